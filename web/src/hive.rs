@@ -1,0 +1,167 @@
+//! What the control plane needs of a Queen.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::broadcast;
+use wire::blob::{BlobBuf, SharedBlob};
+use wire::ids::{DroneId, TaskId};
+
+use crate::kinds::Specification;
+use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView};
+
+/// Why a Queen does not do what was asked. The text is for the user who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HiveError {
+    /// There never was such a task.
+    #[error("there is no task {0}")]
+    NoTask(TaskId),
+    /// There was such a task, and it was removed.
+    #[error("task {0} was removed")]
+    TaskGone(TaskId),
+    /// There is no such Drone.
+    #[error("there is no drone {0}")]
+    NoDrone(DroneId),
+    /// The task's state forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    /// A task needs at least one item.
+    #[error("the task has no inputs: send at least one")]
+    Empty,
+    /// The Queen cannot take it now.
+    #[error("{reason}")]
+    Unavailable {
+        /// What is short, and what would help.
+        reason: String,
+        /// When trying again may help.
+        retry_after: Duration,
+    },
+    /// Something is wrong on this side; details are in the log.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// A task as it is asked for, apart from its inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// What to compute.
+    pub specification: Specification,
+    /// For people.
+    pub name: Option<String>,
+    /// More urgent is larger; -100..=100.
+    pub priority: i8,
+}
+
+/// Which tasks a list is to show, newest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// Only those in this state.
+    pub state: Option<TaskState>,
+    /// Only those with a smaller id.
+    pub before: Option<TaskId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The inputs of a task on their way in. Dropped before [`finish`](Self::finish), it leaves nothing.
+#[async_trait]
+pub trait Upload: Send {
+    /// Adds inputs, as they were given; already checked to be valid in the task's encoding and
+    /// at most [`MAX_INPUT`](crate::kinds::digest::MAX_INPUT) bytes long. A piece becomes a
+    /// segment of the store: about [`SEGMENT`] bytes, or one longer input alone.
+    async fn push(&mut self, inputs: BlobBuf) -> Result<(), HiveError>;
+
+    /// Creates the task of all that was pushed.
+    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError>;
+}
+
+/// The layout size that an [`Upload`]'s pieces aim at, in bytes.
+pub const SEGMENT: usize = 1 << 20;
+
+/// Results that were computed, in index order and without a gap.
+#[derive(Debug, Clone)]
+pub enum ResultBatch {
+    /// Of a digest task.
+    Digest {
+        /// The index of the first.
+        first: u64,
+        /// The inputs as they were given.
+        inputs: SharedBlob,
+        /// As many digests of 32 bytes.
+        digests: Bytes,
+    },
+}
+
+/// Reads a range of a task's results.
+#[async_trait]
+pub trait Results: Send {
+    /// The next batch, of about [`SEGMENT`] bytes at most; `None` behind the last.
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError>;
+}
+
+/// The results that there are of the range that was asked for.
+pub struct ResultsFound {
+    /// The task at this moment.
+    pub task: TaskView,
+    /// The part of the asked range whose results are there: it begins where that does, and
+    /// ends at its end or where the task's finished prefix ends.
+    pub range: Range<u64>,
+    /// Reads just that part.
+    pub results: Box<dyn Results>,
+}
+
+/// Events from some point on.
+pub struct Subscription {
+    /// Whether the asked-for event is not known (any more), so that the subscriber has to read
+    /// everything anew.
+    pub reset: bool,
+    /// Events that came after the asked-for one, oldest first.
+    pub backlog: Vec<Arc<Event>>,
+    /// Events from now on; when it lags, the subscriber has to read everything anew.
+    pub events: broadcast::Receiver<Arc<Event>>,
+    /// The newest event so far.
+    pub at: EventId,
+}
+
+/// A Queen, as the control plane sees her.
+#[async_trait]
+pub trait Hive: Send + Sync + 'static {
+    /// Creates a small task in one call. The caller has checked the inputs as for [`Upload::push`].
+    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError>;
+
+    /// Begins a task whose inputs come piece by piece.
+    async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError>;
+
+    /// The task now.
+    async fn task(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Tasks, newest first.
+    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError>;
+
+    /// Waits until the task has ended, one way or the other, and shows it then.
+    async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// What there is of the results in `range`, which may reach beyond the task's end.
+    async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError>;
+
+    /// Cancels a task that has not ended; one that is cancelled already stays so.
+    async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Forgets a task that has ended.
+    async fn remove(&self, id: TaskId) -> Result<(), HiveError>;
+
+    /// All Drones: those that are connected, then those that left lately.
+    async fn drones(&self) -> Result<Vec<DroneView>, HiveError>;
+
+    /// One Drone.
+    async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError>;
+
+    /// The whole at a glance.
+    async fn overview(&self) -> Result<Overview, HiveError>;
+
+    /// Events after `last`, or from now on.
+    fn subscribe(&self, last: Option<EventId>) -> Subscription;
+}

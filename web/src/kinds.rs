@@ -1,0 +1,19 @@
+//! The kinds of work as people see them: what they specify, and how its results look.
+
+pub mod digest;
+
+/// What a task is to compute, parsed once from a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Specification {
+    /// Strings to hash.
+    Digest(digest::Digest),
+}
+
+impl Specification {
+    /// The kind's name in requests and views.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Digest(_) => digest::KIND,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Strings to hash: the specification, and what its results look like.
+
+use serde::{Deserialize, Serialize};
+
+/// The name of this kind.
+pub const KIND: &str = "digest";
+
+/// The longest input in bytes, as it was given.
+pub const MAX_INPUT: usize = 4 << 20;
+
+/// The longest key or salt in bytes.
+pub const MAX_KEY: usize = 64 << 10;
+
+/// The most iterations of PBKDF2.
+pub const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// What to do to each input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    /// What turns an input into 32 bytes.
+    pub algorithm: Algorithm,
+    /// How the inputs are written.
+    pub encoding: Encoding,
+}
+
+/// What turns an input into 32 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Algorithm {
+    /// SHA-256.
+    Sha256,
+    /// SHA-256 of the SHA-256.
+    Sha256d,
+    /// HMAC-SHA-256.
+    HmacSha256 {
+        /// At most [`MAX_KEY`] bytes.
+        key: Vec<u8>,
+    },
+    /// PBKDF2-HMAC-SHA-256, 32 bytes long; the input is the password.
+    Pbkdf2HmacSha256 {
+        /// At most [`MAX_KEY`] bytes.
+        salt: Vec<u8>,
+        /// 1 to [`MAX_ITERATIONS`].
+        iterations: u32,
+    },
+}
+
+impl Algorithm {
+    /// The name in requests and views.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha256d => "sha256d",
+            Self::HmacSha256 { .. } => "hmac-sha256",
+            Self::Pbkdf2HmacSha256 { .. } => "pbkdf2-hmac-sha256",
+        }
+    }
+}
+
+/// How inputs are written. They are kept and shown as they were given; what is hashed are
+/// the bytes that they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// The bytes themselves.
+    #[default]
+    Utf8,
+    /// Two hexadecimal digits a byte, of either case.
+    Hex,
+    /// RFC 4648 base64 with padding.
+    Base64,
+}

@@ -1,0 +1,318 @@
+//! One set of views, for JSON and for HTML.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize, Serializer};
+use wire::ids::{DroneId, Epoch, TaskId};
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The system's clock.
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// No Drone has begun with it.
+    Pending,
+    /// Drones work on it.
+    Running,
+    /// Every result is there.
+    Done,
+    /// It cannot be completed; `error` says why.
+    Failed,
+    /// A user stopped it.
+    Cancelled,
+}
+
+impl TaskState {
+    /// All of them, in the order of a task's life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
+
+    /// Whether nothing will change any more.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A task as users see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TaskView {
+    /// Sequential, from 1.
+    pub id: TaskId,
+    /// The kind of work.
+    pub kind: &'static str,
+    /// The algorithm of a digest task.
+    pub algorithm: &'static str,
+    /// How its inputs are written.
+    pub encoding: crate::kinds::digest::Encoding,
+    /// PBKDF2's iterations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<u32>,
+    /// For people.
+    pub name: Option<String>,
+    /// More urgent is larger; -100..=100.
+    pub priority: i8,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Items in all.
+    pub total: u64,
+    /// Items whose results are there.
+    pub done: u64,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// When a Drone was first given a part of it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Items per second lately, 0 when nothing is computed.
+    pub rate: f64,
+    /// How long it is expected to take from now, counting the work before it.
+    pub eta_seconds: Option<f64>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl TaskView {
+    /// Done items in percent, 0.0..=100.0.
+    pub fn percent(&self) -> f64 {
+        match self.total {
+            0 => 0.0,
+            total => self.done as f64 / total as f64 * 100.0,
+        }
+    }
+}
+
+/// Where a Drone stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DroneState {
+    /// Connected, without work.
+    Idle,
+    /// Connected, computing.
+    Busy,
+    /// Connected, finishing what it has; it takes no more.
+    Leaving,
+    /// It closed the connection after its work was done or given back.
+    Left,
+    /// Its connection broke, or it fell silent.
+    Lost,
+}
+
+impl DroneState {
+    /// The name in views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Leaving => "leaving",
+            Self::Left => "left",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether it has a connection.
+    pub fn is_connected(self) -> bool {
+        matches!(self, Self::Idle | Self::Busy | Self::Leaving)
+    }
+}
+
+impl fmt::Display for DroneState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A Drone as users see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DroneView {
+    /// Sequential, from 1, for each connection.
+    pub id: DroneId,
+    /// As it calls itself.
+    pub name: String,
+    /// Where it connects from.
+    pub address: String,
+    /// Program and version.
+    pub software: String,
+    /// Where it stands.
+    pub state: DroneState,
+    /// Compute threads.
+    pub threads: u16,
+    /// Leases that it holds.
+    pub leases: u64,
+    /// Items per second lately.
+    pub rate: f64,
+    /// SHA-256 compressions per second lately.
+    pub compressions_per_second: f64,
+    /// Items that it has done.
+    pub items_done: u64,
+    /// When it connected.
+    pub connected_at: Timestamp,
+    /// When it was last heard.
+    pub last_seen_at: Timestamp,
+}
+
+/// How many tasks stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TaskCounts {
+    /// In state `pending`.
+    pub pending: u64,
+    /// In state `running`.
+    pub running: u64,
+    /// In state `done`.
+    pub done: u64,
+    /// In state `failed`.
+    pub failed: u64,
+    /// In state `cancelled`.
+    pub cancelled: u64,
+}
+
+impl TaskCounts {
+    /// The count of one state.
+    pub fn of(&self, state: TaskState) -> u64 {
+        match state {
+            TaskState::Pending => self.pending,
+            TaskState::Running => self.running,
+            TaskState::Done => self.done,
+            TaskState::Failed => self.failed,
+            TaskState::Cancelled => self.cancelled,
+        }
+    }
+}
+
+/// The whole at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Overview {
+    /// The Queen's version.
+    pub version: &'static str,
+    /// Her epoch.
+    pub epoch: Epoch,
+    /// When she started.
+    pub started_at: Timestamp,
+    /// Since then.
+    pub uptime_seconds: f64,
+    /// Tasks that she knows, by state.
+    pub tasks: TaskCounts,
+    /// Connected Drones.
+    pub drones: u64,
+    /// Their compute threads.
+    pub threads: u64,
+    /// Items of tasks that have not ended and are not done.
+    pub items_queued: u64,
+    /// Items done since she started.
+    pub items_done: u64,
+    /// Items per second lately.
+    pub rate: f64,
+    /// SHA-256 compressions per second lately.
+    pub compressions_per_second: f64,
+    /// When all queued work is expected to be done.
+    pub eta_seconds: Option<f64>,
+    /// Inputs and results held, in bytes.
+    pub memory_used: u64,
+    /// Their limit.
+    pub memory_limit: u64,
+    /// Where Drones connect.
+    pub drone_addr: String,
+}
+
+/// The name of an event: `epoch-seq`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// Of the Queen that told it.
+    pub epoch: Epoch,
+    /// Sequential within the epoch.
+    pub seq: u64,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.seq)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (epoch, seq) = text.split_once('-').unwrap_or((text, ""));
+        Ok(Self { epoch: Epoch(epoch.parse()?), seq: seq.parse()? })
+    }
+}
+
+/// Something that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// What changed.
+    pub change: Change,
+}
+
+/// What changed; told at most some times a second for each thing, always with its newest view.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Change {
+    /// SSE event `task`: it is new or has moved.
+    Task(TaskView),
+    /// SSE event `task-removed`.
+    TaskRemoved {
+        /// Which one.
+        id: TaskId,
+    },
+    /// SSE event `drone`: it came, worked, left or was lost.
+    Drone(DroneView),
+    /// SSE event `overview`.
+    Overview(Overview),
+}
+
+impl Change {
+    /// The SSE event name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Task(_) => "task",
+            Self::TaskRemoved { .. } => "task-removed",
+            Self::Drone(_) => "drone",
+            Self::Overview(_) => "overview",
+        }
+    }
+}

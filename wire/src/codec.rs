@@ -1,0 +1,124 @@
+//! The tokio adapter of [`crate::frame`].
+
+use std::io;
+
+use bincode::Encode;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::frame::{self, FrameError, HEADER};
+use crate::handshake::{Preface, PrefaceError};
+
+/// Why a connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer broke the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The peer speaks something else.
+    #[error(transparent)]
+    Preface(#[from] PrefaceError),
+}
+
+/// What is read from the socket at once when nothing larger is expected, in bytes.
+const READ: usize = 64 << 10;
+
+/// Reads frames; keeps what has arrived of the next one.
+#[derive(Debug)]
+pub struct FrameReader<R> {
+    inner: R,
+    buffer: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    /// Reads from `inner`, which stands at the start of a frame.
+    pub fn new(inner: R) -> Self {
+        Self { inner, buffer: BytesMut::new() }
+    }
+
+    /// The body of the next frame, of at most `limit` bytes; `None` when the peer closed the
+    /// connection between two frames. Safe to cancel: nothing that was read is lost.
+    ///
+    /// # Errors
+    /// If the socket fails, the frame is too long, or the connection ends within a frame.
+    pub async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, ConnectionError> {
+        loop {
+            let missing = match frame::body_len(&self.buffer, limit)? {
+                Some(size) if self.buffer.len() >= HEADER + size => {
+                    let mut frame = self.buffer.split_to(HEADER + size);
+                    return Ok(Some(frame.split_off(HEADER).freeze()));
+                }
+                Some(size) => HEADER + size - self.buffer.len(),
+                None => 0,
+            };
+            // A peer that announces much and sends little costs only what it has sent.
+            let room = missing.clamp(READ, READ.max(4 * self.buffer.len()));
+            self.buffer.reserve(room);
+            if self.inner.read_buf(&mut self.buffer).await? == 0 {
+                return match self.buffer.is_empty() {
+                    true => Ok(None),
+                    false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                };
+            }
+        }
+    }
+}
+
+/// Writes frames; many messages may share one write.
+#[derive(Debug)]
+pub struct FrameWriter<W> {
+    inner: W,
+    buffer: Vec<u8>,
+}
+
+impl<W: AsyncWrite + Unpin> FrameWriter<W> {
+    /// Writes to `inner`.
+    pub fn new(inner: W) -> Self {
+        Self { inner, buffer: Vec::new() }
+    }
+
+    /// Adds a message to what [`flush`](Self::flush) will send.
+    ///
+    /// # Errors
+    /// If its frame would be longer than `limit`; nothing is added then.
+    pub fn push(&mut self, message: &impl Encode, limit: usize) -> Result<(), FrameError> {
+        frame::encode(message, limit, &mut self.buffer)
+    }
+
+    /// Bytes that wait for [`flush`](Self::flush).
+    pub fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Sends all that was pushed. Not safe to cancel: a frame may be half written.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.inner.write_all(&self.buffer).await?;
+        self.buffer.clear();
+        self.buffer.shrink_to(4 * READ);
+        self.inner.flush().await
+    }
+
+    /// Closes the sending side.
+    ///
+    /// # Errors
+    /// If the socket fails.
+    pub async fn shutdown(&mut self) -> io::Result<()> {
+        self.inner.shutdown().await
+    }
+}
+
+/// Reads the eight bytes that every connection begins with.
+///
+/// # Errors
+/// If the socket fails or closes, or they are not a preface.
+pub async fn read_preface(inner: &mut (impl AsyncRead + Unpin)) -> Result<Preface, ConnectionError> {
+    let mut bytes = [0; Preface::SIZE];
+    inner.read_exact(&mut bytes).await?;
+    Ok(Preface::decode(bytes)?)
+}

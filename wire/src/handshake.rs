@@ -1,0 +1,142 @@
+//! How a connection begins.
+//!
+//! Each side first sends its [`Preface`], eight fixed bytes that mean the same in every
+//! version. Then, in frames of at most [`crate::frame::MAX_HANDSHAKE`] bytes: the Drone's
+//! [`Hello`](FromDrone::Hello), the Queen's [`Challenge`](FromQueen::Challenge), the Drone's
+//! [`Proof`](FromDrone::Proof), and the Queen's [`Welcome`](FromQueen::Welcome) or, at any
+//! point, [`Refused`](FromQueen::Refused).
+
+use bincode::{BorrowDecode, Encode};
+
+use crate::List;
+use crate::ids::{DroneId, Epoch, Instance};
+use crate::message::Rate;
+
+/// The first four bytes of every connection: a bee in UTF-8.
+pub const MAGIC: [u8; 4] = [0xF0, 0x9F, 0x90, 0x9D];
+
+/// The version of the protocol that this build speaks.
+pub const VERSION: u16 = 1;
+
+/// The longest name of a Drone, in bytes.
+pub const MAX_NAME: usize = 64;
+
+/// Who sends a preface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `0`: it listens.
+    Queen,
+    /// `1`: it connects.
+    Drone,
+}
+
+/// Magic, version as `u16`, role as `u8`, and a zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preface {
+    /// The protocol version of the sender.
+    pub version: u16,
+    /// The sender.
+    pub role: Role,
+}
+
+/// Why eight bytes are not the preface of a Hive connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PrefaceError {
+    /// Somebody else's protocol.
+    #[error("this is not a Hive connection: it begins with {0:02X?} instead of F0 9F 90 9D")]
+    Magic([u8; 4]),
+    /// The magic is right, the rest is not.
+    #[error("the preface has an unknown role ({0}) or a byte that is not zero")]
+    Role(u8),
+}
+
+impl Preface {
+    /// Bytes of a preface.
+    pub const SIZE: usize = 8;
+
+    /// What this build sends as `role`.
+    pub fn ours(role: Role) -> Self {
+        Self { version: VERSION, role }
+    }
+
+    /// The bytes on the wire.
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let [m0, m1, m2, m3] = MAGIC;
+        let [v0, v1] = self.version.to_le_bytes();
+        let role = match self.role {
+            Role::Queen => 0,
+            Role::Drone => 1,
+        };
+        [m0, m1, m2, m3, v0, v1, role, 0]
+    }
+
+    /// Reads a preface of any version.
+    ///
+    /// # Errors
+    /// If the sender does not speak this protocol at all.
+    pub fn decode(bytes: [u8; Self::SIZE]) -> Result<Self, PrefaceError> {
+        let [m0, m1, m2, m3, v0, v1, role, zero] = bytes;
+        if [m0, m1, m2, m3] != MAGIC {
+            return Err(PrefaceError::Magic([m0, m1, m2, m3]));
+        }
+        let role = match (role, zero) {
+            (0, 0) => Role::Queen,
+            (1, 0) => Role::Drone,
+            _ => return Err(PrefaceError::Role(role)),
+        };
+        Ok(Self { version: u16::from_le_bytes([v0, v1]), role })
+    }
+}
+
+/// What a Drone says before it is welcome.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum FromDrone<'a> {
+    /// Who it is and what it can do.
+    Hello {
+        /// For people; at most [`MAX_NAME`] bytes.
+        name: &'a str,
+        /// Program and version, for people.
+        software: &'a str,
+        /// This process; the same at each of its connections.
+        instance: Instance,
+        /// Compute threads.
+        threads: u16,
+        /// The kinds of work that it can do, with what one thread was measured to do at start.
+        kinds: List<Rate>,
+        /// Fresh for each connection.
+        nonce: [u8; 32],
+    },
+    /// The answer to the challenge.
+    Proof {
+        /// HMAC-SHA-256 under the shared secret; none while the Queen asks for none.
+        mac: Option<[u8; 32]>,
+    },
+}
+
+/// What a Queen says before she deals out work.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum FromQueen<'a> {
+    /// Asks for the Drone's proof and gives the Queen's own.
+    Challenge {
+        /// Fresh for each connection.
+        nonce: [u8; 32],
+        /// HMAC-SHA-256 under the shared secret; none if the Queen has no secret.
+        mac: Option<[u8; 32]>,
+    },
+    /// The Drone is part of the Hive; messages follow.
+    Welcome {
+        /// Its number.
+        drone: DroneId,
+        /// The Queen's epoch.
+        epoch: Epoch,
+        /// How often a Drone sends a heartbeat, in milliseconds.
+        heartbeat_ms: u32,
+        /// After how long a silence either side gives the connection up, in milliseconds.
+        silence_ms: u32,
+    },
+    /// The connection ends here.
+    Refused {
+        /// What was wrong and what to do, for people.
+        reason: &'a str,
+    },
+}

@@ -1,0 +1,18 @@
+//! What Queen and Drone say to each other.
+//!
+//! `docs/PROTOCOL.md` describes every byte. The order of the modules is the order of
+//! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`work`] says what is to be
+//! computed, [`message`] and [`handshake`] are all that can be said, [`frame`] turns that
+//! into bytes and back without doing any IO, and [`codec`] is its tokio adapter.
+#![forbid(unsafe_code)]
+
+pub mod blob;
+pub mod codec;
+pub mod frame;
+pub mod handshake;
+pub mod ids;
+mod list;
+pub mod message;
+pub mod work;
+
+pub use list::List;

@@ -1,0 +1,130 @@
+//! All that is said after the handshake: one enum each way.
+//!
+//! Variants are numbered in their order here; that number is the first byte of a frame's
+//! body, so a new variant goes to the end.
+
+use bincode::{BorrowDecode, Encode};
+
+use crate::List;
+use crate::ids::{Epoch, Instance, LeaseId, TaskId};
+use crate::work::{Chunk, ChunkOutput, Kind};
+
+/// Queen to Drone.
+#[derive(Debug, Clone, PartialEq, Encode, BorrowDecode)]
+pub enum ToDrone<'a> {
+    /// New work: many small leases or one large one.
+    Work {
+        /// In no particular order; see [`Lease::priority`] and [`Lease::rank`].
+        leases: List<Lease<'a>>,
+    },
+    /// The lease now ends before index `end`; what lies behind it is no longer wanted.
+    /// `end` at or below what was reached withdraws all that is left.
+    Shrink {
+        /// Which lease.
+        lease: LeaseId,
+        /// Its epoch.
+        epoch: Epoch,
+        /// The new end, an index of the task.
+        end: u64,
+    },
+    /// Answers each [`ToQueen::Heartbeat`], so that a Drone notices a Queen that is gone.
+    Heartbeat,
+    /// The Queen is about to close the connection on purpose.
+    Goodbye {
+        /// For the Drone's operator.
+        reason: &'a str,
+    },
+}
+
+/// Drone to Queen.
+#[derive(Debug, Clone, PartialEq, Encode, BorrowDecode)]
+pub enum ToQueen<'a> {
+    /// Results, the only message that carries any.
+    Outputs {
+        /// Of any leases, in the order in which they were computed.
+        outputs: List<Output<'a>>,
+    },
+    /// These leases cannot be computed; what was output before stays valid.
+    Failed {
+        /// Which lease.
+        lease: LeaseId,
+        /// Its epoch.
+        epoch: Epoch,
+        /// What went wrong, for people.
+        reason: &'a str,
+    },
+    /// The Drone gives these leases back, apart from what it has output.
+    HandBack {
+        /// Lease and epoch of each.
+        leases: List<(LeaseId, Epoch)>,
+    },
+    /// Sent at the interval that the welcome names. A lease that stands in it is renewed.
+    Heartbeat {
+        /// Every lease that the Drone holds.
+        progress: List<Progress>,
+        /// What one thread was seen to do lately, for each kind that was computed.
+        rates: List<Rate>,
+    },
+    /// The Drone will leave: it takes no new work, and closes when it has said all it has.
+    Leaving,
+}
+
+/// The right to compute one chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, BorrowDecode)]
+pub struct Lease<'a> {
+    /// Its number.
+    pub id: LeaseId,
+    /// The epoch of the Queen that gave it.
+    pub epoch: Epoch,
+    /// The task that it is a part of.
+    pub task: TaskId,
+    /// That task's instance.
+    pub instance: Instance,
+    /// More urgent is larger; -100..=100.
+    pub priority: i8,
+    /// Among equal priorities the smaller rank is computed first.
+    pub rank: u64,
+    /// First index of the task.
+    pub from: u64,
+    /// Behind the last index.
+    pub to: u64,
+    /// What to compute.
+    pub chunk: Chunk<'a>,
+}
+
+/// The results of a part of a lease. Parts come in index order and without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Output<'a> {
+    /// Which lease.
+    pub lease: LeaseId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// First index of this part.
+    pub from: u64,
+    /// Behind the last index of this part.
+    pub to: u64,
+    /// Compute time of one thread that went into this part, in nanoseconds.
+    pub spent_ns: u64,
+    /// The results.
+    pub output: ChunkOutput<'a>,
+}
+
+/// How far a lease is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Progress {
+    /// Which lease.
+    pub lease: LeaseId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Indices below this one are computed.
+    pub reached: u64,
+}
+
+/// How fast one compute thread is at one kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Rate {
+    /// Which kind.
+    pub kind: Kind,
+    /// SHA-256 compressions per second of one thread.
+    pub compressions_per_second: u64,
+}

@@ -1,0 +1,169 @@
+//! What is to be computed, and what comes back: one variant per kind of work.
+
+use bincode::de::{BorrowDecoder, read::BorrowReader};
+use bincode::enc::{Encoder, write::Writer};
+use bincode::error::{DecodeError, EncodeError};
+use bincode::{BorrowDecode, Encode};
+
+use crate::blob::Blob;
+
+/// The number of a kind of work, as it stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, bincode::Decode)]
+pub struct Kind(pub u16);
+
+impl Kind {
+    /// Strings to hash: [`DigestChunk`], answered by [`Digests`].
+    pub const DIGEST: Self = Self(1);
+}
+
+/// The work of one lease: its kind's number, then that kind's body.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Chunk<'a> {
+    /// [`Kind::DIGEST`].
+    Digest(DigestChunk<'a>),
+}
+
+impl Chunk<'_> {
+    /// The number that stands before the body.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Digest(_) => Kind::DIGEST,
+        }
+    }
+}
+
+impl Encode for Chunk<'_> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.kind().encode(encoder)?;
+        match self {
+            Self::Digest(body) => body.encode(encoder),
+        }
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Chunk<'de> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        match Kind::borrow_decode(decoder)? {
+            Kind::DIGEST => DigestChunk::borrow_decode(decoder).map(Self::Digest),
+            Kind(_) => Err(DecodeError::Other("no such kind of work")),
+        }
+    }
+}
+
+/// Strings to hash, the n-th for the n-th index of the lease's range.
+#[derive(Debug, Clone, Copy, PartialEq, Encode, BorrowDecode)]
+pub struct DigestChunk<'a> {
+    /// What to do to each string.
+    pub algorithm: Algorithm<'a>,
+    /// The strings.
+    pub inputs: Blob<'a>,
+}
+
+/// What turns a string into 32 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub enum Algorithm<'a> {
+    /// SHA-256 (FIPS 180-4).
+    Sha256,
+    /// SHA-256 of the SHA-256.
+    Sha256d,
+    /// HMAC-SHA-256 (RFC 2104, FIPS 198-1) under one key.
+    HmacSha256 {
+        /// Any length.
+        key: &'a [u8],
+    },
+    /// The first 32-byte block of PBKDF2-HMAC-SHA-256 (RFC 8018); the string is the password.
+    Pbkdf2HmacSha256 {
+        /// Any length.
+        salt: &'a [u8],
+        /// At least 1.
+        iterations: u32,
+    },
+}
+
+/// What was computed of one lease: its kind's number, then that kind's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkOutput<'a> {
+    /// [`Kind::DIGEST`].
+    Digests(Digests<'a>),
+}
+
+impl ChunkOutput<'_> {
+    /// The number that stands before the body.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Digests(_) => Kind::DIGEST,
+        }
+    }
+}
+
+impl Encode for ChunkOutput<'_> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.kind().encode(encoder)?;
+        match self {
+            Self::Digests(body) => body.encode(encoder),
+        }
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for ChunkOutput<'de> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        match Kind::borrow_decode(decoder)? {
+            Kind::DIGEST => Digests::borrow_decode(decoder).map(Self::Digests),
+            Kind(_) => Err(DecodeError::Other("no such kind of work")),
+        }
+    }
+}
+
+/// Digests one after the other; all are [`Digests::SIZE`] bytes long, so no lengths are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digests<'a>(&'a [u8]);
+
+impl<'a> Digests<'a> {
+    /// Bytes of one digest.
+    pub const SIZE: usize = 32;
+
+    /// Takes the digests' bytes as they are; `None` if the last one is cut off.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        bytes.len().is_multiple_of(Self::SIZE).then_some(Self(bytes))
+    }
+
+    /// How many digests there are.
+    pub fn len(&self) -> usize {
+        self.0.len() / Self::SIZE
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The bytes of all of them.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Digests<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Digests({})", self.len())
+    }
+}
+
+impl Encode for Digests<'_> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.len() as u64).encode(encoder)?;
+        encoder.writer().write(self.0)
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for Digests<'de> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let count = u64::borrow_decode(decoder)?;
+        let size = usize::try_from(count)
+            .ok()
+            .and_then(|count| count.checked_mul(Self::SIZE))
+            .ok_or(DecodeError::OutsideUsizeRange(count))?;
+        decoder.claim_bytes_read(size)?;
+        decoder.borrow_reader().take_bytes(size).map(Self)
+    }
+}
