@@ -1,1 +1,3 @@
-
+//! The Hive's server.
+#![forbid(unsafe_code)]
+pub mod core;

@@ -1,0 +1,534 @@
+//! The scheduler: a deterministic state machine over intervals.
+//!
+//! It knows tasks, ranges, leases, Drones and time; never strings, digests, sockets or files.
+//! [`Core::handle`] takes an [`Event`] and the time and appends [`Effect`]s, in the order in
+//! which they have to take place; [`Core::next_deadline`] says when it wants an
+//! [`Event::Tick`]. There is no clock, no randomness and no hash map in here, so that the
+//! same events give the same effects.
+//!
+//! A task is an interval `0..total`. Each index is pending, leased or done, in
+//! [`task::Task`]'s three sets, and moves only `pending -> leased -> done` or back to pending
+//! when a lease ends early. [`queue::Queue`] decides which task is next, [`drone::Drone`]
+//! whether a Drone has room, [`sizing`] how much of the task it gets; [`dispatch`] puts the
+//! three together.
+
+mod dispatch;
+mod drone;
+mod intervals;
+#[cfg(test)]
+mod invariants;
+mod meter;
+mod queue;
+mod sizing;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use drone::Drone;
+pub use intervals::RangeSet;
+use meter::Meter;
+use queue::Queue;
+use task::Task;
+pub use task::{MAX_FAILURES, Segment, Status};
+
+/// Time since the Queen's start.
+pub type Time = Duration;
+
+/// After how long a silence a Drone, or a lease that its heartbeats leave out, is given up.
+pub const SILENCE: Duration = Duration::from_secs(10);
+
+/// Work that is computed at one rate: a kind on the wire, and a variant of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Class {
+    /// The kind that a Drone must be able to do.
+    pub kind: u16,
+    /// Distinguishes what differs in speed per compression.
+    pub variant: u16,
+}
+
+/// What happens to the core.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A new task. Its id is larger than any before.
+    Submit {
+        /// Its id.
+        task: TaskId,
+        /// What it consists of.
+        work: TaskWork,
+    },
+    /// A user stops a task.
+    Cancel {
+        /// Which one; an unknown one is ignored.
+        task: TaskId,
+    },
+    /// A Drone is there and ready. Its id is larger than any before.
+    Join {
+        /// Its id.
+        drone: DroneId,
+        /// What it can do.
+        ability: Ability,
+    },
+    /// A Drone says that it lives, and how far it is.
+    Heartbeat {
+        /// Who.
+        drone: DroneId,
+        /// The leases that it holds; they are renewed.
+        leases: Vec<LeaseId>,
+    },
+    /// Results of `from..to` of a lease are stored. What [`Core::wanted`] no longer wants is ignored.
+    Output {
+        /// By whom.
+        drone: DroneId,
+        /// Of which lease.
+        lease: LeaseId,
+        /// Which indices.
+        range: Range<u64>,
+        /// Thread time that it took.
+        spent: Duration,
+    },
+    /// A Drone cannot compute the rest of a lease.
+    Failed {
+        /// Who.
+        drone: DroneId,
+        /// Which lease.
+        lease: LeaseId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A Drone gives leases back.
+    HandBack {
+        /// Who.
+        drone: DroneId,
+        /// Which ones.
+        leases: Vec<LeaseId>,
+    },
+    /// A Drone takes no more work.
+    Leaving {
+        /// Who.
+        drone: DroneId,
+    },
+    /// A Drone's connection is gone.
+    Gone {
+        /// Who.
+        drone: DroneId,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What a new task consists of.
+#[derive(Debug, Clone)]
+pub struct TaskWork {
+    /// What it takes to compute it.
+    pub class: Class,
+    /// More urgent is larger.
+    pub priority: i8,
+    /// Its parts, in order; none is empty. A chunk never crosses from one into the next, and
+    /// the bytes of one fit into a frame.
+    pub segments: Box<[Segment]>,
+}
+
+/// What a Drone can do.
+#[derive(Debug, Clone)]
+pub struct Ability {
+    /// Compute threads.
+    pub threads: u16,
+    /// For each kind, compressions per second of one thread as it measured at its start.
+    pub kinds: BTreeMap<u16, u64>,
+}
+
+/// What the shell has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send this lease.
+    Lease(Grant),
+    /// Tell the Drone that this lease now ends at `end`.
+    Withdraw {
+        /// Whom to tell.
+        drone: DroneId,
+        /// Which lease.
+        lease: LeaseId,
+        /// Its new end.
+        end: u64,
+    },
+    /// The task was leased for the first time.
+    Started(TaskId),
+    /// More of the task is done.
+    Progress(TaskId),
+    /// The task is over; the core has forgotten it.
+    Ended {
+        /// Which one.
+        task: TaskId,
+        /// How it ended.
+        outcome: Outcome,
+        /// What was done of it.
+        done: RangeSet,
+    },
+    /// Close the Drone's connection; the core has forgotten it.
+    Disconnect {
+        /// Which one.
+        drone: DroneId,
+        /// Why, for its operator.
+        reason: &'static str,
+    },
+}
+
+/// A lease as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// To whom.
+    pub drone: DroneId,
+    /// Its number.
+    pub lease: LeaseId,
+    /// Of which task.
+    pub task: TaskId,
+    /// Which indices.
+    pub range: Range<u64>,
+    /// More urgent is larger.
+    pub priority: i8,
+    /// Among equal priorities, smaller is first.
+    pub rank: u64,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is done.
+    Done,
+    /// A user stopped it.
+    Cancelled,
+    /// It cannot be completed.
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// The right of one Drone to compute one chunk.
+#[derive(Debug)]
+struct Lease {
+    task: TaskId,
+    drone: DroneId,
+    /// What is not done of it.
+    range: Range<u64>,
+    rank: u64,
+    deadline: Time,
+    charge: drone::Charge,
+}
+
+/// What there is to know of a Drone's work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DroneStatus {
+    /// Leases that it holds.
+    pub leases: u64,
+    /// Whether it takes no more.
+    pub leaving: bool,
+    /// Items per second lately.
+    pub rate: f64,
+    /// Compressions per second lately.
+    pub cost_rate: f64,
+}
+
+/// What there is to know of all work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// Items that are not done.
+    pub items_queued: u64,
+    /// Items done since the start.
+    pub items_done: u64,
+    /// Items per second lately.
+    pub rate: f64,
+    /// Compressions per second lately.
+    pub cost_rate: f64,
+    /// When all of it is expected to be done.
+    pub eta: Option<Duration>,
+}
+
+/// The scheduler's state.
+#[derive(Debug)]
+pub struct Core {
+    tasks: BTreeMap<TaskId, Task>,
+    drones: BTreeMap<DroneId, Drone>,
+    leases: BTreeMap<LeaseId, Lease>,
+    /// Tasks that have pending ranges.
+    queue: Queue,
+    /// Drones by how much of their capacity is taken, least first.
+    by_load: BTreeSet<(u64, DroneId)>,
+    /// Drones by when their silence ends them.
+    by_deadline: BTreeSet<(Time, DroneId)>,
+    /// Compute threads of all Drones.
+    threads: u64,
+    next_lease: u64,
+    items_queued: u64,
+    items_done: u64,
+    meter: Meter,
+}
+
+impl Core {
+    /// Nothing to do and nobody to do it.
+    pub fn new() -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            drones: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            queue: Queue::default(),
+            by_load: BTreeSet::new(),
+            by_deadline: BTreeSet::new(),
+            threads: 0,
+            next_lease: 1,
+            items_queued: 0,
+            items_done: 0,
+            meter: Meter::new(Time::ZERO),
+        }
+    }
+
+    /// Takes in what happened; `now` never goes back.
+    pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Submit { task, work } => self.submit(task, work, now, effects),
+            Event::Cancel { task } => self.end_task(task, Outcome::Cancelled, now, effects),
+            Event::Join { drone, ability } => self.join(drone, ability, now, effects),
+            Event::Heartbeat { drone, leases } => self.heartbeat(drone, &leases, now, effects),
+            Event::Output { drone, lease, range, spent } => self.output(drone, lease, range, spent, now, effects),
+            Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
+            Event::HandBack { drone, leases } => self.hand_back(drone, &leases, now, effects),
+            Event::Leaving { drone } => {
+                if let Some(drone) = self.drones.get_mut(&drone) {
+                    drone.leaving = true;
+                }
+            }
+            Event::Gone { drone } => self.gone(drone, now, effects),
+            Event::Tick => self.tick(now, effects),
+        }
+    }
+
+    /// When the next [`Event::Tick`] is due.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.by_deadline.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Which part of `range` is still wanted of this Drone under this lease, and of which task
+    /// it is. Outputs come in index order, so a range that begins elsewhere is not wanted.
+    pub fn wanted(&self, drone: DroneId, lease: LeaseId, range: &Range<u64>) -> Option<(TaskId, Range<u64>)> {
+        let lease = self.leases.get(&lease).filter(|lease| lease.drone == drone)?;
+        let end = range.end.min(lease.range.end);
+        (range.start == lease.range.start && range.start < end).then_some((lease.task, range.start..end))
+    }
+
+    /// A task that has not ended.
+    pub fn task(&self, id: TaskId, now: Time) -> Option<Status> {
+        let task = self.tasks.get(&id)?;
+        let ahead = self.queue.cost_ahead(task.priority, task.cost_left());
+        Some(task.status(self.duration_of(ahead, task.class, now), now))
+    }
+
+    /// A Drone that is connected.
+    pub fn drone(&self, id: DroneId, now: Time) -> Option<DroneStatus> {
+        self.drones.get(&id).map(|drone| drone.status(now))
+    }
+
+    /// All work at a glance.
+    pub fn totals(&self, now: Time) -> Totals {
+        let (rate, cost_rate) = self.meter.rates(now);
+        let class = self.tasks.first_key_value().map(|(_, task)| task.class);
+        let eta = class.and_then(|class| self.duration_of(self.queue.cost(), class, now));
+        Totals { items_queued: self.items_queued, items_done: self.items_done, rate, cost_rate, eta }
+    }
+
+    /// How long all Drones together need for `cost`: by what they did lately, or, while there
+    /// is no such thing, by what they say they can do.
+    fn duration_of(&self, cost: u64, class: Class, now: Time) -> Option<Duration> {
+        let (_, lately) = self.meter.rates(now);
+        let able = || self.drones.values().map(|drone| drone.rate(class) as f64 * f64::from(drone.threads)).sum();
+        let rate: f64 = if lately > 0.0 { lately } else { able() };
+        Duration::try_from_secs_f64(cost as f64 / rate).ok()
+    }
+
+    fn submit(&mut self, id: TaskId, work: TaskWork, now: Time, effects: &mut Vec<Effect>) {
+        let mut task = Task::new(work);
+        self.items_queued += task.total();
+        task.pass = self.queue.enter(task.priority, task.cost_left());
+        self.queue.insert(task.priority, task.pass, id);
+        self.tasks.insert(id, task);
+        self.place_task(id, now, effects);
+    }
+
+    fn join(&mut self, id: DroneId, ability: Ability, now: Time, effects: &mut Vec<Effect>) {
+        let drone = Drone::new(ability, now);
+        self.by_load.insert((drone.load(), id));
+        self.by_deadline.insert((drone.deadline(), id));
+        self.threads += u64::from(drone.threads);
+        self.drones.insert(id, drone);
+        self.fill(id, now, effects);
+    }
+
+    fn heartbeat(&mut self, id: DroneId, held: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        self.by_deadline.remove(&(drone.deadline(), id));
+        drone.last_heard = now;
+        self.by_deadline.insert((drone.deadline(), id));
+        for lease in held {
+            if let Some(lease) = self.leases.get_mut(lease).filter(|lease| lease.drone == id) {
+                lease.deadline = now + SILENCE;
+            }
+        }
+        let overdue = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.deadline < now);
+        let forgotten: Vec<LeaseId> = self.drones[&id].leases.iter().filter(overdue).copied().collect();
+        self.give_up(&forgotten, true, now, effects);
+        self.fill(id, now, effects);
+    }
+
+    fn output(
+        &mut self,
+        drone: DroneId,
+        id: LeaseId,
+        range: Range<u64>,
+        spent: Duration,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((task_id, range)) = self.wanted(drone, id, &range) else { return };
+        let (Some(lease), Some(task)) = (self.leases.get_mut(&id), self.tasks.get_mut(&task_id)) else { return };
+        let items = range.end - range.start;
+        let cost = task.credit(range.clone(), now);
+        lease.range.start = range.end;
+        let (finished, rank) = (lease.range.is_empty(), lease.rank);
+        self.queue.served(task.priority, cost, rank);
+        let (class, ended) = (task.class, task.is_done());
+        self.items_queued -= items;
+        self.items_done += items;
+        self.meter.add(items, cost, now);
+        if let Some(drone) = self.drones.get_mut(&drone) {
+            drone.credit(class, items, cost, spent, now);
+        }
+        if finished {
+            self.remove_lease(id);
+        } else {
+            self.recharge(id);
+        }
+        match ended {
+            true => self.end_task(task_id, Outcome::Done, now, effects),
+            false => effects.push(Effect::Progress(task_id)),
+        }
+        self.fill(drone, now, effects);
+    }
+
+    fn failed(&mut self, drone: DroneId, id: LeaseId, reason: &str, now: Time, effects: &mut Vec<Effect>) {
+        let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone) else { return };
+        let task_id = lease.task;
+        let Some(task) = self.tasks.get_mut(&task_id) else { return };
+        task.failures += 1;
+        match task.failures >= MAX_FAILURES {
+            true => {
+                let reason = format!("{MAX_FAILURES} attempts to compute it failed, the last one: {reason}");
+                self.end_task(task_id, Outcome::Failed { reason }, now, effects);
+            }
+            false => self.give_up(&[id], false, now, effects),
+        }
+        self.fill(drone, now, effects);
+    }
+
+    fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
+        let own = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| lease.drone == drone);
+        let own: Vec<LeaseId> = leases.iter().filter(own).copied().collect();
+        self.give_up(&own, false, now, effects);
+        self.fill(drone, now, effects);
+    }
+
+    fn gone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        drone.leaving = true;
+        let leases: Vec<LeaseId> = drone.leases.iter().copied().collect();
+        self.give_up(&leases, false, now, effects);
+        if let Some(drone) = self.drones.remove(&id) {
+            self.by_load.remove(&(drone.load(), id));
+            self.by_deadline.remove(&(drone.deadline(), id));
+            self.threads -= u64::from(drone.threads);
+        }
+    }
+
+    fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, drone)) = self.by_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            self.gone(drone, now, effects);
+            effects.push(Effect::Disconnect { drone, reason: "nothing was heard of it for too long" });
+        }
+    }
+
+    /// Ends these leases; what is not done of them is pending again, and placed where there is room.
+    fn give_up(&mut self, leases: &[LeaseId], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
+        let mut tasks = BTreeSet::new();
+        for id in leases {
+            let Some(lease) = self.remove_lease(*id) else { continue };
+            if withdraw {
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.range.start });
+            }
+            if let Some(task) = self.tasks.get_mut(&lease.task) {
+                task.release(lease.range);
+                self.queue.insert(task.priority, task.pass, lease.task);
+                tasks.insert(lease.task);
+            }
+        }
+        for task in tasks {
+            self.place_task(task, now, effects);
+        }
+    }
+
+    fn end_task(&mut self, id: TaskId, outcome: Outcome, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.remove(&id) else { return };
+        self.items_queued -= task.total() - task.done.len();
+        self.queue.remove(task.priority, task.pass, id);
+        self.queue.leave(task.priority, task.cost_left());
+        let mut freed = BTreeSet::new();
+        for lease_id in &task.leases {
+            if let Some(lease) = self.remove_lease(*lease_id) {
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: *lease_id, end: lease.range.start });
+                freed.insert(lease.drone);
+            }
+        }
+        effects.push(Effect::Ended { task: id, outcome, done: task.done });
+        for drone in freed {
+            self.fill(drone, now, effects);
+        }
+    }
+
+    /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
+    fn remove_lease(&mut self, id: LeaseId) -> Option<Lease> {
+        let lease = self.leases.remove(&id)?;
+        if let Some(task) = self.tasks.get_mut(&lease.task) {
+            task.leases.remove(&id);
+        }
+        self.change_load(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        Some(lease)
+    }
+
+    /// Counts only what is left of a lease against its Drone's credit.
+    fn recharge(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(&id) else { return };
+        let (Some(task), Some(drone)) = (self.tasks.get(&lease.task), self.drones.get(&lease.drone)) else { return };
+        let old = lease.charge;
+        let new = drone.charge(task, &lease.range, old.place);
+        let drone = lease.drone;
+        self.change_load(drone, |drone| drone.replace_charge(&old, &new));
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.charge = new;
+        }
+    }
+
+    /// Changes a Drone's load and keeps the index by load right.
+    fn change_load(&mut self, id: DroneId, change: impl FnOnce(&mut Drone)) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        let before = drone.load();
+        change(drone);
+        let after = drone.load();
+        if before != after {
+            self.by_load.remove(&(before, id));
+            self.by_load.insert((after, id));
+        }
+    }
+}

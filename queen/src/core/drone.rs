@@ -1,0 +1,215 @@
+//! A connected Drone: how fast it is, what it holds, and whether it has room for more.
+//!
+//! Credit is counted in thread time, at the Drone's measured rate. Half a second of it for
+//! each thread is for whatever is next. Beyond that there is a *reserve* for short chunks of
+//! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
+//! search; and work of a higher priority does not count what is held of lower ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
+use wire::ids::{LeaseId, TaskId};
+
+use super::meter::Meter;
+use super::task::Task;
+use super::{Ability, Class, DroneStatus, SILENCE, Time};
+
+/// Thread time for each thread that is leased ahead.
+const AHEAD: Duration = Duration::from_millis(500);
+/// Thread time for each thread that short chunks may take beyond that.
+const RESERVE: Duration = Duration::from_millis(250);
+/// The longest chunk that the reserve takes.
+pub(super) const RESERVE_CHUNK: Duration = Duration::from_millis(20);
+/// Bytes for each thread, and for the Drone.
+const BYTES_PER_THREAD: u64 = 8 << 20;
+const BYTES: u64 = 16 << 20;
+/// Leases in each of the two places.
+const LEASES: u64 = 4096;
+/// What any lease costs a thread besides its compressions.
+const LEASE_OVERHEAD_NS: u64 = 2_000;
+/// Until a kind is measured: one core without any help from hardware.
+const RATE_UNKNOWN: u64 = 2_000_000;
+
+/// Which part of the credit a lease takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Ahead,
+    Reserve,
+}
+
+/// What a lease takes of its Drone's credit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Charge {
+    pub(super) place: Place,
+    priority: i8,
+    time_ns: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Held {
+    leases: u64,
+    time_ns: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Drone {
+    pub(super) threads: u16,
+    /// Seeds of [`Self::rates`], by kind.
+    kinds: BTreeMap<u16, u64>,
+    rates: BTreeMap<Class, u64>,
+    pub(super) leases: BTreeSet<LeaseId>,
+    /// How many leases of each task.
+    tasks: BTreeMap<TaskId, u32>,
+    /// By priority.
+    ahead: BTreeMap<i8, Held>,
+    reserve: BTreeMap<i8, Held>,
+    bytes: u64,
+    pub(super) leaving: bool,
+    pub(super) last_heard: Time,
+    meter: Meter,
+}
+
+impl Drone {
+    pub(super) fn new(ability: Ability, now: Time) -> Self {
+        Self {
+            threads: ability.threads.max(1),
+            kinds: ability.kinds,
+            rates: BTreeMap::new(),
+            leases: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            ahead: BTreeMap::new(),
+            reserve: BTreeMap::new(),
+            bytes: 0,
+            leaving: false,
+            last_heard: now,
+            meter: Meter::new(now),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Time {
+        self.last_heard + SILENCE
+    }
+
+    /// Thread time held for each thread, in nanoseconds.
+    pub(super) fn load(&self) -> u64 {
+        let all = self.ahead.values().chain(self.reserve.values());
+        all.map(|held| held.time_ns).sum::<u64>() / u64::from(self.threads)
+    }
+
+    /// Compressions per second of one thread; never 0.
+    pub(super) fn rate(&self, class: Class) -> u64 {
+        let seed = || self.kinds.get(&class.kind).copied().unwrap_or(RATE_UNKNOWN);
+        self.rates.get(&class).copied().unwrap_or_else(seed).max(1)
+    }
+
+    /// Where a chunk of this task may be placed.
+    pub(super) fn room(&self, id: TaskId, task: &Task) -> Option<Place> {
+        if self.leaving || !self.kinds.contains_key(&task.class.kind) {
+            return None;
+        }
+        let threads = u64::from(self.threads);
+        let ahead = at_least(&self.ahead, task.priority);
+        let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
+        if in_time && ahead.leases < LEASES && self.bytes < BYTES + threads * BYTES_PER_THREAD {
+            return Some(Place::Ahead);
+        }
+        let reserve = at_least(&self.reserve, task.priority);
+        let has_reserve = reserve.leases < LEASES && reserve.time_ns < threads * RESERVE.as_nanos() as u64;
+        let run = task.next_run()?;
+        let short = self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64;
+        (has_reserve && short && !self.tasks.contains_key(&id)).then_some(Place::Reserve)
+    }
+
+    /// What `range` of `task` takes of the credit.
+    pub(super) fn charge(&self, task: &Task, range: &Range<u64>, place: Place) -> Charge {
+        Charge { place, priority: task.priority, time_ns: self.time_of(task, range), bytes: task.bytes(range) }
+    }
+
+    /// Thread time of `range` in nanoseconds, by the rate measured so far.
+    fn time_of(&self, task: &Task, range: &Range<u64>) -> u64 {
+        let ns = u128::from(task.cost(range)) * 1_000_000_000 / u128::from(self.rate(task.class));
+        LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX / 1024)
+    }
+
+    pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+        self.leases.insert(lease);
+        *self.tasks.entry(task).or_default() += 1;
+        let held = self.held(charge);
+        held.leases += 1;
+        held.time_ns += charge.time_ns;
+        self.bytes += charge.bytes;
+    }
+
+    pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+        self.leases.remove(&lease);
+        if let Some(count) = self.tasks.get_mut(&task) {
+            *count -= 1;
+            if *count == 0 {
+                self.tasks.remove(&task);
+            }
+        }
+        let held = self.held(charge);
+        held.leases -= 1;
+        held.time_ns -= charge.time_ns;
+        self.bytes -= charge.bytes;
+    }
+
+    pub(super) fn replace_charge(&mut self, old: &Charge, new: &Charge) {
+        let held = self.held(old);
+        held.time_ns = held.time_ns - old.time_ns + new.time_ns;
+        self.bytes = self.bytes - old.bytes + new.bytes;
+    }
+
+    fn held(&mut self, charge: &Charge) -> &mut Held {
+        let place = match charge.place {
+            Place::Ahead => &mut self.ahead,
+            Place::Reserve => &mut self.reserve,
+        };
+        place.entry(charge.priority).or_default()
+    }
+
+    /// Learns from what came back.
+    pub(super) fn credit(&mut self, class: Class, items: u64, cost: u64, spent: Duration, now: Time) {
+        self.meter.add(items, cost, now);
+        let spent_ns = spent.as_nanos();
+        // Less is mostly the clock's own granularity.
+        if spent_ns < 10_000 {
+            return;
+        }
+        let seen = u128::from(cost) * 1_000_000_000 / spent_ns;
+        let seen = u64::try_from(seen).unwrap_or(u64::MAX).clamp(1, 1 << 50);
+        let known = self.rate(class);
+        // A quarter of the way at each output; long ones weigh as much as many short ones.
+        let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;
+        self.rates.insert(class, (known * (32 - weight) + seen * weight) / 32);
+    }
+
+    pub(super) fn status(&self, now: Time) -> DroneStatus {
+        let (rate, cost_rate) = self.meter.rates(now);
+        DroneStatus { leases: self.leases.len() as u64, leaving: self.leaving, rate, cost_rate }
+    }
+
+    /// Leases, thread time and bytes held, added up anew.
+    #[cfg(test)]
+    pub(super) fn sums(&self) -> (u64, u64, u64) {
+        let all = || self.ahead.values().chain(self.reserve.values());
+        (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
+    }
+}
+
+impl Charge {
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (u64, u64) {
+        (self.time_ns, self.bytes)
+    }
+}
+
+/// What is held at this priority and above.
+fn at_least(place: &BTreeMap<i8, Held>, priority: i8) -> Held {
+    place.range(priority..).fold(Held::default(), |sum, (_, held)| Held {
+        leases: sum.leases + held.leases,
+        time_ns: sum.time_ns + held.time_ns,
+    })
+}

@@ -1,0 +1,82 @@
+//! How fast something went lately.
+
+use std::time::Duration;
+
+use super::Time;
+
+const SLOT: Duration = Duration::from_millis(500);
+const SLOTS: usize = 10;
+
+/// Items and cost over the last five seconds, in slots of half a second.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    started: Time,
+    /// The number of the newest slot, counted from time zero.
+    newest: u64,
+    slots: [(u64, u64); SLOTS],
+}
+
+impl Meter {
+    /// Nothing yet.
+    pub fn new(now: Time) -> Self {
+        Self { started: now, newest: slot(now), slots: [(0, 0); SLOTS] }
+    }
+
+    /// Counts what was done just now.
+    pub fn add(&mut self, items: u64, cost: u64, now: Time) {
+        let current = slot(now);
+        for passed in self.newest + 1..=current.min(self.newest + SLOTS as u64) {
+            self.slots[passed as usize % SLOTS] = (0, 0);
+        }
+        if self.newest + (SLOTS as u64) < current && self.is_empty() {
+            // After a rest the rate is measured from here on, not from the rest's begin.
+            self.started = now;
+        }
+        self.newest = current;
+        let slot = &mut self.slots[current as usize % SLOTS];
+        *slot = (slot.0 + items, slot.1 + cost);
+    }
+
+    /// Items and cost per second.
+    pub fn rates(&self, now: Time) -> (f64, f64) {
+        let current = slot(now);
+        let oldest = current.saturating_sub(SLOTS as u64 - 1);
+        let (mut items, mut cost) = (0, 0);
+        for number in oldest..=self.newest {
+            let slot = self.slots[number as usize % SLOTS];
+            items += slot.0;
+            cost += slot.1;
+        }
+        let since = (SLOT * u32::try_from(oldest).unwrap_or(u32::MAX)).max(self.started);
+        let seconds = now.saturating_sub(since).max(SLOT / 5).as_secs_f64();
+        (items as f64 / seconds, cost as f64 / seconds)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| *slot == (0, 0))
+    }
+}
+
+fn slot(now: Time) -> u64 {
+    (now.as_millis() / SLOT.as_millis()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_rate_is_shown_and_forgotten() {
+        let at = |ms| Duration::from_millis(ms);
+        let mut meter = Meter::new(at(0));
+        for step in 1..=200 {
+            meter.add(10, 20, at(step * 100));
+            let (items, cost) = meter.rates(at(step * 100));
+            assert!((85.0..=115.0).contains(&items), "{items} at step {step}");
+            assert!((cost - 2.0 * items).abs() < 1e-9);
+        }
+        assert_eq!(meter.rates(at(26_000)), (0.0, 0.0));
+        meter.add(100, 100, at(60_000));
+        assert!(meter.rates(at(61_000)).0 >= 99.0, "a rest does not count");
+    }
+}

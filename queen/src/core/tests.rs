@@ -1,0 +1,401 @@
+//! The core by itself: what it must do in plain cases, and that nothing is lost in random ones.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const CLASS: Class = Class { kind: 1, variant: 0 };
+/// Compressions per second of one thread of an [`able`] Drone.
+const RATE: u64 = 1_000_000;
+
+fn able(threads: u16) -> Ability {
+    Ability { threads, kinds: BTreeMap::from([(CLASS.kind, RATE)]) }
+}
+
+/// Items of one compression and ten bytes, in segments of the given sizes.
+fn work(priority: i8, segments: &[u64]) -> TaskWork {
+    let segment = |items: &u64| Segment { items: *items, cost: *items, bytes: 10 * items };
+    TaskWork { class: CLASS, priority, segments: segments.iter().map(segment).collect() }
+}
+
+/// A core, and what a shell would know of it.
+struct World {
+    core: Core,
+    now: Time,
+    tasks: u64,
+    drones: u64,
+    /// What Drones hold, as they know it.
+    held: BTreeMap<LeaseId, Grant>,
+    /// What was credited of each task.
+    credited: BTreeMap<TaskId, RangeSet>,
+    ended: BTreeMap<TaskId, Outcome>,
+    started: BTreeSet<TaskId>,
+    disconnected: Vec<DroneId>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            core: Core::new(),
+            now: Time::ZERO,
+            tasks: 0,
+            drones: 0,
+            held: BTreeMap::new(),
+            credited: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            started: BTreeSet::new(),
+            disconnected: Vec::new(),
+        }
+    }
+
+    /// Leases that were granted by this event, in order.
+    fn handle(&mut self, event: Event) -> Vec<Grant> {
+        let mut effects = Vec::new();
+        self.core.handle(event, self.now, &mut effects);
+        self.core.check_invariants();
+        let mut grants = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Lease(grant) => {
+                    assert!(self.held.insert(grant.lease, grant.clone()).is_none(), "a lease id is used once");
+                    grants.push(grant);
+                }
+                Effect::Withdraw { lease, .. } => drop(self.held.remove(&lease)),
+                Effect::Started(task) => assert!(self.started.insert(task)),
+                Effect::Progress(_) => {}
+                Effect::Ended { task, outcome, done } => {
+                    assert_eq!(done, self.credited.remove(&task).unwrap_or_default());
+                    assert!(self.ended.insert(task, outcome).is_none(), "a task ends once");
+                }
+                Effect::Disconnect { drone, .. } => {
+                    self.held.retain(|_, grant| grant.drone != drone);
+                    self.disconnected.push(drone);
+                }
+            }
+        }
+        grants
+    }
+
+    fn submit(&mut self, priority: i8, segments: &[u64]) -> (TaskId, Vec<Grant>) {
+        self.tasks += 1;
+        let task = TaskId(self.tasks);
+        (task, self.handle(Event::Submit { task, work: work(priority, segments) }))
+    }
+
+    fn join(&mut self, threads: u16) -> (DroneId, Vec<Grant>) {
+        self.drones += 1;
+        let drone = DroneId(self.drones);
+        (drone, self.handle(Event::Join { drone, ability: able(threads) }))
+    }
+
+    /// The Drone outputs the next `items` of a lease, and takes the time that it takes.
+    fn output(&mut self, id: LeaseId, items: u64) -> Vec<Grant> {
+        let Some(grant) = self.held.get_mut(&id) else { return Vec::new() };
+        let range = grant.range.start..grant.range.end.min(grant.range.start.saturating_add(items));
+        let (drone, task) = (grant.drone, grant.task);
+        grant.range.start = range.end;
+        if grant.range.is_empty() {
+            self.held.remove(&id);
+        }
+        if let Some((wanted_of, wanted)) = self.core.wanted(drone, id, &range) {
+            assert_eq!((wanted_of, &wanted), (task, &range));
+            self.credited.entry(task).or_default().insert(range.clone());
+        }
+        let spent = Duration::from_nanos((range.end - range.start) * 1_000_000_000 / RATE);
+        self.handle(Event::Output { drone, lease: id, range, spent })
+    }
+
+    /// Drones compute what they hold, in the order in which they should, until nothing is held.
+    fn run(&mut self) -> Vec<TaskId> {
+        let mut order = Vec::new();
+        while let Some(next) =
+            self.held.values().min_by_key(|grant| (-i16::from(grant.priority), grant.rank, grant.lease)).cloned()
+        {
+            self.now += Duration::from_micros(next.range.end - next.range.start);
+            order.push(next.task);
+            self.output(next.lease, u64::MAX);
+            for drone in 1..=self.drones {
+                let leases = self.held.values().filter(|grant| grant.drone.0 == drone);
+                let leases = leases.map(|grant| grant.lease).collect();
+                self.handle(Event::Heartbeat { drone: DroneId(drone), leases });
+            }
+        }
+        order
+    }
+}
+
+#[test]
+fn one_word_goes_to_the_drone_that_comes() {
+    let mut world = World::new();
+    let (task, grants) = world.submit(0, &[1]);
+    assert_eq!(grants, []);
+    let (drone, grants) = world.join(1);
+    let [grant] = &grants[..] else { panic!("one lease, not {grants:?}") };
+    assert_eq!((grant.drone, grant.task, grant.range.clone()), (drone, task, 0..1));
+    world.output(grant.lease, 1);
+    assert_eq!(world.ended[&task], Outcome::Done);
+    assert_eq!(world.core.totals(world.now).items_done, 1);
+}
+
+#[test]
+fn chunks_stay_within_segments_and_credit() {
+    let mut world = World::new();
+    world.join(2);
+    let (_, grants) = world.submit(0, &[300_000, 700_000, 5_000_000]);
+    assert!(grants.iter().any(|grant| grant.range.end == 300_000));
+    assert!(grants.iter().all(|grant| grant.range.end <= 300_000 || grant.range.start >= 300_000));
+    assert!(grants.iter().all(|grant| grant.range.end - grant.range.start <= RATE / 5));
+    let ahead: u64 = grants.iter().map(|grant| grant.range.end - grant.range.start).sum();
+    assert!((RATE..=2 * RATE).contains(&ahead), "half a second to a second for each thread, not {ahead}");
+}
+
+#[test]
+fn a_word_overtakes_a_large_task() {
+    let mut world = World::new();
+    world.join(1);
+    let (large, leased) = world.submit(0, &[10_000_000]);
+    let (word, grants) = world.submit(0, &[1]);
+    let [grant] = &grants[..] else { panic!("the word is leased at once") };
+    assert!(leased.iter().all(|other| grant.rank < other.rank), "and is first on the Drone");
+    let order = world.run();
+    assert_eq!(order[0], word);
+    assert_eq!(world.ended[&large], Outcome::Done);
+}
+
+#[test]
+fn equals_share_and_priority_goes_first() {
+    let mut world = World::new();
+    let (first, _) = world.submit(0, &[2_000_000]);
+    let (second, _) = world.submit(0, &[2_000_000]);
+    let (urgent, _) = world.submit(5, &[500_000]);
+    world.join(1);
+    let order = world.run();
+    let last_urgent = order.iter().rposition(|task| *task == urgent).unwrap();
+    assert!(order[..last_urgent].iter().all(|task| *task == urgent), "{order:?}");
+    let half = &order[last_urgent + 1..][..10];
+    let of_first = half.iter().filter(|task| **task == first).count();
+    assert!((4..=6).contains(&of_first), "{half:?}");
+    assert!(half.iter().any(|task| *task == second));
+}
+
+#[test]
+fn a_late_task_does_not_make_up_for_the_time_before_it() {
+    let mut world = World::new();
+    world.join(1);
+    let (first, _) = world.submit(0, &[20_000_000]);
+    for _ in 0..20 {
+        let next = *world.held.keys().next().unwrap();
+        world.output(next, u64::MAX);
+    }
+    let (second, _) = world.submit(0, &[20_000_000]);
+    let order = world.run();
+    let of_first = order[..30].iter().filter(|task| **task == first).count();
+    assert!((10..=16).contains(&of_first), "{:?} {second}", &order[..30]);
+}
+
+#[test]
+fn what_a_lost_drone_held_is_done_by_others() {
+    let mut world = World::new();
+    let (lost, _) = world.join(1);
+    let (task, grants) = world.submit(0, &[1_000_000]);
+    world.output(grants[0].lease, 10);
+    world.held.clear();
+    world.join(1);
+    world.handle(Event::Gone { drone: lost });
+    world.run();
+    assert_eq!(world.ended[&task], Outcome::Done);
+}
+
+#[test]
+fn a_silent_drone_is_lost_when_its_time_is_over() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    world.submit(0, &[100]);
+    assert_eq!(world.core.next_deadline(), Some(SILENCE));
+    world.now = SILENCE / 2;
+    let held = world.held.keys().copied().collect();
+    world.handle(Event::Heartbeat { drone, leases: held });
+    world.now = SILENCE;
+    world.handle(Event::Tick);
+    assert_eq!(world.disconnected, []);
+    world.now = SILENCE + SILENCE / 2;
+    world.handle(Event::Tick);
+    assert_eq!(world.disconnected, [drone]);
+    assert_eq!(world.core.next_deadline(), None);
+}
+
+#[test]
+fn a_lease_that_a_drone_forgot_is_leased_anew() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (_, grants) = world.submit(0, &[1]);
+    for _ in 0..3 {
+        world.now += SILENCE / 2;
+        world.handle(Event::Heartbeat { drone, leases: vec![] });
+    }
+    assert!(!world.held.contains_key(&grants[0].lease));
+    assert_eq!(world.held.len(), 1);
+}
+
+#[test]
+fn a_task_fails_after_three_failures() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (task, _) = world.submit(0, &[1]);
+    for _ in 0..MAX_FAILURES {
+        let lease = world.held.pop_first().unwrap().0;
+        world.handle(Event::Failed { drone, lease, reason: "smoke".into() });
+    }
+    assert!(matches!(&world.ended[&task], Outcome::Failed { reason } if reason.contains("smoke")));
+}
+
+#[test]
+fn a_leaving_drone_gets_nothing_new() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    world.handle(Event::Leaving { drone });
+    assert_eq!(world.submit(0, &[1]).1, []);
+    assert_eq!(world.join(1).1.len(), 1);
+}
+
+#[test]
+fn an_output_counts_once_and_only_in_order() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (_, grants) = world.submit(0, &[100]);
+    let lease = grants[0].lease;
+    let end = grants[0].range.end;
+    assert_eq!(world.core.wanted(drone, lease, &(1..2)), None, "not the next index");
+    assert_eq!(world.core.wanted(DroneId(99), lease, &(0..2)), None, "another's lease");
+    assert_eq!(world.core.wanted(drone, lease, &(0..end + 5)), Some((TaskId(1), 0..end)), "cut at its end");
+    world.output(lease, 2);
+    assert_eq!(world.core.wanted(drone, lease, &(0..2)), None, "done already");
+    assert_eq!(world.core.task(TaskId(1), world.now).unwrap().done, 2);
+}
+
+#[test]
+fn an_eta_counts_the_work_before_it() {
+    let mut world = World::new();
+    world.submit(1, &[10 * RATE]);
+    let (task, _) = world.submit(0, &[RATE]);
+    assert_eq!(world.core.task(task, world.now).unwrap().eta, None, "nobody is there to do it");
+    world.join(1);
+    let eta = world.core.task(task, world.now).unwrap().eta.unwrap();
+    assert_eq!(eta.as_secs(), 11);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Submit { priority: i8, segments: Vec<u64> },
+    Join { threads: u16 },
+    Gone(usize),
+    Leaving(usize),
+    Output { lease: usize, items: u64 },
+    Failed(usize),
+    HandBack(usize),
+    Heartbeat { drone: usize, forget: usize },
+    Cancel(usize),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let segments = prop::collection::vec(prop_oneof![1..10_u64, 1..3_000_000_u64], 1..5);
+    prop_oneof![
+        3 => (-2..=2_i8, segments).prop_map(|(priority, segments)| Step::Submit { priority, segments }),
+        2 => (1..4_u16).prop_map(|threads| Step::Join { threads }),
+        1 => any::<usize>().prop_map(Step::Gone),
+        1 => any::<usize>().prop_map(Step::Leaving),
+        20 => (any::<usize>(), prop_oneof![1..100_u64, Just(u64::MAX)])
+            .prop_map(|(lease, items)| Step::Output { lease, items }),
+        1 => any::<usize>().prop_map(Step::Failed),
+        1 => any::<usize>().prop_map(Step::HandBack),
+        3 => (any::<usize>(), 0..3_usize).prop_map(|(drone, forget)| Step::Heartbeat { drone, forget }),
+        1 => any::<usize>().prop_map(Step::Cancel),
+        2 => (1..8_000_u64).prop_map(Step::Wait),
+    ]
+}
+
+impl World {
+    fn pick_drone(&self, seed: usize) -> Option<DroneId> {
+        self.core.drones.keys().nth(seed % self.core.drones.len().max(1)).copied()
+    }
+
+    fn pick_lease(&self, seed: usize) -> Option<Grant> {
+        self.held.values().nth(seed % self.held.len().max(1)).cloned()
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Submit { priority, segments } => drop(self.submit(priority, &segments)),
+            Step::Join { threads } => drop(self.join(threads)),
+            Step::Gone(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.held.retain(|_, grant| grant.drone != drone);
+                    self.handle(Event::Gone { drone });
+                }
+            }
+            Step::Leaving(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.handle(Event::Leaving { drone });
+                }
+            }
+            Step::Output { lease, items } => {
+                if let Some(grant) = self.pick_lease(lease) {
+                    self.output(grant.lease, items);
+                }
+            }
+            Step::Failed(seed) => {
+                if let Some(grant) = self.pick_lease(seed) {
+                    self.held.remove(&grant.lease);
+                    self.handle(Event::Failed { drone: grant.drone, lease: grant.lease, reason: "random".into() });
+                }
+            }
+            Step::HandBack(seed) => {
+                if let Some(grant) = self.pick_lease(seed) {
+                    self.held.remove(&grant.lease);
+                    self.handle(Event::HandBack { drone: grant.drone, leases: vec![grant.lease] });
+                }
+            }
+            Step::Heartbeat { drone, forget } => {
+                if let Some(drone) = self.pick_drone(drone) {
+                    let own = self.held.values().filter(|grant| grant.drone == drone);
+                    let leases = own.map(|grant| grant.lease).skip(forget).collect();
+                    self.handle(Event::Heartbeat { drone, leases });
+                }
+            }
+            Step::Cancel(seed) => {
+                self.handle(Event::Cancel { task: TaskId(seed as u64 % self.tasks.max(1) + 1) });
+            }
+            Step::Wait(ms) => {
+                self.now += Duration::from_millis(ms);
+                self.handle(Event::Tick);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_task_ends_right(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+        }
+        world.join(2);
+        world.run();
+        assert_eq!(world.ended.len() as u64, world.tasks, "every task ends once a Drone stays");
+        assert!(world.held.is_empty() && world.core.leases.is_empty());
+        let totals = world.core.totals(world.now);
+        assert_eq!(totals.items_queued, 0);
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_effects(steps in prop::collection::vec(step(), 1..60)) {
+        let trace = || {
+            let mut world = World::new();
+            steps.iter().cloned().for_each(|step| world.step(step));
+            format!("{:?} {:?}", world.held, world.core)
+        };
+        assert_eq!(trace(), trace());
+    }
+}
