@@ -1,1 +1,53 @@
+//! The Hive's worker. It connects to a Queen, computes what she leases to it, and sends back
+//! the results; see `ARCHITECTURE.md` for the whole.
+#![deny(unsafe_code)]
 
+mod config;
+mod connection;
+pub mod console;
+mod kernel;
+mod pool;
+mod session;
+mod story;
+
+pub use config::{Config, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
+
+use wire::message::Rate;
+
+use crate::kernel::selftest;
+use crate::pool::Pool;
+
+#[doc(hidden)]
+pub use tracing as __tracing;
+
+/// Why a Drone cannot work. A Queen that is not there is no error: it tries again for ever.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name in the configuration is not one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// This machine gets SHA-256 wrong; it must not take part.
+    #[error("this machine computes wrongly and must not work: {0}")]
+    SelfTest(String),
+    /// The operating system gives no more threads.
+    #[error("cannot start the compute threads: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+/// Connects to the Queen, works, and reconnects for ever. Returns after a graceful stop.
+///
+/// # Errors
+/// If this machine is not fit to work at all.
+pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
+    check_name(&config.name)?;
+    let tested = tokio::task::spawn_blocking(test).await;
+    let rates = tested.unwrap_or_else(|error| Err(error.to_string())).map_err(Error::SelfTest)?;
+    let pool = Pool::start(config.threads)?;
+    connection::keep(&config, &rates, &pool, &shutdown).await;
+    Ok(())
+}
+
+fn test() -> Result<Vec<Rate>, String> {
+    selftest::check()?;
+    selftest::measure()
+}

@@ -93,6 +93,15 @@ impl<'a> Blob<'a> {
         })
     }
 
+    /// The strings from number `index` on, the first of which begins at byte `offset`: for a
+    /// reader that goes on where it stopped, without summing up the lengths before it.
+    ///
+    /// # Panics
+    /// If there are fewer strings or bytes; the iterator, if `offset` is not that string's.
+    pub fn iter_at(&self, index: usize, offset: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        Self { lengths: &self.lengths[index * WORD..], bytes: &self.bytes[offset..] }.iter()
+    }
+
     /// The strings numbered `range`, as a blob of their own.
     ///
     /// # Panics
@@ -249,6 +258,8 @@ mod tests {
             let to = from + cut.1 % (strings.len() - from + 1);
             let part = built.clone().freeze().slice(from..to);
             assert!(part.as_blob().iter().eq(strings[from..to].iter().map(|string| &string[..])));
+            let offset = strings[..from].iter().map(Vec::len).sum();
+            assert!(blob.iter_at(from, offset).eq(strings[from..].iter().map(|string| &string[..])));
         }
 
         #[test]

@@ -1,0 +1,143 @@
+//! The connection to the Queen: making it, using it, and making it again for ever.
+
+mod backoff;
+mod dial;
+mod outbox;
+mod serve;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use wire::handshake::VERSION;
+use wire::message::Rate;
+
+use self::backoff::Backoff;
+use self::serve::Departure;
+use crate::config::{Config, Shutdown};
+use crate::pool::Pool;
+use crate::session::Violation;
+use crate::story;
+
+/// A connection that lasted this long was a good one: the next is tried at once again.
+const LASTING: Duration = Duration::from_secs(5);
+
+/// Why there is no connection, or not any more.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Unreachable(io::Error),
+    #[error("it does not speak the Hive's protocol: {0}. Is this the port for Drones?")]
+    Foreign(String),
+    #[error(
+        "the Queen speaks version {0} of the protocol, this Drone speaks version {VERSION}; use the same release of both"
+    )]
+    Version(u16),
+    #[error("the Queen refuses this Drone: {0}")]
+    Refused(String),
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("the Queen closed it")]
+    Closed,
+    #[error("she said goodbye: {0}")]
+    Goodbye(String),
+    #[error("the Queen has not said a word for {} ms", .0.as_millis())]
+    Silent(Duration),
+    #[error("the Queen broke the protocol: {0}")]
+    Violation(#[from] Violation),
+    #[error("the operating system has no randomness: {0}")]
+    Randomness(#[from] getrandom::Error),
+}
+
+impl Trouble {
+    /// Whether trying again soon is pointless: somebody has to change something first.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Foreign(_) | Self::Version(_) | Self::Refused(_) | Self::Violation(_))
+    }
+}
+
+/// Serves the Queen until the Drone is asked to stop.
+pub(crate) async fn keep(config: &Config, rates: &[Rate], pool: &Pool, shutdown: &Shutdown) {
+    let mut backoff = Backoff::default();
+    let mut mood = Mood::new(config);
+    loop {
+        let dialled = tokio::select! {
+            biased;
+            () = shutdown.requested() => break,
+            dialled = dial::dial(config, rates) => dialled,
+        };
+        let trouble = match dialled {
+            Err(trouble) => trouble,
+            Ok(link) => {
+                mood.connected(&link);
+                let since = Instant::now();
+                let trouble = match link.serve(pool, shutdown).await {
+                    Departure::Left => break,
+                    Departure::Lost(trouble) => trouble,
+                };
+                if since.elapsed() >= LASTING {
+                    backoff = Backoff::default();
+                }
+                trouble
+            }
+        };
+        mood.trouble(&trouble);
+        let pause = if trouble.is_lasting() { backoff.longest() } else { backoff.next() };
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = sleep(pause) => {}
+        }
+    }
+    story!("👋", "Left the Hive");
+}
+
+/// What the operator was told last, so that nothing is told twice.
+struct Mood<'a> {
+    config: &'a Config,
+    state: State,
+}
+
+enum State {
+    /// Not connected yet.
+    New,
+    Connected,
+    /// Not connected, and the operator knows.
+    Away,
+    /// Not connected, for a reason that stays: the one that was told.
+    Stuck(String),
+}
+
+impl<'a> Mood<'a> {
+    fn new(config: &'a Config) -> Self {
+        story!("🐝", "Drone {} is looking for the Queen at {} …", config.name, config.queen);
+        Self { config, state: State::New }
+    }
+
+    fn connected(&mut self, link: &dial::Link) {
+        let (queen, drone, threads) = (&self.config.queen, link.drone, self.config.threads);
+        match std::mem::replace(&mut self.state, State::Connected) {
+            State::New => story!("✅", "Connected to the Queen! This is drone {drone}, with {threads} compute threads"),
+            _ => story!("✅", "Connected to the Queen at {queen} again, as drone {drone}"),
+        }
+    }
+
+    fn trouble(&mut self, trouble: &Trouble) {
+        let queen = &self.config.queen;
+        if trouble.is_lasting() {
+            let reason = trouble.to_string();
+            if !matches!(&self.state, State::Stuck(told) if *told == reason) {
+                tracing::warn!("No work from {queen}: {reason}. Trying again every few seconds");
+                self.state = State::Stuck(reason);
+            }
+            return;
+        }
+        match self.state {
+            State::New | State::Stuck(_) => {
+                story!("💤", "No Queen at {queen} yet ({trouble}); trying until she is there")
+            }
+            State::Connected => story!("💔", "Lost the Queen at {queen}: {trouble}. Trying to find her again …"),
+            State::Away => {}
+        }
+        self.state = State::Away;
+    }
+}

@@ -1,0 +1,255 @@
+//! The tracing layer behind the story and the plain lines.
+
+use std::fmt::{self, Write as _};
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::layer::{Context, Layer};
+
+use super::TARGET;
+use super::throttle::Throttle;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Story,
+    Plain,
+}
+
+pub(super) struct Console<W> {
+    style: Style,
+    colour: bool,
+    out: W,
+    throttle: Mutex<Throttle>,
+}
+
+impl<W> Console<W> {
+    pub(super) fn new(style: Style, colour: bool, out: W) -> Self {
+        Self { style, colour, out, throttle: Mutex::default() }
+    }
+
+    fn line(&self, event: &Event<'_>, skipped: u64) -> Option<String> {
+        let level = *event.metadata().level();
+        let is_story = event.metadata().target() == TARGET;
+        let mut line = String::new();
+        let mut found = Found::default();
+        event.record(&mut found);
+        let written = match self.style {
+            Style::Story if is_story => write!(line, "{} {}", found.emoji, found.message),
+            Style::Story if level <= Level::WARN => {
+                write!(line, "{}  {}{}", self.painted(level, "⚠️"), found.message, found.fields)
+            }
+            Style::Story => return None,
+            Style::Plain => {
+                let time = SystemTime.format_time(&mut Writer::new(&mut line));
+                let level = self.painted(level, level.as_str());
+                time.and_then(|()| write!(line, " {level:>5} {}{}", found.message, found.fields))
+            }
+        };
+        written.ok()?;
+        if skipped > 0 {
+            write!(line, " (and {skipped} more like this)").ok()?;
+        }
+        line.push('\n');
+        Some(line)
+    }
+
+    fn painted(&self, level: Level, text: &str) -> String {
+        let colour = match level {
+            Level::ERROR => 31,
+            Level::WARN => 33,
+            _ => 0,
+        };
+        match self.colour && colour != 0 {
+            true => format!("\x1b[{colour}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Console<W> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut skipped = 0;
+        if event.metadata().target() == TARGET {
+            let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+            match throttle.admit(event.metadata().callsite(), Instant::now()) {
+                Some(count) => skipped = count,
+                None => return,
+            }
+        }
+        if let Some(line) = self.line(event, skipped) {
+            // A reader that went away (`drone | head`) is no reason to stop working.
+            let mut out = self.out.make_writer();
+            let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+}
+
+/// The fields of an event, without control characters.
+#[derive(Default)]
+struct Found {
+    emoji: String,
+    message: String,
+    /// ` name=value` each.
+    fields: String,
+}
+
+impl Visit for Found {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "emoji" => escape(value, &mut self.emoji),
+            _ => self.record_debug(field, &format_args!("{value}")),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        if field.name() == "message" {
+            escape(&text, &mut self.message);
+            return;
+        }
+        self.fields.push(' ');
+        self.fields.push_str(field.name());
+        self.fields.push('=');
+        escape(&text, &mut self.fields);
+    }
+}
+
+/// Appends `text` as one line that does nothing to a terminal.
+fn escape(text: &str, out: &mut String) {
+    for char in text.chars() {
+        match char.is_control() {
+            true => out.extend(char.escape_default()),
+            false => out.push(char),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct ClosedPipe;
+
+    impl Write for ClosedPipe {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn printed(style: Style, colour: bool, tell: impl FnOnce()) -> String {
+        let paper = Paper::default();
+        let out = paper.clone();
+        let console = Console::new(style, colour, move || out.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(console), tell);
+        let bytes = paper.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_story_is_emoji_and_message_and_warnings_stand_out() {
+        let text = printed(Style::Story, false, || {
+            let name = "Maja";
+            crate::story!("🐝", "A Drone connected: {name}");
+            tracing::info!("not for this console");
+            tracing::warn!(lease = 7, "odd");
+        });
+        assert_eq!(text, "🐝 A Drone connected: Maja\n⚠️  odd lease=7\n");
+    }
+
+    #[test]
+    fn plain_lines_have_a_time_a_level_and_fields_but_no_emoji() {
+        let text = printed(Style::Plain, false, || {
+            crate::story!("🐝", "hello");
+            tracing::info!(drone = "Maja", count = 3, "hello again");
+        });
+        let lines: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
+        assert!(lines.iter().all(|(time, _)| time.ends_with('Z') && time.contains('T')), "{text}");
+        assert_eq!(lines[0].1, " INFO hello");
+        assert_eq!(lines[1].1, " INFO hello again drone=Maja count=3");
+    }
+
+    #[test]
+    fn colour_only_when_it_may_be() {
+        let warn = || tracing::warn!("odd");
+        assert!(printed(Style::Plain, true, warn).contains("\x1b[33m"));
+        assert!(!printed(Style::Plain, false, warn).contains('\x1b'));
+    }
+
+    #[test]
+    fn control_characters_of_others_are_escaped() {
+        let name = "a\x1b[2Jb\nc";
+        let text = printed(Style::Story, false, || crate::story!("🐝", "hello {name}"));
+        assert_eq!(text, "🐝 hello a\\u{1b}[2Jb\\nc\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_hurts_nobody() {
+        let console = Console::new(Style::Story, false, || ClosedPipe);
+        let subscriber = tracing_subscriber::registry().with(console);
+        tracing::subscriber::with_default(subscriber, || crate::story!("🐝", "is anybody there?"));
+    }
+
+    #[test]
+    fn many_lines_of_one_place_are_thinned_out() {
+        let text = printed(Style::Story, false, || {
+            for number in 0..10_000 {
+                crate::story!("🐝", "line {number}");
+            }
+            crate::story!("🐝", "another place");
+        });
+        assert!(text.lines().count() < 10_000);
+        assert!(text.starts_with("🐝 line 0\n") && text.ends_with("another place\n"));
+    }
+
+    #[test]
+    fn skipped_lines_are_counted() {
+        let mut throttle = Throttle::default();
+        let callsite = tracing::callsite::Identifier(&CALLSITE);
+        let start = Instant::now();
+        let admitted = (0..25).filter_map(|_| throttle.admit(callsite.clone(), start)).collect::<Vec<_>>();
+        assert_eq!(admitted, [0; 10]);
+        let later = start + std::time::Duration::from_secs(1);
+        assert_eq!(throttle.admit(callsite.clone(), later), Some(15));
+        assert_eq!(throttle.admit(callsite, later), Some(0));
+    }
+
+    struct Callsite;
+    static CALLSITE: Callsite = Callsite;
+
+    impl tracing::Callsite for Callsite {
+        fn set_interest(&self, _: tracing::subscriber::Interest) {}
+
+        fn metadata(&self) -> &tracing::Metadata<'_> {
+            unreachable!("only its address matters")
+        }
+    }
+}

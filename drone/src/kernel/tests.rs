@@ -1,0 +1,224 @@
+//! Published vectors, and random work against RustCrypto's own `sha2`, `hmac` and `pbkdf2`.
+
+use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use wire::blob::BlobBuf;
+use wire::work::Algorithm;
+
+use super::selftest::{check, job_of, measure};
+use super::{Job, Output};
+
+fn run(algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
+    let mut job = job_of(algorithm, inputs).unwrap();
+    while !job.is_finished() {
+        assert!(job.step(budget) > 0, "every step gets on");
+    }
+    let Output::Digests(digests) = job.collect();
+    digests
+}
+
+fn hex_of(algorithm: Algorithm<'_>, input: &[u8]) -> String {
+    const_hex::encode(run(algorithm, &[input].into_iter().collect(), 2048))
+}
+
+fn expected(algorithm: Algorithm<'_>, input: &[u8]) -> [u8; 32] {
+    match algorithm {
+        Algorithm::Sha256 => Sha256::digest(input).into(),
+        Algorithm::Sha256d => Sha256::digest(Sha256::digest(input)).into(),
+        Algorithm::HmacSha256 { key } => {
+            Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(input).finalize().into_bytes().into()
+        }
+        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+            pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, salt, iterations)
+        }
+    }
+}
+
+/// FIPS 180-4 examples as published by NIST.
+#[test]
+fn nist_examples() {
+    let of = |input: &[u8]| hex_of(Algorithm::Sha256, input);
+    assert_eq!(of(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_eq!(of(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(
+        of(b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    );
+    let bits_896 = b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn\
+        hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu";
+    assert_eq!(of(bits_896), "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
+    let million = vec![b'a'; 1_000_000];
+    assert_eq!(of(&million), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+/// RFC 4231, section 4, cases 1 to 7; case 5 is published with its first 16 bytes.
+#[test]
+fn rfc_4231() {
+    let ascending: Vec<u8> = (1..=25).collect();
+    let cases: [(&[u8], &[u8], &str); 7] = [
+        (&[0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (&[0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (&ascending, &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        (&[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+        (
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+        (
+            &[0xaa; 131],
+            b"This is a test using a larger than block-size key and a larger than block-size data. \
+              The key needs to be hashed before being used by the HMAC algorithm.",
+            "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+        ),
+    ];
+    for (key, input, digest) in cases {
+        assert_eq!(hex_of(Algorithm::HmacSha256 { key }, input)[..digest.len()], *digest);
+    }
+}
+
+/// RFC 7914, section 11: the first 32 of the published 64 bytes.
+#[test]
+fn rfc_7914() {
+    let of = |input: &[u8], salt, iterations| hex_of(Algorithm::Pbkdf2HmacSha256 { salt, iterations }, input);
+    assert_eq!(of(b"passwd", b"salt", 1), "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+    assert_eq!(of(b"Password", b"NaCl", 80_000), "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+}
+
+#[test]
+fn this_machine_passes_its_self_test() {
+    assert_eq!(check(), Ok(()));
+    assert!(measure().unwrap()[0].compressions_per_second > 1);
+}
+
+#[test]
+fn every_length_to_200_in_one_job() {
+    let inputs: Vec<Vec<u8>> = (0..200_u8).map(|length| (0..length).collect()).collect();
+    let blob: BlobBuf = inputs.iter().collect();
+    let key: &[u8] = &[7; 64];
+    for algorithm in [
+        Algorithm::Sha256,
+        Algorithm::Sha256d,
+        Algorithm::HmacSha256 { key },
+        Algorithm::Pbkdf2HmacSha256 { salt: key, iterations: 3 },
+    ] {
+        let right: Vec<u8> = inputs.iter().flat_map(|input| expected(algorithm, input)).collect();
+        for budget in [1, 2, 3, 7, 2048] {
+            assert_eq!(run(algorithm, &blob, budget), right, "{algorithm:?} with a budget of {budget}");
+        }
+    }
+}
+
+#[test]
+fn a_step_keeps_its_budget_within_long_inputs_salts_and_keys() {
+    let long = vec![1; 100_000];
+    let inputs: BlobBuf = [&long].into_iter().collect();
+    for algorithm in [
+        Algorithm::Sha256,
+        Algorithm::HmacSha256 { key: &long },
+        Algorithm::Pbkdf2HmacSha256 { salt: &long, iterations: 10_000 },
+    ] {
+        let mut job = job_of(algorithm, &inputs).unwrap();
+        while !job.is_finished() {
+            assert!(job.step(100) <= 106, "a step overdraws by a few compressions at most");
+        }
+        assert_eq!(job.collect(), Output::Digests(expected(algorithm, &long).to_vec()));
+    }
+}
+
+#[test]
+fn pbkdf2_without_iterations_is_refused() {
+    let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
+    assert!(job_of(none, &[b"x"].into_iter().collect()).is_err());
+}
+
+#[derive(Debug, Clone)]
+enum Recipe {
+    Sha256,
+    Sha256d,
+    Hmac(Vec<u8>),
+    Pbkdf2(Vec<u8>, u32),
+}
+
+impl Recipe {
+    fn algorithm(&self) -> Algorithm<'_> {
+        match self {
+            Self::Sha256 => Algorithm::Sha256,
+            Self::Sha256d => Algorithm::Sha256d,
+            Self::Hmac(key) => Algorithm::HmacSha256 { key },
+            Self::Pbkdf2(salt, iterations) => Algorithm::Pbkdf2HmacSha256 { salt, iterations: *iterations },
+        }
+    }
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..150);
+    prop_oneof![
+        Just(Recipe::Sha256),
+        Just(Recipe::Sha256d),
+        bytes().prop_map(Recipe::Hmac),
+        (bytes(), 1..20_u32).prop_map(|(salt, iterations)| Recipe::Pbkdf2(salt, iterations)),
+    ]
+}
+
+/// A job and how many items of its results were already given away.
+fn collect(job: &mut dyn Job, digests: &mut Vec<u8>) {
+    let Output::Digests(part) = job.collect();
+    digests.extend(part);
+}
+
+proptest! {
+    #[test]
+    fn random_work_in_random_steps(
+        recipe in recipe(),
+        inputs in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
+        steps in proptest::collection::vec((1..60_u64, any::<bool>()), 1..30),
+    ) {
+        let algorithm = recipe.algorithm();
+        let mut job = job_of(algorithm, &inputs.iter().collect()).unwrap();
+        let mut digests = Vec::new();
+        for (budget, give) in steps.iter().cycle() {
+            job.step(*budget);
+            if *give || job.is_finished() {
+                collect(&mut *job, &mut digests);
+            }
+            prop_assert!(digests.len() as u64 + job.uncollected() as u64 == 32 * job.done());
+            if job.is_finished() {
+                break;
+            }
+        }
+        let right: Vec<u8> = inputs.iter().flat_map(|input| expected(algorithm, input)).collect();
+        prop_assert_eq!(digests, right);
+    }
+
+    #[test]
+    fn a_shrunk_job_gives_what_is_still_wanted(
+        recipe in recipe(),
+        inputs in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
+        events in proptest::collection::vec((1..60_u64, any::<bool>(), 0..30_u64), 1..10),
+    ) {
+        let algorithm = recipe.algorithm();
+        let mut job = job_of(algorithm, &inputs.iter().collect()).unwrap();
+        let mut digests = Vec::new();
+        let mut wanted = inputs.len() as u64;
+        for (budget, give, total) in events {
+            job.step(budget);
+            if give {
+                collect(&mut *job, &mut digests);
+            }
+            job.shrink(total);
+            wanted = wanted.min(total);
+            prop_assert_eq!(job.total(), wanted);
+        }
+        while !job.is_finished() {
+            job.step(50);
+        }
+        let given = digests.len();
+        collect(&mut *job, &mut digests);
+        let right: Vec<u8> = inputs.iter().flat_map(|input| expected(algorithm, input)).collect();
+        let to = given.max(32 * wanted as usize);
+        prop_assert_eq!(&digests[..], &right[..to]);
+    }
+}

@@ -1,0 +1,99 @@
+//! The Hive's worker as a program: arguments, signals, exit codes.
+#![deny(unsafe_code)]
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use drone::console::{self, LogFormat};
+use drone::{Config, QueenAddr, Shutdown};
+use tokio::signal::unix::{SignalKind, signal};
+use wire::handshake::MAX_NAME;
+use wire::ids::Instance;
+
+/// Computes SHA-256 work for a Queen of the Hive.
+///
+/// A Drone connects to the Queen, computes what she hands out on its own threads, and sends
+/// back the results. It waits for a Queen that is not there yet and returns to one that was
+/// away, for ever.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  drone                                   work for the Queen on this machine
+  drone --queen hive.example.org:8080     work for another one
+  drone --threads 2 --name attic          leave some of the CPU to others
+
+Ctrl-C (SIGINT) or SIGTERM: finish what is running, hand back the rest, leave; after 10
+seconds, or at a second signal, hand everything back at once. HIVE_LOG filters what is
+logged (default: info).
+
+Exit codes: 0 after a graceful stop, 2 for a wrong argument, 1 for everything else."
+)]
+struct Args {
+    /// Where the Queen listens for Drones
+    #[arg(long, env = "HIVE_QUEEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    queen: QueenAddr,
+
+    /// Compute threads [default: one for each available CPU]
+    #[arg(long, env = "HIVE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    threads: Option<u16>,
+
+    /// What people see this Drone called [default: the host's name and the process id]
+    #[arg(long, env = "HIVE_NAME", value_parser = name)]
+    name: Option<String>,
+
+    /// How to log to standard output
+    #[arg(long, env = "HIVE_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    console::init(args.log_format);
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("drone: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let threads = match args.threads.and_then(|threads| NonZeroUsize::new(threads.into())) {
+        Some(threads) => threads,
+        None => std::thread::available_parallelism().context("cannot count the CPUs; use --threads")?,
+    };
+    let instance = Instance::random().context("the operating system has no randomness")?;
+    let config = Config { queen: args.queen, threads, name: args.name.unwrap_or_else(default_name), instance };
+    let shutdown = Shutdown::default();
+    listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
+    Ok(drone::run(config, shutdown).await?)
+}
+
+/// The first signal drains, the second one ends everything.
+fn listen_for_signals(shutdown: Shutdown) -> std::io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        for token in [shutdown.drain, shutdown.now] {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            token.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn name(text: &str) -> Result<String, drone::NameError> {
+    drone::check_name(text).map(|()| text.to_owned())
+}
+
+fn default_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let host = host.as_deref().map(str::trim).filter(|host| drone::check_name(host).is_ok()).unwrap_or("drone");
+    let process = format!("-{}", std::process::id());
+    format!("{}{process}", &host[..host.floor_char_boundary(MAX_NAME - process.len())])
+}

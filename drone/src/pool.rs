@@ -1,0 +1,319 @@
+//! The compute threads.
+//!
+//! One run queue under one lock, most urgent first; a condition variable wakes sleepers, one
+//! per added job. A running thread looks at nothing but its own flag between two steps. The
+//! flag is raised, under the lock, when its lease was shrunk or when it runs the least urgent
+//! lease while a more urgent one waits for which no thread is free; then the thread goes to
+//! the lock and sees. A job travels between the queue and at most one thread, so it needs no
+//! lock of its own.
+
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::{cmp, io};
+
+use tokio::sync::mpsc;
+use wire::ids::{Epoch, LeaseId};
+use wire::work::Kind;
+
+use crate::kernel::{Job, Output};
+
+/// Reports that may wait; threads wait for room when the Queen takes results too slowly.
+const REPORTS: usize = 64;
+
+/// What a lease is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) lease: LeaseId,
+    pub(crate) epoch: Epoch,
+}
+
+/// The order of computation: the smaller is the more urgent, and no two leases are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Urgency {
+    pub(crate) priority: cmp::Reverse<i8>,
+    pub(crate) rank: u64,
+    pub(crate) key: Key,
+}
+
+/// A lease to compute.
+pub(crate) struct Assignment {
+    pub(crate) urgency: Urgency,
+    /// The task's index of the job's first item.
+    pub(crate) from: u64,
+    pub(crate) job: Box<dyn Job>,
+}
+
+/// What became of a lease, or of a part of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) key: Key,
+    pub(crate) event: Event,
+}
+
+/// See [`Report`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The next items, in index order and without a gap.
+    Output {
+        /// The task's index of the first.
+        from: u64,
+        output: Output,
+        kind: Kind,
+        /// Thread time of this part.
+        spent_ns: u64,
+        /// SHA-256 compressions of this part.
+        compressions: u64,
+    },
+    /// It cannot be computed.
+    Failed { reason: String },
+}
+
+/// The threads; dropping it ends them.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
+        let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
+        let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), added: Condvar::new(), slots });
+        let mut pool = Self { shared, threads: Vec::new() };
+        for index in 0..threads.get() {
+            let shared = pool.shared.clone();
+            let thread = std::thread::Builder::new().name(format!("compute-{index}"));
+            pool.threads.push(thread.spawn(move || thread::run(&shared, index))?);
+        }
+        Ok(pool)
+    }
+
+    /// Opens the pool for the work of one connection.
+    pub(crate) fn open(&self) -> (Intake, mpsc::Receiver<Report>) {
+        let (sender, receiver) = mpsc::channel(REPORTS);
+        (Intake { shared: self.shared.clone(), reports: sender }, receiver)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.attend_all();
+        self.shared.added.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Where one connection's work goes in; dropping it withdraws all of it.
+pub(crate) struct Intake {
+    shared: Arc<Shared>,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Intake {
+    /// Queues a lease.
+    pub(crate) fn add(&self, assignment: Assignment) {
+        let urgency = assignment.urgency;
+        let lease = Lease::new(assignment, self.reports.clone());
+        let mut queue = self.shared.lock();
+        queue.waiting.insert(urgency, lease);
+        // Threads that sleep take one waiting lease each; only one more has to push in.
+        if queue.waiting.len() <= queue.sleeping {
+            self.shared.added.notify_one();
+        } else {
+            self.shared.interrupt_for(&mut queue, urgency);
+        }
+    }
+
+    /// Ends a lease before the task's index `end`. Results that are still wanted come.
+    pub(crate) fn shrink(&self, urgency: Urgency, end: u64) {
+        let mut queue = self.shared.lock();
+        if let Some(lease) = queue.waiting.get_mut(&urgency) {
+            lease.shrink(end);
+            if lease.is_over() {
+                queue.waiting.remove(&urgency);
+            }
+            return;
+        }
+        for (running, slot) in queue.running.iter_mut().zip(&self.shared.slots) {
+            if let Some(running) = running.as_mut().filter(|running| running.urgency == urgency) {
+                running.end = running.end.min(end);
+                slot.attend.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Takes back the leases that no thread has begun with.
+    pub(crate) fn recall(&self) -> Vec<Key> {
+        let mut queue = self.shared.lock();
+        queue.waiting.extract_if(.., |_, lease| !lease.is_begun()).map(|(urgency, _)| urgency.key).collect()
+    }
+
+    /// How far each lease is that has not ended: indices below the number are computed.
+    pub(crate) fn progress(&self) -> Vec<(Key, u64)> {
+        let queue = self.shared.lock();
+        let waiting = queue.waiting.iter().map(|(urgency, lease)| (urgency.key, lease.reached()));
+        let running = queue.running.iter().zip(&self.shared.slots).filter_map(|(running, slot)| {
+            running.as_ref().map(|running| (running.urgency.key, slot.reached.load(Ordering::Relaxed)))
+        });
+        waiting.chain(running).collect()
+    }
+}
+
+impl Drop for Intake {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.waiting.clear();
+        for running in queue.running.iter_mut().flatten() {
+            running.end = 0;
+        }
+        self.shared.attend_all();
+    }
+}
+
+/// What the threads have in common.
+struct Shared {
+    queue: Mutex<Queue>,
+    added: Condvar,
+    slots: Box<[Slot]>,
+}
+
+/// What a thread touches between two steps.
+#[derive(Default)]
+struct Slot {
+    /// Look at the queue: something concerns you.
+    attend: AtomicBool,
+    /// Indices below this one are computed of the running lease.
+    reached: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: BTreeMap<Urgency, Lease>,
+    /// What each thread runs.
+    running: Box<[Option<Running>]>,
+    /// Threads that wait for work.
+    sleeping: usize,
+    closing: bool,
+}
+
+struct Running {
+    urgency: Urgency,
+    end: u64,
+    /// Asked to make room already.
+    yielding: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code that can panic changes the queue halfway.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attend_all(&self) {
+        self.slots.iter().for_each(|slot| slot.attend.store(true, Ordering::Release));
+    }
+
+    /// Asks the thread with the least urgent lease to look, if `urgency` comes before it.
+    fn interrupt_for(&self, queue: &mut Queue, urgency: Urgency) {
+        let running = queue.running.iter_mut().zip(&self.slots);
+        let least = running
+            .filter_map(|(running, slot)| Some((running.as_mut()?, slot)))
+            .filter(|(running, _)| !running.yielding)
+            .max_by_key(|(running, _)| running.urgency);
+        if let Some((running, slot)) = least.filter(|(running, _)| urgency < running.urgency) {
+            running.yielding = true;
+            slot.attend.store(true, Ordering::Release);
+        }
+    }
+
+    /// The lease that thread `index` is to go on with: `current`, or a more urgent one, in
+    /// which case `current` waits. Blocks while there is none; `None` when the pool closes.
+    fn next(&self, index: usize, current: Option<Lease>) -> Option<Lease> {
+        let mut queue = self.lock();
+        let slot = &self.slots[index];
+        slot.attend.store(false, Ordering::Release);
+        let ran = queue.running[index].take();
+        if let (Some(mut lease), Some(ran)) = (current, ran) {
+            lease.shrink(ran.end);
+            // What is over but not yet sent goes on to its end here, which takes no time.
+            let stays = lease.is_computed() || queue.waiting.keys().next().is_none_or(|first| lease.urgency < *first);
+            if stays && !queue.closing {
+                queue.running[index] = Some(Running { yielding: false, ..ran });
+                return Some(lease);
+            }
+            queue.waiting.insert(lease.urgency, lease);
+        }
+        queue.sleeping += 1;
+        queue = self
+            .added
+            .wait_while(queue, |queue| queue.waiting.is_empty() && !queue.closing)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.sleeping -= 1;
+        if queue.closing {
+            return None;
+        }
+        let (urgency, lease) = queue.waiting.pop_first()?;
+        slot.attend.store(false, Ordering::Release);
+        slot.reached.store(lease.reached(), Ordering::Relaxed);
+        queue.running[index] = Some(Running { urgency, end: lease.end(), yielding: false });
+        Some(lease)
+    }
+}
+
+/// A lease on its way between queue and threads.
+struct Lease {
+    urgency: Urgency,
+    from: u64,
+    job: Box<dyn Job>,
+    reports: mpsc::Sender<Report>,
+    /// Items whose results were reported.
+    reported: u64,
+    /// Of the part that is not yet reported.
+    spent_ns: u64,
+    compressions: u64,
+}
+
+impl Lease {
+    fn new(assignment: Assignment, reports: mpsc::Sender<Report>) -> Self {
+        let Assignment { urgency, from, job } = assignment;
+        Self { urgency, from, job, reports, reported: 0, spent_ns: 0, compressions: 0 }
+    }
+
+    fn end(&self) -> u64 {
+        self.from + self.job.total()
+    }
+
+    fn reached(&self) -> u64 {
+        self.from + self.job.done()
+    }
+
+    fn shrink(&mut self, end: u64) {
+        self.job.shrink(end.saturating_sub(self.from));
+    }
+
+    fn is_begun(&self) -> bool {
+        self.spent_ns > 0 || self.job.done() > 0
+    }
+
+    /// Nothing is left to compute, but perhaps something to report.
+    fn is_computed(&self) -> bool {
+        self.job.is_finished()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_computed() && self.job.uncollected() == 0
+    }
+}

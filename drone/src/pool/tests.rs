@@ -1,0 +1,248 @@
+//! The pool with jobs that say when they go on, so that no test depends on time.
+
+use std::cmp::Reverse;
+use std::num::NonZeroUsize;
+use std::sync::mpsc as sync;
+
+use super::*;
+
+/// A job of `total` items; each step computes one, after its test allowed it.
+struct Scripted {
+    total: u64,
+    done: u64,
+    collected: u64,
+    gate: sync::Receiver<Step>,
+}
+
+enum Step {
+    Compute,
+    Panic,
+}
+
+impl Job for Scripted {
+    fn kind(&self) -> Kind {
+        Kind::DIGEST
+    }
+
+    fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn done(&self) -> u64 {
+        self.done
+    }
+
+    fn uncollected(&self) -> usize {
+        32 * self.done.saturating_sub(self.collected) as usize
+    }
+
+    fn shrink(&mut self, total: u64) {
+        self.total = self.total.min(total);
+        self.done = self.done.min(total);
+    }
+
+    fn step(&mut self, _: u64) -> u64 {
+        match self.gate.recv() {
+            Ok(Step::Compute) => self.done += 1,
+            Ok(Step::Panic) => panic!("the script says so"),
+            // The test is over.
+            Err(_) => self.done = self.total,
+        }
+        1
+    }
+
+    fn collect(&mut self) -> Output {
+        let items = self.done - self.collected;
+        self.collected = self.done;
+        Output::Digests(vec![0; 32 * items as usize])
+    }
+}
+
+fn key(lease: u64) -> Key {
+    Key { lease: LeaseId(lease), epoch: Epoch(1) }
+}
+
+fn urgency(priority: i8, rank: u64, lease: u64) -> Urgency {
+    Urgency { priority: Reverse(priority), rank, key: key(lease) }
+}
+
+fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncSender<Step>) {
+    // Without room in between: a step that was allowed is a step that was begun.
+    let (allow, gate) = sync::sync_channel(0);
+    (Assignment { urgency, from, job: Box::new(Scripted { total, done: 0, collected: 0, gate }) }, allow)
+}
+
+fn pool(threads: usize) -> Pool {
+    Pool::start(NonZeroUsize::new(threads).unwrap()).unwrap()
+}
+
+/// Lease, first index and number of items of the next output.
+fn output(reports: &mut mpsc::Receiver<Report>) -> (u64, u64, u64) {
+    match reports.blocking_recv().unwrap() {
+        Report { key, event: Event::Output { from, output, .. } } => (key.lease.0, from, output.items()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_most_urgent_lease_goes_first() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (blocker, go) = scripted(urgency(100, 0, 0), 0, 1);
+    intake.add(blocker);
+    let order = [(0, 2, 11), (5, 9, 12), (0, 1, 13), (0, 1, 9), (-5, 0, 14)];
+    let mut gates = Vec::new();
+    for (priority, rank, lease) in order {
+        let (assignment, gate) = scripted(urgency(priority, rank, lease), 0, 1);
+        intake.add(assignment);
+        gates.push(gate);
+    }
+    go.send(Step::Compute).unwrap();
+    drop(gates);
+    let seen: Vec<_> = (0..6).map(|_| output(&mut reports).0).collect();
+    assert_eq!(seen, [0, 12, 9, 13, 11, 14]);
+}
+
+#[test]
+fn a_more_urgent_lease_overtakes_a_running_one_which_goes_on_later() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (long, step) = scripted(urgency(0, 5, 1), 100, 4);
+    intake.add(long);
+    step.send(Step::Compute).unwrap();
+    step.send(Step::Compute).unwrap();
+    let (short, go) = scripted(urgency(0, 4, 2), 0, 1);
+    intake.add(short);
+    // The thread may be at the gate already, in which case one more step comes first.
+    drop(go);
+    let _ = step.try_send(Step::Compute);
+    drop(step);
+    assert_eq!(output(&mut reports), (2, 0, 1));
+    assert_eq!(output(&mut reports), (1, 100, 4));
+}
+
+#[test]
+fn the_least_urgent_thread_makes_room() {
+    let pool = pool(2);
+    let (intake, mut reports) = pool.open();
+    let gates = [1, 2].map(|lease| {
+        let (assignment, step) = scripted(urgency(0, lease, lease), 0, 10);
+        intake.add(assignment);
+        step.send(Step::Compute).unwrap();
+        step
+    });
+    let (urgent, go) = scripted(urgency(0, 0, 3), 0, 1);
+    drop(go);
+    intake.add(urgent);
+    let _ = gates[1].send(Step::Compute);
+    assert_eq!(output(&mut reports), (3, 0, 1));
+    let reached: BTreeMap<_, _> = intake.progress().into_iter().collect();
+    assert!(reached[&key(1)] < 10 && reached[&key(2)] < 10);
+    drop(gates);
+    let mut rest = [output(&mut reports), output(&mut reports)];
+    rest.sort_unstable();
+    assert_eq!(rest, [(1, 0, 10), (2, 0, 10)]);
+}
+
+#[test]
+fn a_shrunk_lease_ends_early() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (long, step) = scripted(urgency(0, 0, 1), 100, 10);
+    intake.add(long);
+    (0..3).for_each(|_| step.send(Step::Compute).unwrap());
+    intake.shrink(urgency(0, 0, 1), 102);
+    drop(step.try_send(Step::Compute));
+    let (next, go) = scripted(urgency(0, 1, 2), 0, 1);
+    intake.add(next);
+    drop(go);
+    drop(step);
+    let (lease, from, items) = output(&mut reports);
+    assert_eq!((lease, from, items), (1, 100, 2));
+    assert_eq!(output(&mut reports), (2, 0, 1));
+}
+
+#[test]
+fn a_withdrawn_lease_is_silent_wherever_it_is() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (running, step) = scripted(urgency(0, 0, 1), 0, 10);
+    let (waiting, gate) = scripted(urgency(0, 1, 2), 0, 10);
+    let (last, go) = scripted(urgency(0, 2, 3), 0, 1);
+    intake.add(running);
+    step.send(Step::Compute).unwrap();
+    [waiting, last].into_iter().for_each(|assignment| intake.add(assignment));
+    intake.shrink(urgency(0, 1, 2), 0);
+    assert!(gate.send(Step::Compute).is_err(), "a waiting job is dropped at once");
+    intake.shrink(urgency(0, 0, 1), 0);
+    let _ = step.try_send(Step::Compute);
+    drop((step, go));
+    assert_eq!(output(&mut reports), (3, 0, 1));
+}
+
+#[test]
+fn only_what_is_not_begun_is_recalled() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (running, step) = scripted(urgency(0, 0, 1), 0, 2);
+    intake.add(running);
+    step.send(Step::Compute).unwrap();
+    for lease in [2, 3] {
+        intake.add(scripted(urgency(0, lease, lease), 0, 1).0);
+    }
+    assert_eq!(intake.recall(), [key(2), key(3)]);
+    drop(step);
+    assert_eq!(output(&mut reports), (1, 0, 2));
+    assert_eq!(intake.recall(), []);
+}
+
+#[test]
+fn a_panic_fails_the_lease_but_not_the_thread() {
+    let pool = pool(1);
+    let (intake, mut reports) = pool.open();
+    let (bad, step) = scripted(urgency(0, 0, 1), 0, 1);
+    intake.add(bad);
+    step.send(Step::Panic).unwrap();
+    let Report { key: failed, event: Event::Failed { reason } } = reports.blocking_recv().unwrap() else {
+        panic!("a failure is reported")
+    };
+    assert_eq!(failed, key(1));
+    assert!(reason.contains("the script says so"), "{reason}");
+    intake.add(scripted(urgency(0, 1, 2), 0, 1).0);
+    assert_eq!(output(&mut reports), (2, 0, 1));
+}
+
+#[test]
+fn a_closed_intake_takes_its_work_with_it() {
+    let pool = pool(1);
+    let (intake, reports) = pool.open();
+    let (running, step) = scripted(urgency(0, 0, 1), 0, 1_000);
+    let (waiting, gate) = scripted(urgency(0, 1, 2), 0, 1);
+    intake.add(running);
+    step.send(Step::Compute).unwrap();
+    intake.add(waiting);
+    drop((intake, reports));
+    assert!(gate.send(Step::Compute).is_err());
+    drop(step);
+    let (intake, mut reports) = pool.open();
+    intake.add(scripted(urgency(0, 0, 1), 7, 1).0);
+    assert_eq!(output(&mut reports), (1, 7, 1), "the same number, but of the new connection");
+}
+
+#[test]
+fn many_leases_on_many_threads_all_end() {
+    let pool = pool(4);
+    let (intake, mut reports) = pool.open();
+    let threads = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for lease in 0..2_000 {
+                intake.add(scripted(urgency((lease % 7) as i8, lease % 13, lease), 0, 1).0);
+            }
+        });
+        let mut seen: Vec<_> = (0..2_000).map(|_| output(&mut reports).0).collect();
+        seen.sort_unstable();
+        seen
+    });
+    assert!(threads.into_iter().eq(0..2_000));
+    assert_eq!(intake.recall(), []);
+}

@@ -1,0 +1,84 @@
+//! What one compute thread does.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::{Event, Lease, Report, Shared, Slot};
+
+/// Compressions between two looks at the flag: about 100 microseconds.
+const STEP: u64 = 2048;
+
+/// Results are reported when this much compute time went into them, in nanoseconds …
+const PART_NS: u64 = 250_000_000;
+
+/// … or when they are this long, in bytes.
+const PART_SIZE: usize = 1 << 20;
+
+/// Computes until the pool closes.
+pub(super) fn run(shared: &Shared, index: usize) {
+    let mut current = None;
+    while let Some(lease) = shared.next(index, current) {
+        current = compute(&shared.slots[index], lease);
+    }
+}
+
+/// Computes until the lease has ended, or until the flag says that something else matters.
+fn compute(slot: &Slot, mut lease: Lease) -> Option<Lease> {
+    let mut before = Instant::now();
+    while !lease.is_computed() {
+        if slot.attend.load(Ordering::Acquire) {
+            return Some(lease);
+        }
+        let step = catch_unwind(AssertUnwindSafe(|| lease.job.step(STEP)));
+        let now = Instant::now();
+        lease.spent_ns += u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
+        before = now;
+        match step {
+            Ok(compressions) => lease.compressions += compressions,
+            Err(panic) => {
+                let reason = format!("the computation broke down: {}", message(&*panic));
+                tracing::error!(lease = lease.urgency.key.lease.0, "{reason}");
+                report(&lease, Event::Failed { reason });
+                return None;
+            }
+        }
+        slot.reached.store(lease.reached(), Ordering::Relaxed);
+        let waits = lease.job.uncollected();
+        if waits >= PART_SIZE || (waits > 0 && lease.spent_ns >= PART_NS) {
+            if !report_results(&mut lease) {
+                return None;
+            }
+            before = Instant::now();
+        }
+    }
+    if lease.job.uncollected() > 0 {
+        report_results(&mut lease);
+    }
+    None
+}
+
+/// Reports what was computed; false if nobody wants to know any more.
+fn report_results(lease: &mut Lease) -> bool {
+    let output = lease.job.collect();
+    let from = lease.from + lease.reported;
+    lease.reported += output.items();
+    let event = Event::Output {
+        from,
+        output,
+        kind: lease.job.kind(),
+        spent_ns: std::mem::take(&mut lease.spent_ns),
+        compressions: std::mem::take(&mut lease.compressions),
+    };
+    report(lease, event)
+}
+
+fn report(lease: &Lease, event: Event) -> bool {
+    lease.reports.blocking_send(Report { key: lease.urgency.key, event }).is_ok()
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}

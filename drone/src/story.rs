@@ -1,0 +1,125 @@
+//! What the Drone tells its operator about its work.
+//!
+//! A single word is told from its arrival to its digest. Of a bulk task there is one line at
+//! its first chunk, one every few seconds, and a summary when nothing of it is left here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use wire::ids::TaskId;
+
+use crate::console::{count, word};
+use crate::kernel::Output;
+use crate::pool::Key;
+use crate::session::{Effect, End, Note, Part, Say};
+use crate::story;
+
+/// Between two lines on the progress of one task.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// A task of which nothing is left here is summed up after this: the next chunk may be near.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Tells the story of one connection's work.
+#[derive(Default)]
+pub(crate) struct Teller {
+    words: BTreeSet<Key>,
+    tasks: BTreeMap<TaskId, Told>,
+}
+
+/// What this Drone did of one bulk task.
+struct Told {
+    held: usize,
+    items: u64,
+    spent_ns: u64,
+    since: Instant,
+    progress_at: Instant,
+    /// When the last lease ended, if none is held.
+    idle_since: Option<Instant>,
+}
+
+impl Teller {
+    /// Tells what is worth telling of an effect.
+    pub(crate) fn see(&mut self, effect: &Effect, now: Instant) {
+        match effect {
+            Effect::Start { note, assignment } => self.received(note, assignment.urgency.key, now),
+            Effect::Say(Say::Output(part)) => self.computed(part, now),
+            Effect::Say(Say::Failed { reason, .. }) => story!("💥", "Work failed: {reason}"),
+            Effect::Ended { task, key, end } => self.ended(*task, *key, *end, now),
+            Effect::Shrink { .. } | Effect::Say(_) => {}
+        }
+    }
+
+    /// Sums up the tasks of which nothing has been left for a while.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        let is_over = |_: &TaskId, told: &mut Told| told.idle_since.is_some_and(|since| now - since >= PAUSE);
+        self.tasks.extract_if(.., is_over).for_each(|(task, told)| told.sum_up(task, now));
+    }
+
+    /// Sums up everything: there will be no more.
+    pub(crate) fn finish(&mut self, now: Instant) {
+        std::mem::take(&mut self.tasks).into_iter().for_each(|(task, told)| told.sum_up(task, now));
+    }
+
+    fn received(&mut self, note: &Note, key: Key, now: Instant) {
+        if let (Some(text), 0) = (&note.word, note.from) {
+            story!("🚨", "Received work: Hash the word '{}'", word(text));
+            story!("⏳", "Crunching numbers …");
+            self.words.insert(key);
+            return;
+        }
+        let told = self.tasks.entry(note.task).or_insert_with(|| {
+            let (items, task, nth) = (count(note.to - note.from), note.task, count(note.from + 1));
+            story!("🚨", "Received work: {items} words to hash (task {task}, from number {nth} on)");
+            story!("⏳", "Crunching numbers …");
+            Told { held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
+        });
+        told.held += 1;
+        told.idle_since = None;
+    }
+
+    fn computed(&mut self, part: &Part, now: Instant) {
+        if self.words.contains(&part.key) {
+            let Output::Digests(digest) = &part.output;
+            story!("✅", "Work done! Hash: {}", const_hex::display(digest.as_slice()));
+        } else if let Some(told) = self.tasks.get_mut(&part.task) {
+            told.items += part.output.items();
+            told.spent_ns += part.spent_ns;
+            if now - told.progress_at >= PROGRESS {
+                told.progress_at = now;
+                let (task, items, rate) = (part.task, count(told.items), told.rate(now));
+                story!("📈", "Task {task}: {items} words hashed here so far, {rate} a second");
+            }
+        }
+    }
+
+    fn ended(&mut self, task: TaskId, key: Key, end: End, now: Instant) {
+        if self.words.remove(&key) {
+            match end {
+                End::Done | End::Failed => {}
+                End::HandedBack => story!("↩️", "Handed a word back"),
+                End::Withdrawn => story!("🚫", "The Queen no longer wants a word hashed"),
+            }
+        } else if let Some(told) = self.tasks.get_mut(&task) {
+            told.held -= 1;
+            told.idle_since = (told.held == 0).then_some(now);
+        }
+    }
+}
+
+impl Told {
+    fn sum_up(self, task: TaskId, now: Instant) {
+        let (items, rate) = (count(self.items), self.rate(self.idle_since.unwrap_or(now)));
+        let cpu = Duration::from_nanos(self.spent_ns).as_secs_f64();
+        match self.items {
+            0 => story!("🚫", "Nothing computed of task {task}"),
+            _ => story!("✅", "Work done! {items} words of task {task}, {rate} a second, {cpu:.1} s of compute time"),
+        }
+    }
+
+    fn rate(&self, until: Instant) -> impl Display + use<> {
+        let seconds = (until - self.since).as_secs_f64().max(1e-3);
+        count((self.items as f64 / seconds) as u64)
+    }
+}

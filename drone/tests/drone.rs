@@ -1,0 +1,247 @@
+//! A whole Drone against a scripted Queen, over real sockets.
+
+mod queen;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use wire::handshake::VERSION;
+use wire::ids::LeaseId;
+use wire::message::ToDrone;
+use wire::work::{Algorithm, Kind};
+
+use queen::{EPOCH, Heard, Queen, TestChunk, TestDrone, accept, start};
+
+/// So long that only a broken test meets it.
+const CALM: u32 = 60_000;
+
+/// Some 40 million compressions: many seconds of one thread, but no test waits for them.
+const LONG: Algorithm<'_> = Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 2_000_000 };
+
+async fn start_and_welcome(threads: usize) -> (TcpListener, TestDrone, Queen) {
+    let (listener, drone) = start(threads).await;
+    let (queen, _) = Queen::welcome(&listener, CALM, CALM).await;
+    (listener, drone, queen)
+}
+
+fn words(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|number| format!("word {number}").into_bytes()).collect()
+}
+
+fn sha256(inputs: &[Vec<u8>]) -> Vec<u8> {
+    inputs.iter().flat_map(Sha256::digest).collect()
+}
+
+/// Waits for a heartbeat that fulfils the condition.
+async fn heartbeat(queen: &mut Queen, wanted: impl Fn(&[(u64, u64)]) -> bool) {
+    loop {
+        if let Some(Heard::Heartbeat { progress, .. }) = queen.hear().await {
+            let reached: Vec<_> = progress.iter().map(|progress| (progress.lease.0, progress.reached)).collect();
+            if wanted(&reached) {
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_algorithm_is_right() {
+    let (_listener, drone, mut queen) = start_and_welcome(2).await;
+    let inputs = words(500);
+    let all = |digest: &dyn Fn(&[u8]) -> [u8; 32]| inputs.iter().flat_map(|input| digest(input)).collect::<Vec<u8>>();
+    let hmac = |input: &[u8]| {
+        Hmac::<Sha256>::new_from_slice(b"key").unwrap().chain_update(input).finalize().into_bytes().into()
+    };
+    let cases = [
+        (Algorithm::Sha256, sha256(&inputs)),
+        (Algorithm::Sha256d, all(&|input| Sha256::digest(Sha256::digest(input)).into())),
+        (Algorithm::HmacSha256 { key: b"key" }, all(&hmac)),
+        (
+            Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 5 },
+            all(&|input| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, b"salt", 5)),
+        ),
+    ];
+    for (id, (algorithm, digests)) in (1..).zip(cases) {
+        let chunk = TestChunk { from: 1_000, ..TestChunk::new(id, algorithm, inputs.clone()) };
+        queen.lease(&[chunk]).await;
+        assert!(queen.digests(id, 1_000..1_500).await == digests, "{algorithm:?}");
+    }
+    drone.shutdown.drain.cancel();
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn small_leases_share_frames_and_a_large_one_comes_in_parts() {
+    let (_listener, _drone, mut queen) = start_and_welcome(1).await;
+    let large = words(200_000);
+    queen.lease(&[TestChunk::new(1, Algorithm::Sha256, large.clone())]).await;
+    let Some(Heard::Output { lease: 1, from: 0, to, digests }) = queen.hear_work().await else { panic!() };
+    assert!(to < 200_000, "200,000 digests are more than one part");
+    let rest = queen.digests(1, to..200_000).await;
+    assert!([digests, rest].concat() == sha256(&large));
+
+    let small: Vec<_> = (2..3_002).map(|id| TestChunk::new(id, Algorithm::Sha256, words(1))).collect();
+    queen.lease(&small).await;
+    for id in 2..3_002 {
+        assert_eq!(queen.digests(id, 0..1).await, sha256(&words(1)));
+    }
+}
+
+#[tokio::test]
+async fn a_more_urgent_word_overtakes_a_long_lease() {
+    let (listener, _drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    let long = TestChunk { rank: 5, ..TestChunk::new(1, LONG, words(10)) };
+    queen.lease(&[long]).await;
+    let word = TestChunk { rank: 4, ..TestChunk::new(2, Algorithm::Sha256, words(1)) };
+    queen.lease(&[word]).await;
+    assert_eq!(queen.digests(2, 0..1).await, sha256(&words(1)));
+    queen.lease(&[TestChunk { rank: 9, priority: 1, ..TestChunk::new(3, Algorithm::Sha256, words(1)) }]).await;
+    assert_eq!(queen.digests(3, 0..1).await, sha256(&words(1)));
+    heartbeat(&mut queen, |reached| reached == [(1, 0)]).await;
+}
+
+#[tokio::test]
+async fn a_withdrawn_lease_makes_room_and_a_shrunk_one_ends_early() {
+    let (listener, _drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, LONG, words(10))]).await;
+    queen.lease(&[TestChunk::new(2, Algorithm::Sha256, words(10))]).await;
+    heartbeat(&mut queen, |reached| reached == [(1, 0), (2, 0)]).await;
+    queen.say(&ToDrone::Shrink { lease: LeaseId(2), epoch: EPOCH, end: 4 }).await;
+    queen.say(&ToDrone::Shrink { lease: LeaseId(1), epoch: EPOCH, end: 0 }).await;
+    assert_eq!(queen.digests(2, 0..4).await, sha256(&words(4)));
+    heartbeat(&mut queen, <[_]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn draining_hands_back_what_is_queued_and_finishes_what_runs() {
+    let (listener, drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    let short = Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 300_000 };
+    queen.lease(&[TestChunk::new(1, short, words(1))]).await;
+    queen.lease(&[TestChunk::new(2, LONG, words(1)), TestChunk::new(3, LONG, words(1))]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 3).await;
+    drone.shutdown.drain.cancel();
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    assert_eq!(queen.hear_work().await, Some(Heard::HandBack(vec![2, 3])));
+    let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(b"word 0", b"salt", 300_000);
+    assert_eq!(queen.digests(1, 0..1).await, digest);
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn leaving_now_hands_everything_back() {
+    let (listener, drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, LONG, words(1)), TestChunk::new(2, LONG, words(1))]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 2).await;
+    drone.shutdown.now.cancel();
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    assert_eq!(queen.hear_work().await, Some(Heard::HandBack(vec![1, 2])));
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
+    let (listener, drone) = start(3).await;
+    let (mut queen, hello) = Queen::welcome(&listener, 10, CALM).await;
+    assert_eq!((hello.name.as_str(), hello.threads, hello.instance), ("Maja", 3, drone.instance));
+    let [rate] = hello.kinds[..] else { panic!("one kind of work") };
+    assert!(rate.kind == Kind::DIGEST && rate.compressions_per_second > 1_000);
+    queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(2_000))]).await;
+    queen.digests(1, 0..2_000).await;
+    loop {
+        if let Some(Heard::Heartbeat { progress, rates }) = queen.hear().await
+            && let [rate] = rates[..]
+        {
+            assert_eq!((progress, rate.kind), (vec![], Kind::DIGEST));
+            assert!(rate.compressions_per_second > 1_000);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_impossible_lease_fails_alone() {
+    let (_listener, _drone, mut queen) = start_and_welcome(1).await;
+    let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
+    queen.lease(&[TestChunk::new(1, none, words(1)), TestChunk::new(2, Algorithm::Sha256, words(1))]).await;
+    let Some(Heard::Failed { lease: 1, reason }) = queen.hear_work().await else { panic!("it cannot be computed") };
+    assert!(reason.contains("iteration"), "{reason}");
+    assert_eq!(queen.digests(2, 0..1).await, sha256(&words(1)));
+}
+
+#[tokio::test]
+async fn a_drone_comes_back_with_empty_hands_after_the_queen_has_gone() {
+    let (listener, drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, LONG, words(1))]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 1).await;
+    drop(queen);
+    let (mut queen, hello) = Queen::welcome(&listener, 10, CALM).await;
+    assert_eq!(hello.instance, drone.instance, "it is the same process");
+    heartbeat(&mut queen, <[_]>::is_empty).await;
+    queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(3))]).await;
+    assert_eq!(queen.digests(1, 0..3).await, sha256(&words(3)));
+    queen.say(&ToDrone::Goodbye { reason: "the test says so" }).await;
+    assert_eq!(queen.hear_work().await, None);
+    Queen::welcome(&listener, CALM, CALM).await;
+}
+
+#[tokio::test]
+async fn a_silent_queen_is_given_up() {
+    let (listener, _drone) = start(1).await;
+    let (_silent, _) = Queen::welcome(&listener, 10, 50).await;
+    // She is still there, but does not answer heartbeats.
+    Queen::welcome(&listener, CALM, CALM).await;
+}
+
+#[tokio::test]
+async fn a_queen_who_breaks_the_protocol_is_left() {
+    let (_listener, _drone, mut queen) = start_and_welcome(1).await;
+    let twice = TestChunk::new(1, LONG, words(1));
+    queen.lease(&[twice.clone(), twice]).await;
+    assert_eq!(queen.hear_work().await, None);
+}
+
+#[tokio::test]
+async fn a_drone_that_is_not_wanted_can_still_be_stopped() {
+    let (listener, drone) = start(1).await;
+    drop(accept(&listener, VERSION + 1).await);
+    drone.shutdown.drain.cancel();
+    drone.running.await.unwrap().unwrap();
+
+    let (listener, drone) = start(1).await;
+    let (queen, _) = Queen::hello(&listener).await;
+    queen.refuse("no Drones today").await;
+    drone.shutdown.now.cancel();
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_queen_is_waited_for_until_the_drone_is_stopped() {
+    let (listener, drone) = start(1).await;
+    drop(listener);
+    drone.shutdown.drain.cancel();
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_name_is_an_error() {
+    let config = drone::Config {
+        queen: "127.0.0.1:1".parse().unwrap(),
+        threads: std::num::NonZeroUsize::MIN,
+        name: String::new(),
+        instance: wire::ids::Instance([0; 16]),
+    };
+    let error = drone::run(config, drone::Shutdown::default()).await;
+    assert!(matches!(error, Err(drone::Error::Name(_))));
+}

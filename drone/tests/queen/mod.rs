@@ -1,0 +1,211 @@
+//! A Queen who does what a test tells her, over real sockets.
+
+use std::num::NonZeroUsize;
+
+use bytes::Bytes;
+use drone::{Config, Shutdown};
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use wire::blob::BlobBuf;
+use wire::codec::{FrameReader, FrameWriter, read_preface};
+use wire::frame::{self, MAX, MAX_HANDSHAKE};
+use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::message::{Lease, Progress, Rate, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk};
+
+pub const EPOCH: Epoch = Epoch(3);
+
+/// A Drone that runs in this process.
+pub struct TestDrone {
+    pub shutdown: Shutdown,
+    pub instance: Instance,
+    pub running: JoinHandle<Result<(), drone::Error>>,
+}
+
+/// Listens, and starts a Drone that looks for her.
+pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let shutdown = Shutdown::default();
+    let instance = Instance::random().unwrap();
+    let config = Config {
+        queen: listener.local_addr().unwrap().into(),
+        threads: NonZeroUsize::new(threads).unwrap(),
+        name: "Maja".to_owned(),
+        instance,
+    };
+    let running = tokio::spawn(drone::run(config, shutdown.clone()));
+    (listener, TestDrone { shutdown, instance, running })
+}
+
+/// What a Drone said, without borrowing.
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    Output { lease: u64, from: u64, to: u64, digests: Vec<u8> },
+    Failed { lease: u64, reason: String },
+    HandBack(Vec<u64>),
+    Heartbeat { progress: Vec<Progress>, rates: Vec<Rate> },
+    Leaving,
+}
+
+pub struct Hello {
+    pub name: String,
+    pub instance: Instance,
+    pub threads: u16,
+    pub kinds: Vec<Rate>,
+}
+
+/// One connection.
+pub struct Queen {
+    reader: FrameReader<OwnedReadHalf>,
+    writer: FrameWriter<OwnedWriteHalf>,
+    /// Outputs that shared a frame with the one returned last.
+    waiting: std::collections::VecDeque<Heard>,
+}
+
+/// Takes a connection up to the prefaces.
+pub async fn accept(listener: &TcpListener, version: u16) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let preface = Preface { version, role: Role::Queen };
+    stream.write_all(&preface.encode()).await.unwrap();
+    assert_eq!(read_preface(&mut stream).await.unwrap(), Preface::ours(Role::Drone));
+    stream
+}
+
+impl Queen {
+    /// Takes a connection and welcomes the Drone.
+    pub async fn welcome(listener: &TcpListener, heartbeat_ms: u32, silence_ms: u32) -> (Self, Hello) {
+        let (mut queen, hello) = Self::hello(listener).await;
+        queen.greet(&FromQueen::Challenge { nonce: [1; 32], mac: None }).await;
+        let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
+        assert_eq!(frame::decode::<FromDrone<'_>>(&frame).unwrap(), FromDrone::Proof { mac: None });
+        queen.greet(&FromQueen::Welcome { drone: DroneId(1), epoch: EPOCH, heartbeat_ms, silence_ms }).await;
+        (queen, hello)
+    }
+
+    /// Takes a connection up to the Drone's hello.
+    pub async fn hello(listener: &TcpListener) -> (Self, Hello) {
+        let stream = accept(listener, wire::handshake::VERSION).await;
+        let (reader, writer) = stream.into_split();
+        let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
+        let mut queen = Self { reader, writer, waiting: Default::default() };
+        let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
+        let FromDrone::Hello { name, instance, threads, kinds, .. } = frame::decode(&frame).unwrap() else {
+            panic!("a Drone begins with its hello")
+        };
+        (queen, Hello { name: name.to_owned(), instance, threads, kinds: kinds.0 })
+    }
+
+    /// Refuses the Drone.
+    pub async fn refuse(mut self, reason: &str) {
+        self.greet(&FromQueen::Refused { reason }).await;
+    }
+
+    pub async fn say(&mut self, message: &ToDrone<'_>) {
+        self.writer.push(message, MAX).unwrap();
+        self.writer.flush().await.unwrap();
+    }
+
+    /// Leases chunks of task 1.
+    pub async fn lease(&mut self, chunks: &[TestChunk<'_>]) {
+        let blobs: Vec<BlobBuf> = chunks.iter().map(|chunk| chunk.inputs.iter().collect()).collect();
+        let leases = chunks.iter().zip(&blobs).map(|(chunk, inputs)| Lease {
+            id: LeaseId(chunk.id),
+            epoch: EPOCH,
+            task: TaskId(1),
+            instance: Instance([7; 16]),
+            priority: chunk.priority,
+            rank: chunk.rank,
+            from: chunk.from,
+            to: chunk.from + chunk.inputs.len() as u64,
+            chunk: Chunk::Digest(DigestChunk { algorithm: chunk.algorithm, inputs: inputs.as_blob() }),
+        });
+        self.say(&ToDrone::Work { leases: leases.collect::<Vec<_>>().into() }).await;
+    }
+
+    /// What the Drone says next, `None` when it has closed. Heartbeats are answered.
+    pub async fn hear(&mut self) -> Option<Heard> {
+        loop {
+            if let Some(heard) = self.waiting.pop_front() {
+                return Some(heard);
+            }
+            let frame = self.reader.next(MAX).await.unwrap()?;
+            self.waiting.extend(heard(&frame));
+            if let Some(Heard::Heartbeat { .. }) = self.waiting.back() {
+                // The Drone may be gone already.
+                self.writer.push(&ToDrone::Heartbeat, MAX).unwrap();
+                let _ = self.writer.flush().await;
+            }
+        }
+    }
+
+    /// The same, but no heartbeat.
+    pub async fn hear_work(&mut self) -> Option<Heard> {
+        loop {
+            match self.hear().await {
+                Some(Heard::Heartbeat { .. }) => {}
+                heard => return heard,
+            }
+        }
+    }
+
+    /// All digests of one lease, which must come in order and whole.
+    pub async fn digests(&mut self, id: u64, range: std::ops::Range<u64>) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut next = range.start;
+        while next < range.end {
+            let Some(Heard::Output { lease, from, to, digests }) = self.hear_work().await else {
+                panic!("lease {id} has no further output")
+            };
+            assert_eq!((lease, from), (id, next));
+            next = to;
+            all.extend(digests);
+        }
+        assert_eq!(next, range.end);
+        all
+    }
+
+    async fn greet(&mut self, message: &FromQueen<'_>) {
+        self.writer.push(message, MAX_HANDSHAKE).unwrap();
+        self.writer.flush().await.unwrap();
+    }
+}
+
+/// A lease to be.
+#[derive(Clone)]
+pub struct TestChunk<'a> {
+    pub id: u64,
+    pub from: u64,
+    pub priority: i8,
+    pub rank: u64,
+    pub algorithm: Algorithm<'a>,
+    pub inputs: Vec<Vec<u8>>,
+}
+
+impl<'a> TestChunk<'a> {
+    pub fn new(id: u64, algorithm: Algorithm<'a>, inputs: Vec<Vec<u8>>) -> Self {
+        Self { id, from: 0, priority: 0, rank: id, algorithm, inputs }
+    }
+}
+
+fn heard(frame: &Bytes) -> Vec<Heard> {
+    match frame::decode(frame).unwrap() {
+        ToQueen::Outputs { outputs } => {
+            let output = |output: wire::message::Output<'_>| {
+                assert_eq!(output.epoch, EPOCH);
+                assert!(output.spent_ns > 0);
+                let ChunkOutput::Digests(digests) = output.output;
+                assert_eq!(digests.len() as u64, output.to - output.from);
+                let digests = digests.bytes().to_vec();
+                Heard::Output { lease: output.lease.0, from: output.from, to: output.to, digests }
+            };
+            outputs.0.into_iter().map(output).collect()
+        }
+        ToQueen::Failed { lease, reason, .. } => vec![Heard::Failed { lease: lease.0, reason: reason.to_owned() }],
+        ToQueen::HandBack { leases } => vec![Heard::HandBack(leases.0.iter().map(|(lease, _)| lease.0).collect())],
+        ToQueen::Heartbeat { progress, rates } => vec![Heard::Heartbeat { progress: progress.0, rates: rates.0 }],
+        ToQueen::Leaving => vec![Heard::Leaving],
+    }
+}

@@ -1,0 +1,90 @@
+//! What hostile bytes can make a reader allocate. One test, since the meter counts the process.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use peak_alloc::PeakAlloc;
+use wire::List;
+use wire::codec::FrameReader;
+use wire::frame::{self, FrameError, HEADER, MAX};
+use wire::ids::{Epoch, LeaseId};
+use wire::message::{Lease, ToDrone, ToQueen};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// What `work` returns, and how many bytes more than before it had at once.
+fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    let result = work();
+    (result, MEMORY.peak_usage().saturating_sub(before))
+}
+
+/// The first frame of a stream that ends behind `bytes`.
+fn read_ends_in_error(bytes: &[u8]) {
+    let mut reader = FrameReader::new(bytes);
+    let result = pin!(reader.next(MAX)).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(result, Poll::Ready(Err(_))));
+}
+
+/// A body whose list announces `count` elements and holds `elements` times `element`.
+fn list(number: u8, count: u32, element: &[u8], elements: usize) -> Vec<u8> {
+    [&[number, 252][..], &count.to_le_bytes(), &element.repeat(elements)].concat()
+}
+
+#[test]
+fn memory_follows_the_bytes_that_arrived() {
+    let max = List::<()>::MAX as u32;
+
+    // Announced and not there.
+    for count in [max, max + 1, u32::MAX] {
+        let body = list(0, count, b"tiny", 1);
+        assert_eq!(body.len(), 10);
+        let (failed, used) = peak(|| frame::decode::<ToDrone<'_>>(&body).is_err());
+        assert!(failed && used < 64 * KIB, "{count} leases announced: {used} bytes");
+    }
+    for length in [MAX as u32, MAX as u32 + 1, u32::MAX] {
+        let header = length.to_le_bytes();
+        let ((), used) = peak(|| read_ends_in_error(&header));
+        assert!(used < 256 * KIB, "a frame of {length} announced: {used} bytes");
+    }
+    let part = [&(MAX as u32).to_le_bytes()[..], &vec![0; MIB]].concat();
+    let ((), used) = peak(|| read_ends_in_error(&part));
+    assert!(used < 8 * MIB, "1 MiB of a frame of 8 arrived: {used} bytes");
+
+    // The most elements that a list may have, and that a frame may hold: legal, and bounded.
+    let lease = [&[1, 1, 1][..], &[0; 16], &[0, 0, 0, 1, 1, 0, 8, 1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let many = list(0, max, &lease, max as usize);
+    let (message, used) = peak(|| frame::decode::<ToDrone<'_>>(&many));
+    let Ok(ToDrone::Work { leases }) = message else { panic!("{message:?}") };
+    assert_eq!(leases.0.len(), List::<Lease<'_>>::MAX);
+    assert!(used < 32 * MIB, "{max} leases: {used} bytes");
+
+    let padding = MAX - many.len() - 4 - 4;
+    let mut full = many[..many.len() - lease.len()].to_vec();
+    let layout = padding as u32 + 8;
+    full.extend_from_slice(&lease[..lease.len() - 9]);
+    full.push(252);
+    full.extend_from_slice(&layout.to_le_bytes());
+    full.extend_from_slice(&1u32.to_le_bytes());
+    full.extend_from_slice(&(padding as u32).to_le_bytes());
+    full.resize(full.len() + padding, b'x');
+    assert!((MAX - 8..=MAX).contains(&full.len()), "{}", full.len());
+    let (message, used) = peak(|| frame::decode::<ToDrone<'_>>(&full).map(drop));
+    assert!(message.is_ok() && used < 32 * MIB, "a full frame: {message:?}, {used} bytes");
+
+    // One more than that.
+    let progress = list(3, max + 1, &[1, 1, 1], max as usize + 1);
+    let (message, used) = peak(|| frame::decode::<ToQueen<'_>>(&progress).map(drop));
+    assert!(matches!(message, Err(FrameError::Invalid(_))) && used < 64 * KIB, "{used} bytes");
+
+    // What is not to be read is not to be written either.
+    let leases = List(vec![(LeaseId(1), Epoch(1)); max as usize + 1]);
+    let mut out = vec![7];
+    assert!(matches!(frame::encode(&ToQueen::HandBack { leases }, MAX, &mut out), Err(FrameError::Unencodable(_))));
+    assert_eq!((out, HEADER), (vec![7], 4));
+}

@@ -1,0 +1,205 @@
+//! One message of each sort, by name: those that `docs/PROTOCOL.md` shows in hex.
+
+use std::collections::BTreeSet;
+
+use bincode::error::{AllowedEnumVariants, DecodeError};
+use bincode::{BorrowDecode, Encode};
+use wire::List;
+use wire::blob::Blob;
+use wire::frame::{self, FrameError, HEADER, MAX};
+use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::message::{Lease, Output, Progress, Rate, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
+
+/// The digest of `super_secret_password_123`.
+pub const DIGEST: [u8; 32] = [
+    0x29, 0x2e, 0x66, 0x40, 0xd6, 0xf9, 0x84, 0x14, 0x1f, 0x5e, 0x36, 0x85, 0x04, 0x7f, 0xa5, 0xa7, 0x11, 0x6b, 0xe7,
+    0xaa, 0xe0, 0x35, 0xd0, 0xf2, 0x99, 0xf9, 0x5e, 0xe5, 0xaf, 0x61, 0xea, 0x3d,
+];
+
+/// All that has bytes of its own on the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Preface(Preface),
+    FromDrone(FromDrone<'static>),
+    FromQueen(FromQueen<'static>),
+    ToDrone(ToDrone<'static>),
+    ToQueen(ToQueen<'static>),
+    /// A part of a message; it has no frame.
+    Algorithm(Algorithm<'static>),
+}
+
+impl Said {
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Preface(preface) => preface.encode().to_vec(),
+            Self::FromDrone(message) => encode(message),
+            Self::FromQueen(message) => encode(message),
+            Self::ToDrone(message) => encode(message),
+            Self::ToQueen(message) => encode(message),
+            Self::Algorithm(part) => encode(part).split_off(HEADER),
+        }
+    }
+
+    /// Decodes `bytes` as the same sort of thing as this one.
+    pub fn decode_alike(&self, bytes: &[u8]) -> Self {
+        let bytes: &'static [u8] = bytes.to_vec().leak();
+        match self {
+            Self::Preface(_) => Self::Preface(Preface::decode(bytes.try_into().unwrap()).unwrap()),
+            Self::FromDrone(_) => Self::FromDrone(decode(bytes)),
+            Self::FromQueen(_) => Self::FromQueen(decode(bytes)),
+            Self::ToDrone(_) => Self::ToDrone(decode(bytes)),
+            Self::ToQueen(_) => Self::ToQueen(decode(bytes)),
+            Self::Algorithm(_) => Self::Algorithm(frame::decode(bytes).unwrap()),
+        }
+    }
+
+    /// Its enum, and its number in that.
+    fn variant(&self) -> (&'static str, u32) {
+        let (name, at) = match self {
+            Self::Preface(_) => ("Preface", Preface::SIZE - 2),
+            Self::FromDrone(_) => ("FromDrone", HEADER),
+            Self::FromQueen(_) => ("FromQueen", HEADER),
+            Self::ToDrone(_) => ("ToDrone", HEADER),
+            Self::ToQueen(_) => ("ToQueen", HEADER),
+            Self::Algorithm(_) => ("Algorithm", 0),
+        };
+        (name, self.encode()[at].into())
+    }
+}
+
+pub fn encode(message: &impl Encode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::encode(message, MAX, &mut bytes).unwrap();
+    bytes
+}
+
+fn decode<M: BorrowDecode<'static, ()>>(bytes: &'static [u8]) -> M {
+    let size = frame::body_len(bytes, MAX).unwrap().unwrap();
+    assert_eq!(bytes.len(), HEADER + size, "the length of the frame");
+    frame::decode(&bytes[HEADER..]).unwrap()
+}
+
+/// Checks that each variant of each enum is among the examples, by asking the decoder which
+/// numbers it knows.
+pub fn assert_complete(examples: &[(&str, Said)]) {
+    let seen: BTreeSet<(&str, u32)> = examples.iter().map(|(_, said)| said.variant()).collect();
+    let known = [
+        ("Algorithm", last::<Algorithm<'_>>()),
+        ("FromDrone", last::<FromDrone<'_>>()),
+        ("FromQueen", last::<FromQueen<'_>>()),
+        ("Preface", 1),
+        ("ToDrone", last::<ToDrone<'_>>()),
+        ("ToQueen", last::<ToQueen<'_>>()),
+    ];
+    let known = known.into_iter().flat_map(|(name, last)| (0..=last).map(move |number| (name, number)));
+    assert_eq!(seen, known.collect());
+}
+
+/// The number of the last variant of an enum.
+fn last<M: BorrowDecode<'static, ()> + std::fmt::Debug>() -> u32 {
+    match frame::decode::<M>(&[250]) {
+        Err(FrameError::Invalid(DecodeError::UnexpectedVariant {
+            allowed: AllowedEnumVariants::Range { max, .. },
+            ..
+        })) => *max,
+        other => panic!("not an unknown variant: {other:?}"),
+    }
+}
+
+const EPOCH: Epoch = Epoch(1);
+
+/// The examples in the order of the document.
+pub fn examples() -> Vec<(&'static str, Said)> {
+    let mut all = conversation();
+    all.extend(others());
+    all.extend(algorithms());
+    all
+}
+
+/// A Drone comes, computes one digest, and leaves.
+fn conversation() -> Vec<(&'static str, Said)> {
+    let inputs = Blob::parse(b"\x01\0\0\0\x19\0\0\0super_secret_password_123").unwrap();
+    let rate = Rate { kind: Kind::DIGEST, compressions_per_second: 20_000_000 };
+    let lease = Lease {
+        id: LeaseId(7),
+        epoch: EPOCH,
+        task: TaskId(1),
+        instance: Instance(*b"task's instance!"),
+        priority: 0,
+        rank: 0,
+        from: 0,
+        to: 1,
+        chunk: Chunk::Digest(DigestChunk { algorithm: Algorithm::Sha256, inputs }),
+    };
+    let output = Output {
+        lease: LeaseId(7),
+        epoch: EPOCH,
+        from: 0,
+        to: 1,
+        spent_ns: 1800,
+        output: ChunkOutput::Digests(Digests::new(&DIGEST).unwrap()),
+    };
+    vec![
+        ("Preface of the Drone", Said::Preface(Preface::ours(Role::Drone))),
+        ("Preface of the Queen", Said::Preface(Preface::ours(Role::Queen))),
+        (
+            "Hello",
+            Said::FromDrone(FromDrone::Hello {
+                name: "bee-1",
+                software: "drone 0.1.0",
+                instance: Instance(*b"drone's instance"),
+                threads: 4,
+                kinds: vec![rate].into(),
+                nonce: *b"drone's nonce: any 32 random b's",
+            }),
+        ),
+        ("Challenge", Said::FromQueen(FromQueen::Challenge { nonce: *b"queen's nonce: any 32 random b's", mac: None })),
+        ("Proof", Said::FromDrone(FromDrone::Proof { mac: None })),
+        (
+            "Welcome",
+            Said::FromQueen(FromQueen::Welcome {
+                drone: DroneId(1),
+                epoch: EPOCH,
+                heartbeat_ms: 1000,
+                silence_ms: 10_000,
+            }),
+        ),
+        ("Work", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
+        ("Outputs", Said::ToQueen(ToQueen::Outputs { outputs: vec![output].into() })),
+        (
+            "Heartbeat of the Drone",
+            Said::ToQueen(ToQueen::Heartbeat { progress: List(vec![]), rates: vec![rate].into() }),
+        ),
+        ("Heartbeat of the Queen", Said::ToDrone(ToDrone::Heartbeat)),
+        ("Leaving", Said::ToQueen(ToQueen::Leaving)),
+    ]
+}
+
+fn others() -> Vec<(&'static str, Said)> {
+    let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000 };
+    vec![
+        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 1" })),
+        ("Shrink", Said::ToDrone(ToDrone::Shrink { lease: LeaseId(300), epoch: EPOCH, end: 1 << 32 })),
+        ("Goodbye", Said::ToDrone(ToDrone::Goodbye { reason: "the Queen stops" })),
+        (
+            "Heartbeat with progress",
+            Said::ToQueen(ToQueen::Heartbeat { progress: vec![progress].into(), rates: List(vec![]) }),
+        ),
+        ("Failed", Said::ToQueen(ToQueen::Failed { lease: LeaseId(300), epoch: EPOCH, reason: "0 iterations" })),
+        (
+            "HandBack",
+            Said::ToQueen(ToQueen::HandBack { leases: vec![(LeaseId(300), EPOCH), (LeaseId(301), EPOCH)].into() }),
+        ),
+    ]
+}
+
+fn algorithms() -> Vec<(&'static str, Said)> {
+    vec![
+        ("Sha256", Said::Algorithm(Algorithm::Sha256)),
+        ("Sha256d", Said::Algorithm(Algorithm::Sha256d)),
+        ("HmacSha256", Said::Algorithm(Algorithm::HmacSha256 { key: b"key" })),
+        ("Pbkdf2HmacSha256", Said::Algorithm(Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 600_000 })),
+    ]
+}

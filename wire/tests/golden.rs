@@ -1,0 +1,89 @@
+//! The bytes of every message, so that no change of a type or of bincode alters them unseen.
+
+mod examples;
+
+use examples::examples;
+use wire::List;
+use wire::frame;
+use wire::work::Algorithm;
+
+const GOLDEN: [(&str, &str); 21] = [
+    ("Preface of the Drone", "f09f909d01000100"),
+    ("Preface of the Queen", "f09f909d01000000"),
+    (
+        "Hello",
+        "4b00000000056265652d310b64726f6e6520302e312e3064726f6e65277320696e7374616e6365040101fc002d3101\
+         64726f6e652773206e6f6e63653a20616e792033322072616e646f6d20622773",
+    ),
+    ("Challenge", "2200000000717565656e2773206e6f6e63653a20616e792033322072616e646f6d2062277300"),
+    ("Proof", "020000000100"),
+    ("Welcome", "09000000010101fbe803fb1027"),
+    (
+        "Work",
+        "3d00000000010701017461736b277320696e7374616e63652100000001010021\
+         010000001900000073757065725f7365637265745f70617373776f72645f313233",
+    ),
+    ("Outputs", "2b000000000107010001fb08070101292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d"),
+    ("Heartbeat of the Drone", "0900000003000101fc002d3101"),
+    ("Heartbeat of the Queen", "0100000002"),
+    ("Leaving", "0100000004"),
+    ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2031"),
+    ("Shrink", "0e00000001fb2c0101fd0000000001000000"),
+    ("Goodbye", "11000000030f74686520517565656e2073746f7073"),
+    ("Heartbeat with progress", "0c0000000301fb2c0101fc7011010000"),
+    ("Failed", "1200000001fb2c01010c3020697465726174696f6e73"),
+    ("HandBack", "0a0000000202fb2c0101fb2d0101"),
+    ("Sha256", "00"),
+    ("Sha256d", "01"),
+    ("HmacSha256", "02036b6579"),
+    ("Pbkdf2HmacSha256", "030473616c74fcc0270900"),
+];
+
+#[test]
+fn every_message_has_its_bytes() {
+    let examples = examples();
+    examples::assert_complete(&examples);
+    assert!(examples.iter().map(|(name, _)| *name).eq(GOLDEN.map(|(name, _)| name)));
+    for ((name, said), (_, hex)) in examples.iter().zip(GOLDEN) {
+        assert_eq!(const_hex::encode(said.encode()), hex, "{name}");
+        assert_eq!(said.decode_alike(&const_hex::decode(hex).unwrap()), *said, "{name}");
+    }
+}
+
+/// A peer of another build may know more than we do; that has to be an error, not a guess.
+#[test]
+fn what_is_unknown_is_refused() {
+    for body in ["05", "fa", "fb0001", ""] {
+        let body = const_hex::decode(body).unwrap();
+        assert!(frame::decode::<wire::message::ToQueen<'_>>(&body).is_err());
+        assert!(frame::decode::<wire::message::ToDrone<'_>>(&body).is_err());
+        assert!(frame::decode::<wire::handshake::FromDrone<'_>>(&body).is_err());
+        assert!(frame::decode::<wire::handshake::FromQueen<'_>>(&body).is_err());
+        assert!(frame::decode::<Algorithm<'_>>(&body).is_err());
+    }
+}
+
+#[test]
+fn an_unknown_kind_of_work_is_refused() {
+    // Where the kind stands in each body.
+    for (name, at) in [("Work", 25), ("Outputs", 9)] {
+        let (_, said) = examples().into_iter().find(|(example, _)| *example == name).unwrap();
+        let mut body = said.encode().split_off(frame::HEADER);
+        assert_eq!(body[at], 1, "{name}");
+        body[at] = 2;
+        let error = match name {
+            "Work" => frame::decode::<wire::message::ToDrone<'_>>(&body).unwrap_err(),
+            _ => frame::decode::<wire::message::ToQueen<'_>>(&body).unwrap_err(),
+        };
+        assert!(error.to_string().contains("no such kind of work"), "{error}");
+    }
+}
+
+#[test]
+fn an_option_and_a_text_are_strict() {
+    assert!(frame::decode::<wire::handshake::FromDrone<'_>>(&[1, 2]).is_err(), "neither none nor some");
+    assert!(frame::decode::<wire::message::ToDrone<'_>>(&[3, 1, 0xFF]).is_err(), "not UTF-8");
+    assert!(frame::decode::<List<u64>>(&[1, 254]).is_err(), "no 128-bit numbers");
+    assert!(frame::decode::<List<u64>>(&[1, 255]).is_err(), "no such marker");
+    assert_eq!(frame::decode::<List<u64>>(&[1, 251, 7, 0]).unwrap().0, [7], "a longer form is read as well");
+}

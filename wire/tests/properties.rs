@@ -1,0 +1,248 @@
+//! What holds for every message, and for bytes that are none.
+
+use std::fmt::Debug;
+
+use bincode::{BorrowDecode, Encode};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::LazyJust;
+use wire::List;
+use wire::blob::Blob;
+use wire::frame::{self, FrameError, HEADER, MAX};
+use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::message::{Lease, Output, Progress, Rate, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
+
+/// Small numbers and those around the steps of the encoding, as well as any.
+fn number() -> impl Strategy<Value = u64> + Clone {
+    let steps = prop::sample::select(vec![250, 251, 255, 256, 65_535, 65_536, u64::from(u32::MAX), 1 << 32, u64::MAX]);
+    prop_oneof![0u64..4, steps, any::<u64>()]
+}
+
+// Messages borrow their bytes; what a test makes up may as well live for ever.
+fn bytes() -> impl Strategy<Value = &'static [u8]> {
+    vec(any::<u8>(), 0..40).prop_map(|bytes| &*bytes.leak())
+}
+
+fn text() -> impl Strategy<Value = &'static str> {
+    ".{0,12}".prop_map(|text| &*text.leak())
+}
+
+fn blob() -> impl Strategy<Value = Blob<'static>> {
+    vec(vec(any::<u8>(), 0..20), 0..8).prop_map(|strings| {
+        let words = std::iter::once(strings.len()).chain(strings.iter().map(Vec::len));
+        let mut layout: Vec<u8> = words.flat_map(|word| (word as u32).to_le_bytes()).collect();
+        layout.extend(strings.concat());
+        Blob::parse(layout.leak()).unwrap()
+    })
+}
+
+fn algorithm() -> impl Strategy<Value = Algorithm<'static>> {
+    prop_oneof![
+        LazyJust::new(|| Algorithm::Sha256),
+        LazyJust::new(|| Algorithm::Sha256d),
+        bytes().prop_map(|key| Algorithm::HmacSha256 { key }),
+        (bytes(), any::<u32>()).prop_map(|(salt, iterations)| Algorithm::Pbkdf2HmacSha256 { salt, iterations }),
+    ]
+}
+
+fn lease() -> impl Strategy<Value = Lease<'static>> {
+    let ids = (number(), number(), number(), any::<[u8; 16]>());
+    (ids, any::<i8>(), number(), number(), number(), algorithm(), blob()).prop_map(
+        |((id, epoch, task, instance), priority, rank, from, to, algorithm, inputs)| Lease {
+            id: LeaseId(id),
+            epoch: Epoch(epoch),
+            task: TaskId(task),
+            instance: Instance(instance),
+            priority,
+            rank,
+            from,
+            to,
+            chunk: Chunk::Digest(DigestChunk { algorithm, inputs }),
+        },
+    )
+}
+
+fn output() -> impl Strategy<Value = Output<'static>> {
+    let digests = vec(any::<[u8; 32]>(), 0..4).prop_map(|digests| Digests::new(digests.concat().leak()).unwrap());
+    (number(), number(), number(), number(), number(), digests).prop_map(
+        |(lease, epoch, from, to, spent_ns, digests)| Output {
+            lease: LeaseId(lease),
+            epoch: Epoch(epoch),
+            from,
+            to,
+            spent_ns,
+            output: ChunkOutput::Digests(digests),
+        },
+    )
+}
+
+fn rate() -> impl Strategy<Value = Rate> {
+    (any::<u16>(), number())
+        .prop_map(|(kind, compressions_per_second)| Rate { kind: Kind(kind), compressions_per_second })
+}
+
+fn list<T: Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = List<T>> {
+    vec(element, 0..6).prop_map(List)
+}
+
+fn to_drone() -> impl Strategy<Value = ToDrone<'static>> {
+    prop_oneof![
+        list(lease()).prop_map(|leases| ToDrone::Work { leases }),
+        (number(), number(), number()).prop_map(|(lease, epoch, end)| ToDrone::Shrink {
+            lease: LeaseId(lease),
+            epoch: Epoch(epoch),
+            end
+        }),
+        LazyJust::new(|| ToDrone::Heartbeat),
+        text().prop_map(|reason| ToDrone::Goodbye { reason }),
+    ]
+}
+
+fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
+    let progress = (number(), number(), number()).prop_map(|(lease, epoch, reached)| Progress {
+        lease: LeaseId(lease),
+        epoch: Epoch(epoch),
+        reached,
+    });
+    let held = (number(), number()).prop_map(|(lease, epoch)| (LeaseId(lease), Epoch(epoch)));
+    prop_oneof![
+        list(output()).prop_map(|outputs| ToQueen::Outputs { outputs }),
+        (number(), number(), text()).prop_map(|(lease, epoch, reason)| ToQueen::Failed {
+            lease: LeaseId(lease),
+            epoch: Epoch(epoch),
+            reason
+        }),
+        list(held).prop_map(|leases| ToQueen::HandBack { leases }),
+        (list(progress), list(rate())).prop_map(|(progress, rates)| ToQueen::Heartbeat { progress, rates }),
+        LazyJust::new(|| ToQueen::Leaving),
+    ]
+}
+
+fn mac() -> impl Strategy<Value = Option<[u8; 32]>> {
+    prop::option::of(any::<[u8; 32]>())
+}
+
+fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
+    let hello = (text(), text(), any::<[u8; 16]>(), any::<u16>(), list(rate()), any::<[u8; 32]>());
+    prop_oneof![
+        hello.prop_map(|(name, software, instance, threads, kinds, nonce)| FromDrone::Hello {
+            name,
+            software,
+            instance: Instance(instance),
+            threads,
+            kinds,
+            nonce
+        }),
+        mac().prop_map(|mac| FromDrone::Proof { mac }),
+    ]
+}
+
+fn from_queen() -> impl Strategy<Value = FromQueen<'static>> {
+    prop_oneof![
+        (any::<[u8; 32]>(), mac()).prop_map(|(nonce, mac)| FromQueen::Challenge { nonce, mac }),
+        (number(), number(), any::<u32>(), any::<u32>()).prop_map(|(drone, epoch, heartbeat_ms, silence_ms)| {
+            FromQueen::Welcome { drone: DroneId(drone), epoch: Epoch(epoch), heartbeat_ms, silence_ms }
+        }),
+        text().prop_map(|reason| FromQueen::Refused { reason }),
+    ]
+}
+
+/// A message comes back as it was; cut off anywhere or with a byte more it is an error.
+fn is_exact<M>(message: &M)
+where
+    M: Encode + BorrowDecode<'static, ()> + PartialEq + Debug,
+{
+    let mut frame = Vec::new();
+    frame::encode(message, MAX, &mut frame).unwrap();
+    let size = frame.len() - HEADER;
+    let mut short = b"what was there before".to_vec();
+    assert!(matches!(frame::encode(message, size - 1, &mut short), Err(FrameError::TooLong { .. })));
+    assert_eq!(short, b"what was there before");
+    for cut in 0..HEADER {
+        assert!(frame::body_len(&frame[..cut], MAX).unwrap().is_none());
+    }
+    assert_eq!(frame::body_len(&frame, size).unwrap(), Some(size));
+    assert!(matches!(frame::body_len(&frame, size - 1), Err(FrameError::TooLong { .. })));
+    frame.push(0);
+    let body: &'static [u8] = &frame.leak()[HEADER..];
+    for cut in 0..size {
+        assert!(frame::decode::<M>(&body[..cut]).is_err(), "cut off after {cut} bytes");
+    }
+    assert_eq!(frame::decode::<M>(&body[..size]).unwrap(), *message);
+    assert!(matches!(frame::decode::<M>(body), Err(FrameError::LeftOver(1))));
+}
+
+/// Whatever the bytes are, they are refused or are a message that encodes, at most as long.
+fn are_safe(body: &[u8]) {
+    fn as_one<'a, M: Encode + BorrowDecode<'a, ()>>(body: &'a [u8]) {
+        let Ok(message) = frame::decode::<M>(body) else { return };
+        let mut again = Vec::new();
+        frame::encode(&message, MAX, &mut again).unwrap();
+        assert!(again.len() - HEADER <= body.len());
+    }
+    as_one::<ToDrone<'_>>(body);
+    as_one::<ToQueen<'_>>(body);
+    as_one::<FromDrone<'_>>(body);
+    as_one::<FromQueen<'_>>(body);
+    as_one::<Algorithm<'_>>(body);
+}
+
+/// Turns one bit at a time of `message`'s body.
+fn survives_flips(message: &impl Encode) {
+    let mut frame = Vec::new();
+    frame::encode(message, MAX, &mut frame).unwrap();
+    let body = &mut frame[HEADER..];
+    for bit in 0..8 * body.len() {
+        body[bit / 8] ^= 1 << (bit % 8);
+        are_safe(body);
+        body[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+proptest! {
+    #[test]
+    fn messages_to_drones(message in to_drone()) {
+        is_exact(&message);
+        survives_flips(&message);
+    }
+
+    #[test]
+    fn messages_to_the_queen(message in to_queen()) {
+        is_exact(&message);
+        survives_flips(&message);
+    }
+
+    #[test]
+    fn handshakes(drone in from_drone(), queen in from_queen()) {
+        is_exact(&drone);
+        is_exact(&queen);
+        survives_flips(&drone);
+        survives_flips(&queen);
+    }
+
+    #[test]
+    fn any_bytes(body in vec(any::<u8>(), 0..200)) {
+        are_safe(&body);
+    }
+
+    /// Random bytes rarely get past a list's count; small numbers do.
+    #[test]
+    fn likely_bytes(body in vec(prop_oneof![0u8..6, any::<u8>()], 0..200)) {
+        are_safe(&body);
+    }
+
+    #[test]
+    fn a_preface_is_read_back_or_refused(mut bytes: [u8; 8], ours: bool, role in 0u8..3, zero in 0u8..2) {
+        if ours {
+            bytes[..4].copy_from_slice(&MAGIC);
+            bytes[6..].copy_from_slice(&[role, zero]);
+        }
+        let valid = bytes[..4] == MAGIC && bytes[6] < 2 && bytes[7] == 0;
+        match Preface::decode(bytes) {
+            Ok(preface) => prop_assert!(valid && preface.encode() == bytes),
+            Err(_) => prop_assert!(!valid),
+        }
+    }
+}
