@@ -27,7 +27,7 @@ const LASTING: Duration = Duration::from_secs(5);
 enum Trouble {
     #[error("{0}")]
     Unreachable(io::Error),
-    #[error("it does not speak the Hive's protocol: {0}. Is this the port for Drones?")]
+    #[error("this is not a Queen's port for Drones: {0}")]
     Foreign(String),
     #[error(
         "the Queen speaks version {0} of the protocol, this Drone speaks version {VERSION}; use the same release of both"
@@ -95,6 +95,8 @@ pub(crate) async fn keep(config: &Config, rates: &[Rate], pool: &Pool, shutdown:
 struct Mood<'a> {
     config: &'a Config,
     state: State,
+    /// Whether there was a connection before.
+    has_met: bool,
 }
 
 enum State {
@@ -110,14 +112,15 @@ enum State {
 impl<'a> Mood<'a> {
     fn new(config: &'a Config) -> Self {
         story!("🐝", "Drone {} is looking for the Queen at {} …", config.name, config.queen);
-        Self { config, state: State::New }
+        Self { config, state: State::New, has_met: false }
     }
 
     fn connected(&mut self, link: &dial::Link) {
         let (queen, drone, threads) = (&self.config.queen, link.drone, self.config.threads);
-        match std::mem::replace(&mut self.state, State::Connected) {
-            State::New => story!("✅", "Connected to the Queen! This is drone {drone}, with {threads} compute threads"),
-            _ => story!("✅", "Connected to the Queen at {queen} again, as drone {drone}"),
+        self.state = State::Connected;
+        match std::mem::replace(&mut self.has_met, true) {
+            false => story!("✅", "Connected to the Queen! This is drone {drone}; compute threads: {threads}"),
+            true => story!("✅", "Connected to the Queen at {queen} again, as drone {drone}"),
         }
     }
 
@@ -139,5 +142,16 @@ impl<'a> Mood<'a> {
             State::Away => {}
         }
         self.state = State::Away;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_version_names_both() {
+        let text = Trouble::Version(VERSION + 1).to_string();
+        assert!(text.contains(&format!("version {VERSION}")) && text.contains(&format!("version {}", VERSION + 1)));
     }
 }

@@ -270,9 +270,9 @@ pub struct Core {
     meter: Meter,
 }
 
-impl Core {
+impl Default for Core {
     /// Nothing to do and nobody to do it.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             tasks: BTreeMap::new(),
             drones: BTreeMap::new(),
@@ -287,7 +287,9 @@ impl Core {
             meter: Meter::new(Time::ZERO),
         }
     }
+}
 
+impl Core {
     /// Takes in what happened; `now` never goes back.
     pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
         match event {

@@ -43,7 +43,10 @@ pub struct Preface {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PrefaceError {
     /// Somebody else's protocol.
-    #[error("this is not a Hive connection: it begins with {0:02X?} instead of F0 9F 90 9D")]
+    #[error(
+        "this is not a Hive connection: it begins with {:02X} {:02X} {:02X} {:02X} instead of F0 9F 90 9D",
+        .0[0], .0[1], .0[2], .0[3]
+    )]
     Magic([u8; 4]),
     /// The magic is right, the rest is not.
     #[error("the preface has an unknown role ({0}) or a byte that is not zero")]

@@ -1,4 +1,5 @@
 //! What hostile bytes can make a reader allocate. One test, since the meter counts the process.
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -1,4 +1,5 @@
 //! The tokio adapter: frames come out the same however the bytes come in.
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,7 +11,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, ReadBuf};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
-use wire::frame::{FrameError, HEADER, MAX, MAX_HANDSHAKE};
+use wire::frame::{FrameError, MAX, MAX_HANDSHAKE};
 use wire::handshake::{Preface, PrefaceError, Role};
 use wire::message::ToDrone;
 
@@ -153,7 +154,6 @@ fn a_preface_is_read_or_named() {
     assert!(matches!(stranger, ConnectionError::Preface(PrefaceError::Magic(magic)) if &magic == b"GET "));
     assert_eq!(
         stranger.to_string(),
-        "this is not a Hive connection: it begins with [47, 45, 54, 20] instead of F0 9F 90 9D"
+        "this is not a Hive connection: it begins with 47 45 54 20 instead of F0 9F 90 9D"
     );
-    assert_eq!(HEADER, 4);
 }

@@ -1,4 +1,5 @@
 //! The bytes of every message, so that no change of a type or of bincode alters them unseen.
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 
 mod examples;
 

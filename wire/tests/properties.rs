@@ -1,4 +1,5 @@
 //! What holds for every message, and for bytes that are none.
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 
 use std::fmt::Debug;
 

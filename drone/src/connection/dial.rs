@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role, VERSION};
+use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Role, VERSION};
 use wire::ids::DroneId;
 use wire::message::Rate;
 
@@ -59,11 +59,12 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
 async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate]) -> Result<Link, Trouble> {
     stream.write_all(&Preface::ours(Role::Drone).encode()).await.map_err(Trouble::Unreachable)?;
     let preface = read_preface(&mut stream).await.map_err(|error| match error {
-        ConnectionError::Preface(error) => Trouble::Foreign(error.to_string()),
-        ConnectionError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Trouble::Foreign("it closes the connection without a preface".to_owned())
+        ConnectionError::Preface(PrefaceError::Magic(magic)) if magic == *b"HTTP" => {
+            Trouble::Foreign("it speaks HTTP".to_owned())
         }
-        error => Trouble::Unreachable(io::Error::other(error)),
+        ConnectionError::Preface(error) => Trouble::Foreign(error.to_string()),
+        ConnectionError::Io(error) => Trouble::Unreachable(error),
+        error @ ConnectionError::Frame(_) => Trouble::Foreign(error.to_string()),
     })?;
     if preface.role != Role::Queen {
         return Err(Trouble::Foreign("another Drone answers there".to_owned()));

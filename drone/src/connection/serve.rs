@@ -175,7 +175,7 @@ impl Worker {
         let mut effects = Vec::new();
         self.session.drain(&mut effects);
         self.session.hand_back(self.intake.recall(), &mut effects);
-        story!("🏁", "Leaving: finishing {} running chunks first", self.session.len());
+        story!("🏁", "Leaving; running chunks to finish first: {}", self.session.len());
         self.perform(effects);
     }
 
@@ -186,7 +186,7 @@ impl Worker {
         while let Ok(report) = self.reports.try_recv() {
             self.session.report(report, &mut effects);
         }
-        story!("🏁", "Leaving: handing {} chunks back", self.session.len());
+        story!("🏁", "Leaving; chunks handed back: {}", self.session.len());
         self.session.give_up(&mut effects);
         self.perform(effects);
     }

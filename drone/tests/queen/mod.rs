@@ -103,9 +103,10 @@ impl Queen {
         self.greet(&FromQueen::Refused { reason }).await;
     }
 
+    /// Says something to a Drone that may have left already.
     pub async fn say(&mut self, message: &ToDrone<'_>) {
         self.writer.push(message, MAX).unwrap();
-        self.writer.flush().await.unwrap();
+        let _ = self.writer.flush().await;
     }
 
     /// Leases chunks of task 1.
@@ -134,9 +135,7 @@ impl Queen {
             let frame = self.reader.next(MAX).await.unwrap()?;
             self.waiting.extend(heard(&frame));
             if let Some(Heard::Heartbeat { .. }) = self.waiting.back() {
-                // The Drone may be gone already.
-                self.writer.push(&ToDrone::Heartbeat, MAX).unwrap();
-                let _ = self.writer.flush().await;
+                self.say(&ToDrone::Heartbeat).await;
             }
         }
     }

@@ -36,7 +36,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            core: Core::new(),
+            core: Core::default(),
             now: Time::ZERO,
             tasks: 0,
             drones: 0,
@@ -175,7 +175,7 @@ fn equals_share_and_priority_goes_first() {
     let half = &order[last_urgent + 1..][..10];
     let of_first = half.iter().filter(|task| **task == first).count();
     assert!((4..=6).contains(&of_first), "{half:?}");
-    assert!(half.iter().any(|task| *task == second));
+    assert!(half.contains(&second));
 }
 
 #[test]

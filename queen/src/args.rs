@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use drone::console::LogFormat;
+use tokio::net::{TcpListener, lookup_host};
+
+/// Where Drones connect when nothing else is said.
+pub const DRONE_ADDR: &str = "127.0.0.1:8080";
+
+/// Where HTTP is served when nothing else is said.
+pub const HTTP_ADDR: &str = "127.0.0.1:8081";
+
+/// Where a system does not say how much memory it has: 1 GiB.
+const MEMORY_UNKNOWN: u64 = 1 << 30;
+
+/// The Hive's Queen: hands SHA-256 work to drones, and serves a REST API and an admin page
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  queen                                    serve on the usual ports
+  queen demo --exit                        show what it does, then end
+  curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
+  drone --queen 127.0.0.1:8080             give her a worker
+
+Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve or a demo's
+result is wrong, 2 for a wrong command line."
+)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a Queen with drones in one process, and let them work for you to see
+    Demo(Demo),
+}
+
+/// What a demo does.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// End when the work is done, instead of serving on; exit code 0 only if every result was right
+    #[arg(long)]
+    pub exit: bool,
+    /// How many drones
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub drones: u16,
+    /// How many strings the large task has
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
+    pub strings: u64,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Where drones connect; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, global = true, env = "HIVE_DRONE_ADDR", value_name = "HOST:PORT")]
+    pub drone_addr: Option<Address>,
+    /// Where the REST API and the admin page are; port 0 picks a free one [default: 127.0.0.1:8081]
+    #[arg(long, global = true, env = "HIVE_HTTP_ADDR", value_name = "HOST:PORT")]
+    pub http_addr: Option<Address>,
+    /// Keep everything in memory: nothing outlives the Queen (there is no other mode yet)
+    #[arg(long, global = true, env = "HIVE_EPHEMERAL")]
+    pub ephemeral: bool,
+    /// The longest request body, such as 64MiB
+    #[arg(long, global = true, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "1GiB")]
+    pub max_body: Size,
+    /// What the inputs and results of tasks may take of memory [default: a quarter of the machine's]
+    #[arg(long, global = true, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
+    pub memory_limit: Option<Size>,
+    /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
+    #[arg(long, global = true, env = "HIVE_INSECURE")]
+    pub insecure: bool,
+    /// How the console speaks
+    #[arg(long, global = true, env = "HIVE_LOG_FORMAT", value_name = "FORMAT", default_value = "story")]
+    pub log_format: LogFormat,
+}
+
+/// `HOST:PORT`, not yet looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        valid.then(|| Self(text.into())).ok_or_else(|| "it has to be HOST:PORT, such as 127.0.0.1:8080".into())
+    }
+}
+
+/// A number of bytes, written as `1GiB`, `64MiB`, `500MB` or plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            _ => return Err("it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into()),
+        };
+        let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        size.map(Self).ok_or_else(|| "it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into())
+    }
+}
+
+impl Serve {
+    /// What the library has to know.
+    pub fn config(&self) -> crate::Config {
+        crate::Config {
+            max_body: self.max_body.0,
+            memory_limit: self.memory_limit.map_or_else(|| memory() / 4, |size| size.0),
+            any_host: self.insecure,
+        }
+    }
+
+    /// Listens where it is to. `fall_back`: on a free port if the usual one is taken.
+    ///
+    /// # Errors
+    /// If an address cannot be had, or is open to others without `--insecure`.
+    pub async fn listen(&self, fall_back: bool) -> anyhow::Result<crate::Listeners> {
+        let drones = self.bind("--drone-addr", self.drone_addr.as_ref(), DRONE_ADDR, fall_back);
+        let http = self.bind("--http-addr", self.http_addr.as_ref(), HTTP_ADDR, fall_back);
+        Ok(crate::Listeners { drones: drones.await?, http: http.await? })
+    }
+
+    async fn bind(
+        &self,
+        flag: &str,
+        asked: Option<&Address>,
+        usual: &str,
+        fall_back: bool,
+    ) -> anyhow::Result<TcpListener> {
+        let address = asked.map_or(usual, |address| &address.0);
+        let found: Vec<SocketAddr> =
+            lookup_host(address).await.with_context(|| format!("{flag} {address}: there is no such host"))?.collect();
+        if !self.insecure && found.iter().any(|found| !found.ip().is_loopback()) {
+            bail!(
+                "{flag} {address} is not a loopback address, so others could use this Hive: \
+                 add --insecure if that is what you want"
+            );
+        }
+        match TcpListener::bind(&found[..]).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked.is_none() && fall_back => {
+                let ip = found.first().map_or([127, 0, 0, 1].into(), SocketAddr::ip);
+                TcpListener::bind((ip, 0)).await.with_context(|| format!("cannot listen on {ip}"))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                bail!("cannot listen on {address}: it is in use, perhaps by another Queen; choose another with {flag}")
+            }
+            bound => bound.with_context(|| format!("cannot listen on {address} ({flag})")),
+        }
+    }
+}
+
+/// The machine's memory in bytes.
+fn memory() -> u64 {
+    let kib = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    });
+    kib.map_or(MEMORY_UNKNOWN, |kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(size("17"), Ok(17));
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("2 GB"), Ok(2_000_000_000));
+        assert!(size("lots").is_err() && size("").is_err() && size("99999999999GiB").is_err());
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert!("localhost:0".parse::<Address>().is_ok() && "[::1]:80".parse::<Address>().is_ok());
+        for wrong in ["localhost", ":80", "localhost:", "localhost:99999", ""] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

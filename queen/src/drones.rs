@@ -1,0 +1,70 @@
+//! The Drones' side: a TCP listener, and one connection for each Drone.
+
+mod connection;
+mod stranger;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::hive::{MAX_DRONES, SharedHive};
+
+/// Connections at once, those included that are no Drones yet or never will be.
+const MAX_CONNECTIONS: usize = MAX_DRONES + 256;
+
+/// How long to wait before accepting again when the system has no more sockets.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
+
+/// Serves Drones until `shutdown`, then says goodbye and waits until all connections are closed.
+/// `http` is where somebody is sent who came here for the page.
+pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, shutdown: CancellationToken) {
+    let connections = TaskTracker::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((place, listener.accept().await))
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => match next {
+                Some(next) => next,
+                None => break,
+            },
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                let (hive, shutdown) = (hive.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    prepare(&socket);
+                    if let Err(error) = connection::serve(socket, peer, &hive, http, shutdown).await {
+                        tracing::info!(%peer, %error, "a connection on the drones' port ended");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a drone's connection");
+                tokio::time::sleep(OUT_OF_SOCKETS).await;
+            }
+        }
+    }
+    drop(listener);
+    hive.dismiss("the Queen stops");
+    connections.close();
+    connections.wait().await;
+}
+
+/// Small messages leave at once, and a peer that vanished is noticed by the system too.
+fn prepare(socket: &TcpStream) {
+    let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
+    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    if let Err(error) = socket.set_nodelay(true).and(kept) {
+        tracing::debug!(%error, "cannot set a socket's options");
+    }
+}
