@@ -1,6 +1,9 @@
 //! The kinds of work as people see them: what they specify, and how its results look.
 
 pub mod digest;
+mod options;
+
+pub(crate) use options::{NAMES as OPTION_NAMES, Options};
 
 /// What a task is to compute, parsed once from a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,32 @@
 //! The control plane: REST and pages over a [`Hive`], knowing nothing of scheduling.
 #![forbid(unsafe_code)]
 
+mod api;
+mod assets;
+mod body;
+mod error;
+mod guard;
 pub mod hive;
 pub mod kinds;
 pub mod model;
+mod pages;
+pub mod serve;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
+use crate::api::{drones, events, results, stats, submit, tasks};
 use crate::hive::Hive;
 
 /// What the control plane has to know besides the Queen.
@@ -30,4 +47,38 @@ pub struct Config {
 pub(crate) struct App {
     pub(crate) hive: Arc<dyn Hive>,
     pub(crate) config: Arc<Config>,
+    /// Bounds what all requests' bodies take together.
+    room: Arc<Semaphore>,
+}
+
+/// The site map.
+pub fn router(hive: Arc<dyn Hive>, config: Config) -> Router {
+    let app = App { hive, config: Arc::new(config), room: Arc::new(Semaphore::new(submit::ROOM)) };
+    let api = Router::new()
+        .route("/tasks", get(tasks::list).post(tasks::create).layer(DefaultBodyLimit::disable()))
+        .route("/tasks/{id}", get(tasks::show).delete(tasks::remove))
+        .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/results", get(results::show))
+        .route("/drones", get(drones::list))
+        .route("/drones/{id}", get(drones::show))
+        .route("/stats", get(stats::stats))
+        .route("/events", get(events::events))
+        .route("/healthz", get(stats::healthz))
+        .route("/readyz", get(stats::readyz))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+    let site = Router::new()
+        .route("/", get(async || Redirect::temporary("/admin")))
+        .merge(api)
+        .merge(pages::routes())
+        .merge(assets::routes())
+        .fallback(guard::nothing_here)
+        .with_state(app.clone());
+    // Around the whole of it: a layer on its routes would not see the `Allow` of a 405.
+    Router::new()
+        .fallback_service(site)
+        .layer(from_fn_with_state(app.clone(), body::bound))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn_with_state(app, guard::admit))
+        .layer(from_fn(guard::problems))
+        .layer(from_fn(guard::headers))
 }

@@ -303,6 +303,8 @@ pub enum Change {
     Drone(DroneView),
     /// SSE event `overview`.
     Overview(Overview),
+    /// SSE event `reset`: more changed at once than is told one by one; read everything anew.
+    Reset {},
 }
 
 impl Change {
@@ -313,6 +315,7 @@ impl Change {
             Self::TaskRemoved { .. } => "task-removed",
             Self::Drone(_) => "drone",
             Self::Overview(_) => "overview",
+            Self::Reset {} => "reset",
         }
     }
 }

@@ -1,6 +1,13 @@
 //! Strings to hash: the specification, and what its results look like.
 
+mod encoding;
+mod rows;
+mod specify;
+
 use serde::{Deserialize, Serialize};
+
+pub use encoding::EncodingError;
+pub(crate) use rows::{CSV_HEADER, csv, first_with_line_feed, ndjson, text};
 
 /// The name of this kind.
 pub const KIND: &str = "digest";

@@ -1,0 +1,224 @@
+// The pages work without this. With it they keep themselves up to date, and the form tells how
+// far an upload is. The server renders everything; what changed is read again and merged in.
+"use strict";
+
+const REFRESH_MS = 400; // between two readings of a page
+const RETRY_MS = 3000; // until a refused event stream is tried again
+
+const $ = (id) => document.getElementById(id);
+document.documentElement.classList.add("js");
+
+// ---- Merging a newly rendered page into this one ----
+
+function merge(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+    old.replaceWith(document.importNode(fresh, true));
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = fresh.data;
+    return;
+  }
+  if ("keep" in old.dataset) return;
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  mergeChildren(old, fresh);
+}
+
+// Children with an id are found by it, so that a row keeps its focus when others come before it.
+function mergeChildren(old, fresh) {
+  const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const twin = child.id ? known.get(child.id) : at && !at.id && at.nodeName === child.nodeName ? at : null;
+    if (!twin) {
+      old.insertBefore(document.importNode(child, true), at);
+      continue;
+    }
+    if (twin === at) at = at.nextSibling;
+    else old.insertBefore(twin, at);
+    merge(twin, child);
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+// ---- Reading the page again when something on it changed ----
+
+let isDirty = false;
+let isReading = false;
+
+async function refresh() {
+  isDirty = true;
+  if (isReading || document.hidden) return;
+  isReading = true;
+  while (isDirty && !document.hidden) {
+    isDirty = false;
+    try {
+      const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const main = page.getElementById("main");
+      if (main) {
+        merge($("main"), main);
+        document.title = page.title;
+      }
+    } catch {
+      // The event stream notices as well, and reads again when the Queen is back.
+    }
+    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+  }
+  isReading = false;
+}
+
+function isShown(name, data) {
+  const { live = "", task, drone } = $("main").dataset;
+  if (!live.split(" ").includes(name)) return false;
+  const id = name.startsWith("task") ? task : name === "drone" ? drone : undefined;
+  return id === undefined || String(JSON.parse(data).id) === id;
+}
+
+// ---- The event stream; none while the page cannot be seen ----
+
+let events = null;
+let retry = 0;
+
+function show(state, text) {
+  const live = $("live");
+  if (live.dataset.state === state) return;
+  live.dataset.state = state;
+  live.textContent = text;
+}
+
+function listen() {
+  clearTimeout(retry);
+  events?.close();
+  events = null;
+  if (document.hidden || !("live" in $("main").dataset)) return;
+  events = new EventSource("/events");
+  events.onopen = () => {
+    show("live", "Live");
+    refresh();
+  };
+  events.onerror = () => {
+    show("lost", "Reconnecting…");
+    if (events?.readyState === EventSource.CLOSED) retry = setTimeout(listen, RETRY_MS);
+  };
+  events.addEventListener("reset", refresh);
+  for (const name of ["task", "task-removed", "drone", "overview"]) {
+    events.addEventListener(name, ({ data }) => isShown(name, data) && refresh());
+  }
+}
+
+document.addEventListener("visibilitychange", listen);
+addEventListener("pagehide", () => events?.close());
+addEventListener("pageshow", (event) => event.persisted && listen());
+
+// ---- Asking before something cannot be undone ----
+
+document.addEventListener("submit", (event) => {
+  const { confirm: question, yes } = event.target.dataset;
+  if (!question) return;
+  event.preventDefault();
+  const dialog = $("confirm");
+  $("confirm-question").textContent = question;
+  $("confirm-yes").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.onclose = () => dialog.returnValue === "yes" && event.target.submit();
+  dialog.showModal();
+});
+
+document.addEventListener("click", async ({ target }) => {
+  const source = target.dataset?.copy;
+  if (!source) return;
+  try {
+    await navigator.clipboard.writeText($(source).textContent);
+    target.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren($(source));
+    target.textContent = "Selected";
+  }
+});
+
+// ---- The form that submits ----
+
+const form = $("submit-form");
+let upload = null;
+
+const bytes = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const mebibytes = (size) => `${bytes.format(size / 2 ** 20)} MiB`;
+
+// A field of another algorithm is not sent.
+function chooseAlgorithm() {
+  for (const fields of form.querySelectorAll("[data-for]")) {
+    fields.disabled = fields.dataset.for !== form.elements.algorithm.value;
+  }
+  form.elements.iterations.required = true;
+}
+
+function fail({ title, detail, path, line }) {
+  const error = $("submit-error");
+  const text = detail || title || "The task could not be submitted.";
+  error.textContent = line && !text.includes(`line ${line}`) ? `Line ${line}: ${text}` : text;
+  error.hidden = false;
+  const field = path && form.elements[path];
+  if (!field) return;
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-errormessage", "submit-error");
+  field.closest("details")?.setAttribute("open", "");
+  field.focus();
+}
+
+function uploading(is) {
+  $("submit-button").disabled = is;
+  $("upload-stop").hidden = $("upload").hidden = !is;
+  if (!is) upload = null;
+}
+
+function submitForm(event) {
+  event.preventDefault();
+  $("submit-error").hidden = true;
+  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  if (!form.elements.text.value && !form.elements.file.files.length) {
+    fail({ detail: "Type at least one string, or choose a file.", path: "text" });
+    return;
+  }
+  upload = new XMLHttpRequest();
+  upload.open("POST", form.dataset.api);
+  upload.setRequestHeader("accept", "application/json");
+  upload.responseType = "json";
+  upload.upload.onprogress = ({ loaded, total }) => {
+    $("upload-bar").value = loaded / total;
+    $("upload-text").textContent = loaded < total ? `${mebibytes(loaded)} of ${mebibytes(total)}` : "nearly there…";
+  };
+  upload.onload = ({ target: { status, response } }) => {
+    uploading(false);
+    if (status === 201 && response) location.assign(`/admin/tasks/${response.id}`);
+    else fail(response ?? {});
+  };
+  upload.onerror = () => {
+    uploading(false);
+    fail({ detail: "The connection to the Queen broke; nothing was submitted. Try again when she is back." });
+  };
+  upload.onabort = () => uploading(false);
+  $("upload-text").textContent = "";
+  $("upload-bar").value = 0;
+  uploading(true);
+  upload.send(new FormData(form));
+}
+
+if (form) {
+  form.elements.algorithm.addEventListener("change", chooseAlgorithm);
+  form.addEventListener("submit", submitForm);
+  $("upload-stop").addEventListener("click", () => upload?.abort());
+  chooseAlgorithm();
+}
+
+listen();

@@ -1,0 +1,26 @@
+//! `/drones`
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use wire::ids::DroneId;
+
+use super::Id;
+use crate::App;
+use crate::error::Problem;
+use crate::model::DroneView;
+
+#[derive(Serialize)]
+pub(crate) struct List {
+    drones: Vec<DroneView>,
+}
+
+/// `GET /drones`
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<List>, Problem> {
+    Ok(Json(List { drones: app.hive.drones().await? }))
+}
+
+/// `GET /drones/{id}`
+pub(crate) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<DroneView>, Problem> {
+    Ok(Json(app.hive.drone(DroneId(id)).await?))
+}

@@ -1,0 +1,88 @@
+//! `/events`: what changes, as it changes (server-sent events).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Sse;
+use axum::response::sse::{Event as Sent, KeepAlive};
+use futures_util::Stream;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::App;
+use crate::hive::Subscription;
+use crate::model::{Event, EventId};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// `GET /events`
+pub(crate) async fn events(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Sent, Infallible>>> {
+    let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
+    let mut subscription = app.hive.subscribe(last.flatten());
+    // An id that cannot be read is one that is not known.
+    subscription.reset |= last == Some(None);
+    let greeting = greeting(&subscription);
+    let told = VecDeque::from([greeting]);
+    let stream = futures_util::stream::unfold(Teller { app, subscription, told }, async |mut teller| {
+        let event = teller.next().await?;
+        Some((Ok(event), teller))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+/// Has no data, so that it is no event; it sets what the client would ask for after a loss.
+fn greeting(subscription: &Subscription) -> Sent {
+    let greeting = Sent::default().retry(RETRY);
+    match subscription.backlog.is_empty() {
+        true => greeting.id(subscription.at.to_string()),
+        false => greeting,
+    }
+}
+
+struct Teller {
+    app: App,
+    subscription: Subscription,
+    /// What comes before the subscription's events.
+    told: VecDeque<Sent>,
+}
+
+impl Teller {
+    async fn next(&mut self) -> Option<Sent> {
+        if let Some(sent) = self.told.pop_front() {
+            return Some(sent);
+        }
+        if std::mem::take(&mut self.subscription.reset) {
+            // Everything is to be read anew: what came before is of no interest.
+            self.subscription.backlog.clear();
+            return Some(Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}"));
+        }
+        if !self.subscription.backlog.is_empty() {
+            self.told = std::mem::take(&mut self.subscription.backlog).iter().map(|event| sent(event)).collect();
+            return self.told.pop_front();
+        }
+        let event = tokio::select! {
+            event = self.subscription.events.recv() => event,
+            () = self.app.config.shutdown.cancelled() => return None,
+        };
+        match event {
+            Ok(event) => Some(sent(&event)),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(_)) => {
+                self.subscription = self.app.hive.subscribe(None);
+                Some(Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}"))
+            }
+        }
+    }
+}
+
+fn sent(event: &Arc<Event>) -> Sent {
+    let data = serde_json::to_string(&event.change).unwrap_or_default();
+    Sent::default().event(event.change.name()).id(event.id.to_string()).data(data)
+}

@@ -1,0 +1,59 @@
+//! `Prefer: wait=N` (RFC 7240): a client that would rather wait for the result.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use wire::ids::TaskId;
+
+use crate::App;
+use crate::error::Problem;
+use crate::model::TaskView;
+
+/// The longest wait, in seconds.
+const WAIT_MAX: u64 = 60;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// How many seconds a client likes to wait. What cannot be understood is no preference.
+pub(crate) fn wait(headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(','));
+    preferences.find_map(|preference| {
+        let (name, seconds) = preference.split(';').next()?.split_once('=')?;
+        let seconds: u64 = seconds.trim().trim_matches('"').parse().ok()?;
+        name.trim().eq_ignore_ascii_case("wait").then_some(seconds.min(WAIT_MAX))
+    })
+}
+
+/// The header that says that the wait was granted.
+pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
+    let value = HeaderValue::from_str(&format!("wait={seconds}"));
+    [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
+}
+
+/// The task when it has ended, if it does within so many seconds.
+pub(crate) async fn ended(app: &App, id: TaskId, seconds: u64) -> Result<Option<TaskView>, Problem> {
+    tokio::select! {
+        ended = tokio::time::timeout(Duration::from_secs(seconds), app.hive.ended(id)) => Ok(ended.ok().transpose()?),
+        () = app.config.shutdown.cancelled() => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_found_among_other_preferences() {
+        let wait = |values: &[&'static str]| {
+            wait(&values.iter().map(|value| (PREFER, HeaderValue::from_static(value))).collect())
+        };
+        assert_eq!(wait(&[]), None);
+        assert_eq!(wait(&["wait=5"]), Some(5));
+        assert_eq!(wait(&["respond-async, Wait = \"7\"; x=y"]), Some(7));
+        assert_eq!(wait(&["handling=lenient", "wait=600"]), Some(60));
+        assert_eq!(wait(&["wait=soon"]), None);
+        assert_eq!(wait(&["wait"]), None);
+    }
+}

@@ -1,0 +1,225 @@
+//! `/tasks/{id}/results`, and the few results that a task's own view shows.
+
+mod format;
+
+use std::ops::Range;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use wire::ids::TaskId;
+
+use self::format::Format;
+use super::{Id, Query};
+use crate::App;
+use crate::error::Problem;
+use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
+use crate::kinds::digest;
+use crate::model::{TaskState, TaskView};
+
+/// The most results that a task's view shows.
+const INLINE_ROWS: u64 = 100;
+/// And how long they may be in JSON, in bytes.
+const INLINE_BYTES: usize = 64 << 10;
+
+/// A piece of a body is sent when it is so long, in bytes.
+const PIECE: usize = 256 << 10;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResultsQuery {
+    format: Option<Format>,
+    #[serde(default)]
+    offset: u64,
+    limit: Option<u64>,
+    partial: Option<String>,
+    download: Option<String>,
+}
+
+fn flag(name: &str, value: Option<&str>) -> Result<bool, Problem> {
+    match value {
+        None | Some("0" | "false") => Ok(false),
+        Some("1" | "true" | "") => Ok(true),
+        Some(_) => Err(Problem::malformed(format!("`{name}` is 1 or 0")).with("path", name)),
+    }
+}
+
+/// `GET /tasks/{id}/results`: in index order, as far as they are there without a gap.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Id(id): Id,
+    Query(query): Query<ResultsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let is_partial = flag("partial", query.partial.as_deref())?;
+    let is_download = flag("download", query.download.as_deref())?;
+    let asked = query.offset..query.offset.saturating_add(query.limit.unwrap_or(u64::MAX));
+    let found = app.hive.results(TaskId(id), asked);
+    let format = match query.format {
+        Some(format) => format,
+        None => format::accepted(&headers.get_all(ACCEPT))?,
+    };
+    let ResultsFound { task, range, mut results } = found.await?;
+    if format != Format::Ndjson && task.state != TaskState::Done && !is_partial {
+        return Err(unfinished(&task, format));
+    }
+    let first = results.next().await?;
+    if let Some(ResultBatch::Digest { first, inputs, .. }) = &first
+        && format == Format::Text
+        && let Some(at) = digest::first_with_line_feed(inputs.as_blob())
+    {
+        return Err(torn(first + at as u64));
+    }
+    let rows = Rows::new(format, &task, range, first, results);
+    let body = futures_util::stream::unfold(rows, async |mut rows| {
+        let piece = rows.next().await?;
+        Some((piece, rows))
+    });
+    let mut response = Body::from_stream(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    headers.append(VARY, HeaderValue::from_static("accept"));
+    if is_download {
+        let name = format!("attachment; filename=\"task-{id}.{}\"", format.extension());
+        headers
+            .insert(CONTENT_DISPOSITION, HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("attachment")));
+    }
+    Ok(response)
+}
+
+fn unfinished(task: &TaskView, format: Format) -> Problem {
+    let TaskView { id, state, done, total, .. } = task;
+    let name = format.extension();
+    let detail = format!(
+        "task {id} is {state} with {done} of {total} items done, and {name} cannot say that it is incomplete: \
+         ask again when it is done, add `partial=1`, or take `format=ndjson`"
+    );
+    Problem::new(StatusCode::CONFLICT, detail)
+}
+
+fn torn(index: u64) -> Problem {
+    let detail = format!(
+        "input {index} contains a line feed, so that lines of text are ambiguous; take `format=ndjson` or `csv`"
+    );
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail).with("index", index)
+}
+
+/// A body of results in the making.
+struct Rows {
+    format: Format,
+    /// The batch under way, and how many of its rows are written.
+    batch: Option<(ResultBatch, usize)>,
+    results: Box<dyn Results>,
+    range: Range<u64>,
+    /// The index of the next row.
+    next: u64,
+    /// Whether nothing will ever be behind this range.
+    is_complete: bool,
+    state: Part,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Header,
+    Rows,
+    Over,
+}
+
+impl Rows {
+    fn new(
+        format: Format,
+        task: &TaskView,
+        range: Range<u64>,
+        first: Option<ResultBatch>,
+        results: Box<dyn Results>,
+    ) -> Self {
+        let is_complete = task.state == TaskState::Done && range.end >= task.total;
+        let next = range.start;
+        Self { format, batch: first.map(|batch| (batch, 0)), results, range, next, is_complete, state: Part::Header }
+    }
+
+    /// The next piece of the body. An error is its last word: the connection breaks off, so
+    /// that what was sent does not look complete.
+    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+        if self.state == Part::Over {
+            return None;
+        }
+        let piece = self.piece().await;
+        if let Err(problem) = &piece {
+            tracing::warn!(at = self.next, "a download of results broke off: {}", problem.detail);
+            self.state = Part::Over;
+        }
+        piece.transpose()
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
+        let mut out = Vec::with_capacity(PIECE + PIECE / 8);
+        if self.state == Part::Header {
+            out.extend_from_slice(self.format.header());
+            self.state = Part::Rows;
+        }
+        while out.len() < PIECE {
+            if self.batch.is_none() {
+                self.batch = self.results.next().await?.map(|batch| (batch, 0));
+            }
+            match &mut self.batch {
+                Some((batch, written)) => {
+                    let (rows, is_all) = self.format.rows(&mut out, batch, *written, self.next)?;
+                    *written += rows;
+                    self.next += rows as u64;
+                    if is_all {
+                        self.batch = None;
+                    }
+                }
+                None => {
+                    self.finish(&mut out)?;
+                    break;
+                }
+            }
+        }
+        Ok((!out.is_empty()).then(|| out.into()))
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
+        self.state = Part::Over;
+        if self.next != self.range.end {
+            let detail = format!("results end at {} instead of {}", self.next, self.range.end);
+            return Err(HiveError::Internal(detail).into());
+        }
+        if self.format == Format::Ndjson {
+            let Range { start, end } = self.range;
+            let (count, complete) = (end - start, self.is_complete);
+            let end = format!("{{\"end\":true,\"count\":{count},\"next_offset\":{end},\"complete\":{complete}}}\n");
+            out.extend_from_slice(end.as_bytes());
+        }
+        Ok(())
+    }
+}
+
+/// The results of a finished task as a JSON array, if they are few.
+pub(super) async fn inline(app: &App, task: &TaskView) -> Result<Option<Box<RawValue>>, Problem> {
+    if task.state != TaskState::Done || task.total > INLINE_ROWS {
+        return Ok(None);
+    }
+    let mut results = app.hive.results(task.id, 0..task.total).await?.results;
+    let mut json = b"[".to_vec();
+    while let Some(ResultBatch::Digest { first, inputs, digests }) = results.next().await? {
+        let (inputs, digests) = (inputs.as_blob(), digests.as_chunks::<32>().0);
+        for (index, (input, digest)) in (first..).zip(inputs.iter().zip(digests)) {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            digest::ndjson(&mut json, index, input, digest);
+            if json.len() > INLINE_BYTES {
+                return Ok(None);
+            }
+        }
+    }
+    json.push(b']');
+    let json = String::from_utf8(json).ok().and_then(|json| RawValue::from_string(json).ok());
+    json.map(Some).ok_or_else(|| HiveError::Internal("results could not be shown".to_owned()).into())
+}

@@ -1,0 +1,134 @@
+//! What a request says of a new task, in every form that a body may have.
+
+mod frames;
+mod intake;
+mod json;
+mod lines;
+mod multipart;
+
+use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+
+use self::frames::Frames;
+use self::intake::{Intake, Pieces, Room, encoding};
+use self::lines::Form;
+use super::form;
+use crate::App;
+use crate::error::Problem;
+use crate::kinds::{OPTION_NAMES, Options};
+use crate::model::TaskView;
+
+pub(crate) use intake::ROOM;
+
+/// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
+const WHOLE_MAX: u64 = 64 << 20;
+
+const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, multipart/form-data, \
+                        application/x-www-form-urlencoded";
+
+/// Creates the task that a request asks for.
+pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Problem> {
+    let options = Options::of_query(request.uri().query().unwrap_or_default())?;
+    let header = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();
+    match media_type.trim().to_ascii_lowercase().as_str() {
+        "application/json" => whole_json(app, options, Frames::new(request.into_body())).await,
+        "text/plain" => {
+            lines::read(Intake::new(app, options.new_task()?)?, Form::Text, Frames::new(request.into_body())).await
+        }
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            lines::read(Intake::new(app, options.new_task()?)?, Form::Ndjson, Frames::new(request.into_body())).await
+        }
+        "multipart/form-data" => {
+            let form = Multipart::from_request(request, &()).await;
+            let form = form.map_err(|error| Problem::malformed(error.body_text()))?;
+            multipart::read(app, options, form).await
+        }
+        "application/x-www-form-urlencoded" => {
+            let mut frames = Frames::new(request.into_body());
+            // A bare `curl -d '{…}'` calls its JSON a form.
+            match frames.is_json().await? {
+                true => whole_json(app, options, frames).await,
+                false => whole_form(app, options, frames).await,
+            }
+        }
+        "" => {
+            let mut frames = Frames::new(request.into_body());
+            match frames.is_json().await? {
+                true => whole_json(app, options, frames).await,
+                false => lines::read(Intake::new(app, options.new_task()?)?, Form::Text, frames).await,
+            }
+        }
+        "application/octet-stream" => Err(unsupported(
+            "bytes without a meaning cannot be cut into inputs; say text/plain if every line is one".to_owned(),
+        )),
+        other => Err(unsupported(format!("`{other}` is not a type that can be read here; {ACCEPTED} are"))),
+    }
+}
+
+/// Creates the task that the page's form asks for: option fields first, then `text` and
+/// `file`, of whose lines each is an input.
+pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<TaskView, Problem> {
+    multipart::read(app, Options::default(), multipart).await
+}
+
+fn unsupported(detail: String) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+}
+
+async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Vec<u8>, Problem> {
+    frames.whole(WHOLE_MAX, room).await.map_err(|problem| match problem.status {
+        StatusCode::PAYLOAD_TOO_LARGE if app.config.max_body > WHOLE_MAX => Problem {
+            detail: format!("{}; more goes as text/plain or application/x-ndjson", problem.detail),
+            ..problem
+        },
+        _ => problem,
+    })
+}
+
+async fn whole_json(app: &App, mut options: Options, frames: Frames) -> Result<TaskView, Problem> {
+    let mut room = app.room()?;
+    let body = whole(app, frames, &mut room).await?;
+    let (pieces, is_array) = json::request(&body, &mut options)?;
+    drop(body);
+    let new = options.new_task()?;
+    pieces.check(encoding(&new)).map_err(|(index, error)| {
+        let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
+        Problem::invalid(format!("{path}: {error}")).with("path", path)
+    })?;
+    Intake::of_pieces(app, new, pieces, room)?.finish().await
+}
+
+async fn whole_form(app: &App, mut options: Options, frames: Frames) -> Result<TaskView, Problem> {
+    let mut room = app.room()?;
+    let body = whole(app, frames, &mut room).await?;
+    let mut pieces = Pieces::default();
+    for (name, value) in form::pairs(&body) {
+        match &*name {
+            b"input" => {
+                pieces.add(&value).map_err(|error| Problem::invalid(error.to_string()).with("path", "input"))?
+            }
+            name => match std::str::from_utf8(name).ok().filter(|name| OPTION_NAMES.contains(name)) {
+                Some(name) => options.set_text(name, &value)?,
+                None => return Err(unknown_field(name)),
+            },
+        }
+    }
+    drop(body);
+    let new = options.new_task()?;
+    pieces.check(encoding(&new)).map_err(|(index, error)| {
+        Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
+    })?;
+    Intake::of_pieces(app, new, pieces, room)?.finish().await
+}
+
+fn unknown_field(name: &[u8]) -> Problem {
+    let name: String = String::from_utf8_lossy(name).chars().take(50).collect();
+    let known = OPTION_NAMES.join(", ");
+    Problem::invalid(format!(
+        "there is no field `{name}` in this form; there are: input, {known}. \
+         If the body is not a form but lines to hash, send it with `Content-Type: text/plain`"
+    ))
+    .with("path", name)
+}

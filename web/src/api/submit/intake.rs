@@ -1,0 +1,151 @@
+//! Inputs on their way from a request to the Hive.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wire::blob::BlobBuf;
+
+use crate::App;
+use crate::error::Problem;
+use crate::hive::{NewTask, SEGMENT, Upload};
+use crate::kinds::Specification;
+use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
+use crate::model::TaskView;
+
+/// How many bytes of all requests' bodies are held here at once.
+pub(crate) const ROOM: usize = 256 << 20;
+
+/// The least that a request takes of it, in bytes.
+const ROOM_STEP: usize = 64 << 10;
+
+/// Why an input is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadInput {
+    #[error("an input is at most {MAX_INPUT} bytes long, as it is written")]
+    TooLong,
+    #[error("{0}")]
+    Encoding(#[from] EncodingError),
+}
+
+/// Checked inputs, in pieces of at most [`SEGMENT`] bytes, or of one longer input alone.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    encoding: Encoding,
+    full: Vec<BlobBuf>,
+    last: BlobBuf,
+}
+
+impl Pieces {
+    /// Adds one input.
+    pub(super) fn add(&mut self, input: &[u8]) -> Result<(), BadInput> {
+        if input.len() > MAX_INPUT {
+            return Err(BadInput::TooLong);
+        }
+        self.encoding.check(input)?;
+        if !self.last.is_empty() && self.last.layout_len() + size_of::<u32>() + input.len() > SEGMENT {
+            // The next piece is likely to look like this one.
+            let strings = self.last.len() + self.last.len() / 16;
+            let bytes = SEGMENT.saturating_sub(self.last.len() * size_of::<u32>());
+            self.full.push(std::mem::replace(&mut self.last, BlobBuf::with_capacity(strings, bytes)));
+        }
+        self.last.push(input);
+        Ok(())
+    }
+
+    /// Finds the first input that is not written in `encoding`, by its index.
+    pub(super) fn check(&self, encoding: Encoding) -> Result<(), (usize, EncodingError)> {
+        let inputs = self.full.iter().chain([&self.last]).flat_map(|piece| piece.as_blob().iter());
+        inputs.enumerate().try_for_each(|(index, input)| encoding.check(input).map_err(|error| (index, error)))
+    }
+
+    fn size(&self) -> usize {
+        self.full.iter().chain([&self.last]).map(BlobBuf::layout_len).sum()
+    }
+}
+
+/// A task in the making: a small one is submitted in one call, a larger one piece by piece.
+pub(super) struct Intake<'a> {
+    app: &'a App,
+    new: NewTask,
+    pub(super) pieces: Pieces,
+    upload: Option<Box<dyn Upload>>,
+    room: Room,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(app: &'a App, new: NewTask) -> Result<Self, Problem> {
+        let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
+        Self::of_pieces(app, new, pieces, app.room()?)
+    }
+
+    /// Of inputs that are all there.
+    pub(super) fn of_pieces(app: &'a App, new: NewTask, pieces: Pieces, room: Room) -> Result<Self, Problem> {
+        Ok(Self { app, new, pieces, upload: None, room })
+    }
+
+    /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
+    pub(super) async fn pass_on(&mut self, held: usize) -> Result<(), Problem> {
+        self.room.cover(self.pieces.size() + held)?;
+        for piece in std::mem::take(&mut self.pieces.full) {
+            let upload = match &mut self.upload {
+                Some(upload) => upload,
+                None => self.upload.insert(self.app.hive.begin(self.new.clone()).await?),
+            };
+            upload.push(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Creates the task.
+    pub(super) async fn finish(mut self) -> Result<TaskView, Problem> {
+        self.pass_on(0).await?;
+        let last = self.pieces.last;
+        let task = match self.upload {
+            None => self.app.hive.submit(self.new, last).await?,
+            Some(mut upload) => {
+                // Never empty: a piece is full only when one more input has come.
+                upload.push(last).await?;
+                upload.finish().await?
+            }
+        };
+        Ok(task)
+    }
+}
+
+/// How a task's inputs are written.
+pub(super) fn encoding(new: &NewTask) -> Encoding {
+    let Specification::Digest(digest) = &new.specification;
+    digest.encoding
+}
+
+/// A request's part of [`ROOM`].
+pub(super) struct Room {
+    all: Arc<Semaphore>,
+    taken: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Makes sure that it is at least so many bytes.
+    pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
+        let taken = self.taken.num_permits();
+        if bytes > taken {
+            self.taken.merge(take(&self.all, (bytes - taken).next_multiple_of(ROOM_STEP))?);
+        }
+        Ok(())
+    }
+}
+
+impl App {
+    /// Room for a request's body.
+    pub(super) fn room(&self) -> Result<Room, Problem> {
+        Ok(Room { all: self.room.clone(), taken: take(&self.room, 0)? })
+    }
+}
+
+fn take(all: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    let taken = u32::try_from(bytes).ok().and_then(|bytes| all.clone().try_acquire_many_owned(bytes).ok());
+    taken.ok_or_else(|| {
+        Problem::unavailable("too many large requests are on their way in; try again soon", Duration::from_secs(2))
+    })
+}

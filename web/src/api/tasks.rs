@@ -1,0 +1,119 @@
+//! `/tasks`
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use wire::ids::TaskId;
+
+use super::{Id, Query, prefer, results, submit};
+use crate::App;
+use crate::error::Problem;
+use crate::hive::TaskFilter;
+use crate::model::{TaskState, TaskView};
+
+const LIST_DEFAULT: usize = 50;
+const LIST_MAX: usize = 1000;
+
+/// A task, and its results when they are few.
+#[derive(Serialize)]
+struct Task {
+    #[serde(flatten)]
+    view: TaskView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Box<RawValue>>,
+}
+
+impl Task {
+    async fn of(app: &App, view: TaskView) -> Result<Json<Self>, Problem> {
+        let results = results::inline(app, &view).await?;
+        Ok(Json(Self { view, results }))
+    }
+}
+
+/// `POST /tasks`
+pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let wait = prefer::wait(request.headers());
+    let view = submit::submit(&app, request).await?;
+    let id = view.id;
+    let location = [(LOCATION, format!("/tasks/{id}"))];
+    let Some(seconds) = wait else {
+        return Ok((StatusCode::CREATED, location, Task::of(&app, view).await?).into_response());
+    };
+    let applied = prefer::applied(seconds);
+    Ok(match prefer::ended(&app, id, seconds).await? {
+        Some(view) => (StatusCode::OK, location, applied, Task::of(&app, view).await?).into_response(),
+        None => {
+            (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
+        }
+    })
+}
+
+/// `GET /tasks/{id}`
+pub(crate) async fn show(State(app): State<App>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
+    let id = TaskId(id);
+    let view = app.hive.task(id).await?;
+    let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
+    let view = match prefer::ended(&app, id, seconds).await? {
+        Some(view) => view,
+        None => app.hive.task(id).await?,
+    };
+    Ok((prefer::applied(seconds), Task::of(&app, view).await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    state: Option<TaskState>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct List {
+    tasks: Vec<TaskView>,
+    next_cursor: Option<String>,
+}
+
+/// `GET /tasks`: newest first.
+pub(crate) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<List>, Problem> {
+    let limit = query.limit.unwrap_or(LIST_DEFAULT);
+    if !(1..=LIST_MAX).contains(&limit) {
+        return Err(Problem::malformed(format!("`limit` is 1 to {LIST_MAX}")).with("path", "limit"));
+    }
+    let before = query.cursor.as_deref().map(read_cursor).transpose()?;
+    // One more tells whether there are more.
+    let mut tasks = app.hive.tasks(TaskFilter { state: query.state, before, limit: limit + 1 }).await?;
+    let has_more = tasks.len() > limit;
+    tasks.truncate(limit);
+    let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor(task.id));
+    Ok(Json(List { tasks, next_cursor }))
+}
+
+fn cursor(before: TaskId) -> String {
+    URL_SAFE_NO_PAD.encode(format!("before:{before}"))
+}
+
+fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let id = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.strip_prefix("before:")?.parse().ok());
+    id.map(TaskId).ok_or_else(|| {
+        Problem::malformed("this `cursor` was not given out here; take it from `next_cursor`").with("path", "cursor")
+    })
+}
+
+/// `POST /tasks/{id}/cancel`
+pub(crate) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.hive.cancel(TaskId(id)).await?))
+}
+
+/// `DELETE /tasks/{id}`
+pub(crate) async fn remove(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Problem> {
+    app.hive.remove(TaskId(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,111 @@
+//! Request bodies: bounded in length, and in how long the next frame may take.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use hyper::body::{Frame, SizeHint};
+use tokio::runtime::Handle;
+use tower_http::timeout::TimeoutBody;
+
+use crate::App;
+use crate::error::Problem;
+
+/// How long the next frame of a body may take.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long, and how many bytes, of a refused body are still read, so that its sender gets
+/// to read why: closing a connection with unread bytes resets it.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+
+/// The body is longer than it may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is longer than {limit} bytes")]
+pub(crate) struct TooLong {
+    /// In bytes.
+    pub(crate) limit: u64,
+}
+
+/// Bounds a request's body; one that announces too much is refused before it is read.
+pub(crate) async fn bound(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.config.max_body;
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Problem::too_large(limit).into_response();
+    }
+    next.run(request.map(|body| Body::new(Bounded::new(body, limit)))).await
+}
+
+struct Bounded {
+    frames: Option<Body>,
+    left: u64,
+    limit: u64,
+    /// Whether its sender was asked for it: one that waits for `100 Continue` was not before.
+    is_begun: bool,
+}
+
+impl Bounded {
+    fn new(body: Body, limit: u64) -> Self {
+        let frames = Body::new(TimeoutBody::new(FRAME_TIMEOUT, body));
+        Self { frames: Some(frames), left: limit, limit, is_begun: false }
+    }
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.is_begun = true;
+        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(frames).poll_frame(context));
+        let length = match &frame {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) | None => {
+                self.frames = None;
+                0
+            }
+        };
+        Poll::Ready(match self.left.checked_sub(length) {
+            Some(left) => {
+                self.left = left;
+                frame
+            }
+            None => Some(Err(axum::Error::new(TooLong { limit: self.limit }))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.frames.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        let Some(frames) = self.frames.take().filter(|frames| self.is_begun && !frames.is_end_stream()) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(tokio::time::timeout(LINGER, async move {
+            let mut frames = frames.into_data_stream();
+            let mut read = 0;
+            while let Some(Ok(frame)) = frames.next().await
+                && read < LINGER_BYTES
+            {
+                read += frame.len();
+            }
+        }));
+    }
+}

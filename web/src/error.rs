@@ -1,0 +1,164 @@
+//! One door from errors to `application/problem+json` (RFC 9457), or to an HTML page under `/admin`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::extract::multipart::MultipartError;
+use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::hive::HiveError;
+
+/// An error as its reader sees it. A response made of it carries it in its extensions.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{detail}")]
+pub(crate) struct Problem {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// What kind of problem it is, in words that a person understands.
+    pub(crate) title: String,
+    /// What was wrong here, and what to do.
+    pub(crate) detail: String,
+    /// When trying again may help.
+    pub(crate) retry_after: Option<Duration>,
+    /// Extension members: where the fault is, such as `line` or `path`.
+    pub(crate) members: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with the usual title of its status.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = title(status).to_owned();
+        Self { status, title, detail: detail.into(), retry_after: None, members: Map::new() }
+    }
+
+    /// 400: it cannot be read.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 422: it can be read, but not done.
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// 413: the body is longer than `limit` bytes.
+    pub(crate) fn too_large(limit: u64) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than the {limit} bytes that are allowed"))
+            .with("limit", limit)
+    }
+
+    /// 503: not now.
+    pub(crate) fn unavailable(detail: impl Into<String>, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+    }
+
+    /// Adds an extension member.
+    pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// What broke a request's body off: its length, its slowness, or the connection.
+    pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(problem) = error.downcast_ref::<crate::body::TooLong>() {
+                return Self::too_large(problem.limit);
+            }
+            if error.is::<tower_http::timeout::TimeoutError>() {
+                return Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming; nothing was created");
+            }
+            cause = error.source();
+        }
+        Self::malformed(format!("the body broke off: {error}; nothing was created"))
+    }
+}
+
+/// What a status means, to a person.
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "The request cannot be understood",
+        StatusCode::FORBIDDEN => "This request is not allowed",
+        StatusCode::NOT_FOUND => "There is nothing here",
+        StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method",
+        StatusCode::NOT_ACCEPTABLE => "It cannot be shown in the form that was asked for",
+        StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive",
+        StatusCode::CONFLICT => "Its present state does not allow that",
+        StatusCode::GONE => "It was removed",
+        StatusCode::PAYLOAD_TOO_LARGE => "The request is too large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "A body of this type cannot be read",
+        StatusCode::MISDIRECTED_REQUEST => "This host is not served here",
+        StatusCode::UNPROCESSABLE_ENTITY => "The request is not valid",
+        StatusCode::INTERNAL_SERVER_ERROR => "Something went wrong on this side",
+        StatusCode::SERVICE_UNAVAILABLE => "The Queen cannot do that now",
+        other => other.canonical_reason().unwrap_or("The request failed"),
+    }
+}
+
+impl From<HiveError> for Problem {
+    fn from(error: HiveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            HiveError::NoTask(_) | HiveError::NoDrone(_) => Self::new(StatusCode::NOT_FOUND, detail),
+            HiveError::TaskGone(_) => Self::new(StatusCode::GONE, detail),
+            HiveError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            HiveError::Empty => Self::invalid(detail),
+            HiveError::Unavailable { retry_after, .. } => Self::unavailable(detail, retry_after),
+            HiveError::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(error: QueryRejection) -> Self {
+        Self::new(error.status(), error.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(error: PathRejection) -> Self {
+        Self::new(error.status(), error.body_text())
+    }
+}
+
+impl From<FormRejection> for Problem {
+    fn from(error: FormRejection) -> Self {
+        Self::new(error.status(), error.body_text())
+    }
+}
+
+impl From<MultipartError> for Problem {
+    fn from(error: MultipartError) -> Self {
+        match Self::of_body(&error) {
+            problem if problem.status == StatusCode::BAD_REQUEST => Self::malformed(error.body_text()),
+            problem => problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Value::Object(body) = &mut body {
+            body.extend(self.members.clone());
+        }
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

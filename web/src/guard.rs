@@ -1,0 +1,143 @@
+//! What stands before and behind every handler: who may ask, and how every answer looks.
+//!
+//! A web page anywhere can make its reader's browser send requests to this machine, so that
+//! being reachable from loopback alone protects nothing. Two checks do: a `Host` that is
+//! not ours is a name that was rebound to this address, and a write that the browser says
+//! comes from elsewhere is a forgery.
+
+use std::any::Any;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::error::Problem;
+use crate::{App, Config, pages};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The longest text of an error that is not ours, in bytes.
+const DETAIL_MAX: usize = 4 << 10;
+
+/// Refuses requests that are not meant for us, or that another site makes a browser send.
+pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+    match check(&app.config, &request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn check(config: &Config, request: &Request) -> Result<(), Problem> {
+    let headers = request.headers();
+    let host = host(headers)?;
+    let is_served = |host: &Authority| config.any_host || is_ours(host, config);
+    if !is_served(&host) || !request.uri().authority().is_none_or(is_served) {
+        let detail = format!(
+            "`{host}` is not served here; this is http://{}/ and http://localhost:{}/",
+            config.address,
+            config.address.port()
+        );
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    let is_same_site = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
+    let is_own = |origin: &HeaderValue| {
+        let authority = origin.as_bytes().strip_prefix(b"http://").or(origin.as_bytes().strip_prefix(b"https://"));
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str().as_bytes()))
+    };
+    if is_same_site && headers.get_all(ORIGIN).iter().all(is_own) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
+}
+
+/// The one `Host`.
+fn host(headers: &HeaderMap) -> Result<Authority, Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
+        _ => return Err(Problem::malformed("a request has exactly one `Host` header")),
+    };
+    host.filter(|host| !host.as_str().contains('@'))
+        .ok_or_else(|| Problem::malformed("the `Host` header is not a host and a port"))
+}
+
+fn is_ours(host: &Authority, config: &Config) -> bool {
+    let name = host.host().trim_start_matches('[').trim_end_matches(']');
+    let is_name = match name.parse::<std::net::IpAddr>() {
+        Ok(ip) => ip == config.address.ip() || ip.is_loopback(),
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    };
+    is_name && host.port_u16().unwrap_or(80) == config.address.port()
+}
+
+/// Gives every answer the headers that keep a browser from doing too much with it.
+pub(crate) async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Makes a [`Problem`] of every error that is none yet, and a page of each under `/admin`.
+pub(crate) async fn problems(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_page = path == "/admin" || path.starts_with("/admin/");
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response.extensions().get::<Problem>().cloned();
+    if problem.is_some() && !is_page {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let problem = match problem {
+        Some(problem) => problem,
+        None => Problem::new(status, detail(status, &parts.headers, body).await),
+    };
+    let mut response = if is_page { pages::problem(&problem) } else { problem.clone().into_response() };
+    *response.status_mut() = status;
+    // What else was said, such as `Allow`, stays; what described the old body goes.
+    for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
+        parts.headers.remove(name);
+    }
+    response.headers_mut().extend(parts.headers);
+    response.extensions_mut().insert(problem);
+    response
+}
+
+async fn detail(status: StatusCode, headers: &HeaderMap, body: Body) -> String {
+    let text = to_bytes(body, DETAIL_MAX).await.unwrap_or_default();
+    match (status, headers.get("allow").and_then(|allow| allow.to_str().ok())) {
+        (StatusCode::METHOD_NOT_ALLOWED, Some(allow)) => format!("this address takes {}", allow.replace(',', ", ")),
+        _ if !text.is_empty() => String::from_utf8_lossy(&text).into_owned(),
+        _ => status.canonical_reason().unwrap_or_default().to_owned(),
+    }
+}
+
+/// No such address.
+pub(crate) async fn nothing_here(request: Request) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", request.uri().path()))
+}
+
+/// What a panic becomes; its message is in the log alone.
+pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let message = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    tracing::error!("a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the Queen failed at this; her log says more").into_response()
+}

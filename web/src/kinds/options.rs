@@ -1,0 +1,127 @@
+//! What a request says of a task besides its inputs.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use super::{Specification, digest};
+use crate::error::Problem;
+use crate::hive::NewTask;
+
+/// Every option there is; JSON members, query parameters and form fields have the same names.
+pub(crate) const NAMES: [&str; 10] =
+    ["kind", "algorithm", "key", "key_hex", "salt", "salt_hex", "iterations", "encoding", "name", "priority"];
+
+/// The longest name of a task, in characters.
+const NAME_MAX: usize = 200;
+
+/// Named values that were given. What is made of them takes those it knows, and
+/// [`new_task`](Self::new_task) refuses the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    given: BTreeMap<&'static str, Value>,
+}
+
+impl Options {
+    /// Those of a query string; an empty value means the default.
+    pub(crate) fn of_query(query: &str) -> Result<Self, Problem> {
+        let mut options = Self::default();
+        for (name, value) in crate::api::form::pairs(query.as_bytes()) {
+            options.set_text(&String::from_utf8_lossy(&name), &value)?;
+        }
+        Ok(options)
+    }
+
+    /// Sets what a query or a form says; an empty value means the default.
+    pub(crate) fn set_text(&mut self, name: &str, value: &[u8]) -> Result<(), Problem> {
+        let value = std::str::from_utf8(value).map_err(|_| {
+            fault(name, format!("`{name}` is not UTF-8; binary keys and salts go into `key_hex` and `salt_hex`"))
+        })?;
+        let value = if value.is_empty() { Value::Null } else { Value::from(value) };
+        self.set(name, value)
+    }
+
+    /// Sets one option; null means the default.
+    pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Problem> {
+        let known = NAMES.into_iter().find(|known| *known == name);
+        let known = known
+            .ok_or_else(|| fault(name, format!("there is no option `{name}`; there are: {}", NAMES.join(", "))))?;
+        if !value.is_null() && self.given.insert(known, value).is_some() {
+            return Err(fault(name, format!("`{name}` is given twice")));
+        }
+        Ok(())
+    }
+
+    /// Takes a text.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        match self.given.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(fault(name, format!("`{name}` is a string, not {other}"))),
+        }
+    }
+
+    /// Takes a whole number; queries and forms write it as text.
+    pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, Problem> {
+        let Some(value) = self.given.remove(name) else { return Ok(None) };
+        let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        match number {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (low, high) = range.into_inner();
+                Err(fault(name, format!("`{name}` is a whole number from {low} to {high}, not {value}")))
+            }
+        }
+    }
+
+    /// Takes bytes, written as text or, under the other name, in hexadecimal.
+    pub(crate) fn bytes(&mut self, name: &'static str, name_hex: &'static str) -> Result<Option<Vec<u8>>, Problem> {
+        match (self.text(name)?, self.text(name_hex)?) {
+            (Some(_), Some(_)) => Err(fault(name, format!("`{name}` and `{name_hex}` are two ways to give the same"))),
+            (Some(text), None) => Ok(Some(text.into_bytes())),
+            (None, Some(hex)) => {
+                let mut bytes = Vec::new();
+                let decoded = digest::Encoding::Hex.decode(hex.as_bytes(), &mut bytes);
+                decoded.map_err(|error| fault(name_hex, format!("`{name_hex}`: {error}")))?;
+                Ok(Some(bytes))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The task that they ask for.
+    pub(crate) fn new_task(mut self) -> Result<NewTask, Problem> {
+        let name = self.text("name")?;
+        if let Some(name) = &name
+            && (name.chars().count() > NAME_MAX || name.chars().any(char::is_control))
+        {
+            return Err(fault("name", format!("a name has at most {NAME_MAX} characters, and no control characters")));
+        }
+        let priority = self.integer("priority", -100..=100)?.unwrap_or(0) as i8;
+        let kind = self.text("kind")?;
+        let specification = match kind.as_deref().unwrap_or(digest::KIND) {
+            digest::KIND => Specification::Digest(digest::Digest::specified(&mut self)?),
+            other => {
+                return Err(fault("kind", format!("there is no kind `{other}`; there is: {}", digest::KIND)));
+            }
+        };
+        match self.given.keys().next() {
+            Some(name) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
+            None => Ok(NewTask { specification, name, priority }),
+        }
+    }
+}
+
+impl Specification {
+    fn describe(&self) -> &'static str {
+        match self {
+            Self::Digest(digest) => digest.algorithm.name(),
+        }
+    }
+}
+
+/// What is wrong with an option.
+pub(crate) fn fault(name: &str, detail: String) -> Problem {
+    Problem::invalid(detail).with("path", name)
+}

@@ -1,0 +1,57 @@
+//! The admin pages. They work without scripts: forms, links, and 303 after each change.
+
+mod drones;
+mod filters;
+mod overview;
+mod shown;
+mod task;
+mod tasks;
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::Value;
+
+use crate::App;
+use crate::assets;
+use crate::error::Problem;
+
+/// Everything under `/admin`.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/admin", get(overview::page))
+        .route("/admin/tasks", get(tasks::page).post(tasks::submit).layer(DefaultBodyLimit::disable()))
+        .route("/admin/tasks/{id}", get(task::page))
+        .route("/admin/tasks/{id}/cancel", post(task::cancel))
+        .route("/admin/tasks/{id}/delete", post(task::delete))
+        .route("/admin/drones", get(drones::page))
+        .route("/admin/drones/{id}", get(drones::one))
+        .layer(map_response(async |mut response: Response| {
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            response
+        }))
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    problem: &'a Problem,
+    places: Vec<(&'a str, String)>,
+}
+
+/// A problem as a page.
+pub(crate) fn problem(problem: &Problem) -> Response {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let places = problem.members.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let mut response = (problem.status, ProblemPage { problem, places }).into_response();
+    if let Some(after) = problem.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    response
+}

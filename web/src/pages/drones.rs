@@ -1,0 +1,43 @@
+//! The Drones.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use wire::ids::DroneId;
+
+use super::filters;
+use crate::App;
+use crate::assets;
+use crate::error::Problem;
+use crate::model::{DroneState, DroneView, Overview};
+
+#[derive(Template, WebTemplate)]
+#[template(path = "drones.html")]
+pub(super) struct Page {
+    drones: Vec<DroneView>,
+    connected: usize,
+    start_drone: String,
+}
+
+pub(super) async fn page(State(app): State<App>) -> Result<Page, Problem> {
+    let drones = app.hive.drones().await?;
+    let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
+    Ok(Page { drones, connected, start_drone: start_drone(&app.hive.overview().await?) })
+}
+
+/// The command that adds a Drone.
+pub(super) fn start_drone(overview: &Overview) -> String {
+    format!("cargo run -p drone -- --queen {}", overview.drone_addr)
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "drone.html")]
+pub(super) struct OnePage {
+    drone: DroneView,
+}
+
+pub(super) async fn one(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<OnePage, Problem> {
+    let Path(id) = id?;
+    Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
+}

@@ -1,0 +1,96 @@
+//! The whole at a glance, and the form that submits.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+
+use super::drones::start_drone;
+use super::filters;
+use crate::App;
+use crate::assets;
+use crate::error::Problem;
+use crate::hive::TaskFilter;
+use crate::kinds::digest::MAX_ITERATIONS;
+use crate::model::{DroneView, Overview, TaskState, TaskView};
+
+/// Tasks and Drones that are shown here; the rest has its own pages.
+const SHOWN_MAX: usize = 8;
+
+/// From this part of the memory limit on, the page warns.
+const MEMORY_HIGH: f64 = 0.9;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "overview.html")]
+pub(super) struct Page {
+    overview: Overview,
+    health: Health,
+    is_memory_high: bool,
+    tasks: Vec<TaskView>,
+    drones: Vec<DroneView>,
+    max_iterations: u32,
+    start_drone: String,
+    curl_one: String,
+    curl_file: String,
+}
+
+/// What the operator should know first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Working,
+    Ready,
+    NoDrones,
+    Stuck,
+}
+
+impl Health {
+    fn of(overview: &Overview) -> Self {
+        match (overview.drones, overview.items_queued) {
+            (0, 0) => Self::NoDrones,
+            (0, _) => Self::Stuck,
+            (_, 0) => Self::Ready,
+            _ => Self::Working,
+        }
+    }
+}
+
+pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
+    let overview = app.hive.overview().await?;
+    let mut drones = app.hive.drones().await?;
+    drones.retain(|drone| drone.state.is_connected());
+    drones.truncate(SHOWN_MAX);
+    let http_addr = http_addr(&app, &headers);
+    let memory_high = overview.memory_limit as f64 * MEMORY_HIGH;
+    Ok(Page {
+        health: Health::of(&overview),
+        is_memory_high: overview.memory_used as f64 > memory_high,
+        tasks: newest(&app).await?,
+        drones,
+        max_iterations: MAX_ITERATIONS,
+        start_drone: start_drone(&overview),
+        curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
+        curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
+        overview,
+    })
+}
+
+/// What runs, then what came last: a long task stays in sight.
+async fn newest(app: &App) -> Result<Vec<TaskView>, Problem> {
+    let filter = TaskFilter { limit: SHOWN_MAX, ..TaskFilter::default() };
+    let mut shown = app.hive.tasks(TaskFilter { state: Some(TaskState::Running), ..filter }).await?;
+    for task in app.hive.tasks(filter).await? {
+        if shown.len() < SHOWN_MAX && shown.iter().all(|other| other.id != task.id) {
+            shown.push(task);
+        }
+    }
+    Ok(shown)
+}
+
+/// Where the reader reached this page, for the commands that it shows.
+fn http_addr(app: &App, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.and_then(|host| host.parse::<Authority>().ok());
+    host.map_or_else(|| app.config.address.to_string(), |host| host.to_string())
+}

@@ -1,0 +1,124 @@
+//! One task and its results.
+
+use std::ops::Range;
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::Redirect;
+use serde::Deserialize;
+use wire::ids::TaskId;
+
+use super::filters;
+use super::shown::{Piece, Row, Shown};
+use crate::App;
+use crate::assets;
+use crate::error::Problem;
+use crate::hive::{ResultBatch, Results};
+use crate::kinds::digest::Encoding;
+use crate::model::{TaskState, TaskView};
+
+/// Results a page.
+const PAGE: u64 = 100;
+
+/// A page ends early once so many bytes of inputs were read for it.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// Where the page of results begins.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    offset: Option<u64>,
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "task.html")]
+pub(super) struct Page {
+    task: TaskView,
+    /// No Drone is there to begin with it.
+    lacks_drones: bool,
+    offset: u64,
+    rows: Vec<Row>,
+    /// Results that may be read: the finished prefix.
+    ready: u64,
+}
+
+impl Page {
+    fn seconds(&self) -> Option<f64> {
+        let (from, to) = (self.task.started_at?, self.task.finished_at?);
+        Some((to.0 - from.0).max(0) as f64 / 1000.0)
+    }
+
+    fn encoding(&self) -> &'static str {
+        match self.task.encoding {
+            Encoding::Utf8 => "plain text",
+            Encoding::Hex => "hexadecimal",
+            Encoding::Base64 => "base64",
+        }
+    }
+
+    fn shown(&self) -> Range<u64> {
+        self.offset..self.offset + self.rows.len() as u64
+    }
+
+    fn previous(&self) -> u64 {
+        self.offset.min(self.ready).saturating_sub(PAGE)
+    }
+
+    fn last(&self) -> u64 {
+        self.ready.saturating_sub(1) / PAGE * PAGE
+    }
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    id: Result<Path<u64>, PathRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Page, Problem> {
+    let (Path(id), Query(asked)) = (id?, asked?);
+    let offset = asked.offset.unwrap_or(0);
+    let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
+    let rows = rows(found.results).await?;
+    let task = found.task;
+    let lacks_drones = !task.state.has_ended() && app.hive.overview().await?.drones == 0;
+    Ok(Page { lacks_drones, offset, rows, ready: ready(&app, &task).await?, task })
+}
+
+/// How far results can be read without a gap.
+async fn ready(app: &App, task: &TaskView) -> Result<u64, Problem> {
+    match task.done {
+        done if done == task.total || done == 0 => Ok(done),
+        _ => Ok(app.hive.results(task.id, 0..task.total).await?.range.end),
+    }
+}
+
+async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
+    let (mut rows, mut read) = (Vec::new(), 0);
+    while read < PAGE_BYTES
+        && let Some(batch) = results.next().await?
+    {
+        let ResultBatch::Digest { first, inputs, digests } = batch;
+        let inputs = inputs.as_blob();
+        read += inputs.bytes().len();
+        let digests = digests.as_chunks::<32>().0;
+        rows.extend((first..).zip(inputs.iter().zip(digests)).map(|(index, (input, digest))| Row {
+            index,
+            input: Shown::of(input),
+            digest: const_hex::encode(digest),
+        }));
+    }
+    Ok(rows)
+}
+
+pub(super) async fn cancel(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Redirect, Problem> {
+    let Path(id) = id?;
+    app.hive.cancel(TaskId(id)).await?;
+    Ok(Redirect::to(&format!("/admin/tasks/{id}")))
+}
+
+pub(super) async fn delete(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Redirect, Problem> {
+    let Path(id) = id?;
+    app.hive.remove(TaskId(id)).await?;
+    Ok(Redirect::to("/admin/tasks"))
+}

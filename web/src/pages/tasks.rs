@@ -1,0 +1,78 @@
+//! The list of tasks.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::multipart::MultipartRejection;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Multipart, Query, State};
+use axum::response::Redirect;
+use serde::Deserialize;
+use wire::ids::TaskId;
+
+use super::filters;
+use crate::App;
+use crate::api::submit;
+use crate::assets;
+use crate::error::Problem;
+use crate::hive::TaskFilter;
+use crate::model::{TaskCounts, TaskState, TaskView};
+
+/// Tasks a page.
+const PAGE: usize = 50;
+
+/// Which tasks are asked for; empty values are as good as none.
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    cursor: String,
+}
+
+#[derive(Template, WebTemplate)]
+#[template(path = "tasks.html")]
+pub(super) struct Page {
+    counts: TaskCounts,
+    state: Option<TaskState>,
+    is_first: bool,
+    tasks: Vec<TaskView>,
+    next: Option<TaskId>,
+}
+
+impl Page {
+    fn total(&self) -> u64 {
+        TaskState::ALL.into_iter().map(|state| self.counts.of(state)).sum()
+    }
+}
+
+pub(super) async fn page(State(app): State<App>, asked: Result<Query<Asked>, QueryRejection>) -> Result<Page, Problem> {
+    let Query(asked) = asked?;
+    let state = match asked.state.as_str() {
+        "" => None,
+        name => Some(TaskState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| no_state(name))?),
+    };
+    let before = match asked.cursor.as_str() {
+        "" => None,
+        cursor => Some(TaskId(cursor.parse().map_err(|_| Problem::malformed("the cursor is not of this list"))?)),
+    };
+    // One more than is shown tells whether there is a next page.
+    let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: PAGE + 1 }).await?;
+    let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
+    tasks.truncate(PAGE);
+    let counts = app.hive.overview().await?.tasks;
+    Ok(Page { counts, state, is_first: before.is_none(), tasks, next })
+}
+
+fn no_state(name: &str) -> Problem {
+    let names = TaskState::ALL.map(TaskState::name).join(", ");
+    Problem::malformed(format!("there is no state {name:?}; there are: {names}"))
+}
+
+pub(super) async fn submit(
+    State(app): State<App>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Redirect, Problem> {
+    let form = form.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let task = submit::multipart(&app, form).await?;
+    Ok(Redirect::to(&format!("/admin/tasks/{}", task.id)))
+}

@@ -1,0 +1,77 @@
+//! The HTTP listener: many connections, none of which can hold up the rest.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The most open connections; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long requests under way have to finish when the server stops.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause after a failed accept: without file descriptors left, trying at once only spins.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` until `shutdown`, then lets requests under way finish.
+///
+/// # Errors
+/// None at present: what fails is one connection, or one attempt to accept.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+            Some(_) = connections.join_next() => continue,
+            () = shutdown.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = connection(&http, stream, router.clone());
+                let connection = graceful.watch(connection);
+                connections.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!("an HTTP connection ended: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!("an HTTP connection could not be accepted: {error}");
+                tokio::select! {
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    () = shutdown.cancelled() => break,
+                }
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(FINISH_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some HTTP requests did not finish in time and were broken off");
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+fn connection(
+    http: &http1::Builder,
+    stream: TcpStream,
+    router: Router,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    // Failing leaves it slower, no more.
+    let _ = stream.set_nodelay(true);
+    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+}

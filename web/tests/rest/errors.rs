@@ -1,0 +1,81 @@
+//! Every error is a problem, and under `/admin` a page.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use serde_json::json;
+use web::hive::HiveError;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn what_is_not_there_is_404() {
+    let (_, router) = world();
+    for path in ["/nowhere", "/tasks/1/nothing", "/tasks/", "/static/none.css"] {
+        get(&router, path).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_taken_is_405() {
+    let (_, router) = world();
+    for (method, path, allowed) in [
+        ("PUT", "/tasks", "POST"),
+        ("GET", "/tasks/1/cancel", "POST"),
+        ("POST", "/healthz", "GET"),
+        ("OPTIONS", "/stats", "GET"),
+    ] {
+        let answer = send(&router, request(method, path, &[], Body::empty())).await;
+        let problem = answer.problem(405);
+        assert!(answer.header("allow").contains(allowed));
+        assert!(problem["detail"].as_str().unwrap().contains(allowed));
+    }
+}
+
+#[tokio::test]
+async fn what_the_hive_says_has_a_status() {
+    let (fake, router) = world();
+    let unavailable =
+        HiveError::Unavailable { reason: "the memory is full".to_owned(), retry_after: Duration::from_secs(5) };
+    for (error, status) in [
+        (HiveError::Conflict("no".to_owned()), 409),
+        (HiveError::Internal("odd".to_owned()), 500),
+        (HiveError::Empty, 422),
+        (unavailable, 503),
+    ] {
+        let detail = error.to_string();
+        fake.inner().error = Some(error);
+        for answer in [get(&router, "/tasks/1").await, post_json(&router, json!({"input": "x"})).await] {
+            assert_eq!(answer.problem(status)["detail"], detail);
+            assert_eq!(answer.header("retry-after"), if status == 503 { "5" } else { "" });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_too() {
+    let (fake, router) = world();
+    fake.inner().panics = true;
+    let answer = get(&router, "/stats").await;
+    answer.problem(500);
+    assert!(!answer.text().contains("as it was told"));
+    assert_eq!(get(&router, "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn under_admin_errors_are_pages() {
+    let (fake, router) = world();
+    for path in ["/admin/nowhere", "/admin/tasks/9", "/admin/tasks?state=odd"] {
+        let answer = get(&router, path).await;
+        assert!(answer.status.is_client_error(), "{path}");
+        assert!(answer.header("content-type").starts_with("text/html"), "{path}");
+    }
+    let answer = send(&router, request("PUT", "/admin", &[], Body::empty())).await;
+    assert_eq!(answer.status, 405);
+    assert!(answer.header("allow").contains("GET"));
+    assert!(answer.header("content-type").starts_with("text/html"));
+    fake.inner().panics = true;
+    let answer = get(&router, "/admin").await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.header("content-type").starts_with("text/html"));
+}

@@ -1,0 +1,130 @@
+//! The event stream.
+
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use futures_util::StreamExt as _;
+use tower::ServiceExt as _;
+use web::model::Change;
+use wire::ids::TaskId;
+
+use crate::support::*;
+
+/// Reads a stream event by event.
+struct Reader {
+    stream: BodyDataStream,
+    text: String,
+}
+
+impl Reader {
+    async fn open(router: &Router, last: Option<&str>) -> Self {
+        let last = last.map(|last| ("last-event-id", last));
+        let request = request("GET", "/events", last.as_slice(), Body::empty());
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert!(!response.headers().contains_key("content-encoding"));
+        Self { stream: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    /// The lines of the next event; `None` at the end.
+    async fn next(&mut self) -> Option<Vec<String>> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let lines = event.lines().map(str::to_owned).collect();
+                self.text = rest.to_owned();
+                return Some(lines);
+            }
+            let frame = tokio::time::timeout(SOON, self.stream.next()).await.unwrap()?.unwrap();
+            self.text.push_str(std::str::from_utf8(&frame).unwrap());
+        }
+    }
+}
+
+fn removed(id: u64) -> Change {
+    Change::TaskRemoved { id: TaskId(id) }
+}
+
+fn event(seq: u64) -> Vec<String> {
+    vec!["event: task-removed".to_owned(), format!("id: 3-{seq}"), format!("data: {{\"id\":{seq}}}")]
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+#[track_caller]
+fn assert_event(lines: Option<Vec<String>>, seq: u64) {
+    assert_eq!(sorted(lines.unwrap()), sorted(event(seq)));
+}
+
+#[track_caller]
+fn assert_reset(lines: Option<Vec<String>>, seq: u64) {
+    let expected = vec!["event: reset".to_owned(), format!("id: 3-{seq}"), "data: {}".to_owned()];
+    assert_eq!(sorted(lines.unwrap()), sorted(expected));
+}
+
+#[tokio::test]
+async fn changes_are_told_as_they_come() {
+    let (fake, router) = world();
+    fake.tell(removed(1));
+    let mut reader = Reader::open(&router, None).await;
+    assert_eq!(sorted(reader.next().await.unwrap()), ["id: 3-1", "retry: 1000"]);
+    fake.tell(removed(2));
+    fake.tell(removed(3));
+    assert_event(reader.next().await, 2);
+    assert_event(reader.next().await, 3);
+    fake.tell(Change::Drone(drone()));
+    assert!(reader.next().await.unwrap().contains(&"event: drone".to_owned()));
+    fake.tell(Change::Overview(overview()));
+    assert!(reader.next().await.unwrap().contains(&"event: overview".to_owned()));
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_misses_nothing() {
+    let (fake, router) = world();
+    for seq in 1..=3 {
+        fake.tell(removed(seq));
+    }
+    let mut reader = Reader::open(&router, Some("3-1")).await;
+    assert_eq!(reader.next().await.unwrap(), ["retry: 1000"]);
+    assert_event(reader.next().await, 2);
+    assert_event(reader.next().await, 3);
+    fake.tell(removed(4));
+    assert_event(reader.next().await, 4);
+}
+
+#[tokio::test]
+async fn an_unknown_event_means_reading_anew() {
+    let (fake, router) = world();
+    fake.tell(removed(1));
+    for last in ["2-1", "3-9", "nonsense", ""] {
+        let mut reader = Reader::open(&router, Some(last)).await;
+        reader.next().await;
+        assert_reset(reader.next().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_reads_anew() {
+    let fake = fake(2);
+    let router = web::router(fake.clone(), config());
+    let mut reader = Reader::open(&router, None).await;
+    reader.next().await;
+    for seq in 1..=5 {
+        fake.tell(removed(seq));
+    }
+    assert_reset(reader.next().await, 5);
+    fake.tell(removed(6));
+    assert_event(reader.next().await, 6);
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_stream() {
+    let config = config();
+    let router = web::router(fake(2), config.clone());
+    let mut reader = Reader::open(&router, None).await;
+    reader.next().await;
+    config.shutdown.cancel();
+    assert_eq!(reader.next().await, None);
+}

@@ -1,0 +1,13 @@
+//! The REST API through its router, with a fake Hive behind it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod errors;
+mod events;
+mod guard;
+mod results;
+mod serve;
+mod submit;
+mod tasks;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,117 @@
+//! The listener, on real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use web::Config;
+
+use crate::support::*;
+
+struct Server {
+    fake: Arc<Fake>,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+async fn serve() -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = Config { address, ..config() };
+    let (fake, shutdown) = (fake(8), config.shutdown.clone());
+    let router = web::router(fake.clone(), config);
+    let serving = tokio::spawn(web::serve::serve(listener, router, shutdown.clone()));
+    Server { fake, address, shutdown, serving }
+}
+
+impl Server {
+    async fn ask(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request = request.replace("HOST", &self.address.to_string());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(SOON, self.serving).await.unwrap().unwrap().unwrap();
+    }
+}
+
+/// Reads until `mark` has come.
+async fn read_to(stream: &mut TcpStream, mark: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(mark) {
+        let mut buffer = [0; 4096];
+        let length = tokio::time::timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(length > 0, "ended after {text:?}");
+        text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+    }
+    text
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    tokio::time::timeout(SOON, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+    text
+}
+
+#[tokio::test]
+async fn an_open_event_stream_does_not_hold_up_a_stop() {
+    let server = serve().await;
+    let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+    read_to(&mut events, "retry: 1000").await;
+    let idle = server.ask("").await;
+    let address = server.address;
+    server.stop().await;
+    // The chunked body has its proper end.
+    assert!(read_all(&mut events).await.ends_with("0\r\n\r\n"));
+    assert!(TcpStream::connect(address).await.is_err());
+    drop(idle);
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished() {
+    let server = serve().await;
+    let head = "POST /tasks HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\
+                Expect: 100-continue\r\n\r\n";
+    let mut stream = server.ask(head).await;
+    // The body is asked for: the handler is at work.
+    read_to(&mut stream, "100 Continue").await;
+    server.shutdown.cancel();
+    stream.write_all(b"a\nb\n").await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.contains("201 Created"), "{answer}");
+    assert_eq!(server.fake.only().1, [b"a", b"b"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_costs_only_itself() {
+    let server = serve().await;
+    let head = "POST /tasks HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\na\nb";
+    drop(server.ask(head).await);
+    drop(server.ask("\0\0\0\r\n\r\n").await);
+    let mut stream = server.ask("GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    assert!(read_all(&mut stream).await.contains("{\"status\":\"ok\"}"));
+    assert_eq!(server.fake.tasks(), 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_upload_gets_to_read_why() {
+    let server = serve().await;
+    let head = "POST /tasks?encoding=hex HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\n\
+                Content-Length: 20000000\r\nConnection: close\r\n\r\nnot hex\n";
+    let (mut reader, mut writer) = server.ask(head).await.into_split();
+    // All of it is taken although the first line was wrong.
+    writer.write_all(&vec![b'0'; 20_000_000 - 8]).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(SOON, reader.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("\"line\":1"), "{answer}");
+    server.stop().await;
+}

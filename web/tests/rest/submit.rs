@@ -1,0 +1,375 @@
+//! Every form that a submission may have.
+
+use axum::body::{Body, Bytes};
+use proptest::prelude::*;
+use serde_json::json;
+use web::hive::SEGMENT;
+use web::kinds::Specification;
+use web::kinds::digest::{Algorithm, Encoding, MAX_INPUT};
+
+use crate::support::*;
+
+const TEXT: &str = "text/plain";
+const NDJSON: &str = "application/x-ndjson";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The inputs that come of a body.
+async fn inputs(content_type: &str, body: impl Into<Body>) -> Vec<Vec<u8>> {
+    let (fake, router) = world();
+    let answer = post(&router, "/tasks", content_type, body).await;
+    assert_eq!(answer.status, 201, "{:?}", answer.body);
+    fake.only().1
+}
+
+#[tokio::test]
+async fn json_has_one_input_or_several() {
+    let (fake, router) = world();
+    let answer = post_json(&router, json!({"input": "super_secret_password_123", "name": "one", "priority": -7})).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("location"), "/tasks/1");
+    let task = answer.json();
+    assert_eq!(task["id"], 1);
+    assert_eq!(task["name"], "one");
+    assert_eq!(task["priority"], -7);
+    assert_eq!(task["created_at"], "2023-11-14T22:13:20.000Z");
+    let digest = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
+    assert_eq!(task["results"], json!([{"index": 0, "input": "super_secret_password_123", "digest": digest}]));
+    let answer =
+        post_json(&router, json!({"kind": "digest", "inputs": ["", "a\n\u{1f41d}\"", "a"], "name": null})).await;
+    assert_eq!(answer.header("location"), "/tasks/2");
+    assert_eq!(fake.inputs(2), [&b""[..], "a\n\u{1f41d}\"".as_bytes(), b"a"]);
+}
+
+#[tokio::test]
+async fn lines_of_text_are_inputs() {
+    for (body, expected) in [
+        (&b"a"[..], vec![&b"a"[..]]),
+        (b"a\n", vec![b"a"]),
+        (b"\n", vec![b""]),
+        (b"a\r\nb\r\n", vec![b"a", b"b"]),
+        (b"a\r\r\n\r\n\n", vec![b"a\r", b"", b""]),
+        (b"a\n\nb\r", vec![b"a", b"", b"b\r"]),
+        (b"\0\xff\xfe\n {\"x\"} \n", vec![b"\0\xff\xfe", b" {\"x\"} "]),
+    ] {
+        assert_eq!(inputs(TEXT, body).await, expected);
+        assert_eq!(inputs("Text/Plain; charset=utf-8", body).await, expected);
+        assert_eq!(inputs("", body).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn ndjson_has_strings_and_objects() {
+    let body = "\"a\\n\"\r\n\n  {\"input\": \"b\"} \n\"\\u00e9\"";
+    assert_eq!(inputs(NDJSON, body).await, [&b"a\n"[..], b"b", "é".as_bytes()]);
+}
+
+#[tokio::test]
+async fn forms_have_inputs_and_options() {
+    assert_eq!(inputs(FORM, "input=a+b&input=%ff%00&algorithm=sha256d").await, [&b"a b"[..], b"\xff\0"]);
+    // What a bare `curl -d '{…}'` sends, and what a client without a content type may.
+    for content_type in [FORM, ""] {
+        assert_eq!(inputs(content_type, " \n{\"input\": \"x\"}").await, [b"x"]);
+        assert_eq!(inputs(content_type, frames([" ", "\r\n", "{\"inp", "ut\": \"x\"}"])).await, [b"x"]);
+    }
+    let (_, router) = world();
+    let problem = post(&router, "/tasks", FORM, "some words").await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("text/plain"));
+    assert_eq!(problem["path"], "some words");
+    let problem = post(&router, "/tasks?encoding=hex", FORM, "input=00&input=0").await.problem(422);
+    assert_eq!(problem["path"], "input[1]");
+}
+
+fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+    let mut body = Vec::new();
+    for (name, value) in parts {
+        let file = if *name == "file" { "; filename=\"lines.txt\"\r\nContent-Type: text/plain" } else { "" };
+        body.extend_from_slice(b"--border\r\nContent-Disposition: form-data; name=\"");
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\"");
+        body.extend_from_slice(file.as_bytes());
+        body.extend_from_slice(b"\r\n\r\n");
+        body.extend_from_slice(value);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--border--\r\n");
+    ("multipart/form-data; boundary=border".to_owned(), body)
+}
+
+#[tokio::test]
+async fn multipart_is_the_pages_form() {
+    let (fake, router) = world();
+    let (content_type, body) = multipart(&[
+        ("algorithm", b"hmac-sha256"),
+        ("key", b"k"),
+        ("salt", b""),
+        ("iterations", b""),
+        ("encoding", b""),
+        ("name", b"of the form"),
+        ("priority", b"5"),
+        ("text", b"a\r\n\r\nb\r\n"),
+        ("file", b"c\nd\xff"),
+    ]);
+    assert_eq!(post(&router, "/tasks", &content_type, body.clone()).await.status, 201);
+    let (new, inputs) = fake.only();
+    assert_eq!(inputs, [&b"a"[..], b"", b"b", b"c", b"d\xff"]);
+    let Specification::Digest(digest) = new.specification;
+    assert_eq!(digest.algorithm, Algorithm::HmacSha256 { key: b"k".to_vec() });
+    assert_eq!((new.name.as_deref(), new.priority), (Some("of the form"), 5));
+    // However it is cut.
+    for cut in 1..body.len() {
+        let split = frames([body[..cut].to_vec(), body[cut..].to_vec()]);
+        post(&router, "/tasks", &content_type, split).await;
+        assert_eq!(fake.inputs(cut as u64 + 1), inputs);
+    }
+}
+
+#[tokio::test]
+async fn multipart_faults_say_where() {
+    let (fake, router) = world();
+    let send = async |query: &str, parts: &[(&str, &[u8])]| {
+        let (content_type, body) = multipart(parts);
+        post(&router, &format!("/tasks{query}"), &content_type, body).await
+    };
+    let problem = send("", &[("text", b"a"), ("name", b"late")]).await.problem(422);
+    assert_eq!(problem["path"], "name");
+    let problem = send("", &[("colour", b"red"), ("text", b"a")]).await.problem(422);
+    assert_eq!(problem["path"], "colour");
+    let problem = send("?encoding=hex", &[("text", b"00"), ("file", b"00\n0g")]).await.problem(422);
+    assert_eq!((&problem["path"], &problem["line"]), (&json!("file"), &json!(2)));
+    let problem = send("?name=a", &[("name", b"b"), ("text", b"a")]).await.problem(422);
+    assert_eq!(problem["path"], "name");
+    send("", &[("text", b""), ("file", b"")]).await.problem(422);
+    post(&router, "/tasks", "multipart/form-data", "x").await.problem(400);
+    let cut = "--border\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\na\nb";
+    post(&router, "/tasks", "multipart/form-data; boundary=border", cut).await.problem(400);
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn options_are_members_or_parameters() {
+    let algorithm = async |options: &str| {
+        let (fake, router) = world();
+        let answer = post(&router, &format!("/tasks?{options}"), TEXT, "00\n").await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+        let Specification::Digest(digest) = fake.only().0.specification;
+        digest
+    };
+    assert_eq!(algorithm("").await.algorithm, Algorithm::Sha256);
+    assert_eq!(algorithm("algorithm=sha256d&encoding=hex").await.encoding, Encoding::Hex);
+    assert_eq!(algorithm("encoding=base64&name=").await.encoding, Encoding::Base64);
+    let hmac = |key: &[u8]| Algorithm::HmacSha256 { key: key.to_vec() };
+    assert_eq!(algorithm("algorithm=hmac-sha256&key=a%20b").await.algorithm, hmac(b"a b"));
+    assert_eq!(algorithm("algorithm=hmac-sha256&key_hex=00fF").await.algorithm, hmac(b"\0\xff"));
+    let pbkdf2 = Algorithm::Pbkdf2HmacSha256 { salt: b"s".to_vec(), iterations: 10_000_000 };
+    assert_eq!(algorithm("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=10000000").await.algorithm, pbkdf2);
+    let (fake, router) = world();
+    let body = json!({"input": "x", "algorithm": "pbkdf2-hmac-sha256", "salt_hex": "73", "iterations": 10_000_000});
+    assert_eq!(post_json(&router, body).await.status, 201);
+    let Specification::Digest(digest) = fake.only().0.specification;
+    assert_eq!(digest.algorithm, pbkdf2);
+}
+
+#[tokio::test]
+async fn options_that_make_no_sense_are_refused_by_name() {
+    let (fake, router) = world();
+    for (options, path) in [
+        ("colour=red", "colour"),
+        ("algorithm=md5", "algorithm"),
+        ("kind=search", "kind"),
+        ("encoding=latin1", "encoding"),
+        ("priority=101", "priority"),
+        ("priority=high", "priority"),
+        ("iterations=5", "iterations"),
+        ("key=a", "key"),
+        ("algorithm=hmac-sha256", "key"),
+        ("algorithm=hmac-sha256&key=a&key_hex=00", "key"),
+        ("algorithm=hmac-sha256&key_hex=0x", "key_hex"),
+        ("algorithm=hmac-sha256&key=%ff", "key"),
+        ("algorithm=hmac-sha256&key=a&salt=b", "salt"),
+        ("algorithm=pbkdf2-hmac-sha256&iterations=1", "salt"),
+        ("algorithm=pbkdf2-hmac-sha256&salt=s", "iterations"),
+        ("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=0", "iterations"),
+        ("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=10000001", "iterations"),
+        ("name=a%0Ab", "name"),
+        ("name=a&name=b", "name"),
+    ] {
+        let problem = post(&router, &format!("/tasks?{options}"), TEXT, "a\n").await.problem(422);
+        assert_eq!(problem["path"], path, "{options}");
+    }
+    let key = "k".repeat(65_537);
+    let problem = post_json(&router, json!({"input": "a", "algorithm": "hmac-sha256", "key": key})).await.problem(422);
+    assert_eq!(problem["path"], "key");
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn faults_in_json_have_a_path() {
+    let (fake, router) = world();
+    for (body, status, path) in [
+        (r#"{"inputs": ["a", "b", "c", 4]}"#, 422, "inputs[3]"),
+        (r#"{"inputs": "a"}"#, 422, "inputs"),
+        (r#"{"input": ["a"]}"#, 422, "input"),
+        (r#"{"input": "a", "inputs": ["b"]}"#, 422, "inputs"),
+        (r#"{"input": "a", "input": "b"}"#, 422, "input"),
+        (r#"{"input": "a", "colour": 1}"#, 422, "colour"),
+        (r#"{"input": "a", "priority": "x"}"#, 422, "priority"),
+        (r#"{"input": "a", "name": 7}"#, 422, "name"),
+        (r#"{"inputs": ["00", "0"], "encoding": "hex"}"#, 422, "inputs[1]"),
+        (r#"{"input": "YQ", "encoding": "base64"}"#, 422, "input"),
+        (r#"{"inputs": ["a", "\ud800"]}"#, 400, "inputs[1]"),
+        (r#"{"inputs": ["a", "b"#, 400, "inputs[1]"),
+    ] {
+        let problem = post(&router, "/tasks", "application/json", body).await.problem(status);
+        assert_eq!(problem["path"], path, "{body}");
+    }
+    for (body, status) in
+        [("", 400), ("{}", 422), ("[]", 422), (r#"{"input": "a"} x"#, 400), (r#"{"inputs": []}"#, 422)]
+    {
+        post(&router, "/tasks", "application/json", body).await.problem(status);
+    }
+    let problem = post(&router, "/tasks", "application/json", "{\n  \"input\": nope}").await.problem(400);
+    assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(13)));
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn faults_in_lines_have_a_number() {
+    let (fake, router) = world();
+    for (path, content_type, body, line) in [
+        ("/tasks?encoding=hex", TEXT, "00\r\nff\n0x\n", 3),
+        ("/tasks?encoding=hex", TEXT, "00\n0", 2),
+        ("/tasks?encoding=base64", TEXT, "YQ==\nYQ=\nYQ==\n", 2),
+        ("/tasks", NDJSON, "\"a\"\n\n5\n", 3),
+        ("/tasks", NDJSON, "\"a\"\n{\"inputs\": []}\n", 2),
+        ("/tasks", NDJSON, "{}\n", 1),
+        ("/tasks", NDJSON, "{\"input\":\"a\",\"input\":\"b\"}\n", 1),
+        ("/tasks?encoding=hex", NDJSON, "\"00\"\n{\"input\": \"0\"}", 2),
+    ] {
+        let problem = post(&router, path, content_type, body).await.problem(422);
+        assert_eq!(problem["line"], line, "{body}");
+        assert!(problem["detail"].as_str().unwrap().starts_with(&format!("line {line}: ")));
+    }
+    let problem = post(&router, "/tasks", NDJSON, "\"a\"\n\"b\n").await.problem(400);
+    assert_eq!(problem["line"], 2);
+    for content_type in [TEXT, NDJSON, ""] {
+        post(&router, "/tasks", content_type, "").await.problem(422);
+    }
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_type_that_cannot_be_read_is_415() {
+    let (_, router) = world();
+    let problem = post(&router, "/tasks", "application/octet-stream", "a").await.problem(415);
+    assert!(problem["detail"].as_str().unwrap().contains("text/plain"));
+    let problem = post(&router, "/tasks", "image/png", "a").await.problem(415);
+    assert!(problem["detail"].as_str().unwrap().contains("application/x-ndjson"));
+}
+
+#[tokio::test]
+async fn long_inputs_are_whole_and_longer_ones_are_found_early() {
+    let longest = Bytes::from(vec![b'x'; MAX_INPUT]);
+    let cut = frames([Bytes::from_static(b"a\n"), longest.slice(..100), longest.slice(100..), "\r\nb".into()]);
+    assert_eq!(inputs(TEXT, cut).await, [&b"a"[..], &longest, b"b"]);
+    let (fake, router) = world();
+    // It never ends: only an early answer ends the test.
+    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65_536])));
+    let body = futures_util::StreamExt::chain(futures_util::stream::iter([Ok("a\n".into())]), endless);
+    let problem = post(&router, "/tasks", TEXT, Body::from_stream(body)).await.problem(422);
+    assert_eq!(problem["line"], 2);
+    let mut longer = longest.to_vec();
+    longer.push(b'x');
+    let problem = post(&router, "/tasks", TEXT, longer.clone()).await.problem(422);
+    assert_eq!(problem["line"], 1);
+    let text = String::from_utf8(longer).unwrap();
+    let problem = post_json(&router, json!({"inputs": ["a", text]})).await.problem(422);
+    assert_eq!(problem["path"], "inputs[1]");
+    let problem = post(&router, "/tasks", NDJSON, json!(text).to_string()).await.problem(422);
+    assert_eq!(problem["line"], 1);
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn bulk_goes_in_pieces() {
+    let (fake, router) = world();
+    let lines: String = (0..400_000).map(|number| format!("line {number}\n")).collect();
+    let cut: Vec<Bytes> = lines.as_bytes().chunks(65_536).map(Bytes::copy_from_slice).collect();
+    assert_eq!(post(&router, "/tasks", TEXT, frames(cut)).await.status, 201);
+    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(lines.lines().map(str::as_bytes)));
+    let inner = fake.inner();
+    assert_eq!((inner.begun, inner.finished), (1, 1));
+    assert!(inner.pieces.len() > 5);
+    for (at, (_, size)) in inner.pieces.iter().enumerate() {
+        assert!(*size <= SEGMENT);
+        assert!(*size > SEGMENT - 32 || at + 1 == inner.pieces.len());
+    }
+}
+
+#[tokio::test]
+async fn bulk_may_be_json_too() {
+    let (fake, router) = world();
+    let inputs: Vec<String> = (0..200_000).map(|number| format!("input {number}")).collect();
+    assert_eq!(post_json(&router, json!({"inputs": inputs})).await.status, 201);
+    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(inputs.iter().map(String::as_bytes)));
+    assert!(fake.inner().pieces.iter().all(|(_, size)| *size <= SEGMENT));
+}
+
+#[tokio::test]
+async fn a_broken_upload_creates_nothing() {
+    let (fake, router) = world();
+    let line = Bytes::from("x".repeat(1000) + "\n");
+    let parts = std::iter::repeat_n(line, 5000).map(Ok).chain([Err(std::io::Error::other("gone"))]);
+    let body = Body::from_stream(futures_util::stream::iter(parts.collect::<Vec<_>>()));
+    post(&router, "/tasks", TEXT, body).await.problem(400);
+    let inner = fake.inner();
+    assert_eq!((inner.begun, inner.finished, inner.tasks.len()), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() {
+    let fake = fake(1);
+    let router = web::router(fake.clone(), web::Config { max_body: 1000, ..config() });
+    let (content_type, form) = multipart(&[("text", &[b'\n'; 1000])]);
+    for content_type in [TEXT, NDJSON, FORM, "", "application/json", &content_type] {
+        // Announced, it is not even read.
+        let headers = [("content-type", content_type), ("content-length", "1001")];
+        let unread = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let problem = send(&router, request("POST", "/tasks", &headers, unread)).await.problem(413);
+        assert_eq!(problem["limit"], 1000);
+        let body = if content_type.starts_with("multipart") { form.clone() } else { vec![b'\n'; 1001] };
+        post(&router, "/tasks", content_type, frames(body.chunks(10).map(Bytes::copy_from_slice))).await.problem(413);
+    }
+    assert_eq!(post(&router, "/tasks", TEXT, vec![b'\n'; 1000]).await.status, 201);
+    assert_eq!(fake.tasks(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn any_split_into_frames_gives_the_same_inputs(
+        lines in proptest::collection::vec((proptest::collection::vec(prop_oneof![Just(b'\r'), Just(0), any::<u8>()], 0..8), any::<bool>()), 1..20),
+        is_ended: bool,
+        cuts in proptest::collection::vec(0usize..200, 0..8),
+    ) {
+        let mut body = Vec::new();
+        let mut expected = Vec::new();
+        for (line, is_crlf) in &lines {
+            let line: Vec<u8> = line.iter().copied().filter(|byte| *byte != b'\n').collect();
+            body.extend_from_slice(&line);
+            body.extend_from_slice(if *is_crlf { b"\r\n" } else { b"\n" });
+            let bare = line.strip_suffix(b"\r").filter(|_| !is_crlf).unwrap_or(&line);
+            expected.push(bare.to_vec());
+        }
+        if !is_ended {
+            body.extend_from_slice(b"last\r");
+            expected.push(b"last\r".to_vec());
+        }
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).chain([0, body.len()]).collect();
+        cuts.sort_unstable();
+        let cut: Vec<Vec<u8>> = cuts.windows(2).map(|pair| body[pair[0]..pair[1]].to_vec()).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!(inputs(TEXT, frames(cut)).await, expected);
+        });
+    }
+}

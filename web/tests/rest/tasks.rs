@@ -1,0 +1,173 @@
+//! Tasks, Drones and the whole, as they are shown.
+
+use axum::body::Body;
+use serde_json::json;
+use web::hive::HiveError;
+use web::model::TaskState;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_task_shows_few_results_itself() {
+    let (fake, router) = world();
+    fake.inner().batch = 2;
+    for (inputs, are_shown) in [
+        (vec!["x".to_owned(); 100], true),
+        (vec!["x".to_owned(); 101], false),
+        (vec!["x".repeat(40_000); 2], false),
+        (vec!["x".repeat(40_000)], true),
+    ] {
+        let task = post_json(&router, json!({ "inputs": inputs })).await.json();
+        let shown = get(&router, &format!("/tasks/{}", task["id"])).await.json();
+        assert_eq!(task, shown);
+        let rows: Vec<_> = inputs
+            .iter()
+            .enumerate()
+            .map(|(index, input)| json!({"index": index, "input": input, "digest": sha256(input)}))
+            .collect();
+        assert_eq!(shown.get("results"), are_shown.then_some(&json!(rows)));
+    }
+    post(&router, "/tasks", "text/plain", "\u{fff}\n\"\\\n").await;
+    post(&router, "/tasks", "text/plain", &b"\xff\0\n"[..]).await;
+    assert_eq!(get(&router, "/tasks/5").await.json()["results"][1]["input"], "\"\\");
+    let task = get(&router, "/tasks/6").await.json();
+    assert_eq!(task["results"], json!([{"index": 0, "input_base64": "/wA=", "digest": sha256(b"\xff\0")}]));
+}
+
+#[tokio::test]
+async fn a_view_has_the_promised_members() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    let task = post_json(&router, json!({"input": "x"})).await.json();
+    let expected = json!({
+        "id": 1, "kind": "digest", "algorithm": "sha256", "encoding": "utf8", "name": null, "priority": 0,
+        "state": "running", "total": 1, "done": 0, "created_at": "2023-11-14T22:13:20.000Z", "started_at": null,
+        "finished_at": null, "rate": 0.0, "eta_seconds": null, "error": null,
+    });
+    assert_eq!(task, expected);
+}
+
+#[tokio::test]
+async fn a_client_may_wait() {
+    let (fake, router) = world();
+    let submit = |wait: &'static str| {
+        send(&router, request("POST", "/tasks", &[("prefer", wait), ("content-type", "text/plain")], "a"))
+    };
+    let answer = submit("wait=10").await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (200, "wait=10"));
+    assert_eq!(answer.header("location"), "/tasks/1");
+    assert_eq!(answer.json()["results"][0]["digest"], sha256("a"));
+    fake.inner().computed = Some(0);
+    let answer = submit("wait=0").await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (201, "wait=0"));
+    assert_eq!(answer.json()["state"], "running");
+    // It is answered as soon as it ends, on creation and later.
+    let waiting = async {
+        let get = get_with(&router, "/tasks/2", &[("prefer", "wait=60")]);
+        tokio::join!(submit("wait=999"), get)
+    };
+    let ending = async {
+        while fake.tasks() < 3 {
+            tokio::task::yield_now().await;
+        }
+        fake.complete();
+    };
+    let ((created, shown), ()) = tokio::join!(waiting, ending);
+    assert_eq!((created.status.as_u16(), created.header("preference-applied")), (200, "wait=60"));
+    assert_eq!(created.json()["state"], "done");
+    assert_eq!(shown.json()["results"][0]["digest"], sha256("a"));
+    assert_eq!(shown.header("preference-applied"), "wait=60");
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_a_wait() {
+    let fake = fake(1);
+    fake.inner().computed = Some(0);
+    let config = config();
+    config.shutdown.cancel();
+    let router = web::router(fake, config);
+    let headers = [("prefer", "wait=60"), ("content-type", "text/plain")];
+    let answer = send(&router, request("POST", "/tasks", &headers, "a")).await;
+    assert_eq!(answer.status, 201);
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_and_go_on() {
+    let (fake, router) = world();
+    for _ in 0..5 {
+        post_json(&router, json!({"input": "x"})).await;
+    }
+    let ids = |list: &serde_json::Value| -> Vec<u64> {
+        list["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_u64().unwrap()).collect()
+    };
+    let list = get(&router, "/tasks").await.json();
+    assert_eq!((ids(&list), &list["next_cursor"]), (vec![5, 4, 3, 2, 1], &json!(null)));
+    let mut seen = Vec::new();
+    let mut path = "/tasks?limit=2".to_owned();
+    loop {
+        let list = get(&router, &path).await.json();
+        seen.push(ids(&list));
+        let Some(cursor) = list["next_cursor"].as_str() else { break };
+        path = format!("/tasks?limit=2&cursor={cursor}");
+    }
+    assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
+    fake.set_state(2, TaskState::Failed);
+    assert_eq!(ids(&get(&router, "/tasks?state=failed&limit=1000").await.json()), [2]);
+    for query in ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=YQ", "state=odd", "colour=red"] {
+        get(&router, &format!("/tasks?{query}")).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_cancelled_and_forgotten() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x"})).await;
+    let delete = || send(&router, request("DELETE", "/tasks/1", &[], Body::empty()));
+    delete().await.problem(409);
+    let answer = post(&router, "/tasks/1/cancel", "", "").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("cancelled")));
+    assert_eq!(post(&router, "/tasks/1/cancel", FORM, "").await.status, 200);
+    let answer = delete().await;
+    assert_eq!((answer.status.as_u16(), answer.text()), (204, ""));
+    for path in ["/tasks/1", "/tasks/1/results"] {
+        get(&router, path).await.problem(410);
+    }
+    delete().await.problem(410);
+    for path in ["/tasks/2", "/tasks/0", "/tasks/x", "/tasks/-1", "/tasks/99999999999999999999", "/tasks/2/results"] {
+        get(&router, path).await.problem(404);
+    }
+    post(&router, "/tasks/7/cancel", "", "").await.problem(404);
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn drones_and_the_whole_are_shown() {
+    let (fake, router) = world();
+    let drones = get(&router, "/drones").await.json();
+    assert_eq!(drones["drones"][0]["state"], "busy");
+    assert_eq!(drones["drones"][0], get(&router, "/drones/1").await.json());
+    get(&router, "/drones/2").await.problem(404);
+    assert_eq!(get(&router, "/stats").await.json()["threads"], 4);
+    assert_eq!(get(&router, "/healthz").await.json(), json!({"status": "ok"}));
+    assert_eq!(get(&router, "/readyz").await.json(), json!({"status": "ready"}));
+    let reason = "the disk is full".to_owned();
+    fake.inner().error = Some(HiveError::Unavailable { reason, retry_after: std::time::Duration::from_millis(2500) });
+    assert_eq!(get(&router, "/healthz").await.status, 200);
+    let answer = get(&router, "/readyz").await;
+    assert_eq!(answer.problem(503)["detail"], "the disk is full");
+    assert_eq!(answer.header("retry-after"), "3");
+}
+
+#[tokio::test]
+async fn head_works_wherever_get_does() {
+    let (_, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    for path in ["/tasks", "/tasks/1", "/tasks/1/results", "/drones", "/drones/1", "/stats", "/events", "/healthz", "/"]
+    {
+        let head = send(&router, request("HEAD", path, &[], Body::empty())).await;
+        assert!(head.status.is_success() || path == "/", "{path}");
+        assert!(head.body.is_empty());
+    }
+}
