@@ -58,7 +58,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
     let mut fleet = JoinSet::new();
     for number in 1..=demo.drones {
         let config = drone::Config {
-            queen: queen.to_string().parse().context("the Queen's own address")?,
+            queen: queen.into(),
             threads,
             name: format!("demo-drone-{number}"),
             instance: Instance::random()?,

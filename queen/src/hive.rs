@@ -150,7 +150,7 @@ impl SharedHive {
     /// A Drone lives and holds these leases.
     pub fn heartbeat(&self, drone: DroneId, leases: Vec<LeaseId>) {
         self.change(|state, now| {
-            state.heard(drone, true);
+            state.heard(drone, false);
             state.handle(Event::Heartbeat { drone, leases }, now);
         });
     }
@@ -179,7 +179,7 @@ impl SharedHive {
             checked.push((task, output.lease, range, Duration::from_nanos(output.spent_ns), kept));
         }
         self.change(|state, now| {
-            state.heard(drone, false);
+            state.heard(drone, true);
             for (task, lease, range, spent, results) in checked {
                 state.store(drone, task, lease, &range, results);
                 state.handle(Event::Output { drone, lease, range, spent }, now);

@@ -24,6 +24,8 @@ pub(super) const RESERVE_CHUNK: Duration = Duration::from_millis(20);
 /// Bytes for each thread, and for the Drone.
 const BYTES_PER_THREAD: u64 = 8 << 20;
 const BYTES: u64 = 16 << 20;
+/// What a Drone may hold at most, well within what it accepts.
+const BYTES_MAX: u64 = 128 << 20;
 /// Leases in each of the two places.
 const LEASES: u64 = 4096;
 /// What any lease costs a thread besides its compressions.
@@ -112,7 +114,7 @@ impl Drone {
         let threads = u64::from(self.threads);
         let ahead = at_least(&self.ahead, task.priority);
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
-        if in_time && ahead.leases < LEASES && self.bytes < BYTES + threads * BYTES_PER_THREAD {
+        if in_time && ahead.leases < LEASES && self.bytes < BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD) {
             return Some(Place::Ahead);
         }
         let reserve = at_least(&self.reserve, task.priority);

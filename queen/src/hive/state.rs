@@ -32,6 +32,8 @@ pub(super) struct State {
     next_drone: u64,
     waiters: HashMap<TaskId, Vec<oneshot::Sender<()>>>,
     pub(super) feed: Feed,
+    /// Something was computed lately when watchers were told last.
+    was_moving: bool,
     stories: Vec<Story>,
     effects: Vec<Effect>,
 }
@@ -83,6 +85,7 @@ impl State {
             next_drone: 1,
             waiters: HashMap::new(),
             feed,
+            was_moving: false,
             stories: Vec::new(),
             effects: Vec::new(),
         }
@@ -139,12 +142,13 @@ impl State {
         }
         let moving = overview.rate > 0.0;
         if self.feed.overview_is_due(now) {
-            if moving {
-                // Rates fall without any event, and Drones' counts move with every output.
+            if moving || self.was_moving {
+                // Rates fall without any event, the last time to zero.
                 self.seats.keys().for_each(|drone| self.feed.drone(*drone));
             }
             self.feed.publish(Change::Overview(overview));
-            return moving;
+            self.was_moving = moving;
+            return moving || self.feed.has_news();
         }
         true
     }
@@ -348,6 +352,7 @@ impl State {
             self.stories.push(Story::Sent { task, drone, job: Arc::clone(&record.job) });
         }
         let job = Arc::clone(&record.job);
+        self.feed.drone(grant.drone);
         self.send(grant.drone, Outbound::Lease(grant, job));
     }
 

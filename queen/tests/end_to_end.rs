@@ -1,0 +1,222 @@
+//! A hash job from end to end: a Queen, Drones and clients over real sockets, in one process,
+//! each result compared with an independent computation.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use support::Hive;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const WORD: &str = "super_secret_password_123";
+const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
+
+fn lines(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("{index}-{}", "x".repeat(index % 97))).collect()
+}
+
+/// What `?format=text` gives for these lines.
+fn expected(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{}  {line}\n", const_hex::encode(Sha256::digest(line)))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_comes_back_as_its_digest() {
+    let hive = Hive::start().await;
+    let worker = hive.worker("maja");
+    let task = hive.compute(json!({ "input": WORD })).await;
+    assert_eq!(task["state"], "done");
+    assert_eq!(task["id"], 1);
+    assert_eq!(task["results"], json!([{ "index": 0, "input": WORD, "digest": DIGEST }]));
+    let drones = hive.get("/drones").await.json();
+    assert_eq!(drones["drones"][0]["name"], "maja");
+    assert_eq!(drones["drones"][0]["items_done"], 1);
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_is_shared_by_several_drones() {
+    let hive = Hive::start().await;
+    let lines = lines(120_000);
+    let task = hive.submit_lines("?name=bulk", &lines).await;
+    let workers = [hive.worker("willi"), hive.worker("flip")];
+    let view = hive.until_done(task).await;
+    assert_eq!((view["total"].as_u64(), view["done"].as_u64()), (Some(120_000), Some(120_000)));
+    let results = hive.get(&format!("/tasks/{task}/results?format=text")).await;
+    assert!(results.text() == expected(&lines), "every digest is right and in order");
+    for worker in workers {
+        worker.leave().await;
+    }
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_algorithm_computes_what_others_compute() {
+    let hive = Hive::start().await;
+    let worker = hive.worker("cassandra");
+    let long = "k".repeat(200);
+    let inputs = ["", "a", WORD, &long];
+    let sha256d = |input: &str| Sha256::digest(Sha256::digest(input)).to_vec();
+    let hmac = |input: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(long.as_bytes()).unwrap();
+        mac.update(input.as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    };
+    let pbkdf2 = |input: &str| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input.as_bytes(), b"salt", 4096).to_vec();
+    let cases: [(Value, &dyn Fn(&str) -> Vec<u8>); 3] = [
+        (json!({ "algorithm": "sha256d" }), &sha256d),
+        (json!({ "algorithm": "hmac-sha256", "key": long }), &hmac),
+        (json!({ "algorithm": "pbkdf2-hmac-sha256", "salt": "salt", "iterations": 4096 }), &pbkdf2),
+    ];
+    for (mut task, compute) in cases {
+        task["inputs"] = json!(inputs);
+        let done = hive.compute(task).await;
+        for (index, input) in inputs.iter().enumerate() {
+            assert_eq!(done["results"][index]["digest"], const_hex::encode(compute(input)), "{done}");
+        }
+    }
+    let hex = hive.compute(json!({ "inputs": ["616263", "FF"], "encoding": "hex" })).await;
+    assert_eq!(hex["results"][0]["digest"], const_hex::encode(Sha256::digest("abc")));
+    assert_eq!(hex["results"][1]["digest"], const_hex::encode(Sha256::digest([0xff])));
+    assert_eq!(hex["results"][1]["input"], "FF", "inputs are shown as they were given");
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_drones_leave_behind_is_done_by_others() {
+    let hive = Hive::start().await;
+    let lines = lines(60);
+    let query = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=20000";
+    let task = hive.submit_lines(query, &lines).await;
+    let (vanishing, leaving) = (hive.worker("vanishing"), hive.worker("leaving"));
+    hive.until_drones(2).await;
+    vanishing.vanish();
+    leaving.leave().await;
+    let worker = hive.worker("steady");
+    hive.until_done(task).await;
+    let results = hive.get(&format!("/tasks/{task}/results?format=text")).await.text();
+    for (line, input) in results.lines().zip(&lines) {
+        let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input.as_bytes(), b"s", 20_000);
+        assert_eq!(line, format!("{}  {input}", const_hex::encode(digest)));
+    }
+    assert_eq!(results.lines().count(), lines.len());
+    let drones = hive.get("/drones").await.json();
+    let state = |name: &str| {
+        let drones = drones["drones"].as_array().unwrap();
+        drones.iter().find(|drone| drone["name"] == name).unwrap()["state"].clone()
+    };
+    assert_eq!((state("vanishing"), state("leaving")), (json!("lost"), json!("left")));
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_overtakes_a_long_task() {
+    let hive = Hive::start().await;
+    let worker = hive.worker("single");
+    let long = lines(2_000);
+    let query = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=1000000";
+    let task = hive.submit_lines(query, &long).await;
+    hive.until(task, |view| view["state"] == "running").await;
+    let word = hive.compute(json!({ "input": WORD })).await;
+    assert_eq!(word["results"][0]["digest"], DIGEST);
+    let view = hive.get(&format!("/tasks/{task}")).await.json();
+    assert_eq!(view["state"], "running");
+    let cancelled = hive.send("POST", &format!("/tasks/{task}/cancel"), &[], "").await;
+    assert_eq!((cancelled.status, cancelled.json()["state"].as_str()), (200, Some("cancelled")));
+    hive.compute(json!({ "inputs": ["after", "that"] })).await;
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_can_be_removed_when_it_has_ended() {
+    let hive = Hive::start().await;
+    let task = hive.submit_lines("", &lines(3)).await;
+    let path = format!("/tasks/{task}");
+    assert_eq!(hive.send("DELETE", &path, &[], "").await.status, 409);
+    let worker = hive.worker("thekla");
+    hive.until_done(task).await;
+    assert_eq!(hive.send("POST", &format!("{path}/cancel"), &[], "").await.status, 409);
+    let used = |stats: Value| stats["memory_used"].as_u64().unwrap();
+    assert!(used(hive.get("/stats").await.json()) > 0);
+    assert_eq!(hive.send("DELETE", &path, &[], "").await.status, 204);
+    assert_eq!(hive.get(&path).await.status, 410);
+    assert_eq!(hive.get("/tasks/99").await.status, 404);
+    assert_eq!(used(hive.get("/stats").await.json()), 0);
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_has_a_limit() {
+    let config = queen::Config { max_body: 64 << 20, memory_limit: 1 << 20, any_host: false };
+    let hive = Hive::start_with(config).await;
+    let answer = hive.send("POST", "/tasks", &[("content-type", "text/plain")], lines(50_000).join("\n")).await;
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_ne!(answer.header("retry-after"), "");
+    assert!(answer.text().contains("memory"));
+    let stats = hive.get("/stats").await.json();
+    assert_eq!((&stats["memory_used"], &stats["tasks"]["pending"]), (&json!(0), &json!(0)), "nothing was created");
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_tell_of_tasks_and_drones() {
+    let hive = Hive::start().await;
+    let mut socket = TcpStream::connect(hive.http).await.unwrap();
+    let request = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", hive.http);
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let worker = hive.worker("puck");
+    hive.compute(json!({ "input": WORD })).await;
+    let mut seen = String::new();
+    let mut buffer = [0; 4096];
+    while !(seen.contains("event: drone") && seen.contains("\"state\":\"done\"")) {
+        let read = socket.read(&mut buffer).await.unwrap();
+        assert_ne!(read, 0, "the stream ended: {seen}");
+        seen += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    assert!(seen.contains("id: 1-"), "{seen}");
+    worker.leave().await;
+    hive.stop().await;
+}
+
+async fn talk(hive: &Hive, what: &[u8]) -> Vec<u8> {
+    let mut socket = TcpStream::connect(hive.drones).await.unwrap();
+    socket.write_all(what).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_on_the_drones_port_get_an_answer() {
+    let hive = Hive::start().await;
+    let browser = talk(&hive, b"GET /admin?x=1 HTTP/1.1\r\nHost: somewhere\r\n\r\n").await;
+    let browser = String::from_utf8(browser).unwrap();
+    assert!(browser.starts_with("HTTP/1.1 307 "), "{browser}");
+    assert!(browser.contains(&format!("\r\nLocation: http://{}/admin?x=1\r\n", hive.http)), "{browser}");
+    let other = String::from_utf8(talk(&hive, b"SSH-2.0-OpenSSH\r\n").await).unwrap();
+    assert!(other.contains("F0 9F 90 9D") && other.lines().count() == 1, "{other}");
+    let future = [0xF0, 0x9F, 0x90, 0x9D, 0xFF, 0x00, 1, 0];
+    let refused = String::from_utf8_lossy(&talk(&hive, &future).await).into_owned();
+    assert!(refused.contains("version 1") && refused.contains("version 255"), "{refused}");
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drone_that_breaks_the_protocol_costs_only_itself() {
+    let hive = Hive::start().await;
+    let worker = hive.worker("good");
+    let hello = [&[0xF0, 0x9F, 0x90, 0x9D, 1, 0, 1, 0][..], &[0xFF, 0xFF, 0xFF, 0xFF]].concat();
+    talk(&hive, &hello).await;
+    let task = hive.compute(json!({ "input": WORD })).await;
+    assert_eq!(task["results"][0]["digest"], DIGEST);
+    worker.leave().await;
+    hive.stop().await;
+}
