@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Everything that must be true of this tree, in one command. Needs Rust (rustup's stable, with
+# clippy and rustfmt); fetches what else it needs: into target/tools, and Debian's Chromium.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+cargo_deny=0.20.2
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-$([[ -t 1 ]] && echo always || echo never)}
+export CARGO_TERM_PROGRESS_WHEN=never
+export GIT_TERMINAL_PROMPT=0
+exec </dev/null
+
+skipped=()
+current="setting up"
+
+say() { printf 'check: %s\n' "$*"; }
+skip() { skipped+=("$1"); say "skipped: $1"; }
+trap 'status=$?; ((status == 0)) || say "FAILED at: $current"' EXIT
+
+# step NAME COMMAND...: runs it, says how long it took.
+step() {
+    current=$1
+    shift
+    local start=$SECONDS
+    say "$current ..."
+    "$@"
+    say "$current: ok, $((SECONDS - start)) s"
+}
+
+run_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --no-fail-fast "$@"
+    else
+        cargo test --locked --no-fail-fast --lib --bins --tests "$@"
+    fi
+}
+
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked; }
+
+# Built without optimisation, which takes a minute or two, once.
+install_deny() {
+    deny=(target/tools/bin/cargo-deny --log-level warn)
+    [[ "$("${deny[0]}" --version 2>/dev/null)" == "cargo-deny $cargo_deny" ]] && return
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --debug --locked --root target/tools "cargo-deny@$cargo_deny"
+}
+
+# The list of advisories is a git repository elsewhere: fetched if that can be done, else as it was last.
+advisories() {
+    local databases=${CARGO_HOME:-$HOME/.cargo}/advisory-dbs
+    if ! timeout 60 "${deny[@]}" fetch db >/dev/null 2>&1 && [[ -z "$(ls "$databases" 2>/dev/null)" ]]; then
+        skip "advisories of the dependencies, because the advisory database cannot be fetched from here"
+        return
+    fi
+    "${deny[@]}" check --disable-fetch advisories
+}
+
+install_browser() {
+    command -v chromium >/dev/null && command -v chromedriver >/dev/null && return
+    local root=()
+    if ((EUID != 0)); then
+        if ! sudo -n true 2>/dev/null; then
+            say "the page is tested in a browser: install the Debian packages chromium and chromium-driver" >&2
+            return 1
+        fi
+        root=(sudo -n)
+    fi
+    "${root[@]}" apt-get update -q
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends chromium chromium-driver
+}
+
+step "format" cargo fmt --all --check
+step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+# The tests start the binaries, `drone` beside `queen`.
+step "binaries" cargo build --workspace --bins --locked
+step "tests" run_tests --workspace
+step "tests in the documentation" cargo test --workspace --doc --locked
+step "documentation" docs
+step "cargo-deny" install_deny
+step "dependencies" "${deny[@]}" check --hide-inclusion-graph bans licenses sources
+step "advisories" advisories
+if [[ -e queen/tests/page.rs ]]; then
+    step "browser" install_browser
+    HIVE_BROWSER=1 step "the page in the browser" run_tests --package queen --test page
+else
+    skip "the page in the browser, because there is no test of it yet"
+fi
+
+current="the end"
+say "all passed in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+for what in "${skipped[@]}"; do
+    say "not checked: $what"
+done
