@@ -23,7 +23,7 @@ sleep 6
 shot() { # FILE WIDTH HEIGHT DARK PATH
     chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
         --disable-background-networking --disable-component-update --hide-scrollbars \
-        --user-data-dir="$work/$1" --virtual-time-budget=1500 --window-size="$2,$3" \
+        --user-data-dir="$work/$1" --window-size="$2,$3" \
         --blink-settings=preferredColorScheme="$4" --screenshot="$PWD/docs/images/$1.png" "$page$5" 2>/dev/null
 }
 mkdir -p docs/images

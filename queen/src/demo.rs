@@ -139,7 +139,7 @@ async fn follow(client: &mut Client, path: &str, strings: u64) -> anyhow::Result
             }
             std::io::stdout().flush()?;
         } else if ended || shown.elapsed() >= Duration::from_secs(1) {
-            story!("📈", "{} of {} done, {} a second", count(done), count(strings), count(rate));
+            story!("📈", "{} of {} done{}", count(done), count(strings), pace(rate));
             shown = Instant::now();
         }
         match task["state"].as_str() {
@@ -148,6 +148,10 @@ async fn follow(client: &mut Client, path: &str, strings: u64) -> anyhow::Result
             _ => tokio::time::sleep(PROGRESS).await,
         }
     }
+}
+
+fn pace(rate: u64) -> String {
+    if rate > 0 { format!(", {} a second", count(rate)) } else { String::new() }
 }
 
 /// Compares every line with a digest that is computed here and now.

@@ -28,6 +28,8 @@ const BYTES: u64 = 16 << 20;
 const BYTES_MAX: u64 = 128 << 20;
 /// Leases in each of the two places.
 const LEASES: u64 = 4096;
+/// Leases altogether, well within what a Drone accepts.
+const LEASES_MAX: usize = 12_288;
 /// What any lease costs a thread besides its compressions.
 const LEASE_OVERHEAD_NS: u64 = 2_000;
 /// Until a kind is measured: one core without any help from hardware.
@@ -108,7 +110,7 @@ impl Drone {
 
     /// Where a chunk of this task may be placed.
     pub(super) fn room(&self, id: TaskId, task: &Task) -> Option<Place> {
-        if self.leaving || !self.kinds.contains_key(&task.class.kind) {
+        if self.leaving || self.leases.len() >= LEASES_MAX || !self.kinds.contains_key(&task.class.kind) {
             return None;
         }
         let threads = u64::from(self.threads);
@@ -116,6 +118,10 @@ impl Drone {
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
         if in_time && ahead.leases < LEASES && self.bytes < BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD) {
             return Some(Place::Ahead);
+        }
+        // More urgent work would be computed before it anyway.
+        if at_least(&self.ahead, task.priority.saturating_add(1)).leases > 0 {
+            return None;
         }
         let reserve = at_least(&self.reserve, task.priority);
         let has_reserve = reserve.leases < LEASES && reserve.time_ns < threads * RESERVE.as_nanos() as u64;

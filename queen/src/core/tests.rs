@@ -163,6 +163,18 @@ fn a_word_overtakes_a_large_task() {
 }
 
 #[test]
+fn what_is_less_urgent_waits_while_there_is_more_urgent_work() {
+    let mut world = World::new();
+    world.join(1);
+    let (urgent, _) = world.submit(1, &[10_000_000]);
+    let (word, grants) = world.submit(0, &[1]);
+    assert_eq!(grants, []);
+    let order = world.run();
+    assert_eq!(order.last(), Some(&word));
+    assert!(world.ended.contains_key(&urgent));
+}
+
+#[test]
 fn equals_share_and_priority_goes_first() {
     let mut world = World::new();
     let (first, _) = world.submit(0, &[2_000_000]);

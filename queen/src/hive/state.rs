@@ -415,7 +415,13 @@ fn event_source(event: &Event) -> Option<DroneId> {
 impl Story {
     pub(super) fn tell(&self) {
         match self {
-            Self::Joined { drone, threads } => story!("🐝", "A drone connected: {drone}, {threads} threads"),
+            Self::Joined { drone, threads } => {
+                story!(
+                    "🐝",
+                    "A drone connected: {drone} ({threads} compute thread{})",
+                    if *threads == 1 { "" } else { "s" }
+                );
+            }
             Self::Parted { drone, parting: Parting::Left, connected } => {
                 story!("👋", "{drone} left ({connected} connected)");
             }

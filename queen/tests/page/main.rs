@@ -1,0 +1,180 @@
+//! The admin page in a real browser. Needs chromium and chromedriver, so it runs only when
+//! `HIVE_BROWSER=1` is set, as `check.sh` does.
+//!
+//! `axe.min.js` beside this file is axe-core (MPL-2.0), as published.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use support::Hive;
+
+const WORD: &str = "super_secret_password_123";
+const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
+const AXE: &str = include_str!("axe.min.js");
+
+struct Browser {
+    driver: Child,
+    client: Client,
+    // The profile is deleted with it.
+    _profile: tempfile::TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// `None` where no browser is asked for.
+async fn browser(width: u32, scheme: &str) -> Option<Browser> {
+    if std::env::var_os("HIVE_BROWSER").is_none() {
+        eprintln!("skipped: HIVE_BROWSER is not set");
+        return None;
+    }
+    let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port: u16 = lines
+        .map_while(Result::ok)
+        .find_map(|line| {
+            line.strip_prefix("ChromeDriver was started successfully on port ")?.strip_suffix('.')?.parse().ok()
+        })
+        .expect("chromedriver says its port");
+    let profile = tempfile::tempdir().unwrap();
+    let args = [
+        "--headless".to_owned(),
+        "--no-sandbox".into(),
+        "--disable-gpu".into(),
+        "--disable-quic".into(),
+        "--disable-dev-shm-usage".into(),
+        "--no-first-run".into(),
+        "--disable-background-networking".into(),
+        "--disable-component-update".into(),
+        "--disable-sync".into(),
+        format!("--window-size={width},1200"),
+        format!("--user-data-dir={}", profile.path().display()),
+        format!("--blink-settings=preferredColorScheme={}", u8::from(scheme == "light")),
+    ];
+    let options = json!({ "args": args, "mobileEmulation": { "deviceMetrics": { "width": width, "height": 1200, "pixelRatio": 1.0 } } });
+    let capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
+    let client = ClientBuilder::new(HttpConnector::new())
+        .capabilities(capabilities)
+        .connect(&format!("http://127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    Some(Browser { driver, client, _profile: profile })
+}
+
+async fn text(client: &Client, selector: &str) -> String {
+    client.wait().for_element(Locator::Css(selector)).await.unwrap();
+    // The page replaces what has changed, so an element may be gone before it is read.
+    let script = "return document.querySelector(arguments[0])?.textContent ?? ''";
+    client.execute(script, vec![json!(selector)]).await.unwrap().as_str().unwrap().to_owned()
+}
+
+async fn until(client: &Client, selector: &str, contains: &str) {
+    while !text(client, selector).await.contains(contains) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_is_submitted_and_its_digest_appears() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/", hive.http)).await.unwrap();
+    until(client, "h1", "No drones yet").await;
+    client.find(Locator::Id("text")).await.unwrap().send_keys(WORD).await.unwrap();
+    client.find(Locator::Id("submit-button")).await.unwrap().click().await.unwrap();
+    until(client, "h1", "Task 1").await;
+    until(client, "main", "pending").await;
+    let worker = hive.worker("maja");
+    until(client, "main", DIGEST).await;
+    client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
+    until(client, "#drones", "maja").await;
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overview_is_alive() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
+    until(client, "#live", "Live").await;
+    let worker = hive.worker("willi");
+    until(client, "#drones", "willi").await;
+    client.find(Locator::Id("text")).await.unwrap().send_keys("half a thought").await.unwrap();
+    hive.compute(json!({ "input": "<b>bold</b>", "name": "<script>alert(1)</script>" })).await;
+    until(client, "#tasks", "<script>alert(1)</script>").await;
+    until(client, "#tasks", "done").await;
+    let kept = client.execute("return document.getElementById('text').value", vec![]).await.unwrap();
+    assert_eq!(kept, "half a thought", "what a user is typing stays");
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+/// Everybody can use every page: axe finds nothing, and nothing is wider than the screen.
+async fn check_pages(width: u32, scheme: &str) {
+    let Some(browser) = browser(width, scheme).await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    let address = hive.http;
+    let visit = async |path: &str| {
+        client.goto(&format!("http://{address}{path}")).await.unwrap();
+        client.execute(AXE, vec![]).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1]; axe.run().then(found => done(found.violations), error => done(String(error)))";
+        let violations = client.execute_async(run, vec![]).await.unwrap();
+        assert_eq!(violations, json!([]), "{path} at {width} in {scheme}");
+        let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        let wide = client.execute(wide, vec![]).await.unwrap();
+        assert_eq!(wide, json!(0), "{path} is wider than {width}");
+    };
+    visit("/admin").await;
+    let worker = hive.worker("a-drone-with-quite-a-long-name-as-they-come");
+    hive.compute(json!({ "inputs": ["a", "x".repeat(2000), "tab\tand\nline"], "name": "a task" })).await;
+    let long =
+        hive.submit_lines("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=1000000", &vec![String::new(); 500]).await;
+    hive.until(long, |view: &Value| view["state"] == "running").await;
+    for path in [
+        "/admin",
+        "/admin/tasks",
+        "/admin/tasks/1",
+        "/admin/tasks/2",
+        "/admin/drones",
+        "/admin/drones/1",
+        "/admin/tasks/99",
+    ] {
+        visit(path).await;
+    }
+    hive.send("POST", "/tasks/2/cancel", &[], "").await;
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_accessible_in_light() {
+    check_pages(1280, "light").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_accessible_in_dark() {
+    check_pages(1280, "dark").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_fit_a_phone() {
+    check_pages(360, "light").await;
+}
