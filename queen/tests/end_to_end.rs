@@ -67,7 +67,8 @@ async fn every_algorithm_computes_what_others_compute() {
         mac.finalize().into_bytes().to_vec()
     };
     let pbkdf2 = |input: &str| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input.as_bytes(), b"salt", 4096).to_vec();
-    let cases: [(Value, &dyn Fn(&str) -> Vec<u8>); 3] = [
+    type Independent<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+    let cases: [(Value, Independent<'_>); 3] = [
         (json!({ "algorithm": "sha256d" }), &sha256d),
         (json!({ "algorithm": "hmac-sha256", "key": long }), &hmac),
         (json!({ "algorithm": "pbkdf2-hmac-sha256", "salt": "salt", "iterations": 4096 }), &pbkdf2),

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Frame;
 use tokio::runtime::Handle;
 use tower_http::timeout::TimeoutBody;
 
@@ -36,25 +36,28 @@ pub(crate) struct TooLong {
 /// Bounds a request's body; one that announces too much is refused before it is read.
 pub(crate) async fn bound(State(app): State<App>, request: Request, next: Next) -> Response {
     let limit = app.config.max_body;
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let headers = request.headers();
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let is_expectant = headers.contains_key(EXPECT);
+    let request = request.map(|body| Bounded::new(body, limit, is_expectant));
     if announced.is_some_and(|length| length > limit) {
         return Problem::too_large(limit).into_response();
     }
-    next.run(request.map(|body| Body::new(Bounded::new(body, limit)))).await
+    next.run(request.map(Body::new)).await
 }
 
 struct Bounded {
     frames: Option<Body>,
     left: u64,
     limit: u64,
-    /// Whether its sender was asked for it: one that waits for `100 Continue` was not before.
-    is_begun: bool,
+    /// Whether its sender sends it, or still waits for `100 Continue`.
+    is_coming: bool,
 }
 
 impl Bounded {
-    fn new(body: Body, limit: u64) -> Self {
-        let frames = Body::new(TimeoutBody::new(FRAME_TIMEOUT, body));
-        Self { frames: Some(frames), left: limit, limit, is_begun: false }
+    fn new(body: Body, limit: u64, is_expectant: bool) -> Self {
+        let frames = (!body.is_end_stream()).then(|| Body::new(TimeoutBody::new(FRAME_TIMEOUT, body)));
+        Self { frames, left: limit, limit, is_coming: !is_expectant }
     }
 }
 
@@ -66,7 +69,7 @@ impl HttpBody for Bounded {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.is_begun = true;
+        self.is_coming = true;
         let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(frames).poll_frame(context));
         let length = match &frame {
@@ -86,17 +89,13 @@ impl HttpBody for Bounded {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.as_ref().is_none_or(HttpBody::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.frames.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+        self.frames.is_none()
     }
 }
 
 impl Drop for Bounded {
     fn drop(&mut self) {
-        let Some(frames) = self.frames.take().filter(|frames| self.is_begun && !frames.is_end_stream()) else { return };
+        let (Some(frames), true) = (self.frames.take(), self.is_coming) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(tokio::time::timeout(LINGER, async move {
             let mut frames = frames.into_data_stream();

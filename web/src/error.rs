@@ -8,7 +8,8 @@ use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::hive::HiveError;
 
@@ -140,18 +141,24 @@ impl From<MultipartError> for Problem {
     }
 }
 
+/// In the order that people read it in.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    about: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Value::Object(body) = &mut body {
-            body.extend(self.members.clone());
-        }
-        let mut response = (self.status, body.to_string()).into_response();
+        let Self { title, detail, members, .. } = &self;
+        let body = Body { about: "about:blank", title, status: self.status.as_u16(), detail, members };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.retry_after {

@@ -76,9 +76,9 @@ pub fn router(hive: Arc<dyn Hive>, config: Config) -> Router {
     // Around the whole of it: a layer on its routes would not see the `Allow` of a 405.
     Router::new()
         .fallback_service(site)
-        .layer(from_fn_with_state(app.clone(), body::bound))
         .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn_with_state(app, guard::admit))
+        .layer(from_fn_with_state(app.clone(), guard::admit))
+        .layer(from_fn_with_state(app, body::bound))
         .layer(from_fn(guard::problems))
         .layer(from_fn(guard::headers))
 }

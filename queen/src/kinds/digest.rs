@@ -1,11 +1,8 @@
 //! Strings to hash.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
 use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
@@ -55,7 +52,7 @@ impl Work {
         let given = self.inputs.part(range);
         match self.specification.encoding {
             Encoding::Utf8 => given,
-            encoding => given.as_blob().iter().map(|input| decode(encoding, input)).collect::<BlobBuf>().freeze(),
+            encoding => decode(encoding, given.as_blob()),
         }
     }
 
@@ -131,14 +128,18 @@ fn decoded_len(encoding: Encoding, length: u64) -> u64 {
     }
 }
 
-/// Inputs were checked when they came in; one that is none the less unreadable stands for itself.
-fn decode(encoding: Encoding, input: &[u8]) -> Cow<'_, [u8]> {
-    match encoding {
-        Encoding::Utf8 => None,
-        Encoding::Hex => const_hex::decode(input).ok(),
-        Encoding::Base64 => BASE64.decode(input).ok(),
+/// Inputs were checked when they came in; one that is none the less unreadable stands for nothing.
+fn decode(encoding: Encoding, given: Blob<'_>) -> SharedBlob {
+    let mut decoded = BlobBuf::with_capacity(given.len(), given.bytes().len());
+    let mut bytes = Vec::new();
+    for input in given.iter() {
+        bytes.clear();
+        if let Err(error) = encoding.decode(input, &mut bytes) {
+            tracing::error!(%error, "an input of the store cannot be read");
+        }
+        decoded.push(&bytes);
     }
-    .map_or(Cow::Borrowed(input), Cow::Owned)
+    decoded.freeze()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::App;
@@ -34,7 +34,7 @@ pub(crate) async fn events(
         let event = teller.next().await?;
         Some((Ok(event), teller))
     });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
@@ -64,7 +64,7 @@ impl Teller {
             return Some(Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}"));
         }
         if !self.subscription.backlog.is_empty() {
-            self.told = std::mem::take(&mut self.subscription.backlog).iter().map(|event| sent(event)).collect();
+            self.told = std::mem::take(&mut self.subscription.backlog).iter().map(sent).collect();
             return self.told.pop_front();
         }
         let event = tokio::select! {

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use wire::ids::TaskId;
@@ -79,7 +80,7 @@ pub(crate) async fn show(
         let piece = rows.next().await?;
         Some((piece, rows))
     });
-    let mut response = Body::from_stream(body).into_response();
+    let mut response = Body::from_stream(body.fuse()).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.append(VARY, HeaderValue::from_static("accept"));

@@ -97,7 +97,7 @@ async fn whole_json(app: &App, mut options: Options, frames: Frames) -> Result<T
         let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
         Problem::invalid(format!("{path}: {error}")).with("path", path)
     })?;
-    Intake::of_pieces(app, new, pieces, room)?.finish().await
+    Intake::of_pieces(app, new, pieces, room).finish().await
 }
 
 async fn whole_form(app: &App, mut options: Options, frames: Frames) -> Result<TaskView, Problem> {
@@ -120,7 +120,7 @@ async fn whole_form(app: &App, mut options: Options, frames: Frames) -> Result<T
     pieces.check(encoding(&new)).map_err(|(index, error)| {
         Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
     })?;
-    Intake::of_pieces(app, new, pieces, room)?.finish().await
+    Intake::of_pieces(app, new, pieces, room).finish().await
 }
 
 fn unknown_field(name: &[u8]) -> Problem {

@@ -2,12 +2,12 @@
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use wire::ids::DroneId;
 
 use super::filters;
 use crate::App;
+use crate::api::Id;
 use crate::assets;
 use crate::error::Problem;
 use crate::model::{DroneState, DroneView, Overview};
@@ -37,7 +37,6 @@ pub(super) struct OnePage {
     drone: DroneView,
 }
 
-pub(super) async fn one(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<OnePage, Problem> {
-    let Path(id) = id?;
+pub(super) async fn one(State(app): State<App>, Id(id): Id) -> Result<OnePage, Problem> {
     Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
 }

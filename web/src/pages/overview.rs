@@ -94,3 +94,38 @@ fn http_addr(app: &App, headers: &HeaderMap) -> String {
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     host.map_or_else(|| app.config.address.to_string(), |host| host.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::ids::Epoch;
+
+    use super::*;
+    use crate::model::{TaskCounts, Timestamp};
+
+    #[test]
+    fn health_is_told_by_drones_and_work() {
+        let health = |drones, items_queued| {
+            Health::of(&Overview {
+                version: "",
+                epoch: Epoch(1),
+                started_at: Timestamp(0),
+                uptime_seconds: 0.0,
+                tasks: TaskCounts::default(),
+                drones,
+                threads: drones,
+                items_queued,
+                items_done: 0,
+                rate: 0.0,
+                compressions_per_second: 0.0,
+                eta_seconds: None,
+                memory_used: 0,
+                memory_limit: 0,
+                drone_addr: String::new(),
+            })
+        };
+        assert_eq!(health(0, 0), Health::NoDrones);
+        assert_eq!(health(0, 5), Health::Stuck);
+        assert_eq!(health(2, 0), Health::Ready);
+        assert_eq!(health(2, 5), Health::Working);
+    }
+}

@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Redirect;
 use serde::Deserialize;
 use wire::ids::TaskId;
@@ -13,6 +12,7 @@ use wire::ids::TaskId;
 use super::filters;
 use super::shown::{Piece, Row, Shown};
 use crate::App;
+use crate::api::{Id, Query};
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::{ResultBatch, Results};
@@ -29,7 +29,7 @@ const PAGE_BYTES: usize = 8 << 20;
 #[derive(Deserialize)]
 pub(super) struct Asked {
     #[serde(default)]
-    offset: Option<u64>,
+    offset: u64,
 }
 
 #[derive(Template, WebTemplate)]
@@ -73,11 +73,9 @@ impl Page {
 
 pub(super) async fn page(
     State(app): State<App>,
-    id: Result<Path<u64>, PathRejection>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Id(id): Id,
+    Query(Asked { offset }): Query<Asked>,
 ) -> Result<Page, Problem> {
-    let (Path(id), Query(asked)) = (id?, asked?);
-    let offset = asked.offset.unwrap_or(0);
     let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
     let rows = rows(found.results).await?;
     let task = found.task;
@@ -111,14 +109,12 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn cancel(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Redirect, Problem> {
-    let Path(id) = id?;
+pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
     app.hive.cancel(TaskId(id)).await?;
     Ok(Redirect::to(&format!("/admin/tasks/{id}")))
 }
 
-pub(super) async fn delete(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Redirect, Problem> {
-    let Path(id) = id?;
+pub(super) async fn delete(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
     app.hive.remove(TaskId(id)).await?;
     Ok(Redirect::to("/admin/tasks"))
 }

@@ -3,15 +3,14 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::multipart::MultipartRejection;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Multipart, Query, State};
+use axum::extract::{Multipart, State};
 use axum::response::Redirect;
 use serde::Deserialize;
 use wire::ids::TaskId;
 
 use super::filters;
 use crate::App;
-use crate::api::submit;
+use crate::api::{Query, submit};
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::TaskFilter;
@@ -20,13 +19,10 @@ use crate::model::{TaskCounts, TaskState, TaskView};
 /// Tasks a page.
 const PAGE: usize = 50;
 
-/// Which tasks are asked for; empty values are as good as none.
 #[derive(Deserialize)]
 pub(super) struct Asked {
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    cursor: String,
+    state: Option<TaskState>,
+    cursor: Option<TaskId>,
 }
 
 #[derive(Template, WebTemplate)]
@@ -45,27 +41,14 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, asked: Result<Query<Asked>, QueryRejection>) -> Result<Page, Problem> {
-    let Query(asked) = asked?;
-    let state = match asked.state.as_str() {
-        "" => None,
-        name => Some(TaskState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| no_state(name))?),
-    };
-    let before = match asked.cursor.as_str() {
-        "" => None,
-        cursor => Some(TaskId(cursor.parse().map_err(|_| Problem::malformed("the cursor is not of this list"))?)),
-    };
+pub(super) async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Page, Problem> {
+    let Asked { state, cursor: before } = asked;
     // One more than is shown tells whether there is a next page.
     let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: PAGE + 1 }).await?;
     let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
     tasks.truncate(PAGE);
     let counts = app.hive.overview().await?.tasks;
     Ok(Page { counts, state, is_first: before.is_none(), tasks, next })
-}
-
-fn no_state(name: &str) -> Problem {
-    let names = TaskState::ALL.map(TaskState::name).join(", ");
-    Problem::malformed(format!("there is no state {name:?}; there are: {names}"))
 }
 
 pub(super) async fn submit(

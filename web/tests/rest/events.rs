@@ -18,7 +18,8 @@ struct Reader {
 impl Reader {
     async fn open(router: &Router, last: Option<&str>) -> Self {
         let last = last.map(|last| ("last-event-id", last));
-        let request = request("GET", "/events", last.as_slice(), Body::empty());
+        let headers: Vec<_> = last.into_iter().chain([("accept-encoding", "gzip")]).collect();
+        let request = request("GET", "/events", &headers, Body::empty());
         let response = router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -127,4 +128,12 @@ async fn a_shutdown_ends_the_stream() {
     reader.next().await;
     config.shutdown.cancel();
     assert_eq!(reader.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_stream_is_kept_alive() {
+    let (_fake, router) = world();
+    let mut reader = Reader::open(&router, None).await;
+    reader.next().await;
+    assert!(reader.next().await.unwrap()[0].starts_with(':'));
 }

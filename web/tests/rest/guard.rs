@@ -75,7 +75,7 @@ async fn every_answer_has_the_headers() {
     for path in ["/healthz", "/tasks/1", "/nowhere", "/admin", "/admin/nowhere", "/"] {
         let answer = get(&router, path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("referrer-policy"), "same-origin");
         assert!(answer.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
         assert_eq!(answer.header("access-control-allow-origin"), "");
     }

@@ -105,13 +105,29 @@ async fn a_broken_connection_costs_only_itself() {
 #[tokio::test]
 async fn a_refused_upload_gets_to_read_why() {
     let server = serve().await;
-    let head = "POST /tasks?encoding=hex HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\n\
-                Content-Length: 20000000\r\nConnection: close\r\n\r\nnot hex\n";
-    let (mut reader, mut writer) = server.ask(head).await.into_split();
-    // All of it is taken although the first line was wrong.
-    writer.write_all(&vec![b'0'; 20_000_000 - 8]).await.unwrap();
-    let mut answer = String::new();
-    tokio::time::timeout(SOON, reader.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 422") && answer.contains("\"line\":1"), "{answer}");
+    // Refused at its first line, for its host, and for its address.
+    for (path, host, status) in
+        [("/tasks?encoding=hex", "HOST", 422), ("/tasks", "evil.example", 421), ("/nowhere", "HOST", 404)]
+    {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\nContent-Length: 20000000\r\n\
+             Connection: close\r\n\r\nnot hex\n"
+        );
+        let (mut reader, mut writer) = server.ask(&head).await.into_split();
+        // All of it is taken although it is of no use.
+        writer.write_all(&vec![b'0'; 20_000_000 - 8]).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(SOON, reader.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_to_be_asked_is_not_asked_in_vain() {
+    let server = serve().await;
+    let head = "POST /tasks HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 20000000\r\nExpect: 100-continue\r\n\r\n";
+    let answer = read_all(&mut server.ask(head).await).await;
+    assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
     server.stop().await;
 }

@@ -1,20 +1,19 @@
 //! Every form that a submission may have.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use proptest::prelude::*;
 use serde_json::json;
-use web::hive::SEGMENT;
 use web::kinds::Specification;
-use web::kinds::digest::{Algorithm, Encoding, MAX_INPUT};
+use web::kinds::digest::{Algorithm, Encoding};
 
 use crate::support::*;
 
-const TEXT: &str = "text/plain";
-const NDJSON: &str = "application/x-ndjson";
-const FORM: &str = "application/x-www-form-urlencoded";
+pub const TEXT: &str = "text/plain";
+pub const NDJSON: &str = "application/x-ndjson";
+pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The inputs that come of a body.
-async fn inputs(content_type: &str, body: impl Into<Body>) -> Vec<Vec<u8>> {
+pub async fn inputs(content_type: &str, body: impl Into<Body>) -> Vec<Vec<u8>> {
     let (fake, router) = world();
     let answer = post(&router, "/tasks", content_type, body).await;
     assert_eq!(answer.status, 201, "{:?}", answer.body);
@@ -79,7 +78,7 @@ async fn forms_have_inputs_and_options() {
     assert_eq!(problem["path"], "input[1]");
 }
 
-fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
+pub fn multipart(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, value) in parts {
         let file = if *name == "file" { "; filename=\"lines.txt\"\r\nContent-Type: text/plain" } else { "" };
@@ -149,7 +148,7 @@ async fn multipart_faults_say_where() {
 async fn options_are_members_or_parameters() {
     let algorithm = async |options: &str| {
         let (fake, router) = world();
-        let answer = post(&router, &format!("/tasks?{options}"), TEXT, "00\n").await;
+        let answer = post(&router, &format!("/tasks?{options}"), TEXT, "0000\n").await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
         let Specification::Digest(digest) = fake.only().0.specification;
         digest
@@ -264,83 +263,6 @@ async fn a_type_that_cannot_be_read_is_415() {
     assert!(problem["detail"].as_str().unwrap().contains("text/plain"));
     let problem = post(&router, "/tasks", "image/png", "a").await.problem(415);
     assert!(problem["detail"].as_str().unwrap().contains("application/x-ndjson"));
-}
-
-#[tokio::test]
-async fn long_inputs_are_whole_and_longer_ones_are_found_early() {
-    let longest = Bytes::from(vec![b'x'; MAX_INPUT]);
-    let cut = frames([Bytes::from_static(b"a\n"), longest.slice(..100), longest.slice(100..), "\r\nb".into()]);
-    assert_eq!(inputs(TEXT, cut).await, [&b"a"[..], &longest, b"b"]);
-    let (fake, router) = world();
-    // It never ends: only an early answer ends the test.
-    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65_536])));
-    let body = futures_util::StreamExt::chain(futures_util::stream::iter([Ok("a\n".into())]), endless);
-    let problem = post(&router, "/tasks", TEXT, Body::from_stream(body)).await.problem(422);
-    assert_eq!(problem["line"], 2);
-    let mut longer = longest.to_vec();
-    longer.push(b'x');
-    let problem = post(&router, "/tasks", TEXT, longer.clone()).await.problem(422);
-    assert_eq!(problem["line"], 1);
-    let text = String::from_utf8(longer).unwrap();
-    let problem = post_json(&router, json!({"inputs": ["a", text]})).await.problem(422);
-    assert_eq!(problem["path"], "inputs[1]");
-    let problem = post(&router, "/tasks", NDJSON, json!(text).to_string()).await.problem(422);
-    assert_eq!(problem["line"], 1);
-    assert_eq!(fake.tasks(), 0);
-}
-
-#[tokio::test]
-async fn bulk_goes_in_pieces() {
-    let (fake, router) = world();
-    let lines: String = (0..400_000).map(|number| format!("line {number}\n")).collect();
-    let cut: Vec<Bytes> = lines.as_bytes().chunks(65_536).map(Bytes::copy_from_slice).collect();
-    assert_eq!(post(&router, "/tasks", TEXT, frames(cut)).await.status, 201);
-    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(lines.lines().map(str::as_bytes)));
-    let inner = fake.inner();
-    assert_eq!((inner.begun, inner.finished), (1, 1));
-    assert!(inner.pieces.len() > 5);
-    for (at, (_, size)) in inner.pieces.iter().enumerate() {
-        assert!(*size <= SEGMENT);
-        assert!(*size > SEGMENT - 32 || at + 1 == inner.pieces.len());
-    }
-}
-
-#[tokio::test]
-async fn bulk_may_be_json_too() {
-    let (fake, router) = world();
-    let inputs: Vec<String> = (0..200_000).map(|number| format!("input {number}")).collect();
-    assert_eq!(post_json(&router, json!({"inputs": inputs})).await.status, 201);
-    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(inputs.iter().map(String::as_bytes)));
-    assert!(fake.inner().pieces.iter().all(|(_, size)| *size <= SEGMENT));
-}
-
-#[tokio::test]
-async fn a_broken_upload_creates_nothing() {
-    let (fake, router) = world();
-    let line = Bytes::from("x".repeat(1000) + "\n");
-    let parts = std::iter::repeat_n(line, 5000).map(Ok).chain([Err(std::io::Error::other("gone"))]);
-    let body = Body::from_stream(futures_util::stream::iter(parts.collect::<Vec<_>>()));
-    post(&router, "/tasks", TEXT, body).await.problem(400);
-    let inner = fake.inner();
-    assert_eq!((inner.begun, inner.finished, inner.tasks.len()), (1, 0, 0));
-}
-
-#[tokio::test]
-async fn a_body_over_the_limit_is_413() {
-    let fake = fake(1);
-    let router = web::router(fake.clone(), web::Config { max_body: 1000, ..config() });
-    let (content_type, form) = multipart(&[("text", &[b'\n'; 1000])]);
-    for content_type in [TEXT, NDJSON, FORM, "", "application/json", &content_type] {
-        // Announced, it is not even read.
-        let headers = [("content-type", content_type), ("content-length", "1001")];
-        let unread = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        let problem = send(&router, request("POST", "/tasks", &headers, unread)).await.problem(413);
-        assert_eq!(problem["limit"], 1000);
-        let body = if content_type.starts_with("multipart") { form.clone() } else { vec![b'\n'; 1001] };
-        post(&router, "/tasks", content_type, frames(body.chunks(10).map(Bytes::copy_from_slice))).await.problem(413);
-    }
-    assert_eq!(post(&router, "/tasks", TEXT, vec![b'\n'; 1000]).await.status, 201);
-    assert_eq!(fake.tasks(), 1);
 }
 
 proptest! {

@@ -49,8 +49,8 @@ impl Frames {
             if (whole.len() + frame.len()) as u64 > limit {
                 return Err(Problem::too_large(limit));
             }
+            room.cover(whole.len() + frame.len())?;
             whole.extend_from_slice(&frame);
-            room.cover(whole.capacity())?;
         }
         Ok(whole)
     }

@@ -76,12 +76,12 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub(super) fn new(app: &'a App, new: NewTask) -> Result<Self, Problem> {
         let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Self::of_pieces(app, new, pieces, app.room()?)
+        Ok(Self::of_pieces(app, new, pieces, app.room()?))
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, new: NewTask, pieces: Pieces, room: Room) -> Result<Self, Problem> {
-        Ok(Self { app, new, pieces, upload: None, room })
+    pub(super) fn of_pieces(app: &'a App, new: NewTask, pieces: Pieces, room: Room) -> Self {
+        Self { app, new, pieces, upload: None, room }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.

@@ -92,7 +92,7 @@ fn decode_base64(input: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Encodi
             Err(DecodeSliceError::DecodeError(base64::DecodeError::InvalidByte(at, byte))) => {
                 return Err(EncodingError::NotBase64 { at: start + at + 1, byte });
             }
-            Err(_) if input.len() % 4 != 0 => return Err(EncodingError::Base64Length(input.len())),
+            Err(_) if !input.len().is_multiple_of(4) => return Err(EncodingError::Base64Length(input.len())),
             Err(_) => return Err(EncodingError::Base64End),
         }
         start += part.len();

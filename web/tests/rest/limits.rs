@@ -1,0 +1,130 @@
+//! Large bodies, and those that are too large, too slow or broken.
+
+use axum::body::{Body, Bytes};
+use serde_json::json;
+use web::hive::SEGMENT;
+use web::kinds::digest::MAX_INPUT;
+
+use crate::submit::{FORM, NDJSON, TEXT, inputs, multipart};
+use crate::support::*;
+
+#[tokio::test]
+async fn long_inputs_are_whole_and_longer_ones_are_found_early() {
+    let longest = Bytes::from(vec![b'x'; MAX_INPUT]);
+    let cut = frames([Bytes::from_static(b"a\n"), longest.slice(..100), longest.slice(100..), "\r\nb".into()]);
+    assert_eq!(inputs(TEXT, cut).await, [&b"a"[..], &longest, b"b"]);
+    let (fake, router) = world();
+    // It never ends: only an early answer ends the test.
+    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65_536])));
+    let body = futures_util::StreamExt::chain(futures_util::stream::iter([Ok("a\n".into())]), endless);
+    let problem = post(&router, "/tasks", TEXT, Body::from_stream(body)).await.problem(422);
+    assert_eq!(problem["line"], 2);
+    let mut longer = longest.to_vec();
+    longer.push(b'x');
+    let problem = post(&router, "/tasks", TEXT, longer.clone()).await.problem(422);
+    assert_eq!(problem["line"], 1);
+    let text = String::from_utf8(longer).unwrap();
+    let problem = post_json(&router, json!({"inputs": ["a", text]})).await.problem(422);
+    assert_eq!(problem["path"], "inputs[1]");
+    let problem = post(&router, "/tasks", NDJSON, json!(text).to_string()).await.problem(422);
+    assert_eq!(problem["line"], 1);
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn bulk_goes_in_pieces() {
+    let (fake, router) = world();
+    let lines: String = (0..400_000).map(|number| format!("line {number}\n")).collect();
+    let cut: Vec<Bytes> = lines.as_bytes().chunks(65_536).map(Bytes::copy_from_slice).collect();
+    assert_eq!(post(&router, "/tasks", TEXT, frames(cut)).await.status, 201);
+    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(lines.lines().map(str::as_bytes)));
+    let inner = fake.inner();
+    assert_eq!((inner.begun, inner.finished), (1, 1));
+    assert!(inner.pieces.len() > 5);
+    for (at, (_, size)) in inner.pieces.iter().enumerate() {
+        assert!(*size <= SEGMENT);
+        assert!(*size > SEGMENT - 32 || at + 1 == inner.pieces.len());
+    }
+}
+
+#[tokio::test]
+async fn bulk_may_be_json_too() {
+    let (fake, router) = world();
+    let inputs: Vec<String> = (0..200_000).map(|number| format!("input {number}")).collect();
+    assert_eq!(post_json(&router, json!({"inputs": inputs})).await.status, 201);
+    assert!(fake.only().1.iter().map(|line| line.as_slice()).eq(inputs.iter().map(String::as_bytes)));
+    assert!(fake.inner().pieces.iter().all(|(_, size)| *size <= SEGMENT));
+}
+
+#[tokio::test]
+async fn a_broken_upload_creates_nothing() {
+    let (fake, router) = world();
+    let line = Bytes::from("x".repeat(1000) + "\n");
+    let parts = std::iter::repeat_n(line, 5000).map(Ok).chain([Err(std::io::Error::other("gone"))]);
+    let body = Body::from_stream(futures_util::stream::iter(parts.collect::<Vec<_>>()));
+    post(&router, "/tasks", TEXT, body).await.problem(400);
+    let inner = fake.inner();
+    assert_eq!((inner.begun, inner.finished, inner.tasks.len()), (1, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_is_given_up() {
+    let (fake, router) = world();
+    let (form, begun) = multipart(&[("text", b"a")]);
+    let begun = Bytes::copy_from_slice(&begun[..begun.len() - 20]);
+    for (content_type, begun) in [(TEXT, "a\n".into()), ("application/json", "{".into()), (form.as_str(), begun)] {
+        let stalled = futures_util::stream::pending();
+        let body =
+            futures_util::StreamExt::chain(futures_util::stream::iter([Ok::<_, std::io::Error>(begun)]), stalled);
+        let body = Body::from_stream(body);
+        post(&router, "/tasks", content_type, body).await.problem(408);
+    }
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn bodies_share_the_room_there_is() {
+    let (fake, router) = world();
+    let (sender, receiver) = tokio::sync::watch::channel(());
+    // Each holds its 60 MiB until the sender is gone.
+    let part = Bytes::from(vec![b' '; 60 << 20]);
+    let held = (0..5).map(|_| {
+        let mut receiver = receiver.clone();
+        let rest = futures_util::stream::once(async move {
+            let _ = receiver.changed().await;
+            Ok(Bytes::from_static(b"{\"input\": \"x\"}"))
+        });
+        let body =
+            futures_util::StreamExt::chain(futures_util::stream::iter([Ok::<_, std::io::Error>(part.clone())]), rest);
+        let body = Body::from_stream(body);
+        let router = router.clone();
+        tokio::spawn(async move { post(&router, "/tasks", "application/json", body).await })
+    });
+    let mut held: futures_util::stream::FuturesUnordered<_> = held.collect();
+    let refused = futures_util::StreamExt::next(&mut held).await.unwrap().unwrap();
+    refused.problem(503);
+    assert_eq!(refused.header("retry-after"), "2");
+    drop(sender);
+    while let Some(answer) = futures_util::StreamExt::next(&mut held).await {
+        assert_eq!(answer.unwrap().status, 201);
+    }
+    assert_eq!(fake.tasks(), 4);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() {
+    let fake = fake(1);
+    let router = web::router(fake.clone(), web::Config { max_body: 1000, ..config() });
+    let (content_type, form) = multipart(&[("text", &[b'\n'; 1000])]);
+    for content_type in [TEXT, NDJSON, FORM, "", "application/json", &content_type] {
+        // Announced, it is not even read.
+        let headers = [("content-type", content_type), ("content-length", "1001")];
+        let unread = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let problem = send(&router, request("POST", "/tasks", &headers, unread)).await.problem(413);
+        assert_eq!(problem["limit"], 1000);
+        let body = if content_type.starts_with("multipart") { form.clone() } else { vec![b'\n'; 1001] };
+        post(&router, "/tasks", content_type, frames(body.chunks(10).map(Bytes::copy_from_slice))).await.problem(413);
+    }
+    assert_eq!(post(&router, "/tasks", TEXT, vec![b'\n'; 1000]).await.status, 201);
+    assert_eq!(fake.tasks(), 1);
+}

@@ -1,0 +1,328 @@
+//! A Hive without Drones, which hashes at once.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, broadcast};
+use web::hive::{Hive, HiveError, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter, Upload};
+use web::kinds::Specification;
+use web::model::{Change, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use wire::blob::BlobBuf;
+use wire::ids::{DroneId, Epoch, TaskId};
+
+/// How the fake behaves, and what it saw.
+#[derive(Default)]
+pub struct Inner {
+    /// Forgotten ones are `None`.
+    pub tasks: Vec<Option<Task>>,
+    /// How many items of a new task are computed; all if `None`.
+    pub computed: Option<u64>,
+    /// How many rows a batch of results has.
+    pub batch: usize,
+    /// After how many batches reading results fails.
+    pub broken_after: Option<usize>,
+    /// What every call answers, if anything.
+    pub error: Option<HiveError>,
+    /// Uploads begun, pushed pieces' sizes, uploads finished.
+    pub begun: usize,
+    pub pieces: Vec<(usize, usize)>,
+    pub finished: usize,
+    /// Panic in `overview`.
+    pub panics: bool,
+    pub events: Vec<Arc<Event>>,
+}
+
+pub struct Task {
+    pub view: TaskView,
+    pub new: NewTask,
+    pub inputs: Vec<Vec<u8>>,
+}
+
+pub struct Fake {
+    inner: Arc<Mutex<Inner>>,
+    sender: broadcast::Sender<Arc<Event>>,
+    changed: Arc<Notify>,
+}
+
+/// A fake with room for so many events in a subscriber's queue.
+pub fn fake(queue: usize) -> Arc<Fake> {
+    let inner = Inner { batch: 1000, ..Inner::default() };
+    Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
+}
+
+impl Fake {
+    pub fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The inputs of a task, as it got them.
+    pub fn inputs(&self, id: u64) -> Vec<Vec<u8>> {
+        self.inner().tasks[id as usize - 1].as_ref().unwrap().inputs.clone()
+    }
+
+    /// Its only task.
+    pub fn only(&self) -> (NewTask, Vec<Vec<u8>>) {
+        let inner = self.inner();
+        assert_eq!(inner.tasks.len(), 1);
+        let task = inner.tasks[0].as_ref().unwrap();
+        (task.new.clone(), task.inputs.clone())
+    }
+
+    pub fn tasks(&self) -> usize {
+        self.inner().tasks.len()
+    }
+
+    /// Computes the rest of everything.
+    pub fn complete(&self) {
+        for task in self.inner().tasks.iter_mut().flatten() {
+            task.view.done = task.view.total;
+            task.view.state = TaskState::Done;
+            task.view.finished_at = Some(Timestamp(1_700_000_000_500));
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub fn set_state(&self, id: u64, state: TaskState) {
+        self.inner().tasks[id as usize - 1].as_mut().unwrap().view.state = state;
+        self.changed.notify_waiters();
+    }
+
+    pub fn tell(&self, change: Change) {
+        let mut inner = self.inner();
+        let id = EventId { epoch: Epoch(3), seq: inner.events.len() as u64 + 1 };
+        let event = Arc::new(Event { id, change });
+        inner.events.push(event.clone());
+        let _ = self.sender.send(event);
+    }
+
+    fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>) -> Result<TaskView, HiveError> {
+        if inputs.is_empty() {
+            return Err(HiveError::Empty);
+        }
+        let mut inner = self.inner();
+        let total = inputs.len() as u64;
+        let done = inner.computed.unwrap_or(total).min(total);
+        let Specification::Digest(digest) = &new.specification;
+        let view = TaskView {
+            id: TaskId(inner.tasks.len() as u64 + 1),
+            kind: new.specification.kind(),
+            algorithm: digest.algorithm.name(),
+            encoding: digest.encoding,
+            iterations: None,
+            name: new.name.clone(),
+            priority: new.priority,
+            state: if done == total { TaskState::Done } else { TaskState::Running },
+            total,
+            done,
+            created_at: Timestamp(1_700_000_000_000),
+            started_at: None,
+            finished_at: None,
+            rate: 0.0,
+            eta_seconds: None,
+            error: None,
+        };
+        inner.tasks.push(Some(Task { view: view.clone(), new, inputs }));
+        Ok(view)
+    }
+
+    fn fails(&self) -> Result<(), HiveError> {
+        self.inner().error.clone().map_or(Ok(()), Err)
+    }
+
+    fn with<T>(&self, id: TaskId, f: impl FnOnce(&mut Task) -> Result<T, HiveError>) -> Result<T, HiveError> {
+        self.fails()?;
+        let mut inner = self.inner();
+        match (id.0 as usize).checked_sub(1).and_then(|at| inner.tasks.get_mut(at)) {
+            None => Err(HiveError::NoTask(id)),
+            Some(None) => Err(HiveError::TaskGone(id)),
+            Some(Some(task)) => f(task),
+        }
+    }
+}
+
+fn strings(blob: &BlobBuf) -> Vec<Vec<u8>> {
+    blob.as_blob().iter().map(<[u8]>::to_vec).collect()
+}
+
+struct FakeUpload {
+    fake: Fake,
+    new: NewTask,
+    inputs: Vec<Vec<u8>>,
+}
+
+#[async_trait]
+impl Upload for FakeUpload {
+    async fn push(&mut self, inputs: BlobBuf) -> Result<(), HiveError> {
+        self.fake.inner().pieces.push((inputs.len(), inputs.layout_len()));
+        self.inputs.extend(strings(&inputs));
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError> {
+        self.fake.inner().finished += 1;
+        self.fake.create(self.new, self.inputs)
+    }
+}
+
+struct FakeResults {
+    inputs: std::vec::IntoIter<Vec<u8>>,
+    next: u64,
+    batch: usize,
+    broken_after: Option<usize>,
+}
+
+#[async_trait]
+impl Results for FakeResults {
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        match &mut self.broken_after {
+            Some(0) => return Err(HiveError::Internal("the store is broken".to_owned())),
+            Some(batches) => *batches -= 1,
+            None => {}
+        }
+        let batch: Vec<_> = self.inputs.by_ref().take(self.batch).collect();
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let digests: Vec<u8> = batch.iter().flat_map(Sha256::digest).collect();
+        let first = self.next;
+        self.next += batch.len() as u64;
+        let inputs: BlobBuf = batch.iter().collect();
+        Ok(Some(ResultBatch::Digest { first, inputs: inputs.freeze(), digests: digests.into() }))
+    }
+}
+
+#[async_trait]
+impl Hive for Fake {
+    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError> {
+        self.fails()?;
+        self.create(new, strings(&inputs))
+    }
+
+    async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
+        self.fails()?;
+        self.inner().begun += 1;
+        let fake = Fake { inner: self.inner.clone(), sender: self.sender.clone(), changed: self.changed.clone() };
+        Ok(Box::new(FakeUpload { fake, new, inputs: Vec::new() }))
+    }
+
+    async fn task(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.with(id, |task| Ok(task.view.clone()))
+    }
+
+    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
+        self.fails()?;
+        let inner = self.inner();
+        let views = inner.tasks.iter().rev().flatten().map(|task| &task.view);
+        let wanted = views
+            .filter(|view| filter.before.is_none_or(|before| view.id < before))
+            .filter(|view| filter.state.is_none_or(|state| view.state == state));
+        Ok(wanted.take(filter.limit).cloned().collect())
+    }
+
+    async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let view = self.task(id).await?;
+            if view.state.has_ended() {
+                return Ok(view);
+            }
+            changed.await;
+        }
+    }
+
+    async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
+        let (task, inputs) = self.with(id, |task| Ok((task.view.clone(), task.inputs.clone())))?;
+        let end = range.end.min(task.done).max(range.start);
+        let inputs = inputs.into_iter().take(end as usize).skip(range.start as usize).collect::<Vec<_>>().into_iter();
+        let inner = self.inner();
+        let results = FakeResults { inputs, next: range.start, batch: inner.batch, broken_after: inner.broken_after };
+        Ok(ResultsFound { task, range: range.start..end, results: Box::new(results) })
+    }
+
+    async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.with(id, |task| match task.view.state {
+            TaskState::Done | TaskState::Failed => Err(HiveError::Conflict(format!("task {id} has ended"))),
+            _ => {
+                task.view.state = TaskState::Cancelled;
+                Ok(task.view.clone())
+            }
+        })
+    }
+
+    async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
+        self.with(id, |task| match task.view.state.has_ended() {
+            true => Ok(()),
+            false => Err(HiveError::Conflict(format!("task {id} is still running; cancel it first"))),
+        })?;
+        self.inner().tasks[id.0 as usize - 1] = None;
+        Ok(())
+    }
+
+    async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
+        self.fails()?;
+        Ok(vec![drone()])
+    }
+
+    async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        if id == DroneId(1) { Ok(drone()) } else { Err(HiveError::NoDrone(id)) }
+    }
+
+    async fn overview(&self) -> Result<Overview, HiveError> {
+        self.fails()?;
+        let panics = self.inner().panics;
+        assert!(!panics, "as it was told");
+        Ok(overview())
+    }
+
+    fn subscribe(&self, last: Option<EventId>) -> Subscription {
+        let inner = self.inner();
+        let at = EventId { epoch: Epoch(3), seq: inner.events.len() as u64 };
+        let reset = last.is_some_and(|last| last.epoch != at.epoch || last.seq > at.seq);
+        let backlog = match last {
+            Some(last) if !reset => inner.events[last.seq as usize..].to_vec(),
+            _ => Vec::new(),
+        };
+        Subscription { reset, backlog, events: self.sender.subscribe(), at }
+    }
+}
+
+pub fn drone() -> DroneView {
+    DroneView {
+        id: DroneId(1),
+        name: "<b>worker</b>".to_owned(),
+        address: "127.0.0.1:50000".to_owned(),
+        software: "drone 0.1.0".to_owned(),
+        state: DroneState::Busy,
+        threads: 4,
+        leases: 4,
+        rate: 1_000_000.0,
+        compressions_per_second: 2_000_000.0,
+        items_done: 12_345,
+        connected_at: Timestamp(1_700_000_000_000),
+        last_seen_at: Timestamp(1_700_000_001_000),
+    }
+}
+
+pub fn overview() -> Overview {
+    Overview {
+        version: "0.1.0",
+        epoch: Epoch(3),
+        started_at: Timestamp(1_700_000_000_000),
+        uptime_seconds: 1.5,
+        tasks: TaskCounts::default(),
+        drones: 1,
+        threads: 4,
+        items_queued: 0,
+        items_done: 12_345,
+        rate: 1_000_000.0,
+        compressions_per_second: 2_000_000.0,
+        eta_seconds: None,
+        memory_used: 1 << 20,
+        memory_limit: 1 << 30,
+        drone_addr: "127.0.0.1:8080".to_owned(),
+    }
+}
