@@ -11,6 +11,7 @@ mod feed;
 mod record;
 mod results;
 mod state;
+mod story;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +28,8 @@ use crate::core::{Ability, Event, Grant, Time};
 use crate::kinds::{Job, Rejected};
 use crate::store::Budget;
 use feed::Feed;
-use state::{Seat, State, Story};
+use state::{Seat, State};
+use story::Story;
 
 /// Drones that may be connected at once.
 pub const MAX_DRONES: usize = 4096;

@@ -40,9 +40,10 @@ impl Core {
         let Some(range) = task.pending.take_first(chunk.end - chunk.start) else { return };
         let lease = LeaseId(self.next_lease);
         self.next_lease += 1;
-        let charge = drone.charge(task, &range, place);
         self.queue.remove(task.priority, task.pass, task_id);
         task.pass = task.pass.saturating_add(task.cost(&range));
+        let rank = drone.rank(task_id, task, &range, task.pass);
+        let charge = drone.charge(task, &range, place, rank);
         if !task.pending.is_empty() {
             self.queue.insert(task.priority, task.pass, task_id);
         }
@@ -51,7 +52,7 @@ impl Core {
             task.started = true;
             effects.push(Effect::Started(task_id));
         }
-        let (priority, rank) = (task.priority, task.pass);
+        let priority = task.priority;
         effects.push(Effect::Lease(Grant {
             drone: drone_id,
             lease,
@@ -62,6 +63,6 @@ impl Core {
         }));
         self.change_load(drone_id, |drone| drone.take(lease, task_id, &charge));
         let deadline = now + SILENCE;
-        self.leases.insert(lease, Lease { task: task_id, drone: drone_id, range, rank, deadline, charge });
+        self.leases.insert(lease, Lease { task: task_id, drone: drone_id, range, deadline, charge });
     }
 }

@@ -47,6 +47,7 @@ pub(super) enum Place {
 pub(super) struct Charge {
     pub(super) place: Place,
     priority: i8,
+    pub(super) rank: u64,
     time_ns: u64,
     bytes: u64,
 }
@@ -64,6 +65,8 @@ pub(super) struct Drone {
     kinds: BTreeMap<u16, u64>,
     rates: BTreeMap<Class, u64>,
     pub(super) leases: BTreeSet<LeaseId>,
+    /// The leases by priority and rank.
+    ranks: BTreeSet<(i8, u64, LeaseId)>,
     /// How many leases of each task.
     tasks: BTreeMap<TaskId, u32>,
     /// By priority.
@@ -82,6 +85,7 @@ impl Drone {
             kinds: ability.kinds,
             rates: BTreeMap::new(),
             leases: BTreeSet::new(),
+            ranks: BTreeSet::new(),
             tasks: BTreeMap::new(),
             ahead: BTreeMap::new(),
             reserve: BTreeMap::new(),
@@ -131,8 +135,21 @@ impl Drone {
     }
 
     /// What `range` of `task` takes of the credit.
-    pub(super) fn charge(&self, task: &Task, range: &Range<u64>, place: Place) -> Charge {
-        Charge { place, priority: task.priority, time_ns: self.time_of(task, range), bytes: task.bytes(range) }
+    pub(super) fn charge(&self, task: &Task, range: &Range<u64>, place: Place, rank: u64) -> Charge {
+        let (time_ns, bytes) = (self.time_of(task, range), task.bytes(range));
+        Charge { place, priority: task.priority, rank, time_ns, bytes }
+    }
+
+    /// The rank of a chunk of `task` whose pass is `pass` then. A short chunk of a task of which
+    /// the Drone holds nothing goes first there: on a slow Drone, virtual time may have left
+    /// the running lease far behind, and a word would wait for it.
+    pub(super) fn rank(&self, id: TaskId, task: &Task, range: &Range<u64>, pass: u64) -> u64 {
+        let is_short = self.time_of(task, range) <= RESERVE_CHUNK.as_nanos() as u64;
+        if !is_short || self.tasks.contains_key(&id) {
+            return pass;
+        }
+        let first = self.ranks.range((task.priority, 0, LeaseId(0))..).next();
+        first.filter(|(priority, ..)| *priority == task.priority).map_or(pass, |(_, rank, _)| pass.min(*rank))
     }
 
     /// Thread time of `range` in nanoseconds, by the rate measured so far.
@@ -143,6 +160,7 @@ impl Drone {
 
     pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         self.leases.insert(lease);
+        self.ranks.insert((charge.priority, charge.rank, lease));
         *self.tasks.entry(task).or_default() += 1;
         let held = self.held(charge);
         held.leases += 1;
@@ -152,6 +170,7 @@ impl Drone {
 
     pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         self.leases.remove(&lease);
+        self.ranks.remove(&(charge.priority, charge.rank, lease));
         if let Some(count) = self.tasks.get_mut(&task) {
             *count -= 1;
             if *count == 0 {
@@ -202,6 +221,7 @@ impl Drone {
     /// Leases, thread time and bytes held, added up anew.
     #[cfg(test)]
     pub(super) fn sums(&self) -> (u64, u64, u64) {
+        assert_eq!(self.ranks.len(), self.leases.len());
         let all = || self.ahead.values().chain(self.reserve.values());
         (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
     }

@@ -3,8 +3,8 @@
 //! Within one priority this is self-clocked fair queueing on cost (Golestani, "A self-clocked
 //! fair queueing scheme for broadband applications", 1994). Leasing a chunk moves its task's
 //! *pass* on by the chunk's cost, and the task with the smallest pass is next. The pass behind
-//! a chunk is the chunk's rank: Drones compute smaller ranks first. Virtual time is the largest
-//! rank that was served, and a new task begins there; so a small one overtakes all that is
+//! a chunk is the chunk's rank: Drones compute smaller ranks first. Virtual time is how far
+//! the ranks that were served reach, and a new task begins there; so a small one overtakes all that is
 //! leased of a large one but not yet computed, and a large one gets its share from now on, and
 //! not what it would have had before it came.
 
@@ -56,11 +56,11 @@ impl Queue {
         }
     }
 
-    /// A part of a lease was done.
-    pub(super) fn served(&mut self, priority: i8, cost: u64, rank: u64) {
+    /// A part of a lease was done, up to `reached` on the scale of virtual time.
+    pub(super) fn served(&mut self, priority: i8, cost: u64, reached: u64) {
         let Some(level) = self.levels.get_mut(&priority) else { return };
         level.cost -= cost;
-        level.virtual_time = level.virtual_time.max(rank);
+        level.virtual_time = level.virtual_time.max(reached);
     }
 
     /// Tasks with pending ranges, most urgent first.

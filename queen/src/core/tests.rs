@@ -163,6 +163,34 @@ fn a_word_overtakes_a_large_task() {
 }
 
 #[test]
+fn a_word_is_first_even_where_time_has_stood_still() {
+    let mut world = World::new();
+    let (slow, _) = world.join(1);
+    let (_, held) = world.submit(0, &[50_000_000]);
+    let (fast, _) = world.join(1);
+    for _ in 0..50 {
+        let next = world.held.values().find(|grant| grant.drone == fast).unwrap().lease;
+        world.output(next, u64::MAX);
+    }
+    // Only the slow one is there for the word.
+    world.handle(Event::Leaving { drone: fast });
+    let (_, grants) = world.submit(0, &[1]);
+    assert_eq!(grants[0].drone, slow);
+    assert!(held.iter().all(|grant| grants[0].rank <= grant.rank), "{grants:?} {held:?}");
+}
+
+#[test]
+fn a_part_of_a_lease_moves_time_by_that_part() {
+    let mut world = World::new();
+    world.join(1);
+    let (_, held) = world.submit(0, &[10_000_000]);
+    world.output(held[0].lease, 10);
+    let (_, grants) = world.submit(0, &[200_000]);
+    assert_eq!(grants[0].rank, 10 + (grants[0].range.end - grants[0].range.start));
+    assert!(grants[0].rank < held[0].rank);
+}
+
+#[test]
 fn what_is_less_urgent_waits_while_there_is_more_urgent_work() {
     let mut world = World::new();
     world.join(1);

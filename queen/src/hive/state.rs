@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drone::story;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use web::hive::{HiveError, TaskFilter};
@@ -14,6 +13,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::feed::Feed;
 use super::record::Record;
+use super::story::{EndOfTask, Story};
 use super::{MAX_DRONES, Newcomer, Outbound, Parting, label};
 use crate::core::{Core, Effect, Event, Grant, Outcome, RangeSet, TaskWork, Time};
 use crate::kinds::Job;
@@ -46,23 +46,6 @@ pub(super) struct Seat {
     connected_at: Timestamp,
     last_seen_at: Timestamp,
     items_done: u64,
-}
-
-/// A line for the console.
-pub(super) enum Story {
-    Joined { drone: String, threads: u16 },
-    Parted { drone: String, parting: Parting, connected: usize },
-    Sent { task: String, drone: String, job: Arc<Job> },
-    Ended { task: String, record: EndOfTask },
-}
-
-pub(super) struct EndOfTask {
-    state: TaskState,
-    error: Option<Box<str>>,
-    digest: Option<Bytes>,
-    done: u64,
-    seconds: f64,
-    drone: Option<String>,
 }
 
 impl Seat {
@@ -409,47 +392,5 @@ fn event_source(event: &Event) -> Option<DroneId> {
     match event {
         Event::Output { drone, .. } | Event::Failed { drone, .. } => Some(*drone),
         _ => None,
-    }
-}
-
-impl Story {
-    pub(super) fn tell(&self) {
-        match self {
-            Self::Joined { drone, threads } => {
-                story!(
-                    "🐝",
-                    "A drone connected: {drone} ({threads} compute thread{})",
-                    if *threads == 1 { "" } else { "s" }
-                );
-            }
-            Self::Parted { drone, parting: Parting::Left, connected } => {
-                story!("👋", "{drone} left ({connected} connected)");
-            }
-            Self::Parted { drone, parting: Parting::Lost, connected } => {
-                story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
-            }
-            Self::Sent { task, drone, job } => story!("🚀", "Work sent to {drone}: {} [{task}]", job.work),
-            Self::Ended { task, record } => record.tell(task),
-        }
-    }
-}
-
-impl EndOfTask {
-    fn tell(&self, task: &str) {
-        let drone = self.drone.as_deref().unwrap_or("the drones");
-        let (done, seconds) = (drone::console::count(self.done), self.seconds);
-        match (self.state, &self.digest) {
-            (TaskState::Done, Some(digest)) => {
-                story!("🎉", "Reply from {drone}: {} [{task}]", const_hex::encode(digest));
-            }
-            (TaskState::Done, None) => {
-                let rate = drone::console::count((self.done as f64 / seconds.max(0.001)) as u64);
-                story!("🎉", "All {done} digests are here after {seconds:.2} s, {rate} a second [{task}]");
-            }
-            (TaskState::Failed, _) => {
-                story!("💥", "It failed: {} [{task}]", self.error.as_deref().unwrap_or("no reason given"));
-            }
-            _ => story!("🛑", "Cancelled after {done} digests [{task}]"),
-        }
     }
 }
