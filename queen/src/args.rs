@@ -29,8 +29,8 @@ Examples:
   curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
   drone --queen 127.0.0.1:8080             give her a worker
 
-Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve or a demo's
-result is wrong, 2 for a wrong command line."
+Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve, if a demo's
+result is wrong, or at a second Ctrl-C, which stops at once, 2 for a wrong command line."
 )]
 pub struct Cli {
     /// What to do instead of serving.

@@ -129,6 +129,11 @@ impl Core {
         (range.start == lease.range.start && range.start < end).then_some((lease.task, range.start..end))
     }
 
+    /// The task of a lease that this Drone holds.
+    pub fn lease(&self, drone: DroneId, lease: LeaseId) -> Option<TaskId> {
+        self.leases.get(&lease).filter(|lease| lease.drone == drone).map(|lease| lease.task)
+    }
+
     /// A task that has not ended.
     pub fn task(&self, id: TaskId, now: Time) -> Option<Status> {
         let task = self.tasks.get(&id)?;

@@ -162,29 +162,26 @@ impl SharedHive {
     /// # Errors
     /// If any of it cannot be the results of its range.
     pub fn outputs(&self, drone: DroneId, frame: &Bytes, outputs: &[Output<'_>]) -> Result<(), Rejected> {
-        let wanted: Vec<_> = {
+        let jobs: Vec<_> = {
             let state = self.lock();
-            let wanted = |output: &Output<'_>| state.wanted(drone, output.lease, &(output.from..output.to));
-            outputs.iter().filter(|output| output.epoch == self.inner.epoch).map(wanted).collect()
+            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch;
+            outputs.iter().map(|output| state.job_of(drone, output.lease).filter(|_| ours(output))).collect()
         };
-        let current = outputs.iter().filter(|output| output.epoch == self.inner.epoch);
-        let mut checked = Vec::with_capacity(wanted.len());
-        for (output, wanted) in current.zip(wanted) {
-            let Some((task, job, range)) = wanted else { continue };
-            let results = job.check(&(output.from..output.to), &output.output)?;
-            let width = results.len() / (output.to - output.from) as usize;
-            let results = &results[..(range.end - range.start) as usize * width];
+        let mut checked = Vec::with_capacity(outputs.len());
+        for (output, job) in outputs.iter().zip(jobs) {
+            let Some(job) = job else { continue };
+            let range = output.from..output.to;
+            let results = job.check(&range, &output.output)?;
             let kept = match results.len() >= frame.len() / KEEP_FRAME {
                 true => frame.slice_ref(results),
                 false => Bytes::copy_from_slice(results),
             };
-            checked.push((task, output.lease, range, Duration::from_nanos(output.spent_ns), kept));
+            checked.push((output.lease, range, Duration::from_nanos(output.spent_ns), kept));
         }
         self.change(|state, now| {
             state.heard(drone, true);
-            for (task, lease, range, spent, results) in checked {
-                state.store(drone, task, lease, &range, results);
-                state.handle(Event::Output { drone, lease, range, spent }, now);
+            for (lease, range, spent, results) in checked {
+                state.output(drone, lease, range, spent, results, now);
             }
         });
         Ok(())

@@ -4,12 +4,20 @@
 
 mod support;
 
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::Hive;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use wire::codec::{FrameReader, FrameWriter, read_preface};
+use wire::frame::{MAX_HANDSHAKE, decode};
+use wire::handshake::{FromDrone, Preface, Role};
+use wire::ids::Instance;
+use wire::message::{Output, Rate, ToDrone, ToQueen};
+use wire::work::{ChunkOutput, Digests, Kind};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -184,6 +192,49 @@ async fn events_tell_of_tasks_and_drones() {
     }
     assert!(seen.contains("id: 1-"), "{seen}");
     worker.leave().await;
+    hive.stop().await;
+}
+
+/// The next message of a Queen to a scripted Drone.
+async fn frame(reader: &mut FrameReader<OwnedReadHalf>) -> Bytes {
+    reader.next(wire::frame::MAX).await.unwrap().expect("the Queen closed the connection")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_parts_of_a_lease_may_share_a_frame() {
+    let hive = Hive::start().await;
+    let mut socket = TcpStream::connect(hive.drones).await.unwrap();
+    socket.write_all(&Preface::ours(Role::Drone).encode()).await.unwrap();
+    read_preface(&mut socket).await.unwrap();
+    let (read, write) = socket.into_split();
+    let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+    let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: 1_000_000 }].into();
+    let (instance, nonce) = (Instance::random().unwrap(), [0; 32]);
+    let hello = FromDrone::Hello { name: "scripted", software: "a test", instance, threads: 1, kinds, nonce };
+    for message in [hello, FromDrone::Proof { mac: None }] {
+        writer.push(&message, MAX_HANDSHAKE).unwrap();
+        writer.flush().await.unwrap();
+        frame(&mut reader).await;
+    }
+    let task = hive.submit_lines("", &lines(3)).await;
+    let body = frame(&mut reader).await;
+    let ToDrone::Work { leases } = decode(&body).unwrap() else { panic!("work comes") };
+    let [lease] = &leases.0[..] else { panic!("in one lease") };
+    let digests: Vec<Vec<u8>> = lines(3).iter().map(|line| Sha256::digest(line).to_vec()).collect();
+    let outputs = (0..).zip(&digests).map(|(from, digest)| Output {
+        lease: lease.id,
+        epoch: lease.epoch,
+        from,
+        to: from + 1,
+        spent_ns: 1000,
+        output: ChunkOutput::Digests(Digests::new(digest).unwrap()),
+    });
+    let outputs = outputs.collect::<Vec<_>>().into();
+    writer.push(&ToQueen::Outputs { outputs }, wire::frame::MAX).unwrap();
+    writer.flush().await.unwrap();
+    hive.until_done(task).await;
+    assert_eq!(hive.get(&format!("/tasks/{task}/results?format=text")).await.text(), expected(&lines(3)));
+    drop((reader, writer));
     hive.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -202,28 +203,32 @@ impl State {
         Ok(Some(receiver))
     }
 
-    /// What is still wanted of a range, and for which task.
-    pub(super) fn wanted(
-        &self,
-        drone: DroneId,
-        lease: LeaseId,
-        range: &Range<u64>,
-    ) -> Option<(TaskId, Arc<Job>, Range<u64>)> {
-        let (task, range) = self.core.wanted(drone, lease, range)?;
-        Some((task, Arc::clone(&self.tasks.get(&task)?.job), range))
+    /// What an open lease of this Drone is about.
+    pub(super) fn job_of(&self, drone: DroneId, lease: LeaseId) -> Option<Arc<Job>> {
+        let task = self.core.lease(drone, lease)?;
+        self.tasks.get(&task).map(|record| Arc::clone(&record.job))
     }
 
-    /// Keeps results that are about to be credited, if they are wanted still.
-    pub(super) fn store(&mut self, drone: DroneId, task: TaskId, lease: LeaseId, range: &Range<u64>, results: Bytes) {
-        if self.core.wanted(drone, lease, range) != Some((task, range.clone())) {
-            return;
-        }
-        if let Some(record) = self.tasks.get_mut(&task) {
-            record.outputs.insert(range.start, results);
-        }
+    /// Keeps the wanted part of results that were checked, and credits it. A frame may bring
+    /// several parts of one lease, so what is wanted of one is known only behind the one before.
+    pub(super) fn output(
+        &mut self,
+        drone: DroneId,
+        lease: LeaseId,
+        range: Range<u64>,
+        spent: Duration,
+        mut results: Bytes,
+        now: Time,
+    ) {
+        let Some((task, wanted)) = self.core.wanted(drone, lease, &range) else { return };
+        let Some(record) = self.tasks.get_mut(&task) else { return };
+        let width = results.len() / (range.end - range.start) as usize;
+        results.truncate((wanted.end - wanted.start) as usize * width);
+        record.outputs.insert(wanted.start, results);
         if let Some(seat) = self.seats.get_mut(&drone) {
-            seat.items_done += range.end - range.start;
+            seat.items_done += wanted.end - wanted.start;
         }
+        self.handle(Event::Output { drone, lease, range: wanted, spent }, now);
     }
 
     fn started(&mut self, id: TaskId) {

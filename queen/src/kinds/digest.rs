@@ -84,7 +84,7 @@ impl Work {
     /// If there are more or fewer.
     pub fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
         let ChunkOutput::Digests(digests) = output;
-        match digests.len() as u64 == range.end - range.start {
+        match digests.len() as u64 == range.end.saturating_sub(range.start) && !digests.is_empty() {
             true => Ok(digests.bytes()),
             false => Err(Rejected { count: digests.len(), range: range.clone() }),
         }

@@ -94,10 +94,11 @@ pub(crate) async fn show(
 
 fn unfinished(task: &TaskView, format: Format) -> Problem {
     let TaskView { id, state, done, total, .. } = task;
-    let name = format.extension();
+    let name = format.name();
+    let later = if state.has_ended() { "" } else { "ask again when it is done, " };
     let detail = format!(
         "task {id} is {state} with {done} of {total} items done, and {name} cannot say that it is incomplete: \
-         ask again when it is done, add `partial=1`, or take `format=ndjson`"
+         {later}add `partial=1`, or take `format=ndjson`"
     );
     Problem::new(StatusCode::CONFLICT, detail)
 }

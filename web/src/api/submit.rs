@@ -8,7 +8,7 @@ mod multipart;
 
 use axum::extract::{FromRequest as _, Multipart, Request};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use self::frames::Frames;
 use self::intake::{Intake, Pieces, Room, encoding};
@@ -29,6 +29,9 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 
 /// Creates the task that a request asks for.
 pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Problem> {
+    if request.headers().get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(unsupported("the body is compressed, which is not undone here; send it as it is".to_owned()));
+    }
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
     let header = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();

@@ -32,6 +32,15 @@ impl Format {
         }
     }
 
+    /// As `?format=` says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Text => "text",
+        }
+    }
+
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
