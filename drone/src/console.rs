@@ -19,7 +19,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use layer::{Console, Style};
 pub use text::{count, word};
 
-/// The tracing target of [`story!`](crate::story).
+/// The tracing target of [`story!`](crate::story!).
 pub const TARGET: &str = "story";
 
 /// How a program speaks to its operator.

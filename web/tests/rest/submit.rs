@@ -261,6 +261,9 @@ async fn a_type_that_cannot_be_read_is_415() {
     let (_, router) = world();
     let problem = post(&router, "/tasks", "application/octet-stream", "a").await.problem(415);
     assert!(problem["detail"].as_str().unwrap().contains("text/plain"));
+    let zipped = request("POST", "/tasks", &[("content-type", TEXT), ("content-encoding", "gzip")], "a");
+    let problem = send(&router, zipped).await.problem(415);
+    assert!(problem["detail"].as_str().unwrap().contains("compressed"));
     let problem = post(&router, "/tasks", "image/png", "a").await.problem(415);
     assert!(problem["detail"].as_str().unwrap().contains("application/x-ndjson"));
 }
