@@ -57,6 +57,8 @@ struct Inner {
     epoch: Epoch,
     budget: Arc<Budget>,
     drone_addr: String,
+    /// Held by who tells stories; taken before the state's lock, never after it.
+    console: Mutex<()>,
     /// The core's next deadline may have come nearer.
     deadline_moved: Notify,
     /// There is something to tell to watchers.
@@ -123,6 +125,7 @@ impl SharedHive {
             epoch,
             budget,
             drone_addr,
+            console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
         };
@@ -268,15 +271,20 @@ impl SharedHive {
 
     /// Changes the state, then tells what came of it.
     fn change<T>(&self, change: impl FnOnce(&mut State, Time) -> T) -> T {
-        let (result, stories, changed) = {
+        let (result, has_stories, changed) = {
             let mut state = self.lock();
             let result = change(&mut state, self.now());
-            (result, state.take_stories(), state.has_news())
+            (result, state.has_stories(), state.has_news())
         };
         if changed {
             self.inner.changed.notify_one();
         }
-        stories.iter().for_each(Story::tell);
+        if has_stories {
+            // Who tells takes all there is, so that the console's order is the state's.
+            let _turn = self.inner.console.lock().unwrap_or_else(PoisonError::into_inner);
+            let stories = self.lock().take_stories();
+            stories.iter().for_each(Story::tell);
+        }
         result
     }
 }

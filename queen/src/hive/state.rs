@@ -97,6 +97,10 @@ impl State {
         self.core.next_deadline()
     }
 
+    pub(super) fn has_stories(&self) -> bool {
+        !self.stories.is_empty()
+    }
+
     pub(super) fn take_stories(&mut self) -> Vec<Story> {
         std::mem::take(&mut self.stories)
     }
