@@ -83,7 +83,7 @@ impl Drop for Program {
 }
 
 fn address(line: &str) -> SocketAddr {
-    let at = line.find("127.0.0.1:").unwrap();
+    let at = line.find("127.0.0.").unwrap();
     let rest = &line[at..];
     rest[..rest.find(|char: char| !char.is_ascii_digit() && char != '.' && char != ':').unwrap_or(rest.len())]
         .parse()
@@ -91,8 +91,11 @@ fn address(line: &str) -> SocketAddr {
 }
 
 fn start_queen() -> (Program, SocketAddr, SocketAddr) {
-    let mut queen =
-        Program::start(queen().args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--ephemeral"]));
+    start_queen_on("127.0.0.1:0")
+}
+
+fn start_queen_on(drones: &str) -> (Program, SocketAddr, SocketAddr) {
+    let mut queen = Program::start(queen().args(["--drone-addr", drones, "--http-addr", "127.0.0.1:0", "--ephemeral"]));
     let drones = address(&queen.line("listening for drones"));
     let http = address(&queen.line("admin page"));
     (queen, drones, http)
@@ -160,7 +163,8 @@ fn a_killed_drone_is_replaced() {
 
 #[test]
 fn a_drone_outlives_its_queen() {
-    let (queen, drones, _) = start_queen();
+    // An address of its own, so that nobody else is given the port in between.
+    let (queen, drones, _) = start_queen_on("127.0.0.77:0");
     let mut drone = start_drone(drones, "loyal");
     drone.line("onnected");
     queen.signal("-KILL");
