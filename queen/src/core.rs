@@ -18,6 +18,7 @@ mod event;
 mod intervals;
 #[cfg(test)]
 mod invariants;
+mod ledger;
 mod meter;
 mod queue;
 mod sizing;
@@ -34,6 +35,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use drone::Drone;
 pub use event::{Ability, Class, DroneStatus, Effect, Event, Grant, Outcome, TaskWork, Totals};
 pub use intervals::RangeSet;
+pub use ledger::Ledger;
 use meter::Meter;
 use queue::Queue;
 use task::Task;
@@ -59,7 +61,7 @@ struct Lease {
 /// The scheduler's state.
 #[derive(Debug)]
 pub struct Core {
-    tasks: BTreeMap<TaskId, Task>,
+    tasks: Ledger<Task>,
     drones: BTreeMap<DroneId, Drone>,
     leases: BTreeMap<LeaseId, Lease>,
     /// Tasks that have pending ranges.
@@ -80,7 +82,7 @@ impl Default for Core {
     /// Nothing to do and nobody to do it.
     fn default() -> Self {
         Self {
-            tasks: BTreeMap::new(),
+            tasks: Ledger::default(),
             drones: BTreeMap::new(),
             leases: BTreeMap::new(),
             queue: Queue::default(),
@@ -105,6 +107,7 @@ impl Core {
             Event::Heartbeat { drone, leases } => self.heartbeat(drone, &leases, now, effects),
             Event::Output { drone, lease, range, spent } => self.output(drone, lease, range, spent, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
+            Event::Excuse { drone } => self.excuse(drone, now),
             Event::HandBack { drone, leases } => self.hand_back(drone, &leases, now, effects),
             Event::Leaving { drone } => {
                 if let Some(drone) = self.drones.get_mut(&drone) {
@@ -136,7 +139,7 @@ impl Core {
 
     /// A task that has not ended.
     pub fn task(&self, id: TaskId, now: Time) -> Option<Status> {
-        let task = self.tasks.get(&id)?;
+        let task = self.tasks.get(id)?;
         let ahead = self.queue.cost_ahead(task.priority, task.cost_left());
         Some(task.status(self.duration_of(ahead, task.class, now), now))
     }
@@ -149,7 +152,7 @@ impl Core {
     /// All work at a glance.
     pub fn totals(&self, now: Time) -> Totals {
         let (rate, cost_rate) = self.meter.rates(now);
-        let class = self.tasks.first_key_value().map(|(_, task)| task.class);
+        let class = self.tasks.iter().next().map(|(_, task)| task.class);
         let eta = class.and_then(|class| self.duration_of(self.queue.cost(), class, now));
         Totals { items_queued: self.items_queued, items_done: self.items_done, rate, cost_rate, eta }
     }
@@ -165,11 +168,15 @@ impl Core {
 
     fn submit(&mut self, id: TaskId, work: TaskWork, now: Time, effects: &mut Vec<Effect>) {
         let mut task = Task::new(work);
-        self.items_queued += task.total();
+        self.items_queued += task.total() - task.done();
         task.pass = self.queue.enter(task.priority, task.cost_left());
         self.queue.insert(task.priority, task.pass, id);
+        let is_done = task.is_done();
         self.tasks.insert(id, task);
-        self.place_task(id, now, effects);
+        match is_done {
+            true => self.end_task(id, Outcome::Done, now, effects),
+            false => self.place_task(id, now, effects),
+        }
     }
 
     fn join(&mut self, id: DroneId, ability: Ability, now: Time, effects: &mut Vec<Effect>) {
@@ -182,7 +189,23 @@ impl Core {
     }
 
     fn heartbeat(&mut self, id: DroneId, held: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
+        if !self.renew(id, held, now) {
+            return;
+        }
+        let overdue = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.deadline < now);
+        let forgotten: Vec<LeaseId> = self.drones[&id].leases.iter().filter(overdue).copied().collect();
+        self.give_up(&forgotten, true, now, effects);
+        self.fill(id, now, effects);
+    }
+
+    fn excuse(&mut self, id: DroneId, now: Time) {
+        let held = self.drones.get(&id).map(|drone| drone.leases.iter().copied().collect::<Vec<_>>());
+        self.renew(id, &held.unwrap_or_default(), now);
+    }
+
+    /// Gives a Drone, and leases that it holds, new time; returns whether it is there.
+    fn renew(&mut self, id: DroneId, held: &[LeaseId], now: Time) -> bool {
+        let Some(drone) = self.drones.get_mut(&id) else { return false };
         self.by_deadline.remove(&(drone.deadline(), id));
         drone.last_heard = now;
         self.by_deadline.insert((drone.deadline(), id));
@@ -191,10 +214,7 @@ impl Core {
                 lease.deadline = now + SILENCE;
             }
         }
-        let overdue = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.deadline < now);
-        let forgotten: Vec<LeaseId> = self.drones[&id].leases.iter().filter(overdue).copied().collect();
-        self.give_up(&forgotten, true, now, effects);
-        self.fill(id, now, effects);
+        true
     }
 
     fn output(
@@ -207,7 +227,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let Some((task_id, range)) = self.wanted(drone, id, &range) else { return };
-        let (Some(lease), Some(task)) = (self.leases.get_mut(&id), self.tasks.get_mut(&task_id)) else { return };
+        let (Some(lease), Some(task)) = (self.leases.get_mut(&id), self.tasks.get_mut(task_id)) else { return };
         let items = range.end - range.start;
         let cost = task.credit(range.clone(), now);
         lease.range.start = range.end;
@@ -236,7 +256,7 @@ impl Core {
     fn failed(&mut self, drone: DroneId, id: LeaseId, reason: &str, now: Time, effects: &mut Vec<Effect>) {
         let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone) else { return };
         let task_id = lease.task;
-        let Some(task) = self.tasks.get_mut(&task_id) else { return };
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
         task.failures += 1;
         match task.failures >= MAX_FAILURES {
             true => {
@@ -282,7 +302,7 @@ impl Core {
             if withdraw {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.range.start });
             }
-            if let Some(task) = self.tasks.get_mut(&lease.task) {
+            if let Some(task) = self.tasks.get_mut(lease.task) {
                 task.release(lease.range);
                 self.queue.insert(task.priority, task.pass, lease.task);
                 tasks.insert(lease.task);
@@ -294,18 +314,18 @@ impl Core {
     }
 
     fn end_task(&mut self, id: TaskId, outcome: Outcome, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.remove(&id) else { return };
-        self.items_queued -= task.total() - task.done.len();
+        let Some(task) = self.tasks.remove(id) else { return };
+        self.items_queued -= task.total() - task.done();
         self.queue.remove(task.priority, task.pass, id);
         self.queue.leave(task.priority, task.cost_left());
         let mut freed = BTreeSet::new();
-        for lease_id in &task.leases {
-            if let Some(lease) = self.remove_lease(*lease_id) {
-                effects.push(Effect::Withdraw { drone: lease.drone, lease: *lease_id, end: lease.range.start });
+        for lease_id in task.leases() {
+            if let Some(lease) = self.remove_lease(lease_id) {
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.range.start });
                 freed.insert(lease.drone);
             }
         }
-        effects.push(Effect::Ended { task: id, outcome, done: task.done });
+        effects.push(Effect::Ended { task: id, outcome, done: task.into_done() });
         for drone in freed {
             self.fill(drone, now, effects);
         }
@@ -314,8 +334,8 @@ impl Core {
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
     fn remove_lease(&mut self, id: LeaseId) -> Option<Lease> {
         let lease = self.leases.remove(&id)?;
-        if let Some(task) = self.tasks.get_mut(&lease.task) {
-            task.leases.remove(&id);
+        if let Some(task) = self.tasks.get_mut(lease.task) {
+            task.end_lease(id);
         }
         self.change_load(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
         Some(lease)
@@ -324,7 +344,7 @@ impl Core {
     /// Counts only what is left of a lease against its Drone's credit.
     fn recharge(&mut self, id: LeaseId) {
         let Some(lease) = self.leases.get(&id) else { return };
-        let (Some(task), Some(drone)) = (self.tasks.get(&lease.task), self.drones.get(&lease.drone)) else { return };
+        let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(&lease.drone)) else { return };
         let old = lease.charge;
         let new = drone.charge(task, &lease.range, old.place, old.rank);
         let drone = lease.drone;

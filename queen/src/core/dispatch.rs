@@ -25,31 +25,29 @@ impl Core {
     }
 
     fn drone_for(&self, id: TaskId) -> Option<(DroneId, Place)> {
-        let task = self.tasks.get(&id).filter(|task| !task.pending.is_empty())?;
+        let task = self.tasks.get(id).filter(|task| task.has_pending())?;
         self.by_load.iter().take(LOOK).find_map(|(_, drone)| Some((*drone, self.drones.get(drone)?.room(id, task)?)))
     }
 
     fn task_for(&self, id: DroneId) -> Option<(TaskId, Place)> {
         let drone = self.drones.get(&id).filter(|drone| !drone.leaving)?;
-        self.queue.ready().take(LOOK).find_map(|task| Some((task, drone.room(task, self.tasks.get(&task)?)?)))
+        self.queue.ready().take(LOOK).find_map(|task| Some((task, drone.room(task, self.tasks.get(task)?)?)))
     }
 
     fn grant(&mut self, task_id: TaskId, drone_id: DroneId, place: Place, now: Time, effects: &mut Vec<Effect>) {
-        let (Some(task), Some(drone)) = (self.tasks.get_mut(&task_id), self.drones.get(&drone_id)) else { return };
+        let (Some(task), Some(drone)) = (self.tasks.get_mut(task_id), self.drones.get(&drone_id)) else { return };
         let Some(chunk) = sizing::chunk(task, drone, place, self.threads) else { return };
-        let Some(range) = task.pending.take_first(chunk.end - chunk.start) else { return };
+        let Some(range) = task.take_first(chunk.end - chunk.start) else { return };
         let lease = LeaseId(self.next_lease);
         self.next_lease += 1;
         self.queue.remove(task.priority, task.pass, task_id);
         task.pass = task.pass.saturating_add(task.cost(&range));
         let rank = drone.rank(task_id, task, &range, task.pass);
         let charge = drone.charge(task, &range, place, rank);
-        if !task.pending.is_empty() {
+        if task.has_pending() {
             self.queue.insert(task.priority, task.pass, task_id);
         }
-        task.leases.insert(lease);
-        if !task.started {
-            task.started = true;
+        if task.lease(lease) {
             effects.push(Effect::Started(task_id));
         }
         let priority = task.priority;

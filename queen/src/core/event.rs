@@ -66,6 +66,11 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// The shell has not listened to a Drone for a while: its silence does not count.
+    Excuse {
+        /// Whom.
+        drone: DroneId,
+    },
     /// A Drone gives leases back.
     HandBack {
         /// Who.
@@ -97,6 +102,8 @@ pub struct TaskWork {
     /// Its parts, in order; none is empty. A chunk never crosses from one into the next, and
     /// the bytes of one fit into a frame.
     pub segments: Box<[Segment]>,
+    /// What was done of it before.
+    pub done: RangeSet,
 }
 
 /// What a Drone can do.

@@ -34,6 +34,13 @@ impl RangeSet {
         self.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
     }
 
+    /// The indices below `total` that are not in the set, all of which is below `total`.
+    pub fn gaps(&self, total: u64) -> Self {
+        let starts = std::iter::once(0).chain(self.ranges.iter().map(|range| range.end));
+        let ends = self.ranges.iter().map(|range| range.start).chain([total]);
+        Self { ranges: starts.zip(ends).map(|(start, end)| start..end).filter(|gap| !gap.is_empty()).collect() }
+    }
+
     /// Adds `range`, none of which is in the set.
     pub fn insert(&mut self, range: Range<u64>) {
         if range.is_empty() {
@@ -97,6 +104,7 @@ mod tests {
                 assert!(set.iter().flatten().eq(model.iter().copied()));
                 assert!(set.ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
                 assert_eq!(set.len(), model.len() as u64);
+                assert!(set.gaps(300).iter().flatten().eq((0..300).filter(|index| !model.contains(index))));
                 assert_eq!(set.prefix(), (0..).take_while(|index| model.contains(index)).count() as u64);
             }
         }

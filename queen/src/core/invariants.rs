@@ -13,30 +13,32 @@ impl Core {
 
     fn check_tasks(&self) {
         let mut queued = 0;
-        for (id, task) in &self.tasks {
+        for (id, task) in self.tasks.iter() {
             let mut all = RangeSet::default();
-            let leased = task.leases.iter().map(|lease| self.leases[lease].range.clone());
-            for range in task.pending.iter().chain(task.done.iter()).chain(leased) {
+            let (pending, done) = task.ranges();
+            let leased = task.leases().map(|lease| self.leases[&lease].range.clone());
+            for range in pending.iter().chain(done.iter()).chain(leased) {
                 assert!(!range.is_empty());
                 all.insert(range);
             }
             assert_eq!(all, RangeSet::from(0..task.total()), "pending, leased and done partition task {id}");
             assert!(!task.is_done(), "a done task is forgotten");
-            assert!(task.leases.iter().all(|lease| self.leases[lease].task == *id));
-            assert_eq!(self.queue.holds(task.priority, task.pass, *id), !task.pending.is_empty());
-            queued += task.total() - task.done.len();
+            assert!(task.leases().all(|lease| self.leases[&lease].task == id));
+            assert_eq!(self.queue.holds(task.priority, task.pass, id), task.has_pending());
+            assert_eq!(pending.is_empty(), !task.has_pending());
+            queued += task.total() - task.done();
         }
         assert_eq!(self.items_queued, queued);
         assert_eq!(self.queue.tasks(), self.tasks.len() as u64);
         let ready: BTreeSet<_> = self.queue.ready().collect();
-        assert_eq!(ready.len(), self.tasks.values().filter(|task| !task.pending.is_empty()).count());
-        assert_eq!(self.queue.cost(), self.tasks.values().map(|task| task.cost_left()).sum::<u64>());
+        assert_eq!(ready.len(), self.tasks.iter().filter(|(_, task)| task.has_pending()).count());
+        assert_eq!(self.queue.cost(), self.tasks.iter().map(|(_, task)| task.cost_left()).sum::<u64>());
     }
 
     fn check_drones(&self) {
         let mut held: BTreeMap<_, (u64, u64, u64)> = BTreeMap::new();
         for (id, lease) in &self.leases {
-            assert!(self.tasks[&lease.task].leases.contains(id));
+            assert!(self.tasks.get(lease.task).unwrap().leases().any(|lease| lease == *id));
             assert!(self.drones[&lease.drone].leases.contains(id));
             let sums = held.entry(lease.drone).or_default();
             let (time, bytes) = lease.charge.parts();

@@ -13,7 +13,7 @@ use super::{Class, RangeSet, TaskWork, Time};
 pub const MAX_FAILURES: u8 = 3;
 
 /// A part of a task whose items are alike enough to count with their mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Segment {
     /// How many items; at least 1.
     pub items: u64,
@@ -24,7 +24,7 @@ pub struct Segment {
 }
 
 /// A task at one moment.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Status {
     /// Items done.
     pub done: u64,
@@ -36,110 +36,208 @@ pub struct Status {
     pub eta: Option<Duration>,
 }
 
+/// Tasks that wait are many, so they are small: what changes as a task is computed comes
+/// when its first chunk is leased.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) class: Class,
     pub(super) priority: i8,
-    /// With `items`, `cost` and `bytes` summed up over all segments so far.
-    ends: Box<[Segment]>,
-    pub(super) pending: RangeSet,
-    pub(super) done: RangeSet,
-    pub(super) leases: BTreeSet<LeaseId>,
+    pub(super) failures: u8,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
-    pub(super) started: bool,
-    pub(super) failures: u8,
+    extent: Extent,
+    progress: Option<Box<Progress>>,
+}
+
+/// What a task consists of.
+#[derive(Debug)]
+enum Extent {
+    One(Segment),
+    /// With `items`, `cost` and `bytes` summed up over all segments so far.
+    Many(Box<[Segment]>),
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    pending: RangeSet,
+    done: RangeSet,
+    leases: BTreeSet<LeaseId>,
     cost_done: u64,
+    started: bool,
     /// Made at the first output that does not end the task.
     meter: Option<Box<Meter>>,
 }
 
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let mut ends = work.segments;
-        for at in 1..ends.len() {
-            let before = ends[at - 1];
-            let end = &mut ends[at];
-            end.items += before.items;
-            end.cost += before.cost;
-            end.bytes += before.bytes;
+        let TaskWork { class, priority, segments, done } = work;
+        let mut task = Self { class, priority, failures: 0, pass: 0, extent: Extent::of(segments), progress: None };
+        if !done.is_empty() {
+            let cost_done = done.iter().map(|range| task.cost(&range)).sum();
+            let pending = done.gaps(task.total());
+            task.progress = Some(Box::new(Progress { pending, done, cost_done, ..Progress::default() }));
         }
-        let total = ends.last().map_or(0, |end| end.items);
-        Self {
-            class: work.class,
-            priority: work.priority,
-            ends,
-            pending: RangeSet::from(0..total),
-            done: RangeSet::default(),
-            leases: BTreeSet::new(),
-            pass: 0,
-            started: false,
-            failures: 0,
-            cost_done: 0,
-            meter: None,
-        }
+        task
     }
 
     pub(super) fn total(&self) -> u64 {
-        self.ends.last().map_or(0, |end| end.items)
+        self.extent.whole().items
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.done.prefix() == self.total()
+        self.progress.as_ref().is_some_and(|progress| progress.done.prefix() == self.total())
+    }
+
+    /// Indices that are done.
+    pub(super) fn done(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |progress| progress.done.len())
+    }
+
+    /// What is done, when nothing more is to come.
+    pub(super) fn into_done(self) -> RangeSet {
+        self.progress.map(|progress| progress.done).unwrap_or_default()
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        self.progress.as_ref().is_none_or(|progress| !progress.pending.is_empty())
+    }
+
+    pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
+        self.progress.iter().flat_map(|progress| progress.leases.iter().copied())
     }
 
     /// Compressions of what is not done.
     pub(super) fn cost_left(&self) -> u64 {
-        self.ends.last().map_or(0, |end| end.cost) - self.cost_done
+        self.extent.whole().cost - self.progress.as_ref().map_or(0, |progress| progress.cost_done)
     }
 
     /// Compressions of `range`. Sums over adjoining ranges are exact.
     pub(super) fn cost(&self, range: &Range<u64>) -> u64 {
-        self.sum(range.end, |end| end.cost) - self.sum(range.start, |end| end.cost)
+        self.extent.sum(range.end, |end| end.cost) - self.extent.sum(range.start, |end| end.cost)
     }
 
     /// Bytes of `range` on the wire.
     pub(super) fn bytes(&self, range: &Range<u64>) -> u64 {
-        self.sum(range.end, |end| end.bytes) - self.sum(range.start, |end| end.bytes)
-    }
-
-    /// What the items before `index` weigh together.
-    fn sum(&self, index: u64, weight: impl Fn(&Segment) -> u64) -> u64 {
-        let at = self.ends.partition_point(|end| end.items <= index);
-        let zero = Segment { items: 0, cost: 0, bytes: 0 };
-        let before = at.checked_sub(1).map_or(zero, |before| self.ends[before]);
-        let Some(end) = self.ends.get(at) else { return weight(&before) };
-        let (span, within) = (end.items - before.items, index - before.items);
-        let part = u128::from(weight(end) - weight(&before)) * u128::from(within) / u128::from(span);
-        weight(&before) + part as u64
+        self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes)
     }
 
     /// The first pending indices, as far as they belong to one segment.
     pub(super) fn next_run(&self) -> Option<Range<u64>> {
-        let first = self.pending.first()?;
-        let at = self.ends.partition_point(|end| end.items <= first.start);
-        Some(first.start..first.end.min(self.ends[at].items))
+        let first = match &self.progress {
+            Some(progress) => progress.pending.first()?,
+            None => 0..self.total(),
+        };
+        Some(first.start..first.end.min(self.extent.segment_end(first.start)))
+    }
+
+    /// Takes the first `count` pending indices, fewer if the first pending range is shorter.
+    pub(super) fn take_first(&mut self, count: u64) -> Option<Range<u64>> {
+        self.progress().pending.take_first(count)
+    }
+
+    /// A lease of it is given; returns whether that is the first one.
+    pub(super) fn lease(&mut self, lease: LeaseId) -> bool {
+        let progress = self.progress();
+        progress.leases.insert(lease);
+        !std::mem::replace(&mut progress.started, true)
+    }
+
+    /// A lease of it is over.
+    pub(super) fn end_lease(&mut self, lease: LeaseId) {
+        self.progress().leases.remove(&lease);
     }
 
     /// Makes a part of a lease done; returns its cost.
     pub(super) fn credit(&mut self, range: Range<u64>, now: Time) -> u64 {
         let cost = self.cost(&range);
         let items = range.end - range.start;
-        self.done.insert(range);
-        self.cost_done += cost;
+        let progress = self.progress();
+        progress.done.insert(range);
+        progress.cost_done += cost;
         if !self.is_done() {
-            self.meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
+            self.progress().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
         }
         cost
     }
 
     /// Makes what was left of a lease pending again.
     pub(super) fn release(&mut self, range: Range<u64>) {
-        self.pending.insert(range);
+        self.progress().pending.insert(range);
     }
 
     pub(super) fn status(&self, eta: Option<Duration>, now: Time) -> Status {
-        let rate = self.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
-        Status { done: self.done.len(), prefix: self.done.prefix(), rate, eta }
+        let Some(progress) = &self.progress else { return Status { eta, ..Status::default() } };
+        let rate = progress.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
+        Status { done: progress.done.len(), prefix: progress.done.prefix(), rate, eta }
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        let total = self.total();
+        self.progress
+            .get_or_insert_with(|| Box::new(Progress { pending: RangeSet::from(0..total), ..Progress::default() }))
+    }
+
+    /// Pending and done ranges.
+    #[cfg(test)]
+    pub(super) fn ranges(&self) -> (RangeSet, RangeSet) {
+        match &self.progress {
+            Some(progress) => (progress.pending.clone(), progress.done.clone()),
+            None => (RangeSet::from(0..self.total()), RangeSet::default()),
+        }
+    }
+}
+
+impl Extent {
+    fn of(mut segments: Box<[Segment]>) -> Self {
+        if let [only] = *segments {
+            return Self::One(only);
+        }
+        for at in 1..segments.len() {
+            let before = segments[at - 1];
+            let end = &mut segments[at];
+            end.items += before.items;
+            end.cost += before.cost;
+            end.bytes += before.bytes;
+        }
+        Self::Many(segments)
+    }
+
+    fn ends(&self) -> &[Segment] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Many(ends) => ends,
+        }
+    }
+
+    /// All segments as one.
+    fn whole(&self) -> Segment {
+        self.ends().last().copied().unwrap_or_default()
+    }
+
+    /// What the items before `index` weigh together.
+    fn sum(&self, index: u64, weight: impl Fn(&Segment) -> u64) -> u64 {
+        let ends = self.ends();
+        let at = ends.partition_point(|end| end.items <= index);
+        let before = at.checked_sub(1).map_or(Segment::default(), |before| ends[before]);
+        let Some(end) = ends.get(at) else { return weight(&before) };
+        let (span, within) = (end.items - before.items, index - before.items);
+        let part = u128::from(weight(end) - weight(&before)) * u128::from(within) / u128::from(span);
+        weight(&before) + part as u64
+    }
+
+    /// Behind the last index of the segment that `index` is in.
+    fn segment_end(&self, index: u64) -> u64 {
+        let ends = self.ends();
+        ends.get(ends.partition_point(|end| end.items <= index)).map_or(index, |end| end.items)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_task_is_small() {
+        assert!(size_of::<Task>() <= 56, "{} bytes", size_of::<Task>());
     }
 }

@@ -15,7 +15,7 @@ fn able(threads: u16) -> Ability {
 /// Items of one compression and ten bytes, in segments of the given sizes.
 fn work(priority: i8, segments: &[u64]) -> TaskWork {
     let segment = |items: &u64| Segment { items: *items, cost: *items, bytes: 10 * items };
-    TaskWork { class: CLASS, priority, segments: segments.iter().map(segment).collect() }
+    TaskWork { class: CLASS, priority, segments: segments.iter().map(segment).collect(), done: RangeSet::default() }
 }
 
 /// A core, and what a shell would know of it.
@@ -299,6 +299,47 @@ fn a_leaving_drone_gets_nothing_new() {
 }
 
 #[test]
+fn what_was_done_before_is_not_leased() {
+    let mut world = World::new();
+    world.join(1);
+    let mut half = work(0, &[100, 100]);
+    [10..20, 90..150].into_iter().for_each(|range| half.done.insert(range));
+    world.tasks += 1;
+    world.credited.insert(TaskId(1), half.done.clone());
+    world.handle(Event::Submit { task: TaskId(1), work: half });
+    assert_eq!(world.core.task(TaskId(1), world.now).unwrap().done, 70);
+    assert_eq!(world.core.totals(world.now).items_queued, 130);
+    let leased: RangeSet = world.held.values().fold(RangeSet::default(), |mut all, grant| {
+        all.insert(grant.range.clone());
+        all
+    });
+    assert!(leased.iter().eq([0..10, 20..90, 150..200]), "{leased:?}");
+    world.run();
+    assert_eq!(world.ended[&TaskId(1)], Outcome::Done);
+    let mut all = work(0, &[5]);
+    all.done.insert(0..5);
+    world.tasks += 1;
+    world.credited.insert(TaskId(2), all.done.clone());
+    world.handle(Event::Submit { task: TaskId(2), work: all });
+    assert_eq!(world.ended[&TaskId(2)], Outcome::Done, "a task of which all is done ends at once");
+}
+
+#[test]
+fn a_drone_that_was_not_listened_to_is_not_silent() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (_, grants) = world.submit(0, &[100]);
+    for _ in 0..3 {
+        world.now += SILENCE / 2;
+        world.handle(Event::Excuse { drone });
+        world.handle(Event::Tick);
+    }
+    assert_eq!(world.disconnected, []);
+    world.handle(Event::Heartbeat { drone, leases: vec![] });
+    assert!(world.held.contains_key(&grants[0].lease));
+}
+
+#[test]
 fn an_output_counts_once_and_only_in_order() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
@@ -333,6 +374,7 @@ enum Step {
     Output { lease: usize, items: u64 },
     Failed(usize),
     HandBack(usize),
+    Excuse(usize),
     Heartbeat { drone: usize, forget: usize },
     Cancel(usize),
     Wait(u64),
@@ -349,6 +391,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(lease, items)| Step::Output { lease, items }),
         1 => any::<usize>().prop_map(Step::Failed),
         1 => any::<usize>().prop_map(Step::HandBack),
+        1 => any::<usize>().prop_map(Step::Excuse),
         3 => (any::<usize>(), 0..3_usize).prop_map(|(drone, forget)| Step::Heartbeat { drone, forget }),
         1 => any::<usize>().prop_map(Step::Cancel),
         2 => (1..8_000_u64).prop_map(Step::Wait),
@@ -394,6 +437,11 @@ impl World {
                 if let Some(grant) = self.pick_lease(seed) {
                     self.held.remove(&grant.lease);
                     self.handle(Event::HandBack { drone: grant.drone, leases: vec![grant.lease] });
+                }
+            }
+            Step::Excuse(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.handle(Event::Excuse { drone });
                 }
             }
             Step::Heartbeat { drone, forget } => {

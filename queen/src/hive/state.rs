@@ -147,7 +147,7 @@ impl State {
         let id = TaskId(self.next_task);
         self.next_task += 1;
         let (job, priority) = (Arc::clone(&record.job), record.priority);
-        let work = TaskWork { class: job.class(), priority, segments: job.segments() };
+        let work = TaskWork { class: job.class(), priority, segments: job.segments(), done: RangeSet::default() };
         self.by_state.insert((record.state, id));
         self.count(record.state, 1);
         self.tasks.insert(id, record);
