@@ -19,8 +19,6 @@ use crate::error::Problem;
 use crate::kinds::{OPTION_NAMES, Options};
 use crate::model::TaskView;
 
-pub(crate) use intake::ROOM;
-
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
 const WHOLE_MAX: u64 = 64 << 20;
 

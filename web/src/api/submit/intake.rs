@@ -13,10 +13,7 @@ use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
 use crate::model::TaskView;
 
-/// How many bytes of all requests' bodies are held here at once.
-pub(crate) const ROOM: usize = 256 << 20;
-
-/// The least that a request takes of it, in bytes.
+/// The least that a request takes of the room for bodies, in bytes.
 const ROOM_STEP: usize = 64 << 10;
 
 /// Why an input is refused.
@@ -119,9 +116,11 @@ pub(super) fn encoding(new: &NewTask) -> Encoding {
     digest.encoding
 }
 
-/// A request's part of [`ROOM`].
+/// A request's part of the room for bodies.
 pub(super) struct Room {
     all: Arc<Semaphore>,
+    /// All of it, in bytes.
+    size: usize,
     taken: OwnedSemaphorePermit,
 }
 
@@ -129,8 +128,12 @@ impl Room {
     /// Makes sure that it is at least so many bytes.
     pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
         let taken = self.taken.num_permits();
+        if bytes > self.size {
+            return Err(Problem::too_large(self.size as u64));
+        }
         if bytes > taken {
-            self.taken.merge(take(&self.all, (bytes - taken).next_multiple_of(ROOM_STEP))?);
+            let more = (bytes - taken).next_multiple_of(ROOM_STEP).min(self.size - taken);
+            self.taken.merge(take(&self.all, more)?);
         }
         Ok(())
     }
@@ -139,7 +142,7 @@ impl Room {
 impl App {
     /// Room for a request's body.
     pub(super) fn room(&self) -> Result<Room, Problem> {
-        Ok(Room { all: self.room.clone(), taken: take(&self.room, 0)? })
+        Ok(Room { all: self.room.clone(), size: self.config.room, taken: take(&self.room, 0)? })
     }
 }
 
