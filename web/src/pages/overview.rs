@@ -120,6 +120,7 @@ mod tests {
                 eta_seconds: None,
                 memory_used: 0,
                 memory_limit: 0,
+                data: None,
                 drone_addr: String::new(),
             })
         };

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::json;
 use web::hive::HiveError;
-use web::model::TaskState;
+use web::model::{Data, TaskState};
 
 use crate::support::*;
 
@@ -158,6 +158,25 @@ async fn drones_and_the_whole_are_shown() {
     let answer = get(&router, "/readyz").await;
     assert_eq!(answer.problem(503)["detail"], "the disk is full");
     assert_eq!(answer.header("retry-after"), "3");
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_shown() {
+    let (fake, router) = world();
+    assert_eq!(get(&router, "/stats").await.json()["data"], json!(null));
+    fake.inner().data = Some(Data { recovered: 7, recovery_seconds: 0.5, ..data() });
+    let expected = json!({
+        "directory": "/var/lib/<hive>", "used": 3 << 20, "limit": null, "fault": null, "recovered": 7,
+        "recovery_seconds": 0.5,
+    });
+    assert_eq!(get(&router, "/stats").await.json()["data"], expected);
+    assert_eq!(get(&router, "/readyz").await.json(), json!({"status": "ready", "recovered": 7}));
+    fake.inner().data = Some(Data { fault: Some("no space left on device".to_owned()), ..data() });
+    let answer = get(&router, "/readyz").await;
+    assert_eq!(answer.problem(503)["detail"], "no space left on device");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(get(&router, "/healthz").await.json(), json!({"status": "ok"}));
+    assert_eq!(get(&router, "/stats").await.status, 200);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{Hive, HiveError, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter, Upload};
 use web::kinds::Specification;
-use web::model::{Change, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use web::model::{
+    Change, Data, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp,
+};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -19,6 +21,8 @@ pub struct Inner {
     pub tasks: Vec<Option<Task>>,
     /// How many items of a new task are computed; all if `None`.
     pub computed: Option<u64>,
+    /// What is on disk.
+    pub data: Option<Data>,
     /// How many rows a batch of results has.
     pub batch: usize,
     /// After how many batches reading results fails.
@@ -275,7 +279,7 @@ impl Hive for Fake {
         self.fails()?;
         let panics = self.inner().panics;
         assert!(!panics, "as it was told");
-        Ok(overview())
+        Ok(Overview { data: self.inner().data.clone(), ..overview() })
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
@@ -323,6 +327,18 @@ pub fn overview() -> Overview {
         eta_seconds: None,
         memory_used: 1 << 20,
         memory_limit: 1 << 30,
+        data: None,
         drone_addr: "127.0.0.1:8080".to_owned(),
+    }
+}
+
+pub fn data() -> Data {
+    Data {
+        directory: "/var/lib/<hive>".to_owned(),
+        used: 3 << 20,
+        limit: None,
+        fault: None,
+        recovered: 0,
+        recovery_seconds: 0.0,
     }
 }
