@@ -141,7 +141,11 @@ pub trait Hive: Send + Sync + 'static {
     /// Tasks, newest first.
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError>;
 
-    /// Waits until the task has ended, one way or the other, and shows it then.
+    /// Waits until all of it is computed or it has ended otherwise, and shows it then. What is
+    /// computed is shown as done: the results can be read, though they may not be on disk yet.
+    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Waits until the task has ended, one way or the other, and that is on disk; shows it then.
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
     /// What there is of the results in `range`, which may reach beyond the task's end.

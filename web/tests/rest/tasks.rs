@@ -80,6 +80,21 @@ async fn a_client_may_wait() {
 }
 
 #[tokio::test]
+async fn only_a_new_tasks_results_come_before_the_disk_has_them() {
+    let (fake, router) = world();
+    fake.inner().is_slow_disk = true;
+    let headers = [("prefer", "wait=60"), ("content-type", "text/plain")];
+    let answer = send(&router, request("POST", "/tasks", &headers, "a")).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("done")));
+    assert_eq!(answer.json()["results"][0]["digest"], sha256("a"));
+    assert_eq!(get(&router, "/tasks/1").await.json()["state"], "running");
+    assert_eq!(get_with(&router, "/tasks/1", &[("prefer", "wait=0")]).await.json()["state"], "running");
+    let complete = async { fake.complete() };
+    let (shown, ()) = tokio::join!(get_with(&router, "/tasks/1", &[("prefer", "wait=60")]), complete);
+    assert_eq!(shown.json()["state"], "done");
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_a_wait() {
     let fake = fake(1);
     fake.inner().computed = Some(0);

@@ -21,6 +21,8 @@ pub struct Inner {
     pub tasks: Vec<Option<Task>>,
     /// How many items of a new task are computed; all if `None`.
     pub computed: Option<u64>,
+    /// What is computed is not on disk until [`Fake::complete`].
+    pub is_slow_disk: bool,
     /// What is on disk.
     pub data: Option<Data>,
     /// How many rows a batch of results has.
@@ -117,7 +119,7 @@ impl Fake {
             iterations: None,
             name: new.name.clone(),
             priority: new.priority,
-            state: if done == total { TaskState::Done } else { TaskState::Running },
+            state: if done == total && !inner.is_slow_disk { TaskState::Done } else { TaskState::Running },
             total,
             done,
             created_at: Timestamp(1_700_000_000_000),
@@ -129,6 +131,20 @@ impl Fake {
         };
         inner.tasks.push(Some(Task { view: view.clone(), new, inputs }));
         Ok(view)
+    }
+
+    /// Waits until the task is as it is wanted.
+    async fn wait(&self, id: TaskId, is_over: impl Fn(&TaskView) -> bool) -> Result<TaskView, HiveError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let view = self.task(id).await?;
+            if is_over(&view) {
+                return Ok(view);
+            }
+            changed.await;
+        }
     }
 
     fn fails(&self) -> Result<(), HiveError> {
@@ -225,17 +241,14 @@ impl Hive for Fake {
         Ok(wanted.take(filter.limit).cloned().collect())
     }
 
+    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let view = self.wait(id, |view| view.done == view.total || view.state.has_ended()).await?;
+        let state = if view.state.has_ended() { view.state } else { TaskState::Done };
+        Ok(TaskView { state, ..view })
+    }
+
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let view = self.task(id).await?;
-            if view.state.has_ended() {
-                return Ok(view);
-            }
-            changed.await;
-        }
+        self.wait(id, |view| view.state.has_ended()).await
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
