@@ -19,4 +19,12 @@ impl Specification {
             Self::Digest(_) => digest::KIND,
         }
     }
+
+    /// Gives every field to `field`, in an order that the ones before decide: equal fields are
+    /// equal specifications. Fingerprints on disk are made of them, so that they must not change.
+    pub(crate) fn fields(&self, field: impl FnMut(&[u8])) {
+        match self {
+            Self::Digest(digest) => digest.fields(field),
+        }
+    }
 }

@@ -30,6 +30,23 @@ pub struct Digest {
     pub encoding: Encoding,
 }
 
+impl Digest {
+    /// See [`Specification::fields`](super::Specification::fields).
+    pub(crate) fn fields(&self, mut field: impl FnMut(&[u8])) {
+        let Self { algorithm, encoding } = self;
+        field(encoding.name().as_bytes());
+        field(algorithm.name().as_bytes());
+        match algorithm {
+            Algorithm::Sha256 | Algorithm::Sha256d => {}
+            Algorithm::HmacSha256 { key } => field(key),
+            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+                field(salt);
+                field(&iterations.to_le_bytes());
+            }
+        }
+    }
+}
+
 /// What turns an input into 32 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Algorithm {
@@ -75,4 +92,15 @@ pub enum Encoding {
     Hex,
     /// RFC 4648 base64 with padding.
     Base64,
+}
+
+impl Encoding {
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf8",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+        }
+    }
 }

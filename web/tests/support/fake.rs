@@ -1,12 +1,16 @@
 //! A Hive without Drones, which hashes at once.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
-use web::hive::{Hive, HiveError, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter, Upload};
+use web::hive::{
+    Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter,
+    Upload,
+};
 use web::kinds::Specification;
 use web::model::{
     Change, Data, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp,
@@ -25,14 +29,17 @@ pub struct Inner {
     pub is_slow_disk: bool,
     /// What is on disk.
     pub data: Option<Data>,
+    /// The idempotency keys that were claimed; those under way are `None`.
+    pub keys: HashMap<[u8; 32], Option<(TaskId, [u8; 32])>>,
     /// How many rows a batch of results has.
     pub batch: usize,
     /// After how many batches reading results fails.
     pub broken_after: Option<usize>,
     /// What every call answers, if anything.
     pub error: Option<HiveError>,
-    /// Uploads begun, pushed pieces' sizes, uploads finished.
+    /// Uploads begun, tasks submitted in one call, pushed pieces' sizes, uploads finished.
     pub begun: usize,
+    pub submitted: usize,
     pub pieces: Vec<(usize, usize)>,
     pub finished: usize,
     /// Panic in `overview`.
@@ -103,7 +110,7 @@ impl Fake {
         let _ = self.sender.send(event);
     }
 
-    fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>) -> Result<TaskView, HiveError> {
+    fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         if inputs.is_empty() {
             return Err(HiveError::Empty);
         }
@@ -130,6 +137,10 @@ impl Fake {
             error: None,
         };
         inner.tasks.push(Some(Task { view: view.clone(), new, inputs }));
+        if let Some(Identity { key, fingerprint }) = identity {
+            let claimed = inner.keys.insert(key, Some((view.id, fingerprint)));
+            assert_eq!(claimed, Some(None), "the key of a new task is claimed for it");
+        }
         Ok(view)
     }
 
@@ -180,9 +191,9 @@ impl Upload for FakeUpload {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError> {
+    async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         self.fake.inner().finished += 1;
-        self.fake.create(self.new, self.inputs)
+        self.fake.create(self.new, self.inputs, identity)
     }
 }
 
@@ -215,9 +226,29 @@ impl Results for FakeResults {
 
 #[async_trait]
 impl Hive for Fake {
-    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError> {
+    async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
         self.fails()?;
-        self.create(new, strings(&inputs))
+        let mut inner = self.inner();
+        match inner.keys.get(&key) {
+            Some(Some((task, fingerprint))) => Ok(Claimed::Known { task: *task, fingerprint: *fingerprint }),
+            Some(None) => Err(HiveError::Conflict("the first request with this key is under way".to_owned())),
+            None => {
+                inner.keys.insert(key, None);
+                let inner = self.inner.clone();
+                Ok(Claimed::New(Claim::new(move || {
+                    let mut inner = inner.lock().unwrap();
+                    if inner.keys.get(&key) == Some(&None) {
+                        inner.keys.remove(&key);
+                    }
+                })))
+            }
+        }
+    }
+
+    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+        self.fails()?;
+        self.inner().submitted += 1;
+        self.create(new, strings(&inputs), identity)
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
