@@ -258,6 +258,13 @@ pub struct Overview {
     pub drone_addr: String,
 }
 
+impl Overview {
+    /// Why nothing can be written at present.
+    pub fn fault(&self) -> Option<&str> {
+        self.data.as_ref()?.fault.as_deref()
+    }
+}
+
 /// What is on disk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Data {

@@ -33,10 +33,9 @@ pub(crate) async fn healthz() -> Json<Health> {
 
 /// `GET /readyz`: the Queen answers too, and takes new tasks.
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    let data = app.hive.overview().await?.data;
-    let recovered = data.as_ref().map(|data| data.recovered);
-    match data.and_then(|data| data.fault) {
+    let overview = app.hive.overview().await?;
+    match overview.fault() {
         Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),
-        None => Ok(Json(Health { status: "ready", recovered })),
+        None => Ok(Json(Health { status: "ready", recovered: overview.data.map(|data| data.recovered) })),
     }
 }
