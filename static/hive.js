@@ -62,18 +62,25 @@ async function refresh() {
   isReading = true;
   while (isDirty && !document.hidden) {
     isDirty = false;
+    let pause = REFRESH_MS;
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const main = page.getElementById("main");
-      if (main) {
+      if (response.status === 503) {
+        // It passes; what is shown, and what was typed, stays meanwhile.
+        show("lost", "Waiting for the Queen…");
+        pause = Number(response.headers.get("retry-after")) * 1000 || RETRY_MS;
+        isDirty = true;
+      } else if (main) {
         merge($("main"), main);
         document.title = page.title;
+        if (events?.readyState === EventSource.OPEN) show("live", "Live");
       }
     } catch {
       // The event stream notices as well, and reads again when the Queen is back.
     }
-    await new Promise((resolve) => setTimeout(resolve, REFRESH_MS));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   isReading = false;
 }

@@ -2,12 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
 use tokio::net::{TcpListener, lookup_host};
+
+use crate::store::Location;
 
 /// Where Drones connect when nothing else is said.
 pub const DRONE_ADDR: &str = "127.0.0.1:8080";
@@ -71,13 +75,23 @@ pub struct Serve {
     /// Where the REST API and the admin page are; port 0 picks a free one [default: 127.0.0.1:8081]
     #[arg(long, global = true, env = "HIVE_HTTP_ADDR", value_name = "HOST:PORT")]
     pub http_addr: Option<Address>,
-    /// Keep everything in memory: nothing outlives the Queen (there is no other mode yet)
+    /// Where everything is kept; made for its owner alone if there is none
+    #[arg(long, global = true, env = "HIVE_DATA_DIR", value_name = "DIR", default_value = "hive-data")]
+    pub data_dir: PathBuf,
+    /// Keep everything in memory: nothing outlives the Queen
     #[arg(long, global = true, env = "HIVE_EPHEMERAL")]
     pub ephemeral: bool,
+    /// How long finished tasks are kept, such as 12h or 30d
+    #[arg(long, global = true, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d")]
+    pub keep_finished: Span,
+    /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
+    #[arg(long, global = true, env = "HIVE_MAX_DATA", value_name = "SIZE")]
+    pub max_data: Option<Size>,
     /// The longest request body, such as 64MiB
-    #[arg(long, global = true, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, global = true, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "64GiB")]
     pub max_body: Size,
-    /// What the inputs and results of tasks may take of memory [default: a quarter of the machine's]
+    /// What may be held in memory: queued small tasks, what is read often, results on their way to
+    /// the disk; with --ephemeral, everything [default: a quarter of the machine's]
     #[arg(long, global = true, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
@@ -126,6 +140,29 @@ impl FromStr for Size {
     }
 }
 
+/// A length of time, written as `90s`, `15m`, `12h`, `7d` or plainly in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "it has to be a time such as 90s, 15m, 12h or 7d".to_owned();
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(wrong()),
+        };
+        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(wrong)
+    }
+}
+
 impl Serve {
     /// What the library has to know.
     pub fn config(&self) -> crate::Config {
@@ -133,6 +170,9 @@ impl Serve {
             max_body: self.max_body.0,
             memory_limit: self.memory_limit.map_or_else(|| memory() / 4, |size| size.0),
             any_host: self.insecure,
+            data: (!self.ephemeral).then(|| Location::new(self.data_dir.clone())),
+            keep_finished: self.keep_finished.0,
+            max_data: self.max_data.map(|size| size.0),
         }
     }
 
@@ -195,6 +235,13 @@ mod tests {
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("2 GB"), Ok(2_000_000_000));
         assert!(size("lots").is_err() && size("").is_err() && size("99999999999GiB").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
+        assert_eq!((seconds("90"), seconds("2h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
+        assert!(seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
     }
 
     #[test]

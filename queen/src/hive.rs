@@ -5,14 +5,25 @@
 //! is hashed, copied in bulk, written or logged under it. Effects are carried out under the
 //! same lock as the event that caused them, so that every queue sees them in the core's order;
 //! lines for the console are collected and told after it.
+//!
+//! What has to outlive the Queen leaves through the [`journal`]. Where nothing is kept on
+//! disk, what would go there is settled at once instead; nothing else differs.
 
+mod cache;
 mod control;
 mod feed;
+mod fleet;
+mod journal;
+mod keys;
+mod reading;
 mod record;
-mod results;
+mod recovery;
+mod retention;
 mod state;
 mod story;
+mod upload;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,15 +31,20 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
+use web::hive::HiveError;
 use web::model::Timestamp;
-use wire::ids::{DroneId, Epoch, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use wire::message::Output;
 
-use crate::core::{Ability, Event, Grant, Time};
+use crate::core::{Ability, Event, Grant, SILENCE, Time};
 use crate::kinds::{Job, Rejected};
-use crate::store::Budget;
+use crate::store::{Budget, Reader};
+use cache::Cache;
 use feed::Feed;
-use state::{Seat, State};
+use fleet::Seat;
+use journal::{Ack, Journal, Slot};
+pub use recovery::{Keeper, Lost};
+use state::State;
 use story::Story;
 
 /// Drones that may be connected at once.
@@ -44,6 +60,14 @@ const KEEP_FRAME: usize = 2;
 /// How often changes are told to watchers.
 const TELL: Duration = Duration::from_millis(100);
 
+/// How often a Drone is told that the Queen lives, while she waits for her disk.
+const EXCUSE: Duration = Duration::from_secs(1);
+
+/// The parts of the memory limit that cached segments, and results on their way to the disk,
+/// may take.
+const CACHE_PART: u64 = 4;
+const JOURNAL_PART: u64 = 8;
+
 /// What the control plane and the Drones' connections share. Clones share the same state.
 #[derive(Clone)]
 pub struct SharedHive {
@@ -57,6 +81,8 @@ struct Inner {
     epoch: Epoch,
     budget: Arc<Budget>,
     drone_addr: String,
+    disk: Option<Disk>,
+    keep_finished: Duration,
     /// Held by who tells stories; taken before the state's lock, never after it.
     console: Mutex<()>,
     /// The core's next deadline may have come nearer.
@@ -65,11 +91,34 @@ struct Inner {
     changed: Notify,
 }
 
+/// What is kept on disk, and the ways there and back.
+struct Disk {
+    directory: PathBuf,
+    limit: Option<u64>,
+    journal: Journal,
+    reader: Arc<Reader>,
+    /// Tasks taken over at the start, and how long that took.
+    recovered: std::sync::OnceLock<(u64, Duration)>,
+}
+
+/// What a Hive has to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What may be held in memory, in bytes.
+    pub memory_limit: u64,
+    /// Where Drones connect, for people.
+    pub drone_addr: String,
+    /// How long finished tasks are kept.
+    pub keep_finished: Duration,
+    /// What finished tasks may take on disk besides the others, in bytes.
+    pub max_data: Option<u64>,
+}
+
 /// Something to be sent to a Drone.
 #[derive(Debug)]
 pub enum Outbound {
     /// A lease, and what it is about.
-    Lease(Grant, Arc<Job>),
+    Lease(Grant, Job),
     /// A lease ends at `end` now.
     Shrink {
         /// Which lease.
@@ -116,20 +165,25 @@ pub enum Parting {
 }
 
 impl SharedHive {
-    /// An empty Hive in which tasks may take what `budget` allows.
-    pub fn new(epoch: Epoch, budget: Arc<Budget>, drone_addr: String) -> Self {
+    fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
+        let Settings { memory_limit, drone_addr, keep_finished, .. } = settings;
+        let budget = Budget::new(memory_limit);
+        let cache = Cache::new(memory_limit / CACHE_PART);
+        let state = State::new(Feed::new(epoch), Instance::random()?, Arc::clone(&budget), cache, disk.is_some());
         let inner = Inner {
-            state: Mutex::new(State::new(Feed::new(epoch))),
+            state: Mutex::new(state),
             started: Instant::now(),
             started_at: Timestamp::now(),
             epoch,
             budget,
             drone_addr,
+            disk,
+            keep_finished,
             console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
         };
-        Self { inner: Arc::new(inner) }
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The epoch of every lease.
@@ -160,11 +214,18 @@ impl SharedHive {
         });
     }
 
-    /// Results came from a Drone, within `frame`. What nobody wants any more is dropped.
+    /// Results came from a Drone, within `frame`. What nobody wants any more is dropped. While
+    /// the disk is behind, this waits, and calls `waiting` now and then.
     ///
     /// # Errors
     /// If any of it cannot be the results of its range.
-    pub fn outputs(&self, drone: DroneId, frame: &Bytes, outputs: &[Output<'_>]) -> Result<(), Rejected> {
+    pub async fn outputs(
+        &self,
+        drone: DroneId,
+        frame: &Bytes,
+        outputs: &[Output<'_>],
+        waiting: impl Fn(),
+    ) -> Result<(), Rejected> {
         let jobs: Vec<_> = {
             let state = self.lock();
             let ours = |output: &Output<'_>| output.epoch == self.inner.epoch;
@@ -181,7 +242,9 @@ impl SharedHive {
             };
             checked.push((output.lease, range, Duration::from_nanos(output.spent_ns), kept));
         }
-        self.change(|state, now| {
+        let bytes = checked.iter().map(|(.., results)| results.len()).sum();
+        let Ok(slot) = self.patient_slot(drone, bytes, waiting).await else { return Ok(()) };
+        self.change_durably(slot, |state, now| {
             state.heard(drone, true);
             for (lease, range, spent, results) in checked {
                 state.output(drone, lease, range, spent, results, now);
@@ -190,9 +253,10 @@ impl SharedHive {
         Ok(())
     }
 
-    /// A Drone cannot compute a lease.
-    pub fn failed(&self, drone: DroneId, lease: LeaseId, reason: String) {
-        self.change(|state, now| state.handle(Event::Failed { drone, lease, reason }, now));
+    /// A Drone cannot compute a lease, or cannot be given what it needs for it.
+    pub async fn failed(&self, drone: DroneId, lease: LeaseId, reason: String, waiting: impl Fn()) {
+        let Ok(slot) = self.patient_slot(drone, 0, waiting).await else { return };
+        self.change_durably(slot, |state, now| state.handle(Event::Failed { drone, lease, reason }, now));
     }
 
     /// A Drone gives leases back.
@@ -269,12 +333,69 @@ impl SharedHive {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, then tells what came of it.
+    /// The state, once everything is taken over.
+    fn serving(&self) -> Result<MutexGuard<'_, State>, HiveError> {
+        let state = self.lock();
+        match state.recovering {
+            None => Ok(state),
+            Some((taken, all)) => Err(recovery::recovering(taken, all)),
+        }
+    }
+
+    /// Room in the journal for changes with so many bytes of results; none is needed where
+    /// nothing is kept on disk.
+    async fn slot(&self, bytes: usize) -> Result<Option<Slot>, journal::Closed> {
+        match &self.inner.disk {
+            Some(disk) => disk.journal.slot(bytes).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Like [`slot`](Self::slot). A Drone that is not listened to meanwhile is not to blame.
+    async fn patient_slot(
+        &self,
+        drone: DroneId,
+        bytes: usize,
+        waiting: impl Fn(),
+    ) -> Result<Option<Slot>, journal::Closed> {
+        let slot = self.slot(bytes);
+        tokio::pin!(slot);
+        debug_assert!(EXCUSE < SILENCE / 2);
+        loop {
+            match tokio::time::timeout(EXCUSE, &mut slot).await {
+                Ok(slot) => return slot,
+                Err(_) => {
+                    self.change(|state, now| state.handle(Event::Excuse { drone }, now));
+                    waiting();
+                }
+            }
+        }
+    }
+
+    /// Changes the state, then tells what came of it. Nothing that has to be written may come
+    /// of it: that is for [`change_durably`](Self::change_durably).
     fn change<T>(&self, change: impl FnOnce(&mut State, Time) -> T) -> T {
-        let (result, has_stories, changed) = {
+        let (result, ack) = self.change_durably(None, change);
+        debug_assert!(ack.is_none() || self.inner.disk.is_none());
+        result
+    }
+
+    /// Changes the state; what has to be written of it enters the journal under the same lock.
+    /// `None` instead of an answer to be waited for if there is nothing, or nowhere, to write.
+    fn change_durably<T>(&self, slot: Option<Slot>, change: impl FnOnce(&mut State, Time) -> T) -> (T, Option<Ack>) {
+        let (result, ack, has_stories, changed) = {
             let mut state = self.lock();
             let result = change(&mut state, self.now());
-            (result, state.has_stories(), state.has_news())
+            let changes = state.take_changes();
+            let ack = match slot {
+                Some(slot) if !changes.is_empty() => Some(slot.enter(changes)),
+                _ => {
+                    debug_assert!(changes.is_empty() || self.inner.disk.is_none(), "{changes:?} have no slot");
+                    changes.iter().for_each(|change| state.committed(change));
+                    None
+                }
+            };
+            (result, ack, state.has_stories(), state.has_news())
         };
         if changed {
             self.inner.changed.notify_one();
@@ -285,7 +406,7 @@ impl SharedHive {
             let stories = self.lock().take_stories();
             stories.iter().for_each(Story::tell);
         }
-        result
+        (result, ack)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The Hive's server: hands work to Drones, keeps the shared state, serves the control plane.
 //!
-//! [`core`] decides, [`kinds`] knows what the work is, [`store`] keeps its bytes, [`hive`]
-//! holds all of it together behind one lock, [`drones`] speaks with the Drones, and the `web`
-//! crate with everybody else. [`run`] is the wiring.
+//! [`core`] decides, [`kinds`] knows what the work is, [`store`] keeps what has to outlive the
+//! process, [`hive`] holds all of it together behind one lock, [`drones`] speaks with the
+//! Drones, and the `web` crate with everybody else. [`run`] is the wiring.
 #![forbid(unsafe_code)]
 
 pub mod args;
 pub mod core;
+pub mod crash;
 pub mod demo;
 pub mod drones;
 pub mod hive;
@@ -15,24 +16,30 @@ pub mod store;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drone::story;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wire::ids::Epoch;
 
-use crate::hive::SharedHive;
-use crate::store::Budget;
+use crate::hive::{Lost, Settings, SharedHive};
+use crate::store::{Location, StoreError};
 
 /// What a Queen has to know before she starts.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The longest request body in bytes.
     pub max_body: u64,
-    /// What tasks may take of memory, in bytes.
+    /// What may be held in memory, in bytes.
     pub memory_limit: u64,
     /// Serve any `Host`: for bind addresses that are not loopback.
     pub any_host: bool,
+    /// Where everything is kept; nothing is if `None`.
+    pub data: Option<Location>,
+    /// How long finished tasks are kept.
+    pub keep_finished: Duration,
+    /// From how many bytes on disk on finished tasks go earlier.
+    pub max_data: Option<u64>,
 }
 
 /// Where a Queen listens: bound by the caller, so that a port can be free to choose.
@@ -44,36 +51,103 @@ pub struct Listeners {
     pub http: TcpListener,
 }
 
-/// The epoch of a Queen that keeps nothing from one start to the next.
-const EPHEMERAL: Epoch = Epoch(1);
+/// Why a Queen does not serve, or not any longer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something could not be written at last.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// There is nothing to make secrets from.
+    #[error("the system has no randomness to give: {0}")]
+    Randomness(#[from] getrandom::Error),
+}
 
-/// Serves until `shutdown`, then stops gracefully: requests finish, Drones are told.
+/// What request bodies may take of memory together, in bytes: a part of the memory limit, but
+/// enough for the longest that is read as a whole.
+const ROOM: std::ops::RangeInclusive<u64> = 64 << 20..=256 << 20;
+
+/// Serves until `shutdown`, then stops gracefully: requests finish, Drones are told, and
+/// everything is on disk.
 ///
 /// # Errors
-/// If a listener fails.
-pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> io::Result<()> {
+/// If the data directory cannot be used, or a listener fails.
+pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Error> {
+    let settings = Settings {
+        memory_limit: config.memory_limit,
+        drone_addr: listeners.drones.local_addr()?.to_string(),
+        keep_finished: config.keep_finished,
+        max_data: config.max_data,
+    };
+    let result = match config.data.clone() {
+        None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,
+        Some(location) => {
+            let store = blocking(move || location.open()).await?;
+            let (hive, keeper) = SharedHive::durable_over(settings, store)?;
+            let mut served = Ok(());
+            keeper
+                .keep(&hive, async {
+                    served = serve(hive.clone(), config, listeners, shutdown).await;
+                })
+                .await?;
+            served
+        }
+    };
+    story!("🌙", "The Queen has stopped");
+    result
+}
+
+/// HTTP answers at once, and says how far she is while she takes over what there is on disk;
+/// Drones are served when she has.
+async fn serve(
+    hive: SharedHive,
+    config: Config,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let Listeners { drones, http } = listeners;
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
-    let hive = SharedHive::new(EPHEMERAL, Budget::new(config.memory_limit), drone_addr.to_string());
     let web = web::Config {
         address: http_addr,
         max_body: config.max_body,
+        room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
         any_host: config.any_host,
         shutdown: shutdown.clone(),
     };
     let router = web::router(Arc::new(hive.clone()), web);
-    story!("👑", "The Queen is listening for drones on {drone_addr}");
-    story!("🍯", "The admin page and the REST API are at http://{http_addr}/");
-    let serving = async {
-        let drones = drones::serve(drones, hive.clone(), http_addr, shutdown.clone());
-        let (served, ()) = tokio::join!(web::serve::serve(http, router, shutdown.clone()), drones);
-        served
+    let working = async {
+        let taking = hive.clone();
+        if let Err(error) = blocking(move || taking.take_over()).await {
+            shutdown.cancel();
+            return Err(error);
+        }
+        story!("👑", "The Queen is listening for drones on {drone_addr}");
+        story!("🍯", "The admin page and the REST API are at http://{http_addr}/");
+        let working = drones::serve(drones, hive.clone(), http_addr, shutdown.clone());
+        tokio::select! {
+            () = working => {}
+            () = hive.keep_time() => {}
+            () = hive.keep_in_bounds() => {}
+        }
+        Ok(())
     };
-    let result = tokio::select! {
-        served = serving => served,
-        () = hive.keep_time() => Ok(()),
+    let serving = async { tokio::join!(web::serve::serve(http, router, shutdown.clone()), working) };
+    tokio::select! {
+        (served, worked) = serving => worked.and(served.map_err(Error::from)),
         () = hive.tell_watchers() => Ok(()),
-    };
-    story!("🌙", "The Queen has stopped");
-    result
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(io::Error::other(error).into()),
+    }
 }

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use queen::Config;
 use queen::args::{Cli, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
         None => Ok(queen::run(config, cli.serve.listen(false).await?, shutdown).await?),
         Some(Command::Demo(demo)) => {
             let listeners = cli.serve.listen(true).await?;
+            let config = Config { data: None, ..config };
             queen::demo::run(demo, config, listeners, shutdown).await
         }
     }

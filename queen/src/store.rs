@@ -1,13 +1,87 @@
-//! What tasks consist of: inputs as they came, results as they were computed, in memory.
+//! What outlives the Queen: the data directory.
 //!
-//! Both are kept in pieces that never change once they are there and that are shared instead
-//! of copied: an input segment goes to a Drone, and a result piece to a client, as a reference.
+//! ```text
+//! hive-data/
+//!   lock        held while a Queen has it open
+//!   hive.db     records: tasks, done ranges, small inputs and results, keys, the epoch (SQLite)
+//!   bulk/       a file for each large task: its inputs, then its results
+//! ```
+//!
+//! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
+//! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
+//! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
 
 mod budget;
+mod bulk;
+mod directory;
+pub mod disk;
+mod error;
 mod inputs;
 mod outputs;
+mod reader;
+mod records;
+mod schema;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use budget::{Budget, OverBudget, Reservation};
-pub use inputs::Inputs;
-pub use outputs::Outputs;
+pub use bulk::{Bulk, NewFile};
+pub use directory::Directory;
+use disk::{Disk, System};
+pub use error::StoreError;
+pub use inputs::{Extent, Inputs, Large, Place, SMALL};
 pub(crate) use outputs::join;
+pub use outputs::{Outputs, Pieces};
+pub use reader::{Live, Reader};
+pub use records::{Change, Ending, Stored, Submission};
+pub use writer::{Inheritance, KEY_LIFE, Writer};
+
+/// Where a Queen keeps what has to outlive her.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// The file system under bulk files.
+    pub disk: Arc<dyn Disk>,
+    /// SQLite's name of the file system under the database; its default if `None`.
+    pub vfs: Option<String>,
+}
+
+/// An open data directory.
+pub struct Store {
+    /// What was found in it.
+    pub inheritance: Inheritance,
+    /// The one writer.
+    pub writer: Writer,
+    /// For everybody else.
+    pub reader: Arc<Reader>,
+    /// Holds the lock.
+    pub directory: Directory,
+}
+
+/// Bits of a bulk file's number that count within an epoch.
+const EPOCH_SHIFT: u32 = 32;
+
+impl Location {
+    /// A directory of the system's own file system.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory, disk: Arc::new(System), vfs: None }
+    }
+
+    /// Opens it, creates it if need be, and begins a new epoch.
+    ///
+    /// # Errors
+    /// If it cannot be opened; nothing in it is touched then, unless it fails midway.
+    pub fn open(&self) -> Result<Store, StoreError> {
+        let directory = Directory::open(&self.directory)?;
+        let path = directory.database();
+        let mut connection = schema::open_writer(&path, self.vfs.as_deref())?;
+        let inheritance = writer::take_over(&mut connection).map_err(StoreError::database(&path))?;
+        let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
+        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk));
+        let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
+        Ok(Store { inheritance, writer, reader, directory })
+    }
+}

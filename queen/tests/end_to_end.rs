@@ -164,7 +164,7 @@ async fn a_task_can_be_removed_when_it_has_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_has_a_limit() {
-    let config = queen::Config { max_body: 64 << 20, memory_limit: 1 << 20, any_host: false };
+    let config = queen::Config { memory_limit: 1 << 20, ..support::config() };
     let hive = Hive::start_with(config).await;
     let answer = hive.send("POST", "/tasks", &[("content-type", "text/plain")], lines(50_000).join("\n")).await;
     assert_eq!(answer.status, 503, "{}", answer.text());

@@ -63,6 +63,11 @@ impl Problem {
         self
     }
 
+    /// When trying again may help, in whole seconds.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|after| (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
+    }
+
     /// What broke a request's body off: its length, its slowness, or the connection.
     pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
         let mut cause = Some(error);
@@ -161,9 +166,8 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response

@@ -97,6 +97,7 @@ pub(crate) async fn headers(request: Request, next: Next) -> Response {
 pub(crate) async fn problems(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_page = path == "/admin" || path.starts_with("/admin/");
+    let is_read = request.method() == Method::GET;
     let response = next.run(request).await;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -111,7 +112,7 @@ pub(crate) async fn problems(request: Request, next: Next) -> Response {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
-    let mut response = if is_page { pages::problem(&problem) } else { problem.clone().into_response() };
+    let mut response = if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {

@@ -55,6 +55,48 @@ pub struct NewTask {
     pub priority: i8,
 }
 
+/// A client's name for a request that creates a task, and what the task it asks for is
+/// (draft-ietf-httpapi-idempotency-key-header).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256 of the key as it was sent, without quotes.
+    pub key: [u8; 32],
+    /// SHA-256 of the specification, name, priority and inputs.
+    pub fingerprint: [u8; 32],
+}
+
+/// An idempotency key while its request is under way. Dropped, it is free again, unless a task
+/// was created with it.
+pub struct Claim(Option<Box<dyn FnOnce() + Send>>);
+
+impl Claim {
+    /// `release` frees the key, if no task was created with it.
+    pub fn new(release: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(release)))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.take() {
+            release();
+        }
+    }
+}
+
+/// What an idempotency key stands for.
+pub enum Claimed {
+    /// Nothing yet: the request that has the claim may create a task with it.
+    New(Claim),
+    /// A task was created with it.
+    Known {
+        /// Which one; it may have been removed since.
+        task: TaskId,
+        /// What was asked for then.
+        fingerprint: [u8; 32],
+    },
+}
+
 /// Which tasks a list is to show, newest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskFilter {
@@ -74,8 +116,8 @@ pub trait Upload: Send {
     /// segment of the store: about [`SEGMENT`] bytes, or one longer input alone.
     async fn push(&mut self, inputs: BlobBuf) -> Result<(), HiveError>;
 
-    /// Creates the task of all that was pushed.
-    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError>;
+    /// Creates the task of all that was pushed, under the key that was claimed for it, if any.
+    async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError>;
 }
 
 /// The layout size that an [`Upload`]'s pieces aim at, in bytes.
@@ -104,7 +146,8 @@ pub trait Results: Send {
 
 /// The results that there are of the range that was asked for.
 pub struct ResultsFound {
-    /// The task at this moment.
+    /// The task at this moment; when all of it is computed, it is done, though its end may not
+    /// be on disk yet.
     pub task: TaskView,
     /// The part of the asked range whose results are there: it begins where that does, and
     /// ends at its end or where the task's finished prefix ends.
@@ -129,8 +172,13 @@ pub struct Subscription {
 /// A Queen, as the control plane sees her.
 #[async_trait]
 pub trait Hive: Send + Sync + 'static {
-    /// Creates a small task in one call. The caller has checked the inputs as for [`Upload::push`].
-    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError>;
+    /// Claims an idempotency key before the request that has it is read. A key whose first
+    /// request is still under way is a [`HiveError::Conflict`].
+    async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError>;
+
+    /// Creates a small task in one call, under the key that was claimed for it, if any. The
+    /// caller has checked the inputs as for [`Upload::push`].
+    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError>;
 
     /// Begins a task whose inputs come piece by piece.
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError>;
@@ -141,7 +189,11 @@ pub trait Hive: Send + Sync + 'static {
     /// Tasks, newest first.
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError>;
 
-    /// Waits until the task has ended, one way or the other, and shows it then.
+    /// Waits until all of it is computed or it has ended otherwise, and shows it then. What is
+    /// computed is shown as done: the results can be read, though they may not be on disk yet.
+    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Waits until the task has ended, one way or the other, and that is on disk; shows it then.
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
     /// What there is of the results in `range`, which may reach beyond the task's end.

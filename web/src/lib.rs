@@ -26,7 +26,7 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::api::{drones, events, results, stats, submit, tasks};
+use crate::api::{drones, events, results, stats, tasks};
 use crate::hive::Hive;
 
 /// What the control plane has to know besides the Queen.
@@ -36,6 +36,8 @@ pub struct Config {
     pub address: SocketAddr,
     /// The longest request body in bytes.
     pub max_body: u64,
+    /// What all requests' bodies may take of memory together, in bytes.
+    pub room: usize,
     /// Serve any `Host`: for a bind address that is not loopback.
     pub any_host: bool,
     /// Ends event streams, so that a graceful stop does not wait for them.
@@ -53,7 +55,8 @@ pub(crate) struct App {
 
 /// The site map.
 pub fn router(hive: Arc<dyn Hive>, config: Config) -> Router {
-    let app = App { hive, config: Arc::new(config), room: Arc::new(Semaphore::new(submit::ROOM)) };
+    let room = Arc::new(Semaphore::new(config.room.min(Semaphore::MAX_PERMITS)));
+    let app = App { hive, config: Arc::new(config), room };
     let api = Router::new()
         .route("/tasks", get(tasks::list).post(tasks::create).layer(DefaultBodyLimit::disable()))
         .route("/tasks/{id}", get(tasks::show).delete(tasks::remove))

@@ -40,7 +40,7 @@ pub enum TaskState {
     Pending,
     /// Drones work on it.
     Running,
-    /// Every result is there.
+    /// Every result is there, and on disk if anything is kept.
     Done,
     /// It cannot be completed; `error` says why.
     Failed,
@@ -247,12 +247,39 @@ pub struct Overview {
     pub compressions_per_second: f64,
     /// When all queued work is expected to be done.
     pub eta_seconds: Option<f64>,
-    /// Inputs and results held, in bytes.
+    /// What is held in memory, in bytes: small tasks that wait, segments that are cached, and
+    /// results on their way to disk; all inputs and results if nothing is kept.
     pub memory_used: u64,
-    /// Their limit.
+    /// Its limit.
     pub memory_limit: u64,
+    /// What is on disk; none if nothing is kept.
+    pub data: Option<Data>,
     /// Where Drones connect.
     pub drone_addr: String,
+}
+
+impl Overview {
+    /// Why nothing can be written at present.
+    pub fn fault(&self) -> Option<&str> {
+        self.data.as_ref()?.fault.as_deref()
+    }
+}
+
+/// What is on disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Data {
+    /// Where.
+    pub directory: String,
+    /// Bytes on disk.
+    pub used: u64,
+    /// Their limit, `--max-data`.
+    pub limit: Option<u64>,
+    /// Why nothing can be written at present.
+    pub fault: Option<String>,
+    /// Unfinished tasks taken over at the start from the Queen before.
+    pub recovered: u64,
+    /// How long that took.
+    pub recovery_seconds: f64,
 }
 
 /// The name of an event: `epoch-seq`.

@@ -12,7 +12,7 @@ use askama_web::WebTemplate;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, REFRESH, RETRY_AFTER};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -43,15 +43,23 @@ pub(crate) fn routes() -> Router<App> {
 struct ProblemPage<'a> {
     problem: &'a Problem,
     places: Vec<(&'a str, String)>,
+    /// When the page reloads itself, in seconds.
+    reload: Option<u64>,
 }
 
-/// A problem as a page.
-pub(crate) fn problem(problem: &Problem) -> Response {
+/// A problem as a page. One that passes reloads itself, if that only reads.
+pub(crate) fn problem(problem: &Problem, is_read: bool) -> Response {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let places = problem.members.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
-    let mut response = (problem.status, ProblemPage { problem, places }).into_response();
-    if let Some(after) = problem.retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    let retry = problem.retry_seconds();
+    let reload = retry.filter(|_| is_read);
+    let mut response = (problem.status, ProblemPage { problem, places, reload }).into_response();
+    let headers = response.headers_mut();
+    if let Some(seconds) = retry {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(seconds) = reload {
+        headers.insert(REFRESH, HeaderValue::from(seconds));
     }
     response
 }

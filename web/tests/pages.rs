@@ -10,7 +10,7 @@ use support::*;
 use web::hive::HiveError;
 use web::kinds::Specification;
 use web::kinds::digest::Algorithm;
-use web::model::TaskState;
+use web::model::{Data, TaskState};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -271,8 +271,46 @@ async fn errors_are_pages() {
         retry_after: Duration::from_millis(1500),
     });
     let answer = get(&router, "/admin").await;
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "2"));
-    contains(html(&answer), &["memory is &#60;full&#62;"]);
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "2", "2"));
+    contains(html(&answer), &["memory is &#60;full&#62;", "every 2 seconds"]);
+    // What was sent stays where Back finds it.
+    let answer = submit(&router, form(&[("text", "a")], None)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "2", ""));
+    assert!(!html(&answer).contains("by itself"));
+}
+
+#[tokio::test]
+async fn a_queen_that_takes_over_says_how_far_she_is() {
+    let (fake, router) = world();
+    let reason = "the Queen is taking over 1,000,000 tasks, 312,000 so far".to_owned();
+    fake.inner().error = Some(HiveError::Unavailable { reason, retry_after: Duration::from_secs(1) });
+    for path in ["/admin", "/admin/tasks", "/admin/tasks/1", "/admin/drones"] {
+        let answer = get(&router, path).await;
+        assert_eq!((answer.status.as_u16(), answer.header("refresh")), (503, "1"), "{path}");
+        contains(html(&answer), &["The Queen cannot do that now", "1,000,000 tasks, 312,000 so far", "every second"]);
+    }
+    fake.inner().error = None;
+    assert_eq!(get(&router, "/admin").await.header("refresh"), "");
+}
+
+#[tokio::test]
+async fn the_overview_shows_what_is_on_disk() {
+    let (fake, router) = world();
+    let answer = get(&router, "/admin").await;
+    contains(page(&answer), &["<dt>Disk</dt>", "nothing is kept", "The next task starts at once"]);
+    assert!(!page(&answer).contains("notice bad\">") && !page(&answer).contains("took over"));
+    fake.inner().data = Some(Data { recovered: 1_000_000, recovery_seconds: 0.8, ..data() });
+    let answer = get(&router, "/admin").await;
+    let text = page(&answer);
+    contains(text, &["3.0 MiB<small>no limit", "took over 1,000,000 tasks in 0.8 s", "/var/lib/&#60;hive&#62;"]);
+    assert!(!text.contains("nothing is kept") && !text.contains("notice bad\">"));
+    let fault = Some("no space left on <device>".to_owned());
+    fake.inner().data = Some(Data { limit: Some(3 << 20), fault, ..data() });
+    let answer = get(&router, "/admin").await;
+    let text = page(&answer);
+    contains(text, &["3.0 MiB<small>of 3.0 MiB", "aria-label=\"Disk space used\"", "nearly used up"]);
+    contains(text, &["until the disk takes writes again: no space left on &#60;device&#62;"]);
+    assert!(!text.contains("The next task starts at once"));
 }
 
 #[tokio::test]

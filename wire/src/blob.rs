@@ -120,6 +120,14 @@ impl<'a> Blob<'a> {
     pub fn layout_len(&self) -> usize {
         WORD + self.lengths.len() + self.bytes.len()
     }
+
+    /// Appends the layout of this module's head.
+    pub fn write(&self, layout: &mut Vec<u8>) {
+        layout.reserve(self.layout_len());
+        layout.extend_from_slice(&(self.len() as u32).to_le_bytes());
+        layout.extend_from_slice(self.lengths);
+        layout.extend_from_slice(self.bytes);
+    }
 }
 
 impl std::fmt::Debug for Blob<'_> {
@@ -220,6 +228,14 @@ impl SharedBlob {
         Blob { lengths: &self.lengths, bytes: &self.bytes }
     }
 
+    /// Reads the layout of this module's head without copying it; every byte must belong to it.
+    ///
+    /// # Errors
+    /// If the count, the lengths and the bytes do not fit together.
+    pub fn parse(layout: &Bytes) -> Result<Self, BlobError> {
+        Blob::parse(layout).map(|blob| Self::within(layout, blob))
+    }
+
     /// Keeps a blob that was decoded from `frame`, without copying its bytes.
     ///
     /// # Panics
@@ -243,7 +259,9 @@ mod tests {
     use super::*;
 
     fn layout(blob: Blob<'_>) -> Vec<u8> {
-        [&(blob.len() as u32).to_le_bytes()[..], blob.lengths, blob.bytes].concat()
+        let mut layout = Vec::new();
+        blob.write(&mut layout);
+        layout
     }
 
     proptest::proptest! {

@@ -85,7 +85,7 @@ pub(super) async fn serve(
     let answers = mpsc::channel(4);
     let result = tokio::select! {
         ended = listen(reader, id, hive, answers.0) => ended,
-        ended = speak(writer, outbox, answers.1, hive) => ended.map(|()| Parting::Left),
+        ended = speak(writer, outbox, answers.1, id, hive) => ended.map(|()| Parting::Left),
         () = closed.cancelled() => Ok(Parting::Lost),
     };
     hive.gone(id, *result.as_ref().unwrap_or(&Parting::Lost));
@@ -182,19 +182,22 @@ async fn listen(
     let ours = |leases: Vec<(LeaseId, Epoch)>| {
         leases.into_iter().filter(|(_, epoch)| *epoch == hive.epoch()).map(|(lease, _)| lease).collect()
     };
+    let alive = || {
+        // A Drone that does not read its answers gets fewer.
+        let _ = answers.try_send(());
+    };
     while let Some(frame) = reader.next(MAX).await? {
         match frame::decode(&frame)? {
-            ToQueen::Outputs { outputs } => hive.outputs(id, &frame, &outputs.0)?,
+            ToQueen::Outputs { outputs } => hive.outputs(id, &frame, &outputs.0, alive).await?,
             ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
-                hive.failed(id, lease, printable(reason));
+                hive.failed(id, lease, printable(reason), alive).await;
             }
             ToQueen::Failed { .. } => {}
             ToQueen::HandBack { leases } => hive.hand_back(id, ours(leases.0)),
             ToQueen::Heartbeat { progress, rates: _ } => {
                 let held = progress.0.iter().map(|progress| (progress.lease, progress.epoch)).collect();
                 hive.heartbeat(id, ours(held));
-                // A Drone that does not read its answers gets fewer.
-                let _ = answers.try_send(());
+                alive();
             }
             ToQueen::Leaving => {
                 parting = Parting::Left;
@@ -210,6 +213,7 @@ async fn speak(
     mut writer: FrameWriter<OwnedWriteHalf>,
     mut outbox: mpsc::Receiver<Outbound>,
     mut answers: mpsc::Receiver<()>,
+    id: DroneId,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
     let mut batch = Vec::new();
@@ -219,7 +223,7 @@ async fn speak(
             Some(()) = answers.recv() => batch.push(Outbound::Heartbeat),
         }
         let goodbye = batch.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
-        write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], hive).await?;
+        write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], id, hive).await?;
         if goodbye.is_some() {
             let farewell = async {
                 writer.flush().await?;
@@ -236,12 +240,24 @@ async fn speak(
 }
 
 /// Turns messages into frames; neighbouring leases share one.
-async fn write(writer: &mut FrameWriter<OwnedWriteHalf>, batch: &[Outbound], hive: &SharedHive) -> Result<(), Broken> {
+async fn write(
+    writer: &mut FrameWriter<OwnedWriteHalf>,
+    batch: &[Outbound],
+    id: DroneId,
+    hive: &SharedHive,
+) -> Result<(), Broken> {
     let mut leases = Vec::new();
     let mut bytes = 0;
     for message in batch {
         if let Outbound::Lease(grant, job) = message {
-            let part = job.part(&grant.range);
+            let part = match hive.inputs(&job.inputs, &grant.range).await {
+                Ok(inputs) => job.part(inputs),
+                Err(error) => {
+                    tracing::error!(task = %grant.task, %error, "inputs cannot be read");
+                    hive.failed(id, grant.lease, format!("its inputs cannot be read: {error}"), || {}).await;
+                    continue;
+                }
+            };
             if bytes + part.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;
                 bytes = 0;
@@ -277,7 +293,7 @@ impl Pending<'_> {
             id: self.grant.lease,
             epoch,
             task: self.grant.task,
-            instance: self.job.instance,
+            instance: self.job.instance(),
             priority: self.grant.priority,
             rank: self.grant.rank,
             from: self.grant.range.start,

@@ -1,86 +1,27 @@
 //! The Hive as the control plane sees it.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use web::hive::{Hive, HiveError, NewTask, ResultsFound, Subscription, TaskFilter, Upload};
-use web::model::{DroneView, EventId, Overview, TaskView};
+use tokio::sync::oneshot;
+use web::hive::{Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload};
+use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
-use wire::ids::{DroneId, Instance, TaskId};
+use wire::ids::{DroneId, TaskId};
 
-use super::record::{Record, specification};
-use super::results::Reader;
+use super::journal::Ack;
+use super::keys::Found;
+use super::reading::{ResultReader, unreadable};
+use super::record::stored_view;
 use super::state::State;
+use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
 use crate::core::{Event, Time};
-use crate::kinds::Job;
-use crate::kinds::digest::{DIGEST, Work};
-use crate::store::{Inputs, OverBudget, Reservation};
+use crate::store::{StoreError, Stored};
 
-/// What a task takes besides its inputs and results, in bytes: rounded up.
-const TASK: u64 = 1024;
-
-/// When to try again that was refused for want of memory.
-const RETRY: Duration = Duration::from_secs(10);
-
-/// Inputs that have come so far.
-struct Incoming {
-    hive: SharedHive,
-    new: NewTask,
-    inputs: Inputs,
-    memory: Reservation,
-}
-
-impl Incoming {
-    fn new(hive: &SharedHive, new: NewTask) -> Result<Self, HiveError> {
-        let mut memory = hive.inner.budget.reserve();
-        memory.grow(TASK).map_err(full)?;
-        Ok(Self { hive: hive.clone(), new, inputs: Inputs::default(), memory })
-    }
-
-    /// Reserves room for the results as well, so that a task that was accepted can be done.
-    fn add(&mut self, inputs: BlobBuf) -> Result<(), HiveError> {
-        let bytes = inputs.layout_len() + inputs.len() * DIGEST;
-        self.memory.grow(bytes as u64).map_err(full)?;
-        self.inputs.push(inputs);
-        Ok(())
-    }
-
-    fn create(self) -> Result<TaskView, HiveError> {
-        if self.inputs.total() == 0 {
-            return Err(HiveError::Empty);
-        }
-        let instance = Instance::random()
-            .map_err(|error| HiveError::Internal(format!("the system has no randomness to give: {error}")))?;
-        let work = Work { specification: specification(self.new.specification), inputs: self.inputs };
-        let job = Arc::new(Job { instance, work });
-        let record = Record::new(job, self.new.name, self.new.priority, self.memory);
-        self.hive.change(|state, now| {
-            let id = state.submit(record, now);
-            state.view(id, now).ok_or(HiveError::NoTask(id))
-        })
-    }
-}
-
-#[async_trait]
-impl Upload for Incoming {
-    async fn push(&mut self, inputs: BlobBuf) -> Result<(), HiveError> {
-        self.add(inputs)
-    }
-
-    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError> {
-        self.create()
-    }
-}
-
-fn full(over: OverBudget) -> HiveError {
-    let reason = format!(
-        "{over}; delete finished tasks that are no longer needed, or start the Queen with a larger --memory-limit"
-    );
-    HiveError::Unavailable { reason, retry_after: RETRY }
-}
+/// When to try again that was refused for want of room.
+pub(super) const RETRY: Duration = Duration::from_secs(10);
 
 impl SharedHive {
     pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
@@ -99,84 +40,288 @@ impl SharedHive {
             rate: totals.rate,
             compressions_per_second: totals.cost_rate,
             eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
-            memory_used: self.inner.budget.used(),
+            memory_used: self.inner.budget.used() + state.cache.used(),
             memory_limit: self.inner.budget.limit(),
+            data: self.data(state),
             drone_addr: self.inner.drone_addr.clone(),
+        }
+    }
+
+    fn data(&self, state: &State) -> Option<Data> {
+        let disk = self.inner.disk.as_ref()?;
+        let (recovered, taken) = disk.recovered.get().copied().unwrap_or_default();
+        Some(Data {
+            directory: disk.directory.display().to_string(),
+            used: state.used,
+            limit: disk.limit,
+            fault: state.fault.clone(),
+            recovered,
+            recovery_seconds: taken.as_secs_f64(),
+        })
+    }
+
+    /// Whether a new task can be written at present.
+    pub(super) fn admit(&self) -> Result<(), HiveError> {
+        drop(self.serving()?);
+        self.admit_change()?;
+        self.admit_bytes(0)
+    }
+
+    /// Whether a change of what there is can be written at present.
+    fn admit_change(&self) -> Result<(), HiveError> {
+        match &self.lock().fault {
+            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an upload may grow to so many bytes.
+    pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
+        // More than finished tasks can make room for is refused.
+        let state = self.lock();
+        let Some(limit) = self.inner.disk.as_ref().and_then(|disk| disk.limit) else { return Ok(()) };
+        let has_ended = state.counts.done + state.counts.failed + state.counts.cancelled > 0;
+        if bytes <= limit && (has_ended || state.used + bytes <= limit) {
+            return Ok(());
+        }
+        let reason = format!(
+            "tasks take {} of {limit} bytes on disk, and none of them has ended: wait until some have, \
+             or start the Queen with a larger --max-data",
+            state.used + bytes
+        );
+        Err(HiveError::Unavailable { reason, retry_after: RETRY })
+    }
+
+    /// The disk did not take something that nobody has been told of.
+    pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
+        tracing::warn!(%error, "an upload could not be written");
+        HiveError::Unavailable { reason: super::recovery::reason(error), retry_after: RETRY }
+    }
+
+    /// Waits until a change is on disk.
+    pub(super) async fn durable(&self, ack: Option<Ack>) -> Result<(), HiveError> {
+        let Some(ack) = ack else { return Ok(()) };
+        match ack.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => Err(HiveError::Unavailable { reason, retry_after: RETRY }),
+            Err(_) => Err(stopping()),
+        }
+    }
+
+    /// A task that is not in memory.
+    async fn stored(&self, id: TaskId) -> Result<Stored, HiveError> {
+        let missing = || self.lock().missing(id);
+        let was = matches!(missing(), HiveError::TaskGone(_));
+        let found = match &self.inner.disk {
+            Some(_) if was => self.read(move |reader| reader.task(id)).await.map_err(unreadable)?,
+            _ => None,
+        };
+        found.ok_or_else(missing)
+    }
+
+    async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
+        let stored = self.stored(id).await?;
+        match &stored.ending {
+            Some(ending) => {
+                let state = ending.state;
+                Ok((stored, state))
+            }
+            // It left memory when it ended, and that was written before.
+            None => Err(self.lock().missing(id)),
+        }
+    }
+
+    async fn wait(&self, waiting: Option<oneshot::Receiver<()>>) {
+        if let Some(waiting) = waiting {
+            // An error means that the task is gone, which who waits will be told next.
+            let _ = waiting.await;
         }
     }
 }
 
 #[async_trait]
 impl Hive for SharedHive {
-    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError> {
-        let mut incoming = Incoming::new(self, new)?;
-        incoming.add(inputs)?;
-        incoming.create()
+    async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
+        let now = Timestamp::now();
+        let found = self.serving()?.keys.claim(key, now, self.inner.disk.is_some());
+        match found {
+            Found::Free => {}
+            Found::Used { fingerprint, task } => return Ok(Claimed::Known { task, fingerprint }),
+            Found::UnderWay => {
+                let reason = "a request with this idempotency key is still under way; wait for its answer".into();
+                return Err(HiveError::Conflict(reason));
+            }
+        }
+        let hive = self.clone();
+        let claim = Claim::new(move || hive.lock().keys.drop_claim(&key));
+        if self.inner.disk.is_some() {
+            let known = self.read(move |reader| reader.key(&key, now)).await.map_err(unreadable)?;
+            if let Some((Identity { fingerprint, .. }, task)) = known {
+                return Ok(Claimed::Known { task, fingerprint });
+            }
+        }
+        Ok(Claimed::New(claim))
+    }
+
+    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+        self.submit_few(new, inputs, identity).await
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
-        Ok(Box::new(Incoming::new(self, new)?))
+        Ok(Box::new(Incoming::begin(self, new).await?))
     }
 
     async fn task(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let state = self.lock();
-        Ok(state.record(id)?.view(id, state.core.task(id, self.now())))
+        let view = self.serving()?.view(id, self.now());
+        match view {
+            Some(view) => Ok(view),
+            None => Ok(stored_view(&self.stored(id).await?)),
+        }
     }
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
-        Ok(self.lock().list(filter, self.now()))
+        // Memory first: what ends on disk meanwhile is then found twice, not never.
+        let mut tasks = self.serving()?.list(filter, self.now());
+        if self.inner.disk.is_none() {
+            return Ok(tasks);
+        }
+        let states = match filter.state {
+            Some(state) => vec![state],
+            None => TaskState::ALL.to_vec(),
+        };
+        let before = filter.before.unwrap_or(TaskId(u64::MAX));
+        let stored = self.read(move |reader| {
+            let mut stored = Vec::new();
+            for state in states.into_iter().filter(|state| state.has_ended()) {
+                stored.extend(reader.ended(state, before, filter.limit)?);
+            }
+            Ok(stored)
+        });
+        let stored = stored.await.map_err(unreadable)?;
+        // Stable, so that the newer of two views of one task is first.
+        tasks.splice(..0, stored.iter().map(stored_view));
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.id));
+        tasks.dedup_by_key(|task| task.id);
+        tasks.truncate(filter.limit);
+        Ok(tasks)
+    }
+
+    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let waiting = self.serving()?.wait(id, true);
+        self.wait(waiting).await;
+        let view = {
+            let state = self.lock();
+            state.tasks.get(id).map(|record| record.view_ahead(id, state.core.task(id, self.now())))
+        };
+        match view {
+            Some(view) => Ok(view),
+            None => Ok(stored_view(&self.stored(id).await?)),
+        }
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.lock().wait(id)?;
-        if let Some(waiting) = waiting {
-            // An error means that the task is gone, which the view below says.
-            let _ = waiting.await;
-        }
+        let waiting = self.serving()?.wait(id, false);
+        self.wait(waiting).await;
         self.task(id).await
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
-        let state = self.lock();
-        let record = state.record(id)?;
-        let running = state.core.task(id, self.now());
-        let prefix = record.status(running).prefix;
+        let found = {
+            let state = self.serving()?;
+            let running = state.core.task(id, self.now());
+            state
+                .tasks
+                .get(id)
+                .map(|record| (record.view_ahead(id, running), record.status(running).prefix, record.job(id)))
+        };
+        let (task, prefix, job) = match found {
+            Some(found) => found,
+            None => {
+                let stored = self.stored(id).await?;
+                let view = stored_view(&stored);
+                let is_whole = view.done == view.total;
+                let found = self.read(move |reader| {
+                    let prefix = if is_whole { stored.total } else { reader.prefix(id)? };
+                    Ok((prefix, reader.job(id)?))
+                });
+                let (prefix, job) = found.await.map_err(unreadable)?;
+                (view, prefix, job.ok_or(HiveError::TaskGone(id))?)
+            }
+        };
         let end = range.end.min(prefix);
         let range = range.start.min(end)..end;
-        let reader = Reader { hive: self.clone(), task: id, job: Arc::clone(&record.job), rest: range.clone() };
-        Ok(ResultsFound { task: record.view(id, running), range, results: Box::new(reader) })
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone() });
+        Ok(ResultsFound { task, range, results })
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        self.change(|state, now| {
-            let record = state.record(id)?;
-            if record.state.has_ended() && record.state != web::model::TaskState::Cancelled {
-                let label = label(id, record.name.as_deref());
-                return Err(HiveError::Conflict(format!("{label} is {} already", record.state)));
+        let is_known = self.serving()?.tasks.get(id).is_some();
+        if !is_known {
+            let (stored, state) = self.stored_ended(id).await?;
+            return match state {
+                TaskState::Cancelled => Ok(stored_view(&stored)),
+                _ => Err(ended_already(id, stored.terms.name.as_deref(), state)),
+            };
+        }
+        self.admit_change()?;
+        let slot = self.slot(0).await.map_err(|_| stopping())?;
+        let (cancelled, ack) = self.change_durably(slot, |state, now| {
+            let record = state.tasks.get(id).ok_or(HiveError::TaskGone(id))?;
+            let view = record.view_ahead(id, None);
+            if view.state.has_ended() && view.state != TaskState::Cancelled {
+                return Err(ended_already(id, record.terms.name.as_deref(), view.state));
             }
             state.handle(Event::Cancel { task: id }, now);
-            state.view(id, now).ok_or(HiveError::NoTask(id))
-        })
+            Ok(())
+        });
+        cancelled?;
+        self.durable(ack).await?;
+        self.ended(id).await
     }
 
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
+        let found = self.serving()?.tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
+        let state = match &found {
+            Some((state, _)) => *state,
+            None => self.stored_ended(id).await?.1,
+        };
+        if !state.has_ended() {
+            let name = found.and_then(|(_, name)| name);
+            let label = label(id, name.as_deref());
+            let reason = format!("{label} is {state}: only a task that has ended can be removed, so cancel it first");
+            return Err(HiveError::Conflict(reason));
+        }
+        self.admit_change()?;
+        let slot = self.slot(0).await.map_err(|_| stopping())?;
         // A large task's bytes are freed behind the lock.
-        self.change(|state, _| state.remove(id)).map(drop)
+        let (_record, ack) = self.change_durably(slot, |hive, _| match found {
+            Some(_) => hive.remove(id),
+            None => {
+                hive.remove_stored(id, state);
+                None
+            }
+        });
+        self.durable(ack).await
     }
 
     async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
-        Ok(self.lock().drones(self.now()))
+        Ok(self.serving()?.drones(self.now()))
     }
 
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {
-        self.lock().drone(id, self.now()).ok_or(HiveError::NoDrone(id))
+        self.serving()?.drone(id, self.now()).ok_or(HiveError::NoDrone(id))
     }
 
     async fn overview(&self) -> Result<Overview, HiveError> {
-        Ok(self.overview_of(&self.lock(), self.now()))
+        let state = self.serving()?;
+        Ok(self.overview_of(&state, self.now()))
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
         self.lock().feed.subscribe(last)
     }
+}
+
+fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
+    HiveError::Conflict(format!("{} is {state} already", label(id, name)))
 }

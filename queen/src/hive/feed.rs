@@ -1,12 +1,12 @@
 //! What watchers are told: changes collected for a moment, then as numbered events.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
 use web::hive::Subscription;
-use web::model::{Change, Event, EventId};
+use web::model::{Change, Event, EventId, TaskView};
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use crate::core::Time;
@@ -21,7 +21,7 @@ const KEPT: usize = 4096;
 const OVERVIEW: Duration = Duration::from_millis(500);
 
 pub(super) struct Feed {
-    tasks: BTreeSet<TaskId>,
+    tasks: BTreeMap<TaskId, Option<TaskView>>,
     removed: BTreeSet<TaskId>,
     drones: BTreeSet<DroneId>,
     overflow: bool,
@@ -35,7 +35,8 @@ pub(super) struct Feed {
 /// What has changed since it was asked last.
 #[derive(Default)]
 pub(super) struct News {
-    pub(super) tasks: BTreeSet<TaskId>,
+    /// With what is known of those that are no longer in memory.
+    pub(super) tasks: BTreeMap<TaskId, Option<TaskView>>,
     pub(super) removed: BTreeSet<TaskId>,
     pub(super) drones: BTreeSet<DroneId>,
     pub(super) overflow: bool,
@@ -44,7 +45,7 @@ pub(super) struct News {
 impl Feed {
     pub(super) fn new(epoch: Epoch) -> Self {
         Self {
-            tasks: BTreeSet::new(),
+            tasks: BTreeMap::new(),
             removed: BTreeSet::new(),
             drones: BTreeSet::new(),
             overflow: false,
@@ -57,8 +58,17 @@ impl Feed {
     }
 
     pub(super) fn task(&mut self, id: TaskId) {
-        self.tasks.insert(id);
+        self.tasks.insert(id, None);
         self.bound();
+    }
+
+    /// The task leaves memory; this is its last view.
+    pub(super) fn ended(&mut self, id: TaskId, view: impl FnOnce() -> TaskView) {
+        // Behind an overflow nobody is told of single tasks.
+        if !self.overflow {
+            self.tasks.insert(id, Some(view()));
+            self.bound();
+        }
     }
 
     pub(super) fn removed(&mut self, id: TaskId) {

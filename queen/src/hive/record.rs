@@ -1,4 +1,6 @@
-//! What is known of one task besides its scheduling.
+//! What is in memory of one task besides its scheduling.
+//!
+//! Tasks that wait are many, so a record is small; what comes with computing is apart.
 
 use std::sync::Arc;
 
@@ -9,96 +11,207 @@ use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use crate::core::{Outcome, RangeSet, Status};
-use crate::kinds::Job;
-use crate::store::{Outputs, Reservation};
+use crate::kinds::digest::DIGEST;
+use crate::kinds::{Job, Terms};
+use crate::store::{Ending, Inputs, Outputs, Place, Stored};
+
+/// What a task takes of memory besides its inputs and results, in bytes: a little more than
+/// measured.
+pub(super) const TASK: u64 = 256;
 
 pub(super) struct Record {
-    pub(super) job: Arc<Job>,
-    pub(super) name: Option<Box<str>>,
-    pub(super) priority: i8,
-    pub(super) state: TaskState,
+    pub(super) terms: Arc<Terms>,
+    pub(super) inputs: Inputs,
     pub(super) created_at: Timestamp,
-    pub(super) started_at: Option<Timestamp>,
-    pub(super) finished_at: Option<Timestamp>,
-    pub(super) error: Option<Box<str>>,
-    pub(super) outputs: Outputs,
-    /// What was done when it ended.
-    ended: Status,
-    /// Held for the inputs and the results.
-    _memory: Reservation,
+    progress: Option<Box<Progress>>,
+}
+
+/// What there is of a task that was begun, or has ended.
+#[derive(Default)]
+struct Progress {
+    started_at: Option<Timestamp>,
+    outputs: Outputs,
+    end: Option<End>,
+}
+
+/// How a task has ended.
+struct End {
+    ending: Ending,
+    /// Where its results end that can be read without a gap.
+    prefix: u64,
+    /// It is on disk, or never will be because nothing is.
+    is_settled: bool,
 }
 
 impl Record {
-    pub(super) fn new(job: Arc<Job>, name: Option<String>, priority: i8, memory: Reservation) -> Self {
-        Self {
-            job,
-            name: name.map(Into::into),
-            priority,
-            state: TaskState::Pending,
-            created_at: Timestamp::now(),
-            started_at: None,
-            finished_at: None,
-            error: None,
-            outputs: Outputs::default(),
-            ended: Status { done: 0, prefix: 0, rate: 0.0, eta: None },
-            _memory: memory,
+    pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created_at: Timestamp) -> Self {
+        Self { terms, inputs, created_at, progress: None }
+    }
+
+    pub(super) fn job(&self, task: TaskId) -> Job {
+        Job { task, terms: Arc::clone(&self.terms), inputs: self.inputs.clone() }
+    }
+
+    /// What it is counted with against the memory limit. Results of small tasks, and those
+    /// that are never written, stay in memory with it.
+    pub(super) fn weight(&self) -> u64 {
+        weight(&self.inputs)
+    }
+
+    /// Its state as users are told: a task has ended when that is settled.
+    pub(super) fn state(&self) -> TaskState {
+        let Some(progress) = &self.progress else { return TaskState::Pending };
+        match (&progress.end, progress.started_at) {
+            (Some(End { ending, is_settled: true, .. }), _) => ending.state,
+            (_, Some(_)) => TaskState::Running,
+            (_, None) => TaskState::Pending,
         }
     }
 
-    /// Sets what is final; returns the state that it is in now.
-    pub(super) fn end(&mut self, outcome: Outcome, done: &RangeSet) -> TaskState {
-        self.finished_at = Some(Timestamp::now());
-        self.ended = Status { done: done.len(), prefix: done.prefix(), rate: 0.0, eta: None };
+    /// When it ended, settled or not.
+    pub(super) fn finished_at(&self) -> Option<Timestamp> {
+        self.end().map(|end| end.ending.finished_at)
+    }
+
+    /// Whether nothing more will be computed, settled or not.
+    pub(super) fn is_over(&self) -> bool {
+        self.end().is_some()
+    }
+
+    pub(super) fn start(&mut self) {
+        self.progress().started_at.get_or_insert_with(Timestamp::now);
+    }
+
+    pub(super) fn outputs(&self) -> Option<&Outputs> {
+        self.progress.as_ref().map(|progress| &progress.outputs)
+    }
+
+    pub(super) fn outputs_mut(&mut self) -> &mut Outputs {
+        &mut self.progress().outputs
+    }
+
+    /// Ends it; what is to be written of that.
+    pub(super) fn end_with(&mut self, outcome: Outcome, done: &RangeSet) -> Ending {
         let (state, error) = match outcome {
             Outcome::Done => (TaskState::Done, None),
             Outcome::Cancelled => (TaskState::Cancelled, None),
             Outcome::Failed { reason } => (TaskState::Failed, Some(reason.into())),
         };
-        self.error = error;
-        state
+        let progress = self.progress();
+        let started_at = progress.started_at;
+        let ending = Ending { state, started_at, finished_at: Timestamp::now(), done: done.len(), error };
+        progress.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
+        ending
+    }
+
+    /// Its end is settled.
+    pub(super) fn settle(&mut self) {
+        if let Some(end) = &mut self.progress().end {
+            end.is_settled = true;
+        }
     }
 
     /// Where it stands, by the core while the core knows it.
     pub(super) fn status(&self, running: Option<Status>) -> Status {
-        running.unwrap_or(self.ended)
+        let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
+        running.or_else(ended).unwrap_or_default()
     }
 
+    /// As users are told.
     pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
+        let mut view = view(id, &self.terms, self.inputs.total(), self.created_at);
         let status = self.status(running);
-        let digest = &self.job.work.specification;
-        let iterations = match digest.algorithm {
-            Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
-            _ => None,
-        };
-        TaskView {
-            id,
-            kind: digest::KIND,
-            algorithm: digest.algorithm.name(),
-            encoding: digest.encoding,
-            iterations,
-            name: self.name.as_deref().map(Into::into),
-            priority: self.priority,
-            state: self.state,
-            total: self.job.total(),
-            done: status.done,
-            created_at: self.created_at,
-            started_at: self.started_at,
-            finished_at: self.finished_at,
-            rate: status.rate,
-            eta_seconds: status.eta.map(|eta| eta.as_secs_f64()),
-            error: self.error.as_deref().map(Into::into),
+        view.state = self.state();
+        view.started_at = self.progress.as_ref().and_then(|progress| progress.started_at);
+        (view.done, view.rate) = (status.done, status.rate);
+        view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
+        if let Some(End { ending, is_settled: true, .. }) = self.end() {
+            finish(&mut view, ending);
         }
+        view
+    }
+
+    /// For who does not mind whether its end is settled.
+    pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
+        let mut view = self.view(id, running);
+        if let Some(End { ending, .. }) = self.end() {
+            finish(&mut view, ending);
+        }
+        view
     }
 
     /// The digest of a task of one word.
     pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let pieces = (self.job.total() == 1).then(|| self.outputs.pieces(&(0..1), crate::kinds::digest::DIGEST, 1))?;
-        pieces.into_iter().next()
+        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), DIGEST, 1);
+        pieces.into_iter().next().map(|(_, digest)| digest)
+    }
+
+    fn end(&self) -> Option<&End> {
+        self.progress.as_ref()?.end.as_ref()
+    }
+
+    fn progress(&mut self) -> &mut Progress {
+        self.progress.get_or_insert_default()
     }
 }
 
-/// What a new task's kind computes.
-pub(super) fn specification(specification: Specification) -> digest::Digest {
-    let Specification::Digest(digest) = specification;
-    digest
+/// See [`Record::weight`].
+pub(super) fn weight(inputs: &Inputs) -> u64 {
+    let in_file = matches!(inputs, Inputs::Large(large) if matches!(large.place, Place::File(_)));
+    let results = if in_file { 0 } else { inputs.total() * DIGEST as u64 };
+    TASK + inputs.resident() + results
+}
+
+/// A task of which nothing is in memory.
+pub(super) fn stored_view(stored: &Stored) -> TaskView {
+    let mut view = view(stored.id, &stored.terms, stored.total, stored.created_at);
+    if let Some(ending) = &stored.ending {
+        finish(&mut view, ending);
+    }
+    view
+}
+
+fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskView {
+    let Specification::Digest(digest) = &terms.specification;
+    let iterations = match digest.algorithm {
+        Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
+        _ => None,
+    };
+    TaskView {
+        id,
+        kind: digest::KIND,
+        algorithm: digest.algorithm.name(),
+        encoding: digest.encoding,
+        iterations,
+        name: terms.name.as_deref().map(Into::into),
+        priority: terms.priority,
+        state: TaskState::Pending,
+        total,
+        done: 0,
+        created_at,
+        started_at: None,
+        finished_at: None,
+        rate: 0.0,
+        eta_seconds: None,
+        error: None,
+    }
+}
+
+fn finish(view: &mut TaskView, ending: &Ending) {
+    view.state = ending.state;
+    view.done = ending.done;
+    view.started_at = ending.started_at;
+    view.finished_at = Some(ending.finished_at);
+    (view.rate, view.eta_seconds) = (0.0, None);
+    view.error = ending.error.as_deref().map(Into::into);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_task_is_small() {
+        assert!(size_of::<Record>() <= 40, "{} bytes", size_of::<Record>());
+    }
 }

@@ -1,4 +1,7 @@
-//! What the lock holds, and how the core's effects are carried out.
+//! What the lock holds: tasks here, Drones in `fleet`; and how the core's effects are carried out.
+//!
+//! In memory are the tasks that have not ended, and those whose end is not on disk yet. The
+//! others are on disk alone, or, where nothing is kept on disk, in memory too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
@@ -6,68 +9,99 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::oneshot;
 use web::hive::{HiveError, TaskFilter};
-use web::model::{Change, DroneState, DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
-use wire::ids::{DroneId, LeaseId, TaskId};
+use web::model::{Change as News, DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
+use super::cache::Cache;
 use super::feed::Feed;
+use super::fleet::Seat;
+use super::keys::Keys;
+use super::label;
 use super::record::Record;
 use super::story::{EndOfTask, Story};
-use super::{MAX_DRONES, Newcomer, Outbound, Parting, label};
-use crate::core::{Core, Effect, Event, Grant, Outcome, RangeSet, TaskWork, Time};
-use crate::kinds::Job;
-
-/// Drones that are still shown after they went.
-const DEPARTED: usize = 50;
+use crate::core::{Core, Effect, Event, Ledger, Outcome, RangeSet, TaskWork, Time};
+use crate::kinds::{self, Job, Terms};
+use crate::store::{Budget, Change, Inputs, Large, Place, Submission};
 
 pub(super) struct State {
     pub(super) core: Core,
-    pub(super) tasks: BTreeMap<TaskId, Record>,
-    by_state: BTreeSet<(TaskState, TaskId)>,
+    pub(super) tasks: Ledger<Record>,
+    pub(super) by_state: BTreeSet<(TaskState, TaskId)>,
     pub(super) counts: TaskCounts,
-    next_task: u64,
-    seats: BTreeMap<DroneId, Seat>,
-    departed: VecDeque<DroneView>,
-    next_drone: u64,
-    waiters: HashMap<TaskId, Vec<oneshot::Sender<()>>>,
+    pub(super) next_task: u64,
+    /// Every task of this Queen is named by this and its id.
+    pub(super) base: Instance,
+    /// Those of the newest task, which the next one is likely to share.
+    terms: Option<Arc<Terms>>,
+    pub(super) seats: BTreeMap<DroneId, Seat>,
+    pub(super) departed: VecDeque<DroneView>,
+    pub(super) next_drone: u64,
+    waiters: HashMap<TaskId, Vec<Waiter>>,
+    /// Tasks on disk whose removal is on its way there, and the state that they are in.
+    pub(super) removing: BTreeMap<TaskId, TaskState>,
+    /// Tasks that are in memory because nothing is kept on disk, by when they ended.
+    pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
+    pub(super) keys: Keys,
+    pub(super) cache: Cache,
+    budget: Arc<Budget>,
+    /// Whether tasks leave memory when their end is on disk.
+    is_durable: bool,
+    /// Tasks taken over so far and to be taken over, while that is under way.
+    pub(super) recovering: Option<(u64, u64)>,
+    /// Why the disk does not take writes.
+    pub(super) fault: Option<String>,
+    /// Bytes on disk.
+    pub(super) used: u64,
+    /// What has to be written of the event that is being handled.
+    changes: Vec<Change>,
     pub(super) feed: Feed,
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
-    stories: Vec<Story>,
+    pub(super) stories: Vec<Story>,
     effects: Vec<Effect>,
 }
 
-/// A connected Drone.
-pub(super) struct Seat {
-    newcomer: Newcomer,
-    outbox: mpsc::Sender<Outbound>,
-    closed: CancellationToken,
-    connected_at: Timestamp,
-    last_seen_at: Timestamp,
-    items_done: u64,
+/// Who waits for a task's end.
+struct Waiter {
+    /// It need not be on disk.
+    is_hasty: bool,
+    told: oneshot::Sender<()>,
 }
 
-impl Seat {
-    pub(super) fn new(newcomer: Newcomer, outbox: mpsc::Sender<Outbound>, closed: CancellationToken) -> Self {
-        let now = Timestamp::now();
-        Self { newcomer, outbox, closed, connected_at: now, last_seen_at: now, items_done: 0 }
-    }
+/// A new task, apart from its id.
+pub(super) struct New {
+    pub(super) terms: Terms,
+    pub(super) inputs: Inputs,
+    pub(super) created_at: Timestamp,
+    pub(super) identity: Option<web::hive::Identity>,
 }
 
 impl State {
-    pub(super) fn new(feed: Feed) -> Self {
+    pub(super) fn new(feed: Feed, base: Instance, budget: Arc<Budget>, cache: Cache, is_durable: bool) -> Self {
         Self {
             core: Core::default(),
-            tasks: BTreeMap::new(),
+            tasks: Ledger::default(),
             by_state: BTreeSet::new(),
             counts: TaskCounts::default(),
             next_task: 1,
+            base,
+            terms: None,
             seats: BTreeMap::new(),
             departed: VecDeque::new(),
             next_drone: 1,
             waiters: HashMap::new(),
+            removing: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            keys: Keys::default(),
+            cache,
+            budget,
+            is_durable,
+            recovering: None,
+            fault: None,
+            used: 0,
+            changes: Vec::new(),
             feed,
             was_moving: false,
             stories: Vec::new(),
@@ -83,10 +117,12 @@ impl State {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Lease(grant) => self.lease(grant),
-                Effect::Withdraw { drone, lease, end } => self.send(drone, Outbound::Shrink { lease, end }),
+                Effect::Withdraw { drone, lease, end } => {
+                    self.send(drone, super::Outbound::Shrink { lease, end });
+                }
                 Effect::Started(task) => self.started(task),
                 Effect::Progress(task) => self.feed.task(task),
-                Effect::Ended { task, outcome, done } => self.ended(task, outcome, &done, from),
+                Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from),
                 Effect::Disconnect { drone, reason } => self.disconnect(drone, reason, now),
             }
         }
@@ -109,23 +145,28 @@ impl State {
         self.feed.has_news()
     }
 
+    /// What has to be written of what was done since this was asked last.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
     /// Publishes what changed; returns whether there will be more without a further event.
     pub(super) fn tell(&mut self, overview: Overview, now: Time) -> bool {
         let news = self.feed.take();
         if news.overflow {
-            self.feed.publish(Change::Reset {});
+            self.feed.publish(News::Reset {});
         }
         for id in news.removed {
-            self.feed.publish(Change::TaskRemoved { id });
+            self.feed.publish(News::TaskRemoved { id });
         }
-        for id in news.tasks {
-            if let Some(view) = self.view(id, now) {
-                self.feed.publish(Change::Task(view));
+        for (id, ended) in news.tasks {
+            if let Some(view) = ended.or_else(|| self.view(id, now)) {
+                self.feed.publish(News::Task(view));
             }
         }
         for id in news.drones {
             if let Some(view) = self.drone(id, now) {
-                self.feed.publish(Change::Drone(view));
+                self.feed.publish(News::Drone(view));
             }
         }
         let moving = overview.rate > 0.0;
@@ -134,7 +175,7 @@ impl State {
                 // Rates fall without any event, the last time to zero.
                 self.seats.keys().for_each(|drone| self.feed.drone(*drone));
             }
-            self.feed.publish(Change::Overview(overview));
+            self.feed.publish(News::Overview(overview));
             self.was_moving = moving;
             return moving || self.feed.has_news();
         }
@@ -143,74 +184,107 @@ impl State {
 
     // Tasks.
 
-    pub(super) fn submit(&mut self, record: Record, now: Time) -> TaskId {
+    /// Creates a task, for whose memory the budget has been asked already.
+    pub(super) fn submit(&mut self, new: New, now: Time) -> TaskId {
         let id = TaskId(self.next_task);
         self.next_task += 1;
-        let (job, priority) = (Arc::clone(&record.job), record.priority);
-        let work = TaskWork { class: job.class(), priority, segments: job.segments(), done: RangeSet::default() };
-        self.by_state.insert((record.state, id));
-        self.count(record.state, 1);
-        self.tasks.insert(id, record);
-        self.feed.task(id);
-        self.handle(Event::Submit { task: id, work }, now);
+        let New { terms, inputs, created_at, identity } = new;
+        let terms = match &self.terms {
+            Some(last) if **last == terms => Arc::clone(last),
+            _ => Arc::clone(self.terms.insert(Arc::new(terms))),
+        };
+        if let Some(identity) = &identity {
+            self.keys.used(identity, id, created_at);
+        }
+        let submission = Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created_at, identity };
+        self.changes.push(Change::Submit(Box::new(submission)));
+        self.enter(id, Record::new(terms, inputs, created_at), RangeSet::default(), now);
         id
     }
 
-    pub(super) fn record(&self, id: TaskId) -> Result<&Record, HiveError> {
-        self.tasks.get(&id).ok_or(match id.0 >= 1 && id.0 < self.next_task {
-            true => HiveError::TaskGone(id),
-            false => HiveError::NoTask(id),
-        })
+    /// Takes a task in of which some ranges may be done.
+    pub(super) fn enter(&mut self, id: TaskId, record: Record, done: RangeSet, now: Time) {
+        let specification = &record.terms.specification;
+        let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
+        let work = TaskWork { class: kinds::class(specification), priority: record.terms.priority, segments, done };
+        self.by_state.insert((record.state(), id));
+        self.count(record.state(), 1);
+        self.tasks.insert(id, record);
+        self.feed.task(id);
+        self.handle(Event::Submit { task: id, work }, now);
+    }
+
+    /// Forgets a task that nobody was told of.
+    pub(super) fn refuse(&mut self, submission: &Submission, now: Time) {
+        if let Some(identity) = &submission.identity {
+            self.keys.release(&identity.key);
+        }
+        // Without its record, its end is no news.
+        self.forget(submission.id);
+        self.feed.removed(submission.id);
+        self.handle(Event::Cancel { task: submission.id }, now);
     }
 
     pub(super) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
-        self.tasks.get(&id).map(|record| record.view(id, self.core.task(id, now)))
+        self.tasks.get(id).map(|record| record.view(id, self.core.task(id, now)))
     }
 
+    /// Why there is nothing of a task that is neither here nor on disk.
+    pub(super) fn missing(&self, id: TaskId) -> HiveError {
+        match id.0 >= 1 && id.0 < self.next_task {
+            true => HiveError::TaskGone(id),
+            false => HiveError::NoTask(id),
+        }
+    }
+
+    /// Tasks in memory, newest first.
     pub(super) fn list(&self, filter: TaskFilter, now: Time) -> Vec<TaskView> {
         let before = filter.before.unwrap_or(TaskId(u64::MAX));
-        let view = |id: TaskId| self.view(id, now);
         match filter.state {
-            None => self.tasks.range(..before).rev().filter_map(|(id, _)| view(*id)).take(filter.limit).collect(),
+            None => {
+                let tasks = self.tasks.newest_before(before).take(filter.limit);
+                tasks.map(|(id, record)| record.view(id, self.core.task(id, now))).collect()
+            }
             Some(state) => {
                 let ids = self.by_state.range((state, TaskId(0))..(state, before)).rev();
-                ids.filter_map(|(_, id)| view(*id)).take(filter.limit).collect()
+                ids.filter_map(|(_, id)| self.view(*id, now)).take(filter.limit).collect()
             }
         }
     }
 
-    /// Forgets a task that has ended.
-    pub(super) fn remove(&mut self, id: TaskId) -> Result<Record, HiveError> {
-        let record = self.record(id)?;
-        if !record.state.has_ended() {
-            return Err(HiveError::Conflict(format!(
-                "task {id} is {}: only a task that has ended can be removed, so cancel it first",
-                record.state
-            )));
-        }
-        let record = self.tasks.remove(&id).ok_or(HiveError::TaskGone(id))?;
-        self.by_state.remove(&(record.state, id));
-        self.count(record.state, -1);
+    /// Removes a task that has ended in memory.
+    pub(super) fn remove(&mut self, id: TaskId) -> Option<Record> {
+        let record = self.forget(id)?;
         self.feed.removed(id);
-        Ok(record)
+        self.changes.push(Change::Remove(id));
+        Some(record)
     }
 
-    /// Is told when the task has ended; `None` if it has already.
-    pub(super) fn wait(&mut self, id: TaskId) -> Result<Option<oneshot::Receiver<()>>, HiveError> {
-        if self.record(id)?.state.has_ended() {
-            return Ok(None);
+    /// Removes a task that has ended on disk, unless that is being done already.
+    pub(super) fn remove_stored(&mut self, id: TaskId, state: TaskState) {
+        if self.removing.insert(id, state).is_none() {
+            self.changes.push(Change::Remove(id));
         }
-        let (sender, receiver) = oneshot::channel();
+    }
+
+    /// Is told when the task has ended; `None` if there is nothing to wait for. `is_hasty`:
+    /// that need not be on disk.
+    pub(super) fn wait(&mut self, id: TaskId, is_hasty: bool) -> Option<oneshot::Receiver<()>> {
+        let record = self.tasks.get(id)?;
+        if record.state().has_ended() || is_hasty && record.is_over() {
+            return None;
+        }
+        let (told, waiting) = oneshot::channel();
         let waiters = self.waiters.entry(id).or_default();
-        waiters.retain(|waiter| !waiter.is_closed());
-        waiters.push(sender);
-        Ok(Some(receiver))
+        waiters.retain(|waiter| !waiter.told.is_closed());
+        waiters.push(Waiter { is_hasty, told });
+        Some(waiting)
     }
 
     /// What an open lease of this Drone is about.
-    pub(super) fn job_of(&self, drone: DroneId, lease: LeaseId) -> Option<Arc<Job>> {
+    pub(super) fn job_of(&self, drone: DroneId, lease: LeaseId) -> Option<Job> {
         let task = self.core.lease(drone, lease)?;
-        self.tasks.get(&task).map(|record| Arc::clone(&record.job))
+        self.tasks.get(task).map(|record| record.job(task))
     }
 
     /// Keeps the wanted part of results that were checked, and credits it. A frame may bring
@@ -225,49 +299,115 @@ impl State {
         now: Time,
     ) {
         let Some((task, wanted)) = self.core.wanted(drone, lease, &range) else { return };
-        let Some(record) = self.tasks.get_mut(&task) else { return };
+        let Some(record) = self.tasks.get_mut(task) else { return };
         let width = results.len() / (range.end - range.start) as usize;
         results.truncate((wanted.end - wanted.start) as usize * width);
-        record.outputs.insert(wanted.start, results);
+        record.outputs_mut().insert(wanted.start, results.clone());
+        let large = in_file(&record.inputs).cloned();
+        self.changes.push(Change::Results { task, first: wanted.start, bytes: results, large });
         if let Some(seat) = self.seats.get_mut(&drone) {
             seat.items_done += wanted.end - wanted.start;
         }
         self.handle(Event::Output { drone, lease, range: wanted, spent }, now);
     }
 
-    fn started(&mut self, id: TaskId) {
-        self.set_state(id, TaskState::Running);
-        if let Some(record) = self.tasks.get_mut(&id) {
-            record.started_at = Some(Timestamp::now());
+    /// A change is on disk, or as good as that where nothing is.
+    pub(super) fn committed(&mut self, change: &Change) {
+        match change {
+            Change::Submit(submission) => {
+                // What is on disk is looked up there.
+                if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {
+                    self.keys.release(&identity.key);
+                }
+            }
+            Change::Results { task, first, large: Some(_), .. } => {
+                if let Some(record) = self.tasks.get_mut(*task) {
+                    record.outputs_mut().remove(*first);
+                }
+            }
+            Change::Results { .. } => {}
+            Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            Change::Remove(id) => {
+                if let Some(state) = self.removing.remove(id) {
+                    self.count(state, -1);
+                    self.feed.removed(*id);
+                }
+            }
         }
     }
 
-    fn ended(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>) {
-        let Some(record) = self.tasks.get_mut(&id) else { return };
-        let state = record.end(outcome, done);
+    fn started(&mut self, id: TaskId) {
+        self.change_state(id, Record::start);
+    }
+
+    fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        let ending = record.end_with(outcome, done);
+        let since = ending.started_at.unwrap_or(record.created_at);
         let end = EndOfTask {
-            state,
-            error: record.error.clone(),
+            state: ending.state,
+            error: ending.error.clone(),
             digest: record.only_digest(),
-            done: done.len(),
-            seconds: (Timestamp::now().0 - record.started_at.unwrap_or(record.created_at).0) as f64 / 1000.0,
+            done: ending.done,
+            seconds: (ending.finished_at.0 - since.0) as f64 / 1000.0,
             drone: by.and_then(|drone| self.seats.get(&drone)).map(|seat| seat.newcomer.name.clone()),
         };
-        self.stories.push(Story::Ended { task: label(id, record.name.as_deref()), record: end });
-        self.set_state(id, state);
-        for waiter in self.waiters.remove(&id).into_iter().flatten() {
-            // Who waited may have gone.
-            let _ = waiter.send(());
+        self.stories.push(Story::Ended { task: label(id, record.terms.name.as_deref()), record: end });
+        self.changes.push(Change::End(id, Box::new(ending)));
+        if let Some(waiters) = self.waiters.get_mut(&id) {
+            for waiter in waiters.extract_if(.., |waiter| waiter.is_hasty) {
+                // Who waited may have gone.
+                let _ = waiter.told.send(());
+            }
         }
     }
 
-    fn set_state(&mut self, id: TaskId, state: TaskState) {
-        let Some(record) = self.tasks.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut record.state, state);
-        self.by_state.remove(&(before, id));
-        self.by_state.insert((state, id));
-        self.count(before, -1);
+    /// The task's end is on disk: nobody needs it in memory any more, except where there is no disk.
+    fn settle(&mut self, id: TaskId, finished_at: Timestamp) {
+        self.change_state(id, Record::settle);
+        for waiter in self.waiters.remove(&id).into_iter().flatten() {
+            let _ = waiter.told.send(());
+        }
+        if !self.is_durable {
+            self.ended.insert((finished_at, id));
+            return;
+        }
+        let Some(record) = self.tasks.get(id) else { return };
+        let state = record.state();
+        self.feed.ended(id, || record.view(id, None));
+        self.forget(id);
+        // It is still there, on disk.
         self.count(state, 1);
+    }
+
+    /// Takes a task out of memory.
+    fn forget(&mut self, id: TaskId) -> Option<Record> {
+        let record = self.tasks.remove(id)?;
+        self.by_state.remove(&(record.state(), id));
+        self.count(record.state(), -1);
+        self.budget.free(record.weight());
+        self.waiters.remove(&id);
+        if let Some(finished_at) = record.finished_at() {
+            self.ended.remove(&(finished_at, id));
+        }
+        if let Some(large) = in_file(&record.inputs)
+            && let Place::File(file) = large.place
+        {
+            // Some MiB at the most.
+            drop(self.cache.forget(file, large.segments.len()));
+        }
+        Some(record)
+    }
+
+    fn change_state(&mut self, id: TaskId, change: impl FnOnce(&mut Record)) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        let before = record.state();
+        change(record);
+        let after = record.state();
+        self.by_state.remove(&(before, id));
+        self.by_state.insert((after, id));
+        self.count(before, -1);
+        self.count(after, 1);
         self.feed.task(id);
     }
 
@@ -281,118 +421,13 @@ impl State {
         };
         *count = count.saturating_add_signed(change);
     }
+}
 
-    // Drones.
-
-    pub(super) fn seat(&mut self, seat: Seat) -> Option<DroneId> {
-        if self.seats.len() >= MAX_DRONES {
-            return None;
-        }
-        let id = DroneId(self.next_drone);
-        self.next_drone += 1;
-        let (drone, threads) = (seat.newcomer.name.clone(), seat.newcomer.ability.threads);
-        self.seats.insert(id, seat);
-        self.stories.push(Story::Joined { drone, threads });
-        self.feed.drone(id);
-        Some(id)
-    }
-
-    /// A Drone said something; `news` if it is worth telling to watchers.
-    pub(super) fn heard(&mut self, id: DroneId, news: bool) {
-        if let Some(seat) = self.seats.get_mut(&id) {
-            seat.last_seen_at = Timestamp::now();
-            if news {
-                self.feed.drone(id);
-            }
-        }
-    }
-
-    pub(super) fn unseat(&mut self, id: DroneId, parting: Parting, now: Time) {
-        let Some(mut view) = self.drone(id, now).filter(|view| view.state.is_connected()) else { return };
-        view.state = match parting {
-            Parting::Left => DroneState::Left,
-            Parting::Lost => DroneState::Lost,
-        };
-        (view.leases, view.rate, view.compressions_per_second) = (0, 0.0, 0.0);
-        self.seats.remove(&id);
-        self.stories.push(Story::Parted { drone: view.name.clone(), parting, connected: self.seats.len() });
-        if self.departed.len() == DEPARTED {
-            self.departed.pop_front();
-        }
-        self.departed.push_back(view);
-        self.feed.drone(id);
-    }
-
-    fn disconnect(&mut self, id: DroneId, reason: &'static str, now: Time) {
-        self.send(id, Outbound::Goodbye(reason));
-        if let Some(seat) = self.seats.get(&id) {
-            seat.closed.cancel();
-        }
-        self.unseat(id, Parting::Lost, now);
-    }
-
-    pub(super) fn dismiss(&mut self, reason: &'static str) {
-        let drones: Vec<_> = self.seats.keys().copied().collect();
-        drones.into_iter().for_each(|drone| self.send(drone, Outbound::Goodbye(reason)));
-    }
-
-    fn lease(&mut self, grant: Grant) {
-        let Some(record) = self.tasks.get(&grant.task) else { return };
-        if grant.range.start == 0 {
-            let drone = self.seats.get(&grant.drone).map(|seat| seat.newcomer.name.clone()).unwrap_or_default();
-            let task = label(grant.task, record.name.as_deref());
-            self.stories.push(Story::Sent { task, drone, job: Arc::clone(&record.job) });
-        }
-        let job = Arc::clone(&record.job);
-        self.feed.drone(grant.drone);
-        self.send(grant.drone, Outbound::Lease(grant, job));
-    }
-
-    /// A Drone whose queue is full does not read; its connection ends.
-    fn send(&self, drone: DroneId, message: Outbound) {
-        if let Some(seat) = self.seats.get(&drone)
-            && seat.outbox.try_send(message).is_err()
-        {
-            seat.closed.cancel();
-        }
-    }
-
-    pub(super) fn drone(&self, id: DroneId, now: Time) -> Option<DroneView> {
-        let Some(seat) = self.seats.get(&id) else {
-            return self.departed.iter().find(|view| view.id == id).cloned();
-        };
-        let status = self.core.drone(id, now);
-        let leases = status.map_or(0, |status| status.leases);
-        let state = match status {
-            Some(status) if status.leaving => DroneState::Leaving,
-            _ if leases > 0 => DroneState::Busy,
-            _ => DroneState::Idle,
-        };
-        Some(DroneView {
-            id,
-            name: seat.newcomer.name.clone(),
-            address: seat.newcomer.address.clone(),
-            software: seat.newcomer.software.clone(),
-            state,
-            threads: seat.newcomer.ability.threads,
-            leases,
-            rate: status.map_or(0.0, |status| status.rate),
-            compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
-            items_done: seat.items_done,
-            connected_at: seat.connected_at,
-            last_seen_at: seat.last_seen_at,
-        })
-    }
-
-    pub(super) fn drones(&self, now: Time) -> Vec<DroneView> {
-        let connected = self.seats.keys().filter_map(|id| self.drone(*id, now));
-        connected.chain(self.departed.iter().rev().cloned()).collect()
-    }
-
-    /// Connected Drones and their threads.
-    pub(super) fn fleet(&self) -> (u64, u64) {
-        let threads = self.seats.values().map(|seat| u64::from(seat.newcomer.ability.threads)).sum();
-        (self.seats.len() as u64, threads)
+/// Inputs that lie in a file.
+pub(super) fn in_file(inputs: &Inputs) -> Option<&Arc<Large>> {
+    match inputs {
+        Inputs::Large(large) if matches!(large.place, Place::File(_)) => Some(large),
+        _ => None,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Lines for the console, collected under the lock and told after it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use drone::story;
 use web::model::TaskState;
@@ -13,7 +11,7 @@ use crate::kinds::Job;
 pub(super) enum Story {
     Joined { drone: String, threads: u16 },
     Parted { drone: String, parting: Parting, connected: usize },
-    Sent { task: String, drone: String, job: Arc<Job> },
+    Sent { task: String, drone: String, job: Job },
     Ended { task: String, record: EndOfTask },
 }
 
@@ -42,7 +40,7 @@ impl Story {
             Self::Parted { drone, parting: Parting::Lost, connected } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
-            Self::Sent { task, drone, job } => story!("🚀", "Work sent to {drone}: {} [{task}]", job.work),
+            Self::Sent { task, drone, job } => story!("🚀", "Work sent to {drone}: {job} [{task}]"),
             Self::Ended { task, record } => record.tell(task),
         }
     }

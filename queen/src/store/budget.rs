@@ -45,6 +45,16 @@ impl Budget {
         self.limit
     }
 
+    /// Takes bytes for what is there in any case, over the limit if need be.
+    pub fn take(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Relaxed);
+    }
+
+    /// Gives back what was [taken](Self::take), or what a [kept](Reservation::keep) reservation took.
+    pub fn free(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+
     /// Takes nothing yet; see [`Reservation::grow`].
     pub fn reserve(self: &Arc<Self>) -> Reservation {
         Reservation { budget: Arc::clone(self), bytes: 0 }
@@ -62,6 +72,14 @@ impl Reservation {
             .map_err(|used| OverBudget { used, limit: *limit, wanted })?;
         self.bytes += wanted;
         Ok(())
+    }
+}
+
+impl Reservation {
+    /// Makes it last beyond this value: exactly `bytes` of it, until [`Budget::free`].
+    pub fn keep(mut self, bytes: u64) {
+        self.budget.take(bytes);
+        self.budget.used.fetch_sub(std::mem::take(&mut self.bytes), Relaxed);
     }
 }
 
@@ -85,5 +103,9 @@ mod tests {
         drop(first);
         second.grow(5).unwrap();
         assert_eq!(budget.used(), 5);
+        second.keep(4);
+        assert_eq!(budget.used(), 4);
+        budget.free(4);
+        assert_eq!(budget.used(), 0);
     }
 }

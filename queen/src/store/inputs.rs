@@ -1,52 +1,173 @@
-//! The inputs of one task, in segments.
+//! The inputs of one task, as they were given.
+//!
+//! Small ones lie in the task's record. Others lie in segments, in the pieces in which they
+//! came, in memory or in the task's file; what a segment holds, costs and weighs is known
+//! without reading it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use wire::blob::{Blob, BlobBuf, SharedBlob};
+use bytes::Bytes;
+use wire::blob::{Blob, SharedBlob};
 
-/// Inputs as they were given, in the segments in which they came.
-#[derive(Debug, Default)]
-pub struct Inputs {
-    segments: Vec<SharedBlob>,
-    /// Behind each segment's last index.
-    ends: Vec<u64>,
+use crate::core::Segment;
+
+/// What a task's record may take, inputs and results together, in bytes.
+pub const SMALL: usize = 64 << 10;
+
+/// The inputs of one task; clones share them.
+#[derive(Debug, Clone)]
+pub enum Inputs {
+    /// The layout of one blob, which is sound.
+    Small(Arc<[u8]>),
+    /// Segments.
+    Large(Arc<Large>),
+}
+
+/// Inputs in segments.
+#[derive(Debug)]
+pub struct Large {
+    /// What each segment is; none is empty.
+    pub segments: Box<[Extent]>,
+    /// Where they are.
+    pub place: Place,
+}
+
+/// Where segments are.
+#[derive(Debug)]
+pub enum Place {
+    /// As many as there are extents.
+    Memory(Box<[SharedBlob]>),
+    /// In the bulk file of this number, one after the other; the results follow them.
+    File(u64),
+}
+
+/// One segment of the inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Behind its last index.
+    pub end: u64,
+    /// Where its layout begins in the file.
+    pub offset: u64,
+    /// The layout's length.
+    pub bytes: u32,
+    /// CRC-32 of the layout.
+    pub crc: u32,
+    /// SHA-256 compressions of all its items.
+    pub cost: u64,
 }
 
 impl Inputs {
-    /// Adds a segment; an empty one adds nothing.
-    pub fn push(&mut self, inputs: BlobBuf) {
-        if !inputs.is_empty() {
-            self.ends.push(self.total() + inputs.len() as u64);
-            self.segments.push(inputs.freeze());
+    /// How many there are.
+    pub fn total(&self) -> u64 {
+        match self {
+            Self::Small(layout) => layout.first_chunk().map_or(0, |count| u64::from(u32::from_le_bytes(*count))),
+            Self::Large(large) => large.total(),
         }
     }
 
-    /// How many inputs there are.
-    pub fn total(&self) -> u64 {
-        self.ends.last().copied().unwrap_or(0)
+    /// Small ones, as they were given.
+    pub fn small(&self) -> Option<SharedBlob> {
+        let Self::Small(layout) = self else { return None };
+        SharedBlob::parse(&Bytes::from_owner(Arc::clone(layout))).ok()
     }
 
-    /// Each segment's inputs.
-    pub fn segments(&self) -> impl Iterator<Item = Blob<'_>> {
-        self.segments.iter().map(SharedBlob::as_blob)
+    /// The one small input, if there are not more.
+    pub fn only(&self) -> Option<SharedBlob> {
+        self.small().filter(|_| self.total() == 1)
     }
 
     /// Behind the last index of the segment that `index` is in; `index` itself at the end of all.
     pub fn segment_end(&self, index: u64) -> u64 {
-        self.ends.get(self.segment_of(index)).copied().unwrap_or(index)
+        match self {
+            Self::Small(_) => self.total().max(index),
+            Self::Large(large) => large.segments.get(large.segment_of(index)).map_or(index, |segment| segment.end),
+        }
     }
 
-    /// The inputs of `range`, which lies in one segment.
-    ///
-    /// # Panics
-    /// If it does not.
-    pub fn part(&self, range: &Range<u64>) -> SharedBlob {
-        let segment = self.segment_of(range.start);
-        let start = segment.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.segments[segment].slice((range.start - start) as usize..(range.end - start) as usize)
+    /// The items of each segment as the scheduler sees them. `weigh` is asked about small ones.
+    pub fn segments(&self, weigh: impl FnOnce(Blob<'_>) -> Segment) -> Box<[Segment]> {
+        match self {
+            Self::Small(layout) => Blob::parse(layout).map(weigh).into_iter().collect(),
+            Self::Large(large) => large.weights().collect(),
+        }
     }
 
-    fn segment_of(&self, index: u64) -> usize {
-        self.ends.partition_point(|end| *end <= index)
+    /// Bytes of memory that they take for as long as the task is known.
+    pub fn resident(&self) -> u64 {
+        match self {
+            Self::Small(layout) => layout.len() as u64,
+            Self::Large(large) => {
+                let table = size_of_val(&*large.segments) as u64;
+                match &large.place {
+                    Place::Memory(_) => table + large.bytes(),
+                    Place::File(_) => table,
+                }
+            }
+        }
+    }
+}
+
+impl Large {
+    /// How many inputs there are.
+    pub fn total(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.end)
+    }
+
+    /// The bytes of all segments together.
+    pub fn bytes(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.offset + u64::from(segment.bytes))
+    }
+
+    /// The number of the segment that `index` is in.
+    pub fn segment_of(&self, index: u64) -> usize {
+        self.segments.partition_point(|segment| segment.end <= index)
+    }
+
+    /// `range`, which lies in one segment, as strings of that segment.
+    pub fn within_segment(&self, range: &Range<u64>) -> Range<usize> {
+        let start = self.start_of(self.segment_of(range.start));
+        (range.start - start) as usize..(range.end - start) as usize
+    }
+
+    fn start_of(&self, segment: usize) -> u64 {
+        segment.checked_sub(1).map_or(0, |before| self.segments[before].end)
+    }
+
+    fn weights(&self) -> impl Iterator<Item = Segment> {
+        self.segments.iter().enumerate().map(|(at, segment)| Segment {
+            items: segment.end - self.start_of(at),
+            cost: segment.cost,
+            bytes: u64::from(segment.bytes),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::blob::BlobBuf;
+
+    use super::*;
+
+    #[test]
+    fn small_inputs_are_one_segment() {
+        let mut layout = Vec::new();
+        ["a", "bc"].iter().collect::<BlobBuf>().as_blob().write(&mut layout);
+        let inputs = Inputs::Small(layout.into());
+        assert_eq!((inputs.total(), inputs.segment_end(0), inputs.segment_end(2)), (2, 2, 2));
+        assert!(inputs.small().unwrap().as_blob().iter().eq([&b"a"[..], b"bc"]) && inputs.only().is_none());
+        assert!(size_of::<Inputs>() <= 16);
+    }
+
+    #[test]
+    fn an_index_finds_its_segment() {
+        let extent = |end, offset| Extent { end, offset, bytes: 100, crc: 0, cost: 7 };
+        let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), place: Place::File(1) };
+        assert_eq!((large.segment_of(2), large.segment_of(3)), (0, 1));
+        assert_eq!(large.within_segment(&(3..5)), 0..2);
+        assert_eq!((large.total(), large.bytes()), (10, 200));
+        assert_eq!(large.weights().map(|segment| segment.items).collect::<Vec<_>>(), [3, 7]);
+        let inputs = Inputs::Large(large.into());
+        assert_eq!((inputs.segment_end(0), inputs.segment_end(9), inputs.segment_end(10)), (3, 10, 10));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use bytes::Bytes;
 use drone::Shutdown;
@@ -22,7 +23,7 @@ pub struct Hive {
     pub drones: SocketAddr,
     pub http: SocketAddr,
     shutdown: CancellationToken,
-    queen: JoinHandle<std::io::Result<()>>,
+    queen: JoinHandle<Result<(), queen::Error>>,
 }
 
 /// A Drone in this process.
@@ -31,9 +32,21 @@ pub struct Worker {
     drone: JoinHandle<Result<(), drone::Error>>,
 }
 
+/// A Queen that keeps nothing.
+pub fn config() -> Config {
+    Config {
+        max_body: 64 << 20,
+        memory_limit: 1 << 30,
+        any_host: false,
+        data: None,
+        keep_finished: Duration::from_secs(3600),
+        max_data: None,
+    }
+}
+
 impl Hive {
     pub async fn start() -> Self {
-        Self::start_with(Config { max_body: 64 << 20, memory_limit: 1 << 30, any_host: false }).await
+        Self::start_with(config()).await
     }
 
     pub async fn start_with(config: Config) -> Self {

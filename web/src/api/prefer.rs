@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use wire::ids::TaskId;
 
 use crate::App;
 use crate::error::Problem;
+use crate::hive::HiveError;
 use crate::model::TaskView;
 
 /// The longest wait, in seconds.
@@ -32,10 +32,14 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
     [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
 }
 
-/// The task when it has ended, if it does within so many seconds.
-pub(crate) async fn ended(app: &App, id: TaskId, seconds: u64) -> Result<Option<TaskView>, Problem> {
+/// The task that is waited for, if that is over within so many seconds.
+pub(crate) async fn in_time(
+    app: &App,
+    seconds: u64,
+    task: impl Future<Output = Result<TaskView, HiveError>>,
+) -> Result<Option<TaskView>, Problem> {
     tokio::select! {
-        ended = tokio::time::timeout(Duration::from_secs(seconds), app.hive.ended(id)) => Ok(ended.ok().transpose()?),
+        task = tokio::time::timeout(Duration::from_secs(seconds), task) => Ok(task.ok().transpose()?),
         () = app.config.shutdown.cancelled() => Ok(None),
     }
 }

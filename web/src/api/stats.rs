@@ -1,5 +1,7 @@
 //! `/stats`, and whether the Queen is well.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -8,9 +10,15 @@ use crate::App;
 use crate::error::Problem;
 use crate::model::Overview;
 
+/// When to ask again whether the disk takes writes.
+const FAULT_RETRY: Duration = Duration::from_secs(5);
+
 #[derive(Serialize)]
 pub(crate) struct Health {
     status: &'static str,
+    /// Unfinished tasks taken over at the start, if anything is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<u64>,
 }
 
 /// `GET /stats`
@@ -20,11 +28,14 @@ pub(crate) async fn stats(State(app): State<App>) -> Result<Json<Overview>, Prob
 
 /// `GET /healthz`: this process answers.
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: "ok", recovered: None })
 }
 
-/// `GET /readyz`: the Queen answers too.
+/// `GET /readyz`: the Queen answers too, and takes new tasks.
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    app.hive.overview().await?;
-    Ok(Json(Health { status: "ready" }))
+    let overview = app.hive.overview().await?;
+    match overview.fault() {
+        Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),
+        None => Ok(Json(Health { status: "ready", recovered: overview.data.map(|data| data.recovered) })),
+    }
 }

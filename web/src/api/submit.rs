@@ -3,6 +3,7 @@
 mod frames;
 mod intake;
 mod json;
+mod keyed;
 mod lines;
 mod multipart;
 
@@ -12,6 +13,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use self::frames::Frames;
 use self::intake::{Intake, Pieces, Room, encoding};
+use self::keyed::Keyed;
 use self::lines::Form;
 use super::form;
 use crate::App;
@@ -19,48 +21,49 @@ use crate::error::Problem;
 use crate::kinds::{OPTION_NAMES, Options};
 use crate::model::TaskView;
 
-pub(crate) use intake::ROOM;
-
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
 const WHOLE_MAX: u64 = 64 << 20;
 
 const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, multipart/form-data, \
                         application/x-www-form-urlencoded";
 
-/// Creates the task that a request asks for.
+/// Creates the task that a request asks for, or finds the one that its idempotency key created.
 pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Problem> {
     if request.headers().get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
         return Err(unsupported("the body is compressed, which is not undone here; send it as it is".to_owned()));
     }
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
+    let keyed = Keyed::of(app, request.headers()).await?;
     let header = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();
     match media_type.trim().to_ascii_lowercase().as_str() {
-        "application/json" => whole_json(app, options, Frames::new(request.into_body())).await,
+        "application/json" => whole_json(app, options, keyed, Frames::new(request.into_body())).await,
         "text/plain" => {
-            lines::read(Intake::new(app, options.new_task()?)?, Form::Text, Frames::new(request.into_body())).await
+            lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Text, Frames::new(request.into_body()))
+                .await
         }
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
-            lines::read(Intake::new(app, options.new_task()?)?, Form::Ndjson, Frames::new(request.into_body())).await
+            lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Ndjson, Frames::new(request.into_body()))
+                .await
         }
         "multipart/form-data" => {
             let form = Multipart::from_request(request, &()).await;
             let form = form.map_err(|error| Problem::malformed(error.body_text()))?;
-            multipart::read(app, options, form).await
+            multipart::read(app, options, keyed, form).await
         }
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
             match frames.is_json().await? {
-                true => whole_json(app, options, frames).await,
-                false => whole_form(app, options, frames).await,
+                true => whole_json(app, options, keyed, frames).await,
+                false => whole_form(app, options, keyed, frames).await,
             }
         }
         "" => {
             let mut frames = Frames::new(request.into_body());
             match frames.is_json().await? {
-                true => whole_json(app, options, frames).await,
-                false => lines::read(Intake::new(app, options.new_task()?)?, Form::Text, frames).await,
+                true => whole_json(app, options, keyed, frames).await,
+                false => lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Text, frames).await,
             }
         }
         "application/octet-stream" => Err(unsupported(
@@ -73,7 +76,7 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Prob
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
 pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<TaskView, Problem> {
-    multipart::read(app, Options::default(), multipart).await
+    multipart::read(app, Options::default(), None, multipart).await
 }
 
 fn unsupported(detail: String) -> Problem {
@@ -90,7 +93,12 @@ async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Vec<u8>, Pr
     })
 }
 
-async fn whole_json(app: &App, mut options: Options, frames: Frames) -> Result<TaskView, Problem> {
+async fn whole_json(
+    app: &App,
+    mut options: Options,
+    keyed: Option<Keyed>,
+    frames: Frames,
+) -> Result<TaskView, Problem> {
     let mut room = app.room()?;
     let body = whole(app, frames, &mut room).await?;
     let (pieces, is_array) = json::request(&body, &mut options)?;
@@ -100,10 +108,15 @@ async fn whole_json(app: &App, mut options: Options, frames: Frames) -> Result<T
         let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
         Problem::invalid(format!("{path}: {error}")).with("path", path)
     })?;
-    Intake::of_pieces(app, new, pieces, room).finish().await
+    Intake::of_pieces(app, new, keyed, pieces, room).finish().await
 }
 
-async fn whole_form(app: &App, mut options: Options, frames: Frames) -> Result<TaskView, Problem> {
+async fn whole_form(
+    app: &App,
+    mut options: Options,
+    keyed: Option<Keyed>,
+    frames: Frames,
+) -> Result<TaskView, Problem> {
     let mut room = app.room()?;
     let body = whole(app, frames, &mut room).await?;
     let mut pieces = Pieces::default();
@@ -123,7 +136,7 @@ async fn whole_form(app: &App, mut options: Options, frames: Frames) -> Result<T
     pieces.check(encoding(&new)).map_err(|(index, error)| {
         Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
     })?;
-    Intake::of_pieces(app, new, pieces, room).finish().await
+    Intake::of_pieces(app, new, keyed, pieces, room).finish().await
 }
 
 fn unknown_field(name: &[u8]) -> Problem {

@@ -46,7 +46,8 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<R
         return Ok((StatusCode::CREATED, location, Task::of(&app, view).await?).into_response());
     };
     let applied = prefer::applied(seconds);
-    Ok(match prefer::ended(&app, id, seconds).await? {
+    // On disk or not: the same digests would be computed again.
+    Ok(match prefer::in_time(&app, seconds, app.hive.computed(id)).await? {
         Some(view) => (StatusCode::OK, location, applied, Task::of(&app, view).await?).into_response(),
         None => {
             (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
@@ -59,7 +60,7 @@ pub(crate) async fn show(State(app): State<App>, Id(id): Id, headers: HeaderMap)
     let id = TaskId(id);
     let view = app.hive.task(id).await?;
     let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
-    let view = match prefer::ended(&app, id, seconds).await? {
+    let view = match prefer::in_time(&app, seconds, app.hive.ended(id)).await? {
         Some(view) => view,
         None => app.hive.task(id).await?,
     };

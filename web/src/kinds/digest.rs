@@ -22,16 +22,35 @@ pub const MAX_KEY: usize = 64 << 10;
 pub const MAX_ITERATIONS: u32 = 10_000_000;
 
 /// What to do to each input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// What turns an input into 32 bytes.
+    #[serde(flatten)]
     pub algorithm: Algorithm,
     /// How the inputs are written.
     pub encoding: Encoding,
 }
 
+impl Digest {
+    /// See [`Specification::fields`](super::Specification::fields).
+    pub(crate) fn fields(&self, mut field: impl FnMut(&[u8])) {
+        let Self { algorithm, encoding } = self;
+        field(encoding.name().as_bytes());
+        field(algorithm.name().as_bytes());
+        match algorithm {
+            Algorithm::Sha256 | Algorithm::Sha256d => {}
+            Algorithm::HmacSha256 { key } => field(key),
+            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+                field(salt);
+                field(&iterations.to_le_bytes());
+            }
+        }
+    }
+}
+
 /// What turns an input into 32 bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "algorithm", rename_all = "kebab-case")]
 pub enum Algorithm {
     /// SHA-256.
     Sha256,
@@ -40,11 +59,13 @@ pub enum Algorithm {
     /// HMAC-SHA-256.
     HmacSha256 {
         /// At most [`MAX_KEY`] bytes.
+        #[serde(with = "const_hex::serde::no_prefix")]
         key: Vec<u8>,
     },
     /// PBKDF2-HMAC-SHA-256, 32 bytes long; the input is the password.
     Pbkdf2HmacSha256 {
         /// At most [`MAX_KEY`] bytes.
+        #[serde(with = "const_hex::serde::no_prefix")]
         salt: Vec<u8>,
         /// 1 to [`MAX_ITERATIONS`].
         iterations: u32,
@@ -75,4 +96,15 @@ pub enum Encoding {
     Hex,
     /// RFC 4648 base64 with padding.
     Base64,
+}
+
+impl Encoding {
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf8",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+        }
+    }
 }

@@ -19,15 +19,17 @@ use crate::model::{DroneView, Overview, TaskState, TaskView};
 /// Tasks and Drones that are shown here; the rest has its own pages.
 const SHOWN_MAX: usize = 8;
 
-/// From this part of the memory limit on, the page warns.
-const MEMORY_HIGH: f64 = 0.9;
+/// From this part of a limit on, the page warns.
+const HIGH: f64 = 0.9;
 
 #[derive(Template, WebTemplate)]
 #[template(path = "overview.html")]
 pub(super) struct Page {
     overview: Overview,
     health: Health,
+    /// Not that of a Queen with a disk: there, what is full is a cache.
     is_memory_high: bool,
+    is_disk_high: bool,
     tasks: Vec<TaskView>,
     drones: Vec<DroneView>,
     max_iterations: u32,
@@ -62,10 +64,10 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
     drones.retain(|drone| drone.state.is_connected());
     drones.truncate(SHOWN_MAX);
     let http_addr = http_addr(&app, &headers);
-    let memory_high = overview.memory_limit as f64 * MEMORY_HIGH;
     Ok(Page {
         health: Health::of(&overview),
-        is_memory_high: overview.memory_used as f64 > memory_high,
+        is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
+        is_disk_high: overview.data.as_ref().is_some_and(|data| data.limit.is_some_and(|max| is_high(data.used, max))),
         tasks: newest(&app).await?,
         drones,
         max_iterations: MAX_ITERATIONS,
@@ -74,6 +76,10 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
         curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
         overview,
     })
+}
+
+fn is_high(used: u64, limit: u64) -> bool {
+    used as f64 > limit as f64 * HIGH
 }
 
 /// What runs, then what came last: a long task stays in sight.
@@ -120,6 +126,7 @@ mod tests {
                 eta_seconds: None,
                 memory_used: 0,
                 memory_limit: 0,
+                data: None,
                 drone_addr: String::new(),
             })
         };

@@ -78,7 +78,8 @@ pub(super) async fn page(
 ) -> Result<Page, Problem> {
     let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
     let rows = rows(found.results).await?;
-    let task = found.task;
+    // Results may be there a moment before the task is known to be done.
+    let task = app.hive.task(TaskId(id)).await?;
     let lacks_drones = !task.state.has_ended() && app.hive.overview().await?.drones == 0;
     Ok(Page { lacks_drones, offset, rows, ready: ready(&app, &task).await?, task })
 }

@@ -112,6 +112,16 @@ async fn bodies_share_the_room_there_is() {
 }
 
 #[tokio::test]
+async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
+    let fake = fake(1);
+    let router = web::router(fake.clone(), web::Config { room: 100_000, ..config() });
+    let body = |length| format!("{{\"input\": \"{}\"}}", "x".repeat(length));
+    assert_eq!(post(&router, "/tasks", "application/json", body(99_000)).await.status, 201);
+    let problem = post(&router, "/tasks", "application/json", body(100_000)).await.problem(413);
+    assert_eq!(problem["limit"], 100_000);
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_413() {
     let fake = fake(1);
     let router = web::router(fake.clone(), web::Config { max_body: 1000, ..config() });

@@ -4,6 +4,7 @@
 mod errors;
 mod events;
 mod guard;
+mod idempotency;
 mod limits;
 mod results;
 mod serve;

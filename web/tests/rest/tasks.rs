@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::json;
 use web::hive::HiveError;
-use web::model::TaskState;
+use web::model::{Data, TaskState};
 
 use crate::support::*;
 
@@ -77,6 +77,21 @@ async fn a_client_may_wait() {
     assert_eq!(created.json()["state"], "done");
     assert_eq!(shown.json()["results"][0]["digest"], sha256("a"));
     assert_eq!(shown.header("preference-applied"), "wait=60");
+}
+
+#[tokio::test]
+async fn only_a_new_tasks_results_come_before_the_disk_has_them() {
+    let (fake, router) = world();
+    fake.inner().is_slow_disk = true;
+    let headers = [("prefer", "wait=60"), ("content-type", "text/plain")];
+    let answer = send(&router, request("POST", "/tasks", &headers, "a")).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("done")));
+    assert_eq!(answer.json()["results"][0]["digest"], sha256("a"));
+    assert_eq!(get(&router, "/tasks/1").await.json()["state"], "running");
+    assert_eq!(get_with(&router, "/tasks/1", &[("prefer", "wait=0")]).await.json()["state"], "running");
+    let complete = async { fake.complete() };
+    let (shown, ()) = tokio::join!(get_with(&router, "/tasks/1", &[("prefer", "wait=60")]), complete);
+    assert_eq!(shown.json()["state"], "done");
 }
 
 #[tokio::test]
@@ -158,6 +173,25 @@ async fn drones_and_the_whole_are_shown() {
     let answer = get(&router, "/readyz").await;
     assert_eq!(answer.problem(503)["detail"], "the disk is full");
     assert_eq!(answer.header("retry-after"), "3");
+}
+
+#[tokio::test]
+async fn what_is_on_disk_is_shown() {
+    let (fake, router) = world();
+    assert_eq!(get(&router, "/stats").await.json()["data"], json!(null));
+    fake.inner().data = Some(Data { recovered: 7, recovery_seconds: 0.5, ..data() });
+    let expected = json!({
+        "directory": "/var/lib/<hive>", "used": 3 << 20, "limit": null, "fault": null, "recovered": 7,
+        "recovery_seconds": 0.5,
+    });
+    assert_eq!(get(&router, "/stats").await.json()["data"], expected);
+    assert_eq!(get(&router, "/readyz").await.json(), json!({"status": "ready", "recovered": 7}));
+    fake.inner().data = Some(Data { fault: Some("no space left on device".to_owned()), ..data() });
+    let answer = get(&router, "/readyz").await;
+    assert_eq!(answer.problem(503)["detail"], "no space left on device");
+    assert_eq!(answer.header("retry-after"), "5");
+    assert_eq!(get(&router, "/healthz").await.json(), json!({"status": "ok"}));
+    assert_eq!(get(&router, "/stats").await.status, 200);
 }
 
 #[tokio::test]

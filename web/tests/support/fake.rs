@@ -1,14 +1,20 @@
 //! A Hive without Drones, which hashes at once.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
-use web::hive::{Hive, HiveError, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter, Upload};
+use web::hive::{
+    Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter,
+    Upload,
+};
 use web::kinds::Specification;
-use web::model::{Change, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use web::model::{
+    Change, Data, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp,
+};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -19,14 +25,21 @@ pub struct Inner {
     pub tasks: Vec<Option<Task>>,
     /// How many items of a new task are computed; all if `None`.
     pub computed: Option<u64>,
+    /// What is computed is not on disk until [`Fake::complete`].
+    pub is_slow_disk: bool,
+    /// What is on disk.
+    pub data: Option<Data>,
+    /// The idempotency keys that were claimed; those under way are `None`.
+    pub keys: HashMap<[u8; 32], Option<(TaskId, [u8; 32])>>,
     /// How many rows a batch of results has.
     pub batch: usize,
     /// After how many batches reading results fails.
     pub broken_after: Option<usize>,
     /// What every call answers, if anything.
     pub error: Option<HiveError>,
-    /// Uploads begun, pushed pieces' sizes, uploads finished.
+    /// Uploads begun, tasks submitted in one call, pushed pieces' sizes, uploads finished.
     pub begun: usize,
+    pub submitted: usize,
     pub pieces: Vec<(usize, usize)>,
     pub finished: usize,
     /// Panic in `overview`.
@@ -97,7 +110,7 @@ impl Fake {
         let _ = self.sender.send(event);
     }
 
-    fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>) -> Result<TaskView, HiveError> {
+    fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         if inputs.is_empty() {
             return Err(HiveError::Empty);
         }
@@ -113,7 +126,7 @@ impl Fake {
             iterations: None,
             name: new.name.clone(),
             priority: new.priority,
-            state: if done == total { TaskState::Done } else { TaskState::Running },
+            state: if done == total && !inner.is_slow_disk { TaskState::Done } else { TaskState::Running },
             total,
             done,
             created_at: Timestamp(1_700_000_000_000),
@@ -124,7 +137,25 @@ impl Fake {
             error: None,
         };
         inner.tasks.push(Some(Task { view: view.clone(), new, inputs }));
+        if let Some(Identity { key, fingerprint }) = identity {
+            let claimed = inner.keys.insert(key, Some((view.id, fingerprint)));
+            assert_eq!(claimed, Some(None), "the key of a new task is claimed for it");
+        }
         Ok(view)
+    }
+
+    /// Waits until the task is as it is wanted.
+    async fn wait(&self, id: TaskId, is_over: impl Fn(&TaskView) -> bool) -> Result<TaskView, HiveError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let view = self.task(id).await?;
+            if is_over(&view) {
+                return Ok(view);
+            }
+            changed.await;
+        }
     }
 
     fn fails(&self) -> Result<(), HiveError> {
@@ -160,9 +191,9 @@ impl Upload for FakeUpload {
         Ok(())
     }
 
-    async fn finish(self: Box<Self>) -> Result<TaskView, HiveError> {
+    async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         self.fake.inner().finished += 1;
-        self.fake.create(self.new, self.inputs)
+        self.fake.create(self.new, self.inputs, identity)
     }
 }
 
@@ -195,9 +226,29 @@ impl Results for FakeResults {
 
 #[async_trait]
 impl Hive for Fake {
-    async fn submit(&self, new: NewTask, inputs: BlobBuf) -> Result<TaskView, HiveError> {
+    async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
         self.fails()?;
-        self.create(new, strings(&inputs))
+        let mut inner = self.inner();
+        match inner.keys.get(&key) {
+            Some(Some((task, fingerprint))) => Ok(Claimed::Known { task: *task, fingerprint: *fingerprint }),
+            Some(None) => Err(HiveError::Conflict("the first request with this key is under way".to_owned())),
+            None => {
+                inner.keys.insert(key, None);
+                let inner = self.inner.clone();
+                Ok(Claimed::New(Claim::new(move || {
+                    let mut inner = inner.lock().unwrap();
+                    if inner.keys.get(&key) == Some(&None) {
+                        inner.keys.remove(&key);
+                    }
+                })))
+            }
+        }
+    }
+
+    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+        self.fails()?;
+        self.inner().submitted += 1;
+        self.create(new, strings(&inputs), identity)
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
@@ -221,17 +272,14 @@ impl Hive for Fake {
         Ok(wanted.take(filter.limit).cloned().collect())
     }
 
+    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let view = self.wait(id, |view| view.done == view.total || view.state.has_ended()).await?;
+        let state = if view.state.has_ended() { view.state } else { TaskState::Done };
+        Ok(TaskView { state, ..view })
+    }
+
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
-            let view = self.task(id).await?;
-            if view.state.has_ended() {
-                return Ok(view);
-            }
-            changed.await;
-        }
+        self.wait(id, |view| view.state.has_ended()).await
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
@@ -275,7 +323,7 @@ impl Hive for Fake {
         self.fails()?;
         let panics = self.inner().panics;
         assert!(!panics, "as it was told");
-        Ok(overview())
+        Ok(Overview { data: self.inner().data.clone(), ..overview() })
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
@@ -323,6 +371,18 @@ pub fn overview() -> Overview {
         eta_seconds: None,
         memory_used: 1 << 20,
         memory_limit: 1 << 30,
+        data: None,
         drone_addr: "127.0.0.1:8080".to_owned(),
+    }
+}
+
+pub fn data() -> Data {
+    Data {
+        directory: "/var/lib/<hive>".to_owned(),
+        used: 3 << 20,
+        limit: None,
+        fault: None,
+        recovered: 0,
+        recovery_seconds: 0.0,
     }
 }

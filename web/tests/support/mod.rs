@@ -20,7 +20,13 @@ pub use fake::*;
 pub const HOST: &str = "127.0.0.1:8081";
 
 pub fn config() -> Config {
-    Config { address: HOST.parse().unwrap(), max_body: 1 << 30, any_host: false, shutdown: CancellationToken::new() }
+    Config {
+        address: HOST.parse().unwrap(),
+        max_body: 1 << 30,
+        room: 256 << 20,
+        any_host: false,
+        shutdown: CancellationToken::new(),
+    }
 }
 
 /// A fake and the router to it.

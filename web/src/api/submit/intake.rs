@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::blob::BlobBuf;
 
+use super::keyed::Keyed;
 use crate::App;
 use crate::error::Problem;
 use crate::hive::{NewTask, SEGMENT, Upload};
@@ -13,10 +14,7 @@ use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
 use crate::model::TaskView;
 
-/// How many bytes of all requests' bodies are held here at once.
-pub(crate) const ROOM: usize = 256 << 20;
-
-/// The least that a request takes of it, in bytes.
+/// The least that a request takes of the room for bodies, in bytes.
 const ROOM_STEP: usize = 64 << 10;
 
 /// Why an input is refused.
@@ -71,23 +69,33 @@ pub(super) struct Intake<'a> {
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
     room: Room,
+    keyed: Option<Keyed>,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(app: &'a App, new: NewTask) -> Result<Self, Problem> {
+    pub(super) fn new(app: &'a App, new: NewTask, keyed: Option<Keyed>) -> Result<Self, Problem> {
         let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Ok(Self::of_pieces(app, new, pieces, app.room()?))
+        Ok(Self::of_pieces(app, new, keyed, pieces, app.room()?))
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, new: NewTask, pieces: Pieces, room: Room) -> Self {
-        Self { app, new, pieces, upload: None, room }
+    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut keyed: Option<Keyed>, pieces: Pieces, room: Room) -> Self {
+        if let Some(keyed) = &mut keyed {
+            keyed.begin(&new);
+        }
+        Self { app, new, pieces, upload: None, room, keyed }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
     pub(super) async fn pass_on(&mut self, held: usize) -> Result<(), Problem> {
         self.room.cover(self.pieces.size() + held)?;
         for piece in std::mem::take(&mut self.pieces.full) {
+            if let Some(keyed) = &mut self.keyed {
+                keyed.add(&piece);
+                if keyed.is_known() {
+                    continue;
+                }
+            }
             let upload = match &mut self.upload {
                 Some(upload) => upload,
                 None => self.upload.insert(self.app.hive.begin(self.new.clone()).await?),
@@ -97,16 +105,24 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Creates the task.
+    /// Creates the task, or finds the one that was created with the request's key.
     pub(super) async fn finish(mut self) -> Result<TaskView, Problem> {
         self.pass_on(0).await?;
         let last = self.pieces.last;
+        if let Some(keyed) = &mut self.keyed {
+            keyed.add(&last);
+            if let Some(known) = keyed.known()? {
+                return Ok(self.app.hive.task(known).await?);
+            }
+        }
+        // The claim stays with `self` until the Hive has answered.
+        let identity = self.keyed.as_ref().map(Keyed::identity);
         let task = match self.upload {
-            None => self.app.hive.submit(self.new, last).await?,
+            None => self.app.hive.submit(self.new, last, identity).await?,
             Some(mut upload) => {
                 // Never empty: a piece is full only when one more input has come.
                 upload.push(last).await?;
-                upload.finish().await?
+                upload.finish(identity).await?
             }
         };
         Ok(task)
@@ -119,9 +135,11 @@ pub(super) fn encoding(new: &NewTask) -> Encoding {
     digest.encoding
 }
 
-/// A request's part of [`ROOM`].
+/// A request's part of the room for bodies.
 pub(super) struct Room {
     all: Arc<Semaphore>,
+    /// All of it, in bytes.
+    size: usize,
     taken: OwnedSemaphorePermit,
 }
 
@@ -129,8 +147,12 @@ impl Room {
     /// Makes sure that it is at least so many bytes.
     pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
         let taken = self.taken.num_permits();
+        if bytes > self.size {
+            return Err(Problem::too_large(self.size as u64));
+        }
         if bytes > taken {
-            self.taken.merge(take(&self.all, (bytes - taken).next_multiple_of(ROOM_STEP))?);
+            let more = (bytes - taken).next_multiple_of(ROOM_STEP).min(self.size - taken);
+            self.taken.merge(take(&self.all, more)?);
         }
         Ok(())
     }
@@ -139,7 +161,7 @@ impl Room {
 impl App {
     /// Room for a request's body.
     pub(super) fn room(&self) -> Result<Room, Problem> {
-        Ok(Room { all: self.room.clone(), taken: take(&self.room, 0)? })
+        Ok(Room { all: self.room.clone(), size: self.config.room, taken: take(&self.room, 0)? })
     }
 }
 

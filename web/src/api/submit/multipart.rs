@@ -4,6 +4,7 @@ use axum::extract::Multipart;
 use axum::extract::multipart::Field;
 
 use super::intake::Intake;
+use super::keyed::Keyed;
 use super::lines::{Form, Lines};
 use crate::App;
 use crate::error::Problem;
@@ -14,13 +15,18 @@ use crate::model::TaskView;
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
 
 /// Options first, then `text` and `file`, of whose lines each is an input.
-pub(super) async fn read(app: &App, mut options: Options, mut form: Multipart) -> Result<TaskView, Problem> {
+pub(super) async fn read(
+    app: &App,
+    mut options: Options,
+    keyed: Option<Keyed>,
+    mut form: Multipart,
+) -> Result<TaskView, Problem> {
     let mut field = form.next_field().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
         set(&mut options, option).await?;
         field = form.next_field().await?;
     }
-    let mut intake = Intake::new(app, options.new_task()?)?;
+    let mut intake = Intake::new(app, options.new_task()?, keyed)?;
     while let Some(inputs) = field {
         let name = name_of(&inputs);
         if !is_inputs(&inputs) {

@@ -1,0 +1,108 @@
+//! Input segments of large tasks that were used lately, within a limit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use wire::blob::SharedBlob;
+
+/// A segment of a bulk file: the file's number and the segment's.
+type Key = (u64, usize);
+
+pub(super) struct Cache {
+    limit: u64,
+    used: u64,
+    uses: u64,
+    segments: HashMap<Key, Cached>,
+    /// By when they were used last.
+    order: BTreeMap<u64, Key>,
+}
+
+struct Cached {
+    inputs: SharedBlob,
+    used_at: u64,
+}
+
+impl Cache {
+    /// Nothing yet, and at most `limit` bytes.
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, used: 0, uses: 0, segments: HashMap::new(), order: BTreeMap::new() }
+    }
+
+    /// Bytes held.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Whether so many bytes fit without pushing out anything.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.used + bytes <= self.limit
+    }
+
+    pub(super) fn get(&mut self, key: Key) -> Option<SharedBlob> {
+        let cached = self.segments.get_mut(&key)?;
+        self.uses += 1;
+        self.order.remove(&cached.used_at);
+        cached.used_at = self.uses;
+        self.order.insert(self.uses, key);
+        Some(cached.inputs.clone())
+    }
+
+    /// Keeps a segment; returns what had to go for it, to be dropped where that may take time.
+    pub(super) fn insert(&mut self, key: Key, inputs: SharedBlob) -> Vec<SharedBlob> {
+        self.uses += 1;
+        self.used += size(&inputs);
+        self.order.insert(self.uses, key);
+        let before = self.segments.insert(key, Cached { inputs, used_at: self.uses });
+        let mut gone = Vec::new();
+        if let Some(before) = before {
+            self.order.remove(&before.used_at);
+            self.used -= size(&before.inputs);
+            gone.push(before.inputs);
+        }
+        while self.used > self.limit
+            && let Some((_, key)) = self.order.pop_first()
+            && let Some(oldest) = self.segments.remove(&key)
+        {
+            self.used -= size(&oldest.inputs);
+            gone.push(oldest.inputs);
+        }
+        gone
+    }
+
+    /// Forgets the segments of a file that is no longer needed.
+    pub(super) fn forget(&mut self, file: u64, segments: usize) -> Vec<SharedBlob> {
+        let keys = (0..segments).map(|segment| (file, segment));
+        let gone: Vec<_> = keys.filter_map(|key| self.segments.remove(&key)).collect();
+        for cached in &gone {
+            self.order.remove(&cached.used_at);
+            self.used -= size(&cached.inputs);
+        }
+        gone.into_iter().map(|cached| cached.inputs).collect()
+    }
+}
+
+fn size(inputs: &SharedBlob) -> u64 {
+    inputs.as_blob().layout_len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::blob::BlobBuf;
+
+    use super::*;
+
+    #[test]
+    fn what_was_used_longest_ago_goes_first() {
+        let segment = || [[b'x'; 92]].iter().collect::<BlobBuf>().freeze();
+        let mut cache = Cache::new(300);
+        assert!(cache.insert((1, 0), segment()).is_empty() && cache.insert((1, 1), segment()).is_empty());
+        assert!(cache.has_room(100) && !cache.has_room(101));
+        assert!(cache.insert((2, 0), segment()).is_empty());
+        assert!(cache.get((1, 0)).is_some());
+        assert_eq!(cache.insert((2, 1), segment()).len(), 1);
+        assert!(cache.get((1, 1)).is_none() && cache.get((1, 0)).is_some());
+        assert_eq!(cache.insert((2, 1), segment()).len(), 1, "its predecessor");
+        assert_eq!(cache.forget(2, 2).len(), 2);
+        assert_eq!(cache.used(), 100);
+        assert_eq!((cache.order.len(), cache.segments.len()), (1, 1));
+    }
+}

@@ -1,0 +1,107 @@
+//! Idempotency keys: which are in use by a request that is under way, and, where nothing is
+//! kept on disk, what they were used for.
+
+use std::collections::{HashMap, VecDeque};
+
+use web::hive::Identity;
+use web::model::Timestamp;
+use wire::ids::TaskId;
+
+use crate::store::KEY_LIFE;
+
+type Key = [u8; 32];
+
+#[derive(Default)]
+pub(super) struct Keys {
+    /// At most as many as there are requests under way, or commits.
+    under_way: HashMap<Key, Use>,
+    /// The used ones that are not on disk, oldest first.
+    oldest: VecDeque<(Timestamp, Key)>,
+}
+
+enum Use {
+    /// A request has it.
+    Claimed,
+    /// It created a task.
+    Used { fingerprint: [u8; 32], task: TaskId },
+}
+
+/// What a key is.
+pub(super) enum Found {
+    /// It is now the caller's.
+    Free,
+    /// Another request has it.
+    UnderWay,
+    /// It was used.
+    Used { fingerprint: [u8; 32], task: TaskId },
+}
+
+impl Keys {
+    /// Claims a key. `is_durable`: a used key is one whose task is still on its way to the disk.
+    pub(super) fn claim(&mut self, key: Key, now: Timestamp, is_durable: bool) -> Found {
+        self.expire(now);
+        match self.under_way.get(&key) {
+            None => {
+                self.under_way.insert(key, Use::Claimed);
+                Found::Free
+            }
+            Some(Use::Used { fingerprint, task }) if !is_durable => {
+                Found::Used { fingerprint: *fingerprint, task: *task }
+            }
+            Some(_) => Found::UnderWay,
+        }
+    }
+
+    /// Its request is over; if it created a task, the key stays used.
+    pub(super) fn drop_claim(&mut self, key: &Key) {
+        if matches!(self.under_way.get(key), Some(Use::Claimed)) {
+            self.under_way.remove(key);
+        }
+    }
+
+    /// It created a task.
+    pub(super) fn used(&mut self, identity: &Identity, task: TaskId, now: Timestamp) {
+        self.under_way.insert(identity.key, Use::Used { fingerprint: identity.fingerprint, task });
+        self.oldest.push_back((now, identity.key));
+    }
+
+    /// What it was used for is on disk, or in vain.
+    pub(super) fn release(&mut self, key: &Key) {
+        self.under_way.remove(key);
+        self.oldest.retain(|(_, other)| other != key);
+    }
+
+    fn expire(&mut self, now: Timestamp) {
+        let life = KEY_LIFE.as_millis() as i64;
+        while let Some((_, key)) = self.oldest.pop_front_if(|(used_at, _)| used_at.0 + life < now.0) {
+            self.under_way.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_used_once() {
+        let identity = Identity { key: [1; 32], fingerprint: [2; 32] };
+        let now = Timestamp(1000);
+        let mut keys = Keys::default();
+        assert!(matches!(keys.claim(identity.key, now, false), Found::Free));
+        assert!(matches!(keys.claim(identity.key, now, false), Found::UnderWay));
+        keys.drop_claim(&identity.key);
+        assert!(matches!(keys.claim(identity.key, now, false), Found::Free));
+        keys.used(&identity, TaskId(7), now);
+        keys.drop_claim(&identity.key);
+        assert!(matches!(keys.claim(identity.key, now, true), Found::UnderWay), "it is not on disk yet");
+        let Found::Used { fingerprint, task } = keys.claim(identity.key, now, false) else { panic!("it was used") };
+        assert_eq!((fingerprint, task), (identity.fingerprint, TaskId(7)));
+        let later = Timestamp(now.0 + KEY_LIFE.as_millis() as i64 + 1);
+        assert!(matches!(keys.claim(identity.key, later, false), Found::Free));
+        keys.used(&identity, TaskId(8), later);
+        keys.release(&identity.key);
+        assert!(matches!(keys.claim(identity.key, later, false), Found::Free));
+        assert!(keys.oldest.is_empty());
+    }
+}

@@ -1,0 +1,155 @@
+//! Reading inputs and results, from wherever they are. Disks are read on threads that may wait.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use web::hive::{HiveError, ResultBatch, Results, SEGMENT};
+use wire::blob::SharedBlob;
+use wire::ids::TaskId;
+
+use super::SharedHive;
+use super::state::in_file;
+use crate::kinds::Job;
+use crate::kinds::digest::DIGEST;
+use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
+
+/// Pieces that are collected under the lock at a time.
+const PIECES: usize = 1024;
+
+impl SharedHive {
+    /// The inputs of `range`, which lies in one segment, as they were given.
+    ///
+    /// # Errors
+    /// If they cannot be read from the disk.
+    pub async fn inputs(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        let large = match inputs {
+            Inputs::Small(_) => {
+                let all = inputs.small().unwrap_or_else(|| wire::blob::BlobBuf::default().freeze());
+                return Ok(all.slice(range.start as usize..range.end as usize));
+            }
+            Inputs::Large(large) => large,
+        };
+        let part = large.within_segment(range);
+        let segment = self.segment(large, large.segment_of(range.start)).await?;
+        Ok(segment.slice(part))
+    }
+
+    async fn segment(&self, large: &Arc<Large>, number: usize) -> Result<SharedBlob, StoreError> {
+        let file = match &large.place {
+            Place::Memory(segments) => return Ok(segments[number].clone()),
+            Place::File(file) => *file,
+        };
+        if let Some(segment) = self.lock().cache.get((file, number)) {
+            return Ok(segment);
+        }
+        let extent = large.segments[number];
+        let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
+        // What goes is freed behind the lock.
+        let gone = self.lock().cache.insert((file, number), segment.clone());
+        drop(gone);
+        Ok(segment)
+    }
+
+    /// Reads from the disk.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lost = || StoreError::io(&std::path::PathBuf::new())(std::io::Error::other("reading was broken off"));
+        let Some(disk) = &self.inner.disk else { return Err(lost()) };
+        let reader = Arc::clone(&disk.reader);
+        tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// The digests of `range`, which are there, or of a beginning of it.
+    async fn digests(&self, job: &Job, range: Range<u64>) -> Result<(Pieces, Range<u64>), StoreError> {
+        let task = job.task;
+        let (found, is_kept) = match self.lock().tasks.get(task) {
+            Some(record) => (record.outputs().map(|outputs| outputs.pieces(&range, DIGEST, PIECES)), true),
+            None => (None, false),
+        };
+        let (mut pieces, end) = found.unwrap_or((Pieces::new(), range.end));
+        let range = range.start..end;
+        match in_file(&job.inputs) {
+            // What is not in memory was written before it was taken from there.
+            Some(large) => {
+                for gap in gaps(&pieces, &range) {
+                    let (large, part) = (Arc::clone(large), gap.clone());
+                    let Place::File(file) = large.place else { continue };
+                    let read = self.read(move |reader| reader.bulk().results(file, &large, &part, DIGEST));
+                    pieces.push((gap.start, read.await?));
+                }
+                pieces.sort_unstable_by_key(|(first, _)| *first);
+            }
+            None if !is_kept && self.inner.disk.is_some() => {
+                let part = range.clone();
+                pieces = self.read(move |reader| reader.results(task, &part)).await?;
+            }
+            None => {}
+        }
+        Ok((pieces, range))
+    }
+}
+
+/// What of `range` lies in none of the pieces.
+fn gaps(pieces: &Pieces, range: &Range<u64>) -> Vec<Range<u64>> {
+    let ends = pieces.iter().map(|(first, piece)| first + (piece.len() / DIGEST) as u64);
+    let starts = std::iter::once(range.start).chain(ends);
+    let gaps = starts.zip(pieces.iter().map(|(first, _)| *first).chain([range.end]));
+    gaps.map(|(start, end)| start..end).filter(|gap| !gap.is_empty()).collect()
+}
+
+/// A reader of results that are all there.
+pub(super) struct ResultReader {
+    pub(super) hive: SharedHive,
+    pub(super) job: Job,
+    pub(super) rest: Range<u64>,
+}
+
+#[async_trait]
+impl Results for ResultReader {
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let first = self.rest.start;
+        let most = (SEGMENT / DIGEST) as u64;
+        let end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
+        let (pieces, range) = self.hive.digests(&self.job, first..end).await.map_err(unreadable)?;
+        let digests = store::join(pieces, &range, DIGEST);
+        let range = first..first + (digests.len() / DIGEST) as u64;
+        if range.is_empty() {
+            return Err(missing(self.job.task, first));
+        }
+        self.rest.start = range.end;
+        let inputs = self.hive.inputs(&self.job.inputs, &range).await.map_err(unreadable)?;
+        Ok(Some(ResultBatch::Digest { first, inputs, digests }))
+    }
+}
+
+fn missing(task: TaskId, index: u64) -> HiveError {
+    tracing::error!(%task, index, "a result that was done is not there");
+    HiveError::Internal(format!("result {index} of task {task} is missing"))
+}
+
+/// The disk does not give back what it was given.
+pub(super) fn unreadable(error: StoreError) -> HiveError {
+    tracing::error!(%error, "cannot read what is on disk");
+    HiveError::Internal(format!("it cannot be read from the disk: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn gaps_are_what_no_piece_covers() {
+        let piece = |first, count: usize| (first, Bytes::from(vec![0; count * DIGEST]));
+        assert_eq!(gaps(&vec![], &(3..9)), vec![3..9]);
+        assert_eq!(gaps(&vec![piece(3, 6)], &(3..9)), []);
+        assert_eq!(gaps(&vec![piece(4, 1), piece(5, 1), piece(7, 1)], &(3..9)), [3..4, 6..7, 8..9]);
+    }
+}

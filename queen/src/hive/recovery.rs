@@ -1,0 +1,245 @@
+//! The Queen's start and end: taking over what is on disk, and leaving it in order.
+
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use drone::story;
+use tokio::sync::{mpsc, oneshot};
+use web::hive::HiveError;
+use wire::ids::Epoch;
+
+use super::journal::{self, Entry, Journal};
+use super::record::{Record, weight};
+use super::{Disk, JOURNAL_PART, Settings, SharedHive};
+use crate::store::{Change, Directory, Live, Place, Store, StoreError, Submission, Writer};
+
+/// The epoch of a Queen that keeps nothing from one start to the next.
+const EPHEMERAL: Epoch = Epoch(1);
+
+/// Tasks that are taken over under one lock.
+const TAKEN_AT_ONCE: usize = 1024;
+
+/// How soon a client should ask again while tasks are being taken over.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The data directory in the hands of a Hive: it writes to it until it is closed.
+pub struct Keeper {
+    writer: Writer,
+    entries: mpsc::Receiver<Entry>,
+    directory: Directory,
+}
+
+/// The thread that writes.
+struct Writing {
+    thread: JoinHandle<Result<(), StoreError>>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// Something that was to be written is not.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// The disk did not take it.
+    #[error("what was computed last could not be written, and will be computed again: {0}")]
+    Store(#[from] StoreError),
+    /// A bug ended the writer.
+    #[error("the writer has ended unexpectedly")]
+    Writer,
+}
+
+impl SharedHive {
+    /// An empty Hive that keeps nothing.
+    ///
+    /// # Errors
+    /// If the system has no randomness to give.
+    pub fn ephemeral(settings: Settings) -> Result<Self, getrandom::Error> {
+        Self::build(settings, EPHEMERAL, None)
+    }
+
+    /// A Hive over an open data directory. It serves when [`take_over`](Self::take_over) is done.
+    ///
+    /// # Errors
+    /// If the system has no randomness to give.
+    pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
+        let Store { inheritance, writer, reader, directory } = store;
+        let (journal, entries) = Journal::new(settings.memory_limit / JOURNAL_PART);
+        let disk = Disk {
+            directory: directory.path().to_owned(),
+            limit: settings.max_data,
+            journal,
+            reader,
+            recovered: OnceLock::new(),
+        };
+        let hive = Self::build(settings, inheritance.epoch, Some(disk))?;
+        {
+            let mut state = hive.lock();
+            state.next_task = inheritance.next_task;
+            state.counts = inheritance.ended;
+            state.recovering = Some((0, inheritance.live));
+        }
+        Ok((hive, Keeper { writer, entries, directory }))
+    }
+
+    /// Takes over the tasks that have not ended, and removes what no task owns; then the Hive
+    /// serves. Blocks.
+    ///
+    /// # Errors
+    /// If the data directory cannot be read, or is damaged.
+    pub fn take_over(&self) -> Result<(), StoreError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let begun = Instant::now();
+        let all = self.lock().recovering.map_or(0, |(_, all)| all);
+        if all > 0 {
+            story!("📜", "Taking over what the Queen before left: {}", tasks(all));
+        }
+        let mut batch = Vec::with_capacity(TAKEN_AT_ONCE);
+        disk.reader.live(|live| {
+            batch.push(live);
+            if batch.len() == TAKEN_AT_ONCE {
+                self.take(&mut batch);
+            }
+        })?;
+        self.take(&mut batch);
+        self.sweep()?;
+        let taken = {
+            let mut state = self.lock();
+            let (taken, _) = state.recovering.take().unwrap_or_default();
+            taken
+        };
+        let seconds = begun.elapsed();
+        // Set once: this is called once.
+        let _ = disk.recovered.set((taken, seconds));
+        if taken > 0 {
+            story!("📜", "Took over {} in {:.2} s", tasks(taken), seconds.as_secs_f64());
+        }
+        self.inner.changed.notify_one();
+        Ok(())
+    }
+
+    fn take(&self, batch: &mut Vec<Live>) {
+        self.change(|state, now| {
+            for Live { task, inputs, done, results } in batch.drain(..) {
+                let mut record = Record::new(task.terms, inputs, task.created_at);
+                self.inner.budget.take(weight(&record.inputs));
+                for (first, bytes) in results {
+                    record.outputs_mut().insert(first, bytes);
+                }
+                state.enter(task.id, record, done, now);
+                if let Some((taken, _)) = &mut state.recovering {
+                    *taken += 1;
+                }
+            }
+        });
+    }
+
+    /// Removes bulk files that no record names.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let mut orphans = disk.reader.bulk().numbers()?;
+        disk.reader.files(|number| {
+            orphans.remove(&number);
+        })?;
+        for orphan in orphans {
+            tracing::info!(file = %disk.reader.bulk().path(orphan).display(), "an upload or removal was cut off here");
+            disk.reader.bulk().remove(orphan)?;
+        }
+        Ok(())
+    }
+
+    /// The disk takes writes, or does not.
+    pub(super) fn set_fault(&self, error: Option<&StoreError>) {
+        let mut state = self.lock();
+        match (error, &state.fault) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                state.fault = None;
+                drop(state);
+                story!("🩹", "The disk takes writes again");
+                self.inner.changed.notify_one();
+            }
+            (Some(error), before) => {
+                let is_new = before.is_none();
+                let reason = reason(error);
+                state.fault = Some(reason.clone());
+                drop(state);
+                if is_new {
+                    tracing::error!("{reason}");
+                    self.inner.changed.notify_one();
+                }
+            }
+        }
+    }
+
+    /// What is on disk.
+    pub(super) fn set_used(&self, used: u64) {
+        self.lock().used = used;
+    }
+
+    /// These changes are on disk.
+    pub(super) fn committed(&self, changes: &[Change]) {
+        self.change(|state, _| changes.iter().for_each(|change| state.committed(change)));
+    }
+
+    /// This new task will never be on disk.
+    pub(super) fn refuse(&self, submission: &Submission) {
+        self.change(|state, now| state.refuse(submission, now));
+        if let Some(large) = super::state::in_file(&submission.inputs)
+            && let (Place::File(file), Some(disk)) = (&large.place, &self.inner.disk)
+            && let Err(error) = disk.reader.bulk().remove(*file)
+        {
+            tracing::warn!(%error, "what is left of an upload will be removed at the next start");
+        }
+    }
+}
+
+impl Keeper {
+    /// Writes what the Hive has to write, while `serving` runs; then writes the rest, and
+    /// leaves the directory in order.
+    ///
+    /// # Errors
+    /// If something could not be written, or the writer ends before.
+    pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
+        let Self { writer, entries, directory } = self;
+        let Writing { thread, mut ended } = spawn(hive.clone(), writer, entries).map_err(|_| Lost::Writer)?;
+        tokio::select! {
+            () = serving => {}
+            // Nothing is sent; this ends when the thread does.
+            _ = &mut ended => return Err(Lost::Writer),
+        }
+        if let Some(disk) = &hive.inner.disk {
+            disk.journal.stop().await;
+        }
+        let _ = ended.await;
+        let result = thread.join().map_err(|_| Lost::Writer)?;
+        drop(directory);
+        Ok(result?)
+    }
+}
+
+fn spawn(hive: SharedHive, writer: Writer, entries: mpsc::Receiver<Entry>) -> std::io::Result<Writing> {
+    let (end, ended) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
+        let _end = end;
+        journal::run(&hive, writer, entries)
+    })?;
+    Ok(Writing { thread, ended })
+}
+
+fn tasks(count: u64) -> String {
+    format!("{} unfinished task{}", drone::console::count(count), if count == 1 { "" } else { "s" })
+}
+
+/// What a user is told of a disk that does not take writes.
+pub(super) fn reason(error: &StoreError) -> String {
+    match error.is_full() {
+        true => format!("the disk is full, so nothing new can be kept: make room on it ({error})"),
+        false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
+    }
+}
+
+/// What a client is told while tasks are being taken over.
+pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
+    let count = drone::console::count;
+    let reason = format!("the Queen is taking over {} tasks, {} so far", count(all), count(taken));
+    HiveError::Unavailable { reason, retry_after: SOON }
+}

@@ -1,0 +1,81 @@
+//! Finished tasks are kept for a time, and as long as there is room; the oldest go first.
+
+use std::time::Duration;
+
+use web::model::{TaskState, Timestamp};
+use wire::ids::TaskId;
+
+use super::SharedHive;
+use crate::store::StoreError;
+
+/// How often it is looked whether something has to go.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Tasks that are removed together at most.
+const AT_ONCE: usize = 256;
+
+impl SharedHive {
+    /// Removes what has to go, now and then, until the future is dropped.
+    pub async fn keep_in_bounds(&self) {
+        loop {
+            if let Err(error) = self.remove_what_is_over().await {
+                tracing::warn!(%error, "finished tasks could not be removed");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn remove_what_is_over(&self) -> Result<(), StoreError> {
+        while self.lock().fault.is_none() {
+            let kept = i64::try_from(self.inner.keep_finished.as_millis()).unwrap_or(i64::MAX);
+            let before = Timestamp(Timestamp::now().0.saturating_sub(kept));
+            if self.remove_ended(before).await? < AT_ONCE {
+                break;
+            }
+        }
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        disk.journal.tidy().await;
+        while let Some(limit) = disk.limit
+            && self.is_over(limit)
+            && self.remove_ended(Timestamp(i64::MAX)).await? > 0
+        {
+            disk.journal.tidy().await;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self, limit: u64) -> bool {
+        let state = self.lock();
+        state.fault.is_none() && state.used > limit
+    }
+
+    /// Removes the tasks that ended longest ago, and before `before`; says how many.
+    async fn remove_ended(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let oldest = match &self.inner.disk {
+            Some(_) => self.read(move |reader| reader.oldest(before, AT_ONCE)).await?,
+            None => {
+                let state = self.lock();
+                let ended = state.ended.range(..(before, TaskId(0))).take(AT_ONCE);
+                ended.map(|(_, id)| (*id, TaskState::Done)).collect()
+            }
+        };
+        let Ok(slot) = self.slot(0).await else { return Ok(0) };
+        let count = oldest.len();
+        // Large tasks' bytes are freed behind the lock.
+        let (_records, ack) = self.change_durably(slot, |hive, _| {
+            let mut records = Vec::new();
+            for (id, state) in oldest {
+                match hive.tasks.get(id) {
+                    Some(_) => records.extend(hive.remove(id)),
+                    None => hive.remove_stored(id, state),
+                }
+            }
+            records
+        });
+        if let Some(ack) = ack {
+            // An error says that it is tried again.
+            drop(ack.await);
+        }
+        Ok(count)
+    }
+}

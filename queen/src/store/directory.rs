@@ -1,0 +1,184 @@
+//! The data directory: who may open it, and whether it is one.
+//!
+//! Nothing in it is touched before it is clear that it is ours to touch.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::schema;
+
+const DATABASE: &str = "hive.db";
+const BULK: &str = "bulk";
+const LOCK: &str = "lock";
+
+/// Names of all that may be in it.
+const OURS: [&str; 5] = [DATABASE, "hive.db-wal", "hive.db-shm", BULK, LOCK];
+
+/// SQLite's file format: the header, and where the numbers that we set are in it.
+const HEADER: usize = 100;
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+const USER_VERSION: usize = 60;
+const APPLICATION_ID: usize = 68;
+
+/// A data directory that is open here and nowhere else, until it is dropped.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Opens a data directory; creates it, for its owner alone, if there is none.
+    ///
+    /// # Errors
+    /// If it is in use, is something else, is damaged or newer, or the file system refuses.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))?;
+        let directory = Self::open_existing(path)?;
+        let bulk = directory.bulk();
+        DirBuilder::new().recursive(true).mode(0o700).create(&bulk).map_err(StoreError::io(&bulk))?;
+        let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
+        sync(path).map_err(StoreError::io(path))?;
+        // The directory's own entry; where its parent may not be read, there is nothing to be done.
+        let _ = path.canonicalize().map(|path| path.parent().map(sync));
+        Ok(directory)
+    }
+
+    /// Opens a data directory that is there.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), or if there is none.
+    pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
+        inspect(path)?;
+        let lock = lock(path)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The records.
+    pub fn database(&self) -> PathBuf {
+        database(&self.path)
+    }
+
+    /// The folder of bulk files.
+    pub fn bulk(&self) -> PathBuf {
+        bulk(&self.path)
+    }
+}
+
+/// Where a directory's records are.
+pub fn database(directory: &Path) -> PathBuf {
+    directory.join(DATABASE)
+}
+
+/// Where a directory's bulk files are.
+pub fn bulk(directory: &Path) -> PathBuf {
+    directory.join(BULK)
+}
+
+/// Looks whether it is a data directory that can be opened, without touching it.
+///
+/// # Errors
+/// If it is not.
+pub fn inspect(path: &Path) -> Result<(), StoreError> {
+    let foreign = |why: String| StoreError::Foreign { path: path.to_owned(), why };
+    for entry in fs::read_dir(path).map_err(StoreError::io(path))? {
+        let name = entry.map_err(StoreError::io(path))?.file_name();
+        // A file system's root has its own.
+        if name != "lost+found" && !OURS.iter().any(|ours| name == *ours) {
+            return Err(foreign(format!("it contains {}", name.display())));
+        }
+    }
+    let database = database(path);
+    let mut header = Vec::new();
+    match File::open(&database) {
+        Ok(file) => file.take(HEADER as u64).read_to_end(&mut header).map_err(StoreError::io(&database))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(StoreError::io(&database)(error)),
+    };
+    // Created and not written yet when its Queen was killed.
+    if header.is_empty() {
+        return Ok(());
+    }
+    if header.len() < HEADER || !header.starts_with(MAGIC) {
+        return Err(StoreError::Damaged { path: database, what: "it is not an SQLite database".into() });
+    }
+    let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| i64::from(i32::from_be_bytes(*bytes)));
+    if number(APPLICATION_ID) != i64::from(schema::APPLICATION_ID) {
+        return Err(foreign(format!("its {DATABASE} belongs to another program")));
+    }
+    schema::check_version(&database, number(USER_VERSION))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let at = path.join(LOCK);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
+    let mut file = file.map_err(StoreError::io(&at))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let _ = file.read_to_string(&mut owner);
+            let owner = if owner.trim().is_empty() { "it does not say which".into() } else { owner.trim().to_owned() };
+            return Err(StoreError::Locked { path: path.to_owned(), owner });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io(&at)(error)),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "process {}", std::process::id())
+    };
+    // The text is a courtesy; the lock is what counts.
+    if let Err(error) = write(&mut file) {
+        tracing::debug!(%error, "cannot write into the lock");
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn it_is_private_and_opened_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("deep/hive-data");
+        let first = Directory::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let second = Directory::open(&path).unwrap_err();
+        assert!(matches!(&second, StoreError::Locked { owner, .. } if owner.contains("process")), "{second}");
+        drop(first);
+        Directory::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+        let error = Directory::open(folder.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::Foreign { why, .. } if why.contains("thesis.txt")), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(database(folder.path()), "not a database, though it has its name".repeat(5)).unwrap();
+        let error = Directory::open(folder.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::Damaged { .. }) && error.to_string().contains(DATABASE), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let folder = tempfile::tempdir().unwrap();
+        let other = rusqlite::Connection::open(database(folder.path())).unwrap();
+        other.execute_batch("PRAGMA application_id = 77; CREATE TABLE t (x);").unwrap();
+        let error = Directory::open(folder.path()).unwrap_err();
+        assert!(matches!(&error, StoreError::Foreign { .. }), "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! What can go wrong with the data directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// On which file or directory.
+        path: PathBuf,
+        /// How.
+        error: io::Error,
+    },
+    /// SQLite refused.
+    #[error("{}: {error}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// How.
+        error: rusqlite::Error,
+    },
+    /// Something is not as it was written.
+    #[error(
+        "{} is damaged: {what}; restore a backup, or move it away to begin anew \
+         (`queen check` lists everything that is wrong)",
+        path.display()
+    )]
+    Damaged {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// Another process has it open.
+    #[error("{} is in use by another Queen ({owner}): stop her, or choose another with --data-dir", path.display())]
+    Locked {
+        /// The data directory.
+        path: PathBuf,
+        /// What she wrote into her lock.
+        owner: String,
+    },
+    /// The directory holds something else.
+    #[error(
+        "{} is not a Hive's data directory ({why}), so it is left alone: choose an empty or a new one with --data-dir",
+        path.display()
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// How that was noticed.
+        why: String,
+    },
+    /// It was written by a newer program.
+    #[error(
+        "{} was written by a newer Queen (schema {found}, this one knows up to {known}): use that version, \
+         or restore a backup from before",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+}
+
+impl StoreError {
+    /// Of a file operation.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Io { path, error }
+    }
+
+    /// Of the database. What it says of damage is told as such.
+    pub(crate) fn database(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        move |error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                Self::Damaged { path, what: error.to_string() }
+            }
+            _ => Self::Database { path, error },
+        }
+    }
+
+    /// Whether there is no room left.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Io { error, .. } => {
+                matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Database { error, .. } => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            _ => false,
+        }
+    }
+}

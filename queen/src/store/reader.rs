@@ -1,0 +1,247 @@
+//! Reading what is on disk, beside the writer.
+//!
+//! SQLite shows each reader the last commit before its query and holds up nobody. Every
+//! query here ends at once: an open one would keep the log from being emptied.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use web::hive::Identity;
+use web::model::{TaskState, Timestamp};
+use wire::ids::TaskId;
+
+use super::bulk::Bulk;
+use super::error::StoreError;
+use super::inputs::{Inputs, Large, Place};
+use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number, state_of};
+use super::schema;
+use crate::core::RangeSet;
+use crate::kinds::Job;
+
+/// Connections that are kept for the next query.
+const IDLE: usize = 8;
+
+/// See the module. Everything here blocks; none of it is called on an async thread.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    vfs: Option<String>,
+    bulk: Arc<Bulk>,
+    /// Connections that nobody uses: a pool, not a lock over state.
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// A task that has not ended, as it was left.
+#[derive(Debug)]
+pub struct Live {
+    /// Its row.
+    pub task: Stored,
+    /// Its inputs.
+    pub inputs: Inputs,
+    /// What is done of it.
+    pub done: RangeSet,
+    /// Results that are not in its file, each with its first index.
+    pub results: Vec<(u64, Bytes)>,
+}
+
+impl Reader {
+    /// Reads the database at `path`, and the bulk files.
+    pub(super) fn new(path: PathBuf, vfs: Option<String>, bulk: Arc<Bulk>) -> Self {
+        Self { path, vfs, bulk, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// One task.
+    ///
+    /// # Errors
+    /// If the database cannot be read, as with all that follow.
+    pub fn task(&self, id: TaskId) -> Result<Option<Stored>, StoreError> {
+        self.query(|connection| {
+            let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?"))?;
+            select.query_row([id.0], |row| Rows::default().read(row)).optional()
+        })
+    }
+
+    /// Tasks that have ended in this state, with ids below `before`, newest first.
+    pub fn ended(&self, state: TaskState, before: TaskId, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.query(|connection| {
+            let select = format!("SELECT {COLUMNS} FROM tasks WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?");
+            let mut select = connection.prepare_cached(&select)?;
+            let before = i64::try_from(before.0).unwrap_or(i64::MAX);
+            let mut rows = Rows::default();
+            select.query_map(params![state_number(state), before, limit], |row| rows.read(row))?.collect()
+        })
+    }
+
+    /// What a task has to compute and where its inputs are.
+    pub fn job(&self, id: TaskId) -> Result<Option<Job>, StoreError> {
+        self.query(|connection| {
+            let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE id = ?");
+            let found = connection.prepare_cached(&select)?.query_row([id.0], |row| {
+                let stored = Rows::default().read(row)?;
+                let file: Option<u64> = row.get(COLUMN_COUNT)?;
+                let small: Option<Vec<u8>> = row.get(COLUMN_COUNT + 1)?;
+                Ok((stored, file, small))
+            });
+            let Some((stored, file, small)) = found.optional()? else { return Ok(None) };
+            let inputs = inputs(connection, id, file, small)?;
+            Ok(Some(Job { task: id, terms: stored.terms, inputs }))
+        })
+    }
+
+    /// Where the unbroken run of results from index 0 on ends.
+    pub fn prefix(&self, id: TaskId) -> Result<u64, StoreError> {
+        self.query(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT first, past FROM results WHERE task = ? ORDER BY first")?;
+            let mut rows = select.query([id.0])?;
+            let mut prefix = 0;
+            while let Some(row) = rows.next()? {
+                if row.get::<_, u64>(0)? != prefix {
+                    break;
+                }
+                prefix = row.get(1)?;
+            }
+            Ok(prefix)
+        })
+    }
+
+    /// Results of a small task that touch `range`, each with its first index.
+    pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT first, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map(params![id.0, range.end, range.start], |row| {
+                Ok((row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// What an idempotency key was used for.
+    pub fn key(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<(Identity, TaskId)>, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT fingerprint, task FROM keys WHERE key = ? AND expires_at > ?";
+            let found = connection.prepare_cached(select)?.query_row(params![key, now.0], |row| {
+                Ok((Identity { key: *key, fingerprint: row.get(0)? }, TaskId(row.get(1)?)))
+            });
+            found.optional()
+        })
+    }
+
+    /// Tasks that ended before `before`, the longest ago first.
+    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, TaskState)>, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT id, state FROM tasks WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map(params![before.0, limit], |row| {
+                let id = TaskId(row.get(0)?);
+                Ok(state_of(row.get(1)?).map(|state| (id, state)))
+            })?;
+            rows.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// Hands every task that has not ended to `take`, by id. One whose file is not what it
+    /// must be is an error.
+    pub fn live(&self, mut take: impl FnMut(Live)) -> Result<(), StoreError> {
+        let mut damage = Ok(());
+        self.query(|connection| {
+            let mut select = connection
+                .prepare(&format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE state = 0 ORDER BY id"))?;
+            let mut found = select.query([])?;
+            let mut rows = Rows::default();
+            while let Some(row) = found.next()? {
+                let task = rows.read(row)?;
+                let small = row.get_ref(COLUMN_COUNT + 1)?.as_blob_or_null()?.map(<[u8]>::to_vec);
+                let inputs = inputs(connection, task.id, row.get(COLUMN_COUNT)?, small)?;
+                if let Inputs::Large(large) = &inputs {
+                    damage = check_file(&self.bulk, large);
+                    if damage.is_err() {
+                        break;
+                    }
+                }
+                // The one result of a single item comes together with its end.
+                let (done, results) = match task.total {
+                    1 => Default::default(),
+                    _ => done(connection, task.id)?,
+                };
+                take(Live { task, inputs, done, results });
+            }
+            Ok(())
+        })?;
+        damage
+    }
+
+    /// The numbers of the bulk files that records name.
+    pub fn files(&self, mut take: impl FnMut(u64)) -> Result<(), StoreError> {
+        self.query(|connection| {
+            let mut select = connection.prepare("SELECT file FROM tasks WHERE file IS NOT NULL")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                take(row.get(0)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The bulk files.
+    pub fn bulk(&self) -> &Arc<Bulk> {
+        &self.bulk
+    }
+
+    fn query<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => schema::open_reader(&self.path, self.vfs.as_deref())?,
+        };
+        let result = query(&connection).map_err(StoreError::database(&self.path))?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+        Ok(result)
+    }
+}
+
+fn inputs(connection: &Connection, id: TaskId, file: Option<u64>, small: Option<Vec<u8>>) -> rusqlite::Result<Inputs> {
+    let Some(number) = file else { return Ok(Inputs::Small(small.unwrap_or_default().into())) };
+    let mut select = connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
+    let large = select.query_row([id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
+    Ok(Inputs::Large(Arc::new(large)))
+}
+
+type Done = (RangeSet, Vec<(u64, Bytes)>);
+
+fn done(connection: &Connection, id: TaskId) -> rusqlite::Result<Done> {
+    let select = "SELECT first, past, bytes FROM results WHERE task = ? ORDER BY first";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query([id.0])?;
+    let (mut done, mut results) = Done::default();
+    while let Some(row) = rows.next()? {
+        let range = row.get(0)?..row.get(1)?;
+        if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {
+            results.push((range.start, bytes.into()));
+        }
+        done.insert(range);
+    }
+    Ok((done, results))
+}
+
+/// Whether the file of live inputs is there and long enough, which is cheap to know.
+fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
+    let Place::File(number) = large.place else { return Ok(()) };
+    let path = bulk.path(number);
+    let length = std::fs::metadata(&path).map(|file| file.len());
+    match length {
+        Ok(length) if length >= large.bytes() => Ok(()),
+        Ok(length) => Err(StoreError::Damaged {
+            path,
+            what: format!("it has {length} bytes, and the inputs in it have {}", large.bytes()),
+        }),
+        Err(error) => Err(StoreError::Damaged { path, what: format!("the inputs in it cannot be read: {error}") }),
+    }
+}

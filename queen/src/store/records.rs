@@ -1,0 +1,241 @@
+//! What is written about tasks, and how it stands in columns.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput};
+use rusqlite::{Row, types::Type};
+use web::hive::Identity;
+use web::kinds::Specification;
+use web::model::{TaskState, Timestamp};
+use wire::ids::{Instance, TaskId};
+
+use super::inputs::{Extent, Inputs, Large, Place};
+use crate::kinds::Terms;
+use crate::kinds::digest::DIGEST;
+
+/// One change of the records. Changes are committed in the order in which they happened.
+#[derive(Debug)]
+pub enum Change {
+    /// A new task. The only change that may be refused; all others are kept until they are on disk.
+    Submit(Box<Submission>),
+    /// Results from index `first` on.
+    Results {
+        /// Of which task.
+        task: TaskId,
+        /// The index of the first.
+        first: u64,
+        /// All of one width.
+        bytes: Bytes,
+        /// The task's inputs, if the results belong into their file.
+        large: Option<Arc<Large>>,
+    },
+    /// The task is over.
+    End(TaskId, Box<Ending>),
+    /// A task that has ended is forgotten.
+    Remove(TaskId),
+}
+
+/// A new task.
+#[derive(Debug)]
+pub struct Submission {
+    /// Its id.
+    pub id: TaskId,
+    /// What was asked for.
+    pub terms: Arc<Terms>,
+    /// With which inputs.
+    pub inputs: Inputs,
+    /// When.
+    pub created_at: Timestamp,
+    /// The idempotency key that it was asked for with.
+    pub identity: Option<Identity>,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// One of the states that have ended.
+    pub state: TaskState,
+    /// When a Drone was first given a part of it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Items that are done.
+    pub done: u64,
+    /// Why it failed.
+    pub error: Option<Box<str>>,
+}
+
+impl Change {
+    /// Which task it is about.
+    pub fn task(&self) -> TaskId {
+        match self {
+            Self::Submit(submission) => submission.id,
+            Self::Results { task, .. } | Self::End(task, _) | Self::Remove(task) => *task,
+        }
+    }
+}
+
+/// A task as its row has it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its id.
+    pub id: TaskId,
+    /// What was asked for.
+    pub terms: Arc<Terms>,
+    /// When.
+    pub created_at: Timestamp,
+    /// How many items it has.
+    pub total: u64,
+    /// How it ended, if it has.
+    pub ending: Option<Ending>,
+}
+
+/// The columns that [`Rows`] reads, in its order.
+pub(super) const COLUMNS: &str =
+    "id, state, priority, total, done, created_at, started_at, finished_at, instance, name, error, specification";
+
+/// The number of columns in [`COLUMNS`].
+pub(super) const COLUMN_COUNT: usize = 12;
+
+/// Reads rows; consecutive ones that were asked for alike share their terms.
+#[derive(Default)]
+pub(super) struct Rows {
+    last: Option<(Box<str>, Arc<Terms>)>,
+}
+
+impl Rows {
+    pub(super) fn read(&mut self, row: &Row<'_>) -> rusqlite::Result<Stored> {
+        let id = TaskId(row.get(0)?);
+        let ending = match state_of(row.get(1)?) {
+            None => None,
+            Some(state) => Some(Ending {
+                state,
+                started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                finished_at: Timestamp(row.get(7)?),
+                done: row.get(4)?,
+                error: row.get(10)?,
+            }),
+        };
+        let created_at = Timestamp(row.get(5)?);
+        Ok(Stored { id, terms: self.terms(row, id)?, created_at, total: row.get(3)?, ending })
+    }
+
+    fn terms(&mut self, row: &Row<'_>, id: TaskId) -> rusqlite::Result<Arc<Terms>> {
+        let base = Terms::base_of(Instance(row.get(8)?), id);
+        let name = row.get_ref(9)?.as_str_or_null()?;
+        let priority = row.get(2)?;
+        let text = row.get_ref(11)?.as_str()?;
+        let fits = |terms: &Terms| terms.base == base && terms.name.as_deref() == name && terms.priority == priority;
+        if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
+            return Ok(Arc::clone(terms));
+        }
+        let specification = specification(text)?;
+        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, base });
+        self.last = Some((text.into(), Arc::clone(&terms)));
+        Ok(terms)
+    }
+}
+
+/// A specification as a row has it.
+pub(super) fn specification(text: &str) -> rusqlite::Result<Specification> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(11, Type::Text, Box::new(error)))
+}
+
+/// What a state is in a row.
+pub(super) fn state_number(state: TaskState) -> i64 {
+    match state {
+        TaskState::Pending | TaskState::Running => 0,
+        TaskState::Done => 1,
+        TaskState::Failed => 2,
+        TaskState::Cancelled => 3,
+    }
+}
+
+/// The state of a task that has ended, by its number.
+pub(super) fn state_of(number: i64) -> Option<TaskState> {
+    [TaskState::Done, TaskState::Failed, TaskState::Cancelled].into_iter().find(|state| state_number(*state) == number)
+}
+
+/// What the file of a task takes when all its results are there, in bytes.
+pub(super) fn file_bytes(large: &Large) -> u64 {
+    (large.bytes() + large.total() * DIGEST as u64).next_multiple_of(4096)
+}
+
+/// The table of segments: for each, as little-endian integers, its items (`u32`), bytes
+/// (`u32`), CRC-32 (`u32`) and cost (`u64`).
+pub(super) struct Extents<'a>(pub(super) &'a [Extent]);
+
+const EXTENT: usize = 20;
+
+impl ToSql for Extents<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let mut table = Vec::with_capacity(self.0.len() * EXTENT);
+        let mut start = 0;
+        for extent in self.0 {
+            table.extend_from_slice(&((extent.end - start) as u32).to_le_bytes());
+            table.extend_from_slice(&extent.bytes.to_le_bytes());
+            table.extend_from_slice(&extent.crc.to_le_bytes());
+            table.extend_from_slice(&extent.cost.to_le_bytes());
+            start = extent.end;
+        }
+        Ok(table.into())
+    }
+}
+
+/// The segments of the bulk file `number`, as a row has them.
+pub(super) fn large(number: u64, table: &[u8]) -> rusqlite::Result<Large> {
+    let (rows, rest) = table.as_chunks::<EXTENT>();
+    if !rest.is_empty() || rows.is_empty() {
+        return Err(FromSqlError::InvalidBlobSize { expected_size: EXTENT, blob_size: table.len() }.into());
+    }
+    let (mut end, mut offset) = (0, 0);
+    let segments = rows.iter().map(|row| {
+        let word = |at: usize| row[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        let cost = row[12..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        end += u64::from(word(0));
+        let extent = Extent { end, offset, bytes: word(4), crc: word(8), cost };
+        offset += u64::from(extent.bytes);
+        extent
+    });
+    Ok(Large { segments: segments.collect(), place: Place::File(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_segments_comes_back() {
+        let extent = |end, offset, bytes| Extent { end, offset, bytes, crc: 0xdead_beef, cost: 1 << 40 };
+        let extents = [extent(3, 0, 100), extent(10, 100, 7)];
+        let ToSqlOutput::Owned(rusqlite::types::Value::Blob(table)) = Extents(&extents).to_sql().unwrap() else {
+            panic!("a blob");
+        };
+        assert_eq!(*large(9, &table).unwrap().segments, extents);
+        assert!(large(9, &table[1..]).is_err() && large(9, &[]).is_err());
+    }
+
+    #[test]
+    fn a_specification_comes_back() {
+        use web::kinds::digest::{Algorithm, Digest, Encoding};
+        let algorithms = [
+            Algorithm::Sha256,
+            Algorithm::Sha256d,
+            Algorithm::HmacSha256 { key: vec![0, 255] },
+            Algorithm::Pbkdf2HmacSha256 { salt: b"salt".into(), iterations: 7 },
+        ];
+        for algorithm in algorithms {
+            let given = Specification::Digest(Digest { algorithm, encoding: Encoding::Hex });
+            let text = serde_json::to_string(&given).unwrap();
+            assert_eq!(specification(&text).unwrap(), given, "{text}");
+        }
+        // What is in databases already.
+        let text = r#"{"kind":"digest","algorithm":"hmac-sha256","key":"00ff","encoding":"utf8"}"#;
+        let key = Algorithm::HmacSha256 { key: vec![0, 255] };
+        let expected = Specification::Digest(Digest { algorithm: key, encoding: Encoding::Utf8 });
+        assert_eq!(specification(text).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&expected).unwrap(), text);
+    }
+}

@@ -1,0 +1,224 @@
+//! The database: its tables, how it is opened, how an older one becomes a new one.
+//!
+//! Rows are the state itself and not a log of what happened, so that opening it takes no
+//! replay beyond SQLite's own.
+
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+
+/// In the file's header: "HIVE" in ASCII.
+pub const APPLICATION_ID: i32 = 0x4849_5645;
+
+/// What each version of the schema adds to the one before. Never changed, only added to.
+const MIGRATIONS: [&str; 2] = [
+    "
+    -- One row: what must not be derived from tasks, since tasks go.
+    CREATE TABLE hive (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        epoch INTEGER NOT NULL,
+        next_task INTEGER NOT NULL,
+        bulk_bytes INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO hive VALUES (1, 0, 1, 0);
+
+    -- How many tasks there are in each state.
+    CREATE TABLE counts (
+        state INTEGER PRIMARY KEY,
+        tasks INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO counts VALUES (0, 0), (1, 0), (2, 0), (3, 0);
+
+    -- state: 0 has not ended, 1 done, 2 failed, 3 cancelled. Times are milliseconds since 1970.
+    -- Inputs lie here if they are small, else in the bulk file of that number, which takes so
+    -- many bytes when all results are there, and whose segments are listed in `segments`.
+    CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY,
+        state INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        done INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        started_at INTEGER,
+        finished_at INTEGER,
+        file INTEGER,
+        bytes INTEGER NOT NULL,
+        instance BLOB NOT NULL,
+        name TEXT,
+        error TEXT,
+        specification TEXT NOT NULL,
+        inputs BLOB
+    ) STRICT;
+    CREATE INDEX tasks_by_state ON tasks (state, id);
+    CREATE INDEX tasks_by_end ON tasks (finished_at) WHERE finished_at IS NOT NULL;
+
+    CREATE TABLE segments (
+        task INTEGER PRIMARY KEY,
+        extents BLOB NOT NULL
+    ) STRICT;
+
+    -- Ranges of indices that are done. Results lie here if the inputs do, else in the file.
+    CREATE TABLE results (
+        task INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        past INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        bytes BLOB,
+        PRIMARY KEY (task, first)
+    ) STRICT, WITHOUT ROWID;
+    ",
+    "
+    -- Idempotency keys: SHA-256 of the key, SHA-256 of what was asked for, and what came of it.
+    CREATE TABLE keys (
+        key BLOB PRIMARY KEY,
+        fingerprint BLOB NOT NULL,
+        task INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX keys_by_expiry ON keys (expires_at);
+    ",
+];
+
+/// The version that this program writes.
+pub const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Pages that the log may have before they are moved into the database: fewer moves, since
+/// most pages change many times.
+const CHECKPOINT_PAGES: i64 = 8192;
+
+/// What the log's file may keep of its size behind a checkpoint, in bytes.
+const LOG_KEPT: i64 = 64 << 20;
+
+/// How long a connection waits for another one; the writer is alone, so this is for
+/// checkpoints and recovery.
+const BUSY_MS: i64 = 10_000;
+
+/// Refuses what is newer than this program.
+pub fn check_version(database: &Path, found: i64) -> Result<(), StoreError> {
+    match found > VERSION {
+        true => Err(StoreError::Newer { path: database.to_owned(), found, known: VERSION }),
+        false => Ok(()),
+    }
+}
+
+/// Opens the database for the one writer, creates it if there is none, and brings it to this
+/// program's version.
+pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = connect(path, flags, vfs).map_err(StoreError::database(path))?;
+    let found = version(&connection).map_err(StoreError::database(path))?;
+    check_version(path, found)?;
+    prepare(&mut connection, VERSION).map_err(StoreError::database(path))?;
+    Ok(connection)
+}
+
+/// Opens the database for reading.
+pub fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    connect(path, flags, vfs).map_err(StoreError::database(path))
+}
+
+fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+    let connection = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+/// Creates what is missing up to `target`, and sets how the writer works.
+fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
+    if version(connection)? == 0 {
+        // Only an empty database takes these; they go into its header before anything else,
+        // and outside the log, so that whoever looks at the file alone can tell whose it is.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
+    let found = version(connection)?;
+    for (at, migration) in (1..=target).zip(MIGRATIONS) {
+        if at > found {
+            let step = connection.transaction()?;
+            step.execute_batch(migration)?;
+            step.pragma_update(None, "user_version", at)?;
+            step.commit()?;
+        }
+    }
+    if found < target {
+        // Into the header, which `directory::inspect` reads.
+        checkpoint(connection)?;
+    }
+    Ok(())
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Moves the whole log into the database and empties it.
+pub fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::inspect;
+    use super::*;
+
+    #[test]
+    fn an_older_database_is_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = super::super::directory::database(folder.path());
+        let mut old = Connection::open(&path).unwrap();
+        prepare(&mut old, 1).unwrap();
+        old.execute("UPDATE hive SET epoch = 41, next_task = 7", []).unwrap();
+        assert!(old.prepare("SELECT * FROM keys").is_err());
+        drop(old);
+        inspect(folder.path()).unwrap();
+        let new = open_writer(&path, None).unwrap();
+        new.prepare("SELECT key, fingerprint, task, expires_at FROM keys").unwrap();
+        let kept = new.query_row("SELECT epoch, next_task FROM hive", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(kept, Ok((41, 7)));
+        assert_eq!(version(&new), Ok(VERSION));
+    }
+
+    #[test]
+    fn a_newer_database_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = super::super::directory::database(folder.path());
+        let newer = open_writer(&path, None).unwrap();
+        newer.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        checkpoint(&newer).unwrap();
+        drop(newer);
+        let before = std::fs::read(&path).unwrap();
+        let error = inspect(folder.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found, .. } if found == VERSION + 1), "{error}");
+        assert!(matches!(open_writer(&path, None).unwrap_err(), StoreError::Newer { .. }));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn sqlite_is_new_enough() {
+        // From this version on the log is reset right (the WAL-reset bug).
+        assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    }
+
+    #[test]
+    fn the_header_says_whose_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = super::super::directory::database(folder.path());
+        let connection = open_writer(&path, None).unwrap();
+        let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!((pragma("auto_vacuum"), pragma("synchronous"), pragma("page_size")), (2, 2, 4096));
+        inspect(folder.path()).unwrap();
+    }
+}

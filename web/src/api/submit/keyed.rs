@@ -1,0 +1,173 @@
+//! `Idempotency-Key`: a request that may be sent again without creating a second task.
+
+use axum::http::{HeaderMap, HeaderName};
+use sha2::{Digest as _, Sha256};
+use wire::blob::BlobBuf;
+use wire::ids::TaskId;
+
+use crate::App;
+use crate::error::Problem;
+use crate::hive::{Claimed, Identity, NewTask};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The header as people read it; also the `path` of a problem with it.
+const NAME: &str = "Idempotency-Key";
+
+/// The longest key, in characters.
+const KEY_MAX: usize = 255;
+
+/// A request with an idempotency key: holds the claim on it, and hashes what it asks for.
+pub(super) struct Keyed {
+    key: [u8; 32],
+    claimed: Claimed,
+    fingerprint: Fingerprint,
+}
+
+impl Keyed {
+    /// Claims the key that a request has, if any.
+    pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+        let Some(key) = key(headers)? else { return Ok(None) };
+        let key = Sha256::digest(key).into();
+        let claimed = app.hive.claim(key).await?;
+        Ok(Some(Self { key, claimed, fingerprint: Fingerprint::default() }))
+    }
+
+    /// Whether a task was created with the key, so that there is nothing to pass on.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.claimed, Claimed::Known { .. })
+    }
+
+    /// Hashes everything but the inputs.
+    pub(super) fn begin(&mut self, new: &NewTask) {
+        self.fingerprint.begin(new);
+    }
+
+    /// Hashes inputs, in their order.
+    pub(super) fn add(&mut self, inputs: &BlobBuf) {
+        inputs.as_blob().iter().for_each(|input| self.fingerprint.field(input));
+    }
+
+    /// What the task is known by, once all of it is hashed.
+    pub(super) fn identity(&self) -> Identity {
+        Identity { key: self.key, fingerprint: self.fingerprint.0.clone().finalize().into() }
+    }
+
+    /// The task that was created with the key, if any; it must be the one that is asked for.
+    pub(super) fn known(&self) -> Result<Option<TaskId>, Problem> {
+        match self.claimed {
+            Claimed::New(_) => Ok(None),
+            Claimed::Known { task, fingerprint } if fingerprint == self.identity().fingerprint => Ok(Some(task)),
+            Claimed::Known { task, .. } => Err(Problem::invalid(format!(
+                "this `{NAME}` was used for another task, number {task}; repeat that request as it was, \
+                 or give the new one a key of its own"
+            ))
+            .with("path", NAME)),
+        }
+    }
+}
+
+/// A hash of fields, each behind its length: other fields are other bytes. It is kept on disk,
+/// so that what goes into it must not change.
+#[derive(Debug, Default)]
+struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    fn field(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn begin(&mut self, new: &NewTask) {
+        let NewTask { specification, name, priority } = new;
+        self.field(specification.kind().as_bytes());
+        specification.fields(|field| self.field(field));
+        self.field(&[u8::from(name.is_some())]);
+        self.field(name.as_deref().unwrap_or_default().as_bytes());
+        self.field(&priority.to_le_bytes());
+    }
+}
+
+/// The key that a request has, without quotes.
+fn key(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed(format!("a request has at most one `{NAME}`")).with("path", NAME));
+    }
+    let key = bare(value.as_bytes()).filter(|key| (1..=KEY_MAX).contains(&key.len()));
+    key.map(Some).ok_or_else(|| {
+        let detail = format!(
+            "`{NAME}` is 1 to {KEY_MAX} visible ASCII characters, best in quotes, such as \
+             \"8e03978e-40d5-43dd-bc93-6894a57f9324\""
+        );
+        Problem::malformed(detail).with("path", NAME)
+    })
+}
+
+/// A structured field's string (RFC 9651) without its quotes, or a key that came without any.
+fn bare(value: &[u8]) -> Option<Vec<u8>> {
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        // Those would be quoted, or be more than one value.
+        let is_bare = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\,;".contains(byte);
+        return value.iter().all(is_bare).then(|| value.to_vec());
+    };
+    let mut quoted = quoted.strip_suffix(b"\"")?.iter().copied();
+    let mut key = Vec::with_capacity(quoted.len());
+    while let Some(byte) = quoted.next() {
+        key.push(match byte {
+            b'\\' => quoted.next().filter(|byte| b"\"\\".contains(byte))?,
+            b'"' => return None,
+            byte if byte.is_ascii_graphic() => byte,
+            _ => return None,
+        });
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds::Specification;
+    use crate::kinds::digest::{Algorithm, Digest, Encoding};
+
+    #[test]
+    fn keys_come_with_quotes_or_without() {
+        let bare = |value: &str| bare(value.as_bytes()).map(|key| String::from_utf8(key).unwrap());
+        for (value, key) in [
+            ("8e03978e-40d5", "8e03978e-40d5"),
+            ("\"8e03978e-40d5\"", "8e03978e-40d5"),
+            ("a+b/c==", "a+b/c=="),
+            ("\"a,b;c\"", "a,b;c"),
+            (r#""a\"\\b""#, r#"a"\b"#),
+        ] {
+            assert_eq!(bare(value).as_deref(), Some(key), "{value}");
+        }
+        for value in
+            ["a b", "a,b", "a;b=1", "a\"b", "\"a", "a\"", "\"", "\"a\"b\"", r#""a\b""#, r#""a\""#, "\"a b\"", "é"]
+        {
+            assert_eq!(bare(value), None, "{value}");
+        }
+    }
+
+    /// Keys outlive the program that stored them.
+    #[test]
+    fn fingerprints_stay_as_they_are() {
+        let fingerprint = |algorithm, encoding, name: Option<&str>, priority, inputs: &[&str]| {
+            let specification = Specification::Digest(Digest { algorithm, encoding });
+            let mut fingerprint = Fingerprint::default();
+            fingerprint.begin(&NewTask { specification, name: name.map(str::to_owned), priority });
+            inputs.iter().for_each(|input| fingerprint.field(input.as_bytes()));
+            const_hex::encode(fingerprint.0.finalize())
+        };
+        assert_eq!(
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, &["honey"]),
+            "dfc534308600b40b99721af4ebb8c789abd9f69d4100c0515c70f5d789d710d3"
+        );
+        let algorithm = Algorithm::Pbkdf2HmacSha256 { salt: b"salt".to_vec(), iterations: 600_000 };
+        assert_eq!(
+            fingerprint(algorithm, Encoding::Hex, Some("bees"), -7, &["00", "", "ff"]),
+            "3e859a447271975175dfe2954e280f8b67901006f36669f1e686dff69d967635"
+        );
+    }
+}
