@@ -93,10 +93,15 @@ fn the_core_is_pure() {
 
 #[test]
 fn only_kernels_are_unsafe() {
-    let elsewhere = code().filter(|(name, _)| !name.starts_with("drone/src/kernel"));
+    // A file system that a test puts under SQLite speaks C with it.
+    let is_allowed = |name: &str| name.starts_with("drone/src/kernel") || name == "queen/tests/durability/vfs.rs";
+    let elsewhere = code().filter(|(name, _)| !is_allowed(name));
     // Put together, so that this file does not find itself.
     let word = concat!("un", "safe");
-    assert_none("only the drone's kernels may do what the compiler cannot check", places(elsewhere, &[word]));
+    assert_none(
+        "only the drone's kernels, and one test's file system, may do what the compiler cannot check",
+        places(elsewhere, &[word]),
+    );
     let open = CODE.into_iter().filter_map(|folder| {
         let text = fs::read_to_string(root().join(folder).join("src/lib.rs")).ok()?;
         let level = if folder == "drone" { "deny" } else { "forbid" };

@@ -26,11 +26,13 @@ const ENTRIES: usize = 4096;
 const BATCH: usize = 1024;
 const BATCH_BYTES: usize = 32 << 20;
 
-/// How long to wait before the next attempt when the disk does not take writes.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before the next attempt when the disk does not take writes; twice as long
+/// each time, up to a second.
+const RETRY: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// How often an attempt is repeated before a Queen who stops gives up.
-const LAST_ATTEMPTS: u32 = 3;
+const LAST_ATTEMPTS: u32 = 8;
 
 /// The queue's entrance.
 pub(super) struct Journal {
@@ -133,7 +135,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
                 if pending.is_stopping && pending.attempts >= LAST_ATTEMPTS {
                     return Err(error);
                 }
-                std::thread::sleep(RETRY);
+                std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
                 pending.is_failing = true;
                 continue;
             }

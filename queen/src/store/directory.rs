@@ -14,12 +14,17 @@ const DATABASE: &str = "hive.db";
 const BULK: &str = "bulk";
 const LOCK: &str = "lock";
 
+/// SQLite's rollback journal: there only while the database is being created.
+const JOURNAL: &str = "hive.db-journal";
+
 /// Names of all that may be in it.
-const OURS: [&str; 5] = [DATABASE, "hive.db-wal", "hive.db-shm", BULK, LOCK];
+const OURS: [&str; 6] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// 0 as long as no table was ever created.
+const SCHEMA_COOKIE: usize = 40;
 const USER_VERSION: usize = 60;
 const APPLICATION_ID: usize = 68;
 
@@ -103,15 +108,16 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(StoreError::io(&database)(error)),
     };
-    // Created and not written yet when its Queen was killed.
-    if header.is_empty() {
+    // Its Queen was killed as she created it: not written yet, or SQLite will undo what was.
+    if header.is_empty() || path.join(JOURNAL).exists() {
         return Ok(());
     }
     if header.len() < HEADER || !header.starts_with(MAGIC) {
         return Err(StoreError::Damaged { path: database, what: "it is not an SQLite database".into() });
     }
     let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| i64::from(i32::from_be_bytes(*bytes)));
-    if number(APPLICATION_ID) != i64::from(schema::APPLICATION_ID) {
+    let is_empty = number(SCHEMA_COOKIE) == 0 && number(APPLICATION_ID) == 0;
+    if number(APPLICATION_ID) != i64::from(schema::APPLICATION_ID) && !is_empty {
         return Err(foreign(format!("its {DATABASE} belongs to another program")));
     }
     schema::check_version(&database, number(USER_VERSION))
