@@ -28,7 +28,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use web::hive::HiveError;
@@ -97,6 +98,10 @@ struct Disk {
     limit: Option<u64>,
     journal: Journal,
     reader: Arc<Reader>,
+    /// Bounds how many threads read at once.
+    reads: Semaphore,
+    /// For what the writer's thread need not wait for.
+    runtime: Handle,
     /// Tasks taken over at the start, and how long that took.
     recovered: std::sync::OnceLock<(u64, Duration)>,
 }

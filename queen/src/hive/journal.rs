@@ -122,8 +122,9 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
     while !pending.is_stopping || !pending.commits.is_empty() {
         pending.gather(&mut entries);
         match writer.commit_all(&pending) {
-            Ok(()) => {
+            Ok(unnamed) => {
                 hive.set_fault(None);
+                hive.remove_files(unnamed);
                 hive.committed(&pending.take_changes());
                 pending.acknowledge();
                 pending.attempts = 0;
@@ -154,12 +155,12 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
 }
 
 impl Writer {
-    fn commit_all(&mut self, pending: &Pending) -> Result<(), StoreError> {
+    fn commit_all(&mut self, pending: &Pending) -> Result<Vec<u64>, StoreError> {
         let changes: Vec<&Change> = pending.commits.iter().flat_map(|commit| &commit.changes).collect();
         match changes.is_empty() {
             // Nothing is left to be tried again, and still it has to be known when the disk is back.
-            true if pending.is_failing => self.probe(),
-            true => Ok(()),
+            true if pending.is_failing => self.probe().map(|()| Vec::new()),
+            true => Ok(Vec::new()),
             false => self.commit(&changes),
         }
     }

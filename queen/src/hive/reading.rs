@@ -58,6 +58,7 @@ impl SharedHive {
     ) -> Result<T, StoreError> {
         let lost = || StoreError::io(&std::path::PathBuf::new())(std::io::Error::other("reading was broken off"));
         let Some(disk) = &self.inner.disk else { return Err(lost()) };
+        let _turn = disk.reads.acquire().await.map_err(|_| lost())?;
         let reader = Arc::clone(&disk.reader);
         tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|_| Err(lost()))
     }

@@ -1,17 +1,19 @@
 //! The Queen's start and end: taking over what is on disk, and leaving it in order.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use drone::story;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use web::hive::HiveError;
 use wire::ids::Epoch;
 
 use super::journal::{self, Entry, Journal};
 use super::record::{Record, weight};
 use super::{Disk, JOURNAL_PART, Settings, SharedHive};
+use crate::crash;
 use crate::store::{Change, Directory, Live, Place, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -19,6 +21,9 @@ const EPHEMERAL: Epoch = Epoch(1);
 
 /// Tasks that are taken over under one lock.
 const TAKEN_AT_ONCE: usize = 1024;
+
+/// Reads from the disk at once; more wait.
+const READS: usize = 32;
 
 /// How soon a client should ask again while tasks are being taken over.
 const SOON: Duration = Duration::from_secs(1);
@@ -58,6 +63,9 @@ impl SharedHive {
 
     /// A Hive over an open data directory. It serves when [`take_over`](Self::take_over) is done.
     ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    ///
     /// # Errors
     /// If the system has no randomness to give.
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
@@ -68,6 +76,8 @@ impl SharedHive {
             limit: settings.max_data,
             journal,
             reader,
+            reads: Semaphore::new(READS),
+            runtime: Handle::current(),
             recovered: OnceLock::new(),
         };
         let hive = Self::build(settings, inheritance.epoch, Some(disk))?;
@@ -184,11 +194,25 @@ impl SharedHive {
     pub(super) fn refuse(&self, submission: &Submission) {
         self.change(|state, now| state.refuse(submission, now));
         if let Some(large) = super::state::in_file(&submission.inputs)
-            && let (Place::File(file), Some(disk)) = (&large.place, &self.inner.disk)
-            && let Err(error) = disk.reader.bulk().remove(*file)
+            && let Place::File(file) = large.place
         {
-            tracing::warn!(%error, "what is left of an upload will be removed at the next start");
+            self.remove_files(vec![file]);
         }
+    }
+
+    /// Removes bulk files on a thread of their own: a large one takes seconds, and commits
+    /// need not wait for it.
+    pub(super) fn remove_files(&self, files: Vec<u64>) {
+        let Some(disk) = self.inner.disk.as_ref().filter(|_| !files.is_empty()) else { return };
+        let bulk = Arc::clone(disk.reader.bulk());
+        disk.runtime.spawn_blocking(move || {
+            for file in files {
+                if let Err(error) = bulk.remove(file) {
+                    tracing::warn!(%error, "a file that no task needs will be removed at the next start");
+                }
+                crash::point("remove-unlinked");
+            }
+        });
     }
 }
 

@@ -28,7 +28,7 @@ use crate::store::{Budget, Change, Inputs, Large, Place, Submission};
 pub(super) struct State {
     pub(super) core: Core,
     pub(super) tasks: Ledger<Record>,
-    pub(super) by_state: BTreeSet<(TaskState, TaskId)>,
+    by_state: BTreeMap<TaskState, BTreeSet<TaskId>>,
     pub(super) counts: TaskCounts,
     pub(super) next_task: u64,
     /// Every task of this Queen is named by this and its id.
@@ -83,7 +83,7 @@ impl State {
         Self {
             core: Core::default(),
             tasks: Ledger::default(),
-            by_state: BTreeSet::new(),
+            by_state: BTreeMap::new(),
             counts: TaskCounts::default(),
             next_task: 1,
             base,
@@ -207,7 +207,7 @@ impl State {
         let specification = &record.terms.specification;
         let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
         let work = TaskWork { class: kinds::class(specification), priority: record.terms.priority, segments, done };
-        self.by_state.insert((record.state(), id));
+        self.by_state.entry(record.state()).or_default().insert(id);
         self.count(record.state(), 1);
         self.tasks.insert(id, record);
         self.feed.task(id);
@@ -246,8 +246,8 @@ impl State {
                 tasks.map(|(id, record)| record.view(id, self.core.task(id, now))).collect()
             }
             Some(state) => {
-                let ids = self.by_state.range((state, TaskId(0))..(state, before)).rev();
-                ids.filter_map(|(_, id)| self.view(*id, now)).take(filter.limit).collect()
+                let ids = self.by_state.get(&state).into_iter().flat_map(|ids| ids.range(..before).rev());
+                ids.filter_map(|id| self.view(*id, now)).take(filter.limit).collect()
             }
         }
     }
@@ -383,7 +383,7 @@ impl State {
     /// Takes a task out of memory.
     fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
-        self.by_state.remove(&(record.state(), id));
+        self.by_state.entry(record.state()).or_default().remove(&id);
         self.count(record.state(), -1);
         self.budget.free(record.weight());
         self.waiters.remove(&id);
@@ -404,8 +404,8 @@ impl State {
         let before = record.state();
         change(record);
         let after = record.state();
-        self.by_state.remove(&(before, id));
-        self.by_state.insert((after, id));
+        self.by_state.entry(before).or_default().remove(&id);
+        self.by_state.entry(after).or_default().insert(id);
         self.count(before, -1);
         self.count(after, 1);
         self.feed.task(id);

@@ -112,12 +112,6 @@ impl Bulk {
         }
     }
 
-    /// How many bytes a file takes on disk.
-    pub fn size(&self, number: u64) -> u64 {
-        use std::os::unix::fs::MetadataExt;
-        fs::metadata(self.path(number)).map_or(0, |file| file.blocks() * 512)
-    }
-
     /// The numbers of all files that are there.
     ///
     /// # Errors

@@ -92,6 +92,9 @@ const CHECKPOINT_PAGES: i64 = 8192;
 /// What the log's file may keep of its size behind a checkpoint, in bytes.
 const LOG_KEPT: i64 = 64 << 20;
 
+/// A reader's cache in KiB, as SQLite wants it; the system caches the file anyway.
+const READER_CACHE: i64 = -256;
+
 /// How long a connection waits for another one; the writer is alone, so this is for
 /// checkpoints and recovery.
 const BUSY_MS: i64 = 10_000;
@@ -118,7 +121,12 @@ pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreEr
 /// Opens the database for reading.
 pub fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    connect(path, flags, vfs).map_err(StoreError::database(path))
+    let open = || {
+        let connection = connect(path, flags, vfs)?;
+        connection.pragma_update(None, "cache_size", READER_CACHE)?;
+        Ok(connection)
+    };
+    open().map_err(StoreError::database(path))
 }
 
 fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {

@@ -64,26 +64,22 @@ impl Writer {
         Self { path, connection, bulk, files: HashMap::new() }
     }
 
-    /// Commits changes; when it returns, they are durable.
+    /// Commits changes; when it returns, they are durable. What it returns are the bulk files
+    /// that no record names any more: they are to be removed, which takes long for large ones.
     ///
     /// # Errors
     /// If they are not; then none of them is, and the same or others can be tried again.
-    pub fn commit(&mut self, changes: &[&Change]) -> Result<(), StoreError> {
+    pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<u64>, StoreError> {
         self.write_results(changes)?;
-        let removed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
+        let unnamed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
         crash::point("commit-after");
-        if !removed.is_empty() {
+        if !unnamed.is_empty() {
             crash::point("remove-committed");
         }
-        for file in removed {
-            self.files.remove(&file);
-            // What cannot be removed now is removed at the next start.
-            if let Err(error) = self.bulk.remove(file) {
-                tracing::warn!(%error, "a removed task's file stays for now");
-            }
-            crash::point("remove-unlinked");
+        for file in &unnamed {
+            self.files.remove(file);
         }
-        Ok(())
+        Ok(unnamed)
     }
 
     /// Whether anything can be committed.
