@@ -169,8 +169,9 @@ fn a_drone_outlives_its_queen() {
     drone.line("onnected");
     queen.signal("-KILL");
     drone.line("ost the Queen");
+    let drones = drones.to_string();
     let mut again =
-        Program::start(self::queen().args(["--drone-addr", &drones.to_string(), "--http-addr", "127.0.0.1:0"]));
+        Program::start(self::queen().args(["--drone-addr", &drones, "--http-addr", "127.0.0.1:0", "--ephemeral"]));
     let http = address(&again.line("admin page"));
     again.line("drone connected");
     assert_eq!(compute(http, r#"{"input":"again"}"#)["state"], "done");

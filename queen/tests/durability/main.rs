@@ -142,7 +142,9 @@ fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
                 {
                     return Err(format!("the key of task {id} is not known"));
                 }
-                if !leaving(*id) {
+                // It may be gone, but not in part.
+                let is_there = store.reader.task(TaskId(*id)).map_err(|error| error.to_string())?.is_some();
+                if is_there || !leaving(*id) {
                     check_task(&store.reader, *id, inputs)?;
                 }
             }
@@ -271,17 +273,16 @@ async fn no_loss_of_power_undoes_what_was_told() {
     lose_power(&world, &told, 700, scratch.path());
 }
 
-/// Every write, then every sync, fails in turn, while tasks are submitted, computed and removed.
-async fn faults(vfs: &str, fault: impl Fn(u64) -> Fault, losses: usize) -> world::Fired {
+/// One write or sync after the other fails, while tasks are submitted, computed and removed.
+async fn faults(vfs: &str, faults: impl Iterator<Item = Fault>, losses: usize) -> world::Fired {
     let scratch = scratch();
     let mut life = Life::begin(&scratch.path().join("world"), vfs).await;
     let worker = life.hive.worker("willi");
-    let mut struck = 0;
-    for at in 1.. {
+    for (at, fault) in (0..).zip(faults) {
         let before = life.world.fired();
         // Running work, so that results are on their way when the fault strikes.
         let running = life.submit(strings(at, MANY)).await.expect("the disk takes writes");
-        life.world.fail(fault(at));
+        life.world.fail(fault);
         let few = life.submit(strings(1000 + at, FEW)).await;
         let many = life.submit(strings(2000 + at, MANY)).await;
         let fired = life.world.fired();
@@ -289,7 +290,11 @@ async fn faults(vfs: &str, fault: impl Fn(u64) -> Fault, losses: usize) -> world
         if fired.no_space > before.no_space {
             let ready = life.hive.get("/readyz").await;
             assert!(ready.status == 200 || ready.text().contains("disk"), "{}", ready.text());
-            assert_eq!(life.hive.get(&format!("/tasks/{running}")).await.status, 200);
+            // All of it can be computed while nothing can be written; then it is not called done.
+            let view = life.hive.until(running, |view| view["done"] == MANY).await;
+            if view["state"] == "done" {
+                life.tell(Told::Done { id: running });
+            }
         }
         life.world.heal();
         life.until_ready().await;
@@ -298,13 +303,7 @@ async fn faults(vfs: &str, fault: impl Fn(u64) -> Fault, losses: usize) -> world
         }
         life.remove(running).await;
         life.until_ready().await;
-        match fired == before {
-            true if at > 60 => break,
-            true => {}
-            false => struck += 1,
-        }
     }
-    println!("{struck} faults struck");
     let fired = life.world.fired();
     let location = life.location.clone();
     let (world, told) = life.end().await;
@@ -316,18 +315,20 @@ async fn faults(vfs: &str, fault: impl Fn(u64) -> Fault, losses: usize) -> world
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_loses_nothing_and_stops_nobody() {
-    let fired = faults("full", |at_write| Fault::NoSpace { at_write }, 300).await;
+    let fired = faults("full", (1..=45).map(|at_write| Fault::NoSpace { at_write }), 300).await;
     assert!(fired.no_space > 30, "{fired:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_torn_write_loses_nothing() {
-    let fired = faults("torn", |at_write| Fault::Torn { at_write }, 300).await;
+    let fired = faults("torn", (1..=45).map(|at_write| Fault::Torn { at_write }), 300).await;
     assert!(fired.torn > 30, "{fired:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_failed_sync_nothing_written_before_it_counts() {
-    let fired = faults("sync", |at_sync| Fault::SyncError { at_sync }, 300).await;
-    assert!(fired.sync_error > 5, "{fired:?}");
+    // There are few syncs in a round, and their order varies.
+    let each = (0..50).map(|round| Fault::SyncError { at_sync: 1 + round % 5 });
+    let fired = faults("sync", each, 400).await;
+    assert!(fired.sync_error > 20, "{fired:?}");
 }
