@@ -30,11 +30,13 @@ const MEMORY_UNKNOWN: u64 = 1 << 30;
 Examples:
   queen                                    serve on the usual ports
   queen demo --exit                        show what it does, then end
+  queen check                              look whether everything on disk is sound
   curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
   drone --queen 127.0.0.1:8080             give her a worker
 
 Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve, if a demo's
-result is wrong, or at a second Ctrl-C, which stops at once, 2 for a wrong command line."
+result is wrong, if a check finds something wrong, or at a second Ctrl-C, which
+stops at once, 2 for a wrong command line."
 )]
 pub struct Cli {
     /// What to do instead of serving.
@@ -50,7 +52,25 @@ pub struct Cli {
 pub enum Command {
     /// Start a Queen with drones in one process, and let them work for you to see
     Demo(Demo),
+    /// Look through a data directory that no Queen has open, and tell what is wrong in it
+    #[command(after_help = CHECK)]
+    Check,
 }
+
+const CHECK: &str = "\
+Reads everything in the directory of --data-dir: the records, all inputs and all results. A
+sample of the results is computed again. Nothing is changed or repaired. Of the other options,
+none counts here.
+
+Examples:
+  queen check
+  queen check --data-dir /var/lib/hive
+
+The last line on stdout is `OK: …` or `DAMAGED: …`, and what is wrong stands before it, a line
+each. Lines that begin with `note:` tell of nothing wrong.
+
+Exit codes: 0 if everything is sound, 1 if not or if it cannot be looked at (a running Queen has
+it open: stop her, or check a backup), 2 for a wrong command line.";
 
 /// What a demo does.
 #[derive(Debug, Clone, Args)]

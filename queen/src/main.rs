@@ -1,24 +1,21 @@
 //! The Queen's program: the command line, signals, exit codes.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use queen::Config;
-use queen::args::{Cli, Command};
+use queen::args::{Cli, Command, Demo, Serve};
+use queen::store::check;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     drone::console::init(cli.serve.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(serve(cli)),
-        Err(error) => Err(error.into()),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(cli) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("queen: {error:#}");
             ExitCode::FAILURE
@@ -26,14 +23,29 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let data_dir = &cli.serve.data_dir;
+    let demo = match cli.command {
+        Some(Command::Check) => {
+            let is_sound = check::run(data_dir, &mut io::stdout().lock())?;
+            return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Demo(demo)) => Some(demo),
+        None => None,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(cli.serve, demo))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(serve: Serve, demo: Option<Demo>) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
-    let config = cli.serve.config();
-    match cli.command {
-        None => Ok(queen::run(config, cli.serve.listen(false).await?, shutdown).await?),
-        Some(Command::Demo(demo)) => {
-            let listeners = cli.serve.listen(true).await?;
+    let config = serve.config();
+    match demo {
+        None => Ok(queen::run(config, serve.listen(false).await?, shutdown).await?),
+        Some(demo) => {
+            let listeners = serve.listen(true).await?;
             let config = Config { data: None, ..config };
             queen::demo::run(demo, config, listeners, shutdown).await
         }

@@ -13,6 +13,7 @@
 
 mod budget;
 mod bulk;
+pub mod check;
 mod directory;
 pub mod disk;
 mod error;
