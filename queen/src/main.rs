@@ -3,11 +3,13 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
+use drone::console::count;
 use queen::Config;
-use queen::args::{Cli, Command, Demo, Serve};
-use queen::store::check;
+use queen::args::{Backup, Cli, Command, Demo, Serve};
+use queen::store::{backup, check};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Check) => {
             let is_sound = check::run(data_dir, &mut io::stdout().lock())?;
             return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Backup(Backup { to, force })) => {
+            let begun = Instant::now();
+            let backup::Written { tasks, bytes } = backup::run(data_dir, &to, force)?;
+            let (seconds, to) = (begun.elapsed().as_secs_f64(), to.display());
+            println!("{to}: {} tasks, {} bytes, {seconds:.2} s", count(tasks), count(bytes));
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Demo(demo)) => Some(demo),
         None => None,

@@ -11,6 +11,7 @@
 //! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
 //! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
 
+pub mod backup;
 mod budget;
 mod bulk;
 pub mod check;

@@ -1,19 +1,22 @@
-//! `queen check` as its users start it, on what a real Queen has left.
+//! `queen check` and `queen backup` as their users start them, on what a real Queen has left.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use queen::Config;
 use queen::store::Location;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use support::Hive;
 use tempfile::TempDir;
 
@@ -206,19 +209,24 @@ fn what_is_no_data_directory_is_refused_and_left_alone() {
     fs::write(&file, "").unwrap();
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
+    let to = folder.path().join("hive.tar");
     for (directory, why) in [
         (folder.path().join("none"), "does not exist"),
         (file, "not a directory"),
         (empty.clone(), "no hive.db"),
         (folder.path().into(), "it contains"),
     ] {
-        let (code, said, error) = queen("check", &directory, &[]);
-        assert_eq!((code, said.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
-        assert!(error.contains(why), "{error}");
+        for (command, args) in [("check", vec![]), ("backup", vec!["--to", to.to_str().unwrap()])] {
+            let (code, said, error) = queen(command, &directory, &args);
+            assert_eq!((code, said.as_str(), error.lines().count()), (Some(1), "", 1), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
     }
-    assert!(fs::read_dir(empty).unwrap().count() == 0);
-    let (code, help, _) = queen("check", folder.path(), &["--help"]);
-    assert!(code == Some(0) && help.contains("Examples:") && help.contains("HIVE_DATA_DIR"), "{help}");
+    assert!(!to.exists() && fs::read_dir(empty).unwrap().count() == 0);
+    for command in ["check", "backup"] {
+        let (code, help, _) = queen(command, folder.path(), &["--help"]);
+        assert!(code == Some(0) && help.contains("Examples:") && help.contains("HIVE_DATA_DIR"), "{help}");
+    }
 }
 
 type Damage<'a> = (&'a str, Box<dyn Fn(&Path)>, Vec<String>);
@@ -363,4 +371,103 @@ async fn every_damage_is_found() {
         assert!(told.iter().all(|told| said.contains(told)), "{what}: {told:?} is not in {said}");
         assert!(contents(copy.path()) == before, "{what}: something was changed");
     }
+}
+
+/// Submits tasks and removes them as soon as they are done, until it is to stop.
+async fn churn(hive: Arc<Hive>, stop: Arc<AtomicBool>) {
+    while !stop.load(Relaxed) {
+        let task = hive.submit_lines("", &lines(3000)).await;
+        hive.until_done(task).await;
+        assert_eq!(hive.send("DELETE", &format!("/tasks/{task}"), &[], "").await.status, 204);
+    }
+}
+
+fn restore(archive: &Path, directory: &Path) {
+    fs::create_dir(directory).unwrap();
+    let restored = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(directory).status().unwrap();
+    assert!(restored.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_queen_at_work_is_served_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, to) = (folder.path().join("data"), folder.path().join("hive.tar"));
+    let hive = Arc::new(Hive::open(&data).await);
+    let workers = [hive.worker("maja"), hive.worker("willi")];
+    let large = hive.submit_lines("", &lines(5000)).await;
+    hive.until_done(large).await;
+    let running = hive.submit_lines("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=1000", &lines(9000)).await;
+    hive.until(running, |view| view["done"].as_u64() > Some(0)).await;
+    let mut small = Vec::new();
+    for index in 0..20 {
+        small.push(hive.compute_nothing(json!({ "input": format!("bee {index}") })).await);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let churning = tokio::spawn(churn(Arc::clone(&hive), Arc::clone(&stop)));
+    let (from, file) = (data.clone(), to.clone());
+    let backup = move |args: &[&str]| queen("backup", &from, &[&["--to", file.to_str().unwrap()], args].concat());
+    let (backup, (code, said, error)) = tokio::task::spawn_blocking(move || {
+        let first = backup(&[]);
+        (backup, first)
+    })
+    .await
+    .unwrap();
+    assert_eq!(code, Some(0), "{error}");
+    assert!(said.contains("tasks, ") && said.contains("bytes, "), "{said}");
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let written = fs::read(&to).unwrap();
+    let (code, _, error) = backup(&[]);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("exists") && error.contains("--force") && fs::read(&to).unwrap() == written, "{error}");
+    let (code, _, error) = backup(&["--force"]);
+    assert_eq!(code, Some(0), "{error}");
+    let inside = data.join("bulk/hive.tar");
+    let (code, _, error) = queen("backup", &data, &["--to", inside.to_str().unwrap()]);
+    assert!(code == Some(1) && error.contains("in the data directory itself"), "{error}");
+    stop.store(true, Relaxed);
+    churning.await.unwrap();
+    for worker in workers {
+        worker.leave().await;
+    }
+    Arc::into_inner(hive).unwrap().stop().await;
+    let (code, said, _) = queen("check", &data, &[]);
+    assert_eq!(code, Some(0), "the Queen was disturbed: {said}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left beside the file");
+
+    fs::write(folder.path().join("first.tar"), &written).unwrap();
+    for (number, archive) in ["first.tar", "hive.tar"].into_iter().enumerate() {
+        let restored = folder.path().join(format!("restored-{number}"));
+        restore(&folder.path().join(archive), &restored);
+        let (code, said, error) = queen("check", &restored, &[]);
+        assert_eq!(code, Some(0), "{said}{error}");
+        serves(&restored, large, running, &small).await;
+    }
+}
+
+/// Whether a Queen has all of these tasks there, and brings them to their end.
+async fn serves(directory: &Path, large: u64, running: u64, small: &[u64]) {
+    let hive = Hive::open(directory).await;
+    let worker = hive.worker("heir");
+    hive.until_drones(1).await;
+    for (task, lines) in [(large, 5000), (running, 9000)] {
+        assert_eq!(hive.until_done(task).await["total"], lines);
+    }
+    let results = hive.get(&format!("/tasks/{large}/results?format=text")).await.text();
+    assert!(
+        results
+            .lines()
+            .zip(lines(5000))
+            .all(|(line, input)| { line == format!("{}  {input}", const_hex::encode(Sha256::digest(&input))) })
+    );
+    let results = hive.get(&format!("/tasks/{running}/results?format=text")).await.text();
+    let last = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(lines(9000)[8999].as_bytes(), b"s", 1000);
+    assert!(last_line(&results).starts_with(&const_hex::encode(last)));
+    for (index, task) in small.iter().enumerate() {
+        let view = hive.until_done(*task).await;
+        let digest = const_hex::encode(Sha256::digest(format!("bee {index}")));
+        assert_eq!(view["results"][0]["digest"], digest, "{view}");
+    }
+    worker.leave().await;
+    hive.stop().await;
 }
