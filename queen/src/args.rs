@@ -30,11 +30,14 @@ const MEMORY_UNKNOWN: u64 = 1 << 30;
 Examples:
   queen                                    serve on the usual ports
   queen demo --exit                        show what it does, then end
+  queen backup --to hive.tar               copy everything, while she works or not
+  queen check                              look whether everything on disk is sound
   curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
   drone --queen 127.0.0.1:8080             give her a worker
 
 Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve, if a demo's
-result is wrong, or at a second Ctrl-C, which stops at once, 2 for a wrong command line."
+result is wrong, if a check or a backup finds something wrong, or at a second Ctrl-C, which
+stops at once, 2 for a wrong command line."
 )]
 pub struct Cli {
     /// What to do instead of serving.
@@ -50,6 +53,56 @@ pub struct Cli {
 pub enum Command {
     /// Start a Queen with drones in one process, and let them work for you to see
     Demo(Demo),
+    /// Look through a data directory that no Queen has open, and tell what is wrong in it
+    #[command(after_help = CHECK)]
+    Check,
+    /// Copy a data directory into one file, while its Queen works or not
+    #[command(after_help = BACKUP)]
+    Backup(Backup),
+}
+
+const CHECK: &str = "\
+Reads everything in the directory of --data-dir: the records, all inputs and all results. A
+sample of the results is computed again. Nothing is changed or repaired. Of the other options,
+none counts here.
+
+Examples:
+  queen check
+  queen check --data-dir /var/lib/hive
+
+The last line on stdout is `OK: …` or `DAMAGED: …`, and what is wrong stands before it, a line
+each. Lines that begin with `note:` tell of nothing wrong.
+
+Exit codes: 0 if everything is sound, 1 if not or if it cannot be looked at (a running Queen has
+it open: stop her, or check a backup), 2 for a wrong command line.";
+
+const BACKUP: &str = "\
+The directory is that of --data-dir, and of the other options none counts here. What was
+acknowledged before the backup began is in it. The file is a tar archive, readable by its owner
+alone, and gets its name when it is complete. Until then it grows in a folder beside,
+`FILE.….part`, which takes room for a second copy of the records as well; one that is left over
+from a backup that was killed can be removed.
+
+Examples:
+  queen backup --to /backup/hive.tar
+  queen backup --data-dir /var/lib/hive --to hive.tar --force
+
+To restore it into a new directory, and to look whether it is sound:
+  mkdir -m 700 new-data && tar -xf hive.tar -C new-data
+  queen check --data-dir new-data
+  queen --data-dir new-data
+
+Exit codes: 0 if the file is complete, 1 if there is none, 2 for a wrong command line.";
+
+/// Where a backup goes.
+#[derive(Debug, Clone, Args)]
+pub struct Backup {
+    /// The file to write, outside the data directory
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+    /// Replace the file if there is one already
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What a demo does.

@@ -74,6 +74,19 @@ pub fn weigh(specification: &Specification, inputs: Blob<'_>) -> Segment {
     }
 }
 
+/// What an input of so many bytes, as it was given, costs.
+pub(crate) fn cost(specification: &Specification, length: u64) -> u64 {
+    let Specification::Digest(digest) = specification;
+    digest::cost(digest, length)
+}
+
+/// The result of an input as it was given, computed without a Drone and without a Drone's code.
+/// `None` if the input is not written in its encoding.
+pub(crate) fn reference(specification: &Specification, input: &[u8]) -> Option<[u8; digest::DIGEST]> {
+    let Specification::Digest(digest) = specification;
+    digest::reference(digest, input)
+}
+
 /// What it takes to compute it.
 pub fn class(specification: &Specification) -> Class {
     match specification {

@@ -11,8 +11,10 @@
 //! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
 //! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
 
+pub mod backup;
 mod budget;
 mod bulk;
+pub mod check;
 mod directory;
 pub mod disk;
 mod error;

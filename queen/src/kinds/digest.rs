@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use hmac::{Hmac, KeyInit, Mac};
+use pbkdf2::pbkdf2_hmac_array;
+use sha2::{Digest as _, Sha256};
 use web::kinds::digest::{Algorithm, Digest, Encoding};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
 use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
@@ -11,12 +14,34 @@ use crate::core::{Class, Segment};
 
 /// What a segment's items cost and weigh.
 pub(super) fn weigh(digest: &Digest, inputs: Blob<'_>) -> Segment {
-    let cost = |length| compressions(&digest.algorithm, decoded_len(digest.encoding, length));
     Segment {
         items: inputs.len() as u64,
-        cost: inputs.byte_lengths().map(|length| cost(u64::from(length))).sum(),
+        cost: inputs.byte_lengths().map(|length| cost(digest, u64::from(length))).sum(),
         bytes: inputs.layout_len() as u64,
     }
+}
+
+/// What an input of so many bytes, as it was given, costs.
+pub(super) fn cost(digest: &Digest, length: u64) -> u64 {
+    compressions(&digest.algorithm, decoded_len(digest.encoding, length))
+}
+
+/// The digest of one input as it was given, by other code than the Drones'. `None` if the
+/// input is not written in its encoding.
+pub(crate) fn reference(digest: &Digest, input: &[u8]) -> Option<[u8; DIGEST]> {
+    let mut decoded = Vec::new();
+    digest.encoding.decode(input, &mut decoded).ok()?;
+    Some(match &digest.algorithm {
+        Algorithm::Sha256 => Sha256::digest(&decoded).into(),
+        Algorithm::Sha256d => Sha256::digest(Sha256::digest(&decoded)).into(),
+        // A key of any length is one.
+        Algorithm::HmacSha256 { key } => {
+            Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(&decoded).finalize().into_bytes().into()
+        }
+        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+            pbkdf2_hmac_array::<Sha256, DIGEST>(&decoded, salt, *iterations)
+        }
+    })
 }
 
 /// Each algorithm has a rate of its own: a short string is mostly overhead, PBKDF2 none.
@@ -118,6 +143,26 @@ mod tests {
         assert_eq!([0, 55, 56, 119, 120].map(sha256), [1, 1, 2, 2, 3]);
         let stretch = Algorithm::Pbkdf2HmacSha256 { salt: vec![], iterations: 1000 };
         assert_eq!(compressions(&stretch, 8), 2003);
+    }
+
+    #[test]
+    fn references_are_the_published_ones() {
+        let hex = |algorithm, encoding, input: &[u8]| {
+            reference(&Digest { algorithm, encoding }, input).map(const_hex::encode)
+        };
+        let sha256 = hex(Algorithm::Sha256, Encoding::Hex, b"616263").unwrap();
+        assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let sha256d = hex(Algorithm::Sha256d, Encoding::Utf8, b"hello").unwrap();
+        assert_eq!(sha256d, "9595c9df90075148eb06860365df33584b75bff782a510c6cd4883a419833d50");
+        // RFC 4231, case 2.
+        let hmac = Algorithm::HmacSha256 { key: b"Jefe".into() };
+        let hmac = hex(hmac, Encoding::Utf8, b"what do ya want for nothing?").unwrap();
+        assert_eq!(hmac, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        // RFC 7914, section 11.
+        let stretch = Algorithm::Pbkdf2HmacSha256 { salt: b"salt".into(), iterations: 1 };
+        let stretch = hex(stretch, Encoding::Utf8, b"passwd").unwrap();
+        assert_eq!(stretch, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+        assert_eq!(hex(Algorithm::Sha256, Encoding::Hex, b"6"), None);
     }
 
     #[test]

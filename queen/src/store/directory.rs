@@ -123,6 +123,23 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
     schema::check_version(&database, number(USER_VERSION))
 }
 
+/// Looks whether it is a data directory that a Queen has used, without touching it.
+///
+/// # Errors
+/// If it is not.
+pub fn inspect_used(path: &Path) -> Result<(), StoreError> {
+    let missing = |why| StoreError::Missing { path: path.to_owned(), why };
+    match path.try_exists().map_err(StoreError::io(path))? {
+        false => return Err(missing("does not exist")),
+        true if !path.is_dir() => return Err(missing("is not a directory")),
+        true => inspect(path)?,
+    }
+    match database(path).try_exists().map_err(StoreError::io(path))? {
+        false => Err(missing("has no hive.db in it, so no Queen has ever used it")),
+        true => Ok(()),
+    }
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);

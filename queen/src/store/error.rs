@@ -34,6 +34,14 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// There is no data directory.
+    #[error("{} {why}: say with --data-dir where the data directory is", path.display())]
+    Missing {
+        /// Where one was looked for.
+        path: PathBuf,
+        /// What is there instead.
+        why: &'static str,
+    },
     /// Another process has it open.
     #[error("{} is in use by another Queen ({owner}): stop her, or choose another with --data-dir", path.display())]
     Locked {

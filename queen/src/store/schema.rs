@@ -3,6 +3,8 @@
 //! Rows are the state itself and not a log of what happened, so that opening it takes no
 //! replay beyond SQLite's own.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -129,6 +131,39 @@ pub fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreEr
     open().map_err(StoreError::database(path))
 }
 
+/// Opens the database to look at it while nobody else has it open, and leaves it as it is: its
+/// log is read, but not moved into it.
+pub fn open_unchanged(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match has_log(path) {
+            true => connect(path, flags, None)?,
+            // Else SQLite would create a log, only to find nothing in it.
+            false => connect(Path::new(&immutable(path)), flags | OpenFlags::SQLITE_OPEN_URI, None)?,
+        };
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    };
+    open().map_err(StoreError::database(path))
+}
+
+fn has_log(database: &Path) -> bool {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    match fs::metadata(log) {
+        Ok(log) => log.len() > 0,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+/// SQLite's name of a file that nobody changes while it is open.
+fn immutable(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let escaped: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+    format!("file:{escaped}?immutable=1")
+}
+
 fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = match vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
@@ -168,7 +203,8 @@ fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
+/// The version of the tables that are there.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 

@@ -1,0 +1,314 @@
+//! `queen backup`: one file with everything in it, taken while a Queen works or not.
+//!
+//! The records are copied first, all as of one moment. What they refer to in bulk files was
+//! durable before they were, and never changes as long as its task is there; so those files are
+//! copied at leisure behind it, and what is written into them meanwhile does no harm. A file
+//! that is gone by then belonged to a task that was removed since; it leaves the copy as well.
+
+use std::fs::{self, File, Metadata, Permissions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OptionalExtension, params};
+use tar::{Builder, EntryType, Header};
+use tempfile::{NamedTempFile, TempDir};
+
+use super::bulk::{Bulk, result_offset};
+use super::directory;
+use super::disk::System;
+use super::error::StoreError;
+use super::records::large;
+use super::schema;
+use crate::kinds::digest::DIGEST;
+
+/// Bytes that are read and written at a time.
+const BUFFER: usize = 1 << 20;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// How many tasks are in it.
+    pub tasks: u64,
+    /// How long the file is.
+    pub bytes: u64,
+}
+
+type Archive = Builder<BufWriter<File>>;
+
+/// Copies the data directory `from` into the file `to`; replaces one only with `force`.
+///
+/// # Errors
+/// If `from` is no data directory or is damaged, if `to` is there or would lie in it, or if
+/// anything cannot be read or written. There is no new file then.
+pub fn run(from: &Path, to: &Path, force: bool) -> anyhow::Result<Written> {
+    directory::inspect_used(from)?;
+    let parent = place(from, to, force)?;
+    let part = part(&parent, to)?;
+    let source = schema::open_reader(&directory::database(from), None)?;
+    let snapshot = snapshot(&source, &part)?;
+    let (file, written) = pack(from, to, &part, &source, snapshot)?;
+    publish(file, to, force)
+        .and_then(|()| File::open(&parent)?.sync_all())
+        .with_context(|| format!("{} cannot be written", to.display()))?;
+    Ok(written)
+}
+
+/// Writes the whole archive, though not yet under its name.
+fn pack(
+    from: &Path,
+    to: &Path,
+    part: &TempDir,
+    source: &Connection,
+    snapshot: Connection,
+) -> anyhow::Result<(NamedTempFile, Written)> {
+    let file = NamedTempFile::new_in(part.path()).map_err(StoreError::io(part.path()))?;
+    let mut archive = Archive::new(BufWriter::with_capacity(BUFFER, file.reopen()?));
+    let unwritten = || format!("{} cannot be written", to.display());
+    let vanished = bulk_files(from, source, &snapshot, &mut archive, &unwritten)?;
+    let database = part.path().join("hive.db");
+    let tasks = trim(snapshot, &vanished).map_err(StoreError::database(&database))?;
+
+    let owner = fs::metadata(directory::database(from)).map_err(StoreError::io(from))?;
+    let copied = File::open(&database).map_err(StoreError::io(&database))?;
+    let length = copied.metadata().map_err(StoreError::io(&database))?.len();
+    let rest = append(&mut archive, "hive.db", &owner, length, copied).with_context(unwritten)?;
+    ensure!(rest == 0, "{} changed while it was copied", database.display());
+    let bytes = finish(archive).with_context(unwritten)?;
+    Ok((file, Written { tasks, bytes }))
+}
+
+/// The folder that the file goes into, if it may be there.
+fn place(from: &Path, to: &Path, force: bool) -> anyhow::Result<PathBuf> {
+    let parent = match to.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let parent = parent.canonicalize().map_err(StoreError::io(parent))?;
+    if parent.starts_with(from.canonicalize().map_err(StoreError::io(from))?) {
+        bail!("{} lies in the data directory itself: choose another place with --to", to.display());
+    }
+    match fs::symlink_metadata(to) {
+        Ok(there) if !there.is_file() => bail!("{} is not a file: choose another name with --to", to.display()),
+        Ok(_) if !force => bail!("{} exists: choose another name, or replace it with --force", to.display()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(to)(error).into()),
+        _ => Ok(parent),
+    }
+}
+
+/// A folder beside the file for what is not complete; it goes with all that is in it.
+fn part(parent: &Path, to: &Path) -> anyhow::Result<TempDir> {
+    let Some(name) = to.file_name() else { bail!("{} is not the name of a file", to.display()) };
+    let mut builder = tempfile::Builder::new();
+    builder.suffix(".part").permissions(Permissions::from_mode(0o700));
+    let mut prefix = name.to_owned();
+    prefix.push(".");
+    Ok(builder.prefix(&prefix).tempdir_in(parent).map_err(StoreError::io(parent))?)
+}
+
+/// Copies the records as of now into a database in `part`.
+///
+/// In one step, which is one read transaction of the length of a plain copy: her log cannot
+/// begin anew for so long, and she notices nothing else. In several steps each of her commits
+/// would begin the copy anew, so that it might never end while she works; and `VACUUM INTO`
+/// holds its transaction for longer, since it builds every table and index again.
+fn snapshot(source: &Connection, part: &TempDir) -> anyhow::Result<Connection> {
+    let path = part.path().join("hive.db");
+    let copy = || {
+        let mut copy = Connection::open(&path)?;
+        copy.pragma_update(None, "synchronous", "OFF")?;
+        copy.pragma_update(None, "journal_mode", "OFF")?;
+        let step = Backup::new(source, &mut copy)?.step(-1)?;
+        drop(copy);
+        // Opened anew, since SQLite looks at some of the header only then.
+        let copy = Connection::open(&path)?;
+        copy.pragma_update(None, "synchronous", "OFF")?;
+        copy.pragma_update(None, "journal_mode", "DELETE")?;
+        let id: i32 = copy.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let sound: String = copy.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        Ok((step, schema::version(&copy)?, id, sound, copy))
+    };
+    let (step, version, id, sound, copy) = copy().map_err(StoreError::database(&path))?;
+    let database = source.path().unwrap_or("hive.db");
+    ensure!(step == StepResult::Done, "{database} is busy: try again");
+    ensure!(version > 0, "{database} is empty, so there is nothing to copy");
+    schema::check_version(Path::new(database), version)?;
+    ensure!(id == schema::APPLICATION_ID, "{database} belongs to another program");
+    ensure!(sound == "ok", "{database} is damaged: {sound} (`queen check` lists everything that is wrong)");
+    Ok(copy)
+}
+
+/// Puts the files that the snapshot names into the archive; returns the tasks whose files are gone.
+fn bulk_files(
+    from: &Path,
+    source: &Connection,
+    snapshot: &Connection,
+    archive: &mut Archive,
+    unwritten: &dyn Fn() -> String,
+) -> anyhow::Result<Vec<i64>> {
+    let folder = directory::bulk(from);
+    let bulk = Bulk::new(folder.clone(), Arc::new(System), 0);
+    let owner = fs::metadata(&folder).map_err(StoreError::io(&folder))?;
+    append_folder(archive, &owner).with_context(unwritten)?;
+    let broken = StoreError::database;
+    let database = directory::database(from);
+    let select = "SELECT id, file, (SELECT extents FROM segments WHERE task = id), \
+                  coalesce((SELECT max(past) FROM results WHERE task = id), 0) FROM tasks WHERE file IS NOT NULL";
+    let mut select = snapshot.prepare(select).map_err(broken(&database))?;
+    let named = select.query_map([], |row| {
+        let (task, number, past): (i64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        let large = large(number, row.get_ref(2)?.as_blob()?)?;
+        Ok((task, number, result_offset(&large, past, DIGEST)))
+    });
+    let mut vanished = Vec::new();
+    for row in named.map_err(broken(&database))? {
+        let (task, number, length) = row.map_err(broken(&database))?;
+        let path = bulk.path(number);
+        let damaged = |what: &str| StoreError::Damaged { path: path.clone(), what: what.into() };
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A file goes only when its task's record is gone.
+                let there = "SELECT 1 FROM tasks WHERE id = ?";
+                let there = source.query_row(there, [task], |_| Ok(())).optional().map_err(broken(&database))?;
+                if there.is_some() {
+                    return Err(damaged(&format!("it is missing, though task {task} needs it")).into());
+                }
+                vanished.push(task);
+                continue;
+            }
+            opened => opened.map_err(StoreError::io(&path))?,
+        };
+        let owner = file.metadata().map_err(StoreError::io(&path))?;
+        let context = || format!("{}, or {} cannot be read", unwritten(), path.display());
+        let name = format!("bulk/{number:016x}");
+        if append(archive, &name, &owner, length, file).with_context(context)? > 0 {
+            return Err(damaged(&format!("it ends before byte {length}, which task {task} needs")).into());
+        }
+    }
+    Ok(vanished)
+}
+
+fn append_folder(archive: &mut Archive, owner: &Metadata) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_metadata(owner);
+    header.set_entry_type(EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(0o700);
+    archive.append_data(&mut header, "bulk/", io::empty())
+}
+
+/// Puts the first `length` bytes of a file into the archive, for `owner`'s owner alone; returns
+/// how many of them are missing.
+fn append(archive: &mut Archive, name: &str, owner: &Metadata, length: u64, file: File) -> io::Result<u64> {
+    let mut header = Header::new_gnu();
+    header.set_metadata(owner);
+    header.set_size(length);
+    header.set_mode(0o600);
+    let mut bytes = BufReader::with_capacity(BUFFER, file).take(length);
+    archive.append_data(&mut header, name, &mut bytes)?;
+    Ok(bytes.limit())
+}
+
+/// Removes tasks from the snapshot, as the Queen has removed them since; returns how many are left.
+fn trim(mut snapshot: Connection, vanished: &[i64]) -> rusqlite::Result<u64> {
+    let step = snapshot.transaction()?;
+    for task in vanished {
+        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, bytes";
+        let (state, bytes): (i64, i64) = step.query_row(delete, [task], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for table in ["segments", "results"] {
+            step.execute(&format!("DELETE FROM {table} WHERE task = ?"), [task])?;
+        }
+        step.execute("UPDATE counts SET tasks = tasks - 1 WHERE state = ?", [state])?;
+        step.execute("UPDATE hive SET bulk_bytes = bulk_bytes - ?", params![bytes])?;
+    }
+    step.commit()?;
+    let tasks = snapshot.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
+    snapshot.close().map_err(|(_, error)| error)?;
+    Ok(tasks)
+}
+
+/// Makes the archive durable; returns its length.
+fn finish(archive: Archive) -> io::Result<u64> {
+    let mut buffer = archive.into_inner()?;
+    buffer.flush()?;
+    let file = buffer.get_ref();
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
+}
+
+/// Gives it its name. Whoever created a file of that name meanwhile keeps it, unless `force`.
+fn publish(file: NamedTempFile, to: &Path, force: bool) -> io::Result<()> {
+    match force {
+        true => file.persist(to),
+        false => file.persist_noclobber(to),
+    }
+    .map(drop)
+    .map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use web::kinds::Specification;
+    use web::kinds::digest::{Algorithm, Digest, Encoding};
+    use web::model::{TaskState, Timestamp};
+    use wire::blob::BlobBuf;
+    use wire::ids::{Instance, TaskId};
+
+    use super::super::{Change, Ending, Extent, Inputs, Large, Location, Place, Store, Submission, check};
+    use super::*;
+    use crate::kinds::Terms;
+
+    /// A task whose one input is in a file, and its end.
+    fn submit(store: &mut Store, id: u64) {
+        let mut layout = Vec::new();
+        [[b'x'; 1000]].iter().collect::<BlobBuf>().as_blob().write(&mut layout);
+        let mut file = store.reader.bulk().begin().unwrap();
+        file.append(&layout).unwrap();
+        file.seal().unwrap();
+        let extent = Extent { end: 1, offset: 0, bytes: layout.len() as u32, crc: crc32fast::hash(&layout), cost: 16 };
+        let large = Large { segments: [extent].into(), place: Place::File(file.number()) };
+        file.keep();
+        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+        let terms = Terms { specification, name: None, priority: 0, base: Instance([1; 16]) };
+        let submission = Submission {
+            id: TaskId(id),
+            terms: Arc::new(terms),
+            inputs: Inputs::Large(Arc::new(large)),
+            created_at: Timestamp(1),
+            identity: None,
+        };
+        let state = TaskState::Cancelled;
+        let ending = Ending { state, started_at: None, finished_at: Timestamp(2), done: 0, error: None };
+        let end = Change::End(TaskId(id), Box::new(ending));
+        store.writer.commit(&[&Change::Submit(Box::new(submission)), &end]).unwrap();
+    }
+
+    #[test]
+    fn a_task_removed_meanwhile_leaves_the_copy_and_a_lost_file_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to, again) =
+            (folder.path().join("data"), folder.path().join("hive.tar"), folder.path().join("again"));
+        let mut store = Location::new(from.clone()).open().unwrap();
+        (1..=3).for_each(|id| submit(&mut store, id));
+        let part = part(folder.path(), &to).unwrap();
+        let source = schema::open_reader(&directory::database(&from), None).unwrap();
+        let copy = snapshot(&source, &part).unwrap();
+        store.writer.commit(&[&Change::Remove(TaskId(2))]).unwrap();
+        submit(&mut store, 4);
+        let (file, written) = pack(&from, &to, &part, &source, copy).unwrap();
+        assert_eq!(written.tasks, 2);
+        tar::Archive::new(file.reopen().unwrap()).unpack(&again).unwrap();
+        let mut said = Vec::new();
+        let is_sound = check::run(&again, &mut said).unwrap();
+        assert!(is_sound, "{}", String::from_utf8_lossy(&said));
+        assert!(said.starts_with(b"OK: 2 tasks"), "{}", String::from_utf8_lossy(&said));
+
+        let lost = *store.reader.bulk().numbers().unwrap().first().unwrap();
+        store.reader.bulk().remove(lost).unwrap();
+        let error = run(&from, &to, false).unwrap_err().to_string();
+        assert!(error.contains("is missing, though task 1 needs it") && !to.exists(), "{error}");
+    }
+}

@@ -1,0 +1,243 @@
+//! `queen check`: looks through a data directory that no Queen has open, and tells all that is
+//! wrong in it.
+//!
+//! Nothing in it changes but the lock. What is held in memory does not grow with what is
+//! looked at, but for the numbers of the bulk files: tasks and done ranges are read row by
+//! row, inputs segment by segment, results in pieces.
+
+mod report;
+mod sample;
+mod task;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use self::report::Report;
+use self::sample::Sampler;
+use super::bulk::Bulk;
+use super::directory::{self, Directory};
+use super::disk::System;
+use super::error::StoreError;
+use super::records::{COLUMN_COUNT, COLUMNS, Rows};
+use super::schema;
+
+/// What tasks are called by the number of their state.
+const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];
+
+/// From this version on there are idempotency keys.
+const HAS_KEYS: i64 = 2;
+
+/// Messages of SQLite's own check that are told.
+const INTEGRITY: i64 = 100;
+
+/// Looks through the data directory at `path`; writes what it finds, and at last one line that
+/// says `OK` or `DAMAGED`. Returns whether all is well.
+///
+/// # Errors
+/// If it cannot be looked at: it is in use, is something else, is newer, or cannot be read; or
+/// if `out` cannot be written.
+pub fn run(path: &Path, out: &mut dyn io::Write) -> anyhow::Result<bool> {
+    let mut report = Report::new(out);
+    let (mut tasks, mut results, mut rehashed) = (0, 0, 0);
+    match open(path) {
+        Ok((directory, connection, version)) => {
+            let bulk = Bulk::new(directory.bulk(), Arc::new(System), 0);
+            let mut check = Check::new(&connection, &bulk, &directory.database(), &mut report)?;
+            check.all(version);
+            (tasks, results, rehashed) = (check.tasks, check.results, check.sampler.rehashed);
+        }
+        Err(StoreError::Damaged { path, what }) => report.finding(format_args!("{}: {what}", path.display())),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(report.end(format_args!("{tasks} tasks, {results} results, {rehashed} re-hashed"))?)
+}
+
+/// The lock comes first, so that nobody writes from here on.
+fn open(path: &Path) -> Result<(Directory, Connection, i64), StoreError> {
+    directory::inspect_used(path)?;
+    let directory = Directory::open_existing(path)?;
+    let database = directory.database();
+    let connection = schema::open_unchanged(&database)?;
+    let version = schema::version(&connection).map_err(StoreError::database(&database))?;
+    schema::check_version(&database, version)?;
+    Ok((directory, connection, version))
+}
+
+/// A check under way.
+struct Check<'a, 'out> {
+    connection: &'a Connection,
+    bulk: &'a Bulk,
+    /// What the database is called in findings.
+    database: String,
+    report: &'a mut Report<'out>,
+    sampler: Sampler,
+    rows: Rows,
+    /// Bulk files that are there and that no task looked at so far has named.
+    unnamed: BTreeSet<u64>,
+    tasks: u64,
+    results: u64,
+}
+
+impl<'a, 'out> Check<'a, 'out> {
+    fn new(
+        connection: &'a Connection,
+        bulk: &'a Bulk,
+        database: &Path,
+        report: &'a mut Report<'out>,
+    ) -> Result<Self, StoreError> {
+        let unnamed = match bulk.numbers() {
+            // Where there is no folder there are no files; who needs one will miss it.
+            Err(StoreError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+            numbers => numbers?,
+        };
+        let (database, rows) = (database.display().to_string(), Rows::default());
+        Ok(Self {
+            connection,
+            bulk,
+            database,
+            report,
+            sampler: Sampler::default(),
+            rows,
+            unnamed,
+            tasks: 0,
+            results: 0,
+        })
+    }
+
+    fn all(&mut self, version: i64) {
+        self.attempt("its pages", Self::integrity);
+        if version == 0 {
+            self.report.note(format_args!("{} is empty: no Queen has come so far as to use it", self.database));
+            return;
+        }
+        if version < schema::VERSION {
+            let known = schema::VERSION;
+            self.report.note(format_args!(
+                "{} has the older schema {version}: it becomes {known} at the next start",
+                self.database
+            ));
+        }
+        self.attempt("its epoch", Self::epoch);
+        self.attempt("its counts", Self::counts);
+        self.attempt("what belongs to no task", Self::strays);
+        if version >= HAS_KEYS {
+            self.attempt("its keys", Self::keys);
+        }
+        self.attempt("its tasks", Self::each_task);
+        for number in std::mem::take(&mut self.unnamed) {
+            let path = self.bulk.path(number);
+            self.report.note(format_args!("{} belongs to no task: it goes at the next start", path.display()));
+        }
+    }
+
+    /// What SQLite cannot read is a finding, and no reason to stop.
+    fn attempt(&mut self, what: &str, step: impl FnOnce(&mut Self) -> rusqlite::Result<()>) {
+        if let Err(error) = step(self) {
+            self.report.finding(format_args!("{}: {what} cannot be read: {error}", self.database));
+        }
+    }
+
+    fn integrity(&mut self) -> rusqlite::Result<()> {
+        self.report.progress(|| format!("looking through {}", self.database));
+        let mut select = self.connection.prepare(&format!("PRAGMA integrity_check({INTEGRITY})"))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let said = row.get_ref(0)?.as_str()?;
+            if said != "ok" {
+                self.report.finding(format_args!("{}: {said}", self.database));
+            }
+        }
+        Ok(())
+    }
+
+    /// Which results are re-hashed differs from epoch to epoch.
+    fn epoch(&mut self) -> rusqlite::Result<()> {
+        let epoch: i64 = self.connection.query_row("SELECT epoch FROM hive", [], |row| row.get(0))?;
+        self.sampler = Sampler::new(epoch as u64);
+        if epoch < 1 {
+            self.report.finding(format_args!("{}: its epoch is {epoch}", self.database));
+        }
+        Ok(())
+    }
+
+    fn counts(&mut self) -> rusqlite::Result<()> {
+        let select = "SELECT next_task, bulk_bytes FROM hive";
+        let (next_task, said): (i64, i64) =
+            self.connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let select = "SELECT coalesce(min(id), 1), coalesce(max(id), 0), coalesce(sum(bytes), 0) FROM tasks";
+        let (first, last, bytes): (i64, i64, i64) =
+            self.connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if first < 1 || last >= next_task {
+            self.report.finding(format_args!(
+                "{}: it has tasks {first} to {last}, though the next is to be {next_task}",
+                self.database
+            ));
+        }
+        if bytes != said {
+            self.report.finding(format_args!(
+                "{}: it says that bulk files take {said} bytes, and those of its tasks take {bytes}",
+                self.database
+            ));
+        }
+        for (state, name) in STATES.iter().enumerate() {
+            let count = |select| self.connection.query_row(select, [state], |row| row.get::<_, i64>(0));
+            let said = count("SELECT tasks FROM counts WHERE state = ?")?;
+            let there = count("SELECT count(*) FROM tasks WHERE state = ?")?;
+            if said != there {
+                self.report
+                    .finding(format_args!("{}: it says that {said} tasks are {name}, and {there} are", self.database));
+            }
+        }
+        Ok(())
+    }
+
+    fn strays(&mut self) -> rusqlite::Result<()> {
+        for table in ["segments", "results"] {
+            let select =
+                format!("SELECT task, count(*) FROM {table} WHERE task NOT IN (SELECT id FROM tasks) GROUP BY task");
+            let mut select = self.connection.prepare(&select)?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let (task, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+                let database = &self.database;
+                self.report.finding(format_args!("{database}: task {task} is not there, but {count} of its {table}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A key may outlive its task, but not come before it.
+    fn keys(&mut self) -> rusqlite::Result<()> {
+        let select = "SELECT hex(substr(key, 1, 4)), task FROM keys WHERE task < 1 OR task >= (SELECT next_task FROM hive) \
+                      OR length(key) <> 32 OR length(fingerprint) <> 32";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (key, task): (String, i64) = (row.get(0)?, row.get(1)?);
+            let database = &self.database;
+            self.report.finding(format_args!("{database}: the key {key}… for task {task} cannot be one"));
+        }
+        Ok(())
+    }
+
+    fn each_task(&mut self) -> rusqlite::Result<()> {
+        let all: u64 = self.connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
+        let mut select =
+            self.connection.prepare(&format!("SELECT {COLUMNS}, file, bytes, inputs FROM tasks ORDER BY id"))?;
+        debug_assert_eq!(select.column_count(), COLUMN_COUNT + 3);
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            self.report.progress(|| format!("at task {id}, {} of {all} are behind", self.tasks));
+            if let Err(error) = self.task(row) {
+                self.report.finding(format_args!("task {id}: what {} says of it is wrong: {error}", self.database));
+            }
+            self.tasks += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+//! One task: its row, its inputs, its results.
+
+use std::fmt::Arguments;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, Row};
+use web::model::TaskState;
+use wire::blob::Blob;
+
+use super::sample::Picks;
+use super::{Check, STATES};
+use crate::kinds;
+use crate::kinds::digest::DIGEST;
+use crate::store::bulk::result_offset;
+use crate::store::inputs::Large;
+use crate::store::records::{COLUMN_COUNT, Stored, file_bytes, large};
+
+/// Bytes of results that are read at a time.
+const PIECE: u64 = 1 << 20;
+
+/// An open bulk file.
+struct Opened {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    large: Large,
+}
+
+/// Why something could not be read, in words; or nothing, if it is as it should be.
+type Wrong = Option<String>;
+
+impl Check<'_, '_> {
+    /// Looks at the task of a row, which has `file`, `bytes` and `inputs` behind the columns of a task.
+    ///
+    /// # Errors
+    /// If there is something in the row, or in others about it, that cannot be there.
+    pub(super) fn task(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+        let stored = self.rows.read(row)?;
+        let state: i64 = row.get(1)?;
+        if !(0..STATES.len() as i64).contains(&state) {
+            self.wrong(&stored, format_args!("its state is {state}, and there is no such state"));
+        }
+        let (file, bytes): (Option<u64>, u64) = (row.get(COLUMN_COUNT)?, row.get(COLUMN_COUNT + 1)?);
+        match (file, row.get_ref(COLUMN_COUNT + 2)?.as_blob_or_null()?) {
+            (None, Some(layout)) => self.small(&stored, layout),
+            (Some(number), None) => self.large(&stored, number, bytes),
+            _ => {
+                self.wrong(&stored, format_args!("its inputs must be either in its row or in a file"));
+                Ok(())
+            }
+        }
+    }
+
+    fn wrong(&mut self, stored: &Stored, what: Arguments<'_>) {
+        self.report.finding(format_args!("task {}: {what}", stored.id.0));
+    }
+
+    fn small(&mut self, stored: &Stored, layout: &[u8]) -> rusqlite::Result<()> {
+        let blob = match Blob::parse(layout) {
+            Ok(blob) if blob.len() as u64 == stored.total => blob,
+            Ok(blob) => {
+                let (there, total) = (blob.len(), stored.total);
+                self.wrong(stored, format_args!("it has {there} inputs, and should have {total}"));
+                return Ok(());
+            }
+            Err(error) => {
+                self.wrong(stored, format_args!("its inputs cannot be read: {error}"));
+                return Ok(());
+            }
+        };
+        let cost = kinds::weigh(&stored.terms.specification, blob).cost;
+        let mut picks = self.results(stored, cost, None)?;
+        let indices = 0..stored.total;
+        self.rehash(stored, blob, &indices, &mut picks);
+        Ok(())
+    }
+
+    fn large(&mut self, stored: &Stored, number: u64, bytes: u64) -> rusqlite::Result<()> {
+        let path = self.bulk.path(number);
+        let mut select = self.connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
+        let found = select.query_row([stored.id.0], |row| large(number, row.get_ref(0)?.as_blob()?)).optional()?;
+        let Some(large) = found else {
+            self.wrong(stored, format_args!("its segments in {} are not listed", path.display()));
+            return Ok(());
+        };
+        if large.total() != stored.total || file_bytes(&large) != bytes {
+            let (there, total, takes) = (large.total(), stored.total, file_bytes(&large));
+            self.wrong(
+                stored,
+                format_args!(
+                    "its segments have {there} inputs and its file takes {takes} bytes, \
+                     and it should be {total} and {bytes}"
+                ),
+            );
+            return Ok(());
+        }
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (length, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.wrong(stored, format_args!("{} cannot be read: {error}", path.display()));
+                return Ok(());
+            }
+        };
+        if !self.unnamed.remove(&number) {
+            self.wrong(stored, format_args!("{} belongs to another task as well", path.display()));
+        }
+        let opened = Opened { file, path, length, large };
+        let cost = opened.large.segments.iter().map(|segment| segment.cost).fold(0, u64::saturating_add);
+        let mut picks = self.results(stored, cost, Some(&opened))?;
+        self.segments(stored, &opened, &mut picks);
+        Ok(())
+    }
+
+    /// Looks at the results, in `opened` if they are in a file; chooses some to be computed again.
+    fn results(&mut self, stored: &Stored, cost: u64, opened: Option<&Opened>) -> rusqlite::Result<Picks> {
+        let select = "SELECT coalesce(sum(past - first), 0) FROM results WHERE task = ?";
+        let there: i64 = self.connection.prepare_cached(select)?.query_row([stored.id.0], |row| row.get(0))?;
+        let mut picks = self.sampler.pick(there.max(0) as u64, cost / stored.total.max(1));
+        let select = "SELECT first, past, crc, bytes FROM results WHERE task = ? ORDER BY first";
+        let mut select = self.connection.prepare_cached(select)?;
+        let mut rows = select.query([stored.id.0])?;
+        let (mut done, mut behind, mut gap) = (0, 0, None);
+        while let Some(row) = rows.next()? {
+            let (first, past): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let range = first.max(0) as u64..past.max(0) as u64;
+            if first < 0 || range.is_empty() || range.start < behind || range.end > stored.total {
+                let total = stored.total;
+                self.wrong(
+                    stored,
+                    format_args!("it has results {first}..{past}, behind {behind} and of {total}, which cannot be"),
+                );
+                continue;
+            }
+            if range.start > behind {
+                gap.get_or_insert(behind);
+            }
+            (done, behind) = (done + (range.end - range.start), range.end);
+            let wrong = match (row.get_ref(3)?.as_blob_or_null()?, opened) {
+                (Some(results), None) => in_row(results, &range, row.get(2)?, &mut picks),
+                (None, Some(opened)) => self.in_file(opened, &range, row.get(2)?, &mut picks),
+                _ => Some("they are not where the inputs are".into()),
+            };
+            if let Some(what) = wrong {
+                self.wrong(stored, format_args!("results {}..{}: {what}", range.start, range.end));
+            }
+        }
+        self.results += done;
+        self.extent(stored, done, gap.unwrap_or(behind));
+        Ok(picks)
+    }
+
+    /// Whether there are as many results as there should be.
+    fn extent(&mut self, stored: &Stored, done: u64, gap: u64) {
+        let Some(ending) = &stored.ending else { return };
+        let (total, said) = (stored.total, ending.done);
+        if ending.state == TaskState::Done && done != total {
+            self.wrong(
+                stored,
+                format_args!("it is done, and has {done} results of {total}: the first that is missing is {gap}"),
+            );
+        } else if said != done {
+            self.wrong(stored, format_args!("it says that {said} of its inputs are done, and has {done} results"));
+        }
+    }
+
+    fn in_file(&mut self, opened: &Opened, range: &Range<u64>, crc: u32, picks: &mut Picks) -> Wrong {
+        let path = opened.path.display();
+        let offset = |index| result_offset(&opened.large, index, DIGEST);
+        let (start, end) = (offset(range.start), offset(range.end));
+        if end > opened.length {
+            picks.skip(range.end - range.start);
+            return Some(format!("{path} ends at byte {}, before byte {end}", opened.length));
+        }
+        let met = picks.samples.len();
+        let mut hasher = crc32fast::Hasher::new();
+        let mut piece = Vec::new();
+        let mut at = start;
+        while at < end {
+            piece.resize((end - at).min(PIECE) as usize, 0);
+            if let Err(error) = opened.file.read_exact_at(&mut piece, at) {
+                picks.skip(range.end - range.start - (at - start) / DIGEST as u64);
+                return Some(format!("{path} cannot be read at byte {at}: {error}"));
+            }
+            hasher.update(&piece);
+            picks.meet(range.start + (at - start) / DIGEST as u64, &piece);
+            at += piece.len() as u64;
+            self.report.progress(|| format!("at byte {at} of {path}"));
+        }
+        // What is known to be wrong need not be computed.
+        (hasher.finalize() != crc).then(|| {
+            picks.samples.truncate(met);
+            format!("their checksum is wrong, at byte {start} of {path}")
+        })
+    }
+
+    /// Looks at the inputs in a file.
+    fn segments(&mut self, stored: &Stored, opened: &Opened, picks: &mut Picks) {
+        let Opened { file, path, length, large } = opened;
+        let (path, mut start, mut layout) = (path.display(), 0, Vec::new());
+        for segment in &large.segments {
+            self.report.progress(|| format!("at byte {} of {path}", segment.offset));
+            let indices = start..segment.end;
+            start = segment.end;
+            let end = segment.offset + u64::from(segment.bytes);
+            if end > *length {
+                self.wrong(
+                    stored,
+                    format_args!("{path} ends at byte {length}, before byte {end}: inputs from {} on", indices.start),
+                );
+                return;
+            }
+            layout.resize(segment.bytes as usize, 0);
+            let what = match file.read_exact_at(&mut layout, segment.offset) {
+                Err(error) => error.to_string(),
+                Ok(()) if crc32fast::hash(&layout) != segment.crc => "their checksum is wrong".into(),
+                Ok(()) => match Blob::parse(&layout) {
+                    Ok(blob) if !indices.is_empty() && blob.len() as u64 == indices.end - indices.start => {
+                        self.rehash(stored, blob, &indices, picks);
+                        continue;
+                    }
+                    Ok(blob) => format!("there are {} of them", blob.len()),
+                    Err(error) => error.to_string(),
+                },
+            };
+            let (first, past, offset) = (indices.start, indices.end, segment.offset);
+            self.wrong(stored, format_args!("inputs {first}..{past}, at byte {offset} of {path}: {what}"));
+        }
+    }
+
+    /// Computes again what was chosen of the inputs `indices`.
+    fn rehash(&mut self, stored: &Stored, inputs: Blob<'_>, indices: &Range<u64>, picks: &mut Picks) {
+        let specification = &stored.terms.specification;
+        let (mut strings, mut at) = (inputs.iter(), indices.start);
+        let chosen = |sample: &super::sample::Sample| indices.contains(&sample.index);
+        let samples: Vec<_> = picks.samples.iter().filter(|sample| chosen(sample)).cloned().collect();
+        for sample in samples {
+            let Some(input) = strings.nth((sample.index - at) as usize) else { return };
+            at = sample.index + 1;
+            if !self.sampler.affords(picks, kinds::cost(specification, input.len() as u64)) {
+                continue;
+            }
+            self.report.progress(|| format!("at task {}, computing result {} again", stored.id.0, sample.index));
+            let what = match kinds::reference(specification, input) {
+                Some(digest) if digest == sample.digest => continue,
+                Some(_) => "its digest is another than what is stored",
+                None => "it is not written in its encoding",
+            };
+            let input = drone::console::word(input);
+            self.wrong(stored, format_args!("input {} ('{input}'): {what}", sample.index));
+        }
+    }
+}
+
+fn in_row(results: &[u8], range: &Range<u64>, crc: u32, picks: &mut Picks) -> Wrong {
+    let count = range.end - range.start;
+    let wrong = match results.len() as u64 == count.saturating_mul(DIGEST as u64) {
+        false => Some(format!("they have {} bytes", results.len())),
+        true if crc32fast::hash(results) != crc => Some("their checksum is wrong".into()),
+        true => None,
+    };
+    match wrong {
+        None => picks.meet(range.start, results),
+        Some(_) => picks.skip(count),
+    }
+    wrong
+}
