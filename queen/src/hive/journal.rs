@@ -222,7 +222,7 @@ impl Pending {
     /// Nobody is left waiting for the disk.
     fn refuse(&mut self, hive: &SharedHive, error: &StoreError) {
         for commit in &mut self.commits {
-            commit.answer(Err(error.to_string()));
+            commit.answer(Err(super::recovery::reason(error)));
             for change in &commit.changes {
                 if let Change::Submit(submission) = change {
                     self.refused.insert(submission.id);

@@ -27,7 +27,22 @@ pub(super) struct Incoming {
 enum Coming {
     Memory(Vec<SharedBlob>),
     /// Taken out while it is written.
-    File(Option<NewFile>),
+    File(Option<NewFile>, Cached),
+}
+
+/// Segments of a file that are in the cache already; dropped, they are forgotten.
+struct Cached {
+    hive: SharedHive,
+    file: u64,
+    segments: usize,
+}
+
+impl Drop for Cached {
+    fn drop(&mut self) {
+        // What goes is freed behind the lock.
+        let gone = self.hive.lock().cache.forget(self.file, self.segments);
+        drop(gone);
+    }
 }
 
 impl Incoming {
@@ -40,7 +55,9 @@ impl Incoming {
             None => Coming::Memory(Vec::new()),
             Some(_) => {
                 let begun = hive.read(|reader| reader.bulk().begin()).await;
-                Coming::File(Some(begun.map_err(|error| hive.not_written(&error))?))
+                let begun = begun.map_err(|error| hive.not_written(&error))?;
+                let cached = Cached { hive: hive.clone(), file: begun.number(), segments: 0 };
+                Coming::File(Some(begun), cached)
             }
         };
         Ok(Self { hive: hive.clone(), new, extents: Vec::new(), place, memory })
@@ -63,7 +80,7 @@ impl Incoming {
                 self.memory.grow(bytes).map_err(full)?;
                 segments.push(inputs);
             }
-            Coming::File(file) => {
+            Coming::File(file, cached) => {
                 self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
                 self.hive.admit_bytes(offset + weight.bytes)?;
                 let Some(mut written) = file.take() else { return Err(broken()) };
@@ -76,9 +93,9 @@ impl Incoming {
                 let (written, crc) =
                     writing.await.map_err(|_| broken())?.map_err(|error| self.hive.not_written(&error))?;
                 extent.crc = crc;
-                let key = (written.number(), self.extents.len());
                 *file = Some(written);
-                self.hive.keep_if_room(key, inputs);
+                self.hive.keep_if_room((cached.file, cached.segments), inputs);
+                cached.segments += 1;
             }
         }
         self.extents.push(extent);
@@ -89,18 +106,23 @@ impl Incoming {
         if self.extents.is_empty() {
             return Err(HiveError::Empty);
         }
-        let (place, file) = match self.place {
-            Coming::Memory(segments) => (Place::Memory(segments.into()), None),
-            Coming::File(mut file) => {
+        let (place, file, mut cached) = match self.place {
+            Coming::Memory(segments) => (Place::Memory(segments.into()), None, None),
+            Coming::File(mut file, cached) => {
                 let Some(mut written) = file.take() else { return Err(broken()) };
                 let sealing = tokio::task::spawn_blocking(move || written.seal().map(|()| written));
                 let sealed = sealing.await.map_err(|_| broken())?.map_err(|error| self.hive.not_written(&error))?;
-                (Place::File(sealed.number()), Some(sealed))
+                (Place::File(sealed.number()), Some(sealed), Some(cached))
             }
         };
         let segments = std::mem::take(&mut self.extents).into();
         let inputs = Inputs::Large(Arc::new(Large { segments, place }));
-        self.hive.create(self.new, inputs, self.memory, identity, file).await
+        let view = self.hive.create(self.new, inputs, self.memory, identity, file).await?;
+        if let Some(cached) = &mut cached {
+            // They are the task's now.
+            cached.segments = 0;
+        }
+        Ok(view)
     }
 }
 

@@ -28,6 +28,9 @@ use crate::kinds::digest::DIGEST;
 /// How long an idempotency key is known.
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Bytes that must fit on a disk that was full, to trust it again.
+const PROBE: usize = 1 << 20;
+
 /// Result files that are kept open.
 const OPEN_FILES: usize = 64;
 
@@ -82,11 +85,15 @@ impl Writer {
         Ok(unnamed)
     }
 
-    /// Whether anything can be committed.
+    /// Whether anything can be committed, and there is room for more than the next little task.
     ///
     /// # Errors
     /// If not.
     pub fn probe(&mut self) -> Result<(), StoreError> {
+        let mut probe = self.bulk.begin()?;
+        probe.append(&vec![0; PROBE])?;
+        probe.seal()?;
+        drop(probe);
         let touch = "UPDATE hive SET bulk_bytes = bulk_bytes";
         self.connection.execute(touch, []).map(drop).map_err(StoreError::database(&self.path))
     }
