@@ -8,11 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use queen::Config;
+use queen::hive::{Settings, SharedHive};
 use queen::store::Location;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address, output, queen, start_drone};
 use support::{Hive, config, request};
+use web::hive::{Hive as _, HiveError};
+use wire::ids::TaskId;
 
 /// A Queen on a data directory, and her addresses for Drones and for HTTP.
 fn start(data: &Path) -> (Program, SocketAddr, SocketAddr) {
@@ -229,4 +232,32 @@ async fn finished_tasks_go_when_their_time_is_over() {
     }
     worker.leave().await;
     hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_are_removed_while_they_are_read_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = serving(folder.path(), Duration::MAX, None).await;
+    let worker = first.worker("maja");
+    first.compute(json!({ "input": "honey" })).await;
+    let large = first.submit_lines("", &lines(5_000)).await;
+    first.send("GET", &format!("/tasks/{large}"), &[("prefer", "wait=60")], "").await;
+    worker.leave().await;
+    first.stop().await;
+
+    // Without HTTP, so that the removal comes just when it is to.
+    let settings =
+        Settings { memory_limit: 1 << 30, drone_addr: String::new(), keep_finished: Duration::MAX, max_data: None };
+    let store = Location::new(folder.path().to_owned()).open().unwrap();
+    let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
+    hive.take_over().unwrap();
+    let reading = async {
+        for id in [TaskId(1), TaskId(large)] {
+            let mut found = hive.results(id, 0..1).await.unwrap();
+            hive.remove(id).await.unwrap();
+            let error = found.results.next().await.err();
+            assert!(matches!(error, Some(HiveError::TaskGone(gone)) if gone == id), "{error:?}");
+        }
+    };
+    keeper.keep(&hive, reading).await.unwrap();
 }
