@@ -261,3 +261,28 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
     };
     keeper.keep(&hive, reading).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_tasks_make_room() {
+    const LIMIT: u64 = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::MAX, Some(LIMIT)).await;
+    let worker = hive.worker("maja");
+    let lines = lines(10_000);
+    let mut newest = 0;
+    for _ in 0..8 {
+        newest = hive.submit_lines("", &lines).await;
+        hive.send("GET", &format!("/tasks/{newest}"), &[("prefer", "wait=60")], "").await;
+    }
+    let used = || async { hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap() };
+    // It is looked after now and then, so that there may be more for a moment.
+    while hive.get("/tasks/1").await.status != 410 || used().await > LIMIT || bulk_bytes(folder.path()) > LIMIT {
+        tokio::task::yield_now().await;
+    }
+    // No more goes than has to.
+    let results = hive.get(&format!("/tasks/{newest}/results?format=text")).await;
+    assert_eq!(results.status, 200, "{}", results.text());
+    assert!(results.text() == expected(&lines), "the newest is whole");
+    worker.leave().await;
+    hive.stop().await;
+}
