@@ -3,92 +3,15 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use support::programs::{Program, address, drone, output, queen, start_drone};
+use support::request;
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
-
-fn queen() -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_queen")))
-}
-
-/// Built by `cargo build --workspace --bins`; it lies beside the Queen.
-fn drone() -> Command {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_queen")).with_file_name("drone");
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
-    clean(Command::new(path))
-}
-
-fn clean(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
-        command.env_remove(name);
-    }
-    command
-}
-
-/// A running program and its console.
-struct Program {
-    child: Child,
-    console: BufReader<ChildStdout>,
-    seen: Vec<String>,
-}
-
-impl Program {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let console = BufReader::new(child.stdout.take().unwrap());
-        Self { child, console, seen: Vec::new() }
-    }
-
-    /// Reads the console up to a line that contains `text`.
-    fn line(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            let read = self.console.read_line(&mut line).unwrap();
-            assert_ne!(read, 0, "no line with {text:?} in:\n{}", self.seen.concat());
-            self.seen.push(line.clone());
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// Waits for the end; the exit code and all that the console said.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.console, &mut rest).unwrap();
-        self.seen.push(rest);
-        let status = self.child.wait().unwrap();
-        (status.code(), self.seen.concat())
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn address(line: &str) -> SocketAddr {
-    let at = line.find("127.0.0.").unwrap();
-    let rest = &line[at..];
-    rest[..rest.find(|char: char| !char.is_ascii_digit() && char != '.' && char != ':').unwrap_or(rest.len())]
-        .parse()
-        .unwrap()
-}
 
 fn start_queen() -> (Program, SocketAddr, SocketAddr) {
     start_queen_on("127.0.0.1:0")
@@ -99,16 +22,6 @@ fn start_queen_on(drones: &str) -> (Program, SocketAddr, SocketAddr) {
     let drones = address(&queen.line("listening for drones"));
     let http = address(&queen.line("admin page"));
     (queen, drones, http)
-}
-
-fn start_drone(drones: SocketAddr, name: &str) -> Program {
-    Program::start(drone().args(["--queen", &drones.to_string(), "--name", name, "--threads", "1"]))
-}
-
-fn request(http: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> support::Answer {
-    let body = Bytes::copy_from_slice(body.as_bytes());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(support::send(http, method, path, headers, body))
 }
 
 fn compute(http: SocketAddr, body: &str) -> Value {
@@ -169,10 +82,7 @@ fn a_drone_outlives_its_queen() {
     drone.line("onnected");
     queen.signal("-KILL");
     drone.line("ost the Queen");
-    let drones = drones.to_string();
-    let mut again =
-        Program::start(self::queen().args(["--drone-addr", &drones, "--http-addr", "127.0.0.1:0", "--ephemeral"]));
-    let http = address(&again.line("admin page"));
+    let (mut again, _, http) = start_queen_on(&drones.to_string());
     again.line("drone connected");
     assert_eq!(compute(http, r#"{"input":"again"}"#)["state"], "done");
     again.signal("-TERM");
@@ -180,11 +90,6 @@ fn a_drone_outlives_its_queen() {
     assert_eq!(code, Some(0), "{said}");
     drone.signal("-TERM");
     assert_eq!(drone.end().0, Some(0));
-}
-
-fn output(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
 #[test]

@@ -119,6 +119,12 @@ impl SharedHive {
         found.ok_or_else(missing)
     }
 
+    /// Whether a task that was there has been removed.
+    pub(super) async fn is_gone(&self, id: TaskId) -> bool {
+        let is_here = self.lock().tasks.get(id).is_some();
+        !is_here && matches!(self.stored(id).await, Err(HiveError::TaskGone(_)))
+    }
+
     async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
         let stored = self.stored(id).await?;
         match &stored.ending {

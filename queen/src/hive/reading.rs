@@ -111,20 +111,46 @@ pub(super) struct ResultReader {
 #[async_trait]
 impl Results for ResultReader {
     async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        let task = self.job.task;
+        match self.read().await {
+            Ok(batch) => Ok(batch),
+            // What is not there is no fault if it was removed while it was being read.
+            Err(_) if self.hive.is_gone(task).await => Err(HiveError::TaskGone(task)),
+            Err(Trouble::Store(error)) => Err(unreadable(error)),
+            Err(Trouble::Missing(index)) => Err(missing(task, index)),
+        }
+    }
+}
+
+/// Why results are not read.
+enum Trouble {
+    Store(StoreError),
+    /// The one of this index is not there.
+    Missing(u64),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl ResultReader {
+    async fn read(&mut self) -> Result<Option<ResultBatch>, Trouble> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let first = self.rest.start;
         let most = (SEGMENT / DIGEST) as u64;
         let end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
-        let (pieces, range) = self.hive.digests(&self.job, first..end).await.map_err(unreadable)?;
+        let (pieces, range) = self.hive.digests(&self.job, first..end).await?;
         let digests = store::join(pieces, &range, DIGEST);
         let range = first..first + (digests.len() / DIGEST) as u64;
         if range.is_empty() {
-            return Err(missing(self.job.task, first));
+            return Err(Trouble::Missing(first));
         }
         self.rest.start = range.end;
-        let inputs = self.hive.inputs(&self.job.inputs, &range).await.map_err(unreadable)?;
+        let inputs = self.hive.inputs(&self.job.inputs, &range).await?;
         Ok(Some(ResultBatch::Digest { first, inputs, digests }))
     }
 }

@@ -29,42 +29,51 @@ impl SharedHive {
         while self.lock().fault.is_none() {
             let kept = i64::try_from(self.inner.keep_finished.as_millis()).unwrap_or(i64::MAX);
             let before = Timestamp(Timestamp::now().0.saturating_sub(kept));
-            if self.remove_ended(before).await? < AT_ONCE {
+            if self.remove_ended(before, u64::MAX).await? < AT_ONCE {
                 break;
             }
         }
         let Some(disk) = &self.inner.disk else { return Ok(()) };
         disk.journal.tidy().await;
         while let Some(limit) = disk.limit
-            && self.is_over(limit)
-            && self.remove_ended(Timestamp(i64::MAX)).await? > 0
+            && let Some(excess) = self.excess(limit)
+            && self.remove_ended(Timestamp(i64::MAX), excess).await? > 0
         {
             disk.journal.tidy().await;
         }
         Ok(())
     }
 
-    fn is_over(&self, limit: u64) -> bool {
+    /// By how many bytes there is too much on disk.
+    fn excess(&self, limit: u64) -> Option<u64> {
         let state = self.lock();
-        state.fault.is_none() && state.used > limit
+        let excess = state.used.saturating_sub(limit);
+        (state.fault.is_none() && excess > 0).then_some(excess)
     }
 
-    /// Removes the tasks that ended longest ago, and before `before`; says how many.
-    async fn remove_ended(&self, before: Timestamp) -> Result<usize, StoreError> {
-        let oldest = match &self.inner.disk {
+    /// Removes the tasks that ended longest ago, and before `before`, until about so many
+    /// `bytes` are free; says how many.
+    async fn remove_ended(&self, before: Timestamp, bytes: u64) -> Result<usize, StoreError> {
+        let mut oldest = match &self.inner.disk {
             Some(_) => self.read(move |reader| reader.oldest(before, AT_ONCE)).await?,
             None => {
                 let state = self.lock();
                 let ended = state.ended.range(..(before, TaskId(0))).take(AT_ONCE);
-                ended.map(|(_, id)| (*id, TaskState::Done)).collect()
+                ended.map(|(_, id)| (*id, TaskState::Done, 0)).collect()
             }
         };
+        let mut free = 0;
+        oldest.retain(|(_, _, size)| {
+            let is_wanted = free < bytes;
+            free += size;
+            is_wanted
+        });
         let Ok(slot) = self.slot(0).await else { return Ok(0) };
         let count = oldest.len();
         // Large tasks' bytes are freed behind the lock.
         let (_records, ack) = self.change_durably(slot, |hive, _| {
             let mut records = Vec::new();
-            for (id, state) in oldest {
+            for (id, state, _) in oldest {
                 match hive.tasks.get(id) {
                     Some(_) => records.extend(hive.remove(id)),
                     None => hive.remove_stored(id, state),

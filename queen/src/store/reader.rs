@@ -20,6 +20,7 @@ use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number, s
 use super::schema;
 use crate::core::RangeSet;
 use crate::kinds::Job;
+use crate::kinds::digest::DIGEST;
 
 /// Connections that are kept for the next query.
 const IDLE: usize = 8;
@@ -131,14 +132,16 @@ impl Reader {
         })
     }
 
-    /// Tasks that ended before `before`, the longest ago first.
-    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, TaskState)>, StoreError> {
+    /// Tasks that ended before `before`, the longest ago first, and about how many bytes each takes.
+    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, TaskState, u64)>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT id, state FROM tasks WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
+            let select = "SELECT id, state, bytes, ifnull(length(inputs) + total * ?, 0) FROM tasks \
+                          WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
-            let rows = select.query_map(params![before.0, limit], |row| {
+            let rows = select.query_map(params![DIGEST, before.0, limit], |row| {
                 let id = TaskId(row.get(0)?);
-                Ok(state_of(row.get(1)?).map(|state| (id, state)))
+                let bytes = row.get::<_, u64>(2)? + row.get::<_, u64>(3)?;
+                Ok(state_of(row.get(1)?).map(|state| (id, state, bytes)))
             })?;
             rows.filter_map(Result::transpose).collect()
         })

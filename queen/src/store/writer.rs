@@ -127,11 +127,11 @@ impl Writer {
         self.connection.close().map_err(|(_, error)| StoreError::database(&self.path)(error))
     }
 
-    /// What the database and the bulk files take, in bytes.
+    /// What the database and the bulk files take, in bytes; free pages are about to be given back.
     fn used(&self) -> rusqlite::Result<u64> {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
         let bulk: u64 = self.connection.query_row("SELECT bulk_bytes FROM hive", [], |row| row.get(0))?;
-        Ok(pragma("page_count")? * pragma("page_size")? + bulk)
+        Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")? + bulk)
     }
 
     fn write_results(&mut self, changes: &[&Change]) -> Result<(), StoreError> {

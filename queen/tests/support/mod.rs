@@ -1,6 +1,8 @@
 //! A Hive for tests: real sockets on free ports, and a client that sees status, headers and body.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+pub mod programs;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -159,16 +161,38 @@ impl Answer {
 
 /// One request on a connection of its own.
 pub async fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
-    let socket = TcpStream::connect(to).await.unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
+    try_send(to, method, path, headers, body).await.unwrap_or_else(|_| panic!("{method} {path}: no answer"))
+}
+
+/// There was no answer, or not all of it.
+#[derive(Debug)]
+pub struct Broken;
+
+/// Like [`send`], where the Queen may die meanwhile.
+pub async fn try_send(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Answer, Broken> {
+    let socket = TcpStream::connect(to).await.map_err(|_| Broken)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(|_| Broken)?;
     tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header("host", to.to_string());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
+    let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.map_err(|_| Broken)?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    Answer { status, headers, body }
+    let body = response.into_body().collect().await.map_err(|_| Broken)?.to_bytes();
+    Ok(Answer { status, headers, body })
+}
+
+/// One request, for tests that wait for it.
+pub fn request(http: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(send(http, method, path, headers, body))
 }

@@ -1,0 +1,55 @@
+//! The Drones: they outlive the Queen, though not each other's turn to be killed.
+
+use std::net::SocketAddr;
+use std::process::{Child, Stdio};
+use std::sync::Mutex;
+
+use super::support::programs;
+
+pub struct Crew {
+    queen: SocketAddr,
+    drones: Mutex<Vec<Drone>>,
+}
+
+/// A Drone whose console nobody has to read.
+struct Drone(Child);
+
+impl Crew {
+    /// None yet, for a Queen at this address.
+    pub fn new(queen: SocketAddr) -> Self {
+        Self { queen, drones: Mutex::default() }
+    }
+
+    /// Two of them, or none.
+    pub fn hire(&self, is_wanted: bool) {
+        let mut drones = self.drones.lock().unwrap();
+        if !is_wanted {
+            drones.clear();
+        }
+        while is_wanted && drones.len() < 2 {
+            drones.push(Drone::start(self.queen));
+        }
+    }
+
+    /// Kills one; another takes its place.
+    pub fn replace_one(&self) {
+        let oldest = self.drones.lock().unwrap().drain(..1).next();
+        drop(oldest);
+        self.hire(true);
+    }
+}
+
+impl Drone {
+    fn start(queen: SocketAddr) -> Self {
+        let mut command = programs::drone();
+        command.args(["--queen", &queen.to_string(), "--threads", "1"]);
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Drone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

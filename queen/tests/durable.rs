@@ -1,0 +1,288 @@
+//! What outlives the Queen, who may use her directory, and what goes from it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use queen::Config;
+use queen::hive::{Settings, SharedHive};
+use queen::store::Location;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use support::programs::{Program, address, output, queen, start_drone};
+use support::{Hive, config, request};
+use web::hive::{Hive as _, HiveError};
+use wire::ids::TaskId;
+
+/// A Queen on a data directory, and her addresses for Drones and for HTTP.
+fn start(data: &Path) -> (Program, SocketAddr, SocketAddr) {
+    let mut command = queen();
+    command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data);
+    let mut queen = Program::start(&mut command);
+    let drones = address(&queen.line("listening for drones"));
+    let http = address(&queen.line("admin page"));
+    (queen, drones, http)
+}
+
+fn stop(queen: Program) -> String {
+    queen.signal("-TERM");
+    let (code, said) = queen.end();
+    assert_eq!(code, Some(0), "{said}");
+    said
+}
+
+fn kill(queen: Program) {
+    queen.signal("-KILL");
+    assert_eq!(queen.end().0, None);
+}
+
+fn submit(http: SocketAddr, headers: &[(&str, &str)], body: &str) -> support::Answer {
+    request(http, "POST", "/tasks", headers, body)
+}
+
+fn status(http: SocketAddr, path: &str) -> u16 {
+    request(http, "GET", path, &[], "").status
+}
+
+/// Enough for a bulk file.
+fn lines(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("{index}-{}", "x".repeat(60))).collect()
+}
+
+fn expected(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{}  {line}\n", const_hex::encode(Sha256::digest(line)))).collect()
+}
+
+#[test]
+fn who_stops_gracefully_leaves_nothing_to_take_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (queen, drones, http) = start(&data);
+    let drone = start_drone(drones, "maja");
+    assert_eq!(submit(http, &[("prefer", "wait=60")], r#"{"input":"honey"}"#).status, 200);
+    stop(queen);
+    drop(drone);
+    let log = std::fs::metadata(data.join("hive.db-wal")).map_or(0, |log| log.len());
+    assert_eq!(log, 0);
+
+    let (queen, _, http) = start(&data);
+    let task = request(http, "GET", "/tasks/1", &[], "").json();
+    assert_eq!(task["state"], "done");
+    assert_eq!(task["results"][0]["digest"], const_hex::encode(Sha256::digest("honey")));
+    assert_eq!(request(http, "GET", "/stats", &[], "").json()["data"]["recovered"], 0);
+    let ready = request(http, "GET", "/readyz", &[], "");
+    assert_eq!((ready.status, ready.json()), (200, json!({ "status": "ready", "recovered": 0 })));
+    let said = stop(queen);
+    assert!(!said.contains("Took over"), "{said}");
+}
+
+#[test]
+fn a_directory_has_one_queen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (first, _, http) = start(&data);
+    let mut second = queen();
+    second.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
+    let (code, _, error) = output(&mut second);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("in use by another Queen (process ") && error.contains("--data-dir"), "{error}");
+    assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).status, 201);
+    // The lock dies with its Queen.
+    kill(first);
+    stop(start(&data).0);
+}
+
+#[test]
+fn what_belongs_to_others_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    let mut command = queen();
+    command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+    let (code, _, error) = output(&mut command);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("not a Hive's data directory") && error.contains("thesis.txt"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(folder.path().join("thesis.txt")).unwrap(), "years of work");
+}
+
+#[test]
+fn unfinished_tasks_are_taken_over_from_a_queen_that_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (queen, _, http) = start(&data);
+    let lines = lines(5_000);
+    let bulk =
+        request(http, "POST", "/tasks?name=bulk&priority=3", &[("content-type", "text/plain")], &lines.join("\n"));
+    assert_eq!(bulk.status, 201, "{}", bulk.text());
+    assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).status, 201);
+    kill(queen);
+
+    let (mut queen, drones, http) = {
+        let mut command = self::queen();
+        command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
+        let mut queen = Program::start(&mut command);
+        queen.line("Taking over");
+        assert!(queen.line("Took over").contains("2 unfinished tasks"));
+        let drones = address(&queen.line("listening for drones"));
+        let http = address(&queen.line("admin page"));
+        (queen, drones, http)
+    };
+    assert_eq!(request(http, "GET", "/stats", &[], "").json()["data"]["recovered"], 2);
+    let ready = request(http, "GET", "/readyz", &[], "");
+    assert_eq!((ready.status, ready.json()), (200, json!({ "status": "ready", "recovered": 2 })));
+    let waiting = request(http, "GET", "/tasks/1", &[], "").json();
+    assert_eq!((&waiting["state"], &waiting["name"]), (&json!("pending"), &json!("bulk")));
+    assert_eq!((&waiting["priority"], &waiting["total"]), (&json!(3), &json!(5_000)));
+
+    let drone = start_drone(drones, "late");
+    queen.line("drone connected");
+    for task in ["/tasks/1", "/tasks/2"] {
+        assert_eq!(request(http, "GET", task, &[("prefer", "wait=60")], "").json()["state"], "done");
+    }
+    let results = request(http, "GET", "/tasks/1/results?format=text", &[], "");
+    assert!(results.text() == expected(&lines), "every digest is right and in order");
+    stop(queen);
+    drop(drone);
+}
+
+#[test]
+fn keys_outlive_the_queen() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let key = [("idempotency-key", "8e03978e")];
+    let (queen, _, http) = start(&data);
+    let first = submit(http, &key, r#"{"input":"honey"}"#);
+    assert_eq!((first.status, first.header("location")), (201, "/tasks/1"));
+    kill(queen);
+
+    let (queen, _, http) = start(&data);
+    let again = submit(http, &key, r#"{"input":"honey"}"#);
+    assert_eq!((again.status, again.header("location")), (201, "/tasks/1"), "{}", again.text());
+    assert_eq!(submit(http, &key, r#"{"input":"wax"}"#).status, 422);
+    let tasks = request(http, "GET", "/tasks", &[], "").json();
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 1);
+    assert_eq!(request(http, "POST", "/tasks/1/cancel", &[], "").status, 200);
+    assert_eq!(request(http, "DELETE", "/tasks/1", &[], "").status, 204);
+    kill(queen);
+
+    let (queen, _, http) = start(&data);
+    assert_eq!(submit(http, &key, r#"{"input":"honey"}"#).status, 410);
+    stop(queen);
+}
+
+#[test]
+fn ids_are_never_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (queen, _, http) = start(&data);
+    for id in 1..=3 {
+        assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).header("location"), format!("/tasks/{id}"));
+    }
+    for id in [2, 3] {
+        assert_eq!(request(http, "POST", &format!("/tasks/{id}/cancel"), &[], "").status, 200);
+        assert_eq!(request(http, "DELETE", &format!("/tasks/{id}"), &[], "").status, 204);
+    }
+    kill(queen);
+    // A Queen that does nothing changes nothing of it.
+    stop(start(&data).0);
+    let (queen, _, http) = start(&data);
+    assert_eq!([1, 2, 3, 4].map(|id| status(http, &format!("/tasks/{id}"))), [200, 410, 410, 404]);
+    assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).header("location"), "/tasks/4");
+    stop(queen);
+}
+
+/// A Queen in this process that serves already.
+async fn serving(data: &Path, keep_finished: Duration, max_data: Option<u64>) -> Hive {
+    let data = Some(Location::new(data.to_owned()));
+    let hive = Hive::start_with(Config { data, keep_finished, max_data, ..config() }).await;
+    while hive.get("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    hive
+}
+
+/// Bytes of all bulk files.
+fn bulk_bytes(data: &Path) -> u64 {
+    std::fs::read_dir(data.join("bulk"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().map_or(0, |file| file.len()))
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finished_tasks_go_when_their_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::ZERO, None).await;
+    let waiting = hive.submit_lines("?priority=-1", &lines(5_000)).await;
+    assert!(bulk_bytes(folder.path()) > 0);
+    assert_eq!(hive.get(&format!("/tasks/{waiting}")).await.json()["state"], "pending");
+    let worker = hive.worker("maja");
+    while hive.get(&format!("/tasks/{waiting}")).await.status != 410 {
+        tokio::task::yield_now().await;
+    }
+    // The file goes behind its record.
+    while bulk_bytes(folder.path()) > 0 {
+        tokio::task::yield_now().await;
+    }
+    while hive.get("/stats").await.json()["tasks"]["done"] != 0 {
+        tokio::task::yield_now().await;
+    }
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_that_are_removed_while_they_are_read_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = serving(folder.path(), Duration::MAX, None).await;
+    let worker = first.worker("maja");
+    first.compute(json!({ "input": "honey" })).await;
+    let large = first.submit_lines("", &lines(5_000)).await;
+    first.send("GET", &format!("/tasks/{large}"), &[("prefer", "wait=60")], "").await;
+    worker.leave().await;
+    first.stop().await;
+
+    // Without HTTP, so that the removal comes just when it is to.
+    let settings =
+        Settings { memory_limit: 1 << 30, drone_addr: String::new(), keep_finished: Duration::MAX, max_data: None };
+    let store = Location::new(folder.path().to_owned()).open().unwrap();
+    let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
+    hive.take_over().unwrap();
+    let reading = async {
+        for id in [TaskId(1), TaskId(large)] {
+            let mut found = hive.results(id, 0..1).await.unwrap();
+            hive.remove(id).await.unwrap();
+            let error = found.results.next().await.err();
+            assert!(matches!(error, Some(HiveError::TaskGone(gone)) if gone == id), "{error:?}");
+        }
+    };
+    keeper.keep(&hive, reading).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_tasks_make_room() {
+    const LIMIT: u64 = 4 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::MAX, Some(LIMIT)).await;
+    let worker = hive.worker("maja");
+    let lines = lines(10_000);
+    let mut newest = 0;
+    for _ in 0..8 {
+        newest = hive.submit_lines("", &lines).await;
+        hive.send("GET", &format!("/tasks/{newest}"), &[("prefer", "wait=60")], "").await;
+    }
+    let used = || async { hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap() };
+    // It is looked after now and then, so that there may be more for a moment.
+    while hive.get("/tasks/1").await.status != 410 || used().await > LIMIT || bulk_bytes(folder.path()) > LIMIT {
+        tokio::task::yield_now().await;
+    }
+    // No more goes than has to.
+    let results = hive.get(&format!("/tasks/{newest}/results?format=text")).await;
+    assert_eq!(results.status, 200, "{}", results.text());
+    assert!(results.text() == expected(&lines), "the newest is whole");
+    worker.leave().await;
+    hive.stop().await;
+}

@@ -1,0 +1,93 @@
+//! The real programs: started as users start them, their consoles read.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+pub fn queen() -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_queen")))
+}
+
+/// Built by `cargo build --workspace --bins`; it lies beside the Queen.
+pub fn drone() -> Command {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_queen")).with_file_name("drone");
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
+    clean(Command::new(path))
+}
+
+fn clean(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running program and its console.
+pub struct Program {
+    child: Child,
+    console: BufReader<ChildStdout>,
+    seen: Vec<String>,
+}
+
+impl Program {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let console = BufReader::new(child.stdout.take().unwrap());
+        Self { child, console, seen: Vec::new() }
+    }
+
+    /// Reads the console up to a line that contains `text`.
+    pub fn line(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.console.read_line(&mut line).unwrap();
+            assert_ne!(read, 0, "no line with {text:?} in:\n{}", self.seen.concat());
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end; the exit code and all that the console said.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.console.read_to_string(&mut rest).unwrap();
+        self.seen.push(rest);
+        let status = self.child.wait().unwrap();
+        (status.code(), self.seen.concat())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in a line of a console.
+pub fn address(line: &str) -> SocketAddr {
+    let at = line.find("127.0.0.").unwrap();
+    let rest = &line[at..];
+    rest[..rest.find(|char: char| !char.is_ascii_digit() && char != '.' && char != ':').unwrap_or(rest.len())]
+        .parse()
+        .unwrap()
+}
+
+/// A Drone with one thread.
+pub fn start_drone(drones: SocketAddr, name: &str) -> Program {
+    Program::start(drone().args(["--queen", &drones.to_string(), "--name", name, "--threads", "1"]))
+}
+
+/// What a program that ends by itself leaves behind: its exit code, and what it said and complained of.
+pub fn output(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
