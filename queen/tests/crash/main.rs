@@ -68,9 +68,11 @@ fn plan(number: u64, rng: &mut Rng) -> Plan {
     }
 }
 
-/// What other programs say of the directory between two lives.
-fn check_directory(_data: &Path) {
-    // Here `queen check --data-dir` is to be run, once there is such a command.
+/// What is left has to be sound, though nobody has recovered it.
+fn check_directory(data: &Path) {
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_queen"));
+    let checked = check.arg("check").arg("--data-dir").arg(data).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
 }
 
 /// Bulk files are those that records name, once the Queen has taken over.
