@@ -1,9 +1,10 @@
 //! The command line.
 
+mod values;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
 use tokio::net::{TcpListener, lookup_host};
 
+pub use self::values::{Address, Size, Span};
 use crate::store::Location;
 
 /// Where Drones connect when nothing else is said.
@@ -26,6 +28,7 @@ const MEMORY_UNKNOWN: u64 = 1 << 30;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   queen                                    serve on the usual ports
@@ -46,6 +49,9 @@ pub struct Cli {
     /// How to serve.
     #[command(flatten)]
     pub serve: Serve,
+    /// What to keep, and where.
+    #[command(flatten)]
+    pub keep: Keep,
 }
 
 /// What to do instead of serving.
@@ -55,16 +61,15 @@ pub enum Command {
     Demo(Demo),
     /// Look through a data directory that no Queen has open, and tell what is wrong in it
     #[command(after_help = CHECK)]
-    Check,
+    Check(DataDir),
     /// Copy a data directory into one file, while its Queen works or not
     #[command(after_help = BACKUP)]
     Backup(Backup),
 }
 
 const CHECK: &str = "\
-Reads everything in the directory of --data-dir: the records, all inputs and all results. A
-sample of the results is computed again. Nothing is changed or repaired. Of the other options,
-none counts here.
+Reads everything in the directory: the records, all inputs and all results. A sample of the
+results is computed again. Nothing is changed or repaired.
 
 Examples:
   queen check
@@ -77,9 +82,8 @@ Exit codes: 0 if everything is sound, 1 if not or if it cannot be looked at (a r
 it open: stop her, or check a backup), 2 for a wrong command line.";
 
 const BACKUP: &str = "\
-The directory is that of --data-dir, and of the other options none counts here. What was
-acknowledged before the backup began is in it. The file is a tar archive, readable by its owner
-alone, and gets its name when it is complete. Until then it grows in a folder beside,
+What was acknowledged before the backup began is in it. The file is a tar archive, readable by
+its owner alone, and gets its name when it is complete. Until then it grows in a folder beside,
 `FILE.….part`, which takes room for a second copy of the records as well; one that is left over
 from a backup that was killed can be removed.
 
@@ -94,9 +98,20 @@ To restore it into a new directory, and to look whether it is sound:
 
 Exit codes: 0 if the file is complete, 1 if there is none, 2 for a wrong command line.";
 
+/// Where everything is.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Where everything is kept
+    #[arg(long, env = "HIVE_DATA_DIR", value_name = "DIR", default_value = "hive-data")]
+    pub data_dir: PathBuf,
+}
+
 /// Where a backup goes.
 #[derive(Debug, Clone, Args)]
 pub struct Backup {
+    /// What to copy.
+    #[command(flatten)]
+    pub from: DataDir,
     /// The file to write, outside the data directory
     #[arg(long, value_name = "FILE")]
     pub to: PathBuf,
@@ -117,115 +132,63 @@ pub struct Demo {
     /// How many strings the large task has
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     pub strings: u64,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// What a Queen keeps, and where.
+#[derive(Debug, Clone, Args)]
+pub struct Keep {
+    /// Made for its owner alone if there is none.
+    #[command(flatten)]
+    pub directory: DataDir,
+    /// Keep everything in memory: nothing outlives the Queen
+    #[arg(long, env = "HIVE_EPHEMERAL")]
+    pub ephemeral: bool,
+    /// How long finished tasks are kept, such as 12h or 30d
+    #[arg(long, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d")]
+    pub keep_finished: Span,
+    /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
+    #[arg(long, env = "HIVE_MAX_DATA", value_name = "SIZE")]
+    pub max_data: Option<Size>,
 }
 
 /// How to serve.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
     /// Where drones connect; port 0 picks a free one [default: 127.0.0.1:8080]
-    #[arg(long, global = true, env = "HIVE_DRONE_ADDR", value_name = "HOST:PORT")]
+    #[arg(long, env = "HIVE_DRONE_ADDR", value_name = "HOST:PORT")]
     pub drone_addr: Option<Address>,
     /// Where the REST API and the admin page are; port 0 picks a free one [default: 127.0.0.1:8081]
-    #[arg(long, global = true, env = "HIVE_HTTP_ADDR", value_name = "HOST:PORT")]
+    #[arg(long, env = "HIVE_HTTP_ADDR", value_name = "HOST:PORT")]
     pub http_addr: Option<Address>,
-    /// Where everything is kept; made for its owner alone if there is none
-    #[arg(long, global = true, env = "HIVE_DATA_DIR", value_name = "DIR", default_value = "hive-data")]
-    pub data_dir: PathBuf,
-    /// Keep everything in memory: nothing outlives the Queen
-    #[arg(long, global = true, env = "HIVE_EPHEMERAL")]
-    pub ephemeral: bool,
-    /// How long finished tasks are kept, such as 12h or 30d
-    #[arg(long, global = true, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d")]
-    pub keep_finished: Span,
-    /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
-    #[arg(long, global = true, env = "HIVE_MAX_DATA", value_name = "SIZE")]
-    pub max_data: Option<Size>,
     /// The longest request body, such as 64MiB
-    #[arg(long, global = true, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "64GiB")]
+    #[arg(long, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "64GiB")]
     pub max_body: Size,
     /// What may be held in memory: queued small tasks, what is read often, results on their way to
     /// the disk; with --ephemeral, everything [default: a quarter of the machine's]
-    #[arg(long, global = true, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
+    #[arg(long, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
-    #[arg(long, global = true, env = "HIVE_INSECURE")]
+    #[arg(long, env = "HIVE_INSECURE")]
     pub insecure: bool,
     /// How the console speaks
-    #[arg(long, global = true, env = "HIVE_LOG_FORMAT", value_name = "FORMAT", default_value = "story")]
+    #[arg(long, env = "HIVE_LOG_FORMAT", value_name = "FORMAT", default_value = "story")]
     pub log_format: LogFormat,
 }
 
-/// `HOST:PORT`, not yet looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address(String);
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-        valid.then(|| Self(text.into())).ok_or_else(|| "it has to be HOST:PORT, such as 127.0.0.1:8080".into())
-    }
-}
-
-/// A number of bytes, written as `1GiB`, `64MiB`, `500MB` or plainly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size(pub u64);
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "kb" => 1_000,
-            "mb" => 1_000_000,
-            "gb" => 1_000_000_000,
-            "k" | "kib" => 1 << 10,
-            "m" | "mib" => 1 << 20,
-            "g" | "gib" => 1 << 30,
-            _ => return Err("it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into()),
-        };
-        let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        size.map(Self).ok_or_else(|| "it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into())
-    }
-}
-
-/// A length of time, written as `90s`, `15m`, `12h`, `7d` or plainly in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "it has to be a time such as 90s, 15m, 12h or 7d".to_owned();
-        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return Err(wrong()),
-        };
-        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(wrong)
-    }
-}
-
 impl Serve {
-    /// What the library has to know.
-    pub fn config(&self) -> crate::Config {
+    /// What the library has to know; nothing is kept without `keep`.
+    pub fn config(&self, keep: Option<&Keep>) -> crate::Config {
+        let on_disk = keep.filter(|keep| !keep.ephemeral);
         crate::Config {
             max_body: self.max_body.0,
             memory_limit: self.memory_limit.map_or_else(|| memory() / 4, |size| size.0),
             any_host: self.insecure,
-            data: (!self.ephemeral).then(|| Location::new(self.data_dir.clone())),
-            keep_finished: self.keep_finished.0,
-            max_data: self.max_data.map(|size| size.0),
+            data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
+            keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
+            max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
         }
     }
 
@@ -280,30 +243,6 @@ fn memory() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
-        assert_eq!(size("17"), Ok(17));
-        assert_eq!(size("64MiB"), Ok(64 << 20));
-        assert_eq!(size("2 GB"), Ok(2_000_000_000));
-        assert!(size("lots").is_err() && size("").is_err() && size("99999999999GiB").is_err());
-    }
-
-    #[test]
-    fn times_have_units() {
-        let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
-        assert_eq!((seconds("90"), seconds("2h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
-        assert!(seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
-    }
-
-    #[test]
-    fn an_address_has_a_port() {
-        assert!("localhost:0".parse::<Address>().is_ok() && "[::1]:80".parse::<Address>().is_ok());
-        for wrong in ["localhost", ":80", "localhost:", "localhost:99999", ""] {
-            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_command_line_is_consistent() {

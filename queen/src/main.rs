@@ -7,16 +7,13 @@ use std::time::Instant;
 
 use clap::Parser;
 use drone::console::count;
-use queen::Config;
-use queen::args::{Backup, Cli, Command, Demo, Serve};
+use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
 use queen::store::{backup, check};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    drone::console::init(cli.serve.log_format);
-    match run(cli) {
+    match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("queen: {error:#}");
@@ -26,43 +23,44 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let data_dir = &cli.serve.data_dir;
-    let demo = match cli.command {
-        Some(Command::Check) => {
-            let is_sound = check::run(data_dir, &mut io::stdout().lock())?;
+    match cli.command {
+        None => block_on(serve(cli.serve, cli.keep))?,
+        Some(Command::Demo(demo)) => block_on(show(demo))?,
+        Some(Command::Check(DataDir { data_dir })) => {
+            let is_sound = check::run(&data_dir, &mut io::stdout().lock())?;
             return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(Command::Backup(Backup { to, force })) => {
+        Some(Command::Backup(Backup { from, to, force })) => {
             let begun = Instant::now();
-            let backup::Written { tasks, bytes } = backup::run(data_dir, &to, force)?;
+            let backup::Written { tasks, bytes } = backup::run(&from.data_dir, &to, force)?;
             let (seconds, to) = (begun.elapsed().as_secs_f64(), to.display());
             println!("{to}: {} tasks, {} bytes, {seconds:.2} s", count(tasks), count(bytes));
-            return Ok(ExitCode::SUCCESS);
         }
-        Some(Command::Demo(demo)) => Some(demo),
-        None => None,
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(cli.serve, demo))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(serve: Serve, demo: Option<Demo>) -> anyhow::Result<()> {
-    let shutdown = CancellationToken::new();
-    stop_on_signals(shutdown.clone())?;
-    let config = serve.config();
-    match demo {
-        None => Ok(queen::run(config, serve.listen(false).await?, shutdown).await?),
-        Some(demo) => {
-            let listeners = serve.listen(true).await?;
-            let config = Config { data: None, ..config };
-            queen::demo::run(demo, config, listeners, shutdown).await
-        }
-    }
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
+    drone::console::init(serve.log_format);
+    let shutdown = stop_on_signals()?;
+    Ok(queen::run(serve.config(Some(&keep)), serve.listen(false).await?, shutdown).await?)
+}
+
+async fn show(demo: Demo) -> anyhow::Result<()> {
+    drone::console::init(demo.serve.log_format);
+    let shutdown = stop_on_signals()?;
+    let (config, listeners) = (demo.serve.config(None), demo.serve.listen(true).await?);
+    queen::demo::run(demo, config, listeners, shutdown).await
 }
 
 /// The first signal stops gracefully, the second at once.
-fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
+fn stop_on_signals() -> io::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
@@ -71,11 +69,11 @@ fn stop_on_signals(shutdown: CancellationToken) -> std::io::Result<()> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if shutdown.is_cancelled() {
+            if stop.is_cancelled() {
                 std::process::exit(1);
             }
-            shutdown.cancel();
+            stop.cancel();
         }
     });
-    Ok(())
+    Ok(shutdown)
 }

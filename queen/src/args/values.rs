@@ -1,0 +1,94 @@
+//! Values of flags, as people write them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// `HOST:PORT`, not yet looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(pub(super) String);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        valid.then(|| Self(text.into())).ok_or_else(|| "it has to be HOST:PORT, such as 127.0.0.1:8080".into())
+    }
+}
+
+/// A number of bytes, written as `1GiB`, `64MiB`, `500MB` or plainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "k" | "kib" => 1 << 10,
+            "m" | "mib" => 1 << 20,
+            "g" | "gib" => 1 << 30,
+            _ => return Err("it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into()),
+        };
+        let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        size.map(Self).ok_or_else(|| "it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into())
+    }
+}
+
+/// A length of time, written as `90s`, `15m`, `12h`, `7d` or plainly in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "it has to be a time such as 90s, 15m, 12h or 7d".to_owned();
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(wrong()),
+        };
+        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let size = |text: &str| text.parse::<Size>().map(|size| size.0);
+        assert_eq!(size("17"), Ok(17));
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("2 GB"), Ok(2_000_000_000));
+        assert!(size("lots").is_err() && size("").is_err() && size("99999999999GiB").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
+        assert_eq!((seconds("90"), seconds("2h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
+        assert!(seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert!("localhost:0".parse::<Address>().is_ok() && "[::1]:80".parse::<Address>().is_ok());
+        for wrong in ["localhost", ":80", "localhost:", "localhost:99999", ""] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+}
