@@ -98,7 +98,9 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
             served
         }
     };
-    story!("🌙", "The Queen has stopped");
+    if result.is_ok() {
+        story!("🌙", "The Queen has stopped");
+    }
     result
 }
 
@@ -125,6 +127,10 @@ async fn serve(
         if let Err(error) = blocking(move || taking.take_over()).await {
             shutdown.cancel();
             return Err(error);
+        }
+        tokio::select! {
+            () = hive.begin_epoch() => {}
+            () = shutdown.cancelled() => return Ok(()),
         }
         story!("👑", "The Queen is listening for drones on {drone_addr}");
         story!("🍯", "The admin page and the REST API are at http://{http_addr}/");

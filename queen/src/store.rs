@@ -72,15 +72,16 @@ impl Location {
         Self { directory, disk: Arc::new(System), vfs: None }
     }
 
-    /// Opens it, creates it if need be, and begins a new epoch.
+    /// Opens it, and creates it if need be. What is in it stays as it is, apart from a migration
+    /// if it is older, until the writer is given something to commit.
     ///
     /// # Errors
-    /// If it cannot be opened; nothing in it is touched then, unless it fails midway.
+    /// If it cannot be opened.
     pub fn open(&self) -> Result<Store, StoreError> {
         let directory = Directory::open(&self.directory)?;
         let path = directory.database();
-        let mut connection = schema::open_writer(&path, self.vfs.as_deref())?;
-        let inheritance = writer::take_over(&mut connection).map_err(StoreError::database(&path))?;
+        let connection = schema::open_writer(&path, self.vfs.as_deref())?;
+        let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
         let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk));
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));

@@ -95,6 +95,37 @@ fn a_directory_has_one_queen() {
     stop(start(&data).0);
 }
 
+/// The records, byte by byte.
+fn records(data: &Path) -> [Vec<u8>; 2] {
+    ["hive.db", "hive.db-wal"].map(|name| std::fs::read(data.join(name)).unwrap_or_default())
+}
+
+#[test]
+fn what_is_damaged_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (queen, _, http) = start(&data);
+    let answer = submit(http, &[("content-type", "text/plain")], &lines(2000).join("\n"));
+    assert_eq!(answer.status, 201);
+    kill(queen);
+    let bulk = std::fs::read_dir(data.join("bulk")).unwrap().next().unwrap().unwrap().path();
+    let inputs = std::fs::read(&bulk).unwrap();
+    std::fs::write(&bulk, &inputs[..1000]).unwrap();
+    let before = records(&data);
+    let mut command = support::programs::queen();
+    command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
+    let (code, _, error) = output(&mut command);
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains(bulk.to_str().unwrap()) && error.contains("queen check"), "{error}");
+    assert!(records(&data) == before, "the records were changed");
+    std::fs::write(&bulk, &inputs).unwrap();
+    let (queen, drones, http) = start(&data);
+    let drone = start_drone(drones, "maja");
+    assert_eq!(request(http, "GET", "/tasks/1", &[("prefer", "wait=60")], "").json()["state"], "done");
+    drop(drone);
+    stop(queen);
+}
+
 #[test]
 fn what_belongs_to_others_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -189,7 +189,7 @@ impl Pending {
             is_idle = false;
             match next {
                 Some(Entry::Commit(mut commit)) => {
-                    commit.changes.retain(|change| !self.refused.contains(&change.task()));
+                    commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
                     held += bytes(&commit);
                     self.commits.push(commit);
                 }
@@ -231,7 +231,7 @@ impl Pending {
             }
         }
         for commit in &mut self.commits {
-            commit.changes.retain(|change| !self.refused.contains(&change.task()));
+            commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
         }
         self.commits.retain(|commit| !commit.changes.is_empty());
     }

@@ -126,6 +126,18 @@ impl SharedHive {
         Ok(())
     }
 
+    /// Begins the epoch; returns when that is on disk, and never while the disk takes no
+    /// writes. Before that no Drone is given work, since its leases carry the epoch.
+    pub async fn begin_epoch(&self) {
+        let Some(disk) = &self.inner.disk else { return };
+        let Ok(slot) = self.slot(0).await else { return };
+        let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
+        if self.durable(ack).await.is_err() {
+            // It is tried again; what comes behind it in the journal waits for it.
+            disk.journal.tidy().await;
+        }
+    }
+
     fn take(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| {
             for Live { task, inputs, done, results } in batch.drain(..) {

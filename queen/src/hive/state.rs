@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use web::hive::{HiveError, TaskFilter};
 use web::model::{Change as News, DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
-use wire::ids::{DroneId, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::cache::Cache;
 use super::feed::Feed;
@@ -143,6 +143,11 @@ impl State {
 
     pub(super) fn has_news(&self) -> bool {
         self.feed.has_news()
+    }
+
+    /// A new Queen is at work.
+    pub(super) fn begin(&mut self, epoch: Epoch) {
+        self.changes.push(Change::Epoch(epoch));
     }
 
     /// What has to be written of what was done since this was asked last.
@@ -314,6 +319,7 @@ impl State {
     /// A change is on disk, or as good as that where nothing is.
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
+            Change::Epoch(_) => {}
             Change::Submit(submission) => {
                 // What is on disk is looked up there.
                 if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {

@@ -158,7 +158,7 @@ impl<'a, 'out> Check<'a, 'out> {
     fn epoch(&mut self) -> rusqlite::Result<()> {
         let epoch: i64 = self.connection.query_row("SELECT epoch FROM hive", [], |row| row.get(0))?;
         self.sampler = Sampler::new(epoch as u64);
-        if epoch < 1 {
+        if epoch < 0 {
             self.report.finding(format_args!("{}: its epoch is {epoch}", self.database));
         }
         Ok(())

@@ -8,7 +8,7 @@ use rusqlite::{Row, types::Type};
 use web::hive::Identity;
 use web::kinds::Specification;
 use web::model::{TaskState, Timestamp};
-use wire::ids::{Instance, TaskId};
+use wire::ids::{Epoch, Instance, TaskId};
 
 use super::inputs::{Extent, Inputs, Large, Place};
 use crate::kinds::Terms;
@@ -17,6 +17,8 @@ use crate::kinds::digest::DIGEST;
 /// One change of the records. Changes are committed in the order in which they happened.
 #[derive(Debug)]
 pub enum Change {
+    /// A Queen has taken over: the first change of each.
+    Epoch(Epoch),
     /// A new task. The only change that may be refused; all others are kept until they are on disk.
     Submit(Box<Submission>),
     /// Results from index `first` on.
@@ -68,10 +70,11 @@ pub struct Ending {
 
 impl Change {
     /// Which task it is about.
-    pub fn task(&self) -> TaskId {
+    pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Submit(submission) => submission.id,
-            Self::Results { task, .. } | Self::End(task, _) | Self::Remove(task) => *task,
+            Self::Epoch(_) => None,
+            Self::Submit(submission) => Some(submission.id),
+            Self::Results { task, .. } | Self::End(task, _) | Self::Remove(task) => Some(*task),
         }
     }
 }

@@ -117,6 +117,9 @@ pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreEr
     let found = version(&connection).map_err(StoreError::database(path))?;
     check_version(path, found)?;
     prepare(&mut connection, VERSION).map_err(StoreError::database(path))?;
+    // Who finds damage after this leaves everything as it was; who ends well moves the log itself.
+    let keep = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    keep.map_err(StoreError::database(path))?;
     Ok(connection)
 }
 

@@ -46,12 +46,14 @@ pub struct Writer {
     connection: Connection,
     bulk: Arc<Bulk>,
     files: HashMap<u64, Box<dyn DiskFile>>,
+    /// Something was committed.
+    has_written: bool,
 }
 
 /// What a Queen takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inheritance {
-    /// The new epoch; it is durable.
+    /// The new epoch.
     pub epoch: Epoch,
     /// The smallest id that no task ever had.
     pub next_task: u64,
@@ -64,7 +66,7 @@ pub struct Inheritance {
 impl Writer {
     /// Writes into the database at `path` and the bulk files.
     pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>) -> Self {
-        Self { path, connection, bulk, files: HashMap::new() }
+        Self { path, connection, bulk, files: HashMap::new(), has_written: false }
     }
 
     /// Commits changes; when it returns, they are durable. What it returns are the bulk files
@@ -75,6 +77,7 @@ impl Writer {
     pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<u64>, StoreError> {
         self.write_results(changes)?;
         let unnamed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
+        self.has_written = true;
         crash::point("commit-after");
         if !unnamed.is_empty() {
             crash::point("remove-committed");
@@ -118,11 +121,15 @@ impl Writer {
         tidy().map_err(StoreError::database(&self.path))
     }
 
-    /// Moves the log into the database, so that the next start finds nothing to recover.
+    /// Moves the log into the database, so that the next start finds nothing to recover. Whoever
+    /// has written nothing leaves everything as it was.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub fn close(self) -> Result<(), StoreError> {
+        if !self.has_written {
+            return Ok(());
+        }
         schema::checkpoint(&self.connection).map_err(StoreError::database(&self.path))?;
         self.connection.close().map_err(|(_, error)| StoreError::database(&self.path)(error))
     }
@@ -175,6 +182,7 @@ impl Writer {
             Step { transaction: self.connection.transaction()?, counts: [0; 4], bulk: 0, removed: Vec::new() };
         for change in changes {
             match change {
+                Change::Epoch(epoch) => step.begin(*epoch)?,
                 Change::Submit(submission) => step.submit(submission)?,
                 Change::Results { task, first, bytes, large } => step.results(*task, *first, bytes, large.is_some())?,
                 Change::End(task, ending) => step.end(*task, ending)?,
@@ -188,14 +196,13 @@ impl Writer {
     }
 }
 
-/// Begins a new epoch; returns what there is.
-pub(super) fn take_over(connection: &mut Connection) -> rusqlite::Result<Inheritance> {
-    let step = connection.transaction()?;
-    let begin = "UPDATE hive SET epoch = epoch + 1 RETURNING epoch, next_task";
-    let (epoch, next_task) = step.query_row(begin, [], |row| Ok((Epoch(row.get(0)?), row.get(1)?)))?;
+/// What there is, for an epoch that is yet to begin ([`Change::Epoch`]).
+pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> {
+    let select = "SELECT epoch + 1, next_task FROM hive";
+    let (epoch, next_task) = connection.query_row(select, [], |row| Ok((Epoch(row.get(0)?), row.get(1)?)))?;
     let count = |state| {
         let select = "SELECT tasks FROM counts WHERE state = ?";
-        step.query_row(select, [state_number(state)], |row| row.get::<_, u64>(0))
+        connection.query_row(select, [state_number(state)], |row| row.get::<_, u64>(0))
     };
     let ended = TaskCounts {
         done: count(TaskState::Done)?,
@@ -203,9 +210,7 @@ pub(super) fn take_over(connection: &mut Connection) -> rusqlite::Result<Inherit
         cancelled: count(TaskState::Cancelled)?,
         ..TaskCounts::default()
     };
-    let live = count(TaskState::Pending)?;
-    step.commit()?;
-    Ok(Inheritance { epoch, next_task, live, ended })
+    Ok(Inheritance { epoch, next_task, live: count(TaskState::Pending)?, ended })
 }
 
 /// A transaction in the making.
@@ -218,6 +223,10 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
+        self.transaction.execute("UPDATE hive SET epoch = ?", [epoch.0]).map(drop)
+    }
+
     fn submit(&mut self, submission: &Submission) -> rusqlite::Result<()> {
         let Submission { id, terms, inputs, created_at, identity } = submission;
         let (small, large) = match inputs {
