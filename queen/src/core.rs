@@ -157,12 +157,11 @@ impl Core {
         Totals { items_queued: self.items_queued, items_done: self.items_done, rate, cost_rate, eta }
     }
 
-    /// How long all Drones together need for `cost`: by what they did lately, or, while there
-    /// is no such thing, by what they say they can do.
+    /// How long all Drones together need for `cost`: by what they do, or, while they have not
+    /// been at work long enough, by what each was seen, or says, to be able to.
     fn duration_of(&self, cost: u64, class: Class, now: Time) -> Option<Duration> {
-        let (_, lately) = self.meter.rates(now);
         let able = || self.drones.values().map(|drone| drone.rate(class) as f64 * f64::from(drone.threads)).sum();
-        let rate: f64 = if lately > 0.0 { lately } else { able() };
+        let rate: f64 = self.meter.steady_cost_rate(now).filter(|_| !self.drones.is_empty()).unwrap_or_else(able);
         Duration::try_from_secs_f64(cost as f64 / rate).ok()
     }
 

@@ -81,6 +81,7 @@ struct Inner {
     started_at: Timestamp,
     epoch: Epoch,
     budget: Arc<Budget>,
+    memory_limit: u64,
     drone_addr: String,
     disk: Option<Disk>,
     keep_finished: Duration,
@@ -172,8 +173,13 @@ pub enum Parting {
 impl SharedHive {
     fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
         let Settings { memory_limit, drone_addr, keep_finished, .. } = settings;
-        let budget = Budget::new(memory_limit);
-        let cache = Cache::new(memory_limit / CACHE_PART);
+        // What goes to the disk shares the limit with what comes from there.
+        let (cached, written) = match disk {
+            Some(_) => (memory_limit / CACHE_PART, memory_limit / JOURNAL_PART),
+            None => (0, 0),
+        };
+        let budget = Budget::new(memory_limit - cached - written);
+        let cache = Cache::new(cached);
         let state = State::new(Feed::new(epoch), Instance::random()?, Arc::clone(&budget), cache, disk.is_some());
         let inner = Inner {
             state: Mutex::new(state),
@@ -181,6 +187,7 @@ impl SharedHive {
             started_at: Timestamp::now(),
             epoch,
             budget,
+            memory_limit,
             drone_addr,
             disk,
             keep_finished,

@@ -58,7 +58,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The data directory cannot be used.
-    #[error(transparent)]
+    #[error("{}{}", .0, .0.advice())]
     Store(#[from] StoreError),
     /// Something could not be written at last.
     #[error(transparent)]
@@ -134,6 +134,10 @@ async fn serve(
         }
         story!("👑", "The Queen is listening for drones on {drone_addr}");
         story!("🍯", "The admin page and the REST API are at http://{http_addr}/");
+        match &config.data {
+            Some(location) => story!("📜", "Everything is kept in {}", location.directory.display()),
+            None => story!("📜", "Everything is in memory, and ends with the Queen"),
+        }
         let working = drones::serve(drones, hive.clone(), http_addr, shutdown.clone());
         tokio::select! {
             () = working => {}

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use drone::console::count;
+use drone::story;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
 use queen::store::{backup, check};
 use tokio::signal::unix::{SignalKind, signal};
@@ -72,6 +73,7 @@ fn stop_on_signals() -> io::Result<CancellationToken> {
             if stop.is_cancelled() {
                 std::process::exit(1);
             }
+            story!("🌙", "Stopping: requests under way have ten seconds to finish; Ctrl-C again stops at once");
             stop.cancel();
         }
     });

@@ -5,6 +5,7 @@
 //!   lock        held while a Queen has it open
 //!   hive.db     records: tasks, done ranges, small inputs and results, keys, the epoch (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
+//!   reserve     room for removals when the disk is full
 //! ```
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
@@ -22,6 +23,7 @@ mod inputs;
 mod outputs;
 mod reader;
 mod records;
+mod reserve;
 mod schema;
 mod writer;
 
@@ -38,6 +40,7 @@ pub(crate) use outputs::join;
 pub use outputs::{Outputs, Pieces};
 pub use reader::{Live, Reader};
 pub use records::{Change, Ending, Stored, Submission};
+use reserve::Reserve;
 pub use writer::{Inheritance, KEY_LIFE, Writer};
 
 /// Where a Queen keeps what has to outlive her.
@@ -49,7 +52,12 @@ pub struct Location {
     pub disk: Arc<dyn Disk>,
     /// SQLite's name of the file system under the database; its default if `None`.
     pub vfs: Option<String>,
+    /// Bytes that are held back for removals on a full disk.
+    pub reserve: u64,
 }
+
+/// Enough to write the removal of hundreds of tasks.
+const RESERVE: u64 = 4 << 20;
 
 /// An open data directory.
 pub struct Store {
@@ -69,7 +77,7 @@ const EPOCH_SHIFT: u32 = 32;
 impl Location {
     /// A directory of the system's own file system.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, disk: Arc::new(System), vfs: None }
+        Self { directory, disk: Arc::new(System), vfs: None, reserve: RESERVE }
     }
 
     /// Opens it, and creates it if need be. What is in it stays as it is, apart from a migration
@@ -83,7 +91,8 @@ impl Location {
         let connection = schema::open_writer(&path, self.vfs.as_deref())?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
-        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk));
+        let reserve = Reserve::new(directory.reserve(), Arc::clone(&self.disk), self.reserve);
+        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk), reserve);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         Ok(Store { inheritance, writer, reader, directory })
     }

@@ -112,6 +112,7 @@ impl From<HiveError> for Problem {
             HiveError::NoTask(_) | HiveError::NoDrone(_) => Self::new(StatusCode::NOT_FOUND, detail),
             HiveError::TaskGone(_) => Self::new(StatusCode::GONE, detail),
             HiveError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
+            HiveError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             HiveError::Empty => Self::invalid(detail),
             HiveError::Unavailable { retry_after, .. } => Self::unavailable(detail, retry_after),
             HiveError::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),

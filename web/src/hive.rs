@@ -28,6 +28,9 @@ pub enum HiveError {
     /// The task's state forbids it.
     #[error("{0}")]
     Conflict(String),
+    /// It is more than there may ever be.
+    #[error("{0}")]
+    TooLarge(String),
     /// A task needs at least one item.
     #[error("the task has no inputs: send at least one")]
     Empty,

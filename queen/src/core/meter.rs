@@ -52,6 +52,13 @@ impl Meter {
         (items as f64 / seconds, cost as f64 / seconds)
     }
 
+    /// Cost per second, if something was done in each slot: else the mean says more about the rest.
+    pub fn steady_cost_rate(&self, now: Time) -> Option<f64> {
+        let current = slot(now);
+        let is_steady = self.newest + 1 >= current && self.slots.iter().all(|slot| *slot != (0, 0));
+        is_steady.then(|| self.rates(now).1)
+    }
+
     fn is_empty(&self) -> bool {
         self.slots.iter().all(|slot| *slot == (0, 0))
     }
@@ -75,8 +82,10 @@ mod tests {
             assert!((85.0..=115.0).contains(&items), "{items} at step {step}");
             assert!((cost - 2.0 * items).abs() < 1e-9);
         }
+        assert!(meter.steady_cost_rate(at(20_000)).is_some() && meter.steady_cost_rate(at(21_500)).is_none());
         assert_eq!(meter.rates(at(26_000)), (0.0, 0.0));
         meter.add(100, 100, at(60_000));
         assert!(meter.rates(at(61_000)).0 >= 99.0, "a rest does not count");
+        assert_eq!(meter.steady_cost_rate(at(61_000)), None);
     }
 }

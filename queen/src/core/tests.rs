@@ -365,6 +365,17 @@ fn an_eta_counts_the_work_before_it() {
     assert_eq!(eta.as_secs(), 11);
 }
 
+#[test]
+fn an_eta_is_not_misled_by_a_rest() {
+    let mut world = World::new();
+    world.join(1);
+    world.submit(0, &[1]);
+    world.run();
+    world.now += Duration::from_secs(2);
+    let (task, _) = world.submit(0, &[10 * RATE]);
+    assert_eq!(world.core.task(task, world.now).unwrap().eta.unwrap().as_secs(), 10);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Submit { priority: i8, segments: Vec<u64> },

@@ -41,7 +41,7 @@ impl SharedHive {
             compressions_per_second: totals.cost_rate,
             eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
             memory_used: self.inner.budget.used() + state.cache.used(),
-            memory_limit: self.inner.budget.limit(),
+            memory_limit: self.inner.memory_limit,
             data: self.data(state),
             drone_addr: self.inner.drone_addr.clone(),
         }
@@ -80,8 +80,12 @@ impl SharedHive {
         // More than finished tasks can make room for is refused.
         let state = self.lock();
         let Some(limit) = self.inner.disk.as_ref().and_then(|disk| disk.limit) else { return Ok(()) };
+        if bytes > limit {
+            let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");
+            return Err(HiveError::TooLarge(reason));
+        }
         let has_ended = state.counts.done + state.counts.failed + state.counts.cancelled > 0;
-        if bytes <= limit && (has_ended || state.used + bytes <= limit) {
+        if has_ended || state.used + bytes <= limit {
             return Ok(());
         }
         let reason = format!(
@@ -297,7 +301,7 @@ impl Hive for SharedHive {
             let reason = format!("{label} is {state}: only a task that has ended can be removed, so cancel it first");
             return Err(HiveError::Conflict(reason));
         }
-        self.admit_change()?;
+        // Even a full disk takes that, from its reserve.
         let slot = self.slot(0).await.map_err(|_| stopping())?;
         // A large task's bytes are freed behind the lock.
         let (_record, ack) = self.change_durably(slot, |hive, _| match found {

@@ -121,27 +121,28 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
     let mut pending = Pending::default();
     while !pending.is_stopping || !pending.commits.is_empty() {
         pending.gather(&mut entries);
-        match writer.commit_all(&pending) {
-            Ok(unnamed) => {
+        match pending.advance(hive, &mut writer) {
+            Ok(()) => {
                 hive.set_fault(None);
-                hive.remove_files(unnamed);
-                hive.committed(&pending.take_changes());
-                pending.acknowledge();
+                pending.is_failing = false;
                 pending.attempts = 0;
             }
             Err(error) => {
                 hive.set_fault(Some(&error));
+                if error.is_full() {
+                    pending.make_room(hive, &mut writer);
+                }
                 pending.refuse(hive, &error);
+                // Who asked is not to wait for the disk.
+                pending.tidy = None;
+                pending.is_failing = true;
                 pending.attempts += 1;
                 if pending.is_stopping && pending.attempts >= LAST_ATTEMPTS {
                     return Err(error);
                 }
                 std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
-                pending.is_failing = true;
-                continue;
             }
         }
-        pending.is_failing = false;
         if let Some(done) = pending.tidy.take() {
             match writer.tidy(Timestamp::now()) {
                 Ok(used) => hive.set_used(used),
@@ -154,18 +155,6 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
     writer.close()
 }
 
-impl Writer {
-    fn commit_all(&mut self, pending: &Pending) -> Result<Vec<u64>, StoreError> {
-        let changes: Vec<&Change> = pending.commits.iter().flat_map(|commit| &commit.changes).collect();
-        match changes.is_empty() {
-            // Nothing is left to be tried again, and still it has to be known when the disk is back.
-            true if pending.is_failing => self.probe().map(|()| Vec::new()),
-            true => Ok(Vec::new()),
-            false => self.commit(&changes),
-        }
-    }
-}
-
 /// What has come out of the queue and is not done yet.
 #[derive(Default)]
 struct Pending {
@@ -173,6 +162,8 @@ struct Pending {
     tidy: Option<oneshot::Sender<()>>,
     is_stopping: bool,
     is_failing: bool,
+    /// The writer's reserve is whole.
+    is_reserved: bool,
     attempts: u32,
     /// Tasks that were refused while changes of theirs may still be in the queue.
     refused: HashSet<TaskId>,
@@ -210,12 +201,36 @@ impl Pending {
         }
     }
 
-    fn take_changes(&mut self) -> Vec<Change> {
-        self.commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect()
+    /// Commits what there is. Once that failed, the disk is trusted again when it has room for
+    /// the reserve as well.
+    fn advance(&mut self, hive: &SharedHive, writer: &mut Writer) -> Result<(), StoreError> {
+        let commits = std::mem::take(&mut self.commits);
+        let has_commits = !commits.is_empty();
+        commit(hive, writer, commits).map_err(|(error, commits)| {
+            self.commits = commits;
+            error
+        })?;
+        if self.is_failing || has_commits && !self.is_reserved {
+            writer.probe()?;
+            self.is_reserved = true;
+        }
+        Ok(())
     }
 
-    fn acknowledge(&mut self) {
-        self.commits.drain(..).for_each(|mut commit| commit.answer(Ok(())));
+    /// On a full disk, removals go first, and the reserve is theirs. They are of tasks that ended
+    /// before, so that their order with what is kept does not matter.
+    fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer) {
+        let is_removal = |commit: &mut Commit| commit.changes.iter().all(|change| matches!(change, Change::Remove(_)));
+        let removals: Vec<Commit> = self.commits.extract_if(.., is_removal).collect();
+        self.is_reserved = false;
+        let released = writer.release_reserve();
+        let removed = commit(hive, writer, removals).map_err(|(error, removals)| {
+            self.commits.extend(removals);
+            error
+        });
+        if let Err(error) = released.and(removed) {
+            tracing::warn!(%error, "no room could be made");
+        }
     }
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
@@ -235,6 +250,22 @@ impl Pending {
         }
         self.commits.retain(|commit| !commit.changes.is_empty());
     }
+}
+
+/// Makes these durable together, and does what follows from that; or gives them back.
+fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> Result<(), (StoreError, Vec<Commit>)> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
+    match writer.commit(&changes) {
+        Ok(unnamed) => hive.remove_files(unnamed),
+        Err(error) => return Err((error, commits)),
+    }
+    let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
+    hive.committed(&changes);
+    commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
+    Ok(())
 }
 
 impl Commit {

@@ -15,9 +15,8 @@ use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
 use crate::store::{Ending, Inputs, Outputs, Place, Stored};
 
-/// What a task takes of memory besides its inputs and results, in bytes: a little more than
-/// measured.
-pub(super) const TASK: u64 = 256;
+/// What a task takes of memory besides its inputs and results, in bytes, as measured.
+pub(super) const TASK: u64 = 208;
 
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,

@@ -22,6 +22,9 @@ const EPHEMERAL: Epoch = Epoch(1);
 /// Tasks that are taken over under one lock.
 const TAKEN_AT_ONCE: usize = 1024;
 
+/// How often it is looked whether the disk is back.
+const RETRIED: Duration = Duration::from_millis(100);
+
 /// Reads from the disk at once; more wait.
 const READS: usize = 32;
 
@@ -85,6 +88,7 @@ impl SharedHive {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;
             state.counts = inheritance.ended;
+            state.used = inheritance.used;
             state.recovering = Some((0, inheritance.live));
         }
         Ok((hive, Keeper { writer, entries, directory }))
@@ -132,9 +136,13 @@ impl SharedHive {
         let Some(disk) = &self.inner.disk else { return };
         let Ok(slot) = self.slot(0).await else { return };
         let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
-        if self.durable(ack).await.is_err() {
-            // It is tried again; what comes behind it in the journal waits for it.
+        if self.durable(ack).await.is_ok() {
+            return;
+        }
+        // It is tried again; what comes behind it in the journal waits for it.
+        while self.lock().fault.is_some() {
             disk.journal.tidy().await;
+            tokio::time::sleep(RETRIED).await;
         }
     }
 
@@ -276,6 +284,9 @@ pub(super) fn reason(error: &StoreError) -> String {
 /// What a client is told while tasks are being taken over.
 pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
     let count = drone::console::count;
-    let reason = format!("the Queen is taking over {} tasks, {} so far", count(all), count(taken));
+    let reason = match all {
+        0 => "the Queen is starting".into(),
+        _ => format!("the Queen is taking over {} tasks, {} so far", count(all), count(taken)),
+    };
     HiveError::Unavailable { reason, retry_after: SOON }
 }

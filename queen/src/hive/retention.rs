@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drone::story;
 use web::model::{TaskState, Timestamp};
 use wire::ids::TaskId;
 
@@ -26,7 +27,7 @@ impl SharedHive {
     }
 
     async fn remove_what_is_over(&self) -> Result<(), StoreError> {
-        while self.lock().fault.is_none() {
+        loop {
             let kept = i64::try_from(self.inner.keep_finished.as_millis()).unwrap_or(i64::MAX);
             let before = Timestamp(Timestamp::now().0.saturating_sub(kept));
             if self.remove_ended(before, u64::MAX).await? < AT_ONCE {
@@ -48,7 +49,7 @@ impl SharedHive {
     fn excess(&self, limit: u64) -> Option<u64> {
         let state = self.lock();
         let excess = state.used.saturating_sub(limit);
-        (state.fault.is_none() && excess > 0).then_some(excess)
+        (excess > 0).then_some(excess)
     }
 
     /// Removes the tasks that ended longest ago, and before `before`, until about so many
@@ -81,9 +82,13 @@ impl SharedHive {
             }
             records
         });
-        if let Some(ack) = ack {
+        if count > 0 {
             // An error says that it is tried again.
-            drop(ack.await);
+            if self.durable(ack).await.is_err() {
+                return Ok(0);
+            }
+            let s = if count == 1 { "" } else { "s" };
+            story!("🧹", "Removed {} finished task{s} that had to go", drone::console::count(count as u64));
         }
         Ok(count)
     }

@@ -199,7 +199,7 @@ impl SharedHive {
 
 fn full(over: OverBudget) -> HiveError {
     let reason = format!(
-        "{over}; wait until queued tasks are done, delete finished ones that are held in memory, \
+        "{over}; wait until queued tasks are done, delete finished ones if nothing is kept on disk, \
          or start the Queen with a larger --memory-limit"
     );
     HiveError::Unavailable { reason, retry_after: super::control::RETRY }

@@ -13,12 +13,13 @@ use super::schema;
 const DATABASE: &str = "hive.db";
 const BULK: &str = "bulk";
 const LOCK: &str = "lock";
+const RESERVE: &str = "reserve";
 
 /// SQLite's rollback journal: there only while the database is being created.
 const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
-const OURS: [&str; 6] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK];
+const OURS: [&str; 7] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, RESERVE];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -41,6 +42,9 @@ impl Directory {
     /// # Errors
     /// If it is in use, is something else, is damaged or newer, or the file system refuses.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if path.exists() && !path.is_dir() {
+            return Err(StoreError::Foreign { path: path.to_owned(), why: "it is not a directory".into() });
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))?;
         let directory = Self::open_existing(path)?;
         let bulk = directory.bulk();
@@ -76,6 +80,11 @@ impl Directory {
     pub fn bulk(&self) -> PathBuf {
         bulk(&self.path)
     }
+
+    /// What is given up to make room on a full disk.
+    pub fn reserve(&self) -> PathBuf {
+        self.path.join(RESERVE)
+    }
 }
 
 /// Where a directory's records are.
@@ -109,8 +118,16 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
         Err(error) => return Err(StoreError::io(&database)(error)),
     };
     // Its Queen was killed as she created it: not written yet, or SQLite will undo what was.
+    // There was no task then; where there are files of tasks, their records are lost.
     if header.is_empty() || path.join(JOURNAL).exists() {
-        return Ok(());
+        let files = fs::read_dir(bulk(path)).map_or(0, Iterator::count);
+        return match files {
+            0 => Ok(()),
+            _ => {
+                let what = format!("the records of the tasks that have {files} files in {BULK}/ are not in it");
+                Err(StoreError::Damaged { path: database, what })
+            }
+        };
     }
     if header.len() < HEADER || !header.starts_with(MAGIC) {
         return Err(StoreError::Damaged { path: database, what: "it is not an SQLite database".into() });
@@ -197,6 +214,18 @@ mod tests {
         let error = Directory::open(folder.path()).unwrap_err();
         assert!(matches!(&error, StoreError::Damaged { .. }) && error.to_string().contains(DATABASE), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(bulk(folder.path())).unwrap();
+        fs::write(bulk(folder.path()).join("0000000100000000"), "inputs").unwrap();
+        for is_empty in [false, true] {
+            if is_empty {
+                fs::write(database(folder.path()), "").unwrap();
+            }
+            let error = Directory::open(folder.path()).unwrap_err();
+            assert!(matches!(&error, StoreError::Damaged { .. }), "{error}");
+        }
+        assert_eq!(fs::read_dir(bulk(folder.path())).unwrap().count(), 1);
 
         let folder = tempfile::tempdir().unwrap();
         let other = rusqlite::Connection::open(database(folder.path())).unwrap();

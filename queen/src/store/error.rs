@@ -23,11 +23,7 @@ pub enum StoreError {
         error: rusqlite::Error,
     },
     /// Something is not as it was written.
-    #[error(
-        "{} is damaged: {what}; restore a backup, or move it away to begin anew \
-         (`queen check` lists everything that is wrong)",
-        path.display()
-    )]
+    #[error("{} is damaged: {what}", path.display())]
     Damaged {
         /// Where.
         path: PathBuf,
@@ -92,6 +88,17 @@ impl StoreError {
                 Self::Damaged { path, what: error.to_string() }
             }
             _ => Self::Database { path, error },
+        }
+    }
+
+    /// What an operator can do about a directory that cannot be opened.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } => {
+                "; `queen check` lists everything that is wrong: restore a backup, or move the whole \
+                 data directory away to begin anew"
+            }
+            _ => "",
         }
     }
 

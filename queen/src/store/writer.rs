@@ -21,15 +21,13 @@ use super::disk::DiskFile;
 use super::error::StoreError;
 use super::inputs::{Inputs, Large, Place};
 use super::records::{Change, Ending, Extents, Submission, file_bytes, state_number};
+use super::reserve::Reserve;
 use super::schema;
 use crate::crash;
 use crate::kinds::digest::DIGEST;
 
 /// How long an idempotency key is known.
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Bytes that must fit on a disk that was full, to trust it again.
-const PROBE: usize = 1 << 20;
 
 /// Result files that are kept open.
 const OPEN_FILES: usize = 64;
@@ -46,6 +44,7 @@ pub struct Writer {
     connection: Connection,
     bulk: Arc<Bulk>,
     files: HashMap<u64, Box<dyn DiskFile>>,
+    reserve: Reserve,
     /// Something was committed.
     has_written: bool,
 }
@@ -61,12 +60,14 @@ pub struct Inheritance {
     pub live: u64,
     /// Those that have.
     pub ended: TaskCounts,
+    /// Bytes on disk.
+    pub used: u64,
 }
 
 impl Writer {
     /// Writes into the database at `path` and the bulk files.
-    pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>) -> Self {
-        Self { path, connection, bulk, files: HashMap::new(), has_written: false }
+    pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>, reserve: Reserve) -> Self {
+        Self { path, connection, bulk, files: HashMap::new(), reserve, has_written: false }
     }
 
     /// Commits changes; when it returns, they are durable. What it returns are the bulk files
@@ -88,15 +89,20 @@ impl Writer {
         Ok(unnamed)
     }
 
-    /// Whether anything can be committed, and there is room for more than the next little task.
+    /// Makes room on a full disk, for what makes more room.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn release_reserve(&mut self) -> Result<(), StoreError> {
+        self.reserve.release()
+    }
+
+    /// Whether anything can be committed, with the reserve untouched.
     ///
     /// # Errors
     /// If not.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        let mut probe = self.bulk.begin()?;
-        probe.append(&vec![0; PROBE])?;
-        probe.seal()?;
-        drop(probe);
+        self.reserve.fill()?;
         let touch = "UPDATE hive SET bulk_bytes = bulk_bytes";
         self.connection.execute(touch, []).map(drop).map_err(StoreError::database(&self.path))
     }
@@ -116,7 +122,7 @@ impl Writer {
                 let mut pages = vacuum.query([])?;
                 while pages.next()?.is_some() {}
             }
-            self.used()
+            used(&self.connection)
         };
         tidy().map_err(StoreError::database(&self.path))
     }
@@ -132,13 +138,6 @@ impl Writer {
         }
         schema::checkpoint(&self.connection).map_err(StoreError::database(&self.path))?;
         self.connection.close().map_err(|(_, error)| StoreError::database(&self.path)(error))
-    }
-
-    /// What the database and the bulk files take, in bytes; free pages are about to be given back.
-    fn used(&self) -> rusqlite::Result<u64> {
-        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
-        let bulk: u64 = self.connection.query_row("SELECT bulk_bytes FROM hive", [], |row| row.get(0))?;
-        Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")? + bulk)
     }
 
     fn write_results(&mut self, changes: &[&Change]) -> Result<(), StoreError> {
@@ -196,6 +195,14 @@ impl Writer {
     }
 }
 
+/// What the records and the bulk files take, in bytes, apart from the log, whose size is bounded.
+/// Free pages are about to be given back.
+fn used(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let bulk: u64 = connection.query_row("SELECT bulk_bytes FROM hive", [], |row| row.get(0))?;
+    Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")? + bulk)
+}
+
 /// What there is, for an epoch that is yet to begin ([`Change::Epoch`]).
 pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> {
     let select = "SELECT epoch + 1, next_task FROM hive";
@@ -210,7 +217,7 @@ pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> 
         cancelled: count(TaskState::Cancelled)?,
         ..TaskCounts::default()
     };
-    Ok(Inheritance { epoch, next_task, live: count(TaskState::Pending)?, ended })
+    Ok(Inheritance { epoch, next_task, live: count(TaskState::Pending)?, ended, used: used(connection)? })
 }
 
 /// A transaction in the making.

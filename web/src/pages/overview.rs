@@ -41,6 +41,7 @@ pub(super) struct Page {
 /// What the operator should know first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
+    Fault,
     Working,
     Ready,
     NoDrones,
@@ -49,6 +50,9 @@ enum Health {
 
 impl Health {
     fn of(overview: &Overview) -> Self {
+        if overview.fault().is_some() {
+            return Self::Fault;
+        }
         match (overview.drones, overview.items_queued) {
             (0, 0) => Self::NoDrones,
             (0, _) => Self::Stuck,

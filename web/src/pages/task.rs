@@ -40,6 +40,8 @@ pub(super) struct Page {
     lacks_drones: bool,
     offset: u64,
     rows: Vec<Row>,
+    /// Why the results cannot be read.
+    unreadable: Option<String>,
     /// Results that may be read: the finished prefix.
     ready: u64,
 }
@@ -77,11 +79,16 @@ pub(super) async fn page(
     Query(Asked { offset }): Query<Asked>,
 ) -> Result<Page, Problem> {
     let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
-    let rows = rows(found.results).await?;
+    let (rows, unreadable) = match rows(found.results).await {
+        Ok(rows) => (rows, None),
+        // What else is known of the task is worth showing.
+        Err(problem) if problem.status.is_server_error() => (Vec::new(), Some(problem.detail)),
+        Err(problem) => return Err(problem),
+    };
     // Results may be there a moment before the task is known to be done.
     let task = app.hive.task(TaskId(id)).await?;
     let lacks_drones = !task.state.has_ended() && app.hive.overview().await?.drones == 0;
-    Ok(Page { lacks_drones, offset, rows, ready: ready(&app, &task).await?, task })
+    Ok(Page { lacks_drones, offset, rows, unreadable, ready: ready(&app, &task).await?, task })
 }
 
 /// How far results can be read without a gap.
