@@ -17,6 +17,9 @@ use crate::hive::{MAX_DRONES, SharedHive};
 /// Connections at once, those included that are no Drones yet or never will be.
 const MAX_CONNECTIONS: usize = MAX_DRONES + 256;
 
+/// How long connections have to end when the Queen stops.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// How long to wait before accepting again when the system has no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 
@@ -57,7 +60,9 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     drop(listener);
     hive.dismiss("the Queen stops");
     connections.close();
-    connections.wait().await;
+    if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
+        tracing::warn!("some drones did not part in time and were cut off");
+    }
 }
 
 /// Small messages leave at once, and a peer that vanished is noticed by the system too.

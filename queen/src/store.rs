@@ -41,7 +41,7 @@ pub use outputs::{Outputs, Pieces};
 pub use reader::{Live, Reader};
 pub use records::{Change, Ending, Stored, Submission};
 use reserve::Reserve;
-pub use writer::{Inheritance, KEY_LIFE, Writer};
+pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 
 /// Where a Queen keeps what has to outlive her.
 #[derive(Debug, Clone)]

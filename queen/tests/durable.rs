@@ -126,6 +126,31 @@ fn what_is_damaged_is_refused_and_left_as_it_is() {
     stop(queen);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_twice_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Some(Location::new(folder.path().join("hive-data")));
+    let hive = Hive::start_with(Config { data, ..config() }).await;
+    let worker = hive.worker("maja");
+    hive.until_drones(1).await;
+    for _ in 0..20 {
+        let id = hive.compute(json!({ "input": "honey" })).await["id"].as_u64().unwrap();
+        hive.until_done(id).await;
+    }
+    for id in 2..=20 {
+        let path = format!("/tasks/{id}");
+        let remove = || hive.send("DELETE", &path, &[], "");
+        let answers = tokio::join!(remove(), remove(), remove(), remove());
+        for answer in [answers.0, answers.1, answers.2, answers.3] {
+            assert!(matches!(answer.status, 204 | 410), "{}", answer.text());
+        }
+        assert_eq!(hive.get(&path).await.status, 410);
+    }
+    assert_eq!(hive.get("/stats").await.json()["tasks"]["done"], 1);
+    worker.leave().await;
+    hive.stop().await;
+}
+
 #[test]
 fn what_belongs_to_others_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

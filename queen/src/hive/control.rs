@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use web::hive::{Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload};
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
-use super::journal::Ack;
+use super::journal::{Ack, Slot};
 use super::keys::Found;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
@@ -22,6 +23,9 @@ use crate::store::{StoreError, Stored};
 
 /// When to try again that was refused for want of room.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
+
+/// How long a request waits for room in the journal.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SharedHive {
     pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
@@ -68,7 +72,7 @@ impl SharedHive {
     }
 
     /// Whether a change of what there is can be written at present.
-    fn admit_change(&self) -> Result<(), HiveError> {
+    pub(super) fn admit_change(&self) -> Result<(), HiveError> {
         match &self.lock().fault {
             Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
             None => Ok(()),
@@ -100,6 +104,17 @@ impl SharedHive {
     pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
         tracing::warn!(%error, "an upload could not be written");
         HiveError::Unavailable { reason: super::recovery::reason(error), retry_after: RETRY }
+    }
+
+    /// Room in the journal for who is not to wait long for it.
+    pub(super) async fn prompt_slot(&self) -> Result<Option<Slot>, HiveError> {
+        match timeout(PATIENCE, self.slot(0)).await {
+            Ok(slot) => slot.map_err(|_| stopping()),
+            Err(_) => {
+                self.admit_change()?;
+                Err(HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY })
+            }
+        }
     }
 
     /// Waits until a change is on disk.
@@ -154,16 +169,16 @@ impl Hive for SharedHive {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
         let now = Timestamp::now();
         let found = self.serving()?.keys.claim(key, now, self.inner.disk.is_some());
-        match found {
-            Found::Free => {}
+        let number = match found {
+            Found::Free(number) => number,
             Found::Used { fingerprint, task } => return Ok(Claimed::Known { task, fingerprint }),
             Found::UnderWay => {
                 let reason = "a request with this idempotency key is still under way; wait for its answer".into();
                 return Err(HiveError::Conflict(reason));
             }
-        }
+        };
         let hive = self.clone();
-        let claim = Claim::new(move || hive.lock().keys.drop_claim(&key));
+        let claim = Claim::new(move || hive.lock().keys.drop_claim(&key, number));
         if self.inner.disk.is_some() {
             let known = self.read(move |reader| reader.key(&key, now)).await.map_err(unreadable)?;
             if let Some((Identity { fingerprint, .. }, task)) = known {
@@ -265,28 +280,27 @@ impl Hive for SharedHive {
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let is_known = self.serving()?.tasks.get(id).is_some();
-        if !is_known {
-            let (stored, state) = self.stored_ended(id).await?;
-            return match state {
-                TaskState::Cancelled => Ok(stored_view(&stored)),
-                _ => Err(ended_already(id, stored.terms.name.as_deref(), state)),
-            };
-        }
+        drop(self.serving()?);
         self.admit_change()?;
-        let slot = self.slot(0).await.map_err(|_| stopping())?;
+        let slot = self.prompt_slot().await?;
         let (cancelled, ack) = self.change_durably(slot, |state, now| {
-            let record = state.tasks.get(id).ok_or(HiveError::TaskGone(id))?;
+            let Some(record) = state.tasks.get(id) else { return Ok(false) };
             let view = record.view_ahead(id, None);
             if view.state.has_ended() && view.state != TaskState::Cancelled {
                 return Err(ended_already(id, record.terms.name.as_deref(), view.state));
             }
             state.handle(Event::Cancel { task: id }, now);
-            Ok(())
+            Ok(true)
         });
-        cancelled?;
-        self.durable(ack).await?;
-        self.ended(id).await
+        if cancelled? {
+            self.durable(ack).await?;
+            return self.ended(id).await;
+        }
+        let (stored, state) = self.stored_ended(id).await?;
+        match state {
+            TaskState::Cancelled => Ok(stored_view(&stored)),
+            _ => Err(ended_already(id, stored.terms.name.as_deref(), state)),
+        }
     }
 
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
@@ -302,12 +316,12 @@ impl Hive for SharedHive {
             return Err(HiveError::Conflict(reason));
         }
         // Even a full disk takes that, from its reserve.
-        let slot = self.slot(0).await.map_err(|_| stopping())?;
+        let slot = self.prompt_slot().await?;
         // A large task's bytes are freed behind the lock.
         let (_record, ack) = self.change_durably(slot, |hive, _| match found {
             Some(_) => hive.remove(id),
             None => {
-                hive.remove_stored(id, state);
+                hive.remove_stored(id);
                 None
             }
         });

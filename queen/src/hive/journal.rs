@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use web::model::Timestamp;
 use wire::ids::TaskId;
 
@@ -37,15 +38,24 @@ const LAST_ATTEMPTS: u32 = 8;
 /// The queue's entrance.
 pub(super) struct Journal {
     queue: mpsc::Sender<Entry>,
+    /// Commits that may wait, those included that are out of the queue and not yet durable.
+    places: Arc<Semaphore>,
     /// Bytes of results that may wait.
     room: Arc<Semaphore>,
     capacity: u32,
+    stopping: CancellationToken,
 }
 
 /// A place in the queue that is taken already.
 pub(super) struct Slot {
-    place: mpsc::OwnedPermit<Entry>,
-    room: OwnedSemaphorePermit,
+    queue: mpsc::OwnedPermit<Entry>,
+    held: [OwnedSemaphorePermit; 2],
+}
+
+/// The queue's exit.
+pub(super) struct Exit {
+    entries: mpsc::Receiver<Entry>,
+    stopping: CancellationToken,
 }
 
 /// Whether changes became durable; if not, why not.
@@ -56,8 +66,8 @@ pub(super) enum Entry {
     Commit(Commit),
     /// Forget what has expired, give back space, count what is left.
     Tidy(oneshot::Sender<()>),
-    /// There will be no more.
-    Stop,
+    /// Look whether there will be more.
+    Wake,
 }
 
 /// Changes that belong together.
@@ -65,7 +75,7 @@ pub(super) struct Commit {
     changes: Vec<Change>,
     ack: Option<oneshot::Sender<Result<(), String>>>,
     /// Given back when they are durable.
-    _room: OwnedSemaphorePermit,
+    _held: [OwnedSemaphorePermit; 2],
 }
 
 /// The queue has ended, because the Queen stops.
@@ -74,18 +84,22 @@ pub(super) struct Closed;
 
 impl Journal {
     /// A queue in which so many bytes of results may wait, and its exit.
-    pub(super) fn new(bytes: u64) -> (Self, mpsc::Receiver<Entry>) {
+    pub(super) fn new(bytes: u64) -> (Self, Exit) {
         let (queue, entries) = mpsc::channel(ENTRIES);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
-        (Self { queue, room: Arc::new(Semaphore::new(capacity as usize)), capacity }, entries)
+        let stopping = CancellationToken::new();
+        let exit = Exit { entries, stopping: stopping.clone() };
+        let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
+        (Self { queue, places, room, capacity, stopping }, exit)
     }
 
     /// Waits for room for changes with so many bytes of results.
     pub(super) async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Closed)?;
-        let place = self.queue.clone().reserve_owned().await.map_err(|_| Closed)?;
-        Ok(Slot { place, room })
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Closed)?;
+        let queue = self.queue.clone().reserve_owned().await.map_err(|_| Closed)?;
+        Ok(Slot { queue, held: [room, place] })
     }
 
     /// Has the writer tidy up; waits until she has.
@@ -98,9 +112,10 @@ impl Journal {
     }
 
     /// Lets the writer stop behind all that waits.
-    pub(super) async fn stop(&self) {
-        // An error means that she has stopped already.
-        let _ = self.queue.send(Entry::Stop).await;
+    pub(super) fn stop(&self) {
+        self.stopping.cancel();
+        // It need not be woken if the queue is full.
+        let _ = self.queue.try_send(Entry::Wake);
     }
 }
 
@@ -108,7 +123,7 @@ impl Slot {
     /// Puts changes into the place.
     pub(super) fn enter(self, changes: Vec<Change>) -> Ack {
         let (ack, acked) = oneshot::channel();
-        self.place.send(Entry::Commit(Commit { changes, ack: Some(ack), _room: self.room }));
+        self.queue.send(Entry::Commit(Commit { changes, ack: Some(ack), _held: self.held }));
         acked
     }
 }
@@ -117,10 +132,11 @@ impl Slot {
 ///
 /// # Errors
 /// If what was still to be written could not be.
-pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Receiver<Entry>) -> Result<(), StoreError> {
+pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(), StoreError> {
+    let Exit { mut entries, stopping } = exit;
     let mut pending = Pending::default();
-    while !pending.is_stopping || !pending.commits.is_empty() {
-        pending.gather(&mut entries);
+    while !stopping.is_cancelled() || !pending.commits.is_empty() || !entries.is_empty() {
+        pending.gather(&mut entries, stopping.is_cancelled());
         match pending.advance(hive, &mut writer) {
             Ok(()) => {
                 hive.set_fault(None);
@@ -137,7 +153,8 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
                 pending.tidy = None;
                 pending.is_failing = true;
                 pending.attempts += 1;
-                if pending.is_stopping && pending.attempts >= LAST_ATTEMPTS {
+                pending.last_attempts += u32::from(stopping.is_cancelled());
+                if pending.last_attempts >= LAST_ATTEMPTS {
                     return Err(error);
                 }
                 std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
@@ -160,24 +177,26 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut entries: mpsc::Rece
 struct Pending {
     commits: Vec<Commit>,
     tidy: Option<oneshot::Sender<()>>,
-    is_stopping: bool,
     is_failing: bool,
     /// The writer's reserve is whole.
     is_reserved: bool,
     attempts: u32,
+    /// Those since the Queen stops.
+    last_attempts: u32,
     /// Tasks that were refused while changes of theirs may still be in the queue.
     refused: HashSet<TaskId>,
 }
 
 impl Pending {
     /// Takes what there is, within the bounds of a batch; waits only if there is nothing to do.
-    fn gather(&mut self, entries: &mut mpsc::Receiver<Entry>) {
+    /// While the disk fails all of it is taken, so that new tasks are refused at once.
+    fn gather(&mut self, entries: &mut mpsc::Receiver<Entry>, is_stopping: bool) {
         let bytes = |commit: &Commit| commit.changes.iter().map(result_bytes).sum::<usize>();
         let mut held: usize = self.commits.iter().map(bytes).sum();
-        let mut is_idle = self.commits.is_empty() && !self.is_failing && !self.is_stopping;
-        while self.commits.len() < BATCH && held < BATCH_BYTES {
-            let next = if is_idle { entries.blocking_recv() } else { entries.try_recv().ok() };
-            is_idle = false;
+        let mut is_idle = self.commits.is_empty() && !self.is_failing && !is_stopping;
+        while self.is_failing || self.commits.len() < BATCH && held < BATCH_BYTES {
+            // A wake-up ends the waiting as well.
+            let next = if std::mem::take(&mut is_idle) { entries.blocking_recv() } else { entries.try_recv().ok() };
             match next {
                 Some(Entry::Commit(mut commit)) => {
                     commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
@@ -188,10 +207,7 @@ impl Pending {
                     self.tidy = Some(done);
                     return;
                 }
-                Some(Entry::Stop) => {
-                    self.is_stopping = true;
-                    return;
-                }
+                Some(Entry::Wake) => {}
                 None => {
                     // Whatever was refused has no more changes on their way.
                     self.refused.clear();
@@ -258,12 +274,13 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
         return Ok(());
     }
     let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    match writer.commit(&changes) {
-        Ok(unnamed) => hive.remove_files(unnamed),
+    let removed = match writer.commit(&changes) {
+        Ok(removed) => removed,
         Err(error) => return Err((error, commits)),
-    }
+    };
     let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
     hive.committed(&changes);
+    hive.removed(removed);
     commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
     Ok(())
 }

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use drone::story;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use web::hive::HiveError;
 use wire::ids::Epoch;
 
-use super::journal::{self, Entry, Journal};
+use super::journal::{self, Exit, Journal};
 use super::record::{Record, weight};
 use super::{Disk, JOURNAL_PART, Settings, SharedHive};
 use crate::crash;
-use crate::store::{Change, Directory, Live, Place, Store, StoreError, Submission, Writer};
+use crate::store::{Change, Directory, Live, Place, Removed, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
 const EPHEMERAL: Epoch = Epoch(1);
@@ -34,7 +34,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// The data directory in the hands of a Hive: it writes to it until it is closed.
 pub struct Keeper {
     writer: Writer,
-    entries: mpsc::Receiver<Entry>,
+    exit: Exit,
     directory: Directory,
 }
 
@@ -73,7 +73,7 @@ impl SharedHive {
     /// If the system has no randomness to give.
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
         let Store { inheritance, writer, reader, directory } = store;
-        let (journal, entries) = Journal::new(settings.memory_limit / JOURNAL_PART);
+        let (journal, exit) = Journal::new(settings.memory_limit / JOURNAL_PART);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: settings.max_data,
@@ -91,7 +91,7 @@ impl SharedHive {
             state.used = inheritance.used;
             state.recovering = Some((0, inheritance.live));
         }
-        Ok((hive, Keeper { writer, entries, directory }))
+        Ok((hive, Keeper { writer, exit, directory }))
     }
 
     /// Takes over the tasks that have not ended, and removes what no task owns; then the Hive
@@ -207,7 +207,18 @@ impl SharedHive {
 
     /// These changes are on disk.
     pub(super) fn committed(&self, changes: &[Change]) {
-        self.change(|state, _| changes.iter().for_each(|change| state.committed(change)));
+        for some in changes.chunks(TAKEN_AT_ONCE) {
+            self.change(|state, _| some.iter().for_each(|change| state.committed(change)));
+        }
+    }
+
+    /// These tasks are no longer on disk.
+    pub(super) fn removed(&self, removed: Vec<Removed>) {
+        let files = removed.iter().filter_map(|removed| removed.file).collect();
+        if !removed.is_empty() {
+            self.change(|state, _| removed.iter().for_each(|removed| state.removed(removed)));
+        }
+        self.remove_files(files);
     }
 
     /// This new task will never be on disk.
@@ -243,15 +254,15 @@ impl Keeper {
     /// # Errors
     /// If something could not be written, or the writer ends before.
     pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
-        let Self { writer, entries, directory } = self;
-        let Writing { thread, mut ended } = spawn(hive.clone(), writer, entries).map_err(|_| Lost::Writer)?;
+        let Self { writer, exit, directory } = self;
+        let Writing { thread, mut ended } = spawn(hive.clone(), writer, exit).map_err(|_| Lost::Writer)?;
         tokio::select! {
             () = serving => {}
             // Nothing is sent; this ends when the thread does.
             _ = &mut ended => return Err(Lost::Writer),
         }
         if let Some(disk) = &hive.inner.disk {
-            disk.journal.stop().await;
+            disk.journal.stop();
         }
         let _ = ended.await;
         let result = thread.join().map_err(|_| Lost::Writer)?;
@@ -260,11 +271,11 @@ impl Keeper {
     }
 }
 
-fn spawn(hive: SharedHive, writer: Writer, entries: mpsc::Receiver<Entry>) -> std::io::Result<Writing> {
+fn spawn(hive: SharedHive, writer: Writer, exit: Exit) -> std::io::Result<Writing> {
     let (end, ended) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
         let _end = end;
-        journal::run(&hive, writer, entries)
+        journal::run(&hive, writer, exit)
     })?;
     Ok(Writing { thread, ended })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drone::story;
-use web::model::{TaskState, Timestamp};
+use web::model::Timestamp;
 use wire::ids::TaskId;
 
 use super::SharedHive;
@@ -60,11 +60,11 @@ impl SharedHive {
             None => {
                 let state = self.lock();
                 let ended = state.ended.range(..(before, TaskId(0))).take(AT_ONCE);
-                ended.map(|(_, id)| (*id, TaskState::Done, 0)).collect()
+                ended.map(|(_, id)| (*id, 0)).collect()
             }
         };
         let mut free = 0;
-        oldest.retain(|(_, _, size)| {
+        oldest.retain(|(_, size)| {
             let is_wanted = free < bytes;
             free += size;
             is_wanted
@@ -74,10 +74,10 @@ impl SharedHive {
         // Large tasks' bytes are freed behind the lock.
         let (_records, ack) = self.change_durably(slot, |hive, _| {
             let mut records = Vec::new();
-            for (id, state, _) in oldest {
+            for (id, _) in oldest {
                 match hive.tasks.get(id) {
                     Some(_) => records.extend(hive.remove(id)),
-                    None => hive.remove_stored(id, state),
+                    None => hive.remove_stored(id),
                 }
             }
             records

@@ -23,7 +23,7 @@ use super::record::Record;
 use super::story::{EndOfTask, Story};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, RangeSet, TaskWork, Time};
 use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Place, Submission};
+use crate::store::{Budget, Change, Inputs, Large, Place, Removed, Submission};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -39,8 +39,6 @@ pub(super) struct State {
     pub(super) departed: VecDeque<DroneView>,
     pub(super) next_drone: u64,
     waiters: HashMap<TaskId, Vec<Waiter>>,
-    /// Tasks on disk whose removal is on its way there, and the state that they are in.
-    pub(super) removing: BTreeMap<TaskId, TaskState>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
     pub(super) keys: Keys,
@@ -92,9 +90,8 @@ impl State {
             departed: VecDeque::new(),
             next_drone: 1,
             waiters: HashMap::new(),
-            removing: BTreeMap::new(),
             ended: BTreeSet::new(),
-            keys: Keys::default(),
+            keys: Keys::new(Arc::clone(&budget)),
             cache,
             budget,
             is_durable,
@@ -265,11 +262,17 @@ impl State {
         Some(record)
     }
 
-    /// Removes a task that has ended on disk, unless that is being done already.
-    pub(super) fn remove_stored(&mut self, id: TaskId, state: TaskState) {
-        if self.removing.insert(id, state).is_none() {
-            self.changes.push(Change::Remove(id));
+    /// Removes a task that has ended on disk; [`removed`](Self::removed) follows if it was there.
+    pub(super) fn remove_stored(&mut self, id: TaskId) {
+        self.changes.push(Change::Remove(id));
+    }
+
+    /// A task is no longer on disk.
+    pub(super) fn removed(&mut self, removed: &Removed) {
+        if let Some(state) = removed.state {
+            self.count(state, -1);
         }
+        self.feed.removed(removed.task);
     }
 
     /// Is told when the task has ended; `None` if there is nothing to wait for. `is_hasty`:
@@ -331,14 +334,8 @@ impl State {
                     record.outputs_mut().remove(*first);
                 }
             }
-            Change::Results { .. } => {}
+            Change::Results { .. } | Change::Remove(_) => {}
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
-            Change::Remove(id) => {
-                if let Some(state) = self.removing.remove(id) {
-                    self.count(state, -1);
-                    self.feed.removed(*id);
-                }
-            }
         }
     }
 
@@ -399,7 +396,7 @@ impl State {
         if let Some(large) = in_file(&record.inputs)
             && let Place::File(file) = large.place
         {
-            // Some MiB at the most.
+            // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));
         }
         Some(record)

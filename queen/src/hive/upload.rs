@@ -23,25 +23,37 @@ pub(super) struct Incoming {
     memory: Reservation,
 }
 
+/// A task whose inputs are all there.
+struct Creation {
+    new: NewTask,
+    inputs: Inputs,
+    memory: Reservation,
+    identity: Option<Identity>,
+}
+
 /// Where they go.
 enum Coming {
     Memory(Vec<SharedBlob>),
-    /// Taken out while it is written.
-    File(Option<NewFile>, Cached),
+    File(Writing),
 }
 
-/// Segments of a file that are in the cache already; dropped, they are forgotten.
-struct Cached {
+/// A file in the making, and its segments that are in the cache already. Dropped before the
+/// task is created, both go, on a thread that may wait.
+struct Writing {
     hive: SharedHive,
-    file: u64,
+    /// Taken out while it is written.
+    file: Option<NewFile>,
+    number: u64,
     segments: usize,
 }
 
-impl Drop for Cached {
+impl Drop for Writing {
     fn drop(&mut self) {
-        // What goes is freed behind the lock.
-        let gone = self.hive.lock().cache.forget(self.file, self.segments);
-        drop(gone);
+        let Some(disk) = self.hive.inner.disk.as_ref().filter(|_| self.file.is_some() || self.segments > 0) else {
+            return;
+        };
+        let gone = (self.file.take(), self.hive.lock().cache.forget(self.number, self.segments));
+        disk.runtime.spawn_blocking(move || drop(gone));
     }
 }
 
@@ -56,8 +68,8 @@ impl Incoming {
             Some(_) => {
                 let begun = hive.read(|reader| reader.bulk().begin()).await;
                 let begun = begun.map_err(|error| hive.not_written(&error))?;
-                let cached = Cached { hive: hive.clone(), file: begun.number(), segments: 0 };
-                Coming::File(Some(begun), cached)
+                let number = begun.number();
+                Coming::File(Writing { hive: hive.clone(), file: Some(begun), number, segments: 0 })
             }
         };
         Ok(Self { hive: hive.clone(), new, extents: Vec::new(), place, memory })
@@ -80,22 +92,22 @@ impl Incoming {
                 self.memory.grow(bytes).map_err(full)?;
                 segments.push(inputs);
             }
-            Coming::File(file, cached) => {
+            Coming::File(writing) => {
                 self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
-                self.hive.admit_bytes(offset + weight.bytes)?;
-                let Some(mut written) = file.take() else { return Err(broken()) };
+                self.hive.admit_bytes(offset + weight.bytes + end * DIGEST as u64)?;
+                let Some(mut file) = writing.file.take() else { return Err(broken()) };
                 let blob = inputs.clone();
-                let writing = tokio::task::spawn_blocking(move || {
+                let appending = tokio::task::spawn_blocking(move || {
                     let mut layout = Vec::new();
                     blob.as_blob().write(&mut layout);
-                    written.append(&layout).map(|_| (written, crc32fast::hash(&layout)))
+                    file.append(&layout).map(|_| (file, crc32fast::hash(&layout)))
                 });
-                let (written, crc) =
-                    writing.await.map_err(|_| broken())?.map_err(|error| self.hive.not_written(&error))?;
+                let appended = appending.await.map_err(|_| broken())?;
+                let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
                 extent.crc = crc;
-                *file = Some(written);
-                self.hive.keep_if_room((cached.file, cached.segments), inputs);
-                cached.segments += 1;
+                writing.file = Some(file);
+                self.hive.keep_if_room((writing.number, writing.segments), inputs);
+                writing.segments += 1;
             }
         }
         self.extents.push(extent);
@@ -106,23 +118,20 @@ impl Incoming {
         if self.extents.is_empty() {
             return Err(HiveError::Empty);
         }
-        let (place, file, mut cached) = match self.place {
-            Coming::Memory(segments) => (Place::Memory(segments.into()), None, None),
-            Coming::File(mut file, cached) => {
-                let Some(mut written) = file.take() else { return Err(broken()) };
-                let sealing = tokio::task::spawn_blocking(move || written.seal().map(|()| written));
-                let sealed = sealing.await.map_err(|_| broken())?.map_err(|error| self.hive.not_written(&error))?;
-                (Place::File(sealed.number()), Some(sealed), Some(cached))
+        let (place, mut writing) = match self.place {
+            Coming::Memory(segments) => (Place::Memory(segments.into()), None),
+            Coming::File(mut writing) => {
+                let Some(mut file) = writing.file.take() else { return Err(broken()) };
+                let sealing = tokio::task::spawn_blocking(move || file.seal().map(|()| file));
+                let sealed = sealing.await.map_err(|_| broken())?;
+                writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
+                (Place::File(writing.number), Some(writing))
             }
         };
         let segments = std::mem::take(&mut self.extents).into();
         let inputs = Inputs::Large(Arc::new(Large { segments, place }));
-        let view = self.hive.create(self.new, inputs, self.memory, identity, file).await?;
-        if let Some(cached) = &mut cached {
-            // They are the task's now.
-            cached.segments = 0;
-        }
-        Ok(view)
+        let new = Creation { new: self.new, inputs, memory: self.memory, identity };
+        self.hive.create(new, writing.as_mut()).await
     }
 }
 
@@ -159,28 +168,25 @@ impl SharedHive {
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.budget.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
-        self.create(new, inputs, memory, identity, None).await
+        self.create(Creation { new, inputs, memory, identity }, None).await
     }
 
-    /// Enters a task; answers when it is on disk. `file` is what its inputs lie in.
-    async fn create(
-        &self,
-        new: NewTask,
-        inputs: Inputs,
-        memory: Reservation,
-        identity: Option<Identity>,
-        file: Option<NewFile>,
-    ) -> Result<TaskView, HiveError> {
-        let NewTask { specification, name, priority } = new;
-        let slot = self.slot(0).await.map_err(|_| stopping())?;
+    /// Enters a task; answers when it is on disk.
+    async fn create(&self, creation: Creation, writing: Option<&mut Writing>) -> Result<TaskView, HiveError> {
+        let Creation { new: NewTask { specification, name, priority }, inputs, memory, identity } = creation;
+        self.admit_change()?;
+        let slot = self.prompt_slot().await?;
         let (view, ack) = self.change_durably(slot, |state, now| {
             memory.keep(weight(&inputs));
-            if let Some(file) = file {
-                file.keep();
+            if let Some(writing) = writing {
+                // File and segments are the task's now.
+                writing.segments = 0;
+                if let Some(file) = writing.file.take() {
+                    file.keep();
+                }
             }
             let terms = Terms { specification, name: name.map(Into::into), priority, base: state.base };
-            let new = New { terms, inputs, created_at: Timestamp::now(), identity };
-            let id = state.submit(new, now);
+            let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
             state.view(id, now).ok_or(HiveError::NoTask(id))
         });
         self.durable(ack).await?;

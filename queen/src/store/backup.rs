@@ -296,8 +296,8 @@ mod tests {
         let part = part(folder.path(), &to).unwrap();
         let source = schema::open_reader(&directory::database(&from), None).unwrap();
         let copy = snapshot(&source, &part).unwrap();
-        let unnamed = store.writer.commit(&[&Change::Remove(TaskId(2))]).unwrap();
-        unnamed.into_iter().for_each(|file| store.reader.bulk().remove(file).unwrap());
+        let removed = store.writer.commit(&[&Change::Remove(TaskId(2))]).unwrap();
+        removed.iter().filter_map(|removed| removed.file).for_each(|file| store.reader.bulk().remove(file).unwrap());
         submit(&mut store, 4);
         let (file, written) = pack(&from, &to, &part, &source, copy).unwrap();
         assert_eq!(written.tasks, 2);

@@ -16,7 +16,7 @@ use wire::ids::TaskId;
 use super::bulk::Bulk;
 use super::error::StoreError;
 use super::inputs::{Inputs, Large, Place};
-use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number, state_of};
+use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number};
 use super::schema;
 use crate::core::RangeSet;
 use crate::kinds::Job;
@@ -133,17 +133,14 @@ impl Reader {
     }
 
     /// Tasks that ended before `before`, the longest ago first, and about how many bytes each takes.
-    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, TaskState, u64)>, StoreError> {
+    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT id, state, bytes, ifnull(length(inputs) + total * ?, 0) FROM tasks \
+            let select = "SELECT id, bytes + ifnull(length(inputs) + total * ?, 0) FROM tasks \
                           WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
-            let rows = select.query_map(params![DIGEST, before.0, limit], |row| {
-                let id = TaskId(row.get(0)?);
-                let bytes = row.get::<_, u64>(2)? + row.get::<_, u64>(3)?;
-                Ok(state_of(row.get(1)?).map(|state| (id, state, bytes)))
-            })?;
-            rows.filter_map(Result::transpose).collect()
+            let rows =
+                select.query_map(params![DIGEST, before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
+            rows.collect()
         })
     }
 
@@ -181,7 +178,7 @@ impl Reader {
     /// The numbers of the bulk files that records name.
     pub fn files(&self, mut take: impl FnMut(u64)) -> Result<(), StoreError> {
         self.query(|connection| {
-            let mut select = connection.prepare("SELECT file FROM tasks WHERE file IS NOT NULL")?;
+            let mut select = connection.prepare("SELECT file FROM segments JOIN tasks ON tasks.id = segments.task")?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 take(row.get(0)?);

@@ -6,7 +6,7 @@
 //! again: it writes all its bytes anew, since after a failed sync the system may have dropped
 //! what was written before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::bulk::{Bulk, result_offset};
 use super::disk::DiskFile;
 use super::error::StoreError;
 use super::inputs::{Inputs, Large, Place};
-use super::records::{Change, Ending, Extents, Submission, file_bytes, state_number};
+use super::records::{Change, Ending, Extents, Submission, file_bytes, state_number, state_of};
 use super::reserve::Reserve;
 use super::schema;
 use crate::crash;
@@ -49,6 +49,17 @@ pub struct Writer {
     has_written: bool,
 }
 
+/// A task that is no longer on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// Which one.
+    pub task: TaskId,
+    /// How it had ended.
+    pub state: Option<TaskState>,
+    /// Its file, which nobody needs any more.
+    pub file: Option<u64>,
+}
+
 /// What a Queen takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inheritance {
@@ -70,23 +81,32 @@ impl Writer {
         Self { path, connection, bulk, files: HashMap::new(), reserve, has_written: false }
     }
 
-    /// Commits changes; when it returns, they are durable. What it returns are the bulk files
-    /// that no record names any more: they are to be removed, which takes long for large ones.
+    /// Commits changes; when it returns, they are durable. It returns what was removed. Files
+    /// of that are left to be removed, which takes long for large ones.
     ///
     /// # Errors
     /// If they are not; then none of them is, and the same or others can be tried again.
-    pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<u64>, StoreError> {
+    pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
+        let removed = self.try_commit(changes);
+        if removed.is_err() {
+            // Among them may be files of tasks that are refused now, which would keep their room.
+            self.files.clear();
+        }
+        removed
+    }
+
+    fn try_commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
         self.write_results(changes)?;
-        let unnamed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
+        let removed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
         self.has_written = true;
         crash::point("commit-after");
-        if !unnamed.is_empty() {
+        if !removed.is_empty() {
             crash::point("remove-committed");
         }
-        for file in &unnamed {
-            self.files.remove(file);
+        for file in removed.iter().filter_map(|removed| removed.file) {
+            self.files.remove(&file);
         }
-        Ok(unnamed)
+        Ok(removed)
     }
 
     /// Makes room on a full disk, for what makes more room.
@@ -141,20 +161,20 @@ impl Writer {
     }
 
     fn write_results(&mut self, changes: &[&Change]) -> Result<(), StoreError> {
-        let mut dirty = BTreeMap::new();
+        let mut dirty = BTreeSet::new();
         for change in changes {
             if let Change::Results { first, bytes, large: Some(large), .. } = change
                 && let Place::File(number) = large.place
             {
                 self.write(number, large, *first, bytes)?;
-                dirty.insert(number, ());
+                dirty.insert(number);
             }
         }
         if dirty.is_empty() {
             return Ok(());
         }
         crash::point("result-written");
-        for number in dirty.keys() {
+        for number in &dirty {
             if let Some(file) = self.files.get(number) {
                 file.sync_data().map_err(StoreError::io(&self.bulk.path(*number)))?;
             }
@@ -175,8 +195,7 @@ impl Writer {
         file.write_all_at(bytes, offset).map_err(StoreError::io(&self.bulk.path(number)))
     }
 
-    /// Returns the files that no record names any more.
-    fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<u64>> {
+    fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {
         let mut step =
             Step { transaction: self.connection.transaction()?, counts: [0; 4], bulk: 0, removed: Vec::new() };
         for change in changes {
@@ -226,7 +245,7 @@ struct Step<'a> {
     /// By how much the number of tasks changes, by [`state_number`].
     counts: [i64; 4],
     bulk: i64,
-    removed: Vec<u64>,
+    removed: Vec<Removed>,
 }
 
 impl Step<'_> {
@@ -301,17 +320,17 @@ impl Step<'_> {
     fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
         let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes";
         let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
-            Ok((row.get::<_, usize>(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, i64>(2)?))
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, i64>(2)?))
         });
         let Some((state, file, bytes)) = removed.optional()? else { return Ok(()) };
         for table in ["segments", "results"] {
             self.transaction.prepare_cached(&format!("DELETE FROM {table} WHERE task = ?"))?.execute([task.0])?;
         }
-        if let Some(count) = self.counts.get_mut(state) {
+        if let Some(count) = self.counts.get_mut(state as usize) {
             *count -= 1;
         }
         self.bulk -= bytes;
-        self.removed.extend(file);
+        self.removed.push(Removed { task, state: state_of(state), file });
         Ok(())
     }
 

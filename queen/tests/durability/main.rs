@@ -320,6 +320,23 @@ async fn a_full_disk_loses_nothing_and_stops_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_stops_with_a_full_disk_says_what_is_not_written() {
+    let scratch = scratch();
+    let mut life = Life::begin(&scratch.path().join("world"), "stop").await;
+    let worker = life.hive.worker("flip");
+    let done = life.submit(strings(1, FEW)).await.unwrap();
+    life.until_done(done).await;
+    life.world.fail(Fault::NoSpace { at_write: 1 });
+    assert_eq!(life.submit(strings(2, FEW)).await, None);
+    assert_eq!(life.hive.get("/readyz").await.status, 503);
+    let Life { world, hive, told, .. } = life;
+    let error = hive.end().await.unwrap_err();
+    assert!(error.to_string().contains("could not be written"), "{error}");
+    worker.leave().await;
+    lose_power(&world, &told, 50, scratch.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_torn_write_loses_nothing() {
     let fired = faults("torn", (1..=45).map(|at_write| Fault::Torn { at_write }), 300).await;
     assert!(fired.torn > 30, "{fired:?}");

@@ -73,8 +73,13 @@ impl Hive {
     }
 
     pub async fn stop(self) {
+        self.end().await.unwrap();
+    }
+
+    /// Stops; how that went.
+    pub async fn end(self) -> Result<(), queen::Error> {
         self.shutdown.cancel();
-        self.queen.await.unwrap().unwrap();
+        self.queen.await.unwrap()
     }
 
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
