@@ -19,7 +19,7 @@ const RESERVE: &str = "reserve";
 const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
-const OURS: [&str; 7] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, RESERVE];
+const OURS: [&str; 8] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, RESERVE, "reserve.spare"];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;

@@ -4,7 +4,7 @@
 //! that stands for nothing: when the disk is full it goes, and when it can be written again,
 //! there is room again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::Disk;
@@ -27,16 +27,20 @@ impl Reserve {
         Self { path, disk, size }
     }
 
-    /// Makes it whole.
+    /// Makes it whole, and sees that there is as much room again: with less, the disk would be
+    /// full at the next task.
     ///
     /// # Errors
-    /// If there is no room for it.
+    /// If there is not.
     pub(super) fn fill(&self) -> Result<(), StoreError> {
-        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() == self.size) {
-            return Ok(());
+        if !std::fs::metadata(&self.path).is_ok_and(|file| file.len() == self.size) {
+            self.release()?;
+            self.write(&self.path).inspect_err(|_| drop(self.release()))?;
         }
-        self.release()?;
-        self.write().inspect_err(|_| drop(self.release()))
+        let spare = self.path.with_extension("spare");
+        self.remove(&spare)?;
+        let written = self.write(&spare);
+        self.remove(&spare).and(written)
     }
 
     /// Gives its room back.
@@ -44,14 +48,18 @@ impl Reserve {
     /// # Errors
     /// If the file system refuses.
     pub(super) fn release(&self) -> Result<(), StoreError> {
-        match self.disk.remove(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(&self.path)(error)),
+        self.remove(&self.path)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
             _ => Ok(()),
         }
     }
 
-    fn write(&self) -> Result<(), StoreError> {
-        let file = self.disk.create(&self.path).map_err(StoreError::io(&self.path))?;
+    fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let file = self.disk.create(path).map_err(StoreError::io(path))?;
         // Zeros take no room where a file system compresses.
         let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
         let block: Vec<u8> = (0..BLOCK / 8)
@@ -64,8 +72,30 @@ impl Reserve {
             .collect();
         for offset in (0..self.size).step_by(BLOCK) {
             let length = (self.size - offset).min(BLOCK as u64) as usize;
-            file.write_all_at(&block[..length], offset).map_err(StoreError::io(&self.path))?;
+            file.write_all_at(&block[..length], offset).map_err(StoreError::io(path))?;
         }
-        file.sync_data().map_err(StoreError::io(&self.path))
+        file.sync_data().map_err(StoreError::io(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::System;
+    use super::*;
+
+    #[test]
+    fn it_is_filled_and_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reserve");
+        let reserve = Reserve::new(path.clone(), Arc::new(System), 100_000);
+        reserve.release().unwrap();
+        std::fs::write(&path, "half").unwrap();
+        for _ in 0..2 {
+            reserve.fill().unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        }
+        reserve.release().unwrap();
+        assert!(!path.exists());
     }
 }
