@@ -5,7 +5,7 @@
 //!   lock        held while a Queen has it open
 //!   hive.db     records: tasks, done ranges, small inputs and results, keys, the epoch (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
-//!   reserve     room for removals when the disk is full
+//!   ballast     room for removals when the disk is full
 //! ```
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
@@ -13,6 +13,7 @@
 //! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
 
 pub mod backup;
+mod ballast;
 mod budget;
 mod bulk;
 pub mod check;
@@ -23,13 +24,13 @@ mod inputs;
 mod outputs;
 mod reader;
 mod records;
-mod reserve;
 mod schema;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ballast::Ballast;
 pub use budget::{Budget, OverBudget, Reservation};
 pub use bulk::{Bulk, NewFile};
 pub use directory::Directory;
@@ -40,7 +41,6 @@ pub(crate) use outputs::join;
 pub use outputs::{Outputs, Pieces};
 pub use reader::{Live, Reader};
 pub use records::{Change, Ending, Stored, Submission};
-use reserve::Reserve;
 pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 
 /// Where a Queen keeps what has to outlive her.
@@ -53,11 +53,11 @@ pub struct Location {
     /// SQLite's name of the file system under the database; its default if `None`.
     pub vfs: Option<String>,
     /// Bytes that are held back for removals on a full disk.
-    pub reserve: u64,
+    pub ballast: u64,
 }
 
 /// Enough to write the removal of hundreds of tasks.
-const RESERVE: u64 = 4 << 20;
+const BALLAST: u64 = 4 << 20;
 
 /// An open data directory.
 pub struct Store {
@@ -77,7 +77,7 @@ const EPOCH_SHIFT: u32 = 32;
 impl Location {
     /// A directory of the system's own file system.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, disk: Arc::new(System), vfs: None, reserve: RESERVE }
+        Self { directory, disk: Arc::new(System), vfs: None, ballast: BALLAST }
     }
 
     /// Opens it, and creates it if need be. What is in it stays as it is, apart from a migration
@@ -91,8 +91,8 @@ impl Location {
         let connection = schema::open_writer(&path, self.vfs.as_deref())?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
-        let reserve = Reserve::new(directory.reserve(), Arc::clone(&self.disk), self.reserve);
-        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk), reserve);
+        let ballast = Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast);
+        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk), ballast);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         Ok(Store { inheritance, writer, reader, directory })
     }

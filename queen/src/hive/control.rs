@@ -315,7 +315,7 @@ impl Hive for SharedHive {
             let reason = format!("{label} is {state}: only a task that has ended can be removed, so cancel it first");
             return Err(HiveError::Conflict(reason));
         }
-        // Even a full disk takes that, from its reserve.
+        // Even a full disk takes that, from its ballast.
         let slot = self.prompt_slot().await?;
         // A large task's bytes are freed behind the lock.
         let (_record, ack) = self.change_durably(slot, |hive, _| match found {

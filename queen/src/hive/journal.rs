@@ -178,8 +178,8 @@ struct Pending {
     commits: Vec<Commit>,
     tidy: Option<oneshot::Sender<()>>,
     is_failing: bool,
-    /// The writer's reserve is whole.
-    is_reserved: bool,
+    /// the writer's ballast is whole.
+    has_ballast: bool,
     attempts: u32,
     /// Those since the Queen stops.
     last_attempts: u32,
@@ -218,7 +218,7 @@ impl Pending {
     }
 
     /// Commits what there is. Once that failed, the disk is trusted again when it has room for
-    /// the reserve as well.
+    /// the ballast as well.
     fn advance(&mut self, hive: &SharedHive, writer: &mut Writer) -> Result<(), StoreError> {
         let commits = std::mem::take(&mut self.commits);
         let has_commits = !commits.is_empty();
@@ -226,20 +226,20 @@ impl Pending {
             self.commits = commits;
             error
         })?;
-        if self.is_failing || has_commits && !self.is_reserved {
+        if self.is_failing || has_commits && !self.has_ballast {
             writer.probe()?;
-            self.is_reserved = true;
+            self.has_ballast = true;
         }
         Ok(())
     }
 
-    /// On a full disk, removals go first, and the reserve is theirs. They are of tasks that ended
+    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of tasks that ended
     /// before, so that their order with what is kept does not matter.
     fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer) {
         let is_removal = |commit: &mut Commit| commit.changes.iter().all(|change| matches!(change, Change::Remove(_)));
         let removals: Vec<Commit> = self.commits.extract_if(.., is_removal).collect();
-        self.is_reserved = false;
-        let released = writer.release_reserve();
+        self.has_ballast = false;
+        let released = writer.release_ballast();
         let removed = commit(hive, writer, removals).map_err(|(error, removals)| {
             self.commits.extend(removals);
             error

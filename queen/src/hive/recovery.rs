@@ -287,7 +287,9 @@ fn tasks(count: u64) -> String {
 /// What a user is told of a disk that does not take writes.
 pub(super) fn reason(error: &StoreError) -> String {
     match error.is_full() {
-        true => format!("the disk is full, so nothing new can be kept: make room on it ({error})"),
+        true => {
+            format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
+        }
         false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
     }
 }

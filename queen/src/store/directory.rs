@@ -13,13 +13,13 @@ use super::schema;
 const DATABASE: &str = "hive.db";
 const BULK: &str = "bulk";
 const LOCK: &str = "lock";
-const RESERVE: &str = "reserve";
+const BALLAST: &str = "ballast";
 
 /// SQLite's rollback journal: there only while the database is being created.
 const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
-const OURS: [&str; 8] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, RESERVE, "reserve.spare"];
+const OURS: [&str; 8] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -82,8 +82,8 @@ impl Directory {
     }
 
     /// What is given up to make room on a full disk.
-    pub fn reserve(&self) -> PathBuf {
-        self.path.join(RESERVE)
+    pub fn ballast(&self) -> PathBuf {
+        self.path.join(BALLAST)
     }
 }
 

@@ -16,12 +16,12 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::{Epoch, TaskId};
 
+use super::ballast::Ballast;
 use super::bulk::{Bulk, result_offset};
 use super::disk::DiskFile;
 use super::error::StoreError;
 use super::inputs::{Inputs, Large, Place};
 use super::records::{Change, Ending, Extents, Submission, file_bytes, state_number, state_of};
-use super::reserve::Reserve;
 use super::schema;
 use crate::crash;
 use crate::kinds::digest::DIGEST;
@@ -44,7 +44,7 @@ pub struct Writer {
     connection: Connection,
     bulk: Arc<Bulk>,
     files: HashMap<u64, Box<dyn DiskFile>>,
-    reserve: Reserve,
+    ballast: Ballast,
     /// Something was committed.
     has_written: bool,
 }
@@ -77,8 +77,8 @@ pub struct Inheritance {
 
 impl Writer {
     /// Writes into the database at `path` and the bulk files.
-    pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>, reserve: Reserve) -> Self {
-        Self { path, connection, bulk, files: HashMap::new(), reserve, has_written: false }
+    pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>, ballast: Ballast) -> Self {
+        Self { path, connection, bulk, files: HashMap::new(), ballast, has_written: false }
     }
 
     /// Commits changes; when it returns, they are durable. It returns what was removed. Files
@@ -113,16 +113,16 @@ impl Writer {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn release_reserve(&mut self) -> Result<(), StoreError> {
-        self.reserve.release()
+    pub fn release_ballast(&mut self) -> Result<(), StoreError> {
+        self.ballast.release()
     }
 
-    /// Whether anything can be committed, with the reserve untouched.
+    /// Whether anything can be committed, with the ballast whole.
     ///
     /// # Errors
     /// If not.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.reserve.fill()?;
+        self.ballast.fill()?;
         let touch = "UPDATE hive SET bulk_bytes = bulk_bytes";
         self.connection.execute(touch, []).map(drop).map_err(StoreError::database(&self.path))
     }

@@ -52,7 +52,7 @@ impl Life {
         let world = World::new(root).unwrap();
         world.register_vfs(vfs);
         let directory = root.join("hive-data");
-        let location = Location { directory, disk: world.disk(), vfs: Some(vfs.into()), reserve: 8 << 10 };
+        let location = Location { directory, disk: world.disk(), vfs: Some(vfs.into()), ballast: 8 << 10 };
         let hive = Hive::start_with(queen::Config { data: Some(location.clone()), ..support::config() }).await;
         let life = Self { world, location, hive, told: Vec::new(), keys: 0 };
         life.until_ready().await;

@@ -15,13 +15,13 @@ const BLOCK: usize = 64 << 10;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Reserve {
+pub(super) struct Ballast {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     size: u64,
 }
 
-impl Reserve {
+impl Ballast {
     /// A file at `path` of `size` bytes, which may be there or not.
     pub(super) fn new(path: PathBuf, disk: Arc<dyn Disk>, size: u64) -> Self {
         Self { path, disk, size }
@@ -86,16 +86,16 @@ mod tests {
     #[test]
     fn it_is_filled_and_released() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("reserve");
-        let reserve = Reserve::new(path.clone(), Arc::new(System), 100_000);
-        reserve.release().unwrap();
+        let path = folder.path().join("ballast");
+        let ballast = Ballast::new(path.clone(), Arc::new(System), 100_000);
+        ballast.release().unwrap();
         std::fs::write(&path, "half").unwrap();
         for _ in 0..2 {
-            reserve.fill().unwrap();
+            ballast.fill().unwrap();
             assert_eq!(std::fs::metadata(&path).unwrap().len(), 100_000);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         }
-        reserve.release().unwrap();
+        ballast.release().unwrap();
         assert!(!path.exists());
     }
 }
