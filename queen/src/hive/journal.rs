@@ -169,7 +169,8 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
             let _ = done.send(());
         }
     }
-    writer.close()
+    writer.close();
+    Ok(())
 }
 
 /// What has come out of the queue and is not done yet.
@@ -178,7 +179,7 @@ struct Pending {
     commits: Vec<Commit>,
     tidy: Option<oneshot::Sender<()>>,
     is_failing: bool,
-    /// the writer's ballast is whole.
+    /// The writer's ballast is whole.
     has_ballast: bool,
     attempts: u32,
     /// Those since the Queen stops.
@@ -233,8 +234,8 @@ impl Pending {
         Ok(())
     }
 
-    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of tasks that ended
-    /// before, so that their order with what is kept does not matter.
+    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of
+    /// tasks that ended before, so that their order with what is kept does not matter.
     fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer) {
         let is_removal = |commit: &mut Commit| commit.changes.iter().all(|change| matches!(change, Change::Remove(_)));
         let removals: Vec<Commit> = self.commits.extract_if(.., is_removal).collect();

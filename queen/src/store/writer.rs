@@ -149,15 +149,13 @@ impl Writer {
 
     /// Moves the log into the database, so that the next start finds nothing to recover. Whoever
     /// has written nothing leaves everything as it was.
-    ///
-    /// # Errors
-    /// If the database cannot be written.
-    pub fn close(self) -> Result<(), StoreError> {
-        if !self.has_written {
-            return Ok(());
+    pub fn close(self) {
+        if self.has_written
+            && let Err(error) = schema::checkpoint(&self.connection)
+        {
+            // Nothing is lost: it is in the log.
+            tracing::warn!(%error, "the log stays as it is, and the next start reads it");
         }
-        schema::checkpoint(&self.connection).map_err(StoreError::database(&self.path))?;
-        self.connection.close().map_err(|(_, error)| StoreError::database(&self.path)(error))
     }
 
     fn write_results(&mut self, changes: &[&Change]) -> Result<(), StoreError> {

@@ -323,10 +323,10 @@ async fn a_full_disk_loses_nothing_and_stops_nobody() {
 async fn who_stops_with_a_full_disk_says_what_is_not_written() {
     let scratch = scratch();
     let mut life = Life::begin(&scratch.path().join("world"), "stop").await;
-    let worker = life.hive.worker("flip");
-    let done = life.submit(strings(1, FEW)).await.unwrap();
-    life.until_done(done).await;
+    let task = life.submit(strings(1, MANY)).await.unwrap();
     life.world.fail(Fault::NoSpace { at_write: 1 });
+    let worker = life.hive.worker("flip");
+    life.hive.until(task, |view| view["done"] == MANY).await;
     assert_eq!(life.submit(strings(2, FEW)).await, None);
     assert_eq!(life.hive.get("/readyz").await.status, 503);
     let Life { world, hive, told, .. } = life;
