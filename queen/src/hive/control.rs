@@ -155,12 +155,12 @@ impl SharedHive {
             None => Err(self.lock().missing(id)),
         }
     }
+}
 
-    async fn wait(&self, waiting: Option<oneshot::Receiver<()>>) {
-        if let Some(waiting) = waiting {
-            // An error means that the task is gone, which who waits will be told next.
-            let _ = waiting.await;
-        }
+async fn wait(waiting: Option<oneshot::Receiver<()>>) {
+    if let Some(waiting) = waiting {
+        // An error means that the task is gone, which who waits will be told next.
+        let _ = waiting.await;
     }
 }
 
@@ -233,7 +233,7 @@ impl Hive for SharedHive {
 
     async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
         let waiting = self.serving()?.wait(id, true);
-        self.wait(waiting).await;
+        wait(waiting).await;
         let view = {
             let state = self.lock();
             state.tasks.get(id).map(|record| record.view_ahead(id, state.core.task(id, self.now())))
@@ -246,7 +246,7 @@ impl Hive for SharedHive {
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
         let waiting = self.serving()?.wait(id, false);
-        self.wait(waiting).await;
+        wait(waiting).await;
         self.task(id).await
     }
 

@@ -115,11 +115,7 @@ impl SharedHive {
         })?;
         self.take(&mut batch);
         self.sweep()?;
-        let taken = {
-            let mut state = self.lock();
-            let (taken, _) = state.recovering.take().unwrap_or_default();
-            taken
-        };
+        let (taken, _) = self.lock().recovering.take().unwrap_or_default();
         let seconds = begun.elapsed();
         // Set once: this is called once.
         let _ = disk.recovered.set((taken, seconds));

@@ -69,8 +69,11 @@ impl SharedHive {
             free += size;
             is_wanted
         });
-        let Ok(slot) = self.slot(0).await else { return Ok(0) };
         let count = oldest.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let Ok(slot) = self.slot(0).await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
         let (_records, ack) = self.change_durably(slot, |hive, _| {
             let mut records = Vec::new();
@@ -82,14 +85,12 @@ impl SharedHive {
             }
             records
         });
-        if count > 0 {
-            // An error says that it is tried again.
-            if self.durable(ack).await.is_err() {
-                return Ok(0);
-            }
-            let s = if count == 1 { "" } else { "s" };
-            story!("🧹", "Removed {} finished task{s} that had to go", drone::console::count(count as u64));
+        // An error says that it is tried again.
+        if self.durable(ack).await.is_err() {
+            return Ok(0);
         }
+        let s = if count == 1 { "" } else { "s" };
+        story!("🧹", "Removed {} finished task{s} that had to go", drone::console::count(count as u64));
         Ok(count)
     }
 }

@@ -23,14 +23,6 @@ pub(super) struct Incoming {
     memory: Reservation,
 }
 
-/// A task whose inputs are all there.
-struct Creation {
-    new: NewTask,
-    inputs: Inputs,
-    memory: Reservation,
-    identity: Option<Identity>,
-}
-
 /// Where they go.
 enum Coming {
     Memory(Vec<SharedBlob>),
@@ -45,6 +37,14 @@ struct Writing {
     file: Option<NewFile>,
     number: u64,
     segments: usize,
+}
+
+/// A task whose inputs are all there.
+struct Creation {
+    new: NewTask,
+    inputs: Inputs,
+    memory: Reservation,
+    identity: Option<Identity>,
 }
 
 impl Drop for Writing {

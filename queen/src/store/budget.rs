@@ -73,9 +73,7 @@ impl Reservation {
         self.bytes += wanted;
         Ok(())
     }
-}
 
-impl Reservation {
     /// Makes it last beyond this value: exactly `bytes` of it, until [`Budget::free`].
     pub fn keep(mut self, bytes: u64) {
         self.budget.take(bytes);

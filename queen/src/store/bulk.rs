@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -120,11 +120,6 @@ impl Bulk {
         let entries = fs::read_dir(&self.folder).map_err(StoreError::io(&self.folder))?;
         let numbers = entries.filter_map(|entry| u64::from_str_radix(entry.ok()?.file_name().to_str()?, 16).ok());
         Ok(numbers.collect())
-    }
-
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn read(&self, number: u64, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
