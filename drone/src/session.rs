@@ -168,7 +168,11 @@ impl Session {
                 }
             }
             ToDrone::Shrink { lease, epoch, end } => self.shrink(Key { lease: *lease, epoch: *epoch }, *end, effects),
-            ToDrone::Heartbeat | ToDrone::Goodbye { .. } => {}
+            ToDrone::Heartbeat
+            | ToDrone::Goodbye { .. }
+            | ToDrone::Adopted { .. }
+            | ToDrone::Stored { .. }
+            | ToDrone::Drain => {}
         }
         Ok(())
     }
@@ -231,7 +235,7 @@ impl Session {
         let pool: BTreeMap<Key, u64> = pool.into_iter().collect();
         let progress = self.held.iter().map(|(key, held)| {
             let reached = pool.get(key).map_or(held.said, |reached| held.said.max(*reached));
-            Progress { lease: key.lease, epoch: key.epoch, reached: reached.min(held.to) }
+            Progress { lease: key.lease, epoch: key.epoch, reached: reached.min(held.to), begun: false }
         });
         let rates = self
             .rates

@@ -16,7 +16,7 @@ use crate::message::Rate;
 pub const MAGIC: [u8; 4] = [0xF0, 0x9F, 0x90, 0x9D];
 
 /// The version of the protocol that this build speaks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest name of a Drone, in bytes.
 pub const MAX_NAME: usize = 64;

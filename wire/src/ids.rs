@@ -31,7 +31,7 @@ number! {
     LeaseId
 }
 number! {
-    /// One Drone process as this Queen knows it; never reused within an [`Epoch`].
+    /// One Drone process, given when it is seen first; never reused.
     DroneId
 }
 number! {

@@ -34,6 +34,19 @@ pub enum ToDrone<'a> {
         /// For the Drone's operator.
         reason: &'a str,
     },
+    /// The answer to [`ToQueen::Offer`]; work follows.
+    Adopted {
+        /// For each offered lease, in the order of the offer, what becomes of it; nothing if
+        /// it is no longer wanted.
+        leases: List<Option<Adoption>>,
+    },
+    /// What was received so far on this connection is safe: it is stored, or not wanted.
+    Stored {
+        /// How many of the [`Output`]s of this connection, counted from its first one.
+        outputs: u64,
+    },
+    /// The Drone is to finish what it computes, take nothing new, and leave for good.
+    Drain,
 }
 
 /// Drone to Queen.
@@ -60,13 +73,22 @@ pub enum ToQueen<'a> {
     },
     /// Sent at the interval that the welcome names. A lease that stands in it is renewed.
     Heartbeat {
-        /// Every lease that the Drone holds.
+        /// Every lease of which something is still to be computed or said.
         progress: List<Progress>,
         /// What one thread was seen to do lately, for each kind that was computed.
         rates: List<Rate>,
+        /// SHA-256 compressions that all threads have computed since the process started, those
+        /// included that no result has come of yet: it grows while anything is computed.
+        compressions: u64,
     },
     /// The Drone will leave: it takes no new work, and closes when it has said all it has.
     Leaving,
+    /// The first message of each connection: what the Drone holds from connections before, if
+    /// anything. No work comes before it is answered by [`ToDrone::Adopted`].
+    Offer {
+        /// Leases that are unfinished, or whose results are not known to be stored.
+        leases: List<Offered>,
+    },
 }
 
 /// The right to compute one chunk.
@@ -118,6 +140,37 @@ pub struct Progress {
     pub epoch: Epoch,
     /// Indices below this one are computed.
     pub reached: u64,
+    /// Whether a thread has begun with it.
+    pub begun: bool,
+}
+
+/// A lease that a Drone still holds from a connection before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Offered {
+    /// Its number.
+    pub lease: LeaseId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// The task that it is a part of.
+    pub task: TaskId,
+    /// That task's instance.
+    pub instance: Instance,
+    /// The first index whose result is not known to be stored. The Drone has the results from
+    /// here on, or will have them.
+    pub from: u64,
+    /// Behind the last index.
+    pub to: u64,
+}
+
+/// What becomes of a lease that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Adoption {
+    /// What it is called from now on, in the epoch of the welcome.
+    pub lease: LeaseId,
+    /// The first index that is wanted; not below the offered one. Outputs begin here.
+    pub from: u64,
+    /// Behind the last index that is wanted; not above the offered one.
+    pub to: u64,
 }
 
 /// How fast one compute thread is at one kind of work.

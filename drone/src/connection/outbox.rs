@@ -102,7 +102,7 @@ fn other(say: &Say) -> ToQueen<'_> {
             ToQueen::HandBack { leases: leases.into() }
         }
         Say::Heartbeat { progress, rates } => {
-            ToQueen::Heartbeat { progress: progress.clone().into(), rates: rates.clone().into() }
+            ToQueen::Heartbeat { progress: progress.clone().into(), rates: rates.clone().into(), compressions: 0 }
         }
         Say::Leaving => ToQueen::Leaving,
     }

@@ -192,9 +192,9 @@ async fn listen(
             ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
                 hive.failed(id, lease, printable(reason), alive).await;
             }
-            ToQueen::Failed { .. } => {}
+            ToQueen::Failed { .. } | ToQueen::Offer { .. } => {}
             ToQueen::HandBack { leases } => hive.hand_back(id, ours(leases.0)),
-            ToQueen::Heartbeat { progress, rates: _ } => {
+            ToQueen::Heartbeat { progress, rates: _, compressions: _ } => {
                 let held = progress.0.iter().map(|progress| (progress.lease, progress.epoch)).collect();
                 hive.heartbeat(id, ours(held));
                 alive();
