@@ -8,68 +8,78 @@
 //!
 //! A task is an interval `0..total`. Each index is pending, leased or done, in
 //! [`task::Task`]'s three sets, and moves only `pending -> leased -> done` or back to pending
-//! when a lease ends early. [`queue::Queue`] decides which task is next, [`drone::Drone`]
-//! whether a Drone has room, [`sizing`] how much of the task it gets; [`dispatch`] puts the
-//! three together.
+//! when a lease ends early, or when its result turns out to be worth nothing.
+//! [`queue::Queue`] decides which task is next, [`drone::Drone`] whether a Drone has room,
+//! [`sizing`] how much of the task it gets; [`dispatch`] puts the three together, and
+//! [`steal`] gives an idle Drone what others have too much of. [`fleet`] is about Drones that
+//! come, fall silent, go and come back, [`lease`] about what becomes of leases and who is to
+//! blame, and [`explain`] about why something is not happening.
 
 mod dispatch;
 mod drone;
 mod event;
+mod explain;
+mod fleet;
 mod intervals;
 #[cfg(test)]
 mod invariants;
+mod lease;
 mod ledger;
 mod meter;
 mod queue;
 mod sizing;
+mod steal;
 mod task;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use drone::Drone;
-pub use event::{Ability, Class, DroneStatus, Effect, Event, Grant, Outcome, TaskWork, Totals};
+pub use event::{
+    Ability, Blame, Class, Distrust, DroneStatus, Effect, Event, Grant, Idle, Outcome, Progress, TaskWork, Totals,
+    Waiting,
+};
+pub use fleet::Patience;
 pub use intervals::RangeSet;
+use lease::{Fault, Lease};
+pub use lease::{MAX_DEATHS, MAX_FAILURES};
 pub use ledger::Ledger;
 use meter::Meter;
 use queue::Queue;
 use task::Task;
-pub use task::{MAX_FAILURES, Segment, Status};
+pub use task::{Segment, Status};
 
 /// Time since the Queen's start.
 pub type Time = Duration;
 
-/// After how long a silence a Drone, or a lease that its heartbeats leave out, is given up.
-pub const SILENCE: Duration = Duration::from_secs(10);
-
-/// The right of one Drone to compute one chunk.
-#[derive(Debug)]
-struct Lease {
-    task: TaskId,
-    drone: DroneId,
-    /// What is not done of it.
-    range: Range<u64>,
-    deadline: Time,
-    charge: drone::Charge,
-}
-
 /// The scheduler's state.
 #[derive(Debug)]
 pub struct Core {
+    patience: Patience,
     tasks: Ledger<Task>,
     drones: BTreeMap<DroneId, Drone>,
     leases: BTreeMap<LeaseId, Lease>,
     /// Tasks that have pending ranges.
     queue: Queue,
+    /// Ranges that have to run alone, by task and first index, with the Drone that is being
+    /// emptied for it.
+    alone: BTreeMap<(TaskId, u64), Option<DroneId>>,
     /// Drones by how much of their capacity is taken, least first.
     by_load: BTreeSet<(u64, DroneId)>,
-    /// Drones by when their silence ends them.
+    /// Drones by when their silence or absence ends them.
     by_deadline: BTreeSet<(Time, DroneId)>,
+    /// Leases without a twin, by when they are expected to be done.
+    by_finish: BTreeSet<(Time, LeaseId)>,
+    /// Leases that are not old enough to be remembered, by when they were granted.
+    young: VecDeque<(Time, LeaseId)>,
+    /// Tasks by when they fail, and when each one does.
+    by_task_deadline: BTreeSet<(Time, TaskId)>,
+    task_deadlines: BTreeMap<TaskId, Time>,
     /// Compute threads of all Drones.
     threads: u64,
     next_lease: u64,
@@ -79,15 +89,27 @@ pub struct Core {
 }
 
 impl Default for Core {
-    /// Nothing to do and nobody to do it.
     fn default() -> Self {
+        Self::new(Patience::default())
+    }
+}
+
+impl Core {
+    /// Nothing to do and nobody to do it.
+    pub fn new(patience: Patience) -> Self {
         Self {
+            patience,
             tasks: Ledger::default(),
             drones: BTreeMap::new(),
             leases: BTreeMap::new(),
             queue: Queue::default(),
+            alone: BTreeMap::new(),
             by_load: BTreeSet::new(),
             by_deadline: BTreeSet::new(),
+            by_finish: BTreeSet::new(),
+            young: VecDeque::new(),
+            by_task_deadline: BTreeSet::new(),
+            task_deadlines: BTreeMap::new(),
             threads: 0,
             next_lease: 1,
             items_queued: 0,
@@ -95,41 +117,47 @@ impl Default for Core {
             meter: Meter::new(Time::ZERO),
         }
     }
-}
 
-impl Core {
     /// Takes in what happened; `now` never goes back.
     pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
         match event {
             Event::Submit { task, work } => self.submit(task, work, now, effects),
             Event::Cancel { task } => self.end_task(task, Outcome::Cancelled, now, effects),
-            Event::Join { drone, ability } => self.join(drone, ability, now, effects),
-            Event::Heartbeat { drone, leases } => self.heartbeat(drone, &leases, now, effects),
+            Event::Pause { task } => self.pause(task, now, effects),
+            Event::Resume { task } => self.resume(task, now, effects),
+            Event::SetPriority { task, priority } => self.set_priority(task, priority, now, effects),
+            Event::Revoke { task, range } => self.revoke(task, &range, now, effects),
+            Event::Inherit { drone, held } => self.inherit(drone, held, now, effects),
+            Event::Join { drone, ability, trusted, offers } => {
+                self.join(drone, ability, trusted, &offers, now, effects);
+            }
+            Event::Heartbeat { drone, progress, computed } => self.heartbeat(drone, &progress, computed, now, effects),
             Event::Output { drone, lease, range, spent } => self.output(drone, lease, range, spent, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
             Event::Excuse { drone } => self.excuse(drone, now),
             Event::HandBack { drone, leases } => self.hand_back(drone, &leases, now, effects),
-            Event::Leaving { drone } => {
-                if let Some(drone) = self.drones.get_mut(&drone) {
-                    drone.leaving = true;
-                }
-            }
-            Event::Gone { drone } => self.gone(drone, now, effects),
+            Event::Leaving { drone } => self.leaving(drone),
+            Event::Quarantine { drone } => self.quarantine(drone, now, effects),
+            Event::Pardon { drone } => self.pardon(drone, now, effects),
+            Event::Lost { drone } => self.lost(drone, now, effects),
+            Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
     }
 
     /// When the next [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.by_deadline.first().map(|(deadline, _)| *deadline)
+        let drone = self.by_deadline.first().map(|(deadline, _)| *deadline);
+        let task = self.by_task_deadline.first().map(|(deadline, _)| *deadline);
+        [drone, task, self.next_hold()].into_iter().flatten().min()
     }
 
-    /// Which part of `range` is still wanted of this Drone under this lease, and of which task
-    /// it is. Outputs come in index order, so a range that begins elsewhere is not wanted.
+    /// Which part of `range` is wanted of this Drone under this lease, and of which task it is.
+    /// Outputs come in index order, so a range that begins elsewhere is not wanted.
     pub fn wanted(&self, drone: DroneId, lease: LeaseId, range: &Range<u64>) -> Option<(TaskId, Range<u64>)> {
-        let lease = self.leases.get(&lease).filter(|lease| lease.drone == drone)?;
-        let end = range.end.min(lease.range.end);
-        (range.start == lease.range.start && range.start < end).then_some((lease.task, range.start..end))
+        let lease = self.leases.get(&lease).filter(|lease| lease.drone == drone && lease.next == range.start)?;
+        let wanted = range.start.max(lease.range.start)..range.end.min(lease.range.end);
+        (!wanted.is_empty()).then_some((lease.task, wanted))
     }
 
     /// The task of a lease that this Drone holds.
@@ -140,13 +168,16 @@ impl Core {
     /// A task that has not ended.
     pub fn task(&self, id: TaskId, now: Time) -> Option<Status> {
         let task = self.tasks.get(id)?;
-        let ahead = self.queue.cost_ahead(task.priority, task.cost_left());
-        Some(task.status(self.duration_of(ahead, task.class, now), now))
+        let eta = match task.is_paused {
+            true => None,
+            false => self.duration_of(self.queue.cost_ahead(task.priority, task.cost_left()), task.class, now),
+        };
+        Some(task.status(eta, now))
     }
 
-    /// A Drone that is connected.
+    /// A Drone that is connected, or that is waited for.
     pub fn drone(&self, id: DroneId, now: Time) -> Option<DroneStatus> {
-        self.drones.get(&id).map(|drone| drone.status(now))
+        self.drones.get(&id).map(|drone| drone.status(self.idle(id), now))
     }
 
     /// All work at a glance.
@@ -166,161 +197,95 @@ impl Core {
     }
 
     fn submit(&mut self, id: TaskId, work: TaskWork, now: Time, effects: &mut Vec<Effect>) {
+        let deadline = work.deadline;
         let mut task = Task::new(work);
         self.items_queued += task.total() - task.done();
-        task.pass = self.queue.enter(task.priority, task.cost_left());
-        self.queue.insert(task.priority, task.pass, id);
+        if !task.is_paused {
+            task.pass = self.queue.enter(task.priority, task.cost_left());
+            if task.has_pending() {
+                self.queue.insert(task.priority, task.pass, id);
+            }
+        }
         let is_done = task.is_done();
         self.tasks.insert(id, task);
+        if let Some(deadline) = deadline {
+            self.by_task_deadline.insert((deadline, id));
+            self.task_deadlines.insert(id, deadline);
+        }
         match is_done {
             true => self.end_task(id, Outcome::Done, now, effects),
             false => self.place_task(id, now, effects),
         }
     }
 
-    fn join(&mut self, id: DroneId, ability: Ability, now: Time, effects: &mut Vec<Effect>) {
-        let drone = Drone::new(ability, now);
-        self.by_load.insert((drone.load(), id));
-        self.by_deadline.insert((drone.deadline(), id));
-        self.threads += u64::from(drone.threads);
-        self.drones.insert(id, drone);
-        self.fill(id, now, effects);
+    fn pause(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id).filter(|task| !task.is_paused) else { return };
+        task.is_paused = true;
+        self.queue.remove(task.priority, task.pass, id);
+        self.queue.leave(task.priority, task.cost_left());
+        let leases: Vec<_> = task.leases().map(|lease| (lease, Fault::None)).collect();
+        let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(lease)?.drone)).collect();
+        self.unreserve(id, false);
+        self.give_up(&leases, true, now, effects);
+        drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
     }
 
-    fn heartbeat(&mut self, id: DroneId, held: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
-        if !self.renew(id, held, now) {
+    fn resume(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id).filter(|task| task.is_paused) else { return };
+        task.is_paused = false;
+        task.pass = self.queue.enter(task.priority, task.cost_left());
+        if task.has_pending() {
+            self.queue.insert(task.priority, task.pass, id);
+        }
+        self.place_task(id, now, effects);
+    }
+
+    fn set_priority(&mut self, id: TaskId, priority: i8, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id).filter(|task| task.priority != priority) else { return };
+        if task.is_paused {
+            task.priority = priority;
             return;
         }
-        let overdue = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.deadline < now);
-        let forgotten: Vec<LeaseId> = self.drones[&id].leases.iter().filter(overdue).copied().collect();
-        self.give_up(&forgotten, true, now, effects);
-        self.fill(id, now, effects);
+        self.queue.remove(task.priority, task.pass, id);
+        self.queue.leave(task.priority, task.cost_left());
+        task.priority = priority;
+        task.pass = self.queue.enter(priority, task.cost_left());
+        if task.has_pending() {
+            self.queue.insert(priority, task.pass, id);
+        }
+        self.place_task(id, now, effects);
     }
 
-    fn excuse(&mut self, id: DroneId, now: Time) {
-        let held = self.drones.get(&id).map(|drone| drone.leases.iter().copied().collect::<Vec<_>>());
-        self.renew(id, &held.unwrap_or_default(), now);
-    }
-
-    /// Gives a Drone, and leases that it holds, new time; returns whether it is there.
-    fn renew(&mut self, id: DroneId, held: &[LeaseId], now: Time) -> bool {
-        let Some(drone) = self.drones.get_mut(&id) else { return false };
-        self.by_deadline.remove(&(drone.deadline(), id));
-        drone.last_heard = now;
-        self.by_deadline.insert((drone.deadline(), id));
-        for lease in held {
-            if let Some(lease) = self.leases.get_mut(lease).filter(|lease| lease.drone == id) {
-                lease.deadline = now + SILENCE;
-            }
+    fn revoke(&mut self, id: TaskId, range: &Range<u64>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let (items, cost) = task.revoke(range);
+        if items == 0 {
+            return;
         }
-        true
-    }
-
-    fn output(
-        &mut self,
-        drone: DroneId,
-        id: LeaseId,
-        range: Range<u64>,
-        spent: Duration,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some((task_id, range)) = self.wanted(drone, id, &range) else { return };
-        let (Some(lease), Some(task)) = (self.leases.get_mut(&id), self.tasks.get_mut(task_id)) else { return };
-        let items = range.end - range.start;
-        let cost = task.credit(range.clone(), now);
-        lease.range.start = range.end;
-        let finished = lease.range.is_empty();
-        // What is left of the lease is not served yet.
-        self.queue.served(task.priority, cost, lease.charge.rank.saturating_sub(task.cost(&lease.range)));
-        let (class, ended) = (task.class, task.is_done());
-        self.items_queued -= items;
-        self.items_done += items;
-        self.meter.add(items, cost, now);
-        if let Some(drone) = self.drones.get_mut(&drone) {
-            drone.credit(class, items, cost, spent, now);
+        self.items_queued += items;
+        if !task.is_paused {
+            self.queue.regain(task.priority, cost);
+            self.queue.insert(task.priority, task.pass, id);
         }
-        if finished {
-            self.remove_lease(id);
-        } else {
-            self.recharge(id);
-        }
-        match ended {
-            true => self.end_task(task_id, Outcome::Done, now, effects),
-            false => effects.push(Effect::Progress(task_id)),
-        }
-        self.fill(drone, now, effects);
-    }
-
-    fn failed(&mut self, drone: DroneId, id: LeaseId, reason: &str, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone) else { return };
-        let task_id = lease.task;
-        let Some(task) = self.tasks.get_mut(task_id) else { return };
-        task.failures += 1;
-        match task.failures >= MAX_FAILURES {
-            true => {
-                let reason = format!("{MAX_FAILURES} attempts to compute it failed, the last one: {reason}");
-                self.end_task(task_id, Outcome::Failed { reason }, now, effects);
-            }
-            false => self.give_up(&[id], false, now, effects),
-        }
-        self.fill(drone, now, effects);
-    }
-
-    fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
-        let own = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| lease.drone == drone);
-        let own: Vec<LeaseId> = leases.iter().filter(own).copied().collect();
-        self.give_up(&own, false, now, effects);
-        self.fill(drone, now, effects);
-    }
-
-    fn gone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
-        drone.leaving = true;
-        let leases: Vec<LeaseId> = drone.leases.iter().copied().collect();
-        self.give_up(&leases, false, now, effects);
-        if let Some(drone) = self.drones.remove(&id) {
-            self.by_load.remove(&(drone.load(), id));
-            self.by_deadline.remove(&(drone.deadline(), id));
-            self.threads -= u64::from(drone.threads);
-        }
-    }
-
-    fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((_, drone)) = self.by_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
-            self.gone(drone, now, effects);
-            effects.push(Effect::Disconnect { drone, reason: "nothing was heard of it for too long" });
-        }
-    }
-
-    /// Ends these leases; what is not done of them is pending again, and placed where there is room.
-    fn give_up(&mut self, leases: &[LeaseId], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
-        let mut tasks = BTreeSet::new();
-        for id in leases {
-            let Some(lease) = self.remove_lease(*id) else { continue };
-            if withdraw {
-                effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.range.start });
-            }
-            if let Some(task) = self.tasks.get_mut(lease.task) {
-                task.release(lease.range);
-                self.queue.insert(task.priority, task.pass, lease.task);
-                tasks.insert(lease.task);
-            }
-        }
-        for task in tasks {
-            self.place_task(task, now, effects);
-        }
+        effects.push(Effect::Progress(id));
+        self.place_task(id, now, effects);
     }
 
     fn end_task(&mut self, id: TaskId, outcome: Outcome, now: Time, effects: &mut Vec<Effect>) {
+        self.unreserve(id, true);
         let Some(task) = self.tasks.remove(id) else { return };
         self.items_queued -= task.total() - task.done();
-        self.queue.remove(task.priority, task.pass, id);
-        self.queue.leave(task.priority, task.cost_left());
+        if !task.is_paused {
+            self.queue.remove(task.priority, task.pass, id);
+            self.queue.leave(task.priority, task.cost_left());
+        }
+        if let Some(deadline) = self.task_deadlines.remove(&id) {
+            self.by_task_deadline.remove(&(deadline, id));
+        }
         let mut freed = BTreeSet::new();
         for lease_id in task.leases() {
-            if let Some(lease) = self.remove_lease(lease_id) {
-                effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.range.start });
+            if let Some(lease) = self.remove_lease(lease_id, effects) {
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });
                 freed.insert(lease.drone);
             }
         }
@@ -330,38 +295,11 @@ impl Core {
         }
     }
 
-    /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
-    fn remove_lease(&mut self, id: LeaseId) -> Option<Lease> {
-        let lease = self.leases.remove(&id)?;
-        if let Some(task) = self.tasks.get_mut(lease.task) {
-            task.end_lease(id);
+    fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, task)) = self.by_task_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            self.end_task(task, Outcome::Failed(Blame::Deadline), now, effects);
         }
-        self.change_load(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
-        Some(lease)
-    }
-
-    /// Counts only what is left of a lease against its Drone's credit.
-    fn recharge(&mut self, id: LeaseId) {
-        let Some(lease) = self.leases.get(&id) else { return };
-        let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(&lease.drone)) else { return };
-        let old = lease.charge;
-        let new = drone.charge(task, &lease.range, old.place, old.rank);
-        let drone = lease.drone;
-        self.change_load(drone, |drone| drone.replace_charge(&old, &new));
-        if let Some(lease) = self.leases.get_mut(&id) {
-            lease.charge = new;
-        }
-    }
-
-    /// Changes a Drone's load and keeps the index by load right.
-    fn change_load(&mut self, id: DroneId, change: impl FnOnce(&mut Drone)) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
-        let before = drone.load();
-        change(drone);
-        let after = drone.load();
-        if before != after {
-            self.by_load.remove(&(before, id));
-            self.by_load.insert((after, id));
-        }
+        self.tick_drones(now, effects);
+        self.hold(now, effects);
     }
 }

@@ -37,7 +37,7 @@ use web::model::Timestamp;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use wire::message::Output;
 
-use crate::core::{Ability, Event, Grant, SILENCE, Time};
+use crate::core::{Ability, Event, Grant, Patience, Progress, Time};
 use crate::kinds::{Job, Rejected};
 use crate::store::{Budget, Reader};
 use cache::Cache;
@@ -211,7 +211,7 @@ impl SharedHive {
         let seat = Seat::new(newcomer, sender, closed.clone());
         let id = self.change(|state, now| {
             let id = state.seat(seat)?;
-            state.handle(Event::Join { drone: id, ability }, now);
+            state.handle(Event::Join { drone: id, ability, trusted: true, offers: Vec::new() }, now);
             Some(id)
         })?;
         self.inner.deadline_moved.notify_one();
@@ -219,10 +219,10 @@ impl SharedHive {
     }
 
     /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, drone: DroneId, leases: Vec<LeaseId>) {
+    pub fn heartbeat(&self, drone: DroneId, progress: Vec<Progress>, computed: u64) {
         self.change(|state, now| {
             state.heard(drone, false);
-            state.handle(Event::Heartbeat { drone, leases }, now);
+            state.handle(Event::Heartbeat { drone, progress, computed }, now);
         });
     }
 
@@ -372,7 +372,7 @@ impl SharedHive {
     ) -> Result<Option<Slot>, journal::Closed> {
         let slot = self.slot(bytes);
         tokio::pin!(slot);
-        debug_assert!(EXCUSE < SILENCE / 2);
+        debug_assert!(EXCUSE < Patience::default().silence / 2);
         loop {
             match tokio::time::timeout(EXCUSE, &mut slot).await {
                 Ok(slot) => return slot,

@@ -1,66 +1,234 @@
 //! Puts tasks on Drones: the next one that fits, where most room is.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::drone::Place;
-use super::{Core, Effect, Grant, Lease, SILENCE, Time, sizing};
+use super::drone::{Drone, Place};
+use super::lease::{Lease, Trouble};
+use super::task::Task;
+use super::{Class, Core, Effect, Grant, Time, sizing};
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
-const LOOK: usize = 64;
+pub(super) const LOOK: usize = 64;
+
+/// Which pending part of a task is next.
+enum Pick {
+    /// As much as is right of what nothing went wrong with.
+    Fresh,
+    /// The range that begins here, with which something went wrong.
+    Apart(u64),
+}
+
+/// What a new lease is to be.
+pub(super) struct Terms {
+    pub(super) place: Place,
+    pub(super) range: Range<u64>,
+    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) twin: Option<LeaseId>,
+}
 
 impl Core {
     /// Places chunks of one task on the Drones with most room, until none has any.
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((drone, place)) = self.drone_for(id) {
-            self.grant(id, drone, place, now, effects);
+        self.reserve(now, effects);
+        while let Some((drone, place, pick)) = self.drone_for(id) {
+            self.place(id, drone, place, pick, now, effects);
         }
     }
 
-    /// Places the next tasks on one Drone until it has no more room.
+    /// Places the next tasks on one Drone until it has no more room; what others have too much
+    /// of, if there are none.
     pub(super) fn fill(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((task, place)) = self.task_for(id) {
-            self.grant(task, id, place, now, effects);
+        self.reserve(now, effects);
+        self.run_alone(id, now, effects);
+        while let Some((task, place, pick)) = self.task_for(id) {
+            self.place(task, id, place, pick, now, effects);
         }
+        self.steal(id, now, effects);
     }
 
-    fn drone_for(&self, id: TaskId) -> Option<(DroneId, Place)> {
-        let task = self.tasks.get(id).filter(|task| task.has_pending())?;
-        self.by_load.iter().take(LOOK).find_map(|(_, drone)| Some((*drone, self.drones.get(drone)?.room(id, task)?)))
+    fn drone_for(&self, id: TaskId) -> Option<(DroneId, Place, Pick)> {
+        let task = self.tasks.get(id).filter(|task| task.has_pending() && !task.is_paused)?;
+        self.by_load.iter().take(LOOK).find_map(|(_, drone)| {
+            let place = self.drones.get(drone)?.room(id, task)?;
+            Some((*drone, place, self.pick(task, *drone)?))
+        })
     }
 
-    fn task_for(&self, id: DroneId) -> Option<(TaskId, Place)> {
-        let drone = self.drones.get(&id).filter(|drone| !drone.leaving)?;
-        self.queue.ready().take(LOOK).find_map(|task| Some((task, drone.room(task, self.tasks.get(task)?)?)))
+    fn task_for(&self, id: DroneId) -> Option<(TaskId, Place, Pick)> {
+        let drone = self.drones.get(&id).filter(|drone| drone.is_usable())?;
+        self.queue.ready().take(LOOK).find_map(|task_id| {
+            let task = self.tasks.get(task_id)?;
+            Some((task_id, drone.room(task_id, task)?, self.pick(task, id)?))
+        })
     }
 
-    fn grant(&mut self, task_id: TaskId, drone_id: DroneId, place: Place, now: Time, effects: &mut Vec<Effect>) {
-        let (Some(task), Some(drone)) = (self.tasks.get_mut(task_id), self.drones.get(&drone_id)) else { return };
-        let Some(chunk) = sizing::chunk(task, drone, place, self.threads) else { return };
-        let Some(range) = task.take_first(chunk.end - chunk.start) else { return };
-        let lease = LeaseId(self.next_lease);
+    /// What of a task this Drone may compute next, beside other work.
+    fn pick(&self, task: &Task, drone: DroneId) -> Option<Pick> {
+        let suits = |(range, trouble): (Range<u64>, &Trouble)| {
+            (!trouble.is_alone() && self.may_try(task.class, trouble, drone)).then_some(Pick::Apart(range.start))
+        };
+        task.apart().take(LOOK).find_map(suits).or_else(|| task.next_run().map(|_| Pick::Fresh))
+    }
+
+    /// Whether a Drone may compute a range with which something went wrong: not where it
+    /// failed itself, if there is another one.
+    pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId) -> bool {
+        let fails = |id: &DroneId| trouble.failed.contains(id);
+        let mut others = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(class));
+        !fails(&drone) || others.all(|(id, _)| fails(id))
+    }
+
+    fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let (range, trouble) = match pick {
+            Pick::Apart(start) => match task.take_apart(start) {
+                Some((range, trouble)) => (range, Some(trouble)),
+                None => return,
+            },
+            Pick::Fresh => {
+                let Some(chunk) =
+                    self.drones.get(&drone).and_then(|drone| sizing::chunk(task, drone, place, self.threads))
+                else {
+                    return;
+                };
+                match task.take_first(chunk.end - chunk.start) {
+                    Some(range) => (range, None),
+                    None => return,
+                }
+            }
+        };
+        self.grant(id, drone, Terms { place, range, trouble, twin: None }, now, effects);
+    }
+
+    /// Leases a range, which the caller has taken from wherever it was, and has it sent.
+    pub(super) fn grant(
+        &mut self,
+        task_id: TaskId,
+        drone_id: DroneId,
+        terms: Terms,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Option<LeaseId> {
+        let (lease, rank) = self.lease_out(task_id, drone_id, terms, now, effects)?;
+        let (priority, range) = (self.tasks.get(task_id)?.priority, self.leases.get(&lease)?.range.clone());
+        effects.push(Effect::Lease(Grant { drone: drone_id, lease, task: task_id, range, priority, rank }));
+        Some(lease)
+    }
+
+    /// Leases a range without having it sent.
+    pub(super) fn lease_out(
+        &mut self,
+        task_id: TaskId,
+        drone_id: DroneId,
+        terms: Terms,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Option<(LeaseId, u64)> {
+        let (task, drone) = (self.tasks.get_mut(task_id)?, self.drones.get(&drone_id)?);
+        let Terms { place, range, trouble, twin } = terms;
+        let id = LeaseId(self.next_lease);
         self.next_lease += 1;
         self.queue.remove(task.priority, task.pass, task_id);
-        task.pass = task.pass.saturating_add(task.cost(&range));
+        if twin.is_none() {
+            task.pass = task.pass.saturating_add(task.cost(&range));
+        }
         let rank = drone.rank(task_id, task, &range, task.pass);
         let charge = drone.charge(task, &range, place, rank);
-        if task.has_pending() {
+        if task.has_pending() && !task.is_paused {
             self.queue.insert(task.priority, task.pass, task_id);
         }
-        if task.lease(lease) {
+        if task.lease(id) {
             effects.push(Effect::Started(task_id));
         }
-        let priority = task.priority;
-        effects.push(Effect::Lease(Grant {
-            drone: drone_id,
-            lease,
-            task: task_id,
-            range: range.clone(),
-            priority,
-            rank,
-        }));
-        self.change_load(drone_id, |drone| drone.take(lease, task_id, &charge));
-        let deadline = now + SILENCE;
-        self.leases.insert(lease, Lease { task: task_id, drone: drone_id, range, deadline, charge });
+        self.change_load(drone_id, |drone| drone.take(id, task_id, &charge));
+        let load = self.drones.get(&drone_id).map_or(0, Drone::load);
+        let finish = now + Duration::from_nanos(load);
+        if twin.is_none() {
+            self.by_finish.insert((finish, id));
+        }
+        self.young.push_back((now, id));
+        let next = range.start;
+        self.leases.insert(
+            id,
+            Lease {
+                task: task_id,
+                drone: drone_id,
+                range,
+                next,
+                reached: next,
+                begun: false,
+                granted: now,
+                named: None,
+                kept_until: now,
+                finish,
+                charge,
+                twin,
+                trouble,
+                is_held: false,
+            },
+        );
+        Some((id, rank))
+    }
+
+    /// Finds Drones for the ranges that have to run alone. Such a Drone is given nothing until
+    /// it is empty, then that range and nothing else.
+    fn reserve(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.alone.is_empty() {
+            return;
+        }
+        let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
+        for key in unreserved.take(LOOK).collect::<Vec<_>>() {
+            let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
+            let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
+            let suits = |id: &DroneId| {
+                let drone = self.drones.get(id).filter(|drone| drone.is_usable() && drone.is_able(task.class));
+                drone.is_some_and(|drone| drone.reserved.is_none() && drone.alone.is_none())
+                    && self.may_try(task.class, trouble, *id)
+            };
+            let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(suits) else { continue };
+            self.alone.insert(key, Some(id));
+            if let Some(drone) = self.drones.get_mut(&id) {
+                drone.reserved = Some(key);
+            }
+            self.run_alone(id, now, effects);
+        }
+    }
+
+    /// Leases to an empty Drone the range that it is reserved for.
+    fn run_alone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get_mut(&id).filter(|drone| drone.leases.is_empty()) else { return };
+        let Some(key) = drone.reserved.take() else { return };
+        self.alone.remove(&key);
+        let Some((range, trouble)) = self.tasks.get_mut(key.0).and_then(|task| task.take_apart(key.1)) else { return };
+        let terms = Terms { place: Place::Ahead, range, trouble: Some(trouble), twin: None };
+        let lease = self.grant(key.0, id, terms, now, effects);
+        if let Some(drone) = self.drones.get_mut(&id) {
+            drone.alone = lease;
+        }
+    }
+
+    /// Nothing of this task has to run alone any more, or nothing for now.
+    pub(super) fn unreserve(&mut self, task: TaskId, is_over: bool) {
+        let keys: Vec<_> = self.alone.range((task, 0)..=(task, u64::MAX)).map(|(key, drone)| (*key, *drone)).collect();
+        for (key, drone) in keys {
+            if let Some(drone) = drone.and_then(|drone| self.drones.get_mut(&drone)) {
+                drone.reserved = None;
+            }
+            match is_over {
+                true => self.alone.remove(&key),
+                false => self.alone.insert(key, None),
+            };
+        }
+    }
+
+    /// This Drone runs nothing alone: somebody else has to.
+    pub(super) fn free_reservation(&mut self, id: DroneId) {
+        if let Some(key) = self.drones.get_mut(&id).and_then(|drone| drone.reserved.take()) {
+            self.alone.insert(key, None);
+        }
     }
 }

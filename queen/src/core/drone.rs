@@ -13,7 +13,7 @@ use wire::ids::{LeaseId, TaskId};
 
 use super::meter::Meter;
 use super::task::Task;
-use super::{Ability, Class, DroneStatus, SILENCE, Time};
+use super::{Ability, Class, Core, DroneStatus, Patience, Time};
 
 /// Thread time for each thread that is leased ahead.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -32,6 +32,9 @@ const LEASES: u64 = 4096;
 const LEASES_MAX: usize = 12_288;
 /// What any lease costs a thread besides its compressions.
 const LEASE_OVERHEAD_NS: u64 = 2_000;
+/// Failures on so many tasks within [`RECENT`] are the Drone's own.
+const FAILED_TASKS: usize = 3;
+const RECENT: Duration = Duration::from_secs(600);
 /// Until a kind is measured: one core without any help from hardware.
 const RATE_UNKNOWN: u64 = 2_000_000;
 
@@ -46,7 +49,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Charge {
     pub(super) place: Place,
-    priority: i8,
+    pub(super) priority: i8,
     pub(super) rank: u64,
     time_ns: u64,
     bytes: u64,
@@ -74,7 +77,22 @@ pub(super) struct Drone {
     reserve: BTreeMap<i8, Held>,
     bytes: u64,
     pub(super) leaving: bool,
+    pub(super) quarantined: bool,
+    /// Its connection broke; until when the first of its leases is kept for it.
+    pub(super) away_until: Option<Time>,
     pub(super) last_heard: Time,
+    /// When a heartbeat named a lease for the first time.
+    pub(super) last_taken: Time,
+    /// How much its threads have computed, and since when it is that much.
+    pub(super) computed: (u64, Time),
+    /// How often it stood still since it last gave a result.
+    pub(super) strikes: u8,
+    /// Tasks that it failed on lately.
+    failures: Vec<(TaskId, Time)>,
+    /// It is being emptied for this range, which has to run alone.
+    pub(super) reserved: Option<(TaskId, u64)>,
+    /// It runs this lease, and nothing else.
+    pub(super) alone: Option<LeaseId>,
     meter: Meter,
 }
 
@@ -91,13 +109,76 @@ impl Drone {
             reserve: BTreeMap::new(),
             bytes: 0,
             leaving: false,
+            quarantined: false,
+            away_until: None,
             last_heard: now,
+            last_taken: now,
+            computed: (0, now),
+            strikes: 0,
+            failures: Vec::new(),
+            reserved: None,
+            alone: None,
             meter: Meter::new(now),
         }
     }
 
-    pub(super) fn deadline(&self) -> Time {
-        self.last_heard + SILENCE
+    /// It has a new connection, and may be another build of the program.
+    pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
+        self.threads = ability.threads.max(1);
+        self.kinds = ability.kinds;
+        (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
+        (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
+    }
+
+    /// When its silence, or its absence, has lasted long enough.
+    pub(super) fn deadline(&self, patience: &Patience) -> Time {
+        self.away_until.unwrap_or(self.last_heard + patience.silence)
+    }
+
+    /// Whether it is there for work of any kind.
+    pub(super) fn is_usable(&self) -> bool {
+        self.away_until.is_none() && !self.leaving && !self.quarantined
+    }
+
+    pub(super) fn is_able(&self, class: Class) -> bool {
+        self.kinds.contains_key(&class.kind)
+    }
+
+    /// Whether a thread has nothing to do.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.is_usable()
+            && self.reserved.is_none()
+            && self.alone.is_none()
+            && self.leases.len() < usize::from(self.threads)
+    }
+
+    /// It could not compute a range of `task`. Returns the tasks if these are too many.
+    pub(super) fn fail(&mut self, task: TaskId, now: Time) -> Option<Vec<TaskId>> {
+        self.failures.retain(|(other, at)| *other != task && *at + RECENT > now);
+        self.failures.push((task, now));
+        let is_too_much = self.failures.len() >= FAILED_TASKS;
+        is_too_much.then(|| self.failures.drain(..).map(|(task, _)| task).collect())
+    }
+
+    /// The lease that is computed first.
+    pub(super) fn most_urgent(&self) -> Option<LeaseId> {
+        self.ranks.last().map(|(.., lease)| *lease)
+    }
+
+    /// Others failed on this task as well.
+    pub(super) fn forgive(&mut self, task: TaskId) {
+        self.failures.retain(|(other, _)| *other != task);
+    }
+
+    /// Those of its leases that a thread has most likely begun with: by its heartbeats, or, of
+    /// those that no heartbeat named yet, the most urgent ones.
+    pub(super) fn begun(&self, core: &Core) -> BTreeSet<LeaseId> {
+        let by_urgency = self.ranks.iter().map(|(priority, rank, lease)| (std::cmp::Reverse(*priority), *rank, *lease));
+        let mut order: Vec<_> = by_urgency.collect();
+        order.sort_unstable();
+        let known = |lease: &LeaseId| core.leases.get(lease).is_some_and(|lease| lease.begun);
+        let first = order.iter().take(usize::from(self.threads)).map(|(.., lease)| *lease);
+        first.chain(self.leases.iter().copied().filter(known)).collect()
     }
 
     /// Thread time held for each thread, in nanoseconds.
@@ -114,7 +195,10 @@ impl Drone {
 
     /// Where a chunk of this task may be placed.
     pub(super) fn room(&self, id: TaskId, task: &Task) -> Option<Place> {
-        if self.leaving || self.leases.len() >= LEASES_MAX || !self.kinds.contains_key(&task.class.kind) {
+        if !self.is_usable() || self.leases.len() >= LEASES_MAX || !self.is_able(task.class) {
+            return None;
+        }
+        if self.reserved.is_some() || self.alone.is_some() {
             return None;
         }
         let threads = u64::from(self.threads);
@@ -129,7 +213,7 @@ impl Drone {
         }
         let reserve = at_least(&self.reserve, task.priority);
         let has_reserve = reserve.leases < LEASES && reserve.time_ns < threads * RESERVE.as_nanos() as u64;
-        let run = task.next_run()?;
+        let run = task.next_run().or_else(|| Some(task.apart().next()?.0))?;
         let short = self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64;
         (has_reserve && short && !self.tasks.contains_key(&id)).then_some(Place::Reserve)
     }
@@ -153,7 +237,7 @@ impl Drone {
     }
 
     /// Thread time of `range` in nanoseconds, by the rate measured so far.
-    fn time_of(&self, task: &Task, range: &Range<u64>) -> u64 {
+    pub(super) fn time_of(&self, task: &Task, range: &Range<u64>) -> u64 {
         let ns = u128::from(task.cost(range)) * 1_000_000_000 / u128::from(self.rate(task.class));
         LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX / 1024)
     }
@@ -170,6 +254,7 @@ impl Drone {
 
     pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         self.leases.remove(&lease);
+        self.alone = self.alone.filter(|alone| *alone != lease);
         self.ranks.remove(&(charge.priority, charge.rank, lease));
         if let Some(count) = self.tasks.get_mut(&task) {
             *count -= 1;
@@ -199,6 +284,7 @@ impl Drone {
 
     /// Learns from what came back.
     pub(super) fn credit(&mut self, class: Class, items: u64, cost: u64, spent: Duration, now: Time) {
+        self.strikes = 0;
         self.meter.add(items, cost, now);
         let spent_ns = spent.as_nanos();
         // Less is mostly the clock's own granularity.
@@ -213,9 +299,11 @@ impl Drone {
         self.rates.insert(class, (known * (32 - weight) + seen * weight) / 32);
     }
 
-    pub(super) fn status(&self, now: Time) -> DroneStatus {
+    /// What there is to know of it, with why it is idle, if it is.
+    pub(super) fn status(&self, idle: Option<super::Idle>, now: Time) -> DroneStatus {
         let (rate, cost_rate) = self.meter.rates(now);
-        DroneStatus { leases: self.leases.len() as u64, leaving: self.leaving, rate, cost_rate }
+        let (leaving, away, quarantined) = (self.leaving, self.away_until.is_some(), self.quarantined);
+        DroneStatus { leases: self.leases.len() as u64, leaving, away, quarantined, idle, rate, cost_rate }
     }
 
     /// Leases, thread time and bytes held, added up anew.
@@ -228,6 +316,16 @@ impl Drone {
 }
 
 impl Charge {
+    /// The same at the priority that its lease was given with.
+    pub(super) fn at(self, priority: i8) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// Thread time.
+    pub(super) fn time(&self) -> Duration {
+        Duration::from_nanos(self.time_ns)
+    }
+
     #[cfg(test)]
     pub(super) fn parts(&self) -> (u64, u64) {
         (self.time_ns, self.bytes)

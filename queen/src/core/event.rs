@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::{RangeSet, Segment};
+use super::{RangeSet, Segment, Time};
 
 /// Work that is computed at one rate: a kind on the wire, and a variant of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +20,9 @@ pub struct Class {
 /// What happens to the core.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A new task. Its id is larger than any before.
+    /// A new task, or one that has to be computed again in part.
     Submit {
-        /// Its id.
+        /// Its id; no task of that id is there.
         task: TaskId,
         /// What it consists of.
         work: TaskWork,
@@ -32,21 +32,59 @@ pub enum Event {
         /// Which one; an unknown one is ignored.
         task: TaskId,
     },
-    /// A Drone is there and ready. Its id is larger than any before.
+    /// A user wants nothing of a task to be computed for now.
+    Pause {
+        /// Which one.
+        task: TaskId,
+    },
+    /// A user wants a paused task to be computed again.
+    Resume {
+        /// Which one.
+        task: TaskId,
+    },
+    /// A user changes what is more urgent.
+    SetPriority {
+        /// Which task.
+        task: TaskId,
+        /// Its new priority.
+        priority: i8,
+    },
+    /// Results that were there are wanted again.
+    Revoke {
+        /// Of which task.
+        task: TaskId,
+        /// Which indices; those that are not done are ignored.
+        range: Range<u64>,
+    },
+    /// A Drone held these ranges when the Queen before ended, and may come back with them.
+    Inherit {
+        /// Who; it is not connected.
+        drone: DroneId,
+        /// Tasks and ranges of them.
+        held: Vec<(TaskId, Range<u64>)>,
+    },
+    /// A Drone is there and ready: a new one, or one that has a new connection.
     Join {
         /// Its id.
         drone: DroneId,
         /// What it can do.
         ability: Ability,
+        /// Whether it is given work.
+        trusted: bool,
+        /// Tasks and ranges of them that it holds. What the core thinks that it holds beyond
+        /// that is lost.
+        offers: Vec<(TaskId, Range<u64>)>,
     },
     /// A Drone says that it lives, and how far it is.
     Heartbeat {
         /// Who.
         drone: DroneId,
         /// The leases that it holds; they are renewed.
-        leases: Vec<LeaseId>,
+        progress: Vec<Progress>,
+        /// A number that grows while its threads compute anything.
+        computed: u64,
     },
-    /// Results of `from..to` of a lease are stored. What [`Core::wanted`](super::Core::wanted) no longer wants is ignored.
+    /// Results of a part of a lease came; what [`Core::wanted`](super::Core::wanted) wants of them is stored.
     Output {
         /// By whom.
         drone: DroneId,
@@ -83,13 +121,39 @@ pub enum Event {
         /// Who.
         drone: DroneId,
     },
-    /// A Drone's connection is gone.
+    /// A Drone is not trusted with work any more, and what it holds goes to others.
+    Quarantine {
+        /// Who.
+        drone: DroneId,
+    },
+    /// A Drone is trusted again.
+    Pardon {
+        /// Who.
+        drone: DroneId,
+    },
+    /// A Drone's connection broke; it may come back.
+    Lost {
+        /// Who.
+        drone: DroneId,
+    },
+    /// A Drone has left for good.
     Gone {
         /// Who.
         drone: DroneId,
     },
     /// Time has passed.
     Tick,
+}
+
+/// How far a lease is, as its Drone says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Which lease.
+    pub lease: LeaseId,
+    /// Indices below this one are computed.
+    pub reached: u64,
+    /// Whether a thread has begun with it.
+    pub begun: bool,
 }
 
 /// What a new task consists of.
@@ -104,6 +168,12 @@ pub struct TaskWork {
     pub segments: Box<[Segment]>,
     /// What was done of it before.
     pub done: RangeSet,
+    /// Nothing of it is computed until it is resumed.
+    pub paused: bool,
+    /// When it fails if it has not ended.
+    pub deadline: Option<Time>,
+    /// A Drone that is not to compute it if there is another one.
+    pub avoid: Option<DroneId>,
 }
 
 /// What a Drone can do.
@@ -129,6 +199,26 @@ pub enum Effect {
         /// Its new end.
         end: u64,
     },
+    /// The answer to a Drone's offers, to be sent before any lease.
+    Adopted {
+        /// To whom.
+        drone: DroneId,
+        /// For each offer, its lease from now on and the part of the range that is wanted.
+        leases: Vec<Option<(LeaseId, Range<u64>)>>,
+    },
+    /// Remember that a Drone has this range, in case the Queen ends before it is done.
+    Hold {
+        /// Under which lease; what was remembered of it before is outdated.
+        lease: LeaseId,
+        /// Which Drone.
+        drone: DroneId,
+        /// Which task.
+        task: TaskId,
+        /// Which indices.
+        range: Range<u64>,
+    },
+    /// The lease that was to be remembered is over.
+    Unhold(LeaseId),
     /// The task was leased for the first time.
     Started(TaskId),
     /// More of the task is done.
@@ -142,13 +232,31 @@ pub enum Effect {
         /// What was done of it.
         done: RangeSet,
     },
-    /// Close the Drone's connection; the core has forgotten it.
+    /// A Drone is not trusted with work any more.
+    Quarantined {
+        /// Which one.
+        drone: DroneId,
+        /// Why.
+        why: Distrust,
+    },
+    /// Close the Drone's connection. What it held is given to others.
     Disconnect {
         /// Which one.
         drone: DroneId,
         /// Why, for its operator.
         reason: &'static str,
     },
+    /// The Drone did not come back in time; the core has forgotten it.
+    Forgotten(DroneId),
+}
+
+/// Why the core trusts a Drone no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Distrust {
+    /// It failed on these tasks, which others could compute, or nobody else has tried.
+    Failures(Vec<TaskId>),
+    /// It sends heartbeats, but takes no work in or computes nothing, again and again.
+    Idleness,
 }
 
 /// A lease as it is sent.
@@ -176,10 +284,68 @@ pub enum Outcome {
     /// A user stopped it.
     Cancelled,
     /// It cannot be completed.
-    Failed {
-        /// Why, for people.
+    Failed(Blame),
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blame {
+    /// A range of it could not be computed by these Drones.
+    Failures {
+        /// In the order of their attempts; one may have tried several times.
+        drones: Vec<DroneId>,
+        /// What the last one said.
         reason: String,
     },
+    /// These Drones were lost while they computed nothing but this range.
+    Deaths {
+        /// In the order of their deaths.
+        drones: Vec<DroneId>,
+        /// Which indices.
+        range: Range<u64>,
+    },
+    /// Its deadline passed.
+    Deadline,
+}
+
+/// Why nothing of a task is computed at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// A user paused it.
+    Paused,
+    /// No Drone is connected.
+    NoDrones,
+    /// No connected Drone can do this kind of work.
+    NoneAble,
+    /// All that could do it are in quarantine.
+    AllQuarantined,
+    /// All that could do it are leaving.
+    AllLeaving,
+    /// Two Drones were lost while they computed a range of it, so that it needs one for itself.
+    Alone,
+    /// Drones are busy with something more urgent.
+    Behind(TaskId),
+    /// Drones are busy with tasks of the same priority.
+    Turn,
+}
+
+/// Why a Drone computes nothing at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// It is in quarantine.
+    Quarantined,
+    /// It takes no more work.
+    Leaving,
+    /// Its connection broke.
+    Away,
+    /// What is to be done is of kinds that it cannot do.
+    NotAble,
+    /// All tasks are paused.
+    AllPaused,
+    /// What is to be done has been leased to others.
+    NothingLeft,
+    /// There is nothing to do.
+    NothingToDo,
 }
 
 /// What there is to know of a Drone's work.
@@ -189,6 +355,12 @@ pub struct DroneStatus {
     pub leases: u64,
     /// Whether it takes no more.
     pub leaving: bool,
+    /// Whether its connection broke and it is waited for.
+    pub away: bool,
+    /// Whether it is given no work.
+    pub quarantined: bool,
+    /// Why it has nothing to do.
+    pub idle: Option<Idle>,
     /// Items per second lately.
     pub rate: f64,
     /// Compressions per second lately.

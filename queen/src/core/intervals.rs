@@ -61,6 +61,19 @@ impl RangeSet {
         }
     }
 
+    /// Takes the first indices of `range` that are in the set and follow each other.
+    pub fn take_within(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
+        let at = self.ranges.partition_point(|other| other.end <= range.start);
+        let found = self.ranges.get(at)?.clone();
+        let taken = found.start.max(range.start)..found.end.min(range.end);
+        if taken.is_empty() {
+            return None;
+        }
+        let rest = [found.start..taken.start, taken.end..found.end];
+        self.ranges.splice(at..=at, rest.into_iter().filter(|rest| !rest.is_empty()));
+        Some(taken)
+    }
+
     /// Takes the first `count` indices of the first range, fewer if it is shorter.
     pub fn take_first(&mut self, count: u64) -> Option<Range<u64>> {
         let first = self.ranges.first_mut()?;
@@ -89,14 +102,20 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn is_a_set(steps: Vec<(u8, u8, bool)>) {
+        fn is_a_set(steps: Vec<(u8, u8, u8)>) {
             let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
-            for (start, length, insert) in steps {
+            for (start, length, step) in steps {
                 let range = u64::from(start)..u64::from(start) + u64::from(length % 16);
-                if insert && model.range(range.clone()).next().is_none() {
+                if step % 2 == 0 && model.range(range.clone()).next().is_none() {
                     model.extend(range.clone());
                     set.insert(range);
-                } else if !insert && length > 0 {
+                } else if step % 4 == 1 {
+                    let first = model.range(range.clone()).next().copied();
+                    let taken = set.take_within(&range).unwrap_or(0..0);
+                    assert_eq!(first, taken.clone().next());
+                    assert!(!model.contains(&taken.end) || taken.end == range.end || taken.is_empty());
+                    taken.for_each(|index| assert!(range.contains(&index) && model.remove(&index)));
+                } else if step % 4 == 3 && length > 0 {
                     for index in set.take_first(u64::from(length)).unwrap_or(0..0) {
                         assert!(model.remove(&index));
                     }

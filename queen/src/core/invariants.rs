@@ -9,6 +9,7 @@ impl Core {
     pub(super) fn check_invariants(&self) {
         self.check_tasks();
         self.check_drones();
+        self.check_leases();
     }
 
     fn check_tasks(&self) {
@@ -16,7 +17,9 @@ impl Core {
         for (id, task) in self.tasks.iter() {
             let mut all = RangeSet::default();
             let (pending, done) = task.ranges();
-            let leased = task.leases().map(|lease| self.leases[&lease].range.clone());
+            // Of twins the first one counts.
+            let is_first = |lease: &wire::ids::LeaseId| self.leases[lease].twin.is_none_or(|twin| *lease < twin);
+            let leased = task.leases().filter(is_first).map(|lease| self.leases[&lease].range.clone());
             for range in pending.iter().chain(done.iter()).chain(leased) {
                 assert!(!range.is_empty());
                 all.insert(range);
@@ -24,15 +27,27 @@ impl Core {
             assert_eq!(all, RangeSet::from(0..task.total()), "pending, leased and done partition task {id}");
             assert!(!task.is_done(), "a done task is forgotten");
             assert!(task.leases().all(|lease| self.leases[&lease].task == id));
-            assert_eq!(self.queue.holds(task.priority, task.pass, id), task.has_pending());
+            assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");
+            assert_eq!(self.queue.holds(task.priority, task.pass, id), task.has_pending() && !task.is_paused);
             assert_eq!(pending.is_empty(), !task.has_pending());
+            for (range, trouble) in task.apart() {
+                assert_eq!(trouble.is_alone(), self.alone.contains_key(&(id, range.start)));
+            }
             queued += task.total() - task.done();
         }
         assert_eq!(self.items_queued, queued);
-        assert_eq!(self.queue.tasks(), self.tasks.len() as u64);
+        let active = || self.tasks.iter().filter(|(_, task)| !task.is_paused);
+        assert_eq!(self.queue.tasks(), active().count() as u64);
         let ready: BTreeSet<_> = self.queue.ready().collect();
-        assert_eq!(ready.len(), self.tasks.iter().filter(|(_, task)| task.has_pending()).count());
-        assert_eq!(self.queue.cost(), self.tasks.iter().map(|(_, task)| task.cost_left()).sum::<u64>());
+        assert_eq!(ready.len(), active().filter(|(_, task)| task.has_pending()).count());
+        assert_eq!(self.queue.cost(), active().map(|(_, task)| task.cost_left()).sum::<u64>());
+        assert!(self.task_deadlines.iter().all(|(task, at)| self.by_task_deadline.contains(&(*at, *task))));
+        assert!(self.task_deadlines.keys().all(|task| self.tasks.get(*task).is_some()));
+        assert_eq!(self.task_deadlines.len(), self.by_task_deadline.len());
+        for ((task, start), drone) in &self.alone {
+            assert!(self.tasks.get(*task).unwrap().apart().any(|(range, _)| range.start == *start));
+            assert!(drone.is_none_or(|drone| self.drones[&drone].reserved == Some((*task, *start))));
+        }
     }
 
     fn check_drones(&self) {
@@ -47,10 +62,26 @@ impl Core {
         for (id, drone) in &self.drones {
             assert_eq!(drone.sums(), held.get(id).copied().unwrap_or_default(), "what drone {id} holds");
             assert!(self.by_load.contains(&(drone.load(), *id)));
-            assert!(self.by_deadline.contains(&(drone.deadline(), *id)));
+            assert!(self.by_deadline.contains(&(drone.deadline(&self.patience), *id)));
+            assert!(drone.reserved.is_none_or(|key| self.alone[&key] == Some(*id)));
+            assert!(drone.alone.is_none_or(|lease| drone.leases.iter().eq([&lease])));
+            assert!(!drone.quarantined || drone.leases.is_empty());
         }
         assert_eq!(self.by_load.len(), self.drones.len());
         assert_eq!(self.by_deadline.len(), self.drones.len());
         assert_eq!(self.threads, self.drones.values().map(|drone| u64::from(drone.threads)).sum::<u64>());
+    }
+
+    fn check_leases(&self) {
+        let single = self.leases.iter().filter(|(_, lease)| lease.twin.is_none());
+        assert!(single.map(|(id, lease)| (lease.finish, *id)).collect::<BTreeSet<_>>() == self.by_finish);
+        for (id, lease) in &self.leases {
+            assert!(lease.next < lease.range.end, "something is still to be said of {id}");
+            assert!(lease.next <= lease.range.start);
+            let Some(twin) = lease.twin else { continue };
+            assert_eq!(self.leases[&twin].twin, Some(*id));
+            assert_eq!(self.leases[&twin].range, lease.range);
+            assert_ne!(self.leases[&twin].drone, lease.drone);
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Queue {
         level.cost -= cost;
     }
 
+    /// What was done of a task is to be done again.
+    pub(super) fn regain(&mut self, priority: i8, cost: u64) {
+        self.levels.entry(priority).or_default().cost += cost;
+    }
+
     /// The task has pending ranges.
     pub(super) fn insert(&mut self, priority: i8, pass: u64, task: TaskId) {
         self.levels.entry(priority).or_default().ready.insert((pass, task));
@@ -86,7 +91,7 @@ impl Queue {
         self.levels.get(&priority).is_some_and(|level| level.ready.contains(&(pass, task)))
     }
 
-    #[cfg(test)]
+    /// How many tasks there are.
     pub(super) fn tasks(&self) -> u64 {
         self.levels.values().map(|level| level.tasks).sum()
     }

@@ -1,16 +1,14 @@
 //! A task that has not ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::LeaseId;
 
+use super::lease::Trouble;
 use super::meter::Meter;
 use super::{Class, RangeSet, TaskWork, Time};
-
-/// After how many failed leases a task fails.
-pub const MAX_FAILURES: u8 = 3;
 
 /// A part of a task whose items are alike enough to count with their mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +40,8 @@ pub struct Status {
 pub(super) struct Task {
     pub(super) class: Class,
     pub(super) priority: i8,
-    pub(super) failures: u8,
+    /// Nothing of it is to be computed for now.
+    pub(super) is_paused: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
@@ -60,6 +59,8 @@ enum Extent {
 #[derive(Debug, Default)]
 struct Progress {
     pending: RangeSet,
+    /// Pending ranges with which something went wrong, by their first index, with their end.
+    apart: BTreeMap<u64, (u64, Box<Trouble>)>,
     done: RangeSet,
     leases: BTreeSet<LeaseId>,
     cost_done: u64,
@@ -70,12 +71,18 @@ struct Progress {
 
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let TaskWork { class, priority, segments, done } = work;
-        let mut task = Self { class, priority, failures: 0, pass: 0, extent: Extent::of(segments), progress: None };
+        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid } = work;
+        let extent = Extent::of(segments);
+        let mut task = Self { class, priority, is_paused: paused, pass: 0, extent, progress: None };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
             task.progress = Some(Box::new(Progress { pending, done, cost_done, ..Progress::default() }));
+        }
+        if let Some(drone) = avoid {
+            while let Some(range) = task.take_first(u64::MAX) {
+                task.put_apart(range, Box::new(Trouble::avoiding(drone)));
+            }
         }
         task
     }
@@ -99,11 +106,15 @@ impl Task {
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        self.progress.as_ref().is_none_or(|progress| !progress.pending.is_empty())
+        self.progress.as_ref().is_none_or(|progress| !progress.pending.is_empty() || !progress.apart.is_empty())
     }
 
     pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
         self.progress.iter().flat_map(|progress| progress.leases.iter().copied())
+    }
+
+    pub(super) fn has_leases(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| !progress.leases.is_empty())
     }
 
     /// Compressions of what is not done.
@@ -121,7 +132,7 @@ impl Task {
         self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes)
     }
 
-    /// The first pending indices, as far as they belong to one segment.
+    /// The first pending indices with which nothing went wrong, as far as they belong to one segment.
     pub(super) fn next_run(&self) -> Option<Range<u64>> {
         let first = match &self.progress {
             Some(progress) => progress.pending.first()?,
@@ -165,6 +176,41 @@ impl Task {
         self.progress().pending.insert(range);
     }
 
+    /// The same, but it stays the range that it is, with what went wrong.
+    pub(super) fn put_apart(&mut self, range: Range<u64>, trouble: Box<Trouble>) {
+        self.progress().apart.insert(range.start, (range.end, trouble));
+    }
+
+    /// Pending ranges with which something went wrong.
+    pub(super) fn apart(&self) -> impl Iterator<Item = (Range<u64>, &Trouble)> {
+        let apart = self.progress.iter().flat_map(|progress| &progress.apart);
+        apart.map(|(start, (end, trouble))| (*start..*end, &**trouble))
+    }
+
+    /// Takes the range that begins at `start` from those.
+    pub(super) fn take_apart(&mut self, start: u64) -> Option<(Range<u64>, Box<Trouble>)> {
+        let (end, trouble) = self.progress().apart.remove(&start)?;
+        Some((start..end, trouble))
+    }
+
+    /// Takes pending indices of `range` that follow each other.
+    pub(super) fn take_within(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
+        let end = range.end.min(self.extent.segment_end(range.start));
+        self.progress().pending.take_within(&(range.start..end))
+    }
+
+    /// Makes what is done of `range` pending again; returns how many items and what they cost.
+    pub(super) fn revoke(&mut self, range: &Range<u64>) -> (u64, u64) {
+        let (mut items, mut cost) = (0, 0);
+        while let Some(revoked) = self.progress().done.take_within(range) {
+            items += revoked.end - revoked.start;
+            cost += self.cost(&revoked);
+            self.progress().pending.insert(revoked);
+        }
+        self.progress().cost_done -= cost;
+        (items, cost)
+    }
+
     pub(super) fn status(&self, eta: Option<Duration>, now: Time) -> Status {
         let Some(progress) = &self.progress else { return Status { eta, ..Status::default() } };
         let rate = progress.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
@@ -180,10 +226,10 @@ impl Task {
     /// Pending and done ranges.
     #[cfg(test)]
     pub(super) fn ranges(&self) -> (RangeSet, RangeSet) {
-        match &self.progress {
-            Some(progress) => (progress.pending.clone(), progress.done.clone()),
-            None => (RangeSet::from(0..self.total()), RangeSet::default()),
-        }
+        let Some(progress) = &self.progress else { return (RangeSet::from(0..self.total()), RangeSet::default()) };
+        let mut pending = progress.pending.clone();
+        self.apart().for_each(|(range, _)| pending.insert(range));
+        (pending, progress.done.clone())
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 const CLASS: Class = Class { kind: 1, variant: 0 };
 /// Compressions per second of one thread of an [`able`] Drone.
 const RATE: u64 = 1_000_000;
+const SILENCE: Duration = Duration::from_secs(10);
 
 fn able(threads: u16) -> Ability {
     Ability { threads, kinds: BTreeMap::from([(CLASS.kind, RATE)]) }
@@ -15,7 +16,15 @@ fn able(threads: u16) -> Ability {
 /// Items of one compression and ten bytes, in segments of the given sizes.
 fn work(priority: i8, segments: &[u64]) -> TaskWork {
     let segment = |items: &u64| Segment { items: *items, cost: *items, bytes: 10 * items };
-    TaskWork { class: CLASS, priority, segments: segments.iter().map(segment).collect(), done: RangeSet::default() }
+    TaskWork {
+        class: CLASS,
+        priority,
+        segments: segments.iter().map(segment).collect(),
+        done: RangeSet::default(),
+        paused: false,
+        deadline: None,
+        avoid: None,
+    }
 }
 
 /// A core, and what a shell would know of it.
@@ -31,6 +40,12 @@ struct World {
     ended: BTreeMap<TaskId, Outcome>,
     started: BTreeSet<TaskId>,
     disconnected: Vec<DroneId>,
+    quarantined: BTreeSet<DroneId>,
+    /// What a Queen who starts anew would know of leases.
+    remembered: BTreeMap<LeaseId, Range<u64>>,
+    /// What Drones have computed that are without a connection.
+    offered: BTreeMap<DroneId, Vec<Grant>>,
+    computed: u64,
 }
 
 impl World {
@@ -45,6 +60,10 @@ impl World {
             ended: BTreeMap::new(),
             started: BTreeSet::new(),
             disconnected: Vec::new(),
+            quarantined: BTreeSet::new(),
+            remembered: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            computed: 0,
         }
     }
 
@@ -60,7 +79,12 @@ impl World {
                     assert!(self.held.insert(grant.lease, grant.clone()).is_none(), "a lease id is used once");
                     grants.push(grant);
                 }
-                Effect::Withdraw { lease, .. } => drop(self.held.remove(&lease)),
+                Effect::Withdraw { lease, end, .. } => self.shrink(lease, end),
+                Effect::Adopted { drone, leases } => self.adopted(drone, &leases),
+                Effect::Hold { lease, range, .. } => drop(self.remembered.insert(lease, range)),
+                Effect::Unhold(lease) => assert!(self.remembered.remove(&lease).is_some()),
+                Effect::Quarantined { drone, .. } => drop(self.quarantined.insert(drone)),
+                Effect::Forgotten(_) => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
                 Effect::Progress(_) => {}
                 Effect::Ended { task, outcome, done } => {
@@ -68,12 +92,58 @@ impl World {
                     assert!(self.ended.insert(task, outcome).is_none(), "a task ends once");
                 }
                 Effect::Disconnect { drone, .. } => {
-                    self.held.retain(|_, grant| grant.drone != drone);
+                    self.leave(drone);
                     self.disconnected.push(drone);
                 }
             }
         }
         grants
+    }
+
+    /// A lease ends at `end` now.
+    fn shrink(&mut self, lease: LeaseId, end: u64) {
+        let Some(grant) = self.held.get_mut(&lease) else { return };
+        grant.range.end = grant.range.end.min(end);
+        if grant.range.is_empty() {
+            self.held.remove(&lease);
+        }
+    }
+
+    /// A Drone has no connection, and keeps what it holds.
+    fn leave(&mut self, drone: DroneId) {
+        let own = self.held.extract_if(.., |_, grant| grant.drone == drone).map(|(_, grant)| grant);
+        self.offered.entry(drone).or_default().extend(own);
+    }
+
+    fn adopted(&mut self, drone: DroneId, leases: &[Option<(LeaseId, Range<u64>)>]) {
+        let offered = self.offered.remove(&drone).unwrap_or_default();
+        assert_eq!(offered.len(), leases.len());
+        for (grant, lease) in offered.into_iter().zip(leases) {
+            let Some((lease, range)) = lease.clone() else { continue };
+            assert!(grant.range.start <= range.start && range.end <= grant.range.end && !range.is_empty());
+            assert!(self.held.insert(lease, Grant { lease, range, ..grant }).is_none());
+        }
+    }
+
+    /// A Drone that was lost comes back with what it holds.
+    fn come_back(&mut self, drone: DroneId) -> Vec<Grant> {
+        let offers = self.offered.entry(drone).or_default();
+        let offers = offers.iter().map(|grant| (grant.task, grant.range.clone())).collect();
+        self.handle(Event::Join { drone, ability: able(1), trusted: true, offers })
+    }
+
+    /// A Drone says that it holds what it holds.
+    fn heartbeat(&mut self, drone: DroneId) -> Vec<Grant> {
+        self.heartbeat_of(drone, 0)
+    }
+
+    /// The same, but without the first ones.
+    fn heartbeat_of(&mut self, drone: DroneId, forget: usize) -> Vec<Grant> {
+        let own = self.held.values().filter(|grant| grant.drone == drone).skip(forget);
+        let progress =
+            own.map(|grant| Progress { lease: grant.lease, reached: grant.range.start, begun: false }).collect();
+        self.computed += 1;
+        self.handle(Event::Heartbeat { drone, progress, computed: self.computed })
     }
 
     fn submit(&mut self, priority: i8, segments: &[u64]) -> (TaskId, Vec<Grant>) {
@@ -85,7 +155,7 @@ impl World {
     fn join(&mut self, threads: u16) -> (DroneId, Vec<Grant>) {
         self.drones += 1;
         let drone = DroneId(self.drones);
-        (drone, self.handle(Event::Join { drone, ability: able(threads) }))
+        (drone, self.handle(Event::Join { drone, ability: able(threads), trusted: true, offers: Vec::new() }))
     }
 
     /// The Drone outputs the next `items` of a lease, and takes the time that it takes.
@@ -98,8 +168,9 @@ impl World {
             self.held.remove(&id);
         }
         if let Some((wanted_of, wanted)) = self.core.wanted(drone, id, &range) {
-            assert_eq!((wanted_of, &wanted), (task, &range));
-            self.credited.entry(task).or_default().insert(range.clone());
+            assert_eq!(wanted_of, task);
+            assert!(range.start <= wanted.start && wanted.end == range.end);
+            self.credited.entry(task).or_default().insert(wanted);
         }
         let spent = Duration::from_nanos((range.end - range.start) * 1_000_000_000 / RATE);
         self.handle(Event::Output { drone, lease: id, range, spent })
@@ -115,9 +186,7 @@ impl World {
             order.push(next.task);
             self.output(next.lease, u64::MAX);
             for drone in 1..=self.drones {
-                let leases = self.held.values().filter(|grant| grant.drone.0 == drone);
-                let leases = leases.map(|grant| grant.lease).collect();
-                self.handle(Event::Heartbeat { drone: DroneId(drone), leases });
+                self.heartbeat(DroneId(drone));
             }
         }
         order
@@ -251,10 +320,10 @@ fn a_silent_drone_is_lost_when_its_time_is_over() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
     world.submit(0, &[100]);
-    assert_eq!(world.core.next_deadline(), Some(SILENCE));
     world.now = SILENCE / 2;
-    let held = world.held.keys().copied().collect();
-    world.handle(Event::Heartbeat { drone, leases: held });
+    world.handle(Event::Tick);
+    assert_eq!(world.core.next_deadline(), Some(SILENCE));
+    world.heartbeat(drone);
     world.now = SILENCE;
     world.handle(Event::Tick);
     assert_eq!(world.disconnected, []);
@@ -269,9 +338,10 @@ fn a_lease_that_a_drone_forgot_is_leased_anew() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
     let (_, grants) = world.submit(0, &[1]);
+    world.heartbeat(drone);
     for _ in 0..3 {
         world.now += SILENCE / 2;
-        world.handle(Event::Heartbeat { drone, leases: vec![] });
+        world.heartbeat_of(drone, 1);
     }
     assert!(!world.held.contains_key(&grants[0].lease));
     assert_eq!(world.held.len(), 1);
@@ -286,7 +356,9 @@ fn a_task_fails_after_three_failures() {
         let lease = world.held.pop_first().unwrap().0;
         world.handle(Event::Failed { drone, lease, reason: "smoke".into() });
     }
-    assert!(matches!(&world.ended[&task], Outcome::Failed { reason } if reason.contains("smoke")));
+    let blame = Blame::Failures { drones: vec![drone; MAX_FAILURES], reason: "smoke".into() };
+    assert_eq!(world.ended[&task], Outcome::Failed(blame));
+    assert!(world.quarantined.is_empty());
 }
 
 #[test]
@@ -335,7 +407,7 @@ fn a_drone_that_was_not_listened_to_is_not_silent() {
         world.handle(Event::Tick);
     }
     assert_eq!(world.disconnected, []);
-    world.handle(Event::Heartbeat { drone, leases: vec![] });
+    world.heartbeat_of(drone, 1);
     assert!(world.held.contains_key(&grants[0].lease));
 }
 
@@ -381,6 +453,14 @@ enum Step {
     Submit { priority: i8, segments: Vec<u64> },
     Join { threads: u16 },
     Gone(usize),
+    Lost(usize),
+    ComeBack(usize),
+    Quarantine(usize),
+    Pardon(usize),
+    Pause(usize),
+    Resume(usize),
+    SetPriority { task: usize, priority: i8 },
+    Revoke { task: usize, start: u64, length: u64 },
     Leaving(usize),
     Output { lease: usize, items: u64 },
     Failed(usize),
@@ -397,6 +477,15 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (-2..=2_i8, segments).prop_map(|(priority, segments)| Step::Submit { priority, segments }),
         2 => (1..4_u16).prop_map(|threads| Step::Join { threads }),
         1 => any::<usize>().prop_map(Step::Gone),
+        3 => any::<usize>().prop_map(Step::Lost),
+        3 => any::<usize>().prop_map(Step::ComeBack),
+        1 => any::<usize>().prop_map(Step::Quarantine),
+        2 => any::<usize>().prop_map(Step::Pardon),
+        1 => any::<usize>().prop_map(Step::Pause),
+        2 => any::<usize>().prop_map(Step::Resume),
+        1 => (any::<usize>(), -2..=2_i8).prop_map(|(task, priority)| Step::SetPriority { task, priority }),
+        2 => (any::<usize>(), 0..1_000_000_u64, 1..1_000_000_u64)
+            .prop_map(|(task, start, length)| Step::Revoke { task, start, length }),
         1 => any::<usize>().prop_map(Step::Leaving),
         20 => (any::<usize>(), prop_oneof![1..100_u64, Just(u64::MAX)])
             .prop_map(|(lease, items)| Step::Output { lease, items }),
@@ -418,6 +507,10 @@ impl World {
         self.held.values().nth(seed % self.held.len().max(1)).cloned()
     }
 
+    fn pick_task(&self, seed: usize) -> TaskId {
+        TaskId(seed as u64 % self.tasks.max(1) + 1)
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Submit { priority, segments } => drop(self.submit(priority, &segments)),
@@ -425,8 +518,43 @@ impl World {
             Step::Gone(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {
                     self.held.retain(|_, grant| grant.drone != drone);
+                    self.offered.remove(&drone);
                     self.handle(Event::Gone { drone });
                 }
+            }
+            Step::Lost(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.leave(drone);
+                    self.handle(Event::Lost { drone });
+                }
+            }
+            Step::ComeBack(seed) => {
+                if let Some(drone) = self.offered.keys().nth(seed % self.offered.len().max(1)).copied() {
+                    self.come_back(drone);
+                }
+            }
+            Step::Quarantine(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.handle(Event::Quarantine { drone });
+                }
+            }
+            Step::Pardon(seed) => {
+                if let Some(drone) = self.pick_drone(seed) {
+                    self.handle(Event::Pardon { drone });
+                }
+            }
+            Step::Pause(seed) => drop(self.handle(Event::Pause { task: self.pick_task(seed) })),
+            Step::Resume(seed) => drop(self.handle(Event::Resume { task: self.pick_task(seed) })),
+            Step::SetPriority { task, priority } => {
+                self.handle(Event::SetPriority { task: self.pick_task(task), priority });
+            }
+            Step::Revoke { task, start, length } => {
+                let task = self.pick_task(task);
+                let range = start..start + length;
+                if let Some(credited) = self.credited.get_mut(&task) {
+                    while credited.take_within(&range).is_some() {}
+                }
+                self.handle(Event::Revoke { task, range });
             }
             Step::Leaving(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {
@@ -457,13 +585,11 @@ impl World {
             }
             Step::Heartbeat { drone, forget } => {
                 if let Some(drone) = self.pick_drone(drone) {
-                    let own = self.held.values().filter(|grant| grant.drone == drone);
-                    let leases = own.map(|grant| grant.lease).skip(forget).collect();
-                    self.handle(Event::Heartbeat { drone, leases });
+                    self.heartbeat_of(drone, forget);
                 }
             }
             Step::Cancel(seed) => {
-                self.handle(Event::Cancel { task: TaskId(seed as u64 % self.tasks.max(1) + 1) });
+                self.handle(Event::Cancel { task: self.pick_task(seed) });
             }
             Step::Wait(ms) => {
                 self.now += Duration::from_millis(ms);
@@ -480,10 +606,20 @@ proptest! {
         for step in steps {
             world.step(step);
         }
+        // What went wrong is over: Drones stay, nothing is paused, and time passes.
+        (1..=world.tasks).for_each(|task| drop(world.handle(Event::Resume { task: TaskId(task) })));
+        world.offered.keys().copied().collect::<Vec<_>>().into_iter().for_each(|drone| drop(world.come_back(drone)));
         world.join(2);
+        world.join(2);
+        for _ in 0..4 {
+            world.run();
+            world.now += SILENCE;
+            (1..=world.drones).for_each(|drone| drop(world.heartbeat(DroneId(drone))));
+            world.handle(Event::Tick);
+        }
         world.run();
         assert_eq!(world.ended.len() as u64, world.tasks, "every task ends once a Drone stays");
-        assert!(world.held.is_empty() && world.core.leases.is_empty());
+        assert!(world.held.is_empty() && world.core.leases.is_empty() && world.remembered.is_empty());
         let totals = world.core.totals(world.now);
         assert_eq!(totals.items_queued, 0);
     }

@@ -17,7 +17,7 @@ use wire::ids::{DroneId, Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
 
 use super::stranger;
-use crate::core::{Ability, Grant, SILENCE};
+use crate::core::{Ability, Grant, Patience, Progress};
 use crate::hive::{Joined, Newcomer, Outbound, Parting, SharedHive};
 use crate::kinds::{Job, Part, Rejected};
 
@@ -139,7 +139,7 @@ async fn welcome(
         drone: joined.id,
         epoch: hive.epoch(),
         heartbeat_ms: HEARTBEAT.as_millis() as u32,
-        silence_ms: SILENCE.as_millis() as u32,
+        silence_ms: Patience::default().silence.as_millis() as u32,
     };
     match say(writer, &welcome).await {
         Ok(()) => Ok(joined),
@@ -194,9 +194,10 @@ async fn listen(
             }
             ToQueen::Failed { .. } | ToQueen::Offer { .. } => {}
             ToQueen::HandBack { leases } => hive.hand_back(id, ours(leases.0)),
-            ToQueen::Heartbeat { progress, rates: _, compressions: _ } => {
-                let held = progress.0.iter().map(|progress| (progress.lease, progress.epoch)).collect();
-                hive.heartbeat(id, ours(held));
+            ToQueen::Heartbeat { progress, rates: _, compressions } => {
+                let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
+                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                hive.heartbeat(id, progress, compressions);
                 alive();
             }
             ToQueen::Leaving => {

@@ -94,7 +94,7 @@ impl Record {
         let (state, error) = match outcome {
             Outcome::Done => (TaskState::Done, None),
             Outcome::Cancelled => (TaskState::Cancelled, None),
-            Outcome::Failed { reason } => (TaskState::Failed, Some(reason.into())),
+            Outcome::Failed(blame) => (TaskState::Failed, Some(format!("{blame:?}").into())),
         };
         let progress = self.progress();
         let started_at = progress.started_at;

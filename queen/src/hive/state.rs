@@ -117,6 +117,11 @@ impl State {
                 Effect::Withdraw { drone, lease, end } => {
                     self.send(drone, super::Outbound::Shrink { lease, end });
                 }
+                Effect::Adopted { .. }
+                | Effect::Hold { .. }
+                | Effect::Unhold(_)
+                | Effect::Quarantined { .. }
+                | Effect::Forgotten(_) => {}
                 Effect::Started(task) => self.started(task),
                 Effect::Progress(task) => self.feed.task(task),
                 Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from),
@@ -208,7 +213,15 @@ impl State {
     pub(super) fn enter(&mut self, id: TaskId, record: Record, done: RangeSet, now: Time) {
         let specification = &record.terms.specification;
         let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
-        let work = TaskWork { class: kinds::class(specification), priority: record.terms.priority, segments, done };
+        let work = TaskWork {
+            class: kinds::class(specification),
+            priority: record.terms.priority,
+            segments,
+            done,
+            paused: false,
+            deadline: None,
+            avoid: None,
+        };
         self.by_state.entry(record.state()).or_default().insert(id);
         self.count(record.state(), 1);
         self.tasks.insert(id, record);

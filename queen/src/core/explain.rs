@@ -1,0 +1,63 @@
+//! Why something is not happening.
+
+use wire::ids::{DroneId, TaskId};
+
+use super::drone::Drone;
+use super::lease::Trouble;
+use super::task::Task;
+use super::{Core, Idle, Waiting};
+
+impl Core {
+    /// Why nothing of a task is computed; `None` if something is, or if there is no such task.
+    pub fn waiting(&self, id: TaskId) -> Option<Waiting> {
+        let task = self.tasks.get(id)?;
+        if task.is_paused {
+            return Some(Waiting::Paused);
+        }
+        if task.has_leases() {
+            return None;
+        }
+        let connected = || self.drones.values().filter(|drone| drone.away_until.is_none());
+        let able = || connected().filter(|drone| drone.is_able(task.class));
+        Some(match () {
+            () if connected().next().is_none() => Waiting::NoDrones,
+            () if able().next().is_none() => Waiting::NoneAble,
+            () if able().all(|drone| drone.quarantined) => Waiting::AllQuarantined,
+            () if !able().any(Drone::is_usable) => Waiting::AllLeaving,
+            () if task.next_run().is_none() && task.apart().all(|(_, trouble)| Trouble::is_alone(trouble)) => {
+                Waiting::Alone
+            }
+            () => self.ahead_of(task).map_or(Waiting::Turn, Waiting::Behind),
+        })
+    }
+
+    /// A task of a higher priority.
+    fn ahead_of(&self, task: &Task) -> Option<TaskId> {
+        let is_above = |id: &TaskId| self.tasks.get(*id).is_some_and(|other| other.priority > task.priority);
+        let waiting = self.queue.ready().next().filter(is_above);
+        let running = || self.drones.values().filter_map(|drone| self.leases.get(&drone.most_urgent()?));
+        waiting.or_else(|| running().map(|lease| lease.task).find(is_above))
+    }
+
+    /// Why a Drone has nothing to do; `None` if it has, or if there is no such Drone.
+    pub(super) fn idle(&self, id: DroneId) -> Option<Idle> {
+        let drone = self.drones.get(&id)?;
+        Some(match () {
+            () if drone.away_until.is_some() => Idle::Away,
+            () if drone.quarantined => Idle::Quarantined,
+            () if !drone.leases.is_empty() => return None,
+            () if drone.leaving => Idle::Leaving,
+            () if self.tasks.is_empty() => Idle::NothingToDo,
+            () if self.queue.tasks() == 0 => Idle::AllPaused,
+            () if self.queue.ready().next().is_none() => Idle::NothingLeft,
+            () => {
+                let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task.class));
+                if self.queue.ready().take(super::dispatch::LOOK).any(is_able) {
+                    Idle::NothingLeft
+                } else {
+                    Idle::NotAble
+                }
+            }
+        })
+    }
+}

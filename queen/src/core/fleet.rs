@@ -1,0 +1,411 @@
+//! Drones that come, fall silent, go and come back.
+//!
+//! A connection that breaks blames nobody. What the Drone had not begun goes to others at
+//! once; what it had begun is kept for it about four times as long as was spent on it, within
+//! [`HOLD_MIN`] and the grace, since waiting longer than it takes to compute it again helps
+//! nobody. A Drone that fell silent has had its time.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use super::dispatch::Terms;
+use super::drone::{Drone, Place};
+use super::lease::Fault;
+use super::steal::FAR;
+use super::{Ability, Core, Distrust, Effect, Progress, Time};
+
+/// How long the Queen waits for Drones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// After how long a silence a Drone, or a lease that its heartbeats leave out, is given up.
+    pub silence: Duration,
+    /// How long at most a range is kept for a Drone whose connection broke.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(10), grace: Duration::from_secs(15) }
+    }
+}
+
+/// How long what was begun is kept at least, if the grace allows it.
+const HOLD_MIN: Duration = Duration::from_secs(2);
+
+/// How many times the silence that ends a Drone may pass without its threads computing anything.
+const STILL: u32 = 3;
+
+/// A Drone that stood still so often without giving a result between is quarantined.
+const STRIKES: u8 = 3;
+
+/// From which age on leases are remembered. Losing a younger one costs less than that.
+const YOUTH: Duration = Duration::from_millis(250);
+/// How much later, so that many are remembered together.
+const GATHER: Duration = Duration::from_millis(50);
+
+impl Core {
+    pub(super) fn join(
+        &mut self,
+        id: DroneId,
+        ability: Ability,
+        trusted: bool,
+        offers: &[(TaskId, Range<u64>)],
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.change_drone(id, now, |drone| drone.meet(ability, trusted, now));
+        let held: BTreeSet<LeaseId> = self.drones[&id].leases.clone();
+        let mut adopted = BTreeSet::new();
+        let leases = offers.iter().map(|(task, range)| {
+            let lease = trusted.then(|| self.adopt(id, *task, range, &held, &adopted, now, effects)).flatten();
+            adopted.extend(lease.as_ref().map(|(lease, _)| *lease));
+            lease
+        });
+        let leases = leases.collect();
+        effects.push(Effect::Adopted { drone: id, leases });
+        let lost: Vec<_> = held.difference(&adopted).map(|lease| (*lease, Fault::None)).collect();
+        self.give_up(&lost, false, now, effects);
+        self.fill(id, now, effects);
+    }
+
+    /// Takes back what is still wanted of a range that a Drone has: under the lease that it
+    /// has of it, or under a new one if nobody else has it meanwhile.
+    #[expect(clippy::too_many_arguments, reason = "it is a step of `join`, apart for its length")]
+    fn adopt(
+        &mut self,
+        drone: DroneId,
+        task_id: TaskId,
+        offer: &Range<u64>,
+        held: &BTreeSet<LeaseId>,
+        adopted: &BTreeSet<LeaseId>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Option<(LeaseId, Range<u64>)> {
+        let common = |range: &Range<u64>| range.start.max(offer.start)..range.end.min(offer.end);
+        let is_it = |id: &&LeaseId| {
+            let lease = self.leases.get(id);
+            !adopted.contains(id)
+                && lease.is_some_and(|lease| lease.task == task_id && !common(&lease.range).is_empty())
+        };
+        if let Some(id) = held.iter().find(is_it).copied() {
+            let lease = self.leases.get_mut(&id)?;
+            let range = common(&lease.range);
+            if lease.twin.is_some() && range != lease.range {
+                // Its twin has all of it.
+                return None;
+            }
+            let lost = [lease.range.start..range.start, range.end..lease.range.end];
+            (lease.range, lease.next) = (range.clone(), range.start);
+            (lease.reached, lease.named, lease.finish) = (range.start, Some(now), lease.finish.min(now + FAR));
+            let task = self.tasks.get_mut(task_id)?;
+            lost.into_iter().filter(|range| !range.is_empty()).for_each(|range| task.release(range));
+            if task.has_pending() && !task.is_paused {
+                self.queue.insert(task.priority, task.pass, task_id);
+            }
+            self.renew_finish(id, now);
+            return Some((id, range));
+        }
+        let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
+        let apart = task.apart().map(|(range, _)| range).find(|range| common(range) == *range);
+        let (range, trouble) = match apart {
+            Some(range) => task.take_apart(range.start).map(|(range, trouble)| (range, Some(trouble)))?,
+            None => (task.take_within(offer)?, None),
+        };
+        if trouble.as_deref().is_some_and(super::lease::Trouble::is_alone) {
+            // It has to run alone, and this Drone may have more.
+            self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
+            return None;
+        }
+        let terms = Terms { place: Place::Ahead, range: range.clone(), trouble, twin: None };
+        let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
+        Some((lease, range))
+    }
+
+    /// A lease goes on behind an interruption.
+    fn renew_finish(&mut self, id: LeaseId, now: Time) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut lease.finish, now + lease.charge.time());
+        if lease.twin.is_none() {
+            let finish = lease.finish;
+            self.by_finish.remove(&(before, id));
+            self.by_finish.insert((finish, id));
+        }
+        self.recharge(id, now);
+    }
+
+    /// Ranges that a Drone had when the Queen before ended.
+    pub(super) fn inherit(
+        &mut self,
+        id: DroneId,
+        held: Vec<(TaskId, Range<u64>)>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let until = now + self.patience.grace;
+        let ability = Ability { threads: 1, kinds: Default::default() };
+        self.change_drone(id, now, |drone| {
+            drone.meet(ability, true, now);
+            drone.away_until = Some(until);
+        });
+        for (task_id, range) in held {
+            let Some(range) = self.tasks.get_mut(task_id).and_then(|task| task.take_within(&range)) else { continue };
+            let terms = Terms { place: Place::Ahead, range, trouble: None, twin: None };
+            if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
+                self.keep(lease, until, now);
+                self.remember(lease, effects);
+            }
+        }
+        if self.drones[&id].leases.is_empty() {
+            self.forget(id);
+        }
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        id: DroneId,
+        progress: &[Progress],
+        computed: u64,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.drones.get(&id).is_some_and(|drone| drone.away_until.is_none()) {
+            return;
+        }
+        let mut newest = None;
+        for Progress { lease: lease_id, reached, begun } in progress {
+            let Some(lease) = self.leases.get_mut(lease_id).filter(|lease| lease.drone == id) else { continue };
+            newest = newest.max(lease.named.is_none().then_some(*lease_id)).max(Some(*lease_id));
+            if lease.named.replace(now).is_none()
+                && let Some(drone) = self.drones.get_mut(&id)
+            {
+                drone.last_taken = now;
+            }
+            lease.begun |= begun;
+            lease.reached = lease.reached.max((*reached).min(lease.range.end));
+        }
+        self.change_drone(id, now, |drone| {
+            drone.last_heard = now;
+            if drone.computed.0 != computed || progress.is_empty() {
+                drone.computed = (computed, now);
+            }
+        });
+        if self.stands_still(id, now) {
+            self.strike(id, now, effects);
+            return;
+        }
+        let silence = self.patience.silence;
+        // Leases are taken in in their order: one that was passed over has got lost.
+        let is_lost = |id: &&LeaseId| {
+            let named =
+                self.leases.get(id).and_then(|lease| lease.named.or((newest > Some(**id)).then_some(lease.granted)));
+            named.is_some_and(|named| named + silence < now)
+        };
+        let lost: Vec<_> = self.drones[&id].leases.iter().filter(is_lost).map(|id| (*id, Fault::None)).collect();
+        self.give_up(&lost, true, now, effects);
+        self.fill(id, now, effects);
+    }
+
+    /// Whether a Drone that sends heartbeats does nothing else: it does not take in what it is
+    /// sent, or its threads compute nothing of what it has.
+    fn stands_still(&self, id: DroneId, now: Time) -> bool {
+        let Some(drone) = self.drones.get(&id) else { return false };
+        let limit = self.patience.silence;
+        let is_deaf = |lease: &LeaseId| {
+            let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
+            lease.is_some_and(|lease| lease.granted.max(drone.last_taken) + 2 * limit < now)
+        };
+        let is_stuck = drone.computed.1 + limit * STILL < now;
+        is_stuck || drone.leases.first().is_some_and(is_deaf) || drone.leases.last().is_some_and(is_deaf)
+    }
+
+    fn strike(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        drone.strikes += 1;
+        if drone.strikes >= STRIKES {
+            drone.strikes = 0;
+            effects.push(Effect::Quarantined { drone: id, why: Distrust::Idleness });
+            self.quarantine(id, now, effects);
+            return;
+        }
+        effects.push(Effect::Disconnect { drone: id, reason: "it sends heartbeats, but takes in or computes nothing" });
+        // It is known again when it comes back soon.
+        let grace = self.patience.grace;
+        self.let_go(id, Fault::None, now, effects);
+        self.change_drone(id, now, |drone| drone.away_until = Some(now + grace));
+    }
+
+    pub(super) fn excuse(&mut self, id: DroneId, now: Time) {
+        if !self.drones.contains_key(&id) {
+            return;
+        }
+        self.change_drone(id, now, |drone| {
+            (drone.last_heard, drone.computed.1, drone.last_taken) = (now, now, now);
+        });
+        for lease in &self.drones[&id].leases {
+            if let Some(lease) = self.leases.get_mut(lease) {
+                lease.named = lease.named.map(|_| now);
+            }
+        }
+    }
+
+    pub(super) fn leaving(&mut self, id: DroneId) {
+        self.free_reservation(id);
+        if let Some(drone) = self.drones.get_mut(&id) {
+            drone.leaving = true;
+        }
+    }
+
+    pub(super) fn quarantine(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        drone.quarantined = true;
+        self.free_reservation(id);
+        let leases: Vec<_> = self.drones[&id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
+        self.give_up(&leases, true, now, effects);
+    }
+
+    pub(super) fn pardon(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        if let Some(drone) = self.drones.get_mut(&id) {
+            drone.quarantined = false;
+            self.fill(id, now, effects);
+        }
+    }
+
+    /// A connection broke: what was not begun goes to others, the rest is kept for a while.
+    pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get(&id).filter(|drone| drone.away_until.is_none()) else { return };
+        let begun = drone.begun(self);
+        let rest: Vec<_> = drone.leases.difference(&begun).map(|lease| (*lease, Fault::None)).collect();
+        if drone.leaving || drone.quarantined {
+            return self.gone(id, Fault::Loss, now, effects);
+        }
+        for lease in &begun {
+            let granted = self.leases.get(lease).map_or(now, |lease| lease.granted);
+            let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.patience.grace);
+            self.keep(*lease, now + hold, now);
+        }
+        self.free_reservation(id);
+        self.change_drone(id, now, |drone| drone.away_until = Some(now));
+        self.give_up(&rest, false, now, effects);
+        self.await_return(id, now, effects);
+        // Whoever is idle does not wait for it.
+        let hungry: Vec<_> = self.by_load.iter().take_while(|(load, _)| *load == 0).map(|(_, id)| *id).collect();
+        hungry.into_iter().for_each(|id| self.steal(id, now, effects));
+    }
+
+    /// Keeps a lease for a Drone that is away.
+    fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        lease.kept_until = until;
+        let before = std::mem::replace(&mut lease.finish, now + FAR);
+        if lease.twin.is_none() {
+            let finish = lease.finish;
+            self.by_finish.remove(&(before, id));
+            self.by_finish.insert((finish, id));
+        }
+    }
+
+    /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.
+    fn await_return(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(drone) = self.drones.get(&id) else { return };
+        let is_over = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.kept_until <= now);
+        let over: Vec<_> = drone.leases.iter().filter(is_over).map(|lease| (*lease, Fault::Loss)).collect();
+        self.give_up(&over, false, now, effects);
+        let kept = self.drones.get(&id).into_iter().flat_map(|drone| &drone.leases);
+        let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
+        match next {
+            Some(next) => self.change_drone(id, now, |drone| drone.away_until = Some(next)),
+            None => {
+                self.forget(id);
+                effects.push(Effect::Forgotten(id));
+            }
+        }
+    }
+
+    /// A Drone has left, or its time is up.
+    pub(super) fn gone(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+        self.let_go(id, fault, now, effects);
+        self.forget(id);
+    }
+
+    /// Gives everything that a Drone holds to others.
+    fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+        self.free_reservation(id);
+        let Some(drone) = self.drones.get(&id) else { return };
+        let begun = drone.begun(self);
+        let blamed = |lease: &LeaseId| (*lease, if begun.contains(lease) { fault } else { Fault::None });
+        let leases: Vec<_> = drone.leases.iter().map(blamed).collect();
+        if let Some(drone) = self.drones.get_mut(&id) {
+            drone.leaving = true;
+        }
+        self.give_up(&leases, false, now, effects);
+    }
+
+    fn forget(&mut self, id: DroneId) {
+        self.free_reservation(id);
+        if let Some(drone) = self.drones.remove(&id) {
+            self.by_load.remove(&(drone.load(), id));
+            self.by_deadline.remove(&(drone.deadline(&self.patience), id));
+            self.threads -= u64::from(drone.threads);
+        }
+    }
+
+    pub(super) fn tick_drones(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, id)) = self.by_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
+            match self.drones[&id].away_until {
+                Some(_) => self.await_return(id, now, effects),
+                None => {
+                    effects.push(Effect::Disconnect { drone: id, reason: "nothing was heard of it for too long" });
+                    self.gone(id, Fault::Loss, now, effects);
+                    effects.push(Effect::Forgotten(id));
+                }
+            }
+        }
+    }
+
+    /// Changes a Drone, or a new one, and keeps the indexes right.
+    fn change_drone(&mut self, id: DroneId, now: Time, change: impl FnOnce(&mut Drone)) {
+        let patience = self.patience;
+        let drone = self.drones.entry(id).or_insert_with(|| {
+            let drone = Drone::new(Ability { threads: 1, kinds: Default::default() }, now);
+            self.threads += 1;
+            self.by_load.insert((drone.load(), id));
+            self.by_deadline.insert((drone.deadline(&patience), id));
+            drone
+        });
+        let before = (drone.load(), drone.deadline(&patience), drone.threads);
+        change(drone);
+        let after = (drone.load(), drone.deadline(&patience), drone.threads);
+        if before.0 != after.0 {
+            self.by_load.remove(&(before.0, id));
+            self.by_load.insert((after.0, id));
+        }
+        if before.1 != after.1 {
+            self.by_deadline.remove(&(before.1, id));
+            self.by_deadline.insert((after.1, id));
+        }
+        self.threads = self.threads - u64::from(before.2) + u64::from(after.2);
+    }
+
+    /// When leases are old enough to be remembered.
+    pub(super) fn next_hold(&self) -> Option<Time> {
+        self.young.front().map(|(granted, _)| *granted + YOUTH + GATHER)
+    }
+
+    /// Has leases remembered that are old enough.
+    pub(super) fn hold(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, id)) = self.young.pop_front_if(|(granted, _)| *granted + YOUTH <= now) {
+            self.remember(id, effects);
+        }
+    }
+
+    fn remember(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
+        if let Some(lease) = self.leases.get_mut(&id).filter(|lease| !lease.is_held) {
+            lease.is_held = true;
+            let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
+            effects.push(Effect::Hold { lease: id, drone, task, range });
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! What becomes of a lease: its outputs, its end, and who is to blame.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use super::drone::Charge;
+use super::{Blame, Core, Distrust, Effect, Outcome, Time};
+
+/// A range fails its task after so many failures, on different Drones where there are any.
+pub const MAX_FAILURES: usize = 3;
+
+/// A range fails its task after so many Drones died while they computed nothing else.
+pub const MAX_DEATHS: usize = 3;
+
+/// A range that was being computed at so many losses runs alone next.
+const MAX_LOSSES: u8 = 2;
+
+/// The right of one Drone to compute one chunk.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) task: TaskId,
+    pub(super) drone: DroneId,
+    /// What is not done of it. Twins have the same.
+    pub(super) range: Range<u64>,
+    /// Where the Drone's next output begins.
+    pub(super) next: u64,
+    /// Indices below this one are computed, as far as is known.
+    pub(super) reached: u64,
+    /// A thread has begun with it, as far as is known.
+    pub(super) begun: bool,
+    pub(super) granted: Time,
+    /// When a heartbeat named it last.
+    pub(super) named: Option<Time>,
+    /// How long it is kept for a Drone that is away.
+    pub(super) kept_until: Time,
+    /// When its Drone is expected to be done with it.
+    pub(super) finish: Time,
+    pub(super) charge: Charge,
+    /// The other lease of the same range.
+    pub(super) twin: Option<LeaseId>,
+    pub(super) trouble: Option<Box<Trouble>>,
+    /// It was to be remembered.
+    pub(super) is_held: bool,
+}
+
+/// What went wrong with a range so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Who failed to compute it.
+    pub(super) failed: Vec<DroneId>,
+    /// How many Drones were lost while they computed it among others.
+    losses: u8,
+    /// Who died while computing nothing else.
+    deaths: Vec<DroneId>,
+}
+
+impl Trouble {
+    /// The range is not for this Drone, if there is another one.
+    pub(super) fn avoiding(drone: DroneId) -> Self {
+        Self { failed: vec![drone], ..Self::default() }
+    }
+
+    /// Whether the range has to run alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.losses >= MAX_LOSSES
+    }
+}
+
+/// Why a lease ends before its range is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// For no fault of its range or its Drone.
+    None,
+    /// The Drone was lost while it computed it.
+    Loss,
+    /// The Drone could not compute it.
+    Failure,
+}
+
+impl Lease {
+    /// What is not said of it yet.
+    pub(super) fn rest(&self) -> Range<u64> {
+        self.next..self.range.end.max(self.next)
+    }
+}
+
+impl Core {
+    pub(super) fn output(
+        &mut self,
+        drone_id: DroneId,
+        id: LeaseId,
+        range: Range<u64>,
+        spent: Duration,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let wanted = self.wanted(drone_id, id, &range).map(|(_, wanted)| wanted);
+        let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.drone == drone_id) else { return };
+        if range.start != lease.next || range.is_empty() {
+            return;
+        }
+        lease.next = range.end.min(lease.range.end);
+        (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
+        let (task_id, twin) = (lease.task, lease.twin);
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
+        let class = task.class;
+        let (items, cost) = match &wanted {
+            Some(wanted) => (wanted.end - wanted.start, task.credit(wanted.clone(), now)),
+            None => (0, 0),
+        };
+        let computed = task.cost(&range);
+        let ended = task.is_done();
+        if let Some(wanted) = wanted {
+            for id in [Some(id), twin].into_iter().flatten() {
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    lease.range.start = wanted.end;
+                }
+            }
+            self.count_done(task_id, id, items, cost, now);
+        }
+        if let Some(drone) = self.drones.get_mut(&drone_id) {
+            drone.credit(class, items, computed, spent, now);
+        }
+        let is_over = self.leases.get(&id).is_some_and(|lease| lease.range.is_empty() || lease.rest().is_empty());
+        match is_over {
+            true => self.finish_lease(id, now, effects),
+            false => self.recharge(id, now),
+        }
+        match ended {
+            true => self.end_task(task_id, Outcome::Done, now, effects),
+            false if items > 0 => effects.push(Effect::Progress(task_id)),
+            false => {}
+        }
+        self.fill(drone_id, now, effects);
+    }
+
+    fn count_done(&mut self, task_id: TaskId, id: LeaseId, items: u64, cost: u64, now: Time) {
+        let (Some(task), Some(lease)) = (self.tasks.get(task_id), self.leases.get(&id)) else { return };
+        // What is left of the lease is not served yet. Ranks of another priority say nothing here.
+        let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
+        self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+        self.items_queued -= items;
+        self.items_done += items;
+        self.meter.add(items, cost, now);
+    }
+
+    /// Ends a lease of which everything was said. If its range is done, the twin has nothing left to do.
+    fn finish_lease(&mut self, id: LeaseId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(lease) = self.remove_lease(id, effects) else { return };
+        let Some(twin) = lease.twin else { return };
+        match lease.range.is_empty() {
+            true => {
+                if let Some(twin_lease) = self.remove_lease(twin, effects) {
+                    effects.push(Effect::Withdraw { drone: twin_lease.drone, lease: twin, end: twin_lease.next });
+                    self.fill(twin_lease.drone, now, effects);
+                }
+            }
+            false => self.untwin(twin),
+        }
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        drone_id: DroneId,
+        id: LeaseId,
+        reason: &str,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone_id) else { return };
+        let task = lease.task;
+        let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
+        if lease.twin.is_none() && tried.len() + 1 >= MAX_FAILURES {
+            let drones = tried.iter().copied().chain([drone_id]).collect();
+            // The range is to blame, not who tried it.
+            self.drones.values_mut().for_each(|drone| drone.forgive(task));
+            let blame = Blame::Failures { drones, reason: reason.to_owned() };
+            self.end_task(task, Outcome::Failed(blame), now, effects);
+        } else {
+            self.give_up(&[(id, Fault::Failure)], false, now, effects);
+            let failures = self.drones.get_mut(&drone_id).and_then(|drone| drone.fail(task, now));
+            if let Some(tasks) = failures {
+                effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks) });
+                self.quarantine(drone_id, now, effects);
+            }
+        }
+        self.fill(drone_id, now, effects);
+    }
+
+    pub(super) fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
+        let own = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| lease.drone == drone);
+        let own: Vec<_> = leases.iter().filter(own).map(|id| (*id, Fault::None)).collect();
+        self.give_up(&own, false, now, effects);
+        self.fill(drone, now, effects);
+    }
+
+    /// Ends these leases; what is not done of them is pending again, and placed where there is room.
+    pub(super) fn give_up(
+        &mut self,
+        leases: &[(LeaseId, Fault)],
+        withdraw: bool,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut tasks = BTreeSet::new();
+        let mut dead = Vec::new();
+        for (id, fault) in leases {
+            let Some(lease) = self.remove_lease(*id, effects) else { continue };
+            if withdraw {
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.next });
+            }
+            match lease.twin {
+                Some(twin) => self.untwin(twin),
+                None => {
+                    tasks.insert(lease.task);
+                    dead.extend(self.release(lease, *fault));
+                }
+            }
+        }
+        for (task, blame) in dead {
+            self.end_task(task, Outcome::Failed(blame), now, effects);
+        }
+        for task in tasks {
+            self.place_task(task, now, effects);
+        }
+    }
+
+    /// What is left of a lease belongs to nobody again, but is remembered with what went wrong.
+    /// Returns what its task fails of, if it was one death too many.
+    fn release(&mut self, lease: Lease, fault: Fault) -> Option<(TaskId, Blame)> {
+        let Lease { task: id, drone, range, trouble, .. } = lease;
+        let task = self.tasks.get_mut(id)?;
+        let mut blame = None;
+        let trouble = match fault {
+            Fault::None => trouble,
+            Fault::Failure => {
+                let mut trouble = trouble.unwrap_or_default();
+                trouble.failed.push(drone);
+                Some(trouble)
+            }
+            Fault::Loss => {
+                let mut trouble = trouble.unwrap_or_default();
+                if trouble.is_alone() {
+                    trouble.deaths.push(drone);
+                } else {
+                    trouble.losses += 1;
+                }
+                if trouble.deaths.len() >= MAX_DEATHS {
+                    blame = Some((id, Blame::Deaths { drones: trouble.deaths.clone(), range: range.clone() }));
+                }
+                Some(trouble)
+            }
+        };
+        match trouble {
+            Some(trouble) => {
+                if trouble.is_alone() {
+                    self.alone.insert((id, range.start), None);
+                }
+                task.put_apart(range, trouble);
+            }
+            None => task.release(range),
+        }
+        if !task.is_paused {
+            self.queue.insert(task.priority, task.pass, id);
+        }
+        blame
+    }
+
+    /// The other lease of the same range has ended.
+    fn untwin(&mut self, id: LeaseId) {
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.twin = None;
+            self.by_finish.insert((lease.finish, id));
+        }
+    }
+
+    /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
+    pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
+        let lease = self.leases.remove(&id)?;
+        self.by_finish.remove(&(lease.finish, id));
+        if lease.is_held {
+            effects.push(Effect::Unhold(id));
+        }
+        if let Some(task) = self.tasks.get_mut(lease.task) {
+            task.end_lease(id);
+        }
+        self.change_load(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        Some(lease)
+    }
+
+    /// Takes the tail of a lease away, from `end` on; the caller gives it to somebody.
+    pub(super) fn shorten(&mut self, id: LeaseId, end: u64, now: Time, effects: &mut Vec<Effect>) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        lease.range.end = end;
+        effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });
+        if lease.is_held {
+            let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
+            effects.push(Effect::Hold { lease: id, drone, task, range });
+        }
+        self.recharge(id, now);
+    }
+
+    /// Counts only what is left of a lease against its Drone's credit.
+    pub(super) fn recharge(&mut self, id: LeaseId, now: Time) {
+        let Some(lease) = self.leases.get(&id) else { return };
+        let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(&lease.drone)) else { return };
+        let old = lease.charge;
+        let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
+        let (before, is_single) = (lease.finish, lease.twin.is_none());
+        let finish = if lease.begun { now + new.time() } else { before };
+        let drone = lease.drone;
+        self.change_load(drone, |drone| drone.replace_charge(&old, &new));
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.charge = new;
+            lease.finish = finish;
+        }
+        if is_single && before != finish {
+            self.by_finish.remove(&(before, id));
+            self.by_finish.insert((finish, id));
+        }
+    }
+
+    /// Changes a Drone's load and keeps the index by load right.
+    pub(super) fn change_load(&mut self, id: DroneId, change: impl FnOnce(&mut super::drone::Drone)) {
+        let Some(drone) = self.drones.get_mut(&id) else { return };
+        let before = drone.load();
+        change(drone);
+        let after = drone.load();
+        if before != after {
+            self.by_load.remove(&(before, id));
+            self.by_load.insert((after, id));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What an idle Drone takes over from others, so that nobody waits for the slowest.
+//!
+//! Of the lease that is expected to end last it takes as much as makes both end together
+//! (work stealing with known speeds); where a single item is left, or where its Drone is
+//! overdue or away, it computes the same a second time, and whoever is first wins.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use wire::ids::{DroneId, LeaseId};
+
+use super::dispatch::{LOOK, Terms};
+use super::drone::{Drone, Place};
+use super::lease::{Lease, Trouble};
+use super::task::Task;
+use super::{Core, Effect, Time};
+
+/// Less is not worth a message.
+const GAIN: Duration = Duration::from_millis(20);
+
+/// A lease that has not ended so long after it was expected to is overdue, if that is longer
+/// than it was expected to take.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// How far in the future the end of a lease is whose Drone is away.
+pub(super) const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What to do about one lease.
+enum Theft {
+    /// Take it from this index on.
+    Tail(u64),
+    /// Take all of it.
+    Whole,
+    /// Compute what is left of it, too.
+    Twin,
+}
+
+impl Core {
+    /// Gives a Drone that has nothing to do a part of what others have.
+    pub(super) fn steal(&mut self, thief: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        while self.drones.get(&thief).is_some_and(Drone::is_hungry) {
+            let Some((id, theft)) = self.booty(thief, now) else { return };
+            self.take_over(thief, id, theft, now, effects);
+        }
+    }
+
+    fn booty(&self, thief: DroneId, now: Time) -> Option<(LeaseId, Theft)> {
+        let worth = |(finish, _): &&(Time, LeaseId)| *finish > now + GAIN;
+        let last = self.by_finish.iter().rev().take_while(worth).take(LOOK);
+        let late = self.by_finish.iter().take_while(|(finish, _)| *finish + SLACK < now).take(LOOK);
+        last.chain(late).find_map(|(_, id)| Some((*id, self.theft(thief, self.leases.get(id)?, now)?)))
+    }
+
+    fn theft(&self, thief_id: DroneId, lease: &Lease, now: Time) -> Option<Theft> {
+        let (thief, task) = (self.drones.get(&thief_id)?, self.tasks.get(lease.task)?);
+        let victim = self.drones.get(&lease.drone)?;
+        let is_alone = lease.trouble.as_deref().is_some_and(Trouble::is_alone);
+        let may = |trouble: &Trouble| self.may_try(task.class, trouble, thief_id);
+        if lease.drone == thief_id || is_alone || !thief.is_able(task.class) || task.is_paused {
+            return None;
+        }
+        if !lease.trouble.as_deref().is_none_or(may) {
+            return None;
+        }
+        let rest = lease.range.start.max(lease.reached.min(lease.range.end - 1))..lease.range.end;
+        let mine = Duration::from_nanos(thief.time_of(task, &rest));
+        let overdue = now.saturating_sub(lease.finish);
+        if victim.away_until.is_some() || overdue > SLACK.max(lease.finish.saturating_sub(lease.granted)) {
+            return Some(Theft::Twin);
+        }
+        let theirs = lease.finish.saturating_sub(now);
+        if !lease.begun && theirs > mine + Duration::from_nanos(victim.time_of(task, &rest)) {
+            return Some(Theft::Whole);
+        }
+        let tail = tail(task, (thief, victim), &rest, theirs);
+        match tail {
+            Some(start) => Some(Theft::Tail(start)),
+            // One item: worth it only if it is clearly sooner here.
+            None => (theirs > mine + mine / 4 + GAIN).then_some(Theft::Twin),
+        }
+    }
+
+    fn take_over(&mut self, thief: DroneId, id: LeaseId, theft: Theft, now: Time, effects: &mut Vec<Effect>) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        let (task, range) = (lease.task, lease.range.clone());
+        let trouble = lease.trouble.clone();
+        let place = Place::Ahead;
+        match theft {
+            Theft::Tail(start) => {
+                self.shorten(id, start, now, effects);
+                let terms = Terms { place, range: start..range.end, trouble, twin: None };
+                self.grant(task, thief, terms, now, effects);
+            }
+            Theft::Whole => {
+                let Some(lease) = self.remove_lease(id, effects) else { return };
+                effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
+                self.grant(task, thief, Terms { place, range, trouble, twin: None }, now, effects);
+            }
+            Theft::Twin => {
+                self.by_finish.remove(&(lease.finish, id));
+                let twin = self.grant(task, thief, Terms { place, range, trouble, twin: Some(id) }, now, effects);
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    lease.twin = twin;
+                }
+            }
+        }
+    }
+}
+
+/// Where the tail of `rest` begins that is worth taking: both are done at the same time then.
+fn tail(task: &Task, (thief, victim): (&Drone, &Drone), rest: &Range<u64>, theirs: Duration) -> Option<u64> {
+    let items = rest.end - rest.start;
+    if items < 2 {
+        return None;
+    }
+    let (ours, victims) = (thief.rate(task.class) as f64, victim.rate(task.class) as f64);
+    let cost = theirs.as_secs_f64() * ours * victims / (ours + victims);
+    let taken = (cost / task.cost(rest).max(1) as f64 * items as f64) as u64;
+    // The item that is being computed stays.
+    let taken = taken.min(items - 1);
+    let start = rest.end - taken;
+    let is_worth = taken > 0 && Duration::from_nanos(thief.time_of(task, &(start..rest.end))) > GAIN / 10;
+    is_worth.then_some(start)
+}
