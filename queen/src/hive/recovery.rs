@@ -14,6 +14,7 @@ use super::journal::{self, Exit, Journal};
 use super::record::{Record, weight};
 use super::{Disk, JOURNAL_PART, Settings, SharedHive};
 use crate::crash;
+use crate::kinds::digest::DIGEST;
 use crate::store::{Change, Directory, Live, Place, Removed, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -144,11 +145,11 @@ impl SharedHive {
 
     fn take(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| {
-            for Live { task, inputs, done, results } in batch.drain(..) {
+            for Live { task, inputs, done, results, .. } in batch.drain(..).filter(|live| live.task.ending.is_none()) {
                 let mut record = Record::new(task.terms, inputs, task.created_at);
                 self.inner.budget.take(weight(&record.inputs));
-                for (first, bytes) in results {
-                    record.outputs_mut().insert(first, bytes);
+                for results in results {
+                    record.outputs_mut().insert(results, DIGEST);
                 }
                 state.enter(task.id, record, done, now);
                 if let Some((taken, _)) = &mut state.recovering {

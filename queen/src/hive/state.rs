@@ -22,8 +22,9 @@ use super::label;
 use super::record::Record;
 use super::story::{EndOfTask, Story};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, RangeSet, TaskWork, Time};
+use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Place, Removed, Submission};
+use crate::store::{Budget, Change, Computed, Inputs, Large, Place, Removed, Submission, Trust};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -323,9 +324,18 @@ impl State {
         let Some(record) = self.tasks.get_mut(task) else { return };
         let width = results.len() / (range.end - range.start) as usize;
         results.truncate((wanted.end - wanted.start) as usize * width);
-        record.outputs_mut().insert(wanted.start, results.clone());
+        let (first, trust) = (wanted.start, Trust::Sampled);
+        record.outputs_mut().insert(Computed { first, bytes: results.clone(), drone: None, trust }, width);
         let large = in_file(&record.inputs).cloned();
-        self.changes.push(Change::Results { task, first: wanted.start, bytes: results, large });
+        self.changes.push(Change::Results {
+            task,
+            first: wanted.start,
+            bytes: results,
+            large,
+            drone: None,
+            checked: false,
+            replaces: false,
+        });
         if let Some(seat) = self.seats.get_mut(&drone) {
             seat.items_done += wanted.end - wanted.start;
         }
@@ -335,20 +345,19 @@ impl State {
     /// A change is on disk, or as good as that where nothing is.
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
-            Change::Epoch(_) => {}
             Change::Submit(submission) => {
                 // What is on disk is looked up there.
                 if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {
                     self.keys.release(&identity.key);
                 }
             }
-            Change::Results { task, first, large: Some(_), .. } => {
+            Change::Results { task, first, bytes, large: Some(_), .. } => {
                 if let Some(record) = self.tasks.get_mut(*task) {
-                    record.outputs_mut().remove(*first);
+                    record.outputs_mut().remove(*first, bytes, DIGEST);
                 }
             }
-            Change::Results { .. } | Change::Remove(_) => {}
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            _ => {}
         }
     }
 

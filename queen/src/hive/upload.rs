@@ -185,7 +185,7 @@ impl SharedHive {
                     file.keep();
                 }
             }
-            let terms = Terms { specification, name: name.map(Into::into), priority, base: state.base };
+            let terms = Terms { specification, name: name.map(Into::into), priority, deadline: None, base: state.base };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
             state.view(id, now).ok_or(HiveError::NoTask(id))
         });

@@ -272,7 +272,7 @@ mod tests {
         let large = Large { segments: [extent].into(), place: Place::File(file.number()) };
         file.keep();
         let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms = Terms { specification, name: None, priority: 0, base: Instance([1; 16]) };
+        let terms = Terms { specification, name: None, priority: 0, deadline: None, base: Instance([1; 16]) };
         let submission = Submission {
             id: TaskId(id),
             terms: Arc::new(terms),

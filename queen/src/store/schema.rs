@@ -16,7 +16,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -81,6 +81,40 @@ const MIGRATIONS: [&str; 2] = [
         expires_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX keys_by_expiry ON keys (expires_at);
+    ",
+    "
+    -- The deadline is in seconds behind created_at. Where suspect is 1, a task that has ended has
+    -- results that are to be computed again; corrected is how many of such were wrong.
+    ALTER TABLE tasks ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN deadline INTEGER;
+    ALTER TABLE tasks ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN corrected INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tasks_suspect ON tasks (id) WHERE suspect = 1;
+
+    -- drone computed them; null is unknown. checked: 0 at most a sample of them, 1 all of them were
+    -- computed a second time and agreed, 2 suspect: their Drone gave a wrong one elsewhere. The
+    -- checksum of suspect ones means nothing, since those that replace them may be in the file.
+    ALTER TABLE results ADD COLUMN drone INTEGER;
+    ALTER TABLE results ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX results_suspect ON results (task, first, past) WHERE checked = 2;
+
+    -- Drone processes. quarantine: why this one is given no work.
+    ALTER TABLE hive ADD COLUMN next_drone INTEGER NOT NULL DEFAULT 1;
+    CREATE TABLE drones (
+        id INTEGER PRIMARY KEY,
+        instance BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        quarantine TEXT
+    ) STRICT;
+
+    -- The epoch's open leases; those of tasks that have ended mean nothing.
+    CREATE TABLE leases (
+        lease INTEGER PRIMARY KEY,
+        task INTEGER NOT NULL,
+        drone INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        past INTEGER NOT NULL
+    ) STRICT;
     ",
 ];
 
