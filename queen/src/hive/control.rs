@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use web::hive::{Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload};
+use web::hive::{
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload,
+};
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -38,6 +40,7 @@ impl SharedHive {
             uptime_seconds: now.as_secs_f64(),
             tasks: state.counts,
             drones,
+            quarantined: 0,
             threads,
             items_queued: totals.items_queued,
             items_done: totals.items_done,
@@ -303,6 +306,22 @@ impl Hive for SharedHive {
         }
     }
 
+    async fn pause(&self, _: TaskId) -> Result<TaskView, HiveError> {
+        Err(HiveError::Internal("tasks cannot be paused yet".into()))
+    }
+
+    async fn resume(&self, _: TaskId) -> Result<TaskView, HiveError> {
+        Err(HiveError::Internal("tasks cannot be resumed yet".into()))
+    }
+
+    async fn retry(&self, _: TaskId) -> Result<TaskView, HiveError> {
+        Err(HiveError::Internal("tasks cannot be tried again yet".into()))
+    }
+
+    async fn amend(&self, _: TaskId, _: Amendment) -> Result<TaskView, HiveError> {
+        Err(HiveError::Internal("tasks cannot be changed yet".into()))
+    }
+
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
         let found = self.serving()?.tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         let state = match &found {
@@ -334,6 +353,14 @@ impl Hive for SharedHive {
 
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {
         self.serving()?.drone(id, self.now()).ok_or(HiveError::NoDrone(id))
+    }
+
+    async fn drain(&self, _: DroneId) -> Result<DroneView, HiveError> {
+        Err(HiveError::Internal("drones cannot be drained yet".into()))
+    }
+
+    async fn pardon(&self, _: DroneId) -> Result<DroneView, HiveError> {
+        Err(HiveError::Internal("drones cannot be quarantined yet".into()))
     }
 
     async fn overview(&self) -> Result<Overview, HiveError> {

@@ -119,15 +119,21 @@ impl State {
         };
         Some(DroneView {
             id,
+            instance: String::new(),
             name: seat.newcomer.name.clone(),
             address: seat.newcomer.address.clone(),
             software: seat.newcomer.software.clone(),
             state,
+            idle_because: None,
+            quarantined_because: None,
             threads: seat.newcomer.ability.threads,
             leases,
             rate: status.map_or(0.0, |status| status.rate),
             compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
             items_done: seat.items_done,
+            checked: 0,
+            wrong: 0,
+            connections: 1,
             connected_at: seat.connected_at,
             last_seen_at: seat.last_seen_at,
         })

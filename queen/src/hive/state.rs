@@ -440,6 +440,7 @@ impl State {
         let count = match state {
             TaskState::Pending => &mut self.counts.pending,
             TaskState::Running => &mut self.counts.running,
+            TaskState::Paused => &mut self.counts.paused,
             TaskState::Done => &mut self.counts.done,
             TaskState::Failed => &mut self.counts.failed,
             TaskState::Cancelled => &mut self.counts.cancelled,

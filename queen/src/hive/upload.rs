@@ -173,7 +173,8 @@ impl SharedHive {
 
     /// Enters a task; answers when it is on disk.
     async fn create(&self, creation: Creation, writing: Option<&mut Writing>) -> Result<TaskView, HiveError> {
-        let Creation { new: NewTask { specification, name, priority }, inputs, memory, identity } = creation;
+        let Creation { new: NewTask { specification, name, priority, deadline_seconds: _ }, inputs, memory, identity } =
+            creation;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (view, ack) = self.change_durably(slot, |state, now| {

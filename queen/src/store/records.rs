@@ -304,7 +304,7 @@ pub(super) fn specification(text: &str) -> rusqlite::Result<Specification> {
 /// What a state is in a row.
 pub(super) fn state_number(state: TaskState) -> i64 {
     match state {
-        TaskState::Pending | TaskState::Running => 0,
+        TaskState::Pending | TaskState::Running | TaskState::Paused => 0,
         TaskState::Done => 1,
         TaskState::Failed => 2,
         TaskState::Cancelled => 3,

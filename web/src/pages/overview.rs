@@ -122,6 +122,7 @@ mod tests {
                 uptime_seconds: 0.0,
                 tasks: TaskCounts::default(),
                 drones,
+                quarantined: 0,
                 threads: drones,
                 items_queued,
                 items_done: 0,
