@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use queen::core::Patience;
 use queen::{Config, Listeners};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +44,7 @@ pub fn config() -> Config {
         data: None,
         keep_finished: Duration::from_secs(3600),
         max_data: None,
+        patience: Patience::default(),
     }
 }
 
