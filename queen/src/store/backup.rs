@@ -1,9 +1,10 @@
 //! `queen backup`: one file with everything in it, taken while a Queen works or not.
 //!
 //! The records are copied first, all as of one moment. What they refer to in bulk files was
-//! durable before they were, and never changes as long as its task is there; so those files are
-//! copied at leisure behind it, and what is written into them meanwhile does no harm. A file
-//! that is gone by then belonged to a task that was removed since; it leaves the copy as well.
+//! durable before they were, and stays as long as its task is there; so those files are copied
+//! at leisure behind it, and what is written into them meanwhile does no harm. Results that
+//! became suspect since may be replaced meanwhile, so they are suspect in the copy as well. A
+//! file that is gone by then belonged to a task that was removed since; it leaves the copy too.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -37,6 +38,15 @@ pub struct Written {
     pub bytes: u64,
 }
 
+/// What the Queen did since the snapshot that its bulk files show.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Since {
+    /// Tasks that she removed, with their files.
+    removed: Vec<i64>,
+    /// Results that are suspect or were replaced, by task and first index.
+    suspect: Vec<(i64, i64)>,
+}
+
 type Archive = Builder<BufWriter<File>>;
 
 /// Copies the data directory `from` into the file `to`; replaces one only with `force`.
@@ -68,9 +78,9 @@ fn pack(
     let file = NamedTempFile::new_in(part.path()).map_err(StoreError::io(part.path()))?;
     let mut archive = Archive::new(BufWriter::with_capacity(BUFFER, file.reopen()?));
     let unwritten = || format!("{} cannot be written", to.display());
-    let vanished = bulk_files(from, source, &snapshot, &mut archive, &unwritten)?;
+    let since = bulk_files(from, source, &snapshot, &mut archive, &unwritten)?;
     let database = part.path().join("hive.db");
-    let tasks = trim(snapshot, &vanished).map_err(StoreError::database(&database))?;
+    let tasks = trim(snapshot, &since).map_err(StoreError::database(&database))?;
 
     let owner = fs::metadata(directory::database(from)).map_err(StoreError::io(from))?;
     let copied = File::open(&database).map_err(StoreError::io(&database))?;
@@ -141,14 +151,14 @@ fn snapshot(source: &Connection, part: &TempDir) -> anyhow::Result<Connection> {
     Ok(copy)
 }
 
-/// Puts the files that the snapshot names into the archive; returns the tasks whose files are gone.
+/// Puts the files that the snapshot names into the archive; returns what became of them since.
 fn bulk_files(
     from: &Path,
     source: &Connection,
     snapshot: &Connection,
     archive: &mut Archive,
     unwritten: &dyn Fn() -> String,
-) -> anyhow::Result<Vec<i64>> {
+) -> anyhow::Result<Since> {
     let folder = directory::bulk(from);
     let bulk = Bulk::new(folder.clone(), Arc::new(System), 0);
     let owner = fs::metadata(&folder).map_err(StoreError::io(&folder))?;
@@ -163,7 +173,7 @@ fn bulk_files(
         let large = large(number, row.get_ref(2)?.as_blob()?)?;
         Ok((task, number, result_offset(&large, past, DIGEST)))
     });
-    let mut vanished = Vec::new();
+    let mut since = Since::default();
     for row in named.map_err(broken(&database))? {
         let (task, number, length) = row.map_err(broken(&database))?;
         let path = bulk.path(number);
@@ -176,7 +186,7 @@ fn bulk_files(
                 if there.is_some() {
                     return Err(damaged(&format!("it is missing, though task {task} needs it")).into());
                 }
-                vanished.push(task);
+                since.removed.push(task);
                 continue;
             }
             opened => opened.map_err(StoreError::io(&path))?,
@@ -187,8 +197,34 @@ fn bulk_files(
         if append(archive, &name, &owner, length, file).with_context(context)? > 0 {
             return Err(damaged(&format!("it ends before byte {length}, which task {task} needs")).into());
         }
+        replaced(source, snapshot, task, &mut since).map_err(broken(&database))?;
     }
-    Ok(vanished)
+    Ok(since)
+}
+
+/// Adds to `since` the results of a task that the source does not have any more as they were, or
+/// does not trust any more: they may have been replaced while the file was copied.
+fn replaced(source: &Connection, snapshot: &Connection, task: i64, since: &mut Since) -> rusqlite::Result<()> {
+    if schema::version(snapshot)? < schema::HAS_DRONES {
+        // No Queen of that version replaces any.
+        return Ok(());
+    }
+    let mut there = source.prepare_cached("SELECT 1 FROM tasks WHERE id = ?")?;
+    if !there.exists([task])? {
+        since.removed.push(task);
+        return Ok(());
+    }
+    let select = "SELECT first, past, crc FROM results WHERE task = ? AND checked <> 2";
+    let same = "SELECT 1 FROM results WHERE task = ? AND first = ? AND past = ? AND crc = ? AND checked <> 2";
+    let (mut select, mut same) = (snapshot.prepare_cached(select)?, source.prepare_cached(same)?);
+    let mut rows = select.query([task])?;
+    while let Some(row) = rows.next()? {
+        let (first, past, crc): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if !same.exists([task, first, past, crc])? {
+            since.suspect.push((task, first));
+        }
+    }
+    Ok(())
 }
 
 fn append_folder(archive: &mut Archive, owner: &Metadata) -> io::Result<()> {
@@ -212,10 +248,10 @@ fn append(archive: &mut Archive, name: &str, owner: &Metadata, length: u64, file
     Ok(bytes.limit())
 }
 
-/// Removes tasks from the snapshot, as the Queen has removed them since; returns how many are left.
-fn trim(mut snapshot: Connection, vanished: &[i64]) -> rusqlite::Result<u64> {
+/// Does to the snapshot what the Queen did since; returns how many tasks are left.
+fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
     let step = snapshot.transaction()?;
-    for task in vanished {
+    for task in &since.removed {
         let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, bytes";
         let (state, bytes): (i64, i64) = step.query_row(delete, [task], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for table in ["segments", "results"] {
@@ -223,6 +259,10 @@ fn trim(mut snapshot: Connection, vanished: &[i64]) -> rusqlite::Result<u64> {
         }
         step.execute("UPDATE counts SET tasks = tasks - 1 WHERE state = ?", [state])?;
         step.execute("UPDATE hive SET bulk_bytes = bulk_bytes - ?", params![bytes])?;
+    }
+    for (task, first) in &since.suspect {
+        step.execute("UPDATE results SET checked = 2 WHERE task = ? AND first = ?", [task, first])?;
+        step.execute("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
     }
     step.commit()?;
     let tasks = snapshot.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;

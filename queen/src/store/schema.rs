@@ -118,6 +118,12 @@ const MIGRATIONS: [&str; 3] = [
     ",
 ];
 
+/// From this version on there are idempotency keys.
+pub(super) const HAS_KEYS: i64 = 2;
+
+/// From this version on it is known who computed what, and what of it is suspect.
+pub(super) const HAS_DRONES: i64 = 3;
+
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
