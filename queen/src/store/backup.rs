@@ -291,39 +291,24 @@ fn publish(file: NamedTempFile, to: &Path, force: bool) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use web::kinds::Specification;
-    use web::kinds::digest::{Algorithm, Digest, Encoding};
-    use web::model::{TaskState, Timestamp};
-    use wire::blob::BlobBuf;
-    use wire::ids::{Instance, TaskId};
+    use bytes::Bytes;
+    use web::model::TaskState;
+    use wire::ids::{DroneId, Instance, TaskId};
 
-    use super::super::{Change, Ending, Extent, Inputs, Large, Location, Place, Store, Submission, check};
+    use super::super::testing::right;
+    use super::super::{Change, Location, Store, check};
     use super::*;
-    use crate::kinds::Terms;
 
     /// A task whose one input is in a file, and its end.
     fn submit(store: &mut Store, id: u64) {
-        let mut layout = Vec::new();
-        [[b'x'; 1000]].iter().collect::<BlobBuf>().as_blob().write(&mut layout);
-        let mut file = store.reader.bulk().begin().unwrap();
-        file.append(&layout).unwrap();
-        file.seal().unwrap();
-        let extent = Extent { end: 1, offset: 0, bytes: layout.len() as u32, crc: crc32fast::hash(&layout), cost: 16 };
-        let large = Large { segments: [extent].into(), place: Place::File(file.number()) };
-        file.keep();
-        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms = Terms { specification, name: None, priority: 0, deadline: None, base: Instance([1; 16]) };
-        let submission = Submission {
-            id: TaskId(id),
-            terms: Arc::new(terms),
-            inputs: Inputs::Large(Arc::new(large)),
-            created_at: Timestamp(1),
-            identity: None,
-        };
-        let state = TaskState::Cancelled;
-        let ending = Ending { state, started_at: None, finished_at: Timestamp(2), done: 0, error: None };
-        let end = Change::End(TaskId(id), Box::new(ending));
-        store.writer.commit(&[&Change::Submit(Box::new(submission)), &end]).unwrap();
+        let end = store.submit(id, 1, true).end(TaskState::Cancelled, 0);
+        store.write(&[end]);
+    }
+
+    fn is_sound(directory: &Path) -> (bool, String) {
+        let mut said = Vec::new();
+        let is_sound = check::run(directory, &mut said).unwrap();
+        (is_sound, String::from_utf8(said).unwrap())
     }
 
     #[test]
@@ -336,20 +321,43 @@ mod tests {
         let part = part(folder.path(), &to).unwrap();
         let source = schema::open_reader(&directory::database(&from), None).unwrap();
         let copy = snapshot(&source, &part).unwrap();
-        let removed = store.writer.commit(&[&Change::Remove(TaskId(2))]).unwrap();
+        let removed = store.write(&[Change::Remove(TaskId(2))]);
         removed.iter().filter_map(|removed| removed.file).for_each(|file| store.reader.bulk().remove(file).unwrap());
         submit(&mut store, 4);
         let (file, written) = pack(&from, &to, &part, &source, copy).unwrap();
         assert_eq!(written.tasks, 2);
         tar::Archive::new(file.reopen().unwrap()).unpack(&again).unwrap();
-        let mut said = Vec::new();
-        let is_sound = check::run(&again, &mut said).unwrap();
-        assert!(is_sound, "{}", String::from_utf8_lossy(&said));
-        assert!(said.starts_with(b"OK: 2 tasks"), "{}", String::from_utf8_lossy(&said));
+        let (is_sound, said) = is_sound(&again);
+        assert!(is_sound && said.starts_with("OK: 2 tasks"), "{said}");
 
         let lost = *store.reader.bulk().numbers().unwrap().first().unwrap();
         store.reader.bulk().remove(lost).unwrap();
         let error = run(&from, &to, false).unwrap_err().to_string();
         assert!(error.contains("is missing, though task 1 needs it") && !to.exists(), "{error}");
+    }
+
+    #[test]
+    fn results_replaced_meanwhile_are_suspect_in_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to, again) =
+            (folder.path().join("data"), folder.path().join("hive.tar"), folder.path().join("again"));
+        let mut store = Location::new(from.clone()).open().unwrap();
+        let drone = |id| Change::Drone { id: DroneId(id), instance: Instance([id as u8; 16]), name: "bee".into() };
+        let task = store.submit(1, 6, true);
+        let wrong = Bytes::from(vec![7; 2 * DIGEST]);
+        store.write(&[drone(1), drone(2), task.results(0, wrong, 1), task.results(2, right(2, 6), 2)]);
+        store.write(&[task.end(TaskState::Done, 6)]);
+        let part = part(folder.path(), &to).unwrap();
+        let source = schema::open_reader(&directory::database(&from), None).unwrap();
+        let copy = snapshot(&source, &part).unwrap();
+        store.write(&[Change::Suspect { drone: DroneId(1) }]);
+        store.write(&[task.replacing(1, right(1, 2), 2)]);
+        let (file, _) = pack(&from, &to, &part, &source, copy).unwrap();
+        tar::Archive::new(file.reopen().unwrap()).unpack(&again).unwrap();
+        let (is_sound, said) = is_sound(&again);
+        assert!(is_sound && said.contains("task 1: 2 of its 6 results are suspect"), "{said}");
+        let restored = Location::new(again).open().unwrap();
+        assert!(restored.reader.task(TaskId(1)).unwrap().unwrap().suspect);
+        assert_eq!(restored.reader.suspects(TaskId(0), 9).unwrap()[0].ranges, (0..2).into());
     }
 }
