@@ -25,6 +25,8 @@ mod outputs;
 mod reader;
 mod records;
 mod schema;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 use std::path::PathBuf;

@@ -227,4 +227,39 @@ mod tests {
         let wide = vec![piece(0, "aabb"), piece(2, "cc")];
         assert_eq!(join(wide, &(1..2), 2), "bb");
     }
+
+    #[test]
+    fn what_replaced_results_outlives_them() {
+        let mut outputs = Outputs::default();
+        let (old, new) = (Bytes::from(vec![1; 6]), Bytes::from(vec![2; 2]));
+        outputs.insert(of(0, old.clone(), 1), 1);
+        assert!(outputs.suspect(DroneId(2), 1).is_empty());
+        assert_eq!(outputs.suspect(DroneId(1), 1), (0..6).into());
+        assert!(outputs.suspect(DroneId(1), 1).is_empty());
+        outputs.insert(of(0, new.clone(), 2), 1);
+        outputs.insert(of(3, new.slice(1..), 2), 1);
+        let piece = |first, bytes: &Bytes| (first, bytes.clone());
+        assert_eq!(outputs.old(&(0..5), 1), [piece(2, &old.slice(2..3)), piece(4, &old.slice(4..5))]);
+        // The old ones are on disk now.
+        outputs.remove(0, &old, 1);
+        assert_eq!(outputs.pieces(&(0..6), 1, 9).0, [piece(0, &new), piece(3, &new.slice(1..))]);
+        outputs.remove(0, &new, 1);
+        outputs.remove(3, &new.slice(1..), 1);
+        assert_eq!(outputs.pieces(&(0..6), 1, 9), (vec![], 6));
+    }
+
+    #[test]
+    fn checked_results_stay() {
+        let mut outputs = Outputs::default();
+        outputs.insert(Computed { trust: Trust::Checked, ..of(0, Bytes::from_static(b"a"), 1) }, 1);
+        assert!(outputs.suspect(DroneId(1), 1).is_empty() && outputs.old(&(0..9), 1).is_empty());
+    }
+
+    #[test]
+    fn a_single_digest_takes_no_map() {
+        assert!(size_of::<Outputs>() <= 64, "{} bytes", size_of::<Outputs>());
+        let mut outputs = Outputs::default();
+        outputs.insert(of(0, Bytes::from_static(b"a"), 1), 1);
+        assert!(matches!(outputs.held, Held::One(Some(_))));
+    }
 }

@@ -7,6 +7,8 @@
 //! what was written before.
 
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;

@@ -86,7 +86,8 @@ impl Reader {
     /// there is something.
     pub fn suspects(&self, after: TaskId, limit: usize) -> Result<Vec<Suspects>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT results.task, state <> 0, first, past FROM results JOIN tasks ON id = results.task \
+            let select = "SELECT results.task, state <> 0, first, past FROM results INDEXED BY results_suspect \
+                          JOIN tasks ON id = results.task \
                           WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
                           ORDER BY results.task, first";
             let mut select = connection.prepare_cached(select)?;
@@ -114,7 +115,7 @@ impl Reader {
                 let Some(number) = row.get(0)? else { return Ok(None) };
                 Ok(Some((number, large(number, row.get_ref(1)?.as_blob()?)?)))
             });
-            let select = "SELECT first, past, bytes FROM results \
+            let select = "SELECT first, past, bytes FROM results INDEXED BY results_suspect \
                           WHERE task = ? AND checked = 2 AND first < ? AND past > ? ORDER BY first";
             let mut select = connection.prepare_cached(select)?;
             let rows = select.query_map(params![id.0, range.end, range.start], |row| {
