@@ -15,23 +15,22 @@
 mod held;
 mod link;
 mod outbox;
+mod queen;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use wire::List;
-use wire::ids::{Epoch, LeaseId, TaskId};
-use wire::message::{Adoption, Lease, Offered, Progress, ToDrone};
-use wire::work::Chunk;
+use wire::ids::Epoch;
+use wire::message::{Offered, Progress};
 
 use self::held::{Frames, Held, Phase, Rates};
 use self::link::Link;
 pub use self::outbox::{Message, Say};
-use crate::kernel::{self, Output};
-use crate::pool::{Assignment, Event, Report, Standing, Ticket, Urgency};
+pub use self::words::{Effect, End, Key, Note, Part, Violation};
+use crate::pool::{Event, Report, Standing, Ticket};
 
 /// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
 pub const MAX_LEASES: usize = 16_384;
@@ -50,165 +49,6 @@ const MAX_SENT: usize = 1 << 20;
 
 /// Messages other than results that may wait; beyond it [`Session::listens`] is false.
 const MAX_WAITING: usize = 1024;
-
-/// How the Queen broke the protocol.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum Violation {
-    /// See [`MAX_LEASES`].
-    #[error("she leased more than {MAX_LEASES} chunks at once")]
-    TooManyLeases,
-    /// See [`MAX_BYTES`].
-    #[error("she leased more than {} MiB of work at once", MAX_BYTES >> 20)]
-    TooManyBytes,
-    /// Two leases of one connection have the same number.
-    #[error("she leased {0} twice")]
-    Twice(u64),
-    /// A lease's range does not fit its inputs.
-    #[error("lease {lease} is for the indices {from} to {to}, but brings {items} items")]
-    Range {
-        /// Its number.
-        lease: u64,
-        /// Its first index.
-        from: u64,
-        /// Behind its last index.
-        to: u64,
-        /// Inputs that it has.
-        items: u64,
-    },
-    /// Work came before the answer to the offer.
-    #[error("she leased work before she answered what this Drone offered")]
-    Early,
-    /// An answer came, but no offer waits for one.
-    #[error("she answered an offer that nobody made")]
-    Unasked,
-    /// An offer was answered with more or fewer leases than it had.
-    #[error("she answered {answers} leases of {offered} that this Drone offered")]
-    Answers {
-        /// Leases answered.
-        answers: usize,
-        /// Leases offered.
-        offered: usize,
-    },
-    /// An adopted range is empty or not within the offered one.
-    #[error("she adopted the indices {from} to {to} as lease {lease}, which were not offered like this")]
-    Adoption {
-        /// The number that she gave.
-        lease: u64,
-        /// First index.
-        from: u64,
-        /// Behind the last index.
-        to: u64,
-    },
-    /// More is stored than was sent.
-    #[error("she stored {stored} outputs, but this Drone sent {sent}")]
-    Receipt {
-        /// Outputs that she says are stored.
-        stored: u64,
-        /// Outputs sent.
-        sent: u64,
-    },
-}
-
-/// What is to be done.
-pub enum Effect {
-    /// Compute this.
-    Start {
-        /// For people.
-        note: Note,
-        /// For the pool.
-        assignment: Assignment,
-    },
-    /// Compute less: nothing from index `end` on. Results below it are still wanted.
-    Shrink {
-        /// Which lease.
-        urgency: Urgency,
-        /// The task's index.
-        end: u64,
-    },
-    /// Take back from the pool all leases that it has not begun with, and give their tickets to
-    /// [`Session::hand_back`].
-    Recall,
-    /// Nothing: these results came, and are kept.
-    Computed(Part),
-    /// Nothing: a lease cannot be computed.
-    Failed {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Nothing: nothing more of a lease is to be computed. Its results may still be kept.
-    Ended {
-        /// Its task.
-        task: TaskId,
-        /// Which lease.
-        ticket: Ticket,
-        /// In which way.
-        end: End,
-    },
-    /// Nothing: the Queen has answered an offer that was not empty.
-    Adopted {
-        /// Leases that she took back.
-        taken: usize,
-        /// Leases that were offered.
-        offered: usize,
-    },
-}
-
-/// What people may be told of a lease.
-#[derive(Debug, Clone)]
-pub struct Note {
-    /// Its task.
-    pub task: TaskId,
-    /// First index.
-    pub from: u64,
-    /// Behind the last index.
-    pub to: u64,
-    /// The input, if there is only one.
-    pub word: Option<Bytes>,
-}
-
-/// The ways in which a lease ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Everything wanted of it was computed.
-    Done,
-    /// It could not be computed.
-    Failed,
-    /// It was given back.
-    HandedBack,
-    /// The Queen wants no more of it.
-    Withdrawn,
-}
-
-/// What the Queen calls a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    /// Its number.
-    pub lease: LeaseId,
-    /// Its epoch.
-    pub epoch: Epoch,
-}
-
-/// Results of a part of a lease; clones share the bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Its task.
-    pub task: TaskId,
-    /// Which lease.
-    pub ticket: Ticket,
-    /// First index.
-    pub from: u64,
-    /// Time of one thread that went into it, in nanoseconds.
-    pub spent_ns: u64,
-    /// The results.
-    pub output: Output,
-}
-
-impl Part {
-    /// Behind the last index.
-    pub fn to(&self) -> u64 {
-        self.from + self.output.items()
-    }
-}
 
 /// See the module.
 #[derive(Default)]
@@ -303,23 +143,6 @@ impl Session {
     /// The next thing to say, if there is any; it counts as sent from now on.
     pub fn next_message(&mut self) -> Option<Message> {
         self.link.as_mut()?.next(|ticket| self.held.contains_key(&ticket))
-    }
-
-    /// Hears the Queen; `frame` is what `message` was decoded from. Without a connection nothing
-    /// is heard.
-    ///
-    /// # Errors
-    /// If she breaks the protocol; the connection is to be closed then.
-    pub fn hear(&mut self, frame: &Bytes, message: &ToDrone<'_>, effects: &mut Vec<Effect>) -> Result<(), Violation> {
-        match message {
-            ToDrone::Work { leases } => self.work(frame, &leases.0, effects)?,
-            ToDrone::Shrink { lease, epoch, end } => self.shrink(Key { lease: *lease, epoch: *epoch }, *end, effects),
-            ToDrone::Adopted { leases } => self.adopted(&leases.0, effects)?,
-            ToDrone::Stored { outputs } => self.stored(*outputs)?,
-            ToDrone::Drain => self.drain(effects),
-            ToDrone::Heartbeat | ToDrone::Goodbye { .. } => {}
-        }
-        Ok(())
     }
 
     /// A heartbeat is due, given how far the pool is and what it has computed since it started.
@@ -419,116 +242,6 @@ impl Session {
     }
 }
 
-/// What the Queen says.
-impl Session {
-    fn work(&mut self, frame: &Bytes, leases: &[Lease<'_>], effects: &mut Vec<Effect>) -> Result<(), Violation> {
-        let Some(link) = &self.link else { return Ok(()) };
-        if !link.is_open() {
-            return Err(Violation::Early);
-        }
-        if self.leaving {
-            self.say_now(Say::HandBack(leases.iter().map(key_of).collect()));
-            return Ok(());
-        }
-        if self.computing + leases.len() > MAX_LEASES {
-            return Err(Violation::TooManyLeases);
-        }
-        if self.frames.bytes() + frame.len() > MAX_BYTES {
-            return Err(Violation::TooManyBytes);
-        }
-        let mut new = BTreeSet::new();
-        for lease in leases {
-            let key = key_of(lease);
-            if link.ticket(key).is_some() || !new.insert(key) {
-                return Err(Violation::Twice(lease.id.0));
-            }
-            let items = items(lease);
-            if items == 0 || lease.to.checked_sub(lease.from) != Some(items) {
-                return Err(Violation::Range { lease: lease.id.0, from: lease.from, to: lease.to, items });
-            }
-        }
-        let number = self.frames.arrived();
-        leases.iter().for_each(|lease| self.accept(number, frame, lease, effects));
-        Ok(())
-    }
-
-    fn accept(&mut self, number: u64, frame: &Bytes, lease: &Lease<'_>, effects: &mut Vec<Effect>) {
-        let key = key_of(lease);
-        let job = match kernel::job(frame, &lease.chunk) {
-            Ok(job) => job,
-            Err(reason) => {
-                effects.push(Effect::Failed { reason: reason.clone() });
-                return self.say_now(Say::Failed { key, reason });
-            }
-        };
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        let urgency = Urgency { priority: Reverse(lease.priority), rank: lease.rank, ticket };
-        self.held.insert(ticket, Held::new(key, urgency, lease, number));
-        self.computing += 1;
-        self.frames.take(number, frame.len());
-        if let Some(link) = &mut self.link {
-            link.name(key, ticket);
-        }
-        let Chunk::Digest(chunk) = &lease.chunk;
-        let word = (items(lease) == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
-        let note = Note { task: lease.task, from: lease.from, to: lease.to, word };
-        effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
-    }
-
-    fn shrink(&mut self, key: Key, end: u64, effects: &mut Vec<Effect>) {
-        if let Some(ticket) = self.link.as_ref().and_then(|link| link.ticket(key)) {
-            self.cut(ticket, end, effects);
-        }
-    }
-
-    fn adopted(&mut self, answers: &[Option<Adoption>], effects: &mut Vec<Effect>) -> Result<(), Violation> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        let epoch = link.epoch();
-        let offer = link.answered(answers)?;
-        let (offered, taken) = (offer.len(), answers.iter().flatten().count());
-        let mut over = Vec::new();
-        for ((ticket, _), answer) in offer.into_iter().zip(answers) {
-            match answer {
-                None => self.unwanted(ticket, effects),
-                Some(adoption) if self.held.contains_key(&ticket) => self.resume(ticket, epoch, adoption, effects),
-                // It failed or was given back while the Queen thought about it.
-                Some(adoption) => over.push(Key { lease: adoption.lease, epoch }),
-            }
-        }
-        if !over.is_empty() {
-            self.say_now(Say::HandBack(over));
-        }
-        if offered > 0 {
-            effects.push(Effect::Adopted { taken, offered });
-        }
-        Ok(())
-    }
-
-    /// Goes on with a lease under its new name, and says again what is not known to be stored.
-    fn resume(&mut self, ticket: Ticket, epoch: Epoch, adoption: &Adoption, effects: &mut Vec<Effect>) {
-        let (Some(held), Some(link)) = (self.held.get_mut(&ticket), &mut self.link) else { return };
-        let key = Key { lease: adoption.lease, epoch };
-        link.name(key, ticket);
-        self.kept -= held.kept();
-        held.adopt(key, adoption);
-        self.kept += held.kept();
-        held.parts().for_each(|part| link.say(Say::Output(key, part.clone())));
-        self.cut(ticket, adoption.to, effects);
-    }
-
-    fn stored(&mut self, outputs: u64) -> Result<(), Violation> {
-        let Some(link) = &mut self.link else { return Ok(()) };
-        for ticket in link.stored(outputs)? {
-            if let Some(held) = self.held.get_mut(&ticket) {
-                self.kept -= held.stored();
-            }
-            self.settle(ticket);
-        }
-        Ok(())
-    }
-}
-
 /// The lives of leases.
 impl Session {
     /// Says something that means nothing on any other connection: only if she hears it now.
@@ -591,13 +304,4 @@ impl Session {
             link.forget(held.key, ticket);
         }
     }
-}
-
-fn key_of(lease: &Lease<'_>) -> Key {
-    Key { lease: lease.id, epoch: lease.epoch }
-}
-
-fn items(lease: &Lease<'_>) -> u64 {
-    let Chunk::Digest(chunk) = &lease.chunk;
-    chunk.inputs.len() as u64
 }

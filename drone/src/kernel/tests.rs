@@ -15,7 +15,7 @@ fn run(algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
         assert!(job.step(budget) > 0, "every step gets on");
     }
     let Output::Digests(digests) = job.collect();
-    digests
+    digests.to_vec()
 }
 
 fn hex_of(algorithm: Algorithm<'_>, input: &[u8]) -> String {
