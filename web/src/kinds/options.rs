@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Specification, digest};
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, NewTask};
+use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
 pub(crate) const NAMES: [&str; 11] = [
@@ -134,6 +134,39 @@ impl Options {
         match self.given.keys().next() {
             Some(name) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
             None => Ok(NewTask { specification, name, priority, deadline_seconds }),
+        }
+    }
+}
+
+impl Amendment {
+    /// What is to change, by the options' names; null means the default.
+    pub(crate) fn of(members: impl IntoIterator<Item = (String, Value)>) -> Result<Self, Problem> {
+        let mut amendment = Self::default();
+        for (name, value) in members {
+            let mut options = Options::default();
+            let is_again = match name.as_str() {
+                "priority" => {
+                    options.set("priority", value)?;
+                    amendment.priority.replace(options.priority()?.unwrap_or(0)).is_some()
+                }
+                "name" => {
+                    options.set("name", value)?;
+                    amendment.name.replace(options.name()?).is_some()
+                }
+                _ => {
+                    let detail = format!("`{name}` cannot be changed; these can: priority, name");
+                    return Err(fault(&name, detail));
+                }
+            };
+            if is_again {
+                return Err(fault(&name, format!("`{name}` is given twice")));
+            }
+        }
+        match amendment {
+            Self { priority: None, name: None } => {
+                Err(Problem::invalid("nothing is to change: give `priority`, `name`, or both"))
+            }
+            amendment => Ok(amendment),
         }
     }
 }

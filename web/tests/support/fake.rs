@@ -46,7 +46,8 @@ pub struct Inner {
     pub events: Vec<Arc<Event>>,
     /// Its only Drone.
     pub drone: DroneView,
-    /// Drones in quarantine, as the whole says.
+    /// Drones that are connected, and those in quarantine, as the whole says.
+    pub drones: u64,
     pub quarantined: u64,
 }
 
@@ -80,6 +81,7 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         panics: false,
         events: Vec::new(),
         drone: drone(),
+        drones: 1,
         quarantined: 0,
     };
     Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
@@ -431,7 +433,8 @@ impl Hive for Fake {
         let panics = self.inner().panics;
         assert!(!panics, "as it was told");
         let inner = self.inner();
-        Ok(Overview { data: inner.data.clone(), quarantined: inner.quarantined, ..overview() })
+        let Inner { drones, quarantined, .. } = *inner;
+        Ok(Overview { data: inner.data.clone(), drones, quarantined, ..overview() })
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
