@@ -4,45 +4,68 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use super::book::Book;
 use super::hive::{DRONES, Hive};
 use super::load::compare;
+use super::support::order::Order;
 
 /// Drones that went and that the Queen still shows, at most.
 const DEPARTED: usize = 50;
 
-/// Everything ends, is there once, and is right.
-pub async fn settle(hive: &Hive, book: &Arc<Mutex<Book>>) {
-    let ids: Vec<u64> = book.lock().unwrap().tasks().keys().copied().collect();
-    for id in &ids {
-        while book.lock().unwrap().tasks()[id].is_open() {
+/// Tasks that are compared at once.
+const COMPARING: usize = 4;
+
+/// How the tally calls them.
+pub const COMPARED: &str = "digests compared at the end";
+
+/// Waits until every task has ended.
+pub async fn all_ended(hive: &Hive, book: &Mutex<Book>) {
+    for id in ids(book) {
+        while book.lock().unwrap().tasks()[&id].is_open() {
             let (answer, _) = hive.ask("GET", &format!("/tasks/{id}"), &[("prefer", "wait=5")], "").await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             book.lock().unwrap().shown(&answer.json());
         }
     }
+}
+
+/// Everything that was asked for is there, once; and every digest is right, and in its place.
+pub async fn all_right(hive: &Arc<Hive>, book: &Mutex<Book>) {
     list(hive, book).await;
-    for id in ids {
-        let (order, is_done) = {
-            let book = book.lock().unwrap();
-            (book.order(id), book.tasks()[&id].is_done)
-        };
-        if is_done {
+    let done: Vec<(u64, Arc<Order>)> = {
+        let book = book.lock().unwrap();
+        let done = book.tasks().iter().filter(|(_, known)| known.is_done);
+        done.map(|(id, known)| (*id, Arc::clone(&known.order))).collect()
+    };
+    let mut comparing = JoinSet::new();
+    for (id, order) in done {
+        // Each takes as much computing as its task did.
+        if comparing.len() == COMPARING {
+            comparing.join_next().await.unwrap().unwrap();
+        }
+        let hive = Arc::clone(hive);
+        comparing.spawn(async move {
             let (answer, _) = hive.ask("GET", &format!("/tasks/{id}/results?format=text"), &[], "").await;
             assert_eq!(answer.status, 200, "{}", answer.text());
             if let Err(difference) = compare(&order, &answer.text(), order.total) {
                 panic!("task {id}: {difference}");
             }
             hive.tally.add(COMPARED, order.total);
-        }
+        });
+    }
+    while let Some(compared) = comparing.join_next().await {
+        compared.unwrap();
     }
 }
 
-pub const COMPARED: &str = "digests compared at the end";
+fn ids(book: &Mutex<Book>) -> Vec<u64> {
+    book.lock().unwrap().tasks().keys().copied().collect()
+}
 
 /// The list has what was acknowledged, once, and nothing else.
-async fn list(hive: &Hive, book: &Arc<Mutex<Book>>) {
+async fn list(hive: &Hive, book: &Mutex<Book>) {
     let mut found = BTreeSet::new();
     let mut path = Some("/tasks?limit=1000".to_owned());
     while let Some(page) = path {

@@ -9,10 +9,10 @@ use super::book::Book;
 use super::hive::Hive;
 use super::support::order::{Algorithm, Order, Rng, Shape};
 
-/// Tasks of one client that may be open, and what they cost in compressions; with more, it
-/// waits for one.
+/// Tasks of one client that may be open; with more, it waits for one. From what cost on, in
+/// compressions, it asks for words alone.
 const OPEN: usize = 10;
-const OPEN_COST: u64 = 3_000_000;
+const OPEN_COST: u64 = 5_000_000;
 
 pub struct Client {
     pub number: usize,
@@ -35,15 +35,15 @@ enum Step {
 const STEPS: &[(Step, u64)] =
     &[(Step::Submit, 60), (Step::Look, 10), (Step::Wait, 10), (Step::Read, 6), (Step::List, 4), (Step::Cancel, 3)];
 
-/// One order, of what people ask for.
-fn order(number: u64, owner: usize, rng: &mut Rng) -> Order {
-    let (shape, total, algorithm, iterations) = match rng.below(100) {
+/// One order, of what people ask for; `is_word`: of the smallest kind.
+fn order(number: u64, owner: usize, is_word: bool, rng: &mut Rng) -> Order {
+    let (shape, total, algorithm, iterations) = match rng.below(if is_word { 45 } else { 100 }) {
         0..45 => (Shape::Single, 1, Algorithm::Sha256, 0),
         45..55 => (Shape::Batch, 2 + rng.below(60), Algorithm::Hmac, 0),
         55..70 => (Shape::Lines, 1_000 + rng.below(6_000), Algorithm::Sha256, 0),
         70..78 => (Shape::Lines, 1_000 + rng.below(6_000), Algorithm::Hmac, 0),
-        78..88 => (Shape::Batch, 1 + rng.below(8), Algorithm::Pbkdf2, 5_000 + rng.below(40_000)),
-        88..95 => (Shape::Lines, 1_500 + rng.below(1_000), Algorithm::Pbkdf2, 100 + rng.below(300)),
+        78..90 => (Shape::Batch, 1 + rng.below(8), Algorithm::Pbkdf2, 5_000 + rng.below(80_000)),
+        90..98 => (Shape::Lines, 1_500 + rng.below(1_000), Algorithm::Pbkdf2, 100 + rng.below(300)),
         _ => (Shape::Lines, 100_000 + rng.below(200_000), Algorithm::Sha256, 0),
     };
     Order {
@@ -78,10 +78,10 @@ impl Client {
         self.book.lock().unwrap()
     }
 
-    fn is_busy(&self) -> bool {
+    /// How many of its tasks are open, and what they cost.
+    fn open(&self) -> (usize, u64) {
         let book = self.book();
-        let (count, cost) = book.open(self.number).fold((0, 0), |(n, sum), known| (n + 1, sum + cost(&known.order)));
-        count >= OPEN || cost >= OPEN_COST
+        book.open(self.number).fold((0, 0), |(count, sum), known| (count + 1, sum + cost(&known.order)))
     }
 
     async fn step(&mut self) {
@@ -93,10 +93,11 @@ impl Client {
             rest.is_none()
         };
         let step = STEPS.iter().find(is_next).unwrap().0;
+        let (count, cost) = self.open();
         let open = self.book.lock().unwrap().pick(self.number, &mut self.rng);
         match (step, open) {
             (Step::List, _) => self.list().await,
-            (Step::Submit, _) | (_, None) if !self.is_busy() => self.submit().await,
+            (Step::Submit, _) | (_, None) if count < OPEN => self.submit(cost >= OPEN_COST).await,
             (Step::Look, Some(id)) => self.look(id, &[]).await,
             (Step::Read, Some(id)) => self.read(id).await,
             (Step::Cancel, Some(id)) => self.cancel(id).await,
@@ -105,9 +106,9 @@ impl Client {
         }
     }
 
-    async fn submit(&mut self) {
+    async fn submit(&mut self, is_word: bool) {
         let number = self.book().number();
-        let order = Arc::new(order(number, self.number, &mut self.rng));
+        let order = Arc::new(order(number, self.number, is_word, &mut self.rng));
         let (path, kind, body) = order.request(false);
         let key = format!("\"order-{number}\"");
         let mut headers = vec![("content-type", kind), ("idempotency-key", key.as_str())];

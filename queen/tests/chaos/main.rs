@@ -108,10 +108,18 @@ async fn drive(hive: &Arc<Hive>, book: &Arc<Mutex<Book>>, seed: u64, seconds: u6
     while let Some(ended) = clients.join_next().await {
         ended.unwrap();
     }
-    ending::settle(hive, book).await;
+    let healed = Instant::now();
+    let took = |what: &str| println!("{:>10.1} s after all had healed: {what}", healed.elapsed().as_secs_f64());
+    ending::all_ended(hive, book).await;
+    took("everything had ended");
+    ending::all_right(hive, book).await;
+    took("everything was compared");
     ending::add_up(hive, book).await;
+    took("the Drones were idle, and the counts added up");
     ending::part(hive).await;
-    hive.queen.dismiss().await
+    let peak = hive.queen.dismiss().await;
+    took("all had left");
+    peak
 }
 
 /// Figures of what happened.
