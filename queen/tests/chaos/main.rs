@@ -148,8 +148,9 @@ async fn diagnose(hive: &Hive, book: &Mutex<Book>) {
     let open: Vec<_> =
         book.lock().unwrap().tasks().iter().filter(|(_, known)| known.is_open()).map(|(id, _)| *id).collect();
     println!("open: {open:?}");
-    for path in
-        ["/stats".to_owned(), "/drones".to_owned()].into_iter().chain(open.iter().map(|id| format!("/tasks/{id}")))
+    for path in ["/stats".to_owned(), "/drones".to_owned()]
+        .into_iter()
+        .chain(open.iter().take(20).map(|id| format!("/tasks/{id}")))
     {
         match timeout(Duration::from_secs(5), hive.ask("GET", &path, &[], "")).await {
             Ok((answer, _)) => println!("{path}: {}", answer.text()),
