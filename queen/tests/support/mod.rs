@@ -1,6 +1,7 @@
 //! A Hive for tests: real sockets on free ports, and a client that sees status, headers and body.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+pub mod order;
 pub mod programs;
 
 use std::net::SocketAddr;
@@ -20,6 +21,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wire::ids::Instance;
+
+/// A number that the environment may give.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
 
 /// A Queen in this process.
 pub struct Hive {
