@@ -173,7 +173,10 @@ mod tests {
             fingerprint(algorithm, Encoding::Hex, Some("bees"), -7, None, &["00", "", "ff"]),
             "3e859a447271975175dfe2954e280f8b67901006f36669f1e686dff69d967635"
         );
-        assert_eq!(fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &["honey"]), "5feb73cc4b66a76e2b5939ce8d22d08885e38bea66ee71e31a84add943128b51");
+        assert_eq!(
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &["honey"]),
+            "5feb73cc4b66a76e2b5939ce8d22d08885e38bea66ee71e31a84add943128b51"
+        );
         // It is not one more input.
         let input = "\x3c\0\0\0";
         assert_ne!(
