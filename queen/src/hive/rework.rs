@@ -255,11 +255,11 @@ impl State {
         rework.corrected += changed.len();
         let drone = rework.drone;
         let ranges: Vec<_> = changed.iter().collect();
-        let ranges = match &ranges[..] {
-            [first, .., last] if ranges.len() > TOLD => vec![first.start..last.end],
-            _ => ranges,
+        let told = match &ranges[..] {
+            [first, .., last] if ranges.len() > TOLD => &[first.start..last.end][..],
+            ranges => ranges,
         };
-        for range in ranges {
+        for range in told {
             self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone });
         }
     }
