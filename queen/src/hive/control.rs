@@ -365,8 +365,8 @@ impl Hive for SharedHive {
         // Even a full disk takes that, from its ballast.
         let slot = self.prompt_slot().await?;
         // A large task's bytes are freed behind the lock.
-        let (_record, ack) = self.change_durably(slot, |hive, _| match found {
-            Some(_) => hive.remove(id),
+        let (_record, ack) = self.change_durably(slot, |hive, now| match found {
+            Some(_) => hive.remove(id, now),
             None => {
                 hive.remove_stored(id);
                 None

@@ -75,11 +75,11 @@ impl SharedHive {
         }
         let Ok(slot) = self.slot(0).await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
-        let (_records, ack) = self.change_durably(slot, |hive, _| {
+        let (_records, ack) = self.change_durably(slot, |hive, now| {
             let mut records = Vec::new();
             for (id, _) in oldest {
                 match hive.tasks.get(id) {
-                    Some(_) => records.extend(hive.remove(id)),
+                    Some(_) => records.extend(hive.remove(id, now)),
                     None => hive.remove_stored(id),
                 }
             }

@@ -368,8 +368,12 @@ impl State {
     }
 
     /// Removes a task that has ended in memory.
-    pub(super) fn remove(&mut self, id: TaskId) -> Option<Record> {
+    pub(super) fn remove(&mut self, id: TaskId, now: Time) -> Option<Record> {
         let record = self.forget(id)?;
+        if record.is_rework() {
+            // Without its record, its end is no news.
+            self.handle(Event::Cancel { task: id }, now);
+        }
         if self.is_durable {
             // It is still counted, until it is gone from the disk as well.
             self.count(record.state(), 1);
