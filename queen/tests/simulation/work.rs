@@ -110,7 +110,7 @@ impl Spec {
 
     /// A task that takes all Drones together about as long as `seconds` says, but one item at least.
     pub fn random(serial: u64, random: &mut Random, capacity: u64) -> Self {
-        let seconds = random.pick(&[0.0, 0.02, 0.3, 1.0, 3.0]);
+        let seconds = random.pick(&[0.0, 0.02, 0.3, 1.0, 3.0, 6.0]);
         let method = match random.within(0..=9) {
             0..=5 => Method::Hash(random.pick(&[16, 40, 200])),
             6..=8 => Method::Stretch { iterations: random.pick(&[5, 30, 150]) },

@@ -149,6 +149,7 @@ impl World {
         self.horizon = chance.millis(8000..=25_000);
         let end = self.horizon.as_millis() as u64;
         let mut plan = vec![(end, Action::Heal)];
+        plan.extend((0..3).map(|_| (chance.within(0..=end / 2), Action::Submit)));
         let mut add = |chance: &mut crate::random::Random, likely: u64, most: u64, action: Action| {
             if chance.chance(likely) {
                 for _ in 0..chance.within(1..=most) {
@@ -156,8 +157,8 @@ impl World {
                 }
             }
         };
-        add(chance, 1000, 6, Action::Submit);
-        add(chance, 800, 6, Action::Submit);
+        add(chance, 1000, 8, Action::Submit);
+        add(chance, 800, 12, Action::Submit);
         add(chance, 150, 1, Action::SubmitPoison);
         add(chance, 150, 1, Action::SubmitImpossible);
         add(chance, 300, 2, Action::Cancel);
