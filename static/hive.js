@@ -88,8 +88,10 @@ async function refresh() {
 function isShown(name, data) {
   const { live = "", task, drone } = $("main").dataset;
   if (!live.split(" ").includes(name)) return false;
+  const change = JSON.parse(data);
+  if (name === "result-changed") return String(change.task) === task;
   const id = name.startsWith("task") ? task : name === "drone" ? drone : undefined;
-  return id === undefined || String(JSON.parse(data).id) === id;
+  return id === undefined || String(change.id) === id;
 }
 
 // ---- The event stream; none while the page cannot be seen ----
@@ -119,7 +121,7 @@ function listen() {
     if (events?.readyState === EventSource.CLOSED) retry = setTimeout(listen, RETRY_MS);
   };
   events.addEventListener("reset", refresh);
-  for (const name of ["task", "task-removed", "drone", "overview"]) {
+  for (const name of ["task", "task-removed", "result-changed", "drone", "overview"]) {
     events.addEventListener(name, ({ data }) => isShown(name, data) && refresh());
   }
 }

@@ -2,21 +2,23 @@
 
 mod backoff;
 mod dial;
-mod outbox;
 mod serve;
+mod worker;
 
-use std::io;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use wire::handshake::VERSION;
 use wire::message::Rate;
 
 use self::backoff::Backoff;
 use self::serve::Departure;
+use self::worker::Worker;
 use crate::config::{Config, Shutdown};
-use crate::pool::Pool;
-use crate::session::Violation;
+use crate::pool::{Pool, Report};
+use crate::session::{Session, Violation};
 use crate::story;
 
 /// A connection that lasted this long was a good one: the next is tried at once again.
@@ -56,22 +58,26 @@ impl Trouble {
     }
 }
 
-/// Serves the Queen until the Drone is asked to stop.
-pub(crate) async fn keep(config: &Config, rates: &[Rate], pool: &Pool, shutdown: &Shutdown) {
+/// Serves the Queen until the Drone is asked to stop. While there is none, what was begun goes
+/// on, and its results are kept for her.
+pub(crate) async fn keep(
+    config: &Config,
+    rates: &[Rate],
+    pool: &Pool,
+    reports: mpsc::Receiver<Report>,
+    shutdown: &Shutdown,
+) {
+    let mut worker = Worker::new(pool, reports, shutdown);
     let mut backoff = Backoff::default();
     let mut mood = Mood::new(config);
     loop {
-        let dialled = tokio::select! {
-            biased;
-            () = shutdown.requested() => break,
-            dialled = dial::dial(config, rates) => dialled,
-        };
+        let Some(dialled) = worker.meanwhile(dial::dial(config, rates)).await else { break worker.abandon() };
         let trouble = match dialled {
             Err(trouble) => trouble,
             Ok(link) => {
                 mood.connected(&link);
                 let since = Instant::now();
-                let trouble = match link.serve(pool, shutdown).await {
+                let trouble = match serve::serve(link, &mut worker).await {
                     Departure::Left => break,
                     Departure::Lost(trouble) => trouble,
                 };
@@ -81,13 +87,11 @@ pub(crate) async fn keep(config: &Config, rates: &[Rate], pool: &Pool, shutdown:
                 trouble
             }
         };
-        mood.trouble(&trouble);
+        mood.trouble(&trouble, &worker.session);
         let pause = if trouble.is_lasting() { backoff.longest() } else { backoff.next() };
-        tokio::select! {
-            () = shutdown.requested() => break,
-            () = sleep(pause) => {}
-        }
+        let Some(()) = worker.meanwhile(sleep(pause)).await else { break worker.abandon() };
     }
+    worker.teller.finish(Instant::now());
     story!("👋", "Left the Hive");
 }
 
@@ -124,12 +128,13 @@ impl<'a> Mood<'a> {
         }
     }
 
-    fn trouble(&mut self, trouble: &Trouble) {
+    fn trouble(&mut self, trouble: &Trouble, session: &Session) {
         let queen = &self.config.queen;
+        let rest = Rest(session);
         if trouble.is_lasting() {
             let reason = trouble.to_string();
             if !matches!(&self.state, State::Stuck(told) if *told == reason) {
-                tracing::warn!("No work from {queen}: {reason}. Trying again every few seconds");
+                tracing::warn!("No work from {queen}: {reason}. Trying again every few seconds{rest}");
                 self.state = State::Stuck(reason);
             }
             return;
@@ -138,10 +143,31 @@ impl<'a> Mood<'a> {
             State::New | State::Stuck(_) => {
                 story!("💤", "No Queen at {queen} yet ({trouble}); trying until she is there")
             }
-            State::Connected => story!("💔", "Lost the Queen at {queen}: {trouble}. Trying to find her again …"),
+            State::Connected => story!("💔", "Lost the Queen at {queen}: {trouble}. Trying to find her again{rest} …"),
             State::Away => {}
         }
         self.state = State::Away;
+    }
+}
+
+/// What goes on while there is no Queen.
+struct Rest<'a>(&'a Session);
+
+impl fmt::Display for Rest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (running, all) = (self.0.computing(), self.0.len());
+        let chunks = |count| if count == 1 { "1 chunk".to_owned() } else { format!("{count} chunks") };
+        match (running, all - running) {
+            (0, 0) => Ok(()),
+            (running, 0) => write!(f, "; {} of hers will be finished meanwhile", chunks(running)),
+            (0, computed) => write!(f, "; the results of {} are kept for her", chunks(computed)),
+            (running, computed) => write!(
+                f,
+                "; {} of hers will be finished meanwhile, the results of {} are kept for her",
+                chunks(running),
+                chunks(computed)
+            ),
+        }
     }
 }
 

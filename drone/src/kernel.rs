@@ -12,11 +12,13 @@ mod sha256;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use wire::work::{Chunk, ChunkOutput, Digests, Kind};
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
-pub(crate) trait Job: Send {
+pub trait Job: Send {
     /// The kind of work.
     fn kind(&self) -> Kind;
 
@@ -47,37 +49,41 @@ pub(crate) trait Job: Send {
 
 /// The results of consecutive items.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Output {
+pub enum Output {
     /// [`Kind::DIGEST`]: digests of 32 bytes, one after the other.
-    Digests(Vec<u8>),
+    Digests(Bytes),
 }
 
 impl Output {
     /// How many items' results these are.
-    pub(crate) fn items(&self) -> u64 {
+    pub fn items(&self) -> u64 {
         match self {
             Self::Digests(bytes) => (bytes.len() / Digests::SIZE) as u64,
         }
     }
 
-    /// Bytes.
-    pub(crate) fn size(&self) -> usize {
+    /// How many bytes these are.
+    pub fn size(&self) -> usize {
         match self {
             Self::Digests(bytes) => bytes.len(),
         }
     }
 
-    /// Forgets all but the first `items` items' results.
-    pub(crate) fn truncate(&mut self, items: u64) {
+    /// The results of the items numbered `range` of these, sharing the bytes.
+    ///
+    /// # Panics
+    /// If `range` is not within `0..self.items()`.
+    pub fn slice(&self, range: Range<u64>) -> Self {
         match self {
             Self::Digests(bytes) => {
-                bytes.truncate(usize::try_from(items).unwrap_or(usize::MAX).saturating_mul(Digests::SIZE));
+                let at = |item: u64| item as usize * Digests::SIZE;
+                Self::Digests(bytes.slice(at(range.start)..at(range.end)))
             }
         }
     }
 
-    /// As it goes onto the wire.
-    pub(crate) fn as_wire(&self) -> Option<ChunkOutput<'_>> {
+    /// As it goes onto the wire; `None` if the last digest is cut off, which no job does.
+    pub fn as_wire(&self) -> Option<ChunkOutput<'_>> {
         match self {
             Self::Digests(bytes) => Digests::new(bytes).map(ChunkOutput::Digests),
         }

@@ -5,9 +5,9 @@
 mod config;
 mod connection;
 pub mod console;
-mod kernel;
-mod pool;
-mod session;
+pub mod kernel;
+pub mod pool;
+pub mod session;
 mod story;
 
 pub use config::{Config, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
@@ -42,8 +42,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     check_name(&config.name)?;
     let tested = tokio::task::spawn_blocking(test).await;
     let rates = tested.unwrap_or_else(|error| Err(error.to_string())).map_err(Error::SelfTest)?;
-    let pool = Pool::start(config.threads)?;
-    connection::keep(&config, &rates, &pool, &shutdown).await;
+    let (pool, reports) = Pool::start(config.threads)?;
+    connection::keep(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
 }
 

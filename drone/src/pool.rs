@@ -6,6 +6,9 @@
 //! lease while a more urgent one waits for which no thread is free; then the thread goes to
 //! the lock and sees. A job travels between the queue and at most one thread, so it needs no
 //! lock of its own.
+//!
+//! What goes in and comes out ([`Assignment`], [`Report`]) is public, so that somebody else may
+//! play the pool before a [`Session`](crate::session::Session); the threads are not.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +22,6 @@ use std::thread::JoinHandle;
 use std::{cmp, io};
 
 use tokio::sync::mpsc;
-use wire::ids::{Epoch, LeaseId};
 use wire::work::Kind;
 
 use crate::kernel::{Job, Output};
@@ -27,108 +29,106 @@ use crate::kernel::{Job, Output};
 /// Reports that may wait; threads wait for room when the Queen takes results too slowly.
 const REPORTS: usize = 64;
 
-/// What a lease is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) lease: LeaseId,
-    pub(crate) epoch: Epoch,
-}
+/// What a lease is called within this process: it stays when a Queen gives it another number,
+/// and is never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
 
 /// The order of computation: the smaller is the more urgent, and no two leases are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Urgency {
-    pub(crate) priority: cmp::Reverse<i8>,
-    pub(crate) rank: u64,
-    pub(crate) key: Key,
+pub struct Urgency {
+    /// The Queen's, larger first.
+    pub priority: cmp::Reverse<i8>,
+    /// The Queen's, smaller first.
+    pub rank: u64,
+    /// Whose urgency it is.
+    pub ticket: Ticket,
 }
 
 /// A lease to compute.
-pub(crate) struct Assignment {
-    pub(crate) urgency: Urgency,
+pub struct Assignment {
+    /// When.
+    pub urgency: Urgency,
     /// The task's index of the job's first item.
-    pub(crate) from: u64,
-    pub(crate) job: Box<dyn Job>,
+    pub from: u64,
+    /// What.
+    pub job: Box<dyn Job>,
 }
 
 /// What became of a lease, or of a part of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    pub(crate) key: Key,
-    pub(crate) event: Event,
+pub struct Report {
+    /// Which lease.
+    pub ticket: Ticket,
+    /// What became of it.
+    pub event: Event,
 }
 
 /// See [`Report`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The next items, in index order and without a gap.
     Output {
         /// The task's index of the first.
         from: u64,
+        /// At least one item's results.
         output: Output,
+        /// The kind of work.
         kind: Kind,
-        /// Thread time of this part.
+        /// Thread time of this part, in nanoseconds.
         spent_ns: u64,
         /// SHA-256 compressions of this part.
         compressions: u64,
     },
     /// It cannot be computed.
-    Failed { reason: String },
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
-/// The threads; dropping it ends them.
+/// How far the pool is with a lease that has not ended there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Which lease.
+    pub ticket: Ticket,
+    /// The task's indices below this one are computed, or lie before the lease.
+    pub reached: u64,
+    /// Whether a thread has begun with it.
+    pub begun: bool,
+}
+
+/// The threads; dropping it ends them. Whoever receives the reports must have gone by then,
+/// since a thread may wait until one is taken.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Pool {
+    /// Starts the threads; what they find out arrives at the receiver.
+    ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<Self> {
+    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+        let (reports, receiver) = mpsc::channel(REPORTS);
         let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
         let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), added: Condvar::new(), slots });
         let mut pool = Self { shared, threads: Vec::new() };
         for index in 0..threads.get() {
-            let shared = pool.shared.clone();
+            let (shared, reports) = (pool.shared.clone(), reports.clone());
             let thread = std::thread::Builder::new().name(format!("compute-{index}"));
-            pool.threads.push(thread.spawn(move || thread::run(&shared, index))?);
+            pool.threads.push(thread.spawn(move || thread::run(&shared, index, &reports))?);
         }
-        Ok(pool)
+        Ok((pool, receiver))
     }
 
-    /// Opens the pool for the work of one connection.
-    pub(crate) fn open(&self) -> (Intake, mpsc::Receiver<Report>) {
-        let (sender, receiver) = mpsc::channel(REPORTS);
-        (Intake { shared: self.shared.clone(), reports: sender }, receiver)
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.shared.lock().closing = true;
-        self.shared.attend_all();
-        self.shared.added.notify_all();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so itself.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Where one connection's work goes in; dropping it withdraws all of it.
-pub(crate) struct Intake {
-    shared: Arc<Shared>,
-    reports: mpsc::Sender<Report>,
-}
-
-impl Intake {
     /// Queues a lease.
     pub(crate) fn add(&self, assignment: Assignment) {
         let urgency = assignment.urgency;
-        let lease = Lease::new(assignment, self.reports.clone());
         let mut queue = self.shared.lock();
-        queue.waiting.insert(urgency, lease);
+        queue.waiting.insert(urgency, Lease::new(assignment));
         // Threads that sleep take one waiting lease each; only one more has to push in.
         if queue.waiting.len() <= queue.sleeping {
             self.shared.added.notify_one();
@@ -156,30 +156,41 @@ impl Intake {
     }
 
     /// Takes back the leases that no thread has begun with.
-    pub(crate) fn recall(&self) -> Vec<Key> {
+    pub(crate) fn recall(&self) -> Vec<Ticket> {
         let mut queue = self.shared.lock();
-        queue.waiting.extract_if(.., |_, lease| !lease.is_begun()).map(|(urgency, _)| urgency.key).collect()
+        queue.waiting.extract_if(.., |_, lease| !lease.is_begun()).map(|(urgency, _)| urgency.ticket).collect()
     }
 
-    /// How far each lease is that has not ended: indices below the number are computed.
-    pub(crate) fn progress(&self) -> Vec<(Key, u64)> {
+    /// How far each lease is that has not ended.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
         let queue = self.shared.lock();
-        let waiting = queue.waiting.iter().map(|(urgency, lease)| (urgency.key, lease.reached()));
+        let waiting = queue.waiting.iter().map(|(urgency, lease)| Standing {
+            ticket: urgency.ticket,
+            reached: lease.reached(),
+            begun: lease.is_begun(),
+        });
         let running = queue.running.iter().zip(&self.shared.slots).filter_map(|(running, slot)| {
-            running.as_ref().map(|running| (running.urgency.key, slot.reached.load(Ordering::Relaxed)))
+            let ticket = running.as_ref()?.urgency.ticket;
+            Some(Standing { ticket, reached: slot.reached.load(Ordering::Relaxed), begun: true })
         });
         waiting.chain(running).collect()
     }
+
+    /// SHA-256 compressions that all threads have computed so far.
+    pub(crate) fn compressions(&self) -> u64 {
+        self.shared.slots.iter().map(|slot| slot.compressions.load(Ordering::Relaxed)).sum()
+    }
 }
 
-impl Drop for Intake {
+impl Drop for Pool {
     fn drop(&mut self) {
-        let mut queue = self.shared.lock();
-        queue.waiting.clear();
-        for running in queue.running.iter_mut().flatten() {
-            running.end = 0;
+        self.shared.lock().closing = true;
+        self.shared.slots.iter().for_each(|slot| slot.attend.store(true, Ordering::Release));
+        self.shared.added.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
         }
-        self.shared.attend_all();
     }
 }
 
@@ -197,6 +208,8 @@ struct Slot {
     attend: AtomicBool,
     /// Indices below this one are computed of the running lease.
     reached: AtomicU64,
+    /// What this thread has computed since it started; it alone writes it.
+    compressions: AtomicU64,
 }
 
 #[derive(Default)]
@@ -220,10 +233,6 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code that can panic changes the queue halfway.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn attend_all(&self) {
-        self.slots.iter().for_each(|slot| slot.attend.store(true, Ordering::Release));
     }
 
     /// Asks the thread with the least urgent lease to look, if `urgency` comes before it.
@@ -278,7 +287,6 @@ struct Lease {
     urgency: Urgency,
     from: u64,
     job: Box<dyn Job>,
-    reports: mpsc::Sender<Report>,
     /// Items whose results were reported.
     reported: u64,
     /// Of the part that is not yet reported.
@@ -287,9 +295,9 @@ struct Lease {
 }
 
 impl Lease {
-    fn new(assignment: Assignment, reports: mpsc::Sender<Report>) -> Self {
+    fn new(assignment: Assignment) -> Self {
         let Assignment { urgency, from, job } = assignment;
-        Self { urgency, from, job, reports, reported: 0, spent_ns: 0, compressions: 0 }
+        Self { urgency, from, job, reported: 0, spent_ns: 0, compressions: 0 }
     }
 
     fn end(&self) -> u64 {

@@ -1,338 +1,307 @@
 //! What a Drone holds, and what follows from what it hears. Pure: no socket, no thread, no clock.
 //!
-//! Messages of the Queen and reports of the pool go in, [`Effect`]s come out. A lease is held
-//! from its acceptance until it ends in exactly one way (see [`End`]); what comes about it
-//! later is ignored.
+//! A [`Session`] lives as long as the Drone; connections come and go ([`Session::connected`],
+//! [`Session::disconnected`]). Messages of the Queen and reports of the pool go in, [`Effect`]s
+//! come out, and what is to be said is fetched with [`Session::next_message`] whenever the
+//! connection takes more.
+//!
+//! A lease is computed from its acceptance until it ends in exactly one way (see [`End`]). Its
+//! results are kept until the Queen says that they are stored, over any number of connections.
+//! Within the Drone it is called by its [`Ticket`], which stays when a Queen renames it.
+//!
+//! A message that breaks the protocol changes nothing: the connection is closed, and what was
+//! held before stays held and is offered on the next one.
 
+mod held;
+mod link;
+mod outbox;
+mod queen;
 #[cfg(test)]
 mod tests;
+mod words;
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-use wire::ids::TaskId;
-use wire::message::{Lease, Progress, Rate, ToDrone};
-use wire::work::{Chunk, Kind};
+use wire::List;
+use wire::ids::Epoch;
+use wire::message::{Offered, Progress};
 
-use crate::kernel::{self, Output};
-use crate::pool::{Assignment, Event, Key, Report, Urgency};
+use self::held::{Frames, Held, Phase, Rates};
+use self::link::Link;
+pub use self::outbox::{Message, Say};
+pub use self::words::{Effect, End, Key, Note, Part, Violation};
+use crate::pool::{Event, Report, Standing, Ticket};
 
-/// Leases that may be held; a Queen that deals out more breaks the protocol.
-pub(crate) const MAX_LEASES: usize = 16_384;
+/// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
+pub const MAX_LEASES: usize = 16_384;
 
-/// Bytes of the frames whose leases are held; likewise.
-pub(crate) const MAX_BYTES: usize = 256 << 20;
+/// Bytes of the frames whose leases are computed or wait for it; likewise.
+pub const MAX_BYTES: usize = 256 << 20;
 
-/// Compute time after which what was measured counts half, in nanoseconds.
-const RATE_WINDOW_NS: u64 = 4_000_000_000;
+/// Results that are kept, in bytes: beyond it [`Session::takes_reports`] is false.
+pub const MAX_KEPT: usize = 256 << 20;
 
-/// How the Queen broke the protocol.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum Violation {
-    #[error("she leased more than {MAX_LEASES} chunks at once")]
-    TooManyLeases,
-    #[error("she leased more than {} MiB of work at once", MAX_BYTES >> 20)]
-    TooManyBytes,
-    #[error("she leased {0} twice")]
-    Twice(u64),
-    #[error("lease {lease} is for the indices {from} to {to}, but brings {items} items")]
-    Range { lease: u64, from: u64, to: u64, items: u64 },
-}
+/// Leases that are computed but not yet stored; likewise. All that is held fits into one offer.
+const MAX_COMPUTED: usize = List::<Offered>::MAX - 2 * MAX_LEASES;
 
-/// What is to be done.
-pub(crate) enum Effect {
-    /// Compute this.
-    Start { note: Note, assignment: Assignment },
-    /// Compute less.
-    Shrink { urgency: Urgency, end: u64 },
-    /// Tell the Queen.
-    Say(Say),
-    /// Nothing: a lease is no longer held.
-    Ended { task: TaskId, key: Key, end: End },
-}
+/// Outputs that were sent but not yet answered with a receipt; likewise.
+const MAX_SENT: usize = 1 << 20;
 
-/// What people may be told of a lease.
-#[derive(Debug, Clone)]
-pub(crate) struct Note {
-    pub(crate) task: TaskId,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    /// The input, if there is only one.
-    pub(crate) word: Option<Bytes>,
-}
-
-/// The ways in which a lease ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Everything wanted of it was said.
-    Done,
-    /// It could not be computed.
-    Failed,
-    /// It was given back.
-    HandedBack,
-    /// The Queen wants no more of it.
-    Withdrawn,
-}
-
-/// What is to be said to the Queen.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Say {
-    Output(Part),
-    Failed { key: Key, reason: String },
-    HandBack(Vec<Key>),
-    Heartbeat { progress: Vec<Progress>, rates: Vec<Rate> },
-    Leaving,
-}
-
-/// Results of a part of a lease.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Part {
-    pub(crate) task: TaskId,
-    pub(crate) key: Key,
-    pub(crate) from: u64,
-    pub(crate) spent_ns: u64,
-    pub(crate) output: Output,
-}
-
-impl Part {
-    /// Behind the last index.
-    pub(crate) fn to(&self) -> u64 {
-        self.from + self.output.items()
-    }
-}
+/// Messages other than results that may wait; beyond it [`Session::listens`] is false.
+const MAX_WAITING: usize = 1024;
 
 /// See the module.
 #[derive(Default)]
-pub(crate) struct Session {
-    held: BTreeMap<Key, Held>,
-    /// Frames that leases keep in memory, by their number in order of arrival.
-    frames: BTreeMap<u64, Frame>,
-    frames_seen: u64,
-    bytes: usize,
-    rates: BTreeMap<Kind, Measured>,
+pub struct Session {
+    held: BTreeMap<Ticket, Held>,
+    /// The ticket that was given last.
+    tickets: u64,
+    /// How many of `held` are to be computed.
+    computing: usize,
+    /// What all that is kept takes, in bytes.
+    kept: usize,
+    frames: Frames,
+    rates: Rates,
+    link: Option<Link>,
     leaving: bool,
 }
 
-struct Held {
-    task: TaskId,
-    urgency: Urgency,
-    /// Results below this index were said.
-    said: u64,
-    to: u64,
-    frame: u64,
-}
-
-struct Frame {
-    bytes: usize,
-    leases: usize,
-}
-
-#[derive(Default)]
-struct Measured {
-    compressions: u64,
-    spent_ns: u64,
-}
-
+/// What is asked of a session and changes nothing.
 impl Session {
-    /// Whether there is nothing left to do before leaving.
-    pub(crate) fn is_over(&self) -> bool {
-        self.leaving && self.held.is_empty()
+    /// Whether there is nothing left to do before leaving: all is computed, said and stored.
+    pub fn is_over(&self) -> bool {
+        self.is_said() && self.held.is_empty()
     }
 
-    /// Leases held.
-    pub(crate) fn len(&self) -> usize {
+    /// Whether nothing is left before leaving but to wait until what was said is stored.
+    pub fn is_said(&self) -> bool {
+        self.leaving && self.computing == 0 && self.link.as_ref().is_some_and(Link::is_silent)
+    }
+
+    /// Whether it takes nothing new any more.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Leases that are computed or wait for it.
+    pub fn computing(&self) -> usize {
+        self.computing
+    }
+
+    /// Leases held, those included of which only the results are kept.
+    pub fn len(&self) -> usize {
         self.held.len()
     }
 
-    /// Hears the Queen; `frame` is what `message` was decoded from.
-    ///
-    /// # Errors
-    /// If she breaks the protocol; the connection is to be closed then.
-    pub(crate) fn hear(
-        &mut self,
-        frame: &Bytes,
-        message: &ToDrone<'_>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Violation> {
-        match message {
-            ToDrone::Work { leases } if self.leaving => {
-                let keys = leases.0.iter().map(key_of).collect();
-                effects.push(Effect::Say(Say::HandBack(keys)));
-            }
-            ToDrone::Work { leases } => {
-                let number = self.frames_seen;
-                self.frames_seen += 1;
-                for lease in &leases.0 {
-                    self.accept(number, frame, lease, effects)?;
-                }
-            }
-            ToDrone::Shrink { lease, epoch, end } => self.shrink(Key { lease: *lease, epoch: *epoch }, *end, effects),
-            ToDrone::Heartbeat
-            | ToDrone::Goodbye { .. }
-            | ToDrone::Adopted { .. }
-            | ToDrone::Stored { .. }
-            | ToDrone::Drain => {}
-        }
-        Ok(())
+    /// Whether no lease is held.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
     }
 
-    /// Hears the pool.
-    pub(crate) fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
-        let Report { key, event } = report;
-        let Some(held) = self.held.get_mut(&key) else { return };
+    /// What the results that are kept take, in bytes, with something for each part's own.
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Whether there is room for one more report; the pool has to wait otherwise.
+    pub fn takes_reports(&self) -> bool {
+        self.kept < MAX_KEPT
+            && self.held.len() - self.computing < MAX_COMPUTED
+            && self.link.as_ref().is_none_or(|link| link.sent() < MAX_SENT)
+    }
+
+    /// Whether the Queen may be heard: not while too many answers wait to be sent to her.
+    pub fn listens(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.waiting() < MAX_WAITING)
+    }
+
+    /// Whether [`next_message`](Self::next_message) is likely to have something.
+    pub fn has_messages(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::has_messages)
+    }
+}
+
+/// Connections.
+impl Session {
+    /// A Queen of this epoch has welcomed the Drone: offers her what is held.
+    pub fn connected(&mut self, epoch: Epoch) {
+        let offer = self.held.iter().map(|(ticket, held)| (*ticket, held.offered())).collect();
+        let mut link = Link::new(epoch, offer);
+        if self.leaving {
+            link.say(Say::Leaving);
+        }
+        self.link = Some(link);
+    }
+
+    /// The connection is gone, and with it all that was not sent. What is held stays held.
+    pub fn disconnected(&mut self) {
+        self.link = None;
+        let over = self.held.iter().filter(|(_, held)| held.phase == Phase::Abandoned).map(|(ticket, _)| *ticket);
+        over.collect::<Vec<_>>().into_iter().for_each(|ticket| self.forget(ticket));
+    }
+
+    /// The next thing to say, if there is any; it counts as sent from now on.
+    pub fn next_message(&mut self) -> Option<Message> {
+        self.link.as_mut()?.next(|ticket| self.held.contains_key(&ticket))
+    }
+
+    /// A heartbeat is due, given how far the pool is and what it has computed since it started.
+    /// One that was not sent yet makes way, since this one knows more.
+    pub fn heartbeat(&mut self, pool: &[Standing], compressions: u64) {
+        let Some(link) = &mut self.link else { return };
+        let pool: BTreeMap<Ticket, &Standing> = pool.iter().map(|standing| (standing.ticket, standing)).collect();
+        let unsaid: BTreeSet<Ticket> = link.unsaid();
+        let progress = |(ticket, held): (&Ticket, &Held)| {
+            let standing = pool.get(ticket);
+            let reached = standing.map_or(held.computed, |standing| standing.reached.max(held.computed));
+            // What the pool does not know any more it has finished; the report is on its way.
+            let begun = standing.is_none_or(|standing| standing.begun);
+            let Key { lease, epoch } = held.key;
+            let counts = held.phase == Phase::Computing || held.phase == Phase::Computed && unsaid.contains(ticket);
+            counts.then(|| Progress { lease, epoch, reached: reached.min(held.to), begun })
+        };
+        // Before her answer the Queen knows none of the names.
+        let progress = match link.is_open() {
+            true => self.held.iter().filter_map(progress).collect(),
+            false => Vec::new(),
+        };
+        link.heartbeat(Say::Heartbeat { progress, rates: self.rates.per_second(), compressions });
+    }
+}
+
+/// The pool, and leaving.
+impl Session {
+    /// Hears the pool. To be called only while [`takes_reports`](Self::takes_reports) says so.
+    pub fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
+        let Report { ticket, event } = report;
+        let Some(held) = self.held.get_mut(&ticket).filter(|held| held.phase == Phase::Computing) else { return };
         match event {
             Event::Failed { reason } => {
-                effects.push(Effect::Say(Say::Failed { key, reason }));
-                self.end(key, End::Failed, effects);
+                let key = held.key;
+                effects.push(Effect::Failed { reason: reason.clone() });
+                self.say_now(Say::Failed { key, reason });
+                self.end(ticket, End::Failed, effects);
             }
-            Event::Output { from, mut output, kind, spent_ns, compressions } => {
-                let measured = self.rates.entry(kind).or_default();
-                measured.add(compressions, spent_ns);
-                debug_assert_eq!(from, held.said, "parts come in order and without gaps");
-                output.truncate(held.to.saturating_sub(from));
-                let part = Part { task: held.task, key, from, spent_ns, output };
-                held.said = part.to();
-                let is_done = held.said >= held.to;
-                effects.push(Effect::Say(Say::Output(part)));
+            Event::Output { from, output, kind, spent_ns, compressions } => {
+                self.rates.add(kind, compressions, spent_ns);
+                let part = Part { task: held.task, ticket, from, spent_ns, output };
+                debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
+                held.computed = part.to();
+                let is_done = held.computed >= held.to;
+                if let Some(part) = held.keep(part) {
+                    self.kept += held::size(&part);
+                    let key = held.key;
+                    self.say_now(Say::Output(key, part.clone()));
+                    effects.push(Effect::Computed(part));
+                }
                 if is_done {
-                    self.end(key, End::Done, effects);
+                    self.end(ticket, End::Done, effects);
                 }
             }
         }
     }
 
-    /// Takes nothing new from now on. The shell then recalls what the pool has not begun.
-    pub(crate) fn drain(&mut self, effects: &mut Vec<Effect>) {
-        if !std::mem::replace(&mut self.leaving, true) {
-            effects.push(Effect::Say(Say::Leaving));
+    /// Takes nothing new from now on, and gives back what the pool has not begun.
+    pub fn drain(&mut self, effects: &mut Vec<Effect>) {
+        if !self.leave() {
+            effects.push(Effect::Recall);
         }
     }
 
     /// Gives back leases that the pool has been relieved of.
-    pub(crate) fn hand_back(&mut self, keys: Vec<Key>, effects: &mut Vec<Effect>) {
-        let keys: Vec<_> = keys.into_iter().filter(|key| self.held.contains_key(key)).collect();
-        for key in &keys {
-            self.end(*key, End::HandedBack, effects);
+    pub fn hand_back(&mut self, tickets: Vec<Ticket>, effects: &mut Vec<Effect>) {
+        let mut keys = Vec::new();
+        for ticket in tickets {
+            if let Some(held) = self.held.get(&ticket).filter(|held| held.phase == Phase::Computing) {
+                keys.push(held.key);
+                self.end(ticket, End::HandedBack, effects);
+            }
         }
         if !keys.is_empty() {
-            effects.push(Effect::Say(Say::HandBack(keys)));
+            self.say_now(Say::HandBack(keys));
         }
     }
 
-    /// Gives everything back at once.
-    pub(crate) fn give_up(&mut self, effects: &mut Vec<Effect>) {
-        self.drain(effects);
-        for held in self.held.values() {
-            effects.push(Effect::Shrink { urgency: held.urgency, end: 0 });
-        }
-        self.hand_back(self.held.keys().copied().collect(), effects);
+    /// Gives everything back at once that is not computed.
+    pub fn give_up(&mut self, effects: &mut Vec<Effect>) {
+        self.leave();
+        let computing = self.held.iter().filter(|(_, held)| held.phase == Phase::Computing);
+        let (tickets, urgencies): (Vec<_>, Vec<_>) = computing.map(|(ticket, held)| (*ticket, held.urgency)).unzip();
+        effects.extend(urgencies.into_iter().map(|urgency| Effect::Shrink { urgency, end: 0 }));
+        self.hand_back(tickets, effects);
     }
 
-    /// What a heartbeat says, given how far the pool is. What the pool has finished is still
-    /// held until its results are said.
-    pub(crate) fn heartbeat(&self, pool: Vec<(Key, u64)>) -> Say {
-        let pool: BTreeMap<Key, u64> = pool.into_iter().collect();
-        let progress = self.held.iter().map(|(key, held)| {
-            let reached = pool.get(key).map_or(held.said, |reached| held.said.max(*reached));
-            Progress { lease: key.lease, epoch: key.epoch, reached: reached.min(held.to), begun: false }
-        });
-        let rates = self
-            .rates
-            .iter()
-            .filter_map(|(kind, measured)| Some(Rate { kind: *kind, compressions_per_second: measured.per_second()? }));
-        Say::Heartbeat { progress: progress.collect(), rates: rates.collect() }
+    /// Whether it was leaving already.
+    fn leave(&mut self) -> bool {
+        if !self.leaving
+            && let Some(link) = &mut self.link
+        {
+            link.say(Say::Leaving);
+        }
+        std::mem::replace(&mut self.leaving, true)
+    }
+}
+
+/// The lives of leases.
+impl Session {
+    /// Says something that means nothing on any other connection: only if she hears it now.
+    fn say_now(&mut self, say: Say) {
+        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
+            link.say(say);
+        }
     }
 
-    fn accept(
-        &mut self,
-        number: u64,
-        frame: &Bytes,
-        lease: &Lease<'_>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Violation> {
-        let key = key_of(lease);
-        let Chunk::Digest(chunk) = &lease.chunk;
-        let items = chunk.inputs.len() as u64;
-        if self.held.contains_key(&key) {
-            return Err(Violation::Twice(key.lease.0));
-        }
-        if self.held.len() >= MAX_LEASES {
-            return Err(Violation::TooManyLeases);
-        }
-        if items == 0 || lease.to.checked_sub(lease.from) != Some(items) {
-            return Err(Violation::Range { lease: key.lease.0, from: lease.from, to: lease.to, items });
-        }
-        let job = match kernel::job(frame, &lease.chunk) {
-            Ok(job) => job,
-            Err(reason) => {
-                effects.push(Effect::Say(Say::Failed { key, reason }));
-                return Ok(());
+    /// Nothing is wanted from index `end` on.
+    fn cut(&mut self, ticket: Ticket, end: u64, effects: &mut Vec<Effect>) {
+        let Some(held) = self.held.get_mut(&ticket) else { return };
+        if end < held.to {
+            held.to = end;
+            if held.phase == Phase::Computing {
+                effects.push(Effect::Shrink { urgency: held.urgency, end });
             }
+        }
+        if held.computed >= held.to {
+            self.end(ticket, End::Withdrawn, effects);
+        }
+        self.settle(ticket);
+    }
+
+    /// Nothing is wanted of it at all.
+    fn unwanted(&mut self, ticket: Ticket, effects: &mut Vec<Effect>) {
+        self.cut(ticket, 0, effects);
+    }
+
+    /// Nothing more of it is computed.
+    fn end(&mut self, ticket: Ticket, end: End, effects: &mut Vec<Effect>) {
+        let Some(held) = self.held.get_mut(&ticket).filter(|held| held.phase == Phase::Computing) else { return };
+        held.phase = match end {
+            End::Done | End::Withdrawn => Phase::Computed,
+            End::Failed | End::HandedBack => Phase::Abandoned,
         };
-        let urgency = Urgency { priority: Reverse(lease.priority), rank: lease.rank, key };
-        let held = Held { task: lease.task, urgency, said: lease.from, to: lease.to, frame: number };
-        self.held.insert(key, held);
-        self.keep(number, frame.len())?;
-        let word = (items == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
-        let note = Note { task: lease.task, from: lease.from, to: lease.to, word };
-        effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
-        Ok(())
+        self.computing -= 1;
+        self.frames.release(held.frame);
+        effects.push(Effect::Ended { task: held.task, ticket, end });
+        self.settle(ticket);
     }
 
-    fn shrink(&mut self, key: Key, end: u64, effects: &mut Vec<Effect>) {
-        let Some(held) = self.held.get_mut(&key).filter(|held| end < held.to) else { return };
-        held.to = end.max(held.said);
-        let is_over = held.said >= held.to;
-        effects.push(Effect::Shrink { urgency: held.urgency, end });
-        if is_over {
-            self.end(key, End::Withdrawn, effects);
-        }
-    }
-
-    /// One more lease of a frame is held.
-    fn keep(&mut self, number: u64, bytes: usize) -> Result<(), Violation> {
-        let frame = self.frames.entry(number).or_insert_with(|| {
-            self.bytes += bytes;
-            Frame { bytes, leases: 0 }
+    /// Forgets it if nothing of it will be asked for.
+    fn settle(&mut self, ticket: Ticket) {
+        let is_open = self.link.as_ref().is_some_and(Link::is_open);
+        let is_over = self.held.get(&ticket).is_some_and(|held| match held.phase {
+            Phase::Computing => false,
+            Phase::Computed => held.from >= held.to,
+            Phase::Abandoned => held.kept() == 0 || !is_open,
         });
-        frame.leases += 1;
-        match self.bytes <= MAX_BYTES {
-            true => Ok(()),
-            false => Err(Violation::TooManyBytes),
+        if is_over {
+            self.forget(ticket);
         }
     }
 
-    fn end(&mut self, key: Key, end: End, effects: &mut Vec<Effect>) {
-        let Some(held) = self.held.remove(&key) else { return };
-        if let Some(frame) = self.frames.get_mut(&held.frame) {
-            frame.leases -= 1;
-            if frame.leases == 0 {
-                self.bytes -= frame.bytes;
-                self.frames.remove(&held.frame);
-            }
-        }
-        effects.push(Effect::Ended { task: held.task, key, end });
-    }
-}
-
-impl Measured {
-    fn add(&mut self, compressions: u64, spent_ns: u64) {
-        self.compressions += compressions;
-        self.spent_ns += spent_ns;
-        // One long part may be many windows long; only the proportion matters.
-        while self.spent_ns > RATE_WINDOW_NS {
-            self.compressions /= 2;
-            self.spent_ns /= 2;
+    fn forget(&mut self, ticket: Ticket) {
+        let Some(held) = self.held.remove(&ticket) else { return };
+        self.kept -= held.kept();
+        if let Some(link) = &mut self.link {
+            link.forget(held.key, ticket);
         }
     }
-
-    fn per_second(&self) -> Option<u64> {
-        let rate = u128::from(self.compressions) * 1_000_000_000 / u128::from(self.spent_ns).max(1);
-        u64::try_from(rate).ok().filter(|rate| *rate > 0)
-    }
-}
-
-fn key_of(lease: &Lease<'_>) -> Key {
-    Key { lease: lease.id, epoch: lease.epoch }
 }

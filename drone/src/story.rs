@@ -11,8 +11,8 @@ use wire::ids::TaskId;
 
 use crate::console::{count, word};
 use crate::kernel::Output;
-use crate::pool::Key;
-use crate::session::{Effect, End, Note, Part, Say};
+use crate::pool::Ticket;
+use crate::session::{Effect, End, Note, Part};
 use crate::story;
 
 /// Between two lines on the progress of one task.
@@ -21,10 +21,10 @@ const PROGRESS: Duration = Duration::from_secs(5);
 /// A task of which nothing is left here is summed up after this: the next chunk may be near.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Tells the story of one connection's work.
+/// Tells the story of the work, over all connections.
 #[derive(Default)]
 pub(crate) struct Teller {
-    words: BTreeSet<Key>,
+    words: BTreeSet<Ticket>,
     tasks: BTreeMap<TaskId, Told>,
 }
 
@@ -43,11 +43,16 @@ impl Teller {
     /// Tells what is worth telling of an effect.
     pub(crate) fn see(&mut self, effect: &Effect, now: Instant) {
         match effect {
-            Effect::Start { note, assignment } => self.received(note, assignment.urgency.key, now),
-            Effect::Say(Say::Output(part)) => self.computed(part, now),
-            Effect::Say(Say::Failed { reason, .. }) => story!("💥", "Work failed: {reason}"),
-            Effect::Ended { task, key, end } => self.ended(*task, *key, *end, now),
-            Effect::Shrink { .. } | Effect::Say(_) => {}
+            Effect::Start { note, assignment } => self.received(note, assignment.urgency.ticket, now),
+            Effect::Computed(part) => self.computed(part, now),
+            Effect::Failed { reason } => story!("💥", "Work failed: {reason}"),
+            Effect::Ended { task, ticket, end } => self.ended(*task, *ticket, *end, now),
+            Effect::Adopted { taken, offered: 1 } => match taken {
+                0 => story!("🤷", "The Queen no longer wants the chunk that was left from before"),
+                _ => story!("🤝", "The Queen took the chunk back that was left from before"),
+            },
+            Effect::Adopted { taken, offered } => story!("🤝", "The Queen took {taken} of {offered} chunks back"),
+            Effect::Shrink { .. } | Effect::Recall => {}
         }
     }
 
@@ -62,11 +67,11 @@ impl Teller {
         std::mem::take(&mut self.tasks).into_iter().for_each(|(task, told)| told.sum_up(task, now));
     }
 
-    fn received(&mut self, note: &Note, key: Key, now: Instant) {
+    fn received(&mut self, note: &Note, ticket: Ticket, now: Instant) {
         if let (Some(text), 0) = (&note.word, note.from) {
             story!("🚨", "Received work: Hash the word '{}'", word(text));
             story!("⏳", "Crunching numbers …");
-            self.words.insert(key);
+            self.words.insert(ticket);
             return;
         }
         let told = self.tasks.entry(note.task).or_insert_with(|| {
@@ -80,9 +85,9 @@ impl Teller {
     }
 
     fn computed(&mut self, part: &Part, now: Instant) {
-        if self.words.contains(&part.key) {
+        if self.words.contains(&part.ticket) {
             let Output::Digests(digest) = &part.output;
-            story!("✅", "Work done! Hash: {}", const_hex::display(digest.as_slice()));
+            story!("✅", "Work done! Hash: {}", const_hex::display(&digest[..]));
         } else if let Some(told) = self.tasks.get_mut(&part.task) {
             told.items += part.output.items();
             told.spent_ns += part.spent_ns;
@@ -94,8 +99,8 @@ impl Teller {
         }
     }
 
-    fn ended(&mut self, task: TaskId, key: Key, end: End, now: Instant) {
-        if self.words.remove(&key) {
+    fn ended(&mut self, task: TaskId, ticket: Ticket, end: End, now: Instant) {
+        if self.words.remove(&ticket) {
             match end {
                 End::Done | End::Failed => {}
                 End::HandedBack => story!("↩️", "Handed a word back"),

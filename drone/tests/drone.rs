@@ -19,6 +19,9 @@ const CALM: u32 = 60_000;
 /// Never done while a test lasts.
 const LONG: Algorithm<'_> = Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: u32::MAX };
 
+/// Some milliseconds for each word.
+const STRETCHED: Algorithm<'_> = Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 20_000 };
+
 async fn start_and_welcome(threads: usize) -> (TcpListener, TestDrone, Queen) {
     let (listener, drone) = start(threads).await;
     let (queen, _) = Queen::welcome(&listener, CALM, CALM).await;
@@ -31,6 +34,21 @@ fn words(count: usize) -> Vec<Vec<u8>> {
 
 fn sha256(inputs: &[Vec<u8>]) -> Vec<u8> {
     inputs.iter().flat_map(Sha256::digest).collect()
+}
+
+fn stretched(inputs: &[Vec<u8>]) -> Vec<u8> {
+    inputs.iter().flat_map(|word| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(word, b"salt", 20_000)).collect()
+}
+
+/// Waits until the first lease was begun.
+async fn begun(queen: &mut Queen) {
+    loop {
+        if let Some(Heard::Heartbeat { progress, .. }) = queen.hear().await
+            && progress.first().is_some_and(|progress| progress.begun)
+        {
+            return;
+        }
+    }
 }
 
 /// Waits for a heartbeat that fulfils the condition.
@@ -122,8 +140,7 @@ async fn a_withdrawn_lease_makes_room_and_a_shrunk_one_ends_early() {
 async fn draining_hands_back_what_is_queued_and_finishes_what_runs() {
     let (listener, drone) = start(1).await;
     let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
-    let stretched = Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 20_000 };
-    queen.lease(&[TestChunk::new(1, stretched, words(50_000))]).await;
+    queen.lease(&[TestChunk::new(1, STRETCHED, words(50_000))]).await;
     queen.lease(&[TestChunk::new(2, LONG, words(1)), TestChunk::new(3, LONG, words(1))]).await;
     heartbeat(&mut queen, |reached| reached.len() == 3 && reached[0].1 > 0).await;
     drone.shutdown.drain.cancel();
@@ -141,8 +158,7 @@ async fn draining_hands_back_what_is_queued_and_finishes_what_runs() {
     assert_eq!(told, [Heard::Leaving, Heard::HandBack(vec![2, 3])]);
     let right = words(digests.len() / 32);
     assert!(right.len() >= 2);
-    let right = right.iter().flat_map(|word| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(word, b"salt", 20_000));
-    assert!(right.eq(digests));
+    assert!(stretched(&right) == digests);
     drop(queen);
     drone.running.await.unwrap().unwrap();
 }
@@ -171,10 +187,10 @@ async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
     queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(2_000))]).await;
     queen.digests(1, 0..2_000).await;
     loop {
-        if let Some(Heard::Heartbeat { progress, rates }) = queen.hear().await
+        if let Some(Heard::Heartbeat { progress, rates, compressions }) = queen.hear().await
             && let [rate] = rates[..]
         {
-            assert_eq!((progress, rate.kind), (vec![], Kind::DIGEST));
+            assert_eq!((progress, rate.kind, compressions), (vec![], Kind::DIGEST, 2_000));
             assert!(rate.compressions_per_second > 1_000);
             break;
         }
@@ -191,21 +207,161 @@ async fn an_impossible_lease_fails_alone() {
     assert_eq!(queen.digests(2, 0..1).await, sha256(&words(1)));
 }
 
+/// Waits until a lease of 50 stretched words is half computed, none of which is stored.
+async fn half_computed(listener: &TcpListener) -> Queen {
+    let (mut queen, _) = Queen::welcome(listener, 10, CALM).await;
+    queen.stores = false;
+    queen.lease(&[TestChunk::new(1, STRETCHED, words(50)), TestChunk::new(2, LONG, words(1))]).await;
+    queen.lease(&[TestChunk::new(3, LONG, words(1))]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 3 && reached[0].1 >= 25).await;
+    queen
+}
+
 #[tokio::test]
-async fn a_drone_comes_back_with_empty_hands_after_the_queen_has_gone() {
+async fn a_drone_comes_back_with_all_it_holds() {
     let (listener, drone) = start(1).await;
-    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
-    queen.lease(&[TestChunk::new(1, LONG, words(1))]).await;
-    heartbeat(&mut queen, |reached| reached.len() == 1).await;
-    drop(queen);
-    let (mut queen, hello) = Queen::welcome(&listener, 10, CALM).await;
+    drop(half_computed(&listener).await);
+    let (mut queen, hello) = Queen::greeted(&listener, 10, CALM).await;
     assert_eq!(hello.instance, drone.instance, "it is the same process");
-    heartbeat(&mut queen, <[_]>::is_empty).await;
-    queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(3))]).await;
+    assert_eq!(queen.offer().await, [(1, 0, 50), (2, 0, 1), (3, 0, 1)]);
+    queen.adopt(&[Some((70, 20, 40)), None, Some((71, 0, 1))]).await;
+    assert_eq!(queen.digests(70, 20..40).await, stretched(&words(50)[20..40]));
+    heartbeat(&mut queen, |reached| reached == [(71, 0)]).await;
+    queen.lease(&[TestChunk { rank: 0, ..TestChunk::new(1, Algorithm::Sha256, words(3)) }]).await;
     assert_eq!(queen.digests(1, 0..3).await, sha256(&words(3)));
     queen.say(&ToDrone::Goodbye { reason: "the test says so" }).await;
     assert_eq!(queen.hear_work().await, None);
-    Queen::welcome(&listener, CALM, CALM).await;
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    assert_eq!(queen.offer().await, [(71, 0, 1)], "what was stored is not offered");
+}
+
+#[tokio::test]
+async fn results_are_said_on_every_connection_until_they_are_stored() {
+    let (listener, _drone) = start(2).await;
+    let (mut queen, _) = Queen::welcome(&listener, CALM, CALM).await;
+    queen.stores = false;
+    queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(10))]).await;
+    assert_eq!(queen.digests(1, 0..10).await, sha256(&words(10)));
+    for lease in 2..5 {
+        drop(queen);
+        (queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+        queen.stores = false;
+        assert_eq!(queen.offer().await, [(lease - 1, 0, 10)]);
+        queen.adopt(&[Some((lease, 0, 10))]).await;
+        assert_eq!(queen.digests(lease, 0..10).await, sha256(&words(10)));
+    }
+    queen.say(&ToDrone::Stored { outputs: 1 }).await;
+    // What follows is heard behind the receipt.
+    queen.stores = true;
+    queen.lease(&[TestChunk::new(9, Algorithm::Sha256, words(1))]).await;
+    queen.digests(9, 0..1).await;
+    drop(queen);
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    let offer = queen.offer().await;
+    assert!(offer.is_empty() || offer == [(9, 0, 1)], "the last receipt may not have arrived: {offer:?}");
+}
+
+#[tokio::test]
+async fn a_lease_is_computed_to_its_end_without_a_queen() {
+    let (listener, _drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    let rest = TestChunk::new(2, LONG, words(1));
+    queen.lease(&[TestChunk::new(1, STRETCHED, words(20)), rest]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 2 && reached[0].1 > 0).await;
+    drop(queen);
+    // She who comes hears nothing but heartbeats for as long as she does not answer.
+    let (mut queen, _) = Queen::greeted(&listener, 10, CALM).await;
+    assert_eq!(queen.offer().await, [(1, 0, 20), (2, 0, 1)]);
+    let mut before = 0;
+    for _ in 0..10 {
+        let Some(Heard::Heartbeat { progress, compressions, .. }) = queen.hear().await else { panic!() };
+        assert!(progress.is_empty() && compressions >= before);
+        before = compressions;
+    }
+    queen.adopt(&[Some((1, 0, 20)), None]).await;
+    assert_eq!(queen.digests(1, 0..20).await, stretched(&words(20)));
+}
+
+#[tokio::test]
+async fn heartbeats_tell_what_is_begun_and_how_much_was_computed() {
+    let (listener, _drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, LONG, words(1)), TestChunk::new(2, LONG, words(1))]).await;
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        if let Some(Heard::Heartbeat { progress, compressions, .. }) = queen.hear().await
+            && progress.iter().map(|progress| progress.begun).eq([true, false])
+            && seen.last().is_none_or(|before| compressions > *before)
+        {
+            seen.push(compressions);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_drone_that_is_asked_to_leave_by_the_queen_leaves_for_good() {
+    let (listener, drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, STRETCHED, words(10)), TestChunk::new(2, LONG, words(1))]).await;
+    heartbeat(&mut queen, |reached| reached.len() == 2 && reached[0].1 > 0).await;
+    queen.say(&ToDrone::Drain).await;
+    let (mut told, mut digests) = (Vec::new(), Vec::new());
+    while let Some(heard) = queen.hear_work().await {
+        match heard {
+            Heard::Output { lease: 1, digests: part, .. } => digests.extend(part),
+            other => told.push(other),
+        }
+    }
+    assert_eq!(told, [Heard::Leaving, Heard::HandBack(vec![2])]);
+    assert_eq!(digests, stretched(&words(10)));
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_second_request_hands_back_at_once() {
+    let (listener, drone) = start(1).await;
+    let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
+    queen.lease(&[TestChunk::new(1, LONG, words(1)), TestChunk::new(2, LONG, words(1))]).await;
+    begun(&mut queen).await;
+    drone.shutdown.drain.cancel();
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    assert_eq!(queen.hear_work().await, Some(Heard::HandBack(vec![2])));
+    drone.shutdown.now.cancel();
+    assert_eq!(queen.hear_work().await, Some(Heard::HandBack(vec![1])));
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_drone_without_a_queen_leaves_at_once() {
+    let (listener, drone) = start(1).await;
+    drop(half_computed(&listener).await);
+    drop(listener);
+    drone.shutdown.drain.cancel();
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_queen_of_another_version_is_waited_for_until_she_is_upgraded() {
+    let (listener, _drone) = start(1).await;
+    drop(half_computed(&listener).await);
+    drop(accept(&listener, VERSION + 1).await);
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    assert_eq!(queen.offer().await.len(), 3);
+    queen.adopt(&[Some((4, 0, 50)), None, None]).await;
+    assert_eq!(queen.digests(4, 0..50).await, stretched(&words(50)));
+}
+
+#[tokio::test]
+async fn a_breach_loses_nothing_that_was_held_before() {
+    let (listener, _drone) = start(1).await;
+    let mut queen = half_computed(&listener).await;
+    queen.lease(&[TestChunk::new(4, LONG, words(1)), TestChunk::new(1, LONG, words(1))]).await;
+    while queen.hear_work().await.is_some() {}
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    assert_eq!(queen.offer().await, [(1, 0, 50), (2, 0, 1), (3, 0, 1)]);
 }
 
 #[tokio::test]

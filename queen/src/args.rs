@@ -13,6 +13,7 @@ use drone::console::LogFormat;
 use tokio::net::{TcpListener, lookup_host};
 
 pub use self::values::{Address, Size, Span};
+use crate::core::Patience;
 use crate::store::Location;
 
 /// Where Drones connect when nothing else is said.
@@ -170,6 +171,12 @@ pub struct Serve {
     /// the disk; with --ephemeral, everything [default: a quarter of the machine's]
     #[arg(long, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
+    /// After how long a silence a drone is given up, such as 10s
+    #[arg(long, env = "HIVE_SILENCE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub silence_timeout: Span,
+    /// How long at most what a drone computes is kept for it when its connection broke
+    #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s")]
+    pub lease_grace: Span,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
     #[arg(long, env = "HIVE_INSECURE")]
     pub insecure: bool,
@@ -189,6 +196,7 @@ impl Serve {
             data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
+            patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0 },
         }
     }
 

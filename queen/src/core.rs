@@ -134,6 +134,9 @@ impl Core {
             Event::Heartbeat { drone, progress, computed } => self.heartbeat(drone, &progress, computed, now, effects),
             Event::Output { drone, lease, range, spent } => self.output(drone, lease, range, spent, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
+            Event::Spoil { task, reason } => {
+                self.end_task(task, Outcome::Failed(Blame::Inputs { reason }), now, effects);
+            }
             Event::Excuse { drone } => self.excuse(drone, now),
             Event::HandBack { drone, leases } => self.hand_back(drone, &leases, now, effects),
             Event::Leaving { drone } => self.leaving(drone),

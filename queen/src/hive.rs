@@ -11,6 +11,7 @@
 
 mod cache;
 mod control;
+mod explain;
 mod feed;
 mod fleet;
 mod journal;
@@ -18,10 +19,13 @@ mod keys;
 mod reading;
 mod record;
 mod recovery;
+mod registry;
 mod retention;
+mod rework;
 mod state;
 mod story;
 mod upload;
+mod verify;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,20 +33,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::time::timeout_at;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::Output;
+use wire::message::{Adoption, Offered, Output};
 
 use crate::core::{Ability, Event, Grant, Patience, Progress, Time};
 use crate::kinds::{Job, Rejected};
 use crate::store::{Budget, Reader};
 use cache::Cache;
 use feed::Feed;
-use fleet::Seat;
+use fleet::Ends;
 use journal::{Ack, Journal, Slot};
 pub use recovery::{Keeper, Lost};
 use state::State;
@@ -60,6 +64,9 @@ const KEEP_FRAME: usize = 2;
 
 /// How often changes are told to watchers.
 const TELL: Duration = Duration::from_millis(100);
+
+/// Results that are expensive to compute, and are computed again at once.
+const CHECKS: usize = 1;
 
 /// How often a Drone is told that the Queen lives, while she waits for her disk.
 const EXCUSE: Duration = Duration::from_secs(1);
@@ -85,6 +92,11 @@ struct Inner {
     drone_addr: String,
     disk: Option<Disk>,
     keep_finished: Duration,
+    patience: Patience,
+    /// Bounds how many results are computed again at once, which are too expensive to do so at once.
+    checks: Arc<Semaphore>,
+    /// Held by one at a time who finds out what of a Drone's results has to be computed again.
+    rework: tokio::sync::Mutex<()>,
     /// Held by who tells stories; taken before the state's lock, never after it.
     console: Mutex<()>,
     /// The core's next deadline may have come nearer.
@@ -118,6 +130,8 @@ pub struct Settings {
     pub keep_finished: Duration,
     /// What finished tasks may take on disk besides the others, in bytes.
     pub max_data: Option<u64>,
+    /// How long Drones are waited for.
+    pub patience: Patience,
 }
 
 /// Something to be sent to a Drone.
@@ -132,10 +146,30 @@ pub enum Outbound {
         /// Its new end.
         end: u64,
     },
+    /// The answer to what it offered.
+    Adopted(Vec<Option<Adoption>>),
     /// The answer to a heartbeat.
     Heartbeat,
+    /// It is to leave for good.
+    Drain,
     /// The last message.
     Goodbye(&'static str),
+}
+
+/// One connection of one Drone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Whose.
+    pub drone: DroneId,
+    number: u64,
+}
+
+/// What can be told to a Drone when changes are on disk: the first so many outputs of this
+/// connection are safe.
+#[derive(Debug, Clone, Copy)]
+struct Receipt {
+    link: Link,
+    outputs: u64,
 }
 
 /// A Drone that said hello.
@@ -143,6 +177,8 @@ pub enum Outbound {
 pub struct Newcomer {
     /// As it calls itself.
     pub name: String,
+    /// Its process.
+    pub instance: Instance,
     /// Where it connects from.
     pub address: String,
     /// Program and version.
@@ -153,10 +189,12 @@ pub struct Newcomer {
 
 /// A Drone's place in the Hive, as its connection holds it.
 pub struct Joined {
-    /// Its number.
-    pub id: DroneId,
+    /// What it is called.
+    pub link: Link,
     /// What is to be sent to it.
     pub outbox: mpsc::Receiver<Outbound>,
+    /// How many of its outputs are safe.
+    pub stored: watch::Receiver<u64>,
     /// The connection is to be closed.
     pub closed: CancellationToken,
 }
@@ -172,7 +210,7 @@ pub enum Parting {
 
 impl SharedHive {
     fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
-        let Settings { memory_limit, drone_addr, keep_finished, .. } = settings;
+        let Settings { memory_limit, drone_addr, keep_finished, patience, .. } = settings;
         // What goes to the disk shares the limit with what comes from there.
         let (cached, written) = match disk {
             Some(_) => (memory_limit / CACHE_PART, memory_limit / JOURNAL_PART),
@@ -180,7 +218,8 @@ impl SharedHive {
         };
         let budget = Budget::new(memory_limit - cached - written);
         let cache = Cache::new(cached);
-        let state = State::new(Feed::new(epoch), Instance::random()?, Arc::clone(&budget), cache, disk.is_some());
+        let base = Instance::random()?;
+        let state = State::new(Feed::new(epoch), base, Arc::clone(&budget), cache, disk.is_some(), patience);
         let inner = Inner {
             state: Mutex::new(state),
             started: Instant::now(),
@@ -191,6 +230,9 @@ impl SharedHive {
             drone_addr,
             disk,
             keep_finished,
+            patience,
+            checks: Arc::new(Semaphore::new(CHECKS)),
+            rework: tokio::sync::Mutex::new(()),
             console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
@@ -203,93 +245,149 @@ impl SharedHive {
         self.inner.epoch
     }
 
-    /// A Drone is ready for work; `None` if there are [`MAX_DRONES`] already.
-    pub fn join(&self, newcomer: Newcomer) -> Option<Joined> {
-        let (sender, outbox) = mpsc::channel(OUTBOX);
-        let closed = CancellationToken::new();
-        let ability = newcomer.ability.clone();
-        let seat = Seat::new(newcomer, sender, closed.clone());
-        let id = self.change(|state, now| {
-            let id = state.seat(seat)?;
-            state.handle(Event::Join { drone: id, ability, trusted: true, offers: Vec::new() }, now);
-            Some(id)
-        })?;
-        self.inner.deadline_moved.notify_one();
-        Some(Joined { id, outbox, closed })
+    /// How long Drones are waited for.
+    pub fn patience(&self) -> Patience {
+        self.inner.patience
     }
 
-    /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, drone: DroneId, progress: Vec<Progress>, computed: u64) {
-        self.change(|state, now| {
-            state.heard(drone, false);
-            state.handle(Event::Heartbeat { drone, progress, computed }, now);
+    /// A Drone has connected; `None` if there are [`MAX_DRONES`] already. It is given work when it
+    /// has said what it holds ([`offer`](Self::offer)).
+    pub async fn connect(&self, newcomer: Newcomer) -> Option<Joined> {
+        let (sender, outbox) = mpsc::channel(OUTBOX);
+        let (confirm, stored) = watch::channel(0);
+        let closed = CancellationToken::new();
+        let slot = self.slot(0).await.ok()?;
+        let ends = Ends { outbox: sender, closed: closed.clone(), stored: confirm };
+        let (link, _) = self.change_durably(slot, |state, _| state.seat(newcomer, ends));
+        Some(Joined { link: link?, outbox, stored, closed })
+    }
+
+    /// A Drone says what it holds from connections before; it is answered with what of that is
+    /// still wanted. All that it said before on other connections is on disk by then.
+    pub async fn offer(&self, link: Link, offers: Vec<Offered>, waiting: impl Fn()) {
+        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return };
+        if let Some(slot) = slot {
+            let mut before = slot.enter(Vec::new(), None);
+            while timeout(EXCUSE, &mut before).await.is_err() {
+                waiting();
+            }
+        }
+        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
+        self.change_durably(slot, |state, now| {
+            if state.is_current(link) {
+                let offers = offers.iter().map(|offer| state.offered(offer)).collect();
+                state.join(link, offers, now);
+            }
         });
     }
 
-    /// Results came from a Drone, within `frame`. What nobody wants any more is dropped. While
-    /// the disk is behind, this waits, and calls `waiting` now and then.
+    /// A Drone lives and holds these leases.
+    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64) {
+        self.change(|state, now| {
+            if state.is_current(link) {
+                state.heard(link.drone, false);
+                state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
+            }
+        });
+    }
+
+    /// Results came from a Drone, within `frame`; with them there were `received` on its
+    /// connection. What nobody wants any more is dropped. While the disk is behind, this waits,
+    /// and calls `waiting` now and then.
     ///
     /// # Errors
     /// If any of it cannot be the results of its range.
     pub async fn outputs(
         &self,
-        drone: DroneId,
+        link: Link,
         frame: &Bytes,
         outputs: &[Output<'_>],
+        received: u64,
         waiting: impl Fn(),
     ) -> Result<(), Rejected> {
-        let jobs: Vec<_> = {
+        let orders: Vec<_> = {
             let state = self.lock();
-            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch;
-            outputs.iter().map(|output| state.job_of(drone, output.lease).filter(|_| ours(output))).collect()
+            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.is_current(link);
+            outputs.iter().map(|output| state.order_of(link.drone, output.lease).filter(|_| ours(output))).collect()
         };
-        let mut checked = Vec::with_capacity(outputs.len());
-        for (output, job) in outputs.iter().zip(jobs) {
-            let Some(job) = job else { continue };
-            let range = output.from..output.to;
-            let results = job.check(&range, &output.output)?;
-            let kept = match results.len() >= frame.len() / KEEP_FRAME {
-                true => frame.slice_ref(results),
-                false => Bytes::copy_from_slice(results),
+        let mut results = Vec::with_capacity(outputs.len());
+        for (output, order) in outputs.iter().zip(orders) {
+            let Some(order) = order else { continue };
+            let bytes = order.job.check(&(output.from..output.to), &output.output)?;
+            let kept = match bytes.len() >= frame.len() / KEEP_FRAME {
+                true => frame.slice_ref(bytes),
+                false => Bytes::copy_from_slice(bytes),
             };
-            checked.push((output.lease, range, Duration::from_nanos(output.spent_ns), kept));
-        }
-        let bytes = checked.iter().map(|(.., results)| results.len()).sum();
-        let Ok(slot) = self.patient_slot(drone, bytes, waiting).await else { return Ok(()) };
-        self.change_durably(slot, |state, now| {
-            state.heard(drone, true);
-            for (lease, range, spent, results) in checked {
-                state.output(drone, lease, range, spent, results, now);
+            let spent = Duration::from_nanos(output.spent_ns);
+            match self.examine(link.drone, order, output.lease, output.from..output.to, kept, spent).await {
+                Ok(result) => results.push(result),
+                // It is not heard any more; what it said before stands until it is looked at.
+                Err(lie) => {
+                    self.caught(lie).await;
+                    return Ok(());
+                }
             }
+        }
+        let bytes = results.iter().map(|result| result.bytes.len()).sum();
+        let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
+        let receipt = Receipt { link, outputs: received };
+        let doubts = self.change_with_receipt(slot, receipt, |state, now| {
+            if !state.is_current(link) {
+                return Vec::new();
+            }
+            state.heard(link.drone, true);
+            results.into_iter().filter_map(|result| state.output(link.drone, result, now)).collect()
         });
+        doubts.into_iter().for_each(|doubt| self.look_into(doubt));
         Ok(())
     }
 
-    /// A Drone cannot compute a lease, or cannot be given what it needs for it.
-    pub async fn failed(&self, drone: DroneId, lease: LeaseId, reason: String, waiting: impl Fn()) {
-        let Ok(slot) = self.patient_slot(drone, 0, waiting).await else { return };
-        self.change_durably(slot, |state, now| state.handle(Event::Failed { drone, lease, reason }, now));
+    /// A Drone cannot compute a lease.
+    pub async fn failed(&self, link: Link, lease: LeaseId, reason: String, waiting: impl Fn()) {
+        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
+        self.change_durably(slot, |state, now| {
+            if state.is_current(link) {
+                state.handle(Event::Failed { drone: link.drone, lease, reason }, now);
+            }
+        });
+    }
+
+    /// What a Drone needs for a lease cannot be had.
+    pub async fn spoiled(&self, link: Link, lease: LeaseId, reason: String) {
+        let Ok(slot) = self.slot(0).await else { return };
+        self.change_durably(slot, |state, now| {
+            if let Some(task) = state.core.lease(link.drone, lease) {
+                state.handle(Event::Spoil { task, reason }, now);
+            }
+        });
     }
 
     /// A Drone gives leases back.
-    pub fn hand_back(&self, drone: DroneId, leases: Vec<LeaseId>) {
-        self.change(|state, now| state.handle(Event::HandBack { drone, leases }, now));
+    pub fn hand_back(&self, link: Link, leases: Vec<LeaseId>) {
+        self.change(|state, now| {
+            if state.is_current(link) {
+                state.handle(Event::HandBack { drone: link.drone, leases }, now);
+            }
+        });
     }
 
     /// A Drone takes no more.
-    pub fn leaving(&self, drone: DroneId) {
+    pub fn leaving(&self, link: Link) {
         self.change(|state, now| {
-            state.heard(drone, true);
-            state.handle(Event::Leaving { drone }, now);
+            if state.is_current(link) {
+                state.heard(link.drone, true);
+                state.handle(Event::Leaving { drone: link.drone }, now);
+            }
         });
     }
 
     /// A Drone's connection has ended.
-    pub fn gone(&self, drone: DroneId, parting: Parting) {
-        self.change(|state, now| {
-            state.unseat(drone, parting, now);
-            state.handle(Event::Gone { drone }, now);
-        });
+    pub async fn gone(&self, link: Link, parting: Parting) {
+        // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
+        match self.slot(0).await {
+            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
+            Err(journal::Closed) => self.lock().close(link),
+        }
     }
 
     /// Says goodbye to every Drone.
@@ -301,15 +399,17 @@ impl SharedHive {
     pub async fn keep_time(&self) {
         loop {
             let moved = self.inner.deadline_moved.notified();
-            let deadline = self.lock().next_deadline();
-            match deadline {
-                None => moved.await,
-                Some(deadline) => {
-                    let deadline = tokio::time::Instant::from_std(self.inner.started + deadline);
-                    if timeout_at(deadline, moved).await.is_err() {
-                        self.change(|state, now| state.handle(Event::Tick, now));
-                    }
-                }
+            let deadline = self.lock().set_timer();
+            let Some(deadline) = deadline else {
+                moved.await;
+                continue;
+            };
+            let deadline = tokio::time::Instant::from_std(self.inner.started + deadline);
+            // A task may fail of it, and leases are remembered.
+            if timeout_at(deadline, moved).await.is_err()
+                && let Ok(slot) = self.slot(0).await
+            {
+                self.change_durably(slot, |state, now| state.handle(Event::Tick, now));
             }
         }
     }
@@ -366,18 +466,17 @@ impl SharedHive {
     /// Like [`slot`](Self::slot). A Drone that is not listened to meanwhile is not to blame.
     async fn patient_slot(
         &self,
-        drone: DroneId,
+        link: Link,
         bytes: usize,
         waiting: impl Fn(),
     ) -> Result<Option<Slot>, journal::Closed> {
         let slot = self.slot(bytes);
         tokio::pin!(slot);
-        debug_assert!(EXCUSE < Patience::default().silence / 2);
         loop {
             match tokio::time::timeout(EXCUSE, &mut slot).await {
                 Ok(slot) => return slot,
                 Err(_) => {
-                    self.change(|state, now| state.handle(Event::Excuse { drone }, now));
+                    self.change(|state, now| state.handle(Event::Excuse { drone: link.drone }, now));
                     waiting();
                 }
             }
@@ -395,20 +494,43 @@ impl SharedHive {
     /// Changes the state; what has to be written of it enters the journal under the same lock.
     /// `None` instead of an answer to be waited for if there is nothing, or nowhere, to write.
     fn change_durably<T>(&self, slot: Option<Slot>, change: impl FnOnce(&mut State, Time) -> T) -> (T, Option<Ack>) {
-        let (result, ack, has_stories, changed) = {
+        self.change_and_tell(slot, None, change)
+    }
+
+    /// Changes the state; when all of that is on disk, and all that came before, a Drone is told.
+    fn change_with_receipt<T>(
+        &self,
+        slot: Option<Slot>,
+        receipt: Receipt,
+        change: impl FnOnce(&mut State, Time) -> T,
+    ) -> T {
+        self.change_and_tell(slot, Some(receipt), change).0
+    }
+
+    fn change_and_tell<T>(
+        &self,
+        slot: Option<Slot>,
+        receipt: Option<Receipt>,
+        change: impl FnOnce(&mut State, Time) -> T,
+    ) -> (T, Option<Ack>) {
+        let (result, ack, has_stories, changed, hurries) = {
             let mut state = self.lock();
             let result = change(&mut state, self.now());
-            let changes = state.take_changes();
+            let changes = state.take_changes(slot.is_some());
             let ack = match slot {
-                Some(slot) if !changes.is_empty() => Some(slot.enter(changes)),
+                Some(slot) if !changes.is_empty() || receipt.is_some() => Some(slot.enter(changes, receipt)),
                 _ => {
                     debug_assert!(changes.is_empty() || self.inner.disk.is_none(), "{changes:?} have no slot");
                     changes.iter().for_each(|change| state.committed(change));
+                    receipt.into_iter().for_each(|receipt| state.stored(receipt));
                     None
                 }
             };
-            (result, ack, state.has_stories(), state.has_news())
+            (result, ack, state.has_stories(), state.has_news(), state.hurries())
         };
+        if hurries {
+            self.inner.deadline_moved.notify_one();
+        }
         if changed {
             self.inner.changed.notify_one();
         }

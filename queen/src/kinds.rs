@@ -32,6 +32,8 @@ pub struct Terms {
     pub name: Option<Box<str>>,
     /// More urgent is larger.
     pub priority: i8,
+    /// How long it may take from its creation on, in seconds.
+    pub deadline: Option<u32>,
     /// Random; a task's instance is this and its id.
     pub base: Instance,
 }
@@ -155,7 +157,7 @@ mod tests {
     #[test]
     fn an_instance_is_a_base_and_an_id() {
         let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms = Terms { specification, name: None, priority: 0, base: Instance([0xff; 16]) };
+        let terms = Terms { specification, name: None, priority: 0, deadline: None, base: Instance([0xff; 16]) };
         let (first, second) = (terms.instance(TaskId(1)), terms.instance(TaskId(2)));
         assert_ne!(first, second);
         assert_eq!(Terms::base_of(first, TaskId(1)), terms.base);

@@ -22,6 +22,7 @@ use drone::story;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::core::Patience;
 use crate::hive::{Lost, Settings, SharedHive};
 use crate::store::{Location, StoreError};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub data: Option<Location>,
     /// How long finished tasks are kept.
     pub keep_finished: Duration,
+    /// How long Drones are waited for.
+    pub patience: Patience,
     /// From how many bytes on disk on finished tasks go earlier.
     pub max_data: Option<u64>,
 }
@@ -83,6 +86,7 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
         drone_addr: listeners.drones.local_addr()?.to_string(),
         keep_finished: config.keep_finished,
         max_data: config.max_data,
+        patience: config.patience,
     };
     let result = match config.data.clone() {
         None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,

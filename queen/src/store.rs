@@ -25,6 +25,8 @@ mod outputs;
 mod reader;
 mod records;
 mod schema;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 use std::path::PathBuf;
@@ -39,8 +41,8 @@ pub use error::StoreError;
 pub use inputs::{Extent, Inputs, Large, Place, SMALL};
 pub(crate) use outputs::join;
 pub use outputs::{Outputs, Pieces};
-pub use reader::{Live, Reader};
-pub use records::{Change, Ending, Stored, Submission};
+pub use reader::{Live, Reader, Suspects};
+pub use records::{Change, Computed, Ending, KnownDrone, Leased, Stored, Submission, Trust};
 pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 
 /// Where a Queen keeps what has to outlive her.

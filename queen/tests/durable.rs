@@ -302,8 +302,13 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
     first.stop().await;
 
     // Without HTTP, so that the removal comes just when it is to.
-    let settings =
-        Settings { memory_limit: 1 << 30, drone_addr: String::new(), keep_finished: Duration::MAX, max_data: None };
+    let settings = Settings {
+        memory_limit: 1 << 30,
+        drone_addr: String::new(),
+        keep_finished: Duration::MAX,
+        max_data: None,
+        patience: Default::default(),
+    };
     let store = Location::new(folder.path().to_owned()).open().unwrap();
     let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
     hive.take_over().unwrap();

@@ -22,6 +22,13 @@ use tempfile::TempDir;
 
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=2000";
 
+/// Makes the database one of version 1.
+const OLDER: &str = "DROP TABLE leases; DROP TABLE drones; DROP INDEX results_suspect; DROP INDEX tasks_suspect;
+    ALTER TABLE results DROP COLUMN drone; ALTER TABLE results DROP COLUMN checked;
+    ALTER TABLE tasks DROP COLUMN paused; ALTER TABLE tasks DROP COLUMN deadline;
+    ALTER TABLE tasks DROP COLUMN suspect; ALTER TABLE tasks DROP COLUMN corrected;
+    ALTER TABLE hive DROP COLUMN next_drone; DROP TABLE keys; PRAGMA user_version = 1";
+
 fn durable(directory: &Path) -> Config {
     Config { data: Some(Location::new(directory.into())), ..support::config() }
 }
@@ -184,8 +191,28 @@ async fn what_is_sound_is_ok_and_stays_as_it_was() {
     assert!(contents(&path) == before);
     sql(&path, "UPDATE hive SET next_task = 8");
 
+    // Suspect results are no damage, whatever stands there: others may be half written in their place.
+    let copy = filled.copy();
+    let (small, large, cancelled) = (filled.small, filled.large, filled.cancelled);
+    for task in [large, small] {
+        sql(copy.path(), &format!("UPDATE results SET checked = 2, crc = 0 WHERE task = {task} AND first = 0"));
+        sql(copy.path(), &format!("UPDATE tasks SET suspect = 1 WHERE id = {task}"));
+    }
+    sql(copy.path(), &format!("UPDATE results SET checked = 2, crc = 0 WHERE task = {cancelled} AND first = 0"));
+    let first = format!("SELECT past FROM results WHERE task = {cancelled} AND first = 0");
+    sql(copy.path(), &format!("UPDATE tasks SET done = done - ({first}) WHERE id = {cancelled}"));
+    sql(copy.path(), &format!("UPDATE results SET bytes = zeroblob(96) WHERE task = {small}"));
+    let (file, inputs) = bulk(copy.path(), large);
+    flip(&file, inputs + 5);
+    let (code, said, _) = queen("check", copy.path(), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!("note: task {small}: 3 of its 3 results are suspect")), "{said}");
+    for task in [large, cancelled] {
+        assert!(said.contains(&format!("note: task {task}: ")), "{said}");
+    }
+
     // An older schema, and a file that nobody needs, are no damage.
-    database(&path).execute_batch("DROP TABLE keys; PRAGMA user_version = 1").unwrap();
+    database(&path).execute_batch(OLDER).unwrap();
     fs::write(path.join("bulk/00000000000000ff"), "left over").unwrap();
     let (code, said, _) = queen("check", &path, &[]);
     assert_eq!(code, Some(0), "{said}");
@@ -306,6 +333,27 @@ fn in_records(filled: &Filled) -> Vec<Damage<'static>> {
             }),
             vec![format!("task {small}: input 0 ('a'): its digest is another")],
         ),
+        small_one("results SET checked = 7", format!("task = {small} AND first = 0"), "no such thing"),
+        small_one("results SET drone = 99", format!("task = {small} AND first = 0"), "are of Drone 99"),
+        (
+            "fewer suspect results",
+            statement(format!("UPDATE results SET checked = 2, bytes = zeroblob(64) WHERE task = {small}")),
+            vec![format!("task {small}: results 0..3: they have 64 bytes")],
+        ),
+        (
+            "a Drone of the future",
+            statement("INSERT INTO drones (id, instance, name) VALUES (99, zeroblob(16), 'maja')".into()),
+            vec!["the Drone 99 cannot be one".into()],
+        ),
+        (
+            "a lease beyond its task",
+            Box::new(move |path| {
+                sql(path, "UPDATE hive SET next_drone = 2");
+                sql(path, &format!("INSERT INTO leases VALUES (5, {small}, 1, 2, 4)"));
+                sql(path, &format!("INSERT INTO leases VALUES (6, {small}, 1, 2, 3)"));
+            }),
+            vec![format!("the lease 5 of task {small} cannot be one"), "DAMAGED: 1 finding".into()],
+        ),
         (
             "a number of results",
             statement(format!("UPDATE tasks SET done = done - 1 WHERE id = {cancelled}")),
@@ -313,7 +361,7 @@ fn in_records(filled: &Filled) -> Vec<Damage<'static>> {
         ),
         (
             "results twice",
-            statement(format!("INSERT INTO results VALUES ({large}, 1, 2, 0, NULL)")),
+            statement(format!("INSERT INTO results (task, first, past, crc) VALUES ({large}, 1, 2, 0)")),
             vec![format!("task {large}: "), "which cannot be".into()],
         ),
         (

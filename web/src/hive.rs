@@ -25,7 +25,7 @@ pub enum HiveError {
     /// There is no such Drone.
     #[error("there is no drone {0}")]
     NoDrone(DroneId),
-    /// The task's state forbids it.
+    /// The state of the task or Drone forbids it.
     #[error("{0}")]
     Conflict(String),
     /// It is more than there may ever be.
@@ -56,6 +56,20 @@ pub struct NewTask {
     pub name: Option<String>,
     /// More urgent is larger; -100..=100.
     pub priority: i8,
+    /// It fails when it is not done so many seconds after it was submitted; 1..=[`DEADLINE_MAX`].
+    pub deadline_seconds: Option<u32>,
+}
+
+/// The longest time that a task may be given, in seconds: a year.
+pub const DEADLINE_MAX: u32 = 31_536_000;
+
+/// What is to change of a task; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// More urgent is larger; -100..=100.
+    pub priority: Option<i8>,
+    /// For people; an inner `None` takes the name away.
+    pub name: Option<Option<String>>,
 }
 
 /// A client's name for a request that creates a task, and what the task it asks for is
@@ -64,7 +78,7 @@ pub struct NewTask {
 pub struct Identity {
     /// SHA-256 of the key as it was sent, without quotes.
     pub key: [u8; 32],
-    /// SHA-256 of the specification, name, priority and inputs.
+    /// SHA-256 of the specification, name, priority, deadline and inputs.
     pub fingerprint: [u8; 32],
 }
 
@@ -205,14 +219,37 @@ pub trait Hive: Send + Sync + 'static {
     /// Cancels a task that has not ended; one that is cancelled already stays so.
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
+    /// Holds a task back: nothing more of it is leased until it is resumed. One that is paused
+    /// already stays so; one that has ended is a [`HiveError::Conflict`].
+    async fn pause(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Goes on with a paused task. One that is not paused stays as it is; one that has ended is
+    /// a [`HiveError::Conflict`].
+    async fn resume(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Begins a failed or cancelled task again: only the results that are missing are computed.
+    /// Any other is a [`HiveError::Conflict`].
+    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError>;
+
+    /// Changes a task that has not ended; one that has is a [`HiveError::Conflict`]. The caller
+    /// has checked the values.
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError>;
+
     /// Forgets a task that has ended.
     async fn remove(&self, id: TaskId) -> Result<(), HiveError>;
 
-    /// All Drones: those that are connected, then those that left lately.
+    /// All Drones: those that are connected or away, then those that left lately.
     async fn drones(&self) -> Result<Vec<DroneView>, HiveError>;
 
     /// One Drone.
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError>;
+
+    /// Lets a Drone finish what it has, and leave. One that is leaving already does so; one that
+    /// is not connected is a [`HiveError::Conflict`].
+    async fn drain(&self, id: DroneId) -> Result<DroneView, HiveError>;
+
+    /// Lifts a Drone's quarantine. One that is in none stays as it is.
+    async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError>;
 
     /// The whole at a glance.
     async fn overview(&self) -> Result<Overview, HiveError>;

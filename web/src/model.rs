@@ -40,6 +40,8 @@ pub enum TaskState {
     Pending,
     /// Drones work on it.
     Running,
+    /// A user holds it back: what is leased is finished, and nothing more is begun.
+    Paused,
     /// Every result is there, and on disk if anything is kept.
     Done,
     /// It cannot be completed; `error` says why.
@@ -50,7 +52,7 @@ pub enum TaskState {
 
 impl TaskState {
     /// All of them, in the order of a task's life.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Done, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 6] = [Self::Pending, Self::Running, Self::Paused, Self::Done, Self::Failed, Self::Cancelled];
 
     /// Whether nothing will change any more.
     pub fn has_ended(self) -> bool {
@@ -62,6 +64,7 @@ impl TaskState {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
@@ -95,14 +98,23 @@ pub struct TaskView {
     pub priority: i8,
     /// Where it stands.
     pub state: TaskState,
+    /// Why nothing of it is being computed, while it has not ended.
+    pub waiting_because: Option<String>,
     /// Items in all.
     pub total: u64,
     /// Items whose results are there.
     pub done: u64,
+    /// Results of a Drone that was found to give wrong ones are being computed again; what is
+    /// there can be read, and may change.
+    pub suspect: bool,
+    /// Results that changed when they were computed again.
+    pub corrected: u64,
     /// When it was submitted.
     pub created_at: Timestamp,
     /// When a Drone was first given a part of it.
     pub started_at: Option<Timestamp>,
+    /// When it fails, unless it is done before.
+    pub deadline_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// Items per second lately, 0 when nothing is computed.
@@ -133,9 +145,13 @@ pub enum DroneState {
     Busy,
     /// Connected, finishing what it has; it takes no more.
     Leaving,
+    /// Connected, but not trusted with work.
+    Quarantined,
+    /// Its connection broke a moment ago, and it may come back to what it has.
+    Away,
     /// It closed the connection after its work was done or given back.
     Left,
-    /// Its connection broke, or it fell silent.
+    /// Its connection broke, or it fell silent, and it did not come back in time.
     Lost,
 }
 
@@ -146,6 +162,8 @@ impl DroneState {
             Self::Idle => "idle",
             Self::Busy => "busy",
             Self::Leaving => "leaving",
+            Self::Quarantined => "quarantined",
+            Self::Away => "away",
             Self::Left => "left",
             Self::Lost => "lost",
         }
@@ -153,7 +171,7 @@ impl DroneState {
 
     /// Whether it has a connection.
     pub fn is_connected(self) -> bool {
-        matches!(self, Self::Idle | Self::Busy | Self::Leaving)
+        matches!(self, Self::Idle | Self::Busy | Self::Leaving | Self::Quarantined)
     }
 }
 
@@ -166,8 +184,10 @@ impl fmt::Display for DroneState {
 /// A Drone as users see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DroneView {
-    /// Sequential, from 1, for each connection.
+    /// Sequential, from 1, for each process: one that connects again keeps it.
     pub id: DroneId,
+    /// The random name of its process, in hexadecimal.
+    pub instance: String,
     /// As it calls itself.
     pub name: String,
     /// Where it connects from.
@@ -176,6 +196,10 @@ pub struct DroneView {
     pub software: String,
     /// Where it stands.
     pub state: DroneState,
+    /// Why it has no work, while it is connected and has none.
+    pub idle_because: Option<String>,
+    /// Why it is not trusted with work, while it is in quarantine.
+    pub quarantined_because: Option<String>,
     /// Compute threads.
     pub threads: u16,
     /// Leases that it holds.
@@ -186,7 +210,13 @@ pub struct DroneView {
     pub compressions_per_second: f64,
     /// Items that it has done.
     pub items_done: u64,
-    /// When it connected.
+    /// Results of it that were computed again, and were right.
+    pub checked: u64,
+    /// Results of it that were computed again, and were wrong.
+    pub wrong: u64,
+    /// How often it has connected.
+    pub connections: u64,
+    /// When it connected last.
     pub connected_at: Timestamp,
     /// When it was last heard.
     pub last_seen_at: Timestamp,
@@ -199,6 +229,8 @@ pub struct TaskCounts {
     pub pending: u64,
     /// In state `running`.
     pub running: u64,
+    /// In state `paused`.
+    pub paused: u64,
     /// In state `done`.
     pub done: u64,
     /// In state `failed`.
@@ -213,6 +245,7 @@ impl TaskCounts {
         match state {
             TaskState::Pending => self.pending,
             TaskState::Running => self.running,
+            TaskState::Paused => self.paused,
             TaskState::Done => self.done,
             TaskState::Failed => self.failed,
             TaskState::Cancelled => self.cancelled,
@@ -235,7 +268,9 @@ pub struct Overview {
     pub tasks: TaskCounts,
     /// Connected Drones.
     pub drones: u64,
-    /// Their compute threads.
+    /// Those of them that are in quarantine.
+    pub quarantined: u64,
+    /// The compute threads of all that are connected.
     pub threads: u64,
     /// Items of tasks that have not ended and are not done.
     pub items_queued: u64,
@@ -315,7 +350,7 @@ pub struct Event {
     pub change: Change,
 }
 
-/// What changed; told at most some times a second for each thing, always with its newest view.
+/// What changed; a thing is told at most some times a second, always with its newest view.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Change {
@@ -328,6 +363,18 @@ pub enum Change {
     },
     /// SSE event `drone`: it came, worked, left or was lost.
     Drone(DroneView),
+    /// SSE event `result-changed`: results in `from..to` are others than before, because the
+    /// Drone had given wrong ones.
+    ResultChanged {
+        /// Whose results.
+        task: TaskId,
+        /// The first index.
+        from: u64,
+        /// Behind the last index.
+        to: u64,
+        /// Who had given the wrong ones.
+        drone: DroneId,
+    },
     /// SSE event `overview`.
     Overview(Overview),
     /// SSE event `reset`: more changed at once than is told one by one; read everything anew.
@@ -341,6 +388,7 @@ impl Change {
             Self::Task(_) => "task",
             Self::TaskRemoved { .. } => "task-removed",
             Self::Drone(_) => "drone",
+            Self::ResultChanged { .. } => "result-changed",
             Self::Overview(_) => "overview",
             Self::Reset {} => "reset",
         }

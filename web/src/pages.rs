@@ -28,10 +28,16 @@ pub(crate) fn routes() -> Router<App> {
         .route("/admin", get(overview::page))
         .route("/admin/tasks", get(tasks::page).post(tasks::submit).layer(DefaultBodyLimit::disable()))
         .route("/admin/tasks/{id}", get(task::page))
+        .route("/admin/tasks/{id}/pause", post(task::pause))
+        .route("/admin/tasks/{id}/resume", post(task::resume))
         .route("/admin/tasks/{id}/cancel", post(task::cancel))
+        .route("/admin/tasks/{id}/retry", post(task::retry))
+        .route("/admin/tasks/{id}/amend", post(task::amend))
         .route("/admin/tasks/{id}/delete", post(task::delete))
         .route("/admin/drones", get(drones::page))
         .route("/admin/drones/{id}", get(drones::one))
+        .route("/admin/drones/{id}/drain", post(drones::drain))
+        .route("/admin/drones/{id}/resume", post(drones::resume))
         .layer(map_response(async |mut response: Response| {
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             response

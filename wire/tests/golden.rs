@@ -8,9 +8,9 @@ use wire::List;
 use wire::frame;
 use wire::work::Algorithm;
 
-const GOLDEN: [(&str, &str); 21] = [
-    ("Preface of the Drone", "f09f909d01000100"),
-    ("Preface of the Queen", "f09f909d01000000"),
+const GOLDEN: [(&str, &str); 27] = [
+    ("Preface of the Drone", "f09f909d02000100"),
+    ("Preface of the Queen", "f09f909d02000000"),
     (
         "Hello",
         "4b00000000056265652d310b64726f6e6520302e312e3064726f6e65277320696e7374616e6365040101fc002d3101\
@@ -19,21 +19,31 @@ const GOLDEN: [(&str, &str); 21] = [
     ("Challenge", "2200000000717565656e2773206e6f6e63653a20616e792033322072616e646f6d2062277300"),
     ("Proof", "020000000100"),
     ("Welcome", "09000000010101fbe803fb1027"),
+    ("Offer of nothing", "020000000500"),
+    ("Adopted of nothing", "020000000400"),
     (
         "Work",
         "3d00000000010701017461736b277320696e7374616e63652100000001010021\
          010000001900000073757065725f7365637265745f70617373776f72645f313233",
     ),
     ("Outputs", "2b000000000107010001fb08070101292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d"),
-    ("Heartbeat of the Drone", "0900000003000101fc002d3101"),
+    ("Stored", "020000000501"),
+    ("Heartbeat of the Drone", "0a00000003000101fc002d310101"),
     ("Heartbeat of the Queen", "0100000002"),
     ("Leaving", "0100000004"),
-    ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2031"),
+    ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2032"),
     ("Shrink", "0e00000001fb2c0101fd0000000001000000"),
     ("Goodbye", "11000000030f74686520517565656e2073746f7073"),
-    ("Heartbeat with progress", "0c0000000301fb2c0101fc7011010000"),
+    ("Heartbeat with progress", "160000000301fb2c0101fc701101000100fd0000000001000000"),
     ("Failed", "1200000001fb2c01010c3020697465726174696f6e73"),
     ("HandBack", "0a0000000202fb2c0101fb2d0101"),
+    ("Drain", "0100000006"),
+    (
+        "Offer",
+        "320000000502fb2c0101017461736b277320696e7374616e63652140fb0001\
+         fb2d0101017461736b277320696e7374616e6365210001",
+    ),
+    ("Adopted", "0700000004020109408000"),
     ("Sha256", "00"),
     ("Sha256d", "01"),
     ("HmacSha256", "02036b6579"),
@@ -54,7 +64,7 @@ fn every_message_has_its_bytes() {
 /// A peer of another build may know more than we do; that has to be an error, not a guess.
 #[test]
 fn what_is_unknown_is_refused() {
-    for body in ["05", "fa", "fb0001", ""] {
+    for body in ["07", "fa", "fb0001", ""] {
         let body = const_hex::decode(body).unwrap();
         assert!(frame::decode::<wire::message::ToQueen<'_>>(&body).is_err());
         assert!(frame::decode::<wire::message::ToDrone<'_>>(&body).is_err());

@@ -12,7 +12,7 @@ use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Lease, Output, Progress, Rate, ToDrone, ToQueen};
+use wire::message::{Adoption, Lease, Offered, Output, Progress, Rate, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
 
 /// Small numbers and those around the steps of the encoding, as well as any.
@@ -89,6 +89,8 @@ fn list<T: Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = Li
 }
 
 fn to_drone() -> impl Strategy<Value = ToDrone<'static>> {
+    let adoption =
+        (number(), number(), number()).prop_map(|(lease, from, to)| Adoption { lease: LeaseId(lease), from, to });
     prop_oneof![
         list(lease()).prop_map(|leases| ToDrone::Work { leases }),
         (number(), number(), number()).prop_map(|(lease, epoch, end)| ToDrone::Shrink {
@@ -98,15 +100,29 @@ fn to_drone() -> impl Strategy<Value = ToDrone<'static>> {
         }),
         LazyJust::new(|| ToDrone::Heartbeat),
         text().prop_map(|reason| ToDrone::Goodbye { reason }),
+        list(prop::option::of(adoption)).prop_map(|leases| ToDrone::Adopted { leases }),
+        number().prop_map(|outputs| ToDrone::Stored { outputs }),
+        LazyJust::new(|| ToDrone::Drain),
     ]
 }
 
 fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
-    let progress = (number(), number(), number()).prop_map(|(lease, epoch, reached)| Progress {
+    let progress = (number(), number(), number(), any::<bool>()).prop_map(|(lease, epoch, reached, begun)| Progress {
         lease: LeaseId(lease),
         epoch: Epoch(epoch),
         reached,
+        begun,
     });
+    let offered = (number(), number(), number(), any::<[u8; 16]>(), number(), number()).prop_map(
+        |(lease, epoch, task, instance, from, to)| Offered {
+            lease: LeaseId(lease),
+            epoch: Epoch(epoch),
+            task: TaskId(task),
+            instance: Instance(instance),
+            from,
+            to,
+        },
+    );
     let held = (number(), number()).prop_map(|(lease, epoch)| (LeaseId(lease), Epoch(epoch)));
     prop_oneof![
         list(output()).prop_map(|outputs| ToQueen::Outputs { outputs }),
@@ -116,8 +132,13 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
             reason
         }),
         list(held).prop_map(|leases| ToQueen::HandBack { leases }),
-        (list(progress), list(rate())).prop_map(|(progress, rates)| ToQueen::Heartbeat { progress, rates }),
+        (list(progress), list(rate()), number()).prop_map(|(progress, rates, compressions)| ToQueen::Heartbeat {
+            progress,
+            rates,
+            compressions
+        }),
         LazyJust::new(|| ToQueen::Leaving),
+        list(offered).prop_map(|leases| ToQueen::Offer { leases }),
     ]
 }
 

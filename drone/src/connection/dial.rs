@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Role, VERSION};
-use wire::ids::DroneId;
+use wire::ids::{DroneId, Epoch};
 use wire::message::Rate;
 
 use super::Trouble;
@@ -32,6 +32,7 @@ pub(super) struct Link {
     pub(super) reader: FrameReader<OwnedReadHalf>,
     pub(super) writer: FrameWriter<OwnedWriteHalf>,
     pub(super) drone: DroneId,
+    pub(super) epoch: Epoch,
     pub(super) heartbeat: Duration,
     pub(super) silence: Duration,
 }
@@ -92,13 +93,13 @@ async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate]) -> Result
     };
     say(&mut writer, &FromDrone::Proof { mac: None }).await?;
     let frame = hear(&mut reader).await?;
-    let FromQueen::Welcome { drone, heartbeat_ms, silence_ms, .. } = decode(&frame)? else {
+    let FromQueen::Welcome { drone, epoch, heartbeat_ms, silence_ms } = decode(&frame)? else {
         return Err(Trouble::Foreign("no welcome follows this Drone's proof".to_owned()));
     };
     let heartbeat = Duration::from_millis(heartbeat_ms.into()).max(HEARTBEAT_MIN);
     // The Queen answers heartbeats, so a shorter silence than between two of them means nothing.
     let silence = Duration::from_millis(silence_ms.into()).max(2 * heartbeat);
-    Ok(Link { reader, writer, drone, heartbeat, silence })
+    Ok(Link { reader, writer, drone, epoch, heartbeat, silence })
 }
 
 async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: &FromDrone<'_>) -> Result<(), Trouble> {

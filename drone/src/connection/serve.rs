@@ -1,8 +1,8 @@
 //! Working for a Queen over one connection.
 //!
 //! One task reads, decides and keeps time; another one writes, so that neither waits for the
-//! other. Between the two stands a short channel: while it is full, no reports are taken
-//! from the pool, whose threads then wait in their turn.
+//! other. Between the two stands a short channel. What is on its way when the connection dies
+//! is not lost: the session keeps results until the Queen says that they are stored.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -18,36 +18,24 @@ use wire::message::ToDrone;
 
 use super::Trouble;
 use super::dial::Link;
-use super::outbox::{Message, Outbox};
-use crate::config::Shutdown;
-use crate::pool::{Intake, Pool, Report};
-use crate::session::{Effect, Session};
+use super::worker::{Worker, next_reports};
+use crate::session::Message;
 use crate::story;
-use crate::story::Teller;
 
 /// Messages between the deciding and the writing task.
 const TO_WRITER: usize = 4;
 
-/// Reports taken from the pool at once.
-const REPORTS: usize = 64;
-
-/// Nothing is read while this many messages wait to be sent.
-const OUTBOX: usize = 1024;
-
 /// Bytes that the writer gathers before it writes them.
 const GATHER: usize = 1 << 20;
 
-/// After this time of draining, the rest is handed back.
-const DRAIN: Duration = Duration::from_secs(10);
+/// A Drone that leaves waits this long until what it has said is stored.
+const RECEIPTS: Duration = Duration::from_secs(10);
 
 /// The Queen has this long to take the last words.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A timer that is not set yet.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-
-/// How often the story looks for something to sum up.
-const STORY: Duration = Duration::from_millis(250);
 
 /// How a connection ended.
 pub(super) enum Departure {
@@ -62,154 +50,96 @@ struct Pace {
     silence: Duration,
 }
 
-struct Worker {
+/// The connection as the deciding task has it.
+struct Line {
     reader: FrameReader<OwnedReadHalf>,
     to_writer: mpsc::Sender<Message>,
     writing: JoinSet<Result<(), ConnectionError>>,
-    intake: Intake,
-    reports: mpsc::Receiver<Report>,
-    session: Session,
-    outbox: Outbox,
-    teller: Teller,
-    is_leaving: bool,
 }
 
-impl Link {
-    /// Works until the Drone is asked to leave or the connection is lost. What is held then
-    /// is dropped: the Queen gives it to others.
-    pub(super) async fn serve(self, pool: &Pool, shutdown: &Shutdown) -> Departure {
-        let (to_writer, messages) = mpsc::channel(TO_WRITER);
-        let mut writing = JoinSet::new();
-        writing.spawn(write(self.writer, messages));
-        let (intake, reports) = pool.open();
-        let mut worker = Worker {
-            reader: self.reader,
-            to_writer,
-            writing,
-            intake,
-            reports,
-            session: Session::default(),
-            outbox: Outbox::default(),
-            teller: Teller::default(),
-            is_leaving: false,
-        };
-        let pace = Pace { heartbeat: self.heartbeat, silence: self.silence };
-        let outcome = worker.work(&pace, shutdown).await;
-        worker.teller.finish(Instant::now());
-        match outcome {
-            Err(trouble) if !worker.is_leaving => return Departure::Lost(trouble),
-            Err(trouble) => tracing::warn!("The Queen went away before this Drone did: {trouble}"),
-            Ok(()) => worker.farewell().await,
+/// Works until the Drone is asked to leave or the connection is lost.
+pub(super) async fn serve(link: Link, worker: &mut Worker<'_>) -> Departure {
+    let (to_writer, messages) = mpsc::channel(TO_WRITER);
+    let mut writing = JoinSet::new();
+    writing.spawn(write(link.writer, messages));
+    let mut line = Line { reader: link.reader, to_writer, writing };
+    worker.session.connected(link.epoch);
+    let outcome = line.work(&Pace { heartbeat: link.heartbeat, silence: link.silence }, worker).await;
+    let departure = match outcome {
+        Err(trouble) if worker.session.is_leaving() => {
+            tracing::warn!("The Queen went away before this Drone did: {trouble}");
+            worker.abandon();
+            Departure::Left
         }
-        Departure::Left
-    }
+        Err(trouble) => Departure::Lost(trouble),
+        Ok(()) => {
+            line.farewell(worker).await;
+            Departure::Left
+        }
+    };
+    worker.session.disconnected();
+    departure
 }
 
-impl Worker {
+impl Line {
     /// Returns when nothing is left to do before leaving, but perhaps something to say.
-    async fn work(&mut self, pace: &Pace, shutdown: &Shutdown) -> Result<(), Trouble> {
+    async fn work(&mut self, pace: &Pace, worker: &mut Worker<'_>) -> Result<(), Trouble> {
         let to_writer = self.to_writer.clone();
+        let shutdown = worker.shutdown;
         let mut heard = time::Instant::now();
         let mut heartbeat = time::interval(pace.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut story = time::interval(STORY);
-        let mut batch = Vec::with_capacity(REPORTS);
-        let silence = pin!(sleep_until(heard + pace.silence));
+        let mut reports = Vec::new();
+        let (silence, stored) = (pin!(sleep_until(heard + pace.silence)), pin!(sleep_until(heard + FOREVER)));
         let (drain, now) = (pin!(shutdown.drain.cancelled()), pin!(shutdown.now.cancelled()));
-        let drained = pin!(sleep_until(heard + FOREVER));
-        let (mut silence, mut drain, mut now, mut drained) = (silence, drain, now, drained);
+        let (mut silence, mut stored, mut drain, mut now) = (silence, stored, drain, now);
+        let mut is_waiting = false;
 
-        while !self.session.is_over() {
+        while !worker.session.is_over() {
+            if worker.session.is_said() && !is_waiting {
+                is_waiting = true;
+                stored.as_mut().reset(time::Instant::now() + RECEIPTS);
+            }
             tokio::select! {
-                frame = self.reader.next(MAX), if self.outbox.len() < OUTBOX => {
+                frame = self.reader.next(MAX), if worker.session.listens() => {
                     let frame = frame.map_err(|error| Trouble::Broken(error.to_string()))?.ok_or(Trouble::Closed)?;
                     heard = time::Instant::now();
-                    self.hear(&frame)?;
+                    hear(&frame, worker)?;
                 }
-                permit = to_writer.reserve(), if !self.outbox.is_empty() => {
+                permit = to_writer.reserve(), if worker.session.has_messages() => {
                     let Ok(permit) = permit else { return Err(self.why_unwritten().await) };
-                    if let Some(message) = self.outbox.pop() {
+                    if let Some(message) = worker.session.next_message() {
                         permit.send(message);
                     }
                 }
-                _ = self.reports.recv_many(&mut batch, REPORTS), if self.outbox.is_empty() => {
-                    let mut effects = Vec::new();
-                    batch.drain(..).for_each(|report| self.session.report(report, &mut effects));
-                    self.perform(effects);
+                () = next_reports(&mut worker.reports, &mut reports), if worker.session.takes_reports() => {
+                    worker.take(&mut reports);
                 }
-                _ = heartbeat.tick() => {
-                    let say = self.session.heartbeat(self.intake.progress());
-                    self.outbox.push_heartbeat(say);
-                }
-                _ = story.tick() => self.teller.tick(Instant::now()),
+                _ = heartbeat.tick() => worker.heartbeat(),
+                _ = worker.story.tick() => worker.teller.tick(Instant::now()),
                 () = &mut silence => {
                     if heard.elapsed() >= pace.silence {
                         return Err(Trouble::Silent(pace.silence));
                     }
                     silence.as_mut().reset(heard + pace.silence);
                 }
-                () = &mut drain, if !self.is_leaving => {
-                    drained.as_mut().reset(time::Instant::now() + DRAIN);
-                    self.drain();
+                () = &mut drain, if !worker.session.is_leaving() => worker.drain(),
+                () = &mut now => { worker.give_up(); break }
+                () = &mut stored => {
+                    tracing::warn!("Left before the Queen had stored everything");
+                    break
                 }
-                () = &mut now => { self.give_up(); break }
-                () = &mut drained => { self.give_up(); break }
             }
         }
         Ok(())
     }
 
-    fn hear(&mut self, frame: &Bytes) -> Result<(), Trouble> {
-        let message: ToDrone<'_> = frame::decode(frame).map_err(|error| Trouble::Broken(error.to_string()))?;
-        if let ToDrone::Goodbye { reason } = message {
-            return Err(Trouble::Goodbye(reason.to_owned()));
-        }
-        let mut effects = Vec::new();
-        let heard = self.session.hear(frame, &message, &mut effects);
-        self.perform(effects);
-        Ok(heard?)
-    }
-
-    fn drain(&mut self) {
-        self.is_leaving = true;
-        let mut effects = Vec::new();
-        self.session.drain(&mut effects);
-        self.session.hand_back(self.intake.recall(), &mut effects);
-        story!("🏁", "Leaving; running chunks to finish first: {}", self.session.len());
-        self.perform(effects);
-    }
-
-    /// Hands everything back, except what was computed already.
-    fn give_up(&mut self) {
-        self.is_leaving = true;
-        let mut effects = Vec::new();
-        while let Ok(report) = self.reports.try_recv() {
-            self.session.report(report, &mut effects);
-        }
-        story!("🏁", "Leaving; chunks handed back: {}", self.session.len());
-        self.session.give_up(&mut effects);
-        self.perform(effects);
-    }
-
-    fn perform(&mut self, effects: Vec<Effect>) {
-        let now = Instant::now();
-        for effect in effects {
-            self.teller.see(&effect, now);
-            match effect {
-                Effect::Start { assignment, .. } => self.intake.add(assignment),
-                Effect::Shrink { urgency, end } => self.intake.shrink(urgency, end),
-                Effect::Say(say) => self.outbox.push(say),
-                Effect::Ended { .. } => {}
-            }
-        }
-    }
-
     /// Says what is left to say. Reading goes on meanwhile: closing a socket with unread
     /// bytes resets it, and the Queen could lose what she has not read yet.
-    async fn farewell(self) {
-        let Self { mut reader, to_writer, mut writing, mut outbox, .. } = self;
+    async fn farewell(self, worker: &mut Worker<'_>) {
+        let Self { mut reader, to_writer, mut writing } = self;
         let say = async move {
-            while let Some(message) = outbox.pop() {
+            while let Some(message) = worker.session.next_message() {
                 if to_writer.send(message).await.is_err() {
                     break;
                 }
@@ -234,17 +164,27 @@ impl Worker {
     }
 }
 
+fn hear(frame: &Bytes, worker: &mut Worker<'_>) -> Result<(), Trouble> {
+    let message: ToDrone<'_> = frame::decode(frame).map_err(|error| Trouble::Broken(error.to_string()))?;
+    match message {
+        ToDrone::Goodbye { reason } => return Err(Trouble::Goodbye(reason.to_owned())),
+        ToDrone::Drain if !worker.session.is_leaving() => story!("📣", "The Queen asks this Drone to leave"),
+        _ => {}
+    }
+    Ok(worker.hear(frame, &message)?)
+}
+
 /// Writes until there is nothing more to say, then closes the sending side.
 async fn write(
     mut writer: FrameWriter<OwnedWriteHalf>,
     mut messages: mpsc::Receiver<Message>,
 ) -> Result<(), ConnectionError> {
     while let Some(message) = messages.recv().await {
-        message.push_to(&mut writer)?;
+        writer.push(&message.to_wire(), MAX)?;
         while writer.pending() < GATHER
             && let Ok(message) = messages.try_recv()
         {
-            message.push_to(&mut writer)?;
+            writer.push(&message.to_wire(), MAX)?;
         }
         writer.flush().await?;
     }

@@ -211,6 +211,13 @@ impl Job for DigestJob {
 
     fn collect(&mut self) -> Output {
         let rest = self.total.saturating_sub(self.done) * Digests::SIZE;
-        Output::Digests(std::mem::replace(&mut self.digests, Vec::with_capacity(ROOM.min(rest))))
+        // Results may be kept for long: they must not hold much more memory than they fill.
+        if self.digests.len() < self.digests.capacity() / 2 {
+            let digests = Bytes::copy_from_slice(&self.digests);
+            self.digests.clear();
+            return Output::Digests(digests);
+        }
+        let room = Vec::with_capacity(ROOM.min(rest));
+        Output::Digests(std::mem::replace(&mut self.digests, room).into())
     }
 }

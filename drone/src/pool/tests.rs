@@ -54,16 +54,12 @@ impl Job for Scripted {
     fn collect(&mut self) -> Output {
         let items = self.done - self.collected;
         self.collected = self.done;
-        Output::Digests(vec![0; 32 * items as usize])
+        Output::Digests(vec![0; 32 * items as usize].into())
     }
 }
 
-fn key(lease: u64) -> Key {
-    Key { lease: LeaseId(lease), epoch: Epoch(1) }
-}
-
 fn urgency(priority: i8, rank: u64, lease: u64) -> Urgency {
-    Urgency { priority: Reverse(priority), rank, key: key(lease) }
+    Urgency { priority: Reverse(priority), rank, ticket: Ticket(lease) }
 }
 
 fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncSender<Step>) {
@@ -72,29 +68,28 @@ fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncS
     (Assignment { urgency, from, job: Box::new(Scripted { total, done: 0, collected: 0, gate }) }, allow)
 }
 
-fn pool(threads: usize) -> Pool {
+fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
     Pool::start(NonZeroUsize::new(threads).unwrap()).unwrap()
 }
 
 /// Lease, first index and number of items of the next output.
 fn output(reports: &mut mpsc::Receiver<Report>) -> (u64, u64, u64) {
     match reports.blocking_recv().unwrap() {
-        Report { key, event: Event::Output { from, output, .. } } => (key.lease.0, from, output.items()),
+        Report { ticket, event: Event::Output { from, output, .. } } => (ticket.0, from, output.items()),
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
 fn the_most_urgent_lease_goes_first() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (blocker, go) = scripted(urgency(100, 0, 0), 0, 1);
-    intake.add(blocker);
+    pool.add(blocker);
     let order = [(0, 2, 11), (5, 9, 12), (0, 1, 13), (0, 1, 9), (-5, 0, 14)];
     let mut gates = Vec::new();
     for (priority, rank, lease) in order {
         let (assignment, gate) = scripted(urgency(priority, rank, lease), 0, 1);
-        intake.add(assignment);
+        pool.add(assignment);
         gates.push(gate);
     }
     go.send(Step::Compute).unwrap();
@@ -105,14 +100,13 @@ fn the_most_urgent_lease_goes_first() {
 
 #[test]
 fn a_more_urgent_lease_overtakes_a_running_one_which_goes_on_later() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (long, step) = scripted(urgency(0, 5, 1), 100, 4);
-    intake.add(long);
+    pool.add(long);
     step.send(Step::Compute).unwrap();
     step.send(Step::Compute).unwrap();
     let (short, go) = scripted(urgency(0, 4, 2), 0, 1);
-    intake.add(short);
+    pool.add(short);
     // The thread may be at the gate already, in which case one more step comes first.
     drop(go);
     let _ = step.try_send(Step::Compute);
@@ -123,21 +117,22 @@ fn a_more_urgent_lease_overtakes_a_running_one_which_goes_on_later() {
 
 #[test]
 fn the_least_urgent_thread_makes_room() {
-    let pool = pool(2);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(2);
     let gates = [1, 2].map(|lease| {
         let (assignment, step) = scripted(urgency(0, lease, lease), 0, 10);
-        intake.add(assignment);
+        pool.add(assignment);
         step.send(Step::Compute).unwrap();
         step
     });
     let (urgent, go) = scripted(urgency(0, 0, 3), 0, 1);
     drop(go);
-    intake.add(urgent);
+    pool.add(urgent);
     let _ = gates[1].send(Step::Compute);
     assert_eq!(output(&mut reports), (3, 0, 1));
-    let reached: BTreeMap<_, _> = intake.progress().into_iter().collect();
-    assert!(reached[&key(1)] < 10 && reached[&key(2)] < 10);
+    // The third may not have left its thread yet.
+    let standings = pool.standings();
+    let slower: Vec<_> = standings.iter().filter(|standing| standing.ticket != Ticket(3)).collect();
+    assert!(slower.len() == 2 && slower.iter().all(|standing| standing.reached < 10 && standing.begun));
     drop(gates);
     let mut rest = [output(&mut reports), output(&mut reports)];
     rest.sort_unstable();
@@ -146,15 +141,14 @@ fn the_least_urgent_thread_makes_room() {
 
 #[test]
 fn a_shrunk_lease_ends_early() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (long, step) = scripted(urgency(0, 0, 1), 100, 10);
-    intake.add(long);
+    pool.add(long);
     (0..3).for_each(|_| step.send(Step::Compute).unwrap());
-    intake.shrink(urgency(0, 0, 1), 102);
+    pool.shrink(urgency(0, 0, 1), 102);
     drop(step.try_send(Step::Compute));
     let (next, go) = scripted(urgency(0, 1, 2), 0, 1);
-    intake.add(next);
+    pool.add(next);
     drop(go);
     drop(step);
     let (lease, from, items) = output(&mut reports);
@@ -164,17 +158,16 @@ fn a_shrunk_lease_ends_early() {
 
 #[test]
 fn a_withdrawn_lease_is_silent_wherever_it_is() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (running, step) = scripted(urgency(0, 0, 1), 0, 10);
     let (waiting, gate) = scripted(urgency(0, 1, 2), 0, 10);
     let (last, go) = scripted(urgency(0, 2, 3), 0, 1);
-    intake.add(running);
+    pool.add(running);
     step.send(Step::Compute).unwrap();
-    [waiting, last].into_iter().for_each(|assignment| intake.add(assignment));
-    intake.shrink(urgency(0, 1, 2), 0);
+    [waiting, last].into_iter().for_each(|assignment| pool.add(assignment));
+    pool.shrink(urgency(0, 1, 2), 0);
     assert!(gate.send(Step::Compute).is_err(), "a waiting job is dropped at once");
-    intake.shrink(urgency(0, 0, 1), 0);
+    pool.shrink(urgency(0, 0, 1), 0);
     let _ = step.try_send(Step::Compute);
     drop((step, go));
     assert_eq!(output(&mut reports), (3, 0, 1));
@@ -182,61 +175,72 @@ fn a_withdrawn_lease_is_silent_wherever_it_is() {
 
 #[test]
 fn only_what_is_not_begun_is_recalled() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (running, step) = scripted(urgency(0, 0, 1), 0, 2);
-    intake.add(running);
+    pool.add(running);
     step.send(Step::Compute).unwrap();
     for lease in [2, 3] {
-        intake.add(scripted(urgency(0, lease, lease), 0, 1).0);
+        pool.add(scripted(urgency(0, lease, lease), 0, 1).0);
     }
-    assert_eq!(intake.recall(), [key(2), key(3)]);
+    assert_eq!(pool.recall(), [Ticket(2), Ticket(3)]);
     drop(step);
     assert_eq!(output(&mut reports), (1, 0, 2));
-    assert_eq!(intake.recall(), []);
+    assert_eq!(pool.recall(), []);
 }
 
 #[test]
 fn a_panic_fails_the_lease_but_not_the_thread() {
-    let pool = pool(1);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(1);
     let (bad, step) = scripted(urgency(0, 0, 1), 0, 1);
-    intake.add(bad);
+    pool.add(bad);
     step.send(Step::Panic).unwrap();
-    let Report { key: failed, event: Event::Failed { reason } } = reports.blocking_recv().unwrap() else {
+    let Report { ticket: failed, event: Event::Failed { reason } } = reports.blocking_recv().unwrap() else {
         panic!("a failure is reported")
     };
-    assert_eq!(failed, key(1));
+    assert_eq!(failed, Ticket(1));
     assert!(reason.contains("the script says so"), "{reason}");
-    intake.add(scripted(urgency(0, 1, 2), 0, 1).0);
+    pool.add(scripted(urgency(0, 1, 2), 0, 1).0);
     assert_eq!(output(&mut reports), (2, 0, 1));
 }
 
 #[test]
-fn a_closed_intake_takes_its_work_with_it() {
-    let pool = pool(1);
-    let (intake, reports) = pool.open();
-    let (running, step) = scripted(urgency(0, 0, 1), 0, 1_000);
-    let (waiting, gate) = scripted(urgency(0, 1, 2), 0, 1);
-    intake.add(running);
-    step.send(Step::Compute).unwrap();
-    intake.add(waiting);
-    drop((intake, reports));
-    assert!(gate.send(Step::Compute).is_err());
-    drop(step);
-    let (intake, mut reports) = pool.open();
-    intake.add(scripted(urgency(0, 0, 1), 7, 1).0);
-    assert_eq!(output(&mut reports), (1, 7, 1), "the same number, but of the new connection");
+fn a_dropped_pool_ends_threads_that_wait_for_room() {
+    let (pool, reports) = pool(2);
+    for lease in 0..3 * REPORTS as u64 {
+        pool.add(scripted(urgency(0, lease, lease), 0, 1).0);
+    }
+    while reports.len() < REPORTS {
+        std::thread::yield_now();
+    }
+    drop(reports);
+    drop(pool);
+}
+
+#[test]
+fn standings_and_compressions_tell_of_work_in_progress() {
+    let (pool, mut reports) = pool(1);
+    let (running, step) = scripted(urgency(0, 0, 1), 100, 5);
+    let (waiting, gate) = scripted(urgency(0, 1, 2), 7, 1);
+    pool.add(running);
+    pool.add(waiting);
+    // A third step was begun, so two are counted.
+    (0..3).for_each(|_| step.send(Step::Compute).unwrap());
+    assert!((2..=3).contains(&pool.compressions()));
+    let mut standings = pool.standings();
+    standings.sort_by_key(|standing| standing.ticket);
+    assert!((102..=103).contains(&standings[0].reached) && standings[0].begun);
+    assert_eq!(standings[1], Standing { ticket: Ticket(2), reached: 7, begun: false });
+    drop((step, gate));
+    assert_eq!((output(&mut reports), output(&mut reports)), ((1, 100, 5), (2, 7, 1)));
 }
 
 #[test]
 fn many_leases_on_many_threads_all_end() {
-    let pool = pool(4);
-    let (intake, mut reports) = pool.open();
+    let (pool, mut reports) = pool(4);
     let threads = std::thread::scope(|scope| {
         scope.spawn(|| {
             for lease in 0..2_000 {
-                intake.add(scripted(urgency((lease % 7) as i8, lease % 13, lease), 0, 1).0);
+                pool.add(scripted(urgency((lease % 7) as i8, lease % 13, lease), 0, 1).0);
             }
         });
         let mut seen: Vec<_> = (0..2_000).map(|_| output(&mut reports).0).collect();
@@ -244,5 +248,5 @@ fn many_leases_on_many_threads_all_end() {
         seen
     });
     assert!(threads.into_iter().eq(0..2_000));
-    assert_eq!(intake.recall(), []);
+    assert_eq!(pool.recall(), []);
 }

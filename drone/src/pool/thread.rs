@@ -5,10 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio::sync::mpsc::Sender;
+
 use super::{Event, Lease, Report, Shared, Slot};
 
-/// Compressions between two looks at the flag: about 100 microseconds.
-const STEP: u64 = 2048;
+/// Compressions between two looks at the flag: some 50 microseconds where the CPU has
+/// instructions for SHA-256, and less than a millisecond where it has none.
+const STEP: u64 = 1024;
 
 /// Results are reported when this much compute time went into them, in nanoseconds …
 const PART_NS: u64 = 250_000_000;
@@ -17,15 +20,15 @@ const PART_NS: u64 = 250_000_000;
 const PART_SIZE: usize = 1 << 20;
 
 /// Computes until the pool closes.
-pub(super) fn run(shared: &Shared, index: usize) {
+pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
     let mut current = None;
     while let Some(lease) = shared.next(index, current) {
-        current = compute(&shared.slots[index], lease);
+        current = compute(&shared.slots[index], lease, reports);
     }
 }
 
 /// Computes until the lease has ended, or until the flag says that something else matters.
-fn compute(slot: &Slot, mut lease: Lease) -> Option<Lease> {
+fn compute(slot: &Slot, mut lease: Lease, reports: &Sender<Report>) -> Option<Lease> {
     let mut before = Instant::now();
     while !lease.is_computed() {
         if slot.attend.load(Ordering::Acquire) {
@@ -36,31 +39,34 @@ fn compute(slot: &Slot, mut lease: Lease) -> Option<Lease> {
         lease.spent_ns += u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
         before = now;
         match step {
-            Ok(compressions) => lease.compressions += compressions,
+            Ok(compressions) => {
+                lease.compressions += compressions;
+                slot.compressions.fetch_add(compressions, Ordering::Relaxed);
+            }
             Err(panic) => {
                 let reason = format!("the computation broke down: {}", message(&*panic));
-                tracing::error!(lease = lease.urgency.key.lease.0, "{reason}");
-                report(&lease, Event::Failed { reason });
+                tracing::error!(chunk = lease.urgency.ticket.0, "{reason}");
+                report(&lease, Event::Failed { reason }, reports);
                 return None;
             }
         }
         slot.reached.store(lease.reached(), Ordering::Relaxed);
         let waits = lease.job.uncollected();
         if waits >= PART_SIZE || (waits > 0 && lease.spent_ns >= PART_NS) {
-            if !report_results(&mut lease) {
+            if !report_results(&mut lease, reports) {
                 return None;
             }
             before = Instant::now();
         }
     }
     if lease.job.uncollected() > 0 {
-        report_results(&mut lease);
+        report_results(&mut lease, reports);
     }
     None
 }
 
 /// Reports what was computed; false if nobody wants to know any more.
-fn report_results(lease: &mut Lease) -> bool {
+fn report_results(lease: &mut Lease, reports: &Sender<Report>) -> bool {
     let output = lease.job.collect();
     let from = lease.from + lease.reported;
     lease.reported += output.items();
@@ -71,11 +77,11 @@ fn report_results(lease: &mut Lease) -> bool {
         spent_ns: std::mem::take(&mut lease.spent_ns),
         compressions: std::mem::take(&mut lease.compressions),
     };
-    report(lease, event)
+    report(lease, event, reports)
 }
 
-fn report(lease: &Lease, event: Event) -> bool {
-    lease.reports.blocking_send(Report { key: lease.urgency.key, event }).is_ok()
+fn report(lease: &Lease, event: Event, reports: &Sender<Report>) -> bool {
+    reports.blocking_send(Report { ticket: lease.urgency.ticket, event }).is_ok()
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

@@ -1,23 +1,30 @@
-//! The session against a model of the pool that answers when and how chance wants.
+//! The session against a model of the pool and of Queens, who act when and how chance wants.
 
-use proptest::prelude::*;
+mod world;
+
 use wire::List;
 use wire::blob::BlobBuf;
-use wire::ids::{Epoch, Instance, LeaseId};
-use wire::work::{Algorithm, DigestChunk};
+use wire::ids::{Instance, LeaseId, TaskId};
+use wire::message::{Adoption, Lease, Rate, ToDrone};
+use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
+
+use bytes::Bytes;
 
 use super::*;
+use crate::kernel::Output;
+
+const EPOCH: Epoch = Epoch(1);
 
 /// A frame of leases: number, first index, items.
 fn work(leases: &[(u64, u64, usize)]) -> Bytes {
-    work_of(leases, Algorithm::Sha256)
+    work_of(leases, EPOCH, Algorithm::Sha256)
 }
 
-fn work_of(leases: &[(u64, u64, usize)], algorithm: Algorithm<'_>) -> Bytes {
+fn work_of(leases: &[(u64, u64, usize)], epoch: Epoch, algorithm: Algorithm<'_>) -> Bytes {
     let blobs: Vec<BlobBuf> = leases.iter().map(|(_, _, items)| vec!["x"; *items].into_iter().collect()).collect();
     let leases = leases.iter().zip(&blobs).map(|((id, from, items), blob)| Lease {
         id: LeaseId(*id),
-        epoch: Epoch(1),
+        epoch,
         task: TaskId(1),
         instance: Instance([0; 16]),
         priority: 0,
@@ -35,264 +42,367 @@ fn frame_of(message: &ToDrone<'_>) -> Bytes {
     Bytes::from(bytes).slice(wire::frame::HEADER..)
 }
 
+fn adopted(answers: &[Option<(u64, u64, u64)>]) -> Bytes {
+    let adoption = |(lease, from, to): (u64, u64, u64)| Adoption { lease: LeaseId(lease), from, to };
+    frame_of(&ToDrone::Adopted { leases: List(answers.iter().map(|answer| answer.map(adoption)).collect()) })
+}
+
+fn stored(outputs: u64) -> Bytes {
+    frame_of(&ToDrone::Stored { outputs })
+}
+
 fn key(lease: u64) -> Key {
-    Key { lease: LeaseId(lease), epoch: Epoch(1) }
+    Key { lease: LeaseId(lease), epoch: EPOCH }
+}
+
+/// A session with a Queen who knows that it holds nothing.
+fn open() -> Session {
+    let mut session = Session::default();
+    session.connected(EPOCH);
+    assert_eq!(says(&mut session), [Say::Offer(vec![])]);
+    assert!(hear(&mut session, &adopted(&[])).unwrap().is_empty());
+    session
 }
 
 fn hear(session: &mut Session, frame: &Bytes) -> Result<Vec<Effect>, Violation> {
     let mut effects = Vec::new();
-    session.hear(frame, &wire::frame::decode(frame).unwrap(), &mut effects).map(|()| effects)
+    let heard = session.hear(frame, &wire::frame::decode(frame).unwrap(), &mut effects);
+    assert!(heard.is_ok() || effects.is_empty(), "a breach changes nothing");
+    heard.map(|()| effects)
 }
 
 fn shrink(session: &mut Session, lease: u64, end: u64) -> Vec<Effect> {
-    let frame = frame_of(&ToDrone::Shrink { lease: LeaseId(lease), epoch: Epoch(1), end });
-    hear(session, &frame).unwrap()
+    hear(session, &frame_of(&ToDrone::Shrink { lease: LeaseId(lease), epoch: EPOCH, end })).unwrap()
 }
 
-fn report(session: &mut Session, lease: u64, event: Event) -> Vec<Effect> {
+fn report(session: &mut Session, ticket: u64, event: Event) -> Vec<Effect> {
     let mut effects = Vec::new();
-    session.report(Report { key: key(lease), event }, &mut effects);
+    session.report(Report { ticket: Ticket(ticket), event }, &mut effects);
     effects
 }
 
 fn computed(from: u64, items: u64) -> Event {
-    let output = Output::Digests(vec![0; 32 * items as usize]);
+    // Each digest tells its index.
+    let digests = (from..from + items).flat_map(|index| [index.to_le_bytes(); 4].concat()).collect::<Vec<u8>>();
+    let output = Output::Digests(digests.into());
     Event::Output { from, output, kind: Kind::DIGEST, spent_ns: 1_000, compressions: items }
 }
 
 fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
     let ended = |effect: &Effect| match effect {
-        Effect::Ended { key, end, .. } => Some((key.lease.0, *end)),
+        Effect::Ended { ticket, end, .. } => Some((ticket.0, *end)),
         _ => None,
     };
     effects.iter().filter_map(ended).collect()
 }
 
-/// The lease, first index and end of each output said.
-fn said(effects: &[Effect]) -> Vec<(u64, u64, u64)> {
-    let part = |effect: &Effect| match effect {
-        Effect::Say(Say::Output(part)) => Some((part.key.lease.0, part.from, part.to())),
+/// Everything that is sent now.
+fn says(session: &mut Session) -> Vec<Say> {
+    let messages: Vec<_> = std::iter::from_fn(|| session.next_message()).collect();
+    let says = messages.into_iter().flat_map(|message| match message {
+        Message::Outputs(parts) => parts.into_iter().map(|(key, part)| Say::Output(key, part)).collect(),
+        Message::Other(say) => vec![say],
+    });
+    says.collect()
+}
+
+/// The lease, first index and end of each output that is sent now.
+fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
+    let part = |say| match say {
+        Say::Output(key, part) => Some((key.lease.0, part.from, part.to())),
         _ => None,
     };
-    effects.iter().filter_map(part).collect()
+    says(session).into_iter().filter_map(part).collect()
+}
+
+/// What is offered on a new connection: lease, epoch, first index, end.
+fn offered(session: &mut Session, epoch: Epoch) -> Vec<(u64, u64, u64, u64)> {
+    session.connected(epoch);
+    let Some(Message::Other(Say::Offer(leases))) = session.next_message() else { panic!("the offer comes first") };
+    leases.iter().map(|offered| (offered.lease.0, offered.epoch.0, offered.from, offered.to)).collect()
+}
+
+fn is_free(session: &Session) -> bool {
+    session.is_empty() && (session.computing(), session.kept(), session.frames.bytes()) == (0, 0, 0)
 }
 
 #[test]
-fn a_lease_is_started_output_and_done() {
-    let mut session = Session::default();
+fn a_lease_is_computed_said_and_stored() {
+    let mut session = open();
     let effects = hear(&mut session, &work(&[(7, 100, 5)])).unwrap();
     assert!(matches!(&effects[..], [Effect::Start { assignment, .. }] if assignment.from == 100));
-    let first = report(&mut session, 7, computed(100, 2));
-    assert_eq!((said(&first), ends(&first)), (vec![(7, 100, 102)], vec![]));
-    let rest = report(&mut session, 7, computed(102, 3));
-    assert_eq!((said(&rest), ends(&rest)), (vec![(7, 102, 105)], vec![(7, End::Done)]));
-    assert!(report(&mut session, 7, computed(105, 1)).is_empty(), "what comes later is ignored");
-    assert_eq!((session.len(), session.bytes, session.frames.len()), (0, 0, 0));
+    assert_eq!(ends(&report(&mut session, 1, computed(100, 2))), []);
+    assert_eq!(ends(&report(&mut session, 1, computed(102, 3))), [(1, End::Done)]);
+    assert!(report(&mut session, 1, computed(105, 1)).is_empty(), "what comes later is ignored");
+    assert_eq!(said(&mut session), [(7, 100, 102), (7, 102, 105)]);
+    assert_eq!((session.len(), session.computing(), session.frames.bytes()), (1, 0, 0));
+    hear(&mut session, &stored(1)).unwrap();
+    assert!(!is_free(&session));
+    hear(&mut session, &stored(2)).unwrap();
+    assert!(is_free(&session));
+    assert_eq!(hear(&mut session, &stored(1)).unwrap().len(), 0, "an older receipt says nothing new");
 }
 
 #[test]
 fn a_shrunk_lease_says_no_more_than_is_wanted() {
-    let mut session = Session::default();
+    let mut session = open();
     hear(&mut session, &work(&[(1, 0, 10)])).unwrap();
     assert!(matches!(shrink(&mut session, 1, 6)[..], [Effect::Shrink { end: 6, .. }]));
     assert!(shrink(&mut session, 1, 8).is_empty(), "a lease never grows");
-    let effects = report(&mut session, 1, computed(0, 9));
-    assert_eq!((said(&effects), ends(&effects)), (vec![(1, 0, 6)], vec![(1, End::Done)]));
+    assert_eq!(ends(&report(&mut session, 1, computed(0, 9))), [(1, End::Done)]);
+    assert_eq!(said(&mut session), [(1, 0, 6)]);
     assert!(shrink(&mut session, 99, 0).is_empty(), "an unknown lease is none of ours");
 }
 
 #[test]
-fn a_lease_shrunk_to_what_was_said_is_withdrawn() {
-    let mut session = Session::default();
+fn a_lease_shrunk_to_what_was_said_is_kept_until_that_is_stored() {
+    let mut session = open();
     hear(&mut session, &work(&[(1, 0, 10)])).unwrap();
     report(&mut session, 1, computed(0, 5));
+    assert_eq!(said(&mut session), [(1, 0, 5)]);
     let effects = shrink(&mut session, 1, 3);
     assert!(matches!(effects[0], Effect::Shrink { end: 3, .. }));
     assert_eq!(ends(&effects), [(1, End::Withdrawn)]);
+    session.disconnected();
+    assert_eq!(offered(&mut session, EPOCH), [(1, 1, 0, 3)]);
+    hear(&mut session, &adopted(&[Some((2, 1, 3))])).unwrap();
+    assert_eq!(said(&mut session), [(2, 1, 3)]);
+    shrink(&mut session, 2, 0);
+    assert!(is_free(&session));
+    hear(&mut session, &stored(1)).unwrap();
+}
+
+#[test]
+fn what_is_held_outlives_the_connection_under_a_new_name() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 10), (2, 50, 5), (3, 0, 2)])).unwrap();
+    report(&mut session, 1, computed(0, 4));
+    assert_eq!(said(&mut session), [(1, 0, 4)]);
+    report(&mut session, 2, computed(50, 5));
+    session.disconnected();
+    report(&mut session, 1, computed(4, 4));
+    assert_eq!(says(&mut session), []);
+    assert_eq!(offered(&mut session, Epoch(2)), [(1, 1, 0, 10), (2, 1, 50, 55), (3, 1, 0, 2)]);
+    report(&mut session, 1, computed(8, 1));
+    assert_eq!(says(&mut session), [], "nothing but the offer is said before the answer");
+    let effects = hear(&mut session, &adopted(&[Some((70, 2, 9)), Some((71, 50, 55)), None])).unwrap();
+    assert_eq!(ends(&effects), [(1, End::Withdrawn), (3, End::Withdrawn)]);
+    assert!(matches!(effects.last(), Some(Effect::Adopted { taken: 2, offered: 3 })));
+    let all = says(&mut session);
+    let parts = all.iter().map(|say| match say {
+        Say::Output(key, part) => (key.lease.0, key.epoch.0, part.from, part.to(), part.output.clone()),
+        other => panic!("{other:?}"),
+    });
+    let digests = |from, items| {
+        let Event::Output { output, .. } = computed(from, items) else { unreachable!() };
+        output
+    };
+    let expected = [
+        (70, 2, 2, 4, digests(2, 2)),
+        (70, 2, 4, 8, digests(4, 4)),
+        (70, 2, 8, 9, digests(8, 1)),
+        (71, 2, 50, 55, digests(50, 5)),
+    ];
+    assert!(parts.eq(expected));
+    hear(&mut session, &stored(4)).unwrap();
+    assert!(is_free(&session));
+}
+
+#[test]
+fn results_below_what_is_wanted_are_not_said() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 10)])).unwrap();
+    session.disconnected();
+    offered(&mut session, EPOCH);
+    hear(&mut session, &adopted(&[Some((2, 6, 9))])).unwrap();
+    report(&mut session, 1, computed(0, 4));
+    report(&mut session, 1, computed(4, 6));
+    assert_eq!(said(&mut session), [(2, 6, 9)]);
+}
+
+#[test]
+fn what_ends_unheard_is_not_offered() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3), (3, 0, 3)])).unwrap();
+    report(&mut session, 1, computed(0, 1));
+    session.disconnected();
+    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    assert_eq!(offered(&mut session, EPOCH), [(2, 1, 0, 3), (3, 1, 0, 3)]);
+    assert_eq!(ends(&report(&mut session, 2, Event::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
+    assert_eq!(says(&mut session), []);
+    hear(&mut session, &adopted(&[Some((8, 0, 3)), Some((9, 0, 3))])).unwrap();
+    assert_eq!(says(&mut session), [Say::HandBack(vec![key(8)])], "it ended while she thought about it");
+    report(&mut session, 3, computed(0, 1));
+    report(&mut session, 3, Event::Failed { reason: "chance".to_owned() });
+    let heard = says(&mut session);
+    assert!(matches!(&heard[..], [Say::Output(..), Say::Failed { .. }]), "in this order");
+    assert!(!session.is_empty(), "what was output before is still valid");
+    session.disconnected();
+    assert!(is_free(&session));
+}
+
+#[test]
+fn nothing_of_one_connection_leaks_into_the_next() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3)])).unwrap();
+    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 2, computed(0, 1));
+    session.heartbeat(&[], 1);
+    session.disconnected();
+    assert_eq!(says(&mut session), []);
+    offered(&mut session, EPOCH);
+    assert_eq!(says(&mut session), []);
+    hear(&mut session, &adopted(&[Some((1, 0, 3))])).unwrap();
+    assert_eq!(said(&mut session), [(1, 0, 1)]);
+    assert!(hear(&mut session, &stored(2)).is_err(), "receipts count this connection's outputs");
 }
 
 #[test]
 fn a_leaving_drone_takes_nothing_new() {
-    let mut session = Session::default();
+    let mut session = open();
     hear(&mut session, &work(&[(1, 0, 1), (2, 0, 1)])).unwrap();
+    let effects = hear(&mut session, &frame_of(&ToDrone::Drain)).unwrap();
+    assert!(matches!(&effects[..], [Effect::Recall]));
     let mut effects = Vec::new();
-    session.drain(&mut effects);
-    session.hand_back(vec![key(2)], &mut effects);
-    assert!(matches!(&effects[0], Effect::Say(Say::Leaving)));
+    session.hand_back(vec![Ticket(2)], &mut effects);
     assert_eq!(ends(&effects), [(2, End::HandedBack)]);
-    let effects = hear(&mut session, &work(&[(3, 0, 1)])).unwrap();
-    assert!(matches!(&effects[..], [Effect::Say(Say::HandBack(keys))] if *keys == [key(3)]));
-    assert!(!session.is_over());
+    hear(&mut session, &work(&[(3, 0, 1)])).unwrap();
+    session.drain(&mut effects);
+    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(2)]), Say::HandBack(vec![key(3)])]);
+    assert!(!session.is_said());
     assert_eq!(ends(&report(&mut session, 1, computed(0, 1))), [(1, End::Done)]);
+    assert!(!session.is_said());
+    said(&mut session);
+    assert!(session.is_said() && !session.is_over());
+    hear(&mut session, &stored(1)).unwrap();
     assert!(session.is_over());
 }
 
 #[test]
-fn giving_up_hands_everything_back() {
-    let mut session = Session::default();
-    hear(&mut session, &work(&[(1, 0, 4), (2, 0, 1)])).unwrap();
+fn a_drain_before_the_answer_waits_for_it() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 1), (2, 0, 1)])).unwrap();
+    session.disconnected();
+    offered(&mut session, EPOCH);
+    hear(&mut session, &frame_of(&ToDrone::Drain)).unwrap();
+    session.hand_back(vec![Ticket(1), Ticket(2)], &mut Vec::new());
+    assert_eq!(says(&mut session), []);
+    assert!(!session.is_said());
+    hear(&mut session, &adopted(&[Some((3, 0, 1)), None])).unwrap();
+    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(3)])]);
+    assert!(session.is_over());
+}
+
+#[test]
+fn giving_up_hands_back_what_is_not_computed() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 4), (2, 0, 1), (3, 0, 1)])).unwrap();
     report(&mut session, 1, computed(0, 1));
+    report(&mut session, 3, computed(0, 1));
     let mut effects = Vec::new();
     session.give_up(&mut effects);
     assert_eq!(ends(&effects), [(1, End::HandedBack), (2, End::HandedBack)]);
-    assert!(matches!(effects.last(), Some(Effect::Say(Say::HandBack(keys))) if *keys == [key(1), key(2)]));
+    let heard = says(&mut session);
+    assert!(matches!(&heard[2..], [Say::Leaving, Say::HandBack(keys)] if *keys == [key(1), key(2)]));
+    hear(&mut session, &stored(2)).unwrap();
     assert!(session.is_over());
 }
 
 #[test]
-fn a_heartbeat_names_every_lease_and_the_rate() {
-    let mut session = Session::default();
-    hear(&mut session, &work(&[(1, 0, 4), (2, 10, 4), (3, 20, 4)])).unwrap();
+fn a_heartbeat_names_what_is_to_be_computed_or_said() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 4), (2, 10, 4), (3, 20, 4), (4, 30, 1), (5, 40, 1)])).unwrap();
+    report(&mut session, 4, computed(30, 1));
+    said(&mut session);
     report(&mut session, 1, computed(0, 2));
-    let Say::Heartbeat { progress, rates } = session.heartbeat(vec![(key(1), 1), (key(2), 13)]) else { panic!() };
-    let reached: Vec<_> = progress.iter().map(|progress| (progress.lease.0, progress.reached)).collect();
-    assert_eq!(reached, [(1, 2), (2, 13), (3, 20)]);
-    assert_eq!(rates, [Rate { kind: Kind::DIGEST, compressions_per_second: 2_000_000 }]);
-}
-
-#[test]
-fn recent_rates_weigh_more() {
-    let mut measured = Measured::default();
-    measured.add(1_000_000, 1_000_000_000);
-    assert_eq!(measured.per_second(), Some(1_000_000));
-    (0..20).for_each(|_| measured.add(3_000_000, 1_000_000_000));
-    assert!(measured.per_second().unwrap() > 2_900_000);
+    report(&mut session, 5, computed(40, 1));
+    let standing = |ticket, reached, begun| Standing { ticket: Ticket(ticket), reached, begun };
+    session.heartbeat(&[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)], 77);
+    let Some(Message::Other(Say::Heartbeat { progress, rates, compressions: 77 })) = session.next_message() else {
+        panic!("it overtakes the results")
+    };
+    let progress: Vec<_> =
+        progress.iter().map(|progress| (progress.lease.0, progress.reached, progress.begun)).collect();
+    assert_eq!(progress, [(1, 2, true), (2, 13, true), (3, 20, false), (5, 41, true)]);
+    assert_eq!(rates, [Rate { kind: Kind::DIGEST, compressions_per_second: 1_333_333 }]);
+    session.disconnected();
+    offered(&mut session, EPOCH);
+    session.heartbeat(&[standing(2, 13, true)], 78);
+    let heard = says(&mut session);
+    assert!(matches!(&heard[..], [Say::Heartbeat { progress, .. }] if progress.is_empty()), "she knows no names yet");
 }
 
 #[test]
 fn an_impossible_lease_fails_and_is_not_held() {
-    let mut session = Session::default();
+    let mut session = open();
     let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
-    let effects = hear(&mut session, &work_of(&[(1, 0, 1)], none)).unwrap();
-    assert!(matches!(&effects[..], [Effect::Say(Say::Failed { key: failed, .. })] if *failed == key(1)));
-    assert_eq!(session.len(), 0);
+    let effects = hear(&mut session, &work_of(&[(1, 0, 1)], EPOCH, none)).unwrap();
+    assert!(matches!(&effects[..], [Effect::Failed { .. }]));
+    assert!(matches!(&says(&mut session)[..], [Say::Failed { key: failed, .. }] if *failed == key(1)));
+    assert!(is_free(&session));
 }
 
 #[test]
-fn a_queen_who_breaks_the_protocol_is_found_out() {
-    let mut session = Session::default();
+fn a_queen_who_leases_wrongly_is_found_out() {
+    let refused = |leases: &[(u64, u64, usize)]| hear(&mut open(), &work(leases)).err();
+    let mut session = open();
     hear(&mut session, &work(&[(1, 0, 1)])).unwrap();
-    assert_eq!(hear(&mut session, &work(&[(1, 5, 1)])).err(), Some(Violation::Twice(1)));
-    let empty = hear(&mut Session::default(), &work(&[(1, 5, 0)])).err();
-    assert_eq!(empty, Some(Violation::Range { lease: 1, from: 5, to: 5, items: 0 }));
-    let overflow = hear(&mut Session::default(), &work(&[(1, u64::MAX, 1)])).err();
-    assert!(matches!(overflow, Some(Violation::Range { .. })));
-
-    let mut session = Session::default();
+    assert_eq!(hear(&mut session, &work(&[(2, 5, 1), (1, 5, 1)])).err(), Some(Violation::Twice(1)));
+    assert_eq!(session.len(), 1, "nothing of a message that is a breach is taken");
+    assert_eq!(refused(&[(1, 0, 1), (1, 1, 1)]), Some(Violation::Twice(1)));
+    assert_eq!(refused(&[(1, 5, 0)]), Some(Violation::Range { lease: 1, from: 5, to: 5, items: 0 }));
+    assert!(matches!(refused(&[(1, u64::MAX, 1)]), Some(Violation::Range { .. })));
     let many: Vec<_> = (0..=MAX_LEASES as u64).map(|lease| (lease, 0, 1)).collect();
-    assert_eq!(hear(&mut session, &work(&many)).err(), Some(Violation::TooManyLeases));
-
+    assert_eq!(refused(&many), Some(Violation::TooManyLeases));
+    let mut session = open();
+    session.frames.take(0, MAX_BYTES);
+    assert_eq!(hear(&mut session, &work(&[(1, 0, 1)])).err(), Some(Violation::TooManyBytes));
     let mut session = Session::default();
-    let large = Bytes::from(vec![0; wire::frame::MAX]);
-    let keep = (0..).map(|number| session.keep(number, large.len()));
-    assert_eq!(keep.take_while(Result::is_ok).count(), MAX_BYTES / wire::frame::MAX);
+    session.connected(EPOCH);
+    assert_eq!(hear(&mut session, &work(&[(1, 0, 1)])).err(), Some(Violation::Early));
 }
 
-/// What may happen to the session.
-#[derive(Debug, Clone)]
-enum Happening {
-    Work(Vec<u64>),
-    Compute { lease: usize, items: u64 },
-    Fail { lease: usize },
-    Shrink { lease: usize, end: u64 },
-    Drain { recall: bool },
-    GiveUp,
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    prop_oneof![
-        3 => proptest::collection::vec(1..20_u64, 1..4).prop_map(Happening::Work),
-        8 => (0..30_usize, 1..12_u64).prop_map(|(lease, items)| Happening::Compute { lease, items }),
-        1 => (0..30_usize).prop_map(|lease| Happening::Fail { lease }),
-        3 => (0..30_usize, 0..25_u64).prop_map(|(lease, end)| Happening::Shrink { lease, end }),
-        1 => any::<bool>().prop_map(|recall| Happening::Drain { recall }),
-        1 => Just(Happening::GiveUp),
-    ]
-}
-
-/// What the test knows of a lease.
-#[derive(Debug, Default)]
-struct Seen {
-    /// How far the modelled pool has come. It may be told of a shrink too late.
-    pool: u64,
-    total: u64,
-    wanted: u64,
-    said: u64,
-    end: Option<End>,
-}
-
-fn observe(effects: Vec<Effect>, seen: &mut [Seen]) {
-    for effect in effects {
-        match effect {
-            Effect::Say(Say::Output(part)) => {
-                let lease = &mut seen[part.key.lease.0 as usize];
-                assert_eq!(part.from, lease.said, "in order and without gaps");
-                assert!(lease.end.is_none() && part.to() > part.from && part.to() <= lease.wanted);
-                lease.said = part.to();
-            }
-            Effect::Ended { key, end, .. } => {
-                let lease = &mut seen[key.lease.0 as usize];
-                assert_eq!(lease.end.replace(end), None, "a lease ends once");
-                if end == End::Done {
-                    assert_eq!(lease.said, lease.wanted);
-                }
-            }
-            Effect::Start { .. } | Effect::Shrink { .. } | Effect::Say(_) => {}
-        }
+#[test]
+fn a_queen_who_answers_wrongly_is_found_out_and_all_stays_held() {
+    let mut session = open();
+    assert_eq!(hear(&mut session, &adopted(&[])).err(), Some(Violation::Unasked));
+    hear(&mut session, &work(&[(1, 5, 5), (2, 0, 1)])).unwrap();
+    let all = [(1, 1, 5, 10), (2, 1, 0, 1)];
+    let wrong = [
+        (vec![None], Violation::Answers { answers: 1, offered: 2 }),
+        (vec![None, None, None], Violation::Answers { answers: 3, offered: 2 }),
+        (vec![None, Some((3, 0, 2))], Violation::Adoption { lease: 3, from: 0, to: 2 }),
+        (vec![Some((3, 4, 10)), None], Violation::Adoption { lease: 3, from: 4, to: 10 }),
+        (vec![Some((3, 7, 7)), None], Violation::Adoption { lease: 3, from: 7, to: 7 }),
+        (vec![Some((3, 5, 10)), Some((3, 0, 1))], Violation::Twice(3)),
+    ];
+    for (answers, violation) in wrong {
+        session.disconnected();
+        assert_eq!(offered(&mut session, EPOCH), all);
+        assert_eq!(hear(&mut session, &adopted(&answers)).err(), Some(violation));
     }
+    session.disconnected();
+    assert_eq!(offered(&mut session, EPOCH), all);
+    assert_eq!(hear(&mut session, &stored(1)).err(), Some(Violation::Receipt { stored: 1, sent: 0 }));
 }
 
-proptest! {
-    #[test]
-    fn every_lease_ends_in_exactly_one_way(happenings in proptest::collection::vec(happening(), 1..60)) {
-        let mut session = Session::default();
-        let mut seen: Vec<Seen> = Vec::new();
-        for happening in happenings {
-            let mut effects = Vec::new();
-            match happening {
-                Happening::Work(_) if session.leaving => {}
-                Happening::Work(totals) => {
-                    let first = seen.len() as u64;
-                    let leases: Vec<_> = (first..).zip(&totals).map(|(id, total)| (id, 0, *total as usize)).collect();
-                    seen.extend(totals.iter().map(|total| Seen { total: *total, wanted: *total, ..Seen::default() }));
-                    effects = hear(&mut session, &work(&leases)).unwrap();
-                }
-                Happening::Compute { lease, items } => {
-                    let Some(model) = seen.get_mut(lease) else { continue };
-                    let items = items.min(model.total - model.pool);
-                    if items == 0 {
-                        continue;
-                    }
-                    effects = report(&mut session, lease as u64, computed(model.pool, items));
-                    model.pool += items;
-                }
-                Happening::Fail { lease } => {
-                    effects = report(&mut session, lease as u64, Event::Failed { reason: "chance".to_owned() });
-                }
-                Happening::Shrink { lease, end } => {
-                    if let Some(model) = seen.get_mut(lease) {
-                        model.wanted = model.wanted.min(end).max(model.said);
-                    }
-                    effects = shrink(&mut session, lease as u64, end);
-                }
-                Happening::Drain { recall } => {
-                    session.drain(&mut effects);
-                    let untouched = seen.iter().enumerate().filter(|(_, model)| recall && model.pool == 0);
-                    let keys = untouched.map(|(lease, _)| key(lease as u64)).collect();
-                    session.hand_back(keys, &mut effects);
-                }
-                Happening::GiveUp => session.give_up(&mut effects),
-            }
-            observe(effects, &mut seen);
-            prop_assert_eq!(session.len(), seen.iter().filter(|model| model.end.is_none()).count());
-        }
-        for lease in 0..seen.len() {
-            let Seen { pool, total, .. } = seen[lease];
-            if pool < total {
-                observe(report(&mut session, lease as u64, computed(pool, total - pool)), &mut seen);
-            }
-        }
-        prop_assert!(seen.iter().all(|model| model.end.is_some()));
-        prop_assert_eq!((session.len(), session.bytes, session.frames.len()), (0, 0, 0));
-    }
+#[test]
+fn without_room_no_reports_are_taken() {
+    let (mut session, items) = (open(), 32_768);
+    let leases = (1..).take_while(|lease| {
+        hear(&mut session, &work(&[(*lease, 0, items)])).unwrap();
+        report(&mut session, *lease, computed(0, items as u64));
+        session.takes_reports()
+    });
+    let leases = leases.count() as u64 + 1;
+    assert!((MAX_KEPT..MAX_KEPT + (2 << 20)).contains(&session.kept()));
+    session.disconnected();
+    assert!(!session.takes_reports());
+    offered(&mut session, EPOCH);
+    let answers: Vec<_> = (0..leases).map(|at| (at > 0).then_some((1_000 + at, 0, items as u64))).collect();
+    hear(&mut session, &adopted(&answers)).unwrap();
+    assert!(session.takes_reports());
+    let outputs = said(&mut session).len();
+    hear(&mut session, &stored(outputs as u64)).unwrap();
+    assert!(is_free(&session));
 }

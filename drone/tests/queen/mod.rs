@@ -13,7 +13,7 @@ use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, Preface, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Lease, Progress, Rate, ToDrone, ToQueen};
+use wire::message::{Adoption, Lease, Offered, Progress, Rate, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk};
 
 pub const EPOCH: Epoch = Epoch(3);
@@ -46,8 +46,9 @@ pub enum Heard {
     Output { lease: u64, from: u64, to: u64, digests: Vec<u8> },
     Failed { lease: u64, reason: String },
     HandBack(Vec<u64>),
-    Heartbeat { progress: Vec<Progress>, rates: Vec<Rate> },
+    Heartbeat { progress: Vec<Progress>, rates: Vec<Rate>, compressions: u64 },
     Leaving,
+    Offer(Vec<Offered>),
 }
 
 pub struct Hello {
@@ -63,6 +64,10 @@ pub struct Queen {
     writer: FrameWriter<OwnedWriteHalf>,
     /// Outputs that shared a frame with the one returned last.
     waiting: std::collections::VecDeque<Heard>,
+    /// Outputs heard.
+    outputs: u64,
+    /// Whether each is stored at once.
+    pub stores: bool,
 }
 
 /// Takes a connection up to the prefaces.
@@ -75,8 +80,16 @@ pub async fn accept(listener: &TcpListener, version: u16) -> TcpStream {
 }
 
 impl Queen {
-    /// Takes a connection and welcomes the Drone.
+    /// Takes a connection, welcomes the Drone, and answers the offer of one that holds nothing.
     pub async fn welcome(listener: &TcpListener, heartbeat_ms: u32, silence_ms: u32) -> (Self, Hello) {
+        let (mut queen, hello) = Self::greeted(listener, heartbeat_ms, silence_ms).await;
+        assert_eq!(queen.offer().await, []);
+        queen.adopt(&[]).await;
+        (queen, hello)
+    }
+
+    /// Takes a connection and welcomes the Drone.
+    pub async fn greeted(listener: &TcpListener, heartbeat_ms: u32, silence_ms: u32) -> (Self, Hello) {
         let (mut queen, hello) = Self::hello(listener).await;
         queen.greet(&FromQueen::Challenge { nonce: [1; 32], mac: None }).await;
         let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
@@ -90,7 +103,7 @@ impl Queen {
         let stream = accept(listener, wire::handshake::VERSION).await;
         let (reader, writer) = stream.into_split();
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
-        let mut queen = Self { reader, writer, waiting: Default::default() };
+        let mut queen = Self { reader, writer, waiting: Default::default(), outputs: 0, stores: true };
         let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
         let FromDrone::Hello { name, instance, threads, kinds, .. } = frame::decode(&frame).unwrap() else {
             panic!("a Drone begins with its hello")
@@ -107,6 +120,23 @@ impl Queen {
     pub async fn say(&mut self, message: &ToDrone<'_>) {
         self.writer.push(message, MAX).unwrap();
         let _ = self.writer.flush().await;
+    }
+
+    /// What the Drone offers, which it says first: lease, first index, end.
+    pub async fn offer(&mut self) -> Vec<(u64, u64, u64)> {
+        let Some(Heard::Offer(leases)) = self.hear().await else { panic!("the offer comes first") };
+        let offered = |offered: &Offered| {
+            assert_eq!((offered.epoch, offered.task, offered.instance), (EPOCH, TaskId(1), Instance([7; 16])));
+            (offered.lease.0, offered.from, offered.to)
+        };
+        leases.iter().map(offered).collect()
+    }
+
+    /// Answers the offer: number, first index, end of each lease that goes on.
+    pub async fn adopt(&mut self, answers: &[Option<(u64, u64, u64)>]) {
+        let adoption = |(lease, from, to)| Adoption { lease: LeaseId(lease), from, to };
+        let leases: Vec<_> = answers.iter().map(|answer| answer.map(adoption)).collect();
+        self.say(&ToDrone::Adopted { leases: leases.into() }).await;
     }
 
     /// Leases chunks of task 1.
@@ -134,6 +164,12 @@ impl Queen {
             }
             let frame = self.reader.next(MAX).await.unwrap()?;
             self.waiting.extend(heard(&frame));
+            if let Some(Heard::Output { .. }) = self.waiting.back() {
+                self.outputs += self.waiting.len() as u64;
+                if self.stores {
+                    self.say(&ToDrone::Stored { outputs: self.outputs }).await;
+                }
+            }
             if let Some(Heard::Heartbeat { .. }) = self.waiting.back() {
                 self.say(&ToDrone::Heartbeat).await;
             }
@@ -204,7 +240,10 @@ fn heard(frame: &Bytes) -> Vec<Heard> {
         }
         ToQueen::Failed { lease, reason, .. } => vec![Heard::Failed { lease: lease.0, reason: reason.to_owned() }],
         ToQueen::HandBack { leases } => vec![Heard::HandBack(leases.0.iter().map(|(lease, _)| lease.0).collect())],
-        ToQueen::Heartbeat { progress, rates } => vec![Heard::Heartbeat { progress: progress.0, rates: rates.0 }],
+        ToQueen::Heartbeat { progress, rates, compressions } => {
+            vec![Heard::Heartbeat { progress: progress.0, rates: rates.0, compressions }]
+        }
         ToQueen::Leaving => vec![Heard::Leaving],
+        ToQueen::Offer { leases } => vec![Heard::Offer(leases.0)],
     }
 }

@@ -104,6 +104,13 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// What a task needs to be computed cannot be had.
+    Spoil {
+        /// Which task.
+        task: TaskId,
+        /// Why, for people.
+        reason: String,
+    },
     /// The shell has not listened to a Drone for a while: its silence does not count.
     Excuse {
         /// Whom.
@@ -306,6 +313,11 @@ pub enum Blame {
     },
     /// Its deadline passed.
     Deadline,
+    /// Its inputs cannot be had.
+    Inputs {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 /// Why nothing of a task is computed at present.

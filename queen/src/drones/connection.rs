@@ -6,19 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wire::List;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, MAX, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, MAX_NAME, Preface, Role, VERSION};
-use wire::ids::{DroneId, Epoch, LeaseId};
+use wire::ids::{Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
 
 use super::stranger;
-use crate::core::{Ability, Grant, Patience, Progress};
-use crate::hive::{Joined, Newcomer, Outbound, Parting, SharedHive};
+use crate::core::{Ability, Grant, Progress};
+use crate::hive::{Joined, Link, Newcomer, Outbound, Parting, SharedHive};
 use crate::kinds::{Job, Part, Rejected};
 
 /// How long the handshake may take.
@@ -43,6 +43,8 @@ pub(super) enum Broken {
     Rejected(#[from] Rejected),
     #[error("the handshake took longer than {} s", HANDSHAKE.as_secs())]
     Slow,
+    #[error("a drone's first message has to be an offer, and only that")]
+    NoOffer,
     #[error("refused: {0}")]
     Refused(String),
     #[error("the system has no randomness to give: {0}")]
@@ -81,14 +83,14 @@ pub(super) async fn serve(
         () = shutdown.cancelled() => return Ok(()),
     };
     let Some((reader, writer, joined)) = handshake else { return Ok(()) };
-    let Joined { id, outbox, closed } = joined;
+    let Joined { link, outbox, stored, closed } = joined;
     let answers = mpsc::channel(4);
     let result = tokio::select! {
-        ended = listen(reader, id, hive, answers.0) => ended,
-        ended = speak(writer, outbox, answers.1, id, hive) => ended.map(|()| Parting::Left),
+        ended = listen(reader, link, hive, answers.0) => ended,
+        ended = speak(writer, outbox, (stored, answers.1), link, hive) => ended.map(|()| Parting::Left),
         () = closed.cancelled() => Ok(Parting::Lost),
     };
-    hive.gone(id, *result.as_ref().unwrap_or(&Parting::Lost));
+    hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
     result.map(drop)
 }
 
@@ -111,7 +113,7 @@ async fn welcome(
         return refuse(writer, "this is a Queen: only drones connect here".into()).await;
     }
     let body = expect(reader).await?;
-    let FromDrone::Hello { name, software, instance: _, threads, kinds, nonce: _ } = frame::decode(&body)? else {
+    let FromDrone::Hello { name, software, instance, threads, kinds, nonce: _ } = frame::decode(&body)? else {
         return refuse(writer, "the first message has to be a hello".into()).await;
     };
     if threads == 0 || name.is_empty() || name.len() > MAX_NAME {
@@ -121,6 +123,7 @@ async fn welcome(
     let kinds = kinds.0.iter().map(|rate| (rate.kind.0, rate.compressions_per_second)).collect();
     let newcomer = Newcomer {
         name: printable(name),
+        instance,
         address: peer.to_string(),
         software: printable(software),
         ability: Ability { threads, kinds },
@@ -132,19 +135,19 @@ async fn welcome(
     let FromDrone::Proof { mac: _ } = frame::decode(&body)? else {
         return refuse(writer, "the second message has to be a proof".into()).await;
     };
-    let Some(joined) = hive.join(newcomer) else {
+    let Some(joined) = hive.connect(newcomer).await else {
         return refuse(writer, "the Queen has as many drones as she can serve".into()).await;
     };
     let welcome = FromQueen::Welcome {
-        drone: joined.id,
+        drone: joined.link.drone,
         epoch: hive.epoch(),
         heartbeat_ms: HEARTBEAT.as_millis() as u32,
-        silence_ms: Patience::default().silence.as_millis() as u32,
+        silence_ms: hive.patience().silence.as_millis() as u32,
     };
     match say(writer, &welcome).await {
         Ok(()) => Ok(joined),
         Err(error) => {
-            hive.gone(joined.id, Parting::Lost);
+            hive.gone(joined.link, Parting::Lost).await;
             Err(error)
         }
     }
@@ -174,7 +177,7 @@ fn printable(text: &str) -> String {
 /// Takes in what the Drone says, until it closes the connection.
 async fn listen(
     mut reader: FrameReader<OwnedReadHalf>,
-    id: DroneId,
+    link: Link,
     hive: &SharedHive,
     answers: mpsc::Sender<()>,
 ) -> Result<Parting, Broken> {
@@ -186,23 +189,32 @@ async fn listen(
         // A Drone that does not read its answers gets fewer.
         let _ = answers.try_send(());
     };
+    let offer = timeout(HANDSHAKE, reader.next(MAX)).await.map_err(|_| Broken::Slow)??;
+    let Some(offer) = offer else { return Ok(parting) };
+    let ToQueen::Offer { leases } = frame::decode(&offer)? else { return Err(Broken::NoOffer) };
+    hive.offer(link, leases.0, alive).await;
+    let mut received = 0;
     while let Some(frame) = reader.next(MAX).await? {
         match frame::decode(&frame)? {
-            ToQueen::Outputs { outputs } => hive.outputs(id, &frame, &outputs.0, alive).await?,
-            ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
-                hive.failed(id, lease, printable(reason), alive).await;
+            ToQueen::Outputs { outputs } => {
+                received += outputs.0.len() as u64;
+                hive.outputs(link, &frame, &outputs.0, received, alive).await?;
             }
-            ToQueen::Failed { .. } | ToQueen::Offer { .. } => {}
-            ToQueen::HandBack { leases } => hive.hand_back(id, ours(leases.0)),
+            ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
+                hive.failed(link, lease, printable(reason), alive).await;
+            }
+            ToQueen::Failed { .. } => {}
+            ToQueen::Offer { .. } => return Err(Broken::NoOffer),
+            ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
             ToQueen::Heartbeat { progress, rates: _, compressions } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
                 let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
-                hive.heartbeat(id, progress, compressions);
+                hive.heartbeat(link, progress, compressions);
                 alive();
             }
             ToQueen::Leaving => {
                 parting = Parting::Left;
-                hive.leaving(id);
+                hive.leaving(link);
             }
         }
     }
@@ -213,8 +225,8 @@ async fn listen(
 async fn speak(
     mut writer: FrameWriter<OwnedWriteHalf>,
     mut outbox: mpsc::Receiver<Outbound>,
-    mut answers: mpsc::Receiver<()>,
-    id: DroneId,
+    (mut stored, mut answers): (watch::Receiver<u64>, mpsc::Receiver<()>),
+    link: Link,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
     let mut batch = Vec::new();
@@ -222,9 +234,13 @@ async fn speak(
         tokio::select! {
             count = outbox.recv_many(&mut batch, FRAME_LEASES) => if count == 0 { return Ok(()) },
             Some(()) = answers.recv() => batch.push(Outbound::Heartbeat),
+            Ok(()) = stored.changed() => {
+                let outputs = *stored.borrow_and_update();
+                writer.push(&ToDrone::Stored { outputs }, MAX)?;
+            }
         }
         let goodbye = batch.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
-        write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], id, hive).await?;
+        write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], link, hive).await?;
         if goodbye.is_some() {
             let farewell = async {
                 writer.flush().await?;
@@ -244,7 +260,7 @@ async fn speak(
 async fn write(
     writer: &mut FrameWriter<OwnedWriteHalf>,
     batch: &[Outbound],
-    id: DroneId,
+    link: Link,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
     let mut leases = Vec::new();
@@ -255,7 +271,7 @@ async fn write(
                 Ok(inputs) => job.part(inputs),
                 Err(error) => {
                     tracing::error!(task = %grant.task, %error, "inputs cannot be read");
-                    hive.failed(id, grant.lease, format!("its inputs cannot be read: {error}"), || {}).await;
+                    hive.spoiled(link, grant.lease, error.to_string()).await;
                     continue;
                 }
             };
@@ -274,7 +290,11 @@ async fn write(
             Outbound::Shrink { lease, end } => {
                 writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX)?;
             }
+            Outbound::Adopted(leases) => {
+                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
+            }
             Outbound::Heartbeat => writer.push(&ToDrone::Heartbeat, MAX)?,
+            Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
             Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
         }
     }

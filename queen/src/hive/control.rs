@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use web::hive::{Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload};
+use web::hive::{
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload,
+};
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -30,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl SharedHive {
     pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
         let totals = state.core.totals(now);
-        let (drones, threads) = state.fleet();
+        let (drones, threads, quarantined) = state.fleet();
         Overview {
             version: env!("CARGO_PKG_VERSION"),
             epoch: self.inner.epoch,
@@ -38,6 +40,7 @@ impl SharedHive {
             uptime_seconds: now.as_secs_f64(),
             tasks: state.counts,
             drones,
+            quarantined,
             threads,
             items_queued: totals.items_queued,
             items_done: totals.items_done,
@@ -144,7 +147,34 @@ impl SharedHive {
         !is_here && matches!(self.stored(id).await, Err(HiveError::TaskGone(_)))
     }
 
-    async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
+    /// Changes a task that has not ended; answers when that is on disk.
+    async fn change_live(
+        &self,
+        id: TaskId,
+        change: impl FnOnce(&mut State, Time) + Send,
+    ) -> Result<TaskView, HiveError> {
+        drop(self.serving()?);
+        self.admit_change()?;
+        let slot = self.prompt_slot().await?;
+        let (changed, ack) = self.change_durably(slot, |state, now| {
+            let Some(record) = state.tasks.get(id) else { return Ok(None) };
+            let view = record.view_ahead(id, None);
+            if view.state.has_ended() {
+                return Err(ended_already(id, record.terms.name.as_deref(), view.state));
+            }
+            change(state, now);
+            Ok(state.view(id, now))
+        });
+        match changed? {
+            Some(view) => self.durable(ack).await.map(|()| view),
+            None => {
+                let (stored, state) = self.stored_ended(id).await?;
+                Err(ended_already(id, stored.terms.name.as_deref(), state))
+            }
+        }
+    }
+
+    pub(super) async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
         let stored = self.stored(id).await?;
         match &stored.ending {
             Some(ending) => {
@@ -303,6 +333,22 @@ impl Hive for SharedHive {
         }
     }
 
+    async fn pause(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.change_live(id, |state, now| state.pause(id, true, now)).await
+    }
+
+    async fn resume(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.change_live(id, |state, now| state.pause(id, false, now)).await
+    }
+
+    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.begin_again(id).await
+    }
+
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
+        self.change_live(id, |state, now| state.amend(id, amendment, now)).await
+    }
+
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
         let found = self.serving()?.tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         let state = match &found {
@@ -336,6 +382,32 @@ impl Hive for SharedHive {
         self.serving()?.drone(id, self.now()).ok_or(HiveError::NoDrone(id))
     }
 
+    async fn drain(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        drop(self.serving()?);
+        self.change(|state, now| {
+            let is_there = state.drain(id, now);
+            let view = state.drone(id, now).ok_or(HiveError::NoDrone(id))?;
+            match is_there {
+                true => Ok(view),
+                false => Err(HiveError::Conflict(format!(
+                    "drone {id} ({}) is not connected: it is {}",
+                    view.name, view.state
+                ))),
+            }
+        })
+    }
+
+    async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        drop(self.serving()?);
+        let slot = self.prompt_slot().await?;
+        let (view, ack) = self.change_durably(slot, |state, now| {
+            state.pardon(id, now);
+            state.drone(id, now).ok_or(HiveError::NoDrone(id))
+        });
+        self.durable(ack).await?;
+        view
+    }
+
     async fn overview(&self) -> Result<Overview, HiveError> {
         let state = self.serving()?;
         Ok(self.overview_of(&state, self.now()))
@@ -346,6 +418,6 @@ impl Hive for SharedHive {
     }
 }
 
-fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
+pub(super) fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
     HiveError::Conflict(format!("{} is {state} already", label(id, name)))
 }

@@ -1,94 +1,262 @@
 //! The Drones' part of the state: who is connected, and what is sent to them.
+//!
+//! A Drone is one process; it may have one connection after the other. Each connection has a
+//! number, and what comes over an older one than the newest is not heard any more.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use web::model::{DroneState, DroneView, Timestamp};
-use wire::ids::DroneId;
+use wire::ids::{DroneId, TaskId};
+use wire::message::Adoption;
 
+use super::explain;
 use super::state::State;
 use super::story::Story;
-use super::{MAX_DRONES, Newcomer, Outbound, Parting, label};
-use crate::core::{Grant, Time};
+use super::{Link, MAX_DRONES, Newcomer, Outbound, Parting, Receipt, label};
+use crate::core::{Distrust, Event, Grant, Time};
 use crate::crash;
+use crate::store::Change;
 
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 50;
 
-/// A connected Drone.
-pub(super) struct Seat {
+/// A Drone that is connected, or was.
+pub(super) struct Member {
     pub(super) newcomer: Newcomer,
-    outbox: mpsc::Sender<Outbound>,
-    closed: CancellationToken,
+    seat: Option<Seat>,
+    connections: u64,
     connected_at: Timestamp,
     last_seen_at: Timestamp,
     pub(super) items_done: u64,
+    /// Parts of its results that were looked at and were right, and results that were wrong.
+    pub(super) checked: u64,
+    pub(super) wrong: u64,
+    /// How its last connection ended.
+    parting: Parting,
+    /// It is waited for, and the console says so.
+    is_awaited: bool,
 }
 
-impl Seat {
-    pub(super) fn new(newcomer: Newcomer, outbox: mpsc::Sender<Outbound>, closed: CancellationToken) -> Self {
-        let now = Timestamp::now();
-        Self { newcomer, outbox, closed, connected_at: now, last_seen_at: now, items_done: 0 }
-    }
+/// A connection.
+struct Seat {
+    number: u64,
+    outbox: mpsc::Sender<Outbound>,
+    closed: CancellationToken,
+    /// How many outputs of it are safe.
+    stored: watch::Sender<u64>,
+    /// It has said what it holds, and takes work.
+    has_joined: bool,
+}
+
+/// What a connection is given to work with.
+pub(super) struct Ends {
+    pub(super) outbox: mpsc::Sender<Outbound>,
+    pub(super) closed: CancellationToken,
+    pub(super) stored: watch::Sender<u64>,
 }
 
 impl State {
-    pub(super) fn seat(&mut self, seat: Seat) -> Option<DroneId> {
-        if self.seats.len() >= MAX_DRONES {
+    /// Gives a connection its place; an older one of the same process ends.
+    pub(super) fn seat(&mut self, newcomer: Newcomer, ends: Ends) -> Option<Link> {
+        let is_seated = |member: &Member| member.seat.is_some();
+        let (id, is_new) = self.registry.identify(newcomer.instance);
+        let replaces = self.members.get(&id).is_some_and(is_seated);
+        if !replaces && self.members.values().filter(|member| is_seated(member)).count() >= MAX_DRONES {
             return None;
         }
-        let id = DroneId(self.next_drone);
-        self.next_drone += 1;
-        let (drone, threads) = (seat.newcomer.name.clone(), seat.newcomer.ability.threads);
-        self.seats.insert(id, seat);
-        self.stories.push(Story::Joined { drone, threads });
+        if is_new {
+            let (instance, name) = (newcomer.instance, newcomer.name.as_str().into());
+            self.changes.push(Change::Drone { id, instance, name });
+        }
+        let before = self.members.remove(&id);
+        if let Some(Seat { closed, .. }) = before.as_ref().and_then(|member| member.seat.as_ref()) {
+            closed.cancel();
+        }
+        self.departed.retain(|departed| *departed != id);
+        let now = Timestamp::now();
+        let number = self.next_link;
+        self.next_link += 1;
+        let Ends { outbox, closed, stored } = ends;
+        let seat = Some(Seat { number, outbox, closed, stored, has_joined: false });
+        let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
+        let member = match before {
+            Some(member) => Member {
+                newcomer,
+                seat,
+                connections: member.connections + 1,
+                connected_at: now,
+                last_seen_at: now,
+                is_awaited: false,
+                ..member
+            },
+            None => Member {
+                newcomer,
+                seat,
+                connections: 1,
+                connected_at: now,
+                last_seen_at: now,
+                items_done: 0,
+                checked: 0,
+                wrong: 0,
+                parting: Parting::Lost,
+                is_awaited: false,
+            },
+        };
+        let is_back = member.connections > 1 || !is_new;
+        self.members.insert(id, member);
+        self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
-        Some(id)
+        Some(Link { drone: id, number })
+    }
+
+    /// The Drone has said what it holds; from now on it takes work.
+    pub(super) fn join(&mut self, link: Link, offers: Vec<(TaskId, std::ops::Range<u64>)>, now: Time) {
+        let trusted = self.registry.quarantined(link.drone).is_none();
+        let Some(member) = self.members.get_mut(&link.drone) else { return };
+        let ability = member.newcomer.ability.clone();
+        if let Some(seat) = &mut member.seat {
+            seat.has_joined = true;
+        }
+        self.handle(Event::Join { drone: link.drone, ability, trusted, offers }, now);
+    }
+
+    /// Whether this is the Drone's newest connection.
+    pub(super) fn is_current(&self, link: Link) -> bool {
+        let seat = self.members.get(&link.drone).and_then(|member| member.seat.as_ref());
+        seat.is_some_and(|seat| seat.number == link.number)
     }
 
     /// A Drone said something; `news` if it is worth telling to watchers.
     pub(super) fn heard(&mut self, id: DroneId, news: bool) {
-        if let Some(seat) = self.seats.get_mut(&id) {
-            seat.last_seen_at = Timestamp::now();
+        if let Some(member) = self.members.get_mut(&id) {
+            member.last_seen_at = Timestamp::now();
             if news {
                 self.feed.drone(id);
             }
         }
     }
 
-    pub(super) fn unseat(&mut self, id: DroneId, parting: Parting, now: Time) {
-        let Some(mut view) = self.drone(id, now).filter(|view| view.state.is_connected()) else { return };
-        view.state = match parting {
-            Parting::Left => DroneState::Left,
-            Parting::Lost => DroneState::Lost,
-        };
-        (view.leases, view.rate, view.compressions_per_second) = (0, 0.0, 0.0);
-        self.seats.remove(&id);
-        self.stories.push(Story::Parted { drone: view.name.clone(), parting, connected: self.seats.len() });
-        if self.departed.len() == DEPARTED {
-            self.departed.pop_front();
+    /// A Drone's connection has ended. Of one that broke the core says what follows.
+    pub(super) fn unseat(&mut self, link: Link, parting: Parting, now: Time) {
+        if !self.is_current(link) {
+            return;
         }
-        self.departed.push_back(view);
-        self.feed.drone(id);
+        let drone = link.drone;
+        let had_joined = self.vacate(drone, parting);
+        match parting {
+            _ if !had_joined && self.core.drone(drone, now).is_none() => {}
+            Parting::Left => self.handle(Event::Gone { drone }, now),
+            Parting::Lost => self.handle(Event::Lost { drone }, now),
+        }
+        self.part(drone, now);
     }
 
+    /// Its connection is to end, and the core has given up what it had.
     pub(super) fn disconnect(&mut self, id: DroneId, reason: &'static str, now: Time) {
         self.send(id, Outbound::Goodbye(reason));
-        if let Some(seat) = self.seats.get(&id) {
-            seat.closed.cancel();
+        self.vacate(id, Parting::Lost);
+        self.part(id, now);
+    }
+
+    /// A Drone did not come back in time.
+    pub(super) fn forgotten(&mut self, id: DroneId, now: Time) {
+        if self.members.get(&id).is_some_and(|member| member.is_awaited) {
+            self.part(id, now);
         }
-        self.unseat(id, Parting::Lost, now);
+    }
+
+    /// The Queen stops, and a connection with her.
+    pub(super) fn close(&mut self, link: Link) {
+        if self.is_current(link) {
+            self.vacate(link.drone, Parting::Left);
+        }
+    }
+
+    /// A user wants a Drone to leave; whether it is there.
+    pub(super) fn drain(&mut self, drone: DroneId, now: Time) -> bool {
+        let is_there = self.members.get(&drone).is_some_and(|member| member.seat.is_some());
+        if is_there {
+            self.send(drone, Outbound::Drain);
+            self.feed.drone(drone);
+            self.handle(Event::Leaving { drone }, now);
+        }
+        is_there
+    }
+
+    /// A user trusts a Drone again.
+    pub(super) fn pardon(&mut self, drone: DroneId, now: Time) {
+        if self.registry.pardon(drone) {
+            self.changes.push(Change::Quarantine { drone, reason: None });
+            self.feed.drone(drone);
+            self.handle(Event::Pardon { drone }, now);
+        }
+    }
+
+    /// Ends a connection; returns whether the core had heard of it.
+    fn vacate(&mut self, id: DroneId, parting: Parting) -> bool {
+        let Some(member) = self.members.get_mut(&id) else { return false };
+        member.parting = parting;
+        let Some(seat) = member.seat.take() else { return false };
+        seat.closed.cancel();
+        seat.has_joined
+    }
+
+    /// Tells that a Drone is gone, or away, and forgets the oldest of those that are gone.
+    fn part(&mut self, id: DroneId, now: Time) {
+        let is_awaited = self.core.drone(id, now).is_some_and(|drone| drone.away && drone.leases > 0);
+        let connected = self.fleet().0;
+        let Some(member) = self.members.get_mut(&id) else { return };
+        let was_awaited = std::mem::replace(&mut member.is_awaited, is_awaited);
+        let (drone, parting) = (member.newcomer.name.clone(), member.parting);
+        self.stories.push(match is_awaited {
+            true => Story::Away { drone, connected },
+            false => Story::Parted { drone, parting, was_awaited, connected },
+        });
+        self.feed.drone(id);
+        if !is_awaited && !self.departed.contains(&id) {
+            self.departed.push_back(id);
+            if self.departed.len() > DEPARTED
+                && let Some(oldest) = self.departed.pop_front()
+            {
+                self.members.remove(&oldest);
+            }
+        }
     }
 
     pub(super) fn dismiss(&mut self, reason: &'static str) {
-        let drones: Vec<_> = self.seats.keys().copied().collect();
-        drones.into_iter().for_each(|drone| self.send(drone, Outbound::Goodbye(reason)));
+        self.members.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
+    }
+
+    /// Puts a Drone into quarantine of which the core knows that already.
+    pub(super) fn distrust(&mut self, id: DroneId, reason: String) {
+        let drone = self.name_of(id);
+        self.stories.push(Story::Quarantined { drone, reason: reason.clone() });
+        self.registry.distrust(id, reason.as_str().into());
+        self.deferred.push(Change::Quarantine { drone: id, reason: Some(reason.into()) });
+        self.feed.drone(id);
+    }
+
+    /// Why the core does not trust a Drone any more.
+    pub(super) fn distrusted(&mut self, id: DroneId, why: &Distrust) {
+        let reason = explain::distrust(why, |task| self.label(task));
+        self.distrust(id, reason);
+    }
+
+    pub(super) fn adopted(&mut self, drone: DroneId, leases: Vec<Option<(wire::ids::LeaseId, std::ops::Range<u64>)>>) {
+        let taken = leases.iter().flatten().count();
+        if !leases.is_empty() {
+            let (drone, offered) = (self.name_of(drone), leases.len());
+            self.stories.push(Story::Adopted { drone, taken, offered });
+        }
+        let adoption = |(lease, range): (_, std::ops::Range<u64>)| Adoption { lease, from: range.start, to: range.end };
+        let leases = leases.into_iter().map(|lease| lease.map(adoption)).collect();
+        self.send(drone, Outbound::Adopted(leases));
     }
 
     pub(super) fn lease(&mut self, grant: Grant) {
-        let Some(record) = self.tasks.get(grant.task) else { return };
-        let job = record.job(grant.task);
+        let Some((grant, job)) = self.job_of_grant(grant) else { return };
         if grant.range.start == 0 {
-            let drone = self.seats.get(&grant.drone).map(|seat| seat.newcomer.name.clone()).unwrap_or_default();
+            let drone = self.name_of(grant.drone);
             let task = label(grant.task, job.terms.name.as_deref());
             self.stories.push(Story::Sent { task, drone, job: job.clone() });
         }
@@ -97,50 +265,92 @@ impl State {
         self.send(grant.drone, Outbound::Lease(grant, job));
     }
 
+    /// So many outputs of a connection are safe.
+    pub(super) fn stored(&self, receipt: Receipt) {
+        let Receipt { link, outputs } = receipt;
+        if self.is_current(link)
+            && let Some(seat) = self.members.get(&link.drone).and_then(|member| member.seat.as_ref())
+        {
+            seat.stored.send_replace(outputs);
+        }
+    }
+
     /// A Drone whose queue is full does not read; its connection ends.
     pub(super) fn send(&self, drone: DroneId, message: Outbound) {
-        if let Some(seat) = self.seats.get(&drone)
+        if let Some(seat) = self.members.get(&drone).and_then(|member| member.seat.as_ref())
             && seat.outbox.try_send(message).is_err()
         {
             seat.closed.cancel();
         }
     }
 
+    pub(super) fn name_of(&self, id: DroneId) -> String {
+        self.members.get(&id).map_or_else(|| format!("drone {id}"), |member| member.newcomer.name.clone())
+    }
+
     pub(super) fn drone(&self, id: DroneId, now: Time) -> Option<DroneView> {
-        let Some(seat) = self.seats.get(&id) else {
-            return self.departed.iter().find(|view| view.id == id).cloned();
-        };
+        let member = self.members.get(&id)?;
         let status = self.core.drone(id, now);
         let leases = status.map_or(0, |status| status.leases);
-        let state = match status {
-            Some(status) if status.leaving => DroneState::Leaving,
-            _ if leases > 0 => DroneState::Busy,
-            _ => DroneState::Idle,
+        let quarantined = self.registry.quarantined(id);
+        let state = match (&member.seat, &status) {
+            (None, Some(status)) if status.away => DroneState::Away,
+            (None, _) => match member.parting {
+                Parting::Left => DroneState::Left,
+                Parting::Lost => DroneState::Lost,
+            },
+            (Some(_), Some(status)) if status.leaving => DroneState::Leaving,
+            (Some(_), _) if quarantined.is_some() => DroneState::Quarantined,
+            (Some(_), _) if leases > 0 => DroneState::Busy,
+            (Some(_), _) => DroneState::Idle,
         };
+        let idle = status.and_then(|status| status.idle).filter(|_| member.seat.is_some());
         Some(DroneView {
             id,
-            name: seat.newcomer.name.clone(),
-            address: seat.newcomer.address.clone(),
-            software: seat.newcomer.software.clone(),
+            name: member.newcomer.name.clone(),
+            instance: member.newcomer.instance.to_string(),
+            address: member.newcomer.address.clone(),
+            software: member.newcomer.software.clone(),
             state,
-            threads: seat.newcomer.ability.threads,
+            threads: member.newcomer.ability.threads,
             leases,
+            idle_because: idle.map(|idle| explain::idle(idle).into()),
+            quarantined_because: quarantined.map(Into::into),
             rate: status.map_or(0.0, |status| status.rate),
             compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
-            items_done: seat.items_done,
-            connected_at: seat.connected_at,
-            last_seen_at: seat.last_seen_at,
+            items_done: member.items_done,
+            checked: member.checked,
+            wrong: member.wrong,
+            connections: member.connections,
+            connected_at: member.connected_at,
+            last_seen_at: member.last_seen_at,
         })
     }
 
+    /// Those that are connected or waited for, then those that went lately, the last one first.
     pub(super) fn drones(&self, now: Time) -> Vec<DroneView> {
-        let connected = self.seats.keys().filter_map(|id| self.drone(*id, now));
-        connected.chain(self.departed.iter().rev().cloned()).collect()
+        let here = self.members.keys().filter(|id| !self.departed.contains(id));
+        here.chain(self.departed.iter().rev()).filter_map(|id| self.drone(*id, now)).collect()
     }
 
-    /// Connected Drones and their threads.
-    pub(super) fn fleet(&self) -> (u64, u64) {
-        let threads = self.seats.values().map(|seat| u64::from(seat.newcomer.ability.threads)).sum();
-        (self.seats.len() as u64, threads)
+    /// Connected Drones, their threads, and how many of them are in quarantine.
+    pub(super) fn fleet(&self) -> (u64, u64, u64) {
+        let connected = || self.members.iter().filter(|(_, member)| member.seat.is_some());
+        let threads = connected().map(|(_, member)| u64::from(member.newcomer.ability.threads)).sum();
+        let quarantined = connected().filter(|(id, _)| self.registry.quarantined(**id).is_some()).count();
+        (connected().count() as u64, threads, quarantined as u64)
+    }
+
+    /// Drones besides this one that may be given work.
+    pub(super) fn has_others(&self, id: DroneId) -> bool {
+        let suits = |(other, member): (&DroneId, &Member)| {
+            *other != id && member.seat.is_some() && self.registry.quarantined(*other).is_none()
+        };
+        self.members.iter().any(suits)
+    }
+
+    /// Connected Drones.
+    pub(super) fn connected(&self) -> impl Iterator<Item = DroneId> {
+        self.members.iter().filter(|(_, member)| member.seat.is_some()).map(|(id, _)| *id)
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use web::model::Timestamp;
 use wire::ids::TaskId;
 
-use super::SharedHive;
+use super::{Receipt, SharedHive};
 use crate::store::{Change, StoreError, Writer};
 
 /// Entries that may wait.
@@ -73,6 +73,7 @@ pub(super) enum Entry {
 /// Changes that belong together.
 pub(super) struct Commit {
     changes: Vec<Change>,
+    receipt: Option<Receipt>,
     ack: Option<oneshot::Sender<Result<(), String>>>,
     /// Given back when they are durable.
     _held: [OwnedSemaphorePermit; 2],
@@ -120,10 +121,11 @@ impl Journal {
 }
 
 impl Slot {
-    /// Puts changes into the place.
-    pub(super) fn enter(self, changes: Vec<Change>) -> Ack {
+    /// Puts changes into the place, perhaps none: whoever waits for the answer knows then that
+    /// all that came before is durable.
+    pub(super) fn enter(self, changes: Vec<Change>, receipt: Option<Receipt>) -> Ack {
         let (ack, acked) = oneshot::channel();
-        self.queue.send(Entry::Commit(Commit { changes, ack: Some(ack), _held: self.held }));
+        self.queue.send(Entry::Commit(Commit { changes, receipt, ack: Some(ack), _held: self.held }));
         acked
     }
 }
@@ -237,7 +239,10 @@ impl Pending {
     /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of
     /// tasks that ended before, so that their order with what is kept does not matter.
     fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer) {
-        let is_removal = |commit: &mut Commit| commit.changes.iter().all(|change| matches!(change, Change::Remove(_)));
+        let is_removal = |commit: &mut Commit| {
+            let mut changes = commit.changes.iter();
+            !commit.changes.is_empty() && changes.all(|change| matches!(change, Change::Remove(_)))
+        };
         let removals: Vec<Commit> = self.commits.extract_if(.., is_removal).collect();
         self.has_ballast = false;
         let released = writer.release_ballast();
@@ -265,7 +270,7 @@ impl Pending {
         for commit in &mut self.commits {
             commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
         }
-        self.commits.retain(|commit| !commit.changes.is_empty());
+        self.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
 }
 
@@ -275,12 +280,14 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
         return Ok(());
     }
     let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    let removed = match writer.commit(&changes) {
+    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes) };
+    let removed = match written {
         Ok(removed) => removed,
         Err(error) => return Err((error, commits)),
     };
     let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
     hive.committed(&changes);
+    hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
     hive.removed(removed);
     commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
     Ok(())

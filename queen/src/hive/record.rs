@@ -2,18 +2,21 @@
 //!
 //! Tasks that wait are many, so a record is small; what comes with computing is apart.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use web::kinds::Specification;
 use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
-use wire::ids::TaskId;
+use wire::ids::{DroneId, TaskId};
 
-use crate::core::{Outcome, RangeSet, Status};
+use crate::core::{RangeSet, Status};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Outputs, Place, Stored};
+use crate::store::{Ending, Inputs, Outputs, Pieces, Place, Stored};
+
+use super::rework::Rework;
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 208;
@@ -31,6 +34,26 @@ struct Progress {
     started_at: Option<Timestamp>,
     outputs: Outputs,
     end: Option<End>,
+    is_paused: bool,
+    /// There are suspect results, on disk or here, which new ones replace.
+    expects_old: bool,
+    /// It has ended, and is computed again in part.
+    rework: Option<Rework>,
+    /// Results that changed when they were computed again.
+    corrected: u64,
+    /// Compressions that may be spent on looking at its results, times [`SHARE`].
+    saved: u64,
+}
+
+/// The part of what a task costs that may be spent on looking at its results.
+const SHARE: u64 = 50;
+
+/// How a task ends.
+pub(super) enum Ended {
+    Done,
+    Cancelled,
+    /// For this reason.
+    Failed(String),
 }
 
 /// How a task has ended.
@@ -62,6 +85,7 @@ impl Record {
         let Some(progress) = &self.progress else { return TaskState::Pending };
         match (&progress.end, progress.started_at) {
             (Some(End { ending, is_settled: true, .. }), _) => ending.state,
+            _ if progress.is_paused => TaskState::Paused,
             (_, Some(_)) => TaskState::Running,
             (_, None) => TaskState::Pending,
         }
@@ -90,11 +114,11 @@ impl Record {
     }
 
     /// Ends it; what is to be written of that.
-    pub(super) fn end_with(&mut self, outcome: Outcome, done: &RangeSet) -> Ending {
+    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet) -> Ending {
         let (state, error) = match outcome {
-            Outcome::Done => (TaskState::Done, None),
-            Outcome::Cancelled => (TaskState::Cancelled, None),
-            Outcome::Failed(blame) => (TaskState::Failed, Some(format!("{blame:?}").into())),
+            Ended::Done => (TaskState::Done, None),
+            Ended::Cancelled => (TaskState::Cancelled, None),
+            Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
         let progress = self.progress();
         let started_at = progress.started_at;
@@ -110,10 +134,116 @@ impl Record {
         }
     }
 
+    /// When it fails.
+    pub(super) fn deadline_at(&self) -> Option<Timestamp> {
+        deadline_at(&self.terms, self.created_at)
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.is_paused)
+    }
+
+    pub(super) fn pause(&mut self, paused: bool) {
+        self.progress().is_paused = paused;
+    }
+
+    /// Whether new results replace suspect ones.
+    pub(super) fn expects_old(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.expects_old)
+    }
+
+    pub(super) fn expect_old(&mut self) {
+        self.progress().expects_old = true;
+    }
+
+    /// Whether it has ended and is computed again in part.
+    pub(super) fn is_rework(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.rework.is_some())
+    }
+
+    pub(super) fn rework_mut(&mut self) -> Option<&mut Rework> {
+        self.progress.as_mut()?.rework.as_mut()
+    }
+
+    /// It has ended so, and is computed again in part.
+    pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
+        let prefix = ending.done;
+        let progress = self.progress();
+        progress.started_at = ending.started_at;
+        progress.end = Some(End { ending, prefix, is_settled: true });
+        progress.corrected = corrected;
+        self.rework_again(rework);
+    }
+
+    /// It is computed again in part.
+    pub(super) fn rework_again(&mut self, rework: Rework) {
+        let progress = self.progress();
+        (progress.rework, progress.expects_old) = (Some(rework), true);
+    }
+
+    /// That is over; says how many results have changed.
+    pub(super) fn clear(&mut self) -> Option<u64> {
+        let progress = self.progress();
+        let corrected = progress.rework.take()?.corrected;
+        progress.corrected += corrected;
+        Some(corrected)
+    }
+
+    /// It has not ended any more; says what is done of it, by what is in memory.
+    pub(super) fn begin_again(&mut self) -> RangeSet {
+        let all = 0..self.inputs.total();
+        let progress = self.progress();
+        (progress.end, progress.started_at) = (None, None);
+        let (pieces, _) = progress.outputs.pieces(&all, DIGEST, usize::MAX);
+        let mut done = ranges(pieces);
+        // Suspect ones count for nothing.
+        for range in self.suspects().iter() {
+            while done.take_within(&range).is_some() {}
+        }
+        done
+    }
+
+    /// Calls the results of a Drone suspect that nobody computed a second time.
+    pub(super) fn suspect(&mut self, drone: DroneId) {
+        if let Some(progress) = &mut self.progress {
+            progress.outputs.suspect(drone, DIGEST);
+        }
+    }
+
+    /// Suspect results in memory.
+    pub(super) fn suspects(&self) -> RangeSet {
+        ranges(self.old_outputs(&(0..self.inputs.total())))
+    }
+
+    /// Suspect results in memory.
+    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Pieces {
+        self.outputs().map(|outputs| outputs.old(range, DIGEST)).unwrap_or_default()
+    }
+
+    /// Results that cost so much came.
+    pub(super) fn save_up(&mut self, cost: u64) {
+        let progress = self.progress();
+        progress.saved = progress.saved.saturating_add(cost);
+    }
+
+    /// Spends so much on looking at a result, if it may.
+    pub(super) fn spend(&mut self, cost: u64) -> bool {
+        let progress = self.progress();
+        let may = progress.saved >= cost.saturating_mul(SHARE);
+        if may {
+            progress.saved -= cost * SHARE;
+        }
+        may
+    }
+
     /// Where it stands, by the core while the core knows it.
     pub(super) fn status(&self, running: Option<Status>) -> Status {
         let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
-        running.or_else(ended).unwrap_or_default()
+        match self.is_rework() {
+            // What was there before can be read.
+            true => ended().unwrap_or_default(),
+            false => running.or_else(ended).unwrap_or_default(),
+        }
     }
 
     /// As users are told.
@@ -127,6 +257,9 @@ impl Record {
         if let Some(End { ending, is_settled: true, .. }) = self.end() {
             finish(&mut view, ending);
         }
+        view.suspect = self.is_rework();
+        view.corrected = self.progress.as_ref().map_or(0, |progress| progress.corrected)
+            + self.progress.as_ref().and_then(|progress| progress.rework.as_ref()).map_or(0, |rework| rework.corrected);
         view
     }
 
@@ -161,12 +294,24 @@ pub(super) fn weight(inputs: &Inputs) -> u64 {
     TASK + inputs.resident() + results
 }
 
+fn ranges(pieces: Pieces) -> RangeSet {
+    pieces.into_iter().fold(RangeSet::default(), |mut ranges, (first, bytes)| {
+        ranges.insert(first..first + (bytes.len() / DIGEST) as u64);
+        ranges
+    })
+}
+
+fn deadline_at(terms: &Terms, created_at: Timestamp) -> Option<Timestamp> {
+    terms.deadline.map(|seconds| Timestamp(created_at.0 + i64::from(seconds) * 1000))
+}
+
 /// A task of which nothing is in memory.
 pub(super) fn stored_view(stored: &Stored) -> TaskView {
     let mut view = view(stored.id, &stored.terms, stored.total, stored.created_at);
     if let Some(ending) = &stored.ending {
         finish(&mut view, ending);
     }
+    (view.suspect, view.corrected) = (stored.suspect, stored.corrected);
     view
 }
 
@@ -185,10 +330,14 @@ fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskVie
         name: terms.name.as_deref().map(Into::into),
         priority: terms.priority,
         state: TaskState::Pending,
+        waiting_because: None,
         total,
         done: 0,
+        suspect: false,
+        corrected: 0,
         created_at,
         started_at: None,
+        deadline_at: deadline_at(terms, created_at),
         finished_at: None,
         rate: 0.0,
         eta_seconds: None,

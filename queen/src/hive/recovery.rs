@@ -1,5 +1,7 @@
 //! The Queen's start and end: taking over what is on disk, and leaving it in order.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -8,13 +10,15 @@ use drone::story;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use web::hive::HiveError;
-use wire::ids::Epoch;
+use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
 use super::record::{Record, weight};
-use super::{Disk, JOURNAL_PART, Settings, SharedHive};
+use super::{Disk, JOURNAL_PART, Receipt, Settings, SharedHive};
+use crate::core::Event;
 use crate::crash;
-use crate::store::{Change, Directory, Live, Place, Removed, Store, StoreError, Submission, Writer};
+use crate::kinds::digest::DIGEST;
+use crate::store::{Change, Directory, Leased, Live, Place, Removed, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
 const EPHEMERAL: Epoch = Epoch(1);
@@ -87,6 +91,7 @@ impl SharedHive {
         {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;
+            state.registry.set_next(inheritance.next_drone);
             state.counts = inheritance.ended;
             state.used = inheritance.used;
             state.recovering = Some((0, inheritance.live));
@@ -114,6 +119,7 @@ impl SharedHive {
             }
         })?;
         self.take(&mut batch);
+        self.take_drones(disk)?;
         self.sweep()?;
         let (taken, _) = self.lock().recovering.take().unwrap_or_default();
         let seconds = begun.elapsed();
@@ -144,11 +150,23 @@ impl SharedHive {
 
     fn take(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| {
-            for Live { task, inputs, done, results } in batch.drain(..) {
+            for live in batch.drain(..) {
+                if live.task.ending.is_some() {
+                    let drone = live.old.first().and_then(|old| old.drone).unwrap_or(DroneId(0));
+                    state.reopen(live, drone, now);
+                    continue;
+                }
+                let Live { task, inputs, done, suspect, results, old } = live;
                 let mut record = Record::new(task.terms, inputs, task.created_at);
+                if !suspect.is_empty() {
+                    record.expect_old();
+                }
+                if task.paused {
+                    record.pause(true);
+                }
                 self.inner.budget.take(weight(&record.inputs));
-                for (first, bytes) in results {
-                    record.outputs_mut().insert(first, bytes);
+                for results in results.into_iter().chain(old) {
+                    record.outputs_mut().insert(results, DIGEST);
                 }
                 state.enter(task.id, record, done, now);
                 if let Some((taken, _)) = &mut state.recovering {
@@ -156,6 +174,24 @@ impl SharedHive {
                 }
             }
         });
+    }
+
+    /// Takes over which Drones there were, and what they were computing.
+    fn take_drones(&self, disk: &Disk) -> Result<(), StoreError> {
+        let known = disk.reader.drones()?;
+        let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
+        for Leased { task, drone, range, .. } in disk.reader.leases()? {
+            held.entry(drone).or_default().push((task, range));
+        }
+        self.change(|state, now| {
+            state.registry.take_over(known);
+            for (drone, held) in held {
+                if state.registry.quarantined(drone).is_none() {
+                    state.handle(Event::Inherit { drone, held }, now);
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Removes bulk files that no record names.
@@ -206,6 +242,12 @@ impl SharedHive {
         for some in changes.chunks(TAKEN_AT_ONCE) {
             self.change(|state, _| some.iter().for_each(|change| state.committed(change)));
         }
+    }
+
+    /// What these receipts are about is on disk.
+    pub(super) fn confirm(&self, receipts: impl Iterator<Item = Receipt>) {
+        let state = self.lock();
+        receipts.for_each(|receipt| state.stored(receipt));
     }
 
     /// These tasks are no longer on disk.

@@ -6,24 +6,27 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use web::hive::{HiveError, TaskFilter};
-use web::model::{Change as News, DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::message::Offered;
 
 use super::cache::Cache;
+use super::explain;
 use super::feed::Feed;
-use super::fleet::Seat;
+use super::fleet::Member;
 use super::keys::Keys;
 use super::label;
-use super::record::Record;
+use super::record::{Ended, Record};
+use super::registry::Registry;
 use super::story::{EndOfTask, Story};
-use crate::core::{Core, Effect, Event, Ledger, Outcome, RangeSet, TaskWork, Time};
+use super::verify::{Arrived, Audits, Doubt};
+use crate::core::{Core, Effect, Event, Grant, Ledger, Outcome, Patience, RangeSet, TaskWork, Time};
+use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Place, Removed, Submission};
+use crate::store::{Budget, Change, Computed, Inputs, Large, Place, Removed, Submission, Trust};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -35,15 +38,20 @@ pub(super) struct State {
     pub(super) base: Instance,
     /// Those of the newest task, which the next one is likely to share.
     terms: Option<Arc<Terms>>,
-    pub(super) seats: BTreeMap<DroneId, Seat>,
-    pub(super) departed: VecDeque<DroneView>,
-    pub(super) next_drone: u64,
+    pub(super) registry: Registry,
+    pub(super) members: BTreeMap<DroneId, Member>,
+    /// Members that have gone, the last one last.
+    pub(super) departed: VecDeque<DroneId>,
+    pub(super) next_link: u64,
+    pub(super) audits: Audits,
+    /// Drones whose suspect results are being looked up, and whether tasks ended meanwhile.
+    pub(super) investigations: BTreeMap<DroneId, bool>,
     waiters: HashMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
     pub(super) keys: Keys,
     pub(super) cache: Cache,
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     /// Whether tasks leave memory when their end is on disk.
     is_durable: bool,
     /// Tasks taken over so far and to be taken over, while that is under way.
@@ -53,7 +61,13 @@ pub(super) struct State {
     /// Bytes on disk.
     pub(super) used: u64,
     /// What has to be written of the event that is being handled.
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
+    /// What is to be written as well, but need not be waited for.
+    pub(super) deferred: Vec<Change>,
+    /// The same of leases: only the last word on each.
+    leases: BTreeMap<LeaseId, Change>,
+    /// When the core is told that time has passed.
+    timer: Option<Time>,
     pub(super) feed: Feed,
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
@@ -77,18 +91,28 @@ pub(super) struct New {
 }
 
 impl State {
-    pub(super) fn new(feed: Feed, base: Instance, budget: Arc<Budget>, cache: Cache, is_durable: bool) -> Self {
+    pub(super) fn new(
+        feed: Feed,
+        base: Instance,
+        budget: Arc<Budget>,
+        cache: Cache,
+        is_durable: bool,
+        patience: Patience,
+    ) -> Self {
         Self {
-            core: Core::default(),
+            core: Core::new(patience),
             tasks: Ledger::default(),
             by_state: BTreeMap::new(),
             counts: TaskCounts::default(),
             next_task: 1,
             base,
             terms: None,
-            seats: BTreeMap::new(),
+            registry: Registry::default(),
+            members: BTreeMap::new(),
             departed: VecDeque::new(),
-            next_drone: 1,
+            next_link: 1,
+            audits: Audits::default(),
+            investigations: BTreeMap::new(),
             waiters: HashMap::new(),
             ended: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
@@ -99,6 +123,9 @@ impl State {
             fault: None,
             used: 0,
             changes: Vec::new(),
+            deferred: Vec::new(),
+            leases: BTreeMap::new(),
+            timer: None,
             feed,
             was_moving: false,
             stories: Vec::new(),
@@ -117,22 +144,36 @@ impl State {
                 Effect::Withdraw { drone, lease, end } => {
                     self.send(drone, super::Outbound::Shrink { lease, end });
                 }
-                Effect::Adopted { .. }
-                | Effect::Hold { .. }
-                | Effect::Unhold(_)
-                | Effect::Quarantined { .. }
-                | Effect::Forgotten(_) => {}
+                Effect::Adopted { drone, leases } => self.adopted(drone, leases),
+                Effect::Hold { lease, drone, task, range } => {
+                    self.leases.insert(lease, Change::Lease { lease, task, drone, range });
+                }
+                Effect::Unhold(lease) => drop(self.leases.insert(lease, Change::Unlease(lease))),
                 Effect::Started(task) => self.started(task),
                 Effect::Progress(task) => self.feed.task(task),
                 Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from),
+                Effect::Quarantined { drone, why } => self.distrusted(drone, &why),
                 Effect::Disconnect { drone, reason } => self.disconnect(drone, reason, now),
+                Effect::Forgotten(drone) => self.forgotten(drone, now),
             }
         }
         self.effects = effects;
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.core.next_deadline()
+    /// When the core is to be told next that time has passed.
+    pub(super) fn set_timer(&mut self) -> Option<Time> {
+        self.timer = self.core.next_deadline();
+        self.timer
+    }
+
+    /// Whether that has come nearer.
+    pub(super) fn hurries(&mut self) -> bool {
+        let next = self.core.next_deadline();
+        let hurries = next.is_some_and(|next| self.timer.is_none_or(|timer| next < timer));
+        if hurries {
+            self.timer = next;
+        }
+        hurries
     }
 
     pub(super) fn has_stories(&self) -> bool {
@@ -152,9 +193,19 @@ impl State {
         self.changes.push(Change::Epoch(epoch));
     }
 
-    /// What has to be written of what was done since this was asked last.
-    pub(super) fn take_changes(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.changes)
+    /// What has to be written of what was done since this was asked last; `all`: what need not
+    /// be waited for as well.
+    pub(super) fn take_changes(&mut self, all: bool) -> Vec<Change> {
+        if !self.is_durable {
+            self.deferred.clear();
+            self.leases.clear();
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        if all {
+            changes.append(&mut self.deferred);
+            changes.extend(std::mem::take(&mut self.leases).into_values());
+        }
+        changes
     }
 
     /// Publishes what changed; returns whether there will be more without a further event.
@@ -180,7 +231,8 @@ impl State {
         if self.feed.overview_is_due(now) {
             if moving || self.was_moving {
                 // Rates fall without any event, the last time to zero.
-                self.seats.keys().for_each(|drone| self.feed.drone(*drone));
+                let drones: Vec<_> = self.connected().collect();
+                drones.into_iter().for_each(|drone| self.feed.drone(drone));
             }
             self.feed.publish(News::Overview(overview));
             self.was_moving = moving;
@@ -213,13 +265,14 @@ impl State {
     pub(super) fn enter(&mut self, id: TaskId, record: Record, done: RangeSet, now: Time) {
         let specification = &record.terms.specification;
         let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
+        let left = |at: Timestamp| Time::from_millis((at.0 - Timestamp::now().0).max(0) as u64);
         let work = TaskWork {
             class: kinds::class(specification),
             priority: record.terms.priority,
             segments,
             done,
-            paused: false,
-            deadline: None,
+            paused: record.is_paused(),
+            deadline: record.deadline_at().filter(|_| !record.is_rework()).map(|at| now + left(at)),
             avoid: None,
         };
         self.by_state.entry(record.state()).or_default().insert(id);
@@ -241,7 +294,54 @@ impl State {
     }
 
     pub(super) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
-        self.tasks.get(id).map(|record| record.view(id, self.core.task(id, now)))
+        self.tasks.get(id).map(|record| self.view_of(id, record, now))
+    }
+
+    fn view_of(&self, id: TaskId, record: &Record, now: Time) -> TaskView {
+        let mut view = record.view(id, self.core.task(id, now));
+        if !view.state.has_ended() {
+            let why = self.core.waiting(id);
+            view.waiting_because = why.map(|why| explain::waiting(why, |task| self.label(task)));
+        }
+        view
+    }
+
+    /// A task, for people.
+    pub(super) fn label(&self, id: TaskId) -> String {
+        label(id, self.tasks.get(id).and_then(|record| record.terms.name.as_deref()))
+    }
+
+    /// What of a Drone's offer the core may have back.
+    pub(super) fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
+        let record = self.tasks.get(offer.task);
+        let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
+        // No task has that id.
+        (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
+    }
+
+    /// Holds a task back, or lets it go on.
+    pub(super) fn pause(&mut self, id: TaskId, paused: bool, now: Time) {
+        if self.tasks.get(id).is_none_or(|record| record.is_paused() == paused) {
+            return;
+        }
+        self.change_state(id, |record| record.pause(paused));
+        self.changes.push(Change::Pause { task: id, paused });
+        self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);
+    }
+
+    /// Changes what a task is called, and how urgent it is.
+    pub(super) fn amend(&mut self, id: TaskId, amendment: web::hive::Amendment, now: Time) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        let mut terms = Terms::clone(&record.terms);
+        terms.priority = amendment.priority.unwrap_or(terms.priority);
+        if let Some(name) = amendment.name {
+            terms.name = name.map(Into::into);
+        }
+        let (priority, name) = (terms.priority, terms.name.clone());
+        record.terms = Arc::new(terms);
+        self.changes.push(Change::Amend { task: id, priority, name });
+        self.feed.task(id);
+        self.handle(Event::SetPriority { task: id, priority }, now);
     }
 
     /// Why there is nothing of a task that is neither here nor on disk.
@@ -258,7 +358,7 @@ impl State {
         match filter.state {
             None => {
                 let tasks = self.tasks.newest_before(before).take(filter.limit);
-                tasks.map(|(id, record)| record.view(id, self.core.task(id, now))).collect()
+                tasks.map(|(id, record)| self.view_of(id, record, now)).collect()
             }
             Some(state) => {
                 let ids = self.by_state.get(&state).into_iter().flat_map(|ids| ids.range(..before).rev());
@@ -270,6 +370,10 @@ impl State {
     /// Removes a task that has ended in memory.
     pub(super) fn remove(&mut self, id: TaskId) -> Option<Record> {
         let record = self.forget(id)?;
+        if self.is_durable {
+            // It is still counted, until it is gone from the disk as well.
+            self.count(record.state(), 1);
+        }
         self.feed.removed(id);
         self.changes.push(Change::Remove(id));
         Some(record)
@@ -302,53 +406,79 @@ impl State {
         Some(waiting)
     }
 
-    /// What an open lease of this Drone is about.
-    pub(super) fn job_of(&self, drone: DroneId, lease: LeaseId) -> Option<Job> {
-        let task = self.core.lease(drone, lease)?;
-        self.tasks.get(task).map(|record| record.job(task))
+    /// What is sent of a lease, which may be about a result that is computed a second time.
+    pub(super) fn job_of_grant(&self, grant: Grant) -> Option<(Grant, Job)> {
+        if let Some((job, index)) = self.audited(grant.task) {
+            return Some((Grant { task: job.task, range: index..index + 1, ..grant }, job));
+        }
+        let job = self.tasks.get(grant.task)?.job(grant.task);
+        Some((grant, job))
     }
 
-    /// Keeps the wanted part of results that were checked, and credits it. A frame may bring
-    /// several parts of one lease, so what is wanted of one is known only behind the one before.
-    pub(super) fn output(
-        &mut self,
-        drone: DroneId,
-        lease: LeaseId,
-        range: Range<u64>,
-        spent: Duration,
-        mut results: Bytes,
-        now: Time,
-    ) {
-        let Some((task, wanted)) = self.core.wanted(drone, lease, &range) else { return };
-        let Some(record) = self.tasks.get_mut(task) else { return };
-        let width = results.len() / (range.end - range.start) as usize;
-        results.truncate((wanted.end - wanted.start) as usize * width);
-        record.outputs_mut().insert(wanted.start, results.clone());
-        let large = in_file(&record.inputs).cloned();
-        self.changes.push(Change::Results { task, first: wanted.start, bytes: results, large });
-        if let Some(seat) = self.seats.get_mut(&drone) {
-            seat.items_done += wanted.end - wanted.start;
+    /// Keeps the wanted part of results that were looked at, and credits it; returns what has to
+    /// be looked into further. A frame may bring several parts of one lease, so what is wanted
+    /// of one is known only behind the one before.
+    pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time) -> Option<Doubt> {
+        let (lease, spent) = (arrived.lease, arrived.spent);
+        let task = self.core.lease(drone, lease)?;
+        if self.audited(task).is_some() {
+            let doubt = self.compare(task, drone, arrived.bytes);
+            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
+            return doubt;
         }
-        self.handle(Event::Output { drone, lease, range: wanted, spent }, now);
+        let range = arrived.range.clone();
+        let mut doubt = None;
+        if let Some((_, wanted)) = self.core.wanted(drone, lease, &range) {
+            self.trust(drone, u64::from(arrived.looked_at > 0));
+            doubt = self.keep(task, drone, &wanted, &arrived);
+        }
+        self.handle(Event::Output { drone, lease, range, spent }, now);
+        doubt
+    }
+
+    /// Keeps results.
+    fn keep(&mut self, task: TaskId, drone: DroneId, wanted: &Range<u64>, arrived: &Arrived) -> Option<Doubt> {
+        let record = self.tasks.get_mut(task)?;
+        let offset = |index: u64| (index - arrived.range.start) as usize * DIGEST;
+        let bytes = arrived.bytes.slice(offset(wanted.start)..offset(wanted.end));
+        let (first, trust) = (wanted.start, arrived.trust);
+        let (replaces, is_rework) = (record.expects_old(), record.is_rework());
+        let mut old = if is_rework { record.old_outputs(wanted) } else { Default::default() };
+        old.extend(arrived.old.iter().cloned());
+        record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
+        let large = in_file(&record.inputs).cloned();
+        let job = arrived.expensive.map(|(_, cost)| {
+            record.save_up(cost * (wanted.end - wanted.start));
+            record.job(task)
+        });
+        if is_rework {
+            self.correct(task, wanted, &bytes, &old);
+        }
+        let checked = trust == Trust::Checked;
+        self.changes.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
+        if let Some(member) = self.members.get_mut(&drone) {
+            member.items_done += wanted.end - wanted.start;
+        }
+        self.doubt(drone, job?, arrived)
     }
 
     /// A change is on disk, or as good as that where nothing is.
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
-            Change::Epoch(_) => {}
             Change::Submit(submission) => {
                 // What is on disk is looked up there.
                 if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {
                     self.keys.release(&identity.key);
                 }
             }
-            Change::Results { task, first, large: Some(_), .. } => {
+            Change::Results { task, first, bytes, large: Some(_), .. } => {
                 if let Some(record) = self.tasks.get_mut(*task) {
-                    record.outputs_mut().remove(*first);
+                    record.outputs_mut().remove(*first, bytes, DIGEST);
                 }
             }
-            Change::Results { .. } | Change::Remove(_) => {}
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            Change::Cleared { task, .. } => self.leave_memory(*task),
+            _ => {}
         }
     }
 
@@ -357,6 +487,25 @@ impl State {
     }
 
     fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>) {
+        let outcome = match outcome {
+            Outcome::Failed(blame) => Ended::Failed(explain::blame(blame, |drone| self.name_of(drone))),
+            Outcome::Done => Ended::Done,
+            Outcome::Cancelled => Ended::Cancelled,
+        };
+        self.end_audit(id);
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        if record.is_rework() {
+            match outcome {
+                Ended::Done => self.cleared(id),
+                // It stays suspect, and is tried again when the Queen starts anew.
+                _ => self.leave_memory(id),
+            }
+            return;
+        }
+        // Results of theirs may have become suspect before this end is on disk.
+        self.investigations.values_mut().for_each(|again| *again = true);
+        let suspects: Vec<_> = self.investigations.keys().map(|drone| Change::Suspect { drone: *drone }).collect();
+        let drone = by.map(|drone| self.name_of(drone));
         let Some(record) = self.tasks.get_mut(id) else { return };
         let ending = record.end_with(outcome, done);
         let since = ending.started_at.unwrap_or(record.created_at);
@@ -366,10 +515,11 @@ impl State {
             digest: record.only_digest(),
             done: ending.done,
             seconds: (ending.finished_at.0 - since.0) as f64 / 1000.0,
-            drone: by.and_then(|drone| self.seats.get(&drone)).map(|seat| seat.newcomer.name.clone()),
+            drone,
         };
         self.stories.push(Story::Ended { task: label(id, record.terms.name.as_deref()), record: end });
         self.changes.push(Change::End(id, Box::new(ending)));
+        self.changes.extend(suspects);
         if let Some(waiters) = self.waiters.get_mut(&id) {
             for waiter in waiters.extract_if(.., |waiter| waiter.is_hasty) {
                 // Who waited may have gone.
@@ -388,12 +538,28 @@ impl State {
             self.ended.insert((finished_at, id));
             return;
         }
-        let Some(record) = self.tasks.get(id) else { return };
+        self.leave_memory(id);
+    }
+
+    /// A task that has ended is on disk as it is here.
+    fn leave_memory(&mut self, id: TaskId) {
+        let Some(record) = self.tasks.get(id).filter(|_| self.is_durable) else { return };
         let state = record.state();
         self.feed.ended(id, || record.view(id, None));
         self.forget(id);
         // It is still there, on disk.
         self.count(state, 1);
+    }
+
+    /// Takes a task out that has ended and will be entered anew; nobody is told.
+    pub(super) fn take_out(&mut self, id: TaskId) -> Option<Record> {
+        let record = self.tasks.remove(id)?;
+        self.by_state.entry(record.state()).or_default().remove(&id);
+        self.count(record.state(), -1);
+        if let Some(finished_at) = record.finished_at() {
+            self.ended.remove(&(finished_at, id));
+        }
+        Some(record)
     }
 
     /// Takes a task out of memory.
@@ -427,10 +593,11 @@ impl State {
         self.feed.task(id);
     }
 
-    fn count(&mut self, state: TaskState, change: i64) {
+    pub(super) fn count(&mut self, state: TaskState, change: i64) {
         let count = match state {
             TaskState::Pending => &mut self.counts.pending,
             TaskState::Running => &mut self.counts.running,
+            TaskState::Paused => &mut self.counts.paused,
             TaskState::Done => &mut self.counts.done,
             TaskState::Failed => &mut self.counts.failed,
             TaskState::Cancelled => &mut self.counts.cancelled,

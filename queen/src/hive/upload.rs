@@ -173,7 +173,8 @@ impl SharedHive {
 
     /// Enters a task; answers when it is on disk.
     async fn create(&self, creation: Creation, writing: Option<&mut Writing>) -> Result<TaskView, HiveError> {
-        let Creation { new: NewTask { specification, name, priority }, inputs, memory, identity } = creation;
+        let Creation { new: NewTask { specification, name, priority, deadline_seconds }, inputs, memory, identity } =
+            creation;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (view, ack) = self.change_durably(slot, |state, now| {
@@ -185,7 +186,13 @@ impl SharedHive {
                     file.keep();
                 }
             }
-            let terms = Terms { specification, name: name.map(Into::into), priority, base: state.base };
+            let terms = Terms {
+                specification,
+                name: name.map(Into::into),
+                priority,
+                deadline: deadline_seconds,
+                base: state.base,
+            };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
             state.view(id, now).ok_or(HiveError::NoTask(id))
         });

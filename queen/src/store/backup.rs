@@ -1,9 +1,10 @@
 //! `queen backup`: one file with everything in it, taken while a Queen works or not.
 //!
 //! The records are copied first, all as of one moment. What they refer to in bulk files was
-//! durable before they were, and never changes as long as its task is there; so those files are
-//! copied at leisure behind it, and what is written into them meanwhile does no harm. A file
-//! that is gone by then belonged to a task that was removed since; it leaves the copy as well.
+//! durable before they were, and stays as long as its task is there; so those files are copied
+//! at leisure behind it, and what is written into them meanwhile does no harm. Results that
+//! became suspect since may be replaced meanwhile, so they are suspect in the copy as well. A
+//! file that is gone by then belonged to a task that was removed since; it leaves the copy too.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -37,6 +38,15 @@ pub struct Written {
     pub bytes: u64,
 }
 
+/// What the Queen did since the snapshot that its bulk files show.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Since {
+    /// Tasks that she removed, with their files.
+    removed: Vec<i64>,
+    /// Results that are suspect or were replaced, by task and first index.
+    suspect: Vec<(i64, i64)>,
+}
+
 type Archive = Builder<BufWriter<File>>;
 
 /// Copies the data directory `from` into the file `to`; replaces one only with `force`.
@@ -68,9 +78,9 @@ fn pack(
     let file = NamedTempFile::new_in(part.path()).map_err(StoreError::io(part.path()))?;
     let mut archive = Archive::new(BufWriter::with_capacity(BUFFER, file.reopen()?));
     let unwritten = || format!("{} cannot be written", to.display());
-    let vanished = bulk_files(from, source, &snapshot, &mut archive, &unwritten)?;
+    let since = bulk_files(from, source, &snapshot, &mut archive, &unwritten)?;
     let database = part.path().join("hive.db");
-    let tasks = trim(snapshot, &vanished).map_err(StoreError::database(&database))?;
+    let tasks = trim(snapshot, &since).map_err(StoreError::database(&database))?;
 
     let owner = fs::metadata(directory::database(from)).map_err(StoreError::io(from))?;
     let copied = File::open(&database).map_err(StoreError::io(&database))?;
@@ -141,14 +151,14 @@ fn snapshot(source: &Connection, part: &TempDir) -> anyhow::Result<Connection> {
     Ok(copy)
 }
 
-/// Puts the files that the snapshot names into the archive; returns the tasks whose files are gone.
+/// Puts the files that the snapshot names into the archive; returns what became of them since.
 fn bulk_files(
     from: &Path,
     source: &Connection,
     snapshot: &Connection,
     archive: &mut Archive,
     unwritten: &dyn Fn() -> String,
-) -> anyhow::Result<Vec<i64>> {
+) -> anyhow::Result<Since> {
     let folder = directory::bulk(from);
     let bulk = Bulk::new(folder.clone(), Arc::new(System), 0);
     let owner = fs::metadata(&folder).map_err(StoreError::io(&folder))?;
@@ -163,7 +173,7 @@ fn bulk_files(
         let large = large(number, row.get_ref(2)?.as_blob()?)?;
         Ok((task, number, result_offset(&large, past, DIGEST)))
     });
-    let mut vanished = Vec::new();
+    let mut since = Since::default();
     for row in named.map_err(broken(&database))? {
         let (task, number, length) = row.map_err(broken(&database))?;
         let path = bulk.path(number);
@@ -176,7 +186,7 @@ fn bulk_files(
                 if there.is_some() {
                     return Err(damaged(&format!("it is missing, though task {task} needs it")).into());
                 }
-                vanished.push(task);
+                since.removed.push(task);
                 continue;
             }
             opened => opened.map_err(StoreError::io(&path))?,
@@ -187,8 +197,34 @@ fn bulk_files(
         if append(archive, &name, &owner, length, file).with_context(context)? > 0 {
             return Err(damaged(&format!("it ends before byte {length}, which task {task} needs")).into());
         }
+        replaced(source, snapshot, task, &mut since).map_err(broken(&database))?;
     }
-    Ok(vanished)
+    Ok(since)
+}
+
+/// Adds to `since` the results of a task that the source does not have any more as they were, or
+/// does not trust any more: they may have been replaced while the file was copied.
+fn replaced(source: &Connection, snapshot: &Connection, task: i64, since: &mut Since) -> rusqlite::Result<()> {
+    if schema::version(snapshot)? < schema::HAS_DRONES {
+        // No Queen of that version replaces any.
+        return Ok(());
+    }
+    let mut there = source.prepare_cached("SELECT 1 FROM tasks WHERE id = ?")?;
+    if !there.exists([task])? {
+        since.removed.push(task);
+        return Ok(());
+    }
+    let select = "SELECT first, past, crc FROM results WHERE task = ? AND checked <> 2";
+    let same = "SELECT 1 FROM results WHERE task = ? AND first = ? AND past = ? AND crc = ? AND checked <> 2";
+    let (mut select, mut same) = (snapshot.prepare_cached(select)?, source.prepare_cached(same)?);
+    let mut rows = select.query([task])?;
+    while let Some(row) = rows.next()? {
+        let (first, past, crc): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if !same.exists([task, first, past, crc])? {
+            since.suspect.push((task, first));
+        }
+    }
+    Ok(())
 }
 
 fn append_folder(archive: &mut Archive, owner: &Metadata) -> io::Result<()> {
@@ -212,10 +248,10 @@ fn append(archive: &mut Archive, name: &str, owner: &Metadata, length: u64, file
     Ok(bytes.limit())
 }
 
-/// Removes tasks from the snapshot, as the Queen has removed them since; returns how many are left.
-fn trim(mut snapshot: Connection, vanished: &[i64]) -> rusqlite::Result<u64> {
+/// Does to the snapshot what the Queen did since; returns how many tasks are left.
+fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
     let step = snapshot.transaction()?;
-    for task in vanished {
+    for task in &since.removed {
         let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, bytes";
         let (state, bytes): (i64, i64) = step.query_row(delete, [task], |row| Ok((row.get(0)?, row.get(1)?)))?;
         for table in ["segments", "results"] {
@@ -223,6 +259,10 @@ fn trim(mut snapshot: Connection, vanished: &[i64]) -> rusqlite::Result<u64> {
         }
         step.execute("UPDATE counts SET tasks = tasks - 1 WHERE state = ?", [state])?;
         step.execute("UPDATE hive SET bulk_bytes = bulk_bytes - ?", params![bytes])?;
+    }
+    for (task, first) in &since.suspect {
+        step.execute("UPDATE results SET checked = 2 WHERE task = ? AND first = ?", [task, first])?;
+        step.execute("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
     }
     step.commit()?;
     let tasks = snapshot.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
@@ -251,39 +291,24 @@ fn publish(file: NamedTempFile, to: &Path, force: bool) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use web::kinds::Specification;
-    use web::kinds::digest::{Algorithm, Digest, Encoding};
-    use web::model::{TaskState, Timestamp};
-    use wire::blob::BlobBuf;
-    use wire::ids::{Instance, TaskId};
+    use bytes::Bytes;
+    use web::model::TaskState;
+    use wire::ids::{DroneId, Instance, TaskId};
 
-    use super::super::{Change, Ending, Extent, Inputs, Large, Location, Place, Store, Submission, check};
+    use super::super::testing::right;
+    use super::super::{Change, Location, Store, check};
     use super::*;
-    use crate::kinds::Terms;
 
     /// A task whose one input is in a file, and its end.
     fn submit(store: &mut Store, id: u64) {
-        let mut layout = Vec::new();
-        [[b'x'; 1000]].iter().collect::<BlobBuf>().as_blob().write(&mut layout);
-        let mut file = store.reader.bulk().begin().unwrap();
-        file.append(&layout).unwrap();
-        file.seal().unwrap();
-        let extent = Extent { end: 1, offset: 0, bytes: layout.len() as u32, crc: crc32fast::hash(&layout), cost: 16 };
-        let large = Large { segments: [extent].into(), place: Place::File(file.number()) };
-        file.keep();
-        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms = Terms { specification, name: None, priority: 0, base: Instance([1; 16]) };
-        let submission = Submission {
-            id: TaskId(id),
-            terms: Arc::new(terms),
-            inputs: Inputs::Large(Arc::new(large)),
-            created_at: Timestamp(1),
-            identity: None,
-        };
-        let state = TaskState::Cancelled;
-        let ending = Ending { state, started_at: None, finished_at: Timestamp(2), done: 0, error: None };
-        let end = Change::End(TaskId(id), Box::new(ending));
-        store.writer.commit(&[&Change::Submit(Box::new(submission)), &end]).unwrap();
+        let end = store.submit(id, 1, true).end(TaskState::Cancelled, 0);
+        store.write(&[end]);
+    }
+
+    fn is_sound(directory: &Path) -> (bool, String) {
+        let mut said = Vec::new();
+        let is_sound = check::run(directory, &mut said).unwrap();
+        (is_sound, String::from_utf8(said).unwrap())
     }
 
     #[test]
@@ -296,20 +321,43 @@ mod tests {
         let part = part(folder.path(), &to).unwrap();
         let source = schema::open_reader(&directory::database(&from), None).unwrap();
         let copy = snapshot(&source, &part).unwrap();
-        let removed = store.writer.commit(&[&Change::Remove(TaskId(2))]).unwrap();
+        let removed = store.write(&[Change::Remove(TaskId(2))]);
         removed.iter().filter_map(|removed| removed.file).for_each(|file| store.reader.bulk().remove(file).unwrap());
         submit(&mut store, 4);
         let (file, written) = pack(&from, &to, &part, &source, copy).unwrap();
         assert_eq!(written.tasks, 2);
         tar::Archive::new(file.reopen().unwrap()).unpack(&again).unwrap();
-        let mut said = Vec::new();
-        let is_sound = check::run(&again, &mut said).unwrap();
-        assert!(is_sound, "{}", String::from_utf8_lossy(&said));
-        assert!(said.starts_with(b"OK: 2 tasks"), "{}", String::from_utf8_lossy(&said));
+        let (is_sound, said) = is_sound(&again);
+        assert!(is_sound && said.starts_with("OK: 2 tasks"), "{said}");
 
         let lost = *store.reader.bulk().numbers().unwrap().first().unwrap();
         store.reader.bulk().remove(lost).unwrap();
         let error = run(&from, &to, false).unwrap_err().to_string();
         assert!(error.contains("is missing, though task 1 needs it") && !to.exists(), "{error}");
+    }
+
+    #[test]
+    fn results_replaced_meanwhile_are_suspect_in_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to, again) =
+            (folder.path().join("data"), folder.path().join("hive.tar"), folder.path().join("again"));
+        let mut store = Location::new(from.clone()).open().unwrap();
+        let drone = |id| Change::Drone { id: DroneId(id), instance: Instance([id as u8; 16]), name: "bee".into() };
+        let task = store.submit(1, 6, true);
+        let wrong = Bytes::from(vec![7; 2 * DIGEST]);
+        store.write(&[drone(1), drone(2), task.results(0, wrong, 1), task.results(2, right(2, 6), 2)]);
+        store.write(&[task.end(TaskState::Done, 6)]);
+        let part = part(folder.path(), &to).unwrap();
+        let source = schema::open_reader(&directory::database(&from), None).unwrap();
+        let copy = snapshot(&source, &part).unwrap();
+        store.write(&[Change::Suspect { drone: DroneId(1) }]);
+        store.write(&[task.replacing(1, right(1, 2), 2)]);
+        let (file, _) = pack(&from, &to, &part, &source, copy).unwrap();
+        tar::Archive::new(file.reopen().unwrap()).unpack(&again).unwrap();
+        let (is_sound, said) = is_sound(&again);
+        assert!(is_sound && said.contains("task 1: 2 of its 6 results are suspect"), "{said}");
+        let restored = Location::new(again).open().unwrap();
+        assert!(restored.reader.task(TaskId(1)).unwrap().unwrap().suspect);
+        assert_eq!(restored.reader.suspects(TaskId(0), 9).unwrap()[0].ranges, (0..2).into());
     }
 }

@@ -22,14 +22,11 @@ use super::bulk::Bulk;
 use super::directory::{self, Directory};
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, COLUMNS, Rows};
-use super::schema;
+use super::records::{COLUMN_COUNT, COLUMNS, OLD_COLUMNS, Rows};
+use super::schema::{self, HAS_DRONES, HAS_KEYS};
 
 /// What tasks are called by the number of their state.
 const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];
-
-/// From this version on there are idempotency keys.
-const HAS_KEYS: i64 = 2;
 
 /// Messages of SQLite's own check that are told.
 const INTEGRITY: i64 = 100;
@@ -46,8 +43,8 @@ pub fn run(path: &Path, out: &mut dyn io::Write) -> anyhow::Result<bool> {
     match open(path) {
         Ok((directory, connection, version)) => {
             let bulk = Bulk::new(directory.bulk(), Arc::new(System), 0);
-            let mut check = Check::new(&connection, &bulk, &directory.database(), &mut report)?;
-            check.all(version);
+            let mut check = Check::new(&connection, version, &bulk, &directory.database(), &mut report)?;
+            check.all();
             (tasks, results, rehashed) = (check.tasks, check.results, check.sampler.rehashed);
         }
         Err(StoreError::Damaged { path, what }) => report.finding(format_args!("{}: {what}", path.display())),
@@ -70,6 +67,8 @@ fn open(path: &Path) -> Result<(Directory, Connection, i64), StoreError> {
 /// A check under way.
 struct Check<'a, 'out> {
     connection: &'a Connection,
+    /// Of the database's tables.
+    version: i64,
     bulk: &'a Bulk,
     /// What the database is called in findings.
     database: String,
@@ -78,6 +77,8 @@ struct Check<'a, 'out> {
     rows: Rows,
     /// Bulk files that are there and that no task looked at so far has named.
     unnamed: BTreeSet<u64>,
+    /// The smallest id that no Drone had.
+    next_drone: i64,
     tasks: u64,
     results: u64,
 }
@@ -85,6 +86,7 @@ struct Check<'a, 'out> {
 impl<'a, 'out> Check<'a, 'out> {
     fn new(
         connection: &'a Connection,
+        version: i64,
         bulk: &'a Bulk,
         database: &Path,
         report: &'a mut Report<'out>,
@@ -97,18 +99,21 @@ impl<'a, 'out> Check<'a, 'out> {
         let (database, rows) = (database.display().to_string(), Rows::default());
         Ok(Self {
             connection,
+            version,
             bulk,
             database,
             report,
             sampler: Sampler::default(),
             rows,
             unnamed,
+            next_drone: 1,
             tasks: 0,
             results: 0,
         })
     }
 
-    fn all(&mut self, version: i64) {
+    fn all(&mut self) {
+        let version = self.version;
         self.attempt("its pages", Self::integrity);
         if version == 0 {
             self.report.note(format_args!("{} is empty: no Queen has come so far as to use it", self.database));
@@ -126,6 +131,10 @@ impl<'a, 'out> Check<'a, 'out> {
         self.attempt("what belongs to no task", Self::strays);
         if version >= HAS_KEYS {
             self.attempt("its keys", Self::keys);
+        }
+        if version >= HAS_DRONES {
+            self.attempt("its Drones", Self::drones);
+            self.attempt("its leases", Self::leases);
         }
         self.attempt("its tasks", Self::each_task);
         for number in std::mem::take(&mut self.unnamed) {
@@ -224,10 +233,36 @@ impl<'a, 'out> Check<'a, 'out> {
         Ok(())
     }
 
+    fn drones(&mut self) -> rusqlite::Result<()> {
+        self.next_drone = self.connection.query_row("SELECT next_drone FROM hive", [], |row| row.get(0))?;
+        let select = "SELECT id FROM drones WHERE id < 1 OR id >= ? OR length(instance) <> 16";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([self.next_drone])?;
+        while let Some(row) = rows.next()? {
+            let (drone, next, database): (i64, _, _) = (row.get(0)?, self.next_drone, &self.database);
+            self.report.finding(format_args!("{database}: the Drone {drone} cannot be one; the next is to be {next}"));
+        }
+        Ok(())
+    }
+
+    /// A lease may outlive its task.
+    fn leases(&mut self) -> rusqlite::Result<()> {
+        let select = "SELECT lease, task FROM leases LEFT JOIN tasks ON id = task WHERE first < 0 OR past <= first \
+                      OR past > total OR drone < 1 OR drone >= ? OR task >= (SELECT next_task FROM hive)";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([self.next_drone])?;
+        while let Some(row) = rows.next()? {
+            let (lease, task, database): (i64, i64, _) = (row.get(0)?, row.get(1)?, &self.database);
+            self.report.finding(format_args!("{database}: the lease {lease} of task {task} cannot be one"));
+        }
+        Ok(())
+    }
+
     fn each_task(&mut self) -> rusqlite::Result<()> {
         let all: u64 = self.connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
+        let columns = if self.version < HAS_DRONES { OLD_COLUMNS } else { COLUMNS };
         let mut select =
-            self.connection.prepare(&format!("SELECT {COLUMNS}, file, bytes, inputs FROM tasks ORDER BY id"))?;
+            self.connection.prepare(&format!("SELECT {columns}, file, bytes, inputs FROM tasks ORDER BY id"))?;
         debug_assert_eq!(select.column_count(), COLUMN_COUNT + 3);
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {

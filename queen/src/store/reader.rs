@@ -3,6 +3,8 @@
 //! SQLite shows each reader the last commit before its query and holds up nobody. Every
 //! query here ends at once: an open one would keep the log from being emptied.
 
+mod live;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +15,12 @@ use web::hive::Identity;
 use web::model::{TaskState, Timestamp};
 use wire::ids::TaskId;
 
+pub use self::live::{Live, Suspects};
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::inputs::{Inputs, Large, Place};
+use super::inputs::Inputs;
 use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number};
 use super::schema;
-use crate::core::RangeSet;
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
 
@@ -33,19 +35,6 @@ pub struct Reader {
     bulk: Arc<Bulk>,
     /// Connections that nobody uses: a pool, not a lock over state.
     idle: Mutex<Vec<Connection>>,
-}
-
-/// A task that has not ended, as it was left.
-#[derive(Debug)]
-pub struct Live {
-    /// Its row.
-    pub task: Stored,
-    /// Its inputs.
-    pub inputs: Inputs,
-    /// What is done of it.
-    pub done: RangeSet,
-    /// Results that are not in its file, each with its first index.
-    pub results: Vec<(u64, Bytes)>,
 }
 
 impl Reader {
@@ -92,11 +81,13 @@ impl Reader {
         })
     }
 
-    /// Where the unbroken run of results from index 0 on ends.
+    /// Where the unbroken run of results from index 0 on ends. What was suspect already when
+    /// the task ended is none of it.
     pub fn prefix(&self, id: TaskId) -> Result<u64, StoreError> {
         self.query(|connection| {
-            let mut select =
-                connection.prepare_cached("SELECT first, past FROM results WHERE task = ? ORDER BY first")?;
+            let select = "SELECT first, past FROM results WHERE task = ?1 AND \
+                          (checked <> 2 OR (SELECT suspect FROM tasks WHERE id = ?1)) ORDER BY first";
+            let mut select = connection.prepare_cached(select)?;
             let mut rows = select.query([id.0])?;
             let mut prefix = 0;
             while let Some(row) = rows.next()? {
@@ -109,7 +100,7 @@ impl Reader {
         })
     }
 
-    /// Results of a small task that touch `range`, each with its first index.
+    /// Results of a small task that touch `range`, each with its first index; suspect ones too.
     pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<(u64, Bytes)>, StoreError> {
         self.query(|connection| {
             let select = "SELECT first, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
@@ -142,37 +133,6 @@ impl Reader {
                 select.query_map(params![DIGEST, before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
             rows.collect()
         })
-    }
-
-    /// Hands every task that has not ended to `take`, by id. One whose file is not what it
-    /// must be is an error.
-    pub fn live(&self, mut take: impl FnMut(Live)) -> Result<(), StoreError> {
-        let mut damage = Ok(());
-        self.query(|connection| {
-            let mut select = connection
-                .prepare(&format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE state = 0 ORDER BY id"))?;
-            let mut found = select.query([])?;
-            let mut rows = Rows::default();
-            while let Some(row) = found.next()? {
-                let task = rows.read(row)?;
-                let small = row.get_ref(COLUMN_COUNT + 1)?.as_blob_or_null()?.map(<[u8]>::to_vec);
-                let inputs = inputs(connection, task.id, row.get(COLUMN_COUNT)?, small)?;
-                if let Inputs::Large(large) = &inputs {
-                    damage = check_file(&self.bulk, large);
-                    if damage.is_err() {
-                        break;
-                    }
-                }
-                // The one result of a single item comes together with its end.
-                let (done, results) = match task.total {
-                    1 => Default::default(),
-                    _ => done(connection, task.id)?,
-                };
-                take(Live { task, inputs, done, results });
-            }
-            Ok(())
-        })?;
-        damage
     }
 
     /// The numbers of the bulk files that records name.
@@ -212,36 +172,4 @@ fn inputs(connection: &Connection, id: TaskId, file: Option<u64>, small: Option<
     let mut select = connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
     let large = select.query_row([id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
     Ok(Inputs::Large(Arc::new(large)))
-}
-
-type Done = (RangeSet, Vec<(u64, Bytes)>);
-
-fn done(connection: &Connection, id: TaskId) -> rusqlite::Result<Done> {
-    let select = "SELECT first, past, bytes FROM results WHERE task = ? ORDER BY first";
-    let mut select = connection.prepare_cached(select)?;
-    let mut rows = select.query([id.0])?;
-    let (mut done, mut results) = Done::default();
-    while let Some(row) = rows.next()? {
-        let range = row.get(0)?..row.get(1)?;
-        if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {
-            results.push((range.start, bytes.into()));
-        }
-        done.insert(range);
-    }
-    Ok((done, results))
-}
-
-/// Whether the file of live inputs is there and long enough, which is cheap to know.
-fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
-    let Place::File(number) = large.place else { return Ok(()) };
-    let path = bulk.path(number);
-    let length = std::fs::metadata(&path).map(|file| file.len());
-    match length {
-        Ok(length) if length >= large.bytes() => Ok(()),
-        Ok(length) => Err(StoreError::Damaged {
-            path,
-            what: format!("it has {length} bytes, and the inputs in it have {}", large.bytes()),
-        }),
-        Err(error) => Err(StoreError::Damaged { path, what: format!("the inputs in it cannot be read: {error}") }),
-    }
 }

@@ -1,5 +1,6 @@
 //! What is written about tasks, and how it stands in columns.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use rusqlite::{Row, types::Type};
 use web::hive::Identity;
 use web::kinds::Specification;
 use web::model::{TaskState, Timestamp};
-use wire::ids::{Epoch, Instance, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::inputs::{Extent, Inputs, Large, Place};
 use crate::kinds::Terms;
@@ -17,7 +18,7 @@ use crate::kinds::digest::DIGEST;
 /// One change of the records. Changes are committed in the order in which they happened.
 #[derive(Debug)]
 pub enum Change {
-    /// A Queen has taken over: the first change of each.
+    /// A Queen has taken over: the first change of each. No lease of the Queen before is left.
     Epoch(Epoch),
     /// A new task. The only change that may be refused; all others are kept until they are on disk.
     Submit(Box<Submission>),
@@ -31,11 +32,76 @@ pub enum Change {
         bytes: Bytes,
         /// The task's inputs, if the results belong into their file.
         large: Option<Arc<Large>>,
+        /// The Drone that computed them, if that is known.
+        drone: Option<DroneId>,
+        /// Every one of them was computed a second time and agreed.
+        checked: bool,
+        /// The task has suspect results, so that some of them may be in the way of these and go.
+        replaces: bool,
     },
-    /// The task is over.
+    /// A task that had not ended is over.
     End(TaskId, Box<Ending>),
     /// A task that has ended is forgotten.
     Remove(TaskId),
+    /// A task that failed or was cancelled has not ended any more.
+    Reopen(TaskId),
+    /// A task is called otherwise, or is more urgent or less.
+    Amend {
+        /// Which task.
+        task: TaskId,
+        /// See [`Terms`], as with the name.
+        priority: i8,
+        /// For people.
+        name: Option<Box<str>>,
+    },
+    /// A task that has not ended waits, or does not any more.
+    Pause {
+        /// Which task.
+        task: TaskId,
+        /// Whether it waits.
+        paused: bool,
+    },
+    /// A Drone is known from here on, or is called otherwise. Comes before all that names it.
+    Drone {
+        /// Which one.
+        id: DroneId,
+        /// Its process.
+        instance: Instance,
+        /// For people.
+        name: Box<str>,
+    },
+    /// A known Drone is given no work, or is again.
+    Quarantine {
+        /// Which one.
+        drone: DroneId,
+        /// Why; `None` ends it.
+        reason: Option<String>,
+    },
+    /// A Drone gave a wrong result, so that all its results that are not checked become suspect.
+    Suspect {
+        /// Which one.
+        drone: DroneId,
+    },
+    /// No result of a task is suspect any more.
+    Cleared {
+        /// Which task.
+        task: TaskId,
+        /// How many of those that were had been wrong.
+        corrected: u64,
+    },
+    /// A Drone has a lease, or has it of another range.
+    Lease {
+        /// Its number.
+        lease: LeaseId,
+        /// Of which task.
+        task: TaskId,
+        /// Whose it is.
+        drone: DroneId,
+        /// What it is about.
+        range: Range<u64>,
+    },
+    /// A lease is over. Needed for each, since the end of a task leaves its leases alone.
+    Unlease(LeaseId),
 }
 
 /// A new task.
@@ -72,9 +138,18 @@ impl Change {
     /// Which task it is about.
     pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::Epoch(_) => None,
             Self::Submit(submission) => Some(submission.id),
-            Self::Results { task, .. } | Self::End(task, _) | Self::Remove(task) => Some(*task),
+            Self::Results { task, .. }
+            | Self::End(task, _)
+            | Self::Remove(task)
+            | Self::Reopen(task)
+            | Self::Amend { task, .. }
+            | Self::Pause { task, .. }
+            | Self::Cleared { task, .. }
+            | Self::Lease { task, .. } => Some(*task),
+            Self::Epoch(_) | Self::Drone { .. } | Self::Quarantine { .. } | Self::Suspect { .. } | Self::Unlease(_) => {
+                None
+            }
         }
     }
 }
@@ -92,14 +167,86 @@ pub struct Stored {
     pub total: u64,
     /// How it ended, if it has.
     pub ending: Option<Ending>,
+    /// It has not ended, and waits until it is let go on.
+    pub paused: bool,
+    /// It has ended, and some of its results are to be computed again.
+    pub suspect: bool,
+    /// Results that were suspect and wrong, and are right now.
+    pub corrected: u64,
+}
+
+/// Results of one task that follow each other, and what is known of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Computed {
+    /// The index of the first.
+    pub first: u64,
+    /// All of one width.
+    pub bytes: Bytes,
+    /// The Drone that computed them, if that is known.
+    pub drone: Option<DroneId>,
+    /// How far they are trusted.
+    pub trust: Trust,
+}
+
+/// How far results are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// At most a sample of them was computed a second time.
+    Sampled = 0,
+    /// Every one of them was computed a second time and agreed.
+    Checked = 1,
+    /// Their Drone gave a wrong result elsewhere: they are to be computed again.
+    Suspect = 2,
+}
+
+impl Trust {
+    /// Of results that are new.
+    pub fn new(checked: bool) -> Self {
+        if checked { Self::Checked } else { Self::Sampled }
+    }
+
+    /// By its number in a row.
+    pub(super) fn of(number: i64) -> Option<Self> {
+        [Self::Sampled, Self::Checked, Self::Suspect].into_iter().find(|trust| *trust as i64 == number)
+    }
+}
+
+/// A Drone process as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDrone {
+    /// Its id.
+    pub id: DroneId,
+    /// The process.
+    pub instance: Instance,
+    /// For people.
+    pub name: Box<str>,
+    /// Why it is given no work.
+    pub quarantine: Option<Box<str>>,
+}
+
+/// A lease as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// Its number.
+    pub lease: LeaseId,
+    /// Of which task, which may have ended.
+    pub task: TaskId,
+    /// Whose it is.
+    pub drone: DroneId,
+    /// What it is about.
+    pub range: Range<u64>,
 }
 
 /// The columns that [`Rows`] reads, in its order.
-pub(super) const COLUMNS: &str =
-    "id, state, priority, total, done, created_at, started_at, finished_at, instance, name, error, specification";
+pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, instance, \
+                                  name, error, specification, deadline, paused, suspect, corrected";
+
+/// [`COLUMNS`] of a database that is older than version 3.
+pub(super) const OLD_COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
+                                      instance, name, error, specification, NULL, 0, 0, 0";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 12;
+pub(super) const COLUMN_COUNT: usize = 16;
 
 /// Reads rows; consecutive ones that were asked for alike share their terms.
 #[derive(Default)]
@@ -121,7 +268,9 @@ impl Rows {
             }),
         };
         let created_at = Timestamp(row.get(5)?);
-        Ok(Stored { id, terms: self.terms(row, id)?, created_at, total: row.get(3)?, ending })
+        let terms = self.terms(row, id)?;
+        let (paused, suspect, corrected) = (row.get(13)?, row.get(14)?, row.get(15)?);
+        Ok(Stored { id, terms, created_at, total: row.get(3)?, ending, paused, suspect, corrected })
     }
 
     fn terms(&mut self, row: &Row<'_>, id: TaskId) -> rusqlite::Result<Arc<Terms>> {
@@ -129,12 +278,18 @@ impl Rows {
         let name = row.get_ref(9)?.as_str_or_null()?;
         let priority = row.get(2)?;
         let text = row.get_ref(11)?.as_str()?;
-        let fits = |terms: &Terms| terms.base == base && terms.name.as_deref() == name && terms.priority == priority;
+        let deadline = row.get(12)?;
+        let fits = |terms: &Terms| {
+            terms.base == base
+                && terms.name.as_deref() == name
+                && terms.priority == priority
+                && terms.deadline == deadline
+        };
         if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
             return Ok(Arc::clone(terms));
         }
         let specification = specification(text)?;
-        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, base });
+        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, deadline, base });
         self.last = Some((text.into(), Arc::clone(&terms)));
         Ok(terms)
     }
@@ -149,7 +304,7 @@ pub(super) fn specification(text: &str) -> rusqlite::Result<Specification> {
 /// What a state is in a row.
 pub(super) fn state_number(state: TaskState) -> i64 {
     match state {
-        TaskState::Pending | TaskState::Running => 0,
+        TaskState::Pending | TaskState::Running | TaskState::Paused => 0,
         TaskState::Done => 1,
         TaskState::Failed => 2,
         TaskState::Cancelled => 3,

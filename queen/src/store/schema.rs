@@ -16,7 +16,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -82,7 +82,47 @@ const MIGRATIONS: [&str; 2] = [
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX keys_by_expiry ON keys (expires_at);
     ",
+    "
+    -- The deadline is in seconds behind created_at. Where suspect is 1, a task that has ended has
+    -- results that are to be computed again; corrected is how many of such were wrong.
+    ALTER TABLE tasks ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN deadline INTEGER;
+    ALTER TABLE tasks ADD COLUMN suspect INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN corrected INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tasks_suspect ON tasks (id) WHERE suspect = 1;
+
+    -- drone computed them; null is unknown. checked: 0 at most a sample of them, 1 all of them were
+    -- computed a second time and agreed, 2 suspect: their Drone gave a wrong one elsewhere. The
+    -- checksum of suspect ones means nothing, since those that replace them may be in the file.
+    ALTER TABLE results ADD COLUMN drone INTEGER;
+    ALTER TABLE results ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX results_suspect ON results (task, first, past) WHERE checked = 2;
+
+    -- Drone processes. quarantine: why this one is given no work.
+    ALTER TABLE hive ADD COLUMN next_drone INTEGER NOT NULL DEFAULT 1;
+    CREATE TABLE drones (
+        id INTEGER PRIMARY KEY,
+        instance BLOB NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        quarantine TEXT
+    ) STRICT;
+
+    -- The epoch's open leases; those of tasks that have ended mean nothing.
+    CREATE TABLE leases (
+        lease INTEGER PRIMARY KEY,
+        task INTEGER NOT NULL,
+        drone INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        past INTEGER NOT NULL
+    ) STRICT;
+    ",
 ];
+
+/// From this version on there are idempotency keys.
+pub(super) const HAS_KEYS: i64 = 2;
+
+/// From this version on it is known who computed what, and what of it is suspect.
+pub(super) const HAS_DRONES: i64 = 3;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -218,6 +258,8 @@ pub fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::params;
+
     use super::super::directory::inspect;
     use super::*;
 
@@ -236,6 +278,66 @@ mod tests {
         let kept = new.query_row("SELECT epoch, next_task FROM hive", [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(kept, Ok((41, 7)));
         assert_eq!(version(&new), Ok(VERSION));
+    }
+
+    #[test]
+    fn tasks_results_and_keys_of_version_2_stay_readable() {
+        use super::super::testing::{layout, right, terms};
+        use super::super::{Inputs, Location, Trust, check};
+        use web::model::Timestamp;
+        use wire::ids::TaskId;
+
+        let folder = tempfile::tempdir().unwrap();
+        drop(Location::new(folder.path().into()).open().unwrap());
+        let path = super::super::directory::database(folder.path());
+        std::fs::remove_file(&path).unwrap();
+        let mut old = Connection::open(&path).unwrap();
+        prepare(&mut old, 2).unwrap();
+        let specification = serde_json::to_string(&terms().specification).unwrap();
+        let task = "INSERT INTO tasks (id, state, priority, total, done, created_at, finished_at, bytes, instance, \
+                    specification, inputs) VALUES (?, ?, 3, 5, ?, 10, ?, 0, zeroblob(16), ?, ?)";
+        let result = "INSERT INTO results VALUES (?, ?, ?, ?, ?)";
+        for (id, state, done, finished_at) in [(1, 1, 5, Some(20)), (2, 0, 0, None)] {
+            old.execute(task, params![id, state, done, finished_at, specification, layout(5)]).unwrap();
+            for (first, past) in [(0, 2), (2, if id == 1 { 5 } else { 3 })] {
+                let bytes = right(first, past);
+                old.execute(result, params![id, first, past, crc32fast::hash(&bytes), &bytes[..]]).unwrap();
+            }
+        }
+        old.execute("INSERT INTO keys VALUES (zeroblob(32), zeroblob(32), 1, 1000)", []).unwrap();
+        old.execute_batch(
+            "UPDATE hive SET epoch = 41, next_task = 3; UPDATE counts SET tasks = 1 WHERE state IN (0, 1)",
+        )
+        .unwrap();
+        drop(old);
+        let check = || {
+            let mut said = Vec::new();
+            let is_sound = check::run(folder.path(), &mut said).unwrap();
+            let said = String::from_utf8(said).unwrap();
+            assert!(is_sound && said.contains("OK: 2 tasks, 8 results"), "{said}");
+            said
+        };
+        assert!(check().contains("older schema 2"));
+
+        let store = Location::new(folder.path().into()).open().unwrap();
+        let (found, reader) = (store.inheritance, &store.reader);
+        assert_eq!((found.epoch.0, found.next_task, found.next_drone), (42, 3, 1));
+        assert_eq!((found.live, found.suspect, found.ended.done), (1, 0, 1));
+        let done = reader.task(TaskId(1)).unwrap().unwrap();
+        assert_eq!(done.ending.unwrap().done, 5);
+        assert_eq!((done.terms.deadline, done.paused, done.suspect, done.corrected), (None, false, false, 0));
+        assert_eq!(reader.prefix(TaskId(1)).unwrap(), 5);
+        assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [(0, right(0, 2)), (2, right(2, 5))]);
+        assert_eq!(reader.key(&[0; 32], Timestamp(999)).unwrap().unwrap().1, TaskId(1));
+        let mut live = Vec::new();
+        reader.live(|task| live.push(task)).unwrap();
+        assert_eq!(live.len(), 1);
+        assert_eq!((live[0].task.id, &live[0].done, live[0].suspect.is_empty()), (TaskId(2), &(0..3).into(), true));
+        assert!(live[0].results.iter().all(|results| results.drone.is_none() && results.trust == Trust::Sampled));
+        assert!(matches!(&live[0].inputs, Inputs::Small(inputs) if **inputs == *layout(5)));
+        assert!(reader.drones().unwrap().is_empty() && reader.leases().unwrap().is_empty());
+        drop(store);
+        assert!(!check().contains("older"));
     }
 
     #[test]

@@ -6,22 +6,27 @@
 //! again: it writes all its bytes anew, since after a failed sync the system may have dropped
 //! what was written before.
 
+mod step;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, params};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::{Epoch, TaskId};
 
+use self::step::Step;
 use super::ballast::Ballast;
 use super::bulk::{Bulk, result_offset};
 use super::disk::DiskFile;
 use super::error::StoreError;
-use super::inputs::{Inputs, Large, Place};
-use super::records::{Change, Ending, Extents, Submission, file_bytes, state_number, state_of};
+use super::inputs::{Large, Place};
+use super::records::{Change, state_number};
 use super::schema;
 use crate::crash;
 use crate::kinds::digest::DIGEST;
@@ -67,8 +72,12 @@ pub struct Inheritance {
     pub epoch: Epoch,
     /// The smallest id that no task ever had.
     pub next_task: u64,
+    /// The smallest id that no known Drone ever had.
+    pub next_drone: u64,
     /// How many tasks have not ended.
     pub live: u64,
+    /// How many have ended, and have results that are to be computed again.
+    pub suspect: u64,
     /// Those that have.
     pub ended: TaskCounts,
     /// Bytes on disk.
@@ -194,21 +203,11 @@ impl Writer {
     }
 
     fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {
-        let mut step =
-            Step { transaction: self.connection.transaction()?, counts: [0; 4], bulk: 0, removed: Vec::new() };
+        let mut step = Step::new(self.connection.transaction()?);
         for change in changes {
-            match change {
-                Change::Epoch(epoch) => step.begin(*epoch)?,
-                Change::Submit(submission) => step.submit(submission)?,
-                Change::Results { task, first, bytes, large } => step.results(*task, *first, bytes, large.is_some())?,
-                Change::End(task, ending) => step.end(*task, ending)?,
-                Change::Remove(task) => step.remove(*task)?,
-            }
+            step.apply(change)?;
         }
-        step.count()?;
-        crash::point("commit-before");
-        step.transaction.commit()?;
-        Ok(step.removed)
+        step.commit()
     }
 }
 
@@ -222,8 +221,9 @@ fn used(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// What there is, for an epoch that is yet to begin ([`Change::Epoch`]).
 pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> {
-    let select = "SELECT epoch + 1, next_task FROM hive";
-    let (epoch, next_task) = connection.query_row(select, [], |row| Ok((Epoch(row.get(0)?), row.get(1)?)))?;
+    let select = "SELECT epoch + 1, next_task, next_drone FROM hive";
+    let (epoch, next_task, next_drone) =
+        connection.query_row(select, [], |row| Ok((Epoch(row.get(0)?), row.get(1)?, row.get(2)?)))?;
     let count = |state| {
         let select = "SELECT tasks FROM counts WHERE state = ?";
         connection.query_row(select, [state_number(state)], |row| row.get::<_, u64>(0))
@@ -234,113 +234,7 @@ pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> 
         cancelled: count(TaskState::Cancelled)?,
         ..TaskCounts::default()
     };
-    Ok(Inheritance { epoch, next_task, live: count(TaskState::Pending)?, ended, used: used(connection)? })
-}
-
-/// A transaction in the making.
-struct Step<'a> {
-    transaction: Transaction<'a>,
-    /// By how much the number of tasks changes, by [`state_number`].
-    counts: [i64; 4],
-    bulk: i64,
-    removed: Vec<Removed>,
-}
-
-impl Step<'_> {
-    fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
-        self.transaction.execute("UPDATE hive SET epoch = ?", [epoch.0]).map(drop)
-    }
-
-    fn submit(&mut self, submission: &Submission) -> rusqlite::Result<()> {
-        let Submission { id, terms, inputs, created_at, identity } = submission;
-        let (small, large) = match inputs {
-            Inputs::Small(layout) => (Some(&**layout), None),
-            Inputs::Large(large) => (None, Some(large)),
-        };
-        let file = large.and_then(|large| match large.place {
-            Place::File(number) => Some(number),
-            Place::Memory(_) => None,
-        });
-        let bytes = large.map_or(0, |large| file_bytes(large));
-        let specification = serde_json::to_string(&terms.specification)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, file, bytes, instance, name, \
-                      specification, inputs) VALUES (?, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)";
-        self.transaction.prepare_cached(insert)?.execute(params![
-            id.0,
-            terms.priority,
-            inputs.total(),
-            created_at.0,
-            file,
-            bytes,
-            terms.instance(*id).0,
-            terms.name,
-            specification,
-            small,
-        ])?;
-        if let Some(large) = large {
-            let insert = "INSERT INTO segments (task, extents) VALUES (?, ?)";
-            self.transaction.prepare_cached(insert)?.execute(params![id.0, Extents(&large.segments)])?;
-        }
-        if let Some(identity) = identity {
-            let expires_at = created_at.0 + KEY_LIFE.as_millis() as i64;
-            let insert = "INSERT OR REPLACE INTO keys (key, fingerprint, task, expires_at) VALUES (?, ?, ?, ?)";
-            let values = params![identity.key, identity.fingerprint, id.0, expires_at];
-            self.transaction.prepare_cached(insert)?.execute(values)?;
-        }
-        let advance = "UPDATE hive SET next_task = max(next_task, ?)";
-        self.transaction.prepare_cached(advance)?.execute([id.0 + 1])?;
-        self.counts[0] += 1;
-        self.bulk += bytes as i64;
-        Ok(())
-    }
-
-    fn results(&mut self, task: TaskId, first: u64, bytes: &Bytes, in_file: bool) -> rusqlite::Result<()> {
-        let past = first + (bytes.len() / DIGEST) as u64;
-        let crc = crc32fast::hash(bytes);
-        let insert = "INSERT INTO results (task, first, past, crc, bytes) VALUES (?, ?, ?, ?, ?)";
-        let bytes = (!in_file).then_some(&bytes[..]);
-        self.transaction.prepare_cached(insert)?.execute(params![task.0, first, past, crc, bytes])?;
-        Ok(())
-    }
-
-    fn end(&mut self, task: TaskId, ending: &Ending) -> rusqlite::Result<()> {
-        let Ending { state, started_at, finished_at, done, error } = ending;
-        let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, done = ?, error = ? WHERE id = ?";
-        let started_at = started_at.map(|time| time.0);
-        let values = params![state_number(*state), started_at, finished_at.0, done, error, task.0];
-        self.transaction.prepare_cached(update)?.execute(values)?;
-        self.counts[0] -= 1;
-        self.counts[state_number(*state) as usize] += 1;
-        Ok(())
-    }
-
-    fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
-        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes";
-        let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, i64>(2)?))
-        });
-        let Some((state, file, bytes)) = removed.optional()? else { return Ok(()) };
-        for table in ["segments", "results"] {
-            self.transaction.prepare_cached(&format!("DELETE FROM {table} WHERE task = ?"))?.execute([task.0])?;
-        }
-        if let Some(count) = self.counts.get_mut(state as usize) {
-            *count -= 1;
-        }
-        self.bulk -= bytes;
-        self.removed.push(Removed { task, state: state_of(state), file });
-        Ok(())
-    }
-
-    fn count(&self) -> rusqlite::Result<()> {
-        for (state, change) in self.counts.iter().enumerate().filter(|(_, change)| **change != 0) {
-            let update = "UPDATE counts SET tasks = tasks + ? WHERE state = ?";
-            self.transaction.prepare_cached(update)?.execute(params![change, state])?;
-        }
-        if self.bulk != 0 {
-            let update = "UPDATE hive SET bulk_bytes = bulk_bytes + ?";
-            self.transaction.prepare_cached(update)?.execute([self.bulk])?;
-        }
-        Ok(())
-    }
+    let live = count(TaskState::Pending)?;
+    let suspect = connection.query_row("SELECT count(*) FROM tasks WHERE suspect = 1", [], |row| row.get(0))?;
+    Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)? })
 }

@@ -10,7 +10,6 @@ mod crew;
 mod disk;
 mod life;
 mod load;
-mod order;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -24,17 +23,14 @@ use crew::Crew;
 use disk::{DONE, Disk};
 use life::{Keep, Kill, Life, Plan};
 use load::{Client, Hive};
-use order::Rng;
 use queen::crash::POINTS;
+use support::number;
+use support::order::{self, Rng};
 
 const CLIENTS: usize = 4;
 
 /// So many kills visit every crash point, and every kind of life.
 const ROUND: u64 = 15;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
 
 /// Where Drones find the Queen: an address of its own, so that nobody else is given the port
 /// between two of her lives.

@@ -8,6 +8,7 @@
 
 mod model;
 mod power;
+mod replace;
 #[path = "../support/mod.rs"]
 mod support;
 mod vfs;

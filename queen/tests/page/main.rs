@@ -125,6 +125,33 @@ async fn the_overview_is_alive() {
     hive.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_paused_and_changed() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    let task = hive.submit_lines("", &[WORD.to_owned()]).await;
+    client.goto(&format!("http://{}/admin/tasks/{task}", hive.http)).await.unwrap();
+    until(client, "#live", "Live").await;
+    client.find(Locator::Css("#pause button")).await.unwrap().click().await.unwrap();
+    until(client, "#state", "paused").await;
+    until(client, "#live", "Live").await;
+    client.find(Locator::Css("#amend summary")).await.unwrap().click().await.unwrap();
+    client.find(Locator::Id("name")).await.unwrap().send_keys("half a name").await.unwrap();
+    let path = format!("/tasks/{task}");
+    hive.send("PATCH", &path, &[("content-type", "application/json")], r#"{"priority":5}"#).await;
+    until(client, "main", "Priority5").await;
+    let kept = "return [document.getElementById('name').value, document.getElementById('amend').open]";
+    let kept = client.execute(kept, vec![]).await.unwrap();
+    assert_eq!(kept, json!(["half a name", true]), "what a user is typing stays");
+    client.find(Locator::Css("#amend button")).await.unwrap().click().await.unwrap();
+    until(client, "h1", "half a name").await;
+    hive.send("POST", &format!("{path}/resume"), &[], "").await;
+    until(client, "#state", "pending").await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
 /// Everybody can use every page: axe finds nothing, and nothing is wider than the screen.
 async fn check_pages(width: u32, scheme: &str) {
     let Some(browser) = browser(width, scheme).await else { return };
@@ -158,7 +185,12 @@ async fn check_pages(width: u32, scheme: &str) {
     ] {
         visit(path).await;
     }
+    hive.send("POST", "/tasks/2/pause", &[], "").await;
+    visit("/admin/tasks/2").await;
     hive.send("POST", "/tasks/2/cancel", &[], "").await;
+    for path in ["/admin/tasks/2", "/admin/tasks?state=cancelled"] {
+        visit(path).await;
+    }
     worker.leave().await;
     browser.client.clone().close().await.unwrap();
     hive.stop().await;

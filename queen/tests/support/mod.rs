@@ -1,6 +1,7 @@
 //! A Hive for tests: real sockets on free ports, and a client that sees status, headers and body.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+pub mod order;
 pub mod programs;
 
 use std::net::SocketAddr;
@@ -13,12 +14,18 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use queen::core::Patience;
 use queen::{Config, Listeners};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wire::ids::Instance;
+
+/// A number that the environment may give.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
 
 /// A Queen in this process.
 pub struct Hive {
@@ -43,6 +50,7 @@ pub fn config() -> Config {
         data: None,
         keep_finished: Duration::from_secs(3600),
         max_data: None,
+        patience: Patience::default(),
     }
 }
 

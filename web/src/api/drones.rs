@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Serialize;
 use wire::ids::DroneId;
 
@@ -23,4 +24,14 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<List>, Problem> 
 /// `GET /drones/{id}`
 pub(crate) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<DroneView>, Problem> {
     Ok(Json(app.hive.drone(DroneId(id)).await?))
+}
+
+/// `POST /drones/{id}/drain`: it leaves when it has finished what it has.
+pub(crate) async fn drain(State(app): State<App>, Id(id): Id) -> Result<(StatusCode, Json<DroneView>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(app.hive.drain(DroneId(id)).await?)))
+}
+
+/// `POST /drones/{id}/resume`: it is trusted with work again.
+pub(crate) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Json<DroneView>, Problem> {
+    Ok(Json(app.hive.pardon(DroneId(id)).await?))
 }

@@ -1,5 +1,6 @@
-//! What a request says of a new task, in every form that a body may have.
+//! What a request says of a task, in every form that a body may have.
 
+mod amend;
 mod frames;
 mod intake;
 mod json;
@@ -8,9 +9,10 @@ mod lines;
 mod multipart;
 
 use axum::extract::{FromRequest as _, Multipart, Request};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 
+pub(crate) use self::amend::{amendment, amendment_of_form};
 use self::frames::Frames;
 use self::intake::{Intake, Pieces, Room, encoding};
 use self::keyed::Keyed;
@@ -29,14 +31,10 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 
 /// Creates the task that a request asks for, or finds the one that its idempotency key created.
 pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Problem> {
-    if request.headers().get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
-        return Err(unsupported("the body is compressed, which is not undone here; send it as it is".to_owned()));
-    }
+    let media_type = media_type(request.headers())?;
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
     let keyed = Keyed::of(app, request.headers()).await?;
-    let header = request.headers().get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();
-    match media_type.trim().to_ascii_lowercase().as_str() {
+    match media_type.as_str() {
         "application/json" => whole_json(app, options, keyed, Frames::new(request.into_body())).await,
         "text/plain" => {
             lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Text, Frames::new(request.into_body()))
@@ -77,6 +75,16 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Prob
 /// `file`, of whose lines each is an input.
 pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<TaskView, Problem> {
     multipart::read(app, Options::default(), None, multipart).await
+}
+
+/// What a body is, in lower case; empty if nobody says. It is not compressed.
+fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
+    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
+        return Err(unsupported("the body is compressed, which is not undone here; send it as it is".to_owned()));
+    }
+    let header = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();
+    Ok(media_type.trim().to_ascii_lowercase())
 }
 
 fn unsupported(detail: String) -> Problem {

@@ -113,6 +113,27 @@ pub(crate) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Json<Ta
     Ok(Json(app.hive.cancel(TaskId(id)).await?))
 }
 
+/// `POST /tasks/{id}/pause`
+pub(crate) async fn pause(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.hive.pause(TaskId(id)).await?))
+}
+
+/// `POST /tasks/{id}/resume`
+pub(crate) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.hive.resume(TaskId(id)).await?))
+}
+
+/// `POST /tasks/{id}/retry`
+pub(crate) async fn retry(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.hive.retry(TaskId(id)).await?))
+}
+
+/// `PATCH /tasks/{id}`
+pub(crate) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Json<TaskView>, Problem> {
+    let amendment = submit::amendment(&app, request).await?;
+    Ok(Json(app.hive.amend(TaskId(id), amendment).await?))
+}
+
 /// `DELETE /tasks/{id}`
 pub(crate) async fn remove(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Problem> {
     app.hive.remove(TaskId(id)).await?;

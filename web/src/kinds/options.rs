@@ -7,11 +7,22 @@ use serde_json::Value;
 
 use super::{Specification, digest};
 use crate::error::Problem;
-use crate::hive::NewTask;
+use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
-pub(crate) const NAMES: [&str; 10] =
-    ["kind", "algorithm", "key", "key_hex", "salt", "salt_hex", "iterations", "encoding", "name", "priority"];
+pub(crate) const NAMES: [&str; 11] = [
+    "kind",
+    "algorithm",
+    "key",
+    "key_hex",
+    "salt",
+    "salt_hex",
+    "iterations",
+    "encoding",
+    "name",
+    "priority",
+    "deadline_seconds",
+];
 
 /// The longest name of a task, in characters.
 const NAME_MAX: usize = 200;
@@ -90,15 +101,29 @@ impl Options {
         }
     }
 
+    /// Takes the name.
+    fn name(&mut self) -> Result<Option<String>, Problem> {
+        let name = self.text("name")?;
+        match &name {
+            Some(name) if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) => {
+                let detail = format!("a name has at most {NAME_MAX} characters, and no control characters");
+                Err(fault("name", detail))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    /// Takes the priority.
+    fn priority(&mut self) -> Result<Option<i8>, Problem> {
+        Ok(self.integer("priority", -100..=100)?.map(|priority| priority as i8))
+    }
+
     /// The task that they ask for.
     pub(crate) fn new_task(mut self) -> Result<NewTask, Problem> {
-        let name = self.text("name")?;
-        if let Some(name) = &name
-            && (name.chars().count() > NAME_MAX || name.chars().any(char::is_control))
-        {
-            return Err(fault("name", format!("a name has at most {NAME_MAX} characters, and no control characters")));
-        }
-        let priority = self.integer("priority", -100..=100)?.unwrap_or(0) as i8;
+        let name = self.name()?;
+        let priority = self.priority()?.unwrap_or(0);
+        let deadline_seconds = self.integer("deadline_seconds", 1..=i64::from(DEADLINE_MAX))?;
+        let deadline_seconds = deadline_seconds.map(|seconds| seconds as u32);
         let kind = self.text("kind")?;
         let specification = match kind.as_deref().unwrap_or(digest::KIND) {
             digest::KIND => Specification::Digest(digest::Digest::specified(&mut self)?),
@@ -108,7 +133,40 @@ impl Options {
         };
         match self.given.keys().next() {
             Some(name) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
-            None => Ok(NewTask { specification, name, priority }),
+            None => Ok(NewTask { specification, name, priority, deadline_seconds }),
+        }
+    }
+}
+
+impl Amendment {
+    /// What is to change, by the options' names; null means the default.
+    pub(crate) fn of(members: impl IntoIterator<Item = (String, Value)>) -> Result<Self, Problem> {
+        let mut amendment = Self::default();
+        for (name, value) in members {
+            let mut options = Options::default();
+            let is_again = match name.as_str() {
+                "priority" => {
+                    options.set("priority", value)?;
+                    amendment.priority.replace(options.priority()?.unwrap_or(0)).is_some()
+                }
+                "name" => {
+                    options.set("name", value)?;
+                    amendment.name.replace(options.name()?).is_some()
+                }
+                _ => {
+                    let detail = format!("`{name}` cannot be changed; these can: priority, name");
+                    return Err(fault(&name, detail));
+                }
+            };
+            if is_again {
+                return Err(fault(&name, format!("`{name}` is given twice")));
+            }
+        }
+        match amendment {
+            Self { priority: None, name: None } => {
+                Err(Problem::invalid("nothing is to change: give `priority`, `name`, or both"))
+            }
+            amendment => Ok(amendment),
         }
     }
 }

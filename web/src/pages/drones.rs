@@ -3,6 +3,7 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
+use axum::response::Redirect;
 use wire::ids::DroneId;
 
 use super::filters;
@@ -39,4 +40,18 @@ pub(super) struct OnePage {
 
 pub(super) async fn one(State(app): State<App>, Id(id): Id) -> Result<OnePage, Problem> {
     Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
+}
+
+pub(super) async fn drain(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
+    app.hive.drain(DroneId(id)).await?;
+    Ok(back(id))
+}
+
+pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
+    app.hive.pardon(DroneId(id)).await?;
+    Ok(back(id))
+}
+
+fn back(id: u64) -> Redirect {
+    Redirect::to(&format!("/admin/drones/{id}"))
 }

@@ -12,9 +12,9 @@ use super::filters;
 use crate::App;
 use crate::assets;
 use crate::error::Problem;
-use crate::hive::TaskFilter;
+use crate::hive::{DEADLINE_MAX, TaskFilter};
 use crate::kinds::digest::MAX_ITERATIONS;
-use crate::model::{DroneView, Overview, TaskState, TaskView};
+use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 
 /// Tasks and Drones that are shown here; the rest has its own pages.
 const SHOWN_MAX: usize = 8;
@@ -33,6 +33,7 @@ pub(super) struct Page {
     tasks: Vec<TaskView>,
     drones: Vec<DroneView>,
     max_iterations: u32,
+    deadline_max: u32,
     start_drone: String,
     curl_one: String,
     curl_file: String,
@@ -45,6 +46,7 @@ enum Health {
     Working,
     Ready,
     NoDrones,
+    Paused,
     Stuck,
 }
 
@@ -53,10 +55,13 @@ impl Health {
         if overview.fault().is_some() {
             return Self::Fault;
         }
-        match (overview.drones, overview.items_queued) {
-            (0, 0) => Self::NoDrones,
-            (0, _) => Self::Stuck,
+        let TaskCounts { pending, running, paused, .. } = overview.tasks;
+        let trusted = overview.drones.saturating_sub(overview.quarantined);
+        match (trusted, overview.items_queued) {
+            (0, 0) if overview.drones == 0 => Self::NoDrones,
             (_, 0) => Self::Ready,
+            _ if paused > 0 && pending + running == 0 => Self::Paused,
+            (0, _) => Self::Stuck,
             _ => Self::Working,
         }
     }
@@ -75,6 +80,7 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
         tasks: newest(&app).await?,
         drones,
         max_iterations: MAX_ITERATIONS,
+        deadline_max: DEADLINE_MAX,
         start_drone: start_drone(&overview),
         curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
         curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
@@ -110,18 +116,19 @@ mod tests {
     use wire::ids::Epoch;
 
     use super::*;
-    use crate::model::{TaskCounts, Timestamp};
+    use crate::model::Timestamp;
 
     #[test]
     fn health_is_told_by_drones_and_work() {
-        let health = |drones, items_queued| {
+        let health_of = |drones, quarantined, items_queued, tasks| {
             Health::of(&Overview {
                 version: "",
                 epoch: Epoch(1),
                 started_at: Timestamp(0),
                 uptime_seconds: 0.0,
-                tasks: TaskCounts::default(),
+                tasks,
                 drones,
+                quarantined,
                 threads: drones,
                 items_queued,
                 items_done: 0,
@@ -134,9 +141,16 @@ mod tests {
                 drone_addr: String::new(),
             })
         };
+        let health = |drones, items_queued| health_of(drones, 0, items_queued, TaskCounts::default());
         assert_eq!(health(0, 0), Health::NoDrones);
         assert_eq!(health(0, 5), Health::Stuck);
         assert_eq!(health(2, 0), Health::Ready);
         assert_eq!(health(2, 5), Health::Working);
+        assert_eq!(health_of(2, 2, 5, TaskCounts::default()), Health::Stuck);
+        assert_eq!(health_of(2, 2, 0, TaskCounts::default()), Health::Ready);
+        assert_eq!(health_of(2, 1, 5, TaskCounts::default()), Health::Working);
+        let paused = TaskCounts { paused: 1, ..TaskCounts::default() };
+        assert_eq!(health_of(2, 0, 5, paused), Health::Paused);
+        assert_eq!(health_of(2, 0, 5, TaskCounts { running: 1, ..paused }), Health::Working);
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Redirect;
 use serde::Deserialize;
 use wire::ids::TaskId;
@@ -12,7 +12,7 @@ use wire::ids::TaskId;
 use super::filters;
 use super::shown::{Piece, Row, Shown};
 use crate::App;
-use crate::api::{Id, Query};
+use crate::api::{Id, Query, submit};
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::{ResultBatch, Results};
@@ -36,7 +36,7 @@ pub(super) struct Asked {
 #[template(path = "task.html")]
 pub(super) struct Page {
     task: TaskView,
-    /// No Drone is there to begin with it.
+    /// No Drone is there to go on with it.
     lacks_drones: bool,
     offset: u64,
     rows: Vec<Row>,
@@ -87,7 +87,8 @@ pub(super) async fn page(
     };
     // Results may be there a moment before the task is known to be done.
     let task = app.hive.task(TaskId(id)).await?;
-    let lacks_drones = !task.state.has_ended() && app.hive.overview().await?.drones == 0;
+    let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
+    let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
     Ok(Page { lacks_drones, offset, rows, unreadable, ready: ready(&app, &task).await?, task })
 }
 
@@ -117,9 +118,34 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
+pub(super) async fn pause(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
+    app.hive.pause(TaskId(id)).await?;
+    Ok(back(id))
+}
+
+pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
+    app.hive.resume(TaskId(id)).await?;
+    Ok(back(id))
+}
+
 pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
     app.hive.cancel(TaskId(id)).await?;
-    Ok(Redirect::to(&format!("/admin/tasks/{id}")))
+    Ok(back(id))
+}
+
+pub(super) async fn retry(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
+    app.hive.retry(TaskId(id)).await?;
+    Ok(back(id))
+}
+
+pub(super) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Redirect, Problem> {
+    let amendment = submit::amendment_of_form(&app, request).await?;
+    app.hive.amend(TaskId(id), amendment).await?;
+    Ok(back(id))
+}
+
+fn back(id: u64) -> Redirect {
+    Redirect::to(&format!("/admin/tasks/{id}"))
 }
 
 pub(super) async fn delete(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {

@@ -22,6 +22,8 @@ async fn a_method_that_is_not_taken_is_405() {
     for (method, path, allowed) in [
         ("PUT", "/tasks", "POST"),
         ("GET", "/tasks/1/cancel", "POST"),
+        ("PUT", "/tasks/1", "PATCH"),
+        ("GET", "/drones/1/drain", "POST"),
         ("POST", "/healthz", "GET"),
         ("OPTIONS", "/stats", "GET"),
     ] {

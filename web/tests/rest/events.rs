@@ -5,7 +5,7 @@ use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use tower::ServiceExt as _;
 use web::model::Change;
-use wire::ids::TaskId;
+use wire::ids::{DroneId, TaskId};
 
 use crate::support::*;
 
@@ -79,6 +79,10 @@ async fn changes_are_told_as_they_come() {
     assert!(reader.next().await.unwrap().contains(&"event: drone".to_owned()));
     fake.tell(Change::Overview(overview()));
     assert!(reader.next().await.unwrap().contains(&"event: overview".to_owned()));
+    fake.tell(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3) });
+    let told = reader.next().await.unwrap();
+    assert!(told.contains(&"event: result-changed".to_owned()));
+    assert!(told.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
 }
 
 #[tokio::test]

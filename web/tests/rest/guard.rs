@@ -56,7 +56,14 @@ async fn another_sites_page_cannot_write() {
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
     ] {
-        for (method, path) in [("POST", "/tasks"), ("DELETE", "/tasks/1"), ("POST", "/tasks/1/cancel"), ("PUT", "/x")] {
+        for (method, path) in [
+            ("POST", "/tasks"),
+            ("PATCH", "/tasks/1"),
+            ("DELETE", "/tasks/1"),
+            ("POST", "/tasks/1/cancel"),
+            ("POST", "/drones/1/drain"),
+            ("PUT", "/x"),
+        ] {
             send_with(method, path, header).await.problem(403);
         }
         let answer = send_with("POST", "/admin/tasks", header).await;

@@ -104,6 +104,7 @@ async fn another_task_needs_another_key() {
         "algorithm=hmac-sha256&key=k&encoding=hex",
         "algorithm=hmac-sha256&key=k&name=n",
         "algorithm=hmac-sha256&key=k&priority=1",
+        "algorithm=hmac-sha256&key=k&deadline_seconds=60",
         "algorithm=pbkdf2-hmac-sha256&salt=k&iterations=1",
     ] {
         post_as("k", &router, &format!("/tasks?{options}"), TEXT, "00\n11").await.problem(422);

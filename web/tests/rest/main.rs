@@ -1,6 +1,7 @@
 //! The REST API through its router, with a fake Hive behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod control;
 mod errors;
 mod events;
 mod guard;

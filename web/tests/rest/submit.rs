@@ -298,3 +298,31 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_deadline_comes_in_every_form() {
+    let (form_type, form) = multipart(&[("deadline_seconds", b"60"), ("text", b"a")]);
+    for (path, content_type, body) in [
+        ("/tasks", "application/json", br#"{"input": "a", "deadline_seconds": 60}"#.to_vec()),
+        ("/tasks?deadline_seconds=60", "application/json", br#"{"input": "a"}"#.to_vec()),
+        ("/tasks?deadline_seconds=60", TEXT, b"a".to_vec()),
+        ("/tasks?deadline_seconds=60", NDJSON, b"\"a\"".to_vec()),
+        ("/tasks", FORM, b"deadline_seconds=60&input=a".to_vec()),
+        ("/tasks", form_type.as_str(), form),
+    ] {
+        let (fake, router) = world();
+        let task = post(&router, path, content_type, body).await.json();
+        assert_eq!(task["deadline_at"], "2023-11-14T22:14:20.000Z", "{content_type}");
+        assert_eq!(fake.only().0.deadline_seconds, Some(60));
+    }
+    let (fake, router) = world();
+    for (deadline, expected) in [("", None), ("1", Some(1)), ("31536000", Some(31_536_000))] {
+        post(&router, &format!("/tasks?deadline_seconds={deadline}"), TEXT, "a").await;
+        let inner = fake.inner();
+        assert_eq!(inner.tasks.last().unwrap().as_ref().unwrap().new.deadline_seconds, expected);
+    }
+    for deadline in [json!(0), json!(31_536_001), json!(-1), json!(1.5), json!("soon"), json!(1e300)] {
+        let problem = post_json(&router, json!({"input": "a", "deadline_seconds": deadline})).await.problem(422);
+        assert_eq!(problem["path"], "deadline_seconds");
+    }
+}

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Subscription, TaskFilter,
-    Upload,
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Subscription,
+    TaskFilter, Upload,
 };
 use web::kinds::Specification;
 use web::model::{
@@ -19,7 +19,6 @@ use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 /// How the fake behaves, and what it saw.
-#[derive(Default)]
 pub struct Inner {
     /// Forgotten ones are `None`.
     pub tasks: Vec<Option<Task>>,
@@ -45,6 +44,11 @@ pub struct Inner {
     /// Panic in `overview`.
     pub panics: bool,
     pub events: Vec<Arc<Event>>,
+    /// Its only Drone.
+    pub drone: DroneView,
+    /// Drones that are connected, and those in quarantine, as the whole says.
+    pub drones: u64,
+    pub quarantined: u64,
 }
 
 pub struct Task {
@@ -61,7 +65,25 @@ pub struct Fake {
 
 /// A fake with room for so many events in a subscriber's queue.
 pub fn fake(queue: usize) -> Arc<Fake> {
-    let inner = Inner { batch: 1000, ..Inner::default() };
+    let inner = Inner {
+        tasks: Vec::new(),
+        computed: None,
+        is_slow_disk: false,
+        data: None,
+        keys: HashMap::new(),
+        batch: 1000,
+        broken_after: None,
+        error: None,
+        begun: 0,
+        submitted: 0,
+        pieces: Vec::new(),
+        finished: 0,
+        panics: false,
+        events: Vec::new(),
+        drone: drone(),
+        drones: 1,
+        quarantined: 0,
+    };
     Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
 }
 
@@ -98,7 +120,12 @@ impl Fake {
     }
 
     pub fn set_state(&self, id: u64, state: TaskState) {
-        self.inner().tasks[id as usize - 1].as_mut().unwrap().view.state = state;
+        self.set(id, |view| view.state = state);
+    }
+
+    /// Changes what is shown of a task.
+    pub fn set(&self, id: u64, change: impl FnOnce(&mut TaskView)) {
+        change(&mut self.inner().tasks[id as usize - 1].as_mut().unwrap().view);
         self.changed.notify_waiters();
     }
 
@@ -127,10 +154,14 @@ impl Fake {
             name: new.name.clone(),
             priority: new.priority,
             state: if done == total && !inner.is_slow_disk { TaskState::Done } else { TaskState::Running },
+            waiting_because: None,
             total,
             done,
-            created_at: Timestamp(1_700_000_000_000),
+            suspect: false,
+            corrected: 0,
+            created_at: CREATED,
             started_at: None,
+            deadline_at: new.deadline_seconds.map(|seconds| Timestamp(CREATED.0 + i64::from(seconds) * 1000)),
             finished_at: None,
             rate: 0.0,
             eta_seconds: None,
@@ -171,7 +202,33 @@ impl Fake {
             Some(Some(task)) => f(task),
         }
     }
+
+    /// Changes a task that has not ended.
+    fn with_open(&self, id: TaskId, change: impl FnOnce(&mut TaskView)) -> Result<TaskView, HiveError> {
+        self.with(id, |task| match task.view.state.has_ended() {
+            true => Err(HiveError::Conflict(format!("task {id} has ended"))),
+            false => {
+                change(&mut task.view);
+                Ok(task.view.clone())
+            }
+        })
+    }
+
+    fn with_drone<T>(
+        &self,
+        id: DroneId,
+        f: impl FnOnce(&mut DroneView) -> Result<T, HiveError>,
+    ) -> Result<T, HiveError> {
+        self.fails()?;
+        match &mut self.inner().drone {
+            drone if drone.id == id => f(drone),
+            _ => Err(HiveError::NoDrone(id)),
+        }
+    }
 }
+
+/// When every task is created.
+const CREATED: Timestamp = Timestamp(1_700_000_000_000);
 
 fn strings(blob: &BlobBuf) -> Vec<Vec<u8>> {
     blob.as_blob().iter().map(<[u8]>::to_vec).collect()
@@ -301,6 +358,39 @@ impl Hive for Fake {
         })
     }
 
+    async fn pause(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.with_open(id, |view| {
+            view.state = TaskState::Paused;
+            view.waiting_because = Some("it is <paused>".to_owned());
+        })
+    }
+
+    async fn resume(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.with_open(id, |view| {
+            view.state = TaskState::Running;
+            view.waiting_because = None;
+        })
+    }
+
+    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        self.with(id, |task| match task.view.state {
+            TaskState::Failed | TaskState::Cancelled => {
+                task.view.state = TaskState::Running;
+                Ok(task.view.clone())
+            }
+            state => Err(HiveError::Conflict(format!("task {id} is {state}"))),
+        })
+    }
+
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
+        self.with_open(id, |view| {
+            view.priority = amendment.priority.unwrap_or(view.priority);
+            if let Some(name) = amendment.name {
+                view.name = name;
+            }
+        })
+    }
+
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
         self.with(id, |task| match task.view.state.has_ended() {
             true => Ok(()),
@@ -312,18 +402,39 @@ impl Hive for Fake {
 
     async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
         self.fails()?;
-        Ok(vec![drone()])
+        Ok(vec![self.inner().drone.clone()])
     }
 
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {
-        if id == DroneId(1) { Ok(drone()) } else { Err(HiveError::NoDrone(id)) }
+        self.with_drone(id, |drone| Ok(drone.clone()))
+    }
+
+    async fn drain(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        self.with_drone(id, |drone| match drone.state.is_connected() {
+            true => {
+                drone.state = DroneState::Leaving;
+                Ok(drone.clone())
+            }
+            false => Err(HiveError::Conflict(format!("drone {id} is not connected"))),
+        })
+    }
+
+    async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        self.with_drone(id, |drone| {
+            if drone.quarantined_because.take().is_some() {
+                drone.state = DroneState::Idle;
+            }
+            Ok(drone.clone())
+        })
     }
 
     async fn overview(&self) -> Result<Overview, HiveError> {
         self.fails()?;
         let panics = self.inner().panics;
         assert!(!panics, "as it was told");
-        Ok(Overview { data: self.inner().data.clone(), ..overview() })
+        let inner = self.inner();
+        let Inner { drones, quarantined, .. } = *inner;
+        Ok(Overview { data: inner.data.clone(), drones, quarantined, ..overview() })
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
@@ -341,15 +452,21 @@ impl Hive for Fake {
 pub fn drone() -> DroneView {
     DroneView {
         id: DroneId(1),
+        instance: "00112233445566778899aabbccddeeff".to_owned(),
         name: "<b>worker</b>".to_owned(),
         address: "127.0.0.1:50000".to_owned(),
         software: "drone 0.1.0".to_owned(),
         state: DroneState::Busy,
+        idle_because: None,
+        quarantined_because: None,
         threads: 4,
         leases: 4,
         rate: 1_000_000.0,
         compressions_per_second: 2_000_000.0,
         items_done: 12_345,
+        checked: 0,
+        wrong: 0,
+        connections: 1,
         connected_at: Timestamp(1_700_000_000_000),
         last_seen_at: Timestamp(1_700_000_001_000),
     }
@@ -363,6 +480,7 @@ pub fn overview() -> Overview {
         uptime_seconds: 1.5,
         tasks: TaskCounts::default(),
         drones: 1,
+        quarantined: 0,
         threads: 4,
         items_queued: 0,
         items_done: 12_345,

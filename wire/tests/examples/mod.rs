@@ -9,7 +9,7 @@ use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, Preface, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Lease, Output, Progress, Rate, ToDrone, ToQueen};
+use wire::message::{Adoption, Lease, Offered, Output, Progress, Rate, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
 
 /// The digest of `super_secret_password_123`.
@@ -166,11 +166,14 @@ fn conversation() -> Vec<(&'static str, Said)> {
                 silence_ms: 10_000,
             }),
         ),
+        ("Offer of nothing", Said::ToQueen(ToQueen::Offer { leases: List(vec![]) })),
+        ("Adopted of nothing", Said::ToDrone(ToDrone::Adopted { leases: List(vec![]) })),
         ("Work", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
         ("Outputs", Said::ToQueen(ToQueen::Outputs { outputs: vec![output].into() })),
+        ("Stored", Said::ToDrone(ToDrone::Stored { outputs: 1 })),
         (
             "Heartbeat of the Drone",
-            Said::ToQueen(ToQueen::Heartbeat { progress: List(vec![]), rates: vec![rate].into() }),
+            Said::ToQueen(ToQueen::Heartbeat { progress: List(vec![]), rates: vec![rate].into(), compressions: 1 }),
         ),
         ("Heartbeat of the Queen", Said::ToDrone(ToDrone::Heartbeat)),
         ("Leaving", Said::ToQueen(ToQueen::Leaving)),
@@ -178,20 +181,36 @@ fn conversation() -> Vec<(&'static str, Said)> {
 }
 
 fn others() -> Vec<(&'static str, Said)> {
-    let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000 };
+    let offered = |lease, from, to| Offered {
+        lease: LeaseId(lease),
+        epoch: EPOCH,
+        task: TaskId(1),
+        instance: Instance(*b"task's instance!"),
+        from,
+        to,
+    };
+    let adoption = Adoption { lease: LeaseId(9), from: 64, to: 128 };
+    let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000, begun: true };
     vec![
-        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 1" })),
+        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 2" })),
         ("Shrink", Said::ToDrone(ToDrone::Shrink { lease: LeaseId(300), epoch: EPOCH, end: 1 << 32 })),
         ("Goodbye", Said::ToDrone(ToDrone::Goodbye { reason: "the Queen stops" })),
         (
             "Heartbeat with progress",
-            Said::ToQueen(ToQueen::Heartbeat { progress: vec![progress].into(), rates: List(vec![]) }),
+            Said::ToQueen(ToQueen::Heartbeat {
+                progress: vec![progress].into(),
+                rates: List(vec![]),
+                compressions: 1 << 32,
+            }),
         ),
         ("Failed", Said::ToQueen(ToQueen::Failed { lease: LeaseId(300), epoch: EPOCH, reason: "0 iterations" })),
         (
             "HandBack",
             Said::ToQueen(ToQueen::HandBack { leases: vec![(LeaseId(300), EPOCH), (LeaseId(301), EPOCH)].into() }),
         ),
+        ("Drain", Said::ToDrone(ToDrone::Drain)),
+        ("Offer", Said::ToQueen(ToQueen::Offer { leases: vec![offered(300, 64, 256), offered(301, 0, 1)].into() })),
+        ("Adopted", Said::ToDrone(ToDrone::Adopted { leases: vec![Some(adoption), None].into() })),
     ]
 }
 

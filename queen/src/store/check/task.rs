@@ -16,7 +16,8 @@ use crate::kinds;
 use crate::kinds::digest::DIGEST;
 use crate::store::bulk::result_offset;
 use crate::store::inputs::Large;
-use crate::store::records::{COLUMN_COUNT, Stored, file_bytes, large};
+use crate::store::records::{COLUMN_COUNT, Stored, Trust, file_bytes, large};
+use crate::store::schema::HAS_DRONES;
 
 /// Bytes of results that are read at a time.
 const PIECE: u64 = 1 << 20;
@@ -29,8 +30,32 @@ struct Opened {
     large: Large,
 }
 
+/// What has been met of a task's results.
+#[derive(Default)]
+struct Seen {
+    done: u64,
+    suspect: u64,
+    /// Behind the last of them.
+    behind: u64,
+    /// The first index that is missing before that.
+    gap: Option<u64>,
+}
+
 /// Why something could not be read, in words; or nothing, if it is as it should be.
 type Wrong = Option<String>;
+
+impl Seen {
+    fn meet(&mut self, range: &Range<u64>, trust: Trust) {
+        let count = range.end - range.start;
+        if range.start > self.behind {
+            self.gap.get_or_insert(self.behind);
+        }
+        if trust == Trust::Suspect {
+            self.suspect += count;
+        }
+        (self.done, self.behind) = (self.done + count, range.end);
+    }
+}
 
 impl Check<'_, '_> {
     /// Looks at the task of a row, which has `file`, `bytes` and `inputs` behind the columns of a task.
@@ -117,64 +142,94 @@ impl Check<'_, '_> {
 
     /// Looks at the results, in `opened` if they are in a file; chooses some to be computed again.
     fn results(&mut self, stored: &Stored, cost: u64, opened: Option<&Opened>) -> rusqlite::Result<Picks> {
-        let select = "SELECT coalesce(sum(past - first), 0) FROM results WHERE task = ?";
-        let there: i64 = self.connection.prepare_cached(select)?.query_row([stored.id.0], |row| row.get(0))?;
+        let (drone, checked) = if self.version < HAS_DRONES { ("NULL", "0") } else { ("drone", "checked") };
+        let select = format!("SELECT coalesce(sum(past - first), 0) FROM results WHERE task = ? AND {checked} <> 2");
+        let there: i64 = self.connection.prepare_cached(&select)?.query_row([stored.id.0], |row| row.get(0))?;
         let mut picks = self.sampler.pick(there.max(0) as u64, cost / stored.total.max(1));
-        let select = "SELECT first, past, crc, bytes FROM results WHERE task = ? ORDER BY first";
-        let mut select = self.connection.prepare_cached(select)?;
+        let select =
+            format!("SELECT first, past, crc, bytes, {drone}, {checked} FROM results WHERE task = ? ORDER BY first");
+        let mut select = self.connection.prepare_cached(&select)?;
         let mut rows = select.query([stored.id.0])?;
-        let (mut done, mut behind, mut gap) = (0, 0, None);
+        let mut seen = Seen::default();
         while let Some(row) = rows.next()? {
             let (first, past): (i64, i64) = (row.get(0)?, row.get(1)?);
             let range = first.max(0) as u64..past.max(0) as u64;
-            if first < 0 || range.is_empty() || range.start < behind || range.end > stored.total {
-                let total = stored.total;
+            if first < 0 || range.is_empty() || range.start < seen.behind || range.end > stored.total {
+                let (behind, total) = (seen.behind, stored.total);
                 self.wrong(
                     stored,
                     format_args!("it has results {first}..{past}, behind {behind} and of {total}, which cannot be"),
                 );
                 continue;
             }
-            if range.start > behind {
-                gap.get_or_insert(behind);
-            }
-            (done, behind) = (done + (range.end - range.start), range.end);
-            let wrong = match (row.get_ref(3)?.as_blob_or_null()?, opened) {
-                (Some(results), None) => in_row(results, &range, row.get(2)?, &mut picks),
-                (None, Some(opened)) => self.in_file(opened, &range, row.get(2)?, &mut picks),
+            let trust = self.origin(stored, &range, row.get(4)?, row.get(5)?);
+            seen.meet(&range, trust);
+            let wrong = match (row.get_ref(3)?.as_blob_or_null()?, opened, trust) {
+                // Others may be half written in their place.
+                (Some(results), None, Trust::Suspect) => short_of(results, &range),
+                (None, Some(opened), Trust::Suspect) => beyond(opened, &range),
+                (Some(results), None, _) => in_row(results, &range, row.get(2)?, &mut picks),
+                (None, Some(opened), _) => self.in_file(opened, &range, row.get(2)?, &mut picks),
                 _ => Some("they are not where the inputs are".into()),
             };
             if let Some(what) = wrong {
                 self.wrong(stored, format_args!("results {}..{}: {what}", range.start, range.end));
             }
         }
-        self.results += done;
-        self.extent(stored, done, gap.unwrap_or(behind));
+        self.extent(stored, &seen);
         Ok(picks)
     }
 
-    /// Whether there are as many results as there should be.
-    fn extent(&mut self, stored: &Stored, done: u64, gap: u64) {
+    /// What is said of who computed results, and how far they are trusted.
+    fn origin(&mut self, stored: &Stored, range: &Range<u64>, drone: Option<i64>, checked: i64) -> Trust {
+        let (Range { start, end }, next) = (range, self.next_drone);
+        if let Some(drone) = drone.filter(|drone| !(1..next).contains(drone)) {
+            self.wrong(
+                stored,
+                format_args!("results {start}..{end} are of Drone {drone}, and the next is to be {next}"),
+            );
+        }
+        Trust::of(checked).unwrap_or_else(|| {
+            self.wrong(
+                stored,
+                format_args!("results {start}..{end} are checked {checked}, and there is no such thing"),
+            );
+            Trust::Sampled
+        })
+    }
+
+    /// Whether there are as many results as there should be. Suspect ones may count or not.
+    fn extent(&mut self, stored: &Stored, seen: &Seen) {
+        let Seen { done, suspect, .. } = *seen;
+        self.results += done;
+        if suspect > 0 {
+            let id = stored.id.0;
+            self.report.note(format_args!(
+                "task {id}: {suspect} of its {done} results are suspect, since their Drone gave a wrong one elsewhere: \
+                 they are not looked at"
+            ));
+        }
         let Some(ending) = &stored.ending else { return };
         let (total, said) = (stored.total, ending.done);
         if ending.state == TaskState::Done && done != total {
+            let gap = seen.gap.unwrap_or(seen.behind);
             self.wrong(
                 stored,
                 format_args!("it is done, and has {done} results of {total}: the first that is missing is {gap}"),
             );
-        } else if said != done {
+        } else if !(done - suspect..=done).contains(&said) {
             self.wrong(stored, format_args!("it says that {said} of its inputs are done, and has {done} results"));
         }
     }
 
     fn in_file(&mut self, opened: &Opened, range: &Range<u64>, crc: u32, picks: &mut Picks) -> Wrong {
+        if let Some(wrong) = beyond(opened, range) {
+            picks.skip(range.end - range.start);
+            return Some(wrong);
+        }
         let path = opened.path.display();
         let offset = |index| result_offset(&opened.large, index, DIGEST);
         let (start, end) = (offset(range.start), offset(range.end));
-        if end > opened.length {
-            picks.skip(range.end - range.start);
-            return Some(format!("{path} ends at byte {}, before byte {end}", opened.length));
-        }
         let met = picks.samples.len();
         let mut hasher = crc32fast::Hasher::new();
         let mut piece = Vec::new();
@@ -255,16 +310,25 @@ impl Check<'_, '_> {
     }
 }
 
+/// Whether a file ends before all results of a range.
+fn beyond(opened: &Opened, range: &Range<u64>) -> Wrong {
+    let (path, length) = (opened.path.display(), opened.length);
+    let end = result_offset(&opened.large, range.end, DIGEST);
+    (end > length).then(|| format!("{path} ends at byte {length}, before byte {end}"))
+}
+
+/// Whether there are not as many results as in a range.
+fn short_of(results: &[u8], range: &Range<u64>) -> Wrong {
+    let expected = (range.end - range.start).saturating_mul(DIGEST as u64);
+    (results.len() as u64 != expected).then(|| format!("they have {} bytes", results.len()))
+}
+
 fn in_row(results: &[u8], range: &Range<u64>, crc: u32, picks: &mut Picks) -> Wrong {
-    let count = range.end - range.start;
-    let wrong = match results.len() as u64 == count.saturating_mul(DIGEST as u64) {
-        false => Some(format!("they have {} bytes", results.len())),
-        true if crc32fast::hash(results) != crc => Some("their checksum is wrong".into()),
-        true => None,
-    };
+    let has_changed = || (crc32fast::hash(results) != crc).then(|| "their checksum is wrong".into());
+    let wrong = short_of(results, range).or_else(has_changed);
     match wrong {
         None => picks.meet(range.start, results),
-        Some(_) => picks.skip(count),
+        Some(_) => picks.skip(range.end - range.start),
     }
     wrong
 }

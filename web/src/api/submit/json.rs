@@ -26,6 +26,13 @@ pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, boo
     }
 }
 
+/// Reads an object's members, in their order.
+pub(super) fn members(json: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+    let mut reader = Json::from_slice(json);
+    let read = reader.deserialize_map(Members).and_then(|members| reader.end().map(|()| members));
+    read.map_err(|error| Place::default().fault(&error))
+}
+
 /// Reads a line of NDJSON; a blank one is nothing.
 pub(super) fn line(pieces: &mut Pieces, line: &[u8]) -> Result<(), Problem> {
     if line.trim_ascii().is_empty() {
@@ -131,6 +138,20 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
             self.place = Place::default();
         }
         Ok(())
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        std::iter::from_fn(|| members.next_entry().transpose()).collect()
     }
 }
 

@@ -79,12 +79,16 @@ impl Fingerprint {
     }
 
     fn begin(&mut self, new: &NewTask) {
-        let NewTask { specification, name, priority } = new;
+        let NewTask { specification, name, priority, deadline_seconds } = new;
         self.field(specification.kind().as_bytes());
         specification.fields(|field| self.field(field));
         self.field(&[u8::from(name.is_some())]);
         self.field(name.as_deref().unwrap_or_default().as_bytes());
-        self.field(&priority.to_le_bytes());
+        // A deadline makes this field longer, so that it is not taken for an input, and requests
+        // without one are hashed as ever.
+        let mut urgency = priority.to_le_bytes().to_vec();
+        urgency.extend(deadline_seconds.iter().flat_map(|seconds| seconds.to_le_bytes()));
+        self.field(&urgency);
     }
 }
 
@@ -153,21 +157,31 @@ mod tests {
     /// Keys outlive the program that stored them.
     #[test]
     fn fingerprints_stay_as_they_are() {
-        let fingerprint = |algorithm, encoding, name: Option<&str>, priority, inputs: &[&str]| {
+        let fingerprint = |algorithm, encoding, name: Option<&str>, priority, deadline_seconds, inputs: &[&str]| {
             let specification = Specification::Digest(Digest { algorithm, encoding });
             let mut fingerprint = Fingerprint::default();
-            fingerprint.begin(&NewTask { specification, name: name.map(str::to_owned), priority });
+            fingerprint.begin(&NewTask { specification, name: name.map(str::to_owned), priority, deadline_seconds });
             inputs.iter().for_each(|input| fingerprint.field(input.as_bytes()));
             const_hex::encode(fingerprint.0.finalize())
         };
         assert_eq!(
-            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, &["honey"]),
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, None, &["honey"]),
             "dfc534308600b40b99721af4ebb8c789abd9f69d4100c0515c70f5d789d710d3"
         );
         let algorithm = Algorithm::Pbkdf2HmacSha256 { salt: b"salt".to_vec(), iterations: 600_000 };
         assert_eq!(
-            fingerprint(algorithm, Encoding::Hex, Some("bees"), -7, &["00", "", "ff"]),
+            fingerprint(algorithm, Encoding::Hex, Some("bees"), -7, None, &["00", "", "ff"]),
             "3e859a447271975175dfe2954e280f8b67901006f36669f1e686dff69d967635"
+        );
+        assert_eq!(
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &["honey"]),
+            "5feb73cc4b66a76e2b5939ce8d22d08885e38bea66ee71e31a84add943128b51"
+        );
+        // It is not one more input.
+        let input = "\x3c\0\0\0";
+        assert_ne!(
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &[]),
+            fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, None, &[input])
         );
     }
 }

@@ -1,6 +1,9 @@
 //! The admin pages and the static files through the router, with a fake Hive behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod control;
+
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::Duration;
@@ -113,6 +116,7 @@ async fn the_form_is_what_the_router_reads() {
             "algorithm" => (name.as_str(), "pbkdf2-hmac-sha256"),
             "salt" => ("salt", "pepper"),
             "iterations" => ("iterations", "3"),
+            "deadline_seconds" => ("deadline_seconds", "3600"),
             "text" => ("text", "one\r\ntwo"),
             name => (name, ""),
         })
@@ -122,8 +126,9 @@ async fn the_form_is_what_the_router_reads() {
     assert_eq!(answer.header("location"), "/admin/tasks/1");
     let (new, inputs) = fake.only();
     let algorithm = Algorithm::Pbkdf2HmacSha256 { salt: b"pepper".to_vec(), iterations: 3 };
-    assert!(matches!(new.specification, Specification::Digest(digest) if digest.algorithm == algorithm));
+    assert!(matches!(&new.specification, Specification::Digest(digest) if digest.algorithm == algorithm));
     assert_eq!(inputs, [b"one", b"two"]);
+    assert_eq!(new.deadline_seconds, Some(3600));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What the load asks for, made from numbers alone, and what has to come of it.
+//! What a load asks for, made from numbers alone, and what has to come of it.
 
 use std::sync::OnceLock;
 
@@ -66,7 +66,8 @@ pub struct Order {
     pub is_named: bool,
     pub priority: i64,
     pub has_key: bool,
-    digests: OnceLock<Vec<[u8; 32]>>,
+    /// Computed when they are asked for.
+    pub digests: OnceLock<Vec<[u8; 32]>>,
 }
 
 impl Order {

@@ -1,0 +1,136 @@
+//! What outlives connections: the session, the pool's reports, and the story.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Interval, interval};
+use wire::message::ToDrone;
+
+use crate::config::Shutdown;
+use crate::pool::{Pool, Report};
+use crate::session::{Effect, Session, Violation};
+use crate::story;
+use crate::story::Teller;
+
+/// Reports taken from the pool at once.
+const REPORTS: usize = 64;
+
+/// How often the story looks for something to sum up.
+const STORY: Duration = Duration::from_millis(250);
+
+pub(super) struct Worker<'a> {
+    pool: &'a Pool,
+    pub(super) shutdown: &'a Shutdown,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) session: Session,
+    pub(super) teller: Teller,
+    pub(super) story: Interval,
+}
+
+impl<'a> Worker<'a> {
+    pub(super) fn new(pool: &'a Pool, reports: mpsc::Receiver<Report>, shutdown: &'a Shutdown) -> Self {
+        let (session, teller) = Default::default();
+        Self { pool, shutdown, reports, session, teller, story: interval(STORY) }
+    }
+
+    /// Waits for `future` without a Queen, while the threads go on; `None` when the Drone is to
+    /// leave.
+    pub(super) async fn meanwhile<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        let mut reports = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.requested() => return None,
+                outcome = &mut future => return Some(outcome),
+                () = next_reports(&mut self.reports, &mut reports), if self.session.takes_reports() => {
+                    self.take(&mut reports);
+                }
+                _ = self.story.tick() => self.teller.tick(Instant::now()),
+            }
+        }
+    }
+
+    pub(super) fn hear(&mut self, frame: &Bytes, message: &ToDrone<'_>) -> Result<(), Violation> {
+        let mut effects = Vec::new();
+        let heard = self.session.hear(frame, message, &mut effects);
+        self.perform(effects);
+        heard
+    }
+
+    /// Takes these reports, and those that are there already, while there is room.
+    pub(super) fn take(&mut self, reports: &mut Vec<Report>) {
+        let mut effects = Vec::new();
+        reports.drain(..).for_each(|report| self.session.report(report, &mut effects));
+        for _ in 1..REPORTS {
+            match self.session.takes_reports().then(|| self.reports.try_recv()) {
+                Some(Ok(report)) => self.session.report(report, &mut effects),
+                _ => break,
+            }
+        }
+        self.perform(effects);
+    }
+
+    pub(super) fn heartbeat(&mut self) {
+        self.session.heartbeat(&self.pool.standings(), self.pool.compressions());
+    }
+
+    pub(super) fn drain(&mut self) {
+        let mut effects = Vec::new();
+        self.session.drain(&mut effects);
+        self.perform(effects);
+    }
+
+    /// Hands everything back, except what was computed already.
+    pub(super) fn give_up(&mut self) {
+        let mut effects = Vec::new();
+        while let Ok(report) = self.reports.try_recv() {
+            self.session.report(report, &mut effects);
+        }
+        story!("🏁", "Leaving; chunks handed back: {}", self.session.computing());
+        self.session.give_up(&mut effects);
+        self.perform(effects);
+    }
+
+    /// Leaves where nobody listens.
+    pub(super) fn abandon(&self) {
+        match (self.session.len(), self.session.computing()) {
+            (0, _) => {}
+            (all, running) => story!(
+                "🏁",
+                "Leaving without a Queen to give anything to: {running} unfinished chunks and the results of {} others \
+                 are dropped",
+                all - running
+            ),
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        let now = Instant::now();
+        for effect in effects {
+            self.teller.see(&effect, now);
+            match effect {
+                Effect::Start { assignment, .. } => self.pool.add(assignment),
+                Effect::Shrink { urgency, end } => self.pool.shrink(urgency, end),
+                Effect::Recall => self.recall(),
+                Effect::Computed(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
+            }
+        }
+    }
+
+    fn recall(&mut self) {
+        let mut effects = Vec::new();
+        self.session.hand_back(self.pool.recall(), &mut effects);
+        story!("🏁", "Leaving; running chunks to finish first: {}", self.session.computing());
+        self.perform(effects);
+    }
+}
+
+/// Waits for the next report; never done when there will be no more. Safe to cancel.
+pub(super) async fn next_reports(receiver: &mut mpsc::Receiver<Report>, reports: &mut Vec<Report>) {
+    match receiver.recv().await {
+        Some(report) => reports.push(report),
+        None => std::future::pending().await,
+    }
+}

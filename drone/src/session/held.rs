@@ -1,0 +1,207 @@
+//! One lease, and what all leases together take up.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wire::ids::{Instance, TaskId};
+use wire::message::{Adoption, Lease, Offered, Rate};
+use wire::work::Kind;
+
+use super::{Key, Part};
+use crate::pool::Urgency;
+
+/// What a part is counted for besides its results, in bytes.
+const PART: usize = 256;
+
+/// Compute time after which what was measured counts half, in nanoseconds.
+const RATE_WINDOW_NS: u64 = 4_000_000_000;
+
+/// A lease that the Drone is responsible for.
+pub(super) struct Held {
+    /// What the Queen called it last.
+    pub(super) key: Key,
+    pub(super) task: TaskId,
+    instance: Instance,
+    pub(super) urgency: Urgency,
+    /// The first index that is wanted and not known to be stored.
+    pub(super) from: u64,
+    /// Results below this index have come from the pool.
+    pub(super) computed: u64,
+    /// Behind the last index that is wanted.
+    pub(super) to: u64,
+    pub(super) phase: Phase,
+    /// The number of the frame that brought it.
+    pub(super) frame: u64,
+    /// Results that are wanted and not known to be stored, in index order and without gaps.
+    parts: VecDeque<Part>,
+    /// What they take, in bytes.
+    kept: usize,
+}
+
+/// What is still to be done with a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It is computed or waits for it.
+    Computing,
+    /// Its results are kept until they are stored.
+    Computed,
+    /// It failed or was given back. What was output before counts as long as the connection lasts.
+    Abandoned,
+}
+
+/// What keeping a part takes, in bytes.
+pub(super) fn size(part: &Part) -> usize {
+    PART + part.output.size()
+}
+
+impl Held {
+    pub(super) fn new(key: Key, urgency: Urgency, lease: &Lease<'_>, frame: u64) -> Self {
+        let Lease { task, instance, from, to, .. } = *lease;
+        let (phase, parts) = (Phase::Computing, VecDeque::new());
+        Self { key, task, instance, urgency, from, computed: from, to, phase, frame, parts, kept: 0 }
+    }
+
+    /// What the Queen is told of it on a new connection.
+    pub(super) fn offered(&self) -> Offered {
+        let Self { key: Key { lease, epoch }, task, instance, from, to, .. } = *self;
+        Offered { lease, epoch, task, instance, from, to }
+    }
+
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter()
+    }
+
+    /// What its parts take, in bytes.
+    pub(super) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Keeps what is wanted of `part`, and returns it.
+    pub(super) fn keep(&mut self, part: Part) -> Option<Part> {
+        let part = wanted(part, self.from, self.to)?;
+        self.kept += size(&part);
+        self.parts.push_back(part.clone());
+        Some(part)
+    }
+
+    /// The first part is stored: returns how many bytes this sets free.
+    pub(super) fn stored(&mut self) -> usize {
+        let Some(part) = self.parts.pop_front() else { return 0 };
+        self.from = self.from.max(part.to());
+        self.kept -= size(&part);
+        size(&part)
+    }
+
+    /// Takes its new name, and forgets the results that nobody wants.
+    pub(super) fn adopt(&mut self, key: Key, adoption: &Adoption) {
+        self.key = key;
+        self.from = adoption.from;
+        let parts = std::mem::take(&mut self.parts);
+        self.parts = parts.into_iter().filter_map(|part| wanted(part, adoption.from, adoption.to)).collect();
+        self.kept = self.parts.iter().map(size).sum();
+    }
+}
+
+/// What lies within `from..to` of a part, if there is anything.
+fn wanted(part: Part, from: u64, to: u64) -> Option<Part> {
+    let (from, to) = (from.max(part.from), to.min(part.to()));
+    (from < to).then(|| Part { from, output: part.output.slice(from - part.from..to - part.from), ..part })
+}
+
+/// Frames that leases keep in memory, by their number in order of arrival.
+#[derive(Default)]
+pub(super) struct Frames {
+    held: BTreeMap<u64, Frame>,
+    seen: u64,
+    bytes: usize,
+}
+
+struct Frame {
+    bytes: usize,
+    leases: usize,
+}
+
+impl Frames {
+    /// The number of a frame that has just come.
+    pub(super) fn arrived(&mut self) -> u64 {
+        self.seen += 1;
+        self.seen
+    }
+
+    /// What all of them take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// One more lease of this frame is held.
+    pub(super) fn take(&mut self, number: u64, bytes: usize) {
+        let frame = self.held.entry(number).or_insert_with(|| {
+            self.bytes += bytes;
+            Frame { bytes, leases: 0 }
+        });
+        frame.leases += 1;
+    }
+
+    /// One lease of this frame needs it no more.
+    pub(super) fn release(&mut self, number: u64) {
+        let Some(frame) = self.held.get_mut(&number) else { return };
+        frame.leases -= 1;
+        if frame.leases == 0 {
+            self.bytes -= frame.bytes;
+            self.held.remove(&number);
+        }
+    }
+}
+
+/// How fast one thread was lately, for each kind of work.
+#[derive(Default)]
+pub(super) struct Rates(BTreeMap<Kind, Measured>);
+
+#[derive(Default)]
+struct Measured {
+    compressions: u64,
+    spent_ns: u64,
+}
+
+impl Rates {
+    pub(super) fn add(&mut self, kind: Kind, compressions: u64, spent_ns: u64) {
+        self.0.entry(kind).or_default().add(compressions, spent_ns);
+    }
+
+    pub(super) fn per_second(&self) -> Vec<Rate> {
+        let rate = |(kind, measured): (&Kind, &Measured)| {
+            Some(Rate { kind: *kind, compressions_per_second: measured.per_second()? })
+        };
+        self.0.iter().filter_map(rate).collect()
+    }
+}
+
+impl Measured {
+    fn add(&mut self, compressions: u64, spent_ns: u64) {
+        self.compressions += compressions;
+        self.spent_ns += spent_ns;
+        // One long part may be many windows long; only the proportion matters.
+        while self.spent_ns > RATE_WINDOW_NS {
+            self.compressions /= 2;
+            self.spent_ns /= 2;
+        }
+    }
+
+    fn per_second(&self) -> Option<u64> {
+        let rate = u128::from(self.compressions) * 1_000_000_000 / u128::from(self.spent_ns).max(1);
+        u64::try_from(rate).ok().filter(|rate| *rate > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_rates_weigh_more() {
+        let mut measured = Measured::default();
+        measured.add(1_000_000, 1_000_000_000);
+        assert_eq!(measured.per_second(), Some(1_000_000));
+        (0..20).for_each(|_| measured.add(3_000_000, 1_000_000_000));
+        assert!(measured.per_second().unwrap() > 2_900_000);
+    }
+}

@@ -1,0 +1,129 @@
+//! What is true of one connection only, and dies with it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use wire::ids::Epoch;
+use wire::message::{Adoption, Offered};
+
+use super::outbox::{Message, Outbox, Say};
+use super::{Key, Violation};
+use crate::pool::Ticket;
+
+/// One connection.
+pub(super) struct Link {
+    /// The Queen's, from her welcome.
+    epoch: Epoch,
+    /// What was offered, until she has answered. Little is said before that.
+    offer: Option<Vec<(Ticket, Offered)>>,
+    /// What she calls the leases.
+    names: BTreeMap<Key, Ticket>,
+    outbox: Outbox,
+    /// Whose output each one was that was sent and is not stored yet, in order.
+    sent: VecDeque<Ticket>,
+    /// How many outputs before those were sent.
+    stored: u64,
+}
+
+impl Link {
+    pub(super) fn new(epoch: Epoch, offer: Vec<(Ticket, Offered)>) -> Self {
+        let leases = offer.iter().map(|(_, offered)| *offered).collect();
+        let (names, sent) = Default::default();
+        Self { epoch, offer: Some(offer), names, outbox: Outbox::new(Say::Offer(leases)), sent, stored: 0 }
+    }
+
+    /// Whether the offer was answered.
+    pub(super) fn is_open(&self) -> bool {
+        self.offer.is_none()
+    }
+
+    /// Whether nothing waits to be said or answered.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_open() && self.outbox.is_empty()
+    }
+
+    pub(super) fn has_messages(&self) -> bool {
+        self.outbox.has_messages(self.is_open())
+    }
+
+    /// Messages other than results that wait to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.others()
+    }
+
+    /// Outputs that were sent and are not stored yet.
+    pub(super) fn sent(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(super) fn ticket(&self, key: Key) -> Option<Ticket> {
+        self.names.get(&key).copied()
+    }
+
+    pub(super) fn name(&mut self, key: Key, ticket: Ticket) {
+        self.names.insert(key, ticket);
+    }
+
+    /// Forgets a name. Before her answer, a lease still has one of a connection before.
+    pub(super) fn forget(&mut self, key: Key, ticket: Ticket) {
+        if self.ticket(key) == Some(ticket) {
+            self.names.remove(&key);
+        }
+    }
+
+    /// Whose results wait to be said.
+    pub(super) fn unsaid(&self) -> BTreeSet<Ticket> {
+        self.outbox.outputs().map(|part| part.ticket).collect()
+    }
+
+    pub(super) fn say(&mut self, say: Say) {
+        self.outbox.push(say);
+    }
+
+    pub(super) fn heartbeat(&mut self, heartbeat: Say) {
+        self.outbox.set_heartbeat(heartbeat);
+    }
+
+    /// The next message; results of leases that are not held any more are passed over.
+    pub(super) fn next(&mut self, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
+        let message = self.outbox.pop(self.is_open(), is_held)?;
+        if let Message::Outputs(parts) = &message {
+            self.sent.extend(parts.iter().map(|(_, part)| part.ticket));
+        }
+        Some(message)
+    }
+
+    /// Takes the answers to the offer, if they fit it, and returns what they are about.
+    pub(super) fn answered(&mut self, answers: &[Option<Adoption>]) -> Result<Vec<(Ticket, Offered)>, Violation> {
+        let offer = self.offer.as_ref().ok_or(Violation::Unasked)?;
+        if offer.len() != answers.len() {
+            return Err(Violation::Answers { answers: answers.len(), offered: offer.len() });
+        }
+        let mut numbers = BTreeSet::new();
+        for ((_, offered), answer) in offer.iter().zip(answers) {
+            let Some(Adoption { lease, from, to }) = *answer else { continue };
+            if offered.from > from || from >= to || to > offered.to {
+                return Err(Violation::Adoption { lease: lease.0, from, to });
+            }
+            if !numbers.insert(lease) {
+                return Err(Violation::Twice(lease.0));
+            }
+        }
+        Ok(self.offer.take().unwrap_or_default())
+    }
+
+    /// The first `outputs` outputs are stored: whose the newly stored ones were, in order.
+    pub(super) fn stored(&mut self, outputs: u64) -> Result<Vec<Ticket>, Violation> {
+        let sent = self.stored + self.sent.len() as u64;
+        if outputs > sent {
+            return Err(Violation::Receipt { stored: outputs, sent });
+        }
+        // An older receipt says nothing new.
+        let new = outputs.saturating_sub(self.stored);
+        self.stored += new;
+        Ok(self.sent.drain(..new as usize).collect())
+    }
+}

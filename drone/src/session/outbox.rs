@@ -1,0 +1,234 @@
+//! What waits to be sent, and how it shares frames.
+
+use std::collections::VecDeque;
+
+use wire::List;
+use wire::message::{Offered, Output, Progress, Rate, ToQueen};
+
+use super::{Key, Part};
+use crate::pool::Ticket;
+
+/// Outputs share a frame up to this size, in bytes; a longer one goes alone.
+const SHARED: usize = 1 << 20;
+
+/// An upper bound of what an output takes besides its results, in bytes.
+const OUTPUT_HEAD: usize = 64;
+
+/// The longest reason of a failure, in bytes.
+const REASON: usize = 1024;
+
+/// What is to be said to the Queen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
+    /// What is held from connections before.
+    Offer(Vec<Offered>),
+    /// Results, and what the lease is called.
+    Output(Key, Part),
+    /// A lease cannot be computed.
+    Failed {
+        /// Which lease.
+        key: Key,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Leases are given back.
+    HandBack(Vec<Key>),
+    /// The Drone is there.
+    Heartbeat {
+        /// How far each lease is of which something is to be computed or said.
+        progress: Vec<Progress>,
+        /// How fast one thread was lately.
+        rates: Vec<Rate>,
+        /// What all threads have computed since the Drone started.
+        compressions: u64,
+    },
+    /// The Drone takes nothing new.
+    Leaving,
+}
+
+/// One frame's worth of what is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Results that share a frame.
+    Outputs(Vec<(Key, Part)>),
+    /// Anything else.
+    Other(Say),
+}
+
+/// In the order in which it is to be said; but the offer and the heartbeat overtake the rest.
+pub(super) struct Outbox {
+    offer: Option<Say>,
+    heartbeat: Option<Say>,
+    rest: VecDeque<Say>,
+    /// How many of the rest are not results.
+    others: usize,
+}
+
+impl Outbox {
+    pub(super) fn new(offer: Say) -> Self {
+        Self { offer: Some(offer), heartbeat: None, rest: VecDeque::new(), others: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.offer.is_none() && self.heartbeat.is_none() && self.rest.is_empty()
+    }
+
+    /// Whether there may be something to pop; see [`pop`](Self::pop).
+    pub(super) fn has_messages(&self, all: bool) -> bool {
+        self.offer.is_some() || self.heartbeat.is_some() || all && !self.rest.is_empty()
+    }
+
+    /// How many messages wait that are neither results nor a heartbeat.
+    pub(super) fn others(&self) -> usize {
+        self.others
+    }
+
+    /// The results that wait.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = &Part> {
+        self.rest.iter().filter_map(|say| if let Say::Output(_, part) = say { Some(part) } else { None })
+    }
+
+    pub(super) fn push(&mut self, say: Say) {
+        self.others += usize::from(!matches!(say, Say::Output(..)));
+        self.rest.push_back(say);
+    }
+
+    /// One that still waits makes way.
+    pub(super) fn set_heartbeat(&mut self, heartbeat: Say) {
+        self.heartbeat = Some(heartbeat);
+    }
+
+    /// The next frame: of all that waits, or of the offer and the heartbeat only.
+    pub(super) fn pop(&mut self, all: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
+        let first = self.offer.take().or_else(|| self.heartbeat.take());
+        if first.is_some() || !all {
+            return first.map(Message::Other);
+        }
+        let mut parts = Vec::new();
+        let mut size = 0;
+        loop {
+            let unwanted = |say: &mut Say| matches!(say, Say::Output(_, part) if !is_held(part.ticket));
+            while self.rest.pop_front_if(unwanted).is_some() {}
+            let fits = |say: &mut Say| match say {
+                Say::Output(_, part) => {
+                    size += OUTPUT_HEAD + part.output.size();
+                    parts.is_empty() || size <= SHARED && parts.len() < List::<Output<'_>>::MAX
+                }
+                _ => parts.is_empty(),
+            };
+            match self.rest.pop_front_if(fits) {
+                Some(Say::Output(key, part)) => parts.push((key, part)),
+                Some(other) => {
+                    self.others -= 1;
+                    return Some(Message::Other(other));
+                }
+                None => return (!parts.is_empty()).then_some(Message::Outputs(parts)),
+            }
+        }
+    }
+}
+
+impl Message {
+    /// As it goes onto the wire; [`wire::frame::encode`] makes a frame of it.
+    pub fn to_wire(&self) -> ToQueen<'_> {
+        let say = match self {
+            Self::Outputs(parts) => {
+                let outputs = parts.iter().filter_map(|(key, part)| output(*key, part));
+                return ToQueen::Outputs { outputs: List(outputs.collect()) };
+            }
+            Self::Other(say) => say,
+        };
+        match say {
+            Say::Offer(leases) => ToQueen::Offer { leases: leases.clone().into() },
+            Say::Output(key, part) => ToQueen::Outputs { outputs: Vec::from_iter(output(*key, part)).into() },
+            Say::Failed { key: Key { lease, epoch }, reason } => {
+                let reason = &reason[..reason.floor_char_boundary(REASON)];
+                ToQueen::Failed { lease: *lease, epoch: *epoch, reason }
+            }
+            Say::HandBack(keys) => {
+                let leases: Vec<_> = keys.iter().map(|key| (key.lease, key.epoch)).collect();
+                ToQueen::HandBack { leases: leases.into() }
+            }
+            Say::Heartbeat { progress, rates, compressions } => ToQueen::Heartbeat {
+                progress: progress.clone().into(),
+                rates: rates.clone().into(),
+                compressions: *compressions,
+            },
+            Say::Leaving => ToQueen::Leaving,
+        }
+    }
+}
+
+fn output(key: Key, part: &Part) -> Option<Output<'_>> {
+    let Key { lease, epoch } = key;
+    let (from, to, spent_ns) = (part.from, part.to(), part.spent_ns);
+    Some(Output { lease, epoch, from, to, spent_ns, output: part.output.as_wire()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::frame::{self, MAX};
+    use wire::ids::{Epoch, LeaseId, TaskId};
+
+    use super::*;
+    use crate::kernel;
+
+    fn part(lease: u64, items: usize) -> Say {
+        let output = kernel::Output::Digests(vec![0; 32 * items].into());
+        let key = Key { lease: LeaseId(lease), epoch: Epoch(1) };
+        Say::Output(key, Part { task: TaskId(1), ticket: Ticket(lease), from: 0, spent_ns: 1, output })
+    }
+
+    fn outbox(says: impl IntoIterator<Item = Say>) -> Outbox {
+        let mut outbox = Outbox::new(Say::Offer(Vec::new()));
+        says.into_iter().for_each(|say| outbox.push(say));
+        outbox.pop(false, |_| true);
+        outbox
+    }
+
+    fn sizes(says: Vec<Say>) -> Vec<usize> {
+        let mut outbox = outbox(says);
+        let messages = std::iter::from_fn(|| outbox.pop(true, |ticket| ticket != Ticket(99)));
+        messages.map(|message| if let Message::Outputs(parts) = message { parts.len() } else { 0 }).collect()
+    }
+
+    #[test]
+    fn small_outputs_share_a_frame_and_large_ones_go_alone() {
+        assert_eq!(sizes((0..99).map(|lease| part(lease, 1)).collect()), [99]);
+        assert_eq!(sizes(vec![part(1, 1), part(2, 40_000), part(3, 1), part(4, 1)]), [1, 1, 2]);
+    }
+
+    #[test]
+    fn the_order_is_kept_and_what_nobody_wants_is_passed_over() {
+        let says = vec![part(1, 1), part(99, 1), part(2, 1), Say::Leaving, part(3, 1), part(99, 1)];
+        assert_eq!(sizes(says), [2, 0, 1]);
+        assert!(sizes(vec![part(99, 1)]).is_empty());
+    }
+
+    #[test]
+    fn the_offer_comes_first_and_a_heartbeat_overtakes_results() {
+        let beat = |compressions| Say::Heartbeat { progress: Vec::new(), rates: Vec::new(), compressions };
+        let mut outbox = outbox([part(1, 1)]);
+        outbox.set_heartbeat(beat(1));
+        outbox.set_heartbeat(beat(2));
+        assert!(outbox.has_messages(false));
+        assert_eq!(outbox.pop(false, |_| true), Some(Message::Other(beat(2))));
+        assert!(!outbox.has_messages(false));
+        assert_eq!(outbox.pop(false, |_| true), None);
+        assert!(matches!(outbox.pop(true, |_| true), Some(Message::Outputs(_))));
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_shared_frame_is_at_most_a_mebibyte() {
+        let mut outbox = outbox((0..100_000).map(|lease| part(u64::MAX - lease, 1)));
+        let mut count = 0;
+        while let Some(message) = outbox.pop(true, |_| true) {
+            let mut bytes = Vec::new();
+            frame::encode(&message.to_wire(), MAX, &mut bytes).unwrap();
+            assert!(bytes.len() <= SHARED);
+            count += if let Message::Outputs(parts) = message { parts.len() } else { 0 };
+        }
+        assert_eq!(count, 100_000);
+    }
+}

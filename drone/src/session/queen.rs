@@ -1,0 +1,149 @@
+//! What follows from what the Queen says.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use wire::ids::Epoch;
+use wire::message::{Adoption, Lease, ToDrone};
+use wire::work::Chunk;
+
+use super::held::Held;
+use super::{Effect, Key, MAX_BYTES, MAX_LEASES, Note, Say, Session, Violation};
+use crate::kernel;
+use crate::pool::{Assignment, Ticket, Urgency};
+
+impl Session {
+    /// Hears the Queen; `frame` is what `message` was decoded from. Without a connection nothing
+    /// is heard.
+    ///
+    /// # Errors
+    /// If she breaks the protocol; the connection is to be closed then.
+    pub fn hear(&mut self, frame: &Bytes, message: &ToDrone<'_>, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        match message {
+            ToDrone::Work { leases } => self.work(frame, &leases.0, effects)?,
+            ToDrone::Shrink { lease, epoch, end } => self.shrink(Key { lease: *lease, epoch: *epoch }, *end, effects),
+            ToDrone::Adopted { leases } => self.adopted(&leases.0, effects)?,
+            ToDrone::Stored { outputs } => self.stored(*outputs)?,
+            ToDrone::Drain => self.drain(effects),
+            ToDrone::Heartbeat | ToDrone::Goodbye { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, frame: &Bytes, leases: &[Lease<'_>], effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let Some(link) = &self.link else { return Ok(()) };
+        if !link.is_open() {
+            return Err(Violation::Early);
+        }
+        if self.leaving {
+            self.say_now(Say::HandBack(leases.iter().map(key_of).collect()));
+            return Ok(());
+        }
+        if self.computing + leases.len() > MAX_LEASES {
+            return Err(Violation::TooManyLeases);
+        }
+        if self.frames.bytes() + frame.len() > MAX_BYTES {
+            return Err(Violation::TooManyBytes);
+        }
+        let mut new = BTreeSet::new();
+        for lease in leases {
+            let key = key_of(lease);
+            if link.ticket(key).is_some() || !new.insert(key) {
+                return Err(Violation::Twice(lease.id.0));
+            }
+            let items = items(lease);
+            if items == 0 || lease.to.checked_sub(lease.from) != Some(items) {
+                return Err(Violation::Range { lease: lease.id.0, from: lease.from, to: lease.to, items });
+            }
+        }
+        let number = self.frames.arrived();
+        leases.iter().for_each(|lease| self.accept(number, frame, lease, effects));
+        Ok(())
+    }
+
+    fn accept(&mut self, number: u64, frame: &Bytes, lease: &Lease<'_>, effects: &mut Vec<Effect>) {
+        let key = key_of(lease);
+        let job = match kernel::job(frame, &lease.chunk) {
+            Ok(job) => job,
+            Err(reason) => {
+                effects.push(Effect::Failed { reason: reason.clone() });
+                return self.say_now(Say::Failed { key, reason });
+            }
+        };
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let urgency = Urgency { priority: Reverse(lease.priority), rank: lease.rank, ticket };
+        self.held.insert(ticket, Held::new(key, urgency, lease, number));
+        self.computing += 1;
+        self.frames.take(number, frame.len());
+        if let Some(link) = &mut self.link {
+            link.name(key, ticket);
+        }
+        let Chunk::Digest(chunk) = &lease.chunk;
+        let word = (items(lease) == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
+        let note = Note { task: lease.task, from: lease.from, to: lease.to, word };
+        effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
+    }
+
+    fn shrink(&mut self, key: Key, end: u64, effects: &mut Vec<Effect>) {
+        if let Some(ticket) = self.link.as_ref().and_then(|link| link.ticket(key)) {
+            self.cut(ticket, end, effects);
+        }
+    }
+
+    fn adopted(&mut self, answers: &[Option<Adoption>], effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        let epoch = link.epoch();
+        let offer = link.answered(answers)?;
+        let (offered, taken) = (offer.len(), answers.iter().flatten().count());
+        let mut over = Vec::new();
+        for ((ticket, _), answer) in offer.into_iter().zip(answers) {
+            match answer {
+                None => self.unwanted(ticket, effects),
+                Some(adoption) if self.held.contains_key(&ticket) => self.resume(ticket, epoch, adoption, effects),
+                // It failed or was given back while the Queen thought about it.
+                Some(adoption) => over.push(Key { lease: adoption.lease, epoch }),
+            }
+        }
+        if !over.is_empty() {
+            self.say_now(Say::HandBack(over));
+        }
+        if offered > 0 {
+            effects.push(Effect::Adopted { taken, offered });
+        }
+        Ok(())
+    }
+
+    /// Goes on with a lease under its new name, and says again what is not known to be stored.
+    fn resume(&mut self, ticket: Ticket, epoch: Epoch, adoption: &Adoption, effects: &mut Vec<Effect>) {
+        let (Some(held), Some(link)) = (self.held.get_mut(&ticket), &mut self.link) else { return };
+        let key = Key { lease: adoption.lease, epoch };
+        link.name(key, ticket);
+        self.kept -= held.kept();
+        held.adopt(key, adoption);
+        self.kept += held.kept();
+        held.parts().for_each(|part| link.say(Say::Output(key, part.clone())));
+        self.cut(ticket, adoption.to, effects);
+    }
+
+    fn stored(&mut self, outputs: u64) -> Result<(), Violation> {
+        let Some(link) = &mut self.link else { return Ok(()) };
+        for ticket in link.stored(outputs)? {
+            if let Some(held) = self.held.get_mut(&ticket) {
+                self.kept -= held.stored();
+            }
+            self.settle(ticket);
+        }
+        Ok(())
+    }
+}
+
+fn key_of(lease: &Lease<'_>) -> Key {
+    Key { lease: lease.id, epoch: lease.epoch }
+}
+
+fn items(lease: &Lease<'_>) -> u64 {
+    let Chunk::Digest(chunk) = &lease.chunk;
+    chunk.inputs.len() as u64
+}

@@ -1,0 +1,66 @@
+//! Why something is not happening, or went wrong, in words.
+
+use wire::ids::{DroneId, TaskId};
+
+use crate::core::{Blame, Distrust, Idle, MAX_DEATHS, Waiting};
+
+/// Why nothing of a task is computed.
+pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> String) -> String {
+    match why {
+        Waiting::Paused => "it is paused".into(),
+        Waiting::NoDrones => "no drone is connected".into(),
+        Waiting::NoneAble => "no connected drone can do this kind of work".into(),
+        Waiting::AllQuarantined => "every connected drone is in quarantine".into(),
+        Waiting::AllLeaving => "every connected drone is about to leave".into(),
+        Waiting::Alone => {
+            "two drones were lost while they computed a part of it, so it waits for one of its own".into()
+        }
+        Waiting::Behind(task) => format!("the drones are busy with {}, which has a higher priority", label(task)),
+        Waiting::Turn => "the drones are busy with other tasks of its priority; its turn comes".into(),
+    }
+}
+
+/// Why a Drone has nothing to do.
+pub(super) fn idle(why: Idle) -> &'static str {
+    match why {
+        Idle::Quarantined => "it is in quarantine",
+        Idle::Leaving => "it is about to leave",
+        Idle::Away => "its connection broke",
+        Idle::NotAble => "it cannot do the kinds of work that wait",
+        Idle::AllPaused => "all tasks are paused",
+        Idle::NothingLeft => "all that can be computed is with other drones",
+        Idle::NothingToDo => "there is nothing to do",
+    }
+}
+
+/// Why a task failed.
+pub(super) fn blame(blame: Blame, name: impl Fn(DroneId) -> String) -> String {
+    let names = |drones: &[DroneId]| {
+        let names: Vec<_> = drones.iter().map(|drone| name(*drone)).collect();
+        names.join(", ")
+    };
+    match blame {
+        Blame::Failures { drones, reason } => {
+            format!("{} attempts to compute it failed ({}), the last one: {reason}", drones.len(), names(&drones))
+        }
+        Blame::Deaths { drones, range } => format!(
+            "{MAX_DEATHS} drones were lost while they computed nothing but its items {} to {}: {}",
+            range.start,
+            range.end - 1,
+            names(&drones)
+        ),
+        Blame::Deadline => "its deadline passed before all of it was computed".into(),
+        Blame::Inputs { reason } => format!("its inputs cannot be read: {reason}"),
+    }
+}
+
+/// Why a Drone is in quarantine.
+pub(super) fn distrust(why: &Distrust, label: impl Fn(TaskId) -> String) -> String {
+    match why {
+        Distrust::Failures(tasks) => {
+            let tasks: Vec<_> = tasks.iter().map(|task| label(*task)).collect();
+            format!("it failed on several tasks: {}", tasks.join(", "))
+        }
+        Distrust::Idleness => "it sends heartbeats, but again and again took in or computed nothing".into(),
+    }
+}

@@ -1,0 +1,346 @@
+//! Looking at what comes back: some results are computed a second time.
+//!
+//! Of every part that comes the Queen computes a few results herself, more of a Drone that has
+//! hardly been looked at, fewer of one that was often right, at least one. That never costs
+//! more than a fiftieth of what the part costs, or next to nothing. Where a single result is
+//! too expensive for that, she spends what a task has saved up, or has another Drone compute
+//! one, the less often the more she trusts (adaptive replication, as in BOINC).
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use super::SharedHive;
+use super::state::State;
+use crate::core::{Event, Segment, TaskWork, Time};
+use crate::kinds::digest::DIGEST;
+use crate::kinds::{self, Job};
+use crate::store::{Pieces, Trust};
+
+/// The part of a task's cost that the Queen spends at most.
+const SHARE: u64 = 50;
+
+/// Compressions that cost less than a message, and may always be spent on a part.
+const FREE: u64 = 64;
+
+/// Compressions that are spent at most before a part is accepted.
+const AT_ONCE: u64 = 8192;
+
+/// Compressions that the Queen spends on one result at most, behind its acceptance.
+const LATER: u64 = 4_000_000;
+
+/// Results that are computed a second time of a part of a Drone that is new.
+const SAMPLE: u64 = 32;
+
+/// Expensive parts of a new Drone that are looked at in any case; and one of so many at least, ever after.
+const ALWAYS: u64 = 4;
+const SELDOM: u64 = 50;
+
+/// Results that other Drones compute a second time at one time.
+const AUDITS: usize = 1024;
+
+/// Ids that no task ever gets, for what is computed a second time.
+const FIRST_AUDIT: u64 = 1 << 62;
+
+/// What a lease is about.
+pub(super) struct Order {
+    /// Whose results they are.
+    pub(super) job: Job,
+    /// Which one is computed a second time, if that is all.
+    pub(super) audit: Option<TaskId>,
+    /// Results that were there are computed again.
+    pub(super) is_rework: bool,
+    /// How often its Drone was right so far.
+    pub(super) trust: u64,
+}
+
+/// Results that came and were looked at.
+pub(super) struct Arrived {
+    pub(super) lease: LeaseId,
+    pub(super) range: Range<u64>,
+    pub(super) bytes: Bytes,
+    pub(super) spent: Duration,
+    pub(super) trust: Trust,
+    /// How many of them were computed a second time.
+    pub(super) looked_at: u64,
+    /// What was there before.
+    pub(super) old: Pieces,
+    /// The one that is worth a look, but too expensive for one now, and what it costs.
+    pub(super) expensive: Option<(u64, u64)>,
+}
+
+/// A result that a Drone gave and that is wrong.
+pub(super) struct Lie {
+    pub(super) drone: DroneId,
+    pub(super) task: TaskId,
+    pub(super) index: u64,
+}
+
+/// A result that somebody has to compute again.
+pub(super) struct Doubt {
+    job: Job,
+    index: u64,
+    cost: u64,
+    /// Who gave which digest.
+    claims: Vec<(DroneId, Bytes)>,
+}
+
+/// A result that is computed a second time by another Drone.
+pub(super) struct Audit {
+    job: Job,
+    index: u64,
+    cost: u64,
+    by: DroneId,
+    digest: Bytes,
+}
+
+/// Audits under way.
+#[derive(Default)]
+pub(super) struct Audits {
+    under_way: std::collections::BTreeMap<TaskId, Audit>,
+    begun: u64,
+}
+
+impl SharedHive {
+    /// Looks at results before they are accepted.
+    ///
+    /// # Errors
+    /// If one is wrong.
+    pub(super) async fn examine(
+        &self,
+        drone: DroneId,
+        order: Order,
+        lease: LeaseId,
+        range: Range<u64>,
+        bytes: Bytes,
+        spent: Duration,
+    ) -> Result<Arrived, Lie> {
+        let Order { job, audit, is_rework, trust } = order;
+        let mut arrived = Arrived {
+            lease,
+            range,
+            bytes,
+            spent,
+            trust: Trust::Sampled,
+            looked_at: 0,
+            old: Pieces::new(),
+            expensive: None,
+        };
+        if audit.is_some() {
+            return Ok(arrived);
+        }
+        if is_rework {
+            arrived.old = self.old_results(&job, &arrived.range).await;
+        }
+        let range = &arrived.range;
+        if range.end > job.inputs.total() || job.inputs.segment_end(range.start) < range.end {
+            // No lease is like that: it will not be wanted.
+            return Ok(arrived);
+        }
+        // Unreadable inputs say nothing about the Drone.
+        let Ok(inputs) = self.inputs(&job.inputs, range).await else { return Ok(arrived) };
+        let specification = &job.terms.specification;
+        let blob = inputs.as_blob();
+        let items = range.end - range.start;
+        let mean = kinds::cost(specification, blob.bytes().len() as u64 / items).max(1);
+        let allowed = (mean.saturating_mul(items) / SHARE).clamp(FREE, AT_ONCE);
+        let wanted = (SAMPLE / (1 + trust / 8)).max(1);
+        let sample = choose(items, wanted.min(allowed / mean));
+        if sample.is_empty() {
+            let offset = random() % items;
+            let input = blob.iter().nth(offset as usize).unwrap_or_default();
+            arrived.expensive = Some((range.start + offset, kinds::cost(specification, input.len() as u64)));
+            return Ok(arrived);
+        }
+        let mut sample = sample.into_iter().peekable();
+        for (offset, input) in (0..items).zip(blob.iter()) {
+            if sample.next_if_eq(&offset).is_none() {
+                continue;
+            }
+            let given = arrived.bytes.get(offset as usize * DIGEST..).and_then(|rest| rest.get(..DIGEST));
+            match kinds::reference(specification, input) {
+                Some(right) if given == Some(&right[..]) => arrived.looked_at += 1,
+                Some(_) => return Err(Lie { drone, task: job.task, index: range.start + offset }),
+                // Inputs were checked when they came; this one has suffered on the disk.
+                None => {}
+            }
+            if sample.peek().is_none() {
+                break;
+            }
+        }
+        if arrived.looked_at == items {
+            arrived.trust = Trust::Checked;
+        }
+        Ok(arrived)
+    }
+
+    /// The suspect results that are to be replaced, as far as they are not in memory.
+    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Pieces {
+        if super::state::in_file(&job.inputs).is_none() {
+            return Pieces::new();
+        }
+        let (task, range) = (job.task, range.clone());
+        let read = self.read(move |reader| reader.old_results(task, &range)).await;
+        read.unwrap_or_else(|error| {
+            tracing::warn!(%task, %error, "old results cannot be compared");
+            Pieces::new()
+        })
+    }
+
+    /// Has somebody compute a result again, while everything else goes on.
+    pub(super) fn look_into(&self, doubt: Doubt) {
+        if let [(by, digest)] = &doubt.claims[..] {
+            let (by, digest) = (*by, digest.clone());
+            let is_saved_up = self
+                .lock()
+                .tasks
+                .get_mut(doubt.job.task)
+                .is_some_and(|record| doubt.cost <= LATER && record.spend(doubt.cost));
+            if !is_saved_up {
+                let Doubt { job, index, cost, .. } = doubt;
+                self.change(|state, now| state.audit(Audit { job, index, cost, by, digest }, now));
+                return;
+            }
+        }
+        let hive = self.clone();
+        tokio::spawn(async move { hive.arbitrate(doubt).await });
+    }
+
+    /// Computes one result, and sees who was right.
+    async fn arbitrate(&self, doubt: Doubt) {
+        let Doubt { job, index, claims, .. } = doubt;
+        let Ok(_turn) = self.inner.checks.acquire().await else { return };
+        let Ok(input) = self.inputs(&job.inputs, &(index..index + 1)).await else { return };
+        let task = job.task;
+        let computed = tokio::task::spawn_blocking(move || {
+            let input = input.as_blob().iter().next().unwrap_or_default();
+            kinds::reference(&job.terms.specification, input)
+        });
+        let Ok(Some(right)) = computed.await else { return };
+        for (drone, digest) in claims {
+            match digest[..] == right {
+                true => self.lock().trust(drone, 1),
+                false => self.caught(Lie { drone, task, index }).await,
+            }
+        }
+    }
+}
+
+impl State {
+    /// What an open lease of this Drone is about.
+    pub(super) fn order_of(&self, drone: DroneId, lease: LeaseId) -> Option<Order> {
+        let task = self.core.lease(drone, lease)?;
+        let trust = self.members.get(&drone).map_or(0, |member| member.checked);
+        if let Some(audit) = self.audits.under_way.get(&task) {
+            return Some(Order { job: audit.job.clone(), audit: Some(task), is_rework: false, trust });
+        }
+        let record = self.tasks.get(task)?;
+        Some(Order { job: record.job(task), audit: None, is_rework: record.is_rework(), trust })
+    }
+
+    /// A Drone was right.
+    pub(super) fn trust(&mut self, drone: DroneId, times: u64) {
+        if let Some(member) = self.members.get_mut(&drone) {
+            member.checked += times;
+        }
+    }
+
+    /// Whether a part with expensive results is looked at, and if so, which one of them.
+    pub(super) fn doubt(&self, drone: DroneId, job: Job, arrived: &Arrived) -> Option<Doubt> {
+        let (index, cost) = arrived.expensive?;
+        let trust = self.members.get(&drone)?.checked;
+        let seldom = (1 + trust / ALWAYS).min(SELDOM);
+        if !random().is_multiple_of(seldom) {
+            return None;
+        }
+        let offset = (index - arrived.range.start) as usize * DIGEST;
+        let digest = Bytes::copy_from_slice(arrived.bytes.get(offset..offset + DIGEST)?);
+        Some(Doubt { job, index, cost, claims: vec![(drone, digest)] })
+    }
+
+    /// Has another Drone compute a result a second time, if there is one.
+    fn audit(&mut self, audit: Audit, now: Time) {
+        if self.audits.under_way.len() >= AUDITS || !self.has_others(audit.by) {
+            return;
+        }
+        let id = TaskId(FIRST_AUDIT + self.audits.begun);
+        self.audits.begun += 1;
+        let terms = &audit.job.terms;
+        // A message is hardly longer than what is hashed of it.
+        let segment = Segment { items: 1, cost: audit.cost.max(1), bytes: 64 };
+        let work = TaskWork {
+            class: kinds::class(&terms.specification),
+            priority: terms.priority,
+            segments: Box::new([segment]),
+            done: Default::default(),
+            paused: false,
+            deadline: None,
+            avoid: Some(audit.by),
+        };
+        self.audits.under_way.insert(id, audit);
+        self.handle(Event::Submit { task: id, work }, now);
+    }
+
+    /// What a lease of an audit is really about.
+    pub(super) fn audited(&self, id: TaskId) -> Option<(Job, u64)> {
+        self.audits.under_way.get(&id).map(|audit| (audit.job.clone(), audit.index))
+    }
+
+    /// The second result is there, by `drone`; returns what has to be looked into if they differ.
+    pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Option<Doubt> {
+        let Audit { job, index, cost, by, digest: first } = self.audits.under_way.remove(&id)?;
+        if by == drone {
+            // There was no other Drone.
+            return None;
+        }
+        if first == digest {
+            self.trust(by, 1);
+            self.trust(drone, 1);
+            return None;
+        }
+        Some(Doubt { job, index, cost, claims: vec![(by, first), (drone, digest)] })
+    }
+
+    /// An audit has ended in one way or another.
+    pub(super) fn end_audit(&mut self, id: TaskId) {
+        self.audits.under_way.remove(&id);
+    }
+}
+
+/// `count` of the first `items` numbers, in order, at random if it is not all of them.
+fn choose(items: u64, count: u64) -> Vec<u64> {
+    if count >= items {
+        return (0..items).collect();
+    }
+    let mut chosen = std::collections::BTreeSet::new();
+    let mut seed = random();
+    while (chosen.len() as u64) < count {
+        // SplitMix64 (Steele, Lea and Flood, 2014).
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        chosen.insert((mixed ^ (mixed >> 31)) % items);
+    }
+    chosen.into_iter().collect()
+}
+
+/// What a Drone cannot foresee. Without randomness its first results are looked at.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_of_different_items() {
+        for (items, count) in [(1, 0), (1, 1), (5, 9), (1000, 32), (33, 32)] {
+            let chosen = choose(items, count);
+            assert_eq!(chosen.len() as u64, count.min(items));
+            assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|index| *index < items));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What a Queen goes on with: tasks that have not ended, results that are suspect, Drones, leases.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use wire::ids::{DroneId, Instance, LeaseId, TaskId};
+
+use super::{Reader, inputs};
+use crate::core::RangeSet;
+use crate::kinds::digest::DIGEST;
+use crate::store::bulk::Bulk;
+use crate::store::error::StoreError;
+use crate::store::inputs::{Inputs, Large, Place};
+use crate::store::outputs::Pieces;
+use crate::store::records::{COLUMN_COUNT, COLUMNS, Computed, KnownDrone, Leased, Rows, Stored, Trust, large};
+
+/// A task of which something is to be computed, as it was left.
+#[derive(Debug)]
+pub struct Live {
+    /// Its row.
+    pub task: Stored,
+    /// Its inputs.
+    pub inputs: Inputs,
+    /// What is done of it.
+    pub done: RangeSet,
+    /// What was done of it and is to be computed again, since it is suspect.
+    pub suspect: RangeSet,
+    /// Results that are not in its file, of what is done.
+    pub results: Vec<Computed>,
+    /// Results that are not in its file and are suspect.
+    pub old: Vec<Computed>,
+}
+
+/// What is suspect of a task that has not ended, or is called suspect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspects {
+    /// Which task.
+    pub task: TaskId,
+    /// Whether it has ended.
+    pub has_ended: bool,
+    /// The results.
+    pub ranges: RangeSet,
+}
+
+impl Reader {
+    /// Hands every task that has not ended to `take`, by id; and then those that have, but are
+    /// called suspect. An unfinished one whose file is not what it must be is an error.
+    pub fn live(&self, mut take: impl FnMut(Live)) -> Result<(), StoreError> {
+        let mut damage = Ok(());
+        self.query(|connection| {
+            for which in ["state = 0", "suspect = 1"] {
+                let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE {which} ORDER BY id");
+                let mut select = connection.prepare(&select)?;
+                let mut found = select.query([])?;
+                let mut rows = Rows::default();
+                while let Some(row) = found.next()? {
+                    let live = live(connection, &mut rows, row)?;
+                    if live.task.ending.is_none()
+                        && let Inputs::Large(large) = &live.inputs
+                    {
+                        damage = check_file(&self.bulk, large);
+                        if damage.is_err() {
+                            return Ok(());
+                        }
+                    }
+                    take(live);
+                }
+            }
+            Ok(())
+        })?;
+        damage
+    }
+
+    /// One task as [`live`](Self::live) gives it, whatever its state.
+    pub fn revive(&self, id: TaskId) -> Result<Option<Live>, StoreError> {
+        self.query(|connection| {
+            let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE id = ?");
+            let mut select = connection.prepare_cached(&select)?;
+            select.query_row([id.0], |row| live(connection, &mut Rows::default(), row)).optional()
+        })
+    }
+
+    /// What is to be computed again of the first `limit` tasks behind `after`, by id, of which
+    /// there is something.
+    pub fn suspects(&self, after: TaskId, limit: usize) -> Result<Vec<Suspects>, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT results.task, state <> 0, first, past FROM results INDEXED BY results_suspect \
+                          JOIN tasks ON id = results.task \
+                          WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
+                          ORDER BY results.task, first";
+            let mut select = connection.prepare_cached(select)?;
+            let mut rows = select.query([after.0])?;
+            let mut found: Vec<Suspects> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (task, range) = (TaskId(row.get(0)?), row.get(2)?..row.get(3)?);
+                let is_full = found.len() == limit;
+                match found.last_mut() {
+                    Some(last) if last.task == task => last.ranges.insert(range),
+                    _ if is_full => break,
+                    _ => found.push(Suspects { task, has_ended: row.get(1)?, ranges: range.into() }),
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// The suspect results in `range`, each piece with its first index. In a file there may be
+    /// those already that are to replace them, or a part of that.
+    pub fn old_results(&self, id: TaskId, range: &Range<u64>) -> Result<Pieces, StoreError> {
+        let found = self.query(|connection| {
+            let select = "SELECT file, extents FROM tasks LEFT JOIN segments ON task = id WHERE id = ?";
+            let file = connection.prepare_cached(select)?.query_row([id.0], |row| {
+                let Some(number) = row.get(0)? else { return Ok(None) };
+                Ok(Some((number, large(number, row.get_ref(1)?.as_blob()?)?)))
+            });
+            let select = "SELECT first, past, bytes FROM results INDEXED BY results_suspect \
+                          WHERE task = ? AND checked = 2 AND first < ? AND past > ? ORDER BY first";
+            let mut select = connection.prepare_cached(select)?;
+            let rows = select.query_map(params![id.0, range.end, range.start], |row| {
+                Ok((row.get(0)?..row.get(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+            })?;
+            Ok((file.optional()?.flatten(), rows.collect::<rusqlite::Result<Vec<(Range<u64>, _)>>>()?))
+        });
+        let (large, rows) = found?;
+        let mut pieces = Pieces::new();
+        for (row, bytes) in rows {
+            let part = row.start.max(range.start)..row.end.min(range.end);
+            let bytes = match (bytes, &large) {
+                (Some(bytes), _) => {
+                    let part = (part.start - row.start) as usize * DIGEST..(part.end - row.start) as usize * DIGEST;
+                    Bytes::copy_from_slice(bytes.get(part).unwrap_or_default())
+                }
+                (None, Some((number, large))) => self.bulk.results(*number, large, &part, DIGEST)?,
+                (None, None) => continue,
+            };
+            pieces.push((part.start, bytes));
+        }
+        Ok(pieces)
+    }
+
+    /// Every Drone that is known, by id.
+    pub fn drones(&self) -> Result<Vec<KnownDrone>, StoreError> {
+        self.query(|connection| {
+            let mut select = connection.prepare("SELECT id, instance, name, quarantine FROM drones ORDER BY id")?;
+            let rows = select.query_map([], |row| {
+                let (id, instance) = (DroneId(row.get(0)?), Instance(row.get(1)?));
+                Ok(KnownDrone { id, instance, name: row.get(2)?, quarantine: row.get(3)? })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// The leases of the Queen before, by number, until the next one's first change.
+    pub fn leases(&self) -> Result<Vec<Leased>, StoreError> {
+        self.query(|connection| {
+            let mut select = connection.prepare("SELECT lease, task, drone, first, past FROM leases ORDER BY lease")?;
+            let rows = select.query_map([], |row| {
+                let (lease, task, drone) = (LeaseId(row.get(0)?), TaskId(row.get(1)?), DroneId(row.get(2)?));
+                Ok(Leased { lease, task, drone, range: row.get(3)?..row.get(4)? })
+            })?;
+            rows.collect()
+        })
+    }
+}
+
+/// A task whose row has `file` and `inputs` behind the columns of a task.
+fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Result<Live> {
+    let task = rows.read(row)?;
+    let small = row.get_ref(COLUMN_COUNT + 1)?.as_blob_or_null()?.map(<[u8]>::to_vec);
+    let inputs = inputs(connection, task.id, row.get(COLUMN_COUNT)?, small)?;
+    let id = task.id;
+    // The one result of a single item comes together with its end.
+    let has_results = task.total > 1 || task.ending.is_some();
+    let mut live = Live {
+        task,
+        inputs,
+        done: RangeSet::default(),
+        suspect: RangeSet::default(),
+        results: Vec::new(),
+        old: Vec::new(),
+    };
+    if has_results {
+        add_results(connection, id, &mut live)?;
+    }
+    Ok(live)
+}
+
+fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite::Result<()> {
+    let select = "SELECT first, past, bytes, drone, checked FROM results WHERE task = ? ORDER BY first";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query([id.0])?;
+    while let Some(row) = rows.next()? {
+        let range = row.get(0)?..row.get(1)?;
+        let number = row.get(4)?;
+        let trust = Trust::of(number).ok_or(FromSqlError::OutOfRange(number))?;
+        let (done, results) = match trust {
+            Trust::Suspect => (&mut live.suspect, &mut live.old),
+            Trust::Sampled | Trust::Checked => (&mut live.done, &mut live.results),
+        };
+        if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {
+            let drone = row.get::<_, Option<u64>>(3)?.map(DroneId);
+            results.push(Computed { first: range.start, bytes: bytes.into(), drone, trust });
+        }
+        done.insert(range);
+    }
+    Ok(())
+}
+
+/// Whether the file of live inputs is there and long enough, which is cheap to know.
+fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
+    let Place::File(number) = large.place else { return Ok(()) };
+    let path = bulk.path(number);
+    let length = std::fs::metadata(&path).map(|file| file.len());
+    match length {
+        Ok(length) if length >= large.bytes() => Ok(()),
+        Ok(length) => Err(StoreError::Damaged {
+            path,
+            what: format!("it has {length} bytes, and the inputs in it have {}", large.bytes()),
+        }),
+        Err(error) => Err(StoreError::Damaged { path, what: format!("the inputs in it cannot be read: {error}") }),
+    }
+}

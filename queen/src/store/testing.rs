@@ -1,0 +1,91 @@
+//! Tasks to write, for the tests of the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use web::kinds::Specification;
+use web::kinds::digest::{Algorithm, Digest, Encoding};
+use web::model::{TaskState, Timestamp};
+use wire::blob::BlobBuf;
+use wire::ids::{DroneId, Instance, TaskId};
+
+use super::{Change, Ending, Extent, Inputs, Large, Place, Removed, Store, Submission};
+use crate::kinds::Terms;
+
+/// A task, and its file if it has one.
+pub(super) struct Task {
+    pub(super) id: TaskId,
+    pub(super) large: Option<Arc<Large>>,
+}
+
+pub(super) fn terms() -> Terms {
+    let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+    Terms { specification, name: None, priority: 0, deadline: None, base: Instance([1; 16]) }
+}
+
+pub(super) fn layout(total: u64) -> Vec<u8> {
+    let mut layout = Vec::new();
+    (0..total).map(|index| index.to_string()).collect::<BlobBuf>().as_blob().write(&mut layout);
+    layout
+}
+
+/// The right results from `first` to before `past`.
+pub(super) fn right(first: u64, past: u64) -> Bytes {
+    (first..past).flat_map(|index| Sha256::digest(index.to_string())).collect()
+}
+
+impl Store {
+    pub(super) fn write(&mut self, changes: &[Change]) -> Vec<Removed> {
+        self.writer.commit(&changes.iter().collect::<Vec<_>>()).unwrap()
+    }
+
+    /// Submits a task, with a file or without.
+    pub(super) fn submit(&mut self, id: u64, total: u64, in_file: bool) -> Task {
+        let (task, submission) = self.submission(id, total, in_file);
+        self.write(&[Change::Submit(Box::new(submission))]);
+        task
+    }
+
+    pub(super) fn submission(&mut self, id: u64, total: u64, in_file: bool) -> (Task, Submission) {
+        let (id, layout) = (TaskId(id), layout(total));
+        let mut task = Task { id, large: None };
+        let inputs = match in_file {
+            false => Inputs::Small(layout.into()),
+            true => {
+                let mut file = self.reader.bulk().begin().unwrap();
+                file.append(&layout).unwrap();
+                file.seal().unwrap();
+                let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
+                let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
+                let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
+                file.keep();
+                task.large = Some(Arc::clone(&large));
+                Inputs::Large(large)
+            }
+        };
+        (task, Submission { id, terms: Arc::new(terms()), inputs, created_at: Timestamp(1), identity: None })
+    }
+}
+
+impl Task {
+    /// Results of a Drone, from `first` on.
+    pub(super) fn results(&self, first: u64, bytes: Bytes, drone: u64) -> Change {
+        let drone = Some(DroneId(drone));
+        let (task, large) = (self.id, self.large.clone());
+        Change::Results { task, first, bytes, large, drone, checked: false, replaces: false }
+    }
+
+    pub(super) fn replacing(&self, first: u64, bytes: Bytes, drone: u64) -> Change {
+        let mut change = self.results(first, bytes, drone);
+        if let Change::Results { replaces, .. } = &mut change {
+            *replaces = true;
+        }
+        change
+    }
+
+    pub(super) fn end(&self, state: TaskState, done: u64) -> Change {
+        let started_at = Some(Timestamp(2));
+        Change::End(self.id, Box::new(Ending { state, started_at, finished_at: Timestamp(3), done, error: None }))
+    }
+}

@@ -1,0 +1,256 @@
+//! A transaction in the making: what each change does to the rows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use rusqlite::{OptionalExtension, Params, Transaction, params};
+use web::model::TaskState;
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+
+use super::{KEY_LIFE, Removed};
+use crate::crash;
+use crate::kinds::digest::DIGEST;
+use crate::store::inputs::{Inputs, Place};
+use crate::store::records::{Change, Ending, Extents, Submission, Trust, file_bytes, state_number, state_of};
+
+/// See the module.
+pub(super) struct Step<'a> {
+    transaction: Transaction<'a>,
+    /// By how much the number of tasks changes, by [`state_number`].
+    counts: [i64; 4],
+    bulk: i64,
+    /// What becomes of leases. Most that begin in a transaction end in it as well.
+    leases: BTreeMap<LeaseId, Option<Holder<'a>>>,
+    removed: Vec<Removed>,
+}
+
+/// Of which task a lease is, whose, and what it is about.
+type Holder<'a> = (TaskId, DroneId, &'a Range<u64>);
+
+impl<'a> Step<'a> {
+    /// With nothing done yet.
+    pub(super) fn new(transaction: Transaction<'a>) -> Self {
+        Self { transaction, counts: [0; 4], bulk: 0, leases: BTreeMap::new(), removed: Vec::new() }
+    }
+
+    pub(super) fn apply(&mut self, change: &'a Change) -> rusqlite::Result<()> {
+        match change {
+            Change::Epoch(epoch) => self.begin(*epoch),
+            Change::Submit(submission) => self.submit(submission),
+            Change::Results { .. } => self.results(change),
+            Change::End(task, ending) => self.end(*task, ending),
+            Change::Remove(task) => self.remove(*task),
+            Change::Reopen(task) => self.reopen(*task),
+            Change::Amend { task, priority, name } => {
+                self.run("UPDATE tasks SET priority = ?, name = ? WHERE id = ?", params![priority, name, task.0])
+            }
+            Change::Pause { task, paused } => {
+                self.run("UPDATE tasks SET paused = ? WHERE id = ? AND state = 0", params![paused, task.0])
+            }
+            Change::Drone { id, instance, name } => self.drone(*id, *instance, name),
+            Change::Quarantine { drone, reason } => {
+                self.run("UPDATE drones SET quarantine = ? WHERE id = ?", params![reason, drone.0])
+            }
+            Change::Suspect { drone } => self.suspect(*drone),
+            Change::Cleared { task, corrected } => {
+                let update = "UPDATE tasks SET suspect = 0, corrected = corrected + ? WHERE id = ?";
+                self.run(update, params![corrected, task.0])
+            }
+            Change::Lease { lease, task, drone, range } => {
+                self.leases.insert(*lease, Some((*task, *drone, range)));
+                Ok(())
+            }
+            Change::Unlease(lease) => {
+                self.leases.insert(*lease, None);
+                Ok(())
+            }
+        }
+    }
+
+    fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<()> {
+        self.transaction.prepare_cached(statement)?.execute(values).map(drop)
+    }
+
+    fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
+        self.leases.clear();
+        self.run("DELETE FROM leases", [])?;
+        self.run("UPDATE hive SET epoch = ?", [epoch.0])
+    }
+
+    fn submit(&mut self, submission: &Submission) -> rusqlite::Result<()> {
+        let Submission { id, terms, inputs, created_at, identity } = submission;
+        let (small, large) = match inputs {
+            Inputs::Small(layout) => (Some(&**layout), None),
+            Inputs::Large(large) => (None, Some(large)),
+        };
+        let file = large.and_then(|large| match large.place {
+            Place::File(number) => Some(number),
+            Place::Memory(_) => None,
+        });
+        let bytes = large.map_or(0, |large| file_bytes(large));
+        let specification = serde_json::to_string(&terms.specification)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, file, bytes, instance, name, \
+                      specification, inputs, deadline) VALUES (?, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let values = params![
+            id.0,
+            terms.priority,
+            inputs.total(),
+            created_at.0,
+            file,
+            bytes,
+            terms.instance(*id).0,
+            terms.name,
+            specification,
+            small,
+            terms.deadline,
+        ];
+        self.run(insert, values)?;
+        if let Some(large) = large {
+            let insert = "INSERT INTO segments (task, extents) VALUES (?, ?)";
+            self.run(insert, params![id.0, Extents(&large.segments)])?;
+        }
+        if let Some(identity) = identity {
+            let expires_at = created_at.0 + KEY_LIFE.as_millis() as i64;
+            let insert = "INSERT OR REPLACE INTO keys (key, fingerprint, task, expires_at) VALUES (?, ?, ?, ?)";
+            self.run(insert, params![identity.key, identity.fingerprint, id.0, expires_at])?;
+        }
+        let advance = "UPDATE hive SET next_task = max(next_task, ?)";
+        self.run(advance, [id.0 + 1])?;
+        self.counts[0] += 1;
+        self.bulk += bytes as i64;
+        Ok(())
+    }
+
+    fn results(&mut self, change: &Change) -> rusqlite::Result<()> {
+        let Change::Results { task, first, bytes, large, drone, checked, replaces } = change else { return Ok(()) };
+        let range = *first..first + (bytes.len() / DIGEST) as u64;
+        if *replaces {
+            self.cut(*task, &range)?;
+        }
+        let in_row = large.is_none().then_some(&bytes[..]);
+        let trust = Trust::new(*checked);
+        self.insert(*task, &range, crc32fast::hash(bytes), drone.map(|drone| drone.0), trust, in_row)
+    }
+
+    fn insert(
+        &self,
+        task: TaskId,
+        range: &Range<u64>,
+        crc: u32,
+        drone: Option<u64>,
+        trust: Trust,
+        bytes: Option<&[u8]>,
+    ) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO results (task, first, past, crc, bytes, drone, checked) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        self.run(insert, params![task.0, range.start, range.end, crc, bytes, drone, trust as i64])
+    }
+
+    /// Removes suspect results in `range`; what rows have beyond it stays.
+    fn cut(&self, task: TaskId, range: &Range<u64>) -> rusqlite::Result<()> {
+        // The search begins at the last row that may reach into the range, and not at the task's first.
+        let select = "SELECT first, past, drone, bytes FROM results WHERE task = ?1 AND first < ?3 AND past > ?2 \
+                      AND checked = 2 AND first >= \
+                      coalesce((SELECT max(first) FROM results WHERE task = ?1 AND first <= ?2), ?2)";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let rows = select.query_map(params![task.0, range.start, range.end], |row| {
+            Ok((row.get(0)?..row.get(1)?, row.get::<_, Option<u64>>(2)?, row.get::<_, Option<Vec<u8>>>(3)?))
+        })?;
+        for (row, drone, bytes) in rows.collect::<rusqlite::Result<Vec<(Range<u64>, _, _)>>>()? {
+            self.run("DELETE FROM results WHERE task = ? AND first = ?", [task.0, row.start])?;
+            for rest in [row.start..range.start, range.end..row.end].into_iter().filter(|rest| !rest.is_empty()) {
+                let part = (rest.start - row.start) as usize * DIGEST..(rest.end - row.start) as usize * DIGEST;
+                // Of damaged ones there may be less.
+                let bytes = bytes.as_deref().map(|bytes| bytes.get(part).unwrap_or_default());
+                self.insert(task, &rest, 0, drone, Trust::Suspect, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, task: TaskId, ending: &Ending) -> rusqlite::Result<()> {
+        let Ending { state, started_at, finished_at, done, error } = ending;
+        let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, done = ?, error = ?, paused = 0 \
+                      WHERE id = ?";
+        let started_at = started_at.map(|time| time.0);
+        self.run(update, params![state_number(*state), started_at, finished_at.0, done, error, task.0])?;
+        self.counts[0] -= 1;
+        self.counts[state_number(*state) as usize] += 1;
+        Ok(())
+    }
+
+    fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
+        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes";
+        let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, i64>(2)?))
+        });
+        let Some((state, file, bytes)) = removed.optional()? else { return Ok(()) };
+        for table in ["segments", "results"] {
+            self.run(&format!("DELETE FROM {table} WHERE task = ?"), [task.0])?;
+        }
+        if let Some(count) = self.counts.get_mut(state as usize) {
+            *count -= 1;
+        }
+        self.bulk -= bytes;
+        self.removed.push(Removed { task, state: state_of(state), file });
+        Ok(())
+    }
+
+    fn reopen(&mut self, task: TaskId) -> rusqlite::Result<()> {
+        let update = "UPDATE tasks SET state = 0, started_at = NULL, finished_at = NULL, done = 0, error = NULL, \
+                      suspect = 0 WHERE id = ? AND state = ?";
+        for state in [TaskState::Failed, TaskState::Cancelled].map(state_number) {
+            let reopened = self.transaction.prepare_cached(update)?.execute(params![task.0, state])? as i64;
+            self.counts[state as usize] -= reopened;
+            self.counts[0] += reopened;
+        }
+        Ok(())
+    }
+
+    /// A Drone keeps its id and its process.
+    fn drone(&mut self, id: DroneId, instance: Instance, name: &str) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO drones (id, instance, name) VALUES (?, ?, ?) \
+                      ON CONFLICT (id) DO UPDATE SET name = excluded.name \
+                      ON CONFLICT (instance) DO UPDATE SET name = excluded.name";
+        self.run(insert, params![id.0, instance.0, name])?;
+        self.run("UPDATE hive SET next_drone = max(next_drone, ?)", [id.0 + 1])
+    }
+
+    /// Looks at all results that there are, which is rare enough.
+    fn suspect(&mut self, drone: DroneId) -> rusqlite::Result<()> {
+        let update = "UPDATE results SET checked = 2 WHERE drone = ? AND checked = 0 RETURNING task";
+        let mut update = self.transaction.prepare_cached(update)?;
+        let mut tasks = update.query([drone.0])?;
+        let mut last = None;
+        while let Some(row) = tasks.next()? {
+            let task: u64 = row.get(0)?;
+            if last.replace(task) != Some(task) {
+                self.run("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what has gathered, and commits all; returns what was removed.
+    pub(super) fn commit(self) -> rusqlite::Result<Vec<Removed>> {
+        for (state, change) in self.counts.iter().enumerate().filter(|(_, change)| **change != 0) {
+            self.run("UPDATE counts SET tasks = tasks + ? WHERE state = ?", params![change, state])?;
+        }
+        if self.bulk != 0 {
+            self.run("UPDATE hive SET bulk_bytes = bulk_bytes + ?", [self.bulk])?;
+        }
+        for (lease, holder) in &self.leases {
+            match holder {
+                Some((task, drone, range)) => {
+                    let insert = "INSERT OR REPLACE INTO leases (lease, task, drone, first, past) \
+                                  VALUES (?, ?, ?, ?, ?)";
+                    self.run(insert, [lease.0, task.0, drone.0, range.start, range.end])?;
+                }
+                None => self.run("DELETE FROM leases WHERE lease = ?", [lease.0])?,
+            }
+        }
+        crash::point("commit-before");
+        self.transaction.commit()?;
+        Ok(self.removed)
+    }
+}

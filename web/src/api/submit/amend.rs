@@ -1,0 +1,40 @@
+//! What a request changes of a task that is there.
+
+use axum::extract::Request;
+use serde_json::Value;
+
+use super::frames::Frames;
+use super::{json, media_type, unsupported};
+use crate::App;
+use crate::api::form;
+use crate::error::Problem;
+use crate::hive::Amendment;
+
+/// The longest body, in bytes.
+const BODY_MAX: u64 = 64 << 10;
+
+/// The changes that a body of JSON asks for (RFC 7396).
+pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, Problem> {
+    let media_type = media_type(request.headers())?;
+    let mut frames = Frames::new(request.into_body());
+    let is_json = match media_type.as_str() {
+        "application/json" | "application/merge-patch+json" => true,
+        // As `curl -d '{…}'` calls it.
+        "application/x-www-form-urlencoded" | "" => frames.is_json().await?,
+        _ => false,
+    };
+    if !is_json {
+        let detail = "changes are JSON, such as {\"priority\":5}, sent as application/json or \
+                      application/merge-patch+json";
+        return Err(unsupported(detail.to_owned()));
+    }
+    Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room()?).await?)?)
+}
+
+/// The changes that the page's form asks for; an empty field means the default.
+pub(crate) async fn amendment_of_form(app: &App, request: Request) -> Result<Amendment, Problem> {
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let value = |bytes: &[u8]| if bytes.is_empty() { Value::Null } else { Value::from(text(bytes)) };
+    Amendment::of(form::pairs(&body).map(|(name, bytes)| (text(&name), value(&bytes))))
+}

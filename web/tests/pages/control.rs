@@ -1,0 +1,185 @@
+//! Buttons, and what the pages say of what goes on.
+
+use serde_json::json;
+use web::hive::HiveError;
+use web::model::{DroneState, TaskState};
+
+use super::support::*;
+use super::{contains, html, page};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Where the forms of a page lead, apart from that which submits.
+fn actions(page: &str) -> Vec<&str> {
+    let forms = page.split("method=\"post\" action=\"").skip(1);
+    forms.map(|rest| rest.split('"').next().unwrap()).filter(|action| *action != "/admin/tasks").collect()
+}
+
+#[track_caller]
+fn assert_sent(answer: &Answer, to: &str) {
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, to), "{:?}", answer.body);
+}
+
+#[tokio::test]
+async fn a_task_has_the_buttons_that_its_state_allows() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    for (state, allowed) in [
+        (TaskState::Pending, &["pause", "cancel", "amend"][..]),
+        (TaskState::Running, &["pause", "cancel", "amend"]),
+        (TaskState::Paused, &["resume", "cancel", "amend"]),
+        (TaskState::Done, &["delete"]),
+        (TaskState::Failed, &["retry", "delete"]),
+        (TaskState::Cancelled, &["retry", "delete"]),
+    ] {
+        fake.set_state(1, state);
+        let answer = get(&router, "/admin/tasks/1").await;
+        let expected: Vec<_> = allowed.iter().map(|action| format!("/admin/tasks/1/{action}")).collect();
+        assert_eq!(actions(page(&answer)), expected, "{state}");
+        contains(page(&answer), &[&format!("#icon-{state}\"/>"), &format!("Task 1 {state}")]);
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_paused_resumed_and_tried_again() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x"})).await;
+    let act = async |action: &str| post(&router, &format!("/admin/tasks/1/{action}"), FORM, "").await;
+    assert_sent(&act("pause").await, "/admin/tasks/1");
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["Waiting because it is &#60;paused&#62;.", "progress class=\"paused\""]);
+    let answer = get(&router, "/admin/tasks?state=paused").await;
+    contains(page(&answer), &["id=\"task-1\"", "paused <span class=\"count\">"]);
+    assert_sent(&act("resume").await, "/admin/tasks/1");
+    assert!(!page(&get(&router, "/admin/tasks/1").await).contains("Waiting because"));
+    let answer = act("retry").await;
+    assert_eq!(answer.status, 409);
+    contains(html(&answer), &["Task 1 is running".to_lowercase().as_str(), "409"]);
+    act("cancel").await;
+    assert_sent(&act("retry").await, "/admin/tasks/1");
+    assert_eq!(get(&router, "/tasks/1").await.json()["state"], "running");
+}
+
+#[tokio::test]
+async fn name_and_priority_are_changed_in_a_form() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x", "name": "a \"<b>\""})).await;
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["value=\"a &#34;&#60;b&#62;&#34;\"", "value=\"0\""]);
+    let amend = async |body: &str| post(&router, "/admin/tasks/1/amend", FORM, body.to_owned()).await;
+    assert_sent(&amend("name=b%C3%A9+1&priority=-5").await, "/admin/tasks/1");
+    let task = get(&router, "/tasks/1").await.json();
+    assert_eq!((&task["name"], &task["priority"]), (&json!("bé 1"), &json!(-5)));
+    assert_sent(&amend("name=&priority=").await, "/admin/tasks/1");
+    let task = get(&router, "/tasks/1").await.json();
+    assert_eq!((&task["name"], &task["priority"]), (&json!(null), &json!(0)));
+    for (body, detail) in
+        [("priority=101", "from -100 to 100"), ("colour=red", "cannot be changed"), ("", "nothing is to change")]
+    {
+        let answer = amend(body).await;
+        assert_eq!(answer.status, 422);
+        contains(html(&answer), &[detail]);
+    }
+}
+
+#[tokio::test]
+async fn a_task_tells_of_its_deadline_and_of_wrong_results() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x", "deadline_seconds": 60})).await;
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["<dt>Deadline</dt><dd><time datetime=\"2023-11-14T22:14:20.000Z\""]);
+    assert!(!page(&answer).contains("Suspect") && !page(&answer).contains("Corrected"));
+    fake.set(1, |view| (view.suspect, view.corrected) = (true, 1200));
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["id=\"suspect\"", "1,200 results", &sha256("x"), "result-changed"]);
+    contains(page(&get(&router, "/admin/tasks").await), &["<small class=\"wrong\">suspect</small>"]);
+}
+
+#[tokio::test]
+async fn a_task_without_drones_says_how_to_start_one() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    fake.inner().drones = 0;
+    post_json(&router, json!({"input": "x"})).await;
+    fake.set(1, |view| view.waiting_because = Some("no drone is connected".to_owned()));
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["Waiting because no drone is connected.", "How to start a drone"]);
+    fake.set_state(1, TaskState::Paused);
+    assert!(!page(&get(&router, "/admin/tasks/1").await).contains("How to start a drone"));
+}
+
+#[tokio::test]
+async fn a_drone_says_why_it_does_nothing() {
+    let (fake, router) = world();
+    let text = |state, idle: Option<&str>, quarantined: Option<&str>| {
+        let drone = &mut fake.inner().drone;
+        drone.state = state;
+        drone.idle_because = idle.map(str::to_owned);
+        drone.quarantined_because = quarantined.map(str::to_owned);
+        let router = router.clone();
+        async move {
+            let all = page(&get(&router, "/admin/drones").await).to_owned();
+            (page(&get(&router, "/admin/drones/1").await).to_owned(), all)
+        }
+    };
+    let (one, _) = text(DroneState::Busy, None, None).await;
+    assert_eq!(actions(&one), ["/admin/drones/1/drain"]);
+    contains(&one, &["00112233445566778899aabbccddeeff", "<dt>Connections</dt><dd>1</dd>"]);
+    assert!(!one.contains("because"));
+    let (one, all) = text(DroneState::Idle, Some("there is <no> work"), None).await;
+    contains(&one, &["Idle because there is &#60;no&#62; work."]);
+    contains(&all, &["<small>because there is &#60;no&#62; work</small>"]);
+    let (one, all) = text(DroneState::Quarantined, None, Some("it gave 2 wrong results")).await;
+    assert_eq!(actions(&one), ["/admin/drones/1/resume", "/admin/drones/1/drain"]);
+    contains(&one, &["Quarantined because it gave 2 wrong results.", "state quarantined"]);
+    contains(&all, &["<small>because it gave 2 wrong results</small>"]);
+    for (state, said) in [
+        (DroneState::Leaving, "finishes what it has"),
+        (DroneState::Away, "broke a moment ago"),
+        (DroneState::Lost, "did not come back in time"),
+        (DroneState::Left, "state left"),
+    ] {
+        let (one, _) = text(state, None, None).await;
+        assert_eq!(actions(&one), [""; 0], "{state}");
+        contains(&one, &[said]);
+    }
+}
+
+#[tokio::test]
+async fn a_drone_is_drained_and_trusted_again() {
+    let (fake, router) = world();
+    fake.inner().drone.state = DroneState::Quarantined;
+    fake.inner().drone.quarantined_because = Some("it gave a wrong result".to_owned());
+    assert_sent(&post(&router, "/admin/drones/1/resume", FORM, "").await, "/admin/drones/1");
+    assert_eq!(get(&router, "/drones/1").await.json()["state"], "idle");
+    assert_sent(&post(&router, "/admin/drones/1/drain", FORM, "").await, "/admin/drones/1");
+    assert_eq!(get(&router, "/drones/1").await.json()["state"], "leaving");
+    fake.inner().drone.state = DroneState::Away;
+    let answer = post(&router, "/admin/drones/1/drain", FORM, "").await;
+    assert_eq!(answer.status, 409);
+    contains(html(&answer), &["is not connected"]);
+    fake.inner().error = Some(HiveError::Internal("odd".to_owned()));
+    assert_eq!(post(&router, "/admin/drones/1/resume", FORM, "").await.status, 500);
+}
+
+#[tokio::test]
+async fn what_a_drones_results_were_worth_is_shown() {
+    let (fake, router) = world();
+    assert!(!page(&get(&router, "/admin/drones").await).contains("checked"));
+    (fake.inner().drone.checked, fake.inner().drone.wrong) = (1234, 5);
+    contains(page(&get(&router, "/admin/drones").await), &["1,234 checked", "5 wrong"]);
+    contains(page(&get(&router, "/admin/drones/1").await), &["<dd>1,234<small>", "<dd>5<small>"]);
+}
+
+#[tokio::test]
+async fn the_overview_warns_of_a_quarantine() {
+    let (fake, router) = world();
+    assert!(!page(&get(&router, "/admin").await).contains("quarantined</"));
+    assert!(!page(&get(&router, "/admin").await).contains("id=\"quarantined\""));
+    for (quarantined, said) in [(1, "1 drone is quarantined"), (2, "2 drones are quarantined")] {
+        fake.inner().quarantined = quarantined;
+        contains(page(&get(&router, "/admin").await), &["id=\"quarantined\"", said]);
+    }
+}

@@ -1,0 +1,221 @@
+//! What a user does to tasks and Drones that are there.
+
+use axum::Router;
+use axum::body::Body;
+use serde_json::{Value, json};
+use web::hive::HiveError;
+use web::model::{DroneState, TaskState};
+
+use crate::support::*;
+
+const PATCH: &str = "application/merge-patch+json";
+
+async fn patch(router: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+    let headers = [("content-type", content_type)];
+    let headers = if content_type.is_empty() { &[] } else { &headers[..] };
+    send(router, request("PATCH", path, headers, body)).await
+}
+
+/// Posts to `/tasks/1/…`; the state that the answer shows.
+async fn act(router: &Router, action: &str) -> Value {
+    let answer = post(router, &format!("/tasks/1/{action}"), "", "").await;
+    assert_eq!(answer.status, 200, "{action}: {:?}", answer.body);
+    answer.json()["state"].clone()
+}
+
+#[tokio::test]
+async fn tasks_are_paused_and_resumed() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x"})).await;
+    for (action, state) in [("resume", "running"), ("pause", "paused"), ("pause", "paused"), ("resume", "running")] {
+        assert_eq!(act(&router, action).await, state);
+    }
+    act(&router, "pause").await;
+    let task = get(&router, "/tasks/1").await.json();
+    assert_eq!((&task["state"], &task["waiting_because"]), (&json!("paused"), &json!("it is <paused>")));
+    let ids = |list: Value| list["tasks"].as_array().unwrap().len();
+    assert_eq!(ids(get(&router, "/tasks?state=paused").await.json()), 1);
+    assert_eq!(ids(get(&router, "/tasks?state=running").await.json()), 0);
+    // It has not ended.
+    get(&router, "/tasks/1/results?format=csv").await.problem(409);
+    send(&router, request("DELETE", "/tasks/1", &[], Body::empty())).await.problem(409);
+    assert_eq!(act(&router, "cancel").await, "cancelled");
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_paused() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    for state in [TaskState::Done, TaskState::Failed, TaskState::Cancelled] {
+        fake.set_state(1, state);
+        for action in ["pause", "resume"] {
+            let problem = post(&router, &format!("/tasks/1/{action}"), "", "").await.problem(409);
+            assert_eq!(problem["detail"], "task 1 has ended");
+        }
+        patch(&router, "/tasks/1", PATCH, r#"{"priority": 1}"#).await.problem(409);
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    for state in [TaskState::Failed, TaskState::Cancelled] {
+        fake.set_state(1, state);
+        assert_eq!(act(&router, "retry").await, "running");
+    }
+    for state in [TaskState::Pending, TaskState::Running, TaskState::Paused, TaskState::Done] {
+        fake.set_state(1, state);
+        let problem = post(&router, "/tasks/1/retry", "", "").await.problem(409);
+        assert_eq!(problem["detail"], format!("task 1 is {state}"));
+    }
+}
+
+#[tokio::test]
+async fn name_and_priority_are_changed() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x", "name": "old"})).await;
+    for (content_type, body, name, priority) in [
+        ("application/json", r#"{"priority": 7}"#, json!("old"), 7),
+        (PATCH, r#"{"name": "new"}"#, json!("new"), 7),
+        (PATCH, r#" {"name": null, "priority": -100}"#, json!(null), -100),
+        ("Application/JSON; charset=utf-8", r#"{"priority": null, "name": "n"}"#, json!("n"), 0),
+        ("application/x-www-form-urlencoded", r#"{"priority": 3}"#, json!("n"), 3),
+        ("", r#"{"priority": 4}"#, json!("n"), 4),
+    ] {
+        let answer = patch(&router, "/tasks/1", content_type, body).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let task = answer.json();
+        assert_eq!((&task["name"], &task["priority"]), (&name, &json!(priority)), "{body}");
+        assert_eq!(task, get(&router, "/tasks/1").await.json());
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_makes_no_sense_is_refused() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    let task = post_json(&router, json!({"input": "x", "name": "old"})).await.json();
+    let long = format!(r#"{{"name": "{}"}}"#, "é".repeat(201));
+    for (body, status, path) in [
+        ("{}", 422, json!(null)),
+        (r#"{"colour": 1}"#, 422, json!("colour")),
+        (r#"{"priority": 1, "state": "done"}"#, 422, json!("state")),
+        (r#"{"algorithm": "sha256d"}"#, 422, json!("algorithm")),
+        (r#"{"priority": 101}"#, 422, json!("priority")),
+        (r#"{"priority": 1.5}"#, 422, json!("priority")),
+        (r#"{"priority": 1, "priority": 2}"#, 422, json!("priority")),
+        (r#"{"name": null, "name": null}"#, 422, json!("name")),
+        (r#"{"name": 5}"#, 422, json!("name")),
+        (r#"{"name": "a\nb"}"#, 422, json!("name")),
+        (&long, 422, json!("name")),
+        ("[]", 422, json!(null)),
+        ("null", 422, json!(null)),
+        (r#"{"priority": 1"#, 400, json!(null)),
+        (r#"{"priority": 1} x"#, 400, json!(null)),
+        ("", 400, json!(null)),
+    ] {
+        let problem = patch(&router, "/tasks/1", PATCH, body.to_owned()).await.problem(status);
+        assert_eq!(problem.get("path").unwrap_or(&json!(null)), &path, "{body}");
+    }
+    for (content_type, body) in
+        [("text/plain", "{}"), ("application/x-www-form-urlencoded", "priority=1"), ("", "priority=1")]
+    {
+        patch(&router, "/tasks/1", content_type, body).await.problem(415);
+    }
+    let packed = [("content-type", PATCH), ("content-encoding", "gzip")];
+    send(&router, request("PATCH", "/tasks/1", &packed, "{}")).await.problem(415);
+    patch(&router, "/tasks/1", PATCH, " ".repeat(65_537)).await.problem(413);
+    // As a submission says it.
+    let amended = patch(&router, "/tasks/1", PATCH, r#"{"priority": 101}"#).await.problem(422);
+    let submitted = post_json(&router, json!({"input": "x", "priority": 101})).await.problem(422);
+    assert_eq!(amended["detail"], submitted["detail"]);
+    assert_eq!(task, get(&router, "/tasks/1").await.json());
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_changed() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    send(&router, request("DELETE", "/tasks/1", &[], Body::empty())).await;
+    for (id, status) in [("1", 410), ("2", 404), ("0", 404), ("x", 404)] {
+        for action in ["pause", "resume", "retry"] {
+            post(&router, &format!("/tasks/{id}/{action}"), "", "").await.problem(status);
+        }
+        patch(&router, &format!("/tasks/{id}"), PATCH, r#"{"priority": 1}"#).await.problem(status);
+    }
+    for path in ["/drones/2/drain", "/drones/2/resume", "/drones/x/drain"] {
+        post(&router, path, "", "").await.problem(404);
+    }
+    let reason = "the disk is full".to_owned();
+    let retry_after = std::time::Duration::from_secs(5);
+    fake.inner().error = Some(HiveError::Unavailable { reason, retry_after });
+    for path in ["/tasks/1/pause", "/tasks/1/resume", "/tasks/1/retry", "/drones/1/drain", "/drones/1/resume"] {
+        let answer = post(&router, path, "", "").await;
+        assert_eq!(
+            (answer.problem(503)["detail"].as_str(), answer.header("retry-after")),
+            (Some("the disk is full"), "5")
+        );
+    }
+    patch(&router, "/tasks/1", PATCH, r#"{"priority": 1}"#).await.problem(503);
+}
+
+#[tokio::test]
+async fn drones_are_drained() {
+    let (fake, router) = world();
+    for _ in 0..2 {
+        let answer = post(&router, "/drones/1/drain", "", "").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (202, &json!("leaving")));
+    }
+    for state in [DroneState::Away, DroneState::Left, DroneState::Lost] {
+        fake.inner().drone.state = state;
+        assert_eq!(get(&router, "/drones/1").await.json()["state"], state.name());
+        let problem = post(&router, "/drones/1/drain", "", "").await.problem(409);
+        assert_eq!(problem["detail"], "drone 1 is not connected");
+    }
+}
+
+#[tokio::test]
+async fn a_quarantine_is_lifted() {
+    let (fake, router) = world();
+    fake.inner().drone.state = DroneState::Quarantined;
+    fake.inner().drone.quarantined_because = Some("it gave 2 wrong results".to_owned());
+    fake.inner().quarantined = 1;
+    let drone = get(&router, "/drones/1").await.json();
+    assert_eq!(
+        (&drone["state"], &drone["quarantined_because"]),
+        (&json!("quarantined"), &json!("it gave 2 wrong results"))
+    );
+    assert_eq!(get(&router, "/stats").await.json()["quarantined"], 1);
+    for _ in 0..2 {
+        let answer = post(&router, "/drones/1/resume", "", "").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("idle")));
+        assert_eq!(answer.json()["quarantined_because"], json!(null));
+    }
+}
+
+#[tokio::test]
+async fn a_drone_has_the_promised_members() {
+    let (_, router) = world();
+    let expected = json!({
+        "id": 1, "instance": "00112233445566778899aabbccddeeff", "name": "<b>worker</b>",
+        "address": "127.0.0.1:50000", "software": "drone 0.1.0", "state": "busy", "idle_because": null,
+        "quarantined_because": null, "threads": 4, "leases": 4, "rate": 1e6, "compressions_per_second": 2e6,
+        "items_done": 12_345, "checked": 0, "wrong": 0, "connections": 1,
+        "connected_at": "2023-11-14T22:13:20.000Z", "last_seen_at": "2023-11-14T22:13:21.000Z",
+    });
+    assert_eq!(get(&router, "/drones/1").await.json(), expected);
+}
+
+#[tokio::test]
+async fn suspect_results_can_be_read() {
+    let (fake, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    fake.set(1, |view| (view.suspect, view.corrected) = (true, 3));
+    let task = get(&router, "/tasks/1").await.json();
+    assert_eq!((&task["suspect"], &task["corrected"]), (&json!(true), &json!(3)));
+    assert_eq!(task["results"][0]["digest"], sha256("x"));
+    assert_eq!(get(&router, "/tasks/1/results?format=csv").await.status, 200);
+}
