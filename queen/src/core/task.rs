@@ -80,8 +80,10 @@ impl Task {
             task.progress = Some(Box::new(Progress { pending, done, cost_done, ..Progress::default() }));
         }
         if let Some(drone) = avoid {
-            while let Some(range) = task.take_first(u64::MAX) {
-                task.put_apart(range, Box::new(Trouble::avoiding(drone)));
+            while let Some(run) = task.next_run() {
+                if let Some(range) = task.take_first(run.end - run.start) {
+                    task.put_apart(range, Box::new(Trouble::avoiding(drone)));
+                }
             }
         }
         task
