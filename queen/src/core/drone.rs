@@ -24,8 +24,10 @@ pub(super) const RESERVE_CHUNK: Duration = Duration::from_millis(20);
 /// Bytes for each thread, and for the Drone.
 const BYTES_PER_THREAD: u64 = 8 << 20;
 const BYTES: u64 = 16 << 20;
-/// What a Drone may hold at most, well within what it accepts.
+/// What a Drone may be leased ahead at most, well within what it accepts.
 const BYTES_MAX: u64 = 128 << 20;
+/// Bytes that short chunks may take beyond that.
+const BYTES_RESERVE: u64 = 16 << 20;
 /// Leases in each of the two places.
 const LEASES: u64 = 4096;
 /// Leases altogether, well within what a Drone accepts.
@@ -204,7 +206,8 @@ impl Drone {
         let threads = u64::from(self.threads);
         let ahead = at_least(&self.ahead, task.priority);
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
-        if in_time && ahead.leases < LEASES && self.bytes < BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD) {
+        let bytes = BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD);
+        if in_time && ahead.leases < LEASES && self.bytes < bytes {
             return Some(Place::Ahead);
         }
         // More urgent work would be computed before it anyway.
@@ -212,7 +215,8 @@ impl Drone {
             return None;
         }
         let reserve = at_least(&self.reserve, task.priority);
-        let has_reserve = reserve.leases < LEASES && reserve.time_ns < threads * RESERVE.as_nanos() as u64;
+        let in_time = reserve.time_ns < threads * RESERVE.as_nanos() as u64;
+        let has_reserve = in_time && reserve.leases < LEASES && self.bytes < bytes + BYTES_RESERVE;
         let run = task.next_run().or_else(|| Some(task.apart().next()?.0))?;
         let short = self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64;
         (has_reserve && short && !self.tasks.contains_key(&id)).then_some(Place::Reserve)
