@@ -63,6 +63,11 @@ impl Trouble {
         Self { failed: vec![drone], ..Self::default() }
     }
 
+    /// Whether a Drone was lost while it computed the range.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.losses > 0
+    }
+
     /// Whether the range has to run alone.
     pub(super) fn is_alone(&self) -> bool {
         self.losses >= MAX_LOSSES
@@ -213,7 +218,10 @@ impl Core {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.next });
             }
             match lease.twin {
-                Some(twin) => self.untwin(twin),
+                Some(twin) => {
+                    self.blame_twin(twin, lease.drone, *fault);
+                    self.untwin(twin);
+                }
                 None => {
                     tasks.insert(lease.task);
                     dead.extend(self.release(lease, *fault));
@@ -267,6 +275,18 @@ impl Core {
             self.queue.insert(task.priority, task.pass, id);
         }
         blame
+    }
+
+    /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does
+    /// not run alone stays short of having to.
+    fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault) {
+        let Some(lease) = self.leases.get_mut(&id).filter(|_| fault != Fault::None) else { return };
+        let trouble = lease.trouble.get_or_insert_default();
+        match fault {
+            Fault::None => {}
+            Fault::Failure => trouble.failed.push(drone),
+            Fault::Loss => trouble.losses = trouble.losses.max(MAX_LOSSES - 1),
+        }
     }
 
     /// The other lease of the same range has ended.

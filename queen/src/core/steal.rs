@@ -55,8 +55,10 @@ impl Core {
         let (thief, task) = (self.drones.get(&thief_id)?, self.tasks.get(lease.task)?);
         let victim = self.drones.get(&lease.drone)?;
         let is_alone = lease.trouble.as_deref().is_some_and(Trouble::is_alone);
+        // Perhaps it is the range that ends Drones: then it must not end this one meanwhile.
+        let is_suspect = lease.trouble.as_deref().is_some_and(Trouble::is_suspect) && victim.away_until.is_some();
         let may = |trouble: &Trouble| self.may_try(task.class, trouble, thief_id);
-        if lease.drone == thief_id || is_alone || !thief.is_able(task.class) || task.is_paused {
+        if lease.drone == thief_id || is_alone || is_suspect || !thief.is_able(task.class) || task.is_paused {
             return None;
         }
         if !lease.trouble.as_deref().is_none_or(may) {
