@@ -80,6 +80,7 @@ pub enum Fault {
     Stolen,
     Preempted,
     Cancel,
+    Spoil,
     Pause,
     Priority,
     Deadline,
@@ -88,7 +89,7 @@ pub enum Fault {
     UnknownInstance,
 }
 
-pub const FAULTS: [Fault; 32] = {
+pub const FAULTS: [Fault; 33] = {
     use Fault::*;
     [
         DroneCrash,
@@ -117,6 +118,7 @@ pub const FAULTS: [Fault; 32] = {
         Stolen,
         Preempted,
         Cancel,
+        Spoil,
         Pause,
         Priority,
         Deadline,

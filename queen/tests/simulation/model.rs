@@ -217,7 +217,7 @@ impl Model {
         let weighed: Vec<_> = weighed.collect();
         let bytes: u64 = weighed.iter().map(|(.., bytes)| bytes).sum();
         let largest = weighed.iter().map(|(.., bytes)| *bytes).max().unwrap_or(0);
-        assert!(bytes <= (16 << 20) + peer.threads * (8 << 20) + largest, "Drone {drone} holds {bytes} bytes");
+        assert!(bytes <= (32 << 20) + peer.threads * (8 << 20) + largest, "Drone {drone} holds {bytes} bytes");
         for (priority, ..) in &weighed {
             let costs = || weighed.iter().filter(|(other, ..)| other == priority).map(|(_, cost, _)| *cost);
             let limit = 2 * peer.claim * peer.threads + (peer.threads + 1) * costs().max().unwrap_or(0);

@@ -73,10 +73,6 @@ impl Net {
     pub fn in_flight(&self, link: LinkId, side: Side) -> usize {
         self.links.get(&link).map_or(0, |link| link.ways[side as usize].bytes)
     }
-
-    pub fn links(&self) -> usize {
-        self.links.len()
-    }
 }
 
 impl Context {

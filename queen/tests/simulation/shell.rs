@@ -46,7 +46,7 @@ pub struct Queen {
     pub acknowledged: Vec<(u64, TaskId)>,
     /// Drones that were told to be distrusted, with why the core did, if it did.
     pub distrusted: Vec<(DroneId, Option<Distrust>)>,
-    /// What every Drone is said to be able to compute, for the model.
+    /// Which of her tasks are deadly, for the Drones to know.
     pub poisons: Poisons,
     pub slow_disk: Duration,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use queen::core::{Blame, Outcome, Patience};
+use queen::core::{Blame, Event, Outcome, Patience};
 use wire::ids::{DroneId, TaskId};
 
 use crate::context::{Context, Fault, Happening};
@@ -21,6 +21,7 @@ pub enum Action {
     SubmitPoison,
     SubmitImpossible,
     Cancel,
+    Spoil,
     Pause,
     Resume(u64),
     Priority,
@@ -44,6 +45,7 @@ struct Wish {
     spec: Rc<Spec>,
     acknowledged: bool,
     cancelled: bool,
+    spoiled: bool,
 }
 
 pub struct World {
@@ -62,6 +64,7 @@ pub struct World {
     /// Until when all must be done.
     limit: Duration,
     has_impossible: bool,
+    poisons: Poisons,
     /// How many of those whom this Queen distrusts were looked at.
     told: usize,
 }
@@ -84,7 +87,6 @@ pub fn run(seed: u64, is_told: bool) -> Report {
     world.check_end();
     world.say_goodbye();
     let World { ctx, .. } = world;
-    assert!(ctx.events >= 1000, "a world of {} events", ctx.events);
     Report { events: ctx.events, trace: ctx.trace, faults: ctx.faults, lasted: ctx.now }
 }
 
@@ -106,6 +108,7 @@ impl World {
             healed: false,
             limit: Duration::MAX,
             has_impossible: false,
+            poisons: Poisons::new(),
             told: 0,
         }
     }
@@ -162,6 +165,7 @@ impl World {
         add(chance, 150, 1, Action::SubmitPoison);
         add(chance, 150, 1, Action::SubmitImpossible);
         add(chance, 300, 2, Action::Cancel);
+        add(chance, 50, 1, Action::Spoil);
         add(chance, 300, 3, Action::Pause);
         add(chance, 300, 3, Action::Priority);
         // The more of it the longer it lasts, as a rule; a quiet world is one as well.
@@ -203,8 +207,7 @@ impl World {
                 if let Some(piece) = self.ctx.arrival(link, Side::Drone)
                     && let Some(machine) = self.machine_of(link)
                 {
-                    let poisons = self.queen.as_ref().map(|queen| &queen.poisons);
-                    self.machines[machine].hear(&mut self.ctx, &piece, poisons.unwrap_or(&Poisons::new()));
+                    self.machines[machine].hear(&mut self.ctx, &piece, &self.poisons);
                 }
             }
             Happening::Notice { link, side: Side::Queen } => self.notice_queen(link),
@@ -315,6 +318,7 @@ impl World {
         for (serial, _) in queen.acknowledged.drain(..) {
             self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.acknowledged = true);
         }
+        self.poisons.append(&mut queen.poisons);
         let Some(queen) = &self.queen else { return };
         for (drone, why) in queen.distrusted.iter().skip(self.told) {
             let machine = machine_of(&self.machines, queen, *drone);
@@ -326,7 +330,7 @@ impl World {
 
     pub fn submit(&mut self, spec: Spec) {
         let spec = Rc::new(spec);
-        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false };
+        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, spoiled: false };
         self.wishes.insert(spec.serial, wish);
         if let Some(queen) = &mut self.queen {
             queen.submit(&mut self.ctx, &spec);
@@ -455,6 +459,14 @@ impl World {
                     queen.cancel(ctx, task);
                 }
             }
+            Action::Spoil => {
+                if let Some(task) = task {
+                    ctx.fault(Fault::Spoil);
+                    let serial = queen.state.tasks[&task].spec.serial;
+                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.spoiled = true);
+                    queen.handle(ctx, Event::Spoil { task, reason: "its inputs are gone".to_owned() });
+                }
+            }
             Action::Pause => {
                 if let Some(task) = task {
                     ctx.fault(Fault::Pause);
@@ -506,7 +518,7 @@ impl World {
         let is_idle = |machine: &Machine| {
             machine.process.as_ref().is_some_and(|process| process.session.is_empty() && process.is_idle())
         };
-        let is_over = self.healed && self.queen.as_ref().is_some_and(is_done) && self.machines.iter().all(is_idle);
+        let is_over = self.healed && self.ctx.events >= 1000 && self.queen.as_ref().is_some_and(is_done) && self.machines.iter().all(is_idle);
         assert!(is_over || self.ctx.now < self.limit, "it does not end: {}", self.rest());
         is_over
     }
@@ -539,6 +551,7 @@ impl World {
                     self.check_results(queen, kept);
                 }
                 Outcome::Cancelled => assert!(wish.cancelled),
+                Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.spoiled),
                 Outcome::Failed(Blame::Deadline) => assert!(deadline.is_some_and(|at| at <= self.ctx.now)),
                 Outcome::Failed(Blame::Failures { drones, .. }) => {
                     let is_failing = |drone: &DroneId| {
@@ -584,7 +597,7 @@ impl World {
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
         assert!(queen.state.holds.is_empty(), "{:?}", queen.state.holds);
-        assert_eq!(self.ctx.net.links(), 0, "connections remain");
+        assert!(queen.lines.is_empty() && queen.current.is_empty(), "connections remain");
     }
 }
 
