@@ -77,7 +77,7 @@ impl Core {
     /// Whether a Drone may compute a range with which something went wrong: not where it
     /// failed itself, if there is another one.
     pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId) -> bool {
-        let fails = |id: &DroneId| trouble.failed.contains(id);
+        let fails = |id: &DroneId| trouble.is_of(*id);
         let mut others = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(class));
         !fails(&drone) || others.all(|(id, _)| fails(id))
     }

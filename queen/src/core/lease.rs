@@ -50,7 +50,9 @@ pub(super) struct Lease {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Trouble {
     /// Who failed to compute it.
-    pub(super) failed: Vec<DroneId>,
+    failed: Vec<DroneId>,
+    /// Who is not to compute it for another reason.
+    avoided: Option<DroneId>,
     /// How many Drones were lost while they computed it among others.
     losses: u8,
     /// Who died while computing nothing else.
@@ -60,7 +62,12 @@ pub(super) struct Trouble {
 impl Trouble {
     /// The range is not for this Drone, if there is another one.
     pub(super) fn avoiding(drone: DroneId) -> Self {
-        Self { failed: vec![drone], ..Self::default() }
+        Self { avoided: Some(drone), ..Self::default() }
+    }
+
+    /// Whether it is better computed by another Drone than this one.
+    pub(super) fn is_of(&self, drone: DroneId) -> bool {
+        self.avoided == Some(drone) || self.failed.contains(&drone)
     }
 
     /// Whether a Drone was lost while it computed the range.
