@@ -20,6 +20,8 @@ pub struct Lent {
     /// Where its next output begins.
     pub next: u64,
     pub priority: i8,
+    /// It was not leased here, but taken back from a Drone that may have computed most of it.
+    pub is_adopted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -133,7 +135,7 @@ impl Model {
                 self.check_grant(ctx, drone, task, &range, state);
                 self.priorities.insert(grant.lease, priority);
                 self.waited.remove(&task);
-                let lent = Lent { drone, task, next: range.start, range, priority };
+                let lent = Lent { drone, task, next: range.start, range, priority, is_adopted: false };
                 assert!(self.leases.insert(grant.lease, lent).is_none(), "a lease id is used once");
                 self.check_credit(drone, state);
             }
@@ -175,7 +177,7 @@ impl Model {
         assert!(twins <= 1, "{range:?} of task {task} is leased to two others");
         assert!(state.tasks[&task].results.range(range.clone()).next().is_none(), "it is not done");
         let priority = *self.priorities.entry(lease).or_insert(state.tasks[&task].priority);
-        let lent = Lent { drone, task, next: range.start, range: range.clone(), priority };
+        let lent = Lent { drone, task, next: range.start, range: range.clone(), priority, is_adopted: true };
         assert!(self.leases.insert(lease, lent).is_none(), "lease {lease} is live on one connection");
     }
 
@@ -209,7 +211,7 @@ impl Model {
 
     fn check_credit(&self, drone: DroneId, state: &State) {
         let Some(peer) = self.peers.get(&drone) else { return };
-        let weighed = self.held(drone).map(|lent| {
+        let weighed = self.held(drone).filter(|lent| !lent.is_adopted).map(|lent| {
             let spec = &state.tasks[&lent.task].spec;
             let items = lent.range.end - lent.next.min(lent.range.end);
             (lent.priority, items * spec.item_cost(), items * spec.weight)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{self, Ability, Core, Distrust, Effect, Event, Grant, Patience};
+use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience};
 use wire::blob::BlobBuf;
 use wire::frame::{self, MAX};
 use wire::handshake::{FromDrone, FromQueen};
@@ -260,6 +260,9 @@ impl Queen {
             Effect::Progress(_) => {}
             Effect::Ended { task, outcome, done } => {
                 assert_eq!(done, self.state.tasks[&task].done(), "what was done of task {task}");
+                if outcome == Outcome::Failed(Blame::Deadline) {
+                    ctx.fault(Fault::Deadline);
+                }
                 self.write(ctx, Record::Ended(task, outcome));
             }
             Effect::Quarantined { drone, why } => {

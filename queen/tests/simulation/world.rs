@@ -63,8 +63,9 @@ pub struct World {
     healed: bool,
     /// Until when all must be done.
     limit: Duration,
-    has_impossible: bool,
     poisons: Poisons,
+    /// Nobody comes any more.
+    is_closing: bool,
     /// How many of those whom this Queen distrusts were looked at.
     told: usize,
 }
@@ -107,8 +108,8 @@ impl World {
             horizon: Duration::MAX,
             healed: false,
             limit: Duration::MAX,
-            has_impossible: false,
             poisons: Poisons::new(),
+            is_closing: false,
             told: 0,
         }
     }
@@ -229,6 +230,7 @@ impl World {
                     self.crash_machine(machine, false);
                 }
             }
+            Happening::Boot { .. } if self.is_closing => {}
             Happening::Boot { machine } => self.machines[machine].boot(&mut self.ctx),
             Happening::Act(action) => self.act(action),
             Happening::Start => self.start_queen(),
@@ -324,6 +326,10 @@ impl World {
             let machine = machine_of(&self.machines, queen, *drone);
             self.ctx.tell(format_args!("Drone {drone} of machine {machine} is distrusted: {why:?}"));
             assert!(!self.machines[machine].history.is_empty(), "an honest Drone is distrusted: {why:?}");
+            if why.is_some() && self.ctx.random.chance(700) {
+                let after = self.ctx.random.millis(100..=4000);
+                self.ctx.queue.push(self.ctx.now + after, Happening::Act(Action::Pardon));
+            }
         }
         self.told = queen.distrusted.len();
     }
@@ -367,7 +373,7 @@ impl World {
                 self.submit(Spec { poison: Some(poison), deadline: None, ..spec });
             }
             Action::SubmitImpossible => {
-                self.has_impossible = true;
+                self.ctx.fault(Fault::Impossible);
                 let spec = self.random_spec();
                 self.submit(Spec { method: Method::Impossible, deadline: None, ..spec });
             }
@@ -581,6 +587,7 @@ impl World {
 
     /// All Drones leave; nothing remains of all that was.
     fn say_goodbye(&mut self) {
+        self.is_closing = true;
         for machine in 0..self.machines.len() {
             assert_eq!(self.machines[machine].process.as_ref().map(|process| process.session.kept()), Some(0));
             self.machines[machine].die(&mut self.ctx, false);
