@@ -425,7 +425,7 @@ impl Machine {
         match process.waiting.keys().next() {
             Some(first) if least.is_some_and(|least| *first < least) => {
                 let since = *process.inverted.get_or_insert(now);
-                assert!(now <= since + 2 * longest, "machine {} computes what is less urgent", self.index);
+                assert!(now <= since + (self.threads as u32 + 1) * longest, "machine {} computes what is less urgent", self.index);
             }
             _ => process.inverted = None,
         }

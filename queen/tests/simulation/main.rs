@@ -6,6 +6,7 @@ mod context;
 mod drone;
 mod model;
 mod net;
+mod pace;
 mod random;
 mod requests;
 mod results;

@@ -38,6 +38,8 @@ pub struct Model {
     /// Leases that Drones have who are connected.
     pub leases: BTreeMap<LeaseId, Lent>,
     peers: BTreeMap<DroneId, Peer>,
+    /// The most compressions per second that a thread was seen to do.
+    fastest: BTreeMap<DroneId, u64>,
     /// Tasks that the core has.
     live: BTreeSet<TaskId>,
     /// Tasks of which something failed or was lost, or is kept for somebody.
@@ -118,8 +120,11 @@ impl Model {
     }
 
     /// A Drone gave the results of this range.
-    pub fn output(&mut self, drone: DroneId, lease: LeaseId, range: &Range<u64>) {
+    pub fn output(&mut self, drone: DroneId, lease: LeaseId, range: &Range<u64>, spent: Duration, state: &State) {
         let Some(lent) = self.leases.get_mut(&lease) else { return };
+        let cost = (range.end - range.start) * state.tasks[&lent.task].spec.item_cost();
+        let fastest = self.fastest.entry(drone).or_default();
+        *fastest = (*fastest).max((cost as f64 / spent.as_secs_f64()) as u64 + 1);
         if lent.drone == drone && lent.next == range.start {
             lent.next = range.end.min(lent.range.end).max(lent.next);
             if lent.next >= lent.range.end || lent.range.is_empty() {
@@ -222,7 +227,8 @@ impl Model {
         assert!(bytes <= (32 << 20) + peer.threads * (8 << 20) + largest, "Drone {drone} holds {bytes} bytes");
         for (priority, ..) in &weighed {
             let costs = || weighed.iter().filter(|(other, ..)| other == priority).map(|(_, cost, _)| *cost);
-            let limit = 2 * peer.claim * peer.threads + (peer.threads + 1) * costs().max().unwrap_or(0);
+            let rate = peer.claim.max(self.fastest.get(&drone).copied().unwrap_or(0));
+            let limit = rate * peer.threads * 4 / 5 + (peer.threads + 1) * costs().max().unwrap_or(0);
             assert!(costs().sum::<u64>() <= limit, "Drone {drone} holds more than {limit} of priority {priority}");
         }
         assert!(weighed.len() <= 12_288);

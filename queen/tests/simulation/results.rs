@@ -34,8 +34,8 @@ impl Queen {
             number = self.write(ctx, Record::Results { task, found });
             self.journal.last_of.insert(drone, number);
         }
-        self.model.output(drone, lease, &range);
         let spent = Duration::from_nanos(output.spent_ns);
+        self.model.output(drone, lease, &range, spent, &self.state);
         self.handle(ctx, Event::Output { drone, lease, range, spent });
         number
     }

@@ -82,9 +82,7 @@ pub struct Report {
 /// Runs the world of this seed to its end; panics if something is not as it must be.
 pub fn run(seed: u64, is_told: bool) -> Report {
     let mut world = World::random(seed, is_told);
-    while !world.is_over() {
-        world.step();
-    }
+    world.run_until(World::is_over);
     world.check_end();
     world.say_goodbye();
     let World { ctx, .. } = world;
@@ -195,6 +193,12 @@ impl World {
         add(chance, 400, 3, Action::Pardon);
         for (at, action) in plan {
             self.ctx.queue.push(Duration::from_millis(at), Happening::Act(action));
+        }
+    }
+
+    pub fn run_until(&mut self, is_over: impl Fn(&Self) -> bool) {
+        while !is_over(self) {
+            self.step();
         }
     }
 
