@@ -58,7 +58,7 @@ impl Queen {
     /// Trusts again one of those who were not caught lying.
     pub fn pardon(&mut self, ctx: &mut Context) {
         let failed = self.distrusted.iter().filter(|(_, why)| why.is_some()).map(|(drone, _)| *drone);
-        let Some(drone) = failed.filter(|drone| self.state.distrusted.contains(drone)).last() else { return };
+        let Some(drone) = failed.rev().find(|drone| self.state.distrusted.contains(drone)) else { return };
         ctx.fault(Fault::Pardon);
         self.write(ctx, Record::Trust(drone, true));
         self.model.is_trusted(drone);

@@ -1,6 +1,6 @@
 //! A world: machines, a network, a Queen who may die, clients, and a plan of what goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub struct World {
     /// Until when all must be done.
     limit: Duration,
     poisons: Poisons,
+    /// Who was caught lying.
+    liars: BTreeSet<DroneId>,
     /// Nobody comes any more.
     is_closing: bool,
     /// How many of those whom this Queen distrusts were looked at.
@@ -107,6 +109,7 @@ impl World {
             healed: false,
             limit: Duration::MAX,
             poisons: Poisons::new(),
+            liars: BTreeSet::new(),
             is_closing: false,
             told: 0,
         }
@@ -330,6 +333,7 @@ impl World {
             let machine = machine_of(&self.machines, queen, *drone);
             self.ctx.tell(format_args!("Drone {drone} of machine {machine} is distrusted: {why:?}"));
             assert!(!self.machines[machine].history.is_empty(), "an honest Drone is distrusted: {why:?}");
+            self.liars.extend(why.is_none().then_some(*drone));
             if why.is_some() && self.ctx.random.chance(700) {
                 let after = self.ctx.random.millis(100..=4000);
                 self.ctx.queue.push(self.ctx.now + after, Happening::Act(Action::Pardon));
@@ -584,7 +588,8 @@ impl World {
             let is_liar = || history().iter().any(|illness| matches!(illness, Illness::Lying { .. }));
             let is_right = found.sum == kept.spec.sum(*index);
             // Who lies in one item of many is caught when it does so often enough.
-            let is_uncaught = || is_liar() && !queen.state.distrusted.contains(&found.by) && !found.is_checked;
+            let is_caught = || self.liars.contains(&found.by) && queen.state.distrusted.contains(&found.by);
+            let is_uncaught = || is_liar() && !is_caught() && !found.is_checked;
             assert!(is_right || is_uncaught(), "{index} of serial {} is wrong", kept.spec.serial);
         }
     }
