@@ -26,9 +26,10 @@ Examples:
   drone --queen hive.example.org:8080     work for another one
   drone --threads 2 --name attic          leave some of the CPU to others
 
-Ctrl-C (SIGINT) or SIGTERM: finish what is running, hand back the rest, leave; after 10
-seconds, or at a second signal, hand everything back at once. HIVE_LOG filters what is
-logged (default: info).
+Ctrl-C (SIGINT) or SIGTERM: finish what is running, however long that takes, hand back the
+rest, leave. At a second signal: hand everything back at once. Without a connection to the
+Queen there is nobody to give anything to, and the Drone leaves at once. HIVE_LOG filters
+what is logged (default: info).
 
 Exit codes: 0 after a graceful stop, 2 for a wrong argument, 1 for everything else."
 )]

@@ -257,10 +257,12 @@ impl Session {
         if end < held.to {
             held.to = end;
             if held.phase == Phase::Computing {
+                // Of an adopted lease the pool may still be below what is wanted.
+                let end = if held.from < end { end } else { 0 };
                 effects.push(Effect::Shrink { urgency: held.urgency, end });
             }
         }
-        if held.computed >= held.to {
+        if held.computed.max(held.from) >= held.to {
             self.end(ticket, End::Withdrawn, effects);
         }
         self.settle(ticket);

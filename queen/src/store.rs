@@ -3,7 +3,7 @@
 //! ```text
 //! hive-data/
 //!   lock        held while a Queen has it open
-//!   hive.db     records: tasks, done ranges, small inputs and results, keys, the epoch (SQLite)
+//!   hive.db     records: tasks, done ranges, small inputs and results, keys, Drones, leases, the epoch (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
 //!   ballast     room for removals when the disk is full
 //! ```

@@ -95,14 +95,10 @@ impl<'a> Worker<'a> {
 
     /// Leaves where nobody listens.
     pub(super) fn abandon(&self) {
-        match (self.session.len(), self.session.computing()) {
-            (0, _) => {}
-            (all, running) => story!(
-                "🏁",
-                "Leaving without a Queen to give anything to: {running} unfinished chunks and the results of {} others \
-                 are dropped",
-                all - running
-            ),
+        let (all, unfinished) = (self.session.len(), self.session.computing());
+        if all > 0 {
+            let computed = all - unfinished;
+            story!("🏁", "Leaving without a Queen; chunks dropped: {unfinished} unfinished, {computed} computed");
         }
     }
 

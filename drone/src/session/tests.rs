@@ -221,6 +221,19 @@ fn results_below_what_is_wanted_are_not_said() {
 }
 
 #[test]
+fn a_lease_shrunk_to_where_it_was_adopted_is_over_though_the_pool_is_not_there_yet() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 0, 4)])).unwrap();
+    session.disconnected();
+    offered(&mut session, EPOCH);
+    hear(&mut session, &adopted(&[Some((2, 1, 4))])).unwrap();
+    let effects = shrink(&mut session, 2, 1);
+    assert!(matches!(effects[0], Effect::Shrink { end: 0, .. }));
+    assert_eq!(ends(&effects), [(1, End::Withdrawn)]);
+    assert!(is_free(&session));
+}
+
+#[test]
 fn what_ends_unheard_is_not_offered() {
     let mut session = open();
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3), (3, 0, 3)])).unwrap();

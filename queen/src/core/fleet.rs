@@ -171,7 +171,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        if !self.drones.get(&id).is_some_and(|drone| drone.away_until.is_none()) {
+        if self.drones.get(&id).is_none_or(|drone| drone.away_until.is_some()) {
             return;
         }
         let mut newest = None;

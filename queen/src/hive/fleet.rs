@@ -232,7 +232,7 @@ impl State {
         let drone = self.name_of(id);
         self.stories.push(Story::Quarantined { drone, reason: reason.clone() });
         self.registry.distrust(id, reason.as_str().into());
-        self.deferred.push(Change::Quarantine { drone: id, reason: Some(reason.into()) });
+        self.deferred.push(Change::Quarantine { drone: id, reason: Some(reason) });
         self.feed.drone(id);
     }
 

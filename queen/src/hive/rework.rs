@@ -255,10 +255,8 @@ impl State {
         rework.corrected += changed.len();
         let drone = rework.drone;
         let ranges: Vec<_> = changed.iter().collect();
-        let ranges = match &ranges[..] {
-            [first, .., last] if ranges.len() > TOLD => vec![first.start..last.end],
-            _ => ranges,
-        };
+        let all = ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end);
+        let ranges = if ranges.len() > TOLD { all.into_iter().collect() } else { ranges };
         for range in ranges {
             self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone });
         }

@@ -37,6 +37,7 @@ pub enum Change {
         /// Every one of them was computed a second time and agreed.
         checked: bool,
         /// The task has suspect results, so that some of them may be in the way of these and go.
+        /// That they are suspect is on disk already, if they are in a file.
         replaces: bool,
     },
     /// A task that had not ended is over.

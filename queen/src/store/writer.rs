@@ -5,6 +5,9 @@
 //! them any more. If any of it fails, nothing was done, and the whole batch can be tried
 //! again: it writes all its bytes anew, since after a failed sync the system may have dropped
 //! what was written before.
+//!
+//! Results that replace suspect ones are written over them in the file. They may be as soon as
+//! the records on disk call those suspect: a loss of power may leave anything in their place.
 
 mod step;
 #[cfg(test)]

@@ -301,7 +301,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(8192))]
 
     #[test]
     fn nothing_is_lost_and_nothing_is_left(happenings in prop::collection::vec(happening(), 1..80)) {
