@@ -75,11 +75,6 @@ impl Trouble {
         self.losses > 0
     }
 
-    /// Whether a Drone was lost while it computed the range.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.losses > 0
-    }
-
     /// Whether the range has to run alone.
     pub(super) fn is_alone(&self) -> bool {
         self.losses >= MAX_LOSSES
