@@ -219,7 +219,7 @@ pub trait Hive: Send + Sync + 'static {
     /// Cancels a task that has not ended; one that is cancelled already stays so.
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
-    /// Holds a task back: nothing more of it is leased until it is resumed. One that is paused
+    /// Holds a task back: Drones stop computing it at once, until it is resumed. One that is paused
     /// already stays so; one that has ended is a [`HiveError::Conflict`].
     async fn pause(&self, id: TaskId) -> Result<TaskView, HiveError>;
 

@@ -40,7 +40,7 @@ pub enum TaskState {
     Pending,
     /// Drones work on it.
     Running,
-    /// A user holds it back: what is leased is finished, and nothing more is begun.
+    /// A user holds it back: what was leased is withdrawn, and nothing is computed until it is resumed.
     Paused,
     /// Every result is there, and on disk if anything is kept.
     Done,

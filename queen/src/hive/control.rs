@@ -33,6 +33,7 @@ impl SharedHive {
     pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
         let totals = state.core.totals(now);
         let (drones, threads, quarantined) = state.fleet();
+        let (audited, audits) = state.audits.counts();
         Overview {
             version: env!("CARGO_PKG_VERSION"),
             epoch: self.inner.epoch,
@@ -42,8 +43,8 @@ impl SharedHive {
             drones,
             quarantined,
             threads,
-            items_queued: totals.items_queued,
-            items_done: totals.items_done,
+            items_queued: totals.items_queued - audits,
+            items_done: totals.items_done - audited,
             rate: totals.rate,
             compressions_per_second: totals.cost_rate,
             eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),

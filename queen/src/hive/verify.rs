@@ -101,6 +101,14 @@ pub(super) struct Audit {
 pub(super) struct Audits {
     under_way: std::collections::BTreeMap<TaskId, Audit>,
     begun: u64,
+    done: u64,
+}
+
+impl Audits {
+    /// Results that were computed a second time by another Drone, and those that are about to be.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.done, self.under_way.len() as u64)
+    }
 }
 
 impl SharedHive {
@@ -291,6 +299,7 @@ impl State {
     /// The second result is there, by `drone`; returns what has to be looked into if they differ.
     pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Option<Doubt> {
         let Audit { job, index, cost, by, digest: first } = self.audits.under_way.remove(&id)?;
+        self.audits.done += 1;
         if by == drone {
             // There was no other Drone.
             return None;

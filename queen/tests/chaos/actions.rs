@@ -13,7 +13,7 @@ use super::proxy::{Cut, FROM_DRONE, FROM_QUEEN, Hindrance, Obstacle};
 use super::support::order::Rng;
 
 /// After so long a silence Queen and Drone give each other up.
-const SILENCE: Duration = Duration::from_secs(10);
+pub const SILENCE: Duration = Duration::from_secs(3);
 
 /// How much longer than that a long fault lasts: heartbeats are a second apart.
 const BEYOND: Duration = Duration::from_millis(2_500);
@@ -26,6 +26,7 @@ pub enum Action {
     KillQueen,
     KillDrone,
     DismissDrone,
+    DrainDrone,
     StopDrone,
     StopDroneLong,
     Reset,
@@ -44,6 +45,7 @@ pub const DECK: &[(Action, &str, usize)] = &[
     (Action::KillQueen, "Queen killed and started again", 2),
     (Action::KillDrone, "Drone killed, another started", 4),
     (Action::DismissDrone, "Drone left with success, another started", 2),
+    (Action::DrainDrone, "Drone drained by an operator, another started", 2),
     (Action::StopDrone, "Drone stopped and continued", 3),
     (Action::StopDroneLong, "Drone stopped beyond the silence timeout", 1),
     (Action::Reset, "connection cut with RST", 3),
@@ -119,6 +121,22 @@ impl Hive {
                 leaving.until_said("looking for the Queen", &self.consoles).await;
                 let name = leaving.name().to_owned();
                 let status = leaving.dismiss().await;
+                assert!(status.success(), "{name} was to leave: {status}");
+                *drone = Some(self.hire(slot));
+                Some(())
+            }
+            Action::DrainDrone => {
+                let (slot, mut drone) = self.some_drone(rng)?;
+                let name = drone.as_ref()?.name().to_owned();
+                let drones = self.get("/drones").await;
+                let row = drones["drones"].as_array()?.iter().find(|row| row["name"] == *name)?["id"].as_u64()?;
+                let (answer, _) = self.ask("POST", &format!("/drones/{row}/drain"), &[], "").await;
+                // It may have lost its connection meanwhile.
+                if answer.status != 202 {
+                    return None;
+                }
+                // The word may have been lost on its way; a second one hurries it.
+                let status = drone.take()?.dismiss().await;
                 assert!(status.success(), "{name} was to leave: {status}");
                 *drone = Some(self.hire(slot));
                 Some(())

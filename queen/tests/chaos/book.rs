@@ -84,7 +84,7 @@ impl Book {
                 known.is_done = true;
             }
             "cancelled" => assert!(known.is_cancelled, "{view} is {known:?}"),
-            "pending" | "running" => assert!(known.is_open(), "{view} is {known:?}"),
+            "pending" | "running" | "paused" => assert!(known.is_open(), "{view} is {known:?}"),
             // A Drone that is lost blames nothing.
             _ => panic!("{view}"),
         }

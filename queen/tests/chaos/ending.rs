@@ -93,8 +93,9 @@ pub async fn add_up(hive: &Hive, book: &Mutex<Book>) {
         let tasks = || book.tasks().values();
         (tasks().filter(|known| known.is_done).count(), tasks().filter(|known| known.is_cancelled).count())
     };
-    let counts = serde_json::json!({ "pending": 0, "running": 0, "done": done, "failed": 0, "cancelled": cancelled });
+    let counts = serde_json::json!({ "pending": 0, "running": 0, "paused": 0, "done": done, "failed": 0, "cancelled": cancelled });
     assert_eq!((&stats["tasks"], &stats["items_queued"]), (&counts, &0.into()), "{stats}");
+    assert_eq!(stats["quarantined"], 0, "all of them are honest: {drones}");
     let rows = drones["drones"].as_array().unwrap();
     let credited: u64 = rows.iter().map(|drone| drone["items_done"].as_u64().unwrap()).sum();
     let items = stats["items_done"].as_u64().unwrap();

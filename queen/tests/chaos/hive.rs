@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::actions::SILENCE;
 use super::process::{Consoles, Process};
 use super::proxy::Proxy;
 use super::support::order::Rng;
@@ -177,6 +178,7 @@ impl Queen {
         let mut command = programs::queen();
         command.args(["--drone-addr", &self.drones.to_string(), "--http-addr", &self.http.to_string()]);
         command.args(["--memory-limit", &format!("{MEMORY_LIMIT}MiB"), "--data-dir"]).arg(&self.data);
+        command.args(["--silence-timeout", &format!("{}s", SILENCE.as_secs())]);
         Process::start("queen", &mut command, consoles)
     }
 

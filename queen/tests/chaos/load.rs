@@ -29,11 +29,19 @@ enum Step {
     Read,
     List,
     Cancel,
+    Pause,
 }
 
 /// Every step, and how often it is taken of all.
-const STEPS: &[(Step, u64)] =
-    &[(Step::Submit, 60), (Step::Look, 10), (Step::Wait, 10), (Step::Read, 6), (Step::List, 4), (Step::Cancel, 3)];
+const STEPS: &[(Step, u64)] = &[
+    (Step::Submit, 60),
+    (Step::Look, 10),
+    (Step::Wait, 10),
+    (Step::Read, 6),
+    (Step::List, 4),
+    (Step::Cancel, 3),
+    (Step::Pause, 4),
+];
 
 /// One order, of what people ask for; `is_word`: of the smallest kind.
 fn order(number: u64, owner: usize, is_word: bool, rng: &mut Rng) -> Order {
@@ -101,6 +109,7 @@ impl Client {
             (Step::Look, Some(id)) => self.look(id, &[]).await,
             (Step::Read, Some(id)) => self.read(id).await,
             (Step::Cancel, Some(id)) => self.cancel(id).await,
+            (Step::Pause, Some(id)) => self.pause(id).await,
             (Step::Submit | Step::Wait, Some(id)) => self.look(id, &[("prefer", "wait=1")]).await,
             (_, None) => unreachable!("who has nothing open is not busy"),
         }
@@ -148,6 +157,17 @@ impl Client {
         let list = self.hive.get("/tasks?limit=100&state=done").await;
         let mut book = self.book();
         list["tasks"].as_array().unwrap().iter().for_each(|view| book.shown(view));
+    }
+
+    async fn pause(&self, id: u64) {
+        for verb in ["pause", "resume"] {
+            let (answer, _) = self.hive.ask("POST", &format!("/tasks/{id}/{verb}"), &[], "").await;
+            match answer.status {
+                200 => self.book().shown(&answer.json()),
+                409 => {}
+                _ => panic!("task {id}: {}", answer.text()),
+            }
+        }
     }
 
     async fn cancel(&self, id: u64) {
