@@ -114,7 +114,7 @@ impl Queen {
             acknowledged: Vec::new(),
             distrusted: Vec::new(),
             poisons: Poisons::new(),
-            slow_disk: Duration::ZERO,
+            slow_disk: if ctx.random.chance(150) { ctx.random.millis(50..=500) } else { Duration::ZERO },
             state,
         };
         for (task, kept) in queen.state.tasks.clone() {
