@@ -246,7 +246,8 @@ impl Machine {
         let Some(line) = self.process.as_mut().and_then(|process| process.line.as_mut()) else { return };
         line.buffer.extend_from_slice(piece);
         line.heard = ctx.now;
-        while let Some(body) = next_frame(self.process.as_mut().and_then(|process| process.line.as_mut()).map(|line| &mut line.buffer))
+        while let Some(body) =
+            next_frame(self.process.as_mut().and_then(|process| process.line.as_mut()).map(|line| &mut line.buffer))
         {
             self.hear_frame(ctx, &Bytes::from(body), poisons);
         }
@@ -274,7 +275,9 @@ impl Machine {
             ToDrone::Goodbye { .. } => return self.hang_up(ctx),
             ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
             ToDrone::Work { leases } => {
-                marks.extend(leases.0.iter().map(|lease| Mark { poison: poisons.get(&(lease.epoch, lease.task)).copied() }));
+                marks.extend(
+                    leases.0.iter().map(|lease| Mark { poison: poisons.get(&(lease.epoch, lease.task)).copied() }),
+                );
             }
             ToDrone::Adopted { leases } => {
                 let taken = leases.0.iter().flatten().count();
@@ -425,7 +428,11 @@ impl Machine {
         match process.waiting.keys().next() {
             Some(first) if least.is_some_and(|least| *first < least) => {
                 let since = *process.inverted.get_or_insert(now);
-                assert!(now <= since + (self.threads as u32 + 1) * longest, "machine {} computes what is less urgent", self.index);
+                assert!(
+                    now <= since + (self.threads as u32 + 1) * longest,
+                    "machine {} computes what is less urgent",
+                    self.index
+                );
             }
             _ => process.inverted = None,
         }
@@ -458,8 +465,10 @@ impl Process {
     fn standings(&self) -> Vec<Standing> {
         let waiting = self.waiting.values().map(|work| (work, work.is_begun()));
         let running = self.running.iter().flatten().map(|running| (&running.work, true));
-        let standing = |(work, begun): (&Work, bool)| {
-            Standing { ticket: work.urgency.ticket, reached: work.from + work.job.done(), begun }
+        let standing = |(work, begun): (&Work, bool)| Standing {
+            ticket: work.urgency.ticket,
+            reached: work.from + work.job.done(),
+            begun,
         };
         waiting.chain(running).map(standing).collect()
     }

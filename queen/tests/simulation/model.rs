@@ -99,7 +99,8 @@ impl Model {
 
     /// This part of a task was computed, and counts.
     pub fn credited(&mut self, task: TaskId, range: &Range<u64>, state: &State) {
-        let covers = |lent: &&mut Lent| lent.task == task && lent.range.start <= range.start && range.end <= lent.range.end;
+        let covers =
+            |lent: &&mut Lent| lent.task == task && lent.range.start <= range.start && range.end <= lent.range.end;
         self.leases.values_mut().filter(covers).for_each(|lent| lent.range.start = range.end);
         let kept = &state.tasks[&task];
         let cost = (range.end - range.start) * kept.spec.item_cost();
@@ -171,7 +172,11 @@ impl Model {
                 self.troubled.remove(task);
                 self.waited.remove(task);
             }
-            Effect::Hold { .. } | Effect::Unhold(_) | Effect::Started(_) | Effect::Progress(_) | Effect::Forgotten(_) => {}
+            Effect::Hold { .. }
+            | Effect::Unhold(_)
+            | Effect::Started(_)
+            | Effect::Progress(_)
+            | Effect::Forgotten(_) => {}
         }
     }
 

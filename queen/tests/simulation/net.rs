@@ -81,7 +81,8 @@ impl Context {
         let Some(link) = self.net.links.get_mut(&id).filter(|link| !link.ways[side as usize].is_closed) else { return };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let cut = if self.random.chance(800) { rest.len() } else { self.random.within(1..=rest.len() as u64) as usize };
+            let cut =
+                if self.random.chance(800) { rest.len() } else { self.random.within(1..=rest.len() as u64) as usize };
             let (piece, after) = rest.split_at(cut);
             rest = after;
             let spike = if self.random.chance(5) { Duration::from_millis(300) } else { Duration::ZERO };

@@ -15,13 +15,25 @@ pub enum Record {
     Epoch(Epoch),
     Drone(Instance, DroneId),
     Task(TaskId, Rc<Spec>),
-    Results { task: TaskId, found: Vec<(u64, Found)> },
-    Revoked { task: TaskId, indices: Vec<u64> },
+    Results {
+        task: TaskId,
+        found: Vec<(u64, Found)>,
+    },
+    Revoked {
+        task: TaskId,
+        indices: Vec<u64>,
+    },
     Paused(TaskId, bool),
     Priority(TaskId, i8),
     Ended(TaskId, Outcome),
     Reopened(TaskId),
-    Hold { epoch: Epoch, lease: LeaseId, drone: DroneId, task: TaskId, range: Range<u64> },
+    Hold {
+        epoch: Epoch,
+        lease: LeaseId,
+        drone: DroneId,
+        task: TaskId,
+        range: Range<u64>,
+    },
     Unhold(Epoch, LeaseId),
     /// What was held in epochs before this one is held in this one, or not at all.
     ForgetBefore(Epoch),

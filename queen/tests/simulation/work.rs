@@ -96,7 +96,8 @@ impl Spec {
     /// What the core has to know of it.
     pub fn work(&self, done: RangeSet, paused: bool, priority: i8, deadline: Option<Duration>) -> TaskWork {
         let variant = if let Method::Hash(_) = self.method { 0 } else { 3 };
-        let segment = |items: &u64| Segment { items: *items, cost: items * self.item_cost(), bytes: items * self.weight };
+        let segment =
+            |items: &u64| Segment { items: *items, cost: items * self.item_cost(), bytes: items * self.weight };
         TaskWork {
             class: Class { kind: Kind::DIGEST.0, variant },
             priority,

@@ -532,7 +532,10 @@ impl World {
         let is_idle = |machine: &Machine| {
             machine.process.as_ref().is_some_and(|process| process.session.is_empty() && process.is_idle())
         };
-        let is_over = self.healed && self.ctx.events >= 1000 && self.queen.as_ref().is_some_and(is_done) && self.machines.iter().all(is_idle);
+        let is_over = self.healed
+            && self.ctx.events >= 1000
+            && self.queen.as_ref().is_some_and(is_done)
+            && self.machines.iter().all(is_idle);
         assert!(is_over || self.ctx.now < self.limit, "it does not end: {}", self.rest());
         is_over
     }
@@ -608,8 +611,18 @@ impl World {
         let queen = self.queen.as_ref().expect("there is a Queen");
         let core = format!("{:?}", queen.core);
         let empty = [
-            "drones: {}", "leases: {}", "alone: {}", "by_load: {}", "by_deadline: {}", "by_finish: {}", "young: []",
-            "by_task_deadline: {}", "task_deadlines: {}", "threads: 0", "items_queued: 0", "pages: {}",
+            "drones: {}",
+            "leases: {}",
+            "alone: {}",
+            "by_load: {}",
+            "by_deadline: {}",
+            "by_finish: {}",
+            "young: []",
+            "by_task_deadline: {}",
+            "task_deadlines: {}",
+            "threads: 0",
+            "items_queued: 0",
+            "pages: {}",
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
         assert!(queen.state.holds.is_empty(), "{:?}", queen.state.holds);
