@@ -1,0 +1,533 @@
+//! A machine with one Drone on it: the real session and the real computations, played in
+//! simulated time by threads that take turns as those of the real pool do.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drone::kernel::{Job, Output};
+use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency};
+use drone::session::{Effect, Message, Session};
+use wire::frame::{self, HEADER, MAX};
+use wire::handshake::{FromDrone, FromQueen};
+use wire::ids::{Epoch, Instance, TaskId};
+use wire::message::{Rate, ToDrone};
+use wire::work::Kind;
+
+use crate::context::{Context, Fault, Happening};
+use crate::net::{LinkId, Side};
+use crate::work::Sum;
+
+/// One step of a thread takes about as long.
+const STEP: Duration = Duration::from_millis(20);
+/// Results are reported when so much time went into them.
+const PART: Duration = Duration::from_millis(250);
+/// How often a process looks at its timers.
+const WAKE: Duration = Duration::from_millis(100);
+/// Bytes that may be on their way before the session is asked for more.
+const WINDOW: usize = 64 << 10;
+/// How long a Drone that leaves waits for receipts.
+const RECEIPTS: Duration = Duration::from_secs(5);
+
+/// What is wrong with a Drone, until when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Illness {
+    Slow,
+    /// So many of a thousand chunks come out wrong; only one item of them if `subtly`.
+    Lying {
+        per_mille: u64,
+        subtly: bool,
+    },
+    /// Its threads stand still.
+    DeafThreads,
+    /// It does not take in work.
+    DeafSession,
+    /// So many of a thousand chunks fail.
+    Failing(u64),
+}
+
+pub struct Machine {
+    pub index: usize,
+    pub threads: usize,
+    /// Compressions per second of one thread.
+    pub rate: u64,
+    /// What it says about that.
+    pub claim: u64,
+    pub latency: Duration,
+    pub illness: Option<(Illness, Duration)>,
+    /// All that was ever wrong with it.
+    pub history: Vec<Illness>,
+    pub process: Option<Process>,
+    pub processes: u64,
+    /// Its Drones, and whether each has died of the poison.
+    pub instances: BTreeMap<Instance, bool>,
+    pub silence: Duration,
+}
+
+pub struct Process {
+    pub instance: Instance,
+    pub session: Session,
+    line: Option<Line>,
+    retry: Duration,
+    beat: Duration,
+    waiting: BTreeMap<Urgency, Work>,
+    running: Vec<Option<Running>>,
+    compressions: u64,
+    /// What leases are about, which only who made the tasks knows.
+    marks: BTreeMap<Ticket, Mark>,
+    said: Option<Duration>,
+    /// Since when something waits that is more urgent than what is computed.
+    inverted: Option<Duration>,
+}
+
+struct Line {
+    link: LinkId,
+    buffer: Vec<u8>,
+    is_welcome: bool,
+    heard: Duration,
+}
+
+struct Work {
+    urgency: Urgency,
+    from: u64,
+    job: Box<dyn Job>,
+    reported: u64,
+    spent: Duration,
+    compressions: u64,
+}
+
+struct Running {
+    work: Work,
+    end: u64,
+    step: Duration,
+}
+
+/// What the world knows of a lease.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mark {
+    pub poison: Option<u64>,
+}
+
+/// Which task of an epoch kills whom.
+pub type Poisons = BTreeMap<(Epoch, TaskId), u64>;
+
+impl Machine {
+    pub fn is_ill(&self, now: Duration) -> Option<Illness> {
+        self.illness.filter(|(_, until)| now < *until).map(|(illness, _)| illness)
+    }
+
+    pub fn boot(&mut self, ctx: &mut Context) {
+        if self.process.is_some() {
+            return;
+        }
+        self.processes += 1;
+        let instance = Instance(ctx.random.bytes());
+        self.instances.insert(instance, false);
+        ctx.tell(format_args!("machine {} starts {instance}", self.index));
+        self.process = Some(Process {
+            instance,
+            session: Session::default(),
+            line: None,
+            retry: ctx.now,
+            beat: ctx.now,
+            waiting: BTreeMap::new(),
+            running: (0..self.threads).map(|_| None).collect(),
+            compressions: 0,
+            marks: BTreeMap::new(),
+            said: None,
+            inverted: None,
+        });
+        self.schedule_wake(ctx, Duration::ZERO);
+    }
+
+    /// The process is gone at once; its machine with it if `silently`, so that nobody says so.
+    pub fn die(&mut self, ctx: &mut Context, silently: bool) {
+        let Some(process) = self.process.take() else { return };
+        ctx.tell(format_args!("machine {}: its process dies", self.index));
+        if let Some(line) = process.line {
+            ctx.close(line.link, Side::Drone, silently);
+        }
+    }
+
+    fn schedule_wake(&self, ctx: &mut Context, after: Duration) {
+        let process = self.processes;
+        ctx.queue.push(ctx.now + after, Happening::Wake { machine: self.index, process });
+    }
+
+    pub fn link(&self) -> Option<LinkId> {
+        Some(self.process.as_ref()?.line.as_ref()?.link)
+    }
+
+    /// Looks at the timers.
+    pub fn wake(&mut self, ctx: &mut Context, queen_is_up: bool) {
+        let Some(process) = &mut self.process else { return };
+        match &process.line {
+            Some(line) if ctx.now >= line.heard + self.silence => {
+                ctx.tell(format_args!("machine {}: the Queen is silent", self.index));
+                self.hang_up(ctx);
+            }
+            None if ctx.now >= process.retry => match queen_is_up {
+                true => self.dial(ctx),
+                false => process.retry = ctx.now + ctx.random.millis(50..=400),
+            },
+            _ => {}
+        }
+        if let Some(process) = &mut self.process {
+            if process.line.as_ref().is_some_and(|line| line.is_welcome) && ctx.now >= process.beat {
+                process.beat = ctx.now + self.silence / 4;
+                let standings = process.standings();
+                process.session.heartbeat(&standings, process.compressions);
+            }
+            let said_out = process.said.is_some_and(|since| ctx.now >= since + RECEIPTS);
+            if process.session.is_leaving() && (process.session.is_over() || said_out || process.line.is_none()) {
+                return self.leave(ctx);
+            }
+            if process.session.is_said() {
+                process.said.get_or_insert(ctx.now);
+            }
+        }
+        self.pump(ctx);
+        self.schedule_wake(ctx, WAKE);
+    }
+
+    fn leave(&mut self, ctx: &mut Context) {
+        ctx.tell(format_args!("machine {} leaves", self.index));
+        self.pump(ctx);
+        self.die(ctx, false);
+        let after = ctx.random.millis(100..=3000);
+        ctx.queue.push(ctx.now + after, Happening::Boot { machine: self.index });
+    }
+
+    fn dial(&mut self, ctx: &mut Context) {
+        let Some(process) = &mut self.process else { return };
+        let link = ctx.net.open(self.index, self.latency);
+        process.line = Some(Line { link, buffer: Vec::new(), is_welcome: false, heard: ctx.now });
+        let rate = Rate { kind: Kind::DIGEST, compressions_per_second: self.claim };
+        let hello = FromDrone::Hello {
+            name: "drone",
+            software: "simulation",
+            instance: process.instance,
+            threads: self.threads as u16,
+            kinds: vec![rate].into(),
+            nonce: [0; 32],
+        };
+        let mut bytes = Vec::new();
+        frame::encode(&hello, MAX, &mut bytes).unwrap();
+        ctx.tell(format_args!("machine {} dials as link {link}", self.index));
+        ctx.send(link, Side::Queen, &bytes);
+    }
+
+    fn hang_up(&mut self, ctx: &mut Context) {
+        if let Some(link) = self.link() {
+            let silently = ctx.random.chance(200);
+            ctx.close(link, Side::Drone, silently);
+        }
+        self.is_cut_off(ctx);
+    }
+
+    /// The connection is gone.
+    pub fn is_cut_off(&mut self, ctx: &mut Context) {
+        let Some(process) = &mut self.process else { return };
+        process.line = None;
+        process.session.disconnected();
+        process.retry = ctx.now + ctx.random.millis(10..=600);
+    }
+
+    pub fn drain(&mut self, ctx: &mut Context) {
+        let Some(process) = &mut self.process else { return };
+        let mut effects = Vec::new();
+        process.session.drain(&mut effects);
+        self.perform(ctx, effects, &[]);
+        self.pump(ctx);
+    }
+
+    /// Bytes from the Queen.
+    pub fn hear(&mut self, ctx: &mut Context, piece: &[u8], poisons: &Poisons) {
+        let Some(line) = self.process.as_mut().and_then(|process| process.line.as_mut()) else { return };
+        line.buffer.extend_from_slice(piece);
+        line.heard = ctx.now;
+        while let Some(body) =
+            next_frame(self.process.as_mut().and_then(|process| process.line.as_mut()).map(|line| &mut line.buffer))
+        {
+            self.hear_frame(ctx, &Bytes::from(body), poisons);
+        }
+        self.pump(ctx);
+    }
+
+    fn hear_frame(&mut self, ctx: &mut Context, body: &Bytes, poisons: &Poisons) {
+        let is_deaf = self.is_ill(ctx.now) == Some(Illness::DeafSession);
+        let Some(process) = &mut self.process else { return };
+        let Some(line) = &mut process.line else { return };
+        if !line.is_welcome {
+            match frame::decode(body).unwrap() {
+                FromQueen::Welcome { epoch, .. } => {
+                    line.is_welcome = true;
+                    process.beat = ctx.now;
+                    process.session.connected(epoch);
+                }
+                other => panic!("a welcome, not {other:?}"),
+            }
+            return;
+        }
+        let message: ToDrone<'_> = frame::decode(body).unwrap();
+        let mut marks = Vec::new();
+        match &message {
+            ToDrone::Goodbye { .. } => return self.hang_up(ctx),
+            ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
+            ToDrone::Work { leases } => {
+                marks.extend(
+                    leases.0.iter().map(|lease| Mark { poison: poisons.get(&(lease.epoch, lease.task)).copied() }),
+                );
+            }
+            ToDrone::Adopted { leases } => {
+                let taken = leases.0.iter().flatten().count();
+                (0..taken).for_each(|_| ctx.fault(Fault::Readopted));
+            }
+            _ => {}
+        }
+        let mut effects = Vec::new();
+        if let Err(violation) = process.session.hear(body, &message, &mut effects) {
+            panic!("machine {} says that the Queen broke the protocol: {violation}", self.index);
+        }
+        self.perform(ctx, effects, &marks);
+    }
+
+    fn perform(&mut self, ctx: &mut Context, effects: Vec<Effect>, marks: &[Mark]) {
+        let mut marks = marks.iter();
+        for effect in effects {
+            let Some(process) = &mut self.process else { return };
+            match effect {
+                Effect::Start { assignment, .. } => {
+                    let mark = marks.next().copied().unwrap_or_default();
+                    process.marks.insert(assignment.urgency.ticket, mark);
+                    process.add(assignment);
+                    for thread in 0..self.threads {
+                        self.begin_step(ctx, thread);
+                    }
+                }
+                Effect::Shrink { urgency, end } => process.shrink(urgency, end),
+                Effect::Recall => {
+                    let tickets = process.recall();
+                    let mut effects = Vec::new();
+                    process.session.hand_back(tickets, &mut effects);
+                    self.perform(ctx, effects, &[]);
+                }
+                Effect::Failed { .. } => drop(marks.next()),
+                Effect::Ended { ticket, .. } => drop(process.marks.remove(&ticket)),
+                Effect::Computed(_) | Effect::Adopted { .. } => {}
+            }
+        }
+    }
+
+    /// Sends what there is to say, as far as the connection takes it.
+    pub fn pump(&mut self, ctx: &mut Context) {
+        let Some(process) = &mut self.process else { return };
+        let Some(line) = process.line.as_ref().filter(|line| line.is_welcome) else { return };
+        while ctx.net.in_flight(line.link, Side::Queen) < WINDOW {
+            let Some(message) = process.session.next_message() else { return };
+            let mut bytes = Vec::new();
+            frame::encode(&message.to_wire(), MAX, &mut bytes).unwrap();
+            match &message {
+                Message::Outputs(parts) => {
+                    let parts: Vec<_> = parts.iter().map(|(key, part)| (key.lease, part.from, part.to())).collect();
+                    ctx.tell(format_args!("machine {} says {parts:?}", self.index));
+                }
+                Message::Other(say) => ctx.tell(format_args!("machine {} says {say:?}", self.index)),
+            }
+            ctx.send(line.link, Side::Queen, &bytes);
+        }
+    }
+
+    /// An idle thread takes the most urgent lease and does its first step.
+    fn begin_step(&mut self, ctx: &mut Context, thread: usize) {
+        let (illness, rate) = (self.is_ill(ctx.now), self.rate);
+        let Some(process) = &mut self.process else { return };
+        if process.running[thread].is_none() {
+            let Some((_, work)) = process.waiting.pop_first() else { return };
+            let end = work.from + work.job.total();
+            process.running[thread] = Some(Running { work, end, step: Duration::ZERO });
+            self.step(ctx, thread, illness, rate);
+        }
+    }
+
+    fn step(&mut self, ctx: &mut Context, thread: usize, illness: Option<Illness>, rate: u64) {
+        let Some(process) = &mut self.process else { return };
+        let Some(running) = &mut process.running[thread] else { return };
+        if illness == Some(Illness::DeafThreads) {
+            ctx.fault(Fault::DeafThreads);
+            running.step = Duration::ZERO;
+            return self.schedule_step(ctx, thread, Duration::from_millis(500));
+        }
+        let rate = if illness == Some(Illness::Slow) { rate / 10 } else { rate }.max(1);
+        let budget = (u128::from(rate) * STEP.as_nanos() / 1_000_000_000).max(1) as u64;
+        let taken = running.work.job.step(budget);
+        running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / rate);
+        running.work.compressions += taken;
+        process.compressions += taken;
+        let after = running.step;
+        self.schedule_step(ctx, thread, after);
+    }
+
+    fn schedule_step(&self, ctx: &mut Context, thread: usize, after: Duration) {
+        let process = self.processes;
+        ctx.queue.push(ctx.now + after, Happening::Step { machine: self.index, process, thread });
+    }
+
+    /// A step is over. True if it killed the process.
+    pub fn end_step(&mut self, ctx: &mut Context, thread: usize) -> bool {
+        let (illness, rate) = (self.is_ill(ctx.now), self.rate);
+        let Some(process) = &mut self.process else { return false };
+        let Some(mut running) = process.running[thread].take() else { return false };
+        running.work.spent += running.step;
+        let work = &mut running.work;
+        let mark = process.marks.get(&work.urgency.ticket).copied().unwrap_or_default();
+        let reached = work.from + work.job.done();
+        if mark.poison.is_some_and(|poison| (work.from + work.reported..reached).contains(&poison)) {
+            ctx.fault(Fault::Poison);
+            self.instances.insert(process.instance, true);
+            return true;
+        }
+        work.job.shrink(running.end.saturating_sub(work.from));
+        let mut report = None;
+        if work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
+            report = Some(work.report(ctx, illness));
+        }
+        let has_failed = matches!(report, Some(Report { event: Event::Failed { .. }, .. }));
+        if !work.job.is_finished() && !has_failed {
+            let is_least = process.running.iter().flatten().all(|other| other.work.urgency < running.work.urgency);
+            let yields = is_least && process.waiting.keys().next().is_some_and(|first| *first < running.work.urgency);
+            match yields {
+                true => {
+                    ctx.fault(Fault::Preempted);
+                    process.waiting.insert(running.work.urgency, running.work);
+                }
+                false => process.running[thread] = Some(running),
+            }
+        }
+        if let Some(report) = report {
+            assert!(process.session.takes_reports());
+            let mut effects = Vec::new();
+            process.session.report(report, &mut effects);
+            self.perform(ctx, effects, &[]);
+        }
+        match self.process.as_ref().is_some_and(|process| process.running[thread].is_some()) {
+            true => self.step(ctx, thread, illness, rate),
+            false => self.begin_step(ctx, thread),
+        }
+        self.pump(ctx);
+        self.check_order(ctx.now);
+        false
+    }
+
+    /// Nothing is computed for longer than a step while something more urgent waits.
+    fn check_order(&mut self, now: Duration) {
+        let Some(process) = &mut self.process else { return };
+        let running = process.running.iter().flatten();
+        let least = running.clone().map(|running| running.work.urgency).max();
+        let longest = running.map(|running| running.step.max(Duration::from_millis(500))).max().unwrap_or_default();
+        match process.waiting.keys().next() {
+            Some(first) if least.is_some_and(|least| *first < least) => {
+                let since = *process.inverted.get_or_insert(now);
+                assert!(
+                    now <= since + (self.threads as u32 + 1) * longest,
+                    "machine {} computes what is less urgent",
+                    self.index
+                );
+            }
+            _ => process.inverted = None,
+        }
+    }
+}
+
+impl Process {
+    fn add(&mut self, assignment: Assignment) {
+        let Assignment { urgency, from, job } = assignment;
+        let work = Work { urgency, from, job, reported: 0, spent: Duration::ZERO, compressions: 0 };
+        assert!(self.waiting.insert(urgency, work).is_none(), "a ticket is given once");
+    }
+
+    fn shrink(&mut self, urgency: Urgency, end: u64) {
+        if let Some(work) = self.waiting.get_mut(&urgency) {
+            work.job.shrink(end.saturating_sub(work.from));
+            if work.job.is_finished() && work.job.uncollected() == 0 {
+                self.waiting.remove(&urgency);
+            }
+        }
+        for running in self.running.iter_mut().flatten().filter(|running| running.work.urgency == urgency) {
+            running.end = running.end.min(end);
+        }
+    }
+
+    fn recall(&mut self) -> Vec<Ticket> {
+        self.waiting.extract_if(.., |_, work| !work.is_begun()).map(|(urgency, _)| urgency.ticket).collect()
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let waiting = self.waiting.values().map(|work| (work, work.is_begun()));
+        let running = self.running.iter().flatten().map(|running| (&running.work, true));
+        let standing = |(work, begun): (&Work, bool)| Standing {
+            ticket: work.urgency.ticket,
+            reached: work.from + work.job.done(),
+            begun,
+        };
+        waiting.chain(running).map(standing).collect()
+    }
+
+    /// Whether nothing is left of any work.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.iter().all(Option::is_none)
+    }
+}
+
+impl Work {
+    fn is_begun(&self) -> bool {
+        self.spent > Duration::ZERO || self.job.done() > 0
+    }
+
+    /// What is computed and not reported, as this Drone is.
+    fn report(&mut self, ctx: &mut Context, illness: Option<Illness>) -> Report {
+        let ticket = self.urgency.ticket;
+        let kind = self.job.kind();
+        let Output::Digests(mut digests) = self.job.collect();
+        let from = self.from + self.reported;
+        let items = digests.len() / 32;
+        self.reported += items as u64;
+        match illness {
+            Some(Illness::Failing(per_mille)) if ctx.random.chance(per_mille) => {
+                ctx.fault(Fault::Failing);
+                return Report { ticket, event: Event::Failed { reason: "out of luck".to_owned() } };
+            }
+            Some(Illness::Lying { per_mille, subtly }) if ctx.random.chance(per_mille) => {
+                ctx.fault(Fault::Lie);
+                let mut wrong = digests.to_vec();
+                let only = ctx.random.index(items);
+                for (at, sum) in wrong.as_chunks_mut::<32>().0.iter_mut().enumerate() {
+                    if !subtly || at == only {
+                        *sum = lie(sum);
+                    }
+                }
+                digests = wrong.into();
+            }
+            _ => {}
+        }
+        let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
+        let compressions = std::mem::take(&mut self.compressions);
+        Report { ticket, event: Event::Output { from, output: Output::Digests(digests), kind, spent_ns, compressions } }
+    }
+}
+
+fn lie(sum: &Sum) -> Sum {
+    sum.map(|byte| byte ^ 0x5A)
+}
+
+/// Takes the body of the first frame out of `buffer`, once all of it is there.
+pub fn next_frame(buffer: Option<&mut Vec<u8>>) -> Option<Vec<u8>> {
+    let buffer = buffer?;
+    let length = HEADER + frame::body_len(buffer, MAX).unwrap()?;
+    if buffer.len() < length {
+        return None;
+    }
+    let rest = buffer.split_off(length);
+    let mut whole = std::mem::replace(buffer, rest);
+    Some(whole.split_off(HEADER))
+}

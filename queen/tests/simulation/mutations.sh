@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Breaks the core and the session in one way after the other, and shows that the simulation
+# notices each. Works on a copy of what is committed, in target/mutations; takes some minutes.
+# With an argument, only the mutations whose names contain it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+
+root=$PWD
+copy=$root/target/mutations/tree
+only=${1:-}
+export CARGO_TARGET_DIR=$root/target/mutations/target RUST_BACKTRACE=0
+export HIVE_WORLDS=${HIVE_WORLDS:-300}
+
+git worktree prune
+[[ -d $copy ]] && git worktree remove --force "$copy"
+git worktree add --quiet --detach "$copy" HEAD
+trap 'git -C "$root" worktree remove --force "$copy"' EXIT
+cd "$copy"
+
+# Is killed by the time limit if the mutation makes it run for ever.
+simulate() {
+    cargo test --quiet --locked -p queen --test simulation --no-run 2>"$copy/build.log" || {
+        cat "$copy/build.log" >&2
+        exit 2
+    }
+    (ulimit -v 4000000; timeout 180 cargo test --quiet --locked -p queen --test simulation >"$copy/run.log" 2>&1)
+}
+
+missed=0 count=0
+
+# mutation NAME FILE OLD NEW: what if OLD were NEW?
+mutation() {
+    local name=$1 file=$2 old=$3 new=$4 whole
+    [[ $name == *"$only"* ]] || return 0
+    whole=$(<"$file")
+    [[ $whole == *"$old"* ]] || { echo "$name: $file has no longer: $old" >&2; exit 2; }
+    printf '%s\n' "${whole/"$old"/"$new"}" >"$file"
+    count=$((count + 1))
+    if simulate; then
+        missed=$((missed + 1))
+        echo "MISSED  $name"
+    else
+        # What was noticed stands behind the line that says where.
+        local what
+        what=$(grep -A1 -m1 'panicked at' "$copy/run.log" | tail -n1 | cut -c1-90 || true)
+        echo "caught  $name: ${what:-it runs for ever}"
+    fi
+    git checkout --quiet -- "$file"
+}
+
+core=queen/src/core
+session=drone/src/session
+
+simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit 1; }
+
+mutation "forgets a range when its Drone is lost" $core/lease.rs \
+    'None => task.release(range),' 'None => drop(range),'
+mutation "wants what is out of order" $core.rs \
+    'lease.drone == drone && lease.next == range.start' 'lease.drone == drone'
+mutation "wants results of anybody" $core.rs \
+    'lease.drone == drone && lease.next == range.start' 'lease.next == range.start'
+mutation "credits twins twice" $core/lease.rs \
+    'for id in [Some(id), twin]' 'for id in [Some(id), twin.filter(|_| false)]'
+mutation "never untwins" $core/lease.rs \
+    'lease.twin = None;' ''
+mutation "leaves a twin when the other is done" $core/lease.rs \
+    'match lease.range.is_empty() {' 'match false {'
+mutation "leaves leases to whom it distrusts" $core/fleet.rs \
+    'let leases: Vec<_> = self.drones[&id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
+        self.give_up(&leases, true, now, effects);' ''
+mutation "leases what is paused" $core.rs \
+    'self.queue.remove(task.priority, task.pass, id);
+        self.queue.leave(task.priority, task.cost_left());
+        let leases' \
+    'self.queue.leave(task.priority, task.cost_left());
+        let leases'
+mutation "adopts what others have" $core/fleet.rs \
+    'task.take_within(offer)?' 'task.take_within(offer).unwrap_or_else(|| offer.clone())'
+mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
+    'let lost: Vec<_> = held.difference(&adopted).map(|lease| (*lease, Fault::None)).collect();
+        self.give_up(&lost, false, now, effects);' \
+    ''
+mutation "waits for the silent for ever" $core/drone.rs \
+    'self.last_heard + patience.silence)' 'self.last_heard + patience.silence * 100)'
+mutation "keeps leases of the lost for long" $core/fleet.rs \
+    'self.keep(*lease, now + hold, now);' 'self.keep(*lease, now + hold * 20, now);'
+mutation "remembers leases that are over" $core/lease.rs \
+    'if lease.is_held {
+            effects.push(Effect::Unhold(id));' \
+    'if lease.is_held && id.0 % 2 == 0 {
+            effects.push(Effect::Unhold(id));'
+mutation "forgets what a Drone died of" $core/lease.rs \
+    'trouble.losses += 1;' ''
+mutation "forgets what a twin died of" $core/lease.rs \
+    'self.blame_twin(twin, lease.drone, *fault);' ''
+mutation "runs what kills beside other work" $core/lease.rs \
+    'self.losses >= MAX_LOSSES' 'self.losses >= MAX_LOSSES + 200'
+mutation "tells nobody that a task is over" $core.rs \
+    'effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });' ''
+mutation "steals without telling" $core/lease.rs \
+    'lease.range.end = end;
+        effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });' \
+    'lease.range.end = end;'
+mutation "gives no part of a lease to the idle" $core/steal.rs \
+    'while self.drones.get(&thief).is_some_and(Drone::is_hungry)' 'while false'
+mutation "takes the least urgent first" $core/queue.rs \
+    'self.levels.values().rev()' 'self.levels.values()'
+mutation "gives a Drone too much" $core/drone.rs \
+    'ahead.time_ns < threads * AHEAD.as_nanos() as u64' 'ahead.time_ns < threads * 8 * AHEAD.as_nanos() as u64'
+mutation "forgets to deal out what is revoked" $core.rs \
+    'self.queue.insert(task.priority, task.pass, id);
+        }
+        effects.push(Effect::Progress(id));' \
+    '}
+        effects.push(Effect::Progress(id));'
+mutation "lets one task have it all" $core/dispatch.rs \
+    'task.pass = task.pass.saturating_add(task.cost(&range));' ''
+mutation "session: drops results that are not stored" $session.rs \
+    'held.phase == Phase::Abandoned)' 'held.phase != Phase::Computing)'
+mutation "session: does not say again what got lost" $session/queen.rs \
+    'held.parts().for_each(|part| link.say(Say::Output(key, part.clone())));' ''
+mutation "session: keeps results for ever" $session/held.rs \
+    'let Some(part) = self.parts.pop_front() else { return 0 };' \
+    'let Some(part) = self.parts.pop_front().filter(|part| part.from % 2 == 0) else { return 0 };'
+mutation "session: offers what is stored" $session/held.rs \
+    'self.from = self.from.max(part.to());' ''
+mutation "session: goes by old names" $session/queen.rs \
+    'let key = Key { lease: adoption.lease, epoch };' 'let key = Key { lease: held.key.lease, epoch };'
+
+echo "$((count - missed)) of $count mutations are caught"
+((missed == 0))

@@ -1,0 +1,636 @@
+//! A world: machines, a network, a Queen who may die, clients, and a plan of what goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use queen::core::{Blame, Event, Outcome, Patience};
+use wire::ids::{DroneId, TaskId};
+
+use crate::context::{Context, Fault, Happening};
+use crate::drone::{Illness, Machine, Poisons};
+use crate::net::{LinkId, Side};
+use crate::shell::Queen;
+use crate::state::{Kept, State};
+use crate::work::{Method, Spec};
+
+/// What the plan has happen.
+#[derive(Debug, Clone, Copy)]
+pub enum Action {
+    Submit,
+    SubmitPoison,
+    SubmitImpossible,
+    Cancel,
+    Spoil,
+    Pause,
+    Resume(u64),
+    Priority,
+    Crash { silently: bool },
+    Break { half_open: bool },
+    Partition { both_ways: bool },
+    Ill(Illness),
+    Drain,
+    DrainByQueen,
+    QueenCrash,
+    Stall,
+    Awake,
+    SlowDisk,
+    Stale,
+    Pardon,
+    Heal,
+}
+
+/// A task as its client knows it.
+struct Wish {
+    spec: Rc<Spec>,
+    acknowledged: bool,
+    cancelled: bool,
+    spoiled: bool,
+}
+
+pub struct World {
+    pub ctx: Context,
+    pub machines: Vec<Machine>,
+    pub queen: Option<Queen>,
+    pub disk: State,
+    pub patience: Patience,
+    lives: u64,
+    /// By serial.
+    wishes: BTreeMap<u64, Wish>,
+    capacity: u64,
+    /// When everything that goes wrong is over.
+    horizon: Duration,
+    healed: bool,
+    /// Until when all must be done.
+    limit: Duration,
+    poisons: Poisons,
+    /// Who was caught lying.
+    liars: BTreeSet<DroneId>,
+    /// Nobody comes any more.
+    is_closing: bool,
+    /// How many of those whom this Queen distrusts were looked at.
+    told: usize,
+}
+
+/// What a world was like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub events: u64,
+    pub trace: u64,
+    pub faults: BTreeMap<Fault, u64>,
+    pub lasted: Duration,
+}
+
+/// Runs the world of this seed to its end; panics if something is not as it must be.
+pub fn run(seed: u64, is_told: bool) -> Report {
+    let mut world = World::random(seed, is_told);
+    world.run_until(World::is_over);
+    world.check_end();
+    world.say_goodbye();
+    let World { ctx, .. } = world;
+    Report { events: ctx.events, trace: ctx.trace, faults: ctx.faults, lasted: ctx.now }
+}
+
+impl World {
+    /// With nobody and nothing in it.
+    pub fn new(seed: u64, is_told: bool, patience: Patience) -> Self {
+        let mut ctx = Context::new(seed, is_told);
+        ctx.queue.push(Duration::ZERO, Happening::Start);
+        Self {
+            ctx,
+            machines: Vec::new(),
+            queen: None,
+            disk: State::default(),
+            patience,
+            lives: 0,
+            wishes: BTreeMap::new(),
+            capacity: 1,
+            horizon: Duration::MAX,
+            healed: false,
+            limit: Duration::MAX,
+            poisons: Poisons::new(),
+            liars: BTreeSet::new(),
+            is_closing: false,
+            told: 0,
+        }
+    }
+
+    fn random(seed: u64, is_told: bool) -> Self {
+        let mut chance = crate::random::Random::new(!seed);
+        let silence = chance.millis(1500..=4000);
+        let patience = Patience { silence, grace: silence * 3 / 2 };
+        let mut world = Self::new(seed, is_told, patience);
+        for _ in 0..chance.within(1..=5) {
+            let rate = chance.pick(&[60, 200, 400, 800]);
+            let claim = chance.pick(&[rate, rate, rate, rate / 2, rate * 2]);
+            world.add_machine(chance.within(1..=3) as usize, rate, claim, chance.micros(100..=40_000));
+        }
+        world.plan(&mut chance);
+        world
+    }
+
+    pub fn add_machine(&mut self, threads: usize, rate: u64, claim: u64, latency: Duration) -> usize {
+        let index = self.machines.len();
+        self.machines.push(Machine {
+            index,
+            threads,
+            rate,
+            claim,
+            latency,
+            illness: None,
+            history: Vec::new(),
+            process: None,
+            processes: 0,
+            instances: BTreeMap::new(),
+            silence: self.patience.silence,
+        });
+        self.capacity += threads as u64 * rate;
+        let after = self.ctx.random.millis(0..=800);
+        self.ctx.queue.push(self.ctx.now + after, Happening::Boot { machine: index });
+        index
+    }
+
+    fn plan(&mut self, chance: &mut crate::random::Random) {
+        self.horizon = chance.millis(8000..=25_000);
+        let end = self.horizon.as_millis() as u64;
+        let mut plan = vec![(end, Action::Heal)];
+        plan.extend((0..3).map(|_| (chance.within(0..=end / 2), Action::Submit)));
+        let mut add = |chance: &mut crate::random::Random, likely: u64, most: u64, action: Action| {
+            if chance.chance(likely) {
+                for _ in 0..chance.within(1..=most) {
+                    plan.push((chance.within(0..=end), action));
+                }
+            }
+        };
+        add(chance, 1000, 8, Action::Submit);
+        add(chance, 800, 12, Action::Submit);
+        add(chance, 150, 1, Action::SubmitPoison);
+        add(chance, 150, 1, Action::SubmitImpossible);
+        add(chance, 300, 2, Action::Cancel);
+        add(chance, 50, 1, Action::Spoil);
+        add(chance, 300, 3, Action::Pause);
+        add(chance, 300, 3, Action::Priority);
+        // The more of it the longer it lasts, as a rule; a quiet world is one as well.
+        let is_quiet = chance.chance(100);
+        let rough = if is_quiet { 0 } else { 1 };
+        add(chance, 300 * rough, 3, Action::Crash { silently: false });
+        add(chance, 200 * rough, 2, Action::Crash { silently: true });
+        add(chance, 400 * rough, 6, Action::Break { half_open: false });
+        add(chance, 300 * rough, 3, Action::Break { half_open: true });
+        add(chance, 200 * rough, 3, Action::Partition { both_ways: false });
+        add(chance, 200 * rough, 3, Action::Partition { both_ways: true });
+        add(chance, 250 * rough, 2, Action::Ill(Illness::Slow));
+        let subtly = chance.chance(500);
+        let per_mille = chance.pick(&[1000, 200, 50]);
+        add(chance, 200 * rough, 2, Action::Ill(Illness::Lying { per_mille, subtly }));
+        add(chance, 120 * rough, 1, Action::Ill(Illness::DeafThreads));
+        add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
+        let per_mille = chance.pick(&[1000, 300]);
+        add(chance, 250 * rough, 1, Action::Ill(Illness::Failing(per_mille)));
+        add(chance, 150 * rough, 2, Action::Drain);
+        add(chance, 150 * rough, 2, Action::DrainByQueen);
+        add(chance, 400 * rough, 3, Action::QueenCrash);
+        add(chance, 150 * rough, 2, Action::Stall);
+        add(chance, 150 * rough, 2, Action::SlowDisk);
+        add(chance, 400, 5, Action::Stale);
+        add(chance, 400, 3, Action::Pardon);
+        for (at, action) in plan {
+            self.ctx.queue.push(Duration::from_millis(at), Happening::Act(action));
+        }
+    }
+
+    pub fn run_until(&mut self, is_over: impl Fn(&Self) -> bool) {
+        while !is_over(self) {
+            self.step();
+        }
+    }
+
+    pub fn step(&mut self) {
+        let (at, happening) = self.ctx.queue.pop().expect("something is always due");
+        self.ctx.now = self.ctx.now.max(at);
+        self.ctx.events += 1;
+        match happening {
+            Happening::Deliver { link, side: Side::Queen } => self.deliver_to_queen(link),
+            Happening::Deliver { link, side: Side::Drone } => {
+                if let Some(piece) = self.ctx.arrival(link, Side::Drone)
+                    && let Some(machine) = self.machine_of(link)
+                {
+                    self.machines[machine].hear(&mut self.ctx, &piece, &self.poisons);
+                }
+            }
+            Happening::Notice { link, side: Side::Queen } => self.notice_queen(link),
+            Happening::Notice { link, side: Side::Drone } => {
+                if let Some(machine) = self.machine_of(link) {
+                    self.ctx.tell(format_args!("machine {machine} learns that link {link} is gone"));
+                    self.ctx.close(link, Side::Drone, true);
+                    self.machines[machine].is_cut_off(&mut self.ctx);
+                }
+            }
+            Happening::Wake { machine, process } => {
+                if self.is_process(machine, process) {
+                    let is_up = self.queen.is_some();
+                    self.machines[machine].wake(&mut self.ctx, is_up);
+                }
+            }
+            Happening::Step { machine, process, thread } => {
+                if self.is_process(machine, process) && self.machines[machine].end_step(&mut self.ctx, thread) {
+                    self.crash_machine(machine, false);
+                }
+            }
+            Happening::Boot { .. } if self.is_closing => {}
+            Happening::Boot { machine } => self.machines[machine].boot(&mut self.ctx),
+            Happening::Act(action) => self.act(action),
+            Happening::Start => self.start_queen(),
+            Happening::Tick { life } => self.queen_happens(life, happening),
+            Happening::Look { life } => self.queen_happens(life, happening),
+            Happening::Commit { life } => self.queen_happens(life, happening),
+        }
+        self.hear_of_queen();
+    }
+
+    fn machine_of(&self, link: LinkId) -> Option<usize> {
+        self.machines.iter().position(|machine| machine.link() == Some(link))
+    }
+
+    fn is_process(&self, machine: usize, process: u64) -> bool {
+        let machine = &self.machines[machine];
+        machine.processes == process && machine.process.is_some()
+    }
+
+    fn deliver_to_queen(&mut self, link: LinkId) {
+        let Some(queen) = &mut self.queen else { return drop(self.ctx.arrival(link, Side::Queen)) };
+        if let Some(until) = queen.stalled {
+            return self.ctx.queue.push(until, Happening::Deliver { link, side: Side::Queen });
+        }
+        if let Some(piece) = self.ctx.arrival(link, Side::Queen) {
+            queen.hear(&mut self.ctx, link, &piece);
+        }
+        if let Some(machine) = self.machine_of(link) {
+            self.machines[machine].pump(&mut self.ctx);
+        }
+    }
+
+    fn notice_queen(&mut self, link: LinkId) {
+        let Some(queen) = &mut self.queen else { return };
+        match queen.stalled {
+            Some(until) => self.ctx.queue.push(until, Happening::Notice { link, side: Side::Queen }),
+            None => queen.gone(&mut self.ctx, link),
+        }
+    }
+
+    fn queen_happens(&mut self, life: u64, happening: Happening) {
+        let Some(queen) = self.queen.as_mut().filter(|queen| queen.life == life) else { return };
+        if let Some(until) = queen.stalled {
+            return self.ctx.queue.push(until, happening);
+        }
+        match happening {
+            Happening::Tick { .. } => queen.tick(&mut self.ctx),
+            Happening::Look { .. } => {
+                queen.look(&mut self.ctx);
+                let next = self.ctx.now + crate::shell::LOOK;
+                self.ctx.queue.push(next, happening);
+            }
+            _ => queen.committed(&mut self.ctx, &mut self.disk),
+        }
+    }
+
+    fn start_queen(&mut self) {
+        if self.queen.is_some() {
+            return;
+        }
+        self.lives += 1;
+        self.told = 0;
+        let queen = Queen::start(&mut self.ctx, &mut self.disk, self.lives, self.patience);
+        let queen = self.queen.insert(queen);
+        // Clients whose submissions were not acknowledged try again, or have lost interest.
+        for wish in self.wishes.values_mut().filter(|wish| !wish.acknowledged) {
+            let is_there = queen.state.tasks.values().any(|kept| kept.spec.instance == wish.spec.instance);
+            if is_there {
+                wish.acknowledged = true;
+            } else if self.ctx.random.chance(700) {
+                let instance = wire::ids::Instance(self.ctx.random.bytes());
+                wish.spec = Rc::new(Spec { instance, ..(*wish.spec).clone() });
+                queen.submit(&mut self.ctx, &wish.spec);
+            }
+        }
+    }
+
+    fn crash_machine(&mut self, machine: usize, silently: bool) {
+        self.machines[machine].die(&mut self.ctx, silently);
+        let after = self.ctx.random.millis(50..=4000);
+        self.ctx.queue.push(self.ctx.now + after, Happening::Boot { machine });
+    }
+
+    /// What the Queen did that others hear of.
+    fn hear_of_queen(&mut self) {
+        let Some(queen) = &mut self.queen else { return };
+        for (serial, _) in queen.acknowledged.drain(..) {
+            self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.acknowledged = true);
+        }
+        self.poisons.append(&mut queen.poisons);
+        let Some(queen) = &self.queen else { return };
+        for (drone, why) in queen.distrusted.iter().skip(self.told) {
+            let machine = machine_of(&self.machines, queen, *drone);
+            self.ctx.tell(format_args!("Drone {drone} of machine {machine} is distrusted: {why:?}"));
+            assert!(!self.machines[machine].history.is_empty(), "an honest Drone is distrusted: {why:?}");
+            self.liars.extend(why.is_none().then_some(*drone));
+            if why.is_some() && self.ctx.random.chance(700) {
+                let after = self.ctx.random.millis(100..=4000);
+                self.ctx.queue.push(self.ctx.now + after, Happening::Act(Action::Pardon));
+            }
+        }
+        self.told = queen.distrusted.len();
+    }
+
+    pub fn submit(&mut self, spec: Spec) {
+        let spec = Rc::new(spec);
+        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, spoiled: false };
+        self.wishes.insert(spec.serial, wish);
+        if let Some(queen) = &mut self.queen {
+            queen.submit(&mut self.ctx, &spec);
+        }
+    }
+
+    pub fn next_serial(&self) -> u64 {
+        self.wishes.len() as u64 + 1
+    }
+
+    fn random_spec(&mut self) -> Spec {
+        let (serial, capacity) = (self.next_serial(), self.capacity);
+        let mut spec = Spec::random(serial, &mut self.ctx.random, capacity);
+        if self.ctx.random.chance(100) {
+            spec.deadline = Some(self.ctx.now + self.ctx.random.millis(500..=8000));
+        }
+        spec
+    }
+
+    fn act(&mut self, action: Action) {
+        if self.healed && !matches!(action, Action::Resume(_)) {
+            return;
+        }
+        self.ctx.tell(format_args!("now: {action:?}"));
+        let machine = self.ctx.random.index(self.machines.len());
+        match action {
+            Action::Submit => {
+                let spec = self.random_spec();
+                self.submit(spec);
+            }
+            Action::SubmitPoison => {
+                let spec = self.random_spec();
+                let poison = self.ctx.random.within(0..=spec.total() - 1);
+                self.submit(Spec { poison: Some(poison), deadline: None, ..spec });
+            }
+            Action::SubmitImpossible => {
+                self.ctx.fault(Fault::Impossible);
+                let spec = self.random_spec();
+                self.submit(Spec { method: Method::Impossible, deadline: None, ..spec });
+            }
+            Action::Crash { silently } => {
+                self.ctx.fault(if silently { Fault::DroneVanishes } else { Fault::DroneCrash });
+                self.crash_machine(machine, silently);
+            }
+            Action::Break { half_open } => self.break_link(machine, half_open),
+            Action::Partition { both_ways } => self.partition(machine, both_ways),
+            Action::Ill(illness) => {
+                let until = match illness {
+                    Illness::DeafSession | Illness::DeafThreads => self.horizon,
+                    _ => self.ctx.now + self.ctx.random.millis(500..=8000),
+                };
+                if illness == Illness::Slow {
+                    self.ctx.fault(Fault::Slow);
+                } else {
+                    self.machines[machine].history.push(illness);
+                }
+                self.machines[machine].illness = Some((illness, until));
+            }
+            Action::Drain => {
+                self.ctx.fault(Fault::Drain);
+                self.machines[machine].drain(&mut self.ctx);
+            }
+            Action::QueenCrash => self.crash_queen(),
+            Action::Heal => self.heal(),
+            other => self.act_on_queen(other),
+        }
+    }
+
+    fn break_link(&mut self, machine: usize, half_open: bool) {
+        let Some(link) = self.machines[machine].link() else { return };
+        self.ctx.fault(if half_open { Fault::HalfOpen } else { Fault::Break });
+        let mut notices = [(); 2].map(|()| Some(self.ctx.random.millis(0..=1500)));
+        if half_open {
+            notices[self.ctx.random.index(2)] = None;
+        }
+        self.ctx.break_link(link, notices);
+    }
+
+    fn partition(&mut self, machine: usize, both_ways: bool) {
+        self.ctx.fault(if both_ways { Fault::PartitionTwoWay } else { Fault::PartitionOneWay });
+        let until = self.ctx.now + self.ctx.random.millis(100..=9000);
+        let side = self.ctx.random.pick(&[Side::Queen, Side::Drone]);
+        self.ctx.net.block(machine, side, until);
+        if both_ways {
+            self.ctx.net.block(machine, side.other(), until);
+        }
+    }
+
+    fn crash_queen(&mut self) {
+        if let Some(queen) = self.queen.take() {
+            self.ctx.fault(Fault::QueenCrash);
+            queen.crash(&mut self.ctx, &mut self.disk);
+            let after = self.ctx.random.millis(20..=4000);
+            self.ctx.queue.push(self.ctx.now + after, Happening::Start);
+        }
+    }
+
+    fn act_on_queen(&mut self, action: Action) {
+        let Some(queen) = self.queen.as_mut().filter(|queen| queen.stalled.is_none()) else {
+            if let (Action::Awake, Some(queen)) = (action, &mut self.queen) {
+                queen.awake(&mut self.ctx);
+            }
+            return;
+        };
+        let ctx = &mut self.ctx;
+        let task = queen.any_task(ctx);
+        match action {
+            Action::Stall => {
+                ctx.fault(Fault::QueenStall);
+                let until = ctx.now + ctx.random.millis(200..=5000);
+                queen.stalled = Some(until);
+                ctx.queue.push(until, Happening::Act(Action::Awake));
+            }
+            Action::SlowDisk => {
+                ctx.fault(Fault::SlowDisk);
+                queen.slow_disk = ctx.random.millis(100..=1500);
+            }
+            Action::Stale => queen.hear_stale(ctx),
+            Action::Pardon => queen.pardon(ctx),
+            Action::DrainByQueen => queen.drain_one(ctx),
+            Action::Cancel => {
+                if let Some(task) = task {
+                    ctx.fault(Fault::Cancel);
+                    let serial = queen.state.tasks[&task].spec.serial;
+                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.cancelled = true);
+                    queen.cancel(ctx, task);
+                }
+            }
+            Action::Spoil => {
+                if let Some(task) = task {
+                    ctx.fault(Fault::Spoil);
+                    let serial = queen.state.tasks[&task].spec.serial;
+                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.spoiled = true);
+                    queen.handle(ctx, Event::Spoil { task, reason: "its inputs are gone".to_owned() });
+                }
+            }
+            Action::Pause => {
+                if let Some(task) = task {
+                    ctx.fault(Fault::Pause);
+                    queen.pause(ctx, task, true);
+                    let until = ctx.now + ctx.random.millis(100..=6000);
+                    ctx.queue.push(until, Happening::Act(Action::Resume(task.0)));
+                }
+            }
+            Action::Resume(task) => queen.pause(ctx, TaskId(task), false),
+            Action::Priority => {
+                if let Some(task) = task {
+                    ctx.fault(Fault::Priority);
+                    let priority = ctx.random.within(0..=4) as i8 - 2;
+                    queen.set_priority(ctx, task, priority);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing goes wrong from now on, and one more machine comes that nothing is wrong with.
+    fn heal(&mut self) {
+        self.healed = true;
+        self.ctx.net.heal();
+        self.start_queen();
+        self.machines.iter_mut().for_each(|machine| machine.illness = None);
+        let threads = self.ctx.random.within(1..=2) as usize;
+        self.add_machine(threads, 600, 600, Duration::from_millis(2));
+        let Some(queen) = &mut self.queen else { return };
+        queen.slow_disk = Duration::ZERO;
+        if queen.stalled.is_some() {
+            queen.awake(&mut self.ctx);
+        }
+        let paused = queen.state.tasks.iter().filter(|(_, kept)| kept.is_paused && kept.ended.is_none());
+        for task in paused.map(|(task, _)| *task).collect::<Vec<_>>() {
+            queen.pause(&mut self.ctx, task, false);
+        }
+        let left: u64 = self.wishes.values().map(|wish| wish.spec.cost()).sum();
+        let work = Duration::from_secs_f64(left as f64 / (600 * threads) as f64);
+        self.limit = self.ctx.now + 60 * self.patience.silence + 2 * work;
+    }
+
+    fn is_over(&self) -> bool {
+        let is_done = |queen: &Queen| {
+            queen.state.tasks.values().all(|kept| kept.ended.is_some())
+                && queen.journal.stored == queen.journal.written
+                && queen.core.next_deadline().is_some()
+        };
+        let is_idle = |machine: &Machine| {
+            machine.process.as_ref().is_some_and(|process| process.session.is_empty() && process.is_idle())
+        };
+        let is_over = self.healed
+            && self.ctx.events >= 1000
+            && self.queen.as_ref().is_some_and(is_done)
+            && self.machines.iter().all(is_idle);
+        assert!(is_over || self.ctx.now < self.limit, "it does not end: {}", self.rest());
+        is_over
+    }
+
+    /// What is not done when it should be.
+    fn rest(&self) -> String {
+        let Some(queen) = &self.queen else { return "there is no Queen".to_owned() };
+        let open = queen.state.tasks.iter().filter(|(_, kept)| kept.ended.is_none());
+        let open = open.map(|(task, kept)| {
+            let done = kept.results.len();
+            format!("task {task} has {done} of {}, {:?}", kept.spec.total(), queen.core.waiting(*task))
+        });
+        let busy = self.machines.iter().map(|machine| {
+            let process = machine.process.as_ref();
+            format!("machine {} holds {:?}", machine.index, process.map(|process| process.session.len()))
+        });
+        open.chain(busy).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Everything ended as it must.
+    fn check_end(&self) {
+        let queen = self.queen.as_ref().expect("there is a Queen");
+        for wish in self.wishes.values().filter(|wish| wish.acknowledged) {
+            let is_it = |kept: &&Kept| kept.spec.instance == wish.spec.instance;
+            let kept = queen.state.tasks.values().find(is_it).expect("what was acknowledged is there");
+            let Spec { serial, method, poison, deadline, .. } = &*wish.spec;
+            match kept.ended.as_ref().expect("it has ended") {
+                Outcome::Done => {
+                    assert_eq!((kept.results.len() as u64, poison), (wish.spec.total(), &None), "serial {serial}");
+                    self.check_results(queen, kept);
+                }
+                Outcome::Cancelled => assert!(wish.cancelled),
+                Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.spoiled),
+                Outcome::Failed(Blame::Deadline) => assert!(deadline.is_some_and(|at| at <= self.ctx.now)),
+                Outcome::Failed(Blame::Failures { drones, .. }) => {
+                    let is_failing = |drone: &DroneId| {
+                        let history = &self.machines[machine_of(&self.machines, queen, *drone)].history;
+                        history.iter().any(|illness| matches!(illness, Illness::Failing(_)))
+                    };
+                    assert!(*method == Method::Impossible || drones.iter().all(is_failing), "{drones:?} failed");
+                }
+                Outcome::Failed(Blame::Deaths { drones, range }) => {
+                    assert!(poison.is_some_and(|poison| range.contains(&poison)), "{range:?} of {serial} is no poison");
+                    assert_eq!(drones.len(), queen::core::MAX_DEATHS);
+                }
+            }
+        }
+    }
+
+    fn check_results(&self, queen: &Queen, kept: &Kept) {
+        for (index, found) in &kept.results {
+            let history = || &self.machines[machine_of(&self.machines, queen, found.by)].history;
+            let is_liar = || history().iter().any(|illness| matches!(illness, Illness::Lying { .. }));
+            let is_right = found.sum == kept.spec.sum(*index);
+            // Who lies in one item of many is caught when it does so often enough.
+            let is_caught = || self.liars.contains(&found.by) && queen.state.distrusted.contains(&found.by);
+            let is_uncaught = || is_liar() && !is_caught() && !found.is_checked;
+            assert!(is_right || is_uncaught(), "{index} of serial {} is wrong", kept.spec.serial);
+        }
+    }
+
+    /// All Drones leave; nothing remains of all that was.
+    fn say_goodbye(&mut self) {
+        self.is_closing = true;
+        for machine in 0..self.machines.len() {
+            assert_eq!(self.machines[machine].process.as_ref().map(|process| process.session.kept()), Some(0));
+            self.machines[machine].die(&mut self.ctx, false);
+        }
+        let until = self.ctx.now + 4 * self.patience.silence + 2 * self.patience.grace;
+        while self.ctx.now < until {
+            self.step();
+        }
+        let queen = self.queen.as_ref().expect("there is a Queen");
+        let core = format!("{:?}", queen.core);
+        let empty = [
+            "drones: {}",
+            "leases: {}",
+            "alone: {}",
+            "by_load: {}",
+            "by_deadline: {}",
+            "by_finish: {}",
+            "young: []",
+            "by_task_deadline: {}",
+            "task_deadlines: {}",
+            "threads: 0",
+            "items_queued: 0",
+            "pages: {}",
+        ];
+        empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
+        assert!(queen.state.holds.is_empty(), "{:?}", queen.state.holds);
+        assert!(queen.lines.is_empty() && queen.current.is_empty(), "connections remain");
+    }
+}
+
+fn machine_of(machines: &[Machine], queen: &Queen, drone: DroneId) -> usize {
+    let is_it = |machine: &&Machine| machine.instances.keys().any(|it| queen.state.drones.get(it) == Some(&drone));
+    machines.iter().find(is_it).map(|machine| machine.index).expect("each Drone is on a machine")
+}
