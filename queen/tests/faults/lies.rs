@@ -268,7 +268,7 @@ async fn who_lies_about_expensive_results_is_found_out_by_another_drone() {
         let few = lines(20);
         let task = queen.submit(PBKDF2, &few).await;
         let view = queen.until_drone(liar.id, "quarantined").await;
-        assert_eq!(view["wrong"], 1);
+        assert!(view["wrong"].as_u64() >= Some(1), "{view}");
         let right = expected_pbkdf2(&few);
         while queen.results(task).await != right {
             tokio::task::yield_now().await;

@@ -72,13 +72,24 @@ impl Queen {
     }
 
     async fn get(self, path: &str) -> Value {
-        let answer = send(self.http, "GET", path, &[], Bytes::new()).await;
+        let mut answer = send(self.http, "GET", path, &[], Bytes::new()).await;
+        while answer.status == 503 {
+            // She has just started.
+            answer = send(self.http, "GET", path, &[], Bytes::new()).await;
+        }
         assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
         answer.json()
     }
 
     async fn post(self, path: &str) -> Answer {
         send(self.http, "POST", path, &[], Bytes::new()).await
+    }
+
+    async fn amend(self, task: u64, changes: Value) -> Value {
+        let (path, body) = (format!("/tasks/{task}"), Bytes::from(changes.to_string()));
+        let answer = send(self.http, "PATCH", &path, &[("content-type", "application/json")], body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
     }
 
     async fn submit(self, query: &str, lines: &[String]) -> u64 {

@@ -23,7 +23,7 @@ use wire::work::{Algorithm, Chunk, ChunkOutput, Digests, Kind};
 const RATE: u64 = 1_000_000;
 
 /// How often one that is left alone sends heartbeats.
-const BEAT: Duration = Duration::from_millis(50);
+pub const BEAT: Duration = Duration::from_millis(50);
 
 /// A connection.
 pub struct Scripted {
@@ -44,8 +44,8 @@ pub struct Lease {
     pub instance: Instance,
     pub from: u64,
     pub to: u64,
-    inputs: Vec<Vec<u8>>,
-    pbkdf2: Option<(Vec<u8>, u32)>,
+    pub inputs: Vec<Vec<u8>>,
+    pub pbkdf2: Option<(Vec<u8>, u32)>,
 }
 
 /// What the Queen said.
@@ -65,7 +65,6 @@ pub type Asked = Arc<Mutex<Vec<(u64, Range<u64>)>>>;
 /// One that is left alone.
 pub struct Alone {
     pub id: DroneId,
-    pub instance: Instance,
     pub asked: Asked,
     running: JoinHandle<()>,
 }
@@ -226,7 +225,7 @@ impl Scripted {
         self.try_give(lease, part, lies).await.unwrap();
     }
 
-    async fn try_give(
+    pub async fn try_give(
         &mut self,
         lease: &Lease,
         part: Range<u64>,
@@ -264,7 +263,7 @@ impl Scripted {
     /// Computes whatever comes from now on, some of it wrong.
     pub fn alone(mut self, mut lies: impl FnMut(&Lease, u64) -> bool + Send + 'static) -> Alone {
         let asked = Asked::default();
-        let (id, instance, asking) = (self.id, self.instance, Arc::clone(&asked));
+        let (id, asking) = (self.id, Arc::clone(&asked));
         let running = tokio::spawn(async move {
             let mut beats = tokio::time::interval(BEAT);
             loop {
@@ -284,7 +283,7 @@ impl Scripted {
                 }
             }
         });
-        Alone { id, instance, asked, running }
+        Alone { id, asked, running }
     }
 
     /// Computes whatever comes from now on.
