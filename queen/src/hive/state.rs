@@ -43,6 +43,8 @@ pub(super) struct State {
     /// Members that have gone, the last one last.
     pub(super) departed: VecDeque<DroneId>,
     pub(super) next_link: u64,
+    /// Goodbye was said to all.
+    pub(super) is_dismissed: bool,
     pub(super) audits: Audits,
     /// Drones whose suspect results are being looked up, and whether tasks ended meanwhile.
     pub(super) investigations: BTreeMap<DroneId, bool>,
@@ -111,6 +113,7 @@ impl State {
             members: BTreeMap::new(),
             departed: VecDeque::new(),
             next_link: 1,
+            is_dismissed: false,
             audits: Audits::default(),
             investigations: BTreeMap::new(),
             waiters: HashMap::new(),
