@@ -71,30 +71,37 @@ impl Queen {
         (queen, Self { drones, http })
     }
 
-    async fn get(self, path: &str) -> Value {
-        let mut answer = send(self.http, "GET", path, &[], Bytes::new()).await;
-        while answer.status == 503 {
-            // She has just started.
-            answer = send(self.http, "GET", path, &[], Bytes::new()).await;
+    /// Asks until she serves: she may have just started.
+    async fn ask(self, method: &str, path: &str, media_type: &str, body: Bytes) -> Answer {
+        loop {
+            let answer = send(self.http, method, path, &[("content-type", media_type)], body.clone()).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            tokio::task::yield_now().await;
         }
+    }
+
+    async fn get(self, path: &str) -> Value {
+        let answer = self.ask("GET", path, "", Bytes::new()).await;
         assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
         answer.json()
     }
 
     async fn post(self, path: &str) -> Answer {
-        send(self.http, "POST", path, &[], Bytes::new()).await
+        self.ask("POST", path, "", Bytes::new()).await
     }
 
     async fn amend(self, task: u64, changes: Value) -> Value {
-        let (path, body) = (format!("/tasks/{task}"), Bytes::from(changes.to_string()));
-        let answer = send(self.http, "PATCH", &path, &[("content-type", "application/json")], body).await;
+        let body = Bytes::from(changes.to_string());
+        let answer = self.ask("PATCH", &format!("/tasks/{task}"), "application/json", body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
 
     async fn submit(self, query: &str, lines: &[String]) -> u64 {
         let body = Bytes::from(lines.join("\n"));
-        let answer = send(self.http, "POST", &format!("/tasks{query}"), &[("content-type", "text/plain")], body).await;
+        let answer = self.ask("POST", &format!("/tasks{query}"), "text/plain", body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["id"].as_u64().unwrap()
     }
@@ -140,7 +147,7 @@ impl Queen {
     }
 
     async fn results(self, task: u64) -> String {
-        send(self.http, "GET", &format!("/tasks/{task}/results?format=text"), &[], Bytes::new()).await.text()
+        self.ask("GET", &format!("/tasks/{task}/results?format=text"), "", Bytes::new()).await.text()
     }
 
     /// Waits until so much time has passed for the Queen.
