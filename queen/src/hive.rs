@@ -401,10 +401,8 @@ impl SharedHive {
 
     /// A Drone's connection has ended.
     pub async fn gone(&self, link: Link, parting: Parting) {
-        // A task may fail of it. When the Queen stops, Drones keep what they have for the next one.
-        let is_stopping = self.lock().is_stopping;
+        // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
         match self.slot(0).await {
-            Ok(_) if is_stopping => self.lock().close(link),
             Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
             Err(journal::Closed) => self.lock().close(link),
         }

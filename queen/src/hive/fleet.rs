@@ -137,6 +137,9 @@ impl State {
 
     /// A Drone's connection has ended. Of one that broke the core says what follows.
     pub(super) fn unseat(&mut self, link: Link, parting: Parting, now: Time) {
+        if self.is_dismissed {
+            return self.close(link);
+        }
         if !self.is_current(link) {
             return;
         }
@@ -222,8 +225,9 @@ impl State {
         }
     }
 
+    /// The Queen stops. What Drones hold they offer to the next one, who is to know of it.
     pub(super) fn dismiss(&mut self, reason: &'static str) {
-        self.is_stopping = true;
+        self.is_dismissed = true;
         self.members.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
     }
 

@@ -67,7 +67,7 @@ impl SharedHive {
                 let hive = self.clone();
                 // Nothing is committed between looking and revoking, so that what is read holds.
                 match disk.journal.between(move || hive.take_up(after)).await {
-                    None if self.lock().is_stopping => return,
+                    None if self.lock().is_dismissed => return,
                     // The disk does not take writes at present.
                     None => tokio::time::sleep(LATER).await,
                     Some(Err(error)) => {

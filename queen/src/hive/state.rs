@@ -43,13 +43,13 @@ pub(super) struct State {
     /// Members that have gone, the last one last.
     pub(super) departed: VecDeque<DroneId>,
     pub(super) next_link: u64,
+    /// Goodbye was said to all.
+    pub(super) is_dismissed: bool,
     pub(super) audits: Audits,
     /// Tasks that had ended and are computed again in part.
     pub(super) reworks: usize,
     /// The Queen before left some that were to be.
     pub(super) has_suspects: bool,
-    /// The Queen is about to stop.
-    pub(super) is_stopping: bool,
     waiters: HashMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
@@ -115,10 +115,10 @@ impl State {
             members: BTreeMap::new(),
             departed: VecDeque::new(),
             next_link: 1,
+            is_dismissed: false,
             audits: Audits::default(),
             reworks: 0,
             has_suspects: false,
-            is_stopping: false,
             waiters: HashMap::new(),
             ended: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
