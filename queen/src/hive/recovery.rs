@@ -114,7 +114,8 @@ impl SharedHive {
         }
         let mut batch = Vec::with_capacity(TAKEN_AT_ONCE);
         disk.reader.live(|live| {
-            batch.push(live);
+            // Those that have ended and are suspect are taken up later.
+            batch.extend(live.task.ending.is_none().then_some(live));
             if batch.len() == TAKEN_AT_ONCE {
                 self.take(&mut batch);
             }
