@@ -95,8 +95,10 @@ struct Inner {
     patience: Patience,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
-    /// Held by one at a time who finds out what of a Drone's results has to be computed again.
+    /// Held by one at a time who has suspect results computed again.
     rework: tokio::sync::Mutex<()>,
+    /// There are fewer tasks now whose results are computed again.
+    reworked: Notify,
     /// Held by who tells stories; taken before the state's lock, never after it.
     console: Mutex<()>,
     /// The core's next deadline may have come nearer.
@@ -233,6 +235,7 @@ impl SharedHive {
             patience,
             checks: Arc::new(Semaphore::new(CHECKS)),
             rework: tokio::sync::Mutex::new(()),
+            reworked: Notify::new(),
             console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
@@ -258,7 +261,7 @@ impl SharedHive {
         let closed = CancellationToken::new();
         let slot = self.slot(0).await.ok()?;
         let ends = Ends { outbox: sender, closed: closed.clone(), stored: confirm };
-        let (link, _) = self.change_durably(slot, |state, _| state.seat(newcomer, ends));
+        let (link, _) = self.change_durably(slot, |state, now| state.seat(newcomer, ends, now));
         Some(Joined { link: link?, outbox, stored, closed })
     }
 
@@ -268,7 +271,18 @@ impl SharedHive {
         let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return };
         if let Some(slot) = slot {
             let mut before = slot.enter(Vec::new(), None);
-            while timeout(EXCUSE, &mut before).await.is_err() {
+            loop {
+                match timeout(EXCUSE, &mut before).await {
+                    Ok(Ok(Ok(()))) => break,
+                    Ok(Err(_)) => return,
+                    // A disk that does not take it says so at once.
+                    Ok(Ok(Err(_))) => {
+                        tokio::time::sleep(EXCUSE).await;
+                        let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return };
+                        before = slot.enter(Vec::new(), None);
+                    }
+                    Err(_) => {}
+                }
                 waiting();
             }
         }
@@ -286,6 +300,10 @@ impl SharedHive {
         self.change(|state, now| {
             if state.is_current(link) {
                 state.heard(link.drone, false);
+                if state.fault.is_some() {
+                    // Its results cannot be stored, so that it has to stop computing at last.
+                    state.handle(Event::Excuse { drone: link.drone }, now);
+                }
                 state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
             }
         });
@@ -346,7 +364,7 @@ impl SharedHive {
     pub async fn failed(&self, link: Link, lease: LeaseId, reason: String, waiting: impl Fn()) {
         let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
         self.change_durably(slot, |state, now| {
-            if state.is_current(link) {
+            if state.is_current(link) && !state.is_audit(link.drone, lease, now) {
                 state.handle(Event::Failed { drone: link.drone, lease, reason }, now);
             }
         });

@@ -180,8 +180,11 @@ impl Core {
         if self.alone.is_empty() {
             return;
         }
+        // Most Drones go on with the rest.
+        let most = (self.drones.len() / 8).max(1);
+        let busy = self.drones.values().filter(|drone| drone.reserved.is_some() || drone.alone.is_some()).count();
         let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
-        for key in unreserved.take(LOOK).collect::<Vec<_>>() {
+        for key in unreserved.take(most.saturating_sub(busy)).collect::<Vec<_>>() {
             let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
             let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
             let suits = |id: &DroneId| {

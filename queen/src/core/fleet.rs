@@ -5,7 +5,7 @@
 //! [`HOLD_MIN`] and the grace, since waiting longer than it takes to compute it again helps
 //! nobody. A Drone that fell silent has had its time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -57,40 +57,42 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         self.change_drone(id, now, |drone| drone.meet(ability, trusted, now));
-        let held: BTreeSet<LeaseId> = self.drones[&id].leases.clone();
-        let mut adopted = BTreeSet::new();
+        let mut held: BTreeMap<TaskId, BTreeSet<LeaseId>> = BTreeMap::new();
+        for lease_id in &self.drones[&id].leases {
+            if let Some(lease) = self.leases.get(lease_id) {
+                held.entry(lease.task).or_default().insert(*lease_id);
+            }
+        }
         let leases = offers.iter().map(|(task, range)| {
-            let lease = trusted.then(|| self.adopt(id, *task, range, &held, &adopted, now, effects)).flatten();
-            adopted.extend(lease.as_ref().map(|(lease, _)| *lease));
+            let lease = trusted.then(|| self.adopt(id, *task, range, held.get(task), now, effects)).flatten();
+            if let Some((lease, _)) = &lease
+                && let Some(held) = held.get_mut(task)
+            {
+                held.remove(lease);
+            }
             lease
         });
         let leases = leases.collect();
         effects.push(Effect::Adopted { drone: id, leases });
-        let lost: Vec<_> = held.difference(&adopted).map(|lease| (*lease, Fault::None)).collect();
+        let lost: Vec<_> = held.into_values().flatten().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&lost, false, now, effects);
         self.fill(id, now, effects);
     }
 
     /// Takes back what is still wanted of a range that a Drone has: under the lease that it
     /// has of it, or under a new one if nobody else has it meanwhile.
-    #[expect(clippy::too_many_arguments, reason = "it is a step of `join`, apart for its length")]
     fn adopt(
         &mut self,
         drone: DroneId,
         task_id: TaskId,
         offer: &Range<u64>,
-        held: &BTreeSet<LeaseId>,
-        adopted: &BTreeSet<LeaseId>,
+        held: Option<&BTreeSet<LeaseId>>,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, Range<u64>)> {
         let common = |range: &Range<u64>| range.start.max(offer.start)..range.end.min(offer.end);
-        let is_it = |id: &&LeaseId| {
-            let lease = self.leases.get(id);
-            !adopted.contains(id)
-                && lease.is_some_and(|lease| lease.task == task_id && !common(&lease.range).is_empty())
-        };
-        if let Some(id) = held.iter().find(is_it).copied() {
+        let is_it = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| !common(&lease.range).is_empty());
+        if let Some(id) = held.and_then(|held| held.iter().find(is_it)).copied() {
             let lease = self.leases.get_mut(&id)?;
             let range = common(&lease.range);
             if lease.twin.is_some() && range != lease.range {
@@ -110,17 +112,30 @@ impl Core {
         }
         let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
         let apart = task.apart().map(|(range, _)| range).find(|range| common(range) == *range);
-        let (range, trouble) = match apart {
+        let (range, mut trouble) = match apart {
             Some(range) => task.take_apart(range.start).map(|(range, trouble)| (range, Some(trouble)))?,
             None => (task.take_within(offer)?, None),
         };
-        if trouble.as_deref().is_some_and(super::lease::Trouble::is_alone) {
-            // It has to run alone, and this Drone may have more.
+        if let Some(trouble) = &mut trouble {
+            trouble.survived(drone);
+        }
+        let is_alone = trouble.as_deref().is_some_and(super::lease::Trouble::is_alone);
+        if is_alone && !self.drones[&drone].leases.is_empty() {
+            // It has to run alone.
             self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
             return None;
         }
         let terms = Terms { place: Place::Ahead, range: range.clone(), trouble, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
+        if is_alone {
+            self.free_reservation(drone);
+            if let Some(reserved) = self.alone.remove(&(task_id, range.start)).flatten()
+                && let Some(drone) = self.drones.get_mut(&reserved)
+            {
+                drone.reserved = None;
+            }
+            self.drones.get_mut(&drone)?.alone = Some(lease);
+        }
         Some((lease, range))
     }
 
@@ -206,6 +221,13 @@ impl Core {
         let lost: Vec<_> = self.drones[&id].leases.iter().filter(is_lost).map(|id| (*id, Fault::None)).collect();
         self.give_up(&lost, true, now, effects);
         self.fill(id, now, effects);
+    }
+
+    /// A Drone said something; its deadline moves by a second at least, which is seldom enough.
+    pub(super) fn hear(&mut self, id: DroneId, now: Time) {
+        if self.drones.get(&id).is_some_and(|drone| drone.last_heard + Duration::from_secs(1) < now) {
+            self.change_drone(id, now, |drone| drone.last_heard = now);
+        }
     }
 
     /// Whether a Drone that sends heartbeats does nothing else: it does not take in what it is

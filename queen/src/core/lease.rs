@@ -75,6 +75,11 @@ impl Trouble {
         self.losses > 0
     }
 
+    /// A Drone that was thought to be lost with it has come back.
+    pub(super) fn survived(&mut self, drone: DroneId) {
+        self.deaths.retain(|dead| *dead != drone);
+    }
+
     /// Whether the range has to run alone.
     pub(super) fn is_alone(&self) -> bool {
         self.losses >= MAX_LOSSES
@@ -136,6 +141,7 @@ impl Core {
         if let Some(drone) = self.drones.get_mut(&drone_id) {
             drone.credit(class, items, computed, spent, now);
         }
+        self.hear(drone_id, now);
         let is_over = self.leases.get(&id).is_some_and(|lease| lease.range.is_empty() || lease.rest().is_empty());
         match is_over {
             true => self.finish_lease(id, now, effects),
@@ -259,7 +265,9 @@ impl Core {
             Fault::Loss => {
                 let mut trouble = trouble.unwrap_or_default();
                 if trouble.is_alone() {
-                    trouble.deaths.push(drone);
+                    if !trouble.deaths.contains(&drone) {
+                        trouble.deaths.push(drone);
+                    }
                 } else {
                     trouble.losses += 1;
                 }

@@ -85,10 +85,16 @@ pub(super) async fn serve(
     let Some((reader, writer, joined)) = handshake else { return Ok(()) };
     let Joined { link, outbox, stored, closed } = joined;
     let answers = mpsc::channel(4);
+    let speaking = speak(writer, outbox, (stored, answers.1), link, hive);
+    tokio::pin!(speaking);
     let result = tokio::select! {
         ended = listen(reader, link, hive, answers.0) => ended,
-        ended = speak(writer, outbox, (stored, answers.1), link, hive) => ended.map(|()| Parting::Left),
-        () = closed.cancelled() => Ok(Parting::Lost),
+        ended = &mut speaking => ended.map(|()| Parting::Left),
+        () = closed.cancelled() => {
+            // What there is to say may be a goodbye.
+            let _ = timeout(FAREWELL, speaking).await;
+            Ok(Parting::Lost)
+        }
     };
     hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
     result.map(drop)

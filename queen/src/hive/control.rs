@@ -121,6 +121,14 @@ impl SharedHive {
         }
     }
 
+    /// Room in the journal for removals, which there is on a full disk as well.
+    pub(super) async fn removal_slot(&self) -> Result<Option<Slot>, super::journal::Closed> {
+        match &self.inner.disk {
+            Some(disk) => disk.journal.removal_slot().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Waits until a change is on disk.
     pub(super) async fn durable(&self, ack: Option<Ack>) -> Result<(), HiveError> {
         let Some(ack) = ack else { return Ok(()) };
@@ -363,16 +371,13 @@ impl Hive for SharedHive {
             return Err(HiveError::Conflict(reason));
         }
         // Even a full disk takes that, from its ballast.
-        let slot = self.prompt_slot().await?;
+        let slot = self.removal_slot().await.map_err(|_| stopping())?;
         // A large task's bytes are freed behind the lock.
-        let (_record, ack) = self.change_durably(slot, |hive, _| match found {
-            Some(_) => hive.remove(id),
-            None => {
-                hive.remove_stored(id);
-                None
-            }
-        });
-        self.durable(ack).await
+        let (removed, ack) = self.change_durably(slot, |hive, now| hive.remove_ended(id, now));
+        match removed {
+            Some(_record) => self.durable(ack).await,
+            None => Err(HiveError::Conflict(format!("task {id} is being computed again: cancel it first"))),
+        }
     }
 
     async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {

@@ -57,21 +57,20 @@ pub(super) struct Ends {
 
 impl State {
     /// Gives a connection its place; an older one of the same process ends.
-    pub(super) fn seat(&mut self, newcomer: Newcomer, ends: Ends) -> Option<Link> {
-        let is_seated = |member: &Member| member.seat.is_some();
-        let (id, is_new) = self.registry.identify(newcomer.instance);
-        let replaces = self.members.get(&id).is_some_and(is_seated);
-        if !replaces && self.members.values().filter(|member| is_seated(member)).count() >= MAX_DRONES {
+    pub(super) fn seat(&mut self, newcomer: Newcomer, ends: Ends, now: Time) -> Option<Link> {
+        if self.connected().count() >= MAX_DRONES {
             return None;
         }
+        let (id, is_new) = self.registry.identify(newcomer.instance);
         if is_new {
             let (instance, name) = (newcomer.instance, newcomer.name.as_str().into());
             self.changes.push(Change::Drone { id, instance, name });
         }
-        let before = self.members.remove(&id);
-        if let Some(Seat { closed, .. }) = before.as_ref().and_then(|member| member.seat.as_ref()) {
-            closed.cancel();
+        if self.members.get(&id).is_some_and(|member| member.seat.is_some()) {
+            self.vacate(id, Parting::Lost);
+            self.handle(Event::Lost { drone: id }, now);
         }
+        let before = self.members.remove(&id);
         self.departed.retain(|departed| *departed != id);
         let now = Timestamp::now();
         let number = self.next_link;
@@ -138,6 +137,9 @@ impl State {
 
     /// A Drone's connection has ended. Of one that broke the core says what follows.
     pub(super) fn unseat(&mut self, link: Link, parting: Parting, now: Time) {
+        if self.is_dismissed {
+            return self.close(link);
+        }
         if !self.is_current(link) {
             return;
         }
@@ -223,7 +225,9 @@ impl State {
         }
     }
 
+    /// The Queen stops. What Drones hold they offer to the next one, who is to know of it.
     pub(super) fn dismiss(&mut self, reason: &'static str) {
+        self.is_dismissed = true;
         self.members.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
     }
 
@@ -277,7 +281,11 @@ impl State {
 
     /// A Drone whose queue is full does not read; its connection ends.
     pub(super) fn send(&self, drone: DroneId, message: Outbound) {
-        if let Some(seat) = self.members.get(&drone).and_then(|member| member.seat.as_ref())
+        // Before it has said what it holds, nothing is known of what it is sent.
+        let is_early =
+            |seat: &&Seat| !seat.has_joined && matches!(message, Outbound::Lease(..) | Outbound::Shrink { .. });
+        if let Some(seat) =
+            self.members.get(&drone).and_then(|member| member.seat.as_ref()).filter(|seat| !is_early(seat))
             && seat.outbox.try_send(message).is_err()
         {
             seat.closed.cancel();

@@ -20,8 +20,9 @@ use wire::ids::TaskId;
 use super::{Receipt, SharedHive};
 use crate::store::{Change, StoreError, Writer};
 
-/// Entries that may wait.
+/// Entries that may wait, and those besides that make room on a full disk.
 const ENTRIES: usize = 4096;
+const REMOVALS: usize = 64;
 
 /// Entries, and bytes of results, that are committed together at most.
 const BATCH: usize = 1024;
@@ -40,6 +41,8 @@ pub(super) struct Journal {
     queue: mpsc::Sender<Entry>,
     /// Commits that may wait, those included that are out of the queue and not yet durable.
     places: Arc<Semaphore>,
+    /// The same, of removals, for which there has to be a place when nothing else is taken.
+    removals: Arc<Semaphore>,
     /// Bytes of results that may wait.
     room: Arc<Semaphore>,
     capacity: u32,
@@ -66,6 +69,8 @@ pub(super) enum Entry {
     Commit(Commit),
     /// Forget what has expired, give back space, count what is left.
     Tidy(oneshot::Sender<()>),
+    /// Do this while nothing is being committed.
+    Between(Box<dyn FnOnce() + Send>),
     /// Look whether there will be more.
     Wake,
 }
@@ -86,19 +91,29 @@ pub(super) struct Closed;
 impl Journal {
     /// A queue in which so many bytes of results may wait, and its exit.
     pub(super) fn new(bytes: u64) -> (Self, Exit) {
-        let (queue, entries) = mpsc::channel(ENTRIES);
+        let (queue, entries) = mpsc::channel(ENTRIES + REMOVALS);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
         let stopping = CancellationToken::new();
         let exit = Exit { entries, stopping: stopping.clone() };
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
-        (Self { queue, places, room, capacity, stopping }, exit)
+        let removals = Arc::new(Semaphore::new(REMOVALS));
+        (Self { queue, places, removals, room, capacity, stopping }, exit)
     }
 
     /// Waits for room for changes with so many bytes of results.
     pub(super) async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
+        self.slot_among(&self.places, bytes).await
+    }
+
+    /// Waits for room for removals.
+    pub(super) async fn removal_slot(&self) -> Result<Slot, Closed> {
+        self.slot_among(&self.removals, 0).await
+    }
+
+    async fn slot_among(&self, places: &Arc<Semaphore>, bytes: usize) -> Result<Slot, Closed> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Closed)?;
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Closed)?;
+        let place = Arc::clone(places).acquire_owned().await.map_err(|_| Closed)?;
         let queue = self.queue.clone().reserve_owned().await.map_err(|_| Closed)?;
         Ok(Slot { queue, held: [room, place] })
     }
@@ -110,6 +125,18 @@ impl Journal {
             // An error means that she has stopped.
             let _ = waiting.await;
         }
+    }
+
+    /// Does something while nothing is being committed, behind all that waits; `None` if the
+    /// disk does not take that, or the Queen stops.
+    pub(super) async fn between<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (done, waiting) = oneshot::channel();
+        let work = Box::new(move || {
+            // Who asked may be gone.
+            let _ = done.send(work());
+        });
+        self.queue.send(Entry::Between(work)).await.ok()?;
+        waiting.await.ok()
     }
 
     /// Lets the writer stop behind all that waits.
@@ -152,7 +179,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
                 }
                 pending.refuse(hive, &error);
                 // Who asked is not to wait for the disk.
-                pending.tidy = None;
+                (pending.tidy, pending.between) = (None, None);
                 pending.is_failing = true;
                 pending.attempts += 1;
                 pending.last_attempts += u32::from(stopping.is_cancelled());
@@ -161,6 +188,9 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
                 }
                 std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
             }
+        }
+        if let Some(work) = pending.between.take() {
+            work();
         }
         if let Some(done) = pending.tidy.take() {
             match writer.tidy(Timestamp::now()) {
@@ -180,6 +210,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
 struct Pending {
     commits: Vec<Commit>,
     tidy: Option<oneshot::Sender<()>>,
+    between: Option<Box<dyn FnOnce() + Send>>,
     is_failing: bool,
     /// The writer's ballast is whole.
     has_ballast: bool,
@@ -208,6 +239,10 @@ impl Pending {
                 }
                 Some(Entry::Tidy(done)) => {
                     self.tidy = Some(done);
+                    return;
+                }
+                Some(Entry::Between(work)) => {
+                    self.between = Some(work);
                     return;
                 }
                 Some(Entry::Wake) => {}

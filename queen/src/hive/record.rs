@@ -193,7 +193,7 @@ impl Record {
     pub(super) fn begin_again(&mut self) -> RangeSet {
         let all = 0..self.inputs.total();
         let progress = self.progress();
-        (progress.end, progress.started_at) = (None, None);
+        (progress.end, progress.started_at, progress.is_paused) = (None, None, false);
         let (pieces, _) = progress.outputs.pieces(&all, DIGEST, usize::MAX);
         let mut done = ranges(pieces);
         // Suspect ones count for nothing.
@@ -208,6 +208,22 @@ impl Record {
         if let Some(progress) = &mut self.progress {
             progress.outputs.suspect(drone, DIGEST);
         }
+    }
+
+    /// Results in memory that are not suspect.
+    pub(super) fn trusted(&self) -> RangeSet {
+        let all = 0..self.inputs.total();
+        let pieces = self.outputs().map(|outputs| outputs.pieces(&all, DIGEST, usize::MAX).0);
+        let mut trusted = ranges(pieces.unwrap_or_default());
+        for range in self.suspects().iter() {
+            while trusted.take_within(&range).is_some() {}
+        }
+        trusted
+    }
+
+    /// A Drone whose results are suspect.
+    pub(super) fn suspected(&self) -> Option<DroneId> {
+        self.outputs()?.suspected()
     }
 
     /// Suspect results in memory.

@@ -92,6 +92,7 @@ impl SharedHive {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;
             state.registry.set_next(inheritance.next_drone);
+            state.has_suspects = inheritance.suspect > 0;
             state.counts = inheritance.ended;
             state.used = inheritance.used;
             state.recovering = Some((0, inheritance.live));
@@ -138,6 +139,10 @@ impl SharedHive {
         let Some(disk) = &self.inner.disk else { return };
         let Ok(slot) = self.slot(0).await else { return };
         let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
+        if self.lock().has_suspects {
+            let hive = self.clone();
+            tokio::spawn(async move { hive.compute_again().await });
+        }
         if self.durable(ack).await.is_ok() {
             return;
         }
@@ -151,11 +156,6 @@ impl SharedHive {
     fn take(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| {
             for live in batch.drain(..) {
-                if live.task.ending.is_some() {
-                    let drone = live.old.first().and_then(|old| old.drone).unwrap_or(DroneId(0));
-                    state.reopen(live, drone, now);
-                    continue;
-                }
                 let Live { task, inputs, done, suspect, results, old } = live;
                 let mut record = Record::new(task.terms, inputs, task.created_at);
                 if !suspect.is_empty() {
@@ -239,6 +239,9 @@ impl SharedHive {
 
     /// These changes are on disk.
     pub(super) fn committed(&self, changes: &[Change]) {
+        if changes.iter().any(|change| matches!(change, Change::Cleared { .. })) {
+            self.inner.reworked.notify_one();
+        }
         for some in changes.chunks(TAKEN_AT_ONCE) {
             self.change(|state, _| some.iter().for_each(|change| state.committed(change)));
         }

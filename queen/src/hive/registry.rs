@@ -1,6 +1,6 @@
 //! Which Drone process has which id, and who is in quarantine. Both outlive the Queen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::ids::{DroneId, Instance};
 
@@ -13,12 +13,20 @@ pub(super) struct Registry {
     by_instance: HashMap<Instance, DroneId>,
     by_id: BTreeMap<DroneId, Instance>,
     quarantine: BTreeMap<DroneId, Box<str>>,
+    /// Those that gave a wrong result, until they are pardoned.
+    convicted: BTreeSet<DroneId>,
     next: u64,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { by_instance: HashMap::new(), by_id: BTreeMap::new(), quarantine: BTreeMap::new(), next: 1 }
+        Self {
+            by_instance: HashMap::new(),
+            by_id: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+            convicted: BTreeSet::new(),
+            next: 1,
+        }
     }
 }
 
@@ -57,8 +65,14 @@ impl Registry {
         self.quarantine.insert(id, reason);
     }
 
+    /// A Drone gave a wrong result; whether that is the first one since it was pardoned.
+    pub(super) fn convict(&mut self, id: DroneId) -> bool {
+        self.convicted.insert(id)
+    }
+
     /// Lifts a quarantine; returns whether there was one.
     pub(super) fn pardon(&mut self, id: DroneId) -> bool {
+        self.convicted.remove(&id);
         self.quarantine.remove(&id).is_some()
     }
 
@@ -70,6 +84,7 @@ impl Registry {
         {
             self.by_instance.remove(&instance);
             self.quarantine.remove(&oldest);
+            self.convicted.remove(&oldest);
         }
     }
 }

@@ -73,17 +73,10 @@ impl SharedHive {
         if count == 0 {
             return Ok(0);
         }
-        let Ok(slot) = self.slot(0).await else { return Ok(0) };
+        let Ok(slot) = self.removal_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
-        let (_records, ack) = self.change_durably(slot, |hive, _| {
-            let mut records = Vec::new();
-            for (id, _) in oldest {
-                match hive.tasks.get(id) {
-                    Some(_) => records.extend(hive.remove(id)),
-                    None => hive.remove_stored(id),
-                }
-            }
-            records
+        let (_records, ack) = self.change_durably(slot, |hive, now| {
+            oldest.into_iter().filter_map(|(id, _)| hive.remove_ended(id, now)).collect::<Vec<_>>()
         });
         // An error says that it is tried again.
         if self.durable(ack).await.is_err() {

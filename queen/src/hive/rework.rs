@@ -2,8 +2,10 @@
 //! what is missing of a task that failed or was cancelled.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::timeout;
 use web::hive::HiveError;
 use web::model::{Change as News, TaskState, TaskView};
 use wire::ids::{DroneId, TaskId};
@@ -19,7 +21,13 @@ use crate::kinds::digest::DIGEST;
 use crate::store::{Change, Live, Pieces, StoreError, Suspects};
 
 /// Tasks whose suspect results are looked up at a time.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 64;
+
+/// Tasks that had ended and are computed again at a time; the others wait on disk.
+const MOST: usize = 1024;
+
+/// How soon it is looked again whether there is room, or a disk.
+const LATER: Duration = Duration::from_millis(500);
 
 /// Changed ranges that are told one by one of one part of results; more are told as one.
 const TOLD: usize = 64;
@@ -38,58 +46,59 @@ impl SharedHive {
     /// computed a second time are computed again.
     pub(super) async fn caught(&self, lie: Lie) {
         let Ok(slot) = self.slot(0).await else { return };
-        let drone = lie.drone;
-        let ((), ack) = self.change_durably(slot, |state, now| state.convict(&lie, now));
-        let hive = self.clone();
-        tokio::spawn(async move {
-            // An error says that it is tried again; what comes behind it waits for it.
-            let _ = hive.durable(ack).await;
-            if let Err(error) = hive.compute_again(drone).await {
-                tracing::error!(%error, "suspect results cannot be looked up; they are after a restart of the Queen");
-            }
-        });
+        let (is_news, _) = self.change_durably(slot, |state, now| state.convict(&lie, now));
+        if is_news {
+            let hive = self.clone();
+            tokio::spawn(async move { hive.compute_again().await });
+        }
     }
 
-    /// Takes up all that is suspect and not yet computed again.
-    async fn compute_again(&self, drone: DroneId) -> Result<(), StoreError> {
+    /// Takes up all that is suspect, some tasks at a time. Tasks whose end was on its way to the
+    /// disk when their results became suspect are found the second time.
+    pub(super) async fn compute_again(&self) {
         let _turn = self.inner.rework.lock().await;
-        if self.inner.disk.is_none() {
-            self.change(|state, now| state.rework_in_memory(drone, now));
-            return Ok(());
-        }
-        loop {
+        let Some(disk) = &self.inner.disk else {
+            self.change(|state, now| state.rework_in_memory(now));
+            return;
+        };
+        for _ in 0..2 {
             let mut after = TaskId(0);
             loop {
-                let some = self.read(move |reader| reader.suspects(after, AT_ONCE)).await?;
-                let Some(last) = some.last() else { break };
-                after = last.task;
-                for suspects in some {
-                    self.take_up(drone, suspects).await?;
+                let hive = self.clone();
+                // Nothing is committed between looking and revoking, so that what is read holds.
+                match disk.journal.between(move || hive.take_up(after)).await {
+                    None if self.lock().is_dismissed => return,
+                    // The disk does not take writes at present.
+                    None => tokio::time::sleep(LATER).await,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "suspect results cannot be looked up; they are when the Queen starts anew");
+                        return;
+                    }
+                    Some(Ok(Some(last))) => after = last,
+                    Some(Ok(None)) => break,
                 }
-            }
-            if !self.lock().investigated(drone) {
-                return Ok(());
-            }
-            // Tasks have ended meanwhile: once that is on disk, they are found.
-            let Ok(slot) = self.slot(0).await else { return Ok(()) };
-            if let Some(slot) = slot {
-                let _ = slot.enter(Vec::new(), None).await;
+                // A timeout, since the notice may have come before.
+                while self.lock().reworks >= MOST {
+                    let _ = timeout(LATER, self.inner.reworked.notified()).await;
+                }
             }
         }
     }
 
-    async fn take_up(&self, drone: DroneId, suspects: Suspects) -> Result<(), StoreError> {
-        let Suspects { task, has_ended, ranges } = suspects;
-        if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
-            return Ok(());
-        }
-        let Some(live) = self.read(move |reader| reader.revive(task)).await? else { return Ok(()) };
-        self.change(|state, now| {
-            if state.tasks.get(task).is_none() {
-                state.reopen(live, drone, now);
+    /// Has some suspect results computed again; says what the last task of them is.
+    fn take_up(&self, after: TaskId) -> Result<Option<TaskId>, StoreError> {
+        let Some(disk) = &self.inner.disk else { return Ok(None) };
+        let some = disk.reader.suspects(after, AT_ONCE)?;
+        let last = some.last().map(|suspects| suspects.task);
+        for Suspects { task, has_ended, ranges, drone } in some {
+            if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
+                continue;
             }
-        });
-        Ok(())
+            if let Some(live) = disk.reader.revive(task)? {
+                self.change(|state, now| state.reopen(live, drone.unwrap_or(DroneId(0)), now));
+            }
+        }
+        Ok(last)
     }
 
     /// Has what is missing of a failed or cancelled task computed.
@@ -111,54 +120,63 @@ impl SharedHive {
         if state == TaskState::Done {
             return Err(not_retried(id, stored.terms.name.as_deref(), state));
         }
-        let live = self.read(move |reader| reader.revive(id)).await.map_err(super::reading::unreadable)?;
-        let live = live.ok_or(HiveError::TaskGone(id))?;
+        let Some(disk) = &self.inner.disk else { return Err(self.lock().missing(id)) };
         let slot = self.prompt_slot().await?;
-        let (view, ack) = self.change_durably(slot, |state, now| {
-            state.retry(live, now)?;
-            state.view(id, now).ok_or_else(|| state.missing(id))
+        let hive = self.clone();
+        // Nothing is committed between reading and taking up, so that what is read holds.
+        let retried = disk.journal.between(move || {
+            let disk = hive.inner.disk.as_ref();
+            let live = disk.and_then(|disk| disk.reader.revive(id).transpose()).transpose();
+            let live = live.map_err(super::reading::unreadable)?.ok_or(HiveError::TaskGone(id))?;
+            let (view, ack) = hive.change_durably(slot, |state, now| {
+                state.retry(live, now)?;
+                state.view(id, now).ok_or_else(|| state.missing(id))
+            });
+            view.map(|view| (view, ack))
         });
-        self.durable(ack).await?;
-        view
+        let Some(retried) = retried.await else {
+            self.admit_change()?;
+            return Err(super::upload::stopping());
+        };
+        let (view, ack) = retried?;
+        self.durable(ack).await.map(|()| view)
     }
 }
 
 impl State {
-    /// A Drone gave a wrong result.
-    fn convict(&mut self, lie: &Lie, now: Time) {
+    /// A Drone gave a wrong result; whether that is the first one that is known of it.
+    fn convict(&mut self, lie: &Lie, now: Time) -> bool {
         let Lie { drone, task, index } = *lie;
         if let Some(member) = self.members.get_mut(&drone) {
             member.wrong += 1;
         }
+        if !self.registry.convict(drone) {
+            return false;
+        }
         let reason = format!("it gave a wrong result for item {index} of {}", self.label(task));
         self.distrust(drone, reason);
-        self.changes.append(&mut self.deferred);
         self.changes.push(Change::Suspect { drone });
-        self.investigations.insert(drone, false);
         let begun: Vec<_> = self.tasks.iter().filter(|(_, task)| task.outputs().is_some()).map(|(id, _)| id).collect();
         for id in begun {
             if let Some(record) = self.tasks.get_mut(id) {
                 record.suspect(drone);
             }
         }
+        self.end_audits_of(drone, now);
         self.handle(Event::Quarantine { drone }, now);
+        true
     }
 
-    /// Whether tasks have ended since a Drone's results became suspect, so that they have to be
-    /// looked through once more. If not, that is over.
-    fn investigated(&mut self, drone: DroneId) -> bool {
-        let again = self.investigations.get_mut(&drone).is_some_and(std::mem::take);
-        if !again {
-            self.investigations.remove(&drone);
-        }
-        again
-    }
-
-    /// Has suspect results of a task in memory computed again; whether it is there.
+    /// Has suspect results of a task in memory computed again; whether it is there. Those that
+    /// were computed again already, and are on their way to the disk, are in memory.
     fn revoke(&mut self, id: TaskId, ranges: &RangeSet, now: Time) -> bool {
         let Some(record) = self.tasks.get_mut(id) else { return false };
         record.expect_old();
-        for range in ranges.iter() {
+        let mut suspect = ranges.clone();
+        for right in record.trusted().iter() {
+            while suspect.take_within(&right).is_some() {}
+        }
+        for range in suspect.iter() {
             self.handle(Event::Revoke { task: id, range }, now);
         }
         true
@@ -178,6 +196,7 @@ impl State {
         record.rework(ending, Rework { drone, corrected: 0 }, task.corrected);
         // It was counted on disk.
         self.count(TaskState::Done, -1);
+        self.reworks += 1;
         self.enter(task.id, record, done, now);
     }
 
@@ -217,8 +236,7 @@ impl State {
 
     /// Has all results of a Drone that nobody computed a second time computed again, where
     /// nothing is on disk.
-    fn rework_in_memory(&mut self, drone: DroneId, now: Time) {
-        self.investigations.remove(&drone);
+    fn rework_in_memory(&mut self, now: Time) {
         let ids: Vec<_> = self.tasks.iter().map(|(id, _)| id).collect();
         for id in ids {
             let Some(record) = self.tasks.get(id) else { continue };
@@ -226,13 +244,14 @@ impl State {
             if suspect.is_empty() {
                 continue;
             }
-            if !record.state().has_ended() {
+            if !record.state().has_ended() || record.is_rework() {
                 self.revoke(id, &suspect, now);
             } else if record.state() == TaskState::Done
-                && !record.is_rework()
                 && let Some(mut record) = self.take_out(id)
             {
+                let drone = record.suspected().unwrap_or(DroneId(0));
                 let done = suspect.gaps(record.inputs.total());
+                self.reworks += 1;
                 record.rework_again(Rework { drone, corrected: 0 });
                 self.enter(id, record, done, now);
             }
@@ -266,6 +285,7 @@ impl State {
     pub(super) fn cleared(&mut self, id: TaskId) {
         let label = self.label(id);
         let Some(corrected) = self.tasks.get_mut(id).and_then(Record::clear) else { return };
+        self.reworks -= 1;
         self.stories.push(Story::Cleared { task: label, corrected });
         self.changes.push(Change::Cleared { task: id, corrected });
         self.feed.task(id);

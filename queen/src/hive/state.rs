@@ -43,9 +43,13 @@ pub(super) struct State {
     /// Members that have gone, the last one last.
     pub(super) departed: VecDeque<DroneId>,
     pub(super) next_link: u64,
+    /// Goodbye was said to all.
+    pub(super) is_dismissed: bool,
     pub(super) audits: Audits,
-    /// Drones whose suspect results are being looked up, and whether tasks ended meanwhile.
-    pub(super) investigations: BTreeMap<DroneId, bool>,
+    /// Tasks that had ended and are computed again in part.
+    pub(super) reworks: usize,
+    /// The Queen before left some that were to be.
+    pub(super) has_suspects: bool,
     waiters: HashMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
@@ -111,8 +115,10 @@ impl State {
             members: BTreeMap::new(),
             departed: VecDeque::new(),
             next_link: 1,
+            is_dismissed: false,
             audits: Audits::default(),
-            investigations: BTreeMap::new(),
+            reworks: 0,
+            has_suspects: false,
             waiters: HashMap::new(),
             ended: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
@@ -202,7 +208,7 @@ impl State {
         }
         let mut changes = std::mem::take(&mut self.changes);
         if all {
-            changes.append(&mut self.deferred);
+            changes.splice(0..0, self.deferred.drain(..));
             changes.extend(std::mem::take(&mut self.leases).into_values());
         }
         changes
@@ -367,21 +373,28 @@ impl State {
         }
     }
 
-    /// Removes a task that has ended in memory.
-    pub(super) fn remove(&mut self, id: TaskId) -> Option<Record> {
-        let record = self.forget(id)?;
-        if self.is_durable {
-            // It is still counted, until it is gone from the disk as well.
-            self.count(record.state(), 1);
+    /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
+    /// follows if it was there. `None` if it has not ended, or not any more.
+    pub(super) fn remove_ended(&mut self, id: TaskId, now: Time) -> Option<Option<Record>> {
+        let record = match self.tasks.get(id) {
+            Some(record) if !record.state().has_ended() => return None,
+            Some(_) => self.forget(id),
+            None => None,
+        };
+        if let Some(record) = &record {
+            if record.is_rework() {
+                // Without its record, its end is no news.
+                self.reworks -= 1;
+                self.handle(Event::Cancel { task: id }, now);
+            }
+            if self.is_durable {
+                // It is still counted, until it is gone from the disk as well.
+                self.count(record.state(), 1);
+            }
+            self.feed.removed(id);
         }
-        self.feed.removed(id);
         self.changes.push(Change::Remove(id));
         Some(record)
-    }
-
-    /// Removes a task that has ended on disk; [`removed`](Self::removed) follows if it was there.
-    pub(super) fn remove_stored(&mut self, id: TaskId) {
-        self.changes.push(Change::Remove(id));
     }
 
     /// A task is no longer on disk.
@@ -447,8 +460,8 @@ impl State {
         old.extend(arrived.old.iter().cloned());
         record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
         let large = in_file(&record.inputs).cloned();
-        let job = arrived.expensive.map(|(_, cost)| {
-            record.save_up(cost * (wanted.end - wanted.start));
+        let job = arrived.expensive.map(|result| {
+            record.save_up(result.cost * (wanted.end - wanted.start));
             record.job(task)
         });
         if is_rework {
@@ -477,7 +490,13 @@ impl State {
                 }
             }
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
-            Change::Cleared { task, .. } => self.leave_memory(*task),
+            Change::Cleared { task, .. } => {
+                self.leave_memory(*task);
+                // Where nothing is on disk, it is kept as long as any other.
+                if let Some(finished_at) = self.tasks.get(*task).and_then(Record::finished_at) {
+                    self.ended.insert((finished_at, *task));
+                }
+            }
             _ => {}
         }
     }
@@ -498,13 +517,14 @@ impl State {
             match outcome {
                 Ended::Done => self.cleared(id),
                 // It stays suspect, and is tried again when the Queen starts anew.
-                _ => self.leave_memory(id),
+                _ => {
+                    record.clear();
+                    self.reworks -= 1;
+                    self.leave_memory(id);
+                }
             }
             return;
         }
-        // Results of theirs may have become suspect before this end is on disk.
-        self.investigations.values_mut().for_each(|again| *again = true);
-        let suspects: Vec<_> = self.investigations.keys().map(|drone| Change::Suspect { drone: *drone }).collect();
         let drone = by.map(|drone| self.name_of(drone));
         let Some(record) = self.tasks.get_mut(id) else { return };
         let ending = record.end_with(outcome, done);
@@ -519,7 +539,6 @@ impl State {
         };
         self.stories.push(Story::Ended { task: label(id, record.terms.name.as_deref()), record: end });
         self.changes.push(Change::End(id, Box::new(ending)));
-        self.changes.extend(suspects);
         if let Some(waiters) = self.waiters.get_mut(&id) {
             for waiter in waiters.extract_if(.., |waiter| waiter.is_hasty) {
                 // Who waited may have gone.

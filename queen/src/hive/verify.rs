@@ -7,9 +7,11 @@
 //! one, the less often the more she trusts (adaptive replication, as in BOINC).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::SharedHive;
@@ -38,7 +40,9 @@ const SAMPLE: u64 = 32;
 const ALWAYS: u64 = 4;
 const SELDOM: u64 = 50;
 
-/// Results that other Drones compute a second time at one time.
+/// Results of one Drone, and of all, that others compute a second time at one time. Few, since
+/// they stand before other work in the queue.
+const AUDITS_OF_ONE: usize = 8;
 const AUDITS: usize = 1024;
 
 /// Ids that no task ever gets, for what is computed a second time.
@@ -67,8 +71,18 @@ pub(super) struct Arrived {
     pub(super) looked_at: u64,
     /// What was there before.
     pub(super) old: Pieces,
-    /// The one that is worth a look, but too expensive for one now, and what it costs.
-    pub(super) expensive: Option<(u64, u64)>,
+    /// The one that is worth a look, but too expensive for one now.
+    pub(super) expensive: Option<Expensive>,
+}
+
+/// A result that is expensive to compute.
+#[derive(Clone, Copy)]
+pub(super) struct Expensive {
+    pub(super) index: u64,
+    /// In compressions.
+    pub(super) cost: u64,
+    /// Of its input, in bytes.
+    length: u64,
 }
 
 /// A result that a Drone gave and that is wrong.
@@ -81,8 +95,7 @@ pub(super) struct Lie {
 /// A result that somebody has to compute again.
 pub(super) struct Doubt {
     job: Job,
-    index: u64,
-    cost: u64,
+    result: Expensive,
     /// Who gave which digest.
     claims: Vec<(DroneId, Bytes)>,
 }
@@ -90,8 +103,7 @@ pub(super) struct Doubt {
 /// A result that is computed a second time by another Drone.
 pub(super) struct Audit {
     job: Job,
-    index: u64,
-    cost: u64,
+    result: Expensive,
     by: DroneId,
     digest: Bytes,
 }
@@ -159,7 +171,9 @@ impl SharedHive {
         if sample.is_empty() {
             let offset = random() % items;
             let input = blob.iter().nth(offset as usize).unwrap_or_default();
-            arrived.expensive = Some((range.start + offset, kinds::cost(specification, input.len() as u64)));
+            let length = input.len() as u64;
+            let cost = kinds::cost(specification, length);
+            arrived.expensive = Some(Expensive { index: range.start + offset, cost, length });
             return Ok(arrived);
         }
         let mut sample = sample.into_iter().peekable();
@@ -199,27 +213,36 @@ impl SharedHive {
 
     /// Has somebody compute a result again, while everything else goes on.
     pub(super) fn look_into(&self, doubt: Doubt) {
+        let mut turn = None;
         if let [(by, digest)] = &doubt.claims[..] {
             let (by, digest) = (*by, digest.clone());
-            let is_saved_up = self
-                .lock()
-                .tasks
-                .get_mut(doubt.job.task)
-                .is_some_and(|record| doubt.cost <= LATER && record.spend(doubt.cost));
-            if !is_saved_up {
-                let Doubt { job, index, cost, .. } = doubt;
-                self.change(|state, now| state.audit(Audit { job, index, cost, by, digest }, now));
+            let cost = doubt.result.cost;
+            // If she is busy with another one, this one is left to others.
+            turn = Arc::clone(&self.inner.checks).try_acquire_owned().ok().filter(|_| {
+                let mut state = self.lock();
+                let record = state.tasks.get_mut(doubt.job.task);
+                cost <= LATER && record.is_some_and(|record| record.spend(cost))
+            });
+            if turn.is_none() {
+                let Doubt { job, result, .. } = doubt;
+                self.change(|state, now| state.audit(Audit { job, result, by, digest }, now));
                 return;
             }
         }
         let hive = self.clone();
-        tokio::spawn(async move { hive.arbitrate(doubt).await });
+        tokio::spawn(async move { hive.arbitrate(doubt, turn).await });
     }
 
     /// Computes one result, and sees who was right.
-    async fn arbitrate(&self, doubt: Doubt) {
-        let Doubt { job, index, claims, .. } = doubt;
-        let Ok(_turn) = self.inner.checks.acquire().await else { return };
+    async fn arbitrate(&self, doubt: Doubt, turn: Option<OwnedSemaphorePermit>) {
+        let Doubt { job, result: Expensive { index, .. }, claims } = doubt;
+        let _turn = match turn {
+            Some(turn) => turn,
+            None => match Arc::clone(&self.inner.checks).acquire_owned().await {
+                Ok(turn) => turn,
+                Err(_) => return,
+            },
+        };
         let Ok(input) = self.inputs(&job.inputs, &(index..index + 1)).await else { return };
         let task = job.task;
         let computed = tokio::task::spawn_blocking(move || {
@@ -257,27 +280,28 @@ impl State {
 
     /// Whether a part with expensive results is looked at, and if so, which one of them.
     pub(super) fn doubt(&self, drone: DroneId, job: Job, arrived: &Arrived) -> Option<Doubt> {
-        let (index, cost) = arrived.expensive?;
+        let result = arrived.expensive?;
         let trust = self.members.get(&drone)?.checked;
         let seldom = (1 + trust / ALWAYS).min(SELDOM);
         if !random().is_multiple_of(seldom) {
             return None;
         }
-        let offset = (index - arrived.range.start) as usize * DIGEST;
+        let offset = (result.index - arrived.range.start) as usize * DIGEST;
         let digest = Bytes::copy_from_slice(arrived.bytes.get(offset..offset + DIGEST)?);
-        Some(Doubt { job, index, cost, claims: vec![(drone, digest)] })
+        Some(Doubt { job, result, claims: vec![(drone, digest)] })
     }
 
     /// Has another Drone compute a result a second time, if there is one.
     fn audit(&mut self, audit: Audit, now: Time) {
-        if self.audits.under_way.len() >= AUDITS || !self.has_others(audit.by) {
+        let under_way = &self.audits.under_way;
+        let of_one = || under_way.values().filter(|other| other.by == audit.by).count();
+        if under_way.len() >= AUDITS || of_one() >= AUDITS_OF_ONE || !self.has_others(audit.by) {
             return;
         }
         let id = TaskId(FIRST_AUDIT + self.audits.begun);
         self.audits.begun += 1;
         let terms = &audit.job.terms;
-        // A message is hardly longer than what is hashed of it.
-        let segment = Segment { items: 1, cost: audit.cost.max(1), bytes: 64 };
+        let segment = Segment { items: 1, cost: audit.result.cost.max(1), bytes: 8 + audit.result.length };
         let work = TaskWork {
             class: kinds::class(&terms.specification),
             priority: terms.priority,
@@ -293,12 +317,12 @@ impl State {
 
     /// What a lease of an audit is really about.
     pub(super) fn audited(&self, id: TaskId) -> Option<(Job, u64)> {
-        self.audits.under_way.get(&id).map(|audit| (audit.job.clone(), audit.index))
+        self.audits.under_way.get(&id).map(|audit| (audit.job.clone(), audit.result.index))
     }
 
     /// The second result is there, by `drone`; returns what has to be looked into if they differ.
     pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Option<Doubt> {
-        let Audit { job, index, cost, by, digest: first } = self.audits.under_way.remove(&id)?;
+        let Audit { job, result, by, digest: first } = self.audits.under_way.remove(&id)?;
         self.audits.done += 1;
         if by == drone {
             // There was no other Drone.
@@ -309,7 +333,23 @@ impl State {
             self.trust(drone, 1);
             return None;
         }
-        Some(Doubt { job, index, cost, claims: vec![(by, first), (drone, digest)] })
+        Some(Doubt { job, result, claims: vec![(by, first), (drone, digest)] })
+    }
+
+    /// Whether a lease that failed is one of an audit, which ends by that.
+    pub(super) fn is_audit(&mut self, drone: DroneId, lease: LeaseId, now: Time) -> bool {
+        let audit = self.core.lease(drone, lease).filter(|task| self.audits.under_way.contains_key(task));
+        if let Some(task) = audit {
+            self.handle(Event::Cancel { task }, now);
+        }
+        audit.is_some()
+    }
+
+    /// Nothing more has to be known about this Drone.
+    pub(super) fn end_audits_of(&mut self, by: DroneId, now: Time) {
+        let of_it = self.audits.under_way.iter().filter(|(_, audit)| audit.by == by);
+        let ids: Vec<_> = of_it.map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|task| self.handle(Event::Cancel { task }, now));
     }
 
     /// An audit has ended in one way or another.

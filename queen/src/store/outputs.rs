@@ -82,6 +82,12 @@ impl Outputs {
         suspect
     }
 
+    /// Whose results are suspect, or one of those.
+    pub fn suspected(&self) -> Option<DroneId> {
+        let mut pieces = self.held.range(0, u64::MAX);
+        pieces.find(|(_, piece)| piece.trust == Trust::Suspect).and_then(|(_, piece)| piece.drone)
+    }
+
     /// The suspect results in `range`.
     pub fn old(&self, range: &Range<u64>, width: usize) -> Pieces {
         let suspect = self.held.touching(range).filter(|(_, piece)| piece.trust == Trust::Suspect);

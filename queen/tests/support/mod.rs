@@ -145,6 +145,11 @@ impl Worker {
         self.drone.await.unwrap().unwrap();
     }
 
+    /// Waits until it has left by itself.
+    pub async fn end(self) {
+        self.drone.await.unwrap().unwrap();
+    }
+
     /// Disappears without a word.
     pub fn vanish(self) {
         self.drone.abort();

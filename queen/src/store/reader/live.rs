@@ -42,6 +42,8 @@ pub struct Suspects {
     pub has_ended: bool,
     /// The results.
     pub ranges: RangeSet,
+    /// Who computed the first of them.
+    pub drone: Option<DroneId>,
 }
 
 impl Reader {
@@ -86,7 +88,7 @@ impl Reader {
     /// there is something.
     pub fn suspects(&self, after: TaskId, limit: usize) -> Result<Vec<Suspects>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT results.task, state <> 0, first, past FROM results INDEXED BY results_suspect \
+            let select = "SELECT results.task, state <> 0, first, past, drone FROM results INDEXED BY results_suspect \
                           JOIN tasks ON id = results.task \
                           WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
                           ORDER BY results.task, first";
@@ -99,7 +101,10 @@ impl Reader {
                 match found.last_mut() {
                     Some(last) if last.task == task => last.ranges.insert(range),
                     _ if is_full => break,
-                    _ => found.push(Suspects { task, has_ended: row.get(1)?, ranges: range.into() }),
+                    _ => {
+                        let drone = row.get::<_, Option<u64>>(4)?.map(DroneId);
+                        found.push(Suspects { task, has_ended: row.get(1)?, ranges: range.into(), drone });
+                    }
                 }
             }
             Ok(found)

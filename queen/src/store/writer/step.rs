@@ -54,7 +54,9 @@ impl<'a> Step<'a> {
             Change::Suspect { drone } => self.suspect(*drone),
             Change::Cleared { task, corrected } => {
                 let update = "UPDATE tasks SET suspect = 0, corrected = corrected + ? WHERE id = ?";
-                self.run(update, params![corrected, task.0])
+                self.run(update, params![corrected, task.0])?;
+                // Another Drone may have been found out meanwhile.
+                self.mark(*task)
             }
             Change::Lease { lease, task, drone, range } => {
                 self.leases.insert(*lease, Some((*task, *drone, range)));
@@ -174,9 +176,20 @@ impl<'a> Step<'a> {
                       WHERE id = ?";
         let started_at = started_at.map(|time| time.0);
         self.run(update, params![state_number(*state), started_at, finished_at.0, done, error, task.0])?;
+        // The result of a single item comes together with its end.
+        if *state == TaskState::Done && *done > 1 {
+            self.mark(task)?;
+        }
         self.counts[0] -= 1;
         self.counts[state_number(*state) as usize] += 1;
         Ok(())
+    }
+
+    /// Marks a task that is done as suspect if any of its results is.
+    fn mark(&self, task: TaskId) -> rusqlite::Result<()> {
+        let update = "UPDATE tasks SET suspect = 1 WHERE id = ?1 AND state = 1 AND EXISTS \
+                      (SELECT 1 FROM results INDEXED BY results_suspect WHERE task = ?1 AND checked = 2)";
+        self.run(update, [task.0])
     }
 
     fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
@@ -225,7 +238,7 @@ impl<'a> Step<'a> {
         while let Some(row) = tasks.next()? {
             let task: u64 = row.get(0)?;
             if last.replace(task) != Some(task) {
-                self.run("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
+                self.run("UPDATE tasks SET suspect = 1 WHERE id = ? AND state = 1", [task])?;
             }
         }
         Ok(())

@@ -1,0 +1,211 @@
+//! What users have done with tasks and Drones, and what they are told.
+
+use serde_json::{Value, json};
+
+use super::scripted::Scripted;
+use super::support::Hive;
+use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
+
+/// One item takes more than what is given to a Drone beside what it has.
+const EXPENSIVE: &str = "algorithm=pbkdf2-hmac-sha256&salt=s&iterations=20000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_task_is_taken_from_its_drones_and_goes_on_where_it_was() {
+    for (config, directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let mut drone = Scripted::start(queen.drones, "drone").await;
+        let task = queen.submit("", &lines(500)).await;
+        let lease = drone.work().await;
+        drone.give_with(&lease, 0..200, |_| false).await;
+        drone.stored(1).await;
+        let paused = queen.post(&format!("/tasks/{task}/pause")).await;
+        assert_eq!((paused.status, &paused.json()["state"]), (200, &json!("paused")), "{}", paused.text());
+        assert_eq!(drone.shrink(lease.id).await, 200);
+        let view = queen.task(task).await;
+        assert_eq!((&view["waiting_because"], &view["done"]), (&json!("it is paused"), &json!(200)), "{view}");
+        assert_eq!(queen.get("/stats").await["tasks"]["paused"], 1);
+        let view = queen.drone(drone.id).await;
+        assert_eq!((&view["idle_because"], &view["leases"]), (&json!("all tasks are paused"), &json!(0)), "{view}");
+        // It crossed with the withdrawal.
+        drone.give_with(&lease, 200..500, |_| false).await;
+        drone.stored(2).await;
+        assert_eq!(queen.task(task).await["done"], 200);
+
+        let hive = match &directory {
+            None => hive,
+            Some(directory) => {
+                drop(drone);
+                hive.stop().await;
+                let hive = Hive::start_with(super::config(Some(directory.path()))).await;
+                drone = Scripted::start(hive.drones, "next").await;
+                hive
+            }
+        };
+        let queen = Queen::from(&hive);
+        let view = queen.task(task).await;
+        assert_eq!((&view["state"], &view["waiting_because"]), (&json!("paused"), &json!("it is paused")), "{view}");
+        let resumed = queen.post(&format!("/tasks/{task}/resume")).await;
+        assert_eq!(resumed.status, 200, "{}", resumed.text());
+        let lease = drone.work().await;
+        assert_eq!(lease.range(), 200..500);
+        drone.give(&lease).await;
+        queen.until_done(task).await;
+        queen.check(task, &lines(500)).await;
+        let again = queen.post(&format!("/tasks/{task}/pause")).await;
+        assert_eq!(again.status, 409, "{}", again.text());
+        drop(drone);
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_missing_of_a_cancelled_task_is_computed_when_it_is_retried() {
+    for (config, directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let mut drone = Scripted::start(queen.drones, "drone").await;
+        let task = queen.submit("", &lines(500)).await;
+        let lease = drone.work().await;
+        drone.give_with(&lease, 0..200, |_| false).await;
+        drone.stored(1).await;
+        let cancelled = queen.post(&format!("/tasks/{task}/cancel")).await.json();
+        assert_eq!((&cancelled["state"], &cancelled["done"]), (&json!("cancelled"), &json!(200)));
+        assert_eq!(drone.shrink(lease.id).await, 200);
+        drop(drone);
+        let hive = match &directory {
+            None => hive,
+            Some(directory) => {
+                hive.stop().await;
+                Hive::start_with(super::config(Some(directory.path()))).await
+            }
+        };
+        let queen = Queen::from(&hive);
+        assert_eq!(queen.task(task).await["state"], "cancelled");
+        let honest = Scripted::start(queen.drones, "honest").await.honest();
+        let retried = queen.post(&format!("/tasks/{task}/retry")).await;
+        assert_eq!(retried.status, 200, "{}", retried.text());
+        queen.until_done(task).await;
+        queen.check(task, &lines(500)).await;
+        assert_eq!(honest.asked.lock().unwrap()[..], [(task, 200..500)]);
+        let again = queen.post(&format!("/tasks/{task}/retry")).await;
+        assert_eq!(again.status, 409, "{}", again.text());
+        let stats = queen.get("/stats").await;
+        assert_eq!((&stats["tasks"]["done"], &stats["tasks"]["cancelled"]), (&json!(1), &json!(0)), "{stats}");
+        honest.vanish().await;
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_task_outlive_the_queen() {
+    let directory = tempfile::tempdir().unwrap();
+    let hive = Hive::start_with(config(Some(directory.path()))).await;
+    let queen = Queen::from(&hive);
+    let [first, second] = [queen.submit("?name=first", &lines(1)).await, queen.submit("?name=second", &lines(2)).await];
+    let view = queen.amend(second, json!({ "priority": 9, "name": "urgent" })).await;
+    assert_eq!((&view["priority"], &view["name"]), (&json!(9), &json!("urgent")));
+    let view = queen.amend(first, json!({ "name": null })).await;
+    assert_eq!((&view["priority"], &view["name"]), (&json!(0), &Value::Null));
+    hive.stop().await;
+    let hive = Hive::start_with(config(Some(directory.path()))).await;
+    let queen = Queen::from(&hive);
+    let view = queen.task(second).await;
+    assert_eq!((&view["priority"], &view["name"]), (&json!(9), &json!("urgent")));
+    assert_eq!(queen.task(first).await["name"], Value::Null);
+    let honest = Scripted::start(queen.drones, "honest").await.honest();
+    queen.until_done(first).await;
+    queen.until_done(second).await;
+    assert_eq!(honest.asked.lock().unwrap()[0].0, second, "the urgent one comes first");
+    honest.vanish().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_fails_at_its_deadline_for_good() {
+    for (config, directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let mut drone = Scripted::start(queen.drones, "slow").await;
+        let task = queen.submit("?deadline_seconds=1", &lines(500)).await;
+        let lease = drone.work().await;
+        drone.give_with(&lease, 0..200, |_| false).await;
+        let view = queen.until_task(task, |view| view["state"] == "failed").await;
+        assert_eq!(view["error"], "its deadline passed before all of it was computed");
+        assert_eq!(view["done"], 200);
+        assert_eq!(drone.shrink(lease.id).await, 200);
+        let retried = queen.post(&format!("/tasks/{task}/retry")).await;
+        assert_eq!(retried.status, 409);
+        assert!(retried.text().contains("deadline"), "{}", retried.text());
+        drop(drone);
+        hive.stop().await;
+        let Some(directory) = directory else { continue };
+        let hive = Hive::start_with(super::config(Some(directory.path()))).await;
+        let queen = Queen::from(&hive);
+        assert_eq!(queen.task(task).await["state"], "failed");
+        assert_eq!(queen.post(&format!("/tasks/{task}/retry")).await.status, 409);
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_nothing_happens_is_told() {
+    let hive = Hive::start_with(config(None)).await;
+    let queen = Queen::from(&hive);
+    let task = queen.submit(&format!("?name=urgent&priority=5&{EXPENSIVE}"), &lines(100)).await;
+    let why = async |task| queen.task(task).await["waiting_because"].clone();
+    assert_eq!(why(task).await, "no drone is connected");
+    let mut drone = Scripted::start(queen.drones, "drone").await;
+    drone.work().await;
+    assert_eq!(why(task).await, Value::Null);
+    let behind = queen.submit(&format!("?{EXPENSIVE}"), &lines(100)).await;
+    assert_eq!(why(behind).await, "the drones are busy with task 1 (urgent), which has a higher priority");
+    let equal = queen.submit(&format!("?priority=5&{EXPENSIVE}"), &lines(100)).await;
+    assert_eq!(why(equal).await, "the drones are busy with other tasks of its priority; its turn comes");
+    for task in [task, behind, equal] {
+        queen.post(&format!("/tasks/{task}/pause")).await;
+    }
+    assert_eq!(why(behind).await, "it is paused");
+    assert_eq!(queen.drone(drone.id).await["idle_because"], "all tasks are paused");
+    for task in [task, behind, equal] {
+        queen.post(&format!("/tasks/{task}/cancel")).await;
+        assert_eq!(why(task).await, Value::Null);
+    }
+    let view = queen.drone(drone.id).await;
+    assert_eq!((&view["idle_because"], &view["state"]), (&json!("there is nothing to do"), &json!("idle")), "{view}");
+    drone.say(&wire::message::ToQueen::Leaving).await;
+    let view = queen.until_drone(drone.id, "leaving").await;
+    assert_eq!(view["idle_because"], "it is about to leave");
+    let task = queen.submit("", &lines(1)).await;
+    assert_eq!(why(task).await, "every connected drone is about to leave");
+    drop(drone);
+    queen.until("/stats", |view| view["drones"] == 0).await;
+    assert_eq!(why(task).await, "no drone is connected");
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
+    let hive = Hive::start_with(config(None)).await;
+    let queen = Queen::from(&hive);
+    let few = lines(200);
+    let drained = hive.worker("drained");
+    hive.until_drones(1).await;
+    let task = queen.submit(PBKDF2, &few).await;
+    queen.until_task(task, |view| view["state"] == "running").await;
+    let asked = queen.post("/drones/1/drain").await;
+    assert_eq!((asked.status, &asked.json()["state"]), (202, &json!("leaving")), "{}", asked.text());
+    drained.end().await;
+    let view = queen.until("/drones/1", |view| view["state"] == "left").await;
+    assert_eq!((&view["leases"], &view["connections"]), (&json!(0), &json!(1)), "{view}");
+    let again = queen.post("/drones/1/drain").await;
+    assert_eq!(again.status, 409);
+    assert!(again.text().contains("drone 1 (drained) is not connected: it is left"), "{}", again.text());
+    assert_eq!(queen.post("/drones/99/drain").await.status, 404);
+    assert_eq!(queen.post("/drones/99/resume").await.status, 404);
+    let worker = hive.worker("worker");
+    queen.until_done(task).await;
+    assert!(queen.results(task).await == expected_pbkdf2(&few));
+    worker.leave().await;
+    hive.stop().await;
+}

@@ -1,0 +1,142 @@
+//! Drones that cannot compute what they are given, and Drones that die of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::scripted::{Heard, Scripted};
+use super::support::Hive;
+use super::{LONG, Queen, both, lines, patient};
+
+/// It can compute nothing.
+fn failing(mut drone: Scripted) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Some(heard) = drone.hear().await {
+            if let Heard::Work(lease) = heard {
+                drone.fail(&lease, "it makes no sense").await;
+            }
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_fails_that_three_drones_cannot_compute() {
+    for (config, _directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let mut drones = Vec::new();
+        for name in ["one", "two", "three"] {
+            let drone = Scripted::start(queen.drones, name).await;
+            drones.push((name, drone.id, failing(drone)));
+        }
+        // Time and again: that is no fault of theirs.
+        for _ in 0..4 {
+            let task = queen.submit("", &lines(3)).await;
+            let view = queen.until_task(task, |view| view["state"] == "failed").await;
+            let error = view["error"].as_str().unwrap();
+            assert!(error.starts_with("3 attempts to compute it failed ("), "{error}");
+            assert!(error.ends_with("), the last one: it makes no sense"), "{error}");
+            assert!(drones.iter().all(|(name, ..)| error.contains(name)), "{error}");
+        }
+        for (_, id, running) in drones {
+            let view = queen.drone(id).await;
+            assert_eq!((&view["state"], &view["quarantined_because"]), (&json!("idle"), &Value::Null), "{view}");
+            running.abort();
+        }
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drone_is_quarantined_that_fails_where_another_does_not() {
+    for (config, _directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let mut broken = Scripted::start(queen.drones, "broken").await;
+        let mut leases = Vec::new();
+        for _ in 0..3 {
+            queen.submit("", &lines(3)).await;
+            leases.push(broken.work().await);
+        }
+        let honest = Scripted::start(queen.drones, "honest").await.honest();
+        for (before, lease) in leases.iter().enumerate() {
+            assert_eq!(queen.drone(broken.id).await["quarantined_because"], Value::Null, "after {before}");
+            broken.fail(lease, "out of order").await;
+            queen.until_done(lease.task.0).await;
+        }
+        let view = queen.until_drone(broken.id, "quarantined").await;
+        let reason = "it failed on several tasks: task 1, task 2, task 3";
+        assert_eq!((&view["quarantined_because"], &view["wrong"]), (&json!(reason), &json!(0)), "{view}");
+        for task in 1..=3 {
+            queen.check(task, &lines(3)).await;
+        }
+        assert_eq!(queen.drone(honest.id).await["items_done"], 9);
+        honest.vanish().await;
+        drop(broken);
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_fails_that_ends_drones() {
+    for (config, _directory) in both() {
+        let patience = patient(None, LONG, Duration::from_millis(100)).patience;
+        let hive = Hive::start_with(queen::Config { patience, ..config }).await;
+        let queen = Queen::from(&hive);
+        let task = queen.submit("", &lines(3)).await;
+        let mut dead = Vec::new();
+        let view = loop {
+            let mut drone = Scripted::start(queen.drones, &format!("dying-{}", dead.len())).await;
+            tokio::select! {
+                lease = drone.work() => assert_eq!((lease.task.0, lease.range()), (task, 0..3)),
+                view = queen.until_task(task, |view| view["state"] == "failed") => break view,
+            }
+            dead.push(drone.id);
+            assert!(dead.len() < 9, "it has to end some time");
+        };
+        let names: Vec<_> = (dead.len() - 3..dead.len()).map(|number| format!("dying-{number}")).collect();
+        let names = names.join(", ");
+        let error = format!("3 drones were lost while they computed nothing but its items 0 to 2: {names}");
+        assert_eq!(view["error"], error);
+        for id in dead {
+            queen.until_drone(id, "lost").await;
+        }
+        let honest = hive.worker("honest");
+        let task = queen.submit("", &lines(4)).await;
+        queen.until_done(task).await;
+        queen.check(task, &lines(4)).await;
+        honest.leave().await;
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_may_end_drones_waits_for_one_of_its_own() {
+    let config = patient(None, LONG, Duration::from_millis(100));
+    let hive = Hive::start_with(config).await;
+    let queen = Queen::from(&hive);
+    let task = queen.submit("?name=grim", &lines(3)).await;
+    for number in 0..2 {
+        let mut drone = Scripted::start(queen.drones, &format!("dying-{number}")).await;
+        drone.work().await;
+        let id = drone.id;
+        drop(drone);
+        queen.until_drone(id, "lost").await;
+    }
+    let mut busy = Scripted::start(queen.drones, "busy").await;
+    let lease = busy.work().await;
+    assert_eq!(lease.task.0, task, "it has nothing else to do");
+    // What comes meanwhile is not at risk.
+    let other = queen.submit("", &lines(5)).await;
+    let view = queen.task(other).await;
+    assert_eq!((&view["state"], &view["done"]), (&json!("pending"), &json!(0)), "{view}");
+    busy.give(&lease).await;
+    queen.until_done(task).await;
+    let lease = busy.work().await;
+    assert_eq!(lease.task.0, other);
+    busy.give(&lease).await;
+    queen.until_done(other).await;
+    drop(busy);
+    hive.stop().await;
+}

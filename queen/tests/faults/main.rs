@@ -1,0 +1,174 @@
+//! Drones that lie, fail, fall silent, die and come back, one fault at a time: a real Queen over
+//! real sockets, and Drones that do exactly what a test says. What each of them has to lead to
+//! is waited for as users would see it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod control;
+mod failures;
+mod lies;
+mod returns;
+mod scripted;
+mod silence;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use queen::Config;
+use queen::core::Patience;
+use queen::store::Location;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use support::programs::{Program, address};
+use support::{Answer, Hive, send};
+
+/// Expensive enough that one result costs more than looking at a part may.
+const PBKDF2: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=5000";
+
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A Queen who waits for Drones as long as it takes, and keeps everything in a directory if there is one.
+fn config(data: Option<&Path>) -> Config {
+    patient(data, LONG, LONG)
+}
+
+fn patient(data: Option<&Path>, silence: Duration, grace: Duration) -> Config {
+    let data = data.map(|data| Location::new(data.to_owned()));
+    Config { data, patience: Patience { silence, grace }, ..support::config() }
+}
+
+/// In memory, and in a directory that lasts as long as the second element.
+fn both() -> [(Config, Option<tempfile::TempDir>); 2] {
+    let directory = tempfile::tempdir().unwrap();
+    [(config(None), None), (config(Some(directory.path())), Some(directory))]
+}
+
+/// A Queen of whom only the addresses are known.
+#[derive(Debug, Clone, Copy)]
+struct Queen {
+    drones: SocketAddr,
+    http: SocketAddr,
+}
+
+impl From<&Hive> for Queen {
+    fn from(hive: &Hive) -> Self {
+        Self { drones: hive.drones, http: hive.http }
+    }
+}
+
+impl Queen {
+    /// One in a process of her own.
+    fn start(data: &Path) -> (Program, Self) {
+        let mut command = support::programs::queen();
+        command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data);
+        let mut queen = Program::start(&mut command);
+        let drones = address(&queen.line("listening for drones"));
+        let http = address(&queen.line("admin page"));
+        (queen, Self { drones, http })
+    }
+
+    /// Asks until she serves: she may have just started.
+    async fn ask(self, method: &str, path: &str, media_type: &str, body: Bytes) -> Answer {
+        loop {
+            let answer = send(self.http, method, path, &[("content-type", media_type)], body.clone()).await;
+            if answer.status != 503 {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn get(self, path: &str) -> Value {
+        let answer = self.ask("GET", path, "", Bytes::new()).await;
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
+        answer.json()
+    }
+
+    async fn post(self, path: &str) -> Answer {
+        self.ask("POST", path, "", Bytes::new()).await
+    }
+
+    async fn amend(self, task: u64, changes: Value) -> Value {
+        let body = Bytes::from(changes.to_string());
+        let answer = self.ask("PATCH", &format!("/tasks/{task}"), "application/json", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    async fn submit(self, query: &str, lines: &[String]) -> u64 {
+        let body = Bytes::from(lines.join("\n"));
+        let answer = self.ask("POST", &format!("/tasks{query}"), "text/plain", body).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["id"].as_u64().unwrap()
+    }
+
+    async fn task(self, task: u64) -> Value {
+        self.get(&format!("/tasks/{task}")).await
+    }
+
+    async fn drone(self, drone: wire::ids::DroneId) -> Value {
+        self.get(&format!("/drones/{drone}")).await
+    }
+
+    /// Waits until what is shown at `path` satisfies `is_it`.
+    async fn until(self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let view = self.get(path).await;
+            if is_it(&view) {
+                return view;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn until_task(self, task: u64, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.until(&format!("/tasks/{task}"), is_it).await
+    }
+
+    async fn until_drone(self, drone: wire::ids::DroneId, state: &str) -> Value {
+        self.until(&format!("/drones/{drone}"), |view| view["state"] == state).await
+    }
+
+    async fn until_done(self, task: u64) -> Value {
+        self.until_task(task, |view| {
+            assert!(!["failed", "cancelled"].contains(&view["state"].as_str().unwrap()), "{view}");
+            view["state"] == "done"
+        })
+        .await
+    }
+
+    /// Every result is there and right.
+    async fn check(self, task: u64, lines: &[String]) {
+        assert!(self.results(task).await == expected(lines), "the results of task {task} are wrong");
+    }
+
+    async fn results(self, task: u64) -> String {
+        self.ask("GET", &format!("/tasks/{task}/results?format=text"), "", Bytes::new()).await.text()
+    }
+
+    /// Waits until so much time has passed for the Queen.
+    async fn until_later(self, time: Duration) {
+        let uptime = |view: &Value| view["uptime_seconds"].as_f64().unwrap();
+        let now = uptime(&self.get("/stats").await);
+        self.until("/stats", |view| uptime(view) > now + time.as_secs_f64()).await;
+    }
+}
+
+fn lines(count: usize) -> Vec<String> {
+    (0..count).map(|index| format!("line {index}")).collect()
+}
+
+/// What `?format=text` gives for these lines.
+fn expected(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{}  {line}\n", const_hex::encode(Sha256::digest(line)))).collect()
+}
+
+/// The same for [`PBKDF2`].
+fn expected_pbkdf2(lines: &[String]) -> String {
+    let digest = |line: &String| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(line.as_bytes(), b"s", 5000);
+    lines.iter().map(|line| format!("{}  {line}\n", const_hex::encode(digest(line)))).collect()
+}

@@ -1,0 +1,319 @@
+//! A Drone that does exactly what a test says, byte for byte by the protocol.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinHandle;
+use wire::List;
+use wire::codec::{FrameReader, FrameWriter, read_preface};
+use wire::frame::{MAX, MAX_HANDSHAKE, decode};
+use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::message::{Adoption, Offered, Output, Progress, Rate, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Digests, Kind};
+
+/// Slow, so that its leases are short, and a second of silence is long.
+const RATE: u64 = 1_000_000;
+
+/// How often one that is left alone sends heartbeats.
+pub const BEAT: Duration = Duration::from_millis(50);
+
+/// A connection.
+pub struct Scripted {
+    reader: FrameReader<OwnedReadHalf>,
+    writer: FrameWriter<OwnedWriteHalf>,
+    pub id: DroneId,
+    pub epoch: Epoch,
+    pub instance: Instance,
+    waiting: VecDeque<Heard>,
+}
+
+/// A lease, and what it is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    pub id: LeaseId,
+    pub epoch: Epoch,
+    pub task: TaskId,
+    pub instance: Instance,
+    pub from: u64,
+    pub to: u64,
+    pub inputs: Vec<Vec<u8>>,
+    pub pbkdf2: Option<(Vec<u8>, u32)>,
+}
+
+/// What the Queen said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    Work(Lease),
+    Shrink { lease: LeaseId, end: u64 },
+    Heartbeat,
+    Goodbye(String),
+    Stored(u64),
+    Drain,
+}
+
+/// What one that is left alone was asked to compute.
+pub type Asked = Arc<Mutex<Vec<(u64, Range<u64>)>>>;
+
+/// One that is left alone.
+pub struct Alone {
+    pub id: DroneId,
+    pub asked: Asked,
+    running: JoinHandle<()>,
+}
+
+impl Lease {
+    /// The right digest.
+    pub fn digest(&self, index: u64) -> [u8; 32] {
+        let input = &self.inputs[(index - self.from) as usize];
+        match &self.pbkdf2 {
+            None => Sha256::digest(input).into(),
+            Some((salt, iterations)) => pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, salt, *iterations),
+        }
+    }
+
+    pub fn range(&self) -> Range<u64> {
+        self.from..self.to
+    }
+
+    /// As it is offered on the next connection.
+    pub fn offered(&self) -> Offered {
+        let Self { id, epoch, task, instance, from, to, .. } = *self;
+        Offered { lease: id, epoch, task, instance, from, to }
+    }
+
+    /// As it is called after it was adopted.
+    pub fn adopted(&self, by: &Scripted, adoption: Adoption) -> Self {
+        let (start, end) = ((adoption.from - self.from) as usize, (adoption.to - self.from) as usize);
+        let inputs = self.inputs[start..end].to_vec();
+        Self { id: adoption.lease, epoch: by.epoch, from: adoption.from, to: adoption.to, inputs, ..self.clone() }
+    }
+}
+
+impl Scripted {
+    /// A new process.
+    pub async fn start(queen: SocketAddr, name: &str) -> Self {
+        Self::connect(queen, name, Instance::random().unwrap()).await
+    }
+
+    /// A new connection of a process that holds nothing.
+    pub async fn connect(queen: SocketAddr, name: &str, instance: Instance) -> Self {
+        let (drone, adopted) = Self::offer(queen, name, instance, &[]).await;
+        assert_eq!(adopted, []);
+        drone
+    }
+
+    /// A new connection of a process that offers what it holds.
+    pub async fn offer(
+        queen: SocketAddr,
+        name: &str,
+        instance: Instance,
+        held: &[Offered],
+    ) -> (Self, Vec<Option<Adoption>>) {
+        let mut socket = TcpStream::connect(queen).await.unwrap();
+        socket.write_all(&Preface::ours(Role::Drone).encode()).await.unwrap();
+        read_preface(&mut socket).await.unwrap();
+        let (read, write) = socket.into_split();
+        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+        let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: RATE }].into();
+        let hello = FromDrone::Hello { name, software: "a test", instance, threads: 1, kinds, nonce: [0; 32] };
+        let mut body = Default::default();
+        for message in [hello, FromDrone::Proof { mac: None }] {
+            writer.push(&message, MAX_HANDSHAKE).unwrap();
+            writer.flush().await.unwrap();
+            body = reader.next(MAX_HANDSHAKE).await.unwrap().expect("the Queen answers");
+        }
+        let FromQueen::Welcome { drone: id, epoch, .. } = decode(&body).unwrap() else { panic!("not welcome") };
+        let mut drone = Self { reader, writer, id, epoch, instance, waiting: VecDeque::new() };
+        drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
+        let body = drone.reader.next(MAX).await.unwrap().expect("the Queen answers");
+        let ToDrone::Adopted { leases } = decode(&body).unwrap() else { panic!("an offer is answered first") };
+        (drone, leases.0)
+    }
+
+    /// What the Queen says next; `None` if she has closed.
+    pub async fn hear(&mut self) -> Option<Heard> {
+        loop {
+            if let Some(heard) = self.waiting.pop_front() {
+                return Some(heard);
+            }
+            let body = self.reader.next(MAX).await.ok().flatten()?;
+            let one = |heard| VecDeque::from([heard]);
+            self.waiting = match decode(&body).unwrap() {
+                ToDrone::Work { leases } => leases.0.iter().map(|lease| Heard::Work(owned(lease))).collect(),
+                ToDrone::Shrink { lease, epoch: _, end } => one(Heard::Shrink { lease, end }),
+                ToDrone::Heartbeat => one(Heard::Heartbeat),
+                ToDrone::Goodbye { reason } => one(Heard::Goodbye(reason.into())),
+                ToDrone::Stored { outputs } => one(Heard::Stored(outputs)),
+                ToDrone::Drain => one(Heard::Drain),
+                ToDrone::Adopted { .. } => panic!("an offer is answered once"),
+            };
+        }
+    }
+
+    /// The first thing that the Queen says from now on of which something can be made.
+    pub async fn until<T>(&mut self, what: impl Fn(&Heard) -> Option<T>) -> T {
+        loop {
+            let heard = self.hear().await.expect("the Queen closed the connection");
+            if let Some(found) = what(&heard) {
+                return found;
+            }
+        }
+    }
+
+    /// The next lease.
+    pub async fn work(&mut self) -> Lease {
+        self.until(|heard| if let Heard::Work(lease) = heard { Some(lease.clone()) } else { None }).await
+    }
+
+    /// The new end of a lease.
+    pub async fn shrink(&mut self, of: LeaseId) -> u64 {
+        self.until(|heard| match heard {
+            Heard::Shrink { lease, end } if *lease == of => Some(*end),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for a receipt of so many outputs.
+    pub async fn stored(&mut self, count: u64) {
+        let so_many = |heard: &Heard| if let Heard::Stored(count) = heard { Some(*count) } else { None };
+        loop {
+            let outputs = self.until(so_many).await;
+            assert!(outputs <= count, "{outputs} outputs are stored of {count}");
+            if outputs == count {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the Queen has closed; her goodbye.
+    pub async fn closed(&mut self) -> Option<String> {
+        let mut last = None;
+        while let Some(heard) = self.hear().await {
+            if let Heard::Goodbye(reason) = heard {
+                last = Some(reason);
+            }
+        }
+        last
+    }
+
+    pub async fn say(&mut self, message: &ToQueen<'_>) {
+        self.try_say(message).await.unwrap();
+    }
+
+    /// Where the Queen may have closed.
+    pub async fn try_say(&mut self, message: &ToQueen<'_>) -> std::io::Result<()> {
+        self.writer.push(message, MAX).unwrap();
+        self.writer.flush().await
+    }
+
+    /// The right results of a lease.
+    pub async fn give(&mut self, lease: &Lease) {
+        self.give_with(lease, lease.range(), |_| false).await;
+    }
+
+    /// Results of a part of a lease, some of them wrong.
+    pub async fn give_with(&mut self, lease: &Lease, part: Range<u64>, lies: impl FnMut(u64) -> bool) {
+        self.try_give(lease, part, lies).await.unwrap();
+    }
+
+    pub async fn try_give(
+        &mut self,
+        lease: &Lease,
+        part: Range<u64>,
+        mut lies: impl FnMut(u64) -> bool,
+    ) -> std::io::Result<()> {
+        let digests = part.clone().flat_map(|index| if lies(index) { [0xBE; 32] } else { lease.digest(index) });
+        let digests: Vec<u8> = digests.collect();
+        let output = Output {
+            lease: lease.id,
+            epoch: lease.epoch,
+            from: part.start,
+            to: part.end,
+            spent_ns: 1000,
+            output: ChunkOutput::Digests(Digests::new(&digests).unwrap()),
+        };
+        self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await
+    }
+
+    /// It cannot compute a lease.
+    pub async fn fail(&mut self, lease: &Lease, reason: &str) {
+        self.say(&ToQueen::Failed { lease: lease.id, epoch: lease.epoch, reason }).await;
+    }
+
+    /// It has begun with these, and has computed so much since it started.
+    pub async fn beat(&mut self, holds: &[&Lease], compressions: u64) {
+        let _ = self.try_beat(holds, compressions).await;
+    }
+
+    async fn try_beat(&mut self, holds: &[&Lease], compressions: u64) -> std::io::Result<()> {
+        let named = |lease: &&Lease| Progress { lease: lease.id, epoch: lease.epoch, reached: lease.from, begun: true };
+        let progress = holds.iter().map(named).collect::<Vec<_>>().into();
+        self.try_say(&ToQueen::Heartbeat { progress, rates: List(vec![]), compressions }).await
+    }
+
+    /// Computes whatever comes from now on, some of it wrong.
+    pub fn alone(mut self, mut lies: impl FnMut(&Lease, u64) -> bool + Send + 'static) -> Alone {
+        let asked = Asked::default();
+        let (id, asking) = (self.id, Arc::clone(&asked));
+        let running = tokio::spawn(async move {
+            let mut beats = tokio::time::interval(BEAT);
+            loop {
+                let went = tokio::select! {
+                    heard = self.hear() => match heard {
+                        Some(Heard::Work(lease)) => {
+                            asking.lock().unwrap().push((lease.task.0, lease.range()));
+                            self.try_give(&lease, lease.range(), |index| lies(&lease, index)).await
+                        }
+                        Some(_) => Ok(()),
+                        None => return,
+                    },
+                    _ = beats.tick() => self.try_beat(&[], 0).await,
+                };
+                if went.is_err() {
+                    return;
+                }
+            }
+        });
+        Alone { id, asked, running }
+    }
+
+    /// Computes whatever comes from now on.
+    pub fn honest(self) -> Alone {
+        self.alone(|_, _| false)
+    }
+}
+
+impl Alone {
+    /// Disappears without a word.
+    pub async fn vanish(self) {
+        self.running.abort();
+        let _ = self.running.await;
+    }
+
+    /// Of how many items of a task it was asked.
+    pub fn asked_of(&self, task: u64) -> u64 {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|(of, _)| *of == task).map(|(_, range)| range.end - range.start).sum()
+    }
+}
+
+fn owned(lease: &wire::message::Lease<'_>) -> Lease {
+    let Chunk::Digest(chunk) = &lease.chunk;
+    let pbkdf2 = match chunk.algorithm {
+        Algorithm::Sha256 => None,
+        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Some((salt.to_vec(), iterations)),
+        _ => panic!("these tests use two algorithms"),
+    };
+    let inputs = chunk.inputs.iter().map(<[u8]>::to_vec).collect();
+    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
+    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2 }
+}
