@@ -219,6 +219,23 @@ fn chunks_stay_within_segments_and_credit() {
 }
 
 #[test]
+fn short_chunks_with_long_inputs_do_not_pass_what_a_drone_accepts() {
+    let mut world = World::new();
+    world.join(1);
+    world.submit(0, &[10_000_000]);
+    for task in 2..100 {
+        let heavy = Segment { items: 1, cost: 1, bytes: 4 << 20 };
+        let work = TaskWork { segments: [heavy].into(), ..work(0, &[1]) };
+        world.tasks += 1;
+        world.handle(Event::Submit { task: TaskId(task), work });
+    }
+    let heavy = world.held.values().filter(|grant| grant.task != TaskId(1)).count();
+    assert!((5..=12).contains(&heavy), "{heavy} times 4 MiB");
+    world.run();
+    assert_eq!(world.ended.len(), 99);
+}
+
+#[test]
 fn a_word_overtakes_a_large_task() {
     let mut world = World::new();
     world.join(1);

@@ -45,6 +45,8 @@ pub struct Model {
     /// Tasks of which something failed or was lost, or is kept for somebody.
     troubled: BTreeSet<TaskId>,
     priorities: BTreeMap<LeaseId, i8>,
+    /// Whether what is dealt out now is dealt out in order: not while several tasks get something back.
+    is_ordered: bool,
     /// What was computed of others while nothing of this task was.
     waited: BTreeMap<TaskId, u64>,
 }
@@ -80,6 +82,7 @@ impl Model {
     }
 
     pub fn before(&mut self, event: &Event) {
+        self.is_ordered = matches!(event, Event::Output { .. } | Event::Submit { .. });
         match event {
             Event::Lost { drone } | Event::Gone { drone } => self.leaves(*drone),
             Event::Failed { drone, lease, .. } => self.end(*drone, *lease),
@@ -139,6 +142,9 @@ impl Model {
             Effect::Lease(grant) => {
                 let (drone, task, range, priority) = (grant.drone, grant.task, grant.range.clone(), grant.priority);
                 self.check_grant(ctx, drone, task, &range, state);
+                if self.is_ordered && self.troubled.is_disjoint(&self.live) {
+                    self.check_urgency(drone, task, state);
+                }
                 self.priorities.insert(grant.lease, priority);
                 self.waited.remove(&task);
                 let lent = Lent { drone, task, next: range.start, range, priority, is_adopted: false };
@@ -260,22 +266,38 @@ impl Model {
 
     /// Nobody has room for work, or has room only for what is less urgent, while there is some.
     fn check_conservation(&self, core: &Core, state: &State) {
-        for task in &self.live {
-            let kept = &state.tasks[task];
-            let leased = self.leases.values().filter(|lent| lent.task == *task);
-            let leased: u64 = leased.map(|lent| lent.range.end - lent.range.start).sum();
-            if kept.is_paused || kept.results.len() as u64 + leased >= kept.spec.total() {
-                continue;
-            }
-            for (drone, peer) in self.peers.iter().filter(|(_, peer)| peer.is_trusted && !peer.is_leaving) {
-                let urgent = self.held(*drone).filter(|lent| lent.priority >= kept.priority).count() as u64;
-                let heavy = self.held(*drone).any(|lent| state.tasks[&lent.task].spec.weight > 1000);
-                assert!(
-                    urgent >= peer.threads || heavy,
-                    "Drone {drone} has room for task {task}: {:?}",
-                    core.waiting(*task)
-                );
+        for task in self.live.iter().filter(|task| self.has_pending(**task, state)) {
+            for drone in self.peers.keys() {
+                let explain = || format!("Drone {drone} has room for task {task}: {:?}", core.waiting(*task));
+                assert!(!self.has_room(*drone, *task, state), "{}", explain());
             }
         }
+    }
+
+    /// Nothing more urgent is there to be given to this Drone.
+    fn check_urgency(&self, drone: DroneId, task: TaskId, state: &State) {
+        let priority = state.tasks[&task].priority;
+        let is_above = |other: &&TaskId| state.tasks[*other].priority > priority && self.has_pending(**other, state);
+        for other in self.live.iter().filter(is_above) {
+            assert!(!self.has_room(drone, *other, state), "task {other} is more urgent than task {task}");
+        }
+    }
+
+    fn has_pending(&self, task: TaskId, state: &State) -> bool {
+        let kept = &state.tasks[&task];
+        let leased = self.leases.values().filter(|lent| lent.task == task);
+        let leased: u64 = leased.map(|lent| lent.range.end - lent.range.start).sum();
+        !kept.is_paused && kept.results.len() as u64 + leased < kept.spec.total()
+    }
+
+    /// Whether a Drone certainly has room for a task.
+    fn has_room(&self, drone: DroneId, task: TaskId, state: &State) -> bool {
+        let priority = state.tasks[&task].priority;
+        let Some(peer) = self.peers.get(&drone).filter(|peer| peer.is_trusted && !peer.is_leaving) else {
+            return false;
+        };
+        let urgent = self.held(drone).filter(|lent| lent.priority >= priority).count() as u64;
+        let is_heavy = self.held(drone).any(|lent| state.tasks[&lent.task].spec.weight > 1000);
+        urgent < peer.threads && !is_heavy
     }
 }
