@@ -192,6 +192,55 @@ async fn what_a_liar_did_before_is_computed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_two_liars_did_before_is_computed_again() {
+    for (config, _directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let lies_openly = Arc::new(AtomicBool::new(false));
+        let mut liars = Vec::new();
+        for name in ["liar", "other"] {
+            let openly = Arc::clone(&lies_openly);
+            let mut lied = false;
+            let liar = Scripted::start(queen.drones, name).await;
+            liars.push(liar.alone(move |lease, index| {
+                // Once in a large lease.
+                let lies = !lied && lease.to - lease.from > 10_000 && index == lease.from + 7777;
+                lied |= lies;
+                lies || openly.load(SeqCst)
+            }));
+        }
+        for _ in 0..2 * SMALL {
+            let task = queen.submit("", &lines(3)).await;
+            queen.until_done(task).await;
+        }
+        let many = lines(200_000);
+        let task = queen.submit("", &many).await;
+        queen.until_done(task).await;
+        assert_eq!(queen.get("/stats").await["quarantined"], 0, "their lies were not found by chance");
+        lies_openly.store(true, SeqCst);
+        let honest = hive.worker("honest");
+        // While what the one gave is computed again, the other one is found out.
+        let mut last = Vec::new();
+        while queen.get("/stats").await["quarantined"] != 2 {
+            last.push(queen.submit("", &lines(50)).await);
+            tokio::task::yield_now().await;
+        }
+        let view = queen.until_task(task, |view| view["suspect"] == false && view["corrected"] == 2).await;
+        assert_eq!((&view["state"], &view["done"]), (&json!("done"), &json!(200_000)), "{view}");
+        queen.check(task, &many).await;
+        for task in last {
+            queen.until_done(task).await;
+            queen.check(task, &lines(50)).await;
+        }
+        for liar in liars {
+            liar.vanish().await;
+        }
+        honest.leave().await;
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn unfinished_tasks_of_a_liar_end_right() {
     for (config, _directory) in both() {
         let hive = Hive::start_with(config).await;
