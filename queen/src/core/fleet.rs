@@ -110,6 +110,9 @@ impl Core {
             self.renew_finish(id, now);
             return Some((id, range));
         }
+        if self.drones[&drone].alone.is_some() {
+            return None;
+        }
         let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
         let apart = task.apart().map(|(range, _)| range).find(|range| common(range) == *range);
         let (range, mut trouble) = match apart {
