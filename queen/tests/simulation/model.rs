@@ -40,6 +40,8 @@ pub struct Model {
     peers: BTreeMap<DroneId, Peer>,
     /// The most compressions per second that a thread was seen to do.
     fastest: BTreeMap<DroneId, u64>,
+    /// Who was lost lately.
+    pub lost: BTreeSet<DroneId>,
     /// Tasks that the core has.
     live: BTreeSet<TaskId>,
     /// Tasks of which something failed or was lost, or is kept for somebody.
@@ -76,6 +78,7 @@ impl Model {
     /// A Drone is not connected any more: what becomes of its leases is the core's business.
     fn leaves(&mut self, drone: DroneId) {
         self.peers.remove(&drone);
+        self.lost.insert(drone);
         for (_, lent) in self.leases.extract_if(.., |_, lent| lent.drone == drone) {
             self.troubled.insert(lent.task);
         }

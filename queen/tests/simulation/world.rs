@@ -64,6 +64,8 @@ pub struct World {
     /// Until when all must be done.
     limit: Duration,
     poisons: Poisons,
+    /// Who was ever lost.
+    lost: BTreeSet<DroneId>,
     /// Who was caught lying.
     liars: BTreeSet<DroneId>,
     /// Nobody comes any more.
@@ -109,6 +111,7 @@ impl World {
             healed: false,
             limit: Duration::MAX,
             poisons: Poisons::new(),
+            lost: BTreeSet::new(),
             liars: BTreeSet::new(),
             is_closing: false,
             told: 0,
@@ -328,6 +331,7 @@ impl World {
             self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.acknowledged = true);
         }
         self.poisons.append(&mut queen.poisons);
+        self.lost.append(&mut queen.model.lost);
         let Some(queen) = &self.queen else { return };
         for (drone, why) in queen.distrusted.iter().skip(self.told) {
             let machine = machine_of(&self.machines, queen, *drone);
@@ -580,9 +584,18 @@ impl World {
                 Outcome::Failed(Blame::Deaths { drones, range }) => {
                     assert!(poison.is_some_and(|poison| range.contains(&poison)), "{range:?} of {serial} is no poison");
                     assert_eq!(drones.len(), queen::core::MAX_DEATHS);
+                    // Who is silent for too long while it runs the range is taken for dead.
+                    assert!(drones.iter().all(|drone| self.lost.contains(drone)), "one of {drones:?} was there");
+                    assert!(drones.iter().any(|drone| self.has_died(queen, *drone)), "all of {drones:?} live");
                 }
             }
         }
+    }
+
+    /// Whether the process of this Drone has died of the poison.
+    fn has_died(&self, queen: &Queen, drone: DroneId) -> bool {
+        let mut instances = self.machines.iter().flat_map(|machine| &machine.instances);
+        instances.any(|(instance, has_died)| *has_died && queen.state.drones.get(instance) == Some(&drone))
     }
 
     fn check_results(&self, queen: &Queen, kept: &Kept) {
