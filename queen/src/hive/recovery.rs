@@ -341,7 +341,7 @@ pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
     let count = drone::console::count;
     let reason = match all {
         0 => "the Queen is starting".into(),
-        _ => format!("the Queen is taking over {} tasks, {} so far", count(all), count(taken)),
+        _ => format!("the Queen is taking over {}, {} so far", tasks(all), count(taken)),
     };
     HiveError::Unavailable { reason, retry_after: SOON }
 }
