@@ -9,13 +9,16 @@
 //! What has to outlive the Queen leaves through the [`journal`]. Where nothing is kept on
 //! disk, what would go there is settled at once instead; nothing else differs.
 
+mod amend;
 mod cache;
 mod control;
+mod credit;
 mod explain;
 mod feed;
 mod fleet;
 mod journal;
 mod keys;
+mod link;
 mod reading;
 mod record;
 mod recovery;
@@ -31,23 +34,20 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::time::{timeout, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout_at;
 use web::hive::HiveError;
 use web::model::Timestamp;
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Offered, Output};
+use wire::ids::{Epoch, Instance, TaskId};
 
-use crate::core::{Ability, Event, Grant, Patience, Progress, Time};
-use crate::kinds::{Job, Rejected};
+use crate::core::{Event, Patience, Time};
 use crate::store::{Budget, Reader};
 use cache::Cache;
 use feed::Feed;
-use fleet::Ends;
 use journal::{Ack, Journal, Slot};
+use link::Receipt;
+pub use link::{Joined, Link, Newcomer, Outbound, Parting};
 pub use recovery::{Keeper, Lost};
 use state::State;
 use story::Story;
@@ -136,80 +136,6 @@ pub struct Settings {
     pub patience: Patience,
 }
 
-/// Something to be sent to a Drone.
-#[derive(Debug)]
-pub enum Outbound {
-    /// A lease, and what it is about.
-    Lease(Grant, Job),
-    /// A lease ends at `end` now.
-    Shrink {
-        /// Which lease.
-        lease: LeaseId,
-        /// Its new end.
-        end: u64,
-    },
-    /// The answer to what it offered.
-    Adopted(Vec<Option<Adoption>>),
-    /// The answer to a heartbeat.
-    Heartbeat,
-    /// It is to leave for good.
-    Drain,
-    /// The last message.
-    Goodbye(&'static str),
-}
-
-/// One connection of one Drone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// Whose.
-    pub drone: DroneId,
-    number: u64,
-}
-
-/// What can be told to a Drone when changes are on disk: the first so many outputs of this
-/// connection are safe.
-#[derive(Debug, Clone, Copy)]
-struct Receipt {
-    link: Link,
-    outputs: u64,
-}
-
-/// A Drone that said hello.
-#[derive(Debug, Clone)]
-pub struct Newcomer {
-    /// As it calls itself.
-    pub name: String,
-    /// Its process.
-    pub instance: Instance,
-    /// Where it connects from.
-    pub address: String,
-    /// Program and version.
-    pub software: String,
-    /// What it can do.
-    pub ability: Ability,
-}
-
-/// A Drone's place in the Hive, as its connection holds it.
-pub struct Joined {
-    /// What it is called.
-    pub link: Link,
-    /// What is to be sent to it.
-    pub outbox: mpsc::Receiver<Outbound>,
-    /// How many of its outputs are safe.
-    pub stored: watch::Receiver<u64>,
-    /// The connection is to be closed.
-    pub closed: CancellationToken,
-}
-
-/// How a Drone's connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
-    /// It had said that it would leave, or the Queen stops.
-    Left,
-    /// It broke.
-    Lost,
-}
-
 impl SharedHive {
     fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
         let Settings { memory_limit, drone_addr, keep_finished, patience, .. } = settings;
@@ -251,161 +177,6 @@ impl SharedHive {
     /// How long Drones are waited for.
     pub fn patience(&self) -> Patience {
         self.inner.patience
-    }
-
-    /// A Drone has connected; `None` if there are [`MAX_DRONES`] already. It is given work when it
-    /// has said what it holds ([`offer`](Self::offer)).
-    pub async fn connect(&self, newcomer: Newcomer) -> Option<Joined> {
-        let (sender, outbox) = mpsc::channel(OUTBOX);
-        let (confirm, stored) = watch::channel(0);
-        let closed = CancellationToken::new();
-        let slot = self.slot(0).await.ok()?;
-        let ends = Ends { outbox: sender, closed: closed.clone(), stored: confirm };
-        let (link, _) = self.change_durably(slot, |state, now| state.seat(newcomer, ends, now));
-        Some(Joined { link: link?, outbox, stored, closed })
-    }
-
-    /// A Drone says what it holds from connections before; it is answered with what of that is
-    /// still wanted. All that it said before on other connections is on disk by then.
-    pub async fn offer(&self, link: Link, offers: Vec<Offered>, waiting: impl Fn()) {
-        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return };
-        if let Some(slot) = slot {
-            let mut before = slot.enter(Vec::new(), None);
-            loop {
-                match timeout(EXCUSE, &mut before).await {
-                    Ok(Ok(Ok(()))) => break,
-                    Ok(Err(_)) => return,
-                    // A disk that does not take it says so at once.
-                    Ok(Ok(Err(_))) => {
-                        tokio::time::sleep(EXCUSE).await;
-                        let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return };
-                        before = slot.enter(Vec::new(), None);
-                    }
-                    Err(_) => {}
-                }
-                waiting();
-            }
-        }
-        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
-        self.change_durably(slot, |state, now| {
-            if state.is_current(link) {
-                let offers = offers.iter().map(|offer| state.offered(offer)).collect();
-                state.join(link, offers, now);
-            }
-        });
-    }
-
-    /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.heard(link.drone, false);
-                if state.fault.is_some() {
-                    // Its results cannot be stored, so that it has to stop computing at last.
-                    state.handle(Event::Excuse { drone: link.drone }, now);
-                }
-                state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
-            }
-        });
-    }
-
-    /// Results came from a Drone, within `frame`; with them there were `received` on its
-    /// connection. What nobody wants any more is dropped. While the disk is behind, this waits,
-    /// and calls `waiting` now and then.
-    ///
-    /// # Errors
-    /// If any of it cannot be the results of its range.
-    pub async fn outputs(
-        &self,
-        link: Link,
-        frame: &Bytes,
-        outputs: &[Output<'_>],
-        received: u64,
-        waiting: impl Fn(),
-    ) -> Result<(), Rejected> {
-        let orders: Vec<_> = {
-            let state = self.lock();
-            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.is_current(link);
-            outputs.iter().map(|output| state.order_of(link.drone, output.lease).filter(|_| ours(output))).collect()
-        };
-        let mut results = Vec::with_capacity(outputs.len());
-        for (output, order) in outputs.iter().zip(orders) {
-            let Some(order) = order else { continue };
-            let bytes = order.job.check(&(output.from..output.to), &output.output)?;
-            let kept = match bytes.len() >= frame.len() / KEEP_FRAME {
-                true => frame.slice_ref(bytes),
-                false => Bytes::copy_from_slice(bytes),
-            };
-            let spent = Duration::from_nanos(output.spent_ns);
-            match self.examine(link.drone, order, output.lease, output.from..output.to, kept, spent).await {
-                Ok(result) => results.push(result),
-                // It is not heard any more; what it said before stands until it is looked at.
-                Err(lie) => {
-                    self.caught(lie).await;
-                    return Ok(());
-                }
-            }
-        }
-        let bytes = results.iter().map(|result| result.bytes.len()).sum();
-        let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
-        let receipt = Receipt { link, outputs: received };
-        let doubts = self.change_with_receipt(slot, receipt, |state, now| {
-            if !state.is_current(link) {
-                return Vec::new();
-            }
-            state.heard(link.drone, true);
-            results.into_iter().filter_map(|result| state.output(link.drone, result, now)).collect()
-        });
-        doubts.into_iter().for_each(|doubt| self.look_into(doubt));
-        Ok(())
-    }
-
-    /// A Drone cannot compute a lease.
-    pub async fn failed(&self, link: Link, lease: LeaseId, reason: String, waiting: impl Fn()) {
-        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
-        self.change_durably(slot, |state, now| {
-            if state.is_current(link) && !state.is_audit(link.drone, lease, now) {
-                state.handle(Event::Failed { drone: link.drone, lease, reason }, now);
-            }
-        });
-    }
-
-    /// What a Drone needs for a lease cannot be had.
-    pub async fn spoiled(&self, link: Link, lease: LeaseId, reason: String) {
-        let Ok(slot) = self.slot(0).await else { return };
-        self.change_durably(slot, |state, now| {
-            if let Some(task) = state.core.lease(link.drone, lease) {
-                state.handle(Event::Spoil { task, reason }, now);
-            }
-        });
-    }
-
-    /// A Drone gives leases back.
-    pub fn hand_back(&self, link: Link, leases: Vec<LeaseId>) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.handle(Event::HandBack { drone: link.drone, leases }, now);
-            }
-        });
-    }
-
-    /// A Drone takes no more.
-    pub fn leaving(&self, link: Link) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.heard(link.drone, true);
-                state.handle(Event::Leaving { drone: link.drone }, now);
-            }
-        });
-    }
-
-    /// A Drone's connection has ended.
-    pub async fn gone(&self, link: Link, parting: Parting) {
-        // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
-        match self.slot(0).await {
-            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
-            Err(journal::Closed) => self.lock().close(link),
-        }
     }
 
     /// Says goodbye to every Drone.
@@ -481,26 +252,6 @@ impl SharedHive {
         }
     }
 
-    /// Like [`slot`](Self::slot). A Drone that is not listened to meanwhile is not to blame.
-    async fn patient_slot(
-        &self,
-        link: Link,
-        bytes: usize,
-        waiting: impl Fn(),
-    ) -> Result<Option<Slot>, journal::Closed> {
-        let slot = self.slot(bytes);
-        tokio::pin!(slot);
-        loop {
-            match tokio::time::timeout(EXCUSE, &mut slot).await {
-                Ok(slot) => return slot,
-                Err(_) => {
-                    self.change(|state, now| state.handle(Event::Excuse { drone: link.drone }, now));
-                    waiting();
-                }
-            }
-        }
-    }
-
     /// Changes the state, then tells what came of it. Nothing that has to be written may come
     /// of it: that is for [`change_durably`](Self::change_durably).
     fn change<T>(&self, change: impl FnOnce(&mut State, Time) -> T) -> T {
@@ -513,16 +264,6 @@ impl SharedHive {
     /// `None` instead of an answer to be waited for if there is nothing, or nowhere, to write.
     fn change_durably<T>(&self, slot: Option<Slot>, change: impl FnOnce(&mut State, Time) -> T) -> (T, Option<Ack>) {
         self.change_and_tell(slot, None, change)
-    }
-
-    /// Changes the state; when all of that is on disk, and all that came before, a Drone is told.
-    fn change_with_receipt<T>(
-        &self,
-        slot: Option<Slot>,
-        receipt: Receipt,
-        change: impl FnOnce(&mut State, Time) -> T,
-    ) -> T {
-        self.change_and_tell(slot, Some(receipt), change).0
     }
 
     fn change_and_tell<T>(

@@ -4,14 +4,12 @@
 //! others are on disk alone, or, where nothing is kept on disk, in memory too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use web::hive::{HiveError, TaskFilter};
 use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::Offered;
 
 use super::cache::Cache;
 use super::explain;
@@ -22,11 +20,11 @@ use super::label;
 use super::record::{Ended, Record};
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
-use super::verify::{Arrived, Audits, Doubt};
-use crate::core::{Core, Effect, Event, Grant, Ledger, Outcome, Patience, RangeSet, TaskWork, Time};
+use super::verify::Audits;
+use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Computed, Inputs, Large, Place, Removed, Submission, Trust};
+use crate::kinds::{self, Terms};
+use crate::store::{Budget, Change, Inputs, Large, Place, Submission};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -57,7 +55,7 @@ pub(super) struct State {
     pub(super) cache: Cache,
     pub(super) budget: Arc<Budget>,
     /// Whether tasks leave memory when their end is on disk.
-    is_durable: bool,
+    pub(super) is_durable: bool,
     /// Tasks taken over so far and to be taken over, while that is under way.
     pub(super) recovering: Option<(u64, u64)>,
     /// Why the disk does not take writes.
@@ -317,39 +315,6 @@ impl State {
         label(id, self.tasks.get(id).and_then(|record| record.terms.name.as_deref()))
     }
 
-    /// What of a Drone's offer the core may have back.
-    pub(super) fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
-        let record = self.tasks.get(offer.task);
-        let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
-        // No task has that id.
-        (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
-    }
-
-    /// Holds a task back, or lets it go on.
-    pub(super) fn pause(&mut self, id: TaskId, paused: bool, now: Time) {
-        if self.tasks.get(id).is_none_or(|record| record.is_paused() == paused) {
-            return;
-        }
-        self.change_state(id, |record| record.pause(paused));
-        self.changes.push(Change::Pause { task: id, paused });
-        self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);
-    }
-
-    /// Changes what a task is called, and how urgent it is.
-    pub(super) fn amend(&mut self, id: TaskId, amendment: web::hive::Amendment, now: Time) {
-        let Some(record) = self.tasks.get_mut(id) else { return };
-        let mut terms = Terms::clone(&record.terms);
-        terms.priority = amendment.priority.unwrap_or(terms.priority);
-        if let Some(name) = amendment.name {
-            terms.name = name.map(Into::into);
-        }
-        let (priority, name) = (terms.priority, terms.name.clone());
-        record.terms = Arc::new(terms);
-        self.changes.push(Change::Amend { task: id, priority, name });
-        self.feed.task(id);
-        self.handle(Event::SetPriority { task: id, priority }, now);
-    }
-
     /// Why there is nothing of a task that is neither here nor on disk.
     pub(super) fn missing(&self, id: TaskId) -> HiveError {
         match id.0 >= 1 && id.0 < self.next_task {
@@ -373,38 +338,6 @@ impl State {
         }
     }
 
-    /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
-    /// follows if it was there. `None` if it has not ended, or not any more.
-    pub(super) fn remove_ended(&mut self, id: TaskId, now: Time) -> Option<Option<Record>> {
-        let record = match self.tasks.get(id) {
-            Some(record) if !record.state().has_ended() => return None,
-            Some(_) => self.forget(id),
-            None => None,
-        };
-        if let Some(record) = &record {
-            if record.is_rework() {
-                // Without its record, its end is no news.
-                self.reworks -= 1;
-                self.handle(Event::Cancel { task: id }, now);
-            }
-            if self.is_durable {
-                // It is still counted, until it is gone from the disk as well.
-                self.count(record.state(), 1);
-            }
-            self.feed.removed(id);
-        }
-        self.changes.push(Change::Remove(id));
-        Some(record)
-    }
-
-    /// A task is no longer on disk.
-    pub(super) fn removed(&mut self, removed: &Removed) {
-        if let Some(state) = removed.state {
-            self.count(state, -1);
-        }
-        self.feed.removed(removed.task);
-    }
-
     /// Is told when the task has ended; `None` if there is nothing to wait for. `is_hasty`:
     /// that need not be on disk.
     pub(super) fn wait(&mut self, id: TaskId, is_hasty: bool) -> Option<oneshot::Receiver<()>> {
@@ -417,62 +350,6 @@ impl State {
         waiters.retain(|waiter| !waiter.told.is_closed());
         waiters.push(Waiter { is_hasty, told });
         Some(waiting)
-    }
-
-    /// What is sent of a lease, which may be about a result that is computed a second time.
-    pub(super) fn job_of_grant(&self, grant: Grant) -> Option<(Grant, Job)> {
-        if let Some((job, index)) = self.audited(grant.task) {
-            return Some((Grant { task: job.task, range: index..index + 1, ..grant }, job));
-        }
-        let job = self.tasks.get(grant.task)?.job(grant.task);
-        Some((grant, job))
-    }
-
-    /// Keeps the wanted part of results that were looked at, and credits it; returns what has to
-    /// be looked into further. A frame may bring several parts of one lease, so what is wanted
-    /// of one is known only behind the one before.
-    pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time) -> Option<Doubt> {
-        let (lease, spent) = (arrived.lease, arrived.spent);
-        let task = self.core.lease(drone, lease)?;
-        if self.audited(task).is_some() {
-            let doubt = self.compare(task, drone, arrived.bytes);
-            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
-            return doubt;
-        }
-        let range = arrived.range.clone();
-        let mut doubt = None;
-        if let Some((_, wanted)) = self.core.wanted(drone, lease, &range) {
-            self.trust(drone, u64::from(arrived.looked_at > 0));
-            doubt = self.keep(task, drone, &wanted, &arrived);
-        }
-        self.handle(Event::Output { drone, lease, range, spent }, now);
-        doubt
-    }
-
-    /// Keeps results.
-    fn keep(&mut self, task: TaskId, drone: DroneId, wanted: &Range<u64>, arrived: &Arrived) -> Option<Doubt> {
-        let record = self.tasks.get_mut(task)?;
-        let offset = |index: u64| (index - arrived.range.start) as usize * DIGEST;
-        let bytes = arrived.bytes.slice(offset(wanted.start)..offset(wanted.end));
-        let (first, trust) = (wanted.start, arrived.trust);
-        let (replaces, is_rework) = (record.expects_old(), record.is_rework());
-        let mut old = if is_rework { record.old_outputs(wanted) } else { Default::default() };
-        old.extend(arrived.old.iter().cloned());
-        record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
-        let large = in_file(&record.inputs).cloned();
-        let job = arrived.expensive.map(|result| {
-            record.save_up(result.cost * (wanted.end - wanted.start));
-            record.job(task)
-        });
-        if is_rework {
-            self.correct(task, wanted, &bytes, &old);
-        }
-        let checked = trust == Trust::Checked;
-        self.changes.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
-        if let Some(member) = self.members.get_mut(&drone) {
-            member.items_done += wanted.end - wanted.start;
-        }
-        self.doubt(drone, job?, arrived)
     }
 
     /// A change is on disk, or as good as that where nothing is.
@@ -582,7 +459,7 @@ impl State {
     }
 
     /// Takes a task out of memory.
-    fn forget(&mut self, id: TaskId) -> Option<Record> {
+    pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
         self.by_state.entry(record.state()).or_default().remove(&id);
         self.count(record.state(), -1);
@@ -600,7 +477,7 @@ impl State {
         Some(record)
     }
 
-    fn change_state(&mut self, id: TaskId, change: impl FnOnce(&mut Record)) {
+    pub(super) fn change_state(&mut self, id: TaskId, change: impl FnOnce(&mut Record)) {
         let Some(record) = self.tasks.get_mut(id) else { return };
         let before = record.state();
         change(record);

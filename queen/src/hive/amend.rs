@@ -1,0 +1,71 @@
+//! What users change of tasks that are there.
+
+use std::sync::Arc;
+
+use web::hive::Amendment;
+use wire::ids::TaskId;
+
+use super::record::Record;
+use super::state::State;
+use crate::core::{Event, Time};
+use crate::kinds::Terms;
+use crate::store::{Change, Removed};
+
+impl State {
+    /// Holds a task back, or lets it go on.
+    pub(super) fn pause(&mut self, id: TaskId, paused: bool, now: Time) {
+        if self.tasks.get(id).is_none_or(|record| record.is_paused() == paused) {
+            return;
+        }
+        self.change_state(id, |record| record.pause(paused));
+        self.changes.push(Change::Pause { task: id, paused });
+        self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);
+    }
+
+    /// Changes what a task is called, and how urgent it is.
+    pub(super) fn amend(&mut self, id: TaskId, amendment: Amendment, now: Time) {
+        let Some(record) = self.tasks.get_mut(id) else { return };
+        let mut terms = Terms::clone(&record.terms);
+        terms.priority = amendment.priority.unwrap_or(terms.priority);
+        if let Some(name) = amendment.name {
+            terms.name = name.map(Into::into);
+        }
+        let (priority, name) = (terms.priority, terms.name.clone());
+        record.terms = Arc::new(terms);
+        self.changes.push(Change::Amend { task: id, priority, name });
+        self.feed.task(id);
+        self.handle(Event::SetPriority { task: id, priority }, now);
+    }
+
+    /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
+    /// follows if it was there. `None` if it has not ended, or not any more.
+    pub(super) fn remove_ended(&mut self, id: TaskId, now: Time) -> Option<Option<Record>> {
+        let record = match self.tasks.get(id) {
+            Some(record) if !record.state().has_ended() => return None,
+            Some(_) => self.forget(id),
+            None => None,
+        };
+        if let Some(record) = &record {
+            if record.is_rework() {
+                // Without its record, its end is no news.
+                self.reworks -= 1;
+                self.handle(Event::Cancel { task: id }, now);
+            }
+            if self.is_durable {
+                // It is still counted, until it is gone from the disk as well.
+                self.count(record.state(), 1);
+            }
+            self.feed.removed(id);
+        }
+        self.changes.push(Change::Remove(id));
+        Some(record)
+    }
+
+    /// A task is no longer on disk.
+    pub(super) fn removed(&mut self, removed: &Removed) {
+        if let Some(state) = removed.state {
+            self.count(state, -1);
+        }
+        self.feed.removed(removed.task);
+    }
+}

@@ -1,0 +1,79 @@
+//! Results that come from Drones: what is wanted of them is kept and credited.
+
+use std::ops::Range;
+
+use wire::ids::{DroneId, TaskId};
+use wire::message::Offered;
+
+use super::state::{State, in_file};
+use super::verify::{Arrived, Doubt};
+use crate::core::{Event, Grant, Time};
+use crate::kinds::Job;
+use crate::kinds::digest::DIGEST;
+use crate::store::{Change, Computed, Trust};
+
+impl State {
+    /// What of a Drone's offer the core may have back.
+    pub(super) fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
+        let record = self.tasks.get(offer.task);
+        let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
+        // No task has that id.
+        (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
+    }
+
+    /// What is sent of a lease, which may be about a result that is computed a second time.
+    pub(super) fn job_of_grant(&self, grant: Grant) -> Option<(Grant, Job)> {
+        if let Some((job, index)) = self.audited(grant.task) {
+            return Some((Grant { task: job.task, range: index..index + 1, ..grant }, job));
+        }
+        let job = self.tasks.get(grant.task)?.job(grant.task);
+        Some((grant, job))
+    }
+
+    /// Keeps the wanted part of results that were looked at, and credits it; returns what has to
+    /// be looked into further. A frame may bring several parts of one lease, so what is wanted
+    /// of one is known only behind the one before.
+    pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time) -> Option<Doubt> {
+        let (lease, spent) = (arrived.lease, arrived.spent);
+        let task = self.core.lease(drone, lease)?;
+        if self.audited(task).is_some() {
+            let doubt = self.compare(task, drone, arrived.bytes);
+            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
+            return doubt;
+        }
+        let range = arrived.range.clone();
+        let mut doubt = None;
+        if let Some((_, wanted)) = self.core.wanted(drone, lease, &range) {
+            self.trust(drone, u64::from(arrived.looked_at > 0));
+            doubt = self.keep(task, drone, &wanted, &arrived);
+        }
+        self.handle(Event::Output { drone, lease, range, spent }, now);
+        doubt
+    }
+
+    /// Keeps results.
+    fn keep(&mut self, task: TaskId, drone: DroneId, wanted: &Range<u64>, arrived: &Arrived) -> Option<Doubt> {
+        let record = self.tasks.get_mut(task)?;
+        let offset = |index: u64| (index - arrived.range.start) as usize * DIGEST;
+        let bytes = arrived.bytes.slice(offset(wanted.start)..offset(wanted.end));
+        let (first, trust) = (wanted.start, arrived.trust);
+        let (replaces, is_rework) = (record.expects_old(), record.is_rework());
+        let mut old = if is_rework { record.old_outputs(wanted) } else { Default::default() };
+        old.extend(arrived.old.iter().cloned());
+        record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
+        let large = in_file(&record.inputs).cloned();
+        let job = arrived.expensive.map(|result| {
+            record.save_up(result.cost * (wanted.end - wanted.start));
+            record.job(task)
+        });
+        if is_rework {
+            self.correct(task, wanted, &bytes, &old);
+        }
+        let checked = trust == Trust::Checked;
+        self.changes.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
+        if let Some(member) = self.members.get_mut(&drone) {
+            member.items_done += wanted.end - wanted.start;
+        }
+        self.doubt(drone, job?, arrived)
+    }
+}
