@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::schema;
@@ -157,11 +158,24 @@ pub fn inspect_used(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// How often it is tried to lock a directory that is in use, and the pause between.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
     let mut file = file.map_err(StoreError::io(&at))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    // A Queen who stops, or a program that she is starting, may hold it for a moment longer.
+    for _ in 0..ATTEMPTS {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();

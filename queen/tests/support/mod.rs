@@ -64,7 +64,11 @@ impl Hive {
         let listeners = Listeners { drones: bind().await.unwrap(), http: bind().await.unwrap() };
         let (drones, http) = (listeners.drones.local_addr().unwrap(), listeners.http.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let queen = tokio::spawn(queen::run(config, listeners, shutdown.clone()));
+        let running = queen::run(config, listeners, shutdown.clone());
+        let queen = tokio::spawn(async {
+            // Whoever asks her for something would only see that nobody answers.
+            running.await.inspect_err(|error| eprintln!("the Queen has ended: {error}"))
+        });
         Self { drones, http, shutdown, queen }
     }
 
