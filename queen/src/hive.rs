@@ -275,7 +275,7 @@ impl SharedHive {
         let (result, ack, has_stories, changed, hurries) = {
             let mut state = self.lock();
             let result = change(&mut state, self.now());
-            let changes = state.take_changes(slot.is_some());
+            let changes = state.take_changes(slot.as_ref().is_some_and(|slot| !slot.is_for_removals()));
             let ack = match slot {
                 Some(slot) if !changes.is_empty() || receipt.is_some() => Some(slot.enter(changes, receipt)),
                 _ => {

@@ -53,6 +53,7 @@ pub(super) struct Journal {
 pub(super) struct Slot {
     queue: mpsc::OwnedPermit<Entry>,
     held: [OwnedSemaphorePermit; 2],
+    is_for_removals: bool,
 }
 
 /// The queue's exit.
@@ -102,20 +103,20 @@ impl Journal {
 
     /// Waits for room for changes with so many bytes of results.
     pub(super) async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
-        self.slot_among(&self.places, bytes).await
+        self.slot_among(&self.places, bytes, false).await
     }
 
     /// Waits for room for removals.
     pub(super) async fn removal_slot(&self) -> Result<Slot, Closed> {
-        self.slot_among(&self.removals, 0).await
+        self.slot_among(&self.removals, 0, true).await
     }
 
-    async fn slot_among(&self, places: &Arc<Semaphore>, bytes: usize) -> Result<Slot, Closed> {
+    async fn slot_among(&self, places: &Arc<Semaphore>, bytes: usize, is_for_removals: bool) -> Result<Slot, Closed> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Closed)?;
         let place = Arc::clone(places).acquire_owned().await.map_err(|_| Closed)?;
         let queue = self.queue.clone().reserve_owned().await.map_err(|_| Closed)?;
-        Ok(Slot { queue, held: [room, place] })
+        Ok(Slot { queue, held: [room, place], is_for_removals })
     }
 
     /// Has the writer tidy up; waits until she has.
@@ -148,6 +149,11 @@ impl Journal {
 }
 
 impl Slot {
+    /// Whether nothing but removals may go in, so that a full disk takes it.
+    pub(super) fn is_for_removals(&self) -> bool {
+        self.is_for_removals
+    }
+
     /// Puts changes into the place, perhaps none: whoever waits for the answer knows then that
     /// all that came before is durable.
     pub(super) fn enter(self, changes: Vec<Change>, receipt: Option<Receipt>) -> Ack {

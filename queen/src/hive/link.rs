@@ -110,7 +110,8 @@ impl SharedHive {
     /// still wanted. All that it said before on other connections is on disk by then.
     pub async fn offer(&self, link: Link, offers: Vec<Offered>, waiting: impl Fn()) {
         let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return };
-        if let Some(slot) = slot {
+        // Whoever holds nothing has nothing to wait for.
+        if let Some(slot) = slot.filter(|_| !offers.is_empty()) {
             let mut before = slot.enter(Vec::new(), None);
             loop {
                 match timeout(EXCUSE, &mut before).await {
