@@ -82,7 +82,7 @@ pub enum Effect {
         end: u64,
     },
     /// Take back from the pool all leases that it has not begun with, and give their tickets to
-    /// [`Session::hand_back`].
+    /// [`Session::hand_back`](super::Session::hand_back).
     Recall,
     /// Nothing: these results came, and are kept.
     Computed(Part),

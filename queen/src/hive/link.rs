@@ -94,7 +94,7 @@ pub enum Parting {
 }
 
 impl SharedHive {
-    /// A Drone has connected; `None` if there are [`MAX_DRONES`] already. It is given work when it
+    /// A Drone has connected; `None` if there are [`MAX_DRONES`](super::MAX_DRONES) already. It is given work when it
     /// has said what it holds ([`offer`](Self::offer)).
     pub async fn connect(&self, newcomer: Newcomer) -> Option<Joined> {
         let (sender, outbox) = mpsc::channel(OUTBOX);
