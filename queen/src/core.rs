@@ -204,10 +204,7 @@ impl Core {
         let mut task = Task::new(work);
         self.items_queued += task.total() - task.done();
         if !task.is_paused {
-            task.pass = self.queue.enter(task.priority, task.cost_left());
-            if task.has_pending() {
-                self.queue.insert(task.priority, task.pass, id);
-            }
+            self.queue.admit(id, &mut task);
         }
         let is_done = task.is_done();
         self.tasks.insert(id, task);
@@ -224,8 +221,7 @@ impl Core {
     fn pause(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get_mut(id).filter(|task| !task.is_paused) else { return };
         task.is_paused = true;
-        self.queue.remove(task.priority, task.pass, id);
-        self.queue.leave(task.priority, task.cost_left());
+        self.queue.dismiss(id, task);
         let leases: Vec<_> = task.leases().map(|lease| (lease, Fault::None)).collect();
         let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(lease)?.drone)).collect();
         self.unreserve(id, false);
@@ -236,10 +232,7 @@ impl Core {
     fn resume(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get_mut(id).filter(|task| task.is_paused) else { return };
         task.is_paused = false;
-        task.pass = self.queue.enter(task.priority, task.cost_left());
-        if task.has_pending() {
-            self.queue.insert(task.priority, task.pass, id);
-        }
+        self.queue.admit(id, task);
         self.place_task(id, now, effects);
     }
 
@@ -249,13 +242,9 @@ impl Core {
             task.priority = priority;
             return;
         }
-        self.queue.remove(task.priority, task.pass, id);
-        self.queue.leave(task.priority, task.cost_left());
+        self.queue.dismiss(id, task);
         task.priority = priority;
-        task.pass = self.queue.enter(priority, task.cost_left());
-        if task.has_pending() {
-            self.queue.insert(priority, task.pass, id);
-        }
+        self.queue.admit(id, task);
         self.place_task(id, now, effects);
     }
 
@@ -279,8 +268,7 @@ impl Core {
         let Some(task) = self.tasks.remove(id) else { return };
         self.items_queued -= task.total() - task.done();
         if !task.is_paused {
-            self.queue.remove(task.priority, task.pass, id);
-            self.queue.leave(task.priority, task.cost_left());
+            self.queue.dismiss(id, &task);
         }
         if let Some(deadline) = self.task_deadlines.remove(&id) {
             self.by_task_deadline.remove(&(deadline, id));

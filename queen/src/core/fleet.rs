@@ -101,13 +101,15 @@ impl Core {
             }
             let lost = [lease.range.start..range.start, range.end..lease.range.end];
             (lease.range, lease.next) = (range.clone(), range.start);
-            (lease.reached, lease.named, lease.finish) = (range.start, Some(now), lease.finish.min(now + FAR));
+            (lease.reached, lease.named) = (range.start, Some(now));
+            let finish = now + lease.charge.time();
             let task = self.tasks.get_mut(task_id)?;
             lost.into_iter().filter(|range| !range.is_empty()).for_each(|range| task.release(range));
             if task.has_pending() && !task.is_paused {
                 self.queue.insert(task.priority, task.pass, task_id);
             }
-            self.renew_finish(id, now);
+            self.expect(id, finish);
+            self.recharge(id, now);
             return Some((id, range));
         }
         if self.drones[&drone].alone.is_some() {
@@ -140,18 +142,6 @@ impl Core {
             self.drones.get_mut(&drone)?.alone = Some(lease);
         }
         Some((lease, range))
-    }
-
-    /// A lease goes on behind an interruption.
-    fn renew_finish(&mut self, id: LeaseId, now: Time) {
-        let Some(lease) = self.leases.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut lease.finish, now + lease.charge.time());
-        if lease.twin.is_none() {
-            let finish = lease.finish;
-            self.by_finish.remove(&(before, id));
-            self.by_finish.insert((finish, id));
-        }
-        self.recharge(id, now);
     }
 
     /// Ranges that a Drone had when the Queen before ended.
@@ -322,14 +312,10 @@ impl Core {
 
     /// Keeps a lease for a Drone that is away.
     fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
-        let Some(lease) = self.leases.get_mut(&id) else { return };
-        lease.kept_until = until;
-        let before = std::mem::replace(&mut lease.finish, now + FAR);
-        if lease.twin.is_none() {
-            let finish = lease.finish;
-            self.by_finish.remove(&(before, id));
-            self.by_finish.insert((finish, id));
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.kept_until = until;
         }
+        self.expect(id, now + FAR);
     }
 
     /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.

@@ -344,15 +344,20 @@ impl Core {
         let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(&lease.drone)) else { return };
         let old = lease.charge;
         let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
-        let (before, is_single) = (lease.finish, lease.twin.is_none());
-        let finish = if lease.begun { now + new.time() } else { before };
+        let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
         self.change_load(drone, |drone| drone.replace_charge(&old, &new));
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.charge = new;
-            lease.finish = finish;
         }
-        if is_single && before != finish {
+        self.expect(id, finish);
+    }
+
+    /// A lease is expected to be done by then.
+    pub(super) fn expect(&mut self, id: LeaseId, finish: Time) {
+        let Some(lease) = self.leases.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut lease.finish, finish);
+        if lease.twin.is_none() && before != finish {
             self.by_finish.remove(&(before, id));
             self.by_finish.insert((finish, id));
         }

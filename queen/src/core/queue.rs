@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::ids::TaskId;
 
+use super::task::Task;
+
 #[derive(Debug, Default)]
 struct Level {
     virtual_time: u64,
@@ -29,19 +31,23 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Counts a new task in; returns the pass that it begins with.
-    pub(super) fn enter(&mut self, priority: i8, cost: u64) -> u64 {
-        let level = self.levels.entry(priority).or_default();
+    /// Counts a task in, and gives it the pass that it begins with.
+    pub(super) fn admit(&mut self, id: TaskId, task: &mut Task) {
+        let level = self.levels.entry(task.priority).or_default();
         level.tasks += 1;
-        level.cost += cost;
-        level.virtual_time
+        level.cost += task.cost_left();
+        task.pass = level.virtual_time;
+        if task.has_pending() {
+            level.ready.insert((task.pass, id));
+        }
     }
 
-    /// Counts a task out that had `cost` left.
-    pub(super) fn leave(&mut self, priority: i8, cost: u64) {
-        let Some(level) = self.levels.get_mut(&priority) else { return };
+    /// Counts a task out.
+    pub(super) fn dismiss(&mut self, id: TaskId, task: &Task) {
+        let Some(level) = self.levels.get_mut(&task.priority) else { return };
+        level.ready.remove(&(task.pass, id));
         level.tasks -= 1;
-        level.cost -= cost;
+        level.cost -= task.cost_left();
     }
 
     /// What was done of a task is to be done again.

@@ -183,7 +183,7 @@ impl SharedHive {
         }
     }
 
-    pub(super) async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
+    async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
         let stored = self.stored(id).await?;
         match &stored.ending {
             Some(ending) => {

@@ -14,7 +14,7 @@ use wire::ids::{DroneId, TaskId};
 use crate::core::{RangeSet, Status};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Outputs, Pieces, Place, Stored};
+use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Place, Stored};
 
 use super::rework::Rework;
 
@@ -68,6 +68,19 @@ struct End {
 impl Record {
     pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created_at: Timestamp) -> Self {
         Self { terms, inputs, created_at, progress: None }
+    }
+
+    /// A task that was on disk, as if it had not ended.
+    pub(super) fn revived(live: Live) -> Self {
+        let Live { task, inputs, done: _, suspect, results, old } = live;
+        let mut record = Self::new(task.terms, inputs, task.created_at);
+        for results in results.into_iter().chain(old) {
+            record.outputs_mut().insert(results, DIGEST);
+        }
+        if !suspect.is_empty() {
+            record.expect_old();
+        }
+        record
     }
 
     pub(super) fn job(&self, task: TaskId) -> Job {

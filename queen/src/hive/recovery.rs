@@ -13,11 +13,10 @@ use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
-use super::record::{Record, weight};
+use super::record::Record;
 use super::{Disk, JOURNAL_PART, Receipt, Settings, SharedHive};
 use crate::core::Event;
 use crate::crash;
-use crate::kinds::digest::DIGEST;
 use crate::store::{Change, Directory, Leased, Live, Place, Removed, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -157,19 +156,13 @@ impl SharedHive {
     fn take(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| {
             for live in batch.drain(..) {
-                let Live { task, inputs, done, suspect, results, old } = live;
-                let mut record = Record::new(task.terms, inputs, task.created_at);
-                if !suspect.is_empty() {
-                    record.expect_old();
-                }
-                if task.paused {
+                let (id, done, is_paused) = (live.task.id, live.done.clone(), live.task.paused);
+                let mut record = Record::revived(live);
+                if is_paused {
                     record.pause(true);
                 }
-                self.inner.budget.take(weight(&record.inputs));
-                for results in results.into_iter().chain(old) {
-                    record.outputs_mut().insert(results, DIGEST);
-                }
-                state.enter(task.id, record, done, now);
+                self.inner.budget.take(record.weight());
+                state.enter(id, record, done, now);
                 if let Some((taken, _)) = &mut state.recovering {
                     *taken += 1;
                 }

@@ -12,13 +12,13 @@ use wire::ids::{DroneId, TaskId};
 
 use super::SharedHive;
 use super::control::ended_already;
-use super::record::{Record, weight};
+use super::record::Record;
 use super::state::State;
 use super::story::Story;
 use super::verify::Lie;
 use crate::core::{Event, RangeSet, Time};
 use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Live, Pieces, StoreError, Suspects};
+use crate::store::{Change, Ending, Live, Pieces, StoreError, Suspects};
 
 /// Tasks whose suspect results are looked up at a time.
 const AT_ONCE: usize = 64;
@@ -116,10 +116,6 @@ impl SharedHive {
             });
             return view;
         }
-        let (stored, state) = self.stored_ended(id).await?;
-        if state == TaskState::Done {
-            return Err(not_retried(id, stored.terms.name.as_deref(), state));
-        }
         let Some(disk) = &self.inner.disk else { return Err(self.lock().missing(id)) };
         let slot = self.prompt_slot().await?;
         let hive = self.clone();
@@ -127,7 +123,10 @@ impl SharedHive {
         let retried = disk.journal.between(move || {
             let disk = hive.inner.disk.as_ref();
             let live = disk.and_then(|disk| disk.reader.revive(id).transpose()).transpose();
-            let live = live.map_err(super::reading::unreadable)?.ok_or(HiveError::TaskGone(id))?;
+            let live = live.map_err(super::reading::unreadable)?.ok_or_else(|| hive.lock().missing(id))?;
+            if live.task.ending.as_ref().is_some_and(|ending| ending.state == TaskState::Done) {
+                return Err(not_retried(id, live.task.terms.name.as_deref(), TaskState::Done));
+            }
             let (view, ack) = hive.change_durably(slot, |state, now| {
                 state.retry(live, now)?;
                 state.view(id, now).ok_or_else(|| state.missing(id))
@@ -184,42 +183,31 @@ impl State {
 
     /// Takes a task up that has ended, whose suspect results are to be computed again.
     pub(super) fn reopen(&mut self, live: Live, drone: DroneId, now: Time) {
-        let Live { task, inputs, done, suspect, results, old } = live;
-        let Some(ending) = task.ending.filter(|ending| ending.state == TaskState::Done && !suspect.is_empty()) else {
-            return;
-        };
-        let mut record = Record::new(task.terms, inputs, task.created_at);
-        self.budget.take(weight(&record.inputs));
-        for results in results.into_iter().chain(old) {
-            record.outputs_mut().insert(results, DIGEST);
-        }
-        record.rework(ending, Rework { drone, corrected: 0 }, task.corrected);
+        let is_wanted = |ending: &Ending| ending.state == TaskState::Done && !live.suspect.is_empty();
+        let Some(ending) = live.task.ending.clone().filter(is_wanted) else { return };
+        let (id, done, corrected) = (live.task.id, live.done.clone(), live.task.corrected);
+        let mut record = Record::revived(live);
+        self.budget.take(record.weight());
+        record.rework(ending, Rework { drone, corrected: 0 }, corrected);
         // It was counted on disk.
         self.count(TaskState::Done, -1);
         self.reworks += 1;
-        self.enter(task.id, record, done, now);
+        self.enter(id, record, done, now);
     }
 
     /// Takes a failed or cancelled task up.
     fn retry(&mut self, live: Live, now: Time) -> Result<(), HiveError> {
-        let Live { task, inputs, done, suspect, results, old } = live;
-        if self.tasks.get(task.id).is_some() {
-            return Err(HiveError::Conflict(format!("{} is being retried already", self.label(task.id))));
+        let (id, done) = (live.task.id, live.done.clone());
+        if self.tasks.get(id).is_some() {
+            return Err(HiveError::Conflict(format!("{} is being retried already", self.label(id))));
         }
-        let mut record = Record::new(task.terms, inputs, task.created_at);
-        check_deadline(task.id, &record)?;
-        self.budget.take(weight(&record.inputs));
-        for results in results.into_iter().chain(old) {
-            record.outputs_mut().insert(results, DIGEST);
-        }
-        if !suspect.is_empty() {
-            record.expect_old();
-        }
-        if let Some(ending) = task.ending {
-            self.count(ending.state, -1);
-        }
-        self.changes.push(Change::Reopen(task.id));
-        self.enter(task.id, record, done, now);
+        let state = live.task.ending.as_ref().map(|ending| ending.state);
+        let record = Record::revived(live);
+        check_deadline(id, &record)?;
+        self.budget.take(record.weight());
+        state.into_iter().for_each(|state| self.count(state, -1));
+        self.changes.push(Change::Reopen(id));
+        self.enter(id, record, done, now);
         Ok(())
     }
 

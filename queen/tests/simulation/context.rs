@@ -51,9 +51,19 @@ impl Agenda {
     }
 }
 
-/// All that can go wrong, and happens in other ways than by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+macro_rules! faults {
+    ($($name:ident,)*) => {
+        /// All that can go wrong, and happens in other ways than by itself.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault {
+            $($name,)*
+        }
+
+        pub const FAULTS: &[Fault] = &[$(Fault::$name,)*];
+    };
+}
+
+faults! {
     DroneCrash,
     DroneVanishes,
     Break,
@@ -88,45 +98,6 @@ pub enum Fault {
     Pardon,
     UnknownInstance,
 }
-
-pub const FAULTS: [Fault; 33] = {
-    use Fault::*;
-    [
-        DroneCrash,
-        DroneVanishes,
-        Break,
-        HalfOpen,
-        PartitionOneWay,
-        PartitionTwoWay,
-        Slow,
-        Lie,
-        LieCaught,
-        DeafThreads,
-        DeafSession,
-        Failing,
-        Drain,
-        Poison,
-        Impossible,
-        QueenCrash,
-        QueenCrashBehindCommit,
-        QueenStall,
-        SlowDisk,
-        Stale,
-        Readopted,
-        Inherited,
-        Twin,
-        Stolen,
-        Preempted,
-        Cancel,
-        Spoil,
-        Pause,
-        Priority,
-        Deadline,
-        Quarantined,
-        Pardon,
-        UnknownInstance,
-    ]
-};
 
 #[derive(Debug)]
 pub struct Context {

@@ -69,7 +69,7 @@ fn everything_ends_right_in_all_worlds() {
     println!("{seen:?}");
     if worlds >= 200 {
         for fault in FAULTS {
-            let worlds_with = seen.get(&fault).copied().unwrap_or(0);
+            let worlds_with = seen.get(fault).copied().unwrap_or(0);
             assert!(worlds_with * 100 >= worlds, "{fault:?} came about in {worlds_with} of {worlds} worlds only");
         }
     }
