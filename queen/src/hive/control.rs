@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use web::hive::{
-    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload,
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
+    Upload,
 };
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
@@ -17,7 +18,7 @@ use super::journal::{Ack, Slot};
 use super::keys::Found;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
-use super::state::State;
+use super::state::{Computed, State};
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
 use crate::core::{Event, Time};
@@ -150,6 +151,21 @@ impl SharedHive {
         found.ok_or_else(missing)
     }
 
+    /// What comes of a task.
+    pub(super) async fn awaited(
+        &self,
+        id: TaskId,
+        waiting: oneshot::Receiver<Computed>,
+    ) -> Result<ResultsFound, HiveError> {
+        // An error means that the task is gone, which who waits is told now.
+        let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
+            return self.results(id, 0..u64::MAX).await;
+        };
+        let rest = 0..prefix;
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: rest.clone(), kept });
+        Ok(ResultsFound { task, range: rest, results })
+    }
+
     /// Whether a task that was there has been removed.
     pub(super) async fn is_gone(&self, id: TaskId) -> bool {
         let is_here = self.lock().tasks.get(id).is_some();
@@ -196,13 +212,6 @@ impl SharedHive {
     }
 }
 
-async fn wait(waiting: Option<oneshot::Receiver<()>>) {
-    if let Some(waiting) = waiting {
-        // An error means that the task is gone, which who waits will be told next.
-        let _ = waiting.await;
-    }
-}
-
 #[async_trait]
 impl Hive for SharedHive {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
@@ -227,8 +236,14 @@ impl Hive for SharedHive {
         Ok(Claimed::New(claim))
     }
 
-    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
-        self.submit_few(new, inputs, identity).await
+    async fn submit(
+        &self,
+        new: NewTask,
+        inputs: BlobBuf,
+        identity: Option<Identity>,
+        waits: bool,
+    ) -> Result<Submitted, HiveError> {
+        self.submit_few(new, inputs, identity, waits).await
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
@@ -270,22 +285,20 @@ impl Hive for SharedHive {
         Ok(tasks)
     }
 
-    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id, true);
-        wait(waiting).await;
-        let view = {
-            let state = self.lock();
-            state.tasks.get(id).map(|record| record.view_ahead(id, state.core.task(id, self.now())))
-        };
-        match view {
-            Some(view) => Ok(view),
-            None => Ok(stored_view(&self.stored(id).await?)),
+    async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {
+        let waiting = self.serving()?.wait_hastily(id);
+        match waiting {
+            Some(waiting) => self.awaited(id, waiting).await,
+            None => self.results(id, 0..u64::MAX).await,
         }
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id, false);
-        wait(waiting).await;
+        let waiting = self.serving()?.wait(id);
+        if let Some(waiting) = waiting {
+            // An error means that the task is gone, which who waits will be told next.
+            let _ = waiting.await;
+        }
         self.task(id).await
     }
 
@@ -314,7 +327,7 @@ impl Hive for SharedHive {
         };
         let end = range.end.min(prefix);
         let range = range.start.min(end)..end;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone() });
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), kept: None });
         Ok(ResultsFound { task, range, results })
     }
 

@@ -106,6 +106,8 @@ pub(super) struct ResultReader {
     pub(super) hive: SharedHive,
     pub(super) job: Job,
     pub(super) rest: Range<u64>,
+    /// All of them, if they are at hand.
+    pub(super) kept: Option<Pieces>,
 }
 
 #[async_trait]
@@ -143,7 +145,10 @@ impl ResultReader {
         let first = self.rest.start;
         let most = (SEGMENT / DIGEST) as u64;
         let end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
-        let (pieces, range) = self.hive.digests(&self.job, first..end).await?;
+        let (pieces, range) = match self.kept.take() {
+            Some(kept) => (kept, first..end),
+            None => self.hive.digests(&self.job, first..end).await?,
+        };
         let digests = store::join(pieces, &range, DIGEST);
         let range = first..first + (digests.len() / DIGEST) as u64;
         if range.is_empty() {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use web::hive::{HiveError, Identity, NewTask, Upload};
+use tokio::sync::oneshot;
+use web::hive::{HiveError, Identity, NewTask, Submitted, Upload};
 use web::model::{TaskView, Timestamp};
 use wire::blob::{BlobBuf, SharedBlob};
 
 use super::SharedHive;
 use super::record::{TASK, weight};
-use super::state::New;
+use super::state::{Computed, New};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Terms};
 use crate::store::{Extent, Inputs, Large, NewFile, OverBudget, Place, Reservation, SMALL};
@@ -131,7 +132,7 @@ impl Incoming {
         let segments = std::mem::take(&mut self.extents).into();
         let inputs = Inputs::Large(Arc::new(Large { segments, place }));
         let new = Creation { new: self.new, inputs, memory: self.memory, identity };
-        self.hive.create(new, writing.as_mut()).await
+        Ok(self.hive.create(new, writing.as_mut(), false).await?.0)
     }
 }
 
@@ -153,14 +154,15 @@ impl SharedHive {
         new: NewTask,
         inputs: BlobBuf,
         identity: Option<Identity>,
-    ) -> Result<TaskView, HiveError> {
+        waits: bool,
+    ) -> Result<Submitted, HiveError> {
         if inputs.is_empty() {
             return Err(HiveError::Empty);
         }
         if inputs.layout_len() + inputs.len() * DIGEST > SMALL {
             let mut incoming = Incoming::begin(self, new).await?;
             incoming.add(inputs).await?;
-            return incoming.create(identity).await;
+            return Ok(Submitted { task: incoming.create(identity).await?, computed: None });
         }
         self.admit()?;
         let mut layout = Vec::with_capacity(inputs.layout_len());
@@ -168,16 +170,26 @@ impl SharedHive {
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.budget.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
-        self.create(Creation { new, inputs, memory, identity }, None).await
+        let creation = Creation { new, inputs, memory, identity };
+        let (task, waiting) = self.create(creation, None, waits).await?;
+        let (hive, id) = (self.clone(), task.id);
+        let computed =
+            waiting.map(|waiting| -> web::hive::Computed { Box::pin(async move { hive.awaited(id, waiting).await }) });
+        Ok(Submitted { task, computed })
     }
 
-    /// Enters a task; answers when it is on disk.
-    async fn create(&self, creation: Creation, writing: Option<&mut Writing>) -> Result<TaskView, HiveError> {
+    /// Enters a task; answers when it is on disk. For one who `waits`, with what comes of it.
+    async fn create(
+        &self,
+        creation: Creation,
+        writing: Option<&mut Writing>,
+        waits: bool,
+    ) -> Result<(TaskView, Option<oneshot::Receiver<Computed>>), HiveError> {
         let Creation { new: NewTask { specification, name, priority, deadline_seconds }, inputs, memory, identity } =
             creation;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
-        let (view, ack) = self.change_durably(slot, |state, now| {
+        let ((view, waiting), ack) = self.change_durably(slot, |state, now| {
             memory.keep(weight(&inputs));
             if let Some(writing) = writing {
                 // File and segments are the task's now.
@@ -194,10 +206,11 @@ impl SharedHive {
                 base: state.base,
             };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
-            state.view(id, now).ok_or(HiveError::NoTask(id))
+            let waiting = if waits { state.wait_hastily(id) } else { None };
+            (state.view(id, now).ok_or(HiveError::NoTask(id)), waiting)
         });
         self.durable(ack).await?;
-        view
+        Ok((view?, waiting))
     }
 
     /// Keeps a segment that was just written, for the Drones that are about to need it; what
