@@ -20,6 +20,9 @@ const WARM_UP: u64 = 500;
 /// Strings that are computed before those that are counted.
 const WARM_UP_STRINGS: u64 = 100_000;
 
+/// Parts of a measurement in turn.
+const TURNS: u64 = 10;
+
 /// Until Drones that have just connected only wait.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -66,6 +69,9 @@ pub struct Compare {
     /// Where the data directories are made [default: the build directory]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// Let the Queens keep everything in memory, to see what of a figure is the disk's
+    #[arg(long)]
+    ephemeral: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,7 +98,7 @@ struct Comparison<'a> {
 
 impl Compare {
     pub async fn run(self) -> anyhow::Result<Value> {
-        let build = Build::find(self.directory.clone())?;
+        let build = Build::find(self.directory.clone(), self.ephemeral)?;
         let machine = machine::describe(&build.directory)?;
         println!("{machine}");
         let scenarios = match self.scenarios.as_slice() {
@@ -111,20 +117,26 @@ impl Compare {
             }
         }
         comparison.report.print();
-        Ok(json!({ "machine": machine, "drones": self.drones, "rounds": self.rounds,
+        Ok(json!({ "machine": machine, "drones": self.drones, "ephemeral": self.ephemeral,
+            "rounds": self.rounds,
             "figures": comparison.report.json() }))
     }
 }
 
 impl Comparison<'_> {
     async fn run(&mut self, scenario: Scenario) -> anyhow::Result<()> {
+        let ([all, own], begun) = (machine::all_and_own()?, Instant::now());
         match scenario {
             Scenario::Bulk => self.bulk().await,
             Scenario::Singles => self.singles().await,
             Scenario::Latency => self.latency().await,
             Scenario::Loaded => self.loaded().await,
             Scenario::Idle => self.idle().await,
-        }
+        }?;
+        let ([all_now, own_now], seconds) = (machine::all_and_own()?, begun.elapsed().as_secs_f64());
+        // The noise of this round.
+        self.report.add("CPU of others meanwhile", "cores", ((all_now - all) - (own_now - own)) / seconds);
+        Ok(())
     }
 
     async fn bulk(&mut self) -> anyhow::Result<()> {
@@ -184,38 +196,42 @@ impl Comparison<'_> {
         report.add("Hive, median", "ms", taken.times.at(0.5));
         report.add("Hive, 99 %", "ms", taken.times.at(0.99));
         shares(report, cpu, load.count, taken.seconds);
-        report.add("bare axum's CPU", "µs/task", bare_cpu.0 / load.count as f64 * 1e6);
+        report.add("bare axum's CPU", "µs", bare_cpu.0 / load.count as f64 * 1e6);
         report.add("the client's CPU with bare axum", "cores", bare_cpu.1 / bare.seconds);
         Ok(())
     }
 
     async fn latency(&mut self) -> anyhow::Result<()> {
         self.report.begin("latency");
-        let hive = self.build.start(1).await?;
-        let words = self.words(hive.http).await?;
-        let sync = machine::fdatasync(hive.directory())?;
-        drop(hive);
-        let (server, [http]) = bare_axum()?;
-        let bare = self.words(http).await?;
-        drop(server);
+        let (hive, (server, [http])) = (self.build.start(1).await?, bare_axum()?);
+        let (mut words, mut bare_words) = (Words::connect(hive.http, true).await?, Words::connect(http, true).await?);
+        let (mut times, mut bare, mut appends, mut syncs) = (vec![], vec![], vec![], vec![]);
+        // In turn, since the disk may be another's now and then; the first turn is not counted.
+        for turn in 0..=TURNS {
+            let (count, some) = (self.size.words.div_ceil(TURNS), self.size.words.div_ceil(5 * TURNS) as usize);
+            let kept = [
+                (&mut times, latency::ask(&mut words, Duration::ZERO, |asked| asked < count).await?),
+                (&mut bare, latency::ask(&mut bare_words, Duration::ZERO, |asked| asked < count).await?),
+                (&mut appends, machine::fdatasync(hive.directory(), some, true)?),
+                (&mut syncs, machine::fdatasync(hive.directory(), some, false)?),
+            ];
+            kept.into_iter().filter(|_| turn > 0).for_each(|(all, these)| all.extend(these));
+        }
+        drop((hive, server));
 
+        let [times, bare, appends, syncs] = [times, bare, appends, syncs].map(Times::of);
         let report = &mut self.report;
-        report.add("Hive, median", "ms", words.at(0.5));
-        report.add("Hive, 99 %", "ms", words.at(0.99));
+        report.add("Hive, median", "ms", times.at(0.5));
+        report.add("Hive, 99 %", "ms", times.at(0.99));
         report.add("bare axum, median", "ms", bare.at(0.5));
-        report.add("fdatasync, median", "ms", sync.at(0.5));
-        let ratio = words.at(0.5) / (bare.at(0.5) + sync.at(0.5));
-        report.aim("Hive / (bare axum + fdatasync)", "", ratio, 2.0);
+        report.add("fdatasync at the end of a file, median", "ms", appends.at(0.5));
+        report.add("fdatasync within a file, median", "ms", syncs.at(0.5));
+        let ratio = |sync: &Times, part| times.at(part) / (bare.at(part) + sync.at(part));
+        report.aim("Hive / (bare axum + fdatasync at the end)", "", ratio(&appends, 0.5), 2.0);
+        report.aim("Hive / (bare axum + fdatasync within)", "", ratio(&syncs, 0.5), 2.0);
+        // What others do on the machine disturbs these less.
+        report.add("the same, of the fastest tenth of each", "", ratio(&syncs, 0.1));
         Ok(())
-    }
-
-    /// Words one after the other on one connection.
-    async fn words(&self, http: SocketAddr) -> anyhow::Result<Times> {
-        let (mut words, mut times) = (Words::connect(http, true).await?, Vec::new());
-        latency::ask(&mut words, WARM_UP, Duration::ZERO, &mut times).await?;
-        times.clear();
-        latency::ask(&mut words, self.size.words, Duration::ZERO, &mut times).await?;
-        Ok(Times::of(times))
     }
 
     async fn loaded(&mut self) -> anyhow::Result<()> {
@@ -279,7 +295,7 @@ fn shares(report: &mut Report, cpu: Cpu, items: u64, seconds: f64) {
         [("the Queen's CPU", cpu.queen), ("the Drones' CPU", cpu.drones), ("the client's CPU", cpu.client)]
     {
         report.add(name, "cores", spent / seconds);
-        report.add(format!("{name}, each"), "µs/task", spent / items as f64 * 1e6);
+        report.add(format!("{name}, each"), "µs", spent / items as f64 * 1e6);
     }
 }
 

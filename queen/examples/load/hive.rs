@@ -18,6 +18,7 @@ pub struct Build {
     drone: PathBuf,
     /// Where data directories are made.
     pub directory: PathBuf,
+    is_ephemeral: bool,
 }
 
 /// A Queen and Drones of one thread, on a data directory of their own; all end with this.
@@ -50,7 +51,7 @@ pub struct Process(Child);
 
 impl Build {
     /// The build that this program is of; it lies in `examples` beside the others.
-    pub fn find(directory: Option<PathBuf>) -> anyhow::Result<Self> {
+    pub fn find(directory: Option<PathBuf>, is_ephemeral: bool) -> anyhow::Result<Self> {
         let this = std::env::current_exe()?;
         let build = this.parent().and_then(Path::parent).context("this program lies in no build directory")?;
         let program = |name| {
@@ -62,6 +63,7 @@ impl Build {
             queen: program("queen")?,
             drone: program("drone")?,
             directory: directory.unwrap_or_else(|| build.to_owned()),
+            is_ephemeral,
         })
     }
 
@@ -70,6 +72,7 @@ impl Build {
         let data = tempfile::tempdir_in(&self.directory)?;
         let mut queen = Command::new(&self.queen);
         queen.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        queen.args(self.is_ephemeral.then_some("--ephemeral"));
         let (queen, [drone_addr, http]) = Process::start(&mut queen)?;
         let drone = |number| {
             let mut drone = Command::new(&self.drone);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use serde_json::Value;
 
 use super::bulk::submit;
@@ -24,33 +23,34 @@ pub struct Loaded {
     pub drones: Value,
 }
 
-/// So many words, one after the other, with a gap after each.
-pub async fn ask(words: &mut Words, count: u64, gap: Duration, times: &mut Vec<Duration>) -> anyhow::Result<()> {
-    for index in 0..count {
-        times.push(words.ask(index).await?);
+/// Words one after the other while `is_wanted` of how many there were, with a gap after each; how long each took.
+pub async fn ask(words: &mut Words, gap: Duration, is_wanted: impl Fn(u64) -> bool) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    while is_wanted(times.len() as u64) {
+        times.push(words.ask(times.len() as u64).await?);
         if !gap.is_zero() {
             tokio::time::sleep(gap).await;
         }
     }
-    Ok(())
+    Ok(times)
 }
 
-/// So many words at most, while a task of so many strings is computed; it is taken away afterwards.
+/// So many words at most, while a task of so many strings is computed; it is cancelled afterwards.
 pub async fn under_load(hive: &Hive, options: &str, strings: u64, count: u64) -> anyhow::Result<Loaded> {
     let (mut client, mut watcher) = (Client::connect(hive.http).await?, Client::connect(hive.http).await?);
     let mut words = Words::connect(hive.http, true).await?;
     let path = submit(&mut client, options, strings).await?;
-    let (before, begun, mut times) = (hive.cpu()?, Instant::now(), Vec::new());
-    tokio::select! {
-        biased;
-        ended = watcher.json("GET", &path, "prefer: wait=60\r\n") => drop(ended?),
-        asked = ask(&mut words, count, GAP, &mut times) => asked?,
-    }
+    let ending = path.clone();
+    let ended = tokio::spawn(async move { watcher.json("GET", &ending, "prefer: wait=60\r\n").await });
+    let (before, begun) = (hive.cpu()?, Instant::now());
+    let words = ask(&mut words, GAP, |asked| asked < count && !ended.is_finished()).await?;
+    // The first connection has been closed, since nothing was said.
+    let mut client = Client::connect(hive.http).await?;
     let (cpu, seconds) = (hive.cpu()?.since(before), begun.elapsed().as_secs_f64());
-    ensure!(times.len() as u64 >= count / 2, "the load was over after {} words: give it more strings", times.len());
     let drones = client.json("GET", "/drones", "").await?;
-    if client.json("GET", &path, "").await?["finished_at"].is_null() {
+    if !ended.is_finished() {
         client.json("POST", &format!("{path}/cancel"), "").await?;
     }
-    Ok(Loaded { words: Times::of(times), cpu, seconds, drones })
+    ended.await??;
+    Ok(Loaded { words: Times::of(words), cpu, seconds, drones })
 }

@@ -25,6 +25,7 @@ mod singles;
 mod strings;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
@@ -52,8 +53,17 @@ enum Load {
     Bare,
 }
 
-fn main() -> anyhow::Result<()> {
-    let Cli { load, queen } = Cli::parse();
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(Cli { load, queen }: Cli) -> anyhow::Result<()> {
     if matches!(load, Load::Bare) {
         return tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bare::serve());
     }

@@ -15,8 +15,8 @@ impl Times {
 
     /// Milliseconds that so large a part did not exceed: 0.5 is the median.
     pub fn at(&self, part: f64) -> f64 {
-        let last = self.0.len().saturating_sub(1) as f64;
-        self.0.get((last * part) as usize).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+        let rank = (self.0.len() as f64 * part).ceil() as usize;
+        self.0.get(rank.saturating_sub(1)).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
     }
 
     pub fn len(&self) -> usize {
