@@ -1,5 +1,6 @@
 //! What the machine does without a Hive.
 
+use std::hint::black_box;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -12,7 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use wire::blob::{Blob, BlobBuf};
 
-use super::strings::{Expected, SIZE, digest, string, strings};
+use super::strings::{Expected, SIZE, digest, strings};
 
 /// What a string takes of a frame: its length, and itself.
 const STRING: usize = 4 + SIZE;
@@ -20,11 +21,20 @@ const STRING: usize = 4 + SIZE;
 /// About how long a frame is, in bytes.
 const FRAME: usize = 1 << 20;
 
-/// Serves `POST /tasks` with a bare axum handler: parses the body, answers with what a Queen would. Its
-/// address is the first line that is said.
+/// Serves `POST /tasks` with a bare axum handler: parses the body, answers with what a Queen would. On another
+/// port it says whatever it hears. The addresses of both are what it says first.
 pub async fn serve() -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
+    let echo = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}\n{}", listener.local_addr()?, echo.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = echo.accept().await {
+            tokio::spawn(async move {
+                let (mut reader, mut writer) = socket.split();
+                tokio::io::copy(&mut reader, &mut writer).await
+            });
+        }
+    });
     let listener = listener.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
@@ -49,8 +59,8 @@ pub fn hashing(count: u64, threads: usize) -> f64 {
     std::thread::scope(|scope| {
         for part in parts(count, threads as u64) {
             scope.spawn(move || {
-                for index in part {
-                    std::hint::black_box(digest(std::hint::black_box(&string(index))));
+                for word in strings(part.start).take((part.end - part.start) as usize) {
+                    black_box(digest(black_box(&word)));
                 }
             });
         }

@@ -44,6 +44,11 @@ impl Cpu {
         let Self { queen, drones, client } = before;
         Self { queen: self.queen - queen, drones: self.drones - drones, client: self.client - client }
     }
+
+    /// All together.
+    pub fn sum(self) -> f64 {
+        self.queen + self.drones + self.client
+    }
 }
 
 /// A process that ends with this.
@@ -67,7 +72,7 @@ impl Build {
         })
     }
 
-    /// Starts a Hive, and waits until all its Drones are there and have computed something.
+    /// Starts a Hive, and waits until all its Drones are connected.
     pub async fn start(&self, drones: u64) -> anyhow::Result<Hive> {
         let data = tempfile::tempdir_in(&self.directory)?;
         let mut queen = Command::new(&self.queen);

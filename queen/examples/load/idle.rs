@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinSet;
@@ -20,6 +20,9 @@ use wire::work::Kind;
 /// What it says it can compute; nobody asks it to.
 const RATE: u64 = 10_000_000;
 
+/// What a Queen asks for.
+const BEAT: Duration = Duration::from_secs(1);
+
 /// A connected Drone.
 struct Idle {
     reader: FrameReader<OwnedReadHalf>,
@@ -33,6 +36,24 @@ pub async fn connect(queen: SocketAddr, count: u64) -> anyhow::Result<JoinSet<an
     for number in 1..=count {
         let drone = Idle::connect(queen, &format!("idle-{number}")).await?;
         fleet.spawn(drone.wait());
+    }
+    Ok(fleet)
+}
+
+/// Connects so many times to what says whatever it hears, and says something there as often as a Drone does.
+pub async fn echo(server: SocketAddr, count: u64) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let mut fleet = JoinSet::new();
+    for _ in 0..count {
+        let mut socket = TcpStream::connect(server).await?;
+        socket.set_nodelay(true)?;
+        fleet.spawn(async move {
+            let (mut beats, mut beat) = (interval(BEAT), *b"beat one");
+            loop {
+                beats.tick().await;
+                socket.write_all(&beat).await?;
+                socket.read_exact(&mut beat).await?;
+            }
+        });
     }
     Ok(fleet)
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release -p queen --example load -- singles --count 100000
 //! cargo run --release -p queen --example load -- bulk --strings 100000000
-//! cargo build --release --workspace --bins && cargo run --release -p queen --example load -- compare
+//! cargo build --release --workspace --bins --example load && target/release/examples/load compare
 //! ```
 //!
 //! `singles` and `bulk` go to a Queen that runs already. `compare` starts Queens and Drones of its own,
@@ -21,6 +21,7 @@ mod idle;
 mod latency;
 mod machine;
 mod report;
+mod scenarios;
 mod singles;
 mod strings;
 
@@ -29,6 +30,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
+use serde_json::Value;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Puts load on a Queen
 #[derive(Parser)]
@@ -64,26 +68,33 @@ fn main() -> ExitCode {
 }
 
 fn start(Cli { load, queen }: Cli) -> anyhow::Result<()> {
-    if matches!(load, Load::Bare) {
-        return tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(bare::serve());
-    }
-    // One thread: what is measured needs the cores more.
-    let figures = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    let mut runtime = match load {
+        Load::Bare => Builder::new_multi_thread(),
+        // What is measured needs the cores more.
+        _ => Builder::new_current_thread(),
+    };
+    let figures = runtime.enable_all().build()?.block_on(async {
         tokio::select! {
             figures = run(load, queen) => figures,
             // What was started is ended.
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            signal = interrupted() => signal.and_then(|()| bail!("interrupted")),
         }
     })?;
     println!("{figures}");
     Ok(())
 }
 
-async fn run(load: Load, queen: SocketAddr) -> anyhow::Result<serde_json::Value> {
+async fn interrupted() -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    Ok(())
+}
+
+async fn run(load: Load, queen: SocketAddr) -> anyhow::Result<Value> {
     match load {
         Load::Singles(load) => load.run(queen).await,
         Load::Bulk(load) => load.run(queen).await,
         Load::Compare(compare) => compare.run().await,
-        Load::Bare => bare::serve().await.map(Into::into),
+        Load::Bare => bare::serve().await.map(|()| Value::Null),
     }
 }

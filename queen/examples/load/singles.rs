@@ -19,7 +19,7 @@ pub struct Singles {
     #[arg(long, default_value_t = 50_000)]
     pub count: u64,
     /// Connections at once, each with one request under way
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
     pub connections: u64,
     /// Wait for each digest, and compare it; otherwise tasks are only submitted
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::iter;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use sha2::{Digest, Sha256};
 
 /// Bytes of a string.
@@ -82,7 +82,7 @@ pub struct Check<'a> {
     /// The beginning of a line.
     rest: Vec<u8>,
     /// What comparing took.
-    pub spent: Duration,
+    spent: Duration,
 }
 
 impl<'a> Check<'a> {
@@ -91,23 +91,27 @@ impl<'a> Check<'a> {
     }
 
     /// Compares what came, in pieces of any size.
-    pub fn take(&mut self, mut piece: &[u8]) -> anyhow::Result<()> {
+    pub fn take(&mut self, piece: &[u8]) -> anyhow::Result<()> {
         let begun = Instant::now();
+        let taken = self.compare(piece);
+        self.spent += begun.elapsed();
+        taken
+    }
+
+    fn compare(&mut self, mut piece: &[u8]) -> anyhow::Result<()> {
         if !self.rest.is_empty() {
             let (first, after) = piece.split_at(piece.len().min(LINE - self.rest.len()));
             self.rest.extend_from_slice(first);
-            piece = after;
             if self.rest.len() < LINE {
                 return Ok(());
             }
             let line = std::mem::take(&mut self.rest);
             self.lines(&line)?;
+            piece = after;
         }
         let (lines, rest) = piece.split_at(piece.len() - piece.len() % LINE);
-        self.lines(lines)?;
         self.rest.extend_from_slice(rest);
-        self.spent += begun.elapsed();
-        Ok(())
+        self.lines(lines)
     }
 
     /// Compares whole lines.
@@ -117,7 +121,7 @@ impl<'a> Check<'a> {
         for (line, string) in lines.as_chunks::<LINE>().0.iter().zip(strings(self.lines)) {
             if self.lines.is_multiple_of(every) {
                 let Some(right) = self.expected.digests.get((self.lines / every) as usize) else {
-                    anyhow::bail!("more lines came than strings were sent");
+                    bail!("more lines came than strings were sent");
                 };
                 let right = hex.format(right).as_bytes();
                 let is_right = line[..64] == *right && line[64..66] == *b"  " && line[66..LINE - 1] == string;
@@ -129,7 +133,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// That nothing is missing.
+    /// That nothing is missing; what comparing took.
     pub fn finish(self) -> anyhow::Result<Duration> {
         let (lines, strings) = (self.lines, self.expected.strings);
         ensure!(lines == strings && self.rest.is_empty(), "{lines} lines came for {strings} strings");
