@@ -44,7 +44,7 @@ pub struct Compare {
     #[arg(long, default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub load_strings: u64,
     /// Strings of the load of PBKDF2, of a thousand iterations
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub load_passwords: u64,
     /// Drones that only wait
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]

@@ -66,6 +66,16 @@ pub fn cpu(process: Option<u32>) -> anyhow::Result<f64> {
     Ok(times(process)?.take(2).sum::<f64>() / TICKS)
 }
 
+/// The same of the threads that it has now, more exactly: to be compared where none of them ends meanwhile.
+pub fn cpu_of_threads(process: u32) -> anyhow::Result<f64> {
+    let mut nanoseconds = 0.0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let spent = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += spent.split_whitespace().next().context("no schedstat")?.parse::<f64>()?;
+    }
+    Ok(nanoseconds / 1e9)
+}
+
 /// User, system, and those of its children that have ended, in ticks.
 fn times(process: Option<u32>) -> anyhow::Result<impl Iterator<Item = f64>> {
     let stat = proc(process, "stat")?;

@@ -26,7 +26,7 @@ const TURNS: u64 = 10;
 const SETTLE: Duration = Duration::from_millis(1500);
 
 /// How long the Queen is watched with idle Drones, and without.
-const WATCH: Duration = Duration::from_secs(3);
+const WATCH: Duration = Duration::from_secs(2);
 
 /// What all rounds share.
 pub struct Comparison<'a> {
@@ -205,9 +205,9 @@ impl Comparison<'_> {
 
 /// The memory of a process in KiB, and its CPU time in a second.
 async fn watch(process: &Process) -> anyhow::Result<(f64, f64)> {
-    let (before, begun) = (process.cpu()?, Instant::now());
+    let (before, begun) = (machine::cpu_of_threads(process.id())?, Instant::now());
     tokio::time::sleep(WATCH).await;
-    let cpu = (process.cpu()? - before) / begun.elapsed().as_secs_f64();
+    let cpu = (machine::cpu_of_threads(process.id())? - before) / begun.elapsed().as_secs_f64();
     Ok((machine::resident(process.id())? as f64 / 1024.0, cpu))
 }
 
