@@ -51,7 +51,7 @@ impl Client {
         self.answer(look).await
     }
 
-    /// An exchange of JSON.
+    /// Sends a request without a body; the JSON of a success.
     pub async fn json(&mut self, method: &str, path: &str, headers: &str) -> anyhow::Result<Value> {
         let head = self.head(method, path, headers, 0);
         self.exchange(head.as_bytes(), json).await?
