@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::Request;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -17,13 +16,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use web::Config;
 use web::hive::{
-    Amendment, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT, Subscription,
-    TaskFilter, Upload,
+    Amendment, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT, Submitted,
+    Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
+use web::{Config, Site};
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -123,8 +122,8 @@ impl Hive for Ready {
     async fn claim(&self, _: [u8; 32]) -> Result<Claimed, HiveError> {
         nothing()
     }
-    async fn submit(&self, _: NewTask, inputs: BlobBuf, _: Option<Identity>) -> Result<TaskView, HiveError> {
-        Ok(view(inputs.len() as u64))
+    async fn submit(&self, _: NewTask, inputs: BlobBuf, _: Option<Identity>, _: bool) -> Result<Submitted, HiveError> {
+        Ok(Submitted { task: view(inputs.len() as u64), computed: None })
     }
     async fn begin(&self, _: NewTask) -> Result<Box<dyn Upload>, HiveError> {
         Ok(Box::new(Counted(0)))
@@ -135,7 +134,7 @@ impl Hive for Ready {
     async fn tasks(&self, _: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
         nothing()
     }
-    async fn computed(&self, _: TaskId) -> Result<TaskView, HiveError> {
+    async fn computed(&self, _: TaskId) -> Result<ResultsFound, HiveError> {
         nothing()
     }
     async fn ended(&self, _: TaskId) -> Result<TaskView, HiveError> {
@@ -187,7 +186,7 @@ impl Hive for Ready {
 /// One thread, on which requests are answered.
 struct Plane {
     runtime: Runtime,
-    router: Router,
+    site: Site,
 }
 
 impl Plane {
@@ -196,7 +195,7 @@ impl Plane {
         let config =
             Config { address, max_body: 1 << 30, room: 256 << 20, any_host: false, shutdown: CancellationToken::new() };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-        Some(Self { runtime, router: web::router(Arc::new(ready), config) })
+        Some(Self { runtime, site: web::site(Arc::new(ready), config) })
     }
 
     /// Whether a request was answered well, and how many bytes that is.
@@ -204,7 +203,7 @@ impl Plane {
         let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:8081");
         let Ok(request) = request.header("content-type", "text/plain").body(body) else { return (false, 0) };
         self.runtime.block_on(async {
-            let Ok(response) = self.router.clone().oneshot(request).await;
+            let Ok(response) = self.site.clone().oneshot(request).await;
             let is_well = response.status().is_success();
             let mut frames = response.into_body().into_data_stream();
             let mut bytes = 0;
