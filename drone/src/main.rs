@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use drone::console::{self, LogFormat};
+use drone::kernel::Kernel;
 use drone::{Config, QueenAddr, Shutdown};
 use tokio::signal::unix::{SignalKind, signal};
 use wire::handshake::MAX_NAME;
@@ -46,6 +47,13 @@ struct Args {
     #[arg(long, env = "HIVE_NAME", value_parser = name)]
     name: Option<String>,
 
+    /// What computes: auto, avx512, sha-ni or portable
+    ///
+    /// auto is the fastest that this CPU has. avx512 and sha-ni interleave several strings in
+    /// the CPU's SHA instructions; portable takes one after the other and runs on any CPU.
+    #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
+    kernel: Kernel,
+
     /// How to log to standard output
     #[arg(long, env = "HIVE_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -70,7 +78,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         None => std::thread::available_parallelism().context("cannot count the CPUs; use --threads")?,
     };
     let instance = Instance::random().context("the operating system has no randomness")?;
-    let config = Config { queen: args.queen, threads, name: args.name.unwrap_or_else(default_name), instance };
+    let name = args.name.unwrap_or_else(default_name);
+    let config = Config { queen: args.queen, threads, name, instance, kernel: args.kernel };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -7,7 +7,7 @@ use wire::blob::BlobBuf;
 use wire::message::Rate;
 use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
 
-use super::{Job, Output, job};
+use super::{Job, Kernel, Output, job};
 
 /// Windows of the benchmark; the best counts, since others may want the CPU too.
 const WINDOWS: u32 = 4;
@@ -42,11 +42,11 @@ const KNOWN: [(&[u8], Algorithm<'_>, [u8; 32]); 4] = [
 ///
 /// # Errors
 /// If an answer is wrong, with the example.
-pub(crate) fn check() -> Result<(), String> {
+pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
     for (input, algorithm, digest) in KNOWN {
         let mut job = job_of(algorithm, &[input].into_iter().collect())?;
         while !job.is_finished() {
-            job.step(1);
+            job.step(kernel, 1);
         }
         if job.collect() != Output::Digests(Bytes::copy_from_slice(&digest)) {
             return Err(format!("a published example of {algorithm:?} came out wrong"));
@@ -59,7 +59,7 @@ pub(crate) fn check() -> Result<(), String> {
 ///
 /// # Errors
 /// Only if [`check`] fails too.
-pub(crate) fn measure() -> Result<Vec<Rate>, String> {
+pub(crate) fn measure(kernel: Kernel) -> Result<Vec<Rate>, String> {
     let inputs: BlobBuf = (0..4096_u32).map(|number| [number.to_le_bytes(); 5].concat()).collect();
     let mut best = 1;
     for _ in 0..WINDOWS {
@@ -68,7 +68,7 @@ pub(crate) fn measure() -> Result<Vec<Rate>, String> {
         while started.elapsed() < WINDOW {
             let mut job = job_of(Algorithm::Sha256, &inputs)?;
             while !job.is_finished() {
-                compressions += job.step(2048);
+                compressions += job.step(kernel, 2048);
             }
         }
         let rate = compressions as f64 / started.elapsed().as_secs_f64();

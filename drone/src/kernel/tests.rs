@@ -7,12 +7,12 @@ use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
 use super::selftest::{check, job_of, measure};
-use super::{Job, Output};
+use super::{Job, Kernel, Output};
 
 fn run(algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
     let mut job = job_of(algorithm, inputs).unwrap();
     while !job.is_finished() {
-        assert!(job.step(budget) > 0, "every step gets on");
+        assert!(job.step(Kernel::best(), budget) > 0, "every step gets on");
     }
     let Output::Digests(digests) = job.collect();
     digests.to_vec()
@@ -89,8 +89,8 @@ fn rfc_7914() {
 
 #[test]
 fn this_machine_passes_its_self_test() {
-    assert_eq!(check(), Ok(()));
-    assert!(measure().unwrap()[0].compressions_per_second > 1);
+    assert_eq!(check(Kernel::best()), Ok(()));
+    assert!(measure(Kernel::best()).unwrap()[0].compressions_per_second > 1);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_step_keeps_its_budget_within_long_inputs_salts_and_keys() {
     ] {
         let mut job = job_of(algorithm, &inputs).unwrap();
         while !job.is_finished() {
-            assert!(job.step(100) <= 106, "a step overdraws by a few compressions at most");
+            assert!(job.step(Kernel::best(), 100) <= 106, "a step overdraws by a few compressions at most");
         }
         assert_eq!(job.collect(), Output::Digests(expected(algorithm, &long).to_vec().into()));
     }
@@ -180,7 +180,7 @@ proptest! {
         let mut job = job_of(algorithm, &inputs.iter().collect()).unwrap();
         let mut digests = Vec::new();
         for (budget, give) in steps.iter().cycle() {
-            job.step(*budget);
+            job.step(Kernel::best(), *budget);
             if *give || job.is_finished() {
                 collect(&mut *job, &mut digests);
             }
@@ -204,7 +204,7 @@ proptest! {
         let mut digests = Vec::new();
         let mut wanted = inputs.len() as u64;
         for (budget, give, total) in events {
-            job.step(budget);
+            job.step(Kernel::best(), budget);
             if give {
                 collect(&mut *job, &mut digests);
             }
@@ -213,7 +213,7 @@ proptest! {
             prop_assert_eq!(job.total(), wanted);
         }
         while !job.is_finished() {
-            job.step(50);
+            job.step(Kernel::best(), 50);
         }
         let given = digests.len();
         collect(&mut *job, &mut digests);
