@@ -9,6 +9,7 @@ mod choice;
 mod digest;
 mod lanes;
 mod portable;
+mod sample;
 pub(crate) mod selftest;
 mod sha256;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use wire::work::{Chunk, ChunkOutput, Digests, Kind};
 
 pub use self::choice::{Kernel, KernelError};
+pub use self::sample::Sample;
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
 pub trait Job: Send {

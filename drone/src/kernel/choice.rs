@@ -1,4 +1,5 @@
 //! Which instructions compute.
+#![allow(unsafe_code)]
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,77 +10,75 @@ use super::sha256::{Chain, Midstate};
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 
-/// A way to compute SHA-256 that this CPU has; there is none of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Set);
+/// All kernels, the fastest first; the last one runs on any CPU.
+static TABLES: &[&Table] = &[
+    #[cfg(target_arch = "x86_64")]
+    &x86::avx512::TABLE,
+    #[cfg(target_arch = "x86_64")]
+    &x86::avx2::TABLE,
+    #[cfg(target_arch = "x86_64")]
+    &x86::sha_ni::TABLE,
+    &portable::TABLE,
+];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Set {
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    #[cfg(target_arch = "x86_64")]
-    ShaNi,
-    Portable,
+/// What a kernel is. Its functions may be called only if this CPU has the instructions.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// The instructions, for people.
+    pub(super) needs: &'static str,
+    pub(super) is_supported: fn() -> bool,
+    /// See [`Kernel::lanes`], and so on.
+    pub(super) lanes: usize,
+    pub(super) absorb: unsafe fn(&Midstate, &mut [Lane], &mut Feed<'_>, &mut Slots<'_>, usize) -> u64,
+    pub(super) rehash: unsafe fn(&Midstate, &mut [Digest]),
+    pub(super) iterate: unsafe fn(&mut [Chain], u32),
 }
+
+/// A way to compute SHA-256 that this CPU has; there is none of another.
+#[derive(Clone, Copy)]
+pub struct Kernel(&'static Table);
 
 /// Why there is no such [`Kernel`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
     /// The name is none.
-    #[error("there is auto, avx512, sha-ni and portable")]
+    #[error("there is no such kernel here, but auto, {}", TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", "))]
     Unknown,
     /// This CPU cannot do that.
-    #[error("this CPU lacks {lacks}; auto takes the fastest kernel that it has")]
+    #[error("this CPU lacks some of its instructions ({needs}); auto is the fastest kernel that it has")]
     Unsupported {
         /// The instructions.
-        lacks: &'static str,
+        needs: &'static str,
     },
 }
 
 impl Kernel {
     /// One string after the other through the crate `sha2`, on any CPU.
-    pub const PORTABLE: Self = Self(Set::Portable);
+    pub const PORTABLE: Self = Self(&portable::TABLE);
 
-    /// All names of kernels, the fastest first.
-    const NAMES: [&str; 3] = ["avx512", "sha-ni", "portable"];
+    /// All that this CPU has, the fastest first, [`PORTABLE`](Self::PORTABLE) last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLES.iter().filter(|table| (table.is_supported)()).map(|table| Self(table))
+    }
 
     /// The fastest that this CPU has.
     pub fn best() -> Self {
         Self::all().next().unwrap_or(Self::PORTABLE)
     }
 
-    /// All that this CPU has, the fastest first, the portable one last.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Self::NAMES.into_iter().filter_map(|name| name.parse().ok())
-    }
-
     /// What it is called on the command line.
     pub fn name(self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Set::ShaNi => "sha-ni",
-            Set::Portable => "portable",
-        }
+        self.0.name
     }
 
     /// Messages that it likes to have under way at once.
     pub(super) fn lanes(self) -> usize {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 | Set::ShaNi => x86::LANES,
-            Set::Portable => 1,
-        }
+        self.0.lanes
     }
-}
 
-/// What a kernel does.
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the CPU was asked when the kernel was made"))]
-impl Kernel {
-    /// Takes up to about `rounds` blocks into each lane. A lane whose message ends writes the
-    /// digest into its slot and goes on with the next of the feed; the first one that finds
-    /// none is over, and this returns. Returns how many blocks it took in all.
+    /// Takes up to `rounds` blocks into each lane, perhaps one more. A lane whose message ends
+    /// writes the digest into its slot and goes on with the next of the feed; where there is
+    /// none the lane is over, and this returns soon. Returns how many blocks it took in all.
     pub(super) fn absorb(
         self,
         start: &Midstate,
@@ -88,71 +87,45 @@ impl Kernel {
         slots: &mut Slots<'_>,
         rounds: usize,
     ) -> u64 {
-        match self.0 {
-            // SAFETY: there is such a kernel only where the CPU has its instructions.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86::avx512::absorb(start, lanes, feed, slots, rounds) },
-            // SAFETY: likewise.
-            #[cfg(target_arch = "x86_64")]
-            Set::ShaNi => unsafe { x86::sha_ni::absorb(start, lanes, feed, slots, rounds) },
-            Set::Portable => portable::absorb(start, lanes, feed, slots, rounds),
-        }
+        // SAFETY: the CPU was asked when this kernel was made.
+        unsafe { (self.0.absorb)(start, lanes, feed, slots, rounds) }
     }
 
     /// Replaces each digest by its own hash behind `start`: a compression each.
     pub(super) fn rehash(self, start: &Midstate, digests: &mut [Digest]) {
-        match self.0 {
-            // SAFETY: there is such a kernel only where the CPU has its instructions.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86::avx512::rehash(start, digests) },
-            // SAFETY: likewise.
-            #[cfg(target_arch = "x86_64")]
-            Set::ShaNi => unsafe { x86::sha_ni::rehash(start, digests) },
-            Set::Portable => portable::rehash(start, digests),
-        }
+        // SAFETY: the CPU was asked when this kernel was made.
+        unsafe { (self.0.rehash)(start, digests) }
     }
 
     /// Iterates each chain `times` times: two compressions each.
     pub(super) fn iterate(self, chains: &mut [Chain], times: u32) {
-        match self.0 {
-            // SAFETY: there is such a kernel only where the CPU has its instructions.
-            #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { x86::avx512::iterate(chains, times) },
-            // SAFETY: likewise.
-            #[cfg(target_arch = "x86_64")]
-            Set::ShaNi => unsafe { x86::sha_ni::iterate(chains, times) },
-            Set::Portable => portable::iterate(chains, times),
-        }
+        // SAFETY: the CPU was asked when this kernel was made.
+        unsafe { (self.0.iterate)(chains, times) }
     }
 }
 
 impl FromStr for Kernel {
     type Err = KernelError;
 
-    /// Asks this CPU; `auto` is [`best`](Self::best).
+    /// `auto` is [`best`](Self::best).
     fn from_str(name: &str) -> Result<Self, KernelError> {
-        match name {
-            "auto" => Ok(Self::best()),
-            #[cfg(target_arch = "x86_64")]
-            "avx512" => match x86::avx512::is_supported() {
-                true => Ok(Self(Set::Avx512)),
-                false => Err(KernelError::Unsupported { lacks: x86::avx512::FEATURES }),
-            },
-            #[cfg(target_arch = "x86_64")]
-            "sha-ni" => match x86::sha_ni::is_supported() {
-                true => Ok(Self(Set::ShaNi)),
-                false => Err(KernelError::Unsupported { lacks: x86::sha_ni::FEATURES }),
-            },
-            #[cfg(not(target_arch = "x86_64"))]
-            "avx512" | "sha-ni" => Err(KernelError::Unsupported { lacks: "the instructions of x86-64" }),
-            "portable" => Ok(Self::PORTABLE),
-            _ => Err(KernelError::Unknown),
+        if name == "auto" {
+            return Ok(Self::best());
         }
+        let table = TABLES.iter().find(|table| table.name == name).ok_or(KernelError::Unknown)?;
+        let supported = (table.is_supported)().then_some(Self(table));
+        supported.ok_or(KernelError::Unsupported { needs: table.needs })
     }
 }
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kernel({self})")
     }
 }

@@ -45,6 +45,7 @@ impl Lane {
 }
 
 /// The strings that are still to be begun.
+#[derive(Clone, Copy)]
 pub(super) struct Feed<'a> {
     blob: Blob<'a>,
     /// Which string is the next, and where it begins.

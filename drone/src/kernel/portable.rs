@@ -2,17 +2,15 @@
 
 use sha2::block_api::compress256;
 
+use super::choice::Table;
 use super::lanes::{Digest, Feed, Lane, Slots};
 use super::sha256::{BLOCK, Chain, Midstate, cost, digest_bytes};
 
+pub(super) static TABLE: Table =
+    Table { name: "portable", needs: "", is_supported: || true, lanes: 1, absorb, rehash, iterate };
+
 /// See [`Kernel::absorb`](super::Kernel::absorb).
-pub(super) fn absorb(
-    start: &Midstate,
-    lanes: &mut [Lane],
-    feed: &mut Feed<'_>,
-    slots: &mut Slots<'_>,
-    rounds: usize,
-) -> u64 {
+fn absorb(start: &Midstate, lanes: &mut [Lane], feed: &mut Feed<'_>, slots: &mut Slots<'_>, rounds: usize) -> u64 {
     let mut taken = 0;
     for lane in lanes {
         let mut left = rounds;
@@ -44,14 +42,14 @@ fn advance(start: &Midstate, lane: &mut Lane, feed: &mut Feed<'_>, slots: &mut S
 }
 
 /// See [`Kernel::rehash`](super::Kernel::rehash).
-pub(super) fn rehash(start: &Midstate, digests: &mut [Digest]) {
+fn rehash(start: &Midstate, digests: &mut [Digest]) {
     for digest in digests {
         *digest = digest_bytes(&start.finish(digest));
     }
 }
 
 /// See [`Kernel::iterate`](super::Kernel::iterate).
-pub(super) fn iterate(chains: &mut [Chain], times: u32) {
+fn iterate(chains: &mut [Chain], times: u32) {
     for Chain { inner, outer, u, t } in chains {
         for _ in 0..times {
             for key in [&inner, &outer] {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use wire::blob::BlobBuf;
 use wire::message::Rate;
-use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
+use wire::work::{Algorithm, Kind};
 
-use super::{Job, Kernel, Output, job};
+use super::{Kernel, Output, Sample};
 
 /// Windows of the benchmark; the best counts, since others may want the CPU too.
 const WINDOWS: u32 = 4;
@@ -44,7 +44,7 @@ const KNOWN: [(&[u8], Algorithm<'_>, [u8; 32]); 4] = [
 /// If an answer is wrong, with the example.
 pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
     for (input, algorithm, digest) in KNOWN {
-        let mut job = job_of(algorithm, &[input].into_iter().collect())?;
+        let mut job = Sample::new(algorithm, &[input].into_iter().collect())?.job()?;
         while !job.is_finished() {
             job.step(kernel, 1);
         }
@@ -61,12 +61,13 @@ pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
 /// Only if [`check`] fails too.
 pub(crate) fn measure(kernel: Kernel) -> Result<Vec<Rate>, String> {
     let inputs: BlobBuf = (0..4096_u32).map(|number| [number.to_le_bytes(); 5].concat()).collect();
+    let sample = Sample::new(Algorithm::Sha256, &inputs)?;
     let mut best = 1;
     for _ in 0..WINDOWS {
         let started = Instant::now();
         let mut compressions = 0;
         while started.elapsed() < WINDOW {
-            let mut job = job_of(Algorithm::Sha256, &inputs)?;
+            let mut job = sample.job()?;
             while !job.is_finished() {
                 compressions += job.step(kernel, 2048);
             }
@@ -75,14 +76,4 @@ pub(crate) fn measure(kernel: Kernel) -> Result<Vec<Rate>, String> {
         best = best.max(rate as u64);
     }
     Ok(vec![Rate { kind: Kind::DIGEST, compressions_per_second: best }])
-}
-
-/// A job as if it had come in a frame.
-pub(super) fn job_of(algorithm: Algorithm<'_>, inputs: &BlobBuf) -> Result<Box<dyn Job>, String> {
-    let mut body = Vec::new();
-    let chunk = Chunk::Digest(DigestChunk { algorithm, inputs: inputs.as_blob() });
-    wire::frame::encode(&chunk, usize::MAX, &mut body).map_err(|error| error.to_string())?;
-    let frame = Bytes::from(body).slice(wire::frame::HEADER..);
-    let chunk: Chunk<'_> = wire::frame::decode(&frame).map_err(|error| error.to_string())?;
-    job(&frame, &chunk)
 }

@@ -6,8 +6,12 @@ use sha2::{Digest, Sha256};
 use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
-use super::selftest::{check, job_of, measure};
-use super::{Job, Kernel, Output};
+use super::selftest::{check, measure};
+use super::{Job, Kernel, Output, Sample};
+
+fn job_of(algorithm: Algorithm<'_>, inputs: &BlobBuf) -> Result<Box<dyn Job>, String> {
+    Sample::new(algorithm, inputs)?.job()
+}
 
 fn run(algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
     let mut job = job_of(algorithm, inputs).unwrap();

@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::choice::Table;
 use super::lanes::{Digest, Feed, LAST, Lane, Slots};
 use super::sha256::{BLOCK, Chain, Midstate, State};
 
@@ -29,20 +30,23 @@ trait Load {
 
 /// The functions of one set of instructions, compiled for it as a whole.
 macro_rules! kernel {
-    ($(#[$doc:meta])* $name:ident, $load:ty, $($feature:tt)+) => {
+    ($(#[$doc:meta])* $module:ident, $name:literal, $load:ty, $($feature:tt)+) => {
         $(#[$doc])*
-        pub(super) mod $name {
+        pub(super) mod $module {
             use super::*;
 
-            /// The instructions that it needs, for people.
-            pub(in super::super) const FEATURES: &str = concat!($(" ", $feature),+);
-
-            pub(in super::super) fn is_supported() -> bool {
-                $(is_x86_feature_detected!($feature))&&+
-            }
+            pub(in super::super) static TABLE: Table = Table {
+                name: $name,
+                needs: concat!($($feature, " "),+).trim_ascii_end(),
+                is_supported: || $(is_x86_feature_detected!($feature))&&+,
+                lanes: LANES,
+                absorb,
+                rehash,
+                iterate,
+            };
 
             $(#[target_feature(enable = $feature)])+
-            pub(in super::super) fn absorb(
+            fn absorb(
                 start: &Midstate,
                 lanes: &mut [Lane],
                 feed: &mut Feed<'_>,
@@ -61,7 +65,7 @@ macro_rules! kernel {
             }
 
             $(#[target_feature(enable = $feature)])+
-            pub(in super::super) fn rehash(start: &Midstate, digests: &mut [Digest]) {
+            fn rehash(start: &Midstate, digests: &mut [Digest]) {
                 let (groups, rest) = digests.as_chunks_mut::<LANES>();
                 // SAFETY: the features are enabled here.
                 unsafe {
@@ -75,7 +79,7 @@ macro_rules! kernel {
             }
 
             $(#[target_feature(enable = $feature)])+
-            pub(in super::super) fn iterate(chains: &mut [Chain], times: u32) {
+            fn iterate(chains: &mut [Chain], times: u32) {
                 for group in chains.chunks_mut(LANES) {
                     // SAFETY: the features are enabled here.
                     unsafe {
@@ -94,12 +98,17 @@ macro_rules! kernel {
 
 kernel!(
     /// Masked loads take exactly the bytes that are there, and three operands save moves.
-    avx512, MaskedLoad, "sha" "sse4.1" "ssse3" "avx2" "bmi2" "avx512f" "avx512bw" "avx512vl"
+    avx512, "avx512", MaskedLoad, "sha" "sse4.1" "ssse3" "avx2" "bmi2" "avx512f" "avx512bw" "avx512vl"
 );
 
 kernel!(
-    /// For CPUs without AVX-512, most of those that have the SHA instructions.
-    sha_ni, WideLoad, "sha" "sse4.1" "ssse3"
+    /// Three operands here too.
+    avx2, "avx2", WideLoad, "sha" "sse4.1" "ssse3" "avx2"
+);
+
+kernel!(
+    /// For small CPUs that have SHA instructions but not even AVX.
+    sha_ni, "sha-ni", WideLoad, "sha" "sse4.1" "ssse3"
 );
 
 /// Constants of the rounds (FIPS 180-4, section 4.2.2), four and four.
@@ -237,44 +246,72 @@ unsafe fn absorb_lanes<L: Load, const N: usize>(
     rounds: usize,
 ) -> u64 {
     let Some(lanes) = lanes.first_chunk_mut::<N>() else { return 0 };
-    let bytes = feed.bytes();
-    let (mut round, mut over) = (0, false);
+    // No bytes at all lie nowhere, and to try to load even none of them there takes long.
+    let bytes = if feed.bytes().is_empty() { &[0] } else { feed.bytes() };
+    let mut round = 0;
     // SAFETY: the caller's features; a lane's bytes lie within the feed's, as its string does.
     unsafe {
-        let fresh = pair(&start.state);
-        let mut states = [fresh; N];
+        // Copies, which need not be where others could see them.
+        let mut run = Run { lanes: *lanes, states: [pair(&start.state); N], feed: *feed, over: false };
         for lane in 0..N {
-            states[lane] = pair(&lanes[lane].state);
+            run.states[lane] = pair(&lanes[lane].state);
         }
-        while round < rounds && !over {
+        while round < rounds && !run.over {
             round += 1;
             let mut blocks = [[_mm_setzero_si128(); 4]; N];
-            for (block, lane) in blocks.iter_mut().zip(lanes.iter()) {
+            for (block, lane) in blocks.iter_mut().zip(&run.lanes) {
                 *block = L::load(bytes, lane.at, lane.left);
                 let bits = if lane.left <= LAST { lane.bits } else { 0 };
                 block[3] = _mm_or_si128(block[3], _mm_set_epi64x(bits.rotate_left(32) as i64, 0));
             }
-            compress(&mut states, blocks);
-            for (lane, state) in lanes.iter_mut().zip(&mut states) {
-                if lane.left > LAST {
-                    lane.advance();
-                    continue;
-                }
-                store(slots.of(lane), *state);
-                match feed.begin(start) {
-                    Some(next) => (*lane, *state) = (next, fresh),
-                    None => {
-                        lane.end();
-                        over = true;
-                    }
-                }
-            }
+            compress(&mut run.states, blocks);
+            run.settle::<0>(start, slots);
+            run.settle::<1>(start, slots);
+            run.settle::<2>(start, slots);
+            run.settle::<3>(start, slots);
         }
-        for (lane, state) in lanes.iter_mut().zip(states) {
-            lane.state = unpair(state);
+        *feed = run.feed;
+        for lane in 0..N {
+            lanes[lane] = Lane { state: unpair(run.states[lane]), ..run.lanes[lane] };
         }
     }
     (round * N) as u64
+}
+
+struct Run<'a, const N: usize> {
+    lanes: [Lane; N],
+    states: [Pair; N],
+    feed: Feed<'a>,
+    /// Whether a lane is.
+    over: bool,
+}
+
+impl<const N: usize> Run<'_, N> {
+    /// Behind a block of lane number `I`. (The compiler would leave a loop over the lanes one,
+    /// and the states in memory for it.)
+    #[inline(always)]
+    unsafe fn settle<const I: usize>(&mut self, start: &Midstate, slots: &mut Slots<'_>) {
+        if I >= N {
+            return;
+        }
+        if self.lanes[I].left > LAST {
+            self.lanes[I].advance();
+            return;
+        }
+        // SAFETY: the caller's features.
+        unsafe { store(slots.of(&self.lanes[I]), self.states[I]) };
+        match self.feed.begin(start) {
+            Some(next) => {
+                self.lanes[I] = next;
+                // SAFETY: likewise.
+                self.states[I] = unsafe { pair(&start.state) };
+            }
+            None => {
+                self.lanes[I].end();
+                self.over = true;
+            }
+        }
+    }
 }
 
 #[inline(always)]
@@ -377,14 +414,18 @@ impl Load for WideLoad {
         // SAFETY: the caller's features; all loads lie within a block and a row of numbers.
         unsafe {
             let mut block = [_mm_setzero_si128(); 4];
-            let count = _mm_set1_epi8(left.min(BLOCK as isize) as i8);
             for (part, words) in block.iter_mut().enumerate() {
-                let data = _mm_loadu_si128(from.as_ptr().add(16 * part).cast());
-                let number = _mm_loadu_si128(NUMBERS.as_ptr().add(16 * part).cast());
-                let end = _mm_and_si128(_mm_cmpeq_epi8(number, count), _mm_set1_epi8(i8::MIN));
-                *words = swap(_mm_or_si128(_mm_and_si128(data, _mm_cmpgt_epi8(count, number)), end));
+                *words = _mm_loadu_si128(from.as_ptr().add(16 * part).cast());
             }
-            block
+            if left < BLOCK as isize {
+                let count = _mm_set1_epi8(left as i8);
+                for (part, words) in block.iter_mut().enumerate() {
+                    let number = _mm_loadu_si128(NUMBERS.as_ptr().add(16 * part).cast());
+                    let end = _mm_and_si128(_mm_cmpeq_epi8(number, count), _mm_set1_epi8(i8::MIN));
+                    *words = _mm_or_si128(_mm_and_si128(*words, _mm_cmpgt_epi8(count, number)), end);
+                }
+            }
+            block.map(|words| swap(words))
         }
     }
 }

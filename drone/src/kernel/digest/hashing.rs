@@ -55,7 +55,8 @@ impl Hashing {
         let start = &self.nest.inner;
         let end = results.total.min(self.hashed() + AHEAD);
         let mut feed = Feed::new(inputs, self.next, self.at, end);
-        self.lanes.extend(std::iter::from_fn(|| feed.begin(start)).take(kernel.lanes().saturating_sub(self.lanes.len())));
+        self.lanes
+            .extend(std::iter::from_fn(|| feed.begin(start)).take(kernel.lanes().saturating_sub(self.lanes.len())));
         // Strings that end want a compression more, if there is an outer hash.
         let lanes = self.lanes.len() * if self.nest.outer.is_some() { 2 } else { 1 };
         let rounds = (usize::try_from(budget.left()).unwrap_or(usize::MAX) / lanes).max(1);

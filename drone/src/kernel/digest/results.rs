@@ -15,13 +15,13 @@ pub(super) struct Results {
     pub(super) done: usize,
     /// The string whose digest is the first of `digests`.
     first: usize,
-    /// Those that wait to be collected, and behind them what is under way.
+    /// Those that wait to be collected, behind them what is under way, behind that nothing yet.
     digests: Vec<Digest>,
 }
 
 impl Results {
     pub(super) fn new(total: usize) -> Self {
-        Self { total, done: 0, first: 0, digests: Vec::with_capacity(ROOM.min(total)) }
+        Self { total, done: 0, first: 0, digests: room(total) }
     }
 
     /// Those that wait to be collected, in bytes.
@@ -29,9 +29,12 @@ impl Results {
         self.waiting() * size_of::<Digest>()
     }
 
-    /// Places for the digests of all strings before `end` and no others.
+    /// Places for the digests of all strings before `end` that were not collected.
     pub(super) fn places(&mut self, end: usize) -> Slots<'_> {
-        self.digests.resize(end.saturating_sub(self.first), [0; _]);
+        let len = end.saturating_sub(self.first);
+        if len > self.digests.len() {
+            self.digests.resize(len, [0; _]);
+        }
         Slots { first: self.first, digests: &mut self.digests }
     }
 
@@ -43,8 +46,8 @@ impl Results {
 
     /// The digest of the next string.
     pub(super) fn push(&mut self, digest: Digest) {
-        self.digests.truncate(self.waiting());
-        self.digests.push(digest);
+        self.places(self.done + 1);
+        self.next(1)[0] = digest;
         self.done += 1;
     }
 
@@ -52,21 +55,20 @@ impl Results {
     pub(super) fn shrink(&mut self, total: usize) {
         self.total = self.total.min(total);
         self.done = self.done.min(self.total);
-        self.digests.truncate(self.total.saturating_sub(self.first));
     }
 
     pub(super) fn collect(&mut self) -> Bytes {
         let waiting = self.waiting();
         self.first += waiting;
         // Results may be kept for long: they must not hold much more memory than they fill.
-        if waiting < self.digests.capacity() / 2 {
+        if waiting < self.digests.len() / 2 {
             let collected = Bytes::copy_from_slice(self.digests[..waiting].as_flattened());
-            self.digests.drain(..waiting);
+            self.digests.copy_within(waiting.., 0);
             return collected;
         }
-        let rest = &self.digests[waiting..];
-        let mut digests = Vec::with_capacity(ROOM.min(self.total.saturating_sub(self.first)).max(rest.len()));
-        digests.extend_from_slice(rest);
+        let under_way = &self.digests[waiting..];
+        let mut digests = room(self.total.saturating_sub(self.first).max(under_way.len()));
+        digests[..under_way.len()].copy_from_slice(under_way);
         self.digests.truncate(waiting);
         std::mem::replace(&mut self.digests, digests).into_flattened().into()
     }
@@ -75,4 +77,9 @@ impl Results {
     fn waiting(&self) -> usize {
         self.done.saturating_sub(self.first)
     }
+}
+
+fn room(total: usize) -> Vec<Digest> {
+    // Zeroed by the operating system, as long as nothing is written.
+    vec![[0; _]; ROOM.min(total)]
 }
