@@ -2,6 +2,7 @@
 //! the results; see `ARCHITECTURE.md` for the whole.
 #![deny(unsafe_code)]
 
+pub mod bench;
 mod config;
 mod connection;
 pub mod console;

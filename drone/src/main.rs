@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use drone::console::{self, LogFormat};
 use drone::kernel::Kernel;
 use drone::{Config, QueenAddr, Shutdown};
@@ -21,11 +21,13 @@ use wire::ids::Instance;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   drone                                   work for the Queen on this machine
   drone --queen hive.example.org:8080     work for another one
   drone --threads 2 --name attic          leave some of the CPU to others
+  drone bench                             measure this machine, without a Queen
 
 Ctrl-C (SIGINT) or SIGTERM: finish what is running, however long that takes, hand back the
 rest, leave. At a second signal: hand everything back at once. Without a connection to the
@@ -35,6 +37,9 @@ what is logged (default: info).
 Exit codes: 0 after a graceful stop, 2 for a wrong argument, 1 for everything else."
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Where the Queen listens for Drones
     #[arg(long, env = "HIVE_QUEEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     queen: QueenAddr,
@@ -47,10 +52,11 @@ struct Args {
     #[arg(long, env = "HIVE_NAME", value_parser = name)]
     name: Option<String>,
 
-    /// What computes: auto, avx512, sha-ni or portable
+    /// What computes: auto, avx512, avx2, sha-ni or portable
     ///
-    /// auto is the fastest that this CPU has. avx512 and sha-ni interleave several strings in
-    /// the CPU's SHA instructions; portable takes one after the other and runs on any CPU.
+    /// auto is the fastest that this CPU has. avx512, avx2 and sha-ni interleave several strings
+    /// in the SHA instructions of x86-64, and use more or fewer others besides; portable takes one
+    /// string after the other and runs on any CPU.
     #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
     kernel: Kernel,
 
@@ -59,17 +65,46 @@ struct Args {
     log_format: LogFormat,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure what one thread of this machine does with each kernel
+    ///
+    /// Takes some three seconds, and wants a core for itself. Every kernel that this CPU has is
+    /// tested first, then all take turns, and the best turn counts, since others may want the
+    /// CPU too. In brackets: how many times as fast as the portable kernel.
+    Bench {
+        /// Print JSON: for each case its name, its unit, and the rate with each kernel
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    console::init(args.log_format);
-    match run(args).await {
+    let done = match args.command {
+        Some(Command::Bench { json }) => bench(json),
+        None => {
+            console::init(args.log_format);
+            run(args).await
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("drone: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn bench(json: bool) -> anyhow::Result<()> {
+    let report = drone::bench::run().map_err(drone::Error::SelfTest)?;
+    match json {
+        true => println!("{:#}", report.json()),
+        false => print!("{report}"),
+    }
+    Ok(())
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {

@@ -67,6 +67,9 @@ impl<'a> Feed<'a> {
     }
 
     /// Begins the next string behind `start`.
+    ///
+    /// # Panics
+    /// If its bytes are not there, which no blob allows.
     #[inline(always)]
     pub(super) fn begin(&mut self, start: &Midstate) -> Option<Lane> {
         let length = if self.next < self.end { self.blob.length_of(self.next)? } else { return None };
@@ -74,6 +77,7 @@ impl<'a> Feed<'a> {
         let lane = Lane { string: self.next, at: self.at, left: length as isize, bits, state: start.state };
         self.next += 1;
         self.at += length;
+        assert!(self.at <= self.blob.bytes().len(), "a string ends within its blob");
         Some(lane)
     }
 }

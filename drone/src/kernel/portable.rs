@@ -24,21 +24,32 @@ fn absorb(start: &Midstate, lanes: &mut [Lane], feed: &mut Feed<'_>, slots: &mut
 
 /// Takes up to `rounds` whole blocks, or what is left and the padding. Returns how many it took.
 fn advance(start: &Midstate, lane: &mut Lane, feed: &mut Feed<'_>, slots: &mut Slots<'_>, rounds: usize) -> usize {
-    let message = &feed.bytes()[lane.at..][..lane.left as usize];
-    let (blocks, rest) = message.as_chunks::<BLOCK>();
-    if !blocks.is_empty() {
-        let blocks = &blocks[..blocks.len().min(rounds)];
-        compress256(&mut lane.state, blocks);
-        blocks.iter().for_each(|_| lane.advance());
-        return blocks.len();
-    }
-    lane.state = Midstate { state: lane.state, bytes: lane.bits / 8 - rest.len() as u64 }.finish(rest);
+    let taken = match usize::try_from(lane.left) {
+        Ok(left) => {
+            let (blocks, rest) = feed.bytes()[lane.at..][..left].as_chunks::<BLOCK>();
+            if !blocks.is_empty() {
+                let blocks = &blocks[..blocks.len().min(rounds)];
+                compress256(&mut lane.state, blocks);
+                blocks.iter().for_each(|_| lane.advance());
+                return blocks.len();
+            }
+            lane.state = Midstate { state: lane.state, bytes: lane.bits / 8 - left as u64 }.finish(rest);
+            cost(left) as usize
+        }
+        // Another kernel has left the second of two blocks of padding.
+        Err(_) => {
+            let mut block = [0; BLOCK];
+            block[BLOCK - 8..].copy_from_slice(&lane.bits.to_be_bytes());
+            compress256(&mut lane.state, &[block]);
+            1
+        }
+    };
     slots.of(lane).copy_from_slice(&digest_bytes(&lane.state));
     match feed.begin(start) {
         Some(next) => *lane = next,
         None => lane.end(),
     }
-    cost(rest.len()) as usize
+    taken
 }
 
 /// See [`Kernel::rehash`](super::Kernel::rehash).

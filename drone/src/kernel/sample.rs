@@ -8,7 +8,7 @@ use super::Job;
 
 /// Strings and what to do to them, as they would come in a frame.
 #[derive(Debug, Clone)]
-pub struct Sample(Bytes);
+pub struct Sample(pub(super) Bytes);
 
 impl Sample {
     /// Puts them into a frame.

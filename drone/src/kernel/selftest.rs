@@ -38,21 +38,40 @@ const KNOWN: [(&[u8], Algorithm<'_>, [u8; 32]); 4] = [
     ),
 ];
 
-/// Computes the published examples.
+/// Strings of all lengths up to this one are compared.
+const LENGTHS: usize = 130;
+
+/// Computes the published examples, alone and several at once, and strings of many lengths both
+/// with `kernel` and with the portable one.
 ///
 /// # Errors
-/// If an answer is wrong, with the example.
+/// If an answer is wrong, with what it was about.
 pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
+    let strings: BlobBuf = (0..=LENGTHS).map(|length| vec![length as u8; length]).collect();
     for (input, algorithm, digest) in KNOWN {
-        let mut job = Sample::new(algorithm, &[input].into_iter().collect())?.job()?;
-        while !job.is_finished() {
-            job.step(kernel, 1);
+        for copies in 1..=5 {
+            let inputs = std::iter::repeat_n(input, copies).collect();
+            for kernel in [Kernel::PORTABLE, kernel] {
+                if compute(kernel, algorithm, &inputs, 3)? != digest.repeat(copies) {
+                    return Err(format!("with {kernel}, a published example of {algorithm:?} came out wrong"));
+                }
+            }
         }
-        if job.collect() != Output::Digests(Bytes::copy_from_slice(&digest)) {
-            return Err(format!("a published example of {algorithm:?} came out wrong"));
+        let right = compute(Kernel::PORTABLE, algorithm, &strings, 1024)?;
+        if compute(kernel, algorithm, &strings, 1024)? != right {
+            return Err(format!("{kernel} and {} disagree about {algorithm:?}", Kernel::PORTABLE));
         }
     }
     Ok(())
+}
+
+fn compute(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Result<Bytes, String> {
+    let mut job = Sample::new(algorithm, inputs)?.job()?;
+    while !job.is_finished() {
+        job.step(kernel, budget);
+    }
+    let Output::Digests(digests) = job.collect();
+    Ok(digests)
 }
 
 /// What one thread does now, for each kind of work. Takes some 32 ms.

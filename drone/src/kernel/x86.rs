@@ -253,8 +253,8 @@ unsafe fn absorb_lanes<L: Load, const N: usize>(
     unsafe {
         // Copies, which need not be where others could see them.
         let mut run = Run { lanes: *lanes, states: [pair(&start.state); N], feed: *feed, over: false };
-        for lane in 0..N {
-            run.states[lane] = pair(&lanes[lane].state);
+        for (state, lane) in run.states.iter_mut().zip(lanes.iter()) {
+            *state = pair(&lane.state);
         }
         while round < rounds && !run.over {
             round += 1;
@@ -271,8 +271,8 @@ unsafe fn absorb_lanes<L: Load, const N: usize>(
             run.settle::<3>(start, slots);
         }
         *feed = run.feed;
-        for lane in 0..N {
-            lanes[lane] = Lane { state: unpair(run.states[lane]), ..run.lanes[lane] };
+        for (lane, (ran, state)) in lanes.iter_mut().zip(run.lanes.into_iter().zip(run.states)) {
+            *lane = Lane { state: unpair(state), ..ran };
         }
     }
     (round * N) as u64
