@@ -1,6 +1,7 @@
 //! The Hive's worker as a program: arguments, signals, exit codes.
 #![deny(unsafe_code)]
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
@@ -69,9 +70,9 @@ struct Args {
 enum Command {
     /// Measure what one thread of this machine does with each kernel
     ///
-    /// Takes some three seconds, and wants a core for itself. Every kernel that this CPU has is
-    /// tested first, then all take turns, and the best turn counts, since others may want the
-    /// CPU too. In brackets: how many times as fast as the portable kernel.
+    /// Takes two to four seconds. Every kernel that this CPU has is tested first, then all take
+    /// short turns, and the best turn counts, since others may want the CPU too. In brackets: how
+    /// many times as fast as the portable kernel.
     Bench {
         /// Print JSON: for each case its name, its unit, and the rate with each kernel
         #[arg(long)]
@@ -100,11 +101,8 @@ async fn main() -> ExitCode {
 
 fn bench(json: bool) -> anyhow::Result<()> {
     let report = drone::bench::run().map_err(drone::Error::SelfTest)?;
-    match json {
-        true => println!("{:#}", report.json()),
-        false => print!("{report}"),
-    }
-    Ok(())
+    let text = if json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ pub(super) type Digest = [u8; 32];
 
 /// A message with at most this many bytes left ends with its next block, which also takes the
 /// padding: `0x80` and the length in bits.
+#[cfg(target_arch = "x86_64")]
 pub(super) const LAST: isize = BLOCK as isize - 9;
 
 /// A message that is being hashed.
