@@ -53,11 +53,11 @@ struct Args {
     #[arg(long, env = "HIVE_NAME", value_parser = name)]
     name: Option<String>,
 
-    /// What computes: auto, avx512, avx2, sha-ni or portable
+    /// What computes: auto, avx512, sha-ni or portable
     ///
-    /// auto is the fastest that this CPU has. avx512, avx2 and sha-ni interleave several strings
-    /// in the SHA instructions of x86-64, and use more or fewer others besides; portable takes one
-    /// string after the other and runs on any CPU.
+    /// auto is the fastest that this CPU has. avx512 and sha-ni interleave several strings in the
+    /// SHA instructions of x86-64, with AVX-512 around them or without; portable takes one string
+    /// after the other and runs on any CPU.
     #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
     kernel: Kernel,
 

@@ -15,8 +15,6 @@ static TABLES: &[&Table] = &[
     #[cfg(target_arch = "x86_64")]
     &x86::avx512::TABLE,
     #[cfg(target_arch = "x86_64")]
-    &x86::avx2::TABLE,
-    #[cfg(target_arch = "x86_64")]
     &x86::sha_ni::TABLE,
     &portable::TABLE,
 ];

@@ -90,12 +90,7 @@ kernel!(
 );
 
 kernel!(
-    /// Three operands here too.
-    avx2, "avx2", WideLoad, "sha" "sse4.1" "ssse3" "avx2"
-);
-
-kernel!(
-    /// For small CPUs that have SHA instructions but not even AVX.
+    /// For CPUs without AVX-512.
     sha_ni, "sha-ni", WideLoad, "sha" "sse4.1" "ssse3"
 );
 
