@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{Event, Lease, Report, Shared};
 
-/// Compressions between two looks at the flag: some 50 microseconds where the CPU has
+/// Compressions between two looks at the flag: some 16 to 50 microseconds where the CPU has
 /// instructions for SHA-256, and less than a millisecond where it has none.
 const STEP: u64 = 1024;
 
