@@ -58,7 +58,7 @@ impl Unit {
     }
 }
 
-/// Tests and measures every kernel that this CPU has. Takes some three seconds.
+/// Tests and measures every kernel that this CPU has. Takes about two seconds.
 ///
 /// # Errors
 /// If a kernel computes wrongly, with what it was about.

@@ -70,7 +70,7 @@ struct Args {
 enum Command {
     /// Measure what one thread of this machine does with each kernel
     ///
-    /// Takes two to four seconds. Every kernel that this CPU has is tested first, then all take
+    /// Takes about two seconds. Every kernel that this CPU has is tested first, then all take
     /// short turns, and the best turn counts, since others may want the CPU too. In brackets: how
     /// many times as fast as the portable kernel.
     Bench {
