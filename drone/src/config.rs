@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 use wire::handshake::MAX_NAME;
 use wire::ids::Instance;
 
+use crate::kernel::Kernel;
+
 /// What a Drone has to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub name: String,
     /// This process, or this one of several Drones in a process.
     pub instance: Instance,
+    /// What computes.
+    pub kernel: Kernel,
 }
 
 /// How a Drone is asked to stop. Clones are the same request.

@@ -5,17 +5,25 @@
 //! that cancellation and more urgent work wait for one step at most, in the middle of a
 //! long input or of PBKDF2's iterations too.
 
+mod choice;
 mod digest;
+mod lanes;
 mod portable;
+mod sample;
 pub(crate) mod selftest;
 mod sha256;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use wire::work::{Chunk, ChunkOutput, Digests, Kind};
+
+pub use self::choice::{Kernel, KernelError};
+pub use self::sample::Sample;
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
 pub trait Job: Send {
@@ -35,8 +43,8 @@ pub trait Job: Send {
     fn shrink(&mut self, total: u64);
 
     /// Computes for about `compressions` SHA-256 compressions, a few more at most. Returns how
-    /// many it took.
-    fn step(&mut self, compressions: u64) -> u64;
+    /// many it took. Each step may be another kernel's.
+    fn step(&mut self, kernel: Kernel, compressions: u64) -> u64;
 
     /// Gives away the results of the items that were computed since the last time.
     fn collect(&mut self) -> Output;

@@ -2,6 +2,7 @@
 //! the results; see `ARCHITECTURE.md` for the whole.
 #![deny(unsafe_code)]
 
+pub mod bench;
 mod config;
 mod connection;
 pub mod console;
@@ -14,7 +15,7 @@ pub use config::{Config, NameError, QueenAddr, QueenAddrError, Shutdown, check_n
 
 use wire::message::Rate;
 
-use crate::kernel::selftest;
+use crate::kernel::{Kernel, selftest};
 use crate::pool::Pool;
 
 #[doc(hidden)]
@@ -40,14 +41,15 @@ pub enum Error {
 /// If this machine is not fit to work at all.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     check_name(&config.name)?;
-    let tested = tokio::task::spawn_blocking(test).await;
+    let kernel = config.kernel;
+    let tested = tokio::task::spawn_blocking(move || test(kernel)).await;
     let rates = tested.unwrap_or_else(|error| Err(error.to_string())).map_err(Error::SelfTest)?;
-    let (pool, reports) = Pool::start(config.threads)?;
+    let (pool, reports) = Pool::start(config.threads, kernel)?;
     connection::keep(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
 }
 
-fn test() -> Result<Vec<Rate>, String> {
-    selftest::check()?;
-    selftest::measure()
+fn test(kernel: Kernel) -> Result<Vec<Rate>, String> {
+    selftest::check(kernel)?;
+    selftest::measure(kernel)
 }

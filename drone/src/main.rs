@@ -1,12 +1,14 @@
 //! The Hive's worker as a program: arguments, signals, exit codes.
 #![deny(unsafe_code)]
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use drone::console::{self, LogFormat};
+use drone::kernel::Kernel;
 use drone::{Config, QueenAddr, Shutdown};
 use tokio::signal::unix::{SignalKind, signal};
 use wire::handshake::MAX_NAME;
@@ -20,11 +22,13 @@ use wire::ids::Instance;
 #[derive(Debug, Parser)]
 #[command(
     version,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
   drone                                   work for the Queen on this machine
   drone --queen hive.example.org:8080     work for another one
   drone --threads 2 --name attic          leave some of the CPU to others
+  drone bench                             measure this machine, without a Queen
 
 Ctrl-C (SIGINT) or SIGTERM: finish what is running, however long that takes, hand back the
 rest, leave. At a second signal: hand everything back at once. Without a connection to the
@@ -34,6 +38,9 @@ what is logged (default: info).
 Exit codes: 0 after a graceful stop, 2 for a wrong argument, 1 for everything else."
 )]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Where the Queen listens for Drones
     #[arg(long, env = "HIVE_QUEEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     queen: QueenAddr,
@@ -46,16 +53,44 @@ struct Args {
     #[arg(long, env = "HIVE_NAME", value_parser = name)]
     name: Option<String>,
 
+    /// What computes: auto, avx512, sha-ni or portable
+    ///
+    /// auto is the fastest that this CPU has. avx512 and sha-ni interleave several strings in the
+    /// SHA instructions of x86-64, with AVX-512 around them or without; portable takes one string
+    /// after the other and runs on any CPU.
+    #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
+    kernel: Kernel,
+
     /// How to log to standard output
     #[arg(long, env = "HIVE_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure what one thread of this machine does with each kernel
+    ///
+    /// Takes about two seconds. Every kernel that this CPU has is tested first, then all take
+    /// short turns, and the best turn counts, since others may want the CPU too. In brackets: how
+    /// many times as fast as the portable kernel.
+    Bench {
+        /// Print JSON: for each case its name, its unit, and the rate with each kernel
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    console::init(args.log_format);
-    match run(args).await {
+    let done = match args.command {
+        Some(Command::Bench { json }) => bench(json),
+        None => {
+            console::init(args.log_format);
+            run(args).await
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("drone: {error:#}");
@@ -64,13 +99,20 @@ async fn main() -> ExitCode {
     }
 }
 
+fn bench(json: bool) -> anyhow::Result<()> {
+    let report = drone::bench::run().map_err(drone::Error::SelfTest)?;
+    let text = if json { format!("{:#}\n", report.json()) } else { report.to_string() };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")
+}
+
 async fn run(args: Args) -> anyhow::Result<()> {
     let threads = match args.threads.and_then(|threads| NonZeroUsize::new(threads.into())) {
         Some(threads) => threads,
         None => std::thread::available_parallelism().context("cannot count the CPUs; use --threads")?,
     };
     let instance = Instance::random().context("the operating system has no randomness")?;
-    let config = Config { queen: args.queen, threads, name: args.name.unwrap_or_else(default_name), instance };
+    let name = args.name.unwrap_or_else(default_name);
+    let config = Config { queen: args.queen, threads, name, instance, kernel: args.kernel };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -24,7 +24,7 @@ use std::{cmp, io};
 use tokio::sync::mpsc;
 use wire::work::Kind;
 
-use crate::kernel::{Job, Output};
+use crate::kernel::{Job, Kernel, Output};
 
 /// Reports that may wait; threads wait for room when the Queen takes results too slowly.
 const REPORTS: usize = 64;
@@ -110,11 +110,11 @@ impl Pool {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub(crate) fn start(threads: NonZeroUsize) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub(crate) fn start(threads: NonZeroUsize, kernel: Kernel) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (reports, receiver) = mpsc::channel(REPORTS);
         let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
         let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), added: Condvar::new(), slots });
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), added: Condvar::new(), slots, kernel });
         let mut pool = Self { shared, threads: Vec::new() };
         for index in 0..threads.get() {
             let (shared, reports) = (pool.shared.clone(), reports.clone());
@@ -199,6 +199,7 @@ struct Shared {
     queue: Mutex<Queue>,
     added: Condvar,
     slots: Box<[Slot]>,
+    kernel: Kernel,
 }
 
 /// What a thread touches between two steps.

@@ -410,6 +410,7 @@ async fn a_bad_name_is_an_error() {
         threads: std::num::NonZeroUsize::MIN,
         name: String::new(),
         instance: wire::ids::Instance([0; 16]),
+        kernel: drone::kernel::Kernel::best(),
     };
     let error = drone::run(config, drone::Shutdown::default()).await;
     assert!(matches!(error, Err(drone::Error::Name(_))));

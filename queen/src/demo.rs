@@ -62,6 +62,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             threads,
             name: format!("demo-drone-{number}"),
             instance: Instance::random()?,
+            kernel: drone::kernel::Kernel::best(),
         };
         let shutdown = drone::Shutdown { drain: shutdown.clone(), now: shutdown.clone() };
         fleet.spawn(async move {

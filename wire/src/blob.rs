@@ -74,6 +74,7 @@ impl<'a> Blob<'a> {
     }
 
     /// The bytes of all strings together.
+    #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -81,6 +82,12 @@ impl<'a> Blob<'a> {
     /// The length of each string, in bytes.
     pub fn byte_lengths(&self) -> impl ExactSizeIterator<Item = u32> + use<'a> {
         self.lengths.as_chunks::<WORD>().0.iter().map(|word| u32::from_le_bytes(*word))
+    }
+
+    /// The length of string number `index`, in bytes; `None` if there are fewer strings.
+    #[inline]
+    pub fn length_of(&self, index: usize) -> Option<usize> {
+        self.lengths.as_chunks::<WORD>().0.get(index).map(|word| u32::from_le_bytes(*word) as usize)
     }
 
     /// The strings in order.
@@ -272,6 +279,8 @@ mod tests {
             assert_eq!(bytes.len(), built.layout_len());
             let blob = Blob::parse(&bytes).unwrap();
             assert!(blob.iter().eq(strings.iter().map(|string| &string[..])));
+            let lengths = (0..=strings.len()).map_while(|index| blob.length_of(index));
+            assert!(lengths.eq(strings.iter().map(Vec::len)));
             let from = cut.0 % (strings.len() + 1);
             let to = from + cut.1 % (strings.len() - from + 1);
             let part = built.clone().freeze().slice(from..to);

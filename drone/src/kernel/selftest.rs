@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use wire::blob::BlobBuf;
 use wire::message::Rate;
-use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
+use wire::work::{Algorithm, Kind};
 
-use super::{Job, Output, job};
+use super::{Kernel, Output, Sample};
 
 /// Windows of the benchmark; the best counts, since others may want the CPU too.
 const WINDOWS: u32 = 4;
@@ -38,51 +38,61 @@ const KNOWN: [(&[u8], Algorithm<'_>, [u8; 32]); 4] = [
     ),
 ];
 
-/// Computes the published examples.
+/// Strings of all lengths up to this one are compared.
+const LENGTHS: usize = 130;
+
+/// Computes the published examples, alone and several at once, and strings of many lengths both
+/// with `kernel` and with the portable one.
 ///
 /// # Errors
-/// If an answer is wrong, with the example.
-pub(crate) fn check() -> Result<(), String> {
+/// If an answer is wrong, with what it was about.
+pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
+    let strings: BlobBuf = (0..=LENGTHS).map(|length| vec![length as u8; length]).collect();
     for (input, algorithm, digest) in KNOWN {
-        let mut job = job_of(algorithm, &[input].into_iter().collect())?;
-        while !job.is_finished() {
-            job.step(1);
+        for copies in 1..=5 {
+            let inputs = std::iter::repeat_n(input, copies).collect();
+            for kernel in [Kernel::PORTABLE, kernel] {
+                if compute(kernel, algorithm, &inputs, 3)? != digest.repeat(copies) {
+                    return Err(format!("with {kernel}, a published example of {algorithm:?} came out wrong"));
+                }
+            }
         }
-        if job.collect() != Output::Digests(Bytes::copy_from_slice(&digest)) {
-            return Err(format!("a published example of {algorithm:?} came out wrong"));
+        let right = compute(Kernel::PORTABLE, algorithm, &strings, 1024)?;
+        if compute(kernel, algorithm, &strings, 1024)? != right {
+            return Err(format!("{kernel} and {} disagree about {algorithm:?}", Kernel::PORTABLE));
         }
     }
     Ok(())
+}
+
+fn compute(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Result<Bytes, String> {
+    let mut job = Sample::new(algorithm, inputs)?.job()?;
+    while !job.is_finished() {
+        job.step(kernel, budget);
+    }
+    let Output::Digests(digests) = job.collect();
+    Ok(digests)
 }
 
 /// What one thread does now, for each kind of work. Takes some 32 ms.
 ///
 /// # Errors
 /// Only if [`check`] fails too.
-pub(crate) fn measure() -> Result<Vec<Rate>, String> {
+pub(crate) fn measure(kernel: Kernel) -> Result<Vec<Rate>, String> {
     let inputs: BlobBuf = (0..4096_u32).map(|number| [number.to_le_bytes(); 5].concat()).collect();
+    let sample = Sample::new(Algorithm::Sha256, &inputs)?;
     let mut best = 1;
     for _ in 0..WINDOWS {
         let started = Instant::now();
         let mut compressions = 0;
         while started.elapsed() < WINDOW {
-            let mut job = job_of(Algorithm::Sha256, &inputs)?;
+            let mut job = sample.job()?;
             while !job.is_finished() {
-                compressions += job.step(2048);
+                compressions += job.step(kernel, 2048);
             }
         }
         let rate = compressions as f64 / started.elapsed().as_secs_f64();
         best = best.max(rate as u64);
     }
     Ok(vec![Rate { kind: Kind::DIGEST, compressions_per_second: best }])
-}
-
-/// A job as if it had come in a frame.
-pub(super) fn job_of(algorithm: Algorithm<'_>, inputs: &BlobBuf) -> Result<Box<dyn Job>, String> {
-    let mut body = Vec::new();
-    let chunk = Chunk::Digest(DigestChunk { algorithm, inputs: inputs.as_blob() });
-    wire::frame::encode(&chunk, usize::MAX, &mut body).map_err(|error| error.to_string())?;
-    let frame = Bytes::from(body).slice(wire::frame::HEADER..);
-    let chunk: Chunk<'_> = wire::frame::decode(&frame).map_err(|error| error.to_string())?;
-    job(&frame, &chunk)
 }

@@ -40,8 +40,9 @@ impl Budget {
 /// The state behind whole blocks that many messages begin with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Midstate {
-    state: State,
-    bytes: u64,
+    pub(super) state: State,
+    /// How many bytes these blocks have.
+    pub(super) bytes: u64,
 }
 
 impl Midstate {
@@ -58,35 +59,15 @@ impl Midstate {
         Self { state, bytes: BLOCK as u64 }
     }
 
-    /// Hashes a whole message.
-    pub(super) fn hash(&self, message: &[u8]) -> State {
-        let (blocks, rest) = message.as_chunks::<BLOCK>();
-        let mut state = self.state;
-        if !blocks.is_empty() {
-            compress256(&mut state, blocks);
-        }
-        self.finish(state, rest, message.len())
-    }
-
-    /// Hashes one digest: a single compression.
-    pub(super) fn hash_state(&self, digest: &State) -> State {
-        let mut block = [0; BLOCK];
-        block[..32].copy_from_slice(&digest_bytes(digest));
-        block[32] = 0x80;
-        block[BLOCK - 8..].copy_from_slice(&(8 * (self.bytes + 32)).to_be_bytes());
-        let mut state = self.state;
-        compress256(&mut state, &[block]);
-        state
-    }
-
-    /// Pads and hashes the `rest` (less than a block) of a message of `len` bytes.
-    fn finish(&self, mut state: State, rest: &[u8], len: usize) -> State {
-        let bits = 8 * (self.bytes + len as u64);
+    /// Pads and hashes the `rest` of a message, which is shorter than a block.
+    pub(super) fn finish(&self, rest: &[u8]) -> State {
+        let bits = 8 * (self.bytes + rest.len() as u64);
         let mut blocks = [[0; BLOCK]; 2];
         let used = if rest.len() + PADDING <= BLOCK { 1 } else { 2 };
         blocks[0][..rest.len()].copy_from_slice(rest);
         blocks[0][rest.len()] = 0x80;
         blocks[used - 1][BLOCK - 8..].copy_from_slice(&bits.to_be_bytes());
+        let mut state = self.state;
         compress256(&mut state, &blocks[..used]);
         state
     }
@@ -106,32 +87,32 @@ pub(super) fn digest_bytes(state: &State) -> [u8; 32] {
     bytes
 }
 
-/// One message being hashed, with pauses. The caller passes the same midstate and message to
-/// each step.
-#[derive(Debug)]
+/// One key or salt being hashed, with pauses. The caller passes the same message to each step.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Absorb {
-    state: State,
+    reached: Midstate,
     at: usize,
 }
 
 impl Absorb {
-    pub(super) fn new(start: &Midstate) -> Self {
-        Self { state: start.state, at: 0 }
+    pub(super) fn new(start: Midstate) -> Self {
+        Self { reached: start, at: 0 }
     }
 
     /// Goes on; the final state when the message is hashed to its end.
-    pub(super) fn step(&mut self, start: &Midstate, message: &[u8], budget: &mut Budget) -> Option<State> {
+    pub(super) fn step(&mut self, message: &[u8], budget: &mut Budget) -> Option<State> {
         let blocks = message[self.at..].as_chunks::<BLOCK>().0;
         let count = blocks.len().min(usize::try_from(budget.left()).unwrap_or(usize::MAX));
-        compress256(&mut self.state, &blocks[..count]);
+        compress256(&mut self.reached.state, &blocks[..count]);
         self.at += count * BLOCK;
+        self.reached.bytes += (count * BLOCK) as u64;
         budget.spend(count as u64);
         if count < blocks.len() || budget.left() == 0 {
             return None;
         }
         let rest = &message[self.at..];
         budget.spend(cost(rest.len()));
-        Some(start.finish(self.state, rest, message.len()))
+        Some(self.reached.finish(rest))
     }
 }
 
@@ -140,36 +121,54 @@ impl Absorb {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Nest {
     pub(super) inner: Midstate,
-    outer: Option<Midstate>,
+    pub(super) outer: Option<Midstate>,
 }
 
 impl Nest {
     pub(super) const SHA256: Self = Self { inner: Midstate::START, outer: None };
     pub(super) const SHA256D: Self = Self { inner: Midstate::START, outer: Some(Midstate::START) };
 
-    /// Compressions that [`hmac`](Self::hmac) takes.
-    pub(super) const HMAC_COST: u64 = 2;
+    pub(super) fn hmac(Hmac { inner, outer }: Hmac) -> Self {
+        Self { inner, outer: Some(outer) }
+    }
+}
 
-    /// HMAC-SHA-256 (RFC 2104) under a key of at most one block; longer ones are hashed first.
-    pub(super) fn hmac(key: &[u8]) -> Self {
+/// The midstates of HMAC-SHA-256 under one key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hmac {
+    pub(super) inner: Midstate,
+    pub(super) outer: Midstate,
+}
+
+impl Hmac {
+    /// Compressions that [`new`](Self::new) takes.
+    pub(super) const COST: u64 = 2;
+
+    /// Of a key of at most one block (RFC 2104); longer ones are hashed first.
+    pub(super) fn new(key: &[u8]) -> Self {
         let mut padded = [0; BLOCK];
         padded[..key.len()].copy_from_slice(key);
         Self {
             inner: Midstate::after(padded.map(|byte| byte ^ 0x36)),
-            outer: Some(Midstate::after(padded.map(|byte| byte ^ 0x5c))),
+            outer: Midstate::after(padded.map(|byte| byte ^ 0x5c)),
         }
     }
+}
 
-    /// Compressions behind the inner hash.
-    pub(super) fn outer_cost(&self) -> u64 {
-        u64::from(self.outer.is_some())
-    }
+/// PBKDF2's inner loop under way (RFC 8018, section 5.2, the function F): U becomes HMAC(U) and
+/// is added to T, again and again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chain {
+    /// The key's midstates, each behind one block.
+    pub(super) inner: State,
+    pub(super) outer: State,
+    pub(super) u: State,
+    pub(super) t: State,
+}
 
-    /// The final state, given that of the inner hash.
-    pub(super) fn close(&self, inner: State) -> State {
-        match &self.outer {
-            Some(outer) => outer.hash_state(&inner),
-            None => inner,
-        }
+impl Chain {
+    /// Before the second iteration.
+    pub(super) fn new(prf: &Hmac, u: State) -> Self {
+        Self { inner: prf.inner.state, outer: prf.outer.state, u, t: u }
     }
 }

@@ -1,25 +1,41 @@
 //! Published vectors, and random work against RustCrypto's own `sha2`, `hmac` and `pbkdf2`.
 
+mod cavp;
+#[cfg(unix)]
+mod guard;
+
 use hmac::{Hmac, KeyInit, Mac};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
-use super::selftest::{check, job_of, measure};
-use super::{Job, Output};
+use super::selftest::{check, measure};
+use super::{Job, Kernel, KernelError, Output, Sample};
 
-fn run(algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
-    let mut job = job_of(algorithm, inputs).unwrap();
+fn job_of(algorithm: Algorithm<'_>, inputs: &BlobBuf) -> Result<Box<dyn Job>, String> {
+    Sample::new(algorithm, inputs)?.job()
+}
+
+fn finish(kernel: Kernel, mut job: Box<dyn Job>, budget: u64) -> Vec<u8> {
     while !job.is_finished() {
-        assert!(job.step(budget) > 0, "every step gets on");
+        assert!(job.step(kernel, budget) > 0, "every step gets on");
     }
     let Output::Digests(digests) = job.collect();
     digests.to_vec()
 }
 
+fn run(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
+    finish(kernel, job_of(algorithm, inputs).unwrap(), budget)
+}
+
+/// What all kernels say.
 fn hex_of(algorithm: Algorithm<'_>, input: &[u8]) -> String {
-    const_hex::encode(run(algorithm, &[input].into_iter().collect(), 2048))
+    let inputs = [input].into_iter().collect();
+    let mut digests: Vec<_> = Kernel::all().map(|kernel| run(kernel, algorithm, &inputs, 2048)).collect();
+    digests.dedup();
+    assert_eq!(digests.len(), 1, "the kernels agree");
+    const_hex::encode(&digests[0])
 }
 
 fn expected(algorithm: Algorithm<'_>, input: &[u8]) -> [u8; 32] {
@@ -89,13 +105,23 @@ fn rfc_7914() {
 
 #[test]
 fn this_machine_passes_its_self_test() {
-    assert_eq!(check(), Ok(()));
-    assert!(measure().unwrap()[0].compressions_per_second > 1);
+    for kernel in Kernel::all() {
+        assert_eq!(check(kernel), Ok(()));
+        assert!(measure(kernel).unwrap()[0].compressions_per_second > 1);
+    }
 }
 
 #[test]
-fn every_length_to_200_in_one_job() {
-    let inputs: Vec<Vec<u8>> = (0..200_u8).map(|length| (0..length).collect()).collect();
+fn kernels_have_names() {
+    assert!(Kernel::all().all(|kernel| kernel.name().parse::<Kernel>().unwrap().name() == kernel.name()));
+    assert_eq!("auto".parse::<Kernel>().unwrap().name(), Kernel::best().name());
+    assert_eq!(Kernel::all().last().unwrap().name(), Kernel::PORTABLE.name());
+    assert_eq!("abacus".parse::<Kernel>().unwrap_err(), KernelError::Unknown);
+}
+
+#[test]
+fn every_length_to_300_in_one_job() {
+    let inputs: Vec<Vec<u8>> = (0..=300_u16).map(|length| (0..length).map(|byte| byte as u8).collect()).collect();
     let blob: BlobBuf = inputs.iter().collect();
     let key: &[u8] = &[7; 64];
     for algorithm in [
@@ -105,26 +131,66 @@ fn every_length_to_200_in_one_job() {
         Algorithm::Pbkdf2HmacSha256 { salt: key, iterations: 3 },
     ] {
         let right: Vec<u8> = inputs.iter().flat_map(|input| expected(algorithm, input)).collect();
-        for budget in [1, 2, 3, 7, 2048] {
-            assert_eq!(run(algorithm, &blob, budget), right, "{algorithm:?} with a budget of {budget}");
+        for kernel in Kernel::all() {
+            for budget in [1, 2, 3, 7, 2048] {
+                let digests = run(kernel, algorithm, &blob, budget);
+                assert_eq!(digests, right, "{kernel}: {algorithm:?} with a budget of {budget}");
+            }
         }
+    }
+}
+
+/// Each number of strings leaves other lanes without one.
+#[test]
+fn every_number_of_strings_of_every_length() {
+    for (count, length) in (1..=9).flat_map(|count| (0..=130).map(move |length| (count, length))) {
+        let inputs: Vec<Vec<u8>> = (0..count).map(|number| vec![number; length]).collect();
+        let blob: BlobBuf = inputs.iter().collect();
+        for algorithm in [Algorithm::Sha256d, Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 2 }] {
+            let right: Vec<u8> = inputs.iter().flat_map(|input| expected(algorithm, input)).collect();
+            for kernel in Kernel::all() {
+                assert_eq!(run(kernel, algorithm, &blob, 1024), right, "{kernel}: {count} of {length} bytes");
+            }
+        }
+    }
+}
+
+/// A long string holds up the short ones behind it; what they are is kept, and not too much.
+#[test]
+fn long_strings_among_short_ones() {
+    let long = |number: usize| if number % 5000 == 10 { 1_000_000 } else { number % 7 };
+    let inputs: Vec<Vec<u8>> = (0..12_000).map(|number| vec![number as u8; long(number)]).collect();
+    let blob: BlobBuf = inputs.iter().collect();
+    let right: Vec<u8> = inputs.iter().flat_map(|input| expected(Algorithm::Sha256, input)).collect();
+    for kernel in Kernel::all() {
+        let mut job = job_of(Algorithm::Sha256, &blob).unwrap();
+        let mut digests = Vec::new();
+        while !job.is_finished() {
+            assert!(job.step(kernel, 1024) <= 1024 + 8);
+            collect(&mut *job, &mut digests);
+        }
+        assert!(digests == right, "{kernel}");
     }
 }
 
 #[test]
 fn a_step_keeps_its_budget_within_long_inputs_salts_and_keys() {
     let long = vec![1; 100_000];
-    let inputs: BlobBuf = [&long].into_iter().collect();
-    for algorithm in [
-        Algorithm::Sha256,
-        Algorithm::HmacSha256 { key: &long },
-        Algorithm::Pbkdf2HmacSha256 { salt: &long, iterations: 10_000 },
-    ] {
-        let mut job = job_of(algorithm, &inputs).unwrap();
-        while !job.is_finished() {
-            assert!(job.step(100) <= 106, "a step overdraws by a few compressions at most");
+    for (count, kernel) in [1, 3, 6].into_iter().flat_map(|count| Kernel::all().map(move |kernel| (count, kernel))) {
+        let inputs: BlobBuf = std::iter::repeat_n(&long, count).collect();
+        for algorithm in [
+            Algorithm::Sha256,
+            Algorithm::Sha256d,
+            Algorithm::HmacSha256 { key: &long },
+            Algorithm::Pbkdf2HmacSha256 { salt: &long, iterations: 3_000 },
+        ] {
+            let mut job = job_of(algorithm, &inputs).unwrap();
+            while !job.is_finished() {
+                assert!(job.step(kernel, 100) <= 108, "a step overdraws by a few compressions at most");
+            }
+            let right = expected(algorithm, &long).repeat(count);
+            assert_eq!(job.collect(), Output::Digests(right.into()), "{kernel}");
         }
-        assert_eq!(job.collect(), Output::Digests(expected(algorithm, &long).to_vec().into()));
     }
 }
 
@@ -163,6 +229,10 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     ]
 }
 
+fn kernel() -> impl Strategy<Value = Kernel> {
+    proptest::sample::select(Kernel::all().collect::<Vec<_>>())
+}
+
 /// A job and how many items of its results were already given away.
 fn collect(job: &mut dyn Job, digests: &mut Vec<u8>) {
     let Output::Digests(part) = job.collect();
@@ -174,13 +244,13 @@ proptest! {
     fn random_work_in_random_steps(
         recipe in recipe(),
         inputs in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
-        steps in proptest::collection::vec((1..60_u64, any::<bool>()), 1..30),
+        steps in proptest::collection::vec((1..60_u64, any::<bool>(), kernel()), 1..30),
     ) {
         let algorithm = recipe.algorithm();
         let mut job = job_of(algorithm, &inputs.iter().collect()).unwrap();
         let mut digests = Vec::new();
-        for (budget, give) in steps.iter().cycle() {
-            job.step(*budget);
+        for (budget, give, kernel) in steps.iter().cycle() {
+            job.step(*kernel, *budget);
             if *give || job.is_finished() {
                 collect(&mut *job, &mut digests);
             }
@@ -198,13 +268,14 @@ proptest! {
         recipe in recipe(),
         inputs in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
         events in proptest::collection::vec((1..60_u64, any::<bool>(), 0..30_u64), 1..10),
+        kernel in kernel(),
     ) {
         let algorithm = recipe.algorithm();
         let mut job = job_of(algorithm, &inputs.iter().collect()).unwrap();
         let mut digests = Vec::new();
         let mut wanted = inputs.len() as u64;
         for (budget, give, total) in events {
-            job.step(budget);
+            job.step(kernel, budget);
             if give {
                 collect(&mut *job, &mut digests);
             }
@@ -213,7 +284,7 @@ proptest! {
             prop_assert_eq!(job.total(), wanted);
         }
         while !job.is_finished() {
-            job.step(50);
+            job.step(kernel, 50);
         }
         let given = digests.len();
         collect(&mut *job, &mut digests);

@@ -41,7 +41,7 @@ impl Job for Scripted {
         self.done = self.done.min(total);
     }
 
-    fn step(&mut self, _: u64) -> u64 {
+    fn step(&mut self, _: Kernel, _: u64) -> u64 {
         match self.gate.recv() {
             Ok(Step::Compute) => self.done += 1,
             Ok(Step::Panic) => panic!("the script says so"),
@@ -69,7 +69,7 @@ fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncS
 }
 
 fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
-    Pool::start(NonZeroUsize::new(threads).unwrap()).unwrap()
+    Pool::start(NonZeroUsize::new(threads).unwrap(), Kernel::best()).unwrap()
 }
 
 /// Lease, first index and number of items of the next output.

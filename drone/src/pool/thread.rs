@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
-use super::{Event, Lease, Report, Shared, Slot};
+use super::{Event, Lease, Report, Shared};
 
-/// Compressions between two looks at the flag: some 50 microseconds where the CPU has
+/// Compressions between two looks at the flag: some 16 to 50 microseconds where the CPU has
 /// instructions for SHA-256, and less than a millisecond where it has none.
 const STEP: u64 = 1024;
 
@@ -23,18 +23,19 @@ const PART_SIZE: usize = 1 << 20;
 pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
     let mut current = None;
     while let Some(lease) = shared.next(index, current) {
-        current = compute(&shared.slots[index], lease, reports);
+        current = compute(shared, index, lease, reports);
     }
 }
 
 /// Computes until the lease has ended, or until the flag says that something else matters.
-fn compute(slot: &Slot, mut lease: Lease, reports: &Sender<Report>) -> Option<Lease> {
+fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Report>) -> Option<Lease> {
+    let slot = &shared.slots[index];
     let mut before = Instant::now();
     while !lease.is_computed() {
         if slot.attend.load(Ordering::Acquire) {
             return Some(lease);
         }
-        let step = catch_unwind(AssertUnwindSafe(|| lease.job.step(STEP)));
+        let step = catch_unwind(AssertUnwindSafe(|| lease.job.step(shared.kernel, STEP)));
         let now = Instant::now();
         lease.spent_ns += u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
         before = now;

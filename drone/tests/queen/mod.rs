@@ -35,6 +35,7 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
         threads: NonZeroUsize::new(threads).unwrap(),
         name: "Maja".to_owned(),
         instance,
+        kernel: drone::kernel::Kernel::best(),
     };
     let running = tokio::spawn(drone::run(config, shutdown.clone()));
     (listener, TestDrone { shutdown, instance, running })

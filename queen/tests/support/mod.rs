@@ -78,6 +78,7 @@ impl Hive {
             threads: NonZeroUsize::MIN,
             name: name.into(),
             instance: Instance::random().unwrap(),
+            kernel: drone::kernel::Kernel::best(),
         };
         let shutdown = Shutdown::default();
         let drone = tokio::spawn(drone::run(config, shutdown.clone()));

@@ -1,0 +1,84 @@
+//! Every kernel that this CPU has, against `sha2`, `hmac` and `pbkdf2` called string by string.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot run is to stop")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use drone::kernel::{Kernel, Sample};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use wire::blob::BlobBuf;
+use wire::work::Algorithm;
+
+/// Compressions of a step, as a Drone's threads take them.
+const STEP: u64 = 1024;
+
+fn strings(count: usize, len: impl Fn(usize) -> usize) -> BlobBuf {
+    (0..count).map(|number| (0..len(number)).map(|at| (number * 31 + at * 7) as u8).collect::<Vec<u8>>()).collect()
+}
+
+fn plain(algorithm: Algorithm<'_>, inputs: &BlobBuf, digests: &mut Vec<u8>) {
+    digests.clear();
+    for input in inputs.as_blob().iter() {
+        let digest: [u8; 32] = match algorithm {
+            Algorithm::Sha256 => Sha256::digest(input).into(),
+            Algorithm::Sha256d => Sha256::digest(Sha256::digest(input)).into(),
+            Algorithm::HmacSha256 { key } => {
+                Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(input).finalize().into_bytes().into()
+            }
+            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+                pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, salt, iterations)
+            }
+        };
+        digests.extend_from_slice(&digest);
+    }
+}
+
+fn compare(c: &mut Criterion, name: &str, algorithm: Algorithm<'_>, inputs: &BlobBuf, throughput: Throughput) {
+    let mut group = c.benchmark_group(name);
+    group.throughput(throughput);
+    let mut digests = Vec::new();
+    group.bench_function("plain", |bencher| bencher.iter(|| plain(algorithm, black_box(inputs), &mut digests)));
+    let sample = Sample::new(algorithm, inputs).unwrap();
+    for kernel in Kernel::all() {
+        group.bench_function(kernel.name(), |bencher| {
+            bencher.iter(|| {
+                let mut job = black_box(&sample).job().unwrap();
+                while !job.is_finished() {
+                    job.step(kernel, STEP);
+                }
+                job.collect()
+            });
+        });
+    }
+    group.finish();
+}
+
+fn sha256(c: &mut Criterion) {
+    for len in [0, 16, 32, 55, 64, 100, 200] {
+        let inputs = strings(16_384, |_| len);
+        compare(c, &format!("sha256/{len}B"), Algorithm::Sha256, &inputs, Throughput::Elements(16_384));
+    }
+    let mixed = strings(16_384, |number| number * 7919 % 150);
+    compare(c, "sha256/0-149B", Algorithm::Sha256, &mixed, Throughput::Elements(16_384));
+    let long = strings(32, |_| 64 << 10);
+    compare(c, "sha256/64KiB", Algorithm::Sha256, &long, Throughput::Bytes(2 << 20));
+    let one = strings(1, |_| 4 << 20);
+    compare(c, "sha256/4MiB", Algorithm::Sha256, &one, Throughput::Bytes(4 << 20));
+}
+
+fn keyed(c: &mut Criterion) {
+    let inputs = strings(16_384, |_| 32);
+    let count = Throughput::Elements(16_384);
+    compare(c, "sha256d/32B", Algorithm::Sha256d, &inputs, count.clone());
+    compare(c, "hmac/32B", Algorithm::HmacSha256 { key: b"a key of some bytes" }, &inputs, count);
+    for (passwords, iterations) in [(16, 10_000), (1, 10_000), (1024, 10)] {
+        let inputs = strings(passwords, |_| 12);
+        let algorithm = Algorithm::Pbkdf2HmacSha256 { salt: b"pepper", iterations };
+        let count = Throughput::Elements(passwords as u64 * u64::from(iterations));
+        compare(c, &format!("pbkdf2/{passwords}x{iterations}"), algorithm, &inputs, count);
+    }
+}
+
+criterion_group!(benches, sha256, keyed);
+criterion_main!(benches);

@@ -1,0 +1,153 @@
+//! What one thread of this machine does with each kernel.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wire::blob::BlobBuf;
+use wire::work::Algorithm;
+
+use crate::kernel::{Kernel, Sample, selftest};
+
+/// All kernels take turns, shorter than what a scheduler gives to others, and the best one counts.
+const TURNS: u32 = 24;
+const TURN: Duration = Duration::from_millis(3);
+
+/// Compressions of a step, as in the compute threads.
+const STEP: u64 = 1024;
+
+/// What was measured.
+#[derive(Debug)]
+pub struct Report {
+    kernels: Vec<Kernel>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    case: Case,
+    /// Units per second with each kernel.
+    rates: Vec<f64>,
+}
+
+/// Something to measure.
+#[derive(Debug)]
+struct Case {
+    name: String,
+    unit: Unit,
+    sample: Sample,
+    /// Units that the sample has.
+    units: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Strings,
+    Bytes,
+    Iterations,
+}
+
+impl Unit {
+    /// What is counted, and how people call a million or a billion of it in a second.
+    fn names(self) -> (&'static str, &'static str, f64) {
+        match self {
+            Self::Strings => ("strings", "M/s", 1e6),
+            Self::Bytes => ("bytes", "GB/s", 1e9),
+            Self::Iterations => ("iterations", "M/s", 1e6),
+        }
+    }
+}
+
+/// Tests and measures every kernel that this CPU has. Takes about two seconds.
+///
+/// # Errors
+/// If a kernel computes wrongly, with what it was about.
+pub fn run() -> Result<Report, String> {
+    let kernels: Vec<_> = Kernel::all().collect();
+    kernels.iter().try_for_each(|kernel| selftest::check(*kernel))?;
+    let rows = cases()?.into_iter().map(|case| Ok(Row { rates: measure(&case, &kernels)?, case }));
+    Ok(Report { rows: rows.collect::<Result<_, String>>()?, kernels })
+}
+
+fn cases() -> Result<Vec<Case>, String> {
+    let strings = |count: usize, length| (0..count).map(|number| vec![number as u8; length]).collect::<BlobBuf>();
+    let case = |name: String, unit, algorithm, inputs: BlobBuf, units: usize| {
+        Ok(Case { name, unit, sample: Sample::new(algorithm, &inputs)?, units: units as f64 })
+    };
+    let short = |name: &str, algorithm, length| {
+        case(format!("{name}, {length} bytes"), Unit::Strings, algorithm, strings(4096, length), 4096)
+    };
+    let hashes = [16, 32, 55, 64, 100].map(|length| short("sha256", Algorithm::Sha256, length));
+    let large = case("sha256, 64 KiB".to_owned(), Unit::Bytes, Algorithm::Sha256, strings(4, 64 << 10), 4 * (64 << 10));
+    let pbkdf2 = Algorithm::Pbkdf2HmacSha256 { salt: b"pepper", iterations: 1000 };
+    let others = [
+        large,
+        short("sha256d", Algorithm::Sha256d, 32),
+        short("hmac-sha256", Algorithm::HmacSha256 { key: b"key" }, 32),
+        case("pbkdf2, iterations".to_owned(), Unit::Iterations, pbkdf2, strings(4, 12), 4 * 1000),
+    ];
+    hashes.into_iter().chain(others).collect()
+}
+
+fn measure(case: &Case, kernels: &[Kernel]) -> Result<Vec<f64>, String> {
+    let mut best = vec![0.0; kernels.len()];
+    for _ in 0..TURNS {
+        for (kernel, best) in kernels.iter().zip(&mut best) {
+            *best = turn(case, *kernel)?.max(*best);
+        }
+    }
+    Ok(best)
+}
+
+/// Units per second, in one turn.
+fn turn(case: &Case, kernel: Kernel) -> Result<f64, String> {
+    let (started, mut units) = (Instant::now(), 0.0);
+    while started.elapsed() < TURN {
+        let mut job = case.sample.job()?;
+        while !job.is_finished() {
+            job.step(kernel, STEP);
+        }
+        std::hint::black_box(job.collect());
+        units += case.units;
+    }
+    Ok(units / started.elapsed().as_secs_f64())
+}
+
+impl Report {
+    /// For programs: the kernels, the fastest first, and for each case the rates per second.
+    pub fn json(&self) -> Value {
+        let rates = |row: &Row| -> serde_json::Map<String, Value> {
+            self.kernels
+                .iter()
+                .zip(&row.rates)
+                .map(|(kernel, rate)| (kernel.name().to_owned(), json!(rate.round())))
+                .collect()
+        };
+        let row = |row: &Row| {
+            let (unit, ..) = row.case.unit.names();
+            json!({ "case": row.case.name, "unit": unit, "per_second": rates(row) })
+        };
+        json!({
+            "kernels": self.kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>(),
+            "cases": self.rows.iter().map(row).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A table for people.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<27}", "one thread")?;
+        self.kernels.iter().rev().try_for_each(|kernel| write!(f, "{:>18}", kernel.name()))?;
+        for row in &self.rows {
+            let (_, unit, scale) = row.case.unit.names();
+            write!(f, "\n{:<22} {unit:>4}", row.case.name)?;
+            // The portable kernel, which the others are compared with, is the last one.
+            let portable = row.rates.last().copied().unwrap_or(f64::NAN);
+            for rate in row.rates.iter().rev() {
+                write!(f, "{:>10.2} ({:>4.2}x)", rate / scale, rate / portable)?;
+            }
+        }
+        writeln!(f)
+    }
+}

@@ -1,0 +1,85 @@
+//! Digests of one job on their way out.
+
+use bytes::Bytes;
+
+use crate::kernel::lanes::{Digest, Slots};
+
+/// Room that is set aside for digests at once; they are collected about then.
+const ROOM: usize = ((1 << 20) + (64 << 10)) / size_of::<Digest>();
+
+/// Digests in the order of their strings, the first of which are done.
+pub(super) struct Results {
+    /// Strings wanted.
+    pub(super) total: usize,
+    /// Strings done.
+    pub(super) done: usize,
+    /// The string whose digest is the first of `digests`.
+    first: usize,
+    /// Those that wait to be collected, behind them what is under way, behind that nothing yet.
+    digests: Vec<Digest>,
+}
+
+impl Results {
+    pub(super) fn new(total: usize) -> Self {
+        Self { total, done: 0, first: 0, digests: room(total) }
+    }
+
+    /// Those that wait to be collected, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.waiting() * size_of::<Digest>()
+    }
+
+    /// Places for the digests of all strings before `end` that were not collected.
+    pub(super) fn places(&mut self, end: usize) -> Slots<'_> {
+        let len = end.saturating_sub(self.first);
+        if len > self.digests.len() {
+            self.digests.resize(len, [0; _]);
+        }
+        Slots { first: self.first, digests: &mut self.digests }
+    }
+
+    /// Of the strings under way the first `count`.
+    pub(super) fn next(&mut self, count: usize) -> &mut [Digest] {
+        let waiting = self.waiting();
+        &mut self.digests[waiting..waiting + count]
+    }
+
+    /// The digest of the next string.
+    pub(super) fn push(&mut self, digest: Digest) {
+        self.places(self.done + 1);
+        self.next(1)[0] = digest;
+        self.done += 1;
+    }
+
+    /// Takes away those of the strings from `total` on.
+    pub(super) fn shrink(&mut self, total: usize) {
+        self.total = self.total.min(total);
+        self.done = self.done.min(self.total);
+    }
+
+    pub(super) fn collect(&mut self) -> Bytes {
+        let waiting = self.waiting();
+        self.first += waiting;
+        // Results may be kept for long: they must not hold much more memory than they fill.
+        if waiting < self.digests.len() / 2 {
+            let collected = Bytes::copy_from_slice(self.digests[..waiting].as_flattened());
+            self.digests.copy_within(waiting.., 0);
+            return collected;
+        }
+        let under_way = &self.digests[waiting..];
+        let mut digests = room(self.total.saturating_sub(self.first).max(under_way.len()));
+        digests[..under_way.len()].copy_from_slice(under_way);
+        self.digests.truncate(waiting);
+        std::mem::replace(&mut self.digests, digests).into_flattened().into()
+    }
+
+    /// How many wait to be collected: none if what was collected is more than is still wanted.
+    fn waiting(&self) -> usize {
+        self.done.saturating_sub(self.first)
+    }
+}
+
+fn room(total: usize) -> Vec<Digest> {
+    // Zeroed by the operating system, as long as nothing is written.
+    vec![[0; _]; ROOM.min(total)]
+}
