@@ -19,6 +19,12 @@ impl RangeSet {
         self.ranges.first().cloned()
     }
 
+    /// Whether `index` is in the set.
+    pub fn contains(&self, index: u64) -> bool {
+        let at = self.ranges.partition_point(|range| range.end <= index);
+        self.ranges.get(at).is_some_and(|range| range.start <= index)
+    }
+
     /// How many indices there are.
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()

@@ -15,8 +15,10 @@ use wire::ids::{DroneId, TaskId};
 
 use super::journal::{Ack, Slot};
 use super::keys::Found;
+use super::members::member_of_stored;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
+use super::rework::not_retried;
 use super::state::State;
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
@@ -150,10 +152,24 @@ impl SharedHive {
         found.ok_or_else(missing)
     }
 
+    /// A task of which nothing is in memory, or that is in a batch and has ended.
+    async fn elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let error = match self.stored(id).await {
+            Ok(stored) => return Ok(stored_view(&stored)),
+            Err(error) => error,
+        };
+        let in_batch = self.lock().member_view(id, true, self.now());
+        if let Some(view) = in_batch {
+            return Ok(view);
+        }
+        let stored = self.stored_member(id).await?;
+        stored.map(|member| member_of_stored(id, &member)).ok_or(error)
+    }
+
     /// Whether a task that was there has been removed.
     pub(super) async fn is_gone(&self, id: TaskId) -> bool {
         let is_here = self.lock().tasks.get(id).is_some();
-        !is_here && matches!(self.stored(id).await, Err(HiveError::TaskGone(_)))
+        !is_here && matches!(self.elsewhere(id).await, Err(HiveError::TaskGone(_)))
     }
 
     /// Changes a task that has not ended; answers when that is on disk.
@@ -162,7 +178,7 @@ impl SharedHive {
         id: TaskId,
         change: impl FnOnce(&mut State, Time) + Send,
     ) -> Result<TaskView, HiveError> {
-        drop(self.serving()?);
+        self.detach(id).await?;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (changed, ack) = self.change_durably(slot, |state, now| {
@@ -177,30 +193,25 @@ impl SharedHive {
         match changed? {
             Some(view) => self.durable(ack).await.map(|()| view),
             None => {
-                let (stored, state) = self.stored_ended(id).await?;
-                Err(ended_already(id, stored.terms.name.as_deref(), state))
+                let view = self.ended_elsewhere(id).await?;
+                Err(ended_already(id, view.name.as_deref(), view.state))
             }
         }
     }
 
-    async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
-        let stored = self.stored(id).await?;
-        match &stored.ending {
-            Some(ending) => {
-                let state = ending.state;
-                Ok((stored, state))
-            }
+    async fn ended_elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let view = self.elsewhere(id).await?;
+        match view.state.has_ended() {
+            true => Ok(view),
             // It left memory when it ended, and that was written before.
-            None => Err(self.lock().missing(id)),
+            false => Err(self.lock().missing(id)),
         }
     }
 }
 
-async fn wait(waiting: Option<oneshot::Receiver<()>>) {
-    if let Some(waiting) = waiting {
-        // An error means that the task is gone, which who waits will be told next.
-        let _ = waiting.await;
-    }
+async fn wait(waiting: oneshot::Receiver<()>) {
+    // An error means that the task is gone, which who waits will be told next.
+    let _ = waiting.await;
 }
 
 #[async_trait]
@@ -239,7 +250,7 @@ impl Hive for SharedHive {
         let view = self.serving()?.view(id, self.now());
         match view {
             Some(view) => Ok(view),
-            None => Ok(stored_view(&self.stored(id).await?)),
+            None => self.elsewhere(id).await,
         }
     }
 
@@ -271,22 +282,26 @@ impl Hive for SharedHive {
     }
 
     async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id, true);
-        wait(waiting).await;
+        let waiting = self.serving()?.wait(id, true, self.now());
+        if let Some(waiting) = waiting {
+            wait(waiting).await;
+        }
         let view = {
             let state = self.lock();
             state.tasks.get(id).map(|record| record.view_ahead(id, state.core.task(id, self.now())))
         };
         match view {
             Some(view) => Ok(view),
-            None => Ok(stored_view(&self.stored(id).await?)),
+            None => self.elsewhere(id).await,
         }
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id, false);
-        wait(waiting).await;
-        self.task(id).await
+        loop {
+            // A task that leaves its batch is waited for anew.
+            let Some(waiting) = self.serving()?.wait(id, false, self.now()) else { return self.task(id).await };
+            wait(waiting).await;
+        }
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
@@ -301,6 +316,9 @@ impl Hive for SharedHive {
         let (task, prefix, job) = match found {
             Some(found) => found,
             None => {
+                if let Some(found) = self.member_results(id, &range).await? {
+                    return Ok(found);
+                }
                 let stored = self.stored(id).await?;
                 let view = stored_view(&stored);
                 let is_whole = view.done == view.total;
@@ -314,12 +332,13 @@ impl Hive for SharedHive {
         };
         let end = range.end.min(prefix);
         let range = range.start.min(end)..end;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone() });
-        Ok(ResultsFound { task, range, results })
+        let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), base: 0 });
+        Ok(ResultsFound { task, range, is_whole, results })
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        drop(self.serving()?);
+        self.detach(id).await?;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (cancelled, ack) = self.change_durably(slot, |state, now| {
@@ -335,10 +354,10 @@ impl Hive for SharedHive {
             self.durable(ack).await?;
             return self.ended(id).await;
         }
-        let (stored, state) = self.stored_ended(id).await?;
-        match state {
-            TaskState::Cancelled => Ok(stored_view(&stored)),
-            _ => Err(ended_already(id, stored.terms.name.as_deref(), state)),
+        let view = self.ended_elsewhere(id).await?;
+        match view.state {
+            TaskState::Cancelled => Ok(view),
+            state => Err(ended_already(id, view.name.as_deref(), state)),
         }
     }
 
@@ -351,7 +370,13 @@ impl Hive for SharedHive {
     }
 
     async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        self.begin_again(id).await
+        let has_left = self.detach_again(id).await?;
+        let task = self.task(id).await?;
+        match task.batch {
+            _ if has_left => Ok(task),
+            Some(_) => Err(not_retried(id, task.name.as_deref(), task.state)),
+            None => self.begin_again(id).await,
+        }
     }
 
     async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
@@ -362,7 +387,8 @@ impl Hive for SharedHive {
         let found = self.serving()?.tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         let state = match &found {
             Some((state, _)) => *state,
-            None => self.stored_ended(id).await?.1,
+            None if self.remove_member(id).await? => return Ok(()),
+            None => self.elsewhere(id).await?.state,
         };
         if !state.has_ended() {
             let name = found.and_then(|(_, name)| name);
