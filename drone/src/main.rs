@@ -51,7 +51,7 @@ struct Args {
     log_format: LogFormat,
 }
 
-#[tokio::main(worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = Args::parse();
     console::init(args.log_format);

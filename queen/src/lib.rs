@@ -125,7 +125,7 @@ async fn serve(
         any_host: config.any_host,
         shutdown: shutdown.clone(),
     };
-    let router = web::router(Arc::new(hive.clone()), web);
+    let site = web::site(Arc::new(hive.clone()), web);
     let working = async {
         let taking = hive.clone();
         if let Err(error) = blocking(move || taking.take_over()).await {
@@ -150,7 +150,7 @@ async fn serve(
         }
         Ok(())
     };
-    let serving = async { tokio::join!(web::serve::serve(http, router, shutdown.clone()), working) };
+    let serving = async { tokio::join!(web::serve::serve(http, site, shutdown.clone()), working) };
     tokio::select! {
         (served, worked) = serving => worked.and(served.map_err(Error::from)),
         () = hive.tell_watchers() => Ok(()),

@@ -5,16 +5,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use hyper::body::Frame;
 use tokio::runtime::Handle;
 use tower_http::timeout::TimeoutBody;
 
-use crate::App;
+use crate::Config;
 use crate::error::Problem;
 
 /// How long the next frame of a body may take.
@@ -33,17 +31,20 @@ pub(crate) struct TooLong {
     pub(crate) limit: u64,
 }
 
-/// Bounds a request's body; one that announces too much is refused before it is read.
-pub(crate) async fn bound(State(app): State<App>, request: Request, next: Next) -> Response {
-    let limit = app.config.max_body;
+/// Bounds a request's body.
+///
+/// # Errors
+/// If it announces too much, before it is read.
+pub(crate) fn bound(config: &Config, request: Request) -> Result<Request, Problem> {
+    let limit = config.max_body;
     let headers = request.headers();
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let is_expectant = headers.contains_key(EXPECT);
     let request = request.map(|body| Bounded::new(body, limit, is_expectant));
     if announced.is_some_and(|length| length > limit) {
-        return Problem::too_large(limit).into_response();
+        return Err(Problem::too_large(limit));
     }
-    next.run(request.map(Body::new)).await
+    Ok(request.map(Body::new))
 }
 
 struct Bounded {

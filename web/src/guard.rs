@@ -8,18 +8,17 @@
 use std::any::Any;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::error::Problem;
-use crate::{App, Config, pages};
+use crate::{Config, pages};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -28,14 +27,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const DETAIL_MAX: usize = 4 << 10;
 
 /// Refuses requests that are not meant for us, or that another site makes a browser send.
-pub(crate) async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    match check(&app.config, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn check(config: &Config, request: &Request) -> Result<(), Problem> {
+pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let host = host(headers)?;
     let is_served = |host: &Authority| config.any_host || is_ours(host, config);
@@ -82,23 +74,32 @@ fn is_ours(host: &Authority, config: &Config) -> bool {
 }
 
 /// Gives every answer the headers that keep a browser from doing too much with it.
-pub(crate) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub(crate) fn headers(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Under `no-referrer` a browser would send `Origin: null` with our own forms.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+}
+
+/// What an answer has to know of who asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    is_page: bool,
+    is_read: bool,
+}
+
+impl Asker {
+    /// Who sent a request.
+    pub(crate) fn of(request: &Request) -> Self {
+        let path = request.uri().path();
+        Self { is_page: path == "/admin" || path.starts_with("/admin/"), is_read: request.method() == Method::GET }
+    }
 }
 
 /// Makes a [`Problem`] of every error that is none yet, and a page of each under `/admin`.
-pub(crate) async fn problems(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_page = path == "/admin" || path.starts_with("/admin/");
-    let is_read = request.method() == Method::GET;
-    let response = next.run(request).await;
+pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
+    let Asker { is_page, is_read } = asker;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -138,7 +139,7 @@ pub(crate) async fn nothing_here(request: Request) -> Problem {
 }
 
 /// What a panic becomes; its message is in the log alone.
-pub(crate) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+pub(crate) fn panicked(cause: &(dyn Any + Send)) -> Response {
     let message = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
     tracing::error!("a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the Queen failed at this; her log says more").into_response()

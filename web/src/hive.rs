@@ -1,6 +1,7 @@
 //! What the control plane needs of a Queen.
 
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,17 @@ pub struct NewTask {
     /// Each input is a task of its own.
     pub batch: bool,
 }
+
+/// A task that was created.
+pub struct Submitted {
+    /// As it was then.
+    pub task: TaskView,
+    /// What comes of it, where its creator waits for that.
+    pub computed: Option<Computed>,
+}
+
+/// What comes of a task that was created; see [`Hive::computed`].
+pub type Computed = Pin<Box<dyn Future<Output = Result<ResultsFound, HiveError>> + Send>>;
 
 /// The longest time that a task may be given, in seconds: a year.
 pub const DEADLINE_MAX: u32 = 31_536_000;
@@ -205,8 +217,15 @@ pub trait Hive: Send + Sync + 'static {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError>;
 
     /// Creates a small task in one call, under the key that was claimed for it, if any. The
-    /// caller has checked the inputs as for [`Upload::push`].
-    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError>;
+    /// caller has checked the inputs as for [`Upload::push`]. For one who `waits`, what comes of it
+    /// is caught as it comes, and need not be read from the disk.
+    async fn submit(
+        &self,
+        new: NewTask,
+        inputs: BlobBuf,
+        identity: Option<Identity>,
+        waits: bool,
+    ) -> Result<Submitted, HiveError>;
 
     /// Begins a task whose inputs come piece by piece.
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError>;
@@ -217,9 +236,9 @@ pub trait Hive: Send + Sync + 'static {
     /// Tasks, newest first.
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError>;
 
-    /// Waits until all of it is computed or it has ended otherwise, and shows it then. What is
-    /// computed is shown as done: the results can be read, though they may not be on disk yet.
-    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError>;
+    /// Waits until all of it is computed or it has ended otherwise; all there is of results then.
+    /// What is computed is shown as done, though it may not be on disk yet.
+    async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError>;
 
     /// Waits until the task has ended, one way or the other, and that is on disk; shows it then.
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError>;

@@ -11,23 +11,23 @@ pub mod kinds;
 pub mod model;
 mod pages;
 pub mod serve;
+mod site;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::CompressionLevel;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::api::{drones, events, results, stats, tasks};
 use crate::hive::Hive;
+pub use crate::site::Site;
 
 /// What the control plane has to know besides the Queen.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub(crate) struct App {
 }
 
 /// The site map.
-pub fn router(hive: Arc<dyn Hive>, config: Config) -> Router {
+pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
     let room = Arc::new(Semaphore::new(config.room.min(Semaphore::MAX_PERMITS)));
     let app = App { hive, config: Arc::new(config), room };
     let api = Router::new()
@@ -74,19 +74,12 @@ pub fn router(hive: Arc<dyn Hive>, config: Config) -> Router {
         .route("/healthz", get(stats::healthz))
         .route("/readyz", get(stats::readyz))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
-    let site = Router::new()
+    let router = Router::new()
         .route("/", get(async || Redirect::temporary("/admin")))
         .merge(api)
         .merge(pages::routes())
         .merge(assets::routes())
         .fallback(guard::nothing_here)
         .with_state(app.clone());
-    // Around the whole of it: a layer on its routes would not see the `Allow` of a 405.
-    Router::new()
-        .fallback_service(site)
-        .layer(CatchPanicLayer::custom(guard::panicked))
-        .layer(from_fn_with_state(app.clone(), guard::admit))
-        .layer(from_fn_with_state(app, body::bound))
-        .layer(from_fn(guard::problems))
-        .layer(from_fn(guard::headers))
+    Site::new(router, app.config)
 }

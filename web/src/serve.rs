@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -11,6 +10,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::Site;
 
 /// The most open connections; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -24,11 +25,11 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after a failed accept: without file descriptors left, trying at once only spins.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `shutdown`, then lets requests under way finish.
+/// Serves `site` until `shutdown`, then lets requests under way finish.
 ///
 /// # Errors
 /// None at present: what fails is one connection, or one attempt to accept.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> io::Result<()> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let graceful = GracefulShutdown::new();
@@ -41,7 +42,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = connection(&http, stream, router.clone());
+                let connection = connection(&http, stream, site.clone());
                 let connection = graceful.watch(connection);
                 connections.spawn(async move {
                     if let Err(error) = connection.await {
@@ -69,9 +70,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
 fn connection(
     http: &http1::Builder,
     stream: TcpStream,
-    router: Router,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+    site: Site,
+) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Site>> {
     // Failing leaves it slower, no more.
     let _ = stream.set_nodelay(true);
-    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(site))
 }

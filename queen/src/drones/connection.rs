@@ -240,10 +240,18 @@ async fn speak(
         tokio::select! {
             count = outbox.recv_many(&mut batch, FRAME_LEASES) => if count == 0 { return Ok(()) },
             Some(()) = answers.recv() => batch.push(Outbound::Heartbeat),
-            Ok(()) = stored.changed() => {
-                let outputs = *stored.borrow_and_update();
-                writer.push(&ToDrone::Stored { outputs }, MAX)?;
-            }
+            Ok(()) = stored.changed() => stored.mark_changed(),
+        }
+        // Whoever is about to say something more to this Drone goes first: it shares the write.
+        tokio::task::yield_now().await;
+        while batch.len() < FRAME_LEASES
+            && let Ok(message) = outbox.try_recv()
+        {
+            batch.push(message);
+        }
+        if stored.has_changed().unwrap_or_default() {
+            let outputs = *stored.borrow_and_update();
+            writer.push(&ToDrone::Stored { outputs }, MAX)?;
         }
         let goodbye = batch.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
         write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], link, hive).await?;

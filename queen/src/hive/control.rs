@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use web::hive::{
-    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Subscription, TaskFilter, Upload,
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
+    Upload,
 };
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;
@@ -19,11 +20,12 @@ use super::members::member_of_stored;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
 use super::rework::not_retried;
-use super::state::State;
+use super::state::{Computed, State};
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
 use crate::core::{Event, Time};
-use crate::store::{StoreError, Stored};
+use crate::kinds::Job;
+use crate::store::{Pieces, StoreError, Stored};
 
 /// When to try again that was refused for want of room.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -166,6 +168,32 @@ impl SharedHive {
         stored.map(|member| member_of_stored(id, &member)).ok_or(error)
     }
 
+    /// What comes of a task.
+    pub(super) async fn awaited(
+        &self,
+        id: TaskId,
+        waiting: oneshot::Receiver<Computed>,
+    ) -> Result<ResultsFound, HiveError> {
+        // An error means that the task is gone, which who waits is told now.
+        let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
+            return self.results(id, 0..u64::MAX).await;
+        };
+        self.found(task, job, 0..prefix, kept).await
+    }
+
+    /// The results in `range`, which are there.
+    async fn found(
+        &self,
+        task: TaskView,
+        job: Job,
+        range: Range<u64>,
+        kept: Option<Pieces>,
+    ) -> Result<ResultsFound, HiveError> {
+        let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), base: 0, kept });
+        Ok(ResultsFound { task, range, is_whole, results })
+    }
+
     /// Whether a task that was there has been removed.
     pub(super) async fn is_gone(&self, id: TaskId) -> bool {
         let is_here = self.lock().tasks.get(id).is_some();
@@ -209,11 +237,6 @@ impl SharedHive {
     }
 }
 
-async fn wait(waiting: oneshot::Receiver<()>) {
-    // An error means that the task is gone, which who waits will be told next.
-    let _ = waiting.await;
-}
-
 #[async_trait]
 impl Hive for SharedHive {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
@@ -238,8 +261,14 @@ impl Hive for SharedHive {
         Ok(Claimed::New(claim))
     }
 
-    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
-        self.submit_few(new, inputs, identity).await
+    async fn submit(
+        &self,
+        new: NewTask,
+        inputs: BlobBuf,
+        identity: Option<Identity>,
+        waits: bool,
+    ) -> Result<Submitted, HiveError> {
+        self.submit_few(new, inputs, identity, waits).await
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
@@ -281,26 +310,20 @@ impl Hive for SharedHive {
         Ok(tasks)
     }
 
-    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id, true, self.now());
-        if let Some(waiting) = waiting {
-            wait(waiting).await;
-        }
-        let view = {
-            let state = self.lock();
-            state.tasks.get(id).map(|record| record.view_ahead(id, state.core.task(id, self.now())))
-        };
-        match view {
-            Some(view) => Ok(view),
-            None => self.elsewhere(id).await,
+    async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {
+        let waiting = self.serving()?.wait_hastily(id);
+        match waiting {
+            Some(waiting) => self.awaited(id, waiting).await,
+            None => self.results(id, 0..u64::MAX).await,
         }
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
         loop {
             // A task that leaves its batch is waited for anew.
-            let Some(waiting) = self.serving()?.wait(id, false, self.now()) else { return self.task(id).await };
-            wait(waiting).await;
+            let Some(waiting) = self.serving()?.wait(id, self.now()) else { return self.task(id).await };
+            // An error means that the task is gone, which who waits will be told next.
+            let _ = waiting.await;
         }
     }
 
@@ -332,9 +355,7 @@ impl Hive for SharedHive {
         };
         let end = range.end.min(prefix);
         let range = range.start.min(end)..end;
-        let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), base: 0 });
-        Ok(ResultsFound { task, range, is_whole, results })
+        self.found(task, job, range, None).await
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {

@@ -28,6 +28,12 @@ const REMOVALS: usize = 64;
 const BATCH: usize = 1024;
 const BATCH_BYTES: usize = 32 << 20;
 
+/// After a batch of so many entries the next is likely to be no smaller; as long as more come
+/// every so often it gathers, but not for longer than this. A commit costs about the same for many.
+const MANY: usize = 8;
+const PAUSE: Duration = Duration::from_micros(100);
+const PAUSES: usize = 8;
+
 /// How long to wait before the next attempt when the disk does not take writes; twice as long
 /// each time, up to a second.
 const RETRY: Duration = Duration::from_millis(20);
@@ -172,6 +178,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
     let mut pending = Pending::default();
     while !stopping.is_cancelled() || !pending.commits.is_empty() || !entries.is_empty() {
         pending.gather(&mut entries, stopping.is_cancelled());
+        pending.gather_more(&mut entries, stopping.is_cancelled());
         match pending.advance(hive, &mut writer) {
             Ok(()) => {
                 hive.set_fault(None);
@@ -221,6 +228,8 @@ struct Pending {
     /// The writer's ballast is whole.
     has_ballast: bool,
     attempts: u32,
+    /// Entries of the batch before.
+    last_batch: usize,
     /// Those since the Queen stops.
     last_attempts: u32,
     /// Tasks that were refused while changes of theirs may still be in the queue.
@@ -259,6 +268,23 @@ impl Pending {
                 }
             }
         }
+    }
+
+    /// Waits for those who are about to come, where many do.
+    fn gather_more(&mut self, entries: &mut mpsc::Receiver<Entry>, is_stopping: bool) {
+        let is_busy = self.last_batch >= MANY && !self.is_failing && !is_stopping;
+        for _ in 0..if is_busy { PAUSES } else { 0 } {
+            let before = self.commits.len();
+            if !(1..BATCH).contains(&before) || self.tidy.is_some() || self.between.is_some() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            self.gather(entries, is_stopping);
+            if self.commits.len() == before {
+                break;
+            }
+        }
+        self.last_batch = self.commits.len();
     }
 
     /// Commits what there is. Once that failed, the disk is trusted again when it has room for

@@ -162,7 +162,7 @@ impl State {
     fn leave_batch(&mut self, batch: TaskId, index: u64, fate: Fate, now: Time) {
         let own = match &fate {
             Fate::Own(new) => Some(Record::new(new.terms.clone(), new.inputs.clone(), new.created_at)),
-            Fate::Failed(_) | Fate::Forgotten => None,
+            Fate::Failed(_) | Fate::Forgotten { .. } => None,
         };
         self.note_detached(batch, index, fate);
         if let Some(mut own) = own {
@@ -291,24 +291,22 @@ impl SharedHive {
             let state = self.serving()?;
             state.member_view(id, false, self.now()).filter(is_ended).and_then(|_| state.member(id))
         };
-        let stored = match in_memory {
-            Some(_) => None,
-            None => self.stored_member(id).await?.filter(|member| is_ended(&member_of_stored(id, member))),
+        let found = match in_memory {
+            Some(found) => Some(found),
+            None => {
+                let stored = self.stored_member(id).await?;
+                stored
+                    .filter(|member| is_ended(&member_of_stored(id, member)))
+                    .map(|member| (member.batch.id, member.index))
+            }
         };
-        let Some((batch, index)) = in_memory.or(stored.as_ref().map(|member| (member.batch.id, member.index))) else {
-            return Ok(false);
-        };
-        let slot = self.removal_slot().await.map_err(|_| stopping())?;
+        let Some((batch, index)) = found else { return Ok(false) };
+        self.admit_change()?;
+        let slot = self.prompt_slot().await?;
         let (_, ack) = self.change_durably(slot, |state, now| match state.tasks.get(batch) {
-            Some(_) => state.leave_batch(batch, index, Fate::Forgotten, now),
-            None => state.changes.push(Change::Detach { batch, index, fate: Fate::Forgotten }),
+            Some(_) => state.leave_batch(batch, index, Fate::Forgotten { on_disk: false }, now),
+            None => state.changes.push(Change::Detach { batch, index, fate: Fate::Forgotten { on_disk: true } }),
         });
-        if in_memory.is_none()
-            && let Some(member) = stored
-        {
-            let view = member_of_stored(id, &member);
-            self.lock().counts.add(view.state, -1);
-        }
         self.durable(ack).await.map(|()| true)
     }
 
@@ -363,7 +361,7 @@ impl SharedHive {
         let end = asked.end.min(u64::from(task.state == TaskState::Done));
         let range = asked.start.min(end)..end;
         let rest = index + range.start..index + range.end;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest, base: index });
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest, base: index, kept: None });
         Ok(Some(ResultsFound { task, range, is_whole: true, results }))
     }
 

@@ -108,6 +108,8 @@ pub(super) struct ResultReader {
     pub(super) rest: Range<u64>,
     /// What is taken from indices: a task of a batch has only one, which is 0.
     pub(super) base: u64,
+    /// All of them, if they are at hand.
+    pub(super) kept: Option<Pieces>,
 }
 
 #[async_trait]
@@ -150,14 +152,17 @@ impl ResultReader {
         let detached = self.hive.detached(&self.job, first..end, PIECES).await.map_err(Trouble::Hive)?;
         let run = (first..).zip(&detached).take_while(|(index, (detached, _))| index == detached).count();
         if run > 0 {
-            self.rest.start += run as u64;
+            (self.rest.start, self.kept) = (first + run as u64, None);
             let failed = detached.into_iter().take(run).map(|(_, error)| error.map(String::from)).collect();
             return Ok(Some(ResultBatch::Detached { first: first - self.base, failed }));
         }
         if let Some((next, _)) = detached.first() {
-            end = *next;
+            (end, self.kept) = (*next, None);
         }
-        let (pieces, range) = self.hive.digests(&self.job, first..end).await?;
+        let (pieces, range) = match self.kept.take() {
+            Some(kept) => (kept, first..end),
+            None => self.hive.digests(&self.job, first..end).await?,
+        };
         let digests = store::join(pieces, &range, DIGEST);
         let range = first..first + (digests.len() / DIGEST) as u64;
         if range.is_empty() {

@@ -18,6 +18,7 @@ use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Place, Stored, Tally};
 
 use super::members::Members;
 use super::rework::Rework;
+use super::state::Computed;
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 208;
@@ -329,6 +330,16 @@ impl Record {
             finish(&mut view, ending);
         }
         view
+    }
+
+    /// What has come of it, now that it is over.
+    pub(super) fn computed(&self, id: TaskId) -> Computed {
+        let task = self.view_ahead(id, None);
+        let prefix = self.status(None).prefix;
+        let is_small = matches!(self.inputs, Inputs::Small(_));
+        let kept =
+            self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), DIGEST, usize::MAX).0);
+        Computed { task, job: self.job(id), prefix, kept }
     }
 
     /// The digest of a task of one word.

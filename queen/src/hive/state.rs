@@ -24,8 +24,8 @@ use super::story::{EndOfTask, Story};
 use super::verify::Audits;
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Place, Submission, Tally};
+use crate::kinds::{self, Job, Terms};
+use crate::store::{Budget, Change, Inputs, Large, Pieces, Place, Submission, Tally};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -81,10 +81,21 @@ pub(super) struct State {
 }
 
 /// Who waits for a task's end.
-struct Waiter {
-    /// It need not be on disk.
-    is_hasty: bool,
-    told: oneshot::Sender<()>,
+enum Waiter {
+    /// Until it is on disk.
+    Patient(oneshot::Sender<()>),
+    /// Until all is computed.
+    Hasty(oneshot::Sender<Computed>),
+}
+
+/// What has come of a task, for who need not look it up then.
+pub(super) struct Computed {
+    pub(super) task: TaskView,
+    pub(super) job: Job,
+    /// Where the results end that can be read without a gap.
+    pub(super) prefix: u64,
+    /// They themselves, if they are few.
+    pub(super) kept: Option<Pieces>,
 }
 
 /// A new task, apart from its id.
@@ -358,21 +369,35 @@ impl State {
         }
     }
 
-    /// Is told when the task has ended; `None` if there is nothing to wait for. `is_hasty`:
-    /// that need not be on disk.
-    pub(super) fn wait(&mut self, id: TaskId, is_hasty: bool, now: Time) -> Option<oneshot::Receiver<()>> {
+    /// Is told when the task has ended and that is on disk; `None` if there is nothing to wait for.
+    pub(super) fn wait(&mut self, id: TaskId, now: Time) -> Option<oneshot::Receiver<()>> {
         let has_ended = match self.tasks.get(id) {
-            Some(record) => record.state().has_ended() || is_hasty && record.is_over(),
-            None => self.member_view(id, is_hasty, now)?.state.has_ended(),
+            Some(record) => record.state().has_ended(),
+            None => self.member_view(id, false, now)?.state.has_ended(),
         };
         if has_ended {
             return None;
         }
         let (told, waiting) = oneshot::channel();
-        let waiters = self.waiters.entry(id).or_default();
-        waiters.retain(|waiter| !waiter.told.is_closed());
-        waiters.push(Waiter { is_hasty, told });
+        self.add_waiter(id, Waiter::Patient(told));
         Some(waiting)
+    }
+
+    /// The same, when it is computed or has ended otherwise.
+    pub(super) fn wait_hastily(&mut self, id: TaskId) -> Option<oneshot::Receiver<Computed>> {
+        self.tasks.get(id).filter(|record| !record.is_over())?;
+        let (told, waiting) = oneshot::channel();
+        self.add_waiter(id, Waiter::Hasty(told));
+        Some(waiting)
+    }
+
+    fn add_waiter(&mut self, id: TaskId, waiter: Waiter) {
+        let waiters = self.waiters.entry(id).or_default();
+        waiters.retain(|waiter| match waiter {
+            Waiter::Patient(told) => !told.is_closed(),
+            Waiter::Hasty(told) => !told.is_closed(),
+        });
+        waiters.push(waiter);
     }
 
     /// A change is on disk, or as good as that where nothing is.
@@ -444,9 +469,14 @@ impl State {
         self.stories.push(Story::Ended { task: label(id, record.terms.name.as_deref()), record: end });
         self.changes.push(Change::End(id, Box::new(ending)));
         if let Some(waiters) = self.waiters.get_mut(&id) {
-            for waiter in waiters.extract_if(.., |waiter| waiter.is_hasty) {
-                // Who waited may have gone.
-                let _ = waiter.told.send(());
+            for waiter in waiters.extract_if(.., |waiter| matches!(waiter, Waiter::Hasty(_))) {
+                if let Waiter::Hasty(told) = waiter {
+                    // Who waited may have gone.
+                    let _ = told.send(record.computed(id));
+                }
+            }
+            if waiters.is_empty() {
+                self.waiters.remove(&id);
             }
         }
     }
@@ -467,8 +497,10 @@ impl State {
     pub(super) fn wake(&mut self, tasks: Range<TaskId>) {
         let waiting: Vec<_> = self.waiters.range(tasks).map(|(id, _)| *id).collect();
         for waiter in waiting.into_iter().filter_map(|id| self.waiters.remove(&id)).flatten() {
-            // Who waited may have gone.
-            let _ = waiter.told.send(());
+            // Who waited may have gone. Others find that there will be no answer.
+            if let Waiter::Patient(told) = waiter {
+                let _ = told.send(());
+            }
         }
     }
 

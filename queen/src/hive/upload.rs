@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use web::hive::{HiveError, Identity, NewTask, Upload};
+use tokio::sync::oneshot;
+use web::hive::{HiveError, Identity, NewTask, Submitted, Upload};
 use web::model::{TaskView, Timestamp};
 use wire::blob::{BlobBuf, SharedBlob};
 
 use super::SharedHive;
 use super::record::{TASK, weight};
-use super::state::New;
+use super::state::{Computed, New};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Terms};
 use crate::store::{Extent, Inputs, Large, NewFile, OverBudget, Place, Reservation, SMALL};
@@ -140,7 +141,7 @@ impl Incoming {
     async fn create(self, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         let (hive, new) = (self.hive.clone(), self.new.clone());
         let ready = self.ready().await?;
-        hive.create(Creation { new, ready, identity }).await
+        Ok(hive.create(Creation { new, ready, identity }, false).await?.0)
     }
 
     async fn ready(mut self) -> Result<Ready, HiveError> {
@@ -181,12 +182,17 @@ impl SharedHive {
         new: NewTask,
         inputs: BlobBuf,
         identity: Option<Identity>,
-    ) -> Result<TaskView, HiveError> {
+        waits: bool,
+    ) -> Result<Submitted, HiveError> {
         if inputs.is_empty() {
             return Err(HiveError::Empty);
         }
         let ready = self.ready(&new, inputs).await?;
-        self.create(Creation { new, ready, identity }).await
+        let (task, waiting) = self.create(Creation { new, ready, identity }, waits).await?;
+        let (hive, id) = (self.clone(), task.id);
+        let computed =
+            waiting.map(|waiting| -> web::hive::Computed { Box::pin(async move { hive.awaited(id, waiting).await }) });
+        Ok(Submitted { task, computed })
     }
 
     /// Puts a few inputs where they stay.
@@ -205,13 +211,17 @@ impl SharedHive {
         Ok(Ready { inputs, memory: Some(memory), writing: None })
     }
 
-    /// Enters a task; answers when it is on disk.
-    async fn create(&self, creation: Creation) -> Result<TaskView, HiveError> {
+    /// Enters a task; answers when it is on disk. For one who `waits`, with what comes of it.
+    async fn create(
+        &self,
+        creation: Creation,
+        waits: bool,
+    ) -> Result<(TaskView, Option<oneshot::Receiver<Computed>>), HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { specification, name, priority, deadline_seconds, batch } = new;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
-        let (view, ack) = self.change_durably(slot, |state, now| {
+        let ((view, waiting), ack) = self.change_durably(slot, |state, now| {
             let inputs = ready.keep();
             let terms = Terms {
                 specification,
@@ -222,10 +232,11 @@ impl SharedHive {
                 base: state.base,
             };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
-            state.view(id, now).ok_or(HiveError::NoTask(id))
+            let waiting = if waits { state.wait_hastily(id) } else { None };
+            (state.view(id, now).ok_or(HiveError::NoTask(id)), waiting)
         });
         self.durable(ack).await?;
-        view
+        Ok((view?, waiting))
     }
 
     /// Keeps a segment that was just written, for the Drones that are about to need it; what

@@ -122,7 +122,10 @@ pub enum Fate {
     /// It has failed, for this reason.
     Failed(Box<str>),
     /// It has ended, and is forgotten.
-    Forgotten,
+    Forgotten {
+        /// Nothing of the batch is in memory, so that whether it was there is known only when it goes.
+        on_disk: bool,
+    },
 }
 
 /// How many tasks an entry stands for: a task for itself, a batch for those that have not left it.

@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::App;
 use crate::error::Problem;
 use crate::hive::HiveError;
-use crate::model::TaskView;
 
 /// The longest wait, in seconds.
 const WAIT_MAX: u64 = 60;
@@ -32,14 +31,14 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
     [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
 }
 
-/// The task that is waited for, if that is over within so many seconds.
-pub(crate) async fn in_time(
+/// What is waited for, if that is there within so many seconds.
+pub(crate) async fn in_time<T>(
     app: &App,
     seconds: u64,
-    task: impl Future<Output = Result<TaskView, HiveError>>,
-) -> Result<Option<TaskView>, Problem> {
+    awaited: impl Future<Output = Result<T, HiveError>>,
+) -> Result<Option<T>, Problem> {
     tokio::select! {
-        task = tokio::time::timeout(Duration::from_secs(seconds), task) => Ok(task.ok().transpose()?),
+        awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => Ok(awaited.ok().transpose()?),
         () = app.config.shutdown.cancelled() => Ok(None),
     }
 }

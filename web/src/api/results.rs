@@ -219,10 +219,22 @@ impl Rows {
 
 /// The results of a finished task as a JSON array, if they are few.
 pub(super) async fn inline(app: &App, task: &TaskView) -> Result<Option<Box<RawValue>>, Problem> {
-    if task.state != TaskState::Done || task.total > INLINE_ROWS {
+    match is_inline(task) {
+        true => inline_of(&mut app.hive.results(task.id, 0..task.total).await?).await,
+        false => Ok(None),
+    }
+}
+
+fn is_inline(task: &TaskView) -> bool {
+    task.state == TaskState::Done && task.total <= INLINE_ROWS
+}
+
+/// The same of results that were found.
+pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Box<RawValue>>, Problem> {
+    let ResultsFound { task, results, .. } = found;
+    if !is_inline(task) {
         return Ok(None);
     }
-    let mut results = app.hive.results(task.id, 0..task.total).await?.results;
     let mut json = b"[".to_vec();
     while let Some(batch) = results.next().await? {
         let ResultBatch::Digest { first, inputs, digests } = batch else { return Ok(None) };

@@ -1,6 +1,7 @@
 //! What a request says of a task, in every form that a body may have.
 
 mod amend;
+mod asker;
 mod frames;
 mod intake;
 mod json;
@@ -13,15 +14,15 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 
 pub(crate) use self::amend::{amendment, amendment_of_form};
+use self::asker::Asker;
 use self::frames::Frames;
 use self::intake::{Intake, Pieces, Room, encoding};
-use self::keyed::Keyed;
 use self::lines::Form;
 use super::form;
 use crate::App;
 use crate::error::Problem;
+use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
-use crate::model::TaskView;
 
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
 const WHOLE_MAX: u64 = 64 << 20;
@@ -30,38 +31,38 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
                         application/x-www-form-urlencoded";
 
 /// Creates the task that a request asks for, or finds the one that its idempotency key created.
-pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Problem> {
+pub(crate) async fn submit(app: &App, request: Request) -> Result<Submitted, Problem> {
     let media_type = media_type(request.headers())?;
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
-    let keyed = Keyed::of(app, request.headers()).await?;
+    let asker = Asker::of(app, request.headers()).await?;
     match media_type.as_str() {
-        "application/json" => whole_json(app, options, keyed, Frames::new(request.into_body())).await,
+        "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,
         "text/plain" => {
-            lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Text, Frames::new(request.into_body()))
+            lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Text, Frames::new(request.into_body()))
                 .await
         }
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
-            lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Ndjson, Frames::new(request.into_body()))
+            lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Ndjson, Frames::new(request.into_body()))
                 .await
         }
         "multipart/form-data" => {
             let form = Multipart::from_request(request, &()).await;
             let form = form.map_err(|error| Problem::malformed(error.body_text()))?;
-            multipart::read(app, options, keyed, form).await
+            multipart::read(app, options, asker, form).await
         }
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
             match frames.is_json().await? {
-                true => whole_json(app, options, keyed, frames).await,
-                false => whole_form(app, options, keyed, frames).await,
+                true => whole_json(app, options, asker, frames).await,
+                false => whole_form(app, options, asker, frames).await,
             }
         }
         "" => {
             let mut frames = Frames::new(request.into_body());
             match frames.is_json().await? {
-                true => whole_json(app, options, keyed, frames).await,
-                false => lines::read(Intake::new(app, options.new_task()?, keyed)?, Form::Text, frames).await,
+                true => whole_json(app, options, asker, frames).await,
+                false => lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Text, frames).await,
             }
         }
         "application/octet-stream" => Err(unsupported(
@@ -73,8 +74,8 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<TaskView, Prob
 
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
-pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<TaskView, Problem> {
-    multipart::read(app, Options::default(), None, multipart).await
+pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<Submitted, Problem> {
+    multipart::read(app, Options::default(), Asker::default(), multipart).await
 }
 
 /// What a body is, in lower case; empty if nobody says. It is not compressed.
@@ -101,12 +102,7 @@ async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Vec<u8>, Pr
     })
 }
 
-async fn whole_json(
-    app: &App,
-    mut options: Options,
-    keyed: Option<Keyed>,
-    frames: Frames,
-) -> Result<TaskView, Problem> {
+async fn whole_json(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
     let mut room = app.room()?;
     let body = whole(app, frames, &mut room).await?;
     let (pieces, is_array) = json::request(&body, &mut options)?;
@@ -116,15 +112,10 @@ async fn whole_json(
         let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
         Problem::invalid(format!("{path}: {error}")).with("path", path)
     })?;
-    Intake::of_pieces(app, new, keyed, pieces, room).finish().await
+    Intake::of_pieces(app, new, asker, pieces, room).finish().await
 }
 
-async fn whole_form(
-    app: &App,
-    mut options: Options,
-    keyed: Option<Keyed>,
-    frames: Frames,
-) -> Result<TaskView, Problem> {
+async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
     let mut room = app.room()?;
     let body = whole(app, frames, &mut room).await?;
     let mut pieces = Pieces::default();
@@ -144,7 +135,7 @@ async fn whole_form(
     pieces.check(encoding(&new)).map_err(|(index, error)| {
         Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
     })?;
-    Intake::of_pieces(app, new, keyed, pieces, room).finish().await
+    Intake::of_pieces(app, new, asker, pieces, room).finish().await
 }
 
 fn unknown_field(name: &[u8]) -> Problem {

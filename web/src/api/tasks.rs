@@ -14,7 +14,7 @@ use wire::ids::TaskId;
 use super::{Id, Query, prefer, results, submit};
 use crate::App;
 use crate::error::Problem;
-use crate::hive::TaskFilter;
+use crate::hive::{ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
 
 const LIST_DEFAULT: usize = 50;
@@ -34,21 +34,30 @@ impl Task {
         let results = results::inline(app, &view).await?;
         Ok(Json(Self { view, results }))
     }
+
+    async fn with(mut found: ResultsFound) -> Result<Json<Self>, Problem> {
+        let results = results::inline_of(&mut found).await?;
+        Ok(Json(Self { view: found.task, results }))
+    }
 }
 
 /// `POST /tasks`
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
-    let view = submit::submit(&app, request).await?;
-    let id = view.id;
+    let Submitted { task, computed } = submit::submit(&app, request).await?;
+    let id = task.id;
     let location = [(LOCATION, format!("/tasks/{id}"))];
     let Some(seconds) = wait else {
-        return Ok((StatusCode::CREATED, location, Task::of(&app, view).await?).into_response());
+        return Ok((StatusCode::CREATED, location, Task::of(&app, task).await?).into_response());
     };
     let applied = prefer::applied(seconds);
+    let computed = computed.unwrap_or_else(|| {
+        let app = app.clone();
+        Box::pin(async move { app.hive.computed(id).await })
+    });
     // On disk or not: the same digests would be computed again.
-    Ok(match prefer::in_time(&app, seconds, app.hive.computed(id)).await? {
-        Some(view) => (StatusCode::OK, location, applied, Task::of(&app, view).await?).into_response(),
+    Ok(match prefer::in_time(&app, seconds, computed).await? {
+        Some(found) => (StatusCode::OK, location, applied, Task::with(found).await?).into_response(),
         None => {
             (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
         }

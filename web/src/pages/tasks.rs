@@ -56,6 +56,6 @@ pub(super) async fn submit(
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Redirect, Problem> {
     let form = form.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let task = submit::multipart(&app, form).await?;
+    let task = submit::multipart(&app, form).await?.task;
     Ok(Redirect::to(&format!("/admin/tasks/{}", task.id)))
 }

@@ -53,7 +53,7 @@ fn form(fields: &[(&str, &str)], file: Option<&str>) -> String {
     body + &format!("Content-Type: application/octet-stream\r\n\r\n{content}\r\n--X--\r\n")
 }
 
-async fn submit(router: &axum::Router, form: String) -> Answer {
+async fn submit(router: &web::Site, form: String) -> Answer {
     post(router, "/admin/tasks", "multipart/form-data; boundary=X", form).await
 }
 

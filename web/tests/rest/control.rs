@@ -1,8 +1,8 @@
 //! What a user does to tasks and Drones that are there.
 
-use axum::Router;
 use axum::body::Body;
 use serde_json::{Value, json};
+use web::Site;
 use web::hive::HiveError;
 use web::model::{DroneState, TaskState};
 
@@ -10,14 +10,14 @@ use crate::support::*;
 
 const PATCH: &str = "application/merge-patch+json";
 
-async fn patch(router: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+async fn patch(router: &Site, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
     let headers = [("content-type", content_type)];
     let headers = if content_type.is_empty() { &[] } else { &headers[..] };
     send(router, request("PATCH", path, headers, body)).await
 }
 
 /// Posts to `/tasks/1/…`; the state that the answer shows.
-async fn act(router: &Router, action: &str) -> Value {
+async fn act(router: &Site, action: &str) -> Value {
     let answer = post(router, &format!("/tasks/1/{action}"), "", "").await;
     assert_eq!(answer.status, 200, "{action}: {:?}", answer.body);
     answer.json()["state"].clone()

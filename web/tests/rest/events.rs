@@ -1,9 +1,9 @@
 //! The event stream.
 
-use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use tower::ServiceExt as _;
+use web::Site;
 use web::model::Change;
 use wire::ids::{DroneId, TaskId};
 
@@ -16,7 +16,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn open(router: &Router, last: Option<&str>) -> Self {
+    async fn open(router: &Site, last: Option<&str>) -> Self {
         let last = last.map(|last| ("last-event-id", last));
         let headers: Vec<_> = last.into_iter().chain([("accept-encoding", "gzip")]).collect();
         let request = request("GET", "/events", &headers, Body::empty());
@@ -113,7 +113,7 @@ async fn an_unknown_event_means_reading_anew() {
 #[tokio::test]
 async fn a_slow_reader_reads_anew() {
     let fake = fake(2);
-    let router = web::router(fake.clone(), config());
+    let router = web::site(fake.clone(), config());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     for seq in 1..=5 {
@@ -127,7 +127,7 @@ async fn a_slow_reader_reads_anew() {
 #[tokio::test]
 async fn a_shutdown_ends_the_stream() {
     let config = config();
-    let router = web::router(fake(2), config.clone());
+    let router = web::site(fake(2), config.clone());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     config.shutdown.cancel();

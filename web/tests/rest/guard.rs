@@ -31,7 +31,7 @@ async fn only_our_host_is_served() {
 
 #[tokio::test]
 async fn any_host_is_served_when_told_so() {
-    let router = web::router(fake(1), web::Config { any_host: true, ..config() });
+    let router = web::site(fake(1), web::Config { any_host: true, ..config() });
     assert_eq!(send(&router, hosts(&["hive.example"])).await.status, 200);
     send(&router, hosts(&[])).await.problem(400);
     let write = |origin: &str| {

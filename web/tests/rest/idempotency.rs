@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use web::Site;
 use web::hive::HiveError;
 
 use crate::submit::{FORM, NDJSON, TEXT, multipart};
@@ -17,7 +17,7 @@ use crate::support::*;
 const JSON: &str = "application/json";
 
 /// Posts with a key.
-async fn post_as(key: &str, router: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+async fn post_as(key: &str, router: &Site, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
     send(router, request("POST", path, &[("idempotency-key", key), ("content-type", content_type)], body)).await
 }
 
@@ -28,7 +28,7 @@ struct Held {
 }
 
 /// Sends a request of lines with a key, and waits until the key is claimed for it.
-async fn hold(key: &'static str, fake: &Arc<Fake>, router: &Router) -> Held {
+async fn hold(key: &'static str, fake: &Arc<Fake>, router: &Site) -> Held {
     let (end, ended) = oneshot::channel();
     let rest = futures_util::stream::once(async move {
         let _ = ended.await;

@@ -114,7 +114,7 @@ async fn bodies_share_the_room_there_is() {
 #[tokio::test]
 async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
     let fake = fake(1);
-    let router = web::router(fake.clone(), web::Config { room: 100_000, ..config() });
+    let router = web::site(fake.clone(), web::Config { room: 100_000, ..config() });
     let body = |length| format!("{{\"input\": \"{}\"}}", "x".repeat(length));
     assert_eq!(post(&router, "/tasks", "application/json", body(99_000)).await.status, 201);
     let problem = post(&router, "/tasks", "application/json", body(100_000)).await.problem(413);
@@ -124,7 +124,7 @@ async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_413() {
     let fake = fake(1);
-    let router = web::router(fake.clone(), web::Config { max_body: 1000, ..config() });
+    let router = web::site(fake.clone(), web::Config { max_body: 1000, ..config() });
     let (content_type, form) = multipart(&[("text", &[b'\n'; 1000])]);
     for content_type in [TEXT, NDJSON, FORM, "", "application/json", &content_type] {
         // Announced, it is not even read.

@@ -8,7 +8,7 @@ use web::model::TaskState;
 
 use crate::support::*;
 
-async fn lines(router: &axum::Router, path: &str) -> Vec<Value> {
+async fn lines(router: &web::Site, path: &str) -> Vec<Value> {
     let answer = get(router, path).await;
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
     answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Subscription,
-    TaskFilter, Upload,
+    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Submitted,
+    Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
 use web::model::{
@@ -304,10 +304,16 @@ impl Hive for Fake {
         }
     }
 
-    async fn submit(&self, new: NewTask, inputs: BlobBuf, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+    async fn submit(
+        &self,
+        new: NewTask,
+        inputs: BlobBuf,
+        identity: Option<Identity>,
+        _waits: bool,
+    ) -> Result<Submitted, HiveError> {
         self.fails()?;
         self.inner().submitted += 1;
-        self.create(new, strings(&inputs), identity)
+        Ok(Submitted { task: self.create(new, strings(&inputs), identity)?, computed: None })
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
@@ -331,10 +337,13 @@ impl Hive for Fake {
         Ok(wanted.take(filter.limit).cloned().collect())
     }
 
-    async fn computed(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let view = self.wait(id, |view| view.done == view.total || view.state.has_ended()).await?;
-        let state = if view.state.has_ended() { view.state } else { TaskState::Done };
-        Ok(TaskView { state, ..view })
+    async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {
+        self.wait(id, |view| view.done == view.total || view.state.has_ended()).await?;
+        let mut found = self.results(id, 0..u64::MAX).await?;
+        if !found.task.state.has_ended() {
+            found.task.state = TaskState::Done;
+        }
+        Ok(found)
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {

@@ -6,7 +6,6 @@ mod fake;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
@@ -14,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use web::Config;
+use web::Site;
 
 pub use fake::*;
 
@@ -30,9 +30,9 @@ pub fn config() -> Config {
 }
 
 /// A fake and the router to it.
-pub fn world() -> (Arc<Fake>, Router) {
+pub fn world() -> (Arc<Fake>, Site) {
     let fake = fake(64);
-    (fake.clone(), web::router(fake, config()))
+    (fake.clone(), web::site(fake, config()))
 }
 
 /// What came back.
@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-pub async fn send(router: &Router, request: Request<Body>) -> Answer {
+pub async fn send(router: &Site, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let mut stream = body.into_data_stream();
@@ -96,22 +96,22 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl In
     request.body(body.into()).unwrap()
 }
 
-pub async fn get(router: &Router, path: &str) -> Answer {
+pub async fn get(router: &Site, path: &str) -> Answer {
     send(router, request("GET", path, &[], Body::empty())).await
 }
 
-pub async fn get_with(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub async fn get_with(router: &Site, path: &str, headers: &[(&str, &str)]) -> Answer {
     send(router, request("GET", path, headers, Body::empty())).await
 }
 
 /// Posts a body of that content type, or of none if that is empty.
-pub async fn post(router: &Router, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
+pub async fn post(router: &Site, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
     let headers = [("content-type", content_type)];
     let headers = if content_type.is_empty() { &[] } else { &headers[..] };
     send(router, request("POST", path, headers, body)).await
 }
 
-pub async fn post_json(router: &Router, body: Value) -> Answer {
+pub async fn post_json(router: &Site, body: Value) -> Answer {
     post(router, "/tasks", "application/json", body.to_string()).await
 }
 

@@ -189,22 +189,41 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// A task of a batch that has ended already without its result counts as done from now on.
+    /// A task leaves its batch, if that is there. In one that has ended already it counts as done.
     fn detach(&mut self, batch: TaskId, index: u64, fate: &Fate) -> rusqlite::Result<()> {
+        let before = self.member(batch, index)?;
         let error = if let Fate::Failed(error) = fate { Some(error) } else { None };
-        let insert = "INSERT INTO detached (batch, item, error) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-        let is_new = self.transaction.prepare_cached(insert)?.execute(params![batch.0, index, error])? > 0;
-        if is_new {
-            let count = "UPDATE tasks SET done = done + 1 WHERE id = ?1 AND state <> 0 AND NOT EXISTS \
-                         (SELECT 1 FROM results WHERE task = ?1 AND first <= ?2 AND past > ?2)";
-            self.run(count, params![batch.0, index])?;
-        } else {
-            self.run("UPDATE detached SET error = ? WHERE batch = ? AND item = ?", params![error, batch.0, index])?;
+        if let Some((state, has_result)) = before {
+            let insert = "INSERT OR REPLACE INTO detached (batch, item, error) VALUES (?, ?, ?)";
+            self.run(insert, params![batch.0, index, error])?;
+            if !has_result {
+                self.run("UPDATE tasks SET done = done + 1 WHERE id = ? AND state <> 0", [batch.0])?;
+            }
+            if let (Fate::Forgotten { on_disk: true }, Some(state)) = (fate, state) {
+                let task = TaskId(batch.0 + 1 + index);
+                self.removed.push(Removed { task, tally: Tally::one(state), file: None });
+            }
         }
         match fate {
             Fate::Own(submission) => self.submit(submission),
-            Fate::Failed(_) | Fate::Forgotten => Ok(()),
+            Fate::Failed(_) | Fate::Forgotten { .. } => Ok(()),
         }
+    }
+
+    /// How a task has ended that is in a batch, or failed there; and whether it counts as done there.
+    fn member(&self, batch: TaskId, index: u64) -> rusqlite::Result<Option<(Option<TaskState>, bool)>> {
+        let select = "SELECT state, EXISTS (SELECT 1 FROM results WHERE task = ?1 AND first <= ?2 AND past > ?2), \
+                      (SELECT error IS NOT NULL FROM detached WHERE batch = ?1 AND item = ?2) \
+                      FROM tasks WHERE id = ?1 AND batch = 1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let found = select.query_row(params![batch.0, index], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        Ok(match found.optional()? {
+            // There is no batch, or it has gone its own way, or is forgotten.
+            None | Some((_, _, Some(false))) => None,
+            Some((_, _, Some(true))) => Some((Some(TaskState::Failed), true)),
+            Some((_, true, None)) => Some((Some(TaskState::Done), true)),
+            Some((state, false, None)) => Some((state_of(state), false)),
+        })
     }
 
     /// Marks a task that is done as suspect if any of its results is.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::blob::BlobBuf;
 
+use super::asker::Asker;
 use super::keyed::Keyed;
 use crate::App;
 use crate::error::Problem;
-use crate::hive::{NewTask, SEGMENT, Upload};
+use crate::hive::{NewTask, SEGMENT, Submitted, Upload};
 use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
-use crate::model::TaskView;
 
 /// The least that a request takes of the room for bodies, in bytes.
 const ROOM_STEP: usize = 64 << 10;
@@ -69,28 +69,28 @@ pub(super) struct Intake<'a> {
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
     room: Room,
-    keyed: Option<Keyed>,
+    asker: Asker,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(app: &'a App, new: NewTask, keyed: Option<Keyed>) -> Result<Self, Problem> {
+    pub(super) fn new(app: &'a App, new: NewTask, asker: Asker) -> Result<Self, Problem> {
         let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Ok(Self::of_pieces(app, new, keyed, pieces, app.room()?))
+        Ok(Self::of_pieces(app, new, asker, pieces, app.room()?))
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut keyed: Option<Keyed>, pieces: Pieces, room: Room) -> Self {
-        if let Some(keyed) = &mut keyed {
+    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut asker: Asker, pieces: Pieces, room: Room) -> Self {
+        if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }
-        Self { app, new, pieces, upload: None, room, keyed }
+        Self { app, new, pieces, upload: None, room, asker }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
     pub(super) async fn pass_on(&mut self, held: usize) -> Result<(), Problem> {
         self.room.cover(self.pieces.size() + held)?;
         for piece in std::mem::take(&mut self.pieces.full) {
-            if let Some(keyed) = &mut self.keyed {
+            if let Some(keyed) = &mut self.asker.keyed {
                 keyed.add(&piece);
                 if keyed.is_known() {
                     continue;
@@ -106,26 +106,25 @@ impl<'a> Intake<'a> {
     }
 
     /// Creates the task, or finds the one that was created with the request's key.
-    pub(super) async fn finish(mut self) -> Result<TaskView, Problem> {
+    pub(super) async fn finish(mut self) -> Result<Submitted, Problem> {
         self.pass_on(0).await?;
         let last = self.pieces.last;
-        if let Some(keyed) = &mut self.keyed {
+        if let Some(keyed) = &mut self.asker.keyed {
             keyed.add(&last);
             if let Some(known) = keyed.known()? {
-                return Ok(self.app.hive.task(known).await?);
+                return Ok(Submitted { task: self.app.hive.task(known).await?, computed: None });
             }
         }
         // The claim stays with `self` until the Hive has answered.
-        let identity = self.keyed.as_ref().map(Keyed::identity);
-        let task = match self.upload {
-            None => self.app.hive.submit(self.new, last, identity).await?,
+        let identity = self.asker.keyed.as_ref().map(Keyed::identity);
+        Ok(match self.upload {
+            None => self.app.hive.submit(self.new, last, identity, self.asker.waits).await?,
             Some(mut upload) => {
                 // Never empty: a piece is full only when one more input has come.
                 upload.push(last).await?;
-                upload.finish(identity).await?
+                Submitted { task: upload.finish(identity).await?, computed: None }
             }
-        };
-        Ok(task)
+        })
     }
 }
 

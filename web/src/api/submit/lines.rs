@@ -4,8 +4,8 @@ use crate::api::submit::frames::Frames;
 use crate::api::submit::intake::{BadInput, Intake, Pieces};
 use crate::api::submit::json;
 use crate::error::Problem;
+use crate::hive::Submitted;
 use crate::kinds::digest::MAX_INPUT;
-use crate::model::TaskView;
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Lines {
 }
 
 /// Creates a task of a body of lines.
-pub(super) async fn read(mut intake: Intake<'_>, form: Form, mut frames: Frames) -> Result<TaskView, Problem> {
+pub(super) async fn read(mut intake: Intake<'_>, form: Form, mut frames: Frames) -> Result<Submitted, Problem> {
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {
         lines.feed(&frame, &mut intake.pieces)?;

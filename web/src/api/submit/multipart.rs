@@ -3,13 +3,13 @@
 use axum::extract::Multipart;
 use axum::extract::multipart::Field;
 
+use super::asker::Asker;
 use super::intake::Intake;
-use super::keyed::Keyed;
 use super::lines::{Form, Lines};
 use crate::App;
 use crate::error::Problem;
+use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
-use crate::model::TaskView;
 
 /// The longest value of an option, in bytes: a key in hexadecimal.
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
@@ -18,15 +18,15 @@ const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
 pub(super) async fn read(
     app: &App,
     mut options: Options,
-    keyed: Option<Keyed>,
+    asker: Asker,
     mut form: Multipart,
-) -> Result<TaskView, Problem> {
+) -> Result<Submitted, Problem> {
     let mut field = form.next_field().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
         set(&mut options, option).await?;
         field = form.next_field().await?;
     }
-    let mut intake = Intake::new(app, options.new_task()?, keyed)?;
+    let mut intake = Intake::new(app, options.new_task()?, asker)?;
     while let Some(inputs) = field {
         let name = name_of(&inputs);
         if !is_inputs(&inputs) {

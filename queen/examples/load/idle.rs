@@ -1,0 +1,110 @@
+//! Drones that only wait: connections with heartbeats.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinSet;
+use tokio::time::interval;
+use wire::codec::{FrameReader, FrameWriter, read_preface};
+use wire::frame::{MAX, MAX_HANDSHAKE, decode};
+use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::ids::Instance;
+use wire::message::{Rate, ToQueen};
+use wire::work::Kind;
+
+/// What it says it can compute; nobody asks it to.
+const RATE: u64 = 10_000_000;
+
+/// What a Queen asks for.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A connected Drone.
+struct Idle {
+    reader: FrameReader<OwnedReadHalf>,
+    writer: FrameWriter<OwnedWriteHalf>,
+    heartbeat: Duration,
+}
+
+/// Connects so many Drones, which stay until this is dropped.
+pub async fn connect(queen: SocketAddr, count: u64) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let mut fleet = JoinSet::new();
+    for number in 1..=count {
+        let drone = Idle::connect(queen, &format!("idle-{number}")).await?;
+        fleet.spawn(drone.wait());
+    }
+    Ok(fleet)
+}
+
+/// Connects so many times to what says whatever it hears, and says something there as often as a Drone does.
+pub async fn echo(server: SocketAddr, count: u64) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let mut fleet = JoinSet::new();
+    for _ in 0..count {
+        let mut socket = TcpStream::connect(server).await?;
+        socket.set_nodelay(true)?;
+        fleet.spawn(async move {
+            let (mut beats, mut beat) = (interval(BEAT), *b"beat one");
+            loop {
+                beats.tick().await;
+                socket.write_all(&beat).await?;
+                socket.read_exact(&mut beat).await?;
+            }
+        });
+    }
+    Ok(fleet)
+}
+
+/// Lets this process, and those that it starts, have so many connections.
+pub fn allow_connections(count: u64) -> anyhow::Result<()> {
+    // Some more are files, and the REST API's.
+    let (needed, Rlimit { current, maximum }) = (count + 100, getrlimit(Resource::Nofile));
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= needed);
+    if enough(current) {
+        return Ok(());
+    }
+    anyhow::ensure!(enough(maximum), "{needed} open files are needed, but `ulimit -Hn` is {maximum:?}");
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum })?)
+}
+
+impl Idle {
+    async fn connect(queen: SocketAddr, name: &str) -> anyhow::Result<Self> {
+        let mut socket = TcpStream::connect(queen).await?;
+        socket.set_nodelay(true)?;
+        socket.write_all(&Preface::ours(Role::Drone).encode()).await?;
+        read_preface(&mut socket).await?;
+        let (read, write) = socket.into_split();
+        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+        let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: RATE }].into();
+        let instance = Instance::random()?;
+        let hello = FromDrone::Hello { name, software: "load", instance, threads: 1, kinds, nonce: [0; 32] };
+        let mut answer = Default::default();
+        for message in [hello, FromDrone::Proof { mac: None }] {
+            writer.push(&message, MAX_HANDSHAKE)?;
+            writer.flush().await?;
+            answer = reader.next(MAX_HANDSHAKE).await?.context("the Queen closed the connection")?;
+        }
+        let FromQueen::Welcome { heartbeat_ms, .. } = decode(&answer)? else { bail!("a Drone is not welcome") };
+        writer.push(&ToQueen::Offer { leases: vec![].into() }, MAX)?;
+        writer.flush().await?;
+        Ok(Self { reader, writer, heartbeat: Duration::from_millis(heartbeat_ms.into()) })
+    }
+
+    /// Sends heartbeats, and hears whatever is said.
+    async fn wait(mut self) -> anyhow::Result<()> {
+        let mut beats = interval(self.heartbeat);
+        loop {
+            tokio::select! {
+                heard = self.reader.next(MAX) => drop(heard?.context("the Queen closed the connection")?),
+                _ = beats.tick() => {
+                    let beat = ToQueen::Heartbeat { progress: vec![].into(), rates: vec![].into(), compressions: 0 };
+                    self.writer.push(&beat, MAX)?;
+                    self.writer.flush().await?;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What is measured, and beside what.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::compare::{Compare, Scenario};
+use super::hive::{Build, Cpu, Process};
+use super::report::{Report, Times};
+use super::singles::{Singles, Words};
+use super::strings::Expected;
+use super::{bare, bulk, idle, latency, machine};
+
+/// Requests that are not counted, before those that are.
+const WARM_UP: u64 = 500;
+
+/// Strings that are computed before those that are counted.
+const WARM_UP_STRINGS: u64 = 100_000;
+
+/// Parts of a measurement in turn.
+const TURNS: u64 = 10;
+
+/// Until Drones that have just connected only wait.
+const SETTLE: Duration = Duration::from_millis(1500);
+
+/// How long the Queen is watched with idle Drones, and without.
+const WATCH: Duration = Duration::from_secs(2);
+
+/// What all rounds share.
+pub struct Comparison<'a> {
+    pub size: &'a Compare,
+    pub build: Build,
+    pub expected: Expected,
+    pub report: Report,
+}
+
+impl Comparison<'_> {
+    /// Runs one of them once.
+    pub async fn run(&mut self, scenario: Scenario) -> anyhow::Result<()> {
+        let ([all, own], begun) = (machine::all_and_own()?, Instant::now());
+        match scenario {
+            Scenario::Bulk => self.bulk().await,
+            Scenario::Singles => self.singles().await,
+            Scenario::Latency => self.latency().await,
+            Scenario::Loaded => self.loaded().await,
+            Scenario::Idle => self.idle().await,
+        }?;
+        let ([all_now, own_now], seconds) = (machine::all_and_own()?, begun.elapsed().as_secs_f64());
+        // The noise of this round.
+        self.report.add("CPU of others meanwhile", "cores", ((all_now - all) - (own_now - own)) / seconds);
+        Ok(())
+    }
+
+    async fn bulk(&mut self) -> anyhow::Result<()> {
+        self.report.begin("bulk");
+        let (strings, drones) = (self.expected.strings, self.size.drones);
+        let million = |seconds: f64| strings as f64 / seconds / 1e6;
+        let hive = self.build.start(drones).await?;
+        bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+        let before = hive.cpu()?;
+        let taken = bulk::run(hive.http, bulk::ONE_TASK, &self.expected).await?;
+        let cpu = hive.cpu()?.since(before);
+        drop(hive);
+        let loopback = |pairs| -> anyhow::Result<_> {
+            let before = machine::cpu(None)?;
+            Ok((bare::loopback(&self.expected, pairs)? / 1e6, machine::cpu(None)? - before))
+        };
+        let ((one, bare_cpu), (each, _)) = (loopback(1)?, loopback(drones)?);
+        let (plain, cores) = (bare::hashing(strings, 1) / 1e6, machine::cores());
+        let plain_all = bare::hashing(strings, cores) / 1e6;
+
+        let report = &mut self.report;
+        let (end_to_end, computed) = (million(taken.total()), million(taken.computed));
+        report.add("Hive, from end to end", "M/s", end_to_end);
+        report.add("  upload", "M/s", million(taken.upload));
+        report.add("  until computed and on disk", "M/s", computed);
+        report.add("  download", "M/s", million(taken.download));
+        report.add("bare loopback, one pair", "M/s", one);
+        report.add("bare loopback, a pair a Drone", "M/s", each);
+        report.add("plain hashing, one thread", "M/s", plain);
+        report.add(format!("plain hashing, {cores} threads"), "M/s", plain_all);
+        report.add("Hive / bare loopback, one pair", "", end_to_end / one);
+        report.add("Hive / bare loopback, a pair a Drone", "", end_to_end / each);
+        report.add(format!("Hive until computed / plain, {cores} threads"), "", computed / plain_all);
+        shares(report, cpu, strings, taken.total());
+        report.add("bare loopback's CPU, each", "µs", bare_cpu / strings as f64 * 1e6);
+        report.add("CPU of all / bare loopback's", "", cpu.sum() / bare_cpu);
+        report.add("the client's comparing, of all the time", "", taken.check / taken.total());
+        busy(report, "busy", &taken.drones);
+        Ok(())
+    }
+
+    async fn singles(&mut self) -> anyhow::Result<()> {
+        self.report.begin("singles");
+        let load = Singles { count: self.size.singles, connections: self.size.connections, wait: true };
+        let warm_up = Singles { count: WARM_UP, ..load.clone() };
+        let hive = self.build.start(self.size.drones).await?;
+        warm_up.put_on(hive.http).await?;
+        let before = hive.cpu()?;
+        let taken = load.put_on(hive.http).await?;
+        let cpu = hive.cpu()?.since(before);
+        drop(hive);
+        let (server, [http, _]) = bare_server()?;
+        warm_up.put_on(http).await?;
+        let before = (server.cpu()?, machine::cpu(None)?);
+        let bare = load.put_on(http).await?;
+        let bare_cpu = (server.cpu()? - before.0, machine::cpu(None)? - before.1);
+
+        let report = &mut self.report;
+        report.add("Hive", "/s", taken.per_second);
+        report.add("bare axum", "/s", bare.per_second);
+        report.add("Hive / bare axum", "", taken.per_second / bare.per_second);
+        report.add("Hive, median", "ms", taken.times.at(0.5));
+        report.add("Hive, 99 %", "ms", taken.times.at(0.99));
+        shares(report, cpu, load.count, taken.seconds);
+        report.add("bare axum's CPU, each", "µs", bare_cpu.0 / load.count as f64 * 1e6);
+        report.add("CPU of Queen and Drones / bare axum's", "", (cpu.queen + cpu.drones) / bare_cpu.0);
+        report.add("the client's CPU with bare axum", "cores", bare_cpu.1 / bare.seconds);
+        Ok(())
+    }
+
+    async fn latency(&mut self) -> anyhow::Result<()> {
+        self.report.begin("latency");
+        let (hive, (server, [http, _])) = (self.build.start(1).await?, bare_server()?);
+        let (mut words, mut bare_words) = (Words::connect(hive.http, true).await?, Words::connect(http, true).await?);
+        let (mut times, mut bare, mut appends, mut syncs) = (vec![], vec![], vec![], vec![]);
+        // In turn, since the disk may be another's now and then; the first turn is not counted.
+        for turn in 0..=TURNS {
+            let (count, some) = (self.size.words.div_ceil(TURNS), self.size.words.div_ceil(5 * TURNS) as usize);
+            let kept = [
+                (&mut times, latency::ask(&mut words, Duration::ZERO, |asked| asked < count).await?),
+                (&mut bare, latency::ask(&mut bare_words, Duration::ZERO, |asked| asked < count).await?),
+                (&mut appends, machine::fdatasync(hive.directory(), some, true)?),
+                (&mut syncs, machine::fdatasync(hive.directory(), some, false)?),
+            ];
+            kept.into_iter().filter(|_| turn > 0).for_each(|(all, these)| all.extend(these));
+        }
+        drop((hive, server));
+
+        let [times, bare, appends, syncs] = [times, bare, appends, syncs].map(Times::of);
+        let report = &mut self.report;
+        report.add("Hive, median", "ms", times.at(0.5));
+        report.add("Hive, 99 %", "ms", times.at(0.99));
+        report.add("bare axum, median", "ms", bare.at(0.5));
+        report.add("fdatasync at the end of a file, median", "ms", appends.at(0.5));
+        report.add("fdatasync within a file, median", "ms", syncs.at(0.5));
+        let ratio = |sync: &Times, part| times.at(part) / (bare.at(part) + sync.at(part));
+        report.aim("Hive / (bare axum + fdatasync at the end)", "", ratio(&appends, 0.5), 2.0);
+        report.aim("Hive / (bare axum + fdatasync within)", "", ratio(&syncs, 0.5), 2.0);
+        // What others do on the machine disturbs these less.
+        report.add("the same, of the fastest tenth of each", "", ratio(&syncs, 0.1));
+        Ok(())
+    }
+
+    async fn loaded(&mut self) -> anyhow::Result<()> {
+        self.report.begin("loaded");
+        let pbkdf2 = "algorithm=pbkdf2-hmac-sha256&salt=honey&iterations=1000";
+        let loads = [("bulk", "", self.size.load_strings), ("PBKDF2", pbkdf2, self.size.load_passwords)];
+        for (name, options, strings) in loads {
+            let hive = self.build.start(self.size.drones).await?;
+            bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+            let loaded = latency::under_load(&hive, options, strings, self.size.loaded_words).await?;
+            let report = &mut self.report;
+            report.add(format!("under {name}, words"), "", loaded.words.len() as f64);
+            report.add(format!("under {name}, median"), "ms", loaded.words.at(0.5));
+            report.aim(format!("under {name}, 99 %"), "ms", loaded.words.at(0.99), 20.0);
+            report.add(format!("under {name}, longest"), "ms", loaded.words.at(1.0));
+            report.add(format!("under {name}, the Drones' CPU"), "cores", loaded.cpu.drones / loaded.seconds);
+            report.add(format!("under {name}, the Queen's CPU"), "cores", loaded.cpu.queen / loaded.seconds);
+            busy(report, &format!("under {name}, busy"), &loaded.drones);
+        }
+        Ok(())
+    }
+
+    async fn idle(&mut self) -> anyhow::Result<()> {
+        self.report.begin("idle");
+        let count = self.size.idle_drones;
+        idle::allow_connections(count)?;
+        let hive = self.build.start(0).await?;
+        let (memory, alone) = watch(&hive.queen).await?;
+        let fleet = idle::connect(hive.drone_addr, count).await?;
+        tokio::time::sleep(SETTLE).await;
+        let (more, with) = watch(&hive.queen).await?;
+        hive.until_drones(count).await?;
+        drop((hive, fleet));
+        let (server, [_, echo]) = bare_server()?;
+        let fleet = idle::echo(echo, count).await?;
+        tokio::time::sleep(SETTLE).await;
+        let (_, bare) = watch(&server).await?;
+        drop((server, fleet));
+
+        let (report, a_drone) = (&mut self.report, |cpu: f64| cpu / count as f64 * 1e6);
+        report.add("the Queen alone", "MiB", memory / 1024.0);
+        report.aim("memory a Drone", "KiB", (more - memory) / count as f64, 32.0);
+        report.add("the Queen's CPU alone", "ms/s", alone * 1000.0);
+        report.add(format!("her CPU with {count} Drones"), "ms/s", with * 1000.0);
+        report.add("  a Drone", "µs/s", a_drone(with - alone));
+        report.add("bare echo's CPU, a connection", "µs/s", a_drone(bare));
+        report.add("Queen / bare echo", "", (with - alone) / bare);
+        Ok(())
+    }
+}
+
+/// The memory of a process in KiB, and its CPU time in a second.
+async fn watch(process: &Process) -> anyhow::Result<(f64, f64)> {
+    let (before, begun) = (machine::cpu_of_threads(process.id())?, Instant::now());
+    tokio::time::sleep(WATCH).await;
+    let cpu = (machine::cpu_of_threads(process.id())? - before) / begun.elapsed().as_secs_f64();
+    Ok((machine::resident(process.id())? as f64 / 1024.0, cpu))
+}
+
+/// What does the same without a Hive; where it answers HTTP, and where it says what it hears.
+fn bare_server() -> anyhow::Result<(Process, [SocketAddr; 2])> {
+    Process::start(Command::new(std::env::current_exe()?).arg("bare"))
+}
+
+/// Who took how much of the CPU.
+fn shares(report: &mut Report, cpu: Cpu, items: u64, seconds: f64) {
+    for (name, spent) in
+        [("the Queen's CPU", cpu.queen), ("the Drones' CPU", cpu.drones), ("the client's CPU", cpu.client)]
+    {
+        report.add(name, "cores", spent / seconds);
+        report.add(format!("{name}, each"), "µs", spent / items as f64 * 1e6);
+    }
+}
+
+/// How busy each Drone was, as far as the Queen tells.
+fn busy(report: &mut Report, name: &str, drones: &Value) {
+    for drone in drones["drones"].as_array().into_iter().flatten() {
+        if let (Some(share), Some(drone)) = (drone["busy"].as_f64(), drone["name"].as_str()) {
+            report.add(format!("{name}: {drone}"), "", share);
+        }
+    }
+}
