@@ -28,6 +28,7 @@ mod lease;
 mod ledger;
 mod meter;
 mod queue;
+mod roster;
 mod sizing;
 mod steal;
 mod task;
@@ -40,7 +41,6 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use drone::Drone;
 pub use event::{
     Ability, Blame, Class, Distrust, DroneStatus, Effect, Event, Grant, Idle, Outcome, Progress, TaskWork, Totals,
     Waiting,
@@ -52,6 +52,7 @@ pub use lease::{MAX_DEATHS, MAX_FAILURES};
 pub use ledger::Ledger;
 use meter::Meter;
 use queue::Queue;
+use roster::Roster;
 use task::Task;
 pub use task::{Segment, Status};
 
@@ -63,17 +64,14 @@ pub type Time = Duration;
 pub struct Core {
     patience: Patience,
     tasks: Ledger<Task>,
-    drones: BTreeMap<DroneId, Drone>,
-    leases: BTreeMap<LeaseId, Lease>,
+    drones: Roster,
+    /// Boxed, so that the tree is small: all Drones' leases are in it.
+    leases: BTreeMap<LeaseId, Box<Lease>>,
     /// Tasks that have pending ranges.
     queue: Queue,
     /// Ranges that have to run alone, by task and first index, with the Drone that is being
     /// emptied for it.
     alone: BTreeMap<(TaskId, u64), Option<DroneId>>,
-    /// Drones by how much of their capacity is taken, least first.
-    by_load: BTreeSet<(u64, DroneId)>,
-    /// Drones by when their silence or absence ends them.
-    by_deadline: BTreeSet<(Time, DroneId)>,
     /// Leases without a twin, by when they are expected to be done.
     by_finish: BTreeSet<(Time, LeaseId)>,
     /// Leases that are not old enough to be remembered, by when they were granted.
@@ -81,8 +79,6 @@ pub struct Core {
     /// Tasks by when they fail, and when each one does.
     by_task_deadline: BTreeSet<(Time, TaskId)>,
     task_deadlines: BTreeMap<TaskId, Time>,
-    /// Compute threads of all Drones.
-    threads: u64,
     next_lease: u64,
     items_queued: u64,
     items_done: u64,
@@ -101,17 +97,14 @@ impl Core {
         Self {
             patience,
             tasks: Ledger::default(),
-            drones: BTreeMap::new(),
+            drones: Roster::new(patience),
             leases: BTreeMap::new(),
             queue: Queue::default(),
             alone: BTreeMap::new(),
-            by_load: BTreeSet::new(),
-            by_deadline: BTreeSet::new(),
             by_finish: BTreeSet::new(),
             young: VecDeque::new(),
             by_task_deadline: BTreeSet::new(),
             task_deadlines: BTreeMap::new(),
-            threads: 0,
             next_lease: 1,
             items_queued: 0,
             items_done: 0,
@@ -152,7 +145,7 @@ impl Core {
 
     /// When the next [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Time> {
-        let drone = self.by_deadline.first().map(|(deadline, _)| *deadline);
+        let drone = self.drones.first_deadline().map(|(deadline, _)| deadline);
         let task = self.by_task_deadline.first().map(|(deadline, _)| *deadline);
         [drone, task, self.next_hold()].into_iter().flatten().min()
     }
@@ -188,7 +181,7 @@ impl Core {
 
     /// A Drone that is connected, or that is waited for.
     pub fn drone(&self, id: DroneId, now: Time) -> Option<DroneStatus> {
-        self.drones.get(&id).map(|drone| drone.status(self.idle(id), now))
+        self.drones.get(id).map(|drone| drone.status(self.idle(id), now))
     }
 
     /// All work at a glance.
@@ -202,7 +195,7 @@ impl Core {
     /// How long all Drones together need for `cost`: by what they do, or, while they have not
     /// been at work long enough, by what each was seen, or says, to be able to.
     fn duration_of(&self, cost: u64, class: Class, now: Time) -> Option<Duration> {
-        let able = || self.drones.values().map(|drone| drone.rate(class) as f64 * f64::from(drone.threads)).sum();
+        let able = || self.drones.speed(class) as f64;
         let rate: f64 = self.meter.steady_cost_rate(now).filter(|_| !self.drones.is_empty()).unwrap_or_else(able);
         Duration::try_from_secs_f64(cost as f64 / rate).ok()
     }
@@ -210,6 +203,7 @@ impl Core {
     fn submit(&mut self, id: TaskId, work: TaskWork, now: Time, effects: &mut Vec<Effect>) {
         let deadline = work.deadline;
         let mut task = Task::new(work);
+        self.drones.know(task.class);
         self.items_queued += task.total() - task.done();
         if !task.is_paused {
             self.queue.admit(id, &mut task);

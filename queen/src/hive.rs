@@ -59,8 +59,9 @@ pub const MAX_DRONES: usize = 4096;
 /// What waits to be sent to one Drone; the core's credit keeps it far below this.
 const OUTBOX: usize = 32_768;
 
-/// A result piece that fills less of its frame than this part is copied, so that it does not
-/// keep the whole frame alive.
+/// A result piece of fewer bytes, or one that fills less of its frame than this part, is copied, so
+/// that it does not keep alive what was read with it: the whole frame, or many small ones.
+const KEEP: usize = 32 << 10;
 const KEEP_FRAME: usize = 2;
 
 /// How often changes are told to watchers.

@@ -23,20 +23,24 @@ pub enum ConnectionError {
     Preface(#[from] PrefaceError),
 }
 
-/// What is read from the socket at once when nothing larger is expected, in bytes.
-const READ: usize = 64 << 10;
+/// What is read from the socket at once when nothing larger is expected, in bytes: little from a peer that says
+/// little, since thousands may be connected.
+const READ_MIN: usize = 4 << 10;
+const READ_MAX: usize = 64 << 10;
 
 /// Reads frames; keeps what has arrived of the next one.
 #[derive(Debug)]
 pub struct FrameReader<R> {
     inner: R,
     buffer: BytesMut,
+    /// What is read at once.
+    step: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `inner`, which stands at the start of a frame.
     pub fn new(inner: R) -> Self {
-        Self { inner, buffer: BytesMut::new() }
+        Self { inner, buffer: BytesMut::new(), step: READ_MIN }
     }
 
     /// The body of the next frame, of at most `limit` bytes; `None` when the peer closed the
@@ -54,15 +58,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 Some(size) => HEADER + size - self.buffer.len(),
                 None => 0,
             };
-            // A peer that announces much and sends little costs only what it has sent.
-            let room = missing.clamp(READ, READ.max(4 * self.buffer.len()));
-            self.buffer.reserve(room);
-            if self.inner.read_buf(&mut self.buffer).await? == 0 {
-                return match self.buffer.is_empty() {
-                    true => Ok(None),
-                    false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                };
+            if self.buffer.is_empty() && self.buffer.try_reclaim(4 * self.step + 1) {
+                // What a long frame needed is not kept.
+                self.buffer = BytesMut::new();
             }
+            // A peer that announces much and sends little costs only what it has sent.
+            let room = missing.clamp(self.step, self.step.max(4 * self.buffer.len()));
+            self.buffer.reserve(room);
+            self.step = match self.inner.read_buf(&mut self.buffer).await? {
+                0 if self.buffer.is_empty() => return Ok(None),
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                read if read >= self.step => (2 * self.step).min(READ_MAX),
+                read if read < self.step / 4 => (self.step / 2).max(READ_MIN),
+                _ => self.step,
+            };
         }
     }
 }
@@ -100,7 +109,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub async fn flush(&mut self) -> io::Result<()> {
         self.inner.write_all(&self.buffer).await?;
         self.buffer.clear();
-        self.buffer.shrink_to(4 * READ);
+        self.buffer.shrink_to(READ_MIN);
         self.inner.flush().await
     }
 

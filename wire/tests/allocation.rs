@@ -5,8 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use peak_alloc::PeakAlloc;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use wire::List;
-use wire::codec::FrameReader;
+use wire::codec::{FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
@@ -25,11 +26,41 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.peak_usage().saturating_sub(before))
 }
 
+/// Polls a future that needs to wait for nothing.
+fn done<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("there is nothing to wait for"),
+    }
+}
+
+/// What a reader and a writer keep between frames when they have been busy.
+fn kept_by_idle_ends(lengths: &[usize]) -> (usize, usize) {
+    let (reason, mut stream) = ("x".repeat(MIB), Vec::with_capacity(4 * MIB));
+    let before = MEMORY.current_usage();
+    let mut writer = FrameWriter::new(&mut stream);
+    for length in lengths {
+        writer.push(&ToDrone::Goodbye { reason: &reason[..*length] }, MAX).unwrap();
+        done(writer.flush()).unwrap();
+    }
+    let written = MEMORY.current_usage() - before;
+    drop(writer);
+    // Then come heartbeats, each by itself.
+    let beat = [1, 0, 0, 0, 2];
+    let mut socket: Box<dyn AsyncRead + Unpin> = Box::new(&stream[..]);
+    for _ in 0..8 {
+        socket = Box::new(socket.chain(&beat[..]));
+    }
+    let before = MEMORY.current_usage();
+    let mut reader = FrameReader::new(socket);
+    (0..lengths.len() + 8).for_each(|_| assert!(done(reader.next(MAX)).unwrap().is_some()));
+    assert!(done(reader.next(MAX)).unwrap().is_none());
+    (MEMORY.current_usage() - before, written)
+}
+
 /// The first frame of a stream that ends behind `bytes`.
 fn read_ends_in_error(bytes: &[u8]) {
-    let mut reader = FrameReader::new(bytes);
-    let result = pin!(reader.next(MAX)).poll(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(result, Poll::Ready(Err(_))));
+    assert!(done(FrameReader::new(bytes).next(MAX)).is_err());
 }
 
 /// A body whose list announces `count` elements and holds `elements` times `element`.
@@ -40,6 +71,12 @@ fn list(number: u8, count: u32, element: &[u8], elements: usize) -> Vec<u8> {
 #[test]
 fn memory_follows_the_bytes_that_arrived() {
     let max = List::<()>::MAX as u32;
+
+    // Thousands of connections are idle most of the time.
+    for lengths in [&[10; 3][..], &[MIB, 10, 10], &[10_000; 300], &[MIB; 3]] {
+        let (read, written) = kept_by_idle_ends(lengths);
+        assert!(read <= 20 * KIB && written <= 4 * KIB, "{read} and {written} bytes are kept");
+    }
 
     // Announced and not there.
     for count in [max, max + 1, u32::MAX] {

@@ -103,8 +103,8 @@ impl Core {
         let found = task.apart().map(|(range, _)| range).find(|range| range.contains(&index));
         let Some((range, trouble)) = found.and_then(|range| task.take_apart(range.start)) else { return false };
         let drone = self.alone.remove(&(id, range.start)).flatten();
-        if let Some(drone) = drone.and_then(|drone| self.drones.get_mut(&drone)) {
-            drone.reserved = None;
+        if let Some(drone) = drone {
+            self.drones.change(drone, |drone| drone.reserved = None);
         }
         for rest in [range.start..index, index + 1..range.end] {
             self.put_back(id, rest, Some(trouble.clone()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::drone::{Drone, Place};
+use super::drone::Place;
 use super::lease::{Lease, Trouble};
 use super::task::Task;
 use super::{Class, Core, Effect, Grant, Time, sizing};
@@ -13,6 +13,9 @@ use super::{Class, Core, Effect, Grant, Time, sizing};
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
 pub(super) const LOOK: usize = 64;
+
+/// The same for a reserve, which most tasks are not for.
+const LOOK_RESERVE: usize = 8;
 
 /// Which pending part of a task is next.
 enum Pick {
@@ -52,18 +55,38 @@ impl Core {
 
     fn drone_for(&self, id: TaskId) -> Option<(DroneId, Place, Pick)> {
         let task = self.tasks.get(id).filter(|task| task.has_pending() && !task.is_paused)?;
-        self.by_load.iter().take(LOOK).find_map(|(_, drone)| {
-            let place = self.drones.get(drone)?.room(id, task)?;
-            Some((*drone, place, self.pick(task, *drone)?))
-        })
+        let mut reserves = 0;
+        for drone_id in self.drones.with_room(task.priority).take(LOOK) {
+            let drone = self.drones.get(drone_id)?;
+            let place = drone.opening(task.priority)?;
+            if drone.suits(place, id, task)
+                && let Some(pick) = self.pick(task, drone_id)
+            {
+                return Some((drone_id, place, pick));
+            }
+            reserves += usize::from(place == Place::Reserve);
+            if reserves >= LOOK_RESERVE {
+                break;
+            }
+        }
+        None
     }
 
     fn task_for(&self, id: DroneId) -> Option<(TaskId, Place, Pick)> {
-        let drone = self.drones.get(&id).filter(|drone| drone.is_usable())?;
-        self.queue.ready().take(LOOK).find_map(|task_id| {
-            let task = self.tasks.get(task_id)?;
-            Some((task_id, drone.room(task_id, task)?, self.pick(task, id)?))
-        })
+        let drone = self.drones.get(id)?;
+        for (priority, ready) in self.queue.levels() {
+            // Where there is none, there is none for what is less urgent.
+            let place = drone.opening(priority)?;
+            let look = if place == Place::Reserve { LOOK_RESERVE } else { LOOK };
+            let found = ready.take(look).find_map(|task_id| {
+                let task = self.tasks.get(task_id).filter(|task| drone.suits(place, task_id, task))?;
+                Some((task_id, place, self.pick(task, id)?))
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
     }
 
     /// What of a task this Drone may compute next, beside other work.
@@ -77,9 +100,8 @@ impl Core {
     /// Whether a Drone may compute a range with which something went wrong: not where it
     /// failed itself, if there is another one.
     pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId) -> bool {
-        let fails = |id: &DroneId| trouble.is_of(*id);
         let mut others = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(class));
-        !fails(&drone) || others.all(|(id, _)| fails(id))
+        !trouble.is_of(drone) || others.all(|(id, _)| trouble.is_of(id))
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
@@ -90,11 +112,9 @@ impl Core {
                 None => return,
             },
             Pick::Fresh => {
-                let Some(chunk) =
-                    self.drones.get(&drone).and_then(|drone| sizing::chunk(task, drone, place, self.threads))
-                else {
-                    return;
-                };
+                let threads = self.drones.threads();
+                let chunk = self.drones.get(drone).and_then(|drone| sizing::chunk(task, drone, place, threads));
+                let Some(chunk) = chunk else { return };
                 match task.take_first(chunk.end - chunk.start) {
                     Some(range) => (range, None),
                     None => return,
@@ -128,7 +148,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
-        let (task, drone) = (self.tasks.get_mut(task_id)?, self.drones.get(&drone_id)?);
+        let (task, drone) = (self.tasks.get_mut(task_id)?, self.drones.get(drone_id)?);
         let Terms { place, range, trouble, twin } = terms;
         let id = LeaseId(self.next_lease);
         self.next_lease += 1;
@@ -144,33 +164,33 @@ impl Core {
         if task.lease(id) {
             effects.push(Effect::Started(task_id));
         }
-        self.change_load(drone_id, |drone| drone.take(id, task_id, &charge));
-        let load = self.drones.get(&drone_id).map_or(0, Drone::load);
+        let load = self.drones.change(drone_id, |drone| {
+            drone.take(id, task_id, &charge);
+            drone.load()
+        })?;
         let finish = now + Duration::from_nanos(load);
         if twin.is_none() {
             self.by_finish.insert((finish, id));
         }
         self.young.push_back((now, id));
         let next = range.start;
-        self.leases.insert(
-            id,
-            Lease {
-                task: task_id,
-                drone: drone_id,
-                range,
-                next,
-                reached: next,
-                begun: false,
-                granted: now,
-                named: None,
-                kept_until: now,
-                finish,
-                charge,
-                twin,
-                trouble,
-                is_held: false,
-            },
-        );
+        let lease = Lease {
+            task: task_id,
+            drone: drone_id,
+            range,
+            next,
+            reached: next,
+            begun: false,
+            granted: now,
+            named: None,
+            kept_until: now,
+            finish,
+            charge,
+            twin,
+            trouble,
+            is_held: false,
+        };
+        self.leases.insert(id, Box::new(lease));
         Some((id, rank))
     }
 
@@ -182,44 +202,42 @@ impl Core {
         }
         // Most Drones go on with the rest.
         let most = (self.drones.len() / 8).max(1);
-        let busy = self.drones.values().filter(|drone| drone.reserved.is_some() || drone.alone.is_some()).count();
         let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
-        for key in unreserved.take(most.saturating_sub(busy)).collect::<Vec<_>>() {
+        for key in unreserved.take(most.saturating_sub(self.drones.secluded())).collect::<Vec<_>>() {
             let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
             let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
-            let suits = |id: &DroneId| {
-                let drone = self.drones.get(id).filter(|drone| drone.is_usable() && drone.is_able(task.class));
-                drone.is_some_and(|drone| drone.reserved.is_none() && drone.alone.is_none())
+            let suiting = self.drones.iter().filter(|(id, drone)| {
+                drone.is_usable()
+                    && !drone.is_secluded()
+                    && drone.is_able(task.class)
                     && self.may_try(task.class, trouble, *id)
-            };
-            let Some(id) = self.by_load.iter().map(|(_, id)| *id).find(suits) else { continue };
+            });
+            let Some((id, _)) = suiting.min_by_key(|(_, drone)| drone.load()) else { continue };
             self.alone.insert(key, Some(id));
-            if let Some(drone) = self.drones.get_mut(&id) {
-                drone.reserved = Some(key);
-            }
+            self.drones.change(id, |drone| drone.reserved = Some(key));
             self.run_alone(id, now, effects);
         }
     }
 
     /// Leases to an empty Drone the range that it is reserved for.
     fn run_alone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get_mut(&id).filter(|drone| drone.leases.is_empty()) else { return };
-        let Some(key) = drone.reserved.take() else { return };
+        if self.drones.get(id).is_none_or(|drone| drone.reserved.is_none() || !drone.leases.is_empty()) {
+            return;
+        }
+        let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() else { return };
         self.alone.remove(&key);
         let Some((range, trouble)) = self.tasks.get_mut(key.0).and_then(|task| task.take_apart(key.1)) else { return };
         let terms = Terms { place: Place::Ahead, range, trouble: Some(trouble), twin: None };
         let lease = self.grant(key.0, id, terms, now, effects);
-        if let Some(drone) = self.drones.get_mut(&id) {
-            drone.alone = lease;
-        }
+        self.drones.change(id, |drone| drone.alone = lease);
     }
 
     /// Nothing of this task has to run alone any more, or nothing for now.
     pub(super) fn unreserve(&mut self, task: TaskId, is_over: bool) {
         let keys: Vec<_> = self.alone.range((task, 0)..=(task, u64::MAX)).map(|(key, drone)| (*key, *drone)).collect();
         for (key, drone) in keys {
-            if let Some(drone) = drone.and_then(|drone| self.drones.get_mut(&drone)) {
-                drone.reserved = None;
+            if let Some(drone) = drone {
+                self.drones.change(drone, |drone| drone.reserved = None);
             }
             match is_over {
                 true => self.alone.remove(&key),
@@ -230,7 +248,7 @@ impl Core {
 
     /// This Drone runs nothing alone: somebody else has to.
     pub(super) fn free_reservation(&mut self, id: DroneId) {
-        if let Some(key) = self.drones.get_mut(&id).and_then(|drone| drone.reserved.take()) {
+        if let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() {
             self.alone.insert(key, None);
         }
     }

@@ -41,7 +41,7 @@ const RECENT: Duration = Duration::from_secs(600);
 const RATE_UNKNOWN: u64 = 2_000_000;
 
 /// Which part of the credit a lease takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     Ahead,
     Reserve,
@@ -74,9 +74,9 @@ pub(super) struct Drone {
     ranks: BTreeSet<(i8, u64, LeaseId)>,
     /// How many leases of each task.
     tasks: BTreeMap<TaskId, u32>,
-    /// By priority.
-    ahead: BTreeMap<i8, Held>,
-    reserve: BTreeMap<i8, Held>,
+    /// By priority, smallest first; few differ.
+    ahead: Vec<(i8, Held)>,
+    reserve: Vec<(i8, Held)>,
     bytes: u64,
     pub(super) leaving: bool,
     pub(super) quarantined: bool,
@@ -107,8 +107,8 @@ impl Drone {
             leases: BTreeSet::new(),
             ranks: BTreeSet::new(),
             tasks: BTreeMap::new(),
-            ahead: BTreeMap::new(),
-            reserve: BTreeMap::new(),
+            ahead: Vec::new(),
+            reserve: Vec::new(),
             bytes: 0,
             leaving: false,
             quarantined: false,
@@ -146,12 +146,14 @@ impl Drone {
         self.kinds.contains_key(&class.kind)
     }
 
+    /// Whether it runs something alone, or is being emptied for that.
+    pub(super) fn is_secluded(&self) -> bool {
+        self.reserved.is_some() || self.alone.is_some()
+    }
+
     /// Whether a thread has nothing to do.
     pub(super) fn is_hungry(&self) -> bool {
-        self.is_usable()
-            && self.reserved.is_none()
-            && self.alone.is_none()
-            && self.leases.len() < usize::from(self.threads)
+        self.is_usable() && !self.is_secluded() && self.leases.len() < usize::from(self.threads)
     }
 
     /// It could not compute a range of `task`. Returns the tasks if these are too many.
@@ -162,7 +164,7 @@ impl Drone {
         is_too_much.then(|| self.failures.drain(..).map(|(task, _)| task).collect())
     }
 
-    /// The lease that is computed first.
+    /// A lease of the highest priority that it has.
     pub(super) fn most_urgent(&self) -> Option<LeaseId> {
         self.ranks.last().map(|(.., lease)| *lease)
     }
@@ -185,8 +187,8 @@ impl Drone {
 
     /// Thread time held for each thread, in nanoseconds.
     pub(super) fn load(&self) -> u64 {
-        let all = self.ahead.values().chain(self.reserve.values());
-        all.map(|held| held.time_ns).sum::<u64>() / u64::from(self.threads)
+        let all = self.ahead.iter().chain(&self.reserve);
+        all.map(|(_, held)| held.time_ns).sum::<u64>() / u64::from(self.threads)
     }
 
     /// Compressions per second of one thread; never 0.
@@ -195,31 +197,49 @@ impl Drone {
         self.rates.get(&class).copied().unwrap_or_else(seed).max(1)
     }
 
-    /// Where a chunk of this task may be placed.
-    pub(super) fn room(&self, id: TaskId, task: &Task) -> Option<Place> {
-        if !self.is_usable() || self.leases.len() >= LEASES_MAX || !self.is_able(task.class) {
-            return None;
-        }
-        if self.reserved.is_some() || self.alone.is_some() {
+    /// Compressions per second of all threads.
+    pub(super) fn speed(&self, class: Class) -> u128 {
+        u128::from(self.rate(class)) * u128::from(self.threads)
+    }
+
+    /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
+    pub(super) fn opening(&self, priority: i8) -> Option<Place> {
+        if !self.is_usable() || self.is_secluded() || self.leases.len() >= LEASES_MAX {
             return None;
         }
         let threads = u64::from(self.threads);
-        let ahead = at_least(&self.ahead, task.priority);
+        let ahead = at_least(&self.ahead, priority);
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
         let bytes = BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD);
         if in_time && ahead.leases < LEASES && self.bytes < bytes {
             return Some(Place::Ahead);
         }
         // More urgent work would be computed before it anyway.
-        if at_least(&self.ahead, task.priority.saturating_add(1)).leases > 0 {
+        if priority < i8::MAX && at_least(&self.ahead, priority + 1).leases > 0 {
             return None;
         }
-        let reserve = at_least(&self.reserve, task.priority);
+        let reserve = at_least(&self.reserve, priority);
         let in_time = reserve.time_ns < threads * RESERVE.as_nanos() as u64;
         let has_reserve = in_time && reserve.leases < LEASES && self.bytes < bytes + BYTES_RESERVE;
-        let run = task.next_run().or_else(|| Some(task.apart().next()?.0))?;
-        let short = self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64;
-        (has_reserve && short && !self.tasks.contains_key(&id)).then_some(Place::Reserve)
+        has_reserve.then_some(Place::Reserve)
+    }
+
+    /// From which priority on there is an opening, and what there is at that one.
+    pub(super) fn room_from(&self) -> Option<(i8, Place)> {
+        // Between priorities of which something is held, nothing differs.
+        let held = self.ahead.iter().chain(&self.reserve);
+        let edges = held.flat_map(|(priority, _)| [*priority, priority.saturating_add(1)]);
+        let opening = |priority| Some((priority, self.opening(priority)?));
+        opening(i8::MIN).or_else(|| edges.filter_map(opening).min())
+    }
+
+    /// Whether a task may have this opening.
+    pub(super) fn suits(&self, place: Place, id: TaskId, task: &Task) -> bool {
+        let is_short = || {
+            let run = task.next_run().or_else(|| Some(task.apart().next()?.0));
+            run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
+        };
+        self.is_able(task.class) && (place == Place::Ahead || !self.tasks.contains_key(&id) && is_short())
     }
 
     /// What `range` of `task` takes of the credit.
@@ -269,6 +289,9 @@ impl Drone {
         let held = self.held(charge);
         held.leases -= 1;
         held.time_ns -= charge.time_ns;
+        if held.leases == 0 {
+            self.place(charge.place).retain(|(priority, _)| *priority != charge.priority);
+        }
         self.bytes -= charge.bytes;
     }
 
@@ -279,11 +302,19 @@ impl Drone {
     }
 
     fn held(&mut self, charge: &Charge) -> &mut Held {
-        let place = match charge.place {
+        let place = self.place(charge.place);
+        let at = place.partition_point(|(priority, _)| *priority < charge.priority);
+        if place.get(at).is_none_or(|(priority, _)| *priority != charge.priority) {
+            place.insert(at, (charge.priority, Held::default()));
+        }
+        &mut place[at].1
+    }
+
+    fn place(&mut self, place: Place) -> &mut Vec<(i8, Held)> {
+        match place {
             Place::Ahead => &mut self.ahead,
             Place::Reserve => &mut self.reserve,
-        };
-        place.entry(charge.priority).or_default()
+        }
     }
 
     /// Learns from what came back.
@@ -314,7 +345,7 @@ impl Drone {
     #[cfg(test)]
     pub(super) fn sums(&self) -> (u64, u64, u64) {
         assert_eq!(self.ranks.len(), self.leases.len());
-        let all = || self.ahead.values().chain(self.reserve.values());
+        let all = || self.ahead.iter().chain(&self.reserve).map(|(_, held)| held);
         (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
     }
 }
@@ -337,8 +368,9 @@ impl Charge {
 }
 
 /// What is held at this priority and above.
-fn at_least(place: &BTreeMap<i8, Held>, priority: i8) -> Held {
-    place.range(priority..).fold(Held::default(), |sum, (_, held)| Held {
+fn at_least(place: &[(i8, Held)], priority: i8) -> Held {
+    let urgent = place.iter().filter(|(own, _)| *own >= priority);
+    urgent.fold(Held::default(), |sum, (_, held)| Held {
         leases: sum.leases + held.leases,
         time_ns: sum.time_ns + held.time_ns,
     })

@@ -35,13 +35,14 @@ impl Core {
     fn ahead_of(&self, task: &Task) -> Option<TaskId> {
         let is_above = |id: &TaskId| self.tasks.get(*id).is_some_and(|other| other.priority > task.priority);
         let waiting = self.queue.ready().next().filter(is_above);
-        let running = || self.drones.values().filter_map(|drone| self.leases.get(&drone.most_urgent()?));
-        waiting.or_else(|| running().map(|lease| lease.task).find(is_above))
+        // If anybody computes something more urgent, then who has least room.
+        let running = || Some(self.leases.get(&self.drones.most_urgent()?.most_urgent()?)?.task);
+        waiting.or_else(|| running().filter(is_above))
     }
 
     /// Why a Drone has nothing to do; `None` if it has, or if there is no such Drone.
     pub(super) fn idle(&self, id: DroneId) -> Option<Idle> {
-        let drone = self.drones.get(&id)?;
+        let drone = self.drones.get(id)?;
         Some(match () {
             () if drone.away_until.is_some() => Idle::Away,
             () if drone.quarantined => Idle::Quarantined,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
-use super::drone::{Drone, Place};
+use super::drone::Place;
 use super::lease::Fault;
 use super::steal::FAR;
 use super::{Ability, Core, Distrust, Effect, Progress, Time};
@@ -56,9 +56,9 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.change_drone(id, now, |drone| drone.meet(ability, trusted, now));
+        self.drones.meet(id, ability, trusted, now);
         let mut held: BTreeMap<TaskId, BTreeSet<LeaseId>> = BTreeMap::new();
-        for lease_id in &self.drones[&id].leases {
+        for lease_id in &self.drones[id].leases {
             if let Some(lease) = self.leases.get(lease_id) {
                 held.entry(lease.task).or_default().insert(*lease_id);
             }
@@ -112,7 +112,7 @@ impl Core {
             self.recharge(id, now);
             return Some((id, range));
         }
-        if self.drones[&drone].alone.is_some() {
+        if self.drones[drone].alone.is_some() {
             return None;
         }
         let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
@@ -125,7 +125,7 @@ impl Core {
             trouble.survived(drone);
         }
         let is_alone = trouble.as_deref().is_some_and(super::lease::Trouble::is_alone);
-        if is_alone && !self.drones[&drone].leases.is_empty() {
+        if is_alone && !self.drones[drone].leases.is_empty() {
             // It has to run alone.
             self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
             return None;
@@ -134,12 +134,10 @@ impl Core {
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
         if is_alone {
             self.free_reservation(drone);
-            if let Some(reserved) = self.alone.remove(&(task_id, range.start)).flatten()
-                && let Some(drone) = self.drones.get_mut(&reserved)
-            {
-                drone.reserved = None;
+            if let Some(reserved) = self.alone.remove(&(task_id, range.start)).flatten() {
+                self.drones.change(reserved, |drone| drone.reserved = None);
             }
-            self.drones.get_mut(&drone)?.alone = Some(lease);
+            self.drones.change(drone, |drone| drone.alone = Some(lease));
         }
         Some((lease, range))
     }
@@ -154,10 +152,8 @@ impl Core {
     ) {
         let until = now + self.patience.grace;
         let ability = Ability { threads: 1, kinds: Default::default() };
-        self.change_drone(id, now, |drone| {
-            drone.meet(ability, true, now);
-            drone.away_until = Some(until);
-        });
+        self.drones.meet(id, ability, true, now);
+        self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
             let Some(range) = self.tasks.get_mut(task_id).and_then(|task| task.take_within(&range)) else { continue };
             let terms = Terms { place: Place::Ahead, range, trouble: None, twin: None };
@@ -166,7 +162,7 @@ impl Core {
                 self.remember(lease, effects);
             }
         }
-        if self.drones[&id].leases.is_empty() {
+        if self.drones[id].leases.is_empty() {
             self.forget(id);
         }
     }
@@ -179,23 +175,22 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        if self.drones.get(&id).is_none_or(|drone| drone.away_until.is_some()) {
+        if self.drones.get(id).is_none_or(|drone| drone.away_until.is_some()) {
             return;
         }
-        let mut newest = None;
+        let (mut newest, mut is_taking) = (None, false);
         for Progress { lease: lease_id, reached, begun } in progress {
             let Some(lease) = self.leases.get_mut(lease_id).filter(|lease| lease.drone == id) else { continue };
             newest = newest.max(lease.named.is_none().then_some(*lease_id)).max(Some(*lease_id));
-            if lease.named.replace(now).is_none()
-                && let Some(drone) = self.drones.get_mut(&id)
-            {
-                drone.last_taken = now;
-            }
+            is_taking |= lease.named.replace(now).is_none();
             lease.begun |= begun;
             lease.reached = lease.reached.max((*reached).min(lease.range.end));
         }
-        self.change_drone(id, now, |drone| {
+        self.drones.change(id, |drone| {
             drone.last_heard = now;
+            if is_taking {
+                drone.last_taken = now;
+            }
             if drone.computed.0 != computed || progress.is_empty() {
                 drone.computed = (computed, now);
             }
@@ -211,22 +206,22 @@ impl Core {
                 self.leases.get(id).and_then(|lease| lease.named.or((newest > Some(**id)).then_some(lease.granted)));
             named.is_some_and(|named| named + silence < now)
         };
-        let lost: Vec<_> = self.drones[&id].leases.iter().filter(is_lost).map(|id| (*id, Fault::None)).collect();
+        let lost: Vec<_> = self.drones[id].leases.iter().filter(is_lost).map(|id| (*id, Fault::None)).collect();
         self.give_up(&lost, true, now, effects);
         self.fill(id, now, effects);
     }
 
     /// A Drone said something; its deadline moves by a second at least, which is seldom enough.
     pub(super) fn hear(&mut self, id: DroneId, now: Time) {
-        if self.drones.get(&id).is_some_and(|drone| drone.last_heard + Duration::from_secs(1) < now) {
-            self.change_drone(id, now, |drone| drone.last_heard = now);
+        if self.drones.get(id).is_some_and(|drone| drone.last_heard + Duration::from_secs(1) < now) {
+            self.drones.change(id, |drone| drone.last_heard = now);
         }
     }
 
     /// Whether a Drone that sends heartbeats does nothing else: it does not take in what it is
     /// sent, or its threads compute nothing of what it has.
     fn stands_still(&self, id: DroneId, now: Time) -> bool {
-        let Some(drone) = self.drones.get(&id) else { return false };
+        let Some(drone) = self.drones.get(id) else { return false };
         let limit = self.patience.silence;
         let is_deaf = |lease: &LeaseId| {
             let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
@@ -237,10 +232,11 @@ impl Core {
     }
 
     fn strike(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
-        drone.strikes += 1;
-        if drone.strikes >= STRIKES {
-            drone.strikes = 0;
+        let strikes = self.drones.change(id, |drone| {
+            drone.strikes = (drone.strikes + 1) % STRIKES;
+            drone.strikes
+        });
+        if strikes == Some(0) {
             effects.push(Effect::Quarantined { drone: id, why: Distrust::Idleness });
             self.quarantine(id, now, effects);
             return;
@@ -249,17 +245,16 @@ impl Core {
         // It is known again when it comes back soon.
         let grace = self.patience.grace;
         self.let_go(id, Fault::None, now, effects);
-        self.change_drone(id, now, |drone| drone.away_until = Some(now + grace));
+        self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
 
     pub(super) fn excuse(&mut self, id: DroneId, now: Time) {
-        if !self.drones.contains_key(&id) {
+        let excused =
+            self.drones.change(id, |drone| (drone.last_heard, drone.computed.1, drone.last_taken) = (now, now, now));
+        if excused.is_none() {
             return;
         }
-        self.change_drone(id, now, |drone| {
-            (drone.last_heard, drone.computed.1, drone.last_taken) = (now, now, now);
-        });
-        for lease in &self.drones[&id].leases {
+        for lease in &self.drones[id].leases {
             if let Some(lease) = self.leases.get_mut(lease) {
                 lease.named = lease.named.map(|_| now);
             }
@@ -268,29 +263,27 @@ impl Core {
 
     pub(super) fn leaving(&mut self, id: DroneId) {
         self.free_reservation(id);
-        if let Some(drone) = self.drones.get_mut(&id) {
-            drone.leaving = true;
-        }
+        self.drones.change(id, |drone| drone.leaving = true);
     }
 
     pub(super) fn quarantine(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
-        drone.quarantined = true;
+        if self.drones.change(id, |drone| drone.quarantined = true).is_none() {
+            return;
+        }
         self.free_reservation(id);
-        let leases: Vec<_> = self.drones[&id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
+        let leases: Vec<_> = self.drones[id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);
     }
 
     pub(super) fn pardon(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        if let Some(drone) = self.drones.get_mut(&id) {
-            drone.quarantined = false;
+        if self.drones.change(id, |drone| drone.quarantined = false).is_some() {
             self.fill(id, now, effects);
         }
     }
 
     /// A connection broke: what was not begun goes to others, the rest is kept for a while.
     pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get(&id).filter(|drone| drone.away_until.is_none()) else { return };
+        let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = drone.begun(self);
         let rest: Vec<_> = drone.leases.difference(&begun).map(|lease| (*lease, Fault::None)).collect();
         if drone.leaving || drone.quarantined {
@@ -302,12 +295,12 @@ impl Core {
             self.keep(*lease, now + hold, now);
         }
         self.free_reservation(id);
-        self.change_drone(id, now, |drone| drone.away_until = Some(now));
+        self.drones.change(id, |drone| drone.away_until = Some(now));
         self.give_up(&rest, false, now, effects);
         self.await_return(id, now, effects);
         // Whoever is idle does not wait for it.
-        let hungry: Vec<_> = self.by_load.iter().take_while(|(load, _)| *load == 0).map(|(_, id)| *id).collect();
-        hungry.into_iter().for_each(|id| self.steal(id, now, effects));
+        let idle: Vec<_> = self.drones.empty().collect();
+        idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
 
     /// Keeps a lease for a Drone that is away.
@@ -320,14 +313,14 @@ impl Core {
 
     /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.
     fn await_return(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(drone) = self.drones.get(&id) else { return };
+        let Some(drone) = self.drones.get(id) else { return };
         let is_over = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.kept_until <= now);
         let over: Vec<_> = drone.leases.iter().filter(is_over).map(|lease| (*lease, Fault::Loss)).collect();
         self.give_up(&over, false, now, effects);
-        let kept = self.drones.get(&id).into_iter().flat_map(|drone| &drone.leases);
+        let kept = self.drones.get(id).into_iter().flat_map(|drone| &drone.leases);
         let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
         match next {
-            Some(next) => self.change_drone(id, now, |drone| drone.away_until = Some(next)),
+            Some(next) => drop(self.drones.change(id, |drone| drone.away_until = Some(next))),
             None => {
                 self.forget(id);
                 effects.push(Effect::Forgotten(id));
@@ -344,28 +337,22 @@ impl Core {
     /// Gives everything that a Drone holds to others.
     fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
         self.free_reservation(id);
-        let Some(drone) = self.drones.get(&id) else { return };
+        let Some(drone) = self.drones.get(id) else { return };
         let begun = drone.begun(self);
         let blamed = |lease: &LeaseId| (*lease, if begun.contains(lease) { fault } else { Fault::None });
         let leases: Vec<_> = drone.leases.iter().map(blamed).collect();
-        if let Some(drone) = self.drones.get_mut(&id) {
-            drone.leaving = true;
-        }
+        self.drones.change(id, |drone| drone.leaving = true);
         self.give_up(&leases, false, now, effects);
     }
 
     fn forget(&mut self, id: DroneId) {
         self.free_reservation(id);
-        if let Some(drone) = self.drones.remove(&id) {
-            self.by_load.remove(&(drone.load(), id));
-            self.by_deadline.remove(&(drone.deadline(&self.patience), id));
-            self.threads -= u64::from(drone.threads);
-        }
+        self.drones.remove(id);
     }
 
     pub(super) fn tick_drones(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((_, id)) = self.by_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
-            match self.drones[&id].away_until {
+        while let Some((_, id)) = self.drones.first_deadline().filter(|(deadline, _)| *deadline <= now) {
+            match self.drones[id].away_until {
                 Some(_) => self.await_return(id, now, effects),
                 None => {
                     effects.push(Effect::Disconnect { drone: id, reason: "nothing was heard of it for too long" });
@@ -374,30 +361,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// Changes a Drone, or a new one, and keeps the indexes right.
-    fn change_drone(&mut self, id: DroneId, now: Time, change: impl FnOnce(&mut Drone)) {
-        let patience = self.patience;
-        let drone = self.drones.entry(id).or_insert_with(|| {
-            let drone = Drone::new(Ability { threads: 1, kinds: Default::default() }, now);
-            self.threads += 1;
-            self.by_load.insert((drone.load(), id));
-            self.by_deadline.insert((drone.deadline(&patience), id));
-            drone
-        });
-        let before = (drone.load(), drone.deadline(&patience), drone.threads);
-        change(drone);
-        let after = (drone.load(), drone.deadline(&patience), drone.threads);
-        if before.0 != after.0 {
-            self.by_load.remove(&(before.0, id));
-            self.by_load.insert((after.0, id));
-        }
-        if before.1 != after.1 {
-            self.by_deadline.remove(&(before.1, id));
-            self.by_deadline.insert((after.1, id));
-        }
-        self.threads = self.threads - u64::from(before.2) + u64::from(after.2);
     }
 
     /// When leases are old enough to be remembered.

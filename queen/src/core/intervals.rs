@@ -1,33 +1,35 @@
 //! Sets of indices, kept as ranges.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A set of indices as disjoint ranges in order, none empty, no two touching.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RangeSet {
-    ranges: Vec<Range<u64>>,
+    /// First indices, with the end behind each. Many Drones on one task leave many gaps.
+    ranges: BTreeMap<u64, u64>,
+    len: u64,
 }
 
 impl RangeSet {
     /// The ranges in order.
     pub fn iter(&self) -> impl Iterator<Item = Range<u64>> {
-        self.ranges.iter().cloned()
+        self.ranges.iter().map(|(start, end)| *start..*end)
     }
 
     /// The first range.
     pub fn first(&self) -> Option<Range<u64>> {
-        self.ranges.first().cloned()
+        self.ranges.first_key_value().map(|(start, end)| *start..*end)
     }
 
     /// Whether `index` is in the set.
     pub fn contains(&self, index: u64) -> bool {
-        let at = self.ranges.partition_point(|range| range.end <= index);
-        self.ranges.get(at).is_some_and(|range| range.start <= index)
+        self.ranges.range(..=index).next_back().is_some_and(|(_, end)| index < *end)
     }
 
     /// How many indices there are.
     pub fn len(&self) -> u64 {
-        self.ranges.iter().map(|range| range.end - range.start).sum()
+        self.len
     }
 
     /// Whether there is none.
@@ -42,9 +44,10 @@ impl RangeSet {
 
     /// The indices below `total` that are not in the set, all of which is below `total`.
     pub fn gaps(&self, total: u64) -> Self {
-        let starts = std::iter::once(0).chain(self.ranges.iter().map(|range| range.end));
-        let ends = self.ranges.iter().map(|range| range.start).chain([total]);
-        Self { ranges: starts.zip(ends).map(|(start, end)| start..end).filter(|gap| !gap.is_empty()).collect() }
+        let starts = std::iter::once(0).chain(self.ranges.values().copied());
+        let ends = self.ranges.keys().copied().chain([total]);
+        let ranges = starts.zip(ends).filter(|(start, end)| start < end).collect();
+        Self { ranges, len: total - self.len }
     }
 
     /// Adds `range`, none of which is in the set.
@@ -52,43 +55,37 @@ impl RangeSet {
         if range.is_empty() {
             return;
         }
-        let at = self.ranges.partition_point(|other| other.end <= range.start);
-        debug_assert!(self.ranges.get(at).is_none_or(|next| range.end <= next.start), "{range:?} is there already");
-        let joins_before = at > 0 && self.ranges[at - 1].end == range.start;
-        let joins_after = self.ranges.get(at).is_some_and(|next| next.start == range.end);
-        match (joins_before, joins_after) {
-            (true, true) => {
-                self.ranges[at - 1].end = self.ranges[at].end;
-                self.ranges.remove(at);
+        self.len += range.end - range.start;
+        let end = self.ranges.remove(&range.end).unwrap_or(range.end);
+        match self.ranges.range_mut(..end).next_back() {
+            Some((_, before)) if *before == range.start => *before = end,
+            before => {
+                debug_assert!(before.is_none_or(|(_, before)| *before < range.start), "{range:?} is there already");
+                self.ranges.insert(range.start, end);
             }
-            (true, false) => self.ranges[at - 1].end = range.end,
-            (false, true) => self.ranges[at].start = range.start,
-            (false, false) => self.ranges.insert(at, range),
         }
     }
 
     /// Takes the first indices of `range` that are in the set and follow each other.
     pub fn take_within(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
-        let at = self.ranges.partition_point(|other| other.end <= range.start);
-        let found = self.ranges.get(at)?.clone();
-        let taken = found.start.max(range.start)..found.end.min(range.end);
+        let before = self.ranges.range(..=range.start).next_back().filter(|(_, end)| **end > range.start);
+        let (start, end) =
+            before.or_else(|| self.ranges.range(range.start..).next()).map(|(start, end)| (*start, *end))?;
+        let taken = start.max(range.start)..end.min(range.end);
         if taken.is_empty() {
             return None;
         }
-        let rest = [found.start..taken.start, taken.end..found.end];
-        self.ranges.splice(at..=at, rest.into_iter().filter(|rest| !rest.is_empty()));
+        self.ranges.remove(&start);
+        let rest = [start..taken.start, taken.end..end];
+        self.ranges.extend(rest.into_iter().filter(|rest| !rest.is_empty()).map(|rest| (rest.start, rest.end)));
+        self.len -= taken.end - taken.start;
         Some(taken)
     }
 
     /// Takes the first `count` indices of the first range, fewer if it is shorter.
     pub fn take_first(&mut self, count: u64) -> Option<Range<u64>> {
-        let first = self.ranges.first_mut()?;
-        let taken = first.start..first.end.min(first.start.saturating_add(count));
-        first.start = taken.end;
-        if first.is_empty() {
-            self.ranges.remove(0);
-        }
-        Some(taken)
+        let first = self.first()?;
+        self.take_within(&(first.start..first.start.saturating_add(count)))
     }
 }
 
@@ -127,7 +124,7 @@ mod tests {
                     }
                 }
                 assert!(set.iter().flatten().eq(model.iter().copied()));
-                assert!(set.ranges.windows(2).all(|pair| pair[0].end < pair[1].start));
+                assert!(set.iter().zip(set.iter().skip(1)).all(|(range, next)| range.end < next.start));
                 assert_eq!(set.len(), model.len() as u64);
                 assert!(set.gaps(300).iter().flatten().eq((0..300).filter(|index| !model.contains(index))));
                 assert_eq!(set.prefix(), (0..).take_while(|index| model.contains(index)).count() as u64);

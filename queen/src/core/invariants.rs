@@ -46,7 +46,7 @@ impl Core {
         assert_eq!(self.task_deadlines.len(), self.by_task_deadline.len());
         for ((task, start), drone) in &self.alone {
             assert!(self.tasks.get(*task).unwrap().apart().any(|(range, _)| range.start == *start));
-            assert!(drone.is_none_or(|drone| self.drones[&drone].reserved == Some((*task, *start))));
+            assert!(drone.is_none_or(|drone| self.drones[drone].reserved == Some((*task, *start))));
         }
     }
 
@@ -54,22 +54,18 @@ impl Core {
         let mut held: BTreeMap<_, (u64, u64, u64)> = BTreeMap::new();
         for (id, lease) in &self.leases {
             assert!(self.tasks.get(lease.task).unwrap().leases().any(|lease| lease == *id));
-            assert!(self.drones[&lease.drone].leases.contains(id));
+            assert!(self.drones[lease.drone].leases.contains(id));
             let sums = held.entry(lease.drone).or_default();
             let (time, bytes) = lease.charge.parts();
             *sums = (sums.0 + 1, sums.1 + time, sums.2 + bytes);
         }
-        for (id, drone) in &self.drones {
-            assert_eq!(drone.sums(), held.get(id).copied().unwrap_or_default(), "what drone {id} holds");
-            assert!(self.by_load.contains(&(drone.load(), *id)));
-            assert!(self.by_deadline.contains(&(drone.deadline(&self.patience), *id)));
-            assert!(drone.reserved.is_none_or(|key| self.alone[&key] == Some(*id)));
+        for (id, drone) in self.drones.iter() {
+            assert_eq!(drone.sums(), held.get(&id).copied().unwrap_or_default(), "what drone {id} holds");
+            assert!(drone.reserved.is_none_or(|key| self.alone[&key] == Some(id)));
             assert!(drone.alone.is_none_or(|lease| drone.leases.iter().eq([&lease])));
             assert!(!drone.quarantined || drone.leases.is_empty());
         }
-        assert_eq!(self.by_load.len(), self.drones.len());
-        assert_eq!(self.by_deadline.len(), self.drones.len());
-        assert_eq!(self.threads, self.drones.values().map(|drone| u64::from(drone.threads)).sum::<u64>());
+        self.drones.check();
     }
 
     fn check_leases(&self) {

@@ -138,9 +138,7 @@ impl Core {
             }
             self.count_done(task_id, id, items, cost, now);
         }
-        if let Some(drone) = self.drones.get_mut(&drone_id) {
-            drone.credit(class, items, computed, spent, now);
-        }
+        self.drones.credit(drone_id, class, (items, computed), spent, now);
         self.hear(drone_id, now);
         let is_over = self.leases.get(&id).is_some_and(|lease| lease.range.is_empty() || lease.rest().is_empty());
         match is_over {
@@ -196,7 +194,7 @@ impl Core {
         if lease.twin.is_none() && tried.len() + 1 >= MAX_FAILURES && may_be_blamed {
             let drones = tried.iter().copied().chain([drone_id]).collect();
             // The range is to blame, not who tried it.
-            self.drones.values_mut().for_each(|drone| drone.forgive(task));
+            self.drones.forgive(task);
             let blame = Blame::Failures { drones, reason: reason.to_owned() };
             if is_batch {
                 self.remove_lease(id, effects);
@@ -206,7 +204,7 @@ impl Core {
             }
         } else {
             self.give_up(&[(id, Fault::Failure)], false, now, effects);
-            let failures = self.drones.get_mut(&drone_id).and_then(|drone| drone.fail(task, now));
+            let failures = self.drones.change(drone_id, |drone| drone.fail(task, now)).flatten();
             if let Some(tasks) = failures {
                 effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks) });
                 self.quarantine(drone_id, now, effects);
@@ -326,8 +324,8 @@ impl Core {
         if let Some(task) = self.tasks.get_mut(lease.task) {
             task.end_lease(id);
         }
-        self.change_load(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
-        Some(lease)
+        self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        Some(*lease)
     }
 
     /// Takes the tail of a lease away, from `end` on; the caller gives it to somebody.
@@ -345,12 +343,12 @@ impl Core {
     /// Counts only what is left of a lease against its Drone's credit.
     pub(super) fn recharge(&mut self, id: LeaseId, now: Time) {
         let Some(lease) = self.leases.get(&id) else { return };
-        let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(&lease.drone)) else { return };
+        let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(lease.drone)) else { return };
         let old = lease.charge;
         let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
         let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
-        self.change_load(drone, |drone| drone.replace_charge(&old, &new));
+        self.drones.change(drone, |drone| drone.replace_charge(&old, &new));
         if let Some(lease) = self.leases.get_mut(&id) {
             lease.charge = new;
         }
@@ -364,18 +362,6 @@ impl Core {
         if lease.twin.is_none() && before != finish {
             self.by_finish.remove(&(before, id));
             self.by_finish.insert((finish, id));
-        }
-    }
-
-    /// Changes a Drone's load and keeps the index by load right.
-    pub(super) fn change_load(&mut self, id: DroneId, change: impl FnOnce(&mut super::drone::Drone)) {
-        let Some(drone) = self.drones.get_mut(&id) else { return };
-        let before = drone.load();
-        change(drone);
-        let after = drone.load();
-        if before != after {
-            self.by_load.remove(&(before, id));
-            self.by_load.insert((after, id));
         }
     }
 }

@@ -76,7 +76,13 @@ impl Queue {
 
     /// Tasks with pending ranges, most urgent first.
     pub(super) fn ready(&self) -> impl Iterator<Item = TaskId> {
-        self.levels.values().rev().flat_map(|level| level.ready.iter().map(|(_, task)| *task))
+        self.levels().flat_map(|(_, ready)| ready)
+    }
+
+    /// The same by priority.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (i8, impl Iterator<Item = TaskId>)> {
+        let levels = self.levels.iter().rev().filter(|(_, level)| !level.ready.is_empty());
+        levels.map(|(priority, level)| (*priority, level.ready.iter().map(|(_, task)| *task)))
     }
 
     /// Cost of all that is not done.

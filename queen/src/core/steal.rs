@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId};
 
-use super::dispatch::{LOOK, Terms};
+use super::dispatch::Terms;
 use super::drone::{Drone, Place};
 use super::lease::{Lease, Trouble};
 use super::task::Task;
 use super::{Core, Effect, Time};
+
+/// How many leases are looked at, those that end last first.
+const LOOK: usize = 16;
 
 /// Less is not worth a message.
 const GAIN: Duration = Duration::from_millis(20);
@@ -38,7 +41,7 @@ enum Theft {
 impl Core {
     /// Gives a Drone that has nothing to do a part of what others have.
     pub(super) fn steal(&mut self, thief: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        while self.drones.get(&thief).is_some_and(Drone::is_hungry) {
+        while self.drones.get(thief).is_some_and(Drone::is_hungry) {
             let Some((id, theft)) = self.booty(thief, now) else { return };
             self.take_over(thief, id, theft, now, effects);
         }
@@ -52,8 +55,8 @@ impl Core {
     }
 
     fn theft(&self, thief_id: DroneId, lease: &Lease, now: Time) -> Option<Theft> {
-        let (thief, task) = (self.drones.get(&thief_id)?, self.tasks.get(lease.task)?);
-        let victim = self.drones.get(&lease.drone)?;
+        let (thief, task) = (self.drones.get(thief_id)?, self.tasks.get(lease.task)?);
+        let victim = self.drones.get(lease.drone)?;
         let is_alone = lease.trouble.as_deref().is_some_and(Trouble::is_alone);
         // Perhaps it is the range that ends Drones: then it must not end this one meanwhile.
         let is_suspect = lease.trouble.as_deref().is_some_and(Trouble::is_suspect) && victim.away_until.is_some();

@@ -605,7 +605,7 @@ impl World {
     }
 
     fn pick_drone(&self, seed: usize) -> Option<DroneId> {
-        self.core.drones.keys().nth(seed % self.core.drones.len().max(1)).copied()
+        self.core.drones.iter().nth(seed % self.core.drones.len().max(1)).map(|(id, _)| id)
     }
 
     fn pick_lease(&self, seed: usize) -> Option<Grant> {

@@ -34,6 +34,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const FRAME_BYTES: usize = 1 << 20;
 const FRAME_LEASES: usize = 512;
 
+/// Room for so many messages is kept while there is none to send.
+const BATCH_KEPT: usize = 16;
+
 /// Why a Drone's connection ended other than by its own wish.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
@@ -267,6 +270,7 @@ async fn speak(
         }
         writer.flush().await?;
         batch.clear();
+        batch.shrink_to(BATCH_KEPT);
     }
 }
 

@@ -12,7 +12,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use web::model::Timestamp;
 use wire::ids::TaskId;
@@ -28,8 +30,13 @@ const REMOVALS: usize = 64;
 const BATCH: usize = 1024;
 const BATCH_BYTES: usize = 32 << 20;
 
-/// After a batch of so many entries the next is likely to be no smaller; as long as more come
-/// every so often it gathers, but not for longer than this. A commit costs about the same for many.
+/// A commit costs about the same for many. What nobody waits for waits itself so long for what
+/// somebody does, unless it is so many bytes of results that they are worth a commit of their own.
+const LINGER: Duration = Duration::from_millis(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// After a batch of so many entries the next is likely to be no smaller: as long as more come
+/// every so often it gathers, but not for longer than this.
 const MANY: usize = 8;
 const PAUSE: Duration = Duration::from_micros(100);
 const PAUSES: usize = 8;
@@ -66,6 +73,8 @@ pub(super) struct Slot {
 pub(super) struct Exit {
     entries: mpsc::Receiver<Entry>,
     stopping: CancellationToken,
+    /// For its clock.
+    runtime: Handle,
 }
 
 /// Whether changes became durable; if not, why not.
@@ -97,11 +106,11 @@ pub(super) struct Closed;
 
 impl Journal {
     /// A queue in which so many bytes of results may wait, and its exit.
-    pub(super) fn new(bytes: u64) -> (Self, Exit) {
+    pub(super) fn new(bytes: u64, runtime: Handle) -> (Self, Exit) {
         let (queue, entries) = mpsc::channel(ENTRIES + REMOVALS);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
         let stopping = CancellationToken::new();
-        let exit = Exit { entries, stopping: stopping.clone() };
+        let exit = Exit { entries, stopping: stopping.clone(), runtime };
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
         let removals = Arc::new(Semaphore::new(REMOVALS));
         (Self { queue, places, removals, room, capacity, stopping }, exit)
@@ -174,11 +183,15 @@ impl Slot {
 /// # Errors
 /// If what was still to be written could not be.
 pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(), StoreError> {
-    let Exit { mut entries, stopping } = exit;
+    let Exit { mut entries, stopping, runtime } = exit;
     let mut pending = Pending::default();
     while !stopping.is_cancelled() || !pending.commits.is_empty() || !entries.is_empty() {
         pending.gather(&mut entries, stopping.is_cancelled());
-        pending.gather_more(&mut entries, stopping.is_cancelled());
+        if !stopping.is_cancelled() {
+            pending.linger(&mut entries, &runtime);
+            pending.gather_siblings(&mut entries);
+        }
+        pending.last_batch = pending.commits.len();
         match pending.advance(hive, &mut writer) {
             Ok(()) => {
                 hive.set_fault(None);
@@ -240,27 +253,16 @@ impl Pending {
     /// Takes what there is, within the bounds of a batch; waits only if there is nothing to do.
     /// While the disk fails all of it is taken, so that new tasks are refused at once.
     fn gather(&mut self, entries: &mut mpsc::Receiver<Entry>, is_stopping: bool) {
-        let bytes = |commit: &Commit| commit.changes.iter().map(result_bytes).sum::<usize>();
-        let mut held: usize = self.commits.iter().map(bytes).sum();
         let mut is_idle = self.commits.is_empty() && !self.is_failing && !is_stopping;
-        while self.is_failing || self.commits.len() < BATCH && held < BATCH_BYTES {
+        let mut held = self.held();
+        while self.tidy.is_none()
+            && self.between.is_none()
+            && (self.is_failing || self.commits.len() < BATCH && held < BATCH_BYTES)
+        {
             // A wake-up ends the waiting as well.
             let next = if std::mem::take(&mut is_idle) { entries.blocking_recv() } else { entries.try_recv().ok() };
             match next {
-                Some(Entry::Commit(mut commit)) => {
-                    commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
-                    held += bytes(&commit);
-                    self.commits.push(commit);
-                }
-                Some(Entry::Tidy(done)) => {
-                    self.tidy = Some(done);
-                    return;
-                }
-                Some(Entry::Between(work)) => {
-                    self.between = Some(work);
-                    return;
-                }
-                Some(Entry::Wake) => {}
+                Some(entry) => held += self.take(entry),
                 None => {
                     // Whatever was refused has no more changes on their way.
                     self.refused.clear();
@@ -270,21 +272,62 @@ impl Pending {
         }
     }
 
+    /// Takes one entry; how many bytes of results it has.
+    fn take(&mut self, entry: Entry) -> usize {
+        match entry {
+            Entry::Commit(mut commit) => {
+                if !self.refused.is_empty() {
+                    commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
+                }
+                let bytes = commit.bytes();
+                self.commits.push(commit);
+                return bytes;
+            }
+            Entry::Tidy(done) => self.tidy = Some(done),
+            Entry::Between(work) => self.between = Some(work),
+            Entry::Wake => {}
+        }
+        0
+    }
+
+    /// Bytes of results.
+    fn held(&self) -> usize {
+        self.commits.iter().map(Commit::bytes).sum()
+    }
+
+    /// Whether it makes sense to wait for more.
+    fn has_time(&self) -> bool {
+        let is_asked = self.tidy.is_some() || self.between.is_some();
+        (1..BATCH).contains(&self.commits.len()) && !is_asked && !self.is_failing
+    }
+
+    /// Waits a little for somebody who waits.
+    fn linger(&mut self, entries: &mut mpsc::Receiver<Entry>, runtime: &Handle) {
+        let until = Instant::now() + LINGER;
+        while self.has_time() && self.held() < LINGER_BYTES && !self.commits.iter().any(Commit::is_awaited) {
+            match runtime.block_on(async { timeout_at(until, entries.recv()).await }) {
+                Ok(Some(entry)) => {
+                    self.take(entry);
+                    self.gather(entries, false);
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+
     /// Waits for those who are about to come, where many do.
-    fn gather_more(&mut self, entries: &mut mpsc::Receiver<Entry>, is_stopping: bool) {
-        let is_busy = self.last_batch >= MANY && !self.is_failing && !is_stopping;
-        for _ in 0..if is_busy { PAUSES } else { 0 } {
+    fn gather_siblings(&mut self, entries: &mut mpsc::Receiver<Entry>) {
+        for _ in 0..if self.last_batch >= MANY { PAUSES } else { 0 } {
             let before = self.commits.len();
-            if !(1..BATCH).contains(&before) || self.tidy.is_some() || self.between.is_some() {
+            if !self.has_time() {
                 break;
             }
             std::thread::sleep(PAUSE);
-            self.gather(entries, is_stopping);
+            self.gather(entries, false);
             if self.commits.len() == before {
                 break;
             }
         }
-        self.last_batch = self.commits.len();
     }
 
     /// Commits what there is. Once that failed, the disk is trusted again when it has room for
@@ -361,6 +404,16 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
 }
 
 impl Commit {
+    /// Bytes of results.
+    fn bytes(&self) -> usize {
+        self.changes.iter().map(result_bytes).sum()
+    }
+
+    /// Whether somebody waits for it.
+    fn is_awaited(&self) -> bool {
+        self.ack.as_ref().is_some_and(|ack| !ack.is_closed())
+    }
+
     fn answer(&mut self, answer: Result<(), String>) {
         if let Some(ack) = self.ack.take() {
             // Who waited may be gone.

@@ -15,7 +15,7 @@ use wire::message::{Adoption, Offered, Output};
 use super::fleet::Ends;
 use super::journal::{self, Slot};
 use super::state::State;
-use super::{EXCUSE, KEEP_FRAME, OUTBOX, SharedHive};
+use super::{EXCUSE, KEEP, KEEP_FRAME, OUTBOX, SharedHive};
 use crate::core::{Ability, Event, Grant, Progress, Time};
 use crate::kinds::{Job, Rejected};
 
@@ -174,7 +174,7 @@ impl SharedHive {
         for (output, order) in outputs.iter().zip(orders) {
             let Some(order) = order else { continue };
             let bytes = order.job.check(&(output.from..output.to), &output.output)?;
-            let kept = match bytes.len() >= frame.len() / KEEP_FRAME {
+            let kept = match bytes.len() >= KEEP && bytes.len() >= frame.len() / KEEP_FRAME {
                 true => frame.slice_ref(bytes),
                 false => Bytes::copy_from_slice(bytes),
             };

@@ -133,14 +133,9 @@ impl State {
         let Some(record) = self.tasks.get_mut(batch).filter(|record| record.terms.batch) else { return };
         let before = record.tally();
         let members = record.members_mut();
-        let mut new = RangeSet::from(range.clone());
         // Those that replace others are there already.
-        members.stored.iter().filter(|stored| stored.start < range.end && stored.end > range.start).for_each(
-            |stored| {
-                while new.take_within(&stored).is_some() {}
-            },
-        );
-        new.iter().for_each(|range| members.stored.insert(range));
+        while members.stored.take_within(&range).is_some() {}
+        members.stored.insert(range.clone());
         let after = record.tally();
         self.recount(before, after);
         self.wake(member_id(batch, range.start)..member_id(batch, range.end));

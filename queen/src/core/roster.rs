@@ -1,0 +1,238 @@
+//! The Drones that are connected or waited for, and who of them is next for what.
+//!
+//! Each change of a Drone goes through [`Roster::change`], which keeps the indexes right, so that nothing has to
+//! look through all Drones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Index;
+use std::time::Duration;
+
+use wire::ids::{DroneId, TaskId};
+
+use super::drone::{Drone, Place};
+use super::{Ability, Class, Patience, Time};
+
+#[derive(Debug)]
+pub(super) struct Roster {
+    patience: Patience,
+    drones: BTreeMap<DroneId, Entry>,
+    by_room: BTreeSet<(Room, DroneId)>,
+    /// By when their silence or absence ends them.
+    by_deadline: BTreeSet<(Time, DroneId)>,
+    /// Compute threads of all.
+    threads: u64,
+    /// How many run something alone, or are being emptied for it.
+    secluded: usize,
+    /// Compressions per second of all threads, for each class of which there was work.
+    speeds: BTreeMap<Class, u128>,
+}
+
+/// For which priorities and above a Drone has room, in which place, and how much of its capacity is taken.
+type Room = (i8, Place, u64);
+
+#[derive(Debug)]
+struct Entry {
+    drone: Drone,
+    listed: Listed,
+}
+
+/// Under what a Drone stands in the indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Listed {
+    room: Option<Room>,
+    deadline: Time,
+    threads: u16,
+    is_secluded: bool,
+}
+
+impl Roster {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self {
+            patience,
+            drones: BTreeMap::new(),
+            by_room: BTreeSet::new(),
+            by_deadline: BTreeSet::new(),
+            threads: 0,
+            secluded: 0,
+            speeds: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn get(&self, id: DroneId) -> Option<&Drone> {
+        self.drones.get(&id).map(|entry| &entry.drone)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (DroneId, &Drone)> {
+        self.drones.iter().map(|(id, entry)| (*id, &entry.drone))
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Drone> {
+        self.drones.values().map(|entry| &entry.drone)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.drones.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.drones.is_empty()
+    }
+
+    /// Compute threads of all Drones.
+    pub(super) fn threads(&self) -> u64 {
+        self.threads
+    }
+
+    /// How many Drones run something alone, or are being emptied for it.
+    pub(super) fn secluded(&self) -> usize {
+        self.secluded
+    }
+
+    /// Compressions per second of all threads, for a class that is [known](Self::know).
+    pub(super) fn speed(&self, class: Class) -> u128 {
+        self.speeds.get(&class).copied().unwrap_or_default()
+    }
+
+    /// There is work of this class.
+    pub(super) fn know(&mut self, class: Class) {
+        let drones = &self.drones;
+        let speed = || drones.values().map(|entry| entry.drone.speed(class)).sum();
+        self.speeds.entry(class).or_insert_with(speed);
+    }
+
+    /// Drones with room for work of this priority, least busy first; those with nothing but a reserve come last.
+    pub(super) fn with_room(&self, priority: i8) -> impl Iterator<Item = DroneId> {
+        self.by_room.range(..=((priority, Place::Reserve, u64::MAX), DroneId(u64::MAX))).map(|(_, id)| *id)
+    }
+
+    /// Drones that hold nothing and could.
+    pub(super) fn empty(&self) -> impl Iterator<Item = DroneId> {
+        self.by_room.iter().take_while(|((.., load), _)| *load == 0).map(|(_, id)| *id)
+    }
+
+    /// The Drone with room for nothing but what is more urgent than anything that others have room for.
+    pub(super) fn most_urgent(&self) -> Option<&Drone> {
+        self.by_room.last().and_then(|(_, id)| self.get(*id))
+    }
+
+    /// Who is ended first by silence or absence, and when.
+    pub(super) fn first_deadline(&self) -> Option<(Time, DroneId)> {
+        self.by_deadline.first().copied()
+    }
+
+    /// Makes sure that a Drone is there.
+    pub(super) fn admit(&mut self, id: DroneId, now: Time) {
+        if self.drones.contains_key(&id) {
+            return;
+        }
+        let drone = Drone::new(Ability { threads: 1, kinds: BTreeMap::new() }, now);
+        let listed = Listed::of(&drone, &self.patience);
+        self.speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
+        self.drones.insert(id, Entry { drone, listed });
+        self.relist(id, None, Some(listed));
+    }
+
+    pub(super) fn remove(&mut self, id: DroneId) {
+        if let Some(Entry { drone, listed }) = self.drones.remove(&id) {
+            self.relist(id, Some(listed), None);
+            self.speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
+        }
+    }
+
+    /// Changes a Drone, but not how fast it is.
+    pub(super) fn change<T>(&mut self, id: DroneId, change: impl FnOnce(&mut Drone) -> T) -> Option<T> {
+        let Entry { drone, listed } = self.drones.get_mut(&id)?;
+        let result = change(drone);
+        let after = Listed::of(drone, &self.patience);
+        let before = std::mem::replace(listed, after);
+        if before != after {
+            self.relist(id, Some(before), Some(after));
+        }
+        Some(result)
+    }
+
+    /// A Drone has a new connection, and may be another build of the program.
+    pub(super) fn meet(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
+        self.admit(id, now);
+        let mut speeds = std::mem::take(&mut self.speeds);
+        self.change(id, |drone| {
+            speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
+            drone.meet(ability, trusted, now);
+            speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
+        });
+        self.speeds = speeds;
+    }
+
+    /// Learns from what came back.
+    pub(super) fn credit(&mut self, id: DroneId, class: Class, (items, cost): (u64, u64), spent: Duration, now: Time) {
+        let Some(Entry { drone, .. }) = self.drones.get_mut(&id) else { return };
+        let before = drone.speed(class);
+        drone.credit(class, items, cost, spent, now);
+        if let Some(speed) = self.speeds.get_mut(&class) {
+            *speed = *speed - before + drone.speed(class);
+        }
+    }
+
+    /// Others failed on this task as well as those who did.
+    pub(super) fn forgive(&mut self, task: TaskId) {
+        self.drones.values_mut().for_each(|entry| entry.drone.forgive(task));
+    }
+
+    /// A Drone stands elsewhere in the indexes now.
+    fn relist(&mut self, id: DroneId, before: Option<Listed>, after: Option<Listed>) {
+        let room = |listed: Option<Listed>| listed.and_then(|listed| Some((listed.room?, id)));
+        if room(before) != room(after) {
+            room(before).map(|room| self.by_room.remove(&room));
+            self.by_room.extend(room(after));
+        }
+        let deadline = |listed: Option<Listed>| listed.map(|listed| (listed.deadline, id));
+        if deadline(before) != deadline(after) {
+            deadline(before).map(|deadline| self.by_deadline.remove(&deadline));
+            self.by_deadline.extend(deadline(after));
+        }
+        let threads = |listed: Option<Listed>| listed.map_or(0, |listed| u64::from(listed.threads));
+        self.threads = self.threads - threads(before) + threads(after);
+        let secluded = |listed: Option<Listed>| usize::from(listed.is_some_and(|listed| listed.is_secluded));
+        self.secluded = self.secluded - secluded(before) + secluded(after);
+    }
+
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let listed = self.drones.iter().map(|(id, entry)| (*id, Listed::of(&entry.drone, &self.patience)));
+        let listed: BTreeMap<_, _> = listed.collect();
+        assert!(self.drones.iter().all(|(id, entry)| entry.listed == listed[id]));
+        let rooms: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.room?, *id))).collect();
+        let deadlines: BTreeSet<_> = listed.iter().map(|(id, listed)| (listed.deadline, *id)).collect();
+        assert_eq!((&self.by_room, &self.by_deadline), (&rooms, &deadlines));
+        assert_eq!(self.threads, self.values().map(|drone| u64::from(drone.threads)).sum::<u64>());
+        assert_eq!(self.secluded, self.values().filter(|drone| drone.is_secluded()).count());
+        for (class, speed) in &self.speeds {
+            assert_eq!(*speed, self.values().map(|drone| drone.speed(*class)).sum::<u128>());
+        }
+        for drone in self.values() {
+            for priority in [i8::MIN, -2, -1, 0, 1, 2, i8::MAX] {
+                let has_room = drone.room_from().is_some_and(|(from, _)| from <= priority);
+                assert_eq!(has_room, drone.opening(priority).is_some(), "at {priority}");
+            }
+        }
+    }
+}
+
+impl Index<DroneId> for Roster {
+    type Output = Drone;
+
+    fn index(&self, id: DroneId) -> &Drone {
+        &self.drones[&id].drone
+    }
+}
+
+impl Listed {
+    fn of(drone: &Drone, patience: &Patience) -> Self {
+        Self {
+            room: drone.room_from().map(|(priority, place)| (priority, place, drone.load())),
+            deadline: drone.deadline(patience),
+            threads: drone.threads,
+            is_secluded: drone.is_secluded(),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What a connected Drone costs the Queen in memory. One test, since the meter counts the process.
+#![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use peak_alloc::PeakAlloc;
+use support::Hive;
+use wire::frame::{FrameError, MAX, decode, encode};
+use wire::handshake::{FromDrone, Preface, Role};
+use wire::ids::{Epoch, Instance, LeaseId};
+use wire::message::{Progress, Rate, ToDrone, ToQueen};
+use wire::work::Kind;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+const DRONES: usize = 200;
+
+/// Says one thing, which is encoded into a buffer, and reads the one that is answered.
+fn ask(socket: &mut TcpStream, say: impl FnOnce(&mut Vec<u8>) -> Result<(), FrameError>) -> Vec<u8> {
+    let mut out = Vec::new();
+    say(&mut out).unwrap();
+    socket.write_all(&out).unwrap();
+    let mut size = [0; 4];
+    socket.read_exact(&mut size).unwrap();
+    let mut body = vec![0; u32::from_le_bytes(size) as usize];
+    socket.read_exact(&mut body).unwrap();
+    body
+}
+
+/// A Drone that keeps nothing in memory but its socket.
+fn connect(queen: SocketAddr) -> TcpStream {
+    let mut socket = TcpStream::connect(queen).unwrap();
+    socket.write_all(&Preface::ours(Role::Drone).encode()).unwrap();
+    socket.read_exact(&mut [0; Preface::SIZE]).unwrap();
+    let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: 1_000_000 }].into();
+    let instance = Instance::random().unwrap();
+    let hello = FromDrone::Hello { name: "idle", software: "a test", instance, threads: 4, kinds, nonce: [0; 32] };
+    ask(&mut socket, |out| encode(&hello, MAX, out));
+    ask(&mut socket, |out| encode(&FromDrone::Proof { mac: None }, MAX, out));
+    ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX, out));
+    socket
+}
+
+fn beat(socket: &mut TcpStream, leases: usize) {
+    let progress = |number| Progress { lease: LeaseId(1 << 40 | number), epoch: Epoch(1), reached: 0, begun: false };
+    let progress = (0..leases as u64).map(progress).collect::<Vec<_>>().into();
+    let message = ToQueen::Heartbeat { progress, rates: Vec::new().into(), compressions: 0 };
+    let answer = ask(socket, |out| encode(&message, MAX, out));
+    assert_eq!(decode::<ToDrone<'_>>(&answer).unwrap(), ToDrone::Heartbeat);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_drone_costs_little() {
+    let hive = Hive::start().await;
+    let queen = hive.drones;
+    let grown = tokio::task::spawn_blocking(move || {
+        // What there is of everything once.
+        beat(&mut connect(queen), 1);
+        let before = MEMORY.current_usage();
+        let mut drones: Vec<_> = (0..DRONES).map(|_| connect(queen)).collect();
+        let fresh = MEMORY.current_usage().saturating_sub(before);
+        // Half a megabyte once leaves nothing behind.
+        drones.iter_mut().for_each(|drone| beat(drone, 50_000));
+        (0..8).for_each(|_| drones.iter_mut().for_each(|drone| beat(drone, 0)));
+        (fresh / DRONES, MEMORY.current_usage().saturating_sub(before) / DRONES)
+    });
+    let (fresh, used) = grown.await.unwrap();
+    println!("a Drone that has connected takes {fresh} bytes, and one that has been busy {used}");
+    assert!(fresh < 32 << 10 && used < 32 << 10, "{fresh} and {used} bytes a connection");
+    hive.stop().await;
+}
