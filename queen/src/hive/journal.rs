@@ -2,11 +2,13 @@
 //!
 //! Room in the queue is taken before the state's lock, so that changes enter it under the
 //! lock, in the order in which they happened, without ever waiting there. While one commit is
-//! under way the next batch gathers; that is all there is to group commit.
+//! under way the next batch gathers. New tasks come first ([`exit`]), all else in its order.
 //!
 //! When a commit fails, new tasks in it are refused: nobody was told that they exist. All else
 //! is kept and tried again until the disk takes it; meanwhile nothing new is let in, and the
 //! queue's bound holds up the Drones' results.
+
+mod exit;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,32 +16,17 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use web::model::Timestamp;
-use wire::ids::TaskId;
 
+use self::exit::Batch;
+pub(super) use self::exit::Exit;
 use super::{Receipt, SharedHive};
 use crate::store::{Change, StoreError, Writer};
 
 /// Entries that may wait, and those besides that make room on a full disk.
 const ENTRIES: usize = 4096;
 const REMOVALS: usize = 64;
-
-/// Entries, and bytes of results, that are committed together at most.
-const BATCH: usize = 1024;
-const BATCH_BYTES: usize = 32 << 20;
-
-/// A commit costs about the same for many. What nobody waits for waits itself so long for what
-/// somebody does, unless it is so many bytes of results that they are worth a commit of their own.
-const LINGER: Duration = Duration::from_millis(2);
-const LINGER_BYTES: usize = 1 << 20;
-
-/// After a batch of so many entries the next is likely to be no smaller: as long as more come
-/// every so often it gathers, but not for longer than this.
-const MANY: usize = 8;
-const PAUSE: Duration = Duration::from_micros(100);
-const PAUSES: usize = 8;
 
 /// How long to wait before the next attempt when the disk does not take writes; twice as long
 /// each time, up to a second.
@@ -69,14 +56,6 @@ pub(super) struct Slot {
     is_for_removals: bool,
 }
 
-/// The queue's exit.
-pub(super) struct Exit {
-    entries: mpsc::Receiver<Entry>,
-    stopping: CancellationToken,
-    /// For its clock.
-    runtime: Handle,
-}
-
 /// Whether changes became durable; if not, why not.
 pub(super) type Ack = oneshot::Receiver<Result<(), String>>;
 
@@ -97,7 +76,7 @@ pub(super) struct Commit {
     receipt: Option<Receipt>,
     ack: Option<oneshot::Sender<Result<(), String>>>,
     /// Given back when they are durable.
-    _held: [OwnedSemaphorePermit; 2],
+    _held: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 /// The queue has ended, because the Queen stops.
@@ -110,7 +89,7 @@ impl Journal {
         let (queue, entries) = mpsc::channel(ENTRIES + REMOVALS);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
         let stopping = CancellationToken::new();
-        let exit = Exit { entries, stopping: stopping.clone(), runtime };
+        let exit = Exit::new(entries, stopping.clone(), runtime);
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
         let removals = Arc::new(Semaphore::new(REMOVALS));
         (Self { queue, places, removals, room, capacity, stopping }, exit)
@@ -170,10 +149,10 @@ impl Slot {
     }
 
     /// Puts changes into the place, perhaps none: whoever waits for the answer knows then that
-    /// all that came before is durable.
+    /// all that came before is durable, unless the changes are new tasks.
     pub(super) fn enter(self, changes: Vec<Change>, receipt: Option<Receipt>) -> Ack {
         let (ack, acked) = oneshot::channel();
-        self.queue.send(Entry::Commit(Commit { changes, receipt, ack: Some(ack), _held: self.held }));
+        self.queue.send(Entry::Commit(Commit { changes, receipt, ack: Some(ack), _held: Some(self.held) }));
         acked
     }
 }
@@ -182,16 +161,13 @@ impl Slot {
 ///
 /// # Errors
 /// If what was still to be written could not be.
-pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(), StoreError> {
-    let Exit { mut entries, stopping, runtime } = exit;
+pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Result<(), StoreError> {
     let mut pending = Pending::default();
-    while !stopping.is_cancelled() || !pending.commits.is_empty() || !entries.is_empty() {
-        pending.gather(&mut entries, stopping.is_cancelled());
-        if !stopping.is_cancelled() {
-            pending.linger(&mut entries, &runtime);
-            pending.gather_siblings(&mut entries);
+    while !exit.is_stopping() || !pending.batch.commits.is_empty() || !exit.is_empty() {
+        match pending.is_failing {
+            false => exit.gather(&mut pending.batch),
+            true => exit.gather_all(&mut pending.batch),
         }
-        pending.last_batch = pending.commits.len();
         match pending.advance(hive, &mut writer) {
             Ok(()) => {
                 hive.set_fault(None);
@@ -203,28 +179,29 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
                 if error.is_full() {
                     pending.make_room(hive, &mut writer);
                 }
-                pending.refuse(hive, &error);
+                pending.refuse(hive, &mut exit, &error);
                 // Who asked is not to wait for the disk.
-                (pending.tidy, pending.between) = (None, None);
+                pending.batch.then = None;
                 pending.is_failing = true;
                 pending.attempts += 1;
-                pending.last_attempts += u32::from(stopping.is_cancelled());
+                pending.last_attempts += u32::from(exit.is_stopping());
                 if pending.last_attempts >= LAST_ATTEMPTS {
                     return Err(error);
                 }
                 std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
             }
         }
-        if let Some(work) = pending.between.take() {
-            work();
-        }
-        if let Some(done) = pending.tidy.take() {
-            match writer.tidy(Timestamp::now()) {
-                Ok(used) => hive.set_used(used),
-                Err(error) => tracing::warn!(%error, "cannot give back space"),
+        match pending.batch.then.take() {
+            Some(Entry::Between(work)) => work(),
+            Some(Entry::Tidy(done)) => {
+                match writer.tidy(Timestamp::now()) {
+                    Ok(used) => hive.set_used(used),
+                    Err(error) => tracing::warn!(%error, "cannot give back space"),
+                }
+                // Who asked may be gone.
+                let _ = done.send(());
             }
-            // Who asked may be gone.
-            let _ = done.send(());
+            Some(Entry::Commit(_) | Entry::Wake) | None => {}
         }
     }
     writer.close();
@@ -234,109 +211,23 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, exit: Exit) -> Result<(
 /// What has come out of the queue and is not done yet.
 #[derive(Default)]
 struct Pending {
-    commits: Vec<Commit>,
-    tidy: Option<oneshot::Sender<()>>,
-    between: Option<Box<dyn FnOnce() + Send>>,
+    batch: Batch,
     is_failing: bool,
     /// The writer's ballast is whole.
     has_ballast: bool,
     attempts: u32,
-    /// Entries of the batch before.
-    last_batch: usize,
     /// Those since the Queen stops.
     last_attempts: u32,
-    /// Tasks that were refused while changes of theirs may still be in the queue.
-    refused: HashSet<TaskId>,
 }
 
 impl Pending {
-    /// Takes what there is, within the bounds of a batch; waits only if there is nothing to do.
-    /// While the disk fails all of it is taken, so that new tasks are refused at once.
-    fn gather(&mut self, entries: &mut mpsc::Receiver<Entry>, is_stopping: bool) {
-        let mut is_idle = self.commits.is_empty() && !self.is_failing && !is_stopping;
-        let mut held = self.held();
-        while self.tidy.is_none()
-            && self.between.is_none()
-            && (self.is_failing || self.commits.len() < BATCH && held < BATCH_BYTES)
-        {
-            // A wake-up ends the waiting as well.
-            let next = if std::mem::take(&mut is_idle) { entries.blocking_recv() } else { entries.try_recv().ok() };
-            match next {
-                Some(entry) => held += self.take(entry),
-                None => {
-                    // Whatever was refused has no more changes on their way.
-                    self.refused.clear();
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Takes one entry; how many bytes of results it has.
-    fn take(&mut self, entry: Entry) -> usize {
-        match entry {
-            Entry::Commit(mut commit) => {
-                if !self.refused.is_empty() {
-                    commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
-                }
-                let bytes = commit.bytes();
-                self.commits.push(commit);
-                return bytes;
-            }
-            Entry::Tidy(done) => self.tidy = Some(done),
-            Entry::Between(work) => self.between = Some(work),
-            Entry::Wake => {}
-        }
-        0
-    }
-
-    /// Bytes of results.
-    fn held(&self) -> usize {
-        self.commits.iter().map(Commit::bytes).sum()
-    }
-
-    /// Whether it makes sense to wait for more.
-    fn has_time(&self) -> bool {
-        let is_asked = self.tidy.is_some() || self.between.is_some();
-        (1..BATCH).contains(&self.commits.len()) && !is_asked && !self.is_failing
-    }
-
-    /// Waits a little for somebody who waits.
-    fn linger(&mut self, entries: &mut mpsc::Receiver<Entry>, runtime: &Handle) {
-        let until = Instant::now() + LINGER;
-        while self.has_time() && self.held() < LINGER_BYTES && !self.commits.iter().any(Commit::is_awaited) {
-            match runtime.block_on(async { timeout_at(until, entries.recv()).await }) {
-                Ok(Some(entry)) => {
-                    self.take(entry);
-                    self.gather(entries, false);
-                }
-                Ok(None) | Err(_) => break,
-            }
-        }
-    }
-
-    /// Waits for those who are about to come, where many do.
-    fn gather_siblings(&mut self, entries: &mut mpsc::Receiver<Entry>) {
-        for _ in 0..if self.last_batch >= MANY { PAUSES } else { 0 } {
-            let before = self.commits.len();
-            if !self.has_time() {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-            self.gather(entries, false);
-            if self.commits.len() == before {
-                break;
-            }
-        }
-    }
-
     /// Commits what there is. Once that failed, the disk is trusted again when it has room for
     /// the ballast as well.
     fn advance(&mut self, hive: &SharedHive, writer: &mut Writer) -> Result<(), StoreError> {
-        let commits = std::mem::take(&mut self.commits);
+        let commits = std::mem::take(&mut self.batch.commits);
         let has_commits = !commits.is_empty();
         commit(hive, writer, commits).map_err(|(error, commits)| {
-            self.commits = commits;
+            self.batch.commits = commits;
             error
         })?;
         if self.is_failing || has_commits && !self.has_ballast {
@@ -353,11 +244,11 @@ impl Pending {
             let mut changes = commit.changes.iter();
             !commit.changes.is_empty() && changes.all(|change| matches!(change, Change::Remove(_)))
         };
-        let removals: Vec<Commit> = self.commits.extract_if(.., is_removal).collect();
+        let removals: Vec<Commit> = self.batch.commits.extract_if(.., is_removal).collect();
         self.has_ballast = false;
         let released = writer.release_ballast();
         let removed = commit(hive, writer, removals).map_err(|(error, removals)| {
-            self.commits.extend(removals);
+            self.batch.commits.extend(removals);
             error
         });
         if let Err(error) = released.and(removed) {
@@ -367,20 +258,22 @@ impl Pending {
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
     /// Nobody is left waiting for the disk.
-    fn refuse(&mut self, hive: &SharedHive, error: &StoreError) {
-        for commit in &mut self.commits {
+    fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
+        let mut refused = HashSet::new();
+        for commit in &mut self.batch.commits {
             commit.answer(Err(super::recovery::reason(error)));
             for change in &commit.changes {
                 if let Change::Submit(submission) = change {
-                    self.refused.insert(submission.id);
+                    refused.insert(submission.id);
                     hive.refuse(submission);
                 }
             }
         }
-        for commit in &mut self.commits {
-            commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
+        for commit in &mut self.batch.commits {
+            commit.changes.retain(|change| change.task().is_none_or(|task| !refused.contains(&task)));
         }
-        self.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
+        exit.refuse(refused.into_iter());
+        self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
 }
 
@@ -404,6 +297,20 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
 }
 
 impl Commit {
+    /// The new tasks in it, which others need not wait behind, and the rest.
+    fn split(mut self) -> (Option<Self>, Option<Self>) {
+        let is_new = |change: &Change| matches!(change, Change::Submit(_));
+        match self.changes.iter().filter(|change| is_new(change)).count() {
+            0 => (None, Some(self)),
+            count if count == self.changes.len() && self.receipt.is_none() => (Some(self), None),
+            _ => {
+                let fresh = self.changes.extract_if(.., |change| is_new(change)).collect();
+                let rest = Self { changes: self.changes, receipt: self.receipt.take(), ack: None, _held: None };
+                (Some(Self { changes: fresh, ..self }), Some(rest))
+            }
+        }
+    }
+
     /// Bytes of results.
     fn bytes(&self) -> usize {
         self.changes.iter().map(result_bytes).sum()
