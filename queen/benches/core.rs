@@ -41,6 +41,7 @@ impl Shape {
             paused: false,
             deadline: None,
             avoid: None,
+            batch: false,
         }
     }
 

@@ -15,6 +15,7 @@
 //! come, fall silent, go and come back, [`lease`] about what becomes of leases and who is to
 //! blame, and [`explain`] about why something is not happening.
 
+mod detach;
 mod dispatch;
 mod drone;
 mod event;
@@ -120,6 +121,7 @@ impl Core {
             Event::Resume { task } => self.resume(task, now, effects),
             Event::SetPriority { task, priority } => self.set_priority(task, priority, now, effects),
             Event::Revoke { task, range } => self.revoke(task, &range, now, effects),
+            Event::Detach { task, index } => self.detach(task, index, now, effects),
             Event::Inherit { drone, held } => self.inherit(drone, held, now, effects),
             Event::Join { drone, ability, trusted, offers } => {
                 self.join(drone, ability, trusted, &offers, now, effects);
@@ -169,6 +171,12 @@ impl Core {
             false => self.duration_of(self.queue.cost_ahead(task.priority, task.cost_left()), task.class, now),
         };
         Some(task.status(eta, now))
+    }
+
+    /// Whether an item of a task that has not ended is being computed; `None` if it is done.
+    pub fn item(&self, id: TaskId, index: u64) -> Option<bool> {
+        let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_at(index))?;
+        Some(task.leases().any(|lease| self.leases.get(&lease).is_some_and(|lease| lease.range.contains(&index))))
     }
 
     /// A Drone that is connected, or that is waited for.

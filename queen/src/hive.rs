@@ -19,6 +19,7 @@ mod fleet;
 mod journal;
 mod keys;
 mod link;
+mod members;
 mod reading;
 mod record;
 mod recovery;

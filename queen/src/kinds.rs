@@ -34,11 +34,23 @@ pub struct Terms {
     pub priority: i8,
     /// How long it may take from its creation on, in seconds.
     pub deadline: Option<u32>,
+    /// Its inputs are tasks of their own, whose ids follow its own.
+    pub batch: bool,
     /// Random; a task's instance is this and its id.
     pub base: Instance,
 }
 
 impl Terms {
+    /// How many ids behind its own belong to a task with so many inputs.
+    pub fn members(&self, total: u64) -> u64 {
+        if self.batch { total } else { 0 }
+    }
+
+    /// Of a task of a batch.
+    pub fn of_member(&self) -> Self {
+        Self { batch: false, ..self.clone() }
+    }
+
     /// The random name of a task.
     pub fn instance(&self, task: TaskId) -> Instance {
         let sum = u128::from_le_bytes(self.base.0).wrapping_add(u128::from(task.0));
@@ -157,7 +169,8 @@ mod tests {
     #[test]
     fn an_instance_is_a_base_and_an_id() {
         let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms = Terms { specification, name: None, priority: 0, deadline: None, base: Instance([0xff; 16]) };
+        let terms =
+            Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([0xff; 16]) };
         let (first, second) = (terms.instance(TaskId(1)), terms.instance(TaskId(2)));
         assert_ne!(first, second);
         assert_eq!(Terms::base_of(first, TaskId(1)), terms.base);

@@ -91,6 +91,8 @@ impl Results for Batches {
 fn view(total: u64) -> TaskView {
     TaskView {
         id: TaskId(1),
+        batch: None,
+        first_task: None,
         kind: "digest",
         algorithm: "sha256",
         encoding: Encoding::Utf8,
@@ -142,7 +144,8 @@ impl Hive for Ready {
     }
     async fn results(&self, _: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
         let range = range.start..range.end.min(RESULTS);
-        Ok(ResultsFound { task: view(RESULTS), range: range.clone(), results: Box::new(Batches(self.clone(), range)) })
+        let results = Box::new(Batches(self.clone(), range.clone()));
+        Ok(ResultsFound { task: view(RESULTS), range, is_whole: true, results })
     }
     async fn cancel(&self, _: TaskId) -> Result<TaskView, HiveError> {
         nothing()

@@ -59,6 +59,8 @@ pub struct NewTask {
     pub priority: i8,
     /// It fails when it is not done so many seconds after it was submitted; 1..=[`DEADLINE_MAX`].
     pub deadline_seconds: Option<u32>,
+    /// Each input is a task of its own.
+    pub batch: bool,
 }
 
 /// A task that was created.
@@ -152,7 +154,7 @@ pub trait Upload: Send {
 /// The layout size that an [`Upload`]'s pieces aim at, in bytes.
 pub const SEGMENT: usize = 1 << 20;
 
-/// Results that were computed, in index order and without a gap.
+/// Results that were computed, in index order and without a gap; or what stands in their place.
 #[derive(Debug, Clone)]
 pub enum ResultBatch {
     /// Of a digest task.
@@ -163,6 +165,13 @@ pub enum ResultBatch {
         inputs: SharedBlob,
         /// As many digests of 32 bytes.
         digests: Bytes,
+    },
+    /// Tasks that have left their batch.
+    Detached {
+        /// The index of the first; the others follow it.
+        first: u64,
+        /// Of each, why it failed in the batch; `None` if it went its own way.
+        failed: Vec<Option<String>>,
     },
 }
 
@@ -181,6 +190,8 @@ pub struct ResultsFound {
     /// The part of the asked range whose results are there: it begins where that does, and
     /// ends at its end or where the task's finished prefix ends.
     pub range: Range<u64>,
+    /// Nothing in it has left its batch.
+    pub is_whole: bool,
     /// Reads just that part.
     pub results: Box<dyn Results>,
 }

@@ -83,6 +83,12 @@ impl fmt::Display for TaskState {
 pub struct TaskView {
     /// Sequential, from 1.
     pub id: TaskId,
+    /// The batch that it came in, unless it has left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<TaskId>,
+    /// If it is a batch itself: the first of its tasks. There are `total` of them, and their ids follow each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_task: Option<TaskId>,
     /// The kind of work.
     pub kind: &'static str,
     /// The algorithm of a digest task.
@@ -240,6 +246,19 @@ pub struct TaskCounts {
 }
 
 impl TaskCounts {
+    /// Changes the count of one state.
+    pub fn add(&mut self, state: TaskState, change: i64) {
+        let count = match state {
+            TaskState::Pending => &mut self.pending,
+            TaskState::Running => &mut self.running,
+            TaskState::Paused => &mut self.paused,
+            TaskState::Done => &mut self.done,
+            TaskState::Failed => &mut self.failed,
+            TaskState::Cancelled => &mut self.cancelled,
+        };
+        *count = count.saturating_add_signed(change);
+    }
+
     /// The count of one state.
     pub fn of(&self, state: TaskState) -> u64 {
         match state {

@@ -1,4 +1,4 @@
-//! One task of many strings.
+//! One task of many strings, and many tasks of one string in one request.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -13,6 +13,10 @@ use super::strings::{Check, Expected, SIZE, strings};
 /// Lines that are sent at once.
 const LINES: u64 = 8192;
 
+/// How strings are submitted.
+pub const ONE_TASK: &str = "name=load";
+const MANY_TASKS: &str = "name=load&each=task";
+
 #[derive(Args)]
 pub struct Bulk {
     /// How many strings, of 25 bytes each
@@ -21,6 +25,42 @@ pub struct Bulk {
     /// Compare every so many-th digest of the download
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
+}
+
+#[derive(Args)]
+pub struct Many {
+    /// How many tasks, of a string of 25 bytes each
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    tasks: u64,
+    /// How often, one after the other
+    #[arg(long, default_value_t = 5)]
+    times: u32,
+    /// Compare every so many-th digest of the download
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    every: u64,
+}
+
+impl Many {
+    pub async fn run(self, queen: SocketAddr) -> anyhow::Result<Value> {
+        let expected = Expected::of(self.tasks, self.every);
+        let rate = |seconds: f64| self.tasks as f64 / seconds;
+        let mut rates = Vec::new();
+        for _ in 0..self.times {
+            let taken = run(queen, MANY_TASKS, &expected).await?;
+            // Comparing is the client's own.
+            let collected = taken.total() - taken.check;
+            println!(
+                "{} tasks: accepted in {:.2} s, computed and on disk in {:.2} s, collected in {collected:.2} s: \
+                 {:.0} tasks a second",
+                self.tasks,
+                taken.upload,
+                taken.computed,
+                rate(collected)
+            );
+            rates.push(rate(collected));
+        }
+        Ok(json!({ "tasks": self.tasks, "tasks_per_second": rates }))
+    }
 }
 
 /// What came out, in seconds.
@@ -45,7 +85,7 @@ impl Taken {
 
 impl Bulk {
     pub async fn run(self, queen: SocketAddr) -> anyhow::Result<Value> {
-        let taken = run(queen, &Expected::of(self.strings, self.every)).await?;
+        let taken = run(queen, ONE_TASK, &Expected::of(self.strings, self.every)).await?;
         let Taken { upload, computed, download, .. } = taken;
         let rate = |seconds: f64| self.strings as f64 / seconds / 1e6;
         println!("{} strings, million a second:", self.strings);
@@ -59,10 +99,10 @@ impl Bulk {
 }
 
 /// Upload, computing, download.
-pub async fn run(queen: SocketAddr, expected: &Expected) -> anyhow::Result<Taken> {
+pub async fn run(queen: SocketAddr, options: &str, expected: &Expected) -> anyhow::Result<Taken> {
     let mut client = Client::connect(queen).await?;
     let begun = Instant::now();
-    let path = submit(&mut client, "name=load", expected.strings).await?;
+    let path = submit(&mut client, options, expected.strings).await?;
     let upload = begun.elapsed().as_secs_f64();
     loop {
         let task = client.json("GET", &path, "prefer: wait=60\r\n").await?;

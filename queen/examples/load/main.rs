@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! cargo run --release -p queen --example load -- singles --count 100000
+//! cargo run --release -p queen --example load -- many --tasks 1000000
 //! cargo run --release -p queen --example load -- bulk --strings 100000000
 //! cargo build --release --workspace --bins --example load && target/release/examples/load compare
 //! ```
 //!
-//! `singles` and `bulk` go to a Queen that runs already. `compare` starts Queens and Drones of its own,
+//! `singles`, `many` and `bulk` go to a Queen that runs already. `compare` starts Queens and Drones of its own,
 //! and measures them in turn with programs that do the same without a Hive.
 //!
 //! Every result that comes back is compared, or every so many-th of a long download. The last
@@ -39,7 +40,7 @@ use tokio::signal::unix::{SignalKind, signal};
 struct Cli {
     #[command(subcommand)]
     load: Load,
-    /// Where the REST API of the Queen is that `singles` and `bulk` go to
+    /// Where the REST API of the Queen is that `singles`, `many` and `bulk` go to
     #[arg(long, global = true, default_value = "127.0.0.1:8081")]
     queen: SocketAddr,
 }
@@ -48,6 +49,8 @@ struct Cli {
 enum Load {
     /// One task a request, on several connections
     Singles(singles::Singles),
+    /// Many tasks in one request, each of one string: upload, wait, download
+    Many(bulk::Many),
     /// One task of many strings: upload, wait, download
     Bulk(bulk::Bulk),
     /// Starts Hives, and measures them beside programs that do the same without one
@@ -93,6 +96,7 @@ async fn interrupted() -> anyhow::Result<()> {
 async fn run(load: Load, queen: SocketAddr) -> anyhow::Result<Value> {
     match load {
         Load::Singles(load) => load.run(queen).await,
+        Load::Many(load) => load.run(queen).await,
         Load::Bulk(load) => load.run(queen).await,
         Load::Compare(compare) => compare.run().await,
         Load::Bare => bare::serve().await.map(|()| Value::Null),

@@ -58,9 +58,9 @@ impl Comparison<'_> {
         let (strings, drones) = (self.expected.strings, self.size.drones);
         let million = |seconds: f64| strings as f64 / seconds / 1e6;
         let hive = self.build.start(drones).await?;
-        bulk::run(hive.http, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+        bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
         let before = hive.cpu()?;
-        let taken = bulk::run(hive.http, &self.expected).await?;
+        let taken = bulk::run(hive.http, bulk::ONE_TASK, &self.expected).await?;
         let cpu = hive.cpu()?.since(before);
         drop(hive);
         let loopback = |pairs| -> anyhow::Result<_> {
@@ -160,7 +160,7 @@ impl Comparison<'_> {
         let loads = [("bulk", "", self.size.load_strings), ("PBKDF2", pbkdf2, self.size.load_passwords)];
         for (name, options, strings) in loads {
             let hive = self.build.start(self.size.drones).await?;
-            bulk::run(hive.http, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+            bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
             let loaded = latency::under_load(&hive, options, strings, self.size.loaded_words).await?;
             let report = &mut self.report;
             report.add(format!("under {name}, words"), "", loaded.words.len() as f64);

@@ -56,6 +56,13 @@ pub enum Event {
         /// Which indices; those that are not done are ignored.
         range: Range<u64>,
     },
+    /// An item of a task is not to be computed any more, and counts as done.
+    Detach {
+        /// Of which task.
+        task: TaskId,
+        /// Which one; one that is done stays so.
+        index: u64,
+    },
     /// A Drone held these ranges when the Queen before ended, and may come back with them.
     Inherit {
         /// Who; it is not connected.
@@ -181,6 +188,8 @@ pub struct TaskWork {
     pub deadline: Option<Time>,
     /// A Drone that is not to compute it if there is another one.
     pub avoid: Option<DroneId>,
+    /// Its items are tasks of their own: one that cannot be computed fails alone.
+    pub batch: bool,
 }
 
 /// What a Drone can do.
@@ -230,6 +239,15 @@ pub enum Effect {
     Started(TaskId),
     /// More of the task is done.
     Progress(TaskId),
+    /// An item of a batch cannot be computed; it counts as done.
+    FailedItem {
+        /// Of which task.
+        task: TaskId,
+        /// Which one.
+        index: u64,
+        /// Why.
+        blame: Blame,
+    },
     /// The task is over; the core has forgotten it.
     Ended {
         /// Which one.

@@ -22,6 +22,11 @@ impl RangeSet {
         self.ranges.first_key_value().map(|(start, end)| *start..*end)
     }
 
+    /// Whether `index` is in the set.
+    pub fn contains(&self, index: u64) -> bool {
+        self.ranges.range(..=index).next_back().is_some_and(|(_, end)| index < *end)
+    }
+
     /// How many indices there are.
     pub fn len(&self) -> u64 {
         self.len

@@ -189,12 +189,19 @@ impl Core {
         let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone_id) else { return };
         let task = lease.task;
         let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
-        if lease.twin.is_none() && tried.len() + 1 >= MAX_FAILURES {
+        let (range, is_batch) = (lease.range.clone(), self.tasks.get(task).is_some_and(|task| task.is_batch));
+        let may_be_blamed = !is_batch || range.end - range.start == 1;
+        if lease.twin.is_none() && tried.len() + 1 >= MAX_FAILURES && may_be_blamed {
             let drones = tried.iter().copied().chain([drone_id]).collect();
             // The range is to blame, not who tried it.
             self.drones.forgive(task);
             let blame = Blame::Failures { drones, reason: reason.to_owned() };
-            self.end_task(task, Outcome::Failed(blame), now, effects);
+            if is_batch {
+                self.remove_lease(id, effects);
+                self.fail_item(task, range, blame, now, effects);
+            } else {
+                self.end_task(task, Outcome::Failed(blame), now, effects);
+            }
         } else {
             self.give_up(&[(id, Fault::Failure)], false, now, effects);
             let failures = self.drones.change(drone_id, |drone| drone.fail(task, now)).flatten();
@@ -240,7 +247,12 @@ impl Core {
             }
         }
         for (task, blame) in dead {
-            self.end_task(task, Outcome::Failed(blame), now, effects);
+            match blame {
+                Blame::Deaths { ref range, .. } if self.tasks.get(task).is_some_and(|task| task.is_batch) => {
+                    self.fail_item(task, range.clone(), blame, now, effects);
+                }
+                _ => self.end_task(task, Outcome::Failed(blame), now, effects),
+            }
         }
         for task in tasks {
             self.place_task(task, now, effects);
@@ -251,8 +263,7 @@ impl Core {
     /// Returns what its task fails of, if it was one death too many.
     fn release(&mut self, lease: Lease, fault: Fault) -> Option<(TaskId, Blame)> {
         let Lease { task: id, drone, range, trouble, .. } = lease;
-        let task = self.tasks.get_mut(id)?;
-        let mut blame = None;
+        let task = self.tasks.get(id)?;
         let trouble = match fault {
             Fault::None => trouble,
             Fault::Failure => {
@@ -269,25 +280,18 @@ impl Core {
                 } else {
                     trouble.losses += 1;
                 }
-                if trouble.deaths.len() >= MAX_DEATHS {
-                    blame = Some((id, Blame::Deaths { drones: trouble.deaths.clone(), range: range.clone() }));
+                let may_be_blamed = !task.is_batch || range.end - range.start == 1;
+                if trouble.deaths.len() >= MAX_DEATHS && may_be_blamed {
+                    return Some((id, Blame::Deaths { drones: trouble.deaths.clone(), range }));
                 }
                 Some(trouble)
             }
         };
         match trouble {
-            Some(trouble) => {
-                if trouble.is_alone() {
-                    self.alone.insert((id, range.start), None);
-                }
-                task.put_apart(range, trouble);
-            }
-            None => task.release(range),
+            Some(trouble) if fault != Fault::None => self.put_back_in_parts(id, range, trouble),
+            trouble => self.put_back(id, range, trouble),
         }
-        if !task.is_paused {
-            self.queue.insert(task.priority, task.pass, id);
-        }
-        blame
+        None
     }
 
     /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does

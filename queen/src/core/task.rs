@@ -42,6 +42,8 @@ pub(super) struct Task {
     pub(super) priority: i8,
     /// Nothing of it is to be computed for now.
     pub(super) is_paused: bool,
+    /// Its items are tasks of their own.
+    pub(super) is_batch: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
@@ -71,9 +73,9 @@ struct Progress {
 
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid } = work;
+        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid, batch } = work;
         let extent = Extent::of(segments);
-        let mut task = Self { class, priority, is_paused: paused, pass: 0, extent, progress: None };
+        let mut task = Self { class, priority, is_paused: paused, is_batch: batch, pass: 0, extent, progress: None };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
@@ -95,6 +97,11 @@ impl Task {
 
     pub(super) fn is_done(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.done.prefix() == self.total())
+    }
+
+    /// Whether this index is done.
+    pub(super) fn is_done_at(&self, index: u64) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.done.contains(index))
     }
 
     /// Indices that are done.
@@ -170,6 +177,15 @@ impl Task {
         if !self.is_done() {
             self.progress().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
         }
+        cost
+    }
+
+    /// Counts a range that belongs to nobody as done; returns its cost.
+    pub(super) fn forgo(&mut self, range: Range<u64>) -> u64 {
+        let cost = self.cost(&range);
+        let progress = self.progress();
+        progress.done.insert(range);
+        progress.cost_done += cost;
         cost
     }
 

@@ -24,6 +24,7 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         paused: false,
         deadline: None,
         avoid: None,
+        batch: false,
     }
 }
 
@@ -38,6 +39,8 @@ struct World {
     /// What was credited of each task.
     credited: BTreeMap<TaskId, RangeSet>,
     ended: BTreeMap<TaskId, Outcome>,
+    /// Items of batches that failed.
+    failed: Vec<(TaskId, u64, Blame)>,
     started: BTreeSet<TaskId>,
     disconnected: Vec<DroneId>,
     quarantined: BTreeSet<DroneId>,
@@ -58,6 +61,7 @@ impl World {
             held: BTreeMap::new(),
             credited: BTreeMap::new(),
             ended: BTreeMap::new(),
+            failed: Vec::new(),
             started: BTreeSet::new(),
             disconnected: Vec::new(),
             quarantined: BTreeSet::new(),
@@ -87,6 +91,10 @@ impl World {
                 Effect::Forgotten(_) => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
                 Effect::Progress(_) => {}
+                Effect::FailedItem { task, index, blame } => {
+                    self.credited.entry(task).or_default().insert(index..index + 1);
+                    self.failed.push((task, index, blame));
+                }
                 Effect::Ended { task, outcome, done } => {
                     assert_eq!(done, self.credited.remove(&task).unwrap_or_default());
                     assert!(self.ended.insert(task, outcome).is_none(), "a task ends once");
@@ -147,9 +155,13 @@ impl World {
     }
 
     fn submit(&mut self, priority: i8, segments: &[u64]) -> (TaskId, Vec<Grant>) {
+        self.submit_work(work(priority, segments))
+    }
+
+    fn submit_work(&mut self, work: TaskWork) -> (TaskId, Vec<Grant>) {
         self.tasks += 1;
         let task = TaskId(self.tasks);
-        (task, self.handle(Event::Submit { task, work: work(priority, segments) }))
+        (task, self.handle(Event::Submit { task, work }))
     }
 
     fn join(&mut self, threads: u16) -> (DroneId, Vec<Grant>) {
@@ -379,6 +391,71 @@ fn a_task_fails_after_three_failures() {
 }
 
 #[test]
+fn an_item_of_a_batch_fails_alone() {
+    let mut world = World::new();
+    let drones = [world.join(1).0, world.join(1).0];
+    let (task, _) = world.submit_work(TaskWork { batch: true, ..work(0, &[1_000]) });
+    let poison = 777;
+    while world.failed.is_empty() {
+        let (lease, grant) = world.held.pop_first().unwrap();
+        match grant.range.contains(&poison) {
+            true => drop(world.handle(Event::Failed { drone: grant.drone, lease, reason: "smoke".into() })),
+            false => {
+                world.held.insert(lease, grant);
+                world.output(lease, u64::MAX);
+            }
+        }
+    }
+    let [(of, index, Blame::Failures { drones: tried, .. })] = &world.failed[..] else { panic!("{:?}", world.failed) };
+    assert_eq!((*of, *index), (task, poison));
+    assert!(tried.len() >= MAX_FAILURES && drones.iter().all(|drone| tried.contains(drone)), "{tried:?}");
+    world.run();
+    assert_eq!(world.ended[&task], Outcome::Done);
+    assert!(world.quarantined.is_empty());
+}
+
+#[test]
+fn an_item_of_a_batch_ends_drones_alone() {
+    let mut world = World::new();
+    let (task, _) = world.submit_work(TaskWork { batch: true, ..work(0, &[1_000]) });
+    let (poison, mut dead) = (5, 0);
+    while world.failed.is_empty() {
+        let (drone, _) = world.join(1);
+        while let Some(next) = world.held.values().min_by_key(|grant| (grant.rank, grant.lease)).cloned() {
+            if next.range.contains(&poison) {
+                dead += 1;
+                world.leave(drone);
+                world.handle(Event::Lost { drone });
+                world.now += Patience::default().grace;
+                world.handle(Event::Tick);
+                break;
+            }
+            world.output(next.lease, u64::MAX);
+        }
+        assert!(dead < 20, "blame narrows");
+    }
+    assert!(matches!(world.failed[..], [(of, 5, Blame::Deaths { .. })] if of == task), "{:?}", world.failed);
+    world.join(1);
+    world.run();
+    assert_eq!(world.ended[&task], Outcome::Done);
+}
+
+#[test]
+fn a_detached_item_is_not_computed() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (task, grants) = world.submit_work(TaskWork { batch: true, ..work(0, &[10, 20]) });
+    assert_eq!(grants.len(), 2);
+    for index in [0, 5, 29, 29] {
+        world.detach(task, index);
+    }
+    assert!(world.held.values().all(|grant| [0, 5, 29].iter().all(|index| !grant.range.contains(index))));
+    world.run();
+    assert_eq!(world.ended[&task], Outcome::Done);
+    assert_eq!(world.core.drone(drone, world.now).unwrap().leases, 0);
+}
+
+#[test]
 fn a_leaving_drone_gets_nothing_new() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
@@ -467,7 +544,7 @@ fn an_eta_is_not_misled_by_a_rest() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { priority: i8, segments: Vec<u64> },
+    Submit { priority: i8, segments: Vec<u64>, batch: bool },
     Join { threads: u16 },
     Gone(usize),
     Lost(usize),
@@ -485,13 +562,15 @@ enum Step {
     Excuse(usize),
     Heartbeat { drone: usize, forget: usize },
     Cancel(usize),
+    Detach { task: usize, index: u64 },
     Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let segments = prop::collection::vec(prop_oneof![1..10_u64, 1..3_000_000_u64], 1..5);
     prop_oneof![
-        3 => (-2..=2_i8, segments).prop_map(|(priority, segments)| Step::Submit { priority, segments }),
+        3 => (-2..=2_i8, segments, any::<bool>())
+            .prop_map(|(priority, segments, batch)| Step::Submit { priority, segments, batch }),
         2 => (1..4_u16).prop_map(|threads| Step::Join { threads }),
         1 => any::<usize>().prop_map(Step::Gone),
         3 => any::<usize>().prop_map(Step::Lost),
@@ -511,11 +590,20 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Excuse),
         3 => (any::<usize>(), 0..3_usize).prop_map(|(drone, forget)| Step::Heartbeat { drone, forget }),
         1 => any::<usize>().prop_map(Step::Cancel),
+        2 => (any::<usize>(), prop_oneof![0..20_u64, 0..1_000_000_u64])
+            .prop_map(|(task, index)| Step::Detach { task, index }),
         2 => (1..8_000_u64).prop_map(Step::Wait),
     ]
 }
 
 impl World {
+    fn detach(&mut self, task: TaskId, index: u64) {
+        if self.core.item(task, index).is_some() {
+            self.credited.entry(task).or_default().insert(index..index + 1);
+        }
+        self.handle(Event::Detach { task, index });
+    }
+
     fn pick_drone(&self, seed: usize) -> Option<DroneId> {
         self.core.drones.iter().nth(seed % self.core.drones.len().max(1)).map(|(id, _)| id)
     }
@@ -530,7 +618,9 @@ impl World {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Submit { priority, segments } => drop(self.submit(priority, &segments)),
+            Step::Submit { priority, segments, batch } => {
+                drop(self.submit_work(TaskWork { batch, ..work(priority, &segments) }));
+            }
             Step::Join { threads } => drop(self.join(threads)),
             Step::Gone(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {
@@ -607,6 +697,10 @@ impl World {
             }
             Step::Cancel(seed) => {
                 self.handle(Event::Cancel { task: self.pick_task(seed) });
+            }
+            Step::Detach { task, index } => {
+                let task = self.pick_task(task);
+                self.detach(task, index);
             }
             Step::Wait(ms) => {
                 self.now += Duration::from_millis(ms);

@@ -9,7 +9,7 @@ use super::record::Record;
 use super::state::State;
 use crate::core::{Event, Time};
 use crate::kinds::Terms;
-use crate::store::{Change, Removed};
+use crate::store::{Change, Removed, Tally};
 
 impl State {
     /// Holds a task back, or lets it go on.
@@ -53,7 +53,7 @@ impl State {
             }
             if self.is_durable {
                 // It is still counted, until it is gone from the disk as well.
-                self.count(record.state(), 1);
+                self.recount(Tally::default(), record.tally());
             }
             self.feed.removed(id);
         }
@@ -63,9 +63,7 @@ impl State {
 
     /// A task is no longer on disk.
     pub(super) fn removed(&mut self, removed: &Removed) {
-        if let Some(state) = removed.state {
-            self.count(state, -1);
-        }
+        self.recount(removed.tally, Tally::default());
         self.feed.removed(removed.task);
     }
 }

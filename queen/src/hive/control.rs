@@ -16,13 +16,16 @@ use wire::ids::{DroneId, TaskId};
 
 use super::journal::{Ack, Slot};
 use super::keys::Found;
+use super::members::member_of_stored;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
+use super::rework::not_retried;
 use super::state::{Computed, State};
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
 use crate::core::{Event, Time};
-use crate::store::{StoreError, Stored};
+use crate::kinds::Job;
+use crate::store::{Pieces, StoreError, Stored};
 
 /// When to try again that was refused for want of room.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -151,6 +154,20 @@ impl SharedHive {
         found.ok_or_else(missing)
     }
 
+    /// A task of which nothing is in memory, or that is in a batch and has ended.
+    async fn elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let error = match self.stored(id).await {
+            Ok(stored) => return Ok(stored_view(&stored)),
+            Err(error) => error,
+        };
+        let in_batch = self.lock().member_view(id, true, self.now());
+        if let Some(view) = in_batch {
+            return Ok(view);
+        }
+        let stored = self.stored_member(id).await?;
+        stored.map(|member| member_of_stored(id, &member)).ok_or(error)
+    }
+
     /// What comes of a task.
     pub(super) async fn awaited(
         &self,
@@ -161,15 +178,26 @@ impl SharedHive {
         let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
             return self.results(id, 0..u64::MAX).await;
         };
-        let rest = 0..prefix;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: rest.clone(), kept });
-        Ok(ResultsFound { task, range: rest, results })
+        self.found(task, job, 0..prefix, kept).await
+    }
+
+    /// The results in `range`, which are there.
+    async fn found(
+        &self,
+        task: TaskView,
+        job: Job,
+        range: Range<u64>,
+        kept: Option<Pieces>,
+    ) -> Result<ResultsFound, HiveError> {
+        let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
+        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), base: 0, kept });
+        Ok(ResultsFound { task, range, is_whole, results })
     }
 
     /// Whether a task that was there has been removed.
     pub(super) async fn is_gone(&self, id: TaskId) -> bool {
         let is_here = self.lock().tasks.get(id).is_some();
-        !is_here && matches!(self.stored(id).await, Err(HiveError::TaskGone(_)))
+        !is_here && matches!(self.elsewhere(id).await, Err(HiveError::TaskGone(_)))
     }
 
     /// Changes a task that has not ended; answers when that is on disk.
@@ -178,7 +206,7 @@ impl SharedHive {
         id: TaskId,
         change: impl FnOnce(&mut State, Time) + Send,
     ) -> Result<TaskView, HiveError> {
-        drop(self.serving()?);
+        self.detach(id).await?;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (changed, ack) = self.change_durably(slot, |state, now| {
@@ -193,21 +221,18 @@ impl SharedHive {
         match changed? {
             Some(view) => self.durable(ack).await.map(|()| view),
             None => {
-                let (stored, state) = self.stored_ended(id).await?;
-                Err(ended_already(id, stored.terms.name.as_deref(), state))
+                let view = self.ended_elsewhere(id).await?;
+                Err(ended_already(id, view.name.as_deref(), view.state))
             }
         }
     }
 
-    async fn stored_ended(&self, id: TaskId) -> Result<(Stored, TaskState), HiveError> {
-        let stored = self.stored(id).await?;
-        match &stored.ending {
-            Some(ending) => {
-                let state = ending.state;
-                Ok((stored, state))
-            }
+    async fn ended_elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let view = self.elsewhere(id).await?;
+        match view.state.has_ended() {
+            true => Ok(view),
             // It left memory when it ended, and that was written before.
-            None => Err(self.lock().missing(id)),
+            false => Err(self.lock().missing(id)),
         }
     }
 }
@@ -254,7 +279,7 @@ impl Hive for SharedHive {
         let view = self.serving()?.view(id, self.now());
         match view {
             Some(view) => Ok(view),
-            None => Ok(stored_view(&self.stored(id).await?)),
+            None => self.elsewhere(id).await,
         }
     }
 
@@ -294,12 +319,12 @@ impl Hive for SharedHive {
     }
 
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let waiting = self.serving()?.wait(id);
-        if let Some(waiting) = waiting {
+        loop {
+            // A task that leaves its batch is waited for anew.
+            let Some(waiting) = self.serving()?.wait(id, self.now()) else { return self.task(id).await };
             // An error means that the task is gone, which who waits will be told next.
             let _ = waiting.await;
         }
-        self.task(id).await
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
@@ -314,6 +339,9 @@ impl Hive for SharedHive {
         let (task, prefix, job) = match found {
             Some(found) => found,
             None => {
+                if let Some(found) = self.member_results(id, &range).await? {
+                    return Ok(found);
+                }
                 let stored = self.stored(id).await?;
                 let view = stored_view(&stored);
                 let is_whole = view.done == view.total;
@@ -327,12 +355,11 @@ impl Hive for SharedHive {
         };
         let end = range.end.min(prefix);
         let range = range.start.min(end)..end;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), kept: None });
-        Ok(ResultsFound { task, range, results })
+        self.found(task, job, range, None).await
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        drop(self.serving()?);
+        self.detach(id).await?;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (cancelled, ack) = self.change_durably(slot, |state, now| {
@@ -348,10 +375,10 @@ impl Hive for SharedHive {
             self.durable(ack).await?;
             return self.ended(id).await;
         }
-        let (stored, state) = self.stored_ended(id).await?;
-        match state {
-            TaskState::Cancelled => Ok(stored_view(&stored)),
-            _ => Err(ended_already(id, stored.terms.name.as_deref(), state)),
+        let view = self.ended_elsewhere(id).await?;
+        match view.state {
+            TaskState::Cancelled => Ok(view),
+            state => Err(ended_already(id, view.name.as_deref(), state)),
         }
     }
 
@@ -364,7 +391,13 @@ impl Hive for SharedHive {
     }
 
     async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        self.begin_again(id).await
+        let has_left = self.detach_again(id).await?;
+        let task = self.task(id).await?;
+        match task.batch {
+            _ if has_left => Ok(task),
+            Some(_) => Err(not_retried(id, task.name.as_deref(), task.state)),
+            None => self.begin_again(id).await,
+        }
     }
 
     async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
@@ -375,7 +408,8 @@ impl Hive for SharedHive {
         let found = self.serving()?.tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         let state = match &found {
             Some((state, _)) => *state,
-            None => self.stored_ended(id).await?.1,
+            None if self.remove_member(id).await? => return Ok(()),
+            None => self.elsewhere(id).await?.state,
         };
         if !state.has_ended() {
             let name = found.and_then(|(_, name)| name);

@@ -106,6 +106,8 @@ pub(super) struct ResultReader {
     pub(super) hive: SharedHive,
     pub(super) job: Job,
     pub(super) rest: Range<u64>,
+    /// What is taken from indices: a task of a batch has only one, which is 0.
+    pub(super) base: u64,
     /// All of them, if they are at hand.
     pub(super) kept: Option<Pieces>,
 }
@@ -119,6 +121,7 @@ impl Results for ResultReader {
             // What is not there is no fault if it was removed while it was being read.
             Err(_) if self.hive.is_gone(task).await => Err(HiveError::TaskGone(task)),
             Err(Trouble::Store(error)) => Err(unreadable(error)),
+            Err(Trouble::Hive(error)) => Err(error),
             Err(Trouble::Missing(index)) => Err(missing(task, index)),
         }
     }
@@ -127,6 +130,7 @@ impl Results for ResultReader {
 /// Why results are not read.
 enum Trouble {
     Store(StoreError),
+    Hive(HiveError),
     /// The one of this index is not there.
     Missing(u64),
 }
@@ -144,7 +148,17 @@ impl ResultReader {
         }
         let first = self.rest.start;
         let most = (SEGMENT / DIGEST) as u64;
-        let end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
+        let mut end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
+        let detached = self.hive.detached(&self.job, first..end, PIECES).await.map_err(Trouble::Hive)?;
+        let run = (first..).zip(&detached).take_while(|(index, (detached, _))| index == detached).count();
+        if run > 0 {
+            (self.rest.start, self.kept) = (first + run as u64, None);
+            let failed = detached.into_iter().take(run).map(|(_, error)| error.map(String::from)).collect();
+            return Ok(Some(ResultBatch::Detached { first: first - self.base, failed }));
+        }
+        if let Some((next, _)) = detached.first() {
+            (end, self.kept) = (*next, None);
+        }
         let (pieces, range) = match self.kept.take() {
             Some(kept) => (kept, first..end),
             None => self.hive.digests(&self.job, first..end).await?,
@@ -156,7 +170,7 @@ impl ResultReader {
         }
         self.rest.start = range.end;
         let inputs = self.hive.inputs(&self.job.inputs, &range).await?;
-        Ok(Some(ResultBatch::Digest { first, inputs, digests }))
+        Ok(Some(ResultBatch::Digest { first: first - self.base, inputs, digests }))
     }
 }
 

@@ -14,8 +14,9 @@ use wire::ids::{DroneId, TaskId};
 use crate::core::{RangeSet, Status};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Place, Stored};
+use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Place, Stored, Tally};
 
+use super::members::Members;
 use super::rework::Rework;
 use super::state::Computed;
 
@@ -44,6 +45,8 @@ struct Progress {
     corrected: u64,
     /// Compressions that may be spent on looking at its results, times [`SHARE`].
     saved: u64,
+    /// Of a batch.
+    members: Option<Box<Members>>,
 }
 
 /// The part of what a task costs that may be spent on looking at its results.
@@ -73,13 +76,16 @@ impl Record {
 
     /// A task that was on disk, as if it had not ended.
     pub(super) fn revived(live: Live) -> Self {
-        let Live { task, inputs, done: _, suspect, results, old } = live;
+        let Live { task, inputs, done, suspect, results, old, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created_at);
         for results in results.into_iter().chain(old) {
             record.outputs_mut().insert(results, DIGEST);
         }
         if !suspect.is_empty() {
             record.expect_old();
+        }
+        if record.terms.batch {
+            *record.members_mut() = Members::revived(done, suspect, detached);
         }
         record
     }
@@ -91,7 +97,26 @@ impl Record {
     /// What it is counted with against the memory limit. Results of small tasks, and those
     /// that are never written, stay in memory with it.
     pub(super) fn weight(&self) -> u64 {
-        weight(&self.inputs)
+        weight(&self.inputs) + self.members().map_or(0, Members::weight)
+    }
+
+    /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
+    pub(super) fn members(&self) -> Option<&Members> {
+        self.progress.as_ref()?.members.as_deref()
+    }
+
+    pub(super) fn members_mut(&mut self) -> &mut Members {
+        self.progress().members.get_or_insert_default()
+    }
+
+    /// How many tasks it stands for.
+    pub(super) fn tally(&self) -> Tally {
+        let state = self.state();
+        match (self.terms.batch, self.members()) {
+            (false, _) => Tally::one(state),
+            (true, None) => Tally { open: self.inputs.total(), ..Tally::one(state) },
+            (true, Some(members)) => members.tally(state, self.inputs.total()),
+        }
     }
 
     /// Its state as users are told: a task has ended when that is settled.
@@ -130,7 +155,7 @@ impl Record {
     /// Ends it; what is to be written of that.
     pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet) -> Ending {
         let (state, error) = match outcome {
-            Ended::Done => (TaskState::Done, None),
+            Ended::Done => (TaskState::Done, self.members().and_then(Members::failure)),
             Ended::Cancelled => (TaskState::Cancelled, None),
             Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
@@ -210,6 +235,11 @@ impl Record {
         (progress.end, progress.started_at, progress.is_paused) = (None, None, false);
         let (pieces, _) = progress.outputs.pieces(&all, DIGEST, usize::MAX);
         let mut done = ranges(pieces);
+        for index in self.members().into_iter().flat_map(Members::gone) {
+            if !done.contains(index) {
+                done.insert(index..index + 1);
+            }
+        }
         // Suspect ones count for nothing.
         for range in self.suspects().iter() {
             while done.take_within(&range).is_some() {}
@@ -318,6 +348,11 @@ impl Record {
         pieces.into_iter().next().map(|(_, digest)| digest)
     }
 
+    /// How it has ended, settled or not.
+    pub(super) fn ending(&self) -> Option<&Ending> {
+        self.end().map(|end| &end.ending)
+    }
+
     fn end(&self) -> Option<&End> {
         self.progress.as_ref()?.end.as_ref()
     }
@@ -363,6 +398,8 @@ fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskVie
     };
     TaskView {
         id,
+        batch: None,
+        first_task: terms.batch.then_some(TaskId(id.0 + 1)),
         kind: digest::KIND,
         algorithm: digest.algorithm.name(),
         encoding: digest.encoding,
@@ -385,7 +422,7 @@ fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskVie
     }
 }
 
-fn finish(view: &mut TaskView, ending: &Ending) {
+pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
     view.state = ending.state;
     view.done = ending.done;
     view.started_at = ending.started_at;

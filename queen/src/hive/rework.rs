@@ -18,7 +18,7 @@ use super::story::Story;
 use super::verify::Lie;
 use crate::core::{Event, RangeSet, Time};
 use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Ending, Live, Pieces, StoreError, Suspects};
+use crate::store::{Change, Ending, Live, Pieces, StoreError, Suspects, Tally};
 
 /// Tasks whose suspect results are looked up at a time.
 const AT_ONCE: usize = 64;
@@ -190,7 +190,7 @@ impl State {
         self.budget.take(record.weight());
         record.rework(ending, Rework { drone, corrected: 0 }, corrected);
         // It was counted on disk.
-        self.count(TaskState::Done, -1);
+        self.recount(record.tally(), Tally::default());
         self.reworks += 1;
         self.enter(id, record, done, now);
     }
@@ -201,11 +201,13 @@ impl State {
         if self.tasks.get(id).is_some() {
             return Err(HiveError::Conflict(format!("{} is being retried already", self.label(id))));
         }
-        let state = live.task.ending.as_ref().map(|ending| ending.state);
+        let ending = live.task.ending.clone();
         let record = Record::revived(live);
         check_deadline(id, &record)?;
         self.budget.take(record.weight());
-        state.into_iter().for_each(|state| self.count(state, -1));
+        if let Some(ending) = ending {
+            self.recount(Tally { state: ending.state, ..record.tally() }, Tally::default());
+        }
         self.changes.push(Change::Reopen(id));
         self.enter(id, record, done, now);
         Ok(())
@@ -280,7 +282,7 @@ impl State {
     }
 }
 
-fn not_retried(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
+pub(super) fn not_retried(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
     match state {
         TaskState::Done => ended_already(id, name, state),
         _ => HiveError::Conflict(format!(

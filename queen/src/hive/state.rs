@@ -3,7 +3,8 @@
 //! In memory are the tasks that have not ended, and those whose end is not on disk yet. The
 //! others are on disk alone, or, where nothing is kept on disk, in memory too.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -21,15 +22,17 @@ use super::record::{Ended, Record};
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
 use super::verify::Audits;
-use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time};
+use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Pieces, Place, Submission};
+use crate::store::{Budget, Change, Inputs, Large, Pieces, Place, Submission, Tally};
 
 pub(super) struct State {
     pub(super) core: Core,
     pub(super) tasks: Ledger<Record>,
     by_state: BTreeMap<TaskState, BTreeSet<TaskId>>,
+    /// Those that are batches.
+    pub(super) batches: BTreeSet<TaskId>,
     pub(super) counts: TaskCounts,
     pub(super) next_task: u64,
     /// Every task of this Queen is named by this and its id.
@@ -48,7 +51,7 @@ pub(super) struct State {
     pub(super) reworks: usize,
     /// The Queen before left some that were to be.
     pub(super) has_suspects: bool,
-    waiters: HashMap<TaskId, Vec<Waiter>>,
+    waiters: BTreeMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
     pub(super) keys: Keys,
@@ -116,6 +119,7 @@ impl State {
             core: Core::new(patience),
             tasks: Ledger::default(),
             by_state: BTreeMap::new(),
+            batches: BTreeSet::new(),
             counts: TaskCounts::default(),
             next_task: 1,
             base,
@@ -128,7 +132,7 @@ impl State {
             audits: Audits::default(),
             reworks: 0,
             has_suspects: false,
-            waiters: HashMap::new(),
+            waiters: BTreeMap::new(),
             ended: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
             cache,
@@ -166,6 +170,10 @@ impl State {
                 Effect::Unhold(lease) => drop(self.leases.insert(lease, Change::Unlease(lease))),
                 Effect::Started(task) => self.started(task),
                 Effect::Progress(task) => self.feed.task(task),
+                Effect::FailedItem { task, index, blame } => {
+                    let error = explain::blame(blame, |drone| self.name_of(drone));
+                    self.member_failed(task, index, error);
+                }
                 Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from),
                 Effect::Quarantined { drone, why } => self.distrusted(drone, &why),
                 Effect::Disconnect { drone, reason } => self.disconnect(drone, reason, now),
@@ -261,8 +269,8 @@ impl State {
     /// Creates a task, for whose memory the budget has been asked already.
     pub(super) fn submit(&mut self, new: New, now: Time) -> TaskId {
         let id = TaskId(self.next_task);
-        self.next_task += 1;
         let New { terms, inputs, created_at, identity } = new;
+        self.next_task += 1 + terms.members(inputs.total());
         let terms = match &self.terms {
             Some(last) if **last == terms => Arc::clone(last),
             _ => Arc::clone(self.terms.insert(Arc::new(terms))),
@@ -289,9 +297,13 @@ impl State {
             paused: record.is_paused(),
             deadline: record.deadline_at().filter(|_| !record.is_rework()).map(|at| now + left(at)),
             avoid: None,
+            batch: record.terms.batch,
         };
         self.by_state.entry(record.state()).or_default().insert(id);
-        self.count(record.state(), 1);
+        if record.terms.batch {
+            self.batches.insert(id);
+        }
+        self.recount(Tally::default(), record.tally());
         self.tasks.insert(id, record);
         self.feed.task(id);
         self.handle(Event::Submit { task: id, work }, now);
@@ -309,16 +321,24 @@ impl State {
     }
 
     pub(super) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
-        self.tasks.get(id).map(|record| self.view_of(id, record, now))
+        match self.tasks.get(id) {
+            Some(record) => Some(self.view_of(id, record, now)),
+            None => self.member_view(id, false, now),
+        }
     }
 
     fn view_of(&self, id: TaskId, record: &Record, now: Time) -> TaskView {
         let mut view = record.view(id, self.core.task(id, now));
         if !view.state.has_ended() {
             let why = self.core.waiting(id);
-            view.waiting_because = why.map(|why| explain::waiting(why, |task| self.label(task)));
+            view.waiting_because = why.map(|why| self.waiting(why));
         }
         view
+    }
+
+    /// Why nothing of a task is computed, in words.
+    pub(super) fn waiting(&self, why: Waiting) -> String {
+        explain::waiting(why, |task| self.label(task))
     }
 
     /// A task, for people.
@@ -350,8 +370,14 @@ impl State {
     }
 
     /// Is told when the task has ended and that is on disk; `None` if there is nothing to wait for.
-    pub(super) fn wait(&mut self, id: TaskId) -> Option<oneshot::Receiver<()>> {
-        self.tasks.get(id).filter(|record| !record.state().has_ended())?;
+    pub(super) fn wait(&mut self, id: TaskId, now: Time) -> Option<oneshot::Receiver<()>> {
+        let has_ended = match self.tasks.get(id) {
+            Some(record) => record.state().has_ended(),
+            None => self.member_view(id, false, now)?.state.has_ended(),
+        };
+        if has_ended {
+            return None;
+        }
         let (told, waiting) = oneshot::channel();
         self.add_waiter(id, Waiter::Patient(told));
         Some(waiting)
@@ -382,11 +408,15 @@ impl State {
                 if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {
                     self.keys.release(&identity.key);
                 }
+                if submission.terms.batch {
+                    self.batch_is_there(submission.id);
+                }
             }
-            Change::Results { task, first, bytes, large: Some(_), .. } => {
-                if let Some(record) = self.tasks.get_mut(*task) {
+            Change::Results { task, first, bytes, large, .. } => {
+                if let Some(record) = self.tasks.get_mut(*task).filter(|_| large.is_some()) {
                     record.outputs_mut().remove(*first, bytes, DIGEST);
                 }
+                self.members_stored(*task, *first..first + (bytes.len() / DIGEST) as u64);
             }
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
             Change::Cleared { task, .. } => {
@@ -454,11 +484,8 @@ impl State {
     /// The task's end is on disk: nobody needs it in memory any more, except where there is no disk.
     fn settle(&mut self, id: TaskId, finished_at: Timestamp) {
         self.change_state(id, Record::settle);
-        for waiter in self.waiters.remove(&id).into_iter().flatten() {
-            if let Waiter::Patient(told) = waiter {
-                let _ = told.send(());
-            }
-        }
+        let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
+        self.wake(id..TaskId(id.0 + members + 1));
         if !self.is_durable {
             self.ended.insert((finished_at, id));
             return;
@@ -466,21 +493,33 @@ impl State {
         self.leave_memory(id);
     }
 
+    /// Something has come of these tasks.
+    pub(super) fn wake(&mut self, tasks: Range<TaskId>) {
+        let waiting: Vec<_> = self.waiters.range(tasks).map(|(id, _)| *id).collect();
+        for waiter in waiting.into_iter().filter_map(|id| self.waiters.remove(&id)).flatten() {
+            // Who waited may have gone. Others find that there will be no answer.
+            if let Waiter::Patient(told) = waiter {
+                let _ = told.send(());
+            }
+        }
+    }
+
     /// A task that has ended is on disk as it is here.
     fn leave_memory(&mut self, id: TaskId) {
         let Some(record) = self.tasks.get(id).filter(|_| self.is_durable) else { return };
-        let state = record.state();
+        let tally = record.tally();
         self.feed.ended(id, || record.view(id, None));
         self.forget(id);
         // It is still there, on disk.
-        self.count(state, 1);
+        self.recount(Tally::default(), tally);
     }
 
     /// Takes a task out that has ended and will be entered anew; nobody is told.
     pub(super) fn take_out(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
         self.by_state.entry(record.state()).or_default().remove(&id);
-        self.count(record.state(), -1);
+        self.batches.remove(&id);
+        self.recount(record.tally(), Tally::default());
         if let Some(finished_at) = record.finished_at() {
             self.ended.remove(&(finished_at, id));
         }
@@ -491,9 +530,11 @@ impl State {
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
         self.by_state.entry(record.state()).or_default().remove(&id);
-        self.count(record.state(), -1);
+        self.batches.remove(&id);
+        self.recount(record.tally(), Tally::default());
         self.budget.free(record.weight());
-        self.waiters.remove(&id);
+        // Who waits finds that it is gone.
+        self.wake(id..TaskId(id.0 + record.terms.members(record.inputs.total()) + 1));
         if let Some(finished_at) = record.finished_at() {
             self.ended.remove(&(finished_at, id));
         }
@@ -508,26 +549,13 @@ impl State {
 
     pub(super) fn change_state(&mut self, id: TaskId, change: impl FnOnce(&mut Record)) {
         let Some(record) = self.tasks.get_mut(id) else { return };
-        let before = record.state();
+        let before = record.tally();
         change(record);
-        let after = record.state();
-        self.by_state.entry(before).or_default().remove(&id);
-        self.by_state.entry(after).or_default().insert(id);
-        self.count(before, -1);
-        self.count(after, 1);
+        let after = record.tally();
+        self.by_state.entry(before.state).or_default().remove(&id);
+        self.by_state.entry(after.state).or_default().insert(id);
+        self.recount(before, after);
         self.feed.task(id);
-    }
-
-    pub(super) fn count(&mut self, state: TaskState, change: i64) {
-        let count = match state {
-            TaskState::Pending => &mut self.counts.pending,
-            TaskState::Running => &mut self.counts.running,
-            TaskState::Paused => &mut self.counts.paused,
-            TaskState::Done => &mut self.counts.done,
-            TaskState::Failed => &mut self.counts.failed,
-            TaskState::Cancelled => &mut self.counts.cancelled,
-        };
-        *count = count.saturating_add_signed(change);
     }
 }
 

@@ -40,11 +40,34 @@ struct Writing {
     segments: usize,
 }
 
+/// Inputs that are where they stay. Dropped before they are [kept](Self::keep), they leave nothing.
+pub(super) struct Ready {
+    inputs: Inputs,
+    memory: Option<Reservation>,
+    /// The file that they are in.
+    writing: Option<Writing>,
+}
+
+impl Ready {
+    /// They are a task's now.
+    pub(super) fn keep(&mut self) -> Inputs {
+        if let Some(memory) = self.memory.take() {
+            memory.keep(weight(&self.inputs));
+        }
+        if let Some(writing) = &mut self.writing {
+            writing.segments = 0;
+            if let Some(file) = writing.file.take() {
+                file.keep();
+            }
+        }
+        self.inputs.clone()
+    }
+}
+
 /// A task whose inputs are all there.
 struct Creation {
     new: NewTask,
-    inputs: Inputs,
-    memory: Reservation,
+    ready: Ready,
     identity: Option<Identity>,
 }
 
@@ -115,11 +138,17 @@ impl Incoming {
         Ok(())
     }
 
-    async fn create(mut self, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+    async fn create(self, identity: Option<Identity>) -> Result<TaskView, HiveError> {
+        let (hive, new) = (self.hive.clone(), self.new.clone());
+        let ready = self.ready().await?;
+        Ok(hive.create(Creation { new, ready, identity }, false).await?.0)
+    }
+
+    async fn ready(mut self) -> Result<Ready, HiveError> {
         if self.extents.is_empty() {
             return Err(HiveError::Empty);
         }
-        let (place, mut writing) = match self.place {
+        let (place, writing) = match self.place {
             Coming::Memory(segments) => (Place::Memory(segments.into()), None),
             Coming::File(mut writing) => {
                 let Some(mut file) = writing.file.take() else { return Err(broken()) };
@@ -131,8 +160,7 @@ impl Incoming {
         };
         let segments = std::mem::take(&mut self.extents).into();
         let inputs = Inputs::Large(Arc::new(Large { segments, place }));
-        let new = Creation { new: self.new, inputs, memory: self.memory, identity };
-        Ok(self.hive.create(new, writing.as_mut(), false).await?.0)
+        Ok(Ready { inputs, memory: Some(self.memory), writing })
     }
 }
 
@@ -159,10 +187,20 @@ impl SharedHive {
         if inputs.is_empty() {
             return Err(HiveError::Empty);
         }
+        let ready = self.ready(&new, inputs).await?;
+        let (task, waiting) = self.create(Creation { new, ready, identity }, waits).await?;
+        let (hive, id) = (self.clone(), task.id);
+        let computed =
+            waiting.map(|waiting| -> web::hive::Computed { Box::pin(async move { hive.awaited(id, waiting).await }) });
+        Ok(Submitted { task, computed })
+    }
+
+    /// Puts a few inputs where they stay.
+    pub(super) async fn ready(&self, new: &NewTask, inputs: BlobBuf) -> Result<Ready, HiveError> {
         if inputs.layout_len() + inputs.len() * DIGEST > SMALL {
-            let mut incoming = Incoming::begin(self, new).await?;
+            let mut incoming = Incoming::begin(self, new.clone()).await?;
             incoming.add(inputs).await?;
-            return Ok(Submitted { task: incoming.create(identity).await?, computed: None });
+            return incoming.ready().await;
         }
         self.admit()?;
         let mut layout = Vec::with_capacity(inputs.layout_len());
@@ -170,39 +208,27 @@ impl SharedHive {
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.budget.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
-        let creation = Creation { new, inputs, memory, identity };
-        let (task, waiting) = self.create(creation, None, waits).await?;
-        let (hive, id) = (self.clone(), task.id);
-        let computed =
-            waiting.map(|waiting| -> web::hive::Computed { Box::pin(async move { hive.awaited(id, waiting).await }) });
-        Ok(Submitted { task, computed })
+        Ok(Ready { inputs, memory: Some(memory), writing: None })
     }
 
     /// Enters a task; answers when it is on disk. For one who `waits`, with what comes of it.
     async fn create(
         &self,
         creation: Creation,
-        writing: Option<&mut Writing>,
         waits: bool,
     ) -> Result<(TaskView, Option<oneshot::Receiver<Computed>>), HiveError> {
-        let Creation { new: NewTask { specification, name, priority, deadline_seconds }, inputs, memory, identity } =
-            creation;
+        let Creation { new, mut ready, identity } = creation;
+        let NewTask { specification, name, priority, deadline_seconds, batch } = new;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let ((view, waiting), ack) = self.change_durably(slot, |state, now| {
-            memory.keep(weight(&inputs));
-            if let Some(writing) = writing {
-                // File and segments are the task's now.
-                writing.segments = 0;
-                if let Some(file) = writing.file.take() {
-                    file.keep();
-                }
-            }
+            let inputs = ready.keep();
             let terms = Terms {
                 specification,
                 name: name.map(Into::into),
                 priority,
                 deadline: deadline_seconds,
+                batch,
                 base: state.base,
             };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);

@@ -310,6 +310,7 @@ impl State {
             paused: false,
             deadline: None,
             avoid: Some(audit.by),
+            batch: false,
         };
         self.audits.under_way.insert(id, audit);
         self.handle(Event::Submit { task: id, work }, now);

@@ -257,6 +257,9 @@ fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
         for table in ["segments", "results"] {
             step.execute(&format!("DELETE FROM {table} WHERE task = ?"), [task])?;
         }
+        if schema::version(&step)? >= schema::HAS_BATCHES {
+            step.execute("DELETE FROM detached WHERE batch = ?", [task])?;
+        }
         step.execute("UPDATE counts SET tasks = tasks - 1 WHERE state = ?", [state])?;
         step.execute("UPDATE hive SET bulk_bytes = bulk_bytes - ?", params![bytes])?;
     }

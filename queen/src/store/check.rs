@@ -22,8 +22,8 @@ use super::bulk::Bulk;
 use super::directory::{self, Directory};
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, COLUMNS, OLD_COLUMNS, Rows};
-use super::schema::{self, HAS_DRONES, HAS_KEYS};
+use super::records::{COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, OLD_COLUMNS, Rows};
+use super::schema::{self, HAS_BATCHES, HAS_DRONES, HAS_KEYS};
 
 /// What tasks are called by the number of their state.
 const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];
@@ -135,6 +135,9 @@ impl<'a, 'out> Check<'a, 'out> {
         if version >= HAS_DRONES {
             self.attempt("its Drones", Self::drones);
             self.attempt("its leases", Self::leases);
+        }
+        if version >= HAS_BATCHES {
+            self.attempt("its batches", Self::batches);
         }
         self.attempt("its tasks", Self::each_task);
         for number in std::mem::take(&mut self.unnamed) {
@@ -258,9 +261,36 @@ impl<'a, 'out> Check<'a, 'out> {
         Ok(())
     }
 
+    /// Ids of a batch's tasks are nobody else's, but for those that have left it.
+    fn batches(&mut self) -> rusqlite::Result<()> {
+        let select = "SELECT id FROM tasks WHERE batch = 1 AND (id + total >= (SELECT next_task FROM hive) OR EXISTS \
+                      (SELECT 1 FROM tasks other WHERE other.id > tasks.id AND other.id <= tasks.id + tasks.total \
+                      AND (batch = 1 OR NOT EXISTS \
+                      (SELECT 1 FROM detached WHERE detached.batch = tasks.id AND item = other.id - tasks.id - 1))))";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (batch, database): (i64, _) = (row.get(0)?, &self.database);
+            self.report.finding(format_args!("{database}: the tasks of batch {batch} have ids that cannot be theirs"));
+        }
+        let select = "SELECT detached.batch, item FROM detached LEFT JOIN tasks ON id = detached.batch \
+                      WHERE tasks.batch IS NOT 1 OR item < 0 OR item >= total";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let (batch, item, database): (i64, i64, _) = (row.get(0)?, row.get(1)?, &self.database);
+            self.report.finding(format_args!("{database}: {item} cannot have left batch {batch}"));
+        }
+        Ok(())
+    }
+
     fn each_task(&mut self) -> rusqlite::Result<()> {
         let all: u64 = self.connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
-        let columns = if self.version < HAS_DRONES { OLD_COLUMNS } else { COLUMNS };
+        let columns = match self.version {
+            ..HAS_DRONES => OLD_COLUMNS,
+            HAS_DRONES..HAS_BATCHES => COLUMNS_WITHOUT_BATCH,
+            HAS_BATCHES.. => COLUMNS,
+        };
         let mut select =
             self.connection.prepare(&format!("SELECT {columns}, file, bytes, inputs FROM tasks ORDER BY id"))?;
         debug_assert_eq!(select.column_count(), COLUMN_COUNT + 3);

@@ -19,13 +19,16 @@ pub use self::live::{Live, Suspects};
 use super::bulk::Bulk;
 use super::error::StoreError;
 use super::inputs::Inputs;
-use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, large, state_number};
+use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
 use super::schema;
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
 
 /// Connections that are kept for the next query.
 const IDLE: usize = 8;
+
+/// Tasks that have left a batch: their indices there, and why they failed there.
+pub type Detached = Vec<(u64, Option<Box<str>>)>;
 
 /// See the module. Everything here blocks; none of it is called on an async thread.
 #[derive(Debug)]
@@ -51,6 +54,36 @@ impl Reader {
         self.query(|connection| {
             let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?"))?;
             select.query_row([id.0], |row| Rows::default().read(row)).optional()
+        })
+    }
+
+    /// A task of a batch, if it has no row.
+    pub fn member(&self, id: TaskId) -> Result<Option<StoredMember>, StoreError> {
+        self.query(|connection| {
+            let select = format!("SELECT {COLUMNS} FROM tasks WHERE batch = 1 AND id < ? ORDER BY id DESC LIMIT 1");
+            let found = connection.prepare_cached(&select)?.query_row([id.0], |row| Rows::default().read(row));
+            let covers = |batch: &Stored| id.0 <= batch.id.0 + batch.total;
+            let Some(batch) = found.optional()?.filter(covers) else { return Ok(None) };
+            let index = id.0 - batch.id.0 - 1;
+            let select = "SELECT error FROM detached WHERE batch = ? AND item = ?";
+            let detached = connection.prepare_cached(select)?.query_row([batch.id.0, index], |row| row.get(0));
+            let select = "SELECT EXISTS (SELECT 1 FROM (SELECT past FROM results WHERE task = ?1 AND first <= ?2 \
+                          ORDER BY first DESC LIMIT 1) WHERE past > ?2)";
+            let has_result = connection.prepare_cached(select)?.query_row([batch.id.0, index], |row| row.get(0))?;
+            Ok(Some(StoredMember { batch, index, has_result, detached: detached.optional()? }))
+        })
+    }
+
+    /// Tasks in `range` that have left a batch, with why they failed there, at most `limit`.
+    pub fn detached(&self, batch: TaskId, range: &Range<u64>, limit: usize) -> Result<Detached, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT item, error FROM detached WHERE batch = ? AND item >= ? AND item < ? \
+                          ORDER BY item LIMIT ?";
+            let mut select = connection.prepare_cached(select)?;
+            let past = i64::try_from(range.end).unwrap_or(i64::MAX);
+            let rows =
+                select.query_map(params![batch.0, range.start, past, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
         })
     }
 
@@ -86,15 +119,16 @@ impl Reader {
     pub fn prefix(&self, id: TaskId) -> Result<u64, StoreError> {
         self.query(|connection| {
             let select = "SELECT first, past FROM results WHERE task = ?1 AND \
-                          (checked <> 2 OR (SELECT suspect FROM tasks WHERE id = ?1)) ORDER BY first";
+                          (checked <> 2 OR (SELECT suspect FROM tasks WHERE id = ?1)) \
+                          UNION ALL SELECT item, item + 1 FROM detached WHERE batch = ?1 ORDER BY first";
             let mut select = connection.prepare_cached(select)?;
             let mut rows = select.query([id.0])?;
             let mut prefix = 0;
             while let Some(row) = rows.next()? {
-                if row.get::<_, u64>(0)? != prefix {
+                if row.get::<_, u64>(0)? > prefix {
                     break;
                 }
-                prefix = row.get(1)?;
+                prefix = prefix.max(row.get(1)?);
             }
             Ok(prefix)
         })

@@ -40,6 +40,15 @@ pub enum Change {
         /// That they are suspect is on disk already, if they are in a file.
         replaces: bool,
     },
+    /// A task leaves its batch, where it counts as done.
+    Detach {
+        /// The batch.
+        batch: TaskId,
+        /// Its index there.
+        index: u64,
+        /// What becomes of it.
+        fate: Fate,
+    },
     /// A task that had not ended is over.
     End(TaskId, Box<Ending>),
     /// A task that has ended is forgotten.
@@ -105,6 +114,66 @@ pub enum Change {
     Unlease(LeaseId),
 }
 
+/// What becomes of a task that leaves its batch.
+#[derive(Debug)]
+pub enum Fate {
+    /// It goes its own way, as if it had been submitted so.
+    Own(Box<Submission>),
+    /// It has failed, for this reason.
+    Failed(Box<str>),
+    /// It has ended, and is forgotten.
+    Forgotten {
+        /// Nothing of the batch is in memory, so that whether it was there is known only when it goes.
+        on_disk: bool,
+    },
+}
+
+/// How many tasks an entry stands for: a task for itself, a batch for those that have not left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The state of the entry.
+    pub state: TaskState,
+    /// Those that are in that state.
+    pub open: u64,
+    /// Those of a batch that are done before it is.
+    pub done: u64,
+    /// Those of a batch that have failed alone.
+    pub failed: u64,
+}
+
+impl Default for Tally {
+    /// Of nothing.
+    fn default() -> Self {
+        Self { state: TaskState::Pending, open: 0, done: 0, failed: 0 }
+    }
+}
+
+impl Tally {
+    /// Of a task.
+    pub fn one(state: TaskState) -> Self {
+        Self { state, open: 1, ..Self::default() }
+    }
+
+    /// The numbers, by state.
+    pub fn counts(&self) -> [(TaskState, i64); 3] {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        [(self.state, count(self.open)), (TaskState::Done, count(self.done)), (TaskState::Failed, count(self.failed))]
+    }
+}
+
+/// A task of a batch that has no row.
+#[derive(Debug, Clone)]
+pub struct StoredMember {
+    /// The batch.
+    pub batch: Stored,
+    /// Its index there.
+    pub index: u64,
+    /// Its result is there.
+    pub has_result: bool,
+    /// It has left the batch; why it failed there.
+    pub detached: Option<Option<Box<str>>>,
+}
+
 /// A new task.
 #[derive(Debug)]
 pub struct Submission {
@@ -148,6 +217,7 @@ impl Change {
             | Self::Pause { task, .. }
             | Self::Cleared { task, .. }
             | Self::Lease { task, .. } => Some(*task),
+            Self::Detach { batch, .. } => Some(*batch),
             Self::Epoch(_) | Self::Drone { .. } | Self::Quarantine { .. } | Self::Suspect { .. } | Self::Unlease(_) => {
                 None
             }
@@ -240,14 +310,19 @@ pub struct Leased {
 
 /// The columns that [`Rows`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, instance, \
-                                  name, error, specification, deadline, paused, suspect, corrected";
+                                  name, error, specification, deadline, paused, suspect, corrected, batch";
 
 /// [`COLUMNS`] of a database that is older than version 3.
 pub(super) const OLD_COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
-                                      instance, name, error, specification, NULL, 0, 0, 0";
+                                      instance, name, error, specification, NULL, 0, 0, 0, 0";
+
+/// [`COLUMNS`] of a database that is older than version 4.
+pub(super) const COLUMNS_WITHOUT_BATCH: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
+                                                instance, name, error, specification, deadline, paused, suspect, \
+                                                corrected, 0";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 16;
+pub(super) const COLUMN_COUNT: usize = 17;
 
 /// Reads rows; consecutive ones that were asked for alike share their terms.
 #[derive(Default)]
@@ -279,18 +354,19 @@ impl Rows {
         let name = row.get_ref(9)?.as_str_or_null()?;
         let priority = row.get(2)?;
         let text = row.get_ref(11)?.as_str()?;
-        let deadline = row.get(12)?;
+        let (deadline, batch) = (row.get(12)?, row.get(16)?);
         let fits = |terms: &Terms| {
             terms.base == base
                 && terms.name.as_deref() == name
                 && terms.priority == priority
                 && terms.deadline == deadline
+                && terms.batch == batch
         };
         if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
             return Ok(Arc::clone(terms));
         }
         let specification = specification(text)?;
-        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, deadline, base });
+        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, deadline, batch, base });
         self.last = Some((text.into(), Arc::clone(&terms)));
         Ok(terms)
     }

@@ -16,7 +16,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -116,6 +116,21 @@ const MIGRATIONS: [&str; 3] = [
         past INTEGER NOT NULL
     ) STRICT;
     ",
+    "
+    -- Where batch is 1, each input is a task of its own: that of index n has the id behind the
+    -- batch's by 1 + n, which no other task has, and a row only when it has left the batch.
+    ALTER TABLE tasks ADD COLUMN batch INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tasks_batch ON tasks (id) WHERE batch = 1;
+
+    -- Those that have left their batch, where they count as done: error is why they failed there;
+    -- null if they have rows of their own, or had, or are forgotten.
+    CREATE TABLE detached (
+        batch INTEGER NOT NULL,
+        item INTEGER NOT NULL,
+        error TEXT,
+        PRIMARY KEY (batch, item)
+    ) STRICT, WITHOUT ROWID;
+    ",
 ];
 
 /// From this version on there are idempotency keys.
@@ -123,6 +138,9 @@ pub(super) const HAS_KEYS: i64 = 2;
 
 /// From this version on it is known who computed what, and what of it is suspect.
 pub(super) const HAS_DRONES: i64 = 3;
+
+/// From this version on tasks come in batches.
+pub(super) const HAS_BATCHES: i64 = 4;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

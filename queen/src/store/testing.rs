@@ -21,7 +21,7 @@ pub(super) struct Task {
 
 pub(super) fn terms() -> Terms {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    Terms { specification, name: None, priority: 0, deadline: None, base: Instance([1; 16]) }
+    Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([1; 16]) }
 }
 
 pub(super) fn layout(total: u64) -> Vec<u8> {

@@ -29,7 +29,7 @@ use super::bulk::{Bulk, result_offset};
 use super::disk::DiskFile;
 use super::error::StoreError;
 use super::inputs::{Large, Place};
-use super::records::{Change, state_number};
+use super::records::{Change, Tally, state_number, state_of};
 use super::schema;
 use crate::crash;
 use crate::kinds::digest::DIGEST;
@@ -62,8 +62,8 @@ pub struct Writer {
 pub struct Removed {
     /// Which one.
     pub task: TaskId,
-    /// How it had ended.
-    pub state: Option<TaskState>,
+    /// What it was counted as.
+    pub tally: Tally,
     /// Its file, which nobody needs any more.
     pub file: Option<u64>,
 }
@@ -222,6 +222,22 @@ fn used(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")? + bulk)
 }
 
+/// Counts the tasks of batches that have ended instead of these.
+fn count_batches(connection: &Connection, ended: &mut TaskCounts) -> rusqlite::Result<()> {
+    let select = "SELECT state, total, done, (SELECT count(*) FROM detached WHERE batch = id), \
+                  (SELECT count(error) FROM detached WHERE batch = id) FROM tasks WHERE batch = 1 AND state <> 0";
+    let mut select = connection.prepare(select)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let Some(state) = state_of(row.get(0)?) else { continue };
+        let (total, done, detached): (u64, u64, u64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        ended.add(state, -1);
+        let tally = Tally { state, open: total - done, done: done - detached, failed: row.get(4)? };
+        tally.counts().into_iter().for_each(|(state, count)| ended.add(state, count));
+    }
+    Ok(())
+}
+
 /// What there is, for an epoch that is yet to begin ([`Change::Epoch`]).
 pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> {
     let select = "SELECT epoch + 1, next_task, next_drone FROM hive";
@@ -231,12 +247,13 @@ pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> 
         let select = "SELECT tasks FROM counts WHERE state = ?";
         connection.query_row(select, [state_number(state)], |row| row.get::<_, u64>(0))
     };
-    let ended = TaskCounts {
+    let mut ended = TaskCounts {
         done: count(TaskState::Done)?,
         failed: count(TaskState::Failed)?,
         cancelled: count(TaskState::Cancelled)?,
         ..TaskCounts::default()
     };
+    count_batches(connection, &mut ended)?;
     let live = count(TaskState::Pending)?;
     let suspect = connection.query_row("SELECT count(*) FROM tasks WHERE suspect = 1", [], |row| row.get(0))?;
     Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)? })

@@ -34,7 +34,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
     let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
     file.keep();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    let terms = Terms { specification, name: None, priority: 0, deadline: None, base: Instance([1; 16]) };
+    let terms = Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([1; 16]) };
     let submission = Submission {
         id: TASK,
         terms: Arc::new(terms),

@@ -49,6 +49,53 @@ async fn a_task_fails_that_three_drones_cannot_compute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_of_a_batch_fails_alone() {
+    for (config, _directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let batch = queen.submit("?each=task", &lines(500)).await;
+        let poison = 77;
+        let mut drone = Scripted::start(queen.drones, "one").await;
+        let working = tokio::spawn(async move {
+            while let Some(heard) = drone.hear().await {
+                match heard {
+                    Heard::Work(lease) if lease.range().contains(&poison) => drone.fail(&lease, "smoke").await,
+                    Heard::Work(lease) => drone.give(&lease).await,
+                    _ => {}
+                }
+            }
+        });
+        let view = queen.until_done(batch).await;
+        let failed = batch + 1 + poison;
+        let error = view["error"].as_str().unwrap();
+        assert!(error.starts_with("1 task of it failed, the first at index 77: "), "{error}");
+        let task = queen.task(failed).await;
+        assert_eq!((&task["state"], &task["batch"]), (&json!("failed"), &json!(batch)), "{task}");
+        assert!(task["error"].as_str().unwrap().ends_with("the last one: smoke"), "{task}");
+        for (task, state) in [(failed - 1, "done"), (failed + 1, "done"), (failed, "failed")] {
+            assert_eq!(queen.task(task).await["state"], state);
+        }
+        let counts = hive.get("/stats").await.json()["tasks"].clone();
+        assert_eq!((&counts["done"], &counts["failed"]), (&json!(499), &json!(1)));
+        let rows = hive.get(&format!("/tasks/{batch}/results?offset={}&limit=3", poison - 1)).await.text();
+        let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+        assert_eq!((&rows[1]["state"], &rows[1]["task"]), (&json!("failed"), &json!(failed)), "{rows:?}");
+        assert_eq!((&rows[2]["index"], &rows[3]["count"]), (&json!(poison + 1), &json!(3)), "{rows:?}");
+        working.abort();
+
+        let honest = hive.worker("honest");
+        let retried = hive.send("POST", &format!("/tasks/{failed}/retry"), &[], "").await;
+        assert_eq!(retried.status, 200, "{}", retried.text());
+        queen.until_done(failed).await;
+        queen.check(failed, &lines(500)[poison as usize..=poison as usize]).await;
+        let counts = hive.get("/stats").await.json()["tasks"].clone();
+        assert_eq!((&counts["done"], &counts["failed"]), (&json!(500), &json!(0)));
+        honest.leave().await;
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drone_is_quarantined_that_fails_where_another_does_not() {
     for (config, _directory) in both() {
         let hive = Hive::start_with(config).await;

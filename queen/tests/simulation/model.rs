@@ -185,6 +185,7 @@ impl Model {
             | Effect::Unhold(_)
             | Effect::Started(_)
             | Effect::Progress(_)
+            | Effect::FailedItem { .. }
             | Effect::Forgotten(_) => {}
         }
     }

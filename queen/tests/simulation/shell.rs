@@ -258,6 +258,7 @@ impl Queen {
             Effect::Unhold(lease) => drop(self.write(ctx, Record::Unhold(self.epoch, lease))),
             Effect::Started(_) => {}
             Effect::Progress(_) => {}
+            Effect::FailedItem { .. } => unreachable!("no task here is a batch"),
             Effect::Ended { task, outcome, done } => {
                 assert_eq!(done, self.state.tasks[&task].done(), "what was done of task {task}");
                 if outcome == Outcome::Failed(Blame::Deadline) {

@@ -106,6 +106,7 @@ impl Spec {
             paused,
             deadline,
             avoid: None,
+            batch: false,
         }
     }
 

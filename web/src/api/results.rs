@@ -64,7 +64,10 @@ pub(crate) async fn show(
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
     };
-    let ResultsFound { task, range, mut results } = found.await?;
+    let ResultsFound { task, range, is_whole, mut results } = found.await?;
+    if format != Format::Ndjson && !is_whole && !is_partial {
+        return Err(not_whole(&task, format));
+    }
     if format != Format::Ndjson && task.state != TaskState::Done && !is_partial {
         return Err(unfinished(&task, format));
     }
@@ -103,6 +106,15 @@ fn unfinished(task: &TaskView, format: Format) -> Problem {
     Problem::new(StatusCode::CONFLICT, detail)
 }
 
+fn not_whole(task: &TaskView, format: Format) -> Problem {
+    let (id, name) = (task.id, format.name());
+    let detail = format!(
+        "some tasks have left batch {id} or failed, and {name} cannot say which: add `partial=1` to leave them out, \
+         or take `format=ndjson`"
+    );
+    Problem::new(StatusCode::CONFLICT, detail)
+}
+
 fn torn(index: u64) -> Problem {
     let detail = format!(
         "input {index} contains a line feed, so that lines of text are ambiguous; take `format=ndjson` or `csv`"
@@ -121,6 +133,8 @@ struct Rows {
     next: u64,
     /// Whether nothing will ever be behind this range.
     is_complete: bool,
+    /// The first of a batch's tasks.
+    first_task: Option<TaskId>,
     state: Part,
 }
 
@@ -140,8 +154,9 @@ impl Rows {
         results: Box<dyn Results>,
     ) -> Self {
         let is_complete = task.state == TaskState::Done && range.end >= task.total;
-        let next = range.start;
-        Self { format, batch: first.map(|batch| (batch, 0)), results, range, next, is_complete, state: Part::Header }
+        let (next, first_task) = (range.start, task.first_task);
+        let batch = first.map(|batch| (batch, 0));
+        Self { format, batch, results, range, next, is_complete, first_task, state: Part::Header }
     }
 
     /// The next piece of the body. An error is its last word: the connection breaks off, so
@@ -170,7 +185,7 @@ impl Rows {
             }
             match &mut self.batch {
                 Some((batch, written)) => {
-                    let (rows, is_all) = self.format.rows(&mut out, batch, *written, self.next)?;
+                    let (rows, is_all) = self.format.rows(&mut out, batch, *written, (self.next, self.first_task))?;
                     *written += rows;
                     self.next += rows as u64;
                     if is_all {
@@ -221,7 +236,8 @@ pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Box<Raw
         return Ok(None);
     }
     let mut json = b"[".to_vec();
-    while let Some(ResultBatch::Digest { first, inputs, digests }) = results.next().await? {
+    while let Some(batch) = results.next().await? {
+        let ResultBatch::Digest { first, inputs, digests } = batch else { return Ok(None) };
         let (inputs, digests) = (inputs.as_blob(), digests.as_chunks::<32>().0);
         for (index, (input, digest)) in (first..).zip(inputs.iter().zip(digests)) {
             if json.len() > 1 {

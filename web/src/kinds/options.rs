@@ -10,7 +10,7 @@ use crate::error::Problem;
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "kind",
     "algorithm",
     "key",
@@ -22,6 +22,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "name",
     "priority",
     "deadline_seconds",
+    "each",
 ];
 
 /// The longest name of a task, in characters.
@@ -124,6 +125,14 @@ impl Options {
         let priority = self.priority()?.unwrap_or(0);
         let deadline_seconds = self.integer("deadline_seconds", 1..=i64::from(DEADLINE_MAX))?;
         let deadline_seconds = deadline_seconds.map(|seconds| seconds as u32);
+        let batch = match self.text("each")?.as_deref() {
+            None => false,
+            Some("task") => true,
+            Some(other) => {
+                let detail = format!("`each` is `task`, which makes a task of every input, and not `{other}`");
+                return Err(fault("each", detail));
+            }
+        };
         let kind = self.text("kind")?;
         let specification = match kind.as_deref().unwrap_or(digest::KIND) {
             digest::KIND => Specification::Digest(digest::Digest::specified(&mut self)?),
@@ -133,7 +142,7 @@ impl Options {
         };
         match self.given.keys().next() {
             Some(name) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
-            None => Ok(NewTask { specification, name, priority, deadline_seconds }),
+            None => Ok(NewTask { specification, name, priority, deadline_seconds, batch }),
         }
     }
 }

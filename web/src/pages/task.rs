@@ -64,6 +64,11 @@ impl Page {
         self.offset..self.offset + self.rows.len() as u64
     }
 
+    /// The task of a row, in a batch.
+    fn member(&self, row: &Row) -> Option<u64> {
+        self.task.first_task.map(|first| first.0 + row.index)
+    }
+
     fn previous(&self) -> u64 {
         self.offset.min(self.ready).saturating_sub(PAGE)
     }
@@ -105,7 +110,17 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     while read < PAGE_BYTES
         && let Some(batch) = results.next().await?
     {
-        let ResultBatch::Digest { first, inputs, digests } = batch;
+        let (first, inputs, digests) = match batch {
+            ResultBatch::Digest { first, inputs, digests } => (first, inputs, digests),
+            ResultBatch::Detached { first, failed } => {
+                rows.extend((first..).zip(failed).map(|(index, error)| Row {
+                    index,
+                    input: Shown::of("–".as_bytes()),
+                    digest: error.map_or_else(|| "left the batch".to_owned(), |error| format!("failed: {error}")),
+                }));
+                continue;
+            }
+        };
         let inputs = inputs.as_blob();
         read += inputs.bytes().len();
         let digests = digests.as_chunks::<32>().0;

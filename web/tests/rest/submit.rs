@@ -326,3 +326,30 @@ async fn a_deadline_comes_in_every_form() {
         assert_eq!(problem["path"], "deadline_seconds");
     }
 }
+
+#[tokio::test]
+async fn each_input_may_be_a_task() {
+    let form = "multipart/form-data; boundary=x";
+    let parts = "--x\r\ncontent-disposition: form-data; name=\"each\"\r\n\r\ntask\r\n\
+                 --x\r\ncontent-disposition: form-data; name=\"text\"\r\n\r\na\nb\r\n--x--\r\n";
+    for (path, content_type, body) in [
+        ("/tasks?each=task", TEXT, "a\nb\n"),
+        ("/tasks?each=task", NDJSON, "\"a\"\n{\"input\":\"b\"}\n"),
+        ("/tasks", "application/json", r#"{"inputs":["a","b"],"each":"task"}"#),
+        ("/tasks", FORM, "input=a&input=b&each=task"),
+        ("/tasks", form, parts),
+    ] {
+        let (fake, router) = world();
+        let answer = post(&router, path, content_type, body).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.body);
+        assert_eq!((answer.header("location"), &answer.json()["first_task"]), ("/tasks/1", &json!(2)));
+        let (new, inputs) = fake.only();
+        assert!(new.batch);
+        assert_eq!(inputs, [b"a", b"b"]);
+    }
+    let (fake, router) = world();
+    let problem = post(&router, "/tasks?each=line", TEXT, "a").await.problem(422);
+    assert_eq!(problem["path"], "each");
+    let problem = post(&router, "/tasks?each=task", NDJSON, "\"a\"\n\"b\n").await.problem(400);
+    assert_eq!((&problem["line"], fake.tasks()), (&json!(2), 0));
+}

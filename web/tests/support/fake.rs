@@ -147,6 +147,8 @@ impl Fake {
         let Specification::Digest(digest) = &new.specification;
         let view = TaskView {
             id: TaskId(inner.tasks.len() as u64 + 1),
+            batch: None,
+            first_task: new.batch.then(|| TaskId(inner.tasks.len() as u64 + 2)),
             kind: new.specification.kind(),
             algorithm: digest.algorithm.name(),
             encoding: digest.encoding,
@@ -354,7 +356,7 @@ impl Hive for Fake {
         let inputs = inputs.into_iter().take(end as usize).skip(range.start as usize).collect::<Vec<_>>().into_iter();
         let inner = self.inner();
         let results = FakeResults { inputs, next: range.start, batch: inner.batch, broken_after: inner.broken_after };
-        Ok(ResultsFound { task, range: range.start..end, results: Box::new(results) })
+        Ok(ResultsFound { task, range: range.start..end, is_whole: true, results: Box::new(results) })
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {

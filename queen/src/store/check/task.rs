@@ -176,8 +176,18 @@ impl Check<'_, '_> {
                 self.wrong(stored, format_args!("results {}..{}: {what}", range.start, range.end));
             }
         }
+        if stored.terms.batch {
+            seen.done += self.detached(stored)?;
+        }
         self.extent(stored, &seen);
         Ok(picks)
+    }
+
+    /// How many have left a batch without a result there.
+    fn detached(&self, stored: &Stored) -> rusqlite::Result<u64> {
+        let select = "SELECT count(*) FROM detached WHERE batch = ?1 AND NOT EXISTS \
+                      (SELECT 1 FROM results WHERE task = ?1 AND first <= item AND past > item)";
+        self.connection.prepare_cached(select)?.query_row([stored.id.0], |row| row.get(0))
     }
 
     /// What is said of who computed results, and how far they are trusted.

@@ -1,5 +1,6 @@
 //! What a Queen goes on with: tasks that have not ended, results that are suspect, Drones, leases.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -31,6 +32,8 @@ pub struct Live {
     pub results: Vec<Computed>,
     /// Results that are not in its file and are suspect.
     pub old: Vec<Computed>,
+    /// Of a batch, who has left it; they count as done.
+    pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
 
 /// What is suspect of a task that has not ended, or is called suspect.
@@ -177,7 +180,7 @@ fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Re
     let inputs = inputs(connection, task.id, row.get(COLUMN_COUNT)?, small)?;
     let id = task.id;
     // The one result of a single item comes together with its end.
-    let has_results = task.total > 1 || task.ending.is_some();
+    let has_results = task.total > 1 || task.ending.is_some() || task.terms.batch;
     let mut live = Live {
         task,
         inputs,
@@ -185,9 +188,13 @@ fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Re
         suspect: RangeSet::default(),
         results: Vec::new(),
         old: Vec::new(),
+        detached: BTreeMap::new(),
     };
     if has_results {
         add_results(connection, id, &mut live)?;
+    }
+    if live.task.terms.batch {
+        add_detached(connection, id, &mut live)?;
     }
     Ok(live)
 }
@@ -209,6 +216,19 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
             results.push(Computed { first: range.start, bytes: bytes.into(), drone, trust });
         }
         done.insert(range);
+    }
+    Ok(())
+}
+
+fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached("SELECT item, error FROM detached WHERE batch = ? ORDER BY item")?;
+    let mut rows = select.query([id.0])?;
+    while let Some(row) = rows.next()? {
+        let index = row.get(0)?;
+        if !live.done.contains(index) && !live.suspect.contains(index) {
+            live.done.insert(index..index + 1);
+        }
+        live.detached.insert(index, row.get(1)?);
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use super::{KEY_LIFE, Removed};
 use crate::crash;
 use crate::kinds::digest::DIGEST;
 use crate::store::inputs::{Inputs, Place};
-use crate::store::records::{Change, Ending, Extents, Submission, Trust, file_bytes, state_number, state_of};
+use crate::store::records::{
+    Change, Ending, Extents, Fate, Submission, Tally, Trust, file_bytes, state_number, state_of,
+};
 
 /// See the module.
 pub(super) struct Step<'a> {
@@ -38,6 +40,7 @@ impl<'a> Step<'a> {
             Change::Epoch(epoch) => self.begin(*epoch),
             Change::Submit(submission) => self.submit(submission),
             Change::Results { .. } => self.results(change),
+            Change::Detach { batch, index, fate } => self.detach(*batch, *index, fate),
             Change::End(task, ending) => self.end(*task, ending),
             Change::Remove(task) => self.remove(*task),
             Change::Reopen(task) => self.reopen(*task),
@@ -93,7 +96,7 @@ impl<'a> Step<'a> {
         let specification = serde_json::to_string(&terms.specification)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, file, bytes, instance, name, \
-                      specification, inputs, deadline) VALUES (?, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      specification, inputs, deadline, batch) VALUES (?, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let values = params![
             id.0,
             terms.priority,
@@ -106,6 +109,7 @@ impl<'a> Step<'a> {
             specification,
             small,
             terms.deadline,
+            terms.batch,
         ];
         self.run(insert, values)?;
         if let Some(large) = large {
@@ -118,7 +122,7 @@ impl<'a> Step<'a> {
             self.run(insert, params![identity.key, identity.fingerprint, id.0, expires_at])?;
         }
         let advance = "UPDATE hive SET next_task = max(next_task, ?)";
-        self.run(advance, [id.0 + 1])?;
+        self.run(advance, [id.0 + terms.members(inputs.total()) + 1])?;
         self.counts[0] += 1;
         self.bulk += bytes as i64;
         Ok(())
@@ -185,6 +189,43 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
+    /// A task leaves its batch, if that is there. In one that has ended already it counts as done.
+    fn detach(&mut self, batch: TaskId, index: u64, fate: &Fate) -> rusqlite::Result<()> {
+        let before = self.member(batch, index)?;
+        let error = if let Fate::Failed(error) = fate { Some(error) } else { None };
+        if let Some((state, has_result)) = before {
+            let insert = "INSERT OR REPLACE INTO detached (batch, item, error) VALUES (?, ?, ?)";
+            self.run(insert, params![batch.0, index, error])?;
+            if !has_result {
+                self.run("UPDATE tasks SET done = done + 1 WHERE id = ? AND state <> 0", [batch.0])?;
+            }
+            if let (Fate::Forgotten { on_disk: true }, Some(state)) = (fate, state) {
+                let task = TaskId(batch.0 + 1 + index);
+                self.removed.push(Removed { task, tally: Tally::one(state), file: None });
+            }
+        }
+        match fate {
+            Fate::Own(submission) => self.submit(submission),
+            Fate::Failed(_) | Fate::Forgotten { .. } => Ok(()),
+        }
+    }
+
+    /// How a task has ended that is in a batch, or failed there; and whether it counts as done there.
+    fn member(&self, batch: TaskId, index: u64) -> rusqlite::Result<Option<(Option<TaskState>, bool)>> {
+        let select = "SELECT state, EXISTS (SELECT 1 FROM results WHERE task = ?1 AND first <= ?2 AND past > ?2), \
+                      (SELECT error IS NOT NULL FROM detached WHERE batch = ?1 AND item = ?2) \
+                      FROM tasks WHERE id = ?1 AND batch = 1";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let found = select.query_row(params![batch.0, index], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        Ok(match found.optional()? {
+            // There is no batch, or it has gone its own way, or is forgotten.
+            None | Some((_, _, Some(false))) => None,
+            Some((_, _, Some(true))) => Some((Some(TaskState::Failed), true)),
+            Some((_, true, None)) => Some((Some(TaskState::Done), true)),
+            Some((state, false, None)) => Some((state_of(state), false)),
+        })
+    }
+
     /// Marks a task that is done as suspect if any of its results is.
     fn mark(&self, task: TaskId) -> rusqlite::Result<()> {
         let update = "UPDATE tasks SET suspect = 1 WHERE id = ?1 AND state = 1 AND EXISTS \
@@ -193,11 +234,15 @@ impl<'a> Step<'a> {
     }
 
     fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
-        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes";
+        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes, batch, total, done";
         let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, i64>(2)?))
+            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
         });
-        let Some((state, file, bytes)) = removed.optional()? else { return Ok(()) };
+        let Some((state, file, bytes, batch, total, done)) = removed.optional()? else { return Ok(()) };
+        let tally = match state_of(state) {
+            Some(state) if batch => self.forget_detached(task, state, total, done)?,
+            state => state.map(Tally::one).unwrap_or_default(),
+        };
         for table in ["segments", "results"] {
             self.run(&format!("DELETE FROM {table} WHERE task = ?"), [task.0])?;
         }
@@ -205,8 +250,17 @@ impl<'a> Step<'a> {
             *count -= 1;
         }
         self.bulk -= bytes;
-        self.removed.push(Removed { task, state: state_of(state), file });
+        self.removed.push(Removed { task, tally, file });
         Ok(())
+    }
+
+    /// Forgets who has left a batch that has ended; says what there was of it.
+    fn forget_detached(&self, batch: TaskId, state: TaskState, total: u64, done: u64) -> rusqlite::Result<Tally> {
+        let count = "SELECT count(*), count(error) FROM detached WHERE batch = ?";
+        let (detached, failed): (u64, u64) =
+            self.transaction.prepare_cached(count)?.query_row([batch.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.run("DELETE FROM detached WHERE batch = ?", [batch.0])?;
+        Ok(Tally { state, open: total - done, done: done - detached, failed })
     }
 
     fn reopen(&mut self, task: TaskId) -> rusqlite::Result<()> {

@@ -3,6 +3,7 @@
 use axum::http::header::GetAll;
 use axum::http::{HeaderValue, StatusCode};
 use serde::Deserialize;
+use wire::ids::TaskId;
 
 use super::{PIECE, torn};
 use crate::error::Problem;
@@ -66,15 +67,25 @@ impl Format {
     }
 
     /// Writes rows of `batch` after the first `written`, until `out` is a whole piece; says
-    /// how many, and whether that was all. `index` is that of the first row.
+    /// how many, and whether that was all. `index` is that of the first row; `first_task` is of
+    /// index 0, in a batch.
     pub(super) fn rows(
         self,
         out: &mut Vec<u8>,
         batch: &ResultBatch,
         written: usize,
-        index: u64,
+        (index, first_task): (u64, Option<TaskId>),
     ) -> Result<(usize, bool), Problem> {
-        let ResultBatch::Digest { first, inputs, digests } = batch;
+        let (first, inputs, digests) = match batch {
+            ResultBatch::Digest { first, inputs, digests } => (first, inputs, digests),
+            ResultBatch::Detached { failed, .. } => {
+                let tasks = (index..).zip(failed);
+                if self == Self::Ndjson {
+                    tasks.for_each(|(index, error)| detached(out, index, first_task, error.as_deref()));
+                }
+                return Ok((failed.len(), true));
+            }
+        };
         let (inputs, (digests, rest)) = (inputs.as_blob(), digests.as_chunks::<32>());
         if inputs.len() != digests.len() || !rest.is_empty() || first + written as u64 != index {
             return Err(HiveError::Internal(format!("the results at {index} do not fit together")).into());
@@ -100,6 +111,15 @@ impl Format {
         }
         Ok((all, true))
     }
+}
+
+/// A line of NDJSON in place of a result: a task has left its batch.
+fn detached(out: &mut Vec<u8>, index: u64, first_task: Option<TaskId>, error: Option<&str>) {
+    let task = first_task.map_or(0, |first| first.0 + index);
+    let state = if error.is_some() { "failed" } else { "detached" };
+    let line = serde_json::json!({ "index": index, "task": task, "state": state, "error": error });
+    out.extend_from_slice(line.to_string().as_bytes());
+    out.push(b'\n');
 }
 
 /// The form that a client likes best (RFC 9110, section 12.5.1); NDJSON among equals.

@@ -79,15 +79,16 @@ impl Fingerprint {
     }
 
     fn begin(&mut self, new: &NewTask) {
-        let NewTask { specification, name, priority, deadline_seconds } = new;
+        let NewTask { specification, name, priority, deadline_seconds, batch } = new;
         self.field(specification.kind().as_bytes());
         specification.fields(|field| self.field(field));
         self.field(&[u8::from(name.is_some())]);
         self.field(name.as_deref().unwrap_or_default().as_bytes());
-        // A deadline makes this field longer, so that it is not taken for an input, and requests
-        // without one are hashed as ever.
+        // A deadline makes this field longer, and so does a batch, so that neither is taken for an
+        // input, and requests without are hashed as ever.
         let mut urgency = priority.to_le_bytes().to_vec();
         urgency.extend(deadline_seconds.iter().flat_map(|seconds| seconds.to_le_bytes()));
+        urgency.extend(batch.then_some(1));
         self.field(&urgency);
     }
 }
@@ -160,7 +161,8 @@ mod tests {
         let fingerprint = |algorithm, encoding, name: Option<&str>, priority, deadline_seconds, inputs: &[&str]| {
             let specification = Specification::Digest(Digest { algorithm, encoding });
             let mut fingerprint = Fingerprint::default();
-            fingerprint.begin(&NewTask { specification, name: name.map(str::to_owned), priority, deadline_seconds });
+            let name = name.map(str::to_owned);
+            fingerprint.begin(&NewTask { specification, name, priority, deadline_seconds, batch: false });
             inputs.iter().for_each(|input| fingerprint.field(input.as_bytes()));
             const_hex::encode(fingerprint.0.finalize())
         };

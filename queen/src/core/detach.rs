@@ -1,0 +1,131 @@
+//! Items that leave their task: a batch's items are tasks of their own, and each may go its own way.
+
+use std::ops::Range;
+
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use super::lease::Trouble;
+use super::{Blame, Core, Effect, Outcome, Time};
+
+/// Into at most so many parts a batch's range is cut with which something went wrong, so that
+/// few items share the blame, and soon only one.
+const PARTS: u64 = 64;
+
+impl Core {
+    /// Takes an item out of a task; it counts as done.
+    pub(super) fn detach(&mut self, id: TaskId, index: u64, now: Time, effects: &mut Vec<Effect>) {
+        let has_it = |lease: &LeaseId| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index));
+        let Some(task) = self.tasks.get(id) else { return };
+        let leases: Vec<_> = task.leases().filter(has_it).collect();
+        let mut drones = Vec::new();
+        if let [first, ..] = leases[..] {
+            drones.extend(self.free(first, index, now, effects));
+            // What a twin has is what the first one had.
+            for lease in &leases[1..] {
+                drones.extend(self.withdraw(*lease, effects));
+            }
+        }
+        if self.take(id, index) {
+            self.forgo(id, index..index + 1, now, effects);
+            self.place_task(id, now, effects);
+        }
+        drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
+    }
+
+    /// An item of a batch, which belongs to nobody, cannot be computed.
+    pub(super) fn fail_item(
+        &mut self,
+        id: TaskId,
+        range: Range<u64>,
+        blame: Blame,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(Effect::FailedItem { task: id, index: range.start, blame });
+        self.forgo(id, range, now, effects);
+    }
+
+    /// A range with which something went wrong just now is pending again. That of a batch is cut.
+    pub(super) fn put_back_in_parts(&mut self, id: TaskId, range: Range<u64>, trouble: Box<Trouble>) {
+        let is_batch = self.tasks.get(id).is_some_and(|task| task.is_batch);
+        let step = if is_batch { (range.end - range.start).div_ceil(PARTS) } else { range.end - range.start };
+        let mut start = range.start;
+        while start < range.end {
+            let end = range.end.min(start + step);
+            self.put_back(id, start..end, Some(trouble.clone()));
+            start = end;
+        }
+    }
+
+    /// A range is pending again, with what went wrong.
+    pub(super) fn put_back(&mut self, id: TaskId, range: Range<u64>, trouble: Option<Box<Trouble>>) {
+        let Some(task) = self.tasks.get_mut(id).filter(|_| !range.is_empty()) else { return };
+        match trouble {
+            Some(trouble) => {
+                if trouble.is_alone() {
+                    self.alone.insert((id, range.start), None);
+                }
+                task.put_apart(range, trouble);
+            }
+            None => task.release(range),
+        }
+        if !task.is_paused {
+            self.queue.insert(task.priority, task.pass, id);
+        }
+    }
+
+    /// Makes what a lease has from `index` on pending; all of it, if that is where it begins.
+    fn free(&mut self, id: LeaseId, index: u64, now: Time, effects: &mut Vec<Effect>) -> Option<DroneId> {
+        let lease = self.leases.get(&id)?;
+        let (task, range, trouble) = (lease.task, lease.range.clone(), lease.trouble.clone());
+        if lease.twin.is_none() && index > range.start {
+            self.shorten(id, index, now, effects);
+            self.put_back(task, index..range.end, trouble);
+            return None;
+        }
+        let drone = self.withdraw(id, effects);
+        self.put_back(task, range, trouble);
+        drone
+    }
+
+    fn withdraw(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<DroneId> {
+        let lease = self.remove_lease(id, effects)?;
+        effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
+        Some(lease.drone)
+    }
+
+    /// Takes a pending item from wherever it is; whether it is pending.
+    fn take(&mut self, id: TaskId, index: u64) -> bool {
+        let Some(task) = self.tasks.get_mut(id) else { return false };
+        if task.take_within(&(index..index + 1)).is_some() {
+            return true;
+        }
+        let found = task.apart().map(|(range, _)| range).find(|range| range.contains(&index));
+        let Some((range, trouble)) = found.and_then(|range| task.take_apart(range.start)) else { return false };
+        let drone = self.alone.remove(&(id, range.start)).flatten();
+        if let Some(drone) = drone {
+            self.drones.change(drone, |drone| drone.reserved = None);
+        }
+        for rest in [range.start..index, index + 1..range.end] {
+            self.put_back(id, rest, Some(trouble.clone()));
+        }
+        true
+    }
+
+    /// Counts a range that belongs to nobody as done.
+    fn forgo(&mut self, id: TaskId, range: Range<u64>, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        self.items_queued -= range.end - range.start;
+        let cost = task.forgo(range);
+        if !task.is_paused {
+            self.queue.served(task.priority, cost, 0);
+        }
+        if !task.has_pending() {
+            self.queue.remove(task.priority, task.pass, id);
+        }
+        match task.is_done() {
+            true => self.end_task(id, Outcome::Done, now, effects),
+            false => effects.push(Effect::Progress(id)),
+        }
+    }
+}
