@@ -87,6 +87,15 @@ pub enum Event {
     },
 }
 
+/// What the pool has done since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Worked {
+    /// SHA-256 compressions, those included that no result has come of yet.
+    pub compressions: u64,
+    /// For how long all threads together have computed, in nanoseconds.
+    pub busy_ns: u64,
+}
+
 /// How far the pool is with a lease that has not ended there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
@@ -176,9 +185,11 @@ impl Pool {
         waiting.chain(running).collect()
     }
 
-    /// SHA-256 compressions that all threads have computed so far.
-    pub(crate) fn compressions(&self) -> u64 {
-        self.shared.slots.iter().map(|slot| slot.compressions.load(Ordering::Relaxed)).sum()
+    /// What all threads have done so far.
+    pub(crate) fn worked(&self) -> Worked {
+        let sum =
+            |of: fn(&Slot) -> &AtomicU64| self.shared.slots.iter().map(|slot| of(slot).load(Ordering::Relaxed)).sum();
+        Worked { compressions: sum(|slot| &slot.compressions), busy_ns: sum(|slot| &slot.busy_ns) }
     }
 }
 
@@ -211,6 +222,8 @@ struct Slot {
     reached: AtomicU64,
     /// What this thread has computed since it started; it alone writes it.
     compressions: AtomicU64,
+    /// For how long it has computed, in nanoseconds.
+    busy_ns: AtomicU64,
 }
 
 #[derive(Default)]

@@ -30,7 +30,7 @@ use self::held::{Frames, Held, Phase, Rates};
 use self::link::Link;
 pub use self::outbox::{Message, Say};
 pub use self::words::{Effect, End, Key, Note, Part, Violation};
-use crate::pool::{Event, Report, Standing, Ticket};
+use crate::pool::{Event, Report, Standing, Ticket, Worked};
 
 /// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
 pub const MAX_LEASES: usize = 16_384;
@@ -147,7 +147,7 @@ impl Session {
 
     /// A heartbeat is due, given how far the pool is and what it has computed since it started.
     /// One that was not sent yet makes way, since this one knows more.
-    pub fn heartbeat(&mut self, pool: &[Standing], compressions: u64) {
+    pub fn heartbeat(&mut self, pool: &[Standing], worked: Worked) {
         let Some(link) = &mut self.link else { return };
         let pool: BTreeMap<Ticket, &Standing> = pool.iter().map(|standing| (standing.ticket, standing)).collect();
         let unsaid: BTreeSet<Ticket> = link.unsaid();
@@ -165,7 +165,7 @@ impl Session {
             true => self.held.iter().filter_map(progress).collect(),
             false => Vec::new(),
         };
-        link.heartbeat(Say::Heartbeat { progress, rates: self.rates.per_second(), compressions });
+        link.heartbeat(Say::Heartbeat { progress, rates: self.rates.per_second(), worked });
     }
 }
 

@@ -48,7 +48,7 @@ fn connect(queen: SocketAddr) -> TcpStream {
 fn beat(socket: &mut TcpStream, leases: usize) {
     let progress = |number| Progress { lease: LeaseId(1 << 40 | number), epoch: Epoch(1), reached: 0, begun: false };
     let progress = (0..leases as u64).map(progress).collect::<Vec<_>>().into();
-    let message = ToQueen::Heartbeat { progress, rates: Vec::new().into(), compressions: 0 };
+    let message = ToQueen::Heartbeat { progress, rates: Vec::new().into(), compressions: 0, busy_ns: 0 };
     let answer = ask(socket, |out| encode(&message, MAX, out));
     assert_eq!(decode::<ToDrone<'_>>(&answer).unwrap(), ToDrone::Heartbeat);
 }

@@ -214,6 +214,9 @@ pub struct DroneView {
     pub rate: f64,
     /// SHA-256 compressions per second lately.
     pub compressions_per_second: f64,
+    /// The part of its threads' time in which they computed, over the last five seconds or so: 0 to 1;
+    /// `None` if it is not known.
+    pub utilisation: Option<f64>,
     /// Items that it has done.
     pub items_done: u64,
     /// Results of it that were computed again, and were right.

@@ -80,6 +80,8 @@ pub enum ToQueen<'a> {
         /// SHA-256 compressions that all threads have computed since the process started, those
         /// included that no result has come of yet: it grows while anything is computed.
         compressions: u64,
+        /// Nanoseconds that all threads together have computed since the process started.
+        busy_ns: u64,
     },
     /// The Drone will leave: it takes no new work, and closes when it has said all it has.
     Leaving,

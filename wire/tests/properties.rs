@@ -132,10 +132,8 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
             reason
         }),
         list(held).prop_map(|leases| ToQueen::HandBack { leases }),
-        (list(progress), list(rate()), number()).prop_map(|(progress, rates, compressions)| ToQueen::Heartbeat {
-            progress,
-            rates,
-            compressions
+        (list(progress), list(rate()), number(), number()).prop_map(|(progress, rates, compressions, busy_ns)| {
+            ToQueen::Heartbeat { progress, rates, compressions, busy_ns }
         }),
         LazyJust::new(|| ToQueen::Leaving),
         list(offered).prop_map(|leases| ToQueen::Offer { leases }),

@@ -73,7 +73,7 @@ impl<'a> Worker<'a> {
     }
 
     pub(super) fn heartbeat(&mut self) {
-        self.session.heartbeat(&self.pool.standings(), self.pool.compressions());
+        self.session.heartbeat(&self.pool.standings(), self.pool.worked());
     }
 
     pub(super) fn drain(&mut self) {

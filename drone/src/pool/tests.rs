@@ -225,7 +225,7 @@ fn standings_and_compressions_tell_of_work_in_progress() {
     pool.add(waiting);
     // A third step was begun, so two are counted.
     (0..3).for_each(|_| step.send(Step::Compute).unwrap());
-    assert!((2..=3).contains(&pool.compressions()));
+    assert!((2..=3).contains(&pool.worked().compressions));
     let mut standings = pool.standings();
     standings.sort_by_key(|standing| standing.ticket);
     assert!((102..=103).contains(&standings[0].reached) && standings[0].begun);

@@ -37,7 +37,9 @@ fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Rep
         }
         let step = catch_unwind(AssertUnwindSafe(|| lease.job.step(shared.kernel, STEP)));
         let now = Instant::now();
-        lease.spent_ns += u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
+        let spent = u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
+        lease.spent_ns += spent;
+        slot.busy_ns.fetch_add(spent, Ordering::Relaxed);
         before = now;
         match step {
             Ok(compressions) => {

@@ -6,7 +6,7 @@ use wire::List;
 use wire::message::{Offered, Output, Progress, Rate, ToQueen};
 
 use super::{Key, Part};
-use crate::pool::Ticket;
+use crate::pool::{Ticket, Worked};
 
 /// Outputs share a frame up to this size, in bytes; a longer one goes alone.
 const SHARED: usize = 1 << 20;
@@ -39,8 +39,8 @@ pub enum Say {
         progress: Vec<Progress>,
         /// How fast one thread was lately.
         rates: Vec<Rate>,
-        /// What all threads have computed since the Drone started.
-        compressions: u64,
+        /// What all threads have done since the Drone started.
+        worked: Worked,
     },
     /// The Drone takes nothing new.
     Leaving,
@@ -149,10 +149,11 @@ impl Message {
                 let leases: Vec<_> = keys.iter().map(|key| (key.lease, key.epoch)).collect();
                 ToQueen::HandBack { leases: leases.into() }
             }
-            Say::Heartbeat { progress, rates, compressions } => ToQueen::Heartbeat {
+            Say::Heartbeat { progress, rates, worked } => ToQueen::Heartbeat {
                 progress: progress.clone().into(),
                 rates: rates.clone().into(),
-                compressions: *compressions,
+                compressions: worked.compressions,
+                busy_ns: worked.busy_ns,
             },
             Say::Leaving => ToQueen::Leaving,
         }
@@ -207,7 +208,10 @@ mod tests {
 
     #[test]
     fn the_offer_comes_first_and_a_heartbeat_overtakes_results() {
-        let beat = |compressions| Say::Heartbeat { progress: Vec::new(), rates: Vec::new(), compressions };
+        let beat = |compressions| {
+            let worked = Worked { compressions, busy_ns: 0 };
+            Say::Heartbeat { progress: Vec::new(), rates: Vec::new(), worked }
+        };
         let mut outbox = outbox([part(1, 1)]);
         outbox.set_heartbeat(beat(1));
         outbox.set_heartbeat(beat(2));

@@ -260,7 +260,7 @@ fn nothing_of_one_connection_leaks_into_the_next() {
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3)])).unwrap();
     report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
     report(&mut session, 2, computed(0, 1));
-    session.heartbeat(&[], 1);
+    session.heartbeat(&[], Worked { compressions: 1, busy_ns: 0 });
     session.disconnected();
     assert_eq!(says(&mut session), []);
     offered(&mut session, EPOCH);
@@ -330,8 +330,13 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
     report(&mut session, 1, computed(0, 2));
     report(&mut session, 5, computed(40, 1));
     let standing = |ticket, reached, begun| Standing { ticket: Ticket(ticket), reached, begun };
-    session.heartbeat(&[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)], 77);
-    let Some(Message::Other(Say::Heartbeat { progress, rates, compressions: 77 })) = session.next_message() else {
+    session.heartbeat(
+        &[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)],
+        Worked { compressions: 77, busy_ns: 5 },
+    );
+    let Some(Message::Other(Say::Heartbeat { progress, rates, worked: Worked { compressions: 77, busy_ns: 5 } })) =
+        session.next_message()
+    else {
         panic!("it overtakes the results")
     };
     let progress: Vec<_> =
@@ -340,7 +345,7 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
     assert_eq!(rates, [Rate { kind: Kind::DIGEST, compressions_per_second: 1_333_333 }]);
     session.disconnected();
     offered(&mut session, EPOCH);
-    session.heartbeat(&[standing(2, 13, true)], 78);
+    session.heartbeat(&[standing(2, 13, true)], Worked { compressions: 78, busy_ns: 6 });
     let heard = says(&mut session);
     assert!(matches!(&heard[..], [Say::Heartbeat { progress, .. }] if progress.is_empty()), "she knows no names yet");
 }

@@ -241,7 +241,7 @@ fn heard(frame: &Bytes) -> Vec<Heard> {
         }
         ToQueen::Failed { lease, reason, .. } => vec![Heard::Failed { lease: lease.0, reason: reason.to_owned() }],
         ToQueen::HandBack { leases } => vec![Heard::HandBack(leases.0.iter().map(|(lease, _)| lease.0).collect())],
-        ToQueen::Heartbeat { progress, rates, compressions } => {
+        ToQueen::Heartbeat { progress, rates, compressions, busy_ns: _ } => {
             vec![Heard::Heartbeat { progress: progress.0, rates: rates.0, compressions }]
         }
         ToQueen::Leaving => vec![Heard::Leaving],

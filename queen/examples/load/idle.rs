@@ -100,7 +100,7 @@ impl Idle {
             tokio::select! {
                 heard = self.reader.next(MAX) => drop(heard?.context("the Queen closed the connection")?),
                 _ = beats.tick() => {
-                    let beat = ToQueen::Heartbeat { progress: vec![].into(), rates: vec![].into(), compressions: 0 };
+                    let beat = ToQueen::Heartbeat { progress: vec![].into(), rates: vec![].into(), compressions: 0, busy_ns: 0 };
                     self.writer.push(&beat, MAX)?;
                     self.writer.flush().await?;
                 }

@@ -229,7 +229,7 @@ fn shares(report: &mut Report, cpu: Cpu, items: u64, seconds: f64) {
 /// How busy each Drone was, as far as the Queen tells.
 fn busy(report: &mut Report, name: &str, drones: &Value) {
     for drone in drones["drones"].as_array().into_iter().flatten() {
-        if let (Some(share), Some(drone)) = (drone["busy"].as_f64(), drone["name"].as_str()) {
+        if let (Some(share), Some(drone)) = (drone["utilisation"].as_f64(), drone["name"].as_str()) {
             report.add(format!("{name}: {drone}"), "", share);
         }
     }

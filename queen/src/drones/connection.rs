@@ -215,10 +215,10 @@ async fn listen(
             ToQueen::Failed { .. } => {}
             ToQueen::Offer { .. } => return Err(Broken::NoOffer),
             ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
-            ToQueen::Heartbeat { progress, rates: _, compressions } => {
+            ToQueen::Heartbeat { progress, rates: _, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
                 let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
-                hive.heartbeat(link, progress, compressions);
+                hive.heartbeat(link, progress, compressions, busy_ns);
                 alive();
             }
             ToQueen::Leaving => {

@@ -3,6 +3,8 @@
 //! A Drone is one process; it may have one connection after the other. Each connection has a
 //! number, and what comes over an older one than the newest is not heard any more.
 
+use std::collections::VecDeque;
+
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use web::model::{DroneState, DroneView, Timestamp};
@@ -20,6 +22,9 @@ use crate::store::Change;
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 50;
 
+/// Heartbeats over which its utilisation is told.
+const BEATS: usize = 6;
+
 /// A Drone that is connected, or was.
 pub(super) struct Member {
     pub(super) newcomer: Newcomer,
@@ -28,6 +33,8 @@ pub(super) struct Member {
     connected_at: Timestamp,
     last_seen_at: Timestamp,
     pub(super) items_done: u64,
+    /// When it said lately for how long its threads had computed, in nanoseconds.
+    busy: VecDeque<(Time, u64)>,
     /// Parts of its results that were looked at and were right, and results that were wrong.
     pub(super) checked: u64,
     pub(super) wrong: u64,
@@ -53,6 +60,16 @@ pub(super) struct Ends {
     pub(super) outbox: mpsc::Sender<Outbound>,
     pub(super) closed: CancellationToken,
     pub(super) stored: watch::Sender<u64>,
+}
+
+impl Member {
+    /// The part of its threads' time in which they computed, over the last heartbeats.
+    fn utilisation(&self) -> Option<f64> {
+        let (newest, oldest) = (self.busy.front()?, self.busy.back()?);
+        let passed = newest.0.saturating_sub(oldest.0).as_secs_f64() * f64::from(self.newcomer.ability.threads);
+        let busy = newest.1.saturating_sub(oldest.1) as f64 / 1e9;
+        (passed > 0.0).then(|| (busy / passed).min(1.0))
+    }
 }
 
 impl State {
@@ -95,6 +112,7 @@ impl State {
                 connected_at: now,
                 last_seen_at: now,
                 items_done: 0,
+                busy: VecDeque::new(),
                 checked: 0,
                 wrong: 0,
                 parting: Parting::Lost,
@@ -132,6 +150,14 @@ impl State {
             if news {
                 self.feed.drone(id);
             }
+        }
+    }
+
+    /// A Drone says for how long its threads have computed so far.
+    pub(super) fn was_busy(&mut self, id: DroneId, busy_ns: u64, now: Time) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.busy.truncate(BEATS - 1);
+            member.busy.push_front((now, busy_ns));
         }
     }
 
@@ -326,6 +352,7 @@ impl State {
             quarantined_because: quarantined.map(Into::into),
             rate: status.map_or(0.0, |status| status.rate),
             compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
+            utilisation: member.seat.as_ref().and_then(|_| member.utilisation()),
             items_done: member.items_done,
             checked: member.checked,
             wrong: member.wrong,

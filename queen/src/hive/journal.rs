@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use web::model::Timestamp;
+use wire::ids::TaskId;
 
 use self::exit::Batch;
 pub(super) use self::exit::Exit;
@@ -269,10 +270,8 @@ impl Pending {
                 }
             }
         }
-        for commit in &mut self.batch.commits {
-            commit.changes.retain(|change| change.task().is_none_or(|task| !refused.contains(&task)));
-        }
-        exit.refuse(refused.into_iter());
+        self.batch.commits.iter_mut().for_each(|commit| commit.forget(&refused));
+        exit.refuse(refused);
         self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
 }
@@ -308,6 +307,13 @@ impl Commit {
                 let rest = Self { changes: self.changes, receipt: self.receipt.take(), ack: None, _held: None };
                 (Some(Self { changes: fresh, ..self }), Some(rest))
             }
+        }
+    }
+
+    /// Takes out what concerns these tasks.
+    fn forget(&mut self, tasks: &HashSet<TaskId>) {
+        if !tasks.is_empty() {
+            self.changes.retain(|change| change.task().is_none_or(|task| !tasks.contains(&task)));
         }
     }
 

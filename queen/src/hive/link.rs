@@ -138,10 +138,11 @@ impl SharedHive {
     }
 
     /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64) {
+    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64) {
         self.change(|state, now| {
             if state.is_current(link) {
                 state.heard(link.drone, false);
+                state.was_busy(link.drone, busy_ns, now);
                 if state.fault.is_some() {
                     // Its results cannot be stored, so that it has to stop computing at last.
                     state.handle(Event::Excuse { drone: link.drone }, now);

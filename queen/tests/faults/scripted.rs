@@ -257,7 +257,7 @@ impl Scripted {
     async fn try_beat(&mut self, holds: &[&Lease], compressions: u64) -> std::io::Result<()> {
         let named = |lease: &&Lease| Progress { lease: lease.id, epoch: lease.epoch, reached: lease.from, begun: true };
         let progress = holds.iter().map(named).collect::<Vec<_>>().into();
-        self.try_say(&ToQueen::Heartbeat { progress, rates: List(vec![]), compressions }).await
+        self.try_say(&ToQueen::Heartbeat { progress, rates: List(vec![]), compressions, busy_ns: 0 }).await
     }
 
     /// Computes whatever comes from now on, some of it wrong.

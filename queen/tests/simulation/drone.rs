@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drone::kernel::{Job, Kernel, Output};
-use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency};
+use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen};
@@ -176,7 +176,8 @@ impl Machine {
             if process.line.as_ref().is_some_and(|line| line.is_welcome) && ctx.now >= process.beat {
                 process.beat = ctx.now + self.silence / 4;
                 let standings = process.standings();
-                process.session.heartbeat(&standings, process.compressions);
+                let worked = Worked { compressions: process.compressions, busy_ns: 0 };
+                process.session.heartbeat(&standings, worked);
             }
             let said_out = process.said.is_some_and(|since| ctx.now >= since + RECEIPTS);
             if process.session.is_leaving() && (process.session.is_over() || said_out || process.line.is_none()) {

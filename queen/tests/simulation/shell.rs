@@ -350,7 +350,7 @@ impl Queen {
         let drone = line.drone.unwrap();
         match frame::decode(body).unwrap() {
             ToQueen::Offer { leases } => self.offered(ctx, link, drone, leases.0),
-            ToQueen::Heartbeat { progress, rates: _, compressions } => {
+            ToQueen::Heartbeat { progress, rates: _, compressions, busy_ns: _ } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == self.epoch);
                 let progress = ours.map(|p| core::Progress { lease: p.lease, reached: p.reached, begun: p.begun });
                 let progress = progress.collect();

@@ -20,6 +20,12 @@ pub(super) fn per_second(rate: &f64, _: &dyn Values) -> Result<String> {
     Ok(scaled(*rate) + "/s")
 }
 
+/// `98.4 %`, of a part of one.
+#[askama::filter_fn]
+pub(super) fn share(share: &f64, _: &dyn Values) -> Result<String> {
+    Ok(format!("{:.1} %", 100.0 * share))
+}
+
 /// `3 min 20 s`, of seconds.
 #[askama::filter_fn]
 pub(super) fn duration(seconds: &f64, _: &dyn Values) -> Result<String> {

@@ -474,6 +474,7 @@ pub fn drone() -> DroneView {
         leases: 4,
         rate: 1_000_000.0,
         compressions_per_second: 2_000_000.0,
+        utilisation: Some(0.984),
         items_done: 12_345,
         checked: 0,
         wrong: 0,

@@ -173,7 +173,12 @@ fn conversation() -> Vec<(&'static str, Said)> {
         ("Stored", Said::ToDrone(ToDrone::Stored { outputs: 1 })),
         (
             "Heartbeat of the Drone",
-            Said::ToQueen(ToQueen::Heartbeat { progress: List(vec![]), rates: vec![rate].into(), compressions: 1 }),
+            Said::ToQueen(ToQueen::Heartbeat {
+                progress: List(vec![]),
+                rates: vec![rate].into(),
+                compressions: 1,
+                busy_ns: 200,
+            }),
         ),
         ("Heartbeat of the Queen", Said::ToDrone(ToDrone::Heartbeat)),
         ("Leaving", Said::ToQueen(ToQueen::Leaving)),
@@ -201,6 +206,7 @@ fn others() -> Vec<(&'static str, Said)> {
                 progress: vec![progress].into(),
                 rates: List(vec![]),
                 compressions: 1 << 32,
+                busy_ns: 1 << 32,
             }),
         ),
         ("Failed", Said::ToQueen(ToQueen::Failed { lease: LeaseId(300), epoch: EPOCH, reason: "0 iterations" })),

@@ -87,7 +87,12 @@ impl Exit {
     }
 
     /// What is still to come of these tasks is in vain.
-    pub(super) fn refuse(&mut self, tasks: impl Iterator<Item = TaskId>) {
+    pub(super) fn refuse(&mut self, tasks: HashSet<TaskId>) {
+        let rest = self.rest.iter_mut().filter_map(|entry| match entry {
+            Entry::Commit(commit) => Some(commit),
+            _ => None,
+        });
+        rest.for_each(|commit| commit.forget(&tasks));
         self.refused.extend(tasks);
     }
 
@@ -156,9 +161,7 @@ impl Exit {
     fn sort(&mut self, entry: Entry) {
         match entry {
             Entry::Commit(mut commit) => {
-                if !self.refused.is_empty() {
-                    commit.changes.retain(|change| change.task().is_none_or(|task| !self.refused.contains(&task)));
-                }
+                commit.forget(&self.refused);
                 let (fresh, rest) = commit.split();
                 self.fresh.extend(fresh);
                 self.rest.extend(rest.map(Entry::Commit));
