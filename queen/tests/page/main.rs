@@ -33,20 +33,29 @@ impl Drop for Browser {
     }
 }
 
+/// Chromedriver takes a free port of one IP version, which may be taken in the other one.
+const ATTEMPTS: u32 = 10;
+
+/// A driver and its port, if it comes up.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        line.strip_prefix("ChromeDriver was started successfully on port ")?.strip_suffix('.')?.parse().ok()
+    });
+    if port.is_none() {
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
+}
+
 /// `None` where no browser is asked for.
 async fn browser(width: u32, scheme: &str) -> Option<Browser> {
     if std::env::var_os("HIVE_BROWSER").is_none() {
         eprintln!("skipped: HIVE_BROWSER is not set");
         return None;
     }
-    let mut driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port: u16 = lines
-        .map_while(Result::ok)
-        .find_map(|line| {
-            line.strip_prefix("ChromeDriver was started successfully on port ")?.strip_suffix('.')?.parse().ok()
-        })
-        .expect("chromedriver says its port");
+    let (driver, port) = (0..ATTEMPTS).find_map(|_| driver()).expect("chromedriver says its port");
     let profile = tempfile::tempdir().unwrap();
     let args = [
         "--headless".to_owned(),
