@@ -30,7 +30,7 @@ const LINGER_BYTES: usize = 1 << 20;
 /// every so often it gathers, but not for longer than this.
 const MANY: usize = 8;
 const PAUSE: Duration = Duration::from_micros(100);
-const PAUSES: usize = 8;
+const PAUSES: usize = 3;
 
 /// The queue's exit.
 pub(in crate::hive) struct Exit {
