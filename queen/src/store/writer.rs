@@ -206,11 +206,15 @@ impl Writer {
     }
 
     fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {
-        let mut step = Step::new(self.connection.transaction()?);
+        let transaction = self.connection.transaction()?;
+        let mut step = Step::new(&transaction, changes);
         for change in changes {
             step.apply(change)?;
         }
-        step.commit()
+        let removed = step.finish()?;
+        crash::point("commit-before");
+        transaction.commit()?;
+        Ok(removed)
     }
 }
 

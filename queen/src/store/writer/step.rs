@@ -1,14 +1,16 @@
 //! A transaction in the making: what each change does to the rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Params, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params};
 use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::{KEY_LIFE, Removed};
-use crate::crash;
+use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
@@ -17,10 +19,18 @@ use crate::store::records::{
 
 /// See the module.
 pub(super) struct Step<'a> {
-    transaction: Transaction<'a>,
+    transaction: &'a Transaction<'a>,
+    /// Those that were run, by their text.
+    statements: Vec<(&'static str, CachedStatement<'a>)>,
+    /// How the tasks end that begin in this transaction, for which one row is written then.
+    ended: HashMap<TaskId, &'a Ending>,
+    /// The last new task's, as it is written; the next one is likely to share them.
+    specification: Option<(&'a Arc<Terms>, Rc<str>)>,
     /// By how much the number of tasks changes, by [`state_number`].
     counts: [i64; 4],
     bulk: i64,
+    /// The smallest id that no task has, if there are new ones.
+    next_task: u64,
     /// What becomes of leases. Most that begin in a transaction end in it as well.
     leases: BTreeMap<LeaseId, Option<Holder<'a>>>,
     removed: Vec<Removed>,
@@ -30,9 +40,19 @@ pub(super) struct Step<'a> {
 type Holder<'a> = (TaskId, DroneId, &'a Range<u64>);
 
 impl<'a> Step<'a> {
-    /// With nothing done yet.
-    pub(super) fn new(transaction: Transaction<'a>) -> Self {
-        Self { transaction, counts: [0; 4], bulk: 0, leases: BTreeMap::new(), removed: Vec::new() }
+    /// What these do, with nothing done yet.
+    pub(super) fn new(transaction: &'a Transaction<'a>, changes: &[&'a Change]) -> Self {
+        Self {
+            transaction,
+            statements: Vec::new(),
+            ended: ended_at_once(changes),
+            specification: None,
+            counts: [0; 4],
+            bulk: 0,
+            next_task: 0,
+            leases: BTreeMap::new(),
+            removed: Vec::new(),
+        }
     }
 
     pub(super) fn apply(&mut self, change: &'a Change) -> rusqlite::Result<()> {
@@ -72,8 +92,14 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn run(&self, statement: &str, values: impl Params) -> rusqlite::Result<()> {
-        self.transaction.prepare_cached(statement)?.execute(values).map(drop)
+    fn run(&mut self, statement: &'static str, values: impl Params) -> rusqlite::Result<()> {
+        // Most are the same few, and looking one up by what it says takes longer than some take to run.
+        let known = self.statements.iter_mut().find(|(text, _)| std::ptr::eq(*text, statement));
+        let prepared = match known {
+            Some((_, prepared)) => prepared,
+            None => &mut self.statements.push_mut((statement, self.transaction.prepare_cached(statement)?)).1,
+        };
+        prepared.execute(values).map(drop)
     }
 
     fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
@@ -82,7 +108,7 @@ impl<'a> Step<'a> {
         self.run("UPDATE hive SET epoch = ?", [epoch.0])
     }
 
-    fn submit(&mut self, submission: &Submission) -> rusqlite::Result<()> {
+    fn submit(&mut self, submission: &'a Submission) -> rusqlite::Result<()> {
         let Submission { id, terms, inputs, created_at, identity } = submission;
         let (small, large) = match inputs {
             Inputs::Small(layout) => (Some(&**layout), None),
@@ -93,19 +119,25 @@ impl<'a> Step<'a> {
             Place::Memory(_) => None,
         });
         let bytes = large.map_or(0, |large| file_bytes(large));
-        let specification = serde_json::to_string(&terms.specification)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, file, bytes, instance, name, \
-                      specification, inputs, deadline, batch) VALUES (?, 0, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let ending = self.ended.get(id).copied();
+        let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
+                      bytes, instance, name, error, specification, inputs, deadline, batch) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let specification = self.specification(terms)?;
         let values = params![
             id.0,
+            ending.map_or(0, |ending| state_number(ending.state)),
             terms.priority,
             inputs.total(),
+            ending.map_or(0, |ending| ending.done),
             created_at.0,
+            ending.and_then(|ending| ending.started_at).map(|time| time.0),
+            ending.map(|ending| ending.finished_at.0),
             file,
             bytes,
             terms.instance(*id).0,
             terms.name,
+            ending.and_then(|ending| ending.error.as_deref()),
             specification,
             small,
             terms.deadline,
@@ -121,11 +153,22 @@ impl<'a> Step<'a> {
             let insert = "INSERT OR REPLACE INTO keys (key, fingerprint, task, expires_at) VALUES (?, ?, ?, ?)";
             self.run(insert, params![identity.key, identity.fingerprint, id.0, expires_at])?;
         }
-        let advance = "UPDATE hive SET next_task = max(next_task, ?)";
-        self.run(advance, [id.0 + terms.members(inputs.total()) + 1])?;
+        self.next_task = self.next_task.max(id.0 + terms.members(inputs.total()) + 1);
         self.counts[0] += 1;
         self.bulk += bytes as i64;
         Ok(())
+    }
+
+    /// What a task's specification is in its row.
+    fn specification(&mut self, terms: &'a Arc<Terms>) -> rusqlite::Result<Rc<str>> {
+        match &self.specification {
+            Some((last, written)) if Arc::ptr_eq(last, terms) => Ok(Rc::clone(written)),
+            _ => {
+                let written = serde_json::to_string(&terms.specification)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+                Ok(Rc::clone(&self.specification.insert((terms, written.into())).1))
+            }
+        }
     }
 
     fn results(&mut self, change: &Change) -> rusqlite::Result<()> {
@@ -140,7 +183,7 @@ impl<'a> Step<'a> {
     }
 
     fn insert(
-        &self,
+        &mut self,
         task: TaskId,
         range: &Range<u64>,
         crc: u32,
@@ -153,7 +196,7 @@ impl<'a> Step<'a> {
     }
 
     /// Removes suspect results in `range`; what rows have beyond it stays.
-    fn cut(&self, task: TaskId, range: &Range<u64>) -> rusqlite::Result<()> {
+    fn cut(&mut self, task: TaskId, range: &Range<u64>) -> rusqlite::Result<()> {
         // The search begins at the last row that may reach into the range, and not at the task's first.
         let select = "SELECT first, past, drone, bytes FROM results WHERE task = ?1 AND first < ?3 AND past > ?2 \
                       AND checked = 2 AND first >= \
@@ -178,8 +221,10 @@ impl<'a> Step<'a> {
         let Ending { state, started_at, finished_at, done, error } = ending;
         let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, done = ?, error = ?, paused = 0 \
                       WHERE id = ?";
-        let started_at = started_at.map(|time| time.0);
-        self.run(update, params![state_number(*state), started_at, finished_at.0, done, error, task.0])?;
+        if self.ended.remove(&task).is_none() {
+            let started_at = started_at.map(|time| time.0);
+            self.run(update, params![state_number(*state), started_at, finished_at.0, done, error, task.0])?;
+        }
         // The result of a single item comes together with its end.
         if *state == TaskState::Done && *done > 1 {
             self.mark(task)?;
@@ -190,7 +235,7 @@ impl<'a> Step<'a> {
     }
 
     /// A task leaves its batch, if that is there. In one that has ended already it counts as done.
-    fn detach(&mut self, batch: TaskId, index: u64, fate: &Fate) -> rusqlite::Result<()> {
+    fn detach(&mut self, batch: TaskId, index: u64, fate: &'a Fate) -> rusqlite::Result<()> {
         let before = self.member(batch, index)?;
         let error = if let Fate::Failed(error) = fate { Some(error) } else { None };
         if let Some((state, has_result)) = before {
@@ -227,7 +272,7 @@ impl<'a> Step<'a> {
     }
 
     /// Marks a task that is done as suspect if any of its results is.
-    fn mark(&self, task: TaskId) -> rusqlite::Result<()> {
+    fn mark(&mut self, task: TaskId) -> rusqlite::Result<()> {
         let update = "UPDATE tasks SET suspect = 1 WHERE id = ?1 AND state = 1 AND EXISTS \
                       (SELECT 1 FROM results INDEXED BY results_suspect WHERE task = ?1 AND checked = 2)";
         self.run(update, [task.0])
@@ -243,9 +288,8 @@ impl<'a> Step<'a> {
             Some(state) if batch => self.forget_detached(task, state, total, done)?,
             state => state.map(Tally::one).unwrap_or_default(),
         };
-        for table in ["segments", "results"] {
-            self.run(&format!("DELETE FROM {table} WHERE task = ?"), [task.0])?;
-        }
+        self.run("DELETE FROM segments WHERE task = ?", [task.0])?;
+        self.run("DELETE FROM results WHERE task = ?", [task.0])?;
         if let Some(count) = self.counts.get_mut(state as usize) {
             *count -= 1;
         }
@@ -255,7 +299,7 @@ impl<'a> Step<'a> {
     }
 
     /// Forgets who has left a batch that has ended; says what there was of it.
-    fn forget_detached(&self, batch: TaskId, state: TaskState, total: u64, done: u64) -> rusqlite::Result<Tally> {
+    fn forget_detached(&mut self, batch: TaskId, state: TaskState, total: u64, done: u64) -> rusqlite::Result<Tally> {
         let count = "SELECT count(*), count(error) FROM detached WHERE batch = ?";
         let (detached, failed): (u64, u64) =
             self.transaction.prepare_cached(count)?.query_row([batch.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -298,15 +342,18 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Writes what has gathered, and commits all; returns what was removed.
-    pub(super) fn commit(self) -> rusqlite::Result<Vec<Removed>> {
-        for (state, change) in self.counts.iter().enumerate().filter(|(_, change)| **change != 0) {
+    /// Writes what has gathered; returns what was removed.
+    pub(super) fn finish(mut self) -> rusqlite::Result<Vec<Removed>> {
+        for (state, change) in self.counts.into_iter().enumerate().filter(|(_, change)| *change != 0) {
             self.run("UPDATE counts SET tasks = tasks + ? WHERE state = ?", params![change, state])?;
+        }
+        if self.next_task != 0 {
+            self.run("UPDATE hive SET next_task = max(next_task, ?)", [self.next_task])?;
         }
         if self.bulk != 0 {
             self.run("UPDATE hive SET bulk_bytes = bulk_bytes + ?", [self.bulk])?;
         }
-        for (lease, holder) in &self.leases {
+        for (lease, holder) in std::mem::take(&mut self.leases) {
             match holder {
                 Some((task, drone, range)) => {
                     let insert = "INSERT OR REPLACE INTO leases (lease, task, drone, first, past) \
@@ -316,8 +363,31 @@ impl<'a> Step<'a> {
                 None => self.run("DELETE FROM leases WHERE lease = ?", [lease.0])?,
             }
         }
-        crash::point("commit-before");
-        self.transaction.commit()?;
         Ok(self.removed)
     }
+}
+
+/// The tasks that begin and end in one transaction, with nothing but results in between.
+fn ended_at_once<'a>(changes: &[&'a Change]) -> HashMap<TaskId, &'a Ending> {
+    let mut open = HashMap::new();
+    for change in changes {
+        match change {
+            Change::Submit(submission) => drop(open.insert(submission.id, None)),
+            Change::Results { .. } => {}
+            Change::End(task, ending) => {
+                if let Some(end) = open.get_mut(task) {
+                    end.get_or_insert(&**ending);
+                }
+            }
+            other => {
+                // What has to find the row as it was then.
+                if let Some(task) = other.task()
+                    && matches!(open.get(&task), Some(None))
+                {
+                    open.remove(&task);
+                }
+            }
+        }
+    }
+    open.into_iter().filter_map(|(task, end)| Some((task, end?))).collect()
 }

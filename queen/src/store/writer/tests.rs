@@ -1,3 +1,5 @@
+mod together;
+
 use std::ops::Range;
 
 use bytes::Bytes;
