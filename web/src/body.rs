@@ -1,19 +1,21 @@
 //! Request bodies: bounded in length, and in how long the next frame may take.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http;
 use axum::http::header::{CONTENT_LENGTH, EXPECT};
-use futures_util::StreamExt as _;
 use hyper::body::Frame;
 use tokio::runtime::Handle;
-use tower_http::timeout::TimeoutBody;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::Config;
 use crate::error::Problem;
+use crate::site::RequestBody;
 
 /// How long the next frame of a body may take.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,11 +33,16 @@ pub(crate) struct TooLong {
     pub(crate) limit: u64,
 }
 
+/// The next frame did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the body stopped coming")]
+pub(crate) struct TooSlow;
+
 /// Bounds a request's body.
 ///
 /// # Errors
 /// If it announces too much, before it is read.
-pub(crate) fn bound(config: &Config, request: Request) -> Result<Request, Problem> {
+pub(crate) fn bound<B: RequestBody>(config: &Config, request: http::Request<B>) -> Result<Request, Problem> {
     let limit = config.max_body;
     let headers = request.headers();
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -47,22 +54,36 @@ pub(crate) fn bound(config: &Config, request: Request) -> Result<Request, Proble
     Ok(request.map(Body::new))
 }
 
-struct Bounded {
-    frames: Option<Body>,
+struct Bounded<B: RequestBody> {
+    frames: Option<B>,
+    /// While the next frame is waited for.
+    patience: Option<Pin<Box<Sleep>>>,
     left: u64,
     limit: u64,
     /// Whether its sender sends it, or still waits for `100 Continue`.
     is_coming: bool,
 }
 
-impl Bounded {
-    fn new(body: Body, limit: u64, is_expectant: bool) -> Self {
-        let frames = (!body.is_end_stream()).then(|| Body::new(TimeoutBody::new(FRAME_TIMEOUT, body)));
-        Self { frames, left: limit, limit, is_coming: !is_expectant }
+impl<B: RequestBody> Bounded<B> {
+    fn new(body: B, limit: u64, is_expectant: bool) -> Self {
+        let frames = (!body.is_end_stream()).then_some(body);
+        Self { frames, patience: None, left: limit, limit, is_coming: !is_expectant }
+    }
+
+    /// The next frame, or why there is none in time.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(frames).poll_frame(context) {
+            self.patience = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
+        }
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(FRAME_TIMEOUT)));
+        ready!(patience.as_mut().poll(context));
+        Poll::Ready(Some(Err(axum::Error::new(TooSlow))))
     }
 }
 
-impl HttpBody for Bounded {
+impl<B: RequestBody> HttpBody for Bounded<B> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -71,8 +92,7 @@ impl HttpBody for Bounded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.is_coming = true;
-        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(frames).poll_frame(context));
+        let frame = ready!(self.poll_next(context));
         let length = match &frame {
             Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
             Some(Err(_)) | None => {
@@ -94,17 +114,16 @@ impl HttpBody for Bounded {
     }
 }
 
-impl Drop for Bounded {
+impl<B: RequestBody> Drop for Bounded<B> {
     fn drop(&mut self) {
-        let (Some(frames), true) = (self.frames.take(), self.is_coming) else { return };
+        let (Some(mut frames), true) = (self.frames.take(), self.is_coming) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
-        runtime.spawn(tokio::time::timeout(LINGER, async move {
-            let mut frames = frames.into_data_stream();
+        runtime.spawn(timeout(LINGER, async move {
             let mut read = 0;
-            while let Some(Ok(frame)) = frames.next().await
+            while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut frames).poll_frame(context)).await
                 && read < LINGER_BYTES
             {
-                read += frame.len();
+                read += frame.data_ref().map_or(0, Bytes::len);
             }
         }));
     }

@@ -75,7 +75,7 @@ impl Problem {
             if let Some(problem) = error.downcast_ref::<crate::body::TooLong>() {
                 return Self::too_large(problem.limit);
             }
-            if error.is::<tower_http::timeout::TimeoutError>() {
+            if error.is::<crate::body::TooSlow>() {
                 return Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming; nothing was created");
             }
             cause = error.source();

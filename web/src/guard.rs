@@ -9,6 +9,7 @@ use std::any::Any;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -91,7 +92,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     /// Who sent a request.
-    pub(crate) fn of(request: &Request) -> Self {
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
         let path = request.uri().path();
         Self { is_page: path == "/admin" || path.starts_with("/admin/"), is_read: request.method() == Method::GET }
     }

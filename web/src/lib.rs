@@ -17,13 +17,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 
 use crate::api::{drones, events, results, stats, tasks};
 use crate::hive::Hive;
@@ -58,7 +55,7 @@ pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
     let room = Arc::new(Semaphore::new(config.room.min(Semaphore::MAX_PERMITS)));
     let app = App { hive, config: Arc::new(config), room };
     let api = Router::new()
-        .route("/tasks", get(tasks::list).post(tasks::create).layer(DefaultBodyLimit::disable()))
+        .route("/tasks", get(tasks::list).post(tasks::create))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::amend).delete(tasks::remove))
         .route("/tasks/{id}/pause", post(tasks::pause))
         .route("/tasks/{id}/resume", post(tasks::resume))
@@ -72,8 +69,7 @@ pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
         .route("/stats", get(stats::stats))
         .route("/events", get(events::events))
         .route("/healthz", get(stats::healthz))
-        .route("/readyz", get(stats::readyz))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+        .route("/readyz", get(stats::readyz));
     let router = Router::new()
         .route("/", get(async || Redirect::temporary("/admin")))
         .merge(api)

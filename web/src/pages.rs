@@ -10,7 +10,6 @@ mod tasks;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFRESH, RETRY_AFTER};
 use axum::middleware::map_response;
@@ -26,7 +25,7 @@ use crate::error::Problem;
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/admin", get(overview::page))
-        .route("/admin/tasks", get(tasks::page).post(tasks::submit).layer(DefaultBodyLimit::disable()))
+        .route("/admin/tasks", get(tasks::page).post(tasks::submit))
         .route("/admin/tasks/{id}", get(task::page))
         .route("/admin/tasks/{id}/pause", post(task::pause))
         .route("/admin/tasks/{id}/resume", post(task::resume))

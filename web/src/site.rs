@@ -11,11 +11,15 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http::header::ACCEPT_ENCODING;
 use axum::response::{IntoResponse as _, Response};
-use axum::{BoxError, Router};
+use axum::{BoxError, Router, http};
 use futures_util::FutureExt as _;
 use tower::Service;
+use tower_http::CompressionLevel;
+use tower_http::compression::Compression;
 
+use crate::error::Problem;
 use crate::{Config, body, guard};
 
 /// What is served; clones share everything.
@@ -30,15 +34,13 @@ impl Site {
         Self { router, config }
     }
 
-    async fn answer(mut self, request: Request) -> Response {
+    async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
         let asker = guard::Asker::of(&request);
         let response = match self.admit(request) {
-            Ok(request) => {
-                AssertUnwindSafe(async { self.router.call(request).await }).catch_unwind().await.map_or_else(
-                    |cause| guard::panicked(&*cause),
-                    |response| response.unwrap_or_else(|never| match never {}),
-                )
-            }
+            Ok(request) => AssertUnwindSafe(route(self.router, request))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|cause| guard::panicked(&*cause)),
             Err(problem) => problem.into_response(),
         };
         let mut response = guard::problems(asker, response).await;
@@ -46,7 +48,7 @@ impl Site {
         response
     }
 
-    fn admit(&self, request: Request) -> Result<Request, crate::error::Problem> {
+    fn admit<B: RequestBody>(&self, request: http::Request<B>) -> Result<Request, Problem> {
         // Bounded first: what is refused is still read for a while.
         let request = body::bound(&self.config, request)?;
         guard::admit(&self.config, &request)?;
@@ -54,11 +56,24 @@ impl Site {
     }
 }
 
-impl<B> Service<axum::http::Request<B>> for Site
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
+/// Nobody pays for compression who does not ask for it.
+async fn route(mut router: Router, request: Request) -> Response {
+    let answer = match request.headers().contains_key(ACCEPT_ENCODING) {
+        true => {
+            let answer = Compression::new(router).quality(CompressionLevel::Fastest).call(request).await;
+            answer.map(|answer| answer.map(Body::new))
+        }
+        false => router.call(request).await,
+    };
+    answer.unwrap_or_else(|never| match never {})
+}
+
+/// What a request's body has to be like.
+pub(crate) trait RequestBody: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> RequestBody for B {}
+
+impl<B: RequestBody> Service<http::Request<B>> for Site {
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -67,8 +82,8 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: axum::http::Request<B>) -> Self::Future {
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let site = self.clone();
-        Box::pin(async move { Ok(site.answer(request.map(Body::new)).await) })
+        Box::pin(async move { Ok(site.answer(request).await) })
     }
 }

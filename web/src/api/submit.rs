@@ -9,7 +9,7 @@ mod keyed;
 mod lines;
 mod multipart;
 
-use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 
@@ -45,11 +45,7 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<Submitted, Pro
             lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Ndjson, Frames::new(request.into_body()))
                 .await
         }
-        "multipart/form-data" => {
-            let form = Multipart::from_request(request, &()).await;
-            let form = form.map_err(|error| Problem::malformed(error.body_text()))?;
-            multipart::read(app, options, asker, form).await
-        }
+        "multipart/form-data" => multipart::read(app, options, asker, multipart::form(request).await?).await,
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
@@ -74,8 +70,8 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<Submitted, Pro
 
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
-pub(crate) async fn multipart(app: &App, multipart: Multipart) -> Result<Submitted, Problem> {
-    multipart::read(app, Options::default(), Asker::default(), multipart).await
+pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, Problem> {
+    multipart::read(app, Options::default(), Asker::default(), multipart::form(request).await?).await
 }
 
 /// What a body is, in lower case; empty if nobody says. It is not compressed.

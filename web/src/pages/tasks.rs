@@ -2,8 +2,7 @@
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::extract::multipart::MultipartRejection;
-use axum::extract::{Multipart, State};
+use axum::extract::{Request, State};
 use axum::response::Redirect;
 use serde::Deserialize;
 use wire::ids::TaskId;
@@ -51,11 +50,7 @@ pub(super) async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> 
     Ok(Page { counts, state, is_first: before.is_none(), tasks, next })
 }
 
-pub(super) async fn submit(
-    State(app): State<App>,
-    form: Result<Multipart, MultipartRejection>,
-) -> Result<Redirect, Problem> {
-    let form = form.map_err(|error| Problem::new(error.status(), error.body_text()))?;
-    let task = submit::multipart(&app, form).await?.task;
+pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Redirect, Problem> {
+    let task = submit::page_form(&app, request).await?.task;
     Ok(Redirect::to(&format!("/admin/tasks/{}", task.id)))
 }

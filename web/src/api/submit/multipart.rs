@@ -1,7 +1,7 @@
 //! `multipart/form-data`, as the page's form and `curl -F` send it.
 
-use axum::extract::Multipart;
 use axum::extract::multipart::Field;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 
 use super::asker::Asker;
 use super::intake::Intake;
@@ -13,6 +13,13 @@ use crate::kinds::{OPTION_NAMES, Options};
 
 /// The longest value of an option, in bytes: a key in hexadecimal.
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
+
+/// The form in a request. How long it may be is seen to elsewhere.
+pub(super) async fn form(mut request: Request) -> Result<Multipart, Problem> {
+    DefaultBodyLimit::disable().apply(&mut request);
+    let form = Multipart::from_request(request, &()).await;
+    form.map_err(|error| Problem::malformed(error.body_text()))
+}
 
 /// Options first, then `text` and `file`, of whose lines each is an input.
 pub(super) async fn read(
