@@ -10,6 +10,9 @@ use wire::ids::Instance;
 
 use crate::kernel::Kernel;
 
+/// What [`Config::nice`] is if nobody says anything.
+pub const NICE: u8 = 10;
+
 /// What a Drone has to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -23,6 +26,8 @@ pub struct Config {
     pub instance: Instance,
     /// What computes.
     pub kernel: Kernel,
+    /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).
+    pub nice: u8,
 }
 
 /// How a Drone is asked to stop. Clones are the same request.

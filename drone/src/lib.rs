@@ -11,7 +11,7 @@ pub mod pool;
 pub mod session;
 mod story;
 
-pub use config::{Config, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
+pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 
 use wire::message::Rate;
 
@@ -44,7 +44,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let kernel = config.kernel;
     let tested = tokio::task::spawn_blocking(move || test(kernel)).await;
     let rates = tested.unwrap_or_else(|error| Err(error.to_string())).map_err(Error::SelfTest)?;
-    let (pool, reports) = Pool::start(config.threads, kernel)?;
+    let (pool, reports) = Pool::start(config.threads, kernel, config.nice)?;
     connection::keep(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use drone::NICE;
 use drone::console::{self, LogFormat};
 use drone::kernel::Kernel;
 use drone::{Config, QueenAddr, Shutdown};
@@ -61,6 +62,14 @@ struct Args {
     #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
     kernel: Kernel,
 
+    /// How far computing stands back for all else on this machine: 0 not at all, 19 most
+    ///
+    /// The nice value of the compute threads (Linux). They use what others leave, which is all of
+    /// an idle machine; connections, and a Queen on the same machine, answer at once.
+    #[arg(long, env = "HIVE_NICE", value_name = "N", default_value_t = NICE,
+        value_parser = clap::value_parser!(u8).range(..20))]
+    nice: u8,
+
     /// How to log to standard output
     #[arg(long, env = "HIVE_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -112,7 +121,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
     let instance = Instance::random().context("the operating system has no randomness")?;
     let name = args.name.unwrap_or_else(default_name);
-    let config = Config { queen: args.queen, threads, name, instance, kernel: args.kernel };
+    let config = Config { queen: args.queen, threads, name, instance, kernel: args.kernel, nice: args.nice };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -115,11 +115,11 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts the threads; what they find out arrives at the receiver.
+    /// Starts the threads, so nice; what they find out arrives at the receiver.
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub(crate) fn start(threads: NonZeroUsize, kernel: Kernel) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub(crate) fn start(threads: NonZeroUsize, kernel: Kernel, nice: u8) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (reports, receiver) = mpsc::channel(REPORTS);
         let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
         let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
@@ -128,7 +128,11 @@ impl Pool {
         for index in 0..threads.get() {
             let (shared, reports) = (pool.shared.clone(), reports.clone());
             let thread = std::thread::Builder::new().name(format!("compute-{index}"));
-            pool.threads.push(thread.spawn(move || thread::run(&shared, index, &reports))?);
+            let run = move || {
+                thread::stand_back(nice);
+                thread::run(&shared, index, &reports);
+            };
+            pool.threads.push(thread.spawn(run)?);
         }
         Ok((pool, receiver))
     }

@@ -188,10 +188,16 @@ impl Session {
                 debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
                 held.computed = part.to();
                 let is_done = held.computed >= held.to;
+                let is_whole = is_done && from <= held.from;
                 if let Some(part) = held.keep(part) {
                     self.kept += held::size(&part);
                     let key = held.key;
-                    self.say_now(Say::Output(key, part.clone()));
+                    if let Some(link) = self.open_link() {
+                        match is_whole {
+                            true => link.say_whole(key, part.clone()),
+                            false => link.say(Say::Output(key, part.clone())),
+                        }
+                    }
                     effects.push(Effect::Computed(part));
                 }
                 if is_done {
@@ -246,9 +252,14 @@ impl Session {
 impl Session {
     /// Says something that means nothing on any other connection: only if she hears it now.
     fn say_now(&mut self, say: Say) {
-        if let Some(link) = self.link.as_mut().filter(|link| link.is_open()) {
+        if let Some(link) = self.open_link() {
             link.say(say);
         }
+    }
+
+    /// The connection, if the offer was answered.
+    fn open_link(&mut self) -> Option<&mut Link> {
+        self.link.as_mut().filter(|link| link.is_open())
     }
 
     /// Nothing is wanted from index `end` on.

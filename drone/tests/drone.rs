@@ -411,6 +411,7 @@ async fn a_bad_name_is_an_error() {
         name: String::new(),
         instance: wire::ids::Instance([0; 16]),
         kernel: drone::kernel::Kernel::best(),
+        nice: drone::NICE,
     };
     let error = drone::run(config, drone::Shutdown::default()).await;
     assert!(matches!(error, Err(drone::Error::Name(_))));

@@ -63,6 +63,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             name: format!("demo-drone-{number}"),
             instance: Instance::random()?,
             kernel: drone::kernel::Kernel::best(),
+            nice: drone::NICE,
         };
         let shutdown = drone::Shutdown { drain: shutdown.clone(), now: shutdown.clone() };
         fleet.spawn(async move {

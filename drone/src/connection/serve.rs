@@ -22,8 +22,8 @@ use super::worker::{Worker, next_reports};
 use crate::session::Message;
 use crate::story;
 
-/// Messages between the deciding and the writing task.
-const TO_WRITER: usize = 4;
+/// Messages between the deciding and the writing task; few, since nothing overtakes them.
+const TO_WRITER: usize = 1;
 
 /// Bytes that the writer gathers before it writes them.
 const GATHER: usize = 1 << 20;

@@ -69,7 +69,7 @@ fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncS
 }
 
 fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
-    Pool::start(NonZeroUsize::new(threads).unwrap(), Kernel::best()).unwrap()
+    Pool::start(NonZeroUsize::new(threads).unwrap(), Kernel::best(), 0).unwrap()
 }
 
 /// Lease, first index and number of items of the next output.

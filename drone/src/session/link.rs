@@ -6,7 +6,7 @@ use wire::ids::Epoch;
 use wire::message::{Adoption, Offered};
 
 use super::outbox::{Message, Outbox, Say};
-use super::{Key, Violation};
+use super::{Key, Part, Violation};
 use crate::pool::Ticket;
 
 /// One connection.
@@ -81,6 +81,11 @@ impl Link {
 
     pub(super) fn say(&mut self, say: Say) {
         self.outbox.push(say);
+    }
+
+    /// Says all results that there are of a lease.
+    pub(super) fn say_whole(&mut self, key: Key, part: Part) {
+        self.outbox.push_whole(key, part);
     }
 
     pub(super) fn heartbeat(&mut self, heartbeat: Say) {

@@ -11,6 +11,9 @@ use crate::pool::{Ticket, Worked};
 /// Outputs share a frame up to this size, in bytes; a longer one goes alone.
 const SHARED: usize = 1 << 20;
 
+/// Results that are no longer than this are short, in bytes.
+const SHORT: usize = 4 << 10;
+
 /// An upper bound of what an output takes besides its results, in bytes.
 const OUTPUT_HEAD: usize = 64;
 
@@ -55,27 +58,33 @@ pub enum Message {
     Other(Say),
 }
 
-/// In the order in which it is to be said; but the offer and the heartbeat overtake the rest.
+/// In the order in which it is to be said; but the offer and the heartbeat overtake the rest, and
+/// short results of whole leases overtake long ones: somebody may wait for a word.
 pub(super) struct Outbox {
     offer: Option<Say>,
     heartbeat: Option<Say>,
+    /// Results that are all that there is of their leases, and short.
+    short: VecDeque<Say>,
     rest: VecDeque<Say>,
+    /// The last frame was of `short`, so that the next one need not be.
+    was_short: bool,
     /// How many of the rest are not results.
     others: usize,
 }
 
 impl Outbox {
     pub(super) fn new(offer: Say) -> Self {
-        Self { offer: Some(offer), heartbeat: None, rest: VecDeque::new(), others: 0 }
+        let (short, rest) = Default::default();
+        Self { offer: Some(offer), heartbeat: None, short, rest, was_short: false, others: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.offer.is_none() && self.heartbeat.is_none() && self.rest.is_empty()
+        self.offer.is_none() && self.heartbeat.is_none() && self.short.is_empty() && self.rest.is_empty()
     }
 
     /// Whether there may be something to pop; see [`pop`](Self::pop).
     pub(super) fn has_messages(&self, all: bool) -> bool {
-        self.offer.is_some() || self.heartbeat.is_some() || all && !self.rest.is_empty()
+        self.offer.is_some() || self.heartbeat.is_some() || all && !(self.short.is_empty() && self.rest.is_empty())
     }
 
     /// How many messages wait that are neither results nor a heartbeat.
@@ -85,7 +94,18 @@ impl Outbox {
 
     /// The results that wait.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &Part> {
-        self.rest.iter().filter_map(|say| if let Say::Output(_, part) = say { Some(part) } else { None })
+        self.short
+            .iter()
+            .chain(&self.rest)
+            .filter_map(|say| if let Say::Output(_, part) = say { Some(part) } else { None })
+    }
+
+    /// Says all results that there are of a lease.
+    pub(super) fn push_whole(&mut self, key: Key, part: Part) {
+        match part.output.size() <= SHORT {
+            true => self.short.push_back(Say::Output(key, part)),
+            false => self.push(Say::Output(key, part)),
+        }
     }
 
     pub(super) fn push(&mut self, say: Say) {
@@ -104,11 +124,14 @@ impl Outbox {
         if first.is_some() || !all {
             return first.map(Message::Other);
         }
-        let mut parts = Vec::new();
-        let mut size = 0;
+        let unwanted = |say: &mut Say| matches!(say, Say::Output(_, part) if !is_held(part.ticket));
+        for queue in [&mut self.short, &mut self.rest] {
+            while queue.pop_front_if(unwanted).is_some() {}
+        }
+        self.was_short = !self.short.is_empty() && (self.rest.is_empty() || !self.was_short);
+        let queue = if self.was_short { &mut self.short } else { &mut self.rest };
+        let (mut parts, mut size) = (Vec::new(), 0);
         loop {
-            let unwanted = |say: &mut Say| matches!(say, Say::Output(_, part) if !is_held(part.ticket));
-            while self.rest.pop_front_if(unwanted).is_some() {}
             let fits = |say: &mut Say| match say {
                 Say::Output(_, part) => {
                     size += OUTPUT_HEAD + part.output.size();
@@ -116,7 +139,7 @@ impl Outbox {
                 }
                 _ => parts.is_empty(),
             };
-            match self.rest.pop_front_if(fits) {
+            match queue.pop_front_if(fits) {
                 Some(Say::Output(key, part)) => parts.push((key, part)),
                 Some(other) => {
                     self.others -= 1;
@@ -124,6 +147,7 @@ impl Outbox {
                 }
                 None => return (!parts.is_empty()).then_some(Message::Outputs(parts)),
             }
+            while queue.pop_front_if(unwanted).is_some() {}
         }
     }
 }
@@ -197,6 +221,30 @@ mod tests {
     fn small_outputs_share_a_frame_and_large_ones_go_alone() {
         assert_eq!(sizes((0..99).map(|lease| part(lease, 1)).collect()), [99]);
         assert_eq!(sizes(vec![part(1, 1), part(2, 40_000), part(3, 1), part(4, 1)]), [1, 1, 2]);
+    }
+
+    #[test]
+    fn a_word_overtakes_long_results_which_take_turns_with_words() {
+        let whole = |outbox: &mut Outbox, lease| match part(lease, 1) {
+            Say::Output(key, part) => outbox.push_whole(key, part),
+            _ => unreachable!(),
+        };
+        let mut outbox = outbox([part(1, 40_000), part(2, 40_000)]);
+        whole(&mut outbox, 3);
+        whole(&mut outbox, 4);
+        let mut next = || match outbox.pop(true, |_| true) {
+            Some(Message::Outputs(parts)) => parts.iter().map(|(key, _)| key.lease.0).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!((next(), next()), (vec![3, 4], vec![1]));
+        whole(&mut outbox, 5);
+        whole(&mut outbox, 99);
+        let mut next = || match outbox.pop(true, |ticket| ticket != Ticket(99)) {
+            Some(Message::Outputs(parts)) => parts.iter().map(|(key, _)| key.lease.0).collect(),
+            _ => Vec::new(),
+        };
+        assert_eq!((next(), next(), next()), (vec![5], vec![2], vec![]));
+        assert!(outbox.is_empty());
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
         name: "Maja".to_owned(),
         instance,
         kernel: drone::kernel::Kernel::best(),
+        nice: drone::NICE,
     };
     let running = tokio::spawn(drone::run(config, shutdown.clone()));
     (listener, TestDrone { shutdown, instance, running })

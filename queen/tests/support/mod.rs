@@ -79,6 +79,7 @@ impl Hive {
             name: name.into(),
             instance: Instance::random().unwrap(),
             kernel: drone::kernel::Kernel::best(),
+            nice: drone::NICE,
         };
         let shutdown = Shutdown::default();
         let drone = tokio::spawn(drone::run(config, shutdown.clone()));
