@@ -8,10 +8,15 @@ use std::time::Instant;
 use clap::Parser;
 use drone::console::count;
 use drone::story;
+use mimalloc::MiMalloc;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
 use queen::store::{backup, check};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Single tasks are a hundred small allocations each, freed on other threads than they came from.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
