@@ -51,7 +51,7 @@ impl Core {
         let worth = |(finish, _): &&(Time, LeaseId)| *finish > now + GAIN;
         let last = self.by_finish.iter().rev().take_while(worth).take(LOOK);
         let late = self.by_finish.iter().take_while(|(finish, _)| *finish + SLACK < now).take(LOOK);
-        last.chain(late).find_map(|(_, id)| Some((*id, self.theft(thief, self.leases.get(id)?, now)?)))
+        last.chain(late).find_map(|(_, id)| Some((*id, self.theft(thief, self.leases.get(*id)?, now)?)))
     }
 
     fn theft(&self, thief_id: DroneId, lease: &Lease, now: Time) -> Option<Theft> {
@@ -86,7 +86,7 @@ impl Core {
     }
 
     fn take_over(&mut self, thief: DroneId, id: LeaseId, theft: Theft, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get_mut(&id) else { return };
+        let Some(lease) = self.leases.get_mut(id) else { return };
         let (task, range) = (lease.task, lease.range.clone());
         let trouble = lease.trouble.clone();
         let place = Place::Ahead;
@@ -104,7 +104,7 @@ impl Core {
             Theft::Twin => {
                 self.by_finish.remove(&(lease.finish, id));
                 let twin = self.grant(task, thief, Terms { place, range, trouble, twin: Some(id) }, now, effects);
-                if let Some(lease) = self.leases.get_mut(&id) {
+                if let Some(lease) = self.leases.get_mut(id) {
                     lease.twin = twin;
                 }
             }
