@@ -71,8 +71,8 @@ pub struct Core {
     /// Ranges that have to run alone, by task and first index, with the Drone that is being
     /// emptied for it.
     alone: BTreeMap<(TaskId, u64), Option<DroneId>>,
-    /// Leases without a twin, by when they are expected to be done.
-    by_finish: BTreeSet<(Time, LeaseId)>,
+    /// Leases without a twin, by when they are expected to be done, in nanoseconds.
+    by_finish: BTreeSet<(u64, LeaseId)>,
     /// Leases that are not old enough to be remembered, by when they were granted.
     young: VecDeque<(Time, LeaseId)>,
     /// Tasks by when they fail, and when each one does.
@@ -154,8 +154,7 @@ impl Core {
     /// Outputs come in index order, so a range that begins elsewhere is not wanted.
     pub fn wanted(&self, drone: DroneId, lease: LeaseId, range: &Range<u64>) -> Option<(TaskId, Range<u64>)> {
         let lease = self.leases.get(lease).filter(|lease| lease.drone == drone && lease.next == range.start)?;
-        let wanted = range.start.max(lease.range.start)..range.end.min(lease.range.end);
-        (!wanted.is_empty()).then_some((lease.task, wanted))
+        Some((lease.task, lease.wanted(range)?))
     }
 
     /// The task of a lease that this Drone holds.

@@ -171,10 +171,6 @@ impl Core {
             drone.take(id, task_id, &charge);
             drone.load()
         })?;
-        let finish = now + Duration::from_nanos(load);
-        if twin.is_none() {
-            self.by_finish.insert((finish, id));
-        }
         self.young.push_back((now, id));
         let next = range.start;
         let lease = Lease {
@@ -187,13 +183,16 @@ impl Core {
             granted: now,
             named: None,
             kept_until: now,
-            finish,
+            finish: now + Duration::from_nanos(load),
             charge,
             twin,
             trouble,
             is_held: false,
             at,
         };
+        if twin.is_none() {
+            self.by_finish.insert(lease.due(id));
+        }
         self.leases.insert(id, lease);
         Some((id, charge.rank))
     }

@@ -5,7 +5,7 @@
 //! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
 //! search; and work of a higher priority does not count what is held of lower ones.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ struct Level {
 pub(super) struct Drone {
     pub(super) threads: u16,
     /// Seeds of [`Self::rates`], by kind.
-    kinds: BTreeMap<u16, u64>,
+    kinds: Vec<(u16, u64)>,
     /// As measured; few differ.
     rates: Vec<(Class, u64)>,
     /// What it holds, by priority, smallest first; few differ.
@@ -110,7 +110,7 @@ impl Drone {
     pub(super) fn new(ability: Ability, now: Time) -> Self {
         Self {
             threads: ability.threads.max(1),
-            kinds: ability.kinds,
+            kinds: ability.kinds.into_iter().collect(),
             rates: Vec::new(),
             levels: Vec::new(),
             bytes: 0,
@@ -131,7 +131,7 @@ impl Drone {
     /// It has a new connection, and may be another build of the program.
     pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
-        self.kinds = ability.kinds;
+        self.kinds = ability.kinds.into_iter().collect();
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
         (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
     }
@@ -146,8 +146,13 @@ impl Drone {
         self.away_until.is_none() && !self.leaving && !self.quarantined
     }
 
+    /// The rate that it says it has.
+    fn seed(&self, class: Class) -> Option<u64> {
+        self.kinds.iter().find(|(kind, _)| *kind == class.kind).map(|(_, rate)| *rate)
+    }
+
     pub(super) fn is_able(&self, class: Class) -> bool {
-        self.kinds.contains_key(&class.kind)
+        self.seed(class).is_some()
     }
 
     /// Whether it runs something alone, or is being emptied for that.
@@ -222,9 +227,8 @@ impl Drone {
 
     /// Compressions per second of one thread; never 0.
     pub(super) fn rate(&self, class: Class) -> u64 {
-        let seed = || self.kinds.get(&class.kind).copied().unwrap_or(RATE_UNKNOWN);
         let measured = self.rates.iter().find(|(other, _)| *other == class).map(|(_, rate)| *rate);
-        measured.unwrap_or_else(seed).max(1)
+        measured.or_else(|| self.seed(class)).unwrap_or(RATE_UNKNOWN).max(1)
     }
 
     /// Compressions per second of all threads.

@@ -70,7 +70,7 @@ impl Core {
 
     fn check_leases(&self) {
         let single = self.leases.iter().filter(|(_, lease)| lease.twin.is_none());
-        assert!(single.map(|(id, lease)| (lease.finish, id)).collect::<BTreeSet<_>>() == self.by_finish);
+        assert!(single.map(|(id, lease)| lease.due(id)).collect::<BTreeSet<_>>() == self.by_finish);
         for (id, lease) in self.leases.iter() {
             assert!(lease.next < lease.range.end, "something is still to be said of {id}");
             assert!(lease.next <= lease.range.start);

@@ -100,6 +100,17 @@ pub(super) enum Fault {
 }
 
 impl Lease {
+    /// Which part of what is said next of it is wanted.
+    pub(super) fn wanted(&self, said: &Range<u64>) -> Option<Range<u64>> {
+        let wanted = said.start.max(self.range.start)..said.end.min(self.range.end);
+        (!wanted.is_empty()).then_some(wanted)
+    }
+
+    /// Its place among leases by when they are expected to be done.
+    pub(super) fn due(&self, id: LeaseId) -> (u64, LeaseId) {
+        (self.finish.as_nanos() as u64, id)
+    }
+
     /// What is not said of it yet.
     pub(super) fn rest(&self) -> Range<u64> {
         self.next..self.range.end.max(self.next)
@@ -116,33 +127,34 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let wanted = self.wanted(drone_id, id, &range).map(|(_, wanted)| wanted);
         let Some(lease) = self.leases.get_mut(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
         }
+        let task_id = lease.task;
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
+        let (class, computed) = (task.class, task.cost(&range));
+        let (mut items, mut cost) = (0, 0);
+        if let Some(wanted) = lease.wanted(&range) {
+            lease.range.start = wanted.end;
+            (items, cost) = (wanted.end - wanted.start, task.credit(wanted, now));
+            // What is left of the lease is not served yet. Ranks of another priority say nothing here.
+            let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
+            self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+        }
         lease.next = range.end.min(lease.range.end);
         (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
-        let (task_id, twin) = (lease.task, lease.twin);
-        let Some(task) = self.tasks.get_mut(task_id) else { return };
-        let class = task.class;
-        let (items, cost) = match &wanted {
-            Some(wanted) => (wanted.end - wanted.start, task.credit(wanted.clone(), now)),
-            None => (0, 0),
-        };
-        let computed = task.cost(&range);
+        let is_over = lease.range.is_empty() || lease.rest().is_empty();
+        let (rest, twin) = (lease.range.start, lease.twin);
         let ended = task.is_done();
-        if let Some(wanted) = wanted {
-            for id in [Some(id), twin].into_iter().flatten() {
-                if let Some(lease) = self.leases.get_mut(id) {
-                    lease.range.start = wanted.end;
-                }
-            }
-            self.count_done(task_id, id, items, cost, now);
+        if let Some(twin) = twin.and_then(|twin| self.leases.get_mut(twin)) {
+            twin.range.start = rest;
+        }
+        if items > 0 {
+            self.count_done(items, cost, now);
         }
         self.drones.credit(drone_id, class, (items, computed), spent, now);
         self.hear(drone_id, now);
-        let is_over = self.leases.get(id).is_some_and(|lease| lease.range.is_empty() || lease.rest().is_empty());
         match is_over {
             true => self.finish_lease(id, now, effects),
             false => self.recharge(id, now),
@@ -155,11 +167,7 @@ impl Core {
         self.fill(drone_id, now, effects);
     }
 
-    fn count_done(&mut self, task_id: TaskId, id: LeaseId, items: u64, cost: u64, now: Time) {
-        let (Some(task), Some(lease)) = (self.tasks.get(task_id), self.leases.get(id)) else { return };
-        // What is left of the lease is not served yet. Ranks of another priority say nothing here.
-        let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
-        self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+    fn count_done(&mut self, items: u64, cost: u64, now: Time) {
         self.items_queued -= items;
         self.items_done += items;
         self.meter.add(items, cost, now);
@@ -312,14 +320,16 @@ impl Core {
     fn untwin(&mut self, id: LeaseId) {
         if let Some(lease) = self.leases.get_mut(id) {
             lease.twin = None;
-            self.by_finish.insert((lease.finish, id));
+            self.by_finish.insert(lease.due(id));
         }
     }
 
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
     pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
         let lease = self.leases.remove(id)?;
-        self.by_finish.remove(&(lease.finish, id));
+        if lease.twin.is_none() {
+            self.by_finish.remove(&lease.due(id));
+        }
         if lease.is_held {
             effects.push(Effect::Unhold(id));
         }
@@ -361,10 +371,11 @@ impl Core {
     /// A lease is expected to be done by then.
     pub(super) fn expect(&mut self, id: LeaseId, finish: Time) {
         let Some(lease) = self.leases.get_mut(id) else { return };
-        let before = std::mem::replace(&mut lease.finish, finish);
-        if lease.twin.is_none() && before != finish {
-            self.by_finish.remove(&(before, id));
-            self.by_finish.insert((finish, id));
+        let before = lease.due(id);
+        lease.finish = finish;
+        if lease.twin.is_none() && before != lease.due(id) {
+            self.by_finish.remove(&before);
+            self.by_finish.insert(lease.due(id));
         }
     }
 }
