@@ -79,7 +79,7 @@ struct Level {
 #[derive(Debug)]
 pub(super) struct Drone {
     pub(super) threads: u16,
-    /// Seeds of [`Self::rates`], by kind.
+    /// Seeds of [`Self::rates`], in the order of the kinds.
     kinds: Vec<(u16, u64)>,
     /// As measured; few differ.
     rates: Vec<(Class, u64)>,
@@ -148,7 +148,8 @@ impl Drone {
 
     /// The rate that it says it has.
     fn seed(&self, class: Class) -> Option<u64> {
-        self.kinds.iter().find(|(kind, _)| *kind == class.kind).map(|(_, rate)| *rate)
+        let at = self.kinds.binary_search_by_key(&class.kind, |(kind, _)| *kind).ok()?;
+        Some(self.kinds[at].1)
     }
 
     pub(super) fn is_able(&self, class: Class) -> bool {
@@ -285,9 +286,9 @@ impl Drone {
         Charge { place, priority: task.priority, rank, time_ns, bytes }
     }
 
-    /// The rank that a chunk has here, which is its own, but that a short one of a task of which
-    /// the Drone holds nothing goes first there: on a slow Drone, virtual time may have left
-    /// the running lease far behind, and a word would wait for it.
+    /// The rank that a chunk has here. A short one of a task of which the Drone holds nothing goes
+    /// first: on a slow Drone, virtual time may have left the running lease far behind, and a word
+    /// would wait for it. Any other keeps its own.
     pub(super) fn rank(&self, id: TaskId, charge: &Charge) -> u64 {
         if charge.time_ns > RESERVE_CHUNK.as_nanos() as u64 || self.has(id) {
             return charge.rank;
