@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use queen::core::{Ability, Class, Core, Effect, Event, Grant, Patience, Progress, RangeSet, Segment, TaskWork, Time};
-use wire::ids::{DroneId, TaskId};
+use queen::core::{Ability, Class, Core, Effect, Event, Patience, Progress, RangeSet, Segment, TaskWork, Time};
+use wire::ids::{DroneId, LeaseId, TaskId};
 
 const CLASS: Class = Class { kind: 1, variant: 0 };
 /// Compressions per second of one thread.
@@ -57,8 +58,9 @@ struct World {
     core: Core,
     now: Time,
     shape: Shape,
-    /// What each Drone holds, in the order in which it came.
-    held: Vec<VecDeque<Grant>>,
+    /// What each Drone holds, in the order in which it came: no more than is needed, since it takes its place in
+    /// the caches beside the core.
+    held: Vec<VecDeque<(LeaseId, Range<u64>)>>,
     tasks: u64,
     /// Leases so far.
     leased: usize,
@@ -122,12 +124,12 @@ impl World {
             match effect {
                 Effect::Lease(grant) => {
                     self.leased += 1;
-                    self.held[grant.drone.0 as usize - 1].push_back(grant);
+                    self.held[grant.drone.0 as usize - 1].push_back((grant.lease, grant.range));
                 }
                 Effect::Withdraw { drone, lease, end } => {
                     let held = &mut self.held[drone.0 as usize - 1];
-                    held.iter_mut().filter(|grant| grant.lease == lease).for_each(|grant| grant.range.end = end);
-                    held.retain(|grant| !grant.range.is_empty());
+                    held.iter_mut().filter(|(other, _)| *other == lease).for_each(|(_, range)| range.end = end);
+                    held.retain(|(_, range)| !range.is_empty());
                 }
                 Effect::Ended { .. } => ended += 1,
                 _ => {}
@@ -143,7 +145,7 @@ impl World {
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
         let drone = (self.random % self.held.len() as u64) as usize;
-        let Some(Grant { lease, range, .. }) = self.held[drone].pop_front() else { panic!("a Drone has nothing") };
+        let Some((lease, range)) = self.held[drone].pop_front() else { panic!("a Drone has nothing") };
         let spent = self.shape.time(range.end - range.start);
         self.now += spent / (u32::from(THREADS) * self.held.len() as u32);
         let ended = self.handle(Event::Output { drone: DroneId(drone as u64 + 1), lease, range, spent });
@@ -160,8 +162,7 @@ impl World {
     /// A Drone says that it computes what it holds.
     fn heartbeat(&mut self, drone: DroneId) {
         let held = &self.held[drone.0 as usize - 1];
-        let progress =
-            held.iter().map(|grant| Progress { lease: grant.lease, reached: grant.range.start, begun: false });
+        let progress = held.iter().map(|(lease, range)| Progress { lease: *lease, reached: range.start, begun: false });
         self.computed += 1;
         self.handle(Event::Heartbeat { drone, progress: progress.collect(), computed: self.computed });
     }

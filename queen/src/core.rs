@@ -65,15 +65,14 @@ pub struct Core {
     patience: Patience,
     tasks: Ledger<Task>,
     drones: Roster,
-    /// Boxed, so that the tree is small: all Drones' leases are in it.
-    leases: BTreeMap<LeaseId, Box<Lease>>,
+    leases: Ledger<Lease, LeaseId>,
     /// Tasks that have pending ranges.
     queue: Queue,
     /// Ranges that have to run alone, by task and first index, with the Drone that is being
     /// emptied for it.
     alone: BTreeMap<(TaskId, u64), Option<DroneId>>,
-    /// Leases without a twin, by when they are expected to be done.
-    by_finish: BTreeSet<(Time, LeaseId)>,
+    /// Leases without a twin, by when they are expected to be done, in nanoseconds.
+    by_finish: BTreeSet<(u64, LeaseId)>,
     /// Leases that are not old enough to be remembered, by when they were granted.
     young: VecDeque<(Time, LeaseId)>,
     /// Tasks by when they fail, and when each one does.
@@ -98,7 +97,7 @@ impl Core {
             patience,
             tasks: Ledger::default(),
             drones: Roster::new(patience),
-            leases: BTreeMap::new(),
+            leases: Ledger::default(),
             queue: Queue::default(),
             alone: BTreeMap::new(),
             by_finish: BTreeSet::new(),
@@ -141,6 +140,7 @@ impl Core {
             Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
+        self.drones.settle();
     }
 
     /// When the next [`Event::Tick`] is due.
@@ -153,14 +153,13 @@ impl Core {
     /// Which part of `range` is wanted of this Drone under this lease, and of which task it is.
     /// Outputs come in index order, so a range that begins elsewhere is not wanted.
     pub fn wanted(&self, drone: DroneId, lease: LeaseId, range: &Range<u64>) -> Option<(TaskId, Range<u64>)> {
-        let lease = self.leases.get(&lease).filter(|lease| lease.drone == drone && lease.next == range.start)?;
-        let wanted = range.start.max(lease.range.start)..range.end.min(lease.range.end);
-        (!wanted.is_empty()).then_some((lease.task, wanted))
+        let lease = self.leases.get(lease).filter(|lease| lease.drone == drone && lease.next == range.start)?;
+        Some((lease.task, lease.wanted(range)?))
     }
 
     /// The task of a lease that this Drone holds.
     pub fn lease(&self, drone: DroneId, lease: LeaseId) -> Option<TaskId> {
-        self.leases.get(&lease).filter(|lease| lease.drone == drone).map(|lease| lease.task)
+        self.leases.get(lease).filter(|lease| lease.drone == drone).map(|lease| lease.task)
     }
 
     /// A task that has not ended.
@@ -176,7 +175,7 @@ impl Core {
     /// Whether an item of a task that has not ended is being computed; `None` if it is done.
     pub fn item(&self, id: TaskId, index: u64) -> Option<bool> {
         let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_at(index))?;
-        Some(task.leases().any(|lease| self.leases.get(&lease).is_some_and(|lease| lease.range.contains(&index))))
+        Some(task.leases().any(|lease| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index))))
     }
 
     /// A Drone that is connected, or that is waited for.
@@ -224,8 +223,8 @@ impl Core {
         let Some(task) = self.tasks.get_mut(id).filter(|task| !task.is_paused) else { return };
         task.is_paused = true;
         self.queue.dismiss(id, task);
-        let leases: Vec<_> = task.leases().map(|lease| (lease, Fault::None)).collect();
-        let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(lease)?.drone)).collect();
+        let leases: Vec<_> = task.leases_in_order().into_iter().map(|lease| (lease, Fault::None)).collect();
+        let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(*lease)?.drone)).collect();
         self.unreserve(id, false);
         self.give_up(&leases, true, now, effects);
         drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
@@ -276,7 +275,7 @@ impl Core {
             self.by_task_deadline.remove(&(deadline, id));
         }
         let mut freed = BTreeSet::new();
-        for lease_id in task.leases() {
+        for lease_id in task.leases_in_order() {
             if let Some(lease) = self.remove_lease(lease_id, effects) {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });
                 freed.insert(lease.drone);

@@ -14,9 +14,10 @@ const PARTS: u64 = 64;
 impl Core {
     /// Takes an item out of a task; it counts as done.
     pub(super) fn detach(&mut self, id: TaskId, index: u64, now: Time, effects: &mut Vec<Effect>) {
-        let has_it = |lease: &LeaseId| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index));
+        let has_it = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.range.contains(&index));
         let Some(task) = self.tasks.get(id) else { return };
-        let leases: Vec<_> = task.leases().filter(has_it).collect();
+        let mut leases: Vec<_> = task.leases().filter(has_it).collect();
+        leases.sort_unstable();
         let mut drones = Vec::new();
         if let [first, ..] = leases[..] {
             drones.extend(self.free(first, index, now, effects));
@@ -76,7 +77,7 @@ impl Core {
 
     /// Makes what a lease has from `index` on pending; all of it, if that is where it begins.
     fn free(&mut self, id: LeaseId, index: u64, now: Time, effects: &mut Vec<Effect>) -> Option<DroneId> {
-        let lease = self.leases.get(&id)?;
+        let lease = self.leases.get(id)?;
         let (task, range, trouble) = (lease.task, lease.range.clone(), lease.trouble.clone());
         if lease.twin.is_none() && index > range.start {
             self.shorten(id, index, now, effects);

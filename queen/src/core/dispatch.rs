@@ -37,8 +37,10 @@ impl Core {
     /// Places chunks of one task on the Drones with most room, until none has any.
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         self.reserve(now, effects);
+        self.drones.settle();
         while let Some((drone, place, pick)) = self.drone_for(id) {
             self.place(id, drone, place, pick, now, effects);
+            self.drones.settle();
         }
     }
 
@@ -134,7 +136,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Option<LeaseId> {
         let (lease, rank) = self.lease_out(task_id, drone_id, terms, now, effects)?;
-        let (priority, range) = (self.tasks.get(task_id)?.priority, self.leases.get(&lease)?.range.clone());
+        let (priority, range) = (self.tasks.get(task_id)?.priority, self.leases.get(lease)?.range.clone());
         effects.push(Effect::Lease(Grant { drone: drone_id, lease, task: task_id, range, priority, rank }));
         Some(lease)
     }
@@ -156,22 +158,19 @@ impl Core {
         if twin.is_none() {
             task.pass = task.pass.saturating_add(task.cost(&range));
         }
-        let rank = drone.rank(task_id, task, &range, task.pass);
-        let charge = drone.charge(task, &range, place, rank);
+        let mut charge = drone.charge(task, &range, place, task.pass);
+        charge.rank = drone.rank(task_id, &charge);
         if task.has_pending() && !task.is_paused {
             self.queue.insert(task.priority, task.pass, task_id);
         }
-        if task.lease(id) {
+        let (at, is_first) = task.lease(id);
+        if is_first {
             effects.push(Effect::Started(task_id));
         }
         let load = self.drones.change(drone_id, |drone| {
             drone.take(id, task_id, &charge);
             drone.load()
         })?;
-        let finish = now + Duration::from_nanos(load);
-        if twin.is_none() {
-            self.by_finish.insert((finish, id));
-        }
         self.young.push_back((now, id));
         let next = range.start;
         let lease = Lease {
@@ -184,14 +183,18 @@ impl Core {
             granted: now,
             named: None,
             kept_until: now,
-            finish,
+            finish: now + Duration::from_nanos(load),
             charge,
             twin,
             trouble,
             is_held: false,
+            at,
         };
-        self.leases.insert(id, Box::new(lease));
-        Some((id, rank))
+        if twin.is_none() {
+            self.by_finish.insert(lease.due(id));
+        }
+        self.leases.insert(id, lease);
+        Some((id, charge.rank))
     }
 
     /// Finds Drones for the ranges that have to run alone. Such a Drone is given nothing until
@@ -200,6 +203,7 @@ impl Core {
         if self.alone.is_empty() {
             return;
         }
+        self.drones.settle();
         // Most Drones go on with the rest.
         let most = (self.drones.len() / 8).max(1);
         let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
@@ -221,7 +225,7 @@ impl Core {
 
     /// Leases to an empty Drone the range that it is reserved for.
     fn run_alone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        if self.drones.get(id).is_none_or(|drone| drone.reserved.is_none() || !drone.leases.is_empty()) {
+        if self.drones.get(id).is_none_or(|drone| drone.reserved.is_none() || !drone.is_empty()) {
             return;
         }
         let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() else { return };

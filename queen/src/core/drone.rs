@@ -5,7 +5,7 @@
 //! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
 //! search; and work of a higher priority does not count what is held of lower ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -63,20 +63,28 @@ struct Held {
     time_ns: u64,
 }
 
+/// What a Drone holds of one priority. Mostly the oldest lease of the oldest task goes first,
+/// which in a queue moves nothing.
+#[derive(Debug)]
+struct Level {
+    priority: i8,
+    ahead: Held,
+    reserve: Held,
+    /// The leases by rank.
+    ranks: VecDeque<(u64, LeaseId)>,
+    /// How many leases of each task, by task.
+    tasks: VecDeque<(TaskId, u32)>,
+}
+
 #[derive(Debug)]
 pub(super) struct Drone {
     pub(super) threads: u16,
-    /// Seeds of [`Self::rates`], by kind.
-    kinds: BTreeMap<u16, u64>,
-    rates: BTreeMap<Class, u64>,
-    pub(super) leases: BTreeSet<LeaseId>,
-    /// The leases by priority and rank.
-    ranks: BTreeSet<(i8, u64, LeaseId)>,
-    /// How many leases of each task.
-    tasks: BTreeMap<TaskId, u32>,
-    /// By priority, smallest first; few differ.
-    ahead: Vec<(i8, Held)>,
-    reserve: Vec<(i8, Held)>,
+    /// Seeds of [`Self::rates`], in the order of the kinds.
+    kinds: Vec<(u16, u64)>,
+    /// As measured; few differ.
+    rates: Vec<(Class, u64)>,
+    /// What it holds, by priority, smallest first; few differ.
+    levels: Vec<Level>,
     bytes: u64,
     pub(super) leaving: bool,
     pub(super) quarantined: bool,
@@ -102,13 +110,9 @@ impl Drone {
     pub(super) fn new(ability: Ability, now: Time) -> Self {
         Self {
             threads: ability.threads.max(1),
-            kinds: ability.kinds,
-            rates: BTreeMap::new(),
-            leases: BTreeSet::new(),
-            ranks: BTreeSet::new(),
-            tasks: BTreeMap::new(),
-            ahead: Vec::new(),
-            reserve: Vec::new(),
+            kinds: ability.kinds.into_iter().collect(),
+            rates: Vec::new(),
+            levels: Vec::new(),
             bytes: 0,
             leaving: false,
             quarantined: false,
@@ -127,7 +131,7 @@ impl Drone {
     /// It has a new connection, and may be another build of the program.
     pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
-        self.kinds = ability.kinds;
+        self.kinds = ability.kinds.into_iter().collect();
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
         (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
     }
@@ -142,8 +146,14 @@ impl Drone {
         self.away_until.is_none() && !self.leaving && !self.quarantined
     }
 
+    /// The rate that it says it has.
+    fn seed(&self, class: Class) -> Option<u64> {
+        let at = self.kinds.binary_search_by_key(&class.kind, |(kind, _)| *kind).ok()?;
+        Some(self.kinds[at].1)
+    }
+
     pub(super) fn is_able(&self, class: Class) -> bool {
-        self.kinds.contains_key(&class.kind)
+        self.seed(class).is_some()
     }
 
     /// Whether it runs something alone, or is being emptied for that.
@@ -153,7 +163,34 @@ impl Drone {
 
     /// Whether a thread has nothing to do.
     pub(super) fn is_hungry(&self) -> bool {
-        self.is_usable() && !self.is_secluded() && self.leases.len() < usize::from(self.threads)
+        self.is_usable() && !self.is_secluded() && self.held() < usize::from(self.threads)
+    }
+
+    /// How many leases it holds.
+    pub(super) fn held(&self) -> usize {
+        self.levels.iter().map(|level| level.ranks.len()).sum()
+    }
+
+    /// Whether it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// Its leases, in no order that means anything.
+    pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
+        self.levels.iter().flat_map(|level| &level.ranks).map(|(_, lease)| *lease)
+    }
+
+    /// Its leases in the order in which they were given.
+    pub(super) fn leases_in_order(&self) -> Vec<LeaseId> {
+        let mut leases: Vec<_> = self.leases().collect();
+        leases.sort_unstable();
+        leases
+    }
+
+    /// Whether it holds anything of a task.
+    fn has(&self, task: TaskId) -> bool {
+        self.levels.iter().any(|level| level.find_task(task).is_ok())
     }
 
     /// It could not compute a range of `task`. Returns the tasks if these are too many.
@@ -166,7 +203,7 @@ impl Drone {
 
     /// A lease of the highest priority that it has.
     pub(super) fn most_urgent(&self) -> Option<LeaseId> {
-        self.ranks.last().map(|(.., lease)| *lease)
+        self.levels.last()?.ranks.back().map(|(_, lease)| *lease)
     }
 
     /// Others failed on this task as well.
@@ -177,24 +214,22 @@ impl Drone {
     /// Those of its leases that a thread has most likely begun with: by its heartbeats, or, of
     /// those that no heartbeat named yet, the most urgent ones.
     pub(super) fn begun(&self, core: &Core) -> BTreeSet<LeaseId> {
-        let by_urgency = self.ranks.iter().map(|(priority, rank, lease)| (std::cmp::Reverse(*priority), *rank, *lease));
-        let mut order: Vec<_> = by_urgency.collect();
-        order.sort_unstable();
-        let known = |lease: &LeaseId| core.leases.get(lease).is_some_and(|lease| lease.begun);
-        let first = order.iter().take(usize::from(self.threads)).map(|(.., lease)| *lease);
-        first.chain(self.leases.iter().copied().filter(known)).collect()
+        let by_urgency = self.levels.iter().rev().flat_map(|level| &level.ranks).map(|(_, lease)| *lease);
+        let known = |lease: &LeaseId| core.leases.get(*lease).is_some_and(|lease| lease.begun);
+        let first = by_urgency.take(usize::from(self.threads));
+        first.chain(self.leases().filter(known)).collect()
     }
 
     /// Thread time held for each thread, in nanoseconds.
     pub(super) fn load(&self) -> u64 {
-        let all = self.ahead.iter().chain(&self.reserve);
-        all.map(|(_, held)| held.time_ns).sum::<u64>() / u64::from(self.threads)
+        let all = self.levels.iter().map(|level| level.ahead.time_ns + level.reserve.time_ns);
+        all.sum::<u64>() / u64::from(self.threads)
     }
 
     /// Compressions per second of one thread; never 0.
     pub(super) fn rate(&self, class: Class) -> u64 {
-        let seed = || self.kinds.get(&class.kind).copied().unwrap_or(RATE_UNKNOWN);
-        self.rates.get(&class).copied().unwrap_or_else(seed).max(1)
+        let measured = self.rates.iter().find(|(other, _)| *other == class).map(|(_, rate)| *rate);
+        measured.or_else(|| self.seed(class)).unwrap_or(RATE_UNKNOWN).max(1)
     }
 
     /// Compressions per second of all threads.
@@ -204,21 +239,25 @@ impl Drone {
 
     /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
     pub(super) fn opening(&self, priority: i8) -> Option<Place> {
-        if !self.is_usable() || self.is_secluded() || self.leases.len() >= LEASES_MAX {
+        if !self.is_usable() || self.is_secluded() || self.held() >= LEASES_MAX {
             return None;
         }
+        let (mut ahead, mut reserve, mut is_ahead_of_it) = (Held::default(), Held::default(), false);
+        for level in self.levels.iter().rev().take_while(|level| level.priority >= priority) {
+            ahead.add(level.ahead);
+            reserve.add(level.reserve);
+            is_ahead_of_it |= level.priority > priority && level.ahead.leases > 0;
+        }
         let threads = u64::from(self.threads);
-        let ahead = at_least(&self.ahead, priority);
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
         let bytes = BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD);
         if in_time && ahead.leases < LEASES && self.bytes < bytes {
             return Some(Place::Ahead);
         }
         // More urgent work would be computed before it anyway.
-        if priority < i8::MAX && at_least(&self.ahead, priority + 1).leases > 0 {
+        if is_ahead_of_it {
             return None;
         }
-        let reserve = at_least(&self.reserve, priority);
         let in_time = reserve.time_ns < threads * RESERVE.as_nanos() as u64;
         let has_reserve = in_time && reserve.leases < LEASES && self.bytes < bytes + BYTES_RESERVE;
         has_reserve.then_some(Place::Reserve)
@@ -227,8 +266,7 @@ impl Drone {
     /// From which priority on there is an opening, and what there is at that one.
     pub(super) fn room_from(&self) -> Option<(i8, Place)> {
         // Between priorities of which something is held, nothing differs.
-        let held = self.ahead.iter().chain(&self.reserve);
-        let edges = held.flat_map(|(priority, _)| [*priority, priority.saturating_add(1)]);
+        let edges = self.levels.iter().flat_map(|level| [level.priority, level.priority.saturating_add(1)]);
         let opening = |priority| Some((priority, self.opening(priority)?));
         opening(i8::MIN).or_else(|| edges.filter_map(opening).min())
     }
@@ -239,7 +277,7 @@ impl Drone {
             let run = task.next_run().or_else(|| Some(task.apart().next()?.0));
             run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
         };
-        self.is_able(task.class) && (place == Place::Ahead || !self.tasks.contains_key(&id) && is_short())
+        self.is_able(task.class) && (place == Place::Ahead || !self.has(id) && is_short())
     }
 
     /// What `range` of `task` takes of the credit.
@@ -248,16 +286,15 @@ impl Drone {
         Charge { place, priority: task.priority, rank, time_ns, bytes }
     }
 
-    /// The rank of a chunk of `task` whose pass is `pass` then. A short chunk of a task of which
-    /// the Drone holds nothing goes first there: on a slow Drone, virtual time may have left
-    /// the running lease far behind, and a word would wait for it.
-    pub(super) fn rank(&self, id: TaskId, task: &Task, range: &Range<u64>, pass: u64) -> u64 {
-        let is_short = self.time_of(task, range) <= RESERVE_CHUNK.as_nanos() as u64;
-        if !is_short || self.tasks.contains_key(&id) {
-            return pass;
+    /// The rank that a chunk has here. A short one of a task of which the Drone holds nothing goes
+    /// first: on a slow Drone, virtual time may have left the running lease far behind, and a word
+    /// would wait for it. Any other keeps its own.
+    pub(super) fn rank(&self, id: TaskId, charge: &Charge) -> u64 {
+        if charge.time_ns > RESERVE_CHUNK.as_nanos() as u64 || self.has(id) {
+            return charge.rank;
         }
-        let first = self.ranks.range((task.priority, 0, LeaseId(0))..).next();
-        first.filter(|(priority, ..)| *priority == task.priority).map_or(pass, |(_, rank, _)| pass.min(*rank))
+        let level = self.levels.iter().find(|level| level.priority == charge.priority);
+        level.and_then(|level| level.ranks.front()).map_or(charge.rank, |(rank, _)| charge.rank.min(*rank))
     }
 
     /// Thread time of `range` in nanoseconds, by the rate measured so far.
@@ -267,53 +304,49 @@ impl Drone {
     }
 
     pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
-        self.leases.insert(lease);
-        self.ranks.insert((charge.priority, charge.rank, lease));
-        *self.tasks.entry(task).or_default() += 1;
-        let held = self.held(charge);
+        let at = self.levels.partition_point(|level| level.priority < charge.priority);
+        if self.levels.get(at).is_none_or(|level| level.priority != charge.priority) {
+            self.levels.insert(at, Level::new(charge.priority));
+        }
+        let level = &mut self.levels[at];
+        let rank = (charge.rank, lease);
+        level.ranks.insert(level.ranks.partition_point(|other| *other < rank), rank);
+        match level.find_task(task) {
+            Ok(at) => level.tasks[at].1 += 1,
+            Err(at) => level.tasks.insert(at, (task, 1)),
+        }
+        let held = level.held(charge.place);
         held.leases += 1;
         held.time_ns += charge.time_ns;
         self.bytes += charge.bytes;
     }
 
     pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
-        self.leases.remove(&lease);
         self.alone = self.alone.filter(|alone| *alone != lease);
-        self.ranks.remove(&(charge.priority, charge.rank, lease));
-        if let Some(count) = self.tasks.get_mut(&task) {
-            *count -= 1;
-            if *count == 0 {
-                self.tasks.remove(&task);
+        self.bytes -= charge.bytes;
+        let Some(level) = self.levels.iter_mut().find(|level| level.priority == charge.priority) else { return };
+        if let Ok(at) = level.ranks.binary_search(&(charge.rank, lease)) {
+            level.ranks.remove(at);
+        }
+        if let Ok(at) = level.find_task(task) {
+            level.tasks[at].1 -= 1;
+            if level.tasks[at].1 == 0 {
+                level.tasks.remove(at);
             }
         }
-        let held = self.held(charge);
+        let held = level.held(charge.place);
         held.leases -= 1;
         held.time_ns -= charge.time_ns;
-        if held.leases == 0 {
-            self.place(charge.place).retain(|(priority, _)| *priority != charge.priority);
+        if level.ranks.is_empty() {
+            self.levels.retain(|level| level.priority != charge.priority);
         }
-        self.bytes -= charge.bytes;
     }
 
     pub(super) fn replace_charge(&mut self, old: &Charge, new: &Charge) {
-        let held = self.held(old);
-        held.time_ns = held.time_ns - old.time_ns + new.time_ns;
         self.bytes = self.bytes - old.bytes + new.bytes;
-    }
-
-    fn held(&mut self, charge: &Charge) -> &mut Held {
-        let place = self.place(charge.place);
-        let at = place.partition_point(|(priority, _)| *priority < charge.priority);
-        if place.get(at).is_none_or(|(priority, _)| *priority != charge.priority) {
-            place.insert(at, (charge.priority, Held::default()));
-        }
-        &mut place[at].1
-    }
-
-    fn place(&mut self, place: Place) -> &mut Vec<(i8, Held)> {
-        match place {
-            Place::Ahead => &mut self.ahead,
-            Place::Reserve => &mut self.reserve,
+        if let Some(level) = self.levels.iter_mut().find(|level| level.priority == old.priority) {
+            let held = level.held(old.place);
+            held.time_ns = held.time_ns - old.time_ns + new.time_ns;
         }
     }
 
@@ -331,22 +364,58 @@ impl Drone {
         let known = self.rate(class);
         // A quarter of the way at each output; long ones weigh as much as many short ones.
         let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;
-        self.rates.insert(class, (known * (32 - weight) + seen * weight) / 32);
+        let rate = (known * (32 - weight) + seen * weight) / 32;
+        match self.rates.iter_mut().find(|(other, _)| *other == class) {
+            Some((_, measured)) => *measured = rate,
+            None => self.rates.push((class, rate)),
+        }
     }
 
     /// What there is to know of it, with why it is idle, if it is.
     pub(super) fn status(&self, idle: Option<super::Idle>, now: Time) -> DroneStatus {
         let (rate, cost_rate) = self.meter.rates(now);
         let (leaving, away, quarantined) = (self.leaving, self.away_until.is_some(), self.quarantined);
-        DroneStatus { leases: self.leases.len() as u64, leaving, away, quarantined, idle, rate, cost_rate }
+        DroneStatus { leases: self.held() as u64, leaving, away, quarantined, idle, rate, cost_rate }
     }
 
     /// Leases, thread time and bytes held, added up anew.
     #[cfg(test)]
     pub(super) fn sums(&self) -> (u64, u64, u64) {
-        assert_eq!(self.ranks.len(), self.leases.len());
-        let all = || self.ahead.iter().chain(&self.reserve).map(|(_, held)| held);
+        for level in &self.levels {
+            assert!(level.ranks.iter().is_sorted() && level.tasks.iter().is_sorted() && !level.ranks.is_empty());
+            let leases = level.tasks.iter().map(|(_, leases)| *leases as usize).sum::<usize>();
+            assert!(leases == level.ranks.len() && level.tasks.iter().all(|(_, leases)| *leases > 0));
+            assert_eq!(leases as u64, level.ahead.leases + level.reserve.leases);
+        }
+        assert!(self.levels.is_sorted_by(|one, next| one.priority < next.priority));
+        let all = || self.levels.iter().flat_map(|level| [level.ahead, level.reserve]);
         (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
+    }
+}
+
+impl Level {
+    fn new(priority: i8) -> Self {
+        let (ahead, reserve) = (Held::default(), Held::default());
+        Self { priority, ahead, reserve, ranks: VecDeque::new(), tasks: VecDeque::new() }
+    }
+
+    fn held(&mut self, place: Place) -> &mut Held {
+        match place {
+            Place::Ahead => &mut self.ahead,
+            Place::Reserve => &mut self.reserve,
+        }
+    }
+
+    /// Where a task is, or would be.
+    fn find_task(&self, task: TaskId) -> Result<usize, usize> {
+        self.tasks.binary_search_by_key(&task, |(task, _)| *task)
+    }
+}
+
+impl Held {
+    fn add(&mut self, other: Self) {
+        self.leases += other.leases;
+        self.time_ns += other.time_ns;
     }
 }
 
@@ -365,13 +434,4 @@ impl Charge {
     pub(super) fn parts(&self) -> (u64, u64) {
         (self.time_ns, self.bytes)
     }
-}
-
-/// What is held at this priority and above.
-fn at_least(place: &[(i8, Held)], priority: i8) -> Held {
-    let urgent = place.iter().filter(|(own, _)| *own >= priority);
-    urgent.fold(Held::default(), |sum, (_, held)| Held {
-        leases: sum.leases + held.leases,
-        time_ns: sum.time_ns + held.time_ns,
-    })
 }

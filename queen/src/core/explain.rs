@@ -36,7 +36,7 @@ impl Core {
         let is_above = |id: &TaskId| self.tasks.get(*id).is_some_and(|other| other.priority > task.priority);
         let waiting = self.queue.ready().next().filter(is_above);
         // If anybody computes something more urgent, then who has least room.
-        let running = || Some(self.leases.get(&self.drones.most_urgent()?.most_urgent()?)?.task);
+        let running = || Some(self.leases.get(self.drones.most_urgent()?.most_urgent()?)?.task);
         waiting.or_else(|| running().filter(is_above))
     }
 
@@ -46,7 +46,7 @@ impl Core {
         Some(match () {
             () if drone.away_until.is_some() => Idle::Away,
             () if drone.quarantined => Idle::Quarantined,
-            () if !drone.leases.is_empty() => return None,
+            () if !drone.is_empty() => return None,
             () if drone.leaving => Idle::Leaving,
             () if self.tasks.is_empty() => Idle::NothingToDo,
             () if self.queue.tasks() == 0 => Idle::AllPaused,

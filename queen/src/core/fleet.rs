@@ -12,7 +12,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
-use super::drone::Place;
+use super::drone::{Drone, Place};
 use super::lease::Fault;
 use super::steal::FAR;
 use super::{Ability, Core, Distrust, Effect, Progress, Time};
@@ -58,9 +58,9 @@ impl Core {
     ) {
         self.drones.meet(id, ability, trusted, now);
         let mut held: BTreeMap<TaskId, BTreeSet<LeaseId>> = BTreeMap::new();
-        for lease_id in &self.drones[id].leases {
+        for lease_id in self.drones[id].leases() {
             if let Some(lease) = self.leases.get(lease_id) {
-                held.entry(lease.task).or_default().insert(*lease_id);
+                held.entry(lease.task).or_default().insert(lease_id);
             }
         }
         let leases = offers.iter().map(|(task, range)| {
@@ -91,9 +91,9 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, Range<u64>)> {
         let common = |range: &Range<u64>| range.start.max(offer.start)..range.end.min(offer.end);
-        let is_it = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| !common(&lease.range).is_empty());
+        let is_it = |id: &&LeaseId| self.leases.get(**id).is_some_and(|lease| !common(&lease.range).is_empty());
         if let Some(id) = held.and_then(|held| held.iter().find(is_it)).copied() {
-            let lease = self.leases.get_mut(&id)?;
+            let lease = self.leases.get_mut(id)?;
             let range = common(&lease.range);
             if lease.twin.is_some() && range != lease.range {
                 // Its twin has all of it.
@@ -125,7 +125,7 @@ impl Core {
             trouble.survived(drone);
         }
         let is_alone = trouble.as_deref().is_some_and(super::lease::Trouble::is_alone);
-        if is_alone && !self.drones[drone].leases.is_empty() {
+        if is_alone && !self.drones[drone].is_empty() {
             // It has to run alone.
             self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
             return None;
@@ -162,7 +162,7 @@ impl Core {
                 self.remember(lease, effects);
             }
         }
-        if self.drones[id].leases.is_empty() {
+        if self.drones[id].is_empty() {
             self.forget(id);
         }
     }
@@ -180,7 +180,7 @@ impl Core {
         }
         let (mut newest, mut is_taking) = (None, false);
         for Progress { lease: lease_id, reached, begun } in progress {
-            let Some(lease) = self.leases.get_mut(lease_id).filter(|lease| lease.drone == id) else { continue };
+            let Some(lease) = self.leases.get_mut(*lease_id).filter(|lease| lease.drone == id) else { continue };
             newest = newest.max(lease.named.is_none().then_some(*lease_id)).max(Some(*lease_id));
             is_taking |= lease.named.replace(now).is_none();
             lease.begun |= begun;
@@ -201,12 +201,13 @@ impl Core {
         }
         let silence = self.patience.silence;
         // Leases are taken in in their order: one that was passed over has got lost.
-        let is_lost = |id: &&LeaseId| {
+        let is_lost = |id: &LeaseId| {
             let named =
-                self.leases.get(id).and_then(|lease| lease.named.or((newest > Some(**id)).then_some(lease.granted)));
+                self.leases.get(*id).and_then(|lease| lease.named.or((newest > Some(*id)).then_some(lease.granted)));
             named.is_some_and(|named| named + silence < now)
         };
-        let lost: Vec<_> = self.drones[id].leases.iter().filter(is_lost).map(|id| (*id, Fault::None)).collect();
+        let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, Fault::None)).collect();
+        lost.sort_unstable_by_key(|(id, _)| *id);
         self.give_up(&lost, true, now, effects);
         self.fill(id, now, effects);
     }
@@ -223,12 +224,12 @@ impl Core {
     fn stands_still(&self, id: DroneId, now: Time) -> bool {
         let Some(drone) = self.drones.get(id) else { return false };
         let limit = self.patience.silence;
-        let is_deaf = |lease: &LeaseId| {
+        let is_deaf = |lease: LeaseId| {
             let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
             lease.is_some_and(|lease| lease.granted.max(drone.last_taken) + 2 * limit < now)
         };
         let is_stuck = drone.computed.1 + limit * STILL < now;
-        is_stuck || drone.leases.first().is_some_and(is_deaf) || drone.leases.last().is_some_and(is_deaf)
+        is_stuck || drone.leases().min().is_some_and(is_deaf) || drone.leases().max().is_some_and(is_deaf)
     }
 
     fn strike(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
@@ -254,7 +255,7 @@ impl Core {
         if excused.is_none() {
             return;
         }
-        for lease in &self.drones[id].leases {
+        for lease in self.drones[id].leases() {
             if let Some(lease) = self.leases.get_mut(lease) {
                 lease.named = lease.named.map(|_| now);
             }
@@ -271,7 +272,8 @@ impl Core {
             return;
         }
         self.free_reservation(id);
-        let leases: Vec<_> = self.drones[id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
+        let held = self.drones[id].leases_in_order();
+        let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);
     }
 
@@ -285,12 +287,13 @@ impl Core {
     pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = drone.begun(self);
-        let rest: Vec<_> = drone.leases.difference(&begun).map(|lease| (*lease, Fault::None)).collect();
+        let rest = drone.leases_in_order().into_iter().filter(|lease| !begun.contains(lease));
+        let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
         if drone.leaving || drone.quarantined {
             return self.gone(id, Fault::Loss, now, effects);
         }
         for lease in &begun {
-            let granted = self.leases.get(lease).map_or(now, |lease| lease.granted);
+            let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
             let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.patience.grace);
             self.keep(*lease, now + hold, now);
         }
@@ -299,13 +302,14 @@ impl Core {
         self.give_up(&rest, false, now, effects);
         self.await_return(id, now, effects);
         // Whoever is idle does not wait for it.
+        self.drones.settle();
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
 
     /// Keeps a lease for a Drone that is away.
     fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
-        if let Some(lease) = self.leases.get_mut(&id) {
+        if let Some(lease) = self.leases.get_mut(id) {
             lease.kept_until = until;
         }
         self.expect(id, now + FAR);
@@ -314,10 +318,11 @@ impl Core {
     /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.
     fn await_return(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id) else { return };
-        let is_over = |lease: &&LeaseId| self.leases.get(lease).is_some_and(|lease| lease.kept_until <= now);
-        let over: Vec<_> = drone.leases.iter().filter(is_over).map(|lease| (*lease, Fault::Loss)).collect();
+        let is_over = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.kept_until <= now);
+        let over = drone.leases_in_order().into_iter().filter(is_over);
+        let over: Vec<_> = over.map(|lease| (lease, Fault::Loss)).collect();
         self.give_up(&over, false, now, effects);
-        let kept = self.drones.get(id).into_iter().flat_map(|drone| &drone.leases);
+        let kept = self.drones.get(id).into_iter().flat_map(Drone::leases);
         let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
         match next {
             Some(next) => drop(self.drones.change(id, |drone| drone.away_until = Some(next))),
@@ -339,8 +344,8 @@ impl Core {
         self.free_reservation(id);
         let Some(drone) = self.drones.get(id) else { return };
         let begun = drone.begun(self);
-        let blamed = |lease: &LeaseId| (*lease, if begun.contains(lease) { fault } else { Fault::None });
-        let leases: Vec<_> = drone.leases.iter().map(blamed).collect();
+        let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
+        let leases: Vec<_> = drone.leases_in_order().into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
         self.give_up(&leases, false, now, effects);
     }
@@ -351,6 +356,7 @@ impl Core {
     }
 
     pub(super) fn tick_drones(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.drones.settle();
         while let Some((_, id)) = self.drones.first_deadline().filter(|(deadline, _)| *deadline <= now) {
             match self.drones[id].away_until {
                 Some(_) => self.await_return(id, now, effects),
@@ -360,6 +366,7 @@ impl Core {
                     effects.push(Effect::Forgotten(id));
                 }
             }
+            self.drones.settle();
         }
     }
 
@@ -376,7 +383,7 @@ impl Core {
     }
 
     fn remember(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
-        if let Some(lease) = self.leases.get_mut(&id).filter(|lease| !lease.is_held) {
+        if let Some(lease) = self.leases.get_mut(id).filter(|lease| !lease.is_held) {
             lease.is_held = true;
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
             effects.push(Effect::Hold { lease: id, drone, task, range });

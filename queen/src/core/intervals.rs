@@ -56,13 +56,18 @@ impl RangeSet {
             return;
         }
         self.len += range.end - range.start;
-        let end = self.ranges.remove(&range.end).unwrap_or(range.end);
-        match self.ranges.range_mut(..end).next_back() {
-            Some((_, before)) if *before == range.start => *before = end,
-            before => {
-                debug_assert!(before.is_none_or(|(_, before)| *before < range.start), "{range:?} is there already");
-                self.ranges.insert(range.start, end);
-            }
+        // One search finds both neighbours.
+        let mut near = self.ranges.range_mut(..=range.end).rev().peekable();
+        let behind = near.next_if(|(start, _)| **start == range.end).map(|(_, end)| *end);
+        let end = behind.unwrap_or(range.end);
+        let before = near.next().map(|(_, before)| before);
+        debug_assert!(before.as_ref().is_none_or(|before| **before <= range.start), "{range:?} is there already");
+        let joined = before.filter(|before| **before == range.start).map(|before| *before = end);
+        if behind.is_some() {
+            self.ranges.remove(&range.end);
+        }
+        if joined.is_none() {
+            self.ranges.insert(range.start, end);
         }
     }
 

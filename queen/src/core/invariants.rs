@@ -18,15 +18,15 @@ impl Core {
             let mut all = RangeSet::default();
             let (pending, done) = task.ranges();
             // Of twins the first one counts.
-            let is_first = |lease: &wire::ids::LeaseId| self.leases[lease].twin.is_none_or(|twin| *lease < twin);
-            let leased = task.leases().filter(is_first).map(|lease| self.leases[&lease].range.clone());
+            let is_first = |lease: &wire::ids::LeaseId| self.leases[*lease].twin.is_none_or(|twin| *lease < twin);
+            let leased = task.leases().filter(is_first).map(|lease| self.leases[lease].range.clone());
             for range in pending.iter().chain(done.iter()).chain(leased) {
                 assert!(!range.is_empty());
                 all.insert(range);
             }
             assert_eq!(all, RangeSet::from(0..task.total()), "pending, leased and done partition task {id}");
             assert!(!task.is_done(), "a done task is forgotten");
-            assert!(task.leases().all(|lease| self.leases[&lease].task == id));
+            assert!(task.leases().all(|lease| self.leases[lease].task == id));
             assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");
             assert_eq!(self.queue.holds(task.priority, task.pass, id), task.has_pending() && !task.is_paused);
             assert_eq!(pending.is_empty(), !task.has_pending());
@@ -52,9 +52,9 @@ impl Core {
 
     fn check_drones(&self) {
         let mut held: BTreeMap<_, (u64, u64, u64)> = BTreeMap::new();
-        for (id, lease) in &self.leases {
-            assert!(self.tasks.get(lease.task).unwrap().leases().any(|lease| lease == *id));
-            assert!(self.drones[lease.drone].leases.contains(id));
+        for (id, lease) in self.leases.iter() {
+            assert_eq!(self.tasks[lease.task].leases().nth(lease.at), Some(id));
+            assert!(self.drones[lease.drone].leases().any(|lease| lease == id));
             let sums = held.entry(lease.drone).or_default();
             let (time, bytes) = lease.charge.parts();
             *sums = (sums.0 + 1, sums.1 + time, sums.2 + bytes);
@@ -62,22 +62,22 @@ impl Core {
         for (id, drone) in self.drones.iter() {
             assert_eq!(drone.sums(), held.get(&id).copied().unwrap_or_default(), "what drone {id} holds");
             assert!(drone.reserved.is_none_or(|key| self.alone[&key] == Some(id)));
-            assert!(drone.alone.is_none_or(|lease| drone.leases.iter().eq([&lease])));
-            assert!(!drone.quarantined || drone.leases.is_empty());
+            assert!(drone.alone.is_none_or(|lease| drone.leases().eq([lease])));
+            assert!(!drone.quarantined || drone.is_empty());
         }
         self.drones.check();
     }
 
     fn check_leases(&self) {
         let single = self.leases.iter().filter(|(_, lease)| lease.twin.is_none());
-        assert!(single.map(|(id, lease)| (lease.finish, *id)).collect::<BTreeSet<_>>() == self.by_finish);
-        for (id, lease) in &self.leases {
+        assert!(single.map(|(id, lease)| lease.due(id)).collect::<BTreeSet<_>>() == self.by_finish);
+        for (id, lease) in self.leases.iter() {
             assert!(lease.next < lease.range.end, "something is still to be said of {id}");
             assert!(lease.next <= lease.range.start);
             let Some(twin) = lease.twin else { continue };
-            assert_eq!(self.leases[&twin].twin, Some(*id));
-            assert_eq!(self.leases[&twin].range, lease.range);
-            assert_ne!(self.leases[&twin].drone, lease.drone);
+            assert_eq!(self.leases[twin].twin, Some(id));
+            assert_eq!(self.leases[twin].range, lease.range);
+            assert_ne!(self.leases[twin].drone, lease.drone);
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Lease {
     pub(super) trouble: Option<Box<Trouble>>,
     /// It was to be remembered.
     pub(super) is_held: bool,
+    /// Where it stands among the leases of its task.
+    pub(super) at: usize,
 }
 
 /// What went wrong with a range so far.
@@ -98,6 +100,17 @@ pub(super) enum Fault {
 }
 
 impl Lease {
+    /// Which part of what is said next of it is wanted.
+    pub(super) fn wanted(&self, said: &Range<u64>) -> Option<Range<u64>> {
+        let wanted = said.start.max(self.range.start)..said.end.min(self.range.end);
+        (!wanted.is_empty()).then_some(wanted)
+    }
+
+    /// Its place among leases by when they are expected to be done.
+    pub(super) fn due(&self, id: LeaseId) -> (u64, LeaseId) {
+        (self.finish.as_nanos() as u64, id)
+    }
+
     /// What is not said of it yet.
     pub(super) fn rest(&self) -> Range<u64> {
         self.next..self.range.end.max(self.next)
@@ -114,33 +127,34 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let wanted = self.wanted(drone_id, id, &range).map(|(_, wanted)| wanted);
-        let Some(lease) = self.leases.get_mut(&id).filter(|lease| lease.drone == drone_id) else { return };
+        let Some(lease) = self.leases.get_mut(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
         }
+        let task_id = lease.task;
+        let Some(task) = self.tasks.get_mut(task_id) else { return };
+        let (class, computed) = (task.class, task.cost(&range));
+        let (mut items, mut cost) = (0, 0);
+        if let Some(wanted) = lease.wanted(&range) {
+            lease.range.start = wanted.end;
+            (items, cost) = (wanted.end - wanted.start, task.credit(wanted, now));
+            // What is left of the lease is not served yet. Ranks of another priority say nothing here.
+            let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
+            self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+        }
         lease.next = range.end.min(lease.range.end);
         (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
-        let (task_id, twin) = (lease.task, lease.twin);
-        let Some(task) = self.tasks.get_mut(task_id) else { return };
-        let class = task.class;
-        let (items, cost) = match &wanted {
-            Some(wanted) => (wanted.end - wanted.start, task.credit(wanted.clone(), now)),
-            None => (0, 0),
-        };
-        let computed = task.cost(&range);
+        let is_over = lease.range.is_empty() || lease.rest().is_empty();
+        let (rest, twin) = (lease.range.start, lease.twin);
         let ended = task.is_done();
-        if let Some(wanted) = wanted {
-            for id in [Some(id), twin].into_iter().flatten() {
-                if let Some(lease) = self.leases.get_mut(&id) {
-                    lease.range.start = wanted.end;
-                }
-            }
-            self.count_done(task_id, id, items, cost, now);
+        if let Some(twin) = twin.and_then(|twin| self.leases.get_mut(twin)) {
+            twin.range.start = rest;
+        }
+        if items > 0 {
+            self.count_done(items, cost, now);
         }
         self.drones.credit(drone_id, class, (items, computed), spent, now);
         self.hear(drone_id, now);
-        let is_over = self.leases.get(&id).is_some_and(|lease| lease.range.is_empty() || lease.rest().is_empty());
         match is_over {
             true => self.finish_lease(id, now, effects),
             false => self.recharge(id, now),
@@ -153,11 +167,7 @@ impl Core {
         self.fill(drone_id, now, effects);
     }
 
-    fn count_done(&mut self, task_id: TaskId, id: LeaseId, items: u64, cost: u64, now: Time) {
-        let (Some(task), Some(lease)) = (self.tasks.get(task_id), self.leases.get(&id)) else { return };
-        // What is left of the lease is not served yet. Ranks of another priority say nothing here.
-        let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
-        self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+    fn count_done(&mut self, items: u64, cost: u64, now: Time) {
         self.items_queued -= items;
         self.items_done += items;
         self.meter.add(items, cost, now);
@@ -186,7 +196,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(lease) = self.leases.get(&id).filter(|lease| lease.drone == drone_id) else { return };
+        let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
         let task = lease.task;
         let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
         let (range, is_batch) = (lease.range.clone(), self.tasks.get(task).is_some_and(|task| task.is_batch));
@@ -214,7 +224,7 @@ impl Core {
     }
 
     pub(super) fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
-        let own = |id: &&LeaseId| self.leases.get(id).is_some_and(|lease| lease.drone == drone);
+        let own = |id: &&LeaseId| self.leases.get(**id).is_some_and(|lease| lease.drone == drone);
         let own: Vec<_> = leases.iter().filter(own).map(|id| (*id, Fault::None)).collect();
         self.give_up(&own, false, now, effects);
         self.fill(drone, now, effects);
@@ -297,7 +307,7 @@ impl Core {
     /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does
     /// not run alone stays short of having to.
     fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault) {
-        let Some(lease) = self.leases.get_mut(&id).filter(|_| fault != Fault::None) else { return };
+        let Some(lease) = self.leases.get_mut(id).filter(|_| fault != Fault::None) else { return };
         let trouble = lease.trouble.get_or_insert_default();
         match fault {
             Fault::None => {}
@@ -308,29 +318,32 @@ impl Core {
 
     /// The other lease of the same range has ended.
     fn untwin(&mut self, id: LeaseId) {
-        if let Some(lease) = self.leases.get_mut(&id) {
+        if let Some(lease) = self.leases.get_mut(id) {
             lease.twin = None;
-            self.by_finish.insert((lease.finish, id));
+            self.by_finish.insert(lease.due(id));
         }
     }
 
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
     pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
-        let lease = self.leases.remove(&id)?;
-        self.by_finish.remove(&(lease.finish, id));
+        let lease = self.leases.remove(id)?;
+        if lease.twin.is_none() {
+            self.by_finish.remove(&lease.due(id));
+        }
         if lease.is_held {
             effects.push(Effect::Unhold(id));
         }
-        if let Some(task) = self.tasks.get_mut(lease.task) {
-            task.end_lease(id);
+        let moved = self.tasks.get_mut(lease.task).and_then(|task| task.end_lease(lease.at));
+        if let Some(moved) = moved.and_then(|moved| self.leases.get_mut(moved)) {
+            moved.at = lease.at;
         }
         self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
-        Some(*lease)
+        Some(lease)
     }
 
     /// Takes the tail of a lease away, from `end` on; the caller gives it to somebody.
     pub(super) fn shorten(&mut self, id: LeaseId, end: u64, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get_mut(&id) else { return };
+        let Some(lease) = self.leases.get_mut(id) else { return };
         lease.range.end = end;
         effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });
         if lease.is_held {
@@ -342,14 +355,14 @@ impl Core {
 
     /// Counts only what is left of a lease against its Drone's credit.
     pub(super) fn recharge(&mut self, id: LeaseId, now: Time) {
-        let Some(lease) = self.leases.get(&id) else { return };
+        let Some(lease) = self.leases.get(id) else { return };
         let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(lease.drone)) else { return };
         let old = lease.charge;
         let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
         let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
         self.drones.change(drone, |drone| drone.replace_charge(&old, &new));
-        if let Some(lease) = self.leases.get_mut(&id) {
+        if let Some(lease) = self.leases.get_mut(id) {
             lease.charge = new;
         }
         self.expect(id, finish);
@@ -357,11 +370,12 @@ impl Core {
 
     /// A lease is expected to be done by then.
     pub(super) fn expect(&mut self, id: LeaseId, finish: Time) {
-        let Some(lease) = self.leases.get_mut(&id) else { return };
-        let before = std::mem::replace(&mut lease.finish, finish);
-        if lease.twin.is_none() && before != finish {
-            self.by_finish.remove(&(before, id));
-            self.by_finish.insert((finish, id));
+        let Some(lease) = self.leases.get_mut(id) else { return };
+        let before = lease.due(id);
+        lease.finish = finish;
+        if lease.twin.is_none() && before != lease.due(id) {
+            self.by_finish.remove(&before);
+            self.by_finish.insert(lease.due(id));
         }
     }
 }

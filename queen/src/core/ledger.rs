@@ -1,21 +1,49 @@
-//! Tasks by id, at hardly more than the cost of what is kept of each.
+//! A map from ids, at hardly more than the cost of what is kept of each.
 //!
-//! Ids are sequential, so neighbours share a page of slots; a page without tasks is freed.
+//! Ids are sequential, so neighbours share a page of slots; a page without any is freed.
 //! A search tree alone would take about twice the memory, since nodes that are filled in
-//! order stay half empty.
+//! order stay half empty, and a search in it is longer.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::ops::Index;
 
-use wire::ids::TaskId;
+use wire::ids::{DroneId, LeaseId, TaskId};
 
 const SLOTS: u64 = 64;
 
-/// A map from task ids.
+/// A map from ids: of tasks, unless said otherwise.
 #[derive(Debug)]
-pub struct Ledger<T> {
+pub struct Ledger<T, K = TaskId> {
     pages: BTreeMap<u64, Page<T>>,
     len: usize,
+    ids: PhantomData<K>,
 }
+
+/// An id that is given in order.
+pub trait Id: Copy + Ord {
+    /// Its number.
+    fn number(self) -> u64;
+    /// The id with that number.
+    fn of(number: u64) -> Self;
+}
+
+macro_rules! sequential {
+    ($($id:ident),*) => {$(
+        impl Id for $id {
+            fn number(self) -> u64 {
+                self.0
+            }
+
+            fn of(number: u64) -> Self {
+                Self(number)
+            }
+        }
+    )*};
+}
+
+sequential!(TaskId, LeaseId, DroneId);
 
 #[derive(Debug)]
 struct Page<T> {
@@ -23,13 +51,13 @@ struct Page<T> {
     used: usize,
 }
 
-impl<T> Default for Ledger<T> {
+impl<T, K> Default for Ledger<T, K> {
     fn default() -> Self {
-        Self { pages: BTreeMap::new(), len: 0 }
+        Self { pages: BTreeMap::new(), len: 0, ids: PhantomData }
     }
 }
 
-impl<T> Ledger<T> {
+impl<T, K: Id> Ledger<T, K> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -40,20 +68,20 @@ impl<T> Ledger<T> {
         self.len == 0
     }
 
-    /// What is kept of a task.
-    pub fn get(&self, id: TaskId) -> Option<&T> {
+    /// What is kept of it.
+    pub fn get(&self, id: K) -> Option<&T> {
         let (page, slot) = place(id);
         self.pages.get(&page)?.slots[slot].as_deref()
     }
 
-    /// What is kept of a task, to be changed.
-    pub fn get_mut(&mut self, id: TaskId) -> Option<&mut T> {
+    /// What is kept of it, to be changed.
+    pub fn get_mut(&mut self, id: K) -> Option<&mut T> {
         let (page, slot) = place(id);
         self.pages.get_mut(&page)?.slots[slot].as_deref_mut()
     }
 
     /// Keeps `value`, instead of what was kept before.
-    pub fn insert(&mut self, id: TaskId, value: T) {
+    pub fn insert(&mut self, id: K, value: T) {
         let (page, slot) = place(id);
         let empty = || Page { slots: Box::new(std::array::from_fn(|_| None)), used: 0 };
         let page = self.pages.entry(page).or_insert_with(empty);
@@ -63,8 +91,8 @@ impl<T> Ledger<T> {
         }
     }
 
-    /// Forgets a task.
-    pub fn remove(&mut self, id: TaskId) -> Option<T> {
+    /// Forgets it.
+    pub fn remove(&mut self, id: K) -> Option<T> {
         let (number, slot) = place(id);
         let page = self.pages.get_mut(&number)?;
         let value = page.slots[slot].take()?;
@@ -77,26 +105,40 @@ impl<T> Ledger<T> {
     }
 
     /// All, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (TaskId, &T)> {
-        self.pages.iter().flat_map(|(number, page)| page.tasks(*number))
+    pub fn iter(&self) -> impl Iterator<Item = (K, &T)> {
+        self.pages.iter().flat_map(|(number, page)| page.entries(*number))
+    }
+
+    /// All, by id, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.pages.values_mut().flat_map(|page| page.slots.iter_mut().filter_map(Option::as_deref_mut))
     }
 
     /// Those with a smaller id than `before`, largest first.
-    pub fn newest_before(&self, before: TaskId) -> impl Iterator<Item = (TaskId, &T)> {
+    pub fn newest_before(&self, before: K) -> impl Iterator<Item = (K, &T)> {
         let pages = self.pages.range(..=place(before).0).rev();
-        pages.flat_map(|(number, page)| page.tasks(*number).rev()).filter(move |(id, _)| *id < before)
+        pages.flat_map(|(number, page)| page.entries(*number).rev()).filter(move |(id, _)| *id < before)
+    }
+}
+
+impl<T, K: Id + Display> Index<K> for Ledger<T, K> {
+    type Output = T;
+
+    fn index(&self, id: K) -> &T {
+        let Some(value) = self.get(id) else { panic!("nothing is kept of {id}") };
+        value
     }
 }
 
 impl<T> Page<T> {
-    fn tasks(&self, number: u64) -> impl DoubleEndedIterator<Item = (TaskId, &T)> {
-        let id = move |slot: usize| TaskId(number * SLOTS + slot as u64);
+    fn entries<K: Id>(&self, number: u64) -> impl DoubleEndedIterator<Item = (K, &T)> {
+        let id = move |slot: usize| K::of(number * SLOTS + slot as u64);
         self.slots.iter().enumerate().filter_map(move |(slot, value)| Some((id(slot), value.as_deref()?)))
     }
 }
 
-fn place(id: TaskId) -> (u64, usize) {
-    (id.0 / SLOTS, (id.0 % SLOTS) as usize)
+fn place(id: impl Id) -> (u64, usize) {
+    (id.number() / SLOTS, (id.number() % SLOTS) as usize)
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Meter {
 }
 
 fn slot(now: Time) -> u64 {
-    (now.as_millis() / SLOT.as_millis()) as u64
+    now.as_millis() as u64 / SLOT.as_millis() as u64
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The Drones that are connected or waited for, and who of them is next for what.
 //!
-//! Each change of a Drone goes through [`Roster::change`], which keeps the indexes right, so that nothing has to
-//! look through all Drones.
+//! Each change of a Drone goes through [`Roster::change`], and once [settled](Roster::settle) the indexes are right,
+//! so that nothing has to look through all Drones, and one that changes often in one event moves once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Index;
@@ -10,12 +10,14 @@ use std::time::Duration;
 use wire::ids::{DroneId, TaskId};
 
 use super::drone::{Drone, Place};
-use super::{Ability, Class, Patience, Time};
+use super::{Ability, Class, Ledger, Patience, Time};
 
 #[derive(Debug)]
 pub(super) struct Roster {
     patience: Patience,
-    drones: BTreeMap<DroneId, Entry>,
+    drones: Ledger<Entry, DroneId>,
+    /// Drones that have changed since the indexes were right.
+    changed: Vec<DroneId>,
     by_room: BTreeSet<(Room, DroneId)>,
     /// By when their silence or absence ends them.
     by_deadline: BTreeSet<(Time, DroneId)>,
@@ -33,15 +35,15 @@ type Room = (i8, Place, u64);
 #[derive(Debug)]
 struct Entry {
     drone: Drone,
+    has_changed: bool,
     listed: Listed,
 }
 
 /// Under what a Drone stands in the indexes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Listed {
     room: Option<Room>,
-    deadline: Time,
-    threads: u16,
+    deadline: Option<Time>,
     is_secluded: bool,
 }
 
@@ -49,7 +51,8 @@ impl Roster {
     pub(super) fn new(patience: Patience) -> Self {
         Self {
             patience,
-            drones: BTreeMap::new(),
+            drones: Ledger::default(),
+            changed: Vec::new(),
             by_room: BTreeSet::new(),
             by_deadline: BTreeSet::new(),
             threads: 0,
@@ -59,15 +62,15 @@ impl Roster {
     }
 
     pub(super) fn get(&self, id: DroneId) -> Option<&Drone> {
-        self.drones.get(&id).map(|entry| &entry.drone)
+        self.drones.get(id).map(|entry| &entry.drone)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (DroneId, &Drone)> {
-        self.drones.iter().map(|(id, entry)| (*id, &entry.drone))
+        self.drones.iter().map(|(id, entry)| (id, &entry.drone))
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &Drone> {
-        self.drones.values().map(|entry| &entry.drone)
+        self.iter().map(|(_, drone)| drone)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,6 +88,7 @@ impl Roster {
 
     /// How many Drones run something alone, or are being emptied for it.
     pub(super) fn secluded(&self) -> usize {
+        debug_assert!(self.changed.is_empty());
         self.secluded
     }
 
@@ -96,76 +100,92 @@ impl Roster {
     /// There is work of this class.
     pub(super) fn know(&mut self, class: Class) {
         let drones = &self.drones;
-        let speed = || drones.values().map(|entry| entry.drone.speed(class)).sum();
+        let speed = || drones.iter().map(|(_, entry)| entry.drone.speed(class)).sum();
         self.speeds.entry(class).or_insert_with(speed);
     }
 
     /// Drones with room for work of this priority, least busy first; those with nothing but a reserve come last.
     pub(super) fn with_room(&self, priority: i8) -> impl Iterator<Item = DroneId> {
+        debug_assert!(self.changed.is_empty());
         self.by_room.range(..=((priority, Place::Reserve, u64::MAX), DroneId(u64::MAX))).map(|(_, id)| *id)
     }
 
     /// Drones that hold nothing and could.
     pub(super) fn empty(&self) -> impl Iterator<Item = DroneId> {
+        debug_assert!(self.changed.is_empty());
         self.by_room.iter().take_while(|((.., load), _)| *load == 0).map(|(_, id)| *id)
     }
 
     /// The Drone with room for nothing but what is more urgent than anything that others have room for.
     pub(super) fn most_urgent(&self) -> Option<&Drone> {
+        debug_assert!(self.changed.is_empty());
         self.by_room.last().and_then(|(_, id)| self.get(*id))
     }
 
     /// Who is ended first by silence or absence, and when.
     pub(super) fn first_deadline(&self) -> Option<(Time, DroneId)> {
+        debug_assert!(self.changed.is_empty());
         self.by_deadline.first().copied()
     }
 
     /// Makes sure that a Drone is there.
     pub(super) fn admit(&mut self, id: DroneId, now: Time) {
-        if self.drones.contains_key(&id) {
+        if self.get(id).is_some() {
             return;
         }
         let drone = Drone::new(Ability { threads: 1, kinds: BTreeMap::new() }, now);
-        let listed = Listed::of(&drone, &self.patience);
+        self.threads += u64::from(drone.threads);
         self.speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
-        self.drones.insert(id, Entry { drone, listed });
-        self.relist(id, None, Some(listed));
+        self.drones.insert(id, Entry { drone, has_changed: true, listed: Listed::default() });
+        self.changed.push(id);
     }
 
     pub(super) fn remove(&mut self, id: DroneId) {
-        if let Some(Entry { drone, listed }) = self.drones.remove(&id) {
-            self.relist(id, Some(listed), None);
-            self.speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
-        }
+        let Some(Entry { drone, listed, .. }) = self.drones.remove(id) else { return };
+        self.relist(id, listed, Listed::default());
+        self.threads -= u64::from(drone.threads);
+        self.speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
     }
 
     /// Changes a Drone, but not how fast it is.
     pub(super) fn change<T>(&mut self, id: DroneId, change: impl FnOnce(&mut Drone) -> T) -> Option<T> {
-        let Entry { drone, listed } = self.drones.get_mut(&id)?;
-        let result = change(drone);
-        let after = Listed::of(drone, &self.patience);
-        let before = std::mem::replace(listed, after);
-        if before != after {
-            self.relist(id, Some(before), Some(after));
+        let Entry { drone, has_changed, .. } = self.drones.get_mut(id)?;
+        if !std::mem::replace(has_changed, true) {
+            self.changed.push(id);
         }
-        Some(result)
+        Some(change(drone))
+    }
+
+    /// Makes the indexes right again.
+    pub(super) fn settle(&mut self) {
+        while let Some(id) = self.changed.pop() {
+            // It may have been forgotten meanwhile.
+            let Some(Entry { drone, has_changed, listed }) = self.drones.get_mut(id) else { continue };
+            *has_changed = false;
+            let after = Listed::of(drone, &self.patience);
+            let before = std::mem::replace(listed, after);
+            self.relist(id, before, after);
+        }
     }
 
     /// A Drone has a new connection, and may be another build of the program.
     pub(super) fn meet(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
         self.admit(id, now);
         let mut speeds = std::mem::take(&mut self.speeds);
+        let mut threads = self.threads;
         self.change(id, |drone| {
+            threads -= u64::from(drone.threads);
             speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
             drone.meet(ability, trusted, now);
             speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
+            threads += u64::from(drone.threads);
         });
-        self.speeds = speeds;
+        (self.speeds, self.threads) = (speeds, threads);
     }
 
     /// Learns from what came back.
     pub(super) fn credit(&mut self, id: DroneId, class: Class, (items, cost): (u64, u64), spent: Duration, now: Time) {
-        let Some(Entry { drone, .. }) = self.drones.get_mut(&id) else { return };
+        let Some(Entry { drone, .. }) = self.drones.get_mut(id) else { return };
         let before = drone.speed(class);
         drone.credit(class, items, cost, spent, now);
         if let Some(speed) = self.speeds.get_mut(&class) {
@@ -179,30 +199,26 @@ impl Roster {
     }
 
     /// A Drone stands elsewhere in the indexes now.
-    fn relist(&mut self, id: DroneId, before: Option<Listed>, after: Option<Listed>) {
-        let room = |listed: Option<Listed>| listed.and_then(|listed| Some((listed.room?, id)));
-        if room(before) != room(after) {
-            room(before).map(|room| self.by_room.remove(&room));
-            self.by_room.extend(room(after));
+    fn relist(&mut self, id: DroneId, before: Listed, after: Listed) {
+        if before.room != after.room {
+            before.room.map(|room| self.by_room.remove(&(room, id)));
+            self.by_room.extend(after.room.map(|room| (room, id)));
         }
-        let deadline = |listed: Option<Listed>| listed.map(|listed| (listed.deadline, id));
-        if deadline(before) != deadline(after) {
-            deadline(before).map(|deadline| self.by_deadline.remove(&deadline));
-            self.by_deadline.extend(deadline(after));
+        if before.deadline != after.deadline {
+            before.deadline.map(|deadline| self.by_deadline.remove(&(deadline, id)));
+            self.by_deadline.extend(after.deadline.map(|deadline| (deadline, id)));
         }
-        let threads = |listed: Option<Listed>| listed.map_or(0, |listed| u64::from(listed.threads));
-        self.threads = self.threads - threads(before) + threads(after);
-        let secluded = |listed: Option<Listed>| usize::from(listed.is_some_and(|listed| listed.is_secluded));
-        self.secluded = self.secluded - secluded(before) + secluded(after);
+        self.secluded = self.secluded - usize::from(before.is_secluded) + usize::from(after.is_secluded);
     }
 
     #[cfg(test)]
     pub(super) fn check(&self) {
-        let listed = self.drones.iter().map(|(id, entry)| (*id, Listed::of(&entry.drone, &self.patience)));
+        assert!(self.changed.is_empty() && self.drones.iter().all(|(_, entry)| !entry.has_changed));
+        let listed = self.iter().map(|(id, drone)| (id, Listed::of(drone, &self.patience)));
         let listed: BTreeMap<_, _> = listed.collect();
-        assert!(self.drones.iter().all(|(id, entry)| entry.listed == listed[id]));
+        assert!(self.drones.iter().all(|(id, entry)| entry.listed == listed[&id]));
         let rooms: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.room?, *id))).collect();
-        let deadlines: BTreeSet<_> = listed.iter().map(|(id, listed)| (listed.deadline, *id)).collect();
+        let deadlines: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.deadline?, *id))).collect();
         assert_eq!((&self.by_room, &self.by_deadline), (&rooms, &deadlines));
         assert_eq!(self.threads, self.values().map(|drone| u64::from(drone.threads)).sum::<u64>());
         assert_eq!(self.secluded, self.values().filter(|drone| drone.is_secluded()).count());
@@ -222,7 +238,7 @@ impl Index<DroneId> for Roster {
     type Output = Drone;
 
     fn index(&self, id: DroneId) -> &Drone {
-        &self.drones[&id].drone
+        &self.drones[id].drone
     }
 }
 
@@ -230,8 +246,7 @@ impl Listed {
     fn of(drone: &Drone, patience: &Patience) -> Self {
         Self {
             room: drone.room_from().map(|(priority, place)| (priority, place, drone.load())),
-            deadline: drone.deadline(patience),
-            threads: drone.threads,
+            deadline: Some(drone.deadline(patience)),
             is_secluded: drone.is_secluded(),
         }
     }

@@ -1,6 +1,6 @@
 //! A task that has not ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ struct Progress {
     /// Pending ranges with which something went wrong, by their first index, with their end.
     apart: BTreeMap<u64, (u64, Box<Trouble>)>,
     done: RangeSet,
-    leases: BTreeSet<LeaseId>,
+    /// In no order that means anything; each lease knows where it stands.
+    leases: Vec<LeaseId>,
     cost_done: u64,
     started: bool,
     /// Made at the first output that does not end the task.
@@ -118,8 +119,16 @@ impl Task {
         self.progress.as_ref().is_none_or(|progress| !progress.pending.is_empty() || !progress.apart.is_empty())
     }
 
+    /// Its leases, in no order that means anything.
     pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
         self.progress.iter().flat_map(|progress| progress.leases.iter().copied())
+    }
+
+    /// Its leases in the order in which they were given.
+    pub(super) fn leases_in_order(&self) -> Vec<LeaseId> {
+        let mut leases: Vec<_> = self.leases().collect();
+        leases.sort_unstable();
+        leases
     }
 
     pub(super) fn has_leases(&self) -> bool {
@@ -155,16 +164,18 @@ impl Task {
         self.progress().pending.take_first(count)
     }
 
-    /// A lease of it is given; returns whether that is the first one.
-    pub(super) fn lease(&mut self, lease: LeaseId) -> bool {
+    /// A lease of it is given; returns where that one stands, and whether it is the first one ever.
+    pub(super) fn lease(&mut self, lease: LeaseId) -> (usize, bool) {
         let progress = self.progress();
-        progress.leases.insert(lease);
-        !std::mem::replace(&mut progress.started, true)
+        progress.leases.push(lease);
+        (progress.leases.len() - 1, !std::mem::replace(&mut progress.started, true))
     }
 
-    /// A lease of it is over.
-    pub(super) fn end_lease(&mut self, lease: LeaseId) {
-        self.progress().leases.remove(&lease);
+    /// The lease that stands at `at` is over; returns the one that stands there now.
+    pub(super) fn end_lease(&mut self, at: usize) -> Option<LeaseId> {
+        let leases = &mut self.progress().leases;
+        leases.swap_remove(at);
+        leases.get(at).copied()
     }
 
     /// Makes a part of a lease done; returns its cost.

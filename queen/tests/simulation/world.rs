@@ -624,8 +624,9 @@ impl World {
         let queen = self.queen.as_ref().expect("there is a Queen");
         let core = format!("{:?}", queen.core);
         let empty = [
-            "drones: {}",
-            "leases: {}",
+            "drones: Ledger { pages: {}",
+            "changed: []",
+            "leases: Ledger { pages: {}",
             "alone: {}",
             "by_room: {}",
             "by_deadline: {}",
@@ -636,7 +637,7 @@ impl World {
             "threads: 0",
             "secluded: 0",
             "items_queued: 0",
-            "pages: {}",
+            "tasks: Ledger { pages: {}",
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
         assert!(queen.state.holds.is_empty(), "{:?}", queen.state.holds);
