@@ -107,11 +107,9 @@ impl State {
             Some(None) => return None,
             Some(Some(error)) => failed(id, &stored_batch(batch, record), error),
             None => {
-                let mut view = record.view(batch, None);
-                let is_over = view.state.has_ended() || is_hasty && record.is_over();
-                let item = self.core.item(batch, index).filter(|_| !is_over && !record.is_rework());
-                let is_computed = item.is_none() && !is_over;
-                view.done = u64::from(members.stored.contains(index) || is_hasty && is_computed);
+                let mut view = if is_hasty { record.view_ahead(batch, None) } else { record.view(batch, None) };
+                let item = self.core.item(batch, index).filter(|_| !view.state.has_ended() && !record.is_rework());
+                view.done = u64::from(members.stored.contains(index) || is_hasty && record.has_output(index));
                 match view.done {
                     1 => view.state = TaskState::Done,
                     _ if view.state == TaskState::Running && item == Some(false) => view.state = TaskState::Pending,
