@@ -84,6 +84,37 @@ async fn leaves(mut queen: Queen, drone: TestDrone, queued: &[u64]) {
     drone.running.await.unwrap().unwrap();
 }
 
+/// Leaves at once between its offer and the answer, holding these leases that are long.
+async fn leaves_unanswered(leases: &[u64]) {
+    let (listener, drone, mut queen) = start_and_welcome(1).await;
+    let chunks: Vec<_> = leases.iter().map(|id| TestChunk::new(*id, LONG, words(1))).collect();
+    queen.lease(&chunks).await;
+    drop(queen);
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    let offer = queen.offer().await;
+    drone.shutdown.now.cancel();
+    // So that it is about to leave when the answer comes; it is right in any order.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let answers: Vec<_> = offer.iter().map(|(lease, from, to)| Some((lease + 100, *from, *to))).collect();
+    queen.adopt(&answers).await;
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    if !offer.is_empty() {
+        let given_back = offer.iter().map(|(lease, ..)| lease + 100).collect();
+        assert_eq!(queen.hear_work().await, Some(Heard::HandBack(given_back)));
+    }
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_before_its_offer_is_answered_says_so() {
+    leaves_unanswered(&[]).await;
+    leaves_unanswered(&[1, 2, 3]).await;
+}
+
 /// Whether `count` words of lease 1 are computed, or all of them, which are reported no more.
 fn is_beyond(reached: &[(u64, u64)], count: u64) -> bool {
     reached.iter().all(|(lease, reached)| *lease != 1 || *reached >= count)
