@@ -18,6 +18,7 @@ use super::feed::Feed;
 use super::fleet::Member;
 use super::keys::Keys;
 use super::label;
+use super::members::member_id;
 use super::record::{Ended, Record};
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
@@ -54,6 +55,8 @@ pub(super) struct State {
     waiters: BTreeMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
+    /// Tasks that go from the disk, or leave a batch there, where that is not committed yet.
+    pub(super) leaving: BTreeSet<TaskId>,
     pub(super) keys: Keys,
     pub(super) cache: Cache,
     pub(super) budget: Arc<Budget>,
@@ -134,6 +137,7 @@ impl State {
             has_suspects: false,
             waiters: BTreeMap::new(),
             ended: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
             cache,
             budget,
@@ -419,6 +423,8 @@ impl State {
                 self.members_stored(*task, *first..first + (bytes.len() / DIGEST) as u64);
             }
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            Change::Remove(id) => drop(self.leaving.remove(id)),
+            Change::Detach { batch, index, .. } => drop(self.leaving.remove(&member_id(*batch, *index))),
             Change::Cleared { task, .. } => {
                 self.leave_memory(*task);
                 // Where nothing is on disk, it is kept as long as any other.
