@@ -3,6 +3,9 @@
 //! A Drone is one process; it may have one connection after the other. Each connection has a
 //! number, and what comes over an older one than the newest is not heard any more.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, watch};
@@ -21,6 +24,10 @@ use crate::store::Change;
 
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 50;
+
+/// Drones of whose figures watchers are told at a time. With more, they take turns, so that what
+/// else there is to tell has room.
+const TOLD: usize = 50;
 
 /// Heartbeats over which its utilisation is told.
 const BEATS: usize = 6;
@@ -148,9 +155,20 @@ impl State {
         if let Some(member) = self.members.get_mut(&id) {
             member.last_seen_at = Timestamp::now();
             if news {
-                self.feed.drone(id);
+                self.restless.insert(id);
             }
         }
+    }
+
+    /// Those of whose figures watchers are told now; the others are behind the last of them.
+    pub(super) fn take_restless(&mut self) -> Vec<DroneId> {
+        let next = DroneId(self.told.0 + 1);
+        let turn: Vec<_> = self.restless.range(next..).chain(self.restless.range(..next)).take(TOLD).copied().collect();
+        for id in &turn {
+            self.restless.remove(id);
+        }
+        self.told = turn.last().copied().unwrap_or(self.told);
+        turn
     }
 
     /// A Drone says for how long its threads have computed so far.
@@ -291,7 +309,7 @@ impl State {
             self.stories.push(Story::Sent { task, drone, job: job.clone() });
         }
         crash::point("dispatch");
-        self.feed.drone(grant.drone);
+        self.restless.insert(grant.drone);
         self.send(grant.drone, Outbound::Lease(grant, job));
     }
 

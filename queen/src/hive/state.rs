@@ -77,6 +77,9 @@ pub(super) struct State {
     /// When the core is told that time has passed.
     timer: Option<Time>,
     pub(super) feed: Feed,
+    /// Drones whose figures have changed, and the one of which watchers were told last.
+    pub(super) restless: BTreeSet<DroneId>,
+    pub(super) told: DroneId,
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
     pub(super) stories: Vec<Story>,
@@ -150,6 +153,8 @@ impl State {
             leases: BTreeMap::new(),
             timer: None,
             feed,
+            restless: BTreeSet::new(),
+            told: DroneId(0),
             was_moving: false,
             stories: Vec::new(),
             effects: Vec::new(),
@@ -212,7 +217,7 @@ impl State {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.feed.has_news()
+        self.feed.has_news() || !self.restless.is_empty()
     }
 
     /// A new Queen is at work.
@@ -249,7 +254,9 @@ impl State {
                 self.feed.publish(News::Task(view));
             }
         }
-        for id in news.drones {
+        self.restless.retain(|id| !news.drones.contains(id));
+        let restless = self.take_restless();
+        for id in news.drones.into_iter().chain(restless) {
             if let Some(view) = self.drone(id, now) {
                 self.feed.publish(News::Drone(view));
             }
@@ -259,11 +266,11 @@ impl State {
             if moving || self.was_moving {
                 // Rates fall without any event, the last time to zero.
                 let drones: Vec<_> = self.connected().collect();
-                drones.into_iter().for_each(|drone| self.feed.drone(drone));
+                self.restless.extend(drones);
             }
             self.feed.publish(News::Overview(overview));
             self.was_moving = moving;
-            return moving || self.feed.has_news();
+            return moving || self.has_news();
         }
         true
     }

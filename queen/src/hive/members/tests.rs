@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use web::hive::Hive as _;
@@ -102,15 +101,8 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
 /// A Hive over this folder, in which the steps are taken; what comes of them, what is counted then,
 /// and what the next Queen counts as ended.
 async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCounts) {
-    let settings = Settings {
-        memory_limit: 1 << 30,
-        drone_addr: String::new(),
-        keep_finished: Duration::MAX,
-        max_data: None,
-        patience: Default::default(),
-    };
     let open = || Location::new(folder.to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(settings, open()).unwrap();
+    let (hive, keeper) = SharedHive::durable_over(Settings::default(), open()).unwrap();
     hive.take_over().unwrap();
     let mut taken = Default::default();
     keeper.keep(&hive, async { taken = take(&hive, steps).await }).await.unwrap();
