@@ -146,8 +146,8 @@ impl State {
     /// A Drone gave a wrong result; whether that is the first one that is known of it.
     fn convict(&mut self, lie: &Lie, now: Time) -> bool {
         let Lie { drone, task, index } = *lie;
-        if let Some(member) = self.members.get_mut(&drone) {
-            member.wrong += 1;
+        if let Some(presence) = self.presences.get_mut(&drone) {
+            presence.wrong += 1;
         }
         if !self.registry.convict(drone) {
             return false;

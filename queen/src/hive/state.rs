@@ -15,7 +15,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use super::cache::Cache;
 use super::explain;
 use super::feed::Feed;
-use super::fleet::Member;
+use super::fleet::Presence;
 use super::keys::Keys;
 use super::label;
 use super::members::member_id;
@@ -41,8 +41,8 @@ pub(super) struct State {
     /// Those of the newest task, which the next one is likely to share.
     terms: Option<Arc<Terms>>,
     pub(super) registry: Registry,
-    pub(super) members: BTreeMap<DroneId, Member>,
-    /// Members that have gone, the last one last.
+    pub(super) presences: BTreeMap<DroneId, Presence>,
+    /// Those that have gone, the last one last.
     pub(super) departed: VecDeque<DroneId>,
     pub(super) next_link: u64,
     /// Goodbye was said to all.
@@ -131,7 +131,7 @@ impl State {
             base,
             terms: None,
             registry: Registry::default(),
-            members: BTreeMap::new(),
+            presences: BTreeMap::new(),
             departed: VecDeque::new(),
             next_link: 1,
             is_dismissed: false,
