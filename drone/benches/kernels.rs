@@ -1,12 +1,13 @@
 //! Every kernel that this CPU has, against `sha2`, `hmac` and `pbkdf2` called string by string.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot run is to stop")]
 
+#[path = "../src/kernel/tests/reference.rs"]
+mod reference;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use drone::kernel::{Kernel, Sample};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
 use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
@@ -20,17 +21,7 @@ fn strings(count: usize, len: impl Fn(usize) -> usize) -> BlobBuf {
 fn plain(algorithm: Algorithm<'_>, inputs: &BlobBuf, digests: &mut Vec<u8>) {
     digests.clear();
     for input in inputs.as_blob().iter() {
-        let digest: [u8; 32] = match algorithm {
-            Algorithm::Sha256 => Sha256::digest(input).into(),
-            Algorithm::Sha256d => Sha256::digest(Sha256::digest(input)).into(),
-            Algorithm::HmacSha256 { key } => {
-                Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(input).finalize().into_bytes().into()
-            }
-            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
-                pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, salt, iterations)
-            }
-        };
-        digests.extend_from_slice(&digest);
+        digests.extend_from_slice(&reference::digest(algorithm, input));
     }
 }
 

@@ -78,6 +78,11 @@ impl Session {
         self.leaving && self.computing == 0 && self.link.as_ref().is_some_and(Link::is_silent)
     }
 
+    /// Whether the Queen has answered the offer, before which she is told little.
+    pub fn is_open(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_open)
+    }
+
     /// Whether it takes nothing new any more.
     pub fn is_leaving(&self) -> bool {
         self.leaving
@@ -299,7 +304,7 @@ impl Session {
 
     /// Forgets it if nothing of it will be asked for.
     fn settle(&mut self, ticket: Ticket) {
-        let is_open = self.link.as_ref().is_some_and(Link::is_open);
+        let is_open = self.is_open();
         let is_over = self.held.get(&ticket).is_some_and(|held| match held.phase {
             Phase::Computing => false,
             Phase::Computed => held.from >= held.to,

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod queen;
+#[path = "../src/kernel/tests/reference.rs"]
+mod reference;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use wire::handshake::VERSION;
 use wire::ids::LeaseId;
@@ -32,12 +32,16 @@ fn words(count: usize) -> Vec<Vec<u8>> {
     (0..count).map(|number| format!("word {number}").into_bytes()).collect()
 }
 
+fn right(algorithm: Algorithm<'_>, inputs: &[Vec<u8>]) -> Vec<u8> {
+    inputs.iter().flat_map(|input| reference::digest(algorithm, input)).collect()
+}
+
 fn sha256(inputs: &[Vec<u8>]) -> Vec<u8> {
-    inputs.iter().flat_map(Sha256::digest).collect()
+    right(Algorithm::Sha256, inputs)
 }
 
 fn stretched(inputs: &[Vec<u8>]) -> Vec<u8> {
-    inputs.iter().flat_map(|word| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(word, b"salt", 20_000)).collect()
+    right(STRETCHED, inputs)
 }
 
 /// Waits until the first lease was begun.
@@ -84,6 +88,37 @@ async fn leaves(mut queen: Queen, drone: TestDrone, queued: &[u64]) {
     drone.running.await.unwrap().unwrap();
 }
 
+/// Leaves at once between its offer and the answer, holding these leases that are long.
+async fn leaves_unanswered(leases: &[u64]) {
+    let (listener, drone, mut queen) = start_and_welcome(1).await;
+    let chunks: Vec<_> = leases.iter().map(|id| TestChunk::new(*id, LONG, words(1))).collect();
+    queen.lease(&chunks).await;
+    drop(queen);
+    let (mut queen, _) = Queen::greeted(&listener, CALM, CALM).await;
+    let offer = queen.offer().await;
+    drone.shutdown.now.cancel();
+    // So that it is about to leave when the answer comes; it is right in any order.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let answers: Vec<_> = offer.iter().map(|(lease, from, to)| Some((lease + 100, *from, *to))).collect();
+    queen.adopt(&answers).await;
+    assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
+    if !offer.is_empty() {
+        let given_back = offer.iter().map(|(lease, ..)| lease + 100).collect();
+        assert_eq!(queen.hear_work().await, Some(Heard::HandBack(given_back)));
+    }
+    assert_eq!(queen.hear_work().await, None);
+    drop(queen);
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_leaves_before_its_offer_is_answered_says_so() {
+    leaves_unanswered(&[]).await;
+    leaves_unanswered(&[1, 2, 3]).await;
+}
+
 /// Whether `count` words of lease 1 are computed, or all of them, which are reported no more.
 fn is_beyond(reached: &[(u64, u64)], count: u64) -> bool {
     reached.iter().all(|(lease, reached)| *lease != 1 || *reached >= count)
@@ -93,23 +128,16 @@ fn is_beyond(reached: &[(u64, u64)], count: u64) -> bool {
 async fn every_algorithm_is_right() {
     let (_listener, drone, mut queen) = start_and_welcome(2).await;
     let inputs = words(500);
-    let all = |digest: &dyn Fn(&[u8]) -> [u8; 32]| inputs.iter().flat_map(|input| digest(input)).collect::<Vec<u8>>();
-    let hmac = |input: &[u8]| {
-        Hmac::<Sha256>::new_from_slice(b"key").unwrap().chain_update(input).finalize().into_bytes().into()
-    };
-    let cases = [
-        (Algorithm::Sha256, sha256(&inputs)),
-        (Algorithm::Sha256d, all(&|input| Sha256::digest(Sha256::digest(input)).into())),
-        (Algorithm::HmacSha256 { key: b"key" }, all(&hmac)),
-        (
-            Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 5 },
-            all(&|input| pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input, b"salt", 5)),
-        ),
+    let algorithms = [
+        Algorithm::Sha256,
+        Algorithm::Sha256d,
+        Algorithm::HmacSha256 { key: b"key" },
+        Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 5 },
     ];
-    for (id, (algorithm, digests)) in (1..).zip(cases) {
+    for (id, algorithm) in (1..).zip(algorithms) {
         let chunk = TestChunk { from: 1_000, ..TestChunk::new(id, algorithm, inputs.clone()) };
         queen.lease(&[chunk]).await;
-        assert!(queen.digests(id, 1_000..1_500).await == digests, "{algorithm:?}");
+        assert!(queen.digests(id, 1_000..1_500).await == right(algorithm, &inputs), "{algorithm:?}");
     }
     drone.shutdown.drain.cancel();
     assert_eq!(queen.hear_work().await, Some(Heard::Leaving));

@@ -138,6 +138,19 @@ pub struct Settings {
     pub patience: Patience,
 }
 
+#[cfg(test)]
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory_limit: 1 << 30,
+            drone_addr: String::new(),
+            keep_finished: Duration::MAX,
+            max_data: None,
+            patience: Patience::default(),
+        }
+    }
+}
+
 impl SharedHive {
     fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
         let Settings { memory_limit, drone_addr, keep_finished, patience, .. } = settings;

@@ -138,18 +138,22 @@ impl Line {
     /// bytes resets it, and the Queen could lose what she has not read yet.
     async fn farewell(self, worker: &mut Worker<'_>) {
         let Self { mut reader, to_writer, mut writing } = self;
-        let say = async move {
-            while let Some(message) = worker.session.next_message() {
-                if to_writer.send(message).await.is_err() {
-                    break;
-                }
-            }
-            drop(to_writer);
-            writing.join_next().await;
+        let leave = async {
+            say(worker, &to_writer).await;
+            // Before she has answered the offer there is little that she may be told.
+            while !worker.session.is_open()
+                && let Ok(Some(frame)) = reader.next(MAX).await
+                && hear(&frame, worker).is_ok()
+            {}
+            let say = async {
+                say(worker, &to_writer).await;
+                drop(to_writer);
+                writing.join_next().await;
+            };
+            let hear = async { while let Ok(Some(_)) = reader.next(MAX).await {} };
+            tokio::join!(say, hear);
         };
-        let hear = async move { while let Ok(Some(_)) = reader.next(MAX).await {} };
-        let said = timeout(FAREWELL, async { tokio::join!(say, hear) }).await;
-        if said.is_err() {
+        if timeout(FAREWELL, leave).await.is_err() {
             tracing::warn!("The Queen did not take leave in time");
         }
     }
@@ -160,6 +164,15 @@ impl Line {
             Some(Ok(Err(error))) => Trouble::Broken(error.to_string()),
             Some(Err(error)) => Trouble::Broken(error.to_string()),
             Some(Ok(Ok(()))) | None => Trouble::Closed,
+        }
+    }
+}
+
+/// Says what may be said at present.
+async fn say(worker: &mut Worker<'_>, to_writer: &mpsc::Sender<Message>) {
+    while let Some(message) = worker.session.next_message() {
+        if to_writer.send(message).await.is_err() {
+            break;
         }
     }
 }

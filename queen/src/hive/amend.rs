@@ -57,6 +57,7 @@ impl State {
             }
             self.feed.removed(id);
         }
+        self.leaving.insert(id);
         self.changes.push(Change::Remove(id));
         Some(record)
     }

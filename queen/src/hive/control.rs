@@ -423,7 +423,7 @@ impl Hive for SharedHive {
         let (removed, ack) = self.change_durably(slot, |hive, now| hive.remove_ended(id, now));
         match removed {
             Some(_record) => self.durable(ack).await,
-            None => Err(HiveError::Conflict(format!("task {id} is being computed again: cancel it first"))),
+            None => Err(computed_again(id)),
         }
     }
 
@@ -469,6 +469,11 @@ impl Hive for SharedHive {
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
         self.lock().feed.subscribe(last)
     }
+}
+
+/// Why a task is not removed.
+pub(super) fn computed_again(id: TaskId) -> HiveError {
+    HiveError::Conflict(format!("task {id} is being computed again: cancel it first"))
 }
 
 pub(super) fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {

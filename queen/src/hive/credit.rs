@@ -71,8 +71,8 @@ impl State {
         }
         let checked = trust == Trust::Checked;
         self.changes.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
-        if let Some(member) = self.members.get_mut(&drone) {
-            member.items_done += wanted.end - wanted.start;
+        if let Some(presence) = self.presences.get_mut(&drone) {
+            presence.items_done += wanted.end - wanted.start;
         }
         self.doubt(drone, job?, arrived)
     }

@@ -3,6 +3,9 @@
 //! A Drone is one process; it may have one connection after the other. Each connection has a
 //! number, and what comes over an older one than the newest is not heard any more.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, watch};
@@ -22,11 +25,15 @@ use crate::store::Change;
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 50;
 
+/// Drones of whose figures watchers are told at a time. With more, they take turns, so that what
+/// else there is to tell has room.
+const TOLD: usize = 50;
+
 /// Heartbeats over which its utilisation is told.
 const BEATS: usize = 6;
 
 /// A Drone that is connected, or was.
-pub(super) struct Member {
+pub(super) struct Presence {
     pub(super) newcomer: Newcomer,
     seat: Option<Seat>,
     connections: u64,
@@ -62,7 +69,7 @@ pub(super) struct Ends {
     pub(super) stored: watch::Sender<u64>,
 }
 
-impl Member {
+impl Presence {
     /// The part of its threads' time in which they computed, over the last heartbeats.
     fn utilisation(&self) -> Option<f64> {
         let (newest, oldest) = (self.busy.front()?, self.busy.back()?);
@@ -83,11 +90,11 @@ impl State {
             let (instance, name) = (newcomer.instance, newcomer.name.as_str().into());
             self.changes.push(Change::Drone { id, instance, name });
         }
-        if self.members.get(&id).is_some_and(|member| member.seat.is_some()) {
+        if self.presences.get(&id).is_some_and(|presence| presence.seat.is_some()) {
             self.vacate(id, Parting::Lost);
             self.handle(Event::Lost { drone: id }, now);
         }
-        let before = self.members.remove(&id);
+        let before = self.presences.remove(&id);
         self.departed.retain(|departed| *departed != id);
         let now = Timestamp::now();
         let number = self.next_link;
@@ -95,17 +102,17 @@ impl State {
         let Ends { outbox, closed, stored } = ends;
         let seat = Some(Seat { number, outbox, closed, stored, has_joined: false });
         let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
-        let member = match before {
-            Some(member) => Member {
+        let presence = match before {
+            Some(presence) => Presence {
                 newcomer,
                 seat,
-                connections: member.connections + 1,
+                connections: presence.connections + 1,
                 connected_at: now,
                 last_seen_at: now,
                 is_awaited: false,
-                ..member
+                ..presence
             },
-            None => Member {
+            None => Presence {
                 newcomer,
                 seat,
                 connections: 1,
@@ -119,8 +126,8 @@ impl State {
                 is_awaited: false,
             },
         };
-        let is_back = member.connections > 1 || !is_new;
-        self.members.insert(id, member);
+        let is_back = presence.connections > 1 || !is_new;
+        self.presences.insert(id, presence);
         self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
         Some(Link { drone: id, number })
@@ -129,9 +136,9 @@ impl State {
     /// The Drone has said what it holds; from now on it takes work.
     pub(super) fn join(&mut self, link: Link, offers: Vec<(TaskId, std::ops::Range<u64>)>, now: Time) {
         let trusted = self.registry.quarantined(link.drone).is_none();
-        let Some(member) = self.members.get_mut(&link.drone) else { return };
-        let ability = member.newcomer.ability.clone();
-        if let Some(seat) = &mut member.seat {
+        let Some(presence) = self.presences.get_mut(&link.drone) else { return };
+        let ability = presence.newcomer.ability.clone();
+        if let Some(seat) = &mut presence.seat {
             seat.has_joined = true;
         }
         self.handle(Event::Join { drone: link.drone, ability, trusted, offers }, now);
@@ -139,25 +146,36 @@ impl State {
 
     /// Whether this is the Drone's newest connection.
     pub(super) fn is_current(&self, link: Link) -> bool {
-        let seat = self.members.get(&link.drone).and_then(|member| member.seat.as_ref());
+        let seat = self.presences.get(&link.drone).and_then(|presence| presence.seat.as_ref());
         seat.is_some_and(|seat| seat.number == link.number)
     }
 
     /// A Drone said something; `news` if it is worth telling to watchers.
     pub(super) fn heard(&mut self, id: DroneId, news: bool) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.last_seen_at = Timestamp::now();
+        if let Some(presence) = self.presences.get_mut(&id) {
+            presence.last_seen_at = Timestamp::now();
             if news {
-                self.feed.drone(id);
+                self.restless.insert(id);
             }
         }
     }
 
+    /// Those of whose figures watchers are told now; the others are behind the last of them.
+    pub(super) fn take_restless(&mut self) -> Vec<DroneId> {
+        let next = DroneId(self.told.0 + 1);
+        let turn: Vec<_> = self.restless.range(next..).chain(self.restless.range(..next)).take(TOLD).copied().collect();
+        for id in &turn {
+            self.restless.remove(id);
+        }
+        self.told = turn.last().copied().unwrap_or(self.told);
+        turn
+    }
+
     /// A Drone says for how long its threads have computed so far.
     pub(super) fn was_busy(&mut self, id: DroneId, busy_ns: u64, now: Time) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.busy.truncate(BEATS - 1);
-            member.busy.push_front((now, busy_ns));
+        if let Some(presence) = self.presences.get_mut(&id) {
+            presence.busy.truncate(BEATS - 1);
+            presence.busy.push_front((now, busy_ns));
         }
     }
 
@@ -188,7 +206,7 @@ impl State {
 
     /// A Drone did not come back in time.
     pub(super) fn forgotten(&mut self, id: DroneId, now: Time) {
-        if self.members.get(&id).is_some_and(|member| member.is_awaited) {
+        if self.presences.get(&id).is_some_and(|presence| presence.is_awaited) {
             self.part(id, now);
         }
     }
@@ -202,7 +220,7 @@ impl State {
 
     /// A user wants a Drone to leave; whether it is there.
     pub(super) fn drain(&mut self, drone: DroneId, now: Time) -> bool {
-        let is_there = self.members.get(&drone).is_some_and(|member| member.seat.is_some());
+        let is_there = self.presences.get(&drone).is_some_and(|presence| presence.seat.is_some());
         if is_there {
             self.send(drone, Outbound::Drain);
             self.feed.drone(drone);
@@ -222,9 +240,9 @@ impl State {
 
     /// Ends a connection; returns whether the core had heard of it.
     fn vacate(&mut self, id: DroneId, parting: Parting) -> bool {
-        let Some(member) = self.members.get_mut(&id) else { return false };
-        member.parting = parting;
-        let Some(seat) = member.seat.take() else { return false };
+        let Some(presence) = self.presences.get_mut(&id) else { return false };
+        presence.parting = parting;
+        let Some(seat) = presence.seat.take() else { return false };
         seat.closed.cancel();
         seat.has_joined
     }
@@ -233,9 +251,9 @@ impl State {
     fn part(&mut self, id: DroneId, now: Time) {
         let is_awaited = self.core.drone(id, now).is_some_and(|drone| drone.away && drone.leases > 0);
         let connected = self.fleet().0;
-        let Some(member) = self.members.get_mut(&id) else { return };
-        let was_awaited = std::mem::replace(&mut member.is_awaited, is_awaited);
-        let (drone, parting) = (member.newcomer.name.clone(), member.parting);
+        let Some(presence) = self.presences.get_mut(&id) else { return };
+        let was_awaited = std::mem::replace(&mut presence.is_awaited, is_awaited);
+        let (drone, parting) = (presence.newcomer.name.clone(), presence.parting);
         self.stories.push(match is_awaited {
             true => Story::Away { drone, connected },
             false => Story::Parted { drone, parting, was_awaited, connected },
@@ -246,7 +264,7 @@ impl State {
             if self.departed.len() > DEPARTED
                 && let Some(oldest) = self.departed.pop_front()
             {
-                self.members.remove(&oldest);
+                self.presences.remove(&oldest);
             }
         }
     }
@@ -254,7 +272,7 @@ impl State {
     /// The Queen stops. What Drones hold they offer to the next one, who is to know of it.
     pub(super) fn dismiss(&mut self, reason: &'static str) {
         self.is_dismissed = true;
-        self.members.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
+        self.presences.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
     }
 
     /// Puts a Drone into quarantine of which the core knows that already.
@@ -291,7 +309,7 @@ impl State {
             self.stories.push(Story::Sent { task, drone, job: job.clone() });
         }
         crash::point("dispatch");
-        self.feed.drone(grant.drone);
+        self.restless.insert(grant.drone);
         self.send(grant.drone, Outbound::Lease(grant, job));
     }
 
@@ -299,7 +317,7 @@ impl State {
     pub(super) fn stored(&self, receipt: Receipt) {
         let Receipt { link, outputs } = receipt;
         if self.is_current(link)
-            && let Some(seat) = self.members.get(&link.drone).and_then(|member| member.seat.as_ref())
+            && let Some(seat) = self.presences.get(&link.drone).and_then(|presence| presence.seat.as_ref())
         {
             seat.stored.send_replace(outputs);
         }
@@ -311,7 +329,7 @@ impl State {
         let is_early =
             |seat: &&Seat| !seat.has_joined && matches!(message, Outbound::Lease(..) | Outbound::Shrink { .. });
         if let Some(seat) =
-            self.members.get(&drone).and_then(|member| member.seat.as_ref()).filter(|seat| !is_early(seat))
+            self.presences.get(&drone).and_then(|presence| presence.seat.as_ref()).filter(|seat| !is_early(seat))
             && seat.outbox.try_send(message).is_err()
         {
             seat.closed.cancel();
@@ -319,17 +337,17 @@ impl State {
     }
 
     pub(super) fn name_of(&self, id: DroneId) -> String {
-        self.members.get(&id).map_or_else(|| format!("drone {id}"), |member| member.newcomer.name.clone())
+        self.presences.get(&id).map_or_else(|| format!("drone {id}"), |presence| presence.newcomer.name.clone())
     }
 
     pub(super) fn drone(&self, id: DroneId, now: Time) -> Option<DroneView> {
-        let member = self.members.get(&id)?;
+        let presence = self.presences.get(&id)?;
         let status = self.core.drone(id, now);
         let leases = status.map_or(0, |status| status.leases);
         let quarantined = self.registry.quarantined(id);
-        let state = match (&member.seat, &status) {
+        let state = match (&presence.seat, &status) {
             (None, Some(status)) if status.away => DroneState::Away,
-            (None, _) => match member.parting {
+            (None, _) => match presence.parting {
                 Parting::Left => DroneState::Left,
                 Parting::Lost => DroneState::Lost,
             },
@@ -338,54 +356,54 @@ impl State {
             (Some(_), _) if leases > 0 => DroneState::Busy,
             (Some(_), _) => DroneState::Idle,
         };
-        let idle = status.and_then(|status| status.idle).filter(|_| member.seat.is_some());
+        let idle = status.and_then(|status| status.idle).filter(|_| presence.seat.is_some());
         Some(DroneView {
             id,
-            name: member.newcomer.name.clone(),
-            instance: member.newcomer.instance.to_string(),
-            address: member.newcomer.address.clone(),
-            software: member.newcomer.software.clone(),
+            name: presence.newcomer.name.clone(),
+            instance: presence.newcomer.instance.to_string(),
+            address: presence.newcomer.address.clone(),
+            software: presence.newcomer.software.clone(),
             state,
-            threads: member.newcomer.ability.threads,
+            threads: presence.newcomer.ability.threads,
             leases,
             idle_because: idle.map(|idle| explain::idle(idle).into()),
             quarantined_because: quarantined.map(Into::into),
             rate: status.map_or(0.0, |status| status.rate),
             compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
-            utilisation: member.seat.as_ref().and_then(|_| member.utilisation()),
-            items_done: member.items_done,
-            checked: member.checked,
-            wrong: member.wrong,
-            connections: member.connections,
-            connected_at: member.connected_at,
-            last_seen_at: member.last_seen_at,
+            utilisation: presence.seat.as_ref().and_then(|_| presence.utilisation()),
+            items_done: presence.items_done,
+            checked: presence.checked,
+            wrong: presence.wrong,
+            connections: presence.connections,
+            connected_at: presence.connected_at,
+            last_seen_at: presence.last_seen_at,
         })
     }
 
     /// Those that are connected or waited for, then those that went lately, the last one first.
     pub(super) fn drones(&self, now: Time) -> Vec<DroneView> {
-        let here = self.members.keys().filter(|id| !self.departed.contains(id));
+        let here = self.presences.keys().filter(|id| !self.departed.contains(id));
         here.chain(self.departed.iter().rev()).filter_map(|id| self.drone(*id, now)).collect()
     }
 
     /// Connected Drones, their threads, and how many of them are in quarantine.
     pub(super) fn fleet(&self) -> (u64, u64, u64) {
-        let connected = || self.members.iter().filter(|(_, member)| member.seat.is_some());
-        let threads = connected().map(|(_, member)| u64::from(member.newcomer.ability.threads)).sum();
+        let connected = || self.presences.iter().filter(|(_, presence)| presence.seat.is_some());
+        let threads = connected().map(|(_, presence)| u64::from(presence.newcomer.ability.threads)).sum();
         let quarantined = connected().filter(|(id, _)| self.registry.quarantined(**id).is_some()).count();
         (connected().count() as u64, threads, quarantined as u64)
     }
 
     /// Drones besides this one that may be given work.
     pub(super) fn has_others(&self, id: DroneId) -> bool {
-        let suits = |(other, member): (&DroneId, &Member)| {
-            *other != id && member.seat.is_some() && self.registry.quarantined(*other).is_none()
+        let suits = |(other, presence): (&DroneId, &Presence)| {
+            *other != id && presence.seat.is_some() && self.registry.quarantined(*other).is_none()
         };
-        self.members.iter().any(suits)
+        self.presences.iter().any(suits)
     }
 
     /// Connected Drones.
     pub(super) fn connected(&self) -> impl Iterator<Item = DroneId> {
-        self.members.iter().filter(|(_, member)| member.seat.is_some()).map(|(id, _)| *id)
+        self.presences.iter().filter(|(_, presence)| presence.seat.is_some()).map(|(id, _)| *id)
     }
 }

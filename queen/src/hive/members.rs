@@ -5,6 +5,9 @@
 //! its tasks apart from that is here. One that is changed, cancelled or retried alone leaves its
 //! batch first, and is a task like any other from then on.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -14,13 +17,15 @@ use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
 use super::SharedHive;
+use super::control::computed_again;
+use super::journal::{Ack, Slot};
 use super::reading::{ResultReader, unreadable};
 use super::record::{Record, finish, stored_view};
 use super::state::State;
 use super::upload::{Ready, stopping};
 use crate::core::{Event, RangeSet, Time};
 use crate::kinds::{Job, Terms};
-use crate::store::{Change, Detached, Ending, Fate, Stored, StoredMember, Submission, Tally};
+use crate::store::{Change, Detached, Ending, Fate, Live, Stored, StoredMember, Submission, Tally};
 
 /// What a task that has left its batch takes of memory there, in bytes.
 const DETACHED: u64 = 64;
@@ -107,11 +112,9 @@ impl State {
             Some(None) => return None,
             Some(Some(error)) => failed(id, &stored_batch(batch, record), error),
             None => {
-                let mut view = record.view(batch, None);
-                let is_over = view.state.has_ended() || is_hasty && record.is_over();
-                let item = self.core.item(batch, index).filter(|_| !is_over && !record.is_rework());
-                let is_computed = item.is_none() && !is_over;
-                view.done = u64::from(members.stored.contains(index) || is_hasty && is_computed);
+                let mut view = if is_hasty { record.view_ahead(batch, None) } else { record.view(batch, None) };
+                let item = self.core.item(batch, index).filter(|_| !view.state.has_ended() && !record.is_rework());
+                view.done = u64::from(members.stored.contains(index) || is_hasty && record.has_output(index));
                 match view.done {
                     1 => view.state = TaskState::Done,
                     _ if view.state == TaskState::Running && item == Some(false) => view.state = TaskState::Pending,
@@ -196,7 +199,7 @@ impl State {
     }
 }
 
-fn member_id(batch: TaskId, index: u64) -> TaskId {
+pub(super) fn member_id(batch: TaskId, index: u64) -> TaskId {
     TaskId(batch.0 + 1 + index)
 }
 
@@ -241,42 +244,56 @@ impl SharedHive {
         if let Some(Found { batch, index, job }) = found {
             let mut ready = self.member_ready(&job, index).await?;
             let slot = self.prompt_slot().await?;
-            let (_, ack) = self.change_durably(slot, |state, now| {
-                if state.member_view(id, false, now).is_some_and(|view| is_wanted(&view))
-                    && let Some(created_at) = state.tasks.get(batch).map(|record| record.created_at)
-                {
-                    let inputs = ready.keep();
-                    state.leave_batch(batch, index, own(id, &job, inputs, created_at), now);
-                }
+            let (has_left, ack) = self.change_durably(slot, |state, now| {
+                let is_there = state.member_view(id, false, now).is_some_and(|view| is_wanted(&view));
+                let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return false };
+                let created_at = record.created_at;
+                state.leave_batch(batch, index, own(id, &job, ready.keep(), created_at), now);
+                true
             });
-            return self.durable(ack).await.map(|()| true);
+            // If not, its batch has ended meanwhile, and is on disk.
+            if has_left || self.inner.disk.is_none() {
+                return self.durable(ack).await.map(|()| has_left);
+            }
         }
         let Some(disk) = &self.inner.disk else { return Ok(false) };
         let found = self.stored_member(id).await?.filter(|member| is_wanted(&member_of_stored(id, member)));
         let Some(StoredMember { batch, index, .. }) = found else { return Ok(false) };
         let job = self.read(move |reader| reader.job(batch.id)).await.map_err(unreadable)?;
         let job = job.ok_or(HiveError::TaskGone(id))?;
-        let mut ready = self.member_ready(&job, index).await?;
+        let ready = self.member_ready(&job, index).await?;
         let slot = self.prompt_slot().await?;
         let hive = self.clone();
         // Nothing is committed between looking and leaving.
-        let left = disk.journal.between(move || {
-            let Some(disk) = &hive.inner.disk else { return Ok(None) };
-            let member = disk.reader.member(id).map_err(unreadable)?;
-            let member = member.filter(|member| is_wanted(&member_of_stored(id, member)));
-            let (_, ack) = hive.change_durably(slot, |state, now| {
-                // It may have been taken up already.
-                let Some(member) = member.filter(|_| state.tasks.get(id).is_none()) else { return };
-                let StoredMember { batch, index, .. } = member;
-                let fate = own(id, &job, ready.keep(), batch.created_at);
-                state.take_from_disk(id, &batch, index, fate, now);
-            });
-            Ok(ack)
-        });
-        match left.await {
+        match disk.journal.between(move || hive.leave_on_disk(id, &job, ready, slot)).await {
             Some(ack) => self.durable(ack?).await.map(|()| true),
             None => Err(stopping()),
         }
+    }
+
+    /// Has a task begin again whose batch is on disk only, while nothing is committed.
+    fn leave_on_disk(
+        &self,
+        id: TaskId,
+        job: &Job,
+        mut ready: Ready,
+        slot: Option<Slot>,
+    ) -> Result<Option<Ack>, HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(None) };
+        let member = disk.reader.member(id).map_err(unreadable)?.filter(|member| member.is_inside());
+        let (left, ack) = self.change_durably(slot, |state, now| {
+            // Somebody else may have had it begin again, or its batch.
+            let Some(StoredMember { batch, index, .. }) = &member else { return Ok(()) };
+            if state.tasks.get(id).is_some() || state.tasks.get(batch.id).is_some() {
+                return Ok(());
+            }
+            if state.leaving.contains(&id) || state.leaving.contains(&batch.id) {
+                return Err(HiveError::TaskGone(id));
+            }
+            state.take_from_disk(id, batch, *index, own(id, job, ready.keep(), batch.created_at), now);
+            Ok(())
+        });
+        left.map(|()| ack)
     }
 
     /// Forgets a task that has ended and is in a batch; whether it was.
@@ -298,10 +315,19 @@ impl SharedHive {
         let Some((batch, index)) = found else { return Ok(false) };
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
-        let (_, ack) = self.change_durably(slot, |state, now| match state.tasks.get(batch) {
-            Some(_) => state.leave_batch(batch, index, Fate::Forgotten { on_disk: false }, now),
-            None => state.changes.push(Change::Detach { batch, index, fate: Fate::Forgotten { on_disk: true } }),
+        let (removed, ack) = self.change_durably(slot, |state, now| {
+            // It, or its batch, may have begun again meanwhile.
+            let is_live = |view: TaskView| !view.state.has_ended();
+            if state.tasks.get(id).is_some() || state.member_view(id, false, now).is_some_and(is_live) {
+                return Err(computed_again(id));
+            }
+            match state.tasks.get(batch) {
+                Some(_) => state.leave_batch(batch, index, Fate::Forgotten { on_disk: false }, now),
+                None => state.leave_stored(batch, index, Fate::Forgotten { on_disk: true }),
+            }
+            Ok(())
         });
+        removed?;
         self.durable(ack).await.map(|()| true)
     }
 
@@ -311,7 +337,7 @@ impl SharedHive {
             return Ok(None);
         }
         let found = self.read(move |reader| reader.member(id)).await.map_err(unreadable)?;
-        Ok(found.filter(|member| !matches!(member.detached, Some(None))))
+        Ok(found.filter(StoredMember::is_inside))
     }
 
     /// Who of `range` has left a batch.
@@ -380,8 +406,23 @@ impl State {
         // One that failed alone failed before the batch ended.
         let state = if state == TaskState::Done { TaskState::Failed } else { state };
         self.counts.add(state, -1);
-        self.changes.push(Change::Detach { batch: batch.id, index, fate });
+        self.leave_stored(batch.id, index, fate);
         self.enter(id, own, RangeSet::default(), now);
+    }
+
+    /// A task leaves a batch that is on disk only.
+    fn leave_stored(&mut self, batch: TaskId, index: u64, fate: Fate) {
+        self.leaving.insert(member_id(batch, index));
+        self.changes.push(Change::Detach { batch, index, fate });
+    }
+
+    /// Counts those as gone from a batch whose leaving is on its way to the disk that it was read from.
+    pub(super) fn without_leaving(&self, live: &mut Live) {
+        let batch = live.task.id;
+        if live.task.terms.batch {
+            let tasks = member_id(batch, 0)..member_id(batch, live.task.total);
+            self.leaving.range(tasks).for_each(|id| live.detach(id.0 - batch.0 - 1, None));
+        }
     }
 }
 

@@ -152,6 +152,11 @@ impl Record {
         &mut self.progress().outputs
     }
 
+    /// Whether the result of an index is in memory.
+    pub(super) fn has_output(&self, index: u64) -> bool {
+        self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), DIGEST, 1).0.is_empty())
+    }
+
     /// Ends it; what is to be written of that.
     pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet) -> Ending {
         let (state, error) = match outcome {

@@ -146,8 +146,8 @@ impl State {
     /// A Drone gave a wrong result; whether that is the first one that is known of it.
     fn convict(&mut self, lie: &Lie, now: Time) -> bool {
         let Lie { drone, task, index } = *lie;
-        if let Some(member) = self.members.get_mut(&drone) {
-            member.wrong += 1;
+        if let Some(presence) = self.presences.get_mut(&drone) {
+            presence.wrong += 1;
         }
         if !self.registry.convict(drone) {
             return false;
@@ -182,7 +182,11 @@ impl State {
     }
 
     /// Takes a task up that has ended, whose suspect results are to be computed again.
-    pub(super) fn reopen(&mut self, live: Live, drone: DroneId, now: Time) {
+    pub(super) fn reopen(&mut self, mut live: Live, drone: DroneId, now: Time) {
+        if self.leaving.contains(&live.task.id) {
+            return;
+        }
+        self.without_leaving(&mut live);
         let is_wanted = |ending: &Ending| ending.state == TaskState::Done && !live.suspect.is_empty();
         let Some(ending) = live.task.ending.clone().filter(is_wanted) else { return };
         let (id, done, corrected) = (live.task.id, live.done.clone(), live.task.corrected);
@@ -196,11 +200,16 @@ impl State {
     }
 
     /// Takes a failed or cancelled task up.
-    fn retry(&mut self, live: Live, now: Time) -> Result<(), HiveError> {
-        let (id, done) = (live.task.id, live.done.clone());
+    pub(super) fn retry(&mut self, mut live: Live, now: Time) -> Result<(), HiveError> {
+        let id = live.task.id;
         if self.tasks.get(id).is_some() {
             return Err(HiveError::Conflict(format!("{} is being retried already", self.label(id))));
         }
+        if self.leaving.contains(&id) {
+            return Err(HiveError::TaskGone(id));
+        }
+        self.without_leaving(&mut live);
+        let done = live.done.clone();
         let ending = live.task.ending.clone();
         let record = Record::revived(live);
         check_deadline(id, &record)?;

@@ -15,9 +15,10 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use super::cache::Cache;
 use super::explain;
 use super::feed::Feed;
-use super::fleet::Member;
+use super::fleet::Presence;
 use super::keys::Keys;
 use super::label;
+use super::members::member_id;
 use super::record::{Ended, Record};
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
@@ -40,8 +41,8 @@ pub(super) struct State {
     /// Those of the newest task, which the next one is likely to share.
     terms: Option<Arc<Terms>>,
     pub(super) registry: Registry,
-    pub(super) members: BTreeMap<DroneId, Member>,
-    /// Members that have gone, the last one last.
+    pub(super) presences: BTreeMap<DroneId, Presence>,
+    /// Those that have gone, the last one last.
     pub(super) departed: VecDeque<DroneId>,
     pub(super) next_link: u64,
     /// Goodbye was said to all.
@@ -54,6 +55,8 @@ pub(super) struct State {
     waiters: BTreeMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
     pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
+    /// Tasks that go from the disk, or leave a batch there, where that is not committed yet.
+    pub(super) leaving: BTreeSet<TaskId>,
     pub(super) keys: Keys,
     pub(super) cache: Cache,
     pub(super) budget: Arc<Budget>,
@@ -74,6 +77,9 @@ pub(super) struct State {
     /// When the core is told that time has passed.
     timer: Option<Time>,
     pub(super) feed: Feed,
+    /// Drones whose figures have changed, and the one of which watchers were told last.
+    pub(super) restless: BTreeSet<DroneId>,
+    pub(super) told: DroneId,
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
     pub(super) stories: Vec<Story>,
@@ -125,7 +131,7 @@ impl State {
             base,
             terms: None,
             registry: Registry::default(),
-            members: BTreeMap::new(),
+            presences: BTreeMap::new(),
             departed: VecDeque::new(),
             next_link: 1,
             is_dismissed: false,
@@ -134,6 +140,7 @@ impl State {
             has_suspects: false,
             waiters: BTreeMap::new(),
             ended: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             keys: Keys::new(Arc::clone(&budget)),
             cache,
             budget,
@@ -146,6 +153,8 @@ impl State {
             leases: BTreeMap::new(),
             timer: None,
             feed,
+            restless: BTreeSet::new(),
+            told: DroneId(0),
             was_moving: false,
             stories: Vec::new(),
             effects: Vec::new(),
@@ -208,7 +217,7 @@ impl State {
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.feed.has_news()
+        self.feed.has_news() || !self.restless.is_empty()
     }
 
     /// A new Queen is at work.
@@ -245,7 +254,9 @@ impl State {
                 self.feed.publish(News::Task(view));
             }
         }
-        for id in news.drones {
+        self.restless.retain(|id| !news.drones.contains(id));
+        let restless = self.take_restless();
+        for id in news.drones.into_iter().chain(restless) {
             if let Some(view) = self.drone(id, now) {
                 self.feed.publish(News::Drone(view));
             }
@@ -255,11 +266,11 @@ impl State {
             if moving || self.was_moving {
                 // Rates fall without any event, the last time to zero.
                 let drones: Vec<_> = self.connected().collect();
-                drones.into_iter().for_each(|drone| self.feed.drone(drone));
+                self.restless.extend(drones);
             }
             self.feed.publish(News::Overview(overview));
             self.was_moving = moving;
-            return moving || self.feed.has_news();
+            return moving || self.has_news();
         }
         true
     }
@@ -419,6 +430,8 @@ impl State {
                 self.members_stored(*task, *first..first + (bytes.len() / DIGEST) as u64);
             }
             Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            Change::Remove(id) => drop(self.leaving.remove(id)),
+            Change::Detach { batch, index, .. } => drop(self.leaving.remove(&member_id(*batch, *index))),
             Change::Cleared { task, .. } => {
                 self.leave_memory(*task);
                 // Where nothing is on disk, it is kept as long as any other.

@@ -263,7 +263,7 @@ impl State {
     /// What an open lease of this Drone is about.
     pub(super) fn order_of(&self, drone: DroneId, lease: LeaseId) -> Option<Order> {
         let task = self.core.lease(drone, lease)?;
-        let trust = self.members.get(&drone).map_or(0, |member| member.checked);
+        let trust = self.presences.get(&drone).map_or(0, |presence| presence.checked);
         if let Some(audit) = self.audits.under_way.get(&task) {
             return Some(Order { job: audit.job.clone(), audit: Some(task), is_rework: false, trust });
         }
@@ -273,15 +273,15 @@ impl State {
 
     /// A Drone was right.
     pub(super) fn trust(&mut self, drone: DroneId, times: u64) {
-        if let Some(member) = self.members.get_mut(&drone) {
-            member.checked += times;
+        if let Some(presence) = self.presences.get_mut(&drone) {
+            presence.checked += times;
         }
     }
 
     /// Whether a part with expensive results is looked at, and if so, which one of them.
     pub(super) fn doubt(&self, drone: DroneId, job: Job, arrived: &Arrived) -> Option<Doubt> {
         let result = arrived.expensive?;
-        let trust = self.members.get(&drone)?.checked;
+        let trust = self.presences.get(&drone)?.checked;
         let seldom = (1 + trust / ALWAYS).min(SELDOM);
         if !random().is_multiple_of(seldom) {
             return None;

@@ -174,6 +174,13 @@ pub struct StoredMember {
     pub detached: Option<Option<Box<str>>>,
 }
 
+impl StoredMember {
+    /// Whether the batch is where it is known: it has not left it, or has failed there.
+    pub fn is_inside(&self) -> bool {
+        !matches!(self.detached, Some(None))
+    }
+}
+
 /// A new task.
 #[derive(Debug)]
 pub struct Submission {

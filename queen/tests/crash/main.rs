@@ -5,6 +5,7 @@
 //! does more of it than is done without being asked.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod batches;
 mod book;
 mod crew;
 mod disk;

@@ -33,7 +33,7 @@ fn nothing_is_read_beyond_the_end() {
             let strings: Vec<Vec<u8>> = [3, len].map(|len| (0..len).map(|byte| byte as u8).collect()).into();
             let sample = Sample::new(algorithm, &strings.iter().collect()).unwrap();
             let guarded = Sample(Bytes::from_static(at_the_end(&sample.0)));
-            let right: Vec<u8> = strings.iter().flat_map(|string| expected(algorithm, string)).collect();
+            let right: Vec<u8> = strings.iter().flat_map(|string| digest(algorithm, string)).collect();
             for kernel in Kernel::all() {
                 assert_eq!(finish(kernel, guarded.job().unwrap(), 1024), right, "{kernel}, {algorithm:?}, {len} bytes");
             }

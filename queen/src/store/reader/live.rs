@@ -36,6 +36,16 @@ pub struct Live {
     pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
 
+impl Live {
+    /// One of its tasks has left it; why, if it failed there.
+    pub fn detach(&mut self, index: u64, error: Option<Box<str>>) {
+        if !self.done.contains(index) && !self.suspect.contains(index) {
+            self.done.insert(index..index + 1);
+        }
+        self.detached.insert(index, error);
+    }
+}
+
 /// What is suspect of a task that has not ended, or is called suspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspects {
@@ -224,11 +234,7 @@ fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlit
     let mut select = connection.prepare_cached("SELECT item, error FROM detached WHERE batch = ? ORDER BY item")?;
     let mut rows = select.query([id.0])?;
     while let Some(row) = rows.next()? {
-        let index = row.get(0)?;
-        if !live.done.contains(index) && !live.suspect.contains(index) {
-            live.done.insert(index..index + 1);
-        }
-        live.detached.insert(index, row.get(1)?);
+        live.detach(row.get(0)?, row.get(1)?);
     }
     Ok(())
 }

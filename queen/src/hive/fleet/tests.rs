@@ -1,0 +1,52 @@
+//! A large fleet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use web::model::{Change as News, Overview};
+use wire::ids::Instance;
+
+use super::*;
+use crate::core::Ability;
+use crate::hive::{Settings, SharedHive};
+
+const DRONES: u64 = 2_000;
+
+fn seat(state: &mut State, number: u64) {
+    let newcomer = Newcomer {
+        name: format!("drone-{number}"),
+        instance: Instance(u128::from(number).to_le_bytes()),
+        address: String::new(),
+        software: String::new(),
+        ability: Ability { threads: 1, kinds: BTreeMap::new() },
+    };
+    let ends = Ends { outbox: mpsc::channel(1).0, closed: CancellationToken::new(), stored: watch::channel(0).0 };
+    assert!(state.seat(newcomer, ends, Time::ZERO).is_some());
+}
+
+#[test]
+fn watchers_hear_of_tasks_however_many_drones_compute() {
+    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    (0..DRONES).for_each(|number| seat(&mut state, number));
+    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Time::ZERO) };
+    // That all of them come at once is too much to be told one by one.
+    state.tell(overview.clone(), Time::ZERO);
+    let mut events = state.feed.subscribe(None).events;
+    let (mut told, mut removed) = (BTreeSet::new(), 0);
+    for turn in 1..=100 {
+        state.feed.removed(TaskId(turn));
+        assert!(state.tell(overview.clone(), Duration::from_millis(100) * turn as u32));
+        while let Ok(event) = events.try_recv() {
+            match &event.change {
+                News::Drone(drone) => {
+                    told.insert(drone.id);
+                }
+                News::TaskRemoved { .. } => removed += 1,
+                News::Overview(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!((removed, told.len() as u64), (100, DRONES));
+}
