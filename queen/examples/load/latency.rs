@@ -1,5 +1,8 @@
 //! How long one word takes, alone and while the Drones have more than enough to do.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -9,6 +12,7 @@ use super::client::Client;
 use super::hive::{Cpu, Hive};
 use super::report::Times;
 use super::singles::Words;
+use super::strings::{digest, string};
 
 /// Between two words under load.
 const GAP: Duration = Duration::from_millis(10);
@@ -33,6 +37,34 @@ pub async fn ask(words: &mut Words, gap: Duration, is_wanted: impl Fn(u64) -> bo
         }
     }
     Ok(times)
+}
+
+/// So many words to a bare server, while as many threads as there are cores hash and do nothing else.
+pub async fn beside_hashing(http: SocketAddr, count: u64) -> anyhow::Result<Times> {
+    let ended = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..std::thread::available_parallelism()?.get())
+        .map(|_| {
+            let ended = Arc::clone(&ended);
+            std::thread::spawn(move || {
+                let word = string(0);
+                // As a Drone's threads are.
+                let nice = rustix::process::setpriority_process(None, i32::from(drone::NICE));
+                while !ended.load(Ordering::Relaxed) {
+                    std::hint::black_box(digest(std::hint::black_box(&word)));
+                }
+                nice
+            })
+        })
+        .collect();
+    let words = match Words::connect(http, true).await {
+        Ok(mut words) => ask(&mut words, GAP, |asked| asked < count).await,
+        Err(error) => Err(error),
+    };
+    ended.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().map_err(|_| anyhow::anyhow!("a thread that hashed broke down"))??;
+    }
+    Ok(Times::of(words?))
 }
 
 /// So many words at most, while a task of so many strings is computed; it is cancelled afterwards.

@@ -171,6 +171,11 @@ impl Comparison<'_> {
             report.add(format!("under {name}, the Queen's CPU"), "cores", loaded.cpu.queen / loaded.seconds);
             busy(report, &format!("under {name}, busy"), &loaded.drones);
         }
+        let (server, [http, _]) = bare_server()?;
+        let bare = latency::beside_hashing(http, self.size.loaded_words).await?;
+        drop(server);
+        self.report.add("bare axum beside plain hashing, median", "ms", bare.at(0.5));
+        self.report.add("bare axum beside plain hashing, 99 %", "ms", bare.at(0.99));
         Ok(())
     }
 
