@@ -13,8 +13,9 @@ use super::singles::{Singles, Words};
 use super::strings::Expected;
 use super::{bare, bulk, idle, latency, machine};
 
-/// Requests that are not counted, before those that are.
-const WARM_UP: u64 = 500;
+/// Words that are not counted, before those that are: so many that the log is full, and written from its start
+/// again. Until then each sync has a longer file to write down, which no Queen has who has run for a minute.
+const WARM_UP: Singles = Singles { count: 20_000, connections: 64, wait: true };
 
 /// Strings that are computed before those that are counted.
 const WARM_UP_STRINGS: u64 = 100_000;
@@ -95,15 +96,14 @@ impl Comparison<'_> {
     async fn singles(&mut self) -> anyhow::Result<()> {
         self.report.begin("singles");
         let load = Singles { count: self.size.singles, connections: self.size.connections, wait: true };
-        let warm_up = Singles { count: WARM_UP, ..load.clone() };
         let hive = self.build.start(self.size.drones).await?;
-        warm_up.put_on(hive.http).await?;
+        WARM_UP.put_on(hive.http).await?;
         let before = hive.cpu()?;
         let taken = load.put_on(hive.http).await?;
         let cpu = hive.cpu()?.since(before);
         drop(hive);
         let (server, [http, _]) = bare_server()?;
-        warm_up.put_on(http).await?;
+        WARM_UP.put_on(http).await?;
         let before = (server.cpu()?, machine::cpu(None)?);
         let bare = load.put_on(http).await?;
         let bare_cpu = (server.cpu()? - before.0, machine::cpu(None)? - before.1);
@@ -124,6 +124,7 @@ impl Comparison<'_> {
     async fn latency(&mut self) -> anyhow::Result<()> {
         self.report.begin("latency");
         let (hive, (server, [http, _])) = (self.build.start(1).await?, bare_server()?);
+        WARM_UP.put_on(hive.http).await?;
         let (mut words, mut bare_words) = (Words::connect(hive.http, true).await?, Words::connect(http, true).await?);
         let (mut times, mut bare, mut appends, mut syncs) = (vec![], vec![], vec![], vec![]);
         // In turn, since the disk may be another's now and then; the first turn is not counted.
