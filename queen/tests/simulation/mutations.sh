@@ -53,33 +53,29 @@ session=drone/src/session
 
 simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit 1; }
 
-mutation "forgets a range when its Drone is lost" $core/lease.rs \
+mutation "forgets a range when its Drone is lost" $core/detach.rs \
     'None => task.release(range),' 'None => drop(range),'
 mutation "wants what is out of order" $core.rs \
     'lease.drone == drone && lease.next == range.start' 'lease.drone == drone'
 mutation "wants results of anybody" $core.rs \
     'lease.drone == drone && lease.next == range.start' 'lease.next == range.start'
 mutation "credits twins twice" $core/lease.rs \
-    'for id in [Some(id), twin]' 'for id in [Some(id), twin.filter(|_| false)]'
+    'twin.range.start = rest;' ''
 mutation "never untwins" $core/lease.rs \
     'lease.twin = None;' ''
 mutation "leaves a twin when the other is done" $core/lease.rs \
     'match lease.range.is_empty() {' 'match false {'
 mutation "leaves leases to whom it distrusts" $core/fleet.rs \
-    'let leases: Vec<_> = self.drones[&id].leases.iter().map(|lease| (*lease, Fault::None)).collect();
-        self.give_up(&leases, true, now, effects);' ''
+    'let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
+        self.give_up(&leases, true, now, effects);' 'drop(held);'
 mutation "leases what is paused" $core.rs \
-    'self.queue.remove(task.priority, task.pass, id);
-        self.queue.leave(task.priority, task.cost_left());
-        let leases' \
-    'self.queue.leave(task.priority, task.cost_left());
-        let leases'
+    'self.queue.dismiss(id, task);
+        let leases' 'let leases'
 mutation "adopts what others have" $core/fleet.rs \
     'task.take_within(offer)?' 'task.take_within(offer).unwrap_or_else(|| offer.clone())'
 mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
-    'let lost: Vec<_> = held.difference(&adopted).map(|lease| (*lease, Fault::None)).collect();
-        self.give_up(&lost, false, now, effects);' \
-    ''
+    'let lost: Vec<_> = held.into_values().flatten().map(|lease| (lease, Fault::None)).collect();
+        self.give_up(&lost, false, now, effects);' ''
 mutation "waits for the silent for ever" $core/drone.rs \
     'self.last_heard + patience.silence)' 'self.last_heard + patience.silence * 100)'
 mutation "keeps leases of the lost for long" $core/fleet.rs \
@@ -102,9 +98,9 @@ mutation "steals without telling" $core/lease.rs \
         effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });' \
     'lease.range.end = end;'
 mutation "gives no part of a lease to the idle" $core/steal.rs \
-    'while self.drones.get(&thief).is_some_and(Drone::is_hungry)' 'while false'
+    'while self.drones.get(thief).is_some_and(Drone::is_hungry)' 'while false'
 mutation "takes the least urgent first" $core/queue.rs \
-    'self.levels.values().rev()' 'self.levels.values()'
+    'self.levels.iter().rev()' 'self.levels.iter()'
 mutation "gives a Drone too much" $core/drone.rs \
     'ahead.time_ns < threads * AHEAD.as_nanos() as u64' 'ahead.time_ns < threads * 8 * AHEAD.as_nanos() as u64'
 mutation "forgets to deal out what is revoked" $core.rs \
