@@ -28,6 +28,12 @@ pub enum ConnectionError {
 const READ_MIN: usize = 4 << 10;
 const READ_MAX: usize = 64 << 10;
 
+/// Room for so long a frame is made at once if the last one was as long.
+const TRUSTED_MAX: usize = 2 << 20;
+
+/// A buffer for writing is kept while a part of it, at least this one, is used each time.
+const WRITE_KEPT: usize = 8;
+
 /// Reads frames; keeps what has arrived of the next one.
 #[derive(Debug)]
 pub struct FrameReader<R> {
@@ -35,12 +41,14 @@ pub struct FrameReader<R> {
     buffer: BytesMut,
     /// What is read at once.
     step: usize,
+    /// How long the last frame was: the next one is likely to be no longer.
+    trusted: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `inner`, which stands at the start of a frame.
     pub fn new(inner: R) -> Self {
-        Self { inner, buffer: BytesMut::new(), step: READ_MIN }
+        Self { inner, buffer: BytesMut::new(), step: READ_MIN, trusted: 0 }
     }
 
     /// The body of the next frame, of at most `limit` bytes; `None` when the peer closed the
@@ -52,6 +60,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         loop {
             let missing = match frame::body_len(&self.buffer, limit)? {
                 Some(size) if self.buffer.len() >= HEADER + size => {
+                    self.trusted = size.min(TRUSTED_MAX);
                     let mut frame = self.buffer.split_to(HEADER + size);
                     return Ok(Some(frame.split_off(HEADER).freeze()));
                 }
@@ -62,8 +71,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 // What a long frame needed is not kept.
                 self.buffer = BytesMut::new();
             }
-            // A peer that announces much and sends little costs only what it has sent.
-            let room = missing.clamp(self.step, self.step.max(4 * self.buffer.len()));
+            // A peer that announces much and sends little costs only what it has sent, or sent before.
+            let room = missing.clamp(self.step, self.step.max(4 * self.buffer.len()).max(self.trusted));
             self.buffer.reserve(room);
             self.step = match self.inner.read_buf(&mut self.buffer).await? {
                 0 if self.buffer.is_empty() => return Ok(None),
@@ -108,8 +117,12 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// If the socket fails.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.inner.write_all(&self.buffer).await?;
+        let used = self.buffer.len().max(READ_MIN);
         self.buffer.clear();
-        self.buffer.shrink_to(READ_MIN);
+        // Growing anew for each of many long frames costs more than sending them.
+        if self.buffer.capacity() > WRITE_KEPT * used {
+            self.buffer.shrink_to(used);
+        }
         self.inner.flush().await
     }
 
