@@ -31,7 +31,7 @@ const READ_MAX: usize = 64 << 10;
 /// Room for so long a frame is made at once if the last one was as long.
 const TRUSTED_MAX: usize = 2 << 20;
 
-/// A buffer for writing is kept while a part of it, at least this one, is used each time.
+/// A buffer for writing is kept while one part in so many of it is used each time.
 const WRITE_KEPT: usize = 8;
 
 /// Reads frames; keeps what has arrived of the next one.
@@ -117,11 +117,11 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// If the socket fails.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.inner.write_all(&self.buffer).await?;
-        let used = self.buffer.len().max(READ_MIN);
+        let used = self.buffer.len();
         self.buffer.clear();
         // Growing anew for each of many long frames costs more than sending them.
         if self.buffer.capacity() > WRITE_KEPT * used {
-            self.buffer.shrink_to(used);
+            self.buffer.shrink_to(used.max(READ_MIN));
         }
         self.inner.flush().await
     }

@@ -43,9 +43,11 @@ fn kept_by_idle_ends(lengths: &[usize]) -> (usize, usize) {
         writer.push(&ToDrone::Goodbye { reason: &reason[..*length] }, MAX).unwrap();
         done(writer.flush()).unwrap();
     }
+    // Then come heartbeats, each by itself.
+    writer.push(&ToDrone::Heartbeat, MAX).unwrap();
+    done(writer.flush()).unwrap();
     let written = MEMORY.current_usage() - before;
     drop(writer);
-    // Then come heartbeats, each by itself.
     let beat = [1, 0, 0, 0, 2];
     let mut socket: Box<dyn AsyncRead + Unpin> = Box::new(&stream[..]);
     for _ in 0..8 {
@@ -53,7 +55,7 @@ fn kept_by_idle_ends(lengths: &[usize]) -> (usize, usize) {
     }
     let before = MEMORY.current_usage();
     let mut reader = FrameReader::new(socket);
-    (0..lengths.len() + 8).for_each(|_| assert!(done(reader.next(MAX)).unwrap().is_some()));
+    (0..lengths.len() + 9).for_each(|_| assert!(done(reader.next(MAX)).unwrap().is_some()));
     assert!(done(reader.next(MAX)).unwrap().is_none());
     (MEMORY.current_usage() - before, written)
 }
