@@ -33,6 +33,10 @@ pub trait Job: Send {
     /// Items wanted.
     fn total(&self) -> u64;
 
+    /// SHA-256 compressions that all of it takes, estimated at once and from above; 0 if there are
+    /// no items.
+    fn cost(&self) -> u64;
+
     /// Items computed.
     fn done(&self) -> u64;
 

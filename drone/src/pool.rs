@@ -7,6 +7,9 @@
 //! the lock and sees. A job travels between the queue and at most one thread, so it needs no
 //! lock of its own.
 //!
+//! What takes less time than to wake a thread need not come here: the caller may compute it
+//! itself ([`Pool::compute_brief`]).
+//!
 //! What goes in and comes out ([`Assignment`], [`Report`]) is public, so that somebody else may
 //! play the pool before a [`Session`](crate::session::Session); the threads are not.
 
@@ -14,11 +17,14 @@
 mod tests;
 mod thread;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use std::{cmp, io};
 
 use tokio::sync::mpsc;
@@ -28,6 +34,9 @@ use crate::kernel::{Job, Kernel, Output};
 
 /// Reports that may wait; threads wait for room when the Queen takes results too slowly.
 const REPORTS: usize = 64;
+
+/// Compressions that take less time than to wake a thread and to be woken by it.
+const BRIEF: u64 = 64;
 
 /// What a lease is called within this process: it stays when a Queen gives it another number,
 /// and is never given twice.
@@ -123,7 +132,8 @@ impl Pool {
         let (reports, receiver) = mpsc::channel(REPORTS);
         let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
         let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), added: Condvar::new(), slots, kernel });
+        let (queue, added, brief) = (Mutex::new(queue), Condvar::new(), Tally::default());
+        let shared = Arc::new(Shared { queue, added, slots, brief, kernel });
         let mut pool = Self { shared, threads: Vec::new() };
         for index in 0..threads.get() {
             let (shared, reports) = (pool.shared.clone(), reports.clone());
@@ -135,6 +145,25 @@ impl Pool {
             pool.threads.push(thread.spawn(run)?);
         }
         Ok((pool, receiver))
+    }
+
+    /// Computes a brief lease here and now; gives back one that is not brief.
+    ///
+    /// # Errors
+    /// The lease, which is to be [queued](Self::add).
+    pub(crate) fn compute_brief(&self, assignment: Assignment) -> Result<Report, Assignment> {
+        if !(1..=BRIEF).contains(&assignment.job.cost()) {
+            return Err(assignment);
+        }
+        let mut lease = Lease::new(assignment);
+        let mut before = Instant::now();
+        while !lease.is_computed() {
+            match lease.step(self.shared.kernel, BRIEF, &self.shared.brief, before) {
+                Ok(now) => before = now,
+                Err(failed) => return Ok(failed),
+            }
+        }
+        Ok(lease.report())
     }
 
     /// Queues a lease.
@@ -191,9 +220,11 @@ impl Pool {
 
     /// What all threads have done so far.
     pub(crate) fn worked(&self) -> Worked {
-        let sum =
-            |of: fn(&Slot) -> &AtomicU64| self.shared.slots.iter().map(|slot| of(slot).load(Ordering::Relaxed)).sum();
-        Worked { compressions: sum(|slot| &slot.compressions), busy_ns: sum(|slot| &slot.busy_ns) }
+        let Shared { slots, brief, .. } = &*self.shared;
+        let sum = |of: fn(&Tally) -> &AtomicU64| {
+            slots.iter().map(|slot| &slot.tally).chain([brief]).map(|tally| of(tally).load(Ordering::Relaxed)).sum()
+        };
+        Worked { compressions: sum(|tally| &tally.compressions), busy_ns: sum(|tally| &tally.busy_ns) }
     }
 }
 
@@ -214,6 +245,8 @@ struct Shared {
     queue: Mutex<Queue>,
     added: Condvar,
     slots: Box<[Slot]>,
+    /// What was computed outside the threads.
+    brief: Tally,
     kernel: Kernel,
 }
 
@@ -224,9 +257,14 @@ struct Slot {
     attend: AtomicBool,
     /// Indices below this one are computed of the running lease.
     reached: AtomicU64,
-    /// What this thread has computed since it started; it alone writes it.
+    tally: Tally,
+}
+
+/// What has been computed since the start; one thread alone writes it.
+#[derive(Default)]
+struct Tally {
     compressions: AtomicU64,
-    /// For how long it has computed, in nanoseconds.
+    /// For how long, in nanoseconds.
     busy_ns: AtomicU64,
 }
 
@@ -334,6 +372,46 @@ impl Lease {
         self.spent_ns > 0 || self.job.done() > 0
     }
 
+    /// One step of about so many compressions, counted with the time since `before`; returns when
+    /// it ended.
+    ///
+    /// # Errors
+    /// If the computation broke down: the report of that.
+    fn step(&mut self, kernel: Kernel, compressions: u64, tally: &Tally, before: Instant) -> Result<Instant, Report> {
+        let step = catch_unwind(AssertUnwindSafe(|| self.job.step(kernel, compressions)));
+        let now = Instant::now();
+        let spent = u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
+        self.spent_ns += spent;
+        tally.busy_ns.fetch_add(spent, Ordering::Relaxed);
+        match step {
+            Ok(compressions) => {
+                self.compressions += compressions;
+                tally.compressions.fetch_add(compressions, Ordering::Relaxed);
+                Ok(now)
+            }
+            Err(panic) => {
+                let reason = format!("the computation broke down: {}", message(&*panic));
+                tracing::error!(chunk = self.urgency.ticket.0, "{reason}");
+                Err(Report { ticket: self.urgency.ticket, event: Event::Failed { reason } })
+            }
+        }
+    }
+
+    /// What was computed and not yet reported.
+    fn report(&mut self) -> Report {
+        let output = self.job.collect();
+        let from = self.from + self.reported;
+        self.reported += output.items();
+        let event = Event::Output {
+            from,
+            output,
+            kind: self.job.kind(),
+            spent_ns: std::mem::take(&mut self.spent_ns),
+            compressions: std::mem::take(&mut self.compressions),
+        };
+        Report { ticket: self.urgency.ticket, event }
+    }
+
     /// Nothing is left to compute, but perhaps something to report.
     fn is_computed(&self) -> bool {
         self.job.is_finished()
@@ -342,4 +420,10 @@ impl Lease {
     fn is_over(&self) -> bool {
         self.is_computed() && self.job.uncollected() == 0
     }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }

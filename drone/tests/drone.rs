@@ -169,9 +169,9 @@ async fn a_more_urgent_word_overtakes_a_long_lease() {
     let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
     let long = TestChunk { rank: 5, ..TestChunk::new(1, LONG, words(10)) };
     queen.lease(&[long]).await;
-    let word = TestChunk { rank: 4, ..TestChunk::new(2, Algorithm::Sha256, words(1)) };
-    queen.lease(&[word]).await;
-    assert_eq!(queen.digests(2, 0..1).await, sha256(&words(1)));
+    let short = TestChunk { rank: 4, ..TestChunk::new(2, Algorithm::Sha256, words(100)) };
+    queen.lease(&[short]).await;
+    assert_eq!(queen.digests(2, 0..100).await, sha256(&words(100)));
     queen.lease(&[TestChunk { rank: 9, priority: 1, ..TestChunk::new(3, Algorithm::Sha256, words(1)) }]).await;
     assert_eq!(queen.digests(3, 0..1).await, sha256(&words(1)));
     heartbeat(&mut queen, |reached| reached == [(1, 0)]).await;
@@ -182,7 +182,7 @@ async fn a_withdrawn_lease_makes_room_and_a_shrunk_one_ends_early() {
     let (listener, _drone) = start(1).await;
     let (mut queen, _) = Queen::welcome(&listener, 10, CALM).await;
     queen.lease(&[TestChunk::new(1, LONG, words(10))]).await;
-    queen.lease(&[TestChunk::new(2, Algorithm::Sha256, words(10))]).await;
+    queen.lease(&[TestChunk::new(2, Algorithm::Sha256, words(100))]).await;
     heartbeat(&mut queen, |reached| reached.len() == 2).await;
     queen.say(&ToDrone::Shrink { lease: LeaseId(2), epoch: EPOCH, end: 4 }).await;
     queen.say(&ToDrone::Shrink { lease: LeaseId(1), epoch: EPOCH, end: 0 }).await;
@@ -239,10 +239,10 @@ async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
 async fn an_impossible_lease_fails_alone() {
     let (_listener, _drone, mut queen) = start_and_welcome(1).await;
     let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
-    queen.lease(&[TestChunk::new(1, none, words(1)), TestChunk::new(2, Algorithm::Sha256, words(1))]).await;
+    queen.lease(&[TestChunk::new(1, none, words(1)), TestChunk::new(2, Algorithm::Sha256, words(100))]).await;
     let Some(Heard::Failed { lease: 1, reason }) = queen.hear_work().await else { panic!("it cannot be computed") };
     assert!(reason.contains("iteration"), "{reason}");
-    assert_eq!(queen.digests(2, 0..1).await, sha256(&words(1)));
+    assert_eq!(queen.digests(2, 0..100).await, sha256(&words(100)));
 }
 
 /// Waits until at least half of a lease of 50 stretched words is computed, none of which is stored.

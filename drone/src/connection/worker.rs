@@ -8,7 +8,7 @@ use tokio::time::{Interval, interval};
 use wire::message::ToDrone;
 
 use crate::config::Shutdown;
-use crate::pool::{Pool, Report};
+use crate::pool::{Assignment, Pool, Report};
 use crate::session::{Effect, Session, Violation};
 use crate::story;
 use crate::story::Teller;
@@ -107,11 +107,26 @@ impl<'a> Worker<'a> {
         for effect in effects {
             self.teller.see(&effect, now);
             match effect {
-                Effect::Start { assignment, .. } => self.pool.add(assignment),
+                Effect::Start { assignment, .. } => self.start(assignment),
                 Effect::Shrink { urgency, end } => self.pool.shrink(urgency, end),
                 Effect::Recall => self.recall(),
                 Effect::Computed(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
             }
+        }
+    }
+
+    /// Has a lease computed; a brief one here, since it takes less time than a way to a thread and back.
+    fn start(&mut self, assignment: Assignment) {
+        if !self.session.takes_reports() {
+            return self.pool.add(assignment);
+        }
+        match self.pool.compute_brief(assignment) {
+            Ok(report) => {
+                let mut effects = Vec::new();
+                self.session.report(report, &mut effects);
+                self.perform(effects);
+            }
+            Err(assignment) => self.pool.add(assignment),
         }
     }
 

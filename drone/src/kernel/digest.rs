@@ -17,6 +17,8 @@ use super::{Job, Kernel, Output};
 /// [`Job`] of [`Kind::DIGEST`].
 pub(super) struct DigestJob {
     inputs: SharedBlob,
+    /// In compressions, at most.
+    cost: u64,
     method: Method,
     results: Results,
 }
@@ -49,7 +51,26 @@ impl DigestJob {
             Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Method::Stretch(Stretching::new(salt, iterations)),
         };
         let inputs = SharedBlob::within(frame, chunk.inputs);
-        Ok(Self { inputs, method, results: Results::new(chunk.inputs.len()) })
+        Ok(Self { inputs, cost: cost(chunk), method, results: Results::new(chunk.inputs.len()) })
+    }
+}
+
+/// What a chunk takes at most, in compressions.
+fn cost(chunk: &DigestChunk<'_>) -> u64 {
+    // The padding begins two blocks at most.
+    let blocks = |messages: usize, bytes: usize| 2 * messages as u64 + (bytes / BLOCK) as u64;
+    let (items, inputs) = (chunk.inputs.len(), blocks(chunk.inputs.len(), chunk.inputs.bytes().len()));
+    let keyed = |key: &[u8]| Hmac::COST + blocks(1, key.len());
+    match chunk.algorithm {
+        _ if items == 0 => 0,
+        Algorithm::Sha256 => inputs,
+        Algorithm::Sha256d => inputs + items as u64,
+        Algorithm::HmacSha256 { key } => keyed(key) + inputs + items as u64,
+        // Each password is a key, of the salt with a number behind it, and of every iteration.
+        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+            let each = Hmac::COST + blocks(1, salt.len() + size_of::<u32>()) + 2 * u64::from(iterations);
+            inputs + each.saturating_mul(items as u64)
+        }
     }
 }
 
@@ -66,6 +87,10 @@ impl Job for DigestJob {
 
     fn total(&self) -> u64 {
         self.results.total as u64
+    }
+
+    fn cost(&self) -> u64 {
+        self.cost
     }
 
     fn done(&self) -> u64 {

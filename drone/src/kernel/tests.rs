@@ -18,9 +18,13 @@ fn job_of(algorithm: Algorithm<'_>, inputs: &BlobBuf) -> Result<Box<dyn Job>, St
 }
 
 fn finish(kernel: Kernel, mut job: Box<dyn Job>, budget: u64) -> Vec<u8> {
+    let (cost, mut spent) = (job.cost(), 0);
     while !job.is_finished() {
-        assert!(job.step(kernel, budget) > 0, "every step gets on");
+        let step = job.step(kernel, budget);
+        assert!(step > 0, "every step gets on");
+        spent += step;
     }
+    assert!(spent <= cost, "{spent} compressions of at most {cost}");
     let Output::Digests(digests) = job.collect();
     digests.to_vec()
 }

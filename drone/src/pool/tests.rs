@@ -28,6 +28,10 @@ impl Job for Scripted {
         self.total
     }
 
+    fn cost(&self) -> u64 {
+        self.total
+    }
+
     fn done(&self) -> u64 {
         self.done
     }
@@ -201,6 +205,26 @@ fn a_panic_fails_the_lease_but_not_the_thread() {
     assert!(reason.contains("the script says so"), "{reason}");
     pool.add(scripted(urgency(0, 1, 2), 0, 1).0);
     assert_eq!(output(&mut reports), (2, 0, 1));
+}
+
+#[test]
+fn a_brief_lease_is_computed_by_who_asks_and_a_long_one_given_back() {
+    let (pool, mut reports) = pool(1);
+    let brief = |items| scripted(urgency(0, 1, 1), 5, items).0;
+    let Ok(Report { ticket: Ticket(1), event: Event::Output { from: 5, output, .. } }) = pool.compute_brief(brief(3))
+    else {
+        panic!("it is computed")
+    };
+    assert_eq!((output.items(), pool.worked().compressions), (3, 1));
+    for items in [0, BRIEF + 1] {
+        assert!(pool.compute_brief(brief(items)).is_err());
+    }
+    let (bad, step) = scripted(urgency(0, 1, 1), 0, 1);
+    let script = std::thread::spawn(move || step.send(Step::Panic));
+    let failed = pool.compute_brief(bad).map(|report| report.event);
+    assert!(matches!(failed, Ok(Event::Failed { reason }) if reason.contains("the script says so")));
+    script.join().unwrap().unwrap();
+    assert!(reports.try_recv().is_err());
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! What one compute thread does.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
-use super::{Event, Lease, Report, Shared};
+use super::{Lease, Report, Shared};
 
 /// Compressions between two looks at the flag: some 16 to 50 microseconds where the CPU has
 /// instructions for SHA-256, and less than a millisecond where it has none.
@@ -42,64 +40,29 @@ pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
 /// Computes until the lease has ended, or until the flag says that something else matters.
 fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Report>) -> Option<Lease> {
     let slot = &shared.slots[index];
+    // An error means that nobody wants to know any more.
+    let send = |report: Report| reports.blocking_send(report);
     let mut before = Instant::now();
     while !lease.is_computed() {
         if slot.attend.load(Ordering::Acquire) {
             return Some(lease);
         }
-        let step = catch_unwind(AssertUnwindSafe(|| lease.job.step(shared.kernel, STEP)));
-        let now = Instant::now();
-        let spent = u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
-        lease.spent_ns += spent;
-        slot.busy_ns.fetch_add(spent, Ordering::Relaxed);
-        before = now;
-        match step {
-            Ok(compressions) => {
-                lease.compressions += compressions;
-                slot.compressions.fetch_add(compressions, Ordering::Relaxed);
-            }
-            Err(panic) => {
-                let reason = format!("the computation broke down: {}", message(&*panic));
-                tracing::error!(chunk = lease.urgency.ticket.0, "{reason}");
-                report(&lease, Event::Failed { reason }, reports);
+        match lease.step(shared.kernel, STEP, &slot.tally, before) {
+            Ok(now) => before = now,
+            Err(failed) => {
+                let _ = send(failed);
                 return None;
             }
         }
         slot.reached.store(lease.reached(), Ordering::Relaxed);
         let waits = lease.job.uncollected();
         if waits >= PART_SIZE || (waits > 0 && lease.spent_ns >= PART_NS) {
-            if !report_results(&mut lease, reports) {
-                return None;
-            }
+            send(lease.report()).ok()?;
             before = Instant::now();
         }
     }
     if lease.job.uncollected() > 0 {
-        report_results(&mut lease, reports);
+        let _ = send(lease.report());
     }
     None
-}
-
-/// Reports what was computed; false if nobody wants to know any more.
-fn report_results(lease: &mut Lease, reports: &Sender<Report>) -> bool {
-    let output = lease.job.collect();
-    let from = lease.from + lease.reported;
-    lease.reported += output.items();
-    let event = Event::Output {
-        from,
-        output,
-        kind: lease.job.kind(),
-        spent_ns: std::mem::take(&mut lease.spent_ns),
-        compressions: std::mem::take(&mut lease.compressions),
-    };
-    report(lease, event, reports)
-}
-
-fn report(lease: &Lease, event: Event, reports: &Sender<Report>) -> bool {
-    reports.blocking_send(Report { ticket: lease.urgency.ticket, event }).is_ok()
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }
