@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use ballast::Ballast;
 pub use budget::{Budget, OverBudget, Reservation};
-pub use bulk::{Bulk, NewFile};
+pub use bulk::{Bulk, FileResults, NewFile};
 pub use directory::Directory;
 use disk::{Disk, System};
 pub use error::StoreError;
@@ -94,7 +94,7 @@ impl Location {
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
         let ballast = Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast);
-        let writer = Writer::new(path.clone(), connection, Arc::clone(&bulk), ballast);
+        let writer = Writer::new(path.clone(), connection, ballast);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         Ok(Store { inheritance, writer, reader, directory })
     }

@@ -1,4 +1,5 @@
-//! The way of changes to the disk: a bounded queue, and one thread that commits what is in it.
+//! The way of changes to the disk: a bounded queue, and one thread that commits what is in it, when
+//! the bytes of results that belong into files have been written.
 //!
 //! Room in the queue is taken before the state's lock, so that changes enter it under the
 //! lock, in the order in which they happened, without ever waiting there. While one commit is
@@ -23,7 +24,7 @@ use wire::ids::TaskId;
 use self::exit::Batch;
 pub(super) use self::exit::Exit;
 use super::{Receipt, SharedHive};
-use crate::store::{Change, StoreError, Writer};
+use crate::store::{Bulk, Change, FileResults, StoreError, Writer};
 
 /// Entries that may wait, and those besides that make room on a full disk.
 const ENTRIES: usize = 4096;
@@ -86,11 +87,11 @@ pub(super) struct Closed;
 
 impl Journal {
     /// A queue in which so many bytes of results may wait, and its exit.
-    pub(super) fn new(bytes: u64, runtime: Handle) -> (Self, Exit) {
+    pub(super) fn new(bytes: u64, runtime: Handle, bulk: Arc<Bulk>) -> (Self, Exit) {
         let (queue, entries) = mpsc::channel(ENTRIES + REMOVALS);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
         let stopping = CancellationToken::new();
-        let exit = Exit::new(entries, stopping.clone(), runtime);
+        let exit = Exit::new(entries, stopping.clone(), runtime, bulk);
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
         let removals = Arc::new(Semaphore::new(REMOVALS));
         (Self { queue, places, removals, room, capacity, stopping }, exit)
@@ -169,7 +170,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             false => exit.gather(&mut pending.batch),
             true => exit.gather_all(&mut pending.batch),
         }
-        match pending.advance(hive, &mut writer) {
+        match pending.advance(hive, &mut writer, &exit) {
             Ok(()) => {
                 hive.set_fault(None);
                 pending.is_failing = false;
@@ -222,9 +223,15 @@ struct Pending {
 }
 
 impl Pending {
-    /// Commits what there is. Once that failed, the disk is trusted again when it has room for
-    /// the ballast as well.
-    fn advance(&mut self, hive: &SharedHive, writer: &mut Writer) -> Result<(), StoreError> {
+    /// Commits what there is. Once that failed, all results are written anew, and the disk is
+    /// trusted again when it has room for the ballast as well.
+    fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
+        if let Some(error) = self.batch.failure.take() {
+            return Err(error);
+        }
+        if self.is_failing {
+            exit.write(&self.batch.commits)?;
+        }
         let commits = std::mem::take(&mut self.batch.commits);
         let has_commits = !commits.is_empty();
         commit(hive, writer, commits).map_err(|(error, commits)| {
@@ -319,7 +326,12 @@ impl Commit {
 
     /// Bytes of results.
     fn bytes(&self) -> usize {
-        self.changes.iter().map(result_bytes).sum()
+        self.changes.iter().map(Change::result_bytes).sum()
+    }
+
+    /// Those that belong into files.
+    fn file_results(&self) -> impl Iterator<Item = FileResults> {
+        self.changes.iter().filter_map(Change::in_file)
     }
 
     /// Whether somebody waits for it.
@@ -332,12 +344,5 @@ impl Commit {
             // Who waited may be gone.
             let _ = ack.send(answer);
         }
-    }
-}
-
-fn result_bytes(change: &Change) -> usize {
-    match change {
-        Change::Results { bytes, .. } => bytes.len(),
-        _ => 0,
     }
 }

@@ -76,7 +76,8 @@ impl SharedHive {
     /// If the system has no randomness to give.
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
         let Store { inheritance, writer, reader, directory } = store;
-        let (journal, exit) = Journal::new(settings.memory_limit / JOURNAL_PART, Handle::current());
+        let bulk = Arc::clone(reader.bulk());
+        let (journal, exit) = Journal::new(settings.memory_limit / JOURNAL_PART, Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: settings.max_data,

@@ -5,11 +5,15 @@
 //! a place of its own, `i` widths behind the inputs; it is synced before the record that says
 //! that it is there. So whatever a record refers to is on disk, and a file without a record
 //! is left over from an upload or a removal that was cut off: it is removed at the next start.
+//!
+//! Results that replace suspect ones are written over them. They may be as soon as the records on
+//! disk call those suspect: a loss of power may leave anything in their place.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -20,6 +24,7 @@ use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::inputs::{Extent, Large};
 use crate::crash;
+use crate::kinds::digest::DIGEST;
 
 /// An upload is synced each time that it has grown by so many bytes, so that its end does
 /// not wait for all of it.
@@ -32,6 +37,19 @@ pub struct Bulk {
     disk: Arc<dyn Disk>,
     /// The number of the next file; numbers of different starts differ.
     next: AtomicU64,
+}
+
+/// Results that belong into a file.
+#[derive(Debug, Clone)]
+pub struct FileResults {
+    /// Its number.
+    pub file: u64,
+    /// What is in front of them there.
+    pub large: Arc<Large>,
+    /// The index of the first.
+    pub first: u64,
+    /// All of one width.
+    pub bytes: Bytes,
 }
 
 /// A file that no record names yet; dropped, it is removed.
@@ -48,6 +66,11 @@ impl Bulk {
     /// The files in `folder`, new ones numbered from `next` on.
     pub fn new(folder: PathBuf, disk: Arc<dyn Disk>, next: u64) -> Arc<Self> {
         Arc::new(Self { folder, disk, next: AtomicU64::new(next) })
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where a file is.
@@ -98,6 +121,33 @@ impl Bulk {
     pub fn results(&self, number: u64, large: &Large, range: &Range<u64>, width: usize) -> Result<Bytes, StoreError> {
         let length = (range.end - range.start) as usize * width;
         Ok(self.read(number, result_offset(large, range.start, width), length)?.into())
+    }
+
+    /// Makes results durable. The records that say that they are there may be committed then.
+    ///
+    /// # Errors
+    /// If not all of them are. All have to be written anew then: after a failed sync the system may
+    /// have dropped what was written before it.
+    pub fn write_results(&self, results: &[FileResults]) -> Result<(), StoreError> {
+        let mut files = BTreeMap::new();
+        for FileResults { file: number, large, first, bytes } in results {
+            let file = match files.entry(*number) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(closed) => closed.insert(self.open(*number)?),
+            };
+            let offset = result_offset(large, *first, DIGEST);
+            file.write_all_at(bytes, offset).map_err(StoreError::io(&self.path(*number)))?;
+        }
+        if !files.is_empty() {
+            crash::point("result-written");
+        }
+        for (number, file) in &files {
+            file.sync_data().map_err(StoreError::io(&self.path(*number)))?;
+        }
+        if !files.is_empty() {
+            crash::point("result-synced");
+        }
+        Ok(())
     }
 
     /// Removes a file; one that is not there is no error.

@@ -11,6 +11,7 @@ use web::kinds::Specification;
 use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
+use super::bulk::FileResults;
 use super::inputs::{Extent, Inputs, Large, Place};
 use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
@@ -229,6 +230,21 @@ impl Change {
                 None
             }
         }
+    }
+
+    /// Bytes of results.
+    pub fn result_bytes(&self) -> usize {
+        match self {
+            Self::Results { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// The results, if they belong into a file.
+    pub fn in_file(&self) -> Option<FileResults> {
+        let Self::Results { first, bytes, large: Some(large), .. } = self else { return None };
+        let Place::File(file) = large.place else { return None };
+        Some(FileResults { file, large: Arc::clone(large), first: *first, bytes: bytes.clone() })
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) fn right(first: u64, past: u64) -> Bytes {
 
 impl Store {
     pub(super) fn write(&mut self, changes: &[Change]) -> Vec<Removed> {
+        let results: Vec<_> = changes.iter().filter_map(Change::in_file).collect();
+        self.reader.bulk().write_results(&results).unwrap();
         self.writer.commit(&changes.iter().collect::<Vec<_>>()).unwrap()
     }
 

@@ -1,44 +1,29 @@
-//! The one writer: takes many changes, makes them durable together.
+//! The one writer: takes many changes, makes their records durable together.
 //!
-//! The order is what everything hangs on: result bytes are written and synced first, then the
-//! records that refer to them are committed, and files are removed only when no record names
-//! them any more. If any of it fails, nothing was done, and the whole batch can be tried
-//! again: it writes all its bytes anew, since after a failed sync the system may have dropped
-//! what was written before.
-//!
-//! Results that replace suspect ones are written over them in the file. They may be as soon as
-//! the records on disk call those suspect: a loss of power may leave anything in their place.
+//! The order is what everything hangs on: result bytes are [written](super::bulk::Bulk::write_results)
+//! and synced first, then the records that refer to them are committed, and files are removed only
+//! when no record names them any more. If a commit fails, nothing was done, and it can be tried again.
 
 mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rusqlite::{Connection, params};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::{Epoch, TaskId};
 
 use self::step::Step;
 use super::ballast::Ballast;
-use super::bulk::{Bulk, result_offset};
-use super::disk::DiskFile;
 use super::error::StoreError;
-use super::inputs::{Large, Place};
 use super::records::{Change, Tally, state_number, state_of};
 use super::schema;
 use crate::crash;
-use crate::kinds::digest::DIGEST;
 
 /// How long an idempotency key is known.
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Result files that are kept open.
-const OPEN_FILES: usize = 64;
 
 /// Free pages of the database that are given back to the file system at a time.
 const VACUUM_PAGES: i64 = 256;
@@ -50,8 +35,6 @@ const EXPIRED_KEYS: i64 = 10_000;
 pub struct Writer {
     path: PathBuf,
     connection: Connection,
-    bulk: Arc<Bulk>,
-    files: HashMap<u64, Box<dyn DiskFile>>,
     ballast: Ballast,
     /// Something was committed.
     has_written: bool,
@@ -88,35 +71,23 @@ pub struct Inheritance {
 }
 
 impl Writer {
-    /// Writes into the database at `path` and the bulk files.
-    pub(super) fn new(path: PathBuf, connection: Connection, bulk: Arc<Bulk>, ballast: Ballast) -> Self {
-        Self { path, connection, bulk, files: HashMap::new(), ballast, has_written: false }
+    /// Writes into the database at `path`.
+    pub(super) fn new(path: PathBuf, connection: Connection, ballast: Ballast) -> Self {
+        Self { path, connection, ballast, has_written: false }
     }
 
-    /// Commits changes; when it returns, they are durable. It returns what was removed. Files
-    /// of that are left to be removed, which takes long for large ones.
+    /// Commits changes, of which results that belong into files are there already; when it returns,
+    /// they are durable. It returns what was removed. Files of that are left to be removed, which
+    /// takes long for large ones.
     ///
     /// # Errors
     /// If they are not; then none of them is, and the same or others can be tried again.
     pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
-        let removed = self.try_commit(changes);
-        if removed.is_err() {
-            // Among them may be files of tasks that are refused now, which would keep their room.
-            self.files.clear();
-        }
-        removed
-    }
-
-    fn try_commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
-        self.write_results(changes)?;
         let removed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
         self.has_written = true;
         crash::point("commit-after");
         if !removed.is_empty() {
             crash::point("remove-committed");
-        }
-        for file in removed.iter().filter_map(|removed| removed.file) {
-            self.files.remove(&file);
         }
         Ok(removed)
     }
@@ -168,41 +139,6 @@ impl Writer {
             // Nothing is lost: it is in the log.
             tracing::warn!(%error, "the log stays as it is, and the next start reads it");
         }
-    }
-
-    fn write_results(&mut self, changes: &[&Change]) -> Result<(), StoreError> {
-        let mut dirty = BTreeSet::new();
-        for change in changes {
-            if let Change::Results { first, bytes, large: Some(large), .. } = change
-                && let Place::File(number) = large.place
-            {
-                self.write(number, large, *first, bytes)?;
-                dirty.insert(number);
-            }
-        }
-        if dirty.is_empty() {
-            return Ok(());
-        }
-        crash::point("result-written");
-        for number in &dirty {
-            if let Some(file) = self.files.get(number) {
-                file.sync_data().map_err(StoreError::io(&self.bulk.path(*number)))?;
-            }
-        }
-        crash::point("result-synced");
-        if self.files.len() > OPEN_FILES {
-            self.files.clear();
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, number: u64, large: &Large, first: u64, bytes: &Bytes) -> Result<(), StoreError> {
-        if !self.files.contains_key(&number) {
-            self.files.insert(number, self.bulk.open(number)?);
-        }
-        let Some(file) = self.files.get(&number) else { return Ok(()) };
-        let offset = result_offset(large, first, DIGEST);
-        file.write_all_at(bytes, offset).map_err(StoreError::io(&self.bulk.path(number)))
     }
 
     fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {

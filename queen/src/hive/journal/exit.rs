@@ -1,25 +1,30 @@
 //! What is committed next, and when.
 //!
 //! Somebody waits for new tasks, and nothing depends on what was before them, so they overtake all
-//! else. A commit costs about the same for many, so that it pays to wait for others; but bytes of
-//! results are written in small portions, since new tasks wait for the portion under way.
+//! else. Bytes of results that belong into files are written in portions, one after the other, while
+//! commits go on; what comes behind a portion waits until it is written and committed. A commit costs
+//! about the same for many, so that it pays to wait for others.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::ids::TaskId;
 
 use super::{Commit, Entry};
+use crate::store::{Bulk, StoreError};
 
-/// Entries, and bytes of results, that are committed together at most; and so few bytes that new
-/// tasks do not mind them.
+/// Entries that are committed together at most.
 const BATCH: usize = 1024;
-const BATCH_BYTES: usize = 4 << 20;
-const LIGHT_BYTES: usize = 128 << 10;
+
+/// Bytes of results that are written together: few, since a commit's own sync waits for its turn
+/// behind them.
+const PORTION: usize = 4 << 20;
 
 /// What nobody waits for waits itself so long for what somebody does, unless it is so many bytes
 /// that they are worth a commit of their own.
@@ -40,13 +45,27 @@ pub(in crate::hive) struct Exit {
     rest: VecDeque<Entry>,
     /// Tasks that were refused while changes of theirs may still be in the queue.
     refused: HashSet<TaskId>,
-    /// The batch before left bytes out, for new tasks.
-    was_light: bool,
+    /// Before all the rest.
+    portion: Option<Portion>,
     /// Entries of the batch before.
     last_batch: usize,
     stopping: CancellationToken,
-    /// For its clock.
+    /// For its clock, and for threads that write.
     runtime: Handle,
+    bulk: Arc<Bulk>,
+}
+
+/// Commits of which the results are on their way into files.
+struct Portion {
+    commits: Vec<Commit>,
+    writing: JoinHandle<Result<(), StoreError>>,
+}
+
+/// What ends a wait.
+enum Event {
+    Entry(Option<Entry>),
+    Written(Result<Result<(), StoreError>, JoinError>),
+    Timeout,
 }
 
 /// What is done next.
@@ -54,6 +73,8 @@ pub(in crate::hive) struct Exit {
 pub(super) struct Batch {
     /// Committed together.
     pub(super) commits: Vec<Commit>,
+    /// Why results of them are not in their files.
+    pub(super) failure: Option<StoreError>,
     /// Then this is done, which is no commit.
     pub(super) then: Option<Entry>,
 }
@@ -66,14 +87,19 @@ impl Batch {
 
     /// Whether it makes sense to wait for more.
     fn has_time(&self) -> bool {
-        (1..BATCH).contains(&self.commits.len()) && self.then.is_none()
+        (1..BATCH).contains(&self.commits.len()) && self.then.is_none() && self.failure.is_none()
     }
 }
 
 impl Exit {
-    pub(super) fn new(entries: mpsc::Receiver<Entry>, stopping: CancellationToken, runtime: Handle) -> Self {
-        let (fresh, rest, refused) = Default::default();
-        Self { entries, fresh, rest, refused, was_light: false, last_batch: 0, stopping, runtime }
+    pub(super) fn new(
+        entries: mpsc::Receiver<Entry>,
+        stopping: CancellationToken,
+        runtime: Handle,
+        bulk: Arc<Bulk>,
+    ) -> Self {
+        let (fresh, rest, refused, portion) = Default::default();
+        Self { entries, fresh, rest, refused, portion, last_batch: 0, stopping, runtime, bulk }
     }
 
     /// The Queen stops.
@@ -83,7 +109,7 @@ impl Exit {
 
     /// Nothing is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.fresh.is_empty() && self.rest.is_empty() && self.entries.is_empty()
+        self.fresh.is_empty() && self.rest.is_empty() && self.entries.is_empty() && self.portion.is_none()
     }
 
     /// What is still to come of these tasks is in vain.
@@ -92,17 +118,17 @@ impl Exit {
             Entry::Commit(commit) => Some(commit),
             _ => None,
         });
-        rest.for_each(|commit| commit.forget(&tasks));
+        let written = self.portion.iter_mut().flat_map(|portion| &mut portion.commits);
+        written.chain(rest).for_each(|commit| commit.forget(&tasks));
         self.refused.extend(tasks);
     }
 
     /// Adds to a batch what there is, within its bounds; waits if that is nothing, and for what is
     /// about to come.
     pub(super) fn gather(&mut self, batch: &mut Batch) {
-        if batch.commits.is_empty() && self.is_empty() && !self.is_stopping() {
+        if batch.commits.is_empty() && !self.has_next() {
             // A wake-up ends the waiting as well.
-            let first = self.entries.blocking_recv();
-            first.into_iter().for_each(|entry| self.sort(entry));
+            self.wait(None, batch);
         }
         self.fill(batch);
         if !self.is_stopping() {
@@ -113,24 +139,66 @@ impl Exit {
     }
 
     /// Adds all there is to a batch that failed, up to what is no commit: so new tasks are refused
-    /// at once.
+    /// at once. Nothing is on its way into files then.
     pub(super) fn gather_all(&mut self, batch: &mut Batch) {
         self.drain();
+        if let Some(portion) = self.portion.take() {
+            // What has become of it does not matter, since all is written anew.
+            let _ = self.runtime.block_on(portion.writing);
+            batch.commits.extend(portion.commits);
+        }
         batch.commits.extend(self.fresh.drain(..));
         self.follow(batch, |_| true);
+    }
+
+    /// Writes the results of these that belong into files.
+    ///
+    /// # Errors
+    /// If not all of them are on disk.
+    pub(super) fn write(&self, commits: &[Commit]) -> Result<(), StoreError> {
+        self.bulk.write_results(&commits.iter().flat_map(Commit::file_results).collect::<Vec<_>>())
+    }
+
+    /// Whether there is anything to add to a batch, or never will be.
+    fn has_next(&self) -> bool {
+        let has_rest = !self.rest.is_empty() || self.is_stopping();
+        !self.fresh.is_empty() || !self.entries.is_empty() || has_rest && self.portion.is_none()
+    }
+
+    /// Waits for an entry, for the portion, or until then; false if that came first.
+    fn wait(&mut self, until: Option<Instant>, batch: &mut Batch) -> bool {
+        let Self { entries, portion, runtime, .. } = self;
+        let event = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                entry = entries.recv() => Event::Entry(entry),
+                Some(written) = async { Some((&mut portion.as_mut()?.writing).await) } => Event::Written(written),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Event::Timeout,
+            }
+        });
+        match event {
+            Event::Entry(entry) => entry.into_iter().for_each(|entry| self.sort(entry)),
+            Event::Written(written) => self.take_written(written, batch),
+            Event::Timeout => return false,
+        }
+        true
+    }
+
+    /// Adds the portion, of which this has become.
+    fn take_written(&mut self, written: Result<Result<(), StoreError>, JoinError>, batch: &mut Batch) {
+        let broken = |error: JoinError| Err(StoreError::io(self.bulk.folder())(error.into()));
+        batch.failure = written.unwrap_or_else(broken).err();
+        batch.commits.extend(self.portion.take().into_iter().flat_map(|portion| portion.commits));
     }
 
     /// Waits a little for somebody who waits.
     fn linger(&mut self, batch: &mut Batch) {
         let until = Instant::now() + LINGER;
         while batch.has_time() && batch.bytes() < LINGER_BYTES && !batch.commits.iter().any(Commit::is_awaited) {
-            match self.runtime.block_on(async { timeout_at(until, self.entries.recv()).await }) {
-                Ok(Some(entry)) => {
-                    self.sort(entry);
-                    self.fill(batch);
-                }
-                Ok(None) | Err(_) => break,
+            if !self.wait(Some(until), batch) {
+                break;
             }
+            self.fill(batch);
         }
     }
 
@@ -174,21 +242,45 @@ impl Exit {
     fn fill(&mut self, batch: &mut Batch) {
         // All new tasks that there are come first, whatever the rest says of them.
         self.drain();
+        if let Some(portion) = self.portion.as_mut().filter(|portion| portion.writing.is_finished()) {
+            let written = self.runtime.block_on(&mut portion.writing);
+            self.take_written(written, batch);
+        }
         let room = BATCH.saturating_sub(batch.commits.len()).min(self.fresh.len());
         batch.commits.extend(self.fresh.drain(..room));
-        if !self.fresh.is_empty() {
-            return;
+        if self.fresh.is_empty() && self.portion.is_none() && batch.failure.is_none() {
+            let mut room = BATCH.saturating_sub(batch.commits.len());
+            self.follow(batch, |commit| {
+                let fits = room > 0 && commit.file_results().next().is_none();
+                room -= usize::from(fits);
+                fits
+            });
+            if room > 0 && batch.then.is_none() {
+                self.begin_portion();
+            }
         }
-        let hurries = batch.commits.iter().any(Commit::is_awaited) && !self.was_light;
-        let most = if hurries { LIGHT_BYTES } else { BATCH_BYTES };
-        let (mut count, mut bytes) = (batch.commits.len(), batch.bytes());
-        self.follow(batch, |commit| {
+    }
+
+    /// Begins to write the next results that belong into files, with what is between them.
+    fn begin_portion(&mut self) {
+        let (mut commits, mut count, mut bytes) = (Vec::new(), 0, 0);
+        let mut fits = |commit: &Commit| {
             count += 1;
             bytes += commit.bytes();
             // One that is larger alone is not held up for ever.
-            count <= BATCH && (bytes <= most || !hurries && count == 1)
-        });
-        self.was_light = hurries && matches!(self.rest.front(), Some(Entry::Commit(_)));
+            count == 1 || count <= BATCH && bytes <= PORTION
+        };
+        while let Some(Entry::Commit(commit)) =
+            self.rest.pop_front_if(|entry| matches!(entry, Entry::Commit(commit) if fits(commit)))
+        {
+            commits.push(commit);
+        }
+        if !commits.is_empty() {
+            let results: Vec<_> = commits.iter().flat_map(Commit::file_results).collect();
+            let bulk = Arc::clone(&self.bulk);
+            let writing = self.runtime.spawn_blocking(move || bulk.write_results(&results));
+            self.portion = Some(Portion { commits, writing });
+        }
     }
 
     /// Adds of the rest what fits, up to what is no commit.
