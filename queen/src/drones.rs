@@ -1,5 +1,6 @@
 //! The Drones' side: a TCP listener, and one connection for each Drone.
 
+mod backlog;
 mod connection;
 mod stranger;
 
@@ -65,10 +66,17 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     }
 }
 
+/// What the system may hold back of what is to be sent to a Drone, in bytes: nothing overtakes it.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Small messages leave at once, and a peer that vanished is noticed by the system too.
 fn prepare(socket: &TcpStream) {
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
-    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    let options = socket2::SockRef::from(socket);
+    let kept = options.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let kept = kept.and(options.set_tcp_notsent_lowat(UNSENT));
     if let Err(error) = socket.set_nodelay(true).and(kept) {
         tracing::debug!(%error, "cannot set a socket's options");
     }

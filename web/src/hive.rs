@@ -152,7 +152,7 @@ pub trait Upload: Send {
 }
 
 /// The layout size that an [`Upload`]'s pieces aim at, in bytes.
-pub const SEGMENT: usize = 1 << 20;
+pub const SEGMENT: usize = 256 << 10;
 
 /// Results that were computed, in index order and without a gap; or what stands in their place.
 #[derive(Debug, Clone)]

@@ -37,6 +37,10 @@ pub(super) struct Link {
     pub(super) silence: Duration,
 }
 
+/// What the system may hold back of what is to be sent, in bytes: nothing overtakes it.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// Connects and introduces this Drone.
 pub(super) async fn dial(config: &Config, rates: &[Rate]) -> Result<Link, Trouble> {
     let late = |what: &str, limit: Duration| {
@@ -53,7 +57,10 @@ pub(super) async fn dial(config: &Config, rates: &[Rate]) -> Result<Link, Troubl
 fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    let options = SockRef::from(&stream);
+    options.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    options.set_tcp_notsent_lowat(UNSENT)?;
     Ok(stream)
 }
 

@@ -26,7 +26,7 @@ use crate::story;
 const TO_WRITER: usize = 1;
 
 /// Bytes that the writer gathers before it writes them.
-const GATHER: usize = 1 << 20;
+const GATHER: usize = 256 << 10;
 
 /// A Drone that leaves waits this long until what it has said is stored.
 const RECEIPTS: Duration = Duration::from_secs(10);

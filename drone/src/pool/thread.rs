@@ -15,7 +15,7 @@ const STEP: u64 = 1024;
 const PART_NS: u64 = 250_000_000;
 
 /// … or when they are this long, in bytes.
-const PART_SIZE: usize = 1 << 20;
+const PART_SIZE: usize = 256 << 10;
 
 /// Lets all else on the machine go first, so that connections, and a Queen on the same machine,
 /// need not wait for a thread that computes to use up its slice.

@@ -9,7 +9,7 @@ use super::{Key, Part};
 use crate::pool::{Ticket, Worked};
 
 /// Outputs share a frame up to this size, in bytes; a longer one goes alone.
-const SHARED: usize = 1 << 20;
+const SHARED: usize = 256 << 10;
 
 /// Results that are no longer than this are short, in bytes.
 const SHORT: usize = 4 << 10;

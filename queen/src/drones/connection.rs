@@ -16,6 +16,7 @@ use wire::handshake::{FromDrone, FromQueen, MAX_NAME, Preface, Role, VERSION};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
 
+use super::backlog::Backlog;
 use super::stranger;
 use crate::core::{Ability, Grant, Progress};
 use crate::hive::{Joined, Link, Newcomer, Outbound, Parting, SharedHive};
@@ -30,12 +31,11 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long the last messages may take to leave.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A frame of leases is closed when it holds so many bytes of inputs, or so many leases.
-const FRAME_BYTES: usize = 1 << 20;
-const FRAME_LEASES: usize = 512;
+/// A frame of leases is closed when it holds so many bytes of inputs.
+const FRAME_BYTES: usize = 256 << 10;
 
 /// Room for so many messages is kept while there is none to send.
-const BATCH_KEPT: usize = 16;
+const ROUND_KEPT: usize = 16;
 
 /// Why a Drone's connection ended other than by its own wish.
 #[derive(Debug, thiserror::Error)]
@@ -238,26 +238,35 @@ async fn speak(
     link: Link,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
-    let mut batch = Vec::new();
+    let (mut backlog, mut round) = (Backlog::default(), Vec::new());
     loop {
-        tokio::select! {
-            count = outbox.recv_many(&mut batch, FRAME_LEASES) => if count == 0 { return Ok(()) },
-            Some(()) = answers.recv() => batch.push(Outbound::Heartbeat),
-            Ok(()) = stored.changed() => stored.mark_changed(),
+        if backlog.is_empty() {
+            round.shrink_to(ROUND_KEPT);
+            tokio::select! {
+                message = outbox.recv() => match message {
+                    Some(message) => backlog.push(message),
+                    None => return Ok(()),
+                },
+                Some(()) = answers.recv() => backlog.push(Outbound::Heartbeat),
+                Ok(()) = stored.changed() => stored.mark_changed(),
+            }
+            // Whoever is about to say something more to this Drone goes first: it shares the write.
+            tokio::task::yield_now().await;
+        } else if answers.try_recv().is_ok() {
+            backlog.push(Outbound::Heartbeat);
         }
-        // Whoever is about to say something more to this Drone goes first: it shares the write.
-        tokio::task::yield_now().await;
-        while batch.len() < FRAME_LEASES
+        while backlog.has_room()
             && let Ok(message) = outbox.try_recv()
         {
-            batch.push(message);
+            backlog.push(message);
         }
         if stored.has_changed().unwrap_or_default() {
             let outputs = *stored.borrow_and_update();
             writer.push(&ToDrone::Stored { outputs }, MAX)?;
         }
-        let goodbye = batch.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
-        write(&mut writer, &batch[..goodbye.map_or(batch.len(), |at| at + 1)], link, hive).await?;
+        backlog.take(&mut round);
+        let goodbye = round.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
+        write(&mut writer, &round[..goodbye.map_or(round.len(), |at| at + 1)], link, hive).await?;
         if goodbye.is_some() {
             let farewell = async {
                 writer.flush().await?;
@@ -269,21 +278,20 @@ async fn speak(
             };
         }
         writer.flush().await?;
-        batch.clear();
-        batch.shrink_to(BATCH_KEPT);
+        round.clear();
     }
 }
 
 /// Turns messages into frames; neighbouring leases share one.
 async fn write(
     writer: &mut FrameWriter<OwnedWriteHalf>,
-    batch: &[Outbound],
+    round: &[Outbound],
     link: Link,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
     let mut leases = Vec::new();
     let mut bytes = 0;
-    for message in batch {
+    for message in round {
         if let Outbound::Lease(grant, job) = message {
             let part = match hive.inputs(&job.inputs, &grant.range).await {
                 Ok(inputs) => job.part(inputs),

@@ -72,6 +72,25 @@ impl Inputs {
         SharedBlob::parse(&Bytes::from_owner(Arc::clone(layout))).ok()
     }
 
+    /// Whether they lie in the task's record.
+    pub fn is_small(&self) -> bool {
+        matches!(self, Self::Small(_))
+    }
+
+    /// About how many bytes the inputs in `range` have, which lies in one segment.
+    pub fn bytes_of(&self, range: &Range<u64>) -> u64 {
+        match self {
+            Self::Small(layout) => layout.len() as u64,
+            Self::Large(large) => {
+                let number = large.segment_of(range.start);
+                large.segments.get(number).map_or(0, |segment| {
+                    let items = segment.end - large.start_of(number);
+                    u64::from(segment.bytes) * (range.end - range.start) / items.max(1)
+                })
+            }
+        }
+    }
+
     /// The one small input, if there are not more.
     pub fn only(&self) -> Option<SharedBlob> {
         self.small().filter(|_| self.total() == 1)

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::kernel::lanes::{Digest, Slots};
 
 /// Room that is set aside for digests at once; they are collected about then.
-const ROOM: usize = ((1 << 20) + (64 << 10)) / size_of::<Digest>();
+const ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();
 
 /// Digests in the order of their strings, the first of which are done.
 pub(super) struct Results {

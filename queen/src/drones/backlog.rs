@@ -1,0 +1,129 @@
+//! What waits to be sent to one Drone: a word need not wait behind strings by the thousand.
+
+use std::collections::VecDeque;
+
+use crate::hive::Outbound;
+
+/// A round is closed when it holds so many bytes of inputs of large tasks, or as many of small
+/// ones; or so many messages.
+pub(super) const ROUND_BYTES: u64 = 256 << 10;
+pub(super) const ROUND: usize = 512;
+
+/// Messages in their order, except that leases of small tasks overtake those of large ones.
+#[derive(Default)]
+pub(super) struct Backlog {
+    small: VecDeque<Outbound>,
+    rest: VecDeque<Outbound>,
+    /// How many of the rest are no leases; those are not overtaken.
+    others: usize,
+}
+
+impl Backlog {
+    pub(super) fn is_empty(&self) -> bool {
+        self.small.is_empty() && self.rest.is_empty()
+    }
+
+    /// Whether there is room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.small.len() + self.rest.len() < ROUND
+    }
+
+    pub(super) fn push(&mut self, message: Outbound) {
+        match &message {
+            Outbound::Lease(_, job) if job.inputs.is_small() && self.others == 0 => self.small.push_back(message),
+            Outbound::Lease(..) => self.rest.push_back(message),
+            _ => {
+                self.others += 1;
+                self.rest.push_back(message);
+            }
+        }
+    }
+
+    /// Moves into `round` what is to be sent next.
+    pub(super) fn take(&mut self, round: &mut Vec<Outbound>) {
+        for queue in [&mut self.small, &mut self.rest] {
+            let mut bytes = 0;
+            while bytes < ROUND_BYTES
+                && round.len() < ROUND
+                && let Some(message) = queue.pop_front()
+            {
+                match &message {
+                    Outbound::Lease(grant, job) => bytes += job.inputs.bytes_of(&grant.range),
+                    _ => self.others -= 1,
+                }
+                round.push(message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use web::kinds::Specification;
+    use web::kinds::digest::{Algorithm, Digest, Encoding};
+    use wire::blob::BlobBuf;
+    use wire::ids::{DroneId, Instance, LeaseId, TaskId};
+
+    use super::*;
+    use crate::core::Grant;
+    use crate::kinds::{Job, Terms};
+    use crate::store::{Extent, Inputs, Large, Place};
+
+    fn lease(number: u64, is_small: bool) -> Outbound {
+        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+        let base = Instance([1; 16]);
+        let terms = Terms { specification, name: None, priority: 0, deadline: None, batch: false, base };
+        let inputs = match is_small {
+            true => {
+                let mut layout = Vec::new();
+                ["honey"].iter().collect::<BlobBuf>().as_blob().write(&mut layout);
+                Inputs::Small(layout.into())
+            }
+            false => {
+                let extent = Extent { end: 1, offset: 0, bytes: 200 << 10, crc: 0, cost: 1 };
+                Inputs::Large(Arc::new(Large { segments: [extent].into(), place: Place::File(1) }))
+            }
+        };
+        let job = Job { task: TaskId(number), terms: Arc::new(terms), inputs };
+        let (lease, task) = (LeaseId(number), TaskId(number));
+        Outbound::Lease(Grant { drone: DroneId(1), lease, task, range: 0..1, priority: 0, rank: 0 }, job)
+    }
+
+    /// The leases of each round; 0 is something else.
+    fn rounds(backlog: &mut Backlog) -> Vec<Vec<u64>> {
+        let mut rounds = Vec::new();
+        while !backlog.is_empty() {
+            let mut round = Vec::new();
+            backlog.take(&mut round);
+            let number = |message: &Outbound| if let Outbound::Lease(grant, _) = message { grant.lease.0 } else { 0 };
+            rounds.push(round.iter().map(number).collect());
+        }
+        rounds
+    }
+
+    #[test]
+    fn small_tasks_overtake_large_ones_and_nothing_else() {
+        let mut backlog = Backlog::default();
+        [lease(1, false), lease(2, false), lease(3, false), lease(4, true)].into_iter().for_each(|m| backlog.push(m));
+        assert_eq!(rounds(&mut backlog), [vec![4, 1, 2], vec![3]]);
+        [lease(1, false), Outbound::Drain, lease(2, true)].into_iter().for_each(|m| backlog.push(m));
+        assert_eq!(rounds(&mut backlog), [[1, 0, 2]]);
+        // That has been said, so that it holds up nobody any more.
+        [lease(1, false), lease(2, true)].into_iter().for_each(|m| backlog.push(m));
+        assert_eq!(rounds(&mut backlog), [[2, 1]]);
+    }
+
+    #[test]
+    fn large_tasks_get_on_behind_any_number_of_small_ones() {
+        let mut backlog = Backlog::default();
+        backlog.push(lease(1, false));
+        (2..ROUND as u64).for_each(|number| backlog.push(lease(number, true)));
+        assert!(backlog.has_room());
+        backlog.push(lease(ROUND as u64, true));
+        assert!(!backlog.has_room());
+        let rounds = rounds(&mut backlog);
+        assert_eq!((rounds.len(), rounds[0].last()), (1, Some(&1)));
+    }
+}
