@@ -11,9 +11,14 @@ use drone::NICE;
 use drone::console::{self, LogFormat};
 use drone::kernel::Kernel;
 use drone::{Config, QueenAddr, Shutdown};
+use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::handshake::MAX_NAME;
 use wire::ids::Instance;
+
+/// Frames and results by the megabyte come and go, which the system would zero each time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Computes SHA-256 work for a Queen of the Hive.
 ///

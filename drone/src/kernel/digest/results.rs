@@ -15,13 +15,14 @@ pub(super) struct Results {
     pub(super) done: usize,
     /// The string whose digest is the first of `digests`.
     first: usize,
-    /// Those that wait to be collected, behind them what is under way, behind that nothing yet.
+    /// Those that wait to be collected, behind them what is under way.
     digests: Vec<Digest>,
 }
 
 impl Results {
     pub(super) fn new(total: usize) -> Self {
-        Self { total, done: 0, first: 0, digests: room(total) }
+        // Whoever makes the job does not pay for its results.
+        Self { total, done: 0, first: 0, digests: Vec::new() }
     }
 
     /// Those that wait to be collected, in bytes.
@@ -33,6 +34,9 @@ impl Results {
     pub(super) fn places(&mut self, end: usize) -> Slots<'_> {
         let len = end.saturating_sub(self.first);
         if len > self.digests.len() {
+            if self.digests.capacity() == 0 {
+                self.digests.reserve_exact(self.room().max(len));
+            }
             self.digests.resize(len, [0; _]);
         }
         Slots { first: self.first, digests: &mut self.digests }
@@ -61,25 +65,25 @@ impl Results {
         let waiting = self.waiting();
         self.first += waiting;
         // Results may be kept for long: they must not hold much more memory than they fill.
-        if waiting < self.digests.len() / 2 {
+        if waiting < self.digests.capacity() / 2 {
             let collected = Bytes::copy_from_slice(self.digests[..waiting].as_flattened());
-            self.digests.copy_within(waiting.., 0);
+            self.digests.drain(..waiting);
             return collected;
         }
         let under_way = &self.digests[waiting..];
-        let mut digests = room(self.total.saturating_sub(self.first).max(under_way.len()));
-        digests[..under_way.len()].copy_from_slice(under_way);
+        let mut digests = Vec::with_capacity(if under_way.is_empty() { 0 } else { self.room() });
+        digests.extend_from_slice(under_way);
         self.digests.truncate(waiting);
         std::mem::replace(&mut self.digests, digests).into_flattened().into()
+    }
+
+    /// Digests that are still to come, and fit.
+    fn room(&self) -> usize {
+        ROOM.min(self.total.saturating_sub(self.first))
     }
 
     /// How many wait to be collected: none if what was collected is more than is still wanted.
     fn waiting(&self) -> usize {
         self.done.saturating_sub(self.first)
     }
-}
-
-fn room(total: usize) -> Vec<Digest> {
-    // Zeroed by the operating system, as long as nothing is written.
-    vec![[0; _]; ROOM.min(total)]
 }
