@@ -28,7 +28,7 @@ use crate::kinds::digest::DIGEST;
 
 /// An upload is synced each time that it has grown by so many bytes, so that its end does
 /// not wait for all of it.
-const SYNC_EVERY: u64 = 64 << 20;
+const SYNC_EVERY: u64 = 8 << 20;
 
 /// The folder of all bulk files.
 #[derive(Debug)]
