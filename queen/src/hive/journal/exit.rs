@@ -24,7 +24,7 @@ const BATCH: usize = 1024;
 
 /// Bytes of results that are written together: few, since a commit's own sync waits for its turn
 /// behind them.
-const PORTION: usize = 4 << 20;
+const PORTION: usize = 1 << 20;
 
 /// What nobody waits for waits itself so long for what somebody does, unless it is so many bytes
 /// that they are worth a commit of their own.
