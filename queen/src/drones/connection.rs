@@ -247,13 +247,14 @@ async fn speak(
                     Some(message) => backlog.push(message),
                     None => return Ok(()),
                 },
-                Some(()) = answers.recv() => backlog.push(Outbound::Heartbeat),
+                Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
                 Ok(()) = stored.changed() => stored.mark_changed(),
             }
             // Whoever is about to say something more to this Drone goes first: it shares the write.
             tokio::task::yield_now().await;
-        } else if answers.try_recv().is_ok() {
-            backlog.push(Outbound::Heartbeat);
+        }
+        if answers.try_recv().is_ok() {
+            writer.push(&ToDrone::Heartbeat, MAX)?;
         }
         while backlog.has_room()
             && let Ok(message) = outbox.try_recv()
@@ -319,7 +320,6 @@ async fn write(
             Outbound::Adopted(leases) => {
                 writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
             }
-            Outbound::Heartbeat => writer.push(&ToDrone::Heartbeat, MAX)?,
             Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
             Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
         }

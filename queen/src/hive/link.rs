@@ -33,8 +33,6 @@ pub enum Outbound {
     },
     /// The answer to what it offered.
     Adopted(Vec<Option<Adoption>>),
-    /// The answer to a heartbeat.
-    Heartbeat,
     /// It is to leave for good.
     Drain,
     /// The last message.
