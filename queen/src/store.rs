@@ -26,7 +26,7 @@ mod reader;
 mod records;
 mod schema;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod writer;
 
 use std::path::PathBuf;

@@ -125,7 +125,7 @@ impl Hive for Ready {
         nothing()
     }
     async fn submit(&self, _: NewTask, inputs: BlobBuf, _: Option<Identity>, _: bool) -> Result<Submitted, HiveError> {
-        Ok(Submitted { task: view(inputs.len() as u64), computed: None })
+        Ok(Submitted::Seen(view(inputs.len() as u64).into()))
     }
     async fn begin(&self, _: NewTask) -> Result<Box<dyn Upload>, HiveError> {
         Ok(Box::new(Counted(0)))

@@ -64,11 +64,21 @@ pub struct NewTask {
 }
 
 /// A task that was created.
-pub struct Submitted {
+pub enum Submitted {
     /// As it was then.
-    pub task: TaskView,
-    /// What comes of it, where its creator waits for that.
-    pub computed: Option<Computed>,
+    Seen(Box<TaskView>),
+    /// What comes of it, since its creator waits for that.
+    Awaited(TaskId, Computed),
+}
+
+impl Submitted {
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        match self {
+            Self::Seen(task) => task.id,
+            Self::Awaited(id, _) => *id,
+        }
+    }
 }
 
 /// What comes of a task that was created; see [`Hive::computed`].

@@ -74,23 +74,23 @@ impl SharedHive {
 
     /// Whether a new task can be written at present.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
-        drop(self.serving()?);
-        self.admit_change()?;
-        self.admit_bytes(0)
+        let state = self.serving()?;
+        state.admit()?;
+        self.admit_in(&state, 0)
     }
 
     /// Whether a change of what there is can be written at present.
     pub(super) fn admit_change(&self) -> Result<(), HiveError> {
-        match &self.lock().fault {
-            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
-            None => Ok(()),
-        }
+        self.lock().admit()
     }
 
     /// Whether an upload may grow to so many bytes.
     pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
+        self.admit_in(&self.lock(), bytes)
+    }
+
+    fn admit_in(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
         // More than finished tasks can make room for is refused.
-        let state = self.lock();
         let Some(limit) = self.inner.disk.as_ref().and_then(|disk| disk.limit) else { return Ok(()) };
         if bytes > limit {
             let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");

@@ -13,6 +13,7 @@ use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView, Time
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::cache::Cache;
+use super::control::RETRY;
 use super::explain;
 use super::feed::Feed;
 use super::fleet::Presence;
@@ -338,6 +339,11 @@ impl State {
         }
     }
 
+    /// A new task, as its creator sees it.
+    pub(super) fn seen(&mut self, id: TaskId, now: Time) -> Result<TaskView, HiveError> {
+        self.view(id, now).ok_or(HiveError::NoTask(id))
+    }
+
     fn view_of(&self, id: TaskId, record: &Record, now: Time) -> TaskView {
         let mut view = record.view(id, self.core.task(id, now));
         if !view.state.has_ended() {
@@ -377,6 +383,14 @@ impl State {
                 let ids = self.by_state.get(&state).into_iter().flat_map(|ids| ids.range(..before).rev());
                 ids.filter_map(|id| self.view(*id, now)).take(filter.limit).collect()
             }
+        }
+    }
+
+    /// Whether a change can be written at present.
+    pub(super) fn admit(&self) -> Result<(), HiveError> {
+        match &self.fault {
+            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
+            None => Ok(()),
         }
     }
 

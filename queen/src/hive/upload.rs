@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
-use web::hive::{HiveError, Identity, NewTask, Submitted, Upload};
+use web::hive::{Hive, HiveError, Identity, NewTask, Submitted, Upload};
 use web::model::{TaskView, Timestamp};
 use wire::blob::{BlobBuf, SharedBlob};
+use wire::ids::TaskId;
 
 use super::SharedHive;
 use super::record::{TASK, weight};
-use super::state::{Computed, New};
+use super::state::{New, State};
+use crate::core::Time;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Terms};
 use crate::store::{Extent, Inputs, Large, NewFile, OverBudget, Place, Reservation, SMALL};
@@ -141,7 +142,7 @@ impl Incoming {
     async fn create(self, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         let (hive, new) = (self.hive.clone(), self.new.clone());
         let ready = self.ready().await?;
-        Ok(hive.create(Creation { new, ready, identity }, false).await?.0)
+        hive.create(Creation { new, ready, identity }, State::seen).await?
     }
 
     async fn ready(mut self) -> Result<Ready, HiveError> {
@@ -188,11 +189,19 @@ impl SharedHive {
             return Err(HiveError::Empty);
         }
         let ready = self.ready(&new, inputs).await?;
-        let (task, waiting) = self.create(Creation { new, ready, identity }, waits).await?;
-        let (hive, id) = (self.clone(), task.id);
-        let computed =
-            waiting.map(|waiting| -> web::hive::Computed { Box::pin(async move { hive.awaited(id, waiting).await }) });
-        Ok(Submitted { task, computed })
+        let creation = Creation { new, ready, identity };
+        if !waits {
+            return Ok(Submitted::Seen(self.create(creation, State::seen).await??.into()));
+        }
+        let (id, waiting) = self.create(creation, |state, id, _| (id, state.wait_hastily(id))).await?;
+        let hive = self.clone();
+        let computed = async move {
+            match waiting {
+                Some(waiting) => hive.awaited(id, waiting).await,
+                None => hive.computed(id).await,
+            }
+        };
+        Ok(Submitted::Awaited(id, Box::pin(computed)))
     }
 
     /// Puts a few inputs where they stay.
@@ -211,17 +220,17 @@ impl SharedHive {
         Ok(Ready { inputs, memory: Some(memory), writing: None })
     }
 
-    /// Enters a task; answers when it is on disk. For one who `waits`, with what comes of it.
-    async fn create(
+    /// Enters a task; answers when it is on disk, with what is `found` of it as soon as it is there.
+    async fn create<T>(
         &self,
         creation: Creation,
-        waits: bool,
-    ) -> Result<(TaskView, Option<oneshot::Receiver<Computed>>), HiveError> {
+        found: impl FnOnce(&mut State, TaskId, Time) -> T,
+    ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { specification, name, priority, deadline_seconds, batch } = new;
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
-        let ((view, waiting), ack) = self.change_durably(slot, |state, now| {
+        let (found, ack) = self.change_durably(slot, |state, now| {
             let inputs = ready.keep();
             let terms = Terms {
                 specification,
@@ -232,11 +241,10 @@ impl SharedHive {
                 base: state.base,
             };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
-            let waiting = if waits { state.wait_hastily(id) } else { None };
-            (state.view(id, now).ok_or(HiveError::NoTask(id)), waiting)
+            found(state, id, now)
         });
         self.durable(ack).await?;
-        Ok((view?, waiting))
+        Ok(found)
     }
 
     /// Keeps a segment that was just written, for the Drones that are about to need it; what

@@ -19,19 +19,19 @@ pub(super) struct Task {
     pub(super) large: Option<Arc<Large>>,
 }
 
-pub(super) fn terms() -> Terms {
+pub(crate) fn terms() -> Terms {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([1; 16]) }
 }
 
-pub(super) fn layout(total: u64) -> Vec<u8> {
+pub(crate) fn layout(total: u64) -> Vec<u8> {
     let mut layout = Vec::new();
     (0..total).map(|index| index.to_string()).collect::<BlobBuf>().as_blob().write(&mut layout);
     layout
 }
 
 /// The right results from `first` to before `past`.
-pub(super) fn right(first: u64, past: u64) -> Bytes {
+pub(crate) fn right(first: u64, past: u64) -> Bytes {
     (first..past).flat_map(|index| Sha256::digest(index.to_string())).collect()
 }
 

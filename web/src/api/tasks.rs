@@ -14,7 +14,7 @@ use wire::ids::TaskId;
 use super::{Id, Query, prefer, results, submit};
 use crate::App;
 use crate::error::Problem;
-use crate::hive::{ResultsFound, Submitted, TaskFilter};
+use crate::hive::{Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
 
 const LIST_DEFAULT: usize = 50;
@@ -44,17 +44,21 @@ impl Task {
 /// `POST /tasks`
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
-    let Submitted { task, computed } = submit::submit(&app, request).await?;
-    let id = task.id;
+    let submitted = submit::submit(&app, request).await?;
+    let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
-    let Some(seconds) = wait else {
-        return Ok((StatusCode::CREATED, location, Task::of(&app, task).await?).into_response());
+    let (seconds, computed) = match (wait, submitted) {
+        (None, Submitted::Seen(task)) => {
+            return Ok((StatusCode::CREATED, location, Task::of(&app, *task).await?).into_response());
+        }
+        (seconds, Submitted::Awaited(_, computed)) => (seconds.unwrap_or_default(), computed),
+        (Some(seconds), Submitted::Seen(_)) => {
+            let app = app.clone();
+            let computed: Computed = Box::pin(async move { app.hive.computed(id).await });
+            (seconds, computed)
+        }
     };
     let applied = prefer::applied(seconds);
-    let computed = computed.unwrap_or_else(|| {
-        let app = app.clone();
-        Box::pin(async move { app.hive.computed(id).await })
-    });
     // On disk or not: the same digests would be computed again.
     Ok(match prefer::in_time(&app, seconds, computed).await? {
         Some(found) => (StatusCode::OK, location, applied, Task::with(found).await?).into_response(),

@@ -51,6 +51,6 @@ pub(super) async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> 
 }
 
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Redirect, Problem> {
-    let task = submit::page_form(&app, request).await?.task;
-    Ok(Redirect::to(&format!("/admin/tasks/{}", task.id)))
+    let id = submit::page_form(&app, request).await?.id();
+    Ok(Redirect::to(&format!("/admin/tasks/{id}")))
 }

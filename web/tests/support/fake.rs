@@ -313,7 +313,7 @@ impl Hive for Fake {
     ) -> Result<Submitted, HiveError> {
         self.fails()?;
         self.inner().submitted += 1;
-        Ok(Submitted { task: self.create(new, strings(&inputs), identity)?, computed: None })
+        Ok(Submitted::Seen(self.create(new, strings(&inputs), identity)?.into()))
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {

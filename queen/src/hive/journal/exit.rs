@@ -5,6 +5,9 @@
 //! commits go on; what comes behind a portion waits until it is written and committed. A commit costs
 //! about the same for many, so that it pays to wait for others.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;

@@ -112,7 +112,7 @@ impl<'a> Intake<'a> {
         if let Some(keyed) = &mut self.asker.keyed {
             keyed.add(&last);
             if let Some(known) = keyed.known()? {
-                return Ok(Submitted { task: self.app.hive.task(known).await?, computed: None });
+                return Ok(Submitted::Seen(self.app.hive.task(known).await?.into()));
             }
         }
         // The claim stays with `self` until the Hive has answered.
@@ -122,7 +122,7 @@ impl<'a> Intake<'a> {
             Some(mut upload) => {
                 // Never empty: a piece is full only when one more input has come.
                 upload.push(last).await?;
-                Submitted { task: upload.finish(identity).await?, computed: None }
+                Submitted::Seen(upload.finish(identity).await?.into())
             }
         })
     }
