@@ -60,7 +60,10 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     let options = SockRef::from(&stream);
     options.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    options.set_tcp_notsent_lowat(UNSENT)?;
+    if let Err(error) = options.set_tcp_notsent_lowat(UNSENT) {
+        // Where there is no such option, words wait longer behind long results.
+        tracing::debug!(%error, "cannot bound what is unsent");
+    }
     Ok(stream)
 }
 

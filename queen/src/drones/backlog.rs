@@ -6,8 +6,8 @@ use crate::hive::Outbound;
 
 /// A round is closed when it holds so many bytes of inputs of large tasks, or as many of small
 /// ones; or so many messages.
-pub(super) const ROUND_BYTES: u64 = 256 << 10;
-pub(super) const ROUND: usize = 512;
+const ROUND_BYTES: u64 = 256 << 10;
+const ROUND: usize = 512;
 
 /// Messages in their order, except that leases of small tasks overtake those of large ones.
 #[derive(Default)]
