@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::codec::bound_unsent;
 
 use crate::hive::{MAX_DRONES, SharedHive};
 
@@ -66,18 +67,11 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     }
 }
 
-/// What the system may hold back of what is to be sent to a Drone, in bytes: nothing overtakes it.
-#[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 << 10;
-
 /// Small messages leave at once, and a peer that vanished is noticed by the system too.
 fn prepare(socket: &TcpStream) {
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
-    let options = socket2::SockRef::from(socket);
-    let kept = options.set_tcp_keepalive(&keepalive);
-    #[cfg(target_os = "linux")]
-    let kept = kept.and(options.set_tcp_notsent_lowat(UNSENT));
-    if let Err(error) = socket.set_nodelay(true).and(kept) {
+    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    if let Err(error) = socket.set_nodelay(true).and(kept).and(bound_unsent(socket)) {
         tracing::debug!(%error, "cannot set a socket's options");
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use bincode::Encode;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::frame::{self, FrameError, HEADER};
 use crate::handshake::{Preface, PrefaceError};
@@ -33,6 +34,23 @@ const TRUSTED_MAX: usize = 2 << 20;
 
 /// A buffer for writing is kept while one part in so many of it is used each time.
 const WRITE_KEPT: usize = 8;
+
+/// What the system may hold back of what is to be sent, in bytes.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
+/// Lets the system hold back little of what is to be sent, since nothing overtakes it there. Does
+/// nothing but on Linux.
+///
+/// # Errors
+/// If the socket knows no such bound; it is as good without.
+pub fn bound_unsent(socket: &TcpStream) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
+}
 
 /// Reads frames; keeps what has arrived of the next one.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
-use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
+use wire::codec::{ConnectionError, FrameReader, FrameWriter, bound_unsent, read_preface};
 use wire::frame::{self, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Role, VERSION};
 use wire::ids::{DroneId, Epoch};
@@ -37,10 +37,6 @@ pub(super) struct Link {
     pub(super) silence: Duration,
 }
 
-/// What the system may hold back of what is to be sent, in bytes: nothing overtakes it.
-#[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 << 10;
-
 /// Connects and introduces this Drone.
 pub(super) async fn dial(config: &Config, rates: &[Rate]) -> Result<Link, Trouble> {
     let late = |what: &str, limit: Duration| {
@@ -57,11 +53,9 @@ pub(super) async fn dial(config: &Config, rates: &[Rate]) -> Result<Link, Troubl
 fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    let options = SockRef::from(&stream);
-    options.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    if let Err(error) = options.set_tcp_notsent_lowat(UNSENT) {
-        // Where there is no such option, words wait longer behind long results.
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    if let Err(error) = bound_unsent(&stream) {
+        // Words wait longer behind long results then.
         tracing::debug!(%error, "cannot bound what is unsent");
     }
     Ok(stream)
