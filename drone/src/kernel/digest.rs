@@ -11,7 +11,7 @@ use wire::work::{Algorithm, DigestChunk, Kind};
 use self::hashing::Hashing;
 use self::results::Results;
 use self::stretching::Stretching;
-use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, digest_bytes};
+use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, cost, digest_bytes};
 use super::{Job, Kernel, Output};
 
 /// [`Job`] of [`Kind::DIGEST`].
@@ -51,25 +51,24 @@ impl DigestJob {
             Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Method::Stretch(Stretching::new(salt, iterations)),
         };
         let inputs = SharedBlob::within(frame, chunk.inputs);
-        Ok(Self { inputs, cost: cost(chunk), method, results: Results::new(chunk.inputs.len()) })
+        Ok(Self { inputs, cost: cost_of(chunk), method, results: Results::new(chunk.inputs.len()) })
     }
 }
 
 /// What a chunk takes at most, in compressions.
-fn cost(chunk: &DigestChunk<'_>) -> u64 {
-    // The padding begins two blocks at most.
-    let blocks = |messages: usize, bytes: usize| 2 * messages as u64 + (bytes / BLOCK) as u64;
-    let (items, inputs) = (chunk.inputs.len(), blocks(chunk.inputs.len(), chunk.inputs.bytes().len()));
-    let keyed = |key: &[u8]| Hmac::COST + blocks(1, key.len());
+fn cost_of(chunk: &DigestChunk<'_>) -> u64 {
+    let items = chunk.inputs.len() as u64;
+    // The end of each and its padding take two blocks at most.
+    let inputs = (chunk.inputs.bytes().len() / BLOCK) as u64 + 2 * items;
     match chunk.algorithm {
         _ if items == 0 => 0,
         Algorithm::Sha256 => inputs,
-        Algorithm::Sha256d => inputs + items as u64,
-        Algorithm::HmacSha256 { key } => keyed(key) + inputs + items as u64,
+        Algorithm::Sha256d => inputs + items,
+        Algorithm::HmacSha256 { key } => Hmac::COST + cost(key.len()) + inputs + items,
         // Each password is a key, of the salt with a number behind it, and of every iteration.
         Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
-            let each = Hmac::COST + blocks(1, salt.len() + size_of::<u32>()) + 2 * u64::from(iterations);
-            inputs + each.saturating_mul(items as u64)
+            let each = Hmac::COST + cost(salt.len() + size_of::<u32>()) + 2 * u64::from(iterations);
+            inputs + each.saturating_mul(items)
         }
     }
 }
