@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use crate::hive::Outbound;
 
-/// A round is closed when it holds so many bytes of inputs of large tasks, or as many of small
-/// ones; or so many messages.
+/// A round is closed when it holds so many bytes of inputs of large tasks, or as many of small ones.
 const ROUND_BYTES: u64 = 256 << 10;
-const ROUND: usize = 512;
+
+/// Messages that are there at most, and so in one round.
+const MAX: usize = 512;
 
 /// Messages in their order, except that leases of small tasks overtake those of large ones.
 #[derive(Default)]
@@ -25,7 +26,7 @@ impl Backlog {
 
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.small.len() + self.rest.len() < ROUND
+        self.small.len() + self.rest.len() < MAX
     }
 
     pub(super) fn push(&mut self, message: Outbound) {
@@ -44,7 +45,6 @@ impl Backlog {
         for queue in [&mut self.small, &mut self.rest] {
             let mut bytes = 0;
             while bytes < ROUND_BYTES
-                && round.len() < ROUND
                 && let Some(message) = queue.pop_front()
             {
                 match &message {
@@ -119,9 +119,9 @@ mod tests {
     fn large_tasks_get_on_behind_any_number_of_small_ones() {
         let mut backlog = Backlog::default();
         backlog.push(lease(1, false));
-        (2..ROUND as u64).for_each(|number| backlog.push(lease(number, true)));
+        (2..MAX as u64).for_each(|number| backlog.push(lease(number, true)));
         assert!(backlog.has_room());
-        backlog.push(lease(ROUND as u64, true));
+        backlog.push(lease(MAX as u64, true));
         assert!(!backlog.has_room());
         let rounds = rounds(&mut backlog);
         assert_eq!((rounds.len(), rounds[0].last()), (1, Some(&1)));
