@@ -172,6 +172,11 @@ impl Core {
         Some(task.status(eta, now))
     }
 
+    /// Whether all of a range of a task that has not ended is done.
+    pub fn is_done(&self, id: TaskId, range: &Range<u64>) -> bool {
+        self.tasks.get(id).is_some_and(|task| task.is_done_in(range))
+    }
+
     /// Whether an item of a task that has not ended is being computed; `None` if it is done.
     pub fn item(&self, id: TaskId, index: u64) -> Option<bool> {
         let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_at(index))?;

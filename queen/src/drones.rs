@@ -25,6 +25,10 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the system has no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 
+/// Bytes that may have come and not be read yet. What does not fit waits at the Drone, where short
+/// results overtake long ones, while the disk is behind.
+const UNREAD: usize = 256 << 10;
+
 /// Serves Drones until `shutdown`, then says goodbye and waits until all connections are closed.
 /// `http` is where somebody is sent who came here for the page.
 pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, shutdown: CancellationToken) {
@@ -67,11 +71,13 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     }
 }
 
-/// Small messages leave at once, and a peer that vanished is noticed by the system too.
+/// Small messages leave at once, the system queues little, and notices as well that a peer vanished.
 fn prepare(socket: &TcpStream) {
+    let options = socket2::SockRef::from(socket);
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(30));
-    let kept = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
-    if let Err(error) = socket.set_nodelay(true).and(kept).and(bound_unsent(socket)) {
+    let kept = options.set_tcp_keepalive(&keepalive);
+    let bounded = options.set_recv_buffer_size(UNREAD).and(bound_unsent(socket));
+    if let Err(error) = socket.set_nodelay(true).and(kept).and(bounded) {
         tracing::debug!(%error, "cannot set a socket's options");
     }
 }

@@ -78,6 +78,9 @@ const EXCUSE: Duration = Duration::from_secs(1);
 const CACHE_PART: u64 = 4;
 const JOURNAL_PART: u64 = 8;
 
+/// More results than this on their way to the disk make nothing faster.
+const JOURNAL_MAX: u64 = 64 << 20;
+
 /// What the control plane and the Drones' connections share. Clones share the same state.
 #[derive(Clone)]
 pub struct SharedHive {
@@ -156,7 +159,7 @@ impl SharedHive {
         let Settings { memory_limit, drone_addr, keep_finished, patience, .. } = settings;
         // What goes to the disk shares the limit with what comes from there.
         let (cached, written) = match disk {
-            Some(_) => (memory_limit / CACHE_PART, memory_limit / JOURNAL_PART),
+            Some(_) => (memory_limit / CACHE_PART, journal_bytes(memory_limit)),
             None => (0, 0),
         };
         let budget = Budget::new(memory_limit - cached - written);
@@ -316,6 +319,11 @@ impl SharedHive {
         }
         (result, ack)
     }
+}
+
+/// What results on their way to the disk may take of the memory limit.
+fn journal_bytes(memory_limit: u64) -> u64 {
+    (memory_limit / JOURNAL_PART).min(JOURNAL_MAX)
 }
 
 /// The id of a task, for the log.

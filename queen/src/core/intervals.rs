@@ -27,6 +27,11 @@ impl RangeSet {
         self.ranges.range(..=index).next_back().is_some_and(|(_, end)| index < *end)
     }
 
+    /// Whether all of `range` is in the set.
+    pub fn contains_all(&self, range: &Range<u64>) -> bool {
+        range.is_empty() || self.ranges.range(..=range.start).next_back().is_some_and(|(_, end)| range.end <= *end)
+    }
+
     /// How many indices there are.
     pub fn len(&self) -> u64 {
         self.len
@@ -130,6 +135,8 @@ mod tests {
                 }
                 assert!(set.iter().flatten().eq(model.iter().copied()));
                 assert!(set.iter().zip(set.iter().skip(1)).all(|(range, next)| range.end < next.start));
+                let range = u64::from(start)..u64::from(start) + u64::from(length % 16);
+                assert_eq!(set.contains_all(&range), range.clone().all(|index| model.contains(&index)));
                 assert_eq!(set.len(), model.len() as u64);
                 assert!(set.gaps(300).iter().flatten().eq((0..300).filter(|index| !model.contains(index))));
                 assert_eq!(set.prefix(), (0..).take_while(|index| model.contains(index)).count() as u64);

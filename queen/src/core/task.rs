@@ -105,6 +105,11 @@ impl Task {
         self.progress.as_ref().is_some_and(|progress| progress.done.contains(index))
     }
 
+    /// Whether all of a range is done.
+    pub(super) fn is_done_in(&self, range: &Range<u64>) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.done.contains_all(range))
+    }
+
     /// Indices that are done.
     pub(super) fn done(&self) -> u64 {
         self.progress.as_ref().map_or(0, |progress| progress.done.len())

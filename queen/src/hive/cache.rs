@@ -1,4 +1,4 @@
-//! Input segments of large tasks that were used lately, within a limit.
+//! Input segments of large tasks that are about to be used, or were lately, within a limit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,6 +6,10 @@ use wire::blob::SharedBlob;
 
 /// A segment of a bulk file: the file's number and the segment's.
 type Key = (u64, usize);
+
+/// Bytes beyond which nothing is kept for later: to copy it from the system's cache then is cheaper than
+/// ever more memory.
+const AHEAD: u64 = 64 << 20;
 
 pub(super) struct Cache {
     limit: u64,
@@ -32,9 +36,9 @@ impl Cache {
         self.used
     }
 
-    /// Whether so many bytes fit without pushing out anything.
+    /// Whether so many bytes may be kept for later.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.used + bytes <= self.limit
+        self.used + bytes <= self.limit.min(AHEAD)
     }
 
     pub(super) fn get(&mut self, key: Key) -> Option<SharedBlob> {
@@ -68,15 +72,17 @@ impl Cache {
         gone
     }
 
+    /// Forgets a segment that is no longer needed.
+    pub(super) fn remove(&mut self, key: Key) -> Option<SharedBlob> {
+        let cached = self.segments.remove(&key)?;
+        self.order.remove(&cached.used_at);
+        self.used -= size(&cached.inputs);
+        Some(cached.inputs)
+    }
+
     /// Forgets the segments of a file that is no longer needed.
     pub(super) fn forget(&mut self, file: u64, segments: usize) -> Vec<SharedBlob> {
-        let keys = (0..segments).map(|segment| (file, segment));
-        let gone: Vec<_> = keys.filter_map(|key| self.segments.remove(&key)).collect();
-        for cached in &gone {
-            self.order.remove(&cached.used_at);
-            self.used -= size(&cached.inputs);
-        }
-        gone.into_iter().map(|cached| cached.inputs).collect()
+        (0..segments).filter_map(|segment| self.remove((file, segment))).collect()
     }
 }
 
@@ -101,7 +107,8 @@ mod tests {
         assert_eq!(cache.insert((2, 1), segment()).len(), 1);
         assert!(cache.get((1, 1)).is_none() && cache.get((1, 0)).is_some());
         assert_eq!(cache.insert((2, 1), segment()).len(), 1, "its predecessor");
-        assert_eq!(cache.forget(2, 2).len(), 2);
+        assert!(cache.remove((2, 0)).is_some() && cache.remove((2, 0)).is_none());
+        assert_eq!(cache.forget(2, 2).len(), 1);
         assert_eq!(cache.used(), 100);
         assert_eq!((cache.order.len(), cache.segments.len()), (1, 1));
     }

@@ -10,7 +10,7 @@ use super::verify::{Arrived, Doubt};
 use crate::core::{Event, Grant, Time};
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Computed, Trust};
+use crate::store::{Change, Computed, Place, Trust};
 
 impl State {
     /// What of a Drone's offer the core may have back.
@@ -47,8 +47,21 @@ impl State {
             self.trust(drone, u64::from(arrived.looked_at > 0));
             doubt = self.keep(task, drone, &wanted, &arrived);
         }
+        let first = range.start;
         self.handle(Event::Output { drone, lease, range, spent }, now);
+        self.release_inputs(task, first);
         doubt
+    }
+
+    /// Inputs of which all results have come are not needed again: this segment's, perhaps.
+    fn release_inputs(&mut self, task: TaskId, index: u64) {
+        let inputs = self.tasks.get(task).map(|record| &record.inputs);
+        if let Some(large) = inputs.and_then(in_file)
+            && let Place::File(file) = large.place
+            && self.core.is_done(task, &large.around(index))
+        {
+            drop(self.cache.remove((file, large.segment_of(index))));
+        }
     }
 
     /// Keeps results.

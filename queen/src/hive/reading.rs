@@ -18,11 +18,16 @@ use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
 const PIECES: usize = 1024;
 
 impl SharedHive {
-    /// The inputs of `range`, which lies in one segment, as they were given.
+    /// The inputs of `range`, which lies in one segment, as they were given. Their segment is kept at
+    /// hand until its results have come.
     ///
     /// # Errors
     /// If they cannot be read from the disk.
     pub async fn inputs(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        self.inputs_of(inputs, range, true).await
+    }
+
+    async fn inputs_of(&self, inputs: &Inputs, range: &Range<u64>, keeps: bool) -> Result<SharedBlob, StoreError> {
         let large = match inputs {
             Inputs::Small(_) => {
                 let all = inputs.small().unwrap_or_else(|| wire::blob::BlobBuf::default().freeze());
@@ -31,11 +36,11 @@ impl SharedHive {
             Inputs::Large(large) => large,
         };
         let part = large.within_segment(range);
-        let segment = self.segment(large, large.segment_of(range.start)).await?;
+        let segment = self.segment(large, large.segment_of(range.start), keeps).await?;
         Ok(segment.slice(part))
     }
 
-    async fn segment(&self, large: &Arc<Large>, number: usize) -> Result<SharedBlob, StoreError> {
+    async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
         let file = match &large.place {
             Place::Memory(segments) => return Ok(segments[number].clone()),
             Place::File(file) => *file,
@@ -45,9 +50,11 @@ impl SharedHive {
         }
         let extent = large.segments[number];
         let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
-        // What goes is freed behind the lock.
-        let gone = self.lock().cache.insert((file, number), segment.clone());
-        drop(gone);
+        if keeps {
+            // What goes is freed behind the lock.
+            let gone = self.lock().cache.insert((file, number), segment.clone());
+            drop(gone);
+        }
         Ok(segment)
     }
 
@@ -169,7 +176,7 @@ impl ResultReader {
             return Err(Trouble::Missing(first));
         }
         self.rest.start = range.end;
-        let inputs = self.hive.inputs(&self.job.inputs, &range).await?;
+        let inputs = self.hive.inputs_of(&self.job.inputs, &range, false).await?;
         Ok(Some(ResultBatch::Digest { first: first - self.base, inputs, digests }))
     }
 }

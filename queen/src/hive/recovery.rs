@@ -14,7 +14,7 @@ use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
 use super::record::Record;
-use super::{Disk, JOURNAL_PART, Receipt, Settings, SharedHive};
+use super::{Disk, Receipt, Settings, SharedHive, journal_bytes};
 use crate::core::Event;
 use crate::crash;
 use crate::store::{Change, Directory, Leased, Live, Place, Removed, Store, StoreError, Submission, Writer};
@@ -77,7 +77,7 @@ impl SharedHive {
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
         let Store { inheritance, writer, reader, directory } = store;
         let bulk = Arc::clone(reader.bulk());
-        let (journal, exit) = Journal::new(settings.memory_limit / JOURNAL_PART, Handle::current(), bulk);
+        let (journal, exit) = Journal::new(journal_bytes(settings.memory_limit), Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: settings.max_data,

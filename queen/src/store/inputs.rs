@@ -149,6 +149,12 @@ impl Large {
         (range.start - start) as usize..(range.end - start) as usize
     }
 
+    /// The indices of the segment that `index` is in.
+    pub fn around(&self, index: u64) -> Range<u64> {
+        let number = self.segment_of(index);
+        self.start_of(number)..self.segments.get(number).map_or(index, |segment| segment.end)
+    }
+
     fn start_of(&self, segment: usize) -> u64 {
         segment.checked_sub(1).map_or(0, |before| self.segments[before].end)
     }
@@ -183,6 +189,7 @@ mod tests {
         let extent = |end, offset| Extent { end, offset, bytes: 100, crc: 0, cost: 7 };
         let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), place: Place::File(1) };
         assert_eq!((large.segment_of(2), large.segment_of(3)), (0, 1));
+        assert_eq!((large.around(2), large.around(3)), (0..3, 3..10));
         assert_eq!(large.within_segment(&(3..5)), 0..2);
         assert_eq!((large.total(), large.bytes()), (10, 200));
         assert_eq!(large.weights().map(|segment| segment.items).collect::<Vec<_>>(), [3, 7]);

@@ -209,3 +209,31 @@ async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
     worker.leave().await;
     hive.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_leave_memory_when_their_results_have_come() {
+    let directory = tempfile::tempdir().unwrap();
+    let hive = Hive::start_with(config(Some(directory.path()))).await;
+    let queen = Queen::from(&hive);
+    let many = lines(60_000);
+    let task = queen.submit("", &many).await;
+    let mut drone = Scripted::start(queen.drones, "drone").await;
+    let used = async || queen.get("/stats").await["memory_used"].as_u64().unwrap();
+    let mut leases = vec![drone.work().await];
+    while leases.last().is_some_and(|lease| lease.to < many.len() as u64) {
+        leases.push(drone.work().await);
+    }
+    let mut before = used().await;
+    for (lease, number) in leases.iter().zip(1..) {
+        let bytes: usize = lease.inputs.iter().map(Vec::len).sum();
+        drone.give(lease).await;
+        drone.stored(number).await;
+        let after = used().await;
+        assert!(after + bytes as u64 <= before, "{before} bytes before, {after} after {bytes} of lease {number}");
+        before = after;
+    }
+    queen.until_done(task).await;
+    queen.check(task, &many).await;
+    drop(drone);
+    hive.stop().await;
+}
