@@ -173,15 +173,13 @@ impl Bulk {
     }
 
     fn read(&self, number: u64, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = vec![0; length];
-        self.open(number)?.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
+        self.open(number)?.read_bytes(offset, length).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => StoreError::Damaged {
                 path: self.path(number),
                 what: format!("it ends before byte {}", offset + length as u64),
             },
             _ => StoreError::io(&self.path(number))(error),
-        })?;
-        Ok(bytes)
+        })
     }
 }
 

@@ -9,6 +9,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
+use rustix::io::{pread, retry_on_intr};
+
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Creates a file that must not exist yet, for reading and writing.
@@ -44,11 +47,11 @@ pub trait DiskFile: Send + Sync {
     /// As the file system says; a part of them may be written then.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Fills `bytes` from `offset` on.
+    /// Reads `length` bytes from `offset` on.
     ///
     /// # Errors
     /// If the file ends before, or as the file system says.
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+    fn read_bytes(&self, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
     /// Makes what was written durable. After an error, nothing that was written since the
     /// last success can be relied upon, even if a later call succeeds.
@@ -86,8 +89,17 @@ impl DiskFile for File {
         FileExt::write_all_at(self, bytes, offset)
     }
 
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, bytes, offset)
+    fn read_bytes(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        // Into memory that need not be zeroed first.
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let at = offset + bytes.len() as u64;
+            if retry_on_intr(|| pread(self, spare_capacity(&mut bytes), at))? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        bytes.truncate(length);
+        Ok(bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {

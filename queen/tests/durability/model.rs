@@ -109,8 +109,7 @@ impl Store {
         if self.care.sync_dirs {
             self.disk.sync_dir(&world_bulk(&self.root))?;
         }
-        let mut back = vec![0; bytes.len()];
-        self.disk.open(&self.path(n))?.read_exact_at(&mut back, 0)?;
+        let back = self.disk.open(&self.path(n))?.read_bytes(0, bytes.len())?;
         assert_eq!(back, bytes, "written bytes are read back");
         Ok(())
     }
@@ -440,9 +439,7 @@ fn after_a_failed_sync_its_writes_are_lost_unless_written_again() {
     };
     let sectors = |values: &[u8]| values.iter().flat_map(|value| [*value; 512]).collect::<Vec<_>>();
 
-    let mut seen = vec![0; 2048];
-    file.read_exact_at(&mut seen, 1024).unwrap();
-    assert_eq!(seen, [2; 2048], "still seen");
+    assert_eq!(file.read_bytes(1024, 2048).unwrap(), [2; 2048], "still seen");
     assert!((0..50).all(|seed| left(seed) == sectors(&[1, 1, 1, 1])), "but lost");
 
     // A sync that succeeds does not bring them back, only the length.

@@ -375,8 +375,8 @@ impl DiskFile for PlainFile {
         self.world.write(self.file, offset, bytes, |part| FileExt::write_all_at(&self.real, part, offset))
     }
 
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(&self.real, bytes, offset)
+    fn read_bytes(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.real.read_bytes(offset, length)
     }
 
     fn sync_data(&self) -> io::Result<()> {

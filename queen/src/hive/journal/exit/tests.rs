@@ -40,8 +40,8 @@ impl DiskFile for Gated {
         DiskFile::write_all_at(&self.0, bytes, offset)
     }
 
-    fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        DiskFile::read_exact_at(&self.0, bytes, offset)
+    fn read_bytes(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.0.read_bytes(offset, length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
