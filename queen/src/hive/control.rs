@@ -190,7 +190,7 @@ impl SharedHive {
         kept: Option<Pieces>,
     ) -> Result<ResultsFound, HiveError> {
         let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest: range.clone(), base: 0, kept });
+        let results = Box::new(ResultReader::new(self, job, range.clone(), kept));
         Ok(ResultsFound { task, range, is_whole, results })
     }
 

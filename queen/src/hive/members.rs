@@ -382,7 +382,7 @@ impl SharedHive {
         let end = asked.end.min(u64::from(task.state == TaskState::Done));
         let range = asked.start.min(end)..end;
         let rest = index + range.start..index + range.end;
-        let results = Box::new(ResultReader { hive: self.clone(), job, rest, base: index, kept: None });
+        let results = Box::new(ResultReader::of_member(self, job, index, rest));
         Ok(Some(ResultsFound { task, range, is_whole: true, results }))
     }
 

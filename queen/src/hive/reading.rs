@@ -24,20 +24,9 @@ impl SharedHive {
     /// # Errors
     /// If they cannot be read from the disk.
     pub async fn inputs(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
-        self.inputs_of(inputs, range, true).await
-    }
-
-    async fn inputs_of(&self, inputs: &Inputs, range: &Range<u64>, keeps: bool) -> Result<SharedBlob, StoreError> {
-        let large = match inputs {
-            Inputs::Small(_) => {
-                let all = inputs.small().unwrap_or_else(|| wire::blob::BlobBuf::default().freeze());
-                return Ok(all.slice(range.start as usize..range.end as usize));
-            }
-            Inputs::Large(large) => large,
-        };
-        let part = large.within_segment(range);
-        let segment = self.segment(large, large.segment_of(range.start), keeps).await?;
-        Ok(segment.slice(part))
+        let Inputs::Large(large) = inputs else { return Ok(small(inputs, range)) };
+        let segment = self.segment(large, large.segment_of(range.start), true).await?;
+        Ok(segment.slice(large.within_segment(range)))
     }
 
     async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
@@ -100,6 +89,12 @@ impl SharedHive {
     }
 }
 
+/// Inputs that lie in the task's record.
+fn small(inputs: &Inputs, range: &Range<u64>) -> SharedBlob {
+    let all = inputs.small().unwrap_or_else(|| wire::blob::BlobBuf::default().freeze());
+    all.slice(range.start as usize..range.end as usize)
+}
+
 /// What of `range` lies in none of the pieces.
 fn gaps(pieces: &Pieces, range: &Range<u64>) -> Vec<Range<u64>> {
     let ends = pieces.iter().map(|(first, piece)| first + (piece.len() / DIGEST) as u64);
@@ -110,13 +105,15 @@ fn gaps(pieces: &Pieces, range: &Range<u64>) -> Vec<Range<u64>> {
 
 /// A reader of results that are all there.
 pub(super) struct ResultReader {
-    pub(super) hive: SharedHive,
-    pub(super) job: Job,
-    pub(super) rest: Range<u64>,
+    hive: SharedHive,
+    job: Job,
+    rest: Range<u64>,
     /// What is taken from indices: a task of a batch has only one, which is 0.
-    pub(super) base: u64,
+    base: u64,
     /// All of them, if they are at hand.
-    pub(super) kept: Option<Pieces>,
+    kept: Option<Pieces>,
+    /// The segment of the inputs that was read last: it takes several steps.
+    segment: Option<(usize, SharedBlob)>,
 }
 
 #[async_trait]
@@ -149,6 +146,30 @@ impl From<StoreError> for Trouble {
 }
 
 impl ResultReader {
+    /// Of the results with these indices.
+    pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>, kept: Option<Pieces>) -> Self {
+        Self { hive: hive.clone(), job, rest, base: 0, kept, segment: None }
+    }
+
+    /// Of one task of a batch.
+    pub(super) fn of_member(hive: &SharedHive, batch: Job, index: u64, rest: Range<u64>) -> Self {
+        Self { base: index, ..Self::new(hive, batch, rest, None) }
+    }
+
+    async fn inputs(&mut self, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        let Inputs::Large(large) = &self.job.inputs else { return Ok(small(&self.job.inputs, range)) };
+        let number = large.segment_of(range.start);
+        // Who asks for one is likely to ask for its neighbours next; who reads on does not come back.
+        let keeps = range.end - range.start == 1;
+        let segment = match self.segment.take() {
+            Some((last, segment)) if last == number => segment,
+            _ => self.hive.segment(large, number, keeps).await?,
+        };
+        let part = segment.slice(large.within_segment(range));
+        self.segment = Some((number, segment));
+        Ok(part)
+    }
+
     async fn read(&mut self) -> Result<Option<ResultBatch>, Trouble> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -176,7 +197,7 @@ impl ResultReader {
             return Err(Trouble::Missing(first));
         }
         self.rest.start = range.end;
-        let inputs = self.hive.inputs_of(&self.job.inputs, &range, false).await?;
+        let inputs = self.inputs(&range).await?;
         Ok(Some(ResultBatch::Digest { first: first - self.base, inputs, digests }))
     }
 }
