@@ -9,7 +9,7 @@ type Key = (u64, usize);
 
 /// Bytes beyond which nothing is kept for later: to copy it from the system's cache then is cheaper than
 /// ever more memory.
-const AHEAD: u64 = 64 << 20;
+const AHEAD: u64 = 128 << 20;
 
 pub(super) struct Cache {
     limit: u64,
