@@ -167,8 +167,8 @@ pub struct Serve {
     /// The longest request body, such as 64MiB
     #[arg(long, env = "HIVE_MAX_BODY", value_name = "SIZE", default_value = "64GiB")]
     pub max_body: Size,
-    /// What may be held in memory: queued small tasks, what is read often, results on their way to
-    /// the disk; with --ephemeral, everything [default: a quarter of the machine's]
+    /// What may be held in memory: queued small tasks, inputs that drones are about to need, results on
+    /// their way to the disk; with --ephemeral, everything [default: a quarter of the machine's]
     #[arg(long, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
     /// After how long a silence a drone is given up, such as 10s
