@@ -179,7 +179,7 @@ impl Core {
 
     /// Whether an item of a task that has not ended is being computed; `None` if it is done.
     pub fn item(&self, id: TaskId, index: u64) -> Option<bool> {
-        let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_at(index))?;
+        let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_in(&(index..index + 1)))?;
         Some(task.leases().any(|lease| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index))))
     }
 

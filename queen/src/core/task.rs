@@ -100,11 +100,6 @@ impl Task {
         self.progress.as_ref().is_some_and(|progress| progress.done.prefix() == self.total())
     }
 
-    /// Whether this index is done.
-    pub(super) fn is_done_at(&self, index: u64) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.done.contains(index))
-    }
-
     /// Whether all of a range is done.
     pub(super) fn is_done_in(&self, range: &Range<u64>) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.done.contains_all(range))

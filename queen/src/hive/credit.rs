@@ -1,16 +1,17 @@
 //! Results that come from Drones: what is wanted of them is kept and credited.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use wire::ids::{DroneId, TaskId};
 use wire::message::Offered;
 
-use super::state::{State, in_file};
+use super::state::State;
 use super::verify::{Arrived, Doubt};
 use crate::core::{Event, Grant, Time};
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Computed, Place, Trust};
+use crate::store::{Change, Computed, Trust};
 
 impl State {
     /// What of a Drone's offer the core may have back.
@@ -55,9 +56,7 @@ impl State {
 
     /// Inputs of which all results have come are not needed again: this segment's, perhaps.
     fn release_inputs(&mut self, task: TaskId, index: u64) {
-        let inputs = self.tasks.get(task).map(|record| &record.inputs);
-        if let Some(large) = inputs.and_then(in_file)
-            && let Place::File(file) = large.place
+        if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))
         {
             drop(self.cache.remove((file, large.segment_of(index))));
@@ -74,7 +73,7 @@ impl State {
         let mut old = if is_rework { record.old_outputs(wanted) } else { Default::default() };
         old.extend(arrived.old.iter().cloned());
         record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
-        let large = in_file(&record.inputs).cloned();
+        let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
         let job = arrived.expensive.map(|result| {
             record.save_up(result.cost * (wanted.end - wanted.start));
             record.job(task)

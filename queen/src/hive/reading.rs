@@ -9,7 +9,6 @@ use wire::blob::SharedBlob;
 use wire::ids::TaskId;
 
 use super::SharedHive;
-use super::state::in_file;
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
 use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
@@ -68,12 +67,11 @@ impl SharedHive {
         };
         let (mut pieces, end) = found.unwrap_or((Pieces::new(), range.end));
         let range = range.start..end;
-        match in_file(&job.inputs) {
+        match job.inputs.in_file() {
             // What is not in memory was written before it was taken from there.
-            Some(large) => {
+            Some((large, file)) => {
                 for gap in gaps(&pieces, &range) {
                     let (large, part) = (Arc::clone(large), gap.clone());
-                    let Place::File(file) = large.place else { continue };
                     let read = self.read(move |reader| reader.bulk().results(file, &large, &part, DIGEST));
                     pieces.push((gap.start, read.await?));
                 }

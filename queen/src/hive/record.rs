@@ -14,7 +14,7 @@ use wire::ids::{DroneId, TaskId};
 use crate::core::{RangeSet, Status};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Place, Stored, Tally};
+use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Stored, Tally};
 
 use super::members::Members;
 use super::rework::Rework;
@@ -369,8 +369,7 @@ impl Record {
 
 /// See [`Record::weight`].
 pub(super) fn weight(inputs: &Inputs) -> u64 {
-    let in_file = matches!(inputs, Inputs::Large(large) if matches!(large.place, Place::File(_)));
-    let results = if in_file { 0 } else { inputs.total() * DIGEST as u64 };
+    let results = if inputs.in_file().is_some() { 0 } else { inputs.total() * DIGEST as u64 };
     TASK + inputs.resident() + results
 }
 

@@ -17,7 +17,7 @@ use super::record::Record;
 use super::{Disk, Receipt, Settings, SharedHive, journal_bytes};
 use crate::core::Event;
 use crate::crash;
-use crate::store::{Change, Directory, Leased, Live, Place, Removed, Store, StoreError, Submission, Writer};
+use crate::store::{Change, Directory, Leased, Live, Removed, Store, StoreError, Submission, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
 const EPHEMERAL: Epoch = Epoch(1);
@@ -260,9 +260,7 @@ impl SharedHive {
     /// This new task will never be on disk.
     pub(super) fn refuse(&self, submission: &Submission) {
         self.change(|state, now| state.refuse(submission, now));
-        if let Some(large) = super::state::in_file(&submission.inputs)
-            && let Place::File(file) = large.place
-        {
+        if let Some((_, file)) = submission.inputs.in_file() {
             self.remove_files(vec![file]);
         }
     }

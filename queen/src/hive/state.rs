@@ -27,7 +27,7 @@ use super::verify::Audits;
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms};
-use crate::store::{Budget, Change, Inputs, Large, Pieces, Place, Submission, Tally};
+use crate::store::{Budget, Change, Inputs, Pieces, Submission, Tally};
 
 pub(super) struct State {
     pub(super) core: Core,
@@ -565,9 +565,7 @@ impl State {
         if let Some(finished_at) = record.finished_at() {
             self.ended.remove(&(finished_at, id));
         }
-        if let Some(large) = in_file(&record.inputs)
-            && let Place::File(file) = large.place
-        {
+        if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));
         }
@@ -583,14 +581,6 @@ impl State {
         self.by_state.entry(after.state).or_default().insert(id);
         self.recount(before, after);
         self.feed.task(id);
-    }
-}
-
-/// Inputs that lie in a file.
-pub(super) fn in_file(inputs: &Inputs) -> Option<&Arc<Large>> {
-    match inputs {
-        Inputs::Large(large) if matches!(large.place, Place::File(_)) => Some(large),
-        _ => None,
     }
 }
 

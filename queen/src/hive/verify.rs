@@ -200,7 +200,7 @@ impl SharedHive {
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
     async fn old_results(&self, job: &Job, range: &Range<u64>) -> Pieces {
-        if super::state::in_file(&job.inputs).is_none() {
+        if job.inputs.in_file().is_none() {
             return Pieces::new();
         }
         let (task, range) = (job.task, range.clone());

@@ -72,6 +72,15 @@ impl Inputs {
         SharedBlob::parse(&Bytes::from_owner(Arc::clone(layout))).ok()
     }
 
+    /// Those that lie in a bulk file, and its number.
+    pub fn in_file(&self) -> Option<(&Arc<Large>, u64)> {
+        let Self::Large(large) = self else { return None };
+        match large.place {
+            Place::File(number) => Some((large, number)),
+            Place::Memory(_) => None,
+        }
+    }
+
     /// Whether they lie in the task's record.
     pub fn is_small(&self) -> bool {
         matches!(self, Self::Small(_))
@@ -100,7 +109,7 @@ impl Inputs {
     pub fn segment_end(&self, index: u64) -> u64 {
         match self {
             Self::Small(_) => self.total().max(index),
-            Self::Large(large) => large.segments.get(large.segment_of(index)).map_or(index, |segment| segment.end),
+            Self::Large(large) => large.around(index).end,
         }
     }
 
@@ -145,7 +154,7 @@ impl Large {
 
     /// `range`, which lies in one segment, as strings of that segment.
     pub fn within_segment(&self, range: &Range<u64>) -> Range<usize> {
-        let start = self.start_of(self.segment_of(range.start));
+        let start = self.around(range.start).start;
         (range.start - start) as usize..(range.end - start) as usize
     }
 
