@@ -3,6 +3,7 @@
 pub(crate) mod drones;
 pub(crate) mod events;
 pub(crate) mod form;
+pub(crate) mod json;
 pub(crate) mod prefer;
 pub(crate) mod results;
 pub(crate) mod stats;

@@ -32,9 +32,13 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
     let host = host(headers)?;
     let is_served = |host: &Authority| config.any_host || is_ours(host, config);
-    if !is_served(&host) || !request.uri().authority().is_none_or(is_served) {
+    // Most name the address itself, which need not be taken apart.
+    let is_address = host.to_str().ok().and_then(|host| host.parse().ok()) == Some(config.address);
+    let is_served_as = is_address || is_served(&authority(host)?);
+    if !is_served_as || !request.uri().authority().is_none_or(is_served) {
         let detail = format!(
-            "`{host}` is not served here; this is http://{}/ and http://localhost:{}/",
+            "`{}` is not served here; this is http://{}/ and http://localhost:{}/",
+            String::from_utf8_lossy(host.as_bytes()),
             config.address,
             config.address.port()
         );
@@ -46,7 +50,7 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     let is_same_site = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
     let is_own = |origin: &HeaderValue| {
         let authority = origin.as_bytes().strip_prefix(b"http://").or(origin.as_bytes().strip_prefix(b"https://"));
-        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str().as_bytes()))
+        authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()))
     };
     if is_same_site && headers.get_all(ORIGIN).iter().all(is_own) {
         return Ok(());
@@ -55,13 +59,19 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
 }
 
 /// The one `Host`.
-fn host(headers: &HeaderMap) -> Result<Authority, Problem> {
+fn host(headers: &HeaderMap) -> Result<&HeaderValue, Problem> {
     let mut hosts = headers.get_all(HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
-        _ => return Err(Problem::malformed("a request has exactly one `Host` header")),
-    };
-    host.filter(|host| !host.as_str().contains('@'))
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Ok(host),
+        _ => Err(Problem::malformed("a request has exactly one `Host` header")),
+    }
+}
+
+/// What a `Host` is.
+fn authority(host: &HeaderValue) -> Result<Authority, Problem> {
+    let authority = Authority::try_from(host.as_bytes()).ok();
+    authority
+        .filter(|authority| !authority.as_str().contains('@'))
         .ok_or_else(|| Problem::malformed("the `Host` header is not a host and a port"))
 }
 

@@ -1,12 +1,12 @@
 //! `/drones`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use wire::ids::DroneId;
 
 use super::Id;
+use super::json::Json;
 use crate::App;
 use crate::error::Problem;
 use crate::model::DroneView;

@@ -11,7 +11,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use wire::ids::TaskId;
 
 use self::format::Format;
@@ -26,6 +25,9 @@ use crate::model::{TaskState, TaskView};
 const INLINE_ROWS: u64 = 100;
 /// And how long they may be in JSON, in bytes.
 const INLINE_BYTES: usize = 64 << 10;
+
+/// What a row of a short input takes in JSON, in bytes.
+const ROW: usize = 160;
 
 /// A piece of a body is sent when it is so long, in bytes.
 const PIECE: usize = 256 << 10;
@@ -218,7 +220,7 @@ impl Rows {
 }
 
 /// The results of a finished task as a JSON array, if they are few.
-pub(super) async fn inline(app: &App, task: &TaskView) -> Result<Option<Box<RawValue>>, Problem> {
+pub(super) async fn inline(app: &App, task: &TaskView) -> Result<Option<Vec<u8>>, Problem> {
     match is_inline(task) {
         true => inline_of(&mut app.hive.results(task.id, 0..task.total).await?).await,
         false => Ok(None),
@@ -230,12 +232,13 @@ fn is_inline(task: &TaskView) -> bool {
 }
 
 /// The same of results that were found.
-pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Box<RawValue>>, Problem> {
+pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Vec<u8>>, Problem> {
     let ResultsFound { task, results, .. } = found;
     if !is_inline(task) {
         return Ok(None);
     }
-    let mut json = b"[".to_vec();
+    let mut json = Vec::with_capacity(ROW * task.total as usize);
+    json.push(b'[');
     while let Some(batch) = results.next().await? {
         let ResultBatch::Digest { first, inputs, digests } = batch else { return Ok(None) };
         let (inputs, digests) = (inputs.as_blob(), digests.as_chunks::<32>().0);
@@ -250,6 +253,5 @@ pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Box<Raw
         }
     }
     json.push(b']');
-    let json = String::from_utf8(json).ok().and_then(|json| RawValue::from_string(json).ok());
-    json.map(Some).ok_or_else(|| HiveError::Internal("results could not be shown".to_owned()).into())
+    Ok(Some(json))
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
+use super::json::Json;
 use crate::App;
 use crate::error::Problem;
 use crate::model::Overview;

@@ -9,6 +9,7 @@ mod keyed;
 mod lines;
 mod multipart;
 
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
@@ -31,34 +32,33 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
                         application/x-www-form-urlencoded";
 
 /// Creates the task that a request asks for, or finds the one that its idempotency key created.
-pub(crate) async fn submit(app: &App, request: Request) -> Result<Submitted, Problem> {
+/// `waits`: for what comes of it.
+///
+/// Futures of bodies that are long or rare have boxes of their own, so that the others' are small.
+pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<Submitted, Problem> {
     let media_type = media_type(request.headers())?;
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
-    let asker = Asker::of(app, request.headers()).await?;
+    let asker = Asker::of(app, request.headers(), waits).await?;
     match media_type.as_str() {
         "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,
-        "text/plain" => {
-            lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Text, Frames::new(request.into_body()))
-                .await
-        }
+        "text/plain" => Box::pin(lines::read(app, options, asker, Form::Text, Frames::new(request.into_body()))).await,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
-            lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Ndjson, Frames::new(request.into_body()))
-                .await
+            Box::pin(lines::read(app, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
         }
-        "multipart/form-data" => multipart::read(app, options, asker, multipart::form(request).await?).await,
+        "multipart/form-data" => Box::pin(multipart::read(app, options, asker, request)).await,
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
             match frames.is_json().await? {
                 true => whole_json(app, options, asker, frames).await,
-                false => whole_form(app, options, asker, frames).await,
+                false => Box::pin(whole_form(app, options, asker, frames)).await,
             }
         }
         "" => {
             let mut frames = Frames::new(request.into_body());
             match frames.is_json().await? {
                 true => whole_json(app, options, asker, frames).await,
-                false => lines::read(Intake::new(app, options.new_task()?, asker)?, Form::Text, frames).await,
+                false => Box::pin(lines::read(app, options, asker, Form::Text, frames)).await,
             }
         }
         "application/octet-stream" => Err(unsupported(
@@ -71,7 +71,7 @@ pub(crate) async fn submit(app: &App, request: Request) -> Result<Submitted, Pro
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
 pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, Problem> {
-    multipart::read(app, Options::default(), Asker::default(), multipart::form(request).await?).await
+    multipart::read(app, Options::default(), Asker::default(), request).await
 }
 
 /// What a body is, in lower case; empty if nobody says. It is not compressed.
@@ -88,7 +88,7 @@ fn unsupported(detail: String) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
 }
 
-async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Vec<u8>, Problem> {
+async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Bytes, Problem> {
     frames.whole(WHOLE_MAX, room).await.map_err(|problem| match problem.status {
         StatusCode::PAYLOAD_TOO_LARGE if app.config.max_body > WHOLE_MAX => Problem {
             detail: format!("{}; more goes as text/plain or application/x-ndjson", problem.detail),

@@ -1,16 +1,15 @@
 //! `/tasks`
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use wire::ids::TaskId;
 
+use super::json::{self, Json};
 use super::{Id, Query, prefer, results, submit};
 use crate::App;
 use crate::error::Problem;
@@ -21,30 +20,34 @@ const LIST_DEFAULT: usize = 50;
 const LIST_MAX: usize = 1000;
 
 /// A task, and its results when they are few.
-#[derive(Serialize)]
 struct Task {
-    #[serde(flatten)]
     view: TaskView,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    results: Option<Box<RawValue>>,
+    /// In JSON.
+    results: Option<Vec<u8>>,
 }
 
 impl Task {
-    async fn of(app: &App, view: TaskView) -> Result<Json<Self>, Problem> {
+    async fn of(app: &App, view: TaskView) -> Result<Self, Problem> {
         let results = results::inline(app, &view).await?;
-        Ok(Json(Self { view, results }))
+        Ok(Self { view, results })
     }
 
-    async fn with(mut found: ResultsFound) -> Result<Json<Self>, Problem> {
+    async fn with(mut found: ResultsFound) -> Result<Self, Problem> {
         let results = results::inline_of(&mut found).await?;
-        Ok(Json(Self { view: found.task, results }))
+        Ok(Self { view: found.task, results })
+    }
+}
+
+impl IntoResponse for Task {
+    fn into_response(self) -> Response {
+        json::object(&self.view, self.results.as_deref().map(|results| ("results", results)))
     }
 }
 
 /// `POST /tasks`
 pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
-    let submitted = submit::submit(&app, request).await?;
+    let submitted = submit::submit(&app, request, wait.is_some()).await?;
     let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
     let (seconds, computed) = match (wait, submitted) {

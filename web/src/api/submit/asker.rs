@@ -4,7 +4,6 @@ use axum::http::HeaderMap;
 
 use super::keyed::Keyed;
 use crate::App;
-use crate::api::prefer;
 use crate::error::Problem;
 
 /// Who asks for a task.
@@ -18,7 +17,7 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Claims the key that a request has, if any.
-    pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { keyed: Keyed::of(app, headers).await?, waits: prefer::wait(headers).is_some() })
+    pub(super) async fn of(app: &App, headers: &HeaderMap, waits: bool) -> Result<Self, Problem> {
+        Ok(Self { keyed: Keyed::of(app, headers).await?, waits })
     }
 }

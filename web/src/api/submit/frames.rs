@@ -1,6 +1,7 @@
 //! A request's body, frame by frame.
 
 use axum::body::{Body, BodyDataStream, Bytes};
+use bytes::BytesMut;
 use futures_util::StreamExt as _;
 
 use super::intake::Room;
@@ -43,14 +44,23 @@ impl Frames {
     }
 
     /// All of it, if that is at most `limit` bytes.
-    pub(super) async fn whole(mut self, limit: u64, room: &mut Room) -> Result<Vec<u8>, Problem> {
-        let mut whole = Vec::new();
+    pub(super) async fn whole(mut self, limit: u64, room: &mut Room) -> Result<Bytes, Problem> {
+        let mut whole = Bytes::new();
         while let Some(frame) = self.next().await? {
-            if (whole.len() + frame.len()) as u64 > limit {
+            let length = whole.len() + frame.len();
+            if length as u64 > limit {
                 return Err(Problem::too_large(limit));
             }
-            room.cover(whole.len() + frame.len())?;
-            whole.extend_from_slice(&frame);
+            room.cover(length)?;
+            // Most come in one frame.
+            whole = match whole.is_empty() {
+                true => frame,
+                false => {
+                    let mut longer = BytesMut::from(whole);
+                    longer.extend_from_slice(&frame);
+                    longer.freeze()
+                }
+            };
         }
         Ok(whole)
     }

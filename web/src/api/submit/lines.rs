@@ -1,10 +1,13 @@
 //! Bodies of lines, streamed.
 
+use crate::App;
+use crate::api::submit::asker::Asker;
 use crate::api::submit::frames::Frames;
 use crate::api::submit::intake::{BadInput, Intake, Pieces};
 use crate::api::submit::json;
 use crate::error::Problem;
 use crate::hive::Submitted;
+use crate::kinds::Options;
 use crate::kinds::digest::MAX_INPUT;
 
 /// What a line is.
@@ -96,7 +99,14 @@ impl Lines {
 }
 
 /// Creates a task of a body of lines.
-pub(super) async fn read(mut intake: Intake<'_>, form: Form, mut frames: Frames) -> Result<Submitted, Problem> {
+pub(super) async fn read(
+    app: &App,
+    options: Options,
+    asker: Asker,
+    form: Form,
+    mut frames: Frames,
+) -> Result<Submitted, Problem> {
+    let mut intake = Intake::new(app, options.new_task()?, asker)?;
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {
         lines.feed(&frame, &mut intake.pieces)?;

@@ -26,8 +26,9 @@ pub(super) async fn read(
     app: &App,
     mut options: Options,
     asker: Asker,
-    mut form: Multipart,
+    request: Request,
 ) -> Result<Submitted, Problem> {
+    let mut form = form(request).await?;
     let mut field = form.next_field().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
         set(&mut options, option).await?;
