@@ -467,7 +467,7 @@ impl Hive for SharedHive {
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
-        self.lock().feed.subscribe(last)
+        self.lock().feed.subscribe(last, self.now())
     }
 }
 

@@ -1,4 +1,7 @@
 //! What watchers are told: changes collected for a moment, then as numbered events.
+//!
+//! Where nobody watches, nothing is collected, only counted: that there was something is all that a
+//! later watcher has to know, who reads everything anew then.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -14,8 +17,9 @@ use crate::core::Time;
 /// Changes that are told one by one at a time; when there are more, watchers read anew.
 const MAX_CHANGES: usize = 1000;
 
-/// Events kept for watchers that come back.
+/// Events kept for watchers that come back, and how long they are waited for.
 const KEPT: usize = 4096;
+const ABSENCE: Duration = Duration::from_secs(60);
 
 /// How often the whole is told while it moves.
 const OVERVIEW: Duration = Duration::from_millis(500);
@@ -26,6 +30,8 @@ pub(super) struct Feed {
     drones: BTreeSet<DroneId>,
     overflow: bool,
     overview_at: Time,
+    /// When somebody watched last, who may come back.
+    watched_at: Option<Time>,
     epoch: Epoch,
     seq: u64,
     kept: VecDeque<Arc<Event>>,
@@ -50,6 +56,7 @@ impl Feed {
             drones: BTreeSet::new(),
             overflow: false,
             overview_at: Time::ZERO,
+            watched_at: None,
             epoch,
             seq: 0,
             kept: VecDeque::new(),
@@ -58,28 +65,46 @@ impl Feed {
     }
 
     pub(super) fn task(&mut self, id: TaskId) {
-        self.tasks.insert(id, None);
-        self.bound();
+        if self.collects() {
+            self.tasks.insert(id, None);
+            self.bound();
+        }
     }
 
     /// The task leaves memory; this is its last view.
     pub(super) fn ended(&mut self, id: TaskId, view: impl FnOnce() -> TaskView) {
-        // Behind an overflow nobody is told of single tasks.
-        if !self.overflow {
+        if self.collects() {
             self.tasks.insert(id, Some(view()));
             self.bound();
         }
     }
 
     pub(super) fn removed(&mut self, id: TaskId) {
-        self.tasks.remove(&id);
-        self.removed.insert(id);
-        self.bound();
+        if self.collects() {
+            self.tasks.remove(&id);
+            self.removed.insert(id);
+            self.bound();
+        }
     }
 
     pub(super) fn drone(&mut self, id: DroneId) {
-        self.drones.insert(id);
-        self.bound();
+        if self.collects() {
+            self.drones.insert(id);
+            self.bound();
+        }
+    }
+
+    /// Whether anybody will be told of this one change. Behind an overflow nobody is.
+    fn collects(&mut self) -> bool {
+        self.is_watched() && !self.overflow
+    }
+
+    /// Whether anybody is told of a change; if not, that there was one is noted.
+    fn is_watched(&mut self) -> bool {
+        if self.watched_at.is_none() {
+            self.seq += 1;
+        }
+        self.watched_at.is_some()
     }
 
     fn bound(&mut self) {
@@ -93,7 +118,12 @@ impl Feed {
         self.overflow || !(self.tasks.is_empty() && self.removed.is_empty() && self.drones.is_empty())
     }
 
-    pub(super) fn take(&mut self) -> News {
+    pub(super) fn take(&mut self, now: Time) -> News {
+        if self.sender.receiver_count() > 0 {
+            self.watched_at = Some(now);
+        } else if self.watched_at.take_if(|at| now >= *at + ABSENCE).is_some() {
+            self.kept.clear();
+        }
         News {
             tasks: std::mem::take(&mut self.tasks),
             removed: std::mem::take(&mut self.removed),
@@ -112,6 +142,9 @@ impl Feed {
     }
 
     pub(super) fn publish(&mut self, change: Change) {
+        if !self.is_watched() {
+            return;
+        }
         self.seq += 1;
         let event = Arc::new(Event { id: self.at(), change });
         if self.kept.len() == KEPT {
@@ -126,7 +159,8 @@ impl Feed {
         EventId { epoch: self.epoch, seq: self.seq }
     }
 
-    pub(super) fn subscribe(&self, last: Option<EventId>) -> Subscription {
+    pub(super) fn subscribe(&mut self, last: Option<EventId>, now: Time) -> Subscription {
+        self.watched_at = Some(now);
         let at = self.at();
         let oldest = self.kept.front().map_or(self.seq + 1, |event| event.id.seq);
         let known = |last: EventId| last.epoch == self.epoch && last.seq <= self.seq && last.seq + 1 >= oldest;
@@ -141,14 +175,20 @@ impl Feed {
 mod tests {
     use super::*;
 
+    fn watched() -> Feed {
+        let mut feed = Feed::new(Epoch(7));
+        drop(feed.subscribe(None, Time::ZERO));
+        feed
+    }
+
     #[test]
     fn who_comes_back_is_told_what_it_missed() {
-        let mut feed = Feed::new(Epoch(7));
+        let mut feed = watched();
         for id in 1..=5 {
             feed.publish(Change::TaskRemoved { id: TaskId(id) });
         }
-        let missed = |last| {
-            let subscription = feed.subscribe(last);
+        let mut missed = |last| {
+            let subscription = feed.subscribe(last, Time::ZERO);
             (subscription.reset, subscription.backlog.iter().map(|event| event.id.seq).collect::<Vec<_>>())
         };
         let id = |epoch, seq| Some(EventId { epoch: Epoch(epoch), seq });
@@ -160,16 +200,41 @@ mod tests {
         for _ in 0..KEPT {
             feed.publish(Change::Reset {});
         }
-        assert!(feed.subscribe(id(7, 4)).reset);
-        assert_eq!(feed.subscribe(id(7, 5)).backlog.len(), KEPT);
+        assert!(feed.subscribe(id(7, 4), Time::ZERO).reset);
+        assert_eq!(feed.subscribe(id(7, 5), Time::ZERO).backlog.len(), KEPT);
     }
 
     #[test]
     fn too_many_changes_are_told_as_one() {
-        let mut feed = Feed::new(Epoch(1));
+        let mut feed = watched();
         (0..=MAX_CHANGES as u64).for_each(|id| feed.task(TaskId(id)));
-        let news = feed.take();
+        let news = feed.take(Time::ZERO);
         assert!(news.overflow && news.tasks.is_empty());
         assert!(!feed.has_news());
+    }
+
+    #[test]
+    fn nothing_is_collected_for_nobody() {
+        let mut feed = watched();
+        let last = |feed: &Feed| Some(EventId { epoch: Epoch(7), seq: feed.seq });
+        let resets = |feed: &mut Feed, last, now| feed.subscribe(last, now).reset;
+        feed.publish(Change::Reset {});
+        let before = last(&feed);
+        feed.task(TaskId(1));
+        assert!(feed.has_news());
+        feed.take(ABSENCE / 2);
+        assert!(!resets(&mut feed, before, ABSENCE));
+        // Nothing has changed since, so that there is nothing to read anew.
+        feed.take(ABSENCE * 2);
+        assert!(!resets(&mut feed, before, ABSENCE * 2));
+        feed.take(ABSENCE * 3);
+        feed.task(TaskId(1));
+        feed.publish(Change::Reset {});
+        assert!(!feed.has_news() && feed.kept.is_empty());
+        let later = last(&feed);
+        assert!(!resets(&mut feed, later, ABSENCE * 3));
+        assert!(resets(&mut feed, before, ABSENCE * 3));
+        feed.task(TaskId(1));
+        assert!(feed.has_news());
     }
 }

@@ -243,7 +243,7 @@ impl State {
 
     /// Publishes what changed; returns whether there will be more without a further event.
     pub(super) fn tell(&mut self, overview: Overview, now: Time) -> bool {
-        let news = self.feed.take();
+        let news = self.feed.take(now);
         if news.overflow {
             self.feed.publish(News::Reset {});
         }

@@ -28,11 +28,12 @@ fn seat(state: &mut State, number: u64) {
 fn watchers_hear_of_tasks_however_many_drones_compute() {
     let hive = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
+    let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..DRONES).for_each(|number| seat(&mut state, number));
     let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Time::ZERO) };
     // That all of them come at once is too much to be told one by one.
     state.tell(overview.clone(), Time::ZERO);
-    let mut events = state.feed.subscribe(None).events;
+    while events.try_recv().is_ok() {}
     let (mut told, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
         state.feed.removed(TaskId(turn));
