@@ -255,10 +255,7 @@ impl SharedHive {
     /// The state, once everything is taken over.
     fn serving(&self) -> Result<MutexGuard<'_, State>, HiveError> {
         let state = self.lock();
-        match state.recovering {
-            None => Ok(state),
-            Some((taken, all)) => Err(recovery::recovering(taken, all)),
-        }
+        state.is_serving().map(|()| state)
     }
 
     /// Room in the journal for changes with so many bytes of results; none is needed where

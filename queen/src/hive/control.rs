@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::sleep;
 use web::hive::{
     Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
     Upload,
@@ -74,9 +74,14 @@ impl SharedHive {
 
     /// Whether a new task can be written at present.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
-        let state = self.serving()?;
+        self.admit_task(&self.lock())
+    }
+
+    /// The same, for who has the state.
+    pub(super) fn admit_task(&self, state: &State) -> Result<(), HiveError> {
+        state.is_serving()?;
         state.admit()?;
-        self.admit_in(&state, 0)
+        self.admit_in(state, 0)
     }
 
     /// Whether a change of what there is can be written at present.
@@ -114,14 +119,19 @@ impl SharedHive {
         HiveError::Unavailable { reason: super::recovery::reason(error), retry_after: RETRY }
     }
 
-    /// Room in the journal for who is not to wait long for it.
+    /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes
+    /// no writes.
     pub(super) async fn prompt_slot(&self) -> Result<Option<Slot>, HiveError> {
-        match timeout(PATIENCE, self.slot(0)).await {
-            Ok(slot) => slot.map_err(|_| stopping()),
-            Err(_) => {
-                self.admit_change()?;
-                Err(HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY })
-            }
+        let impatience = async {
+            self.admit_change()?;
+            sleep(PATIENCE).await;
+            self.admit_change()?;
+            Err(HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY })
+        };
+        tokio::select! {
+            biased;
+            slot = self.slot(0) => slot.map_err(|_| stopping()),
+            refused = impatience => refused,
         }
     }
 

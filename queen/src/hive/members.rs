@@ -213,7 +213,6 @@ impl SharedHive {
                 .and_then(|(batch, index)| Some(Found { batch, index, job: state.tasks.get(batch)?.job(batch) }))
         };
         let Some(Found { batch, index, job }) = found else { return Ok(()) };
-        self.admit()?;
         let mut ready = self.member_ready(&job, index).await?;
         let slot = self.prompt_slot().await?;
         let (_, ack) = self.change_durably(slot, |state, now| {
@@ -386,8 +385,9 @@ impl SharedHive {
         Ok(Some(ResultsFound { task, range, is_whole: true, results }))
     }
 
-    /// The input of one task of a batch, where it stays.
+    /// The input of one task of a batch, where it stays, if a new task can be written.
     async fn member_ready(&self, job: &Job, index: u64) -> Result<Ready, HiveError> {
+        self.admit()?;
         let input = self.inputs(&job.inputs, &(index..index + 1)).await.map_err(unreadable)?;
         let inputs: BlobBuf = input.as_blob().iter().collect();
         let Terms { specification, name, priority, deadline, .. } = &*job.terms;

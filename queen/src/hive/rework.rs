@@ -103,7 +103,6 @@ impl SharedHive {
 
     /// Has what is missing of a failed or cancelled task computed.
     pub(super) async fn begin_again(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        drop(self.serving()?);
         self.admit()?;
         let found = self.lock().tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         if let Some((state, name)) = found.filter(|(state, _)| !state.has_ended() || *state == TaskState::Done) {

@@ -21,6 +21,7 @@ use super::keys::Keys;
 use super::label;
 use super::members::member_id;
 use super::record::{Ended, Record};
+use super::recovery;
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
 use super::verify::Audits;
@@ -384,6 +385,11 @@ impl State {
                 ids.filter_map(|id| self.view(*id, now)).take(filter.limit).collect()
             }
         }
+    }
+
+    /// Whether everything is taken over.
+    pub(super) fn is_serving(&self) -> Result<(), HiveError> {
+        self.recovering.map_or(Ok(()), |(taken, all)| Err(recovery::recovering(taken, all)))
     }
 
     /// Whether a change can be written at present.

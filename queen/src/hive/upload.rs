@@ -211,7 +211,6 @@ impl SharedHive {
             incoming.add(inputs).await?;
             return incoming.ready().await;
         }
-        self.admit()?;
         let mut layout = Vec::with_capacity(inputs.layout_len());
         inputs.as_blob().write(&mut layout);
         let inputs = Inputs::Small(layout.into());
@@ -228,9 +227,9 @@ impl SharedHive {
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { specification, name, priority, deadline_seconds, batch } = new;
-        self.admit_change()?;
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
+            self.admit_task(state)?;
             let inputs = ready.keep();
             let terms = Terms {
                 specification,
@@ -241,8 +240,9 @@ impl SharedHive {
                 base: state.base,
             };
             let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
-            found(state, id, now)
+            Ok(found(state, id, now))
         });
+        let found = found?;
         self.durable(ack).await?;
         Ok(found)
     }
