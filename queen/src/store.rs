@@ -42,7 +42,9 @@ pub use inputs::{Extent, Inputs, Large, Place, SMALL};
 pub(crate) use outputs::join;
 pub use outputs::{Outputs, Pieces};
 pub use reader::{Detached, Live, Reader, Suspects};
-pub use records::{Change, Computed, Ending, Fate, KnownDrone, Leased, Stored, StoredMember, Submission, Tally, Trust};
+pub use records::{
+    Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, Tally, Trust,
+};
 pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 
 /// Where a Queen keeps what has to outlive her.

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wire::ids::{DroneId, Instance};
 
-use crate::store::KnownDrone;
-
-/// Processes that are known; the oldest are forgotten when there are more.
-const KNOWN: usize = 65_536;
+use crate::store::{KNOWN_DRONES, KnownDrone};
 
 pub(super) struct Registry {
     by_instance: HashMap<Instance, DroneId>,
@@ -79,7 +76,7 @@ impl Registry {
     fn add(&mut self, id: DroneId, instance: Instance) {
         self.by_instance.insert(instance, id);
         self.by_id.insert(id, instance);
-        if self.by_id.len() > KNOWN
+        if self.by_id.len() > KNOWN_DRONES
             && let Some((oldest, instance)) = self.by_id.pop_first()
         {
             self.by_instance.remove(&instance);
@@ -101,9 +98,9 @@ mod tests {
         assert_eq!(registry.identify(instance(7)), (DroneId(1), false));
         registry.distrust(DroneId(1), "it lied".into());
         assert_eq!(registry.quarantined(DroneId(1)), Some("it lied"));
-        (0..KNOWN as u64).for_each(|number| assert!(registry.identify(instance(100 + number)).1));
-        assert_eq!((registry.by_id.len(), registry.by_instance.len()), (KNOWN, KNOWN));
+        (0..KNOWN_DRONES as u64).for_each(|number| assert!(registry.identify(instance(100 + number)).1));
+        assert_eq!((registry.by_id.len(), registry.by_instance.len()), (KNOWN_DRONES, KNOWN_DRONES));
         assert_eq!(registry.quarantined(DroneId(1)), None);
-        assert_eq!(registry.identify(instance(7)), (DroneId(KNOWN as u64 + 2), true));
+        assert_eq!(registry.identify(instance(7)), (DroneId(KNOWN_DRONES as u64 + 2), true));
     }
 }

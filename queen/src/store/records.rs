@@ -305,6 +305,9 @@ impl Trust {
     }
 }
 
+/// Drone processes that are known; the oldest are forgotten when there are more.
+pub const KNOWN_DRONES: usize = 65_536;
+
 /// A Drone process as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDrone {

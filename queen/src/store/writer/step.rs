@@ -14,7 +14,7 @@ use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
-    Change, Ending, Extents, Fate, Submission, Tally, Trust, file_bytes, state_number, state_of,
+    Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, state_number, state_of,
 };
 
 /// See the module.
@@ -251,6 +251,8 @@ impl<'a> Step<'a> {
         }
         match fate {
             Fate::Own(submission) => self.submit(submission),
+            // It has gone its own way since it was looked for, and ended there.
+            Fate::Forgotten { on_disk: true } if before.is_none() => self.remove(TaskId(batch.0 + 1 + index)),
             Fate::Failed(_) | Fate::Forgotten { .. } => Ok(()),
         }
     }
@@ -324,7 +326,11 @@ impl<'a> Step<'a> {
                       ON CONFLICT (id) DO UPDATE SET name = excluded.name \
                       ON CONFLICT (instance) DO UPDATE SET name = excluded.name";
         self.run(insert, params![id.0, instance.0, name])?;
-        self.run("UPDATE hive SET next_drone = max(next_drone, ?)", [id.0 + 1])
+        self.run("UPDATE hive SET next_drone = max(next_drone, ?)", [id.0 + 1])?;
+        match id.0.checked_sub(KNOWN_DRONES as u64) {
+            Some(oldest) => self.run("DELETE FROM drones WHERE id <= ?", [oldest]),
+            None => Ok(()),
+        }
     }
 
     /// Looks at all results that there are, which is rare enough.

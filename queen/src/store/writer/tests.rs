@@ -10,8 +10,11 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
 use crate::kinds::digest::DIGEST;
-use crate::store::testing::{Task, right};
-use crate::store::{Change, Computed, Ending, Live, Location, Outputs, Pieces, Store, Submission, Trust, check};
+use crate::store::testing::{Task, right, terms};
+use crate::store::{
+    Change, Computed, Ending, Fate, KNOWN_DRONES, Live, Location, Outputs, Pieces, Removed, Store, Submission, Tally,
+    Trust, check,
+};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -90,6 +93,35 @@ fn drones_are_known_from_start_to_start() {
     assert_eq!(known(&store), [(1, 1, "puck".into(), "".into()), (2, 2, "thekla".into(), "it lied twice".into())]);
     store.write(&[quarantine(None)]);
     assert_eq!(known(&store)[1].3, "".into());
+}
+
+#[test]
+fn the_oldest_drones_are_forgotten() {
+    let (_folder, mut store) = open();
+    let (old, new) = (drone(1, "maja"), drone(2, "willi"));
+    let newest = |id| Change::Drone { id: DroneId(id), instance: Instance([9; 16]), name: "flip".into() };
+    store.write(&[old, new, newest(KNOWN_DRONES as u64 + 1)]);
+    let known = store.reader.drones().unwrap();
+    assert_eq!(known.iter().map(|drone| drone.id.0).collect::<Vec<_>>(), [2, KNOWN_DRONES as u64 + 1]);
+}
+
+#[test]
+fn who_left_a_batch_unseen_is_forgotten_alone() {
+    let (folder, mut store) = open();
+    let (batch, mut submission) = store.submission(1, 3, false);
+    submission.terms = crate::kinds::Terms { batch: true, ..terms() }.into();
+    let (task, own) = store.submission(3, 1, false);
+    let leaves = |fate| Change::Detach { batch: TaskId(1), index: 1, fate };
+    store.write(&[Change::Submit(Box::new(submission)), batch.end(TaskState::Cancelled, 0)]);
+    store.write(&[leaves(Fate::Own(Box::new(own)))]);
+    store.write(&[task.results(0, right(1, 2), 1), task.end(TaskState::Done, 1)]);
+    let removed = store.write(&[leaves(Fate::Forgotten { on_disk: true })]);
+    assert_eq!(removed, [Removed { task: TaskId(3), tally: Tally::one(TaskState::Done), file: None }]);
+    assert!(store.reader.task(TaskId(3)).unwrap().is_none());
+    // And only once.
+    assert!(store.write(&[leaves(Fate::Forgotten { on_disk: true })]).is_empty());
+    drop(store);
+    assert!(is_sound(&folder).0);
 }
 
 #[test]

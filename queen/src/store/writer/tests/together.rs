@@ -3,7 +3,6 @@
 use rusqlite::types::Value;
 
 use super::*;
-use crate::store::testing::terms;
 
 const TASKS: usize = 3;
 const INPUTS: u64 = 3;
