@@ -122,7 +122,7 @@ impl Session {
 
     /// Whether [`next_message`](Self::next_message) is likely to have something.
     pub fn has_messages(&self) -> bool {
-        self.link.as_ref().is_some_and(Link::has_messages)
+        self.link.as_ref().is_some_and(|link| link.has_messages(self.leaving))
     }
 }
 
@@ -147,7 +147,7 @@ impl Session {
 
     /// The next thing to say, if there is any; it counts as sent from now on.
     pub fn next_message(&mut self) -> Option<Message> {
-        self.link.as_mut()?.next(|ticket| self.held.contains_key(&ticket))
+        self.link.as_mut()?.next(self.leaving, |ticket| self.held.contains_key(&ticket))
     }
 
     /// A heartbeat is due, given how far the pool is and what it has computed since it started.

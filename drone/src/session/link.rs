@@ -5,9 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::ids::Epoch;
 use wire::message::{Adoption, Offered};
 
-use super::outbox::{Message, Outbox, Say};
+use super::outbox::{May, Message, Outbox, Say};
 use super::{Key, Part, Violation};
 use crate::pool::Ticket;
+
+/// Long results are said only while less than this is sent and not stored, in bytes. While the
+/// Queen's disk is behind she takes nothing more in: what she has not read by then is in front of a
+/// word's result, which here would overtake it.
+const WINDOW: usize = 4 << 20;
 
 /// One connection.
 pub(super) struct Link {
@@ -18,8 +23,10 @@ pub(super) struct Link {
     /// What she calls the leases.
     names: BTreeMap<Key, Ticket>,
     outbox: Outbox,
-    /// Whose output each one was that was sent and is not stored yet, in order.
-    sent: VecDeque<Ticket>,
+    /// Whose output each one was that was sent and is not stored yet, and its size, in order.
+    sent: VecDeque<(Ticket, usize)>,
+    /// What those take, in bytes.
+    unstored: usize,
     /// How many outputs before those were sent.
     stored: u64,
 }
@@ -28,7 +35,7 @@ impl Link {
     pub(super) fn new(epoch: Epoch, offer: Vec<(Ticket, Offered)>) -> Self {
         let leases = offer.iter().map(|(_, offered)| *offered).collect();
         let (names, sent) = Default::default();
-        Self { epoch, offer: Some(offer), names, outbox: Outbox::new(Say::Offer(leases)), sent, stored: 0 }
+        Self { epoch, offer: Some(offer), names, outbox: Outbox::new(Say::Offer(leases)), sent, unstored: 0, stored: 0 }
     }
 
     /// Whether the offer was answered.
@@ -41,8 +48,17 @@ impl Link {
         self.is_open() && self.outbox.is_empty()
     }
 
-    pub(super) fn has_messages(&self) -> bool {
-        self.outbox.has_messages(self.is_open())
+    /// Whether there may be something to say; `hurries` as with [`next`](Self::next).
+    pub(super) fn has_messages(&self, hurries: bool) -> bool {
+        self.outbox.has_messages(self.may_say(hurries))
+    }
+
+    fn may_say(&self, hurries: bool) -> May {
+        match self.is_open() {
+            false => May::Begin,
+            true if hurries || self.unstored < WINDOW => May::All,
+            true => May::Short,
+        }
     }
 
     /// Messages other than results that wait to be sent.
@@ -92,11 +108,13 @@ impl Link {
         self.outbox.set_heartbeat(heartbeat);
     }
 
-    /// The next message; results of leases that are not held any more are passed over.
-    pub(super) fn next(&mut self, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
-        let message = self.outbox.pop(self.is_open(), is_held)?;
+    /// The next message; results of leases that are not held any more are passed over. Who `hurries`
+    /// does not mind how much is not stored.
+    pub(super) fn next(&mut self, hurries: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
+        let message = self.outbox.pop(self.may_say(hurries), is_held)?;
         if let Message::Outputs(parts) = &message {
-            self.sent.extend(parts.iter().map(|(_, part)| part.ticket));
+            self.sent.extend(parts.iter().map(|(_, part)| (part.ticket, part.output.size())));
+            self.unstored += parts.iter().map(|(_, part)| part.output.size()).sum::<usize>();
         }
         Some(message)
     }
@@ -129,6 +147,8 @@ impl Link {
         // An older receipt says nothing new.
         let new = outputs.saturating_sub(self.stored);
         self.stored += new;
-        Ok(self.sent.drain(..new as usize).collect())
+        let (tickets, sizes): (Vec<_>, Vec<_>) = self.sent.drain(..new as usize).unzip();
+        self.unstored -= sizes.iter().sum::<usize>();
+        Ok(tickets)
     }
 }

@@ -58,6 +58,16 @@ pub enum Message {
     Other(Say),
 }
 
+/// What may be said at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum May {
+    /// The offer and the heartbeat.
+    Begin,
+    /// Short results as well, and what waits for no long ones.
+    Short,
+    All,
+}
+
 /// In the order in which it is to be said; but the offer and the heartbeat overtake the rest, and
 /// short results of whole leases overtake long ones: somebody may wait for a word.
 pub(super) struct Outbox {
@@ -83,8 +93,14 @@ impl Outbox {
     }
 
     /// Whether there may be something to pop; see [`pop`](Self::pop).
-    pub(super) fn has_messages(&self, all: bool) -> bool {
-        self.offer.is_some() || self.heartbeat.is_some() || all && !(self.short.is_empty() && self.rest.is_empty())
+    pub(super) fn has_messages(&self, may: May) -> bool {
+        let has_more = || !self.short.is_empty() || self.has_rest(may);
+        self.offer.is_some() || self.heartbeat.is_some() || may != May::Begin && has_more()
+    }
+
+    /// Whether there is something to say of the rest.
+    fn has_rest(&self, may: May) -> bool {
+        self.rest.front().is_some_and(|say| may == May::All || !matches!(say, Say::Output(..)))
     }
 
     /// How many messages wait that are neither results nor a heartbeat.
@@ -118,18 +134,23 @@ impl Outbox {
         self.heartbeat = Some(heartbeat);
     }
 
-    /// The next frame: of all that waits, or of the offer and the heartbeat only.
-    pub(super) fn pop(&mut self, all: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
+    /// The next frame of what may be said.
+    pub(super) fn pop(&mut self, may: May, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
         let first = self.offer.take().or_else(|| self.heartbeat.take());
-        if first.is_some() || !all {
+        if first.is_some() || may == May::Begin {
             return first.map(Message::Other);
         }
         let unwanted = |say: &mut Say| matches!(say, Say::Output(_, part) if !is_held(part.ticket));
         for queue in [&mut self.short, &mut self.rest] {
             while queue.pop_front_if(unwanted).is_some() {}
         }
-        self.was_short = !self.short.is_empty() && (self.rest.is_empty() || !self.was_short);
-        let queue = if self.was_short { &mut self.short } else { &mut self.rest };
+        let has_rest = self.has_rest(may);
+        self.was_short = !self.short.is_empty() && !(has_rest && self.was_short);
+        let queue = match self.was_short {
+            true => &mut self.short,
+            false if has_rest => &mut self.rest,
+            false => return None,
+        };
         let (mut parts, mut size) = (Vec::new(), 0);
         loop {
             let fits = |say: &mut Say| match say {
@@ -207,13 +228,13 @@ mod tests {
     fn outbox(says: impl IntoIterator<Item = Say>) -> Outbox {
         let mut outbox = Outbox::new(Say::Offer(Vec::new()));
         says.into_iter().for_each(|say| outbox.push(say));
-        outbox.pop(false, |_| true);
+        outbox.pop(May::Begin, |_| true);
         outbox
     }
 
     fn sizes(says: Vec<Say>) -> Vec<usize> {
         let mut outbox = outbox(says);
-        let messages = std::iter::from_fn(|| outbox.pop(true, |ticket| ticket != Ticket(99)));
+        let messages = std::iter::from_fn(|| outbox.pop(May::All, |ticket| ticket != Ticket(99)));
         messages.map(|message| if let Message::Outputs(parts) = message { parts.len() } else { 0 }).collect()
     }
 
@@ -232,19 +253,34 @@ mod tests {
         let mut outbox = outbox([part(1, 40_000), part(2, 40_000)]);
         whole(&mut outbox, 3);
         whole(&mut outbox, 4);
-        let mut next = || match outbox.pop(true, |_| true) {
+        let mut next = || match outbox.pop(May::All, |_| true) {
             Some(Message::Outputs(parts)) => parts.iter().map(|(key, _)| key.lease.0).collect(),
             _ => Vec::new(),
         };
         assert_eq!((next(), next()), (vec![3, 4], vec![1]));
         whole(&mut outbox, 5);
         whole(&mut outbox, 99);
-        let mut next = || match outbox.pop(true, |ticket| ticket != Ticket(99)) {
+        let mut next = || match outbox.pop(May::All, |ticket| ticket != Ticket(99)) {
             Some(Message::Outputs(parts)) => parts.iter().map(|(key, _)| key.lease.0).collect(),
             _ => Vec::new(),
         };
         assert_eq!((next(), next(), next()), (vec![5], vec![2], vec![]));
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn long_results_wait_and_the_rest_does_not() {
+        let Say::Output(key, word) = part(3, 1) else { unreachable!() };
+        let mut outbox = outbox([Say::Leaving, part(1, 40_000), Say::Leaving]);
+        outbox.push_whole(key, word.clone());
+        let mut next = |may| outbox.has_messages(may).then(|| outbox.pop(may, |_| true)).flatten();
+        assert_eq!(next(May::Short), Some(Message::Outputs(vec![(key, word)])));
+        assert_eq!(next(May::Short), Some(Message::Other(Say::Leaving)));
+        assert!(!outbox.has_messages(May::Short));
+        assert_eq!(outbox.pop(May::Short, |_| true), None);
+        let mut next = || outbox.has_messages(May::All).then(|| outbox.pop(May::All, |_| true)).flatten();
+        assert!(matches!(next(), Some(Message::Outputs(_))));
+        assert_eq!((next(), next()), (Some(Message::Other(Say::Leaving)), None));
     }
 
     #[test]
@@ -263,11 +299,11 @@ mod tests {
         let mut outbox = outbox([part(1, 1)]);
         outbox.set_heartbeat(beat(1));
         outbox.set_heartbeat(beat(2));
-        assert!(outbox.has_messages(false));
-        assert_eq!(outbox.pop(false, |_| true), Some(Message::Other(beat(2))));
-        assert!(!outbox.has_messages(false));
-        assert_eq!(outbox.pop(false, |_| true), None);
-        assert!(matches!(outbox.pop(true, |_| true), Some(Message::Outputs(_))));
+        assert!(outbox.has_messages(May::Begin));
+        assert_eq!(outbox.pop(May::Begin, |_| true), Some(Message::Other(beat(2))));
+        assert!(!outbox.has_messages(May::Begin));
+        assert_eq!(outbox.pop(May::Begin, |_| true), None);
+        assert!(matches!(outbox.pop(May::All, |_| true), Some(Message::Outputs(_))));
         assert!(outbox.is_empty());
     }
 
@@ -275,7 +311,7 @@ mod tests {
     fn a_shared_frame_is_at_most_a_mebibyte() {
         let mut outbox = outbox((0..100_000).map(|lease| part(u64::MAX - lease, 1)));
         let mut count = 0;
-        while let Some(message) = outbox.pop(true, |_| true) {
+        while let Some(message) = outbox.pop(May::All, |_| true) {
             let mut bytes = Vec::new();
             frame::encode(&message.to_wire(), MAX, &mut bytes).unwrap();
             assert!(bytes.len() <= SHARED);

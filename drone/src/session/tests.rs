@@ -420,7 +420,34 @@ fn without_room_no_reports_are_taken() {
     let answers: Vec<_> = (0..leases).map(|at| (at > 0).then_some((1_000 + at, 0, items as u64))).collect();
     hear(&mut session, &adopted(&answers)).unwrap();
     assert!(session.takes_reports());
-    let outputs = said(&mut session).len();
-    hear(&mut session, &stored(outputs as u64)).unwrap();
+    let mut outputs = 0;
+    while session.has_messages() {
+        outputs += said(&mut session).len() as u64;
+        hear(&mut session, &stored(outputs)).unwrap();
+    }
+    assert!(is_free(&session));
+}
+
+#[test]
+fn long_results_wait_while_much_is_not_stored() {
+    let (mut session, items) = (open(), 32_768);
+    for lease in 1..=6 {
+        hear(&mut session, &work(&[(lease, 0, items)])).unwrap();
+        report(&mut session, lease, computed(0, items as u64));
+    }
+    let leases = |session: &mut Session| said(session).into_iter().map(|(lease, ..)| lease).collect::<Vec<_>>();
+    assert_eq!(leases(&mut session), [1, 2, 3, 4]);
+    assert!(!session.has_messages());
+    // A word does not wait, nor does anybody for it.
+    hear(&mut session, &work(&[(7, 0, 1)])).unwrap();
+    report(&mut session, 7, computed(0, 1));
+    assert!(session.has_messages());
+    assert_eq!(leases(&mut session), [7]);
+    hear(&mut session, &stored(1)).unwrap();
+    assert_eq!(leases(&mut session), [5]);
+    // Who leaves says all there is.
+    session.drain(&mut Vec::new());
+    assert_eq!(leases(&mut session), [6]);
+    hear(&mut session, &stored(7)).unwrap();
     assert!(is_free(&session));
 }
