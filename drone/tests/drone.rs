@@ -240,9 +240,14 @@ async fn an_impossible_lease_fails_alone() {
     let (_listener, _drone, mut queen) = start_and_welcome(1).await;
     let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
     queen.lease(&[TestChunk::new(1, none, words(1)), TestChunk::new(2, Algorithm::Sha256, words(100))]).await;
-    let Some(Heard::Failed { lease: 1, reason }) = queen.hear_work().await else { panic!("it cannot be computed") };
+    let mut heard = [queen.hear_work().await.unwrap(), queen.hear_work().await.unwrap()];
+    // Short results overtake what else there is to say, if they are there in time.
+    heard.sort_by_key(|heard| matches!(heard, Heard::Output { .. }));
+    let [Heard::Failed { lease: 1, reason }, Heard::Output { lease: 2, from: 0, to: 100, digests }] = heard else {
+        panic!("one cannot be computed, the other can")
+    };
     assert!(reason.contains("iteration"), "{reason}");
-    assert_eq!(queen.digests(2, 0..100).await, sha256(&words(100)));
+    assert_eq!(digests, sha256(&words(100)));
 }
 
 /// Waits until at least half of a lease of 50 stretched words is computed, none of which is stored.

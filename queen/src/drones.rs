@@ -2,6 +2,7 @@
 
 mod backlog;
 mod connection;
+mod speak;
 mod stranger;
 
 use std::net::SocketAddr;

@@ -145,7 +145,7 @@ impl Outbox {
             while queue.pop_front_if(unwanted).is_some() {}
         }
         let has_rest = self.has_rest(may);
-        self.was_short = !self.short.is_empty() && !(has_rest && self.was_short);
+        self.was_short = !(self.short.is_empty() || has_rest && self.was_short);
         let queue = match self.was_short {
             true => &mut self.short,
             false if has_rest => &mut self.rest,

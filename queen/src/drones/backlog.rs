@@ -20,8 +20,14 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn is_empty(&self) -> bool {
-        self.small.is_empty() && self.rest.is_empty()
+    /// Whether there are leases of small tasks to be sent at once.
+    pub(super) fn has_small(&self) -> bool {
+        !self.small.is_empty()
+    }
+
+    /// Whether there is anything else.
+    pub(super) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
     }
 
     /// Whether there is room for more.
@@ -40,21 +46,33 @@ impl Backlog {
         }
     }
 
-    /// Moves into `round` what is to be sent next.
-    pub(super) fn take(&mut self, round: &mut Vec<Outbound>) {
-        for queue in [&mut self.small, &mut self.rest] {
-            let mut bytes = 0;
-            while bytes < ROUND_BYTES
-                && let Some(message) = queue.pop_front()
-            {
-                match &message {
-                    Outbound::Lease(grant, job) => bytes += job.inputs.bytes_of(&grant.range),
-                    _ => self.others -= 1,
-                }
-                round.push(message);
-            }
-        }
+    /// A round's leases of small tasks.
+    pub(super) fn take_small(&mut self) -> Vec<Outbound> {
+        take(&mut self.small)
     }
+
+    /// A round of the rest; what it holds that is no lease is not overtaken until it is [`said`](Self::said).
+    pub(super) fn take_rest(&mut self) -> Vec<Outbound> {
+        take(&mut self.rest)
+    }
+
+    /// These have been said.
+    pub(super) fn said<'a>(&mut self, messages: impl Iterator<Item = &'a Outbound>) {
+        self.others -= messages.filter(|message| !matches!(message, Outbound::Lease(..))).count();
+    }
+}
+
+fn take(queue: &mut VecDeque<Outbound>) -> Vec<Outbound> {
+    let (mut round, mut bytes) = (Vec::new(), 0);
+    while bytes < ROUND_BYTES
+        && let Some(message) = queue.pop_front()
+    {
+        if let Outbound::Lease(grant, job) = &message {
+            bytes += job.inputs.bytes_of(&grant.range);
+        }
+        round.push(message);
+    }
+    round
 }
 
 #[cfg(test)]
@@ -94,9 +112,10 @@ mod tests {
     /// The leases of each round; 0 is something else.
     fn rounds(backlog: &mut Backlog) -> Vec<Vec<u64>> {
         let mut rounds = Vec::new();
-        while !backlog.is_empty() {
-            let mut round = Vec::new();
-            backlog.take(&mut round);
+        while backlog.has_small() || backlog.has_rest() {
+            let (mut round, rest) = (backlog.take_small(), backlog.take_rest());
+            backlog.said(rest.iter());
+            round.extend(rest);
             let number = |message: &Outbound| if let Outbound::Lease(grant, _) = message { grant.lease.0 } else { 0 };
             rounds.push(round.iter().map(number).collect());
         }
@@ -110,7 +129,13 @@ mod tests {
         assert_eq!(rounds(&mut backlog), [vec![4, 1, 2], vec![3]]);
         [lease(1, false), Outbound::Drain, lease(2, true)].into_iter().for_each(|m| backlog.push(m));
         assert_eq!(rounds(&mut backlog), [[1, 0, 2]]);
-        // That has been said, so that it holds up nobody any more.
+        // That has been said, so that it holds up nobody any more; taken alone it would.
+        backlog.push(Outbound::Drain);
+        let taken = backlog.take_rest();
+        backlog.push(lease(3, true));
+        assert!(!backlog.has_small());
+        backlog.said(taken.iter());
+        assert_eq!(rounds(&mut backlog), [[3]]);
         [lease(1, false), lease(2, true)].into_iter().for_each(|m| backlog.push(m));
         assert_eq!(rounds(&mut backlog), [[2, 1]]);
     }

@@ -6,36 +6,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wire::List;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, MAX, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, MAX_NAME, Preface, Role, VERSION};
 use wire::ids::{Epoch, LeaseId};
-use wire::message::{Lease, ToDrone, ToQueen};
+use wire::message::ToQueen;
 
-use super::backlog::Backlog;
+use super::speak::{FAREWELL, speak};
 use super::stranger;
-use crate::core::{Ability, Grant, Progress};
-use crate::hive::{Joined, Link, Newcomer, Outbound, Parting, SharedHive};
-use crate::kinds::{Job, Part, Rejected};
+use crate::core::{Ability, Progress};
+use crate::hive::{Joined, Link, Newcomer, Parting, SharedHive};
+use crate::kinds::Rejected;
 
 /// How long the handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How often a Drone sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// How long the last messages may take to leave.
-const FAREWELL: Duration = Duration::from_secs(2);
-
-/// A frame of leases is closed when it holds so many bytes of inputs.
-const FRAME_BYTES: usize = 256 << 10;
-
-/// Room for so many messages is kept while there is none to send.
-const ROUND_KEPT: usize = 16;
 
 /// Why a Drone's connection ended other than by its own wish.
 #[derive(Debug, thiserror::Error)]
@@ -228,141 +218,4 @@ async fn listen(
         }
     }
     Ok(parting)
-}
-
-/// Sends what there is for the Drone, until a goodbye is sent.
-async fn speak(
-    mut writer: FrameWriter<OwnedWriteHalf>,
-    mut outbox: mpsc::Receiver<Outbound>,
-    (mut stored, mut answers): (watch::Receiver<u64>, mpsc::Receiver<()>),
-    link: Link,
-    hive: &SharedHive,
-) -> Result<(), Broken> {
-    let (mut backlog, mut round) = (Backlog::default(), Vec::new());
-    loop {
-        if backlog.is_empty() {
-            round.shrink_to(ROUND_KEPT);
-            tokio::select! {
-                message = outbox.recv() => match message {
-                    Some(message) => backlog.push(message),
-                    None => return Ok(()),
-                },
-                Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
-                Ok(()) = stored.changed() => stored.mark_changed(),
-            }
-            // Whoever is about to say something more to this Drone goes first: it shares the write.
-            tokio::task::yield_now().await;
-        }
-        if answers.try_recv().is_ok() {
-            writer.push(&ToDrone::Heartbeat, MAX)?;
-        }
-        while backlog.has_room()
-            && let Ok(message) = outbox.try_recv()
-        {
-            backlog.push(message);
-        }
-        if stored.has_changed().unwrap_or_default() {
-            let outputs = *stored.borrow_and_update();
-            writer.push(&ToDrone::Stored { outputs }, MAX)?;
-        }
-        backlog.take(&mut round);
-        let goodbye = round.iter().position(|message| matches!(message, Outbound::Goodbye(_)));
-        write(&mut writer, &round[..goodbye.map_or(round.len(), |at| at + 1)], link, hive).await?;
-        if goodbye.is_some() {
-            let farewell = async {
-                writer.flush().await?;
-                writer.shutdown().await
-            };
-            return match timeout(FAREWELL, farewell).await {
-                Ok(ended) => Ok(ended?),
-                Err(_) => Ok(()),
-            };
-        }
-        writer.flush().await?;
-        round.clear();
-    }
-}
-
-/// Turns messages into frames; neighbouring leases share one.
-async fn write(
-    writer: &mut FrameWriter<OwnedWriteHalf>,
-    round: &[Outbound],
-    link: Link,
-    hive: &SharedHive,
-) -> Result<(), Broken> {
-    let mut leases = Vec::new();
-    let mut bytes = 0;
-    for message in round {
-        if let Outbound::Lease(grant, job) = message {
-            let part = match hive.inputs(&job.inputs, &grant.range).await {
-                Ok(inputs) => job.part(inputs),
-                Err(error) => {
-                    tracing::error!(task = %grant.task, %error, "inputs cannot be read");
-                    hive.spoiled(link, grant.lease, error.to_string()).await;
-                    continue;
-                }
-            };
-            if bytes + part.bytes() > FRAME_BYTES {
-                send_leases(writer, &mut leases, hive).await?;
-                bytes = 0;
-            }
-            bytes += part.bytes();
-            leases.push(Pending { grant, job, part });
-            continue;
-        }
-        send_leases(writer, &mut leases, hive).await?;
-        bytes = 0;
-        match message {
-            Outbound::Lease(..) => {}
-            Outbound::Shrink { lease, end } => {
-                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX)?;
-            }
-            Outbound::Adopted(leases) => {
-                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
-            }
-            Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
-            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
-        }
-    }
-    send_leases(writer, &mut leases, hive).await
-}
-
-/// A lease on its way into a frame.
-struct Pending<'a> {
-    grant: &'a Grant,
-    job: &'a Job,
-    part: Part<'a>,
-}
-
-impl Pending<'_> {
-    fn lease(&self, epoch: Epoch) -> Lease<'_> {
-        Lease {
-            id: self.grant.lease,
-            epoch,
-            task: self.grant.task,
-            instance: self.job.instance(),
-            priority: self.grant.priority,
-            rank: self.grant.rank,
-            from: self.grant.range.start,
-            to: self.grant.range.end,
-            chunk: self.part.chunk(),
-        }
-    }
-}
-
-async fn send_leases(
-    writer: &mut FrameWriter<OwnedWriteHalf>,
-    pending: &mut Vec<Pending<'_>>,
-    hive: &SharedHive,
-) -> Result<(), Broken> {
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let leases = List(pending.iter().map(|pending| pending.lease(hive.epoch())).collect());
-    writer.push(&ToDrone::Work { leases }, MAX)?;
-    pending.clear();
-    if writer.pending() > FRAME_BYTES {
-        writer.flush().await?;
-    }
-    Ok(())
 }

@@ -1,0 +1,192 @@
+//! What is said to one Drone: frames of what waits for it.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use wire::List;
+use wire::blob::SharedBlob;
+use wire::codec::FrameWriter;
+use wire::frame::MAX;
+use wire::ids::Epoch;
+use wire::message::{Lease, ToDrone};
+
+use super::backlog::Backlog;
+use super::connection::Broken;
+use crate::core::Grant;
+use crate::hive::{Link, Outbound, SharedHive};
+use crate::kinds::{Job, Part};
+
+/// How long the last messages may take to leave.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A frame of leases is closed when it holds so many bytes of inputs.
+const FRAME_BYTES: usize = 256 << 10;
+
+/// A message, and the inputs that it takes along if it is a lease.
+struct Loaded {
+    message: Outbound,
+    inputs: Option<SharedBlob>,
+}
+
+/// Messages whose inputs are being read.
+type Loading<'a> = Pin<Box<dyn Future<Output = Vec<Loaded>> + Send + 'a>>;
+
+/// Sends what there is for the Drone, until a goodbye is sent. The inputs of large tasks may have to
+/// be read from the disk, while leases of small ones go on.
+pub(super) async fn speak(
+    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut outbox: mpsc::Receiver<Outbound>,
+    (mut stored, mut answers): (watch::Receiver<u64>, mpsc::Receiver<()>),
+    link: Link,
+    hive: &SharedHive,
+) -> Result<(), Broken> {
+    let mut backlog = Backlog::default();
+    let mut loading: Option<Loading<'_>> = None;
+    loop {
+        if loading.is_none() && backlog.has_rest() {
+            loading = Some(Box::pin(load(backlog.take_rest(), link, hive)));
+        }
+        let has_small = backlog.has_small();
+        let mut loaded = Vec::new();
+        tokio::select! {
+            biased;
+            Some(rest) = async { Some(loading.as_mut()?.await) } => (loaded, loading) = (rest, None),
+            () = std::future::ready(()), if has_small => {}
+            message = outbox.recv(), if backlog.has_room() => match message {
+                Some(message) => backlog.push(message),
+                None => return Ok(()),
+            },
+            Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
+            Ok(()) = stored.changed() => stored.mark_changed(),
+        }
+        if !has_small {
+            // Whoever is about to say something more to this Drone goes first: it shares the write.
+            tokio::task::yield_now().await;
+        }
+        if answers.try_recv().is_ok() {
+            writer.push(&ToDrone::Heartbeat, MAX)?;
+        }
+        while backlog.has_room()
+            && let Ok(message) = outbox.try_recv()
+        {
+            backlog.push(message);
+        }
+        if stored.has_changed().unwrap_or_default() {
+            let outputs = *stored.borrow_and_update();
+            writer.push(&ToDrone::Stored { outputs }, MAX)?;
+        }
+        // These are in memory.
+        let small = load(backlog.take_small(), link, hive).await;
+        write(&mut writer, &small, hive).await?;
+        let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));
+        loaded.truncate(goodbye.map_or(loaded.len(), |at| at + 1));
+        write(&mut writer, &loaded, hive).await?;
+        backlog.said(loaded.iter().map(|loaded| &loaded.message));
+        if goodbye.is_some() {
+            let farewell = async {
+                writer.flush().await?;
+                writer.shutdown().await
+            };
+            return match timeout(FAREWELL, farewell).await {
+                Ok(ended) => Ok(ended?),
+                Err(_) => Ok(()),
+            };
+        }
+        writer.flush().await?;
+    }
+}
+
+/// Gets the inputs of these; a lease whose inputs cannot be had is left out.
+async fn load(messages: Vec<Outbound>, link: Link, hive: &SharedHive) -> Vec<Loaded> {
+    let mut loaded = Vec::with_capacity(messages.len());
+    for message in messages {
+        let inputs = match &message {
+            Outbound::Lease(grant, job) => match hive.inputs(&job.inputs, &grant.range).await {
+                Ok(inputs) => Some(inputs),
+                Err(error) => {
+                    tracing::error!(task = %grant.task, %error, "inputs cannot be read");
+                    hive.spoiled(link, grant.lease, error.to_string()).await;
+                    continue;
+                }
+            },
+            _ => None,
+        };
+        loaded.push(Loaded { message, inputs });
+    }
+    loaded
+}
+
+/// Turns messages into frames; neighbouring leases share one.
+async fn write(writer: &mut FrameWriter<OwnedWriteHalf>, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
+    let mut leases = Vec::new();
+    let mut bytes = 0;
+    for Loaded { message, inputs } in round {
+        if let (Outbound::Lease(grant, job), Some(inputs)) = (message, inputs) {
+            let part = job.part(inputs.clone());
+            if bytes + part.bytes() > FRAME_BYTES {
+                send_leases(writer, &mut leases, hive).await?;
+                bytes = 0;
+            }
+            bytes += part.bytes();
+            leases.push(Pending { grant, job, part });
+            continue;
+        }
+        send_leases(writer, &mut leases, hive).await?;
+        bytes = 0;
+        match message {
+            Outbound::Lease(..) => {}
+            Outbound::Shrink { lease, end } => {
+                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX)?;
+            }
+            Outbound::Adopted(leases) => {
+                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
+            }
+            Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
+            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
+        }
+    }
+    send_leases(writer, &mut leases, hive).await
+}
+
+/// A lease on its way into a frame.
+struct Pending<'a> {
+    grant: &'a Grant,
+    job: &'a Job,
+    part: Part<'a>,
+}
+
+impl Pending<'_> {
+    fn lease(&self, epoch: Epoch) -> Lease<'_> {
+        Lease {
+            id: self.grant.lease,
+            epoch,
+            task: self.grant.task,
+            instance: self.job.instance(),
+            priority: self.grant.priority,
+            rank: self.grant.rank,
+            from: self.grant.range.start,
+            to: self.grant.range.end,
+            chunk: self.part.chunk(),
+        }
+    }
+}
+
+async fn send_leases(
+    writer: &mut FrameWriter<OwnedWriteHalf>,
+    pending: &mut Vec<Pending<'_>>,
+    hive: &SharedHive,
+) -> Result<(), Broken> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let leases = List(pending.iter().map(|pending| pending.lease(hive.epoch())).collect());
+    writer.push(&ToDrone::Work { leases }, MAX)?;
+    pending.clear();
+    if writer.pending() > FRAME_BYTES {
+        writer.flush().await?;
+    }
+    Ok(())
+}
