@@ -50,12 +50,14 @@ pub(super) async fn speak(
             loading = Some(Box::pin(load(backlog.take_rest(), link, hive)));
         }
         let has_small = backlog.has_small();
+        // What is being read is said in any case: a goodbye may be the last of it.
+        let listens = backlog.has_room() && (loading.is_none() || !outbox.is_closed());
         let mut loaded = Vec::new();
         tokio::select! {
             biased;
             Some(rest) = async { Some(loading.as_mut()?.await) } => (loaded, loading) = (rest, None),
             () = std::future::ready(()), if has_small => {}
-            message = outbox.recv(), if backlog.has_room() => match message {
+            message = outbox.recv(), if listens => match message {
                 Some(message) => backlog.push(message),
                 None => return Ok(()),
             },

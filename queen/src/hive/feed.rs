@@ -96,15 +96,16 @@ impl Feed {
 
     /// Whether anybody will be told of this one change. Behind an overflow nobody is.
     fn collects(&mut self) -> bool {
-        self.is_watched() && !self.overflow
+        self.note() && !self.overflow
     }
 
-    /// Whether anybody is told of a change; if not, that there was one is noted.
-    fn is_watched(&mut self) -> bool {
-        if self.watched_at.is_none() {
+    /// Notes that there is a change; whether anybody is told of it.
+    fn note(&mut self) -> bool {
+        let is_watched = self.watched_at.is_some();
+        if !is_watched {
             self.seq += 1;
         }
-        self.watched_at.is_some()
+        is_watched
     }
 
     fn bound(&mut self) {
@@ -142,7 +143,7 @@ impl Feed {
     }
 
     pub(super) fn publish(&mut self, change: Change) {
-        if !self.is_watched() {
+        if !self.note() {
             return;
         }
         self.seq += 1;
