@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::tz::Offset;
 use serde::{Deserialize, Serialize, Serializer};
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -16,36 +15,20 @@ impl Timestamp {
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_millisecond())
     }
-
-    /// As it is shown. Every task has up to four of them, so the library's calendar is used, but not
-    /// its formatter.
-    fn text(self) -> String {
-        let Ok(time) = jiff::Timestamp::from_millisecond(self.0) else { return format!("{} ms", self.0) };
-        let utc = Offset::UTC.to_datetime(time);
-        let Ok(year) = u16::try_from(utc.year()) else { return format!("{time:.3}") };
-        let [month, day, hour, minute, second] =
-            [utc.month(), utc.day(), utc.hour(), utc.minute(), utc.second()].map(|part| u16::from(part.unsigned_abs()));
-        let millisecond = utc.millisecond().unsigned_abs();
-        let digit = |number: u16| b'0' + (number % 10) as u8;
-        let mut text = *b"YYYY-MM-DDThh:mm:ss.sssZ";
-        let pairs = [(0, year / 100), (2, year), (5, month), (8, day), (11, hour), (14, minute), (17, second)];
-        for (at, number) in pairs.into_iter().chain([(20, millisecond / 10)]) {
-            text[at..at + 2].copy_from_slice(&[digit(number / 10), digit(number)]);
-        }
-        text[22] = digit(millisecond);
-        String::from_utf8(text.into()).unwrap_or_default()
-    }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        serializer.collect_str(self)
     }
 }
 
@@ -430,22 +413,6 @@ impl Change {
             Self::ResultChanged { .. } => "result-changed",
             Self::Overview(_) => "overview",
             Self::Reset {} => "reset",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    proptest::proptest! {
-        #[test]
-        fn a_moment_is_shown_as_rfc_3339(milliseconds in -70_000_000_000_000_i64..260_000_000_000_000) {
-            let text = match jiff::Timestamp::from_millisecond(milliseconds) {
-                Ok(time) => format!("{time:.3}"),
-                Err(_) => format!("{milliseconds} ms"),
-            };
-            assert_eq!(Timestamp(milliseconds).to_string(), text);
         }
     }
 }
