@@ -6,7 +6,7 @@ use wire::ids::Epoch;
 use wire::message::{Adoption, Offered};
 
 use super::outbox::{May, Message, Outbox, Say};
-use super::{Key, Part, Violation};
+use super::{Key, MAX_WAITING, Part, Violation};
 use crate::pool::Ticket;
 
 /// Long results are said only while less than this is sent and not stored, in bytes. While the
@@ -56,7 +56,8 @@ impl Link {
     fn may_say(&self, hurries: bool) -> May {
         match self.is_open() {
             false => May::Begin,
-            true if hurries || self.unstored < WINDOW => May::All,
+            // Who cannot say the rest does not listen either, nor hear of what is stored.
+            true if hurries || self.unstored < WINDOW || self.waiting() >= MAX_WAITING => May::All,
             true => May::Short,
         }
     }

@@ -200,7 +200,7 @@ impl Core {
             return;
         }
         let silence = self.patience.silence;
-        // Leases are taken in in their order: one that was passed over has got lost.
+        // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
         let is_lost = |id: &LeaseId| {
             let named =
                 self.leases.get(*id).and_then(|lease| lease.named.or((newest > Some(*id)).then_some(lease.granted)));

@@ -25,11 +25,6 @@ impl Backlog {
         !self.small.is_empty()
     }
 
-    /// Whether there is anything else.
-    pub(super) fn has_rest(&self) -> bool {
-        !self.rest.is_empty()
-    }
-
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
         self.small.len() + self.rest.len() < MAX
@@ -48,12 +43,14 @@ impl Backlog {
 
     /// A round's leases of small tasks.
     pub(super) fn take_small(&mut self) -> Vec<Outbound> {
-        take(&mut self.small)
+        take(&mut self.small, |_| true)
     }
 
-    /// A round of the rest; what it holds that is no lease is not overtaken until it is [`said`](Self::said).
+    /// A round of the rest. What is no lease overtakes no lease of a small task, and is not overtaken
+    /// until it is [`said`](Self::said).
     pub(super) fn take_rest(&mut self) -> Vec<Outbound> {
-        take(&mut self.rest)
+        let has_small = self.has_small();
+        take(&mut self.rest, |message| !has_small || matches!(message, Outbound::Lease(..)))
     }
 
     /// These have been said.
@@ -62,10 +59,10 @@ impl Backlog {
     }
 }
 
-fn take(queue: &mut VecDeque<Outbound>) -> Vec<Outbound> {
+fn take(queue: &mut VecDeque<Outbound>, may_go: impl Fn(&Outbound) -> bool) -> Vec<Outbound> {
     let (mut round, mut bytes) = (Vec::new(), 0);
     while bytes < ROUND_BYTES
-        && let Some(message) = queue.pop_front()
+        && let Some(message) = queue.pop_front_if(|message| may_go(message))
     {
         if let Outbound::Lease(grant, job) = &message {
             bytes += job.inputs.bytes_of(&grant.range);
@@ -112,14 +109,16 @@ mod tests {
     /// The leases of each round; 0 is something else.
     fn rounds(backlog: &mut Backlog) -> Vec<Vec<u64>> {
         let mut rounds = Vec::new();
-        while backlog.has_small() || backlog.has_rest() {
+        loop {
             let (mut round, rest) = (backlog.take_small(), backlog.take_rest());
             backlog.said(rest.iter());
             round.extend(rest);
+            if round.is_empty() {
+                return rounds;
+            }
             let number = |message: &Outbound| if let Outbound::Lease(grant, _) = message { grant.lease.0 } else { 0 };
             rounds.push(round.iter().map(number).collect());
         }
-        rounds
     }
 
     #[test]
@@ -138,6 +137,14 @@ mod tests {
         assert_eq!(rounds(&mut backlog), [[3]]);
         [lease(1, false), lease(2, true)].into_iter().for_each(|m| backlog.push(m));
         assert_eq!(rounds(&mut backlog), [[2, 1]]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_small_task_stays_behind_it() {
+        let mut backlog = Backlog::default();
+        [lease(1, true), Outbound::Drain].into_iter().for_each(|message| backlog.push(message));
+        assert!(backlog.take_rest().is_empty());
+        assert_eq!(rounds(&mut backlog), [[1, 0]]);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What is said to one Drone: frames of what waits for it.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use wire::List;
 use wire::blob::SharedBlob;
 use wire::codec::FrameWriter;
@@ -31,9 +31,6 @@ struct Loaded {
     inputs: Option<SharedBlob>,
 }
 
-/// Messages whose inputs are being read.
-type Loading<'a> = Pin<Box<dyn Future<Output = Vec<Loaded>> + Send + 'a>>;
-
 /// Sends what there is for the Drone, until a goodbye is sent. The inputs of large tasks may have to
 /// be read from the disk, while leases of small ones go on.
 pub(super) async fn speak(
@@ -44,10 +41,13 @@ pub(super) async fn speak(
     hive: &SharedHive,
 ) -> Result<(), Broken> {
     let mut backlog = Backlog::default();
-    let mut loading: Option<Loading<'_>> = None;
+    let mut loading = None;
     loop {
-        if loading.is_none() && backlog.has_rest() {
-            loading = Some(Box::pin(load(backlog.take_rest(), link, hive)));
+        if loading.is_none() {
+            let rest = backlog.take_rest();
+            // A task of its own: who reads has one of few turns at the disk, and must not keep it
+            // while this Drone does not take what it is sent.
+            loading = (!rest.is_empty()).then(|| AbortOnDropHandle::new(tokio::spawn(load(rest, link, hive.clone()))));
         }
         let has_small = backlog.has_small();
         // What is being read is said in any case: a goodbye may be the last of it.
@@ -55,7 +55,9 @@ pub(super) async fn speak(
         let mut loaded = Vec::new();
         tokio::select! {
             biased;
-            Some(rest) = async { Some(loading.as_mut()?.await) } => (loaded, loading) = (rest, None),
+            Some(rest) = async { Some(loading.as_mut()?.await) } => {
+                (loaded, loading) = (rest.map_err(std::io::Error::other)?, None);
+            }
             () = std::future::ready(()), if has_small => {}
             message = outbox.recv(), if listens => match message {
                 Some(message) => backlog.push(message),
@@ -81,7 +83,7 @@ pub(super) async fn speak(
             writer.push(&ToDrone::Stored { outputs }, MAX)?;
         }
         // These are in memory.
-        let small = load(backlog.take_small(), link, hive).await;
+        let small = load(backlog.take_small(), link, hive.clone()).await;
         write(&mut writer, &small, hive).await?;
         let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));
         loaded.truncate(goodbye.map_or(loaded.len(), |at| at + 1));
@@ -102,7 +104,7 @@ pub(super) async fn speak(
 }
 
 /// Gets the inputs of these; a lease whose inputs cannot be had is left out.
-async fn load(messages: Vec<Outbound>, link: Link, hive: &SharedHive) -> Vec<Loaded> {
+async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Loaded> {
     let mut loaded = Vec::with_capacity(messages.len());
     for message in messages {
         let inputs = match &message {

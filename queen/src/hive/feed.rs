@@ -30,6 +30,8 @@ pub(super) struct Feed {
     drones: BTreeSet<DroneId>,
     overflow: bool,
     overview_at: Time,
+    /// Somebody watched when that was looked at last.
+    has_watchers: bool,
     /// When somebody watched last, who may come back.
     watched_at: Option<Time>,
     epoch: Epoch,
@@ -56,6 +58,7 @@ impl Feed {
             drones: BTreeSet::new(),
             overflow: false,
             overview_at: Time::ZERO,
+            has_watchers: false,
             watched_at: None,
             epoch,
             seq: 0,
@@ -120,7 +123,8 @@ impl Feed {
     }
 
     pub(super) fn take(&mut self, now: Time) -> News {
-        if self.sender.receiver_count() > 0 {
+        let had_watchers = std::mem::replace(&mut self.has_watchers, self.sender.receiver_count() > 0);
+        if had_watchers || self.has_watchers {
             self.watched_at = Some(now);
         } else if self.watched_at.take_if(|at| now >= *at + ABSENCE).is_some() {
             self.kept.clear();
@@ -161,7 +165,7 @@ impl Feed {
     }
 
     pub(super) fn subscribe(&mut self, last: Option<EventId>, now: Time) -> Subscription {
-        self.watched_at = Some(now);
+        (self.has_watchers, self.watched_at) = (true, Some(now));
         let at = self.at();
         let oldest = self.kept.front().map_or(self.seq + 1, |event| event.id.seq);
         let known = |last: EventId| last.epoch == self.epoch && last.seq <= self.seq && last.seq + 1 >= oldest;
@@ -223,18 +227,19 @@ mod tests {
         let before = last(&feed);
         feed.task(TaskId(1));
         assert!(feed.has_news());
-        feed.take(ABSENCE / 2);
-        assert!(!resets(&mut feed, before, ABSENCE));
-        // Nothing has changed since, so that there is nothing to read anew.
+        // Nobody has looked for long, but who watched may have gone a moment ago.
         feed.take(ABSENCE * 2);
-        assert!(!resets(&mut feed, before, ABSENCE * 2));
+        feed.take(ABSENCE * 5 / 2);
+        feed.task(TaskId(1));
+        assert!(feed.has_news() && !resets(&mut feed, before, ABSENCE * 5 / 2));
         feed.take(ABSENCE * 3);
+        feed.take(ABSENCE * 4);
         feed.task(TaskId(1));
         feed.publish(Change::Reset {});
         assert!(!feed.has_news() && feed.kept.is_empty());
         let later = last(&feed);
-        assert!(!resets(&mut feed, later, ABSENCE * 3));
-        assert!(resets(&mut feed, before, ABSENCE * 3));
+        assert!(!resets(&mut feed, later, ABSENCE * 4));
+        assert!(resets(&mut feed, before, ABSENCE * 4));
         feed.task(TaskId(1));
         assert!(feed.has_news());
     }

@@ -56,7 +56,8 @@ struct Seat {
     number: u64,
     outbox: mpsc::Sender<Outbound>,
     closed: CancellationToken,
-    /// How many outputs of it are safe.
+    /// How many outputs have come of it, and how many of those are safe.
+    received: u64,
     stored: watch::Sender<u64>,
     /// It has said what it holds, and takes work.
     has_joined: bool,
@@ -100,7 +101,7 @@ impl State {
         let number = self.next_link;
         self.next_link += 1;
         let Ends { outbox, closed, stored } = ends;
-        let seat = Some(Seat { number, outbox, closed, stored, has_joined: false });
+        let seat = Some(Seat { number, outbox, closed, received: 0, stored, has_joined: false });
         let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
         let presence = match before {
             Some(presence) => Presence {
@@ -311,6 +312,19 @@ impl State {
         crash::point("dispatch");
         self.restless.insert(grant.drone);
         self.send(grant.drone, Outbound::Lease(grant, job));
+    }
+
+    /// So many outputs have come of a Drone.
+    pub(super) fn received(&mut self, drone: DroneId, outputs: u64) {
+        if let Some(seat) = self.presences.get_mut(&drone).and_then(|presence| presence.seat.as_mut()) {
+            seat.received = outputs;
+        }
+    }
+
+    /// Whether some of those are not safe yet.
+    pub(super) fn owes(&self, drone: DroneId) -> bool {
+        let seat = self.presences.get(&drone).and_then(|presence| presence.seat.as_ref());
+        seat.is_some_and(|seat| *seat.stored.borrow() < seat.received)
     }
 
     /// So many outputs of a connection are safe.

@@ -141,8 +141,8 @@ impl SharedHive {
             if state.is_current(link) {
                 state.heard(link.drone, false);
                 state.was_busy(link.drone, busy_ns, now);
-                if state.fault.is_some() {
-                    // Its results cannot be stored, so that it has to stop computing at last.
+                if state.fault.is_some() || state.owes(link.drone) {
+                    // As long as its results are not stored, it may have to stop computing.
                     state.handle(Event::Excuse { drone: link.drone }, now);
                 }
                 state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
@@ -195,6 +195,7 @@ impl SharedHive {
                 return Vec::new();
             }
             state.heard(link.drone, true);
+            state.received(link.drone, received);
             results.into_iter().filter_map(|result| state.output(link.drone, result, now)).collect()
         });
         doubts.into_iter().for_each(|doubt| self.look_into(doubt));

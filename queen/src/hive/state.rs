@@ -235,7 +235,8 @@ impl State {
             self.leases.clear();
         }
         let mut changes = std::mem::take(&mut self.changes);
-        if all {
+        // What is taken over is on disk already, and nothing comes before the epoch.
+        if all && self.recovering.is_none() {
             changes.splice(0..0, self.deferred.drain(..));
             changes.extend(std::mem::take(&mut self.leases).into_values());
         }

@@ -1,12 +1,14 @@
 //! Drones of which too little is heard.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::time::interval;
 
 use super::scripted::{BEAT, Heard, Scripted};
 use super::support::Hive;
+use super::support::gate::{Gate, Held};
 use super::{LONG, PBKDF2, Queen, expected_pbkdf2, lines, patient};
 
 const SILENCE: Duration = Duration::from_millis(800);
@@ -48,6 +50,37 @@ async fn beat_in_vain(drone: &mut Scripted, queen: Queen, holds: bool) -> Option
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_the_disk_is_not_blamed() {
+    let (directory, gate) = (tempfile::tempdir().unwrap(), Gate::default());
+    let mut config = patient(Some(directory.path()), SILENCE / 2, LONG);
+    config.data.as_mut().unwrap().disk = Arc::new(gate.clone());
+    let hive = Hive::start_with(config).await;
+    let queen = Queen::from(&hive);
+    let task = queen.submit("", &lines(5_000)).await;
+    gate.set(Held::Writes);
+    let mut drone = Scripted::start(queen.drones, "drone").await;
+    let lease = drone.work().await;
+    let half = (lease.range().start + lease.range().end) / 2;
+    drone.give_with(&lease, lease.range().start..half, |_| false).await;
+    // It may have no room to compute more before that is stored.
+    let (begun, mut beats) = (Instant::now(), interval(BEAT));
+    while begun.elapsed() < SILENCE * 4 {
+        tokio::select! {
+            heard = drone.hear() => assert!(matches!(heard, Some(heard) if !matches!(heard, Heard::Goodbye(_)))),
+            _ = beats.tick() => drone.beat(&[&lease], 7).await,
+        }
+    }
+    gate.set(Held::Nothing);
+    drone.give_with(&lease, half..lease.range().end, |_| false).await;
+    let honest = drone.honest();
+    queen.until_done(task).await;
+    queen.check(task, &lines(5_000)).await;
+    assert_eq!(queen.drone(honest.id).await["connections"], 1);
+    honest.vanish().await;
+    hive.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

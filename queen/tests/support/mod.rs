@@ -1,6 +1,7 @@
 //! A Hive for tests: real sockets on free ports, and a client that sees status, headers and body.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+pub mod gate;
 pub mod order;
 pub mod programs;
 
