@@ -228,7 +228,7 @@ impl Core {
         let Some(task) = self.tasks.get_mut(id).filter(|task| !task.is_paused) else { return };
         task.is_paused = true;
         self.queue.dismiss(id, task);
-        let leases: Vec<_> = task.leases_in_order().into_iter().map(|lease| (lease, Fault::None)).collect();
+        let leases: Vec<_> = lease::in_order(task.leases()).into_iter().map(|lease| (lease, Fault::None)).collect();
         let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(*lease)?.drone)).collect();
         self.unreserve(id, false);
         self.give_up(&leases, true, now, effects);
@@ -280,7 +280,7 @@ impl Core {
             self.by_task_deadline.remove(&(deadline, id));
         }
         let mut freed = BTreeSet::new();
-        for lease_id in task.leases_in_order() {
+        for lease_id in lease::in_order(task.leases()) {
             if let Some(lease) = self.remove_lease(lease_id, effects) {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });
                 freed.insert(lease.drone);

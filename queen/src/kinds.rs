@@ -64,6 +64,11 @@ impl Terms {
     }
 }
 
+/// The id of a task of a batch; see [`Terms::members`].
+pub fn member_id(batch: TaskId, index: u64) -> TaskId {
+    TaskId(batch.0 + 1 + index)
+}
+
 /// Everything that is to be computed for one task.
 #[derive(Debug, Clone)]
 pub struct Job {

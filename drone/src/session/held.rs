@@ -66,8 +66,9 @@ impl Held {
         Offered { lease, epoch, task, instance, from, to }
     }
 
-    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter()
+    /// The results that are kept.
+    pub(super) fn parts(&mut self) -> &[Part] {
+        self.parts.make_contiguous()
     }
 
     /// What its parts take, in bytes.

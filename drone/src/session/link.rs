@@ -114,8 +114,11 @@ impl Link {
     pub(super) fn next(&mut self, hurries: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
         let message = self.outbox.pop(self.may_say(hurries), is_held)?;
         if let Message::Outputs(parts) = &message {
-            self.sent.extend(parts.iter().map(|(_, part)| (part.ticket, part.output.size())));
-            self.unstored += parts.iter().map(|(_, part)| part.output.size()).sum::<usize>();
+            for (_, part) in parts {
+                let size = part.output.size();
+                self.sent.push_back((part.ticket, size));
+                self.unstored += size;
+            }
         }
         Some(message)
     }

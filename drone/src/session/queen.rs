@@ -8,7 +8,7 @@ use wire::ids::Epoch;
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::Chunk;
 
-use super::held::Held;
+use super::held::{Held, Phase};
 use super::{Effect, Key, MAX_BYTES, MAX_LEASES, Note, Say, Session, Violation};
 use crate::kernel;
 use crate::pool::{Assignment, Ticket, Urgency};
@@ -123,7 +123,10 @@ impl Session {
         self.kept -= held.kept();
         held.adopt(key, adoption);
         self.kept += held.kept();
-        held.parts().for_each(|part| link.say(Say::Output(key, part.clone())));
+        match (held.phase, held.parts()) {
+            (Phase::Computed, [whole]) => link.say_whole(key, whole.clone()),
+            (_, parts) => parts.iter().for_each(|part| link.say(Say::Output(key, part.clone()))),
+        }
         self.cut(ticket, adoption.to, effects);
     }
 

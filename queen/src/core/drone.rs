@@ -181,13 +181,6 @@ impl Drone {
         self.levels.iter().flat_map(|level| &level.ranks).map(|(_, lease)| *lease)
     }
 
-    /// Its leases in the order in which they were given.
-    pub(super) fn leases_in_order(&self) -> Vec<LeaseId> {
-        let mut leases: Vec<_> = self.leases().collect();
-        leases.sort_unstable();
-        leases
-    }
-
     /// Whether it holds anything of a task.
     fn has(&self, task: TaskId) -> bool {
         self.levels.iter().any(|level| level.find_task(task).is_ok())

@@ -13,7 +13,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
 use super::drone::{Drone, Place};
-use super::lease::Fault;
+use super::lease::{self, Fault};
 use super::steal::FAR;
 use super::{Ability, Core, Distrust, Effect, Progress, Time};
 
@@ -272,7 +272,7 @@ impl Core {
             return;
         }
         self.free_reservation(id);
-        let held = self.drones[id].leases_in_order();
+        let held = lease::in_order(self.drones[id].leases());
         let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);
     }
@@ -287,7 +287,7 @@ impl Core {
     pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = drone.begun(self);
-        let rest = drone.leases_in_order().into_iter().filter(|lease| !begun.contains(lease));
+        let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
         let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
         if drone.leaving || drone.quarantined {
             return self.gone(id, Fault::Loss, now, effects);
@@ -319,7 +319,7 @@ impl Core {
     fn await_return(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id) else { return };
         let is_over = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.kept_until <= now);
-        let over = drone.leases_in_order().into_iter().filter(is_over);
+        let over = lease::in_order(drone.leases()).into_iter().filter(is_over);
         let over: Vec<_> = over.map(|lease| (lease, Fault::Loss)).collect();
         self.give_up(&over, false, now, effects);
         let kept = self.drones.get(id).into_iter().flat_map(Drone::leases);
@@ -345,7 +345,7 @@ impl Core {
         let Some(drone) = self.drones.get(id) else { return };
         let begun = drone.begun(self);
         let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
-        let leases: Vec<_> = drone.leases_in_order().into_iter().map(blamed).collect();
+        let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
         self.give_up(&leases, false, now, effects);
     }

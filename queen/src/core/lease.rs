@@ -117,6 +117,13 @@ impl Lease {
     }
 }
 
+/// These in the order in which they were given.
+pub(super) fn in_order(leases: impl Iterator<Item = LeaseId>) -> Vec<LeaseId> {
+    let mut leases: Vec<_> = leases.collect();
+    leases.sort_unstable();
+    leases
+}
+
 impl Core {
     pub(super) fn output(
         &mut self,

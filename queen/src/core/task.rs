@@ -124,13 +124,6 @@ impl Task {
         self.progress.iter().flat_map(|progress| progress.leases.iter().copied())
     }
 
-    /// Its leases in the order in which they were given.
-    pub(super) fn leases_in_order(&self) -> Vec<LeaseId> {
-        let mut leases: Vec<_> = self.leases().collect();
-        leases.sort_unstable();
-        leases
-    }
-
     pub(super) fn has_leases(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| !progress.leases.is_empty())
     }

@@ -24,7 +24,7 @@ use super::record::{Record, finish, stored_view};
 use super::state::State;
 use super::upload::{Ready, stopping};
 use crate::core::{Event, RangeSet, Time};
-use crate::kinds::{Job, Terms};
+use crate::kinds::{Job, Terms, member_id};
 use crate::store::{Change, Detached, Ending, Fate, Live, Stored, StoredMember, Submission, Tally};
 
 /// What a task that has left its batch takes of memory there, in bytes.
@@ -197,10 +197,6 @@ impl State {
             self.note_detached(batch, index, Fate::Failed(error.into()));
         }
     }
-}
-
-pub(super) fn member_id(batch: TaskId, index: u64) -> TaskId {
-    TaskId(batch.0 + 1 + index)
 }
 
 impl SharedHive {

@@ -19,7 +19,6 @@ use super::feed::Feed;
 use super::fleet::Presence;
 use super::keys::Keys;
 use super::label;
-use super::members::member_id;
 use super::record::{Ended, Record};
 use super::recovery;
 use super::registry::Registry;
@@ -27,7 +26,7 @@ use super::story::{EndOfTask, Story};
 use super::verify::Audits;
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job, Terms};
+use crate::kinds::{self, Job, Terms, member_id};
 use crate::store::{Budget, Change, Inputs, Pieces, Submission, Tally};
 
 pub(super) struct State {

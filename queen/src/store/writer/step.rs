@@ -10,8 +10,8 @@ use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::{KEY_LIFE, Removed};
-use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
+use crate::kinds::{Terms, member_id};
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
     Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, state_number, state_of,
@@ -245,14 +245,14 @@ impl<'a> Step<'a> {
                 self.run("UPDATE tasks SET done = done + 1 WHERE id = ? AND state <> 0", [batch.0])?;
             }
             if let (Fate::Forgotten { on_disk: true }, Some(state)) = (fate, state) {
-                let task = TaskId(batch.0 + 1 + index);
+                let task = member_id(batch, index);
                 self.removed.push(Removed { task, tally: Tally::one(state), file: None });
             }
         }
         match fate {
             Fate::Own(submission) => self.submit(submission),
             // It has gone its own way since it was looked for, and ended there.
-            Fate::Forgotten { on_disk: true } if before.is_none() => self.remove(TaskId(batch.0 + 1 + index)),
+            Fate::Forgotten { on_disk: true } if before.is_none() => self.remove(member_id(batch, index)),
             Fate::Failed(_) | Fate::Forgotten { .. } => Ok(()),
         }
     }
