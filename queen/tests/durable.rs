@@ -324,6 +324,39 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_refused_that_finished_tasks_cannot_make_room_for() {
+    const LIMIT: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::MAX, Some(LIMIT)).await;
+    let upload = async |count| {
+        let text = lines(count).join("\n");
+        hive.send("POST", "/tasks", &[("content-type", "text/plain")], text).await
+    };
+    // Each in the middle of it, since nobody knows its length before.
+    let too_much = upload(40_000).await;
+    assert_eq!(too_much.status, 413, "{}", too_much.text());
+    assert!(too_much.text().contains("--max-data"), "{}", too_much.text());
+    let waiting = hive.submit_lines("", &lines(12_000)).await;
+    while hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap() < LIMIT / 2 {
+        tokio::task::yield_now().await;
+    }
+    let too_much_now = upload(15_000).await;
+    assert_eq!(too_much_now.status, 503, "{}", too_much_now.text());
+    assert!(too_much_now.text().contains("none of them has ended") && !too_much_now.header("retry-after").is_empty());
+    // Nothing stays of either.
+    while std::fs::read_dir(folder.path().join("bulk")).unwrap().count() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hive.get("/stats").await.json()["tasks"]["pending"], 1);
+    let worker = hive.worker("maja");
+    hive.until_done(waiting).await;
+    let accepted = upload(15_000).await;
+    assert_eq!(accepted.status, 201, "{}", accepted.text());
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_tasks_make_room() {
     const LIMIT: u64 = 4 << 20;
     let folder = tempfile::tempdir().unwrap();
