@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drone::story;
+use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +34,7 @@ pub struct Config {
     pub max_body: u64,
     /// What may be held in memory, in bytes.
     pub memory_limit: u64,
-    /// Serve any `Host`: for bind addresses that are not loopback.
+    /// Serve any `Host` where HTTP is not on a loopback address: its names are not known.
     pub any_host: bool,
     /// Where everything is kept; nothing is if `None`.
     pub data: Option<Location>,
@@ -74,6 +75,9 @@ pub enum Error {
 /// What request bodies may take of memory together, in bytes: a part of the memory limit, but
 /// enough for the longest that is read as a whole.
 const ROOM: std::ops::RangeInclusive<u64> = 64 << 20..=256 << 20;
+
+/// The most HTTP connections, however many files may be open.
+const CONNECTIONS_MAX: usize = 4096;
 
 /// Serves until `shutdown`, then stops gracefully: requests finish, Drones are told, and
 /// everything is on disk.
@@ -122,7 +126,8 @@ async fn serve(
         address: http_addr,
         max_body: config.max_body,
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
-        any_host: config.any_host,
+        any_host: config.any_host && !http_addr.ip().is_loopback(),
+        connections: connections(),
         shutdown: shutdown.clone(),
     };
     let site = web::site(Arc::new(hive.clone()), web);
@@ -155,6 +160,13 @@ async fn serve(
         (served, worked) = serving => worked.and(served.map_err(Error::from)),
         () = hive.tell_watchers() => Ok(()),
     }
+}
+
+/// The most HTTP connections: so many that half of all files are left for Drones and for the disk.
+fn connections() -> usize {
+    let files = rustix::process::getrlimit(Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    CONNECTIONS_MAX.min(files / 2)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -11,6 +11,7 @@ use drone::story;
 use mimalloc::MiMalloc;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
 use queen::store::{backup, check};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -46,18 +47,28 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Each connection is an open file, and what is usually allowed at first is less than what may be.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
     drone::console::init(serve.log_format);
+    raise_file_limit();
     let shutdown = stop_on_signals()?;
     Ok(queen::run(serve.config(Some(&keep)), serve.listen(false).await?, shutdown).await?)
 }
 
 async fn show(demo: Demo) -> anyhow::Result<()> {
     drone::console::init(demo.serve.log_format);
+    raise_file_limit();
     let shutdown = stop_on_signals()?;
     let (config, listeners) = (demo.serve.config(None), demo.serve.listen(true).await?);
     queen::demo::run(demo, config, listeners, shutdown).await

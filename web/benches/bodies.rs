@@ -195,8 +195,14 @@ struct Plane {
 impl Plane {
     fn new(ready: Ready) -> Option<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], 8081));
-        let config =
-            Config { address, max_body: 1 << 30, room: 256 << 20, any_host: false, shutdown: CancellationToken::new() };
+        let config = Config {
+            address,
+            max_body: 1 << 30,
+            room: 256 << 20,
+            any_host: false,
+            connections: 64,
+            shutdown: CancellationToken::new(),
+        };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
         Some(Self { runtime, site: web::site(Arc::new(ready), config) })
     }

@@ -1,5 +1,6 @@
 //! One door from errors to `application/problem+json` (RFC 9457), or to an HTML page under `/admin`.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
@@ -75,12 +76,26 @@ impl Problem {
             if let Some(problem) = error.downcast_ref::<crate::body::TooLong>() {
                 return Self::too_large(problem.limit);
             }
+            if let Some(error) = error.downcast_ref::<crate::api::submit::LongHead>() {
+                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}; nothing was created"));
+            }
             if error.is::<crate::body::TooSlow>() {
                 return Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming; nothing was created");
             }
             cause = error.source();
         }
         Self::malformed(format!("the body broke off: {error}; nothing was created"))
+    }
+}
+
+/// The longest part of a request that an answer repeats, in characters.
+const SHOWN_MAX: usize = 50;
+
+/// What an answer repeats of a request: not all of it, however long that is.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(SHOWN_MAX) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
     }
 }
 

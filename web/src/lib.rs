@@ -37,6 +37,8 @@ pub struct Config {
     pub room: usize,
     /// Serve any `Host`: for a bind address that is not loopback.
     pub any_host: bool,
+    /// The most open connections; more wait to be accepted. Half of them may be event streams.
+    pub connections: usize,
     /// Ends event streams, so that a graceful stop does not wait for them.
     pub shutdown: CancellationToken,
 }
@@ -48,12 +50,15 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     /// Bounds what all requests' bodies take together.
     room: Arc<Semaphore>,
+    /// A place for each event stream.
+    watchers: Arc<Semaphore>,
 }
 
 /// The site map.
 pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
     let room = Arc::new(Semaphore::new(config.room.min(Semaphore::MAX_PERMITS)));
-    let app = App { hive, config: Arc::new(config), room };
+    let watchers = Arc::new(Semaphore::new(config.connections.div_ceil(2)));
+    let app = App { hive, config: Arc::new(config), room, watchers };
     let api = Router::new()
         .route("/tasks", get(tasks::list).post(tasks::create))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::amend).delete(tasks::remove))

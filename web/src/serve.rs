@@ -1,6 +1,7 @@
 //! The HTTP listener: many connections, none of which can hold up the rest.
 
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -9,15 +10,16 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::Site;
 
-/// The most open connections; more wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
-
 /// How long a request's head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long who asked may take nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long requests under way have to finish when the server stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,10 +35,10 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
+    let (mut connections, most) = (JoinSet::new(), site.connections());
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => accepted,
+            accepted = listener.accept(), if connections.len() < most => accepted,
             Some(_) = connections.join_next() => continue,
             () = shutdown.cancelled() => break,
         };
@@ -67,12 +69,16 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
     Ok(())
 }
 
+type Stream = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+
 fn connection(
     http: &http1::Builder,
     stream: TcpStream,
     site: Site,
-) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Site>> {
+) -> http1::Connection<Stream, TowerToHyperService<Site>> {
     // Failing leaves it slower, no more.
     let _ = stream.set_nodelay(true);
-    http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(site))
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    http.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(site))
 }

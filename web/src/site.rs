@@ -34,6 +34,11 @@ impl Site {
         Self { router, config }
     }
 
+    /// The most open connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.config.connections
+    }
+
     async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
         let asker = guard::Asker::of(&request);
         let response = match self.admit(request) {

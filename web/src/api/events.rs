@@ -10,31 +10,38 @@ use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
 use futures_util::{Stream, StreamExt as _};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::App;
+use crate::error::Problem;
 use crate::hive::Subscription;
 use crate::model::{Event, EventId};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
 
+/// When to ask again while there is no place.
+const SOON: Duration = Duration::from_secs(5);
+
 /// `GET /events`
 pub(crate) async fn events(
     State(app): State<App>,
     headers: HeaderMap,
-) -> Sse<impl Stream<Item = Result<Sent, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Problem> {
+    let place = Arc::clone(&app.watchers).try_acquire_owned();
+    let place = place.map_err(|_| Problem::unavailable("as many watch already as may", SOON))?;
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
     let mut subscription = app.hive.subscribe(last.flatten());
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
     let told = VecDeque::from([greeting]);
-    let stream = futures_util::stream::unfold(Teller { app, subscription, told }, async |mut teller| {
+    let stream = futures_util::stream::unfold(Teller { app, subscription, told, _place: place }, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok(event), teller))
     });
-    Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Ok(Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
@@ -51,6 +58,7 @@ struct Teller {
     subscription: Subscription,
     /// What comes before the subscription's events.
     told: VecDeque<Sent>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Teller {

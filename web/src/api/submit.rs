@@ -19,9 +19,10 @@ use self::asker::Asker;
 use self::frames::Frames;
 use self::intake::{Intake, Pieces, Room, encoding};
 use self::lines::Form;
+pub(crate) use self::multipart::LongHead;
 use super::form;
 use crate::App;
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
 
@@ -135,11 +136,12 @@ async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frame
 }
 
 fn unknown_field(name: &[u8]) -> Problem {
-    let name: String = String::from_utf8_lossy(name).chars().take(50).collect();
+    let name = String::from_utf8_lossy(name);
+    let name = shown(&name);
     let known = OPTION_NAMES.join(", ");
     Problem::invalid(format!(
         "there is no field `{name}` in this form; there are: input, {known}. \
          If the body is not a form but lines to hash, send it with `Content-Type: text/plain`"
     ))
-    .with("path", name)
+    .with("path", &*name)
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::{Specification, digest};
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
@@ -57,9 +57,8 @@ impl Options {
     /// Sets one option; null means the default.
     pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Problem> {
         let known = NAMES.into_iter().find(|known| *known == name);
-        let known = known
-            .ok_or_else(|| fault(name, format!("there is no option `{name}`; there are: {}", NAMES.join(", "))))?;
-        if !value.is_null() && self.given.insert(known, value).is_some() {
+        let known = known.ok_or_else(|| unknown("option", name, &NAMES.join(", ")).with("path", &*shown(name)))?;
+        if self.given.insert(known, value).is_some() {
             return Err(fault(name, format!("`{name}` is given twice")));
         }
         Ok(())
@@ -68,7 +67,7 @@ impl Options {
     /// Takes a text.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.given.remove(name) {
-            None => Ok(None),
+            None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(fault(name, format!("`{name}` is a string, not {other}"))),
         }
@@ -76,13 +75,14 @@ impl Options {
 
     /// Takes a whole number; queries and forms write it as text.
     pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, Problem> {
-        let Some(value) = self.given.remove(name) else { return Ok(None) };
+        let Some(value) = self.given.remove(name).filter(|value| !value.is_null()) else { return Ok(None) };
         let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
         match number {
             Some(number) if range.contains(&number) => Ok(Some(number)),
             _ => {
                 let (low, high) = range.into_inner();
-                Err(fault(name, format!("`{name}` is a whole number from {low} to {high}, not {value}")))
+                let value = value.to_string();
+                Err(fault(name, format!("`{name}` is a whole number from {low} to {high}, not {}", shown(&value))))
             }
         }
     }
@@ -102,9 +102,9 @@ impl Options {
         }
     }
 
-    /// Takes the name.
+    /// Takes the name. An empty one is none.
     fn name(&mut self) -> Result<Option<String>, Problem> {
-        let name = self.text("name")?;
+        let name = self.text("name")?.filter(|name| !name.is_empty());
         match &name {
             Some(name) if name.chars().count() > NAME_MAX || name.chars().any(char::is_control) => {
                 let detail = format!("a name has at most {NAME_MAX} characters, and no control characters");
@@ -129,6 +129,7 @@ impl Options {
             None => false,
             Some("task") => true,
             Some(other) => {
+                let other = shown(other);
                 let detail = format!("`each` is `task`, which makes a task of every input, and not `{other}`");
                 return Err(fault("each", detail));
             }
@@ -136,12 +137,10 @@ impl Options {
         let kind = self.text("kind")?;
         let specification = match kind.as_deref().unwrap_or(digest::KIND) {
             digest::KIND => Specification::Digest(digest::Digest::specified(&mut self)?),
-            other => {
-                return Err(fault("kind", format!("there is no kind `{other}`; there is: {}", digest::KIND)));
-            }
+            other => return Err(unknown("kind", other, digest::KIND)),
         };
-        match self.given.keys().next() {
-            Some(name) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
+        match self.given.iter().find(|(_, value)| !value.is_null()) {
+            Some((name, _)) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
             None => Ok(NewTask { specification, name, priority, deadline_seconds, batch }),
         }
     }
@@ -186,6 +185,11 @@ impl Specification {
             Self::Digest(digest) => digest.algorithm.name(),
         }
     }
+}
+
+/// An option has a value that means nothing.
+pub(crate) fn unknown(option: &str, value: &str, known: &str) -> Problem {
+    fault(option, format!("there is no {option} `{}`; there are: {known}", shown(value)))
 }
 
 /// What is wrong with an option.

@@ -32,6 +32,43 @@ async fn long_inputs_are_whole_and_longer_ones_are_found_early() {
 }
 
 #[tokio::test]
+async fn a_fields_head_that_does_not_end_is_found_early() {
+    let (fake, router) = world();
+    let begun = Bytes::from_static(b"--border\r\nContent-Disposition: form-data; name=\"");
+    // It never ends, as above.
+    let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 4096])));
+    let body = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(begun)]), endless);
+    let form = "multipart/form-data; boundary=border";
+    let problem = post(&router, "/tasks", form, Body::from_stream(body)).await.problem(413);
+    assert!(problem["detail"].as_str().unwrap().contains("65536 bytes"), "{problem}");
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_does_not_repeat_all_of_a_request() {
+    let (_, router) = world();
+    let long = "x".repeat(60_000);
+    let (form, fields) = multipart(&[(&long, b"1"), ("text", b"a")]);
+    let answers = [
+        post_json(&router, json!({"input": "a", "name": vec![0; 100_000]})).await,
+        post_json(&router, json!({"input": "a", "priority": {&*long: 0}})).await,
+        post_json(&router, json!({"input": "a", "priority": long})).await,
+        post_json(&router, json!({"input": "a", "kind": long})).await,
+        post_json(&router, json!({"input": "a", "algorithm": long})).await,
+        post_json(&router, json!({"input": "a", "each": long})).await,
+        post_json(&router, json!({&*long: "a"})).await,
+        post(&router, "/tasks", NDJSON, json!({&*long: "a"}).to_string()).await,
+        post(&router, "/tasks", FORM, format!("{long}=a")).await,
+        post(&router, "/tasks", &form, fields).await,
+        post(&router, &format!("/tasks?{long}=1"), TEXT, "a").await,
+    ];
+    for answer in answers {
+        answer.problem(422);
+        assert!(answer.body.len() < 1000, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn bulk_goes_in_pieces() {
     let (fake, router) = world();
     let lines: String = (0..400_000).map(|number| format!("line {number}\n")).collect();

@@ -75,6 +75,31 @@ async fn an_open_event_stream_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
+async fn watchers_leave_places_for_others() {
+    let server = serve().await;
+    let mut watching = Vec::new();
+    for _ in 0..4 {
+        let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+        read_to(&mut events, "retry: 1000").await;
+        watching.push(events);
+    }
+    let mut refused = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    let said = read_all(&mut refused).await;
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("retry-after: 5"), "{said}");
+    let mut other = server.ask("GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    assert!(read_all(&mut other).await.starts_with("HTTP/1.1 200 "));
+    // Who leaves makes a place.
+    watching.pop();
+    loop {
+        let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
+        if read_to(&mut events, "\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_under_way_is_finished() {
     let server = serve().await;
     let head = "POST /tasks HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\

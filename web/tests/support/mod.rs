@@ -25,6 +25,7 @@ pub fn config() -> Config {
         max_body: 1 << 30,
         room: 256 << 20,
         any_host: false,
+        connections: 8,
         shutdown: CancellationToken::new(),
     }
 }

@@ -7,7 +7,7 @@ use serde_json::error::Category;
 use serde_json::{Deserializer as Json, Value};
 
 use super::intake::Pieces;
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::kinds::{OPTION_NAMES, Options};
 
 /// Reads a request: its options, and its inputs, whose encoding is not checked yet. Also
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(member) = members.next_key::<String>()? {
-            self.place.member = Some(member.clone());
+            self.place.member = Some(shown(&member).into_owned());
             match member.as_str() {
                 "input" => {
                     self.gives("input")?;
@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     members.next_value_seed(Inputs { pieces: &mut self.pieces, index: &mut self.place.index })?;
                 }
                 name if OPTION_NAMES.contains(&name) => {
-                    let value: Value = members.next_value()?;
+                    let value = members.next_value_seed(Scalar)?;
                     if let Err(problem) = self.options.set(name, value) {
                         self.refused = Some(problem);
                         return Err(A::Error::custom("refused"));
@@ -151,7 +151,54 @@ impl<'de> Visitor<'de> for Members {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        std::iter::from_fn(|| members.next_entry().transpose()).collect()
+        let mut all = Vec::new();
+        while let Some(name) = members.next_key::<String>()? {
+            all.push((shown(&name).into_owned(), members.next_value_seed(Scalar)?));
+        }
+        Ok(all)
+    }
+}
+
+/// An option's value. A list or an object is none, and would take many times its size in memory.
+struct Scalar;
+
+impl<'de> DeserializeSeed<'de> for Scalar {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a number or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 }
 
@@ -228,7 +275,8 @@ impl<'de> Visitor<'de> for Line<'_> {
                 "input" => return Err(A::Error::custom("`input` is given twice")),
                 other => {
                     return Err(A::Error::custom(format!(
-                        "a line has no member `{other}`, only `input`; options are query parameters"
+                        "a line has no member `{}`, only `input`; options are query parameters",
+                        shown(other)
                     )));
                 }
             }

@@ -1,24 +1,90 @@
 //! `multipart/form-data`, as the page's form and `curl -F` send it.
 
-use axum::extract::multipart::Field;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
+use hyper::body::Frame;
 
 use super::asker::Asker;
 use super::intake::Intake;
 use super::lines::{Form, Lines};
 use crate::App;
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
 
 /// The longest value of an option, in bytes: a key in hexadecimal.
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
 
+/// The longest that may come before a field's value begins, in bytes: the parser keeps all of it.
+const HEAD_MAX: usize = 64 << 10;
+
+/// A form that is being read.
+struct Fields {
+    form: Multipart,
+    /// How much may still come; shared with the body.
+    left: Arc<AtomicUsize>,
+}
+
+/// The head of a field does not end.
+#[derive(Debug, thiserror::Error)]
+#[error("what stands before a field's value is longer than {HEAD_MAX} bytes")]
+pub(crate) struct LongHead;
+
+/// A body whose frames come one at a time, since the parser would keep all that are there.
+struct Paced {
+    body: Body,
+    is_given: bool,
+    left: Arc<AtomicUsize>,
+}
+
 /// The form in a request. How long it may be is seen to elsewhere.
-pub(super) async fn form(mut request: Request) -> Result<Multipart, Problem> {
+async fn form(request: Request) -> Result<Fields, Problem> {
+    let left = Arc::new(AtomicUsize::new(0));
+    let paced = Paced { body: Body::empty(), is_given: false, left: Arc::clone(&left) };
+    let mut request = request.map(|body| Body::new(Paced { body, ..paced }));
     DefaultBodyLimit::disable().apply(&mut request);
     let form = Multipart::from_request(request, &()).await;
-    form.map_err(|error| Problem::malformed(error.body_text()))
+    Ok(Fields { form: form.map_err(|error| Problem::malformed(error.body_text()))?, left })
+}
+
+impl Fields {
+    /// The next field, whose value can be read then; the one before was read to its end.
+    async fn next(&mut self) -> Result<Option<Field<'_>>, MultipartError> {
+        self.left.store(HEAD_MAX, Relaxed);
+        let field = self.form.next_field().await;
+        self.left.store(usize::MAX, Relaxed);
+        field
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if std::mem::take(&mut self.is_given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let left = self.left.load(Relaxed);
+        if left == 0 {
+            return Poll::Ready(Some(Err(axum::Error::new(LongHead))));
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.is_given = true;
+        let length = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        self.left.store(left.saturating_sub(length), Relaxed);
+        Poll::Ready(frame)
+    }
 }
 
 /// Options first, then `text` and `file`, of whose lines each is an input.
@@ -29,10 +95,10 @@ pub(super) async fn read(
     request: Request,
 ) -> Result<Submitted, Problem> {
     let mut form = form(request).await?;
-    let mut field = form.next_field().await?;
+    let mut field = form.next().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
         set(&mut options, option).await?;
-        field = form.next_field().await?;
+        field = form.next().await?;
     }
     let mut intake = Intake::new(app, options.new_task()?, asker)?;
     while let Some(inputs) = field {
@@ -45,13 +111,14 @@ pub(super) async fn read(
             true => Problem { detail: format!("`{name}`, {}", problem.detail), ..problem }.with("path", name),
             false => problem,
         })?;
-        field = form.next_field().await?;
+        field = form.next().await?;
     }
     intake.finish().await
 }
 
+/// A field's name, to speak of it.
 fn name_of(field: &Field<'_>) -> String {
-    field.name().unwrap_or_default().to_owned()
+    shown(field.name().unwrap_or_default()).into_owned()
 }
 
 fn is_inputs(field: &Field<'_>) -> bool {

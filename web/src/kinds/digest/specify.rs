@@ -2,7 +2,7 @@
 
 use super::{Algorithm, Digest, Encoding, MAX_ITERATIONS, MAX_KEY};
 use crate::error::Problem;
-use crate::kinds::options::{Options, fault};
+use crate::kinds::options::{Options, fault, unknown};
 
 const ALGORITHMS: &str = "sha256, sha256d, hmac-sha256, pbkdf2-hmac-sha256";
 
@@ -13,9 +13,7 @@ impl Digest {
             None | Some("utf8") => Encoding::Utf8,
             Some("hex") => Encoding::Hex,
             Some("base64") => Encoding::Base64,
-            Some(other) => {
-                return Err(fault("encoding", format!("there is no encoding `{other}`; there are: utf8, hex, base64")));
-            }
+            Some(other) => return Err(unknown("encoding", other, "utf8, hex, base64")),
         };
         let algorithm = match options.text("algorithm")?.as_deref() {
             None | Some("sha256") => Algorithm::Sha256,
@@ -28,9 +26,7 @@ impl Digest {
                     .and_then(|count| u32::try_from(count).ok())
                     .ok_or_else(|| fault("iterations", "pbkdf2-hmac-sha256 needs `iterations`".to_owned()))?,
             },
-            Some(other) => {
-                return Err(fault("algorithm", format!("there is no algorithm `{other}`; there are: {ALGORITHMS}")));
-            }
+            Some(other) => return Err(unknown("algorithm", other, ALGORITHMS)),
         };
         Ok(Self { algorithm, encoding })
     }
