@@ -5,6 +5,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use queen::Config;
@@ -13,6 +14,7 @@ use queen::store::Location;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address, output, queen, start_drone};
+use support::quota::Quota;
 use support::{Hive, config, request};
 use web::hive::{Hive as _, HiveError};
 use wire::ids::TaskId;
@@ -352,6 +354,35 @@ async fn an_upload_is_refused_that_finished_tasks_cannot_make_room_for() {
     hive.until_done(waiting).await;
     let accepted = upload(15_000).await;
     assert_eq!(accepted.status, 201, "{}", accepted.text());
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_leave_the_room_that_is_for_removals() {
+    const BALLAST: u64 = 256 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let disk = Arc::new(Quota::of(2_700_000));
+    let location = Location { disk, ballast: BALLAST, ..Location::new(data.clone()) };
+    let hive = Hive::start_with(Config { data: Some(location), ..config() }).await;
+    let worker = hive.worker("maja");
+    let first = hive.submit_lines("", &lines(10_000)).await;
+    hive.until_done(first).await;
+    // Its results find no room.
+    let second = hive.submit_lines("", &lines(20_000)).await;
+    while hive.get("/stats").await.json()["data"]["fault"].is_null() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        assert!(std::fs::metadata(data.join("ballast")).is_ok_and(|ballast| ballast.len() == BALLAST));
+        assert_eq!(hive.get("/readyz").await.status, 503);
+    }
+    assert_eq!(hive.send("DELETE", &format!("/tasks/{first}"), &[], "").await.status, 204);
+    hive.until_done(second).await;
+    while hive.get("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
     worker.leave().await;
     hive.stop().await;
 }

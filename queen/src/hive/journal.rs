@@ -179,7 +179,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             Err(error) => {
                 hive.set_fault(Some(&error));
                 if error.is_full() {
-                    pending.make_room(hive, &mut writer);
+                    pending.make_room(hive, &mut writer, &mut exit);
                 }
                 pending.refuse(hive, &mut exit, &error);
                 // Who asked is not to wait for the disk.
@@ -223,13 +223,14 @@ struct Pending {
 }
 
 impl Pending {
-    /// Commits what there is. Once that failed, all results are written anew, and the disk is
-    /// trusted again when it has room for the ballast as well.
+    /// Commits what there is. Once that failed, all results are written anew, but not into the room
+    /// that is held back for removals; and the disk is trusted again when there is that room still.
     fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
         if self.is_failing {
+            writer.probe()?;
             exit.write(&self.batch.commits)?;
         }
         let commits = std::mem::take(&mut self.batch.commits);
@@ -245,23 +246,39 @@ impl Pending {
         Ok(())
     }
 
-    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of
-    /// tasks that ended before, so that their order with what is kept does not matter.
-    fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer) {
+    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of tasks that
+    /// ended before; what else there is still to write of them is in vain.
+    fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
         let is_removal = |commit: &mut Commit| {
             let mut changes = commit.changes.iter();
             !commit.changes.is_empty() && changes.all(|change| matches!(change, Change::Remove(_)))
         };
         let removals: Vec<Commit> = self.batch.commits.extract_if(.., is_removal).collect();
+        if removals.is_empty() {
+            return;
+        }
+        let tasks = removals.iter().flat_map(|commit| &commit.changes).filter_map(Change::task).collect();
         self.has_ballast = false;
         let released = writer.release_ballast();
-        let removed = commit(hive, writer, removals).map_err(|(error, removals)| {
-            self.batch.commits.extend(removals);
-            error
-        });
+        let removed = match commit(hive, writer, removals) {
+            Ok(()) => {
+                self.forget(tasks, exit);
+                Ok(())
+            }
+            Err((error, removals)) => {
+                self.batch.commits.extend(removals);
+                Err(error)
+            }
+        };
         if let Err(error) = released.and(removed) {
             tracing::warn!(%error, "no room could be made");
         }
+    }
+
+    /// What there is of these tasks, and is still to come, is in vain.
+    fn forget(&mut self, tasks: HashSet<TaskId>, exit: &mut Exit) {
+        self.batch.commits.iter_mut().for_each(|commit| commit.forget(&tasks));
+        exit.forget(tasks);
     }
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
@@ -277,8 +294,7 @@ impl Pending {
                 }
             }
         }
-        self.batch.commits.iter_mut().for_each(|commit| commit.forget(&refused));
-        exit.refuse(refused);
+        self.forget(refused, exit);
         self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
 }

@@ -76,6 +76,8 @@ impl SharedHive {
         let Ok(slot) = self.removal_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
         let (_records, ack) = self.change_durably(slot, |hive, now| {
+            // A disk that takes nothing is not asked for the same again and again.
+            oldest.retain(|(id, _)| !hive.leaving.contains(id));
             oldest.into_iter().filter_map(|(id, _)| hive.remove_ended(id, now)).collect::<Vec<_>>()
         });
         // An error says that it is tried again.

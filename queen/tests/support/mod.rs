@@ -4,6 +4,7 @@
 pub mod gate;
 pub mod order;
 pub mod programs;
+pub mod quota;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

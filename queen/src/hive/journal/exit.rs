@@ -46,8 +46,8 @@ pub(in crate::hive) struct Exit {
     /// Out of the queue and in no batch yet: new tasks, and all else in its order.
     fresh: VecDeque<Commit>,
     rest: VecDeque<Entry>,
-    /// Tasks that were refused while changes of theirs may still be in the queue.
-    refused: HashSet<TaskId>,
+    /// Tasks of which nothing is to be written, while changes of theirs may still be in the queue.
+    forgotten: HashSet<TaskId>,
     /// Before all the rest.
     portion: Option<Portion>,
     /// Entries of the batch before.
@@ -101,8 +101,8 @@ impl Exit {
         runtime: Handle,
         bulk: Arc<Bulk>,
     ) -> Self {
-        let (fresh, rest, refused, portion) = Default::default();
-        Self { entries, fresh, rest, refused, portion, last_batch: 0, stopping, runtime, bulk }
+        let (fresh, rest, forgotten, portion) = Default::default();
+        Self { entries, fresh, rest, forgotten, portion, last_batch: 0, stopping, runtime, bulk }
     }
 
     /// The Queen stops.
@@ -116,14 +116,14 @@ impl Exit {
     }
 
     /// What is still to come of these tasks is in vain.
-    pub(super) fn refuse(&mut self, tasks: HashSet<TaskId>) {
+    pub(super) fn forget(&mut self, tasks: HashSet<TaskId>) {
         let rest = self.rest.iter_mut().filter_map(|entry| match entry {
             Entry::Commit(commit) => Some(commit),
             _ => None,
         });
         let written = self.portion.iter_mut().flat_map(|portion| &mut portion.commits);
         written.chain(rest).for_each(|commit| commit.forget(&tasks));
-        self.refused.extend(tasks);
+        self.forgotten.extend(tasks);
     }
 
     /// Adds to a batch what there is, within its bounds; waits if that is nothing, and for what is
@@ -225,14 +225,14 @@ impl Exit {
         while let Ok(entry) = self.entries.try_recv() {
             self.sort(entry);
         }
-        // Whatever was refused has no more changes on their way.
-        self.refused.clear();
+        // Nothing of them is on its way any more.
+        self.forgotten.clear();
     }
 
     fn sort(&mut self, entry: Entry) {
         match entry {
             Entry::Commit(mut commit) => {
-                commit.forget(&self.refused);
+                commit.forget(&self.forgotten);
                 let (fresh, rest) = commit.split();
                 self.fresh.extend(fresh);
                 self.rest.extend(rest.map(Entry::Commit));
