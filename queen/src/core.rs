@@ -131,7 +131,7 @@ impl Core {
             Event::Spoil { task, reason } => {
                 self.end_task(task, Outcome::Failed(Blame::Inputs { reason }), now, effects);
             }
-            Event::Excuse { drone } => self.excuse(drone, now),
+            Event::Excuse { drone, was_heard } => self.excuse(drone, was_heard, now),
             Event::HandBack { drone, leases } => self.hand_back(drone, &leases, now, effects),
             Event::Leaving { drone } => self.leaving(drone),
             Event::Quarantine { drone } => self.quarantine(drone, now, effects),

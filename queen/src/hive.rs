@@ -119,7 +119,7 @@ struct Disk {
     journal: Journal,
     reader: Arc<Reader>,
     /// Bounds how many threads read at once.
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// For what the writer's thread need not wait for.
     runtime: Handle,
     /// Tasks taken over at the start, and how long that took.

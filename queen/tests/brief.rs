@@ -46,3 +46,23 @@ async fn a_word_does_not_wait_for_results_that_are_written() {
     // An eighth of the memory is for results on their way to the disk; there are more of them.
     words_pass(64 << 20, 400_000, Held::Writes, 100_000).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inputs_that_cannot_be_read_for_a_while_fail_no_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let location = Location { disk: Arc::new(gate.clone()), ..Location::new(directory.path().join("data")) };
+    let hive = Hive::start_with(Config { memory_limit: 8 << 20, data: Some(location), ..support::config() }).await;
+    let lines: Vec<_> = (0..300_000).map(|number| format!("string number {number}")).collect();
+    let task = hive.submit_lines("", &lines).await;
+    gate.set(Held::Opens);
+    let worker = hive.worker("drone");
+    while gate.refused() < 3 {
+        tokio::task::yield_now().await;
+    }
+    assert_ne!(hive.get(&format!("/tasks/{task}")).await.json()["state"], "failed");
+    gate.set(Held::Nothing);
+    hive.until_done(task).await;
+    worker.leave().await;
+    hive.stop().await;
+}

@@ -9,6 +9,9 @@ use crate::List;
 use crate::ids::{Epoch, Instance, LeaseId, TaskId};
 use crate::work::{Chunk, ChunkOutput, Kind};
 
+/// The longest reason of a failure, in bytes: the rest is not kept.
+pub const MAX_REASON: usize = 1024;
+
 /// Queen to Drone.
 #[derive(Debug, Clone, PartialEq, Encode, BorrowDecode)]
 pub enum ToDrone<'a> {
@@ -63,7 +66,7 @@ pub enum ToQueen<'a> {
         lease: LeaseId,
         /// Its epoch.
         epoch: Epoch,
-        /// What went wrong, for people.
+        /// What went wrong, for people; only the first [`MAX_REASON`] bytes count.
         reason: &'a str,
     },
     /// The Drone gives these leases back, apart from what it has output.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use wire::List;
-use wire::message::{Offered, Output, Progress, Rate, ToQueen};
+use wire::message::{MAX_REASON, Offered, Output, Progress, Rate, ToQueen};
 
 use super::{Key, Part};
 use crate::pool::{Ticket, Worked};
@@ -16,9 +16,6 @@ const SHORT: usize = 4 << 10;
 
 /// An upper bound of what an output takes besides its results, in bytes.
 const OUTPUT_HEAD: usize = 64;
-
-/// The longest reason of a failure, in bytes.
-const REASON: usize = 1024;
 
 /// What is to be said to the Queen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +184,7 @@ impl Message {
             Say::Offer(leases) => ToQueen::Offer { leases: leases.clone().into() },
             Say::Output(key, part) => ToQueen::Outputs { outputs: Vec::from_iter(output(*key, part)).into() },
             Say::Failed { key: Key { lease, epoch }, reason } => {
-                let reason = &reason[..reason.floor_char_boundary(REASON)];
+                let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
                 ToQueen::Failed { lease: *lease, epoch: *epoch, reason }
             }
             Say::HandBack(keys) => {

@@ -206,8 +206,12 @@ impl Core {
         self.drones.settle();
         // Most Drones go on with the rest.
         let most = (self.drones.len() / 8).max(1);
+        let mut left = most.saturating_sub(self.drones.secluded());
         let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
-        for key in unreserved.take(most.saturating_sub(self.drones.secluded())).collect::<Vec<_>>() {
+        for key in unreserved.collect::<Vec<_>>() {
+            if left == 0 {
+                return;
+            }
             let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
             let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
             let suiting = self.drones.iter().filter(|(id, drone)| {
@@ -217,6 +221,7 @@ impl Core {
                     && self.may_try(task.class, trouble, *id)
             });
             let Some((id, _)) = suiting.min_by_key(|(_, drone)| drone.load()) else { continue };
+            left -= 1;
             self.alone.insert(key, Some(id));
             self.drones.change(id, |drone| drone.reserved = Some(key));
             self.run_alone(id, now, effects);

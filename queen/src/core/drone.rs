@@ -39,6 +39,10 @@ const FAILED_TASKS: usize = 3;
 const RECENT: Duration = Duration::from_secs(600);
 /// Until a kind is measured: one core without any help from hardware.
 const RATE_UNKNOWN: u64 = 2_000_000;
+/// No thread is faster, whatever its Drone says.
+const RATE_MAX: u64 = 1 << 50;
+/// What a lease is taken to need at most, in nanoseconds: all that a Drone may hold can be added up.
+const TIME_MAX: u64 = u64::MAX >> 15;
 
 /// Which part of the credit a lease takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -222,7 +226,7 @@ impl Drone {
     /// Compressions per second of one thread; never 0.
     pub(super) fn rate(&self, class: Class) -> u64 {
         let measured = self.rates.iter().find(|(other, _)| *other == class).map(|(_, rate)| *rate);
-        measured.or_else(|| self.seed(class)).unwrap_or(RATE_UNKNOWN).max(1)
+        measured.or_else(|| self.seed(class)).unwrap_or(RATE_UNKNOWN).clamp(1, RATE_MAX)
     }
 
     /// Compressions per second of all threads.
@@ -293,7 +297,7 @@ impl Drone {
     /// Thread time of `range` in nanoseconds, by the rate measured so far.
     pub(super) fn time_of(&self, task: &Task, range: &Range<u64>) -> u64 {
         let ns = u128::from(task.cost(range)) * 1_000_000_000 / u128::from(self.rate(task.class));
-        LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX / 1024)
+        LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX).min(TIME_MAX)
     }
 
     pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
@@ -353,7 +357,7 @@ impl Drone {
             return;
         }
         let seen = u128::from(cost) * 1_000_000_000 / spent_ns;
-        let seen = u64::try_from(seen).unwrap_or(u64::MAX).clamp(1, 1 << 50);
+        let seen = u64::try_from(seen).unwrap_or(u64::MAX).clamp(1, RATE_MAX);
         let known = self.rate(class);
         // A quarter of the way at each output; long ones weigh as much as many short ones.
         let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;

@@ -118,10 +118,12 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// The shell has not listened to a Drone for a while: its silence does not count.
+    /// The shell has kept a Drone waiting for a while: that it was silent or idle does not count.
     Excuse {
         /// Whom.
         drone: DroneId,
+        /// Its heartbeats were: a lease that they leave out is lost to it all the same.
+        was_heard: bool,
     },
     /// A Drone gives leases back.
     HandBack {

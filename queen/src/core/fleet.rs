@@ -46,6 +46,9 @@ const YOUTH: Duration = Duration::from_millis(250);
 /// How much later, so that many are remembered together.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// What a Drone held when it came back, by task and first index.
+type Holdings = BTreeMap<(TaskId, u64), LeaseId>;
+
 impl Core {
     pub(super) fn join(
         &mut self,
@@ -57,24 +60,19 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         self.drones.meet(id, ability, trusted, now);
-        let mut held: BTreeMap<TaskId, BTreeSet<LeaseId>> = BTreeMap::new();
+        let mut held = Holdings::new();
         for lease_id in self.drones[id].leases() {
             if let Some(lease) = self.leases.get(lease_id) {
-                held.entry(lease.task).or_default().insert(lease_id);
+                held.insert((lease.task, lease.range.start), lease_id);
             }
         }
-        let leases = offers.iter().map(|(task, range)| {
-            let lease = trusted.then(|| self.adopt(id, *task, range, held.get(task), now, effects)).flatten();
-            if let Some((lease, _)) = &lease
-                && let Some(held) = held.get_mut(task)
-            {
-                held.remove(lease);
-            }
-            lease
-        });
+        let leases = offers
+            .iter()
+            .map(|(task, range)| trusted.then(|| self.adopt(id, *task, range, &mut held, now, effects)).flatten());
         let leases = leases.collect();
         effects.push(Effect::Adopted { drone: id, leases });
-        let lost: Vec<_> = held.into_values().flatten().map(|lease| (lease, Fault::None)).collect();
+        let lost: BTreeSet<_> = held.into_values().collect();
+        let lost: Vec<_> = lost.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&lost, false, now, effects);
         self.fill(id, now, effects);
     }
@@ -86,13 +84,20 @@ impl Core {
         drone: DroneId,
         task_id: TaskId,
         offer: &Range<u64>,
-        held: Option<&BTreeSet<LeaseId>>,
+        held: &mut Holdings,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, Range<u64>)> {
+        if offer.is_empty() {
+            return None;
+        }
         let common = |range: &Range<u64>| range.start.max(offer.start)..range.end.min(offer.end);
-        let is_it = |id: &&LeaseId| self.leases.get(**id).is_some_and(|lease| !common(&lease.range).is_empty());
-        if let Some(id) = held.and_then(|held| held.iter().find(is_it)).copied() {
+        // What one Drone has of a task does not overlap.
+        let before = held.range((task_id, 0)..=(task_id, offer.start)).next_back();
+        let behind = held.range((task_id, offer.start)..(task_id, offer.end)).next();
+        let is_it = |id: &LeaseId| self.leases.get(*id).is_some_and(|lease| !common(&lease.range).is_empty());
+        let found = [before, behind].into_iter().flatten().find(|(_, id)| is_it(id));
+        if let Some((key, id)) = found.map(|(key, id)| (*key, *id)) {
             let lease = self.leases.get_mut(id)?;
             let range = common(&lease.range);
             if lease.twin.is_some() && range != lease.range {
@@ -110,15 +115,15 @@ impl Core {
             }
             self.expect(id, finish);
             self.recharge(id, now);
+            held.remove(&key);
             return Some((id, range));
         }
         if self.drones[drone].alone.is_some() {
             return None;
         }
         let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
-        let apart = task.apart().map(|(range, _)| range).find(|range| common(range) == *range);
-        let (range, mut trouble) = match apart {
-            Some(range) => task.take_apart(range.start).map(|(range, trouble)| (range, Some(trouble)))?,
+        let (range, mut trouble) = match task.apart_within(offer) {
+            Some(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble)))?,
             None => (task.take_within(offer)?, None),
         };
         if let Some(trouble) = &mut trouble {
@@ -181,7 +186,7 @@ impl Core {
         let (mut newest, mut is_taking) = (None, false);
         for Progress { lease: lease_id, reached, begun } in progress {
             let Some(lease) = self.leases.get_mut(*lease_id).filter(|lease| lease.drone == id) else { continue };
-            newest = newest.max(lease.named.is_none().then_some(*lease_id)).max(Some(*lease_id));
+            newest = newest.max(Some(*lease_id));
             is_taking |= lease.named.replace(now).is_none();
             lease.begun |= begun;
             lease.reached = lease.reached.max((*reached).min(lease.range.end));
@@ -249,10 +254,10 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
 
-    pub(super) fn excuse(&mut self, id: DroneId, now: Time) {
+    pub(super) fn excuse(&mut self, id: DroneId, was_heard: bool, now: Time) {
         let excused =
             self.drones.change(id, |drone| (drone.last_heard, drone.computed.1, drone.last_taken) = (now, now, now));
-        if excused.is_none() {
+        if excused.is_none() || was_heard {
             return;
         }
         for lease in self.drones[id].leases() {

@@ -209,6 +209,12 @@ impl Task {
         apart.map(|(start, (end, trouble))| (*start..*end, &**trouble))
     }
 
+    /// Where the first of those begins that lie within `range`.
+    pub(super) fn apart_within(&self, range: &Range<u64>) -> Option<u64> {
+        let (start, (end, _)) = self.progress.as_ref()?.apart.range(range.clone()).next()?;
+        (*end <= range.end).then_some(*start)
+    }
+
     /// Takes the range that begins at `start` from those.
     pub(super) fn take_apart(&mut self, start: u64) -> Option<(Range<u64>, Box<Trouble>)> {
         let (end, trouble) = self.progress().apart.remove(&start)?;

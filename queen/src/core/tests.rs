@@ -441,6 +441,29 @@ fn an_item_of_a_batch_ends_drones_alone() {
 }
 
 #[test]
+fn a_paused_range_that_has_to_run_alone_keeps_no_other_waiting() {
+    let mut world = World::new();
+    let dies_twice = |world: &mut World| {
+        let (task, _) = world.submit(0, &[1]);
+        for _ in 0..2 {
+            let (drone, grants) = world.join(1);
+            assert_eq!(grants.len(), 1);
+            world.leave(drone);
+            world.handle(Event::Lost { drone });
+            world.now += Patience::default().grace;
+            world.handle(Event::Tick);
+        }
+        task
+    };
+    let paused = dies_twice(&mut world);
+    world.handle(Event::Pause { task: paused });
+    let other = dies_twice(&mut world);
+    world.join(1);
+    world.run();
+    assert!(world.ended.contains_key(&other) && !world.ended.contains_key(&paused));
+}
+
+#[test]
 fn a_detached_item_is_not_computed() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
@@ -497,7 +520,7 @@ fn a_drone_that_was_not_listened_to_is_not_silent() {
     let (_, grants) = world.submit(0, &[100]);
     for _ in 0..3 {
         world.now += SILENCE / 2;
-        world.handle(Event::Excuse { drone });
+        world.handle(Event::Excuse { drone, was_heard: false });
         world.handle(Event::Tick);
     }
     assert_eq!(world.disconnected, []);
@@ -687,7 +710,7 @@ impl World {
             }
             Step::Excuse(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {
-                    self.handle(Event::Excuse { drone });
+                    self.handle(Event::Excuse { drone, was_heard: false });
                 }
             }
             Step::Heartbeat { drone, forget } => {

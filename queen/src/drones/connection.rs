@@ -13,7 +13,7 @@ use wire::codec::{ConnectionError, FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, MAX, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, MAX_NAME, Preface, Role, VERSION};
 use wire::ids::{Epoch, LeaseId};
-use wire::message::ToQueen;
+use wire::message::{MAX_REASON, ToQueen};
 
 use super::speak::{FAREWELL, speak};
 use super::stranger;
@@ -200,7 +200,8 @@ async fn listen(
                 hive.outputs(link, &frame, &outputs.0, received, alive).await?;
             }
             ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
-                hive.failed(link, lease, printable(reason), alive).await;
+                let reason = printable(&reason[..reason.floor_char_boundary(MAX_REASON)]);
+                hive.failed(link, lease, reason, alive).await;
             }
             ToQueen::Failed { .. } => {}
             ToQueen::Offer { .. } => return Err(Broken::NoOffer),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use wire::List;
 use wire::blob::SharedBlob;
@@ -24,6 +24,9 @@ pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;
+
+/// When inputs are read again that could not be read, although they are there.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// A message, and the inputs that it takes along if it is a lease.
 struct Loaded {
@@ -103,7 +106,8 @@ pub(super) async fn speak(
     }
 }
 
-/// Gets the inputs of these; a lease whose inputs cannot be had is left out.
+/// Gets the inputs of these. A lease whose inputs cannot be had is left out: a task whose inputs are
+/// damaged is over, any other is tried again a little later.
 async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Loaded> {
     let mut loaded = Vec::with_capacity(messages.len());
     for message in messages {
@@ -112,7 +116,12 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
                 Ok(inputs) => Some(inputs),
                 Err(error) => {
                     tracing::error!(task = %grant.task, %error, "inputs cannot be read");
-                    hive.spoiled(link, grant.lease, error.to_string()).await;
+                    if error.is_damage() {
+                        hive.spoiled(link, grant.lease, error.to_string()).await;
+                    } else {
+                        sleep(READ_AGAIN).await;
+                        hive.hand_back(link, vec![grant.lease]);
+                    }
                     continue;
                 }
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use web::hive::{
     Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
     Upload,
@@ -126,7 +126,7 @@ impl SharedHive {
             self.admit_change()?;
             sleep(PATIENCE).await;
             self.admit_change()?;
-            Err(HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY })
+            Err(behind())
         };
         tokio::select! {
             biased;
@@ -428,7 +428,7 @@ impl Hive for SharedHive {
             return Err(HiveError::Conflict(reason));
         }
         // Even a full disk takes that, from its ballast.
-        let slot = self.removal_slot().await.map_err(|_| stopping())?;
+        let slot = timeout(PATIENCE, self.removal_slot()).await.map_err(|_| behind())?.map_err(|_| stopping())?;
         // A large task's bytes are freed behind the lock.
         let (removed, ack) = self.change_durably(slot, |hive, now| hive.remove_ended(id, now));
         match removed {
@@ -479,6 +479,10 @@ impl Hive for SharedHive {
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
         self.lock().feed.subscribe(last, self.now())
     }
+}
+
+fn behind() -> HiveError {
+    HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY }
 }
 
 /// Why a task is not removed.

@@ -143,7 +143,7 @@ impl SharedHive {
                 state.was_busy(link.drone, busy_ns, now);
                 if state.fault.is_some() || state.owes(link.drone) {
                     // As long as its results are not stored, it may have to stop computing.
-                    state.handle(Event::Excuse { drone: link.drone }, now);
+                    state.handle(Event::Excuse { drone: link.drone, was_heard: true }, now);
                 }
                 state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
             }
@@ -178,7 +178,9 @@ impl SharedHive {
                 false => Bytes::copy_from_slice(bytes),
             };
             let spent = Duration::from_nanos(output.spent_ns);
-            match self.examine(link.drone, order, output.lease, output.from..output.to, kept, spent).await {
+            let range = output.from..output.to;
+            let examining = self.examine(link.drone, order, output.lease, range, kept, spent);
+            match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
                 // It is not heard any more; what it said before stands until it is looked at.
                 Err(lie) => {
@@ -250,20 +252,25 @@ impl SharedHive {
         }
     }
 
-    /// Like [`slot`](Self::slot). A Drone that is not listened to meanwhile is not to blame.
+    /// Like [`slot`](Self::slot), for who speaks with a Drone.
     async fn patient_slot(
         &self,
         link: Link,
         bytes: usize,
         waiting: impl Fn(),
     ) -> Result<Option<Slot>, journal::Closed> {
-        let slot = self.slot(bytes);
-        tokio::pin!(slot);
+        self.patiently(link, waiting, self.slot(bytes)).await
+    }
+
+    /// Waits for the disk on behalf of a Drone, which is not listened to meanwhile, and not to blame.
+    async fn patiently<T>(&self, link: Link, waiting: impl Fn(), work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
         loop {
-            match tokio::time::timeout(EXCUSE, &mut slot).await {
-                Ok(slot) => return slot,
+            match timeout(EXCUSE, &mut work).await {
+                Ok(done) => return done,
                 Err(_) => {
-                    self.change(|state, now| state.handle(Event::Excuse { drone: link.drone }, now));
+                    let excuse = Event::Excuse { drone: link.drone, was_heard: false };
+                    self.change(|state, now| state.handle(excuse, now));
                     waiting();
                 }
             }

@@ -328,7 +328,7 @@ impl SharedHive {
 
     /// A task of a batch, neither of which is in memory.
     pub(super) async fn stored_member(&self, id: TaskId) -> Result<Option<StoredMember>, HiveError> {
-        if self.inner.disk.is_none() {
+        if self.inner.disk.is_none() || id.0 >= self.lock().next_task {
             return Ok(None);
         }
         let found = self.read(move |reader| reader.member(id)).await.map_err(unreadable)?;

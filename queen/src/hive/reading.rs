@@ -53,9 +53,14 @@ impl SharedHive {
     ) -> Result<T, StoreError> {
         let lost = || StoreError::io(&std::path::PathBuf::new())(std::io::Error::other("reading was broken off"));
         let Some(disk) = &self.inner.disk else { return Err(lost()) };
-        let _turn = disk.reads.acquire().await.map_err(|_| lost())?;
+        let turn = Arc::clone(&disk.reads).acquire_owned().await.map_err(|_| lost())?;
         let reader = Arc::clone(&disk.reader);
-        tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|_| Err(lost()))
+        let reading = move || {
+            // It lasts as long as the reading does, whether or not somebody still waits for that.
+            let _turn = turn;
+            read(&reader)
+        };
+        tokio::task::spawn_blocking(reading).await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// The digests of `range`, which are there, or of a beginning of it.

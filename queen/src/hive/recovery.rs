@@ -83,7 +83,7 @@ impl SharedHive {
             limit: settings.max_data,
             journal,
             reader,
-            reads: Semaphore::new(READS),
+            reads: Arc::new(Semaphore::new(READS)),
             runtime: Handle::current(),
             recovered: OnceLock::new(),
         };

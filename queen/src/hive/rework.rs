@@ -15,6 +15,7 @@ use super::control::ended_already;
 use super::record::Record;
 use super::state::State;
 use super::story::Story;
+use super::upload::full;
 use super::verify::Lie;
 use crate::core::{Event, RangeSet, Time};
 use crate::kinds::digest::DIGEST;
@@ -212,7 +213,9 @@ impl State {
         let ending = live.task.ending.clone();
         let record = Record::revived(live);
         check_deadline(id, &record)?;
-        self.budget.take(record.weight());
+        let mut memory = self.budget.reserve();
+        memory.grow(record.weight()).map_err(full)?;
+        memory.keep(record.weight());
         if let Some(ending) = ending {
             self.recount(Tally { state: ending.state, ..record.tally() }, Tally::default());
         }

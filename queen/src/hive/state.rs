@@ -454,10 +454,7 @@ impl State {
             Change::Detach { batch, index, .. } => drop(self.leaving.remove(&member_id(*batch, *index))),
             Change::Cleared { task, .. } => {
                 self.leave_memory(*task);
-                // Where nothing is on disk, it is kept as long as any other.
-                if let Some(finished_at) = self.tasks.get(*task).and_then(Record::finished_at) {
-                    self.ended.insert((finished_at, *task));
-                }
+                self.keep_as_ended(*task);
             }
             _ => {}
         }
@@ -483,6 +480,7 @@ impl State {
                     record.clear();
                     self.reworks -= 1;
                     self.leave_memory(id);
+                    self.keep_as_ended(id);
                 }
             }
             return;
@@ -545,6 +543,13 @@ impl State {
         self.forget(id);
         // It is still there, on disk.
         self.recount(Tally::default(), tally);
+    }
+
+    /// A task that was computed again is kept as long as any other, where nothing is on disk.
+    fn keep_as_ended(&mut self, id: TaskId) {
+        if let Some(finished_at) = self.tasks.get(id).and_then(Record::finished_at) {
+            self.ended.insert((finished_at, id));
+        }
     }
 
     /// Takes a task out that has ended and will be entered anew; nobody is told.

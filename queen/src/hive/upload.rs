@@ -257,7 +257,7 @@ impl SharedHive {
     }
 }
 
-fn full(over: OverBudget) -> HiveError {
+pub(super) fn full(over: OverBudget) -> HiveError {
     let reason = format!(
         "{over}; wait until queued tasks are done, delete finished ones if nothing is kept on disk, \
          or start the Queen with a larger --memory-limit"

@@ -102,6 +102,15 @@ impl StoreError {
         }
     }
 
+    /// Whether what was written is not there any more. All else may pass.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Io { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// Whether there is no room left.
     pub fn is_full(&self) -> bool {
         match self {

@@ -78,7 +78,7 @@ impl Queen {
     pub fn awake(&mut self, ctx: &mut Context) {
         self.stalled = None;
         for drone in self.current.keys().copied().collect::<Vec<_>>() {
-            self.handle(ctx, Event::Excuse { drone });
+            self.handle(ctx, Event::Excuse { drone, was_heard: false });
         }
     }
 

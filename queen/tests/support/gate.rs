@@ -1,28 +1,35 @@
-//! Bulk files that stand still while a test wants it.
+//! Bulk files that stand still, or cannot be opened, while a test wants it.
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 
 use queen::store::disk::{Disk, DiskFile, System};
 
-/// What a gate holds up while it is closed.
+/// What a gate holds up while it is closed; what is opened then is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Held {
     #[default]
     Nothing,
     Reads,
     Writes,
+    Opens,
 }
 
 /// Bulk files whose reads or writes stand still for a while.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<(Mutex<Held>, Condvar)>);
+pub struct Gate(Arc<(Mutex<Held>, Condvar)>, Arc<AtomicUsize>);
 
 impl Gate {
     pub fn set(&self, held: Held) {
         *self.0.0.lock().unwrap() = held;
         self.0.1.notify_all();
+    }
+
+    /// How often a file was not opened.
+    pub fn refused(&self) -> usize {
+        self.1.load(Relaxed)
     }
 
     fn pass(&self, held: Held) {
@@ -40,6 +47,10 @@ impl Disk for Gate {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        if *self.0.0.lock().unwrap() == Held::Opens {
+            self.1.fetch_add(1, Relaxed);
+            return Err(io::Error::other("too many open files"));
+        }
         System.open(path).map(|file| self.file(file))
     }
 
