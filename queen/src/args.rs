@@ -172,7 +172,7 @@ pub struct Serve {
     #[arg(long, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
     /// After how long a silence a drone is given up, such as 10s
-    #[arg(long, env = "HIVE_SILENCE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    #[arg(long, env = "HIVE_SILENCE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = values::silence)]
     pub silence_timeout: Span,
     /// How long at most what a drone computes is kept for it when its connection broke
     #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s")]

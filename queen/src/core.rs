@@ -192,7 +192,9 @@ impl Core {
     pub fn totals(&self, now: Time) -> Totals {
         let (rate, cost_rate) = self.meter.rates(now);
         let class = self.tasks.iter().next().map(|(_, task)| task.class);
-        let eta = class.and_then(|class| self.duration_of(self.queue.cost(), class, now));
+        // Nobody knows when tasks go on that are paused.
+        let is_at_rest = self.queue.cost() == 0 && self.items_queued > 0;
+        let eta = class.filter(|_| !is_at_rest).and_then(|class| self.duration_of(self.queue.cost(), class, now));
         Totals { items_queued: self.items_queued, items_done: self.items_done, rate, cost_rate, eta }
     }
 

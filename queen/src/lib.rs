@@ -63,13 +63,20 @@ pub enum Error {
     Io(#[from] io::Error),
     /// The data directory cannot be used.
     #[error("{}{}", .0, .0.advice())]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// Something could not be written at last.
     #[error(transparent)]
     Lost(#[from] Lost),
     /// There is nothing to make secrets from.
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
+}
+
+impl From<StoreError> for Error {
+    /// It says all that is known, so that it is no source besides.
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 /// What request bodies may take of memory together, in bytes: a part of the memory limit, but

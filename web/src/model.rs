@@ -329,6 +329,9 @@ pub struct Data {
     pub directory: String,
     /// Bytes on disk.
     pub used: u64,
+    /// Those of tasks that have not ended, with results that are not there yet. When they reach the
+    /// limit, nothing new is taken.
+    pub unfinished: u64,
     /// Their limit, `--max-data`.
     pub limit: Option<u64>,
     /// Why nothing can be written at present.

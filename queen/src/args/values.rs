@@ -41,7 +41,7 @@ impl FromStr for Size {
     }
 }
 
-/// A length of time, written as `90s`, `15m`, `12h`, `7d` or plainly in seconds.
+/// A length of time, written as `90s`, `15m`, `12h` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -53,7 +53,7 @@ impl FromStr for Span {
         let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let factor = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "s" => 1,
+            "s" => 1,
             "m" => 60,
             "h" => 60 * 60,
             "d" => 24 * 60 * 60,
@@ -61,6 +61,15 @@ impl FromStr for Span {
         };
         let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
         seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or_else(wrong)
+    }
+}
+
+/// A silence after which a Drone is given up: longer than the second that is between heartbeats.
+pub fn silence(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    match span.0 >= Duration::from_secs(2) {
+        true => Ok(span),
+        false => Err("drones say something once a second, so it has to be 2s at least".into()),
     }
 }
 
@@ -80,8 +89,10 @@ mod tests {
     #[test]
     fn times_have_units() {
         let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
-        assert_eq!((seconds("90"), seconds("2h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
-        assert!(seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
+        assert_eq!((seconds("90s"), seconds("2 h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
+        // Seven seconds, or seven days?
+        assert!(silence("2s").is_ok() && silence("1s").is_err());
+        assert!(seconds("7").is_err() && seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl SharedHive {
         Some(Data {
             directory: disk.directory.display().to_string(),
             used: state.used,
+            unfinished: state.unfinished,
             limit: disk.limit,
             fault: state.fault.clone(),
             recovered,
@@ -74,14 +75,14 @@ impl SharedHive {
 
     /// Whether a new task can be written at present.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
-        self.admit_task(&self.lock())
+        self.admit_task(&self.lock(), 0)
     }
 
-    /// The same, for who has the state.
-    pub(super) fn admit_task(&self, state: &State) -> Result<(), HiveError> {
+    /// The same of one that takes so many bytes on disk, for who has the state.
+    pub(super) fn admit_task(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
         state.is_serving()?;
         state.admit()?;
-        self.admit_in(state, 0)
+        self.admit_in(state, bytes)
     }
 
     /// Whether a change of what there is can be written at present.
@@ -101,14 +102,13 @@ impl SharedHive {
             let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");
             return Err(HiveError::TooLarge(reason));
         }
-        let has_ended = state.counts.done + state.counts.failed + state.counts.cancelled > 0;
-        if has_ended || state.used + bytes <= limit {
+        if state.unfinished + bytes <= limit {
             return Ok(());
         }
         let reason = format!(
-            "tasks take {} of {limit} bytes on disk, and none of them has ended: wait until some have, \
+            "with it, tasks that have not ended would take {} of {limit} bytes on disk: wait until some have, \
              or start the Queen with a larger --max-data",
-            state.used + bytes
+            state.unfinished + bytes
         );
         Err(HiveError::Unavailable { reason, retry_after: RETRY })
     }

@@ -51,7 +51,7 @@ struct Writing {
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
     /// The disk did not take it.
-    #[error("what was computed last could not be written, and will be computed again: {0}")]
+    #[error("what was computed last could not be written, and will be computed again")]
     Store(#[from] StoreError),
     /// A bug ended the writer.
     #[error("the writer has ended unexpectedly")]

@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) fault: Option<String>,
     /// Bytes on disk.
     pub(super) used: u64,
+    /// What tasks in memory take there when all their results are there.
+    pub(super) unfinished: u64,
     /// What has to be written of the event that is being handled.
     pub(super) changes: Vec<Change>,
     /// What is to be written as well, but need not be waited for.
@@ -149,6 +151,7 @@ impl State {
             recovering: None,
             fault: None,
             used: 0,
+            unfinished: 0,
             changes: Vec::new(),
             deferred: Vec::new(),
             leases: BTreeMap::new(),
@@ -317,6 +320,7 @@ impl State {
             self.batches.insert(id);
         }
         self.recount(Tally::default(), record.tally());
+        self.unfinished += record.inputs.on_disk();
         self.tasks.insert(id, record);
         self.feed.task(id);
         self.handle(Event::Submit { task: id, work }, now);
@@ -552,11 +556,12 @@ impl State {
         }
     }
 
-    /// Takes a task out that has ended and will be entered anew; nobody is told.
+    /// Takes a task out, perhaps to enter it anew; nobody is told.
     pub(super) fn take_out(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
         self.by_state.entry(record.state()).or_default().remove(&id);
         self.batches.remove(&id);
+        self.unfinished -= record.inputs.on_disk();
         self.recount(record.tally(), Tally::default());
         if let Some(finished_at) = record.finished_at() {
             self.ended.remove(&(finished_at, id));
@@ -566,16 +571,10 @@ impl State {
 
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
-        let record = self.tasks.remove(id)?;
-        self.by_state.entry(record.state()).or_default().remove(&id);
-        self.batches.remove(&id);
-        self.recount(record.tally(), Tally::default());
+        let record = self.take_out(id)?;
         self.budget.free(record.weight());
         // Who waits finds that it is gone.
         self.wake(id..TaskId(id.0 + record.terms.members(record.inputs.total()) + 1));
-        if let Some(finished_at) = record.finished_at() {
-            self.ended.remove(&(finished_at, id));
-        }
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

@@ -229,7 +229,7 @@ impl SharedHive {
         let NewTask { specification, name, priority, deadline_seconds, batch } = new;
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
-            self.admit_task(state)?;
+            self.admit_task(state, ready.inputs.on_disk())?;
             let inputs = ready.keep();
             let terms = Terms {
                 specification,

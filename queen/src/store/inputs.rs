@@ -10,7 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::blob::{Blob, SharedBlob};
 
+use super::records::file_bytes;
 use crate::core::Segment;
+use crate::kinds::digest::DIGEST;
 
 /// What a task's record may take, inputs and results together, in bytes.
 pub const SMALL: usize = 64 << 10;
@@ -84,6 +86,14 @@ impl Inputs {
     /// Whether they lie in the task's record.
     pub fn is_small(&self) -> bool {
         matches!(self, Self::Small(_))
+    }
+
+    /// Bytes on disk that they and their results take there.
+    pub fn on_disk(&self) -> u64 {
+        match self {
+            Self::Small(layout) => layout.len() as u64 + self.total() * DIGEST as u64,
+            Self::Large(large) => file_bytes(large),
+        }
     }
 
     /// About how many bytes the inputs in `range` have, which lies in one segment.

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -171,6 +172,11 @@ pub fn check_version(database: &Path, found: i64) -> Result<(), StoreError> {
 /// program's version.
 pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    if vfs.is_none() {
+        // Keys and salts are in it. The log is made as the database is.
+        let created = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        created.map_err(StoreError::io(path))?;
+    }
     let mut connection = connect(path, flags, vfs).map_err(StoreError::database(path))?;
     let found = version(&connection).map_err(StoreError::database(path))?;
     check_version(path, found)?;

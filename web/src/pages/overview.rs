@@ -76,7 +76,10 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
     Ok(Page {
         health: Health::of(&overview),
         is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
-        is_disk_high: overview.data.as_ref().is_some_and(|data| data.limit.is_some_and(|max| is_high(data.used, max))),
+        is_disk_high: overview
+            .data
+            .as_ref()
+            .is_some_and(|data| data.limit.is_some_and(|max| is_high(data.unfinished, max))),
         tasks: newest(&app).await?,
         drones,
         max_iterations: MAX_ITERATIONS,

@@ -510,6 +510,7 @@ pub fn data() -> Data {
     Data {
         directory: "/var/lib/<hive>".to_owned(),
         used: 3 << 20,
+        unfinished: 1 << 20,
         limit: None,
         fault: None,
         recovered: 0,
