@@ -30,7 +30,7 @@ function merge(old, fresh) {
   mergeChildren(old, fresh);
 }
 
-// Children with an id are found by it, so that a row keeps its focus when others come before it.
+// Children with an id are found by it, so that a row stays the same when others come before it.
 function mergeChildren(old, fresh) {
   const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
   let at = old.firstChild;
@@ -73,7 +73,10 @@ async function refresh() {
         pause = Number(response.headers.get("retry-after")) * 1000 || RETRY_MS;
         isDirty = true;
       } else if (main) {
+        const focused = document.activeElement;
         merge($("main"), main);
+        // What is moved within the page loses it.
+        if (focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
         document.title = page.title;
         if (events?.readyState === EventSource.OPEN) show("live", "Live");
       }
@@ -86,12 +89,14 @@ async function refresh() {
 }
 
 function isShown(name, data) {
-  const { live = "", task, drone } = $("main").dataset;
+  const { live = "", task, first, last, drone } = $("main").dataset;
   if (!live.split(" ").includes(name)) return false;
   const change = JSON.parse(data);
-  if (name === "result-changed") return String(change.task) === task;
-  const id = name.startsWith("task") ? task : name === "drone" ? drone : undefined;
-  return id === undefined || String(change.id) === id;
+  if (name === "drone") return drone === undefined || String(change.id) === drone;
+  if (name === "overview" || task === undefined) return true;
+  // The task, the batch that it is in, or one of its own tasks.
+  const id = change.task ?? change.id;
+  return task.split(" ").includes(String(id)) || (first !== undefined && id >= Number(first) && id <= Number(last));
 }
 
 // ---- The event stream; none while the page cannot be seen ----
@@ -147,12 +152,16 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("click", async ({ target }) => {
   const source = target.dataset?.copy;
   if (!source) return;
+  const told = (what) => {
+    target.textContent = what;
+    target.setAttribute("aria-label", what);
+  };
   try {
     await navigator.clipboard.writeText($(source).textContent);
-    target.textContent = "Copied";
+    told("Copied");
   } catch {
     getSelection().selectAllChildren($(source));
-    target.textContent = "Selected";
+    told("Selected");
   }
 });
 
@@ -160,6 +169,7 @@ document.addEventListener("click", async ({ target }) => {
 
 const form = $("submit-form");
 let upload = null;
+let key = null; // of what the form says now: however often it is sent, it is one task
 
 const bytes = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
 const mebibytes = (size) => `${bytes.format(size / 2 ** 20)} MiB`;
@@ -202,6 +212,8 @@ function submitForm(event) {
   upload = new XMLHttpRequest();
   upload.open("POST", form.dataset.api);
   upload.setRequestHeader("accept", "application/json");
+  key ??= [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  upload.setRequestHeader("idempotency-key", key);
   upload.responseType = "json";
   upload.upload.onprogress = ({ loaded, total }) => {
     $("upload-bar").value = loaded / total;
@@ -214,7 +226,7 @@ function submitForm(event) {
   };
   upload.onerror = () => {
     uploading(false);
-    fail({ detail: "The connection to the Queen broke; nothing was submitted. Try again when she is back." });
+    fail({ detail: "The connection to the Queen broke. Submit again when she is back: nothing becomes two tasks." });
   };
   upload.onabort = () => uploading(false);
   $("upload-text").textContent = "";
@@ -226,6 +238,7 @@ function submitForm(event) {
 if (form) {
   form.elements.algorithm.addEventListener("change", chooseAlgorithm);
   form.addEventListener("submit", submitForm);
+  form.addEventListener("input", () => (key = null));
   $("upload-stop").addEventListener("click", () => upload?.abort());
   chooseAlgorithm();
 }

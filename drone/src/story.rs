@@ -69,7 +69,10 @@ impl Teller {
 
     fn received(&mut self, note: &Note, ticket: Ticket, now: Instant) {
         if let (Some(text), 0) = (&note.word, note.from) {
-            story!("🚨", "Received work: Hash the word '{}'", word(text));
+            match note.is_secret {
+                true => story!("🚨", "Received work: Hash a word"),
+                false => story!("🚨", "Received work: Hash the word '{}'", word(text)),
+            }
             story!("⏳", "Crunching numbers …");
             self.words.insert(ticket);
             return;

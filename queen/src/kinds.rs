@@ -150,12 +150,14 @@ impl Part<'_> {
     }
 }
 
-/// What is to be done, in words: `Hash the word '…'`, or a count.
+/// What is to be done, in words: `Hash the word '…'`, or a count. What is hashed with a key or a salt
+/// may be a password, and is not for a console.
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Specification::Digest(digest) = &self.terms.specification;
         let algorithm = digest.algorithm.name();
         match (self.inputs.total(), self.inputs.only()) {
+            (1, Some(_)) if digest.algorithm.is_keyed() => write!(f, "Hash a word ({algorithm})"),
             (1, Some(word)) => {
                 write!(f, "Hash the word '{}' ({algorithm})", drone::console::word(word.as_blob().bytes()))
             }

@@ -11,14 +11,27 @@ pub(crate) mod submit;
 pub(crate) mod tasks;
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use crate::error::Problem;
 
-/// A query string; what is wrong with it comes out as a [`Problem`].
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(Problem))]
+/// A query string. An empty value means the default, as in a form.
 pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let given: Vec<_> = query.split('&').filter(|pair| !pair.ends_with('=')).collect();
+        let uri = Uri::try_from(format!("/?{}", given.join("&")));
+        let uri = uri.map_err(|_| Problem::malformed("the query string cannot be read"))?;
+        let axum::extract::Query(asked) = axum::extract::Query::try_from_uri(&uri)?;
+        Ok(Self(asked))
+    }
+}
 
 /// The number in the path. What is not a number names nothing.
 pub(crate) struct Id(pub(crate) u64);

@@ -137,7 +137,12 @@ impl From<HiveError> for Problem {
 
 impl From<QueryRejection> for Problem {
     fn from(error: QueryRejection) -> Self {
-        Self::new(error.status(), error.body_text())
+        let text = error.body_text();
+        let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+        match what.split_once(": ") {
+            Some((path, what)) if !path.contains(' ') => Self::invalid(format!("`{path}`: {what}")).with("path", path),
+            _ => Self::invalid(what),
+        }
     }
 }
 

@@ -50,6 +50,8 @@ struct ProblemPage<'a> {
     places: Vec<(&'a str, String)>,
     /// When the page reloads itself, in seconds.
     reload: Option<u64>,
+    /// Nothing was to be changed.
+    is_read: bool,
 }
 
 /// A problem as a page. One that passes reloads itself, if that only reads.
@@ -58,7 +60,7 @@ pub(crate) fn problem(problem: &Problem, is_read: bool) -> Response {
     let places = problem.members.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
     let retry = problem.retry_seconds();
     let reload = retry.filter(|_| is_read);
-    let mut response = (problem.status, ProblemPage { problem, places, reload }).into_response();
+    let mut response = (problem.status, ProblemPage { problem, places, reload, is_read }).into_response();
     let headers = response.headers_mut();
     if let Some(seconds) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

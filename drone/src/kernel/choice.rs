@@ -43,7 +43,7 @@ pub enum KernelError {
     #[error("there is no such kernel here, but auto, {}", TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", "))]
     Unknown,
     /// This CPU cannot do that.
-    #[error("this CPU lacks some of its instructions ({needs}); auto is the fastest kernel that it has")]
+    #[error("it needs {needs}, and this CPU does not have all of these; auto is the fastest kernel that it has")]
     Unsupported {
         /// The instructions.
         needs: &'static str,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use wire::ids::Epoch;
 use wire::message::{Adoption, Lease, ToDrone};
-use wire::work::Chunk;
+use wire::work::{Algorithm, Chunk};
 
 use super::held::{Held, Phase};
 use super::{Effect, Key, MAX_BYTES, MAX_LEASES, Note, Say, Session, Violation};
@@ -82,7 +82,8 @@ impl Session {
         }
         let Chunk::Digest(chunk) = &lease.chunk;
         let word = (items(lease) == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
-        let note = Note { task: lease.task, from: lease.from, to: lease.to, word };
+        let is_secret = !matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d);
+        let note = Note { task: lease.task, from: lease.from, to: lease.to, word, is_secret };
         effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
     }
 

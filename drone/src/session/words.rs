@@ -120,6 +120,8 @@ pub struct Note {
     pub to: u64,
     /// The input, if there is only one.
     pub word: Option<Bytes>,
+    /// It may be a password.
+    pub is_secret: bool,
 }
 
 /// The ways in which a lease ends.

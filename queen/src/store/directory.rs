@@ -34,7 +34,8 @@ const APPLICATION_ID: usize = 68;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    _lock: File,
+    /// `None` where nobody can write anything.
+    _lock: Option<File>,
 }
 
 impl Directory {
@@ -162,10 +163,13 @@ pub fn inspect_used(path: &Path) -> Result<(), StoreError> {
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Option<File>, StoreError> {
     let at = path.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
-    let mut file = file.map_err(StoreError::io(&at))?;
+    let mut file = match file {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(None),
+        opened => opened.map_err(StoreError::io(&at))?,
+    };
     let mut locked = file.try_lock();
     // A Queen who stops, or a program that she is starting, may hold it for a moment longer.
     for _ in 0..ATTEMPTS {
@@ -194,7 +198,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     if let Err(error) = write(&mut file) {
         tracing::debug!(%error, "cannot write into the lock");
     }
-    Ok(file)
+    Ok(Some(file))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ fn flag(name: &str, value: Option<&str>) -> Result<bool, Problem> {
     match value {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true" | "") => Ok(true),
-        Some(_) => Err(Problem::malformed(format!("`{name}` is 1 or 0")).with("path", name)),
+        Some(_) => Err(Problem::invalid(format!("`{name}` is 1 or 0")).with("path", name)),
     }
 }
 
@@ -56,6 +56,7 @@ pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
     Query(query): Query<ResultsQuery>,
+    version: Version,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let is_partial = flag("partial", query.partial.as_deref())?;
@@ -66,6 +67,9 @@ pub(crate) async fn show(
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
     };
+    if version < Version::HTTP_11 && format != Format::Ndjson {
+        return Err(no_end(format));
+    }
     let ResultsFound { task, range, is_whole, mut results } = found.await?;
     if format != Format::Ndjson && !is_whole && !is_partial {
         return Err(not_whole(&task, format));
@@ -95,6 +99,16 @@ pub(crate) async fn show(
             .insert(CONTENT_DISPOSITION, HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("attachment")));
     }
     Ok(response)
+}
+
+/// Only the connection says there that a body is over, whether or not it broke off.
+fn no_end(format: Format) -> Problem {
+    let detail = format!(
+        "over HTTP/1.0 a download as {} that breaks off looks complete: ask over HTTP/1.1 (nginx: \
+         `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
+        format.name()
+    );
+    Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail)
 }
 
 fn unfinished(task: &TaskView, format: Format) -> Problem {

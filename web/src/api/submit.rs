@@ -72,7 +72,8 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
 pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, Problem> {
-    multipart::read(app, Options::default(), Asker::default(), request).await
+    // Without scripts it sends the fields of all algorithms.
+    multipart::read(app, Options::of_page(), Asker::default(), request).await
 }
 
 /// What a body is, in lower case; empty if nobody says. It is not compressed.

@@ -101,7 +101,7 @@ pub(crate) struct List {
 pub(crate) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<List>, Problem> {
     let limit = query.limit.unwrap_or(LIST_DEFAULT);
     if !(1..=LIST_MAX).contains(&limit) {
-        return Err(Problem::malformed(format!("`limit` is 1 to {LIST_MAX}")).with("path", "limit"));
+        return Err(Problem::invalid(format!("`limit` is 1 to {LIST_MAX}")).with("path", "limit"));
     }
     let before = query.cursor.as_deref().map(read_cursor).transpose()?;
     // One more tells whether there are more.
@@ -120,7 +120,7 @@ fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let id = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.strip_prefix("before:")?.parse().ok());
     id.map(TaskId).ok_or_else(|| {
-        Problem::malformed("this `cursor` was not given out here; take it from `next_cursor`").with("path", "cursor")
+        Problem::invalid("this `cursor` was not given out here; take it from `next_cursor`").with("path", "cursor")
     })
 }
 

@@ -82,6 +82,11 @@ impl Algorithm {
             Self::Pbkdf2HmacSha256 { .. } => "pbkdf2-hmac-sha256",
         }
     }
+
+    /// Whether inputs are hashed with a key or a salt, as passwords are.
+    pub fn is_keyed(&self) -> bool {
+        matches!(self, Self::HmacSha256 { .. } | Self::Pbkdf2HmacSha256 { .. })
+    }
 }
 
 /// How inputs are written. They are kept and shown as they were given; what is hashed are

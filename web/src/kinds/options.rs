@@ -33,9 +33,16 @@ const NAME_MAX: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     given: BTreeMap<&'static str, Value>,
+    /// What does not belong to the algorithm is no mistake.
+    is_lenient: bool,
 }
 
 impl Options {
+    /// Those of the page's form, which has fields for every algorithm.
+    pub(crate) fn of_page() -> Self {
+        Self { is_lenient: true, ..Self::default() }
+    }
+
     /// Those of a query string; an empty value means the default.
     pub(crate) fn of_query(query: &str) -> Result<Self, Problem> {
         let mut options = Self::default();
@@ -140,8 +147,10 @@ impl Options {
             other => return Err(unknown("kind", other, digest::KIND)),
         };
         match self.given.iter().find(|(_, value)| !value.is_null()) {
-            Some((name, _)) => Err(fault(name, format!("`{name}` does not belong to {}", specification.describe()))),
-            None => Ok(NewTask { specification, name, priority, deadline_seconds, batch }),
+            Some((name, _)) if !self.is_lenient => {
+                Err(fault(name, format!("`{name}` does not belong to {}", specification.describe())))
+            }
+            _ => Ok(NewTask { specification, name, priority, deadline_seconds, batch }),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! The Drones.
 
+use std::net::SocketAddr;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::response::Redirect;
 use wire::ids::DroneId;
 
@@ -11,7 +16,7 @@ use crate::App;
 use crate::api::Id;
 use crate::assets;
 use crate::error::Problem;
-use crate::model::{DroneState, DroneView, Overview};
+use crate::model::{DroneState, DroneView};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "drones.html")]
@@ -21,15 +26,23 @@ pub(super) struct Page {
     start_drone: String,
 }
 
-pub(super) async fn page(State(app): State<App>) -> Result<Page, Problem> {
+pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
     let drones = app.hive.drones().await?;
     let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
-    Ok(Page { drones, connected, start_drone: start_drone(&app.hive.overview().await?) })
+    Ok(Page { drones, connected, start_drone: start_drone(&app.hive.overview().await?.drone_addr, &headers) })
 }
 
-/// The command that adds a Drone.
-pub(super) fn start_drone(overview: &Overview) -> String {
-    format!("cargo run -p drone -- --queen {}", overview.drone_addr)
+/// The command that adds a Drone. Where the Queen listens on every address, it names the one that the
+/// reader reached her at.
+pub(super) fn start_drone(drone_addr: &str, headers: &HeaderMap) -> String {
+    let address = drone_addr.parse::<SocketAddr>().ok().filter(|address| address.ip().is_unspecified());
+    let reached = address.and_then(|address| Some(format!("{}:{}", reached_at(headers)?.host(), address.port())));
+    format!("cargo run --release -p drone -- --queen {}", reached.as_deref().unwrap_or(drone_addr))
+}
+
+/// Where the reader reached this page.
+pub(super) fn reached_at(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(HOST)?.to_str().ok()?.parse().ok()
 }
 
 #[derive(Template, WebTemplate)]
@@ -54,4 +67,21 @@ pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Redirec
 
 fn back(id: u64) -> Redirect {
     Redirect::to(&format!("/admin/drones/{id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_drone_is_sent_where_it_can_connect() {
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("hive.example.org:8081"))]);
+        let command = |address| start_drone(address, &headers);
+        assert!(command("10.0.0.7:8080").ends_with("--queen 10.0.0.7:8080"));
+        assert!(command("0.0.0.0:8080").ends_with("--queen hive.example.org:8080"));
+        assert!(command("[::]:8080").ends_with("--queen hive.example.org:8080"));
+        assert!(start_drone("0.0.0.0:8080", &HeaderMap::new()).ends_with("--queen 0.0.0.0:8080"));
+    }
 }

@@ -4,10 +4,8 @@ use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::HOST;
-use axum::http::uri::Authority;
 
-use super::drones::start_drone;
+use super::drones::{reached_at, start_drone};
 use super::filters;
 use crate::App;
 use crate::assets;
@@ -37,6 +35,16 @@ pub(super) struct Page {
     start_drone: String,
     curl_one: String,
     curl_file: String,
+}
+
+impl Page {
+    /// What becomes of a task that comes now.
+    fn next_task(&self) -> &'static str {
+        match self.overview.drones > self.overview.quarantined {
+            true => "The next task starts at once.",
+            false => "The next task waits until a drone is there that may work.",
+        }
+    }
 }
 
 /// What the operator should know first.
@@ -72,7 +80,7 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
     let mut drones = app.hive.drones().await?;
     drones.retain(|drone| drone.state.is_connected());
     drones.truncate(SHOWN_MAX);
-    let http_addr = http_addr(&app, &headers);
+    let http_addr = reached_at(&headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
     Ok(Page {
         health: Health::of(&overview),
         is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
@@ -84,7 +92,7 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
         drones,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
-        start_drone: start_drone(&overview),
+        start_drone: start_drone(&overview.drone_addr, &headers),
         curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
         curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
         overview,
@@ -105,13 +113,6 @@ async fn newest(app: &App) -> Result<Vec<TaskView>, Problem> {
         }
     }
     Ok(shown)
-}
-
-/// Where the reader reached this page, for the commands that it shows.
-fn http_addr(app: &App, headers: &HeaderMap) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.and_then(|host| host.parse::<Authority>().ok());
-    host.map_or_else(|| app.config.address.to_string(), |host| host.to_string())
 }
 
 #[cfg(test)]

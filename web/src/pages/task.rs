@@ -15,7 +15,7 @@ use crate::App;
 use crate::api::{Id, Query, submit};
 use crate::assets;
 use crate::error::Problem;
-use crate::hive::{ResultBatch, Results};
+use crate::hive::{ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
 use crate::model::{TaskState, TaskView};
 
@@ -44,6 +44,8 @@ pub(super) struct Page {
     unreadable: Option<String>,
     /// Results that may be read: the finished prefix.
     ready: u64,
+    /// Not all that there will ever be, or without those that left a batch.
+    is_partial: bool,
 }
 
 impl Page {
@@ -94,15 +96,9 @@ pub(super) async fn page(
     let task = app.hive.task(TaskId(id)).await?;
     let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
     let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
-    Ok(Page { lacks_drones, offset, rows, unreadable, ready: ready(&app, &task).await?, task })
-}
-
-/// How far results can be read without a gap.
-async fn ready(app: &App, task: &TaskView) -> Result<u64, Problem> {
-    match task.done {
-        done if done == task.total || done == 0 => Ok(done),
-        _ => Ok(app.hive.results(task.id, 0..task.total).await?.range.end),
-    }
+    let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
+    let is_partial = task.state != TaskState::Done || !is_whole;
+    Ok(Page { lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task })
 }
 
 async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {

@@ -35,6 +35,10 @@ pub(super) struct Page {
 }
 
 impl Page {
+    fn has_batches(&self) -> bool {
+        self.tasks.iter().any(|task| task.first_task.is_some())
+    }
+
     fn total(&self) -> u64 {
         TaskState::ALL.into_iter().map(|state| self.counts.of(state)).sum()
     }

@@ -132,6 +132,16 @@ async fn the_form_is_what_the_router_reads() {
 }
 
 #[tokio::test]
+async fn fields_of_another_algorithm_do_not_count() {
+    let (fake, router) = world();
+    let fields = [("algorithm", "sha256"), ("key", "typed before"), ("iterations", "3"), ("text", "one")];
+    assert_eq!(submit(&router, form(&fields, None)).await.status, 303);
+    assert!(
+        matches!(&fake.only().0.specification, Specification::Digest(digest) if digest.algorithm == Algorithm::Sha256)
+    );
+}
+
+#[tokio::test]
 async fn a_file_of_lines_is_submitted() {
     let (fake, router) = world();
     let content = "line\n".repeat(1_000_000);
@@ -247,7 +257,7 @@ async fn drones_are_shown() {
     let answer = get(&router, "/admin/drones").await;
     contains(
         page(&answer),
-        &["&#60;b&#62;worker", "busy", "127.0.0.1:50000", "cargo run -p drone -- --queen 127.0.0.1:8080"],
+        &["&#60;b&#62;worker", "busy", "127.0.0.1:50000", "cargo run --release -p drone -- --queen 127.0.0.1:8080"],
     );
     let answer = get(&router, "/admin/drones/1").await;
     contains(page(&answer), &["Drone 1", "&#60;b&#62;worker", "drone 0.1.0", "2.0 M/s"]);
@@ -261,9 +271,9 @@ async fn errors_are_pages() {
         ("/admin/tasks/9", 404),
         ("/admin/tasks/x", 404),
         ("/admin/drones/9", 404),
-        ("/admin/tasks?state=nope", 400),
-        ("/admin/tasks?cursor=x", 400),
-        ("/admin/tasks/1?offset=-1", 400),
+        ("/admin/tasks?state=nope", 422),
+        ("/admin/tasks?cursor=x", 422),
+        ("/admin/tasks/1?offset=-1", 422),
         ("/admin/nothing", 404),
         ("/admin/tasks/1/cancel", 405),
     ] {
@@ -281,6 +291,7 @@ async fn errors_are_pages() {
     // What was sent stays where Back finds it.
     let answer = submit(&router, form(&[("text", "a")], None)).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "2", ""));
+    contains(html(&answer), &["keeps what you typed"]);
     assert!(!html(&answer).contains("by itself"));
 }
 

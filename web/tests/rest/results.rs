@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use axum::body::Body;
+use axum::http::Version;
 use serde_json::{Value, json};
 use web::model::TaskState;
 
@@ -85,7 +86,19 @@ async fn the_form_is_negotiated() {
     let answer = get_with(&router, "/tasks/1/results?format=text", &[("accept", "text/html")]).await;
     assert_eq!(answer.status, 200);
     for query in ["format=xml", "offset=-1", "limit=x", "partial=maybe", "colour=red"] {
-        get(&router, &format!("/tasks/1/results?{query}")).await.problem(400);
+        let problem = get(&router, &format!("/tasks/1/results?{query}")).await.problem(422);
+        assert_eq!(problem["path"], query.split('=').next().unwrap(), "{problem}");
+    }
+    let answer = get_with(&router, "/tasks/1/results?format=&offset=&limit=", &[("accept", "text/csv")]).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type")),
+        (200, "text/csv; charset=utf-8; header=present")
+    );
+    // Where nothing else says that a body is over, it has to say so itself.
+    for (format, status) in [("text", 505), ("csv", 505), ("ndjson", 200)] {
+        let mut old = request("GET", &format!("/tasks/1/results?format={format}"), &[], Body::empty());
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(send(&router, old).await.status, status);
     }
 }
 

@@ -130,8 +130,10 @@ async fn lists_are_newest_first_and_go_on() {
     fake.set_state(2, TaskState::Failed);
     assert_eq!(ids(&get(&router, "/tasks?state=failed&limit=1000").await.json()), [2]);
     for query in ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=YQ", "state=odd", "colour=red"] {
-        get(&router, &format!("/tasks?{query}")).await.problem(400);
+        let problem = get(&router, &format!("/tasks?{query}")).await.problem(422);
+        assert_eq!(problem["path"], query.split('=').next().unwrap(), "{problem}");
     }
+    assert_eq!(ids(&get(&router, "/tasks?state=&limit=&cursor=").await.json()), [5, 4, 3, 2, 1]);
 }
 
 #[tokio::test]
