@@ -93,6 +93,18 @@ fn a_drone_outlives_its_queen() {
 }
 
 #[test]
+fn names_are_checked_on_loopback_though_drones_may_come_from_anywhere() {
+    let mut command = queen();
+    command.args(["--insecure", "--drone-addr", "0.0.0.0:0", "--http-addr", "127.0.0.1:0", "--ephemeral"]);
+    let mut queen = Program::start(&mut command);
+    let http = address(&queen.line("admin page"));
+    assert_eq!(request(http, "GET", "http://rebound.example/stats", &[], "").status, 421);
+    assert_eq!(request(http, "GET", "/stats", &[], "").status, 200);
+    queen.signal("-TERM");
+    assert_eq!(queen.end().0, Some(0));
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = held.local_addr().unwrap().to_string();

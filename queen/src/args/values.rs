@@ -11,8 +11,11 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let valid = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-        valid.then(|| Self(text.into())).ok_or_else(|| "it has to be HOST:PORT, such as 127.0.0.1:8080".into())
+        match text.rsplit_once(':').filter(|(host, _)| !host.is_empty()) {
+            Some((_, port)) if port.parse::<u16>().is_ok() => Ok(Self(text.into())),
+            Some((_, port)) if port.parse::<u128>().is_ok() => Err("a port is at most 65535".into()),
+            _ => Err("it has to be HOST:PORT, such as 127.0.0.1:8080".into()),
+        }
     }
 }
 

@@ -282,10 +282,23 @@ pub fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use rusqlite::params;
 
     use super::super::directory::inspect;
     use super::*;
+
+    #[test]
+    fn it_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = super::super::directory::database(folder.path());
+        let _open = open_writer(&path, None).unwrap();
+        for entry in fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
+        }
+    }
 
     #[test]
     fn an_older_database_is_migrated() {
