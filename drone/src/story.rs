@@ -78,8 +78,8 @@ impl Teller {
             return;
         }
         let told = self.tasks.entry(note.task).or_insert_with(|| {
-            let (items, task, nth) = (count(note.to - note.from), note.task, count(note.from + 1));
-            story!("🚨", "Received work: {items} words to hash (task {task}, from number {nth} on)");
+            let (items, task, from) = (words(note.to - note.from), note.task, count(note.from));
+            story!("🚨", "Received work: {items} to hash (task {task}, from index {from} on)");
             story!("⏳", "Crunching numbers …");
             Told { held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
         });
@@ -96,8 +96,8 @@ impl Teller {
             told.spent_ns += part.spent_ns;
             if now - told.progress_at >= PROGRESS {
                 told.progress_at = now;
-                let (task, items, rate) = (part.task, count(told.items), told.rate(now));
-                story!("📈", "Task {task}: {items} words hashed here so far, {rate} a second");
+                let (task, items, rate) = (part.task, words(told.items), told.rate(now));
+                story!("📈", "Task {task}: {items} hashed here so far, {rate} a second");
             }
         }
     }
@@ -116,13 +116,17 @@ impl Teller {
     }
 }
 
+fn words(number: u64) -> String {
+    format!("{} word{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 impl Told {
     fn sum_up(self, task: TaskId, now: Instant) {
-        let (items, rate) = (count(self.items), self.rate(self.idle_since.unwrap_or(now)));
+        let (items, rate) = (words(self.items), self.rate(self.idle_since.unwrap_or(now)));
         let cpu = Duration::from_nanos(self.spent_ns).as_secs_f64();
         match self.items {
             0 => story!("🚫", "Nothing computed of task {task}"),
-            _ => story!("✅", "Work done! {items} words of task {task}, {rate} a second, {cpu:.1} s of compute time"),
+            _ => story!("✅", "Work done! {items} of task {task}, {rate} a second, {cpu:.1} s of compute time"),
         }
     }
 

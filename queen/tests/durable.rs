@@ -315,6 +315,7 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
     let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
     hive.take_over().unwrap();
     let reading = async {
+        hive.begin_epoch().await;
         for id in [TaskId(1), TaskId(large)] {
             let mut found = hive.results(id, 0..1).await.unwrap();
             hive.remove(id).await.unwrap();

@@ -319,9 +319,9 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
 }
 
 impl Commit {
-    /// The new tasks in it, which others need not wait behind, and the rest.
+    /// The new tasks in it, which others need not wait behind, and the rest. The epoch is before them.
     fn split(mut self) -> (Option<Self>, Option<Self>) {
-        let is_new = |change: &Change| matches!(change, Change::Submit(_));
+        let is_new = |change: &Change| matches!(change, Change::Submit(_) | Change::Epoch(_));
         match self.changes.iter().filter(|change| is_new(change)).count() {
             0 => (None, Some(self)),
             count if count == self.changes.len() && self.receipt.is_none() => (Some(self), None),

@@ -67,7 +67,8 @@ impl SharedHive {
         Self::build(settings, EPHEMERAL, None)
     }
 
-    /// A Hive over an open data directory. It serves when [`take_over`](Self::take_over) is done.
+    /// A Hive over an open data directory. It serves behind [`take_over`](Self::take_over) and
+    /// [`begin_epoch`](Self::begin_epoch).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -100,8 +101,7 @@ impl SharedHive {
         Ok((hive, Keeper { writer, exit, directory }))
     }
 
-    /// Takes over the tasks that have not ended, and removes what no task owns; then the Hive
-    /// serves. Blocks.
+    /// Takes over the tasks that have not ended, and removes what no task owns. Blocks.
     ///
     /// # Errors
     /// If the data directory cannot be read, or is damaged.
@@ -123,7 +123,7 @@ impl SharedHive {
         self.take(&mut batch);
         self.take_drones(disk)?;
         self.sweep()?;
-        let (taken, _) = self.lock().recovering.take().unwrap_or_default();
+        let (taken, _) = self.lock().recovering.unwrap_or_default();
         let seconds = begun.elapsed();
         // Set once: this is called once.
         let _ = disk.recovered.set((taken, seconds));
@@ -134,8 +134,8 @@ impl SharedHive {
         Ok(())
     }
 
-    /// Begins the epoch; returns when that is on disk, and never while the disk takes no
-    /// writes. Before that no Drone is given work, since its leases carry the epoch.
+    /// Begins the epoch, from where on the Hive serves; returns when that is on disk, and never while
+    /// the disk takes no writes. Before that no Drone is given work, since its leases carry the epoch.
     pub async fn begin_epoch(&self) {
         let Some(disk) = &self.inner.disk else { return };
         let Ok(slot) = self.slot(0).await else { return };

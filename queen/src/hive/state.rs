@@ -224,8 +224,9 @@ impl State {
         self.feed.has_news() || !self.restless.is_empty()
     }
 
-    /// A new Queen is at work.
+    /// A new Queen is at work, and takes new tasks from here on: none comes before her epoch.
     pub(super) fn begin(&mut self, epoch: Epoch) {
+        self.recovering = None;
         self.changes.push(Change::Epoch(epoch));
     }
 

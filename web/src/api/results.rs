@@ -116,7 +116,7 @@ fn unfinished(task: &TaskView, format: Format) -> Problem {
     let name = format.name();
     let later = if state.has_ended() { "" } else { "ask again when it is done, " };
     let detail = format!(
-        "task {id} is {state} with {done} of {total} items done, and {name} cannot say that it is incomplete: \
+        "task {id} is {state} with {done} of {total} inputs done, and {name} cannot say that it is incomplete: \
          {later}add `partial=1`, or take `format=ndjson`"
     );
     Problem::new(StatusCode::CONFLICT, detail)

@@ -105,7 +105,11 @@ async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCount
     let (hive, keeper) = SharedHive::durable_over(Settings::default(), open()).unwrap();
     hive.take_over().unwrap();
     let mut taken = Default::default();
-    keeper.keep(&hive, async { taken = take(&hive, steps).await }).await.unwrap();
+    let taking = async {
+        hive.begin_epoch().await;
+        taken = take(&hive, steps).await;
+    };
+    keeper.keep(&hive, taking).await.unwrap();
     drop(hive);
     (taken.0, taken.1, open().inheritance.ended)
 }
