@@ -4,7 +4,7 @@ mod values;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -21,6 +21,9 @@ pub const DRONE_ADDR: &str = "127.0.0.1:8080";
 
 /// Where HTTP is served when nothing else is said.
 pub const HTTP_ADDR: &str = "127.0.0.1:8081";
+
+/// Where everything is kept when nothing else is said.
+const DATA_DIR: &str = "hive-data";
 
 /// Where a system does not say how much memory it has: 1 GiB.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
@@ -105,7 +108,7 @@ Exit codes: 0 if the file is complete, 1 if there is none, 2 for a wrong command
 #[derive(Debug, Clone, Args)]
 pub struct DataDir {
     /// Where everything is kept
-    #[arg(long, env = "HIVE_DATA_DIR", value_name = "DIR", default_value = "hive-data")]
+    #[arg(long, env = "HIVE_DATA_DIR", value_name = "DIR", default_value = DATA_DIR)]
     pub data_dir: PathBuf,
 }
 
@@ -155,6 +158,13 @@ pub struct Keep {
     /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
     #[arg(long, env = "HIVE_MAX_DATA", value_name = "SIZE")]
     pub max_data: Option<Size>,
+}
+
+impl Keep {
+    /// Whether something is said of what is kept, and nothing is.
+    pub fn is_in_vain(&self) -> bool {
+        self.ephemeral && (self.directory.data_dir != Path::new(DATA_DIR) || self.max_data.is_some())
+    }
 }
 
 /// How to serve.

@@ -62,6 +62,9 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
     drone::console::init(serve.log_format);
     raise_file_limit();
+    if keep.is_in_vain() {
+        tracing::warn!("--ephemeral keeps nothing: --data-dir and --max-data do not count");
+    }
     let shutdown = stop_on_signals()?;
     Ok(queen::run(serve.config(Some(&keep)), serve.listen(false).await?, shutdown).await?)
 }

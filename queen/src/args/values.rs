@@ -93,8 +93,8 @@ mod tests {
     fn times_have_units() {
         let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
         assert_eq!((seconds("90s"), seconds("2 h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
-        // Seven seconds, or seven days?
         assert!(silence("2s").is_ok() && silence("1s").is_err());
+        // Seven seconds, or seven days?
         assert!(seconds("7").is_err() && seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
     }
 
