@@ -18,7 +18,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::{Config, pages};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -35,13 +35,14 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     // Most name the address itself, which need not be taken apart.
     let is_address = host.to_str().ok().and_then(|host| host.parse().ok()) == Some(config.address);
     let is_served_as = is_address || is_served(&authority(host)?);
-    if !is_served_as || !request.uri().authority().is_none_or(is_served) {
-        let detail = format!(
-            "`{}` is not served here; this is http://{}/ and http://localhost:{}/",
-            String::from_utf8_lossy(host.as_bytes()),
-            config.address,
-            config.address.port()
-        );
+    let foreign = match request.uri().authority().filter(|authority| !is_served(authority)) {
+        Some(authority) => Some(authority.as_str().into()),
+        None => (!is_served_as).then(|| String::from_utf8_lossy(host.as_bytes())),
+    };
+    if let Some(foreign) = foreign {
+        let (foreign, address) = (shown(&foreign), config.address);
+        let port = address.port();
+        let detail = format!("`{foreign}` is not served here; this is http://{address}/ and http://localhost:{port}/");
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
