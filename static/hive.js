@@ -221,8 +221,9 @@ function submitForm(event) {
   };
   upload.onload = ({ target: { status, response } }) => {
     uploading(false);
-    if (status === 201 && response) location.assign(`/admin/tasks/${response.id}`);
-    else fail(response ?? {});
+    if (status !== 201 || !response) return fail(response ?? {});
+    key = null;
+    location.assign(`/admin/tasks/${response.id}`);
   };
   upload.onerror = () => {
     uploading(false);

@@ -24,11 +24,7 @@ fn digest(word: &str) -> String {
 /// A Queen who keeps everything in a folder, or in memory.
 async fn start(folder: Option<&Path>) -> Hive {
     let data = folder.map(|folder| Location::new(folder.join("hive-data")));
-    let hive = Hive::start_with(Config { data, ..config() }).await;
-    while hive.get("/readyz").await.status != 200 {
-        tokio::task::yield_now().await;
-    }
-    hive
+    Hive::start_with(Config { data, ..config() }).await
 }
 
 async fn submit(hive: &Hive, query: &str, words: &[String]) -> Value {

@@ -255,11 +255,7 @@ fn ids_are_never_used_again() {
 /// A Queen in this process that serves already.
 async fn serving(data: &Path, keep_finished: Duration, max_data: Option<u64>) -> Hive {
     let data = Some(Location::new(data.to_owned()));
-    let hive = Hive::start_with(Config { data, keep_finished, max_data, ..config() }).await;
-    while hive.get("/readyz").await.status != 200 {
-        tokio::task::yield_now().await;
-    }
-    hive
+    Hive::start_with(Config { data, keep_finished, max_data, ..config() }).await
 }
 
 /// Bytes of all bulk files.
@@ -380,9 +376,7 @@ async fn results_leave_the_room_that_is_for_removals() {
     }
     assert_eq!(hive.send("DELETE", &format!("/tasks/{first}"), &[], "").await.status, 204);
     hive.until_done(second).await;
-    while hive.get("/readyz").await.status != 200 {
-        tokio::task::yield_now().await;
-    }
+    hive.until_ready().await;
     worker.leave().await;
     hive.stop().await;
 }

@@ -103,11 +103,7 @@ impl Filled {
 impl Hive {
     /// A Queen on a directory, when she has taken over what is in it.
     async fn open(directory: &Path) -> Self {
-        let hive = Self::start_with(durable(directory)).await;
-        while hive.get("/readyz").await.status != 200 {
-            tokio::task::yield_now().await;
-        }
-        hive
+        Self::start_with(durable(directory)).await
     }
 
     /// Submits JSON that nobody is there to compute.

@@ -25,7 +25,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        let given: Vec<_> = query.split('&').filter(|pair| !pair.ends_with('=')).collect();
+        let given = query.split('&').filter(|pair| pair.split_once('=').is_none_or(|(_, value)| !value.is_empty()));
+        let given: Vec<_> = given.collect();
         let uri = Uri::try_from(format!("/?{}", given.join("&")));
         let uri = uri.map_err(|_| Problem::malformed("the query string cannot be read"))?;
         let axum::extract::Query(asked) = axum::extract::Query::try_from_uri(&uri)?;

@@ -99,19 +99,23 @@ pub(crate) fn headers(headers: &mut HeaderMap) {
 pub(crate) struct Asker {
     is_page: bool,
     is_read: bool,
+    is_form: bool,
 }
 
 impl Asker {
     /// Who sent a request.
     pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
         let path = request.uri().path();
-        Self { is_page: path == "/admin" || path.starts_with("/admin/"), is_read: request.method() == Method::GET }
+        let is_page = path == "/admin" || path.starts_with("/admin/");
+        let is_read = request.method() == Method::GET;
+        let is_form = !is_read && (path == "/admin/tasks" || path.ends_with("/amend"));
+        Self { is_page, is_read, is_form }
     }
 }
 
 /// Makes a [`Problem`] of every error that is none yet, and a page of each under `/admin`.
 pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
-    let Asker { is_page, is_read } = asker;
+    let Asker { is_page, is_read, is_form } = asker;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -125,7 +129,8 @@ pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
-    let mut response = if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
+    let mut response =
+        if is_page { pages::problem(&problem, is_read, is_form) } else { problem.clone().into_response() };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {

@@ -119,8 +119,12 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
                     if error.is_damage() {
                         hive.spoiled(link, grant.lease, error.to_string()).await;
                     } else {
-                        sleep(READ_AGAIN).await;
-                        hive.hand_back(link, vec![grant.lease]);
+                        let (hive, lease) = (hive.clone(), grant.lease);
+                        // What else there is for this Drone does not wait.
+                        tokio::spawn(async move {
+                            sleep(READ_AGAIN).await;
+                            hive.hand_back(link, vec![lease]);
+                        });
                     }
                     continue;
                 }

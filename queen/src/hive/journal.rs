@@ -24,7 +24,7 @@ use wire::ids::TaskId;
 use self::exit::Batch;
 pub(super) use self::exit::Exit;
 use super::{Receipt, SharedHive};
-use crate::store::{Bulk, Change, FileResults, StoreError, Writer};
+use crate::store::{Bulk, Change, Fate, FileResults, StoreError, Writer};
 
 /// Entries that may wait, and those besides that make room on a full disk.
 const ENTRIES: usize = 4096;
@@ -333,10 +333,12 @@ impl Commit {
         }
     }
 
-    /// Takes out what concerns these tasks.
+    /// Takes out what concerns these tasks. A task that has left its batch goes its own way.
     fn forget(&mut self, tasks: &HashSet<TaskId>) {
+        let is_own = |change: &Change| matches!(change, Change::Detach { fate: Fate::Own(_), .. });
         if !tasks.is_empty() {
-            self.changes.retain(|change| change.task().is_none_or(|task| !tasks.contains(&task)));
+            let concerns = |change: &Change| change.task().is_some_and(|task| tasks.contains(&task));
+            self.changes.retain(|change| is_own(change) || !concerns(change));
         }
     }
 

@@ -383,7 +383,7 @@ impl SharedHive {
 
     /// The input of one task of a batch, where it stays, if a new task can be written.
     async fn member_ready(&self, job: &Job, index: u64) -> Result<Ready, HiveError> {
-        self.admit()?;
+        self.serving()?.admit()?;
         let input = self.inputs(&job.inputs, &(index..index + 1)).await.map_err(unreadable)?;
         let inputs: BlobBuf = input.as_blob().iter().collect();
         let Terms { specification, name, priority, deadline, .. } = &*job.terms;

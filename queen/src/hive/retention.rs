@@ -69,17 +69,21 @@ impl SharedHive {
             free += size;
             is_wanted
         });
-        let count = oldest.len();
-        if count == 0 {
+        if oldest.is_empty() {
             return Ok(0);
         }
         let Ok(slot) = self.removal_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
-        let (_records, ack) = self.change_durably(slot, |hive, now| {
+        let (records, ack) = self.change_durably(slot, |hive, now| {
             // A disk that takes nothing is not asked for the same again and again.
             oldest.retain(|(id, _)| !hive.leaving.contains(id));
             oldest.into_iter().filter_map(|(id, _)| hive.remove_ended(id, now)).collect::<Vec<_>>()
         });
+        let count = records.len();
+        drop(records);
+        if count == 0 {
+            return Ok(0);
+        }
         // An error says that it is tried again.
         if self.durable(ack).await.is_err() {
             return Ok(0);

@@ -34,7 +34,7 @@ const APPLICATION_ID: usize = 68;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// `None` where nobody can write anything.
+    /// `None` where there is none, and none can be made.
     _lock: Option<File>,
 }
 
@@ -167,7 +167,11 @@ fn lock(path: &Path) -> Result<Option<File>, StoreError> {
     let at = path.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
     let mut file = match file {
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(None),
+        // Perhaps only here, and a Queen works where it can be written.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => match File::open(&at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(StoreError::io(&at))?,
+        },
         opened => opened.map_err(StoreError::io(&at))?,
     };
     let mut locked = file.try_lock();

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -102,11 +104,14 @@ impl StoreError {
         }
     }
 
-    /// Whether what was written is not there any more. All else may pass.
+    /// Whether what was written is not there any more, or the device does not give it back. All else
+    /// may pass.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Io { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            Self::Io { error, .. } => {
+                error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::IO.raw_os_error())
+            }
             _ => false,
         }
     }

@@ -17,6 +17,9 @@ use crate::kinds::digest::DIGEST;
 /// What a task's record may take, inputs and results together, in bytes.
 pub const SMALL: usize = 64 << 10;
 
+/// About what a task's rows and their places in indexes take besides, in bytes.
+const ROWS: u64 = 256;
+
 /// The inputs of one task; clones share them.
 #[derive(Debug, Clone)]
 pub enum Inputs {
@@ -91,8 +94,8 @@ impl Inputs {
     /// Bytes on disk that they and their results take there.
     pub fn on_disk(&self) -> u64 {
         match self {
-            Self::Small(layout) => layout.len() as u64 + self.total() * DIGEST as u64,
-            Self::Large(large) => file_bytes(large),
+            Self::Small(layout) => ROWS + layout.len() as u64 + self.total() * DIGEST as u64,
+            Self::Large(large) => ROWS + file_bytes(large),
         }
     }
 

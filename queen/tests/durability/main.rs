@@ -55,15 +55,7 @@ impl Life {
         let directory = root.join("hive-data");
         let location = Location { directory, disk: world.disk(), vfs: Some(vfs.into()), ballast: 8 << 10 };
         let hive = Hive::start_with(queen::Config { data: Some(location.clone()), ..support::config() }).await;
-        let life = Self { world, location, hive, told: Vec::new(), keys: 0 };
-        life.until_ready().await;
-        life
-    }
-
-    async fn until_ready(&self) {
-        while self.hive.get("/readyz").await.status != 200 {
-            tokio::task::yield_now().await;
-        }
+        Self { world, location, hive, told: Vec::new(), keys: 0 }
     }
 
     /// From here on a loss of power must not undo it.
@@ -298,12 +290,12 @@ async fn faults(vfs: &str, faults: impl Iterator<Item = Fault>, losses: usize) -
             }
         }
         life.world.heal();
-        life.until_ready().await;
+        life.hive.until_ready().await;
         for id in [Some(running), few, many].into_iter().flatten() {
             life.until_done(id).await;
         }
         life.remove(running).await;
-        life.until_ready().await;
+        life.hive.until_ready().await;
     }
     let fired = life.world.fired();
     let location = life.location.clone();

@@ -61,6 +61,7 @@ impl Hive {
         Self::start_with(config()).await
     }
 
+    /// A Queen who takes new tasks already.
     pub async fn start_with(config: Config) -> Self {
         let bind = || TcpListener::bind("127.0.0.1:0");
         let listeners = Listeners { drones: bind().await.unwrap(), http: bind().await.unwrap() };
@@ -71,7 +72,16 @@ impl Hive {
             // Whoever asks her for something would only see that nobody answers.
             running.await.inspect_err(|error| eprintln!("the Queen has ended: {error}"))
         });
-        Self { drones, http, shutdown, queen }
+        let hive = Self { drones, http, shutdown, queen };
+        hive.until_ready().await;
+        hive
+    }
+
+    /// Waits until new tasks are taken.
+    pub async fn until_ready(&self) {
+        while self.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub fn worker(&self, name: &str) -> Worker {
