@@ -139,10 +139,13 @@ async fn serve(
     };
     let site = web::site(Arc::new(hive.clone()), web);
     let working = async {
-        let taking = hive.clone();
-        if let Err(error) = blocking(move || taking.take_over()).await {
+        let (taking, stop) = (hive.clone(), shutdown.clone());
+        if let Err(error) = blocking(move || taking.take_over(&stop)).await {
             shutdown.cancel();
             return Err(error);
+        }
+        if shutdown.is_cancelled() {
+            return Ok(());
         }
         tokio::select! {
             () = hive.begin_epoch() => {}

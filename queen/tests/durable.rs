@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use support::programs::{Program, address, output, queen, start_drone};
 use support::quota::Quota;
 use support::{Hive, config, request};
+use tokio_util::sync::CancellationToken;
 use web::hive::{Hive as _, HiveError};
 use wire::ids::TaskId;
 
@@ -258,6 +259,17 @@ async fn serving(data: &Path, keep_finished: Duration, max_data: Option<u64>) ->
     Hive::start_with(Config { data, keep_finished, max_data, ..config() }).await
 }
 
+/// Of a Hive without a Queen around it.
+fn settings() -> Settings {
+    Settings {
+        memory_limit: 1 << 30,
+        drone_addr: String::new(),
+        keep_finished: Duration::MAX,
+        max_data: None,
+        patience: Default::default(),
+    }
+}
+
 /// Bytes of all bulk files.
 fn bulk_bytes(data: &Path) -> u64 {
     std::fs::read_dir(data.join("bulk"))
@@ -300,16 +312,9 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
     first.stop().await;
 
     // Without HTTP, so that the removal comes just when it is to.
-    let settings = Settings {
-        memory_limit: 1 << 30,
-        drone_addr: String::new(),
-        keep_finished: Duration::MAX,
-        max_data: None,
-        patience: Default::default(),
-    };
     let store = Location::new(folder.path().to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
-    hive.take_over().unwrap();
+    let (hive, keeper) = SharedHive::durable_over(settings(), store).unwrap();
+    hive.take_over(&CancellationToken::new()).unwrap();
     let reading = async {
         hive.begin_epoch().await;
         for id in [TaskId(1), TaskId(large)] {
@@ -320,6 +325,26 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
         }
     };
     keeper.keep(&hive, reading).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_stop_takes_over_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = serving(folder.path(), Duration::MAX, None).await;
+    let task = first.submit_lines("", &lines(10)).await;
+    first.stop().await;
+    let store = Location::new(folder.path().to_owned()).open().unwrap();
+    let (hive, keeper) = SharedHive::durable_over(settings(), store).unwrap();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    hive.take_over(&stop).unwrap();
+    let refused = hive.task(TaskId(task)).await.unwrap_err().to_string();
+    assert!(refused.contains("taking over 1 unfinished task"), "{refused}");
+    keeper.keep(&hive, async {}).await.unwrap();
+    // It is there for the next one.
+    let next = serving(folder.path(), Duration::MAX, None).await;
+    assert_eq!(next.get(&format!("/tasks/{task}")).await.json()["state"], "pending");
+    next.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

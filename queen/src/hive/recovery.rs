@@ -1,7 +1,7 @@
 //! The Queen's start and end: taking over what is on disk, and leaving it in order.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use drone::story;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
 use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -101,11 +102,12 @@ impl SharedHive {
         Ok((hive, Keeper { writer, exit, directory }))
     }
 
-    /// Takes over the tasks that have not ended, and removes what no task owns. Blocks.
+    /// Takes over the tasks that have not ended, and removes what no task owns; or leaves that to the
+    /// next Queen, when this one is told to stop. Blocks.
     ///
     /// # Errors
     /// If the data directory cannot be read, or is damaged.
-    pub fn take_over(&self) -> Result<(), StoreError> {
+    pub fn take_over(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let Some(disk) = &self.inner.disk else { return Ok(()) };
         let begun = Instant::now();
         let all = self.lock().recovering.map_or(0, |(_, all)| all);
@@ -119,7 +121,11 @@ impl SharedHive {
             if batch.len() == TAKEN_AT_ONCE {
                 self.take(&mut batch);
             }
+            if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        if stop.is_cancelled() {
+            return Ok(());
+        }
         self.take(&mut batch);
         self.take_drones(disk)?;
         self.sweep()?;

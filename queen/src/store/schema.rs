@@ -319,6 +319,8 @@ mod tests {
 
     #[test]
     fn tasks_results_and_keys_of_version_2_stay_readable() {
+        use std::ops::ControlFlow;
+
         use super::super::testing::{layout, right, terms};
         use super::super::{Inputs, Location, Trust, check};
         use web::model::Timestamp;
@@ -367,7 +369,11 @@ mod tests {
         assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [(0, right(0, 2)), (2, right(2, 5))]);
         assert_eq!(reader.key(&[0; 32], Timestamp(999)).unwrap().unwrap().1, TaskId(1));
         let mut live = Vec::new();
-        reader.live(|task| live.push(task)).unwrap();
+        let push = |task| {
+            live.push(task);
+            ControlFlow::Continue(())
+        };
+        reader.live(push).unwrap();
         assert_eq!(live.len(), 1);
         assert_eq!((live[0].task.id, &live[0].done, live[0].suspect.is_empty()), (TaskId(2), &(0..3).into(), true));
         assert!(live[0].results.iter().all(|results| results.drone.is_none() && results.trust == Trust::Sampled));

@@ -15,6 +15,7 @@ mod vfs;
 mod world;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -117,7 +118,10 @@ fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
     }
     let store = Location::new(directory.to_owned()).open().map_err(|error| error.to_string())?;
     let mut live = BTreeMap::new();
-    let reading = store.reader.live(|task| drop(live.insert(task.task.id, task)));
+    let reading = store.reader.live(|task| {
+        live.insert(task.task.id, task);
+        ControlFlow::Continue(())
+    });
     reading.map_err(|error| error.to_string())?;
     let leaving = |id: u64| told.iter().any(|told| matches!(told, Told::Leaving { id: other } if *other == id));
     for told in told {

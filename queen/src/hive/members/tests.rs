@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use web::hive::Hive as _;
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
@@ -103,7 +104,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
 async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCounts) {
     let open = || Location::new(folder.to_owned()).open().unwrap();
     let (hive, keeper) = SharedHive::durable_over(Settings::default(), open()).unwrap();
-    hive.take_over().unwrap();
+    hive.take_over(&CancellationToken::new()).unwrap();
     let mut taken = Default::default();
     let taking = async {
         hive.begin_epoch().await;

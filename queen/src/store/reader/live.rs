@@ -1,7 +1,7 @@
 //! What a Queen goes on with: tasks that have not ended, results that are suspect, Drones, leases.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
 use rusqlite::types::FromSqlError;
@@ -61,8 +61,8 @@ pub struct Suspects {
 
 impl Reader {
     /// Hands every task that has not ended to `take`, by id; and then those that have, but are
-    /// called suspect. An unfinished one whose file is not what it must be is an error.
-    pub fn live(&self, mut take: impl FnMut(Live)) -> Result<(), StoreError> {
+    /// called suspect; until it breaks off. An unfinished one whose file is not what it must be is an error.
+    pub fn live(&self, mut take: impl FnMut(Live) -> ControlFlow<()>) -> Result<(), StoreError> {
         let mut damage = Ok(());
         self.query(|connection| {
             for which in ["state = 0", "suspect = 1"] {
@@ -80,7 +80,9 @@ impl Reader {
                             return Ok(());
                         }
                     }
-                    take(live);
+                    if take(live).is_break() {
+                        return Ok(());
+                    }
                 }
             }
             Ok(())

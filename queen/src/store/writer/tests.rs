@@ -1,6 +1,6 @@
 mod together;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -47,7 +47,11 @@ impl Store {
 
     fn live(&self) -> Vec<Live> {
         let mut live = Vec::new();
-        self.reader.live(|task| live.push(task)).unwrap();
+        let push = |task| {
+            live.push(task);
+            ControlFlow::Continue(())
+        };
+        self.reader.live(push).unwrap();
         live
     }
 
