@@ -5,7 +5,7 @@
 //! [`HOLD_MIN`] and the grace, since waiting longer than it takes to compute it again helps
 //! nobody. A Drone that fell silent has had its time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -71,8 +71,8 @@ impl Core {
             .map(|(task, range)| trusted.then(|| self.adopt(id, *task, range, &mut held, now, effects)).flatten());
         let leases = leases.collect();
         effects.push(Effect::Adopted { drone: id, leases });
-        let lost: BTreeSet<_> = held.into_values().collect();
-        let lost: Vec<_> = lost.into_iter().map(|lease| (lease, Fault::None)).collect();
+        let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, Fault::None));
+        let lost: Vec<_> = lost.collect();
         self.give_up(&lost, false, now, effects);
         self.fill(id, now, effects);
     }

@@ -71,10 +71,15 @@ impl Options {
         Ok(())
     }
 
+    /// Takes what was given; null means the default.
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.given.remove(name).filter(|value| !value.is_null())
+    }
+
     /// Takes a text.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
-        match self.given.remove(name) {
-            None | Some(Value::Null) => Ok(None),
+        match self.take(name) {
+            None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(fault(name, format!("`{name}` is a string, not {other}"))),
         }
@@ -82,7 +87,7 @@ impl Options {
 
     /// Takes a whole number; queries and forms write it as text.
     pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, Problem> {
-        let Some(value) = self.given.remove(name).filter(|value| !value.is_null()) else { return Ok(None) };
+        let Some(value) = self.take(name) else { return Ok(None) };
         let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
         match number {
             Some(number) if range.contains(&number) => Ok(Some(number)),

@@ -46,8 +46,8 @@ struct Paced {
 /// The form in a request. How long it may be is seen to elsewhere.
 async fn form(request: Request) -> Result<Fields, Problem> {
     let left = Arc::new(AtomicUsize::new(0));
-    let paced = Paced { body: Body::empty(), is_given: false, left: Arc::clone(&left) };
-    let mut request = request.map(|body| Body::new(Paced { body, ..paced }));
+    let shared = Arc::clone(&left);
+    let mut request = request.map(|body| Body::new(Paced { body, is_given: false, left: shared }));
     DefaultBodyLimit::disable().apply(&mut request);
     let form = Multipart::from_request(request, &()).await;
     Ok(Fields { form: form.map_err(|error| Problem::malformed(error.body_text()))?, left })
