@@ -10,12 +10,13 @@ use super::sha256::{Chain, Midstate};
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 
-/// All kernels, the fastest first; the last one runs on any CPU.
+/// All kernels, the one to prefer first; the last one runs on any CPU. (`avx512` is a hundred times
+/// slower on Intel: SHA instructions wait long behind the wide registers that its loads leave dirty.)
 static TABLES: &[&Table] = &[
     #[cfg(target_arch = "x86_64")]
-    &x86::avx512::TABLE,
-    #[cfg(target_arch = "x86_64")]
     &x86::sha_ni::TABLE,
+    #[cfg(target_arch = "x86_64")]
+    &x86::avx512::TABLE,
     &portable::TABLE,
 ];
 
