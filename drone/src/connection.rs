@@ -10,8 +10,7 @@ use std::{fmt, io};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use wire::handshake::VERSION;
-use wire::message::Rate;
+use wire::handshake::{Rate, VERSION};
 
 use self::backoff::Backoff;
 use self::serve::Departure;
@@ -62,7 +61,7 @@ impl Trouble {
 /// on, and its results are kept for her.
 pub(crate) async fn keep(
     config: &Config,
-    rates: &[Rate],
+    rates: &[Rate<'static>],
     pool: &Pool,
     reports: mpsc::Receiver<Report>,
     shutdown: &Shutdown,

@@ -20,16 +20,13 @@ mod x86;
 use std::ops::Range;
 
 use bytes::Bytes;
-use wire::work::{Chunk, ChunkOutput, Digests, Kind};
+use wire::work::{Chunk, ChunkOutput, Digests};
 
 pub use self::choice::{Kernel, KernelError};
 pub use self::sample::Sample;
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
 pub trait Job: Send {
-    /// The kind of work.
-    fn kind(&self) -> Kind;
-
     /// Items wanted.
     fn total(&self) -> u64;
 
@@ -62,7 +59,7 @@ pub trait Job: Send {
 /// The results of consecutive items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// [`Kind::DIGEST`]: digests of 32 bytes, one after the other.
+    /// [`Kind::DIGEST`](wire::work::Kind::DIGEST): digests of 32 bytes, one after the other.
     Digests(Bytes),
 }
 

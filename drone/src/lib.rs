@@ -13,7 +13,7 @@ mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 
-use wire::message::Rate;
+use wire::handshake::Rate;
 
 use crate::kernel::{Kernel, selftest};
 use crate::pool::Pool;
@@ -49,7 +49,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     Ok(())
 }
 
-fn test(kernel: Kernel) -> Result<Vec<Rate>, String> {
+/// Proves that this machine computes rightly, and measures what one thread does of each class of work.
+fn test(kernel: Kernel) -> Result<Vec<Rate<'static>>, String> {
     selftest::check(kernel)?;
     selftest::measure(kernel)
 }

@@ -28,7 +28,6 @@ use std::time::Instant;
 use std::{cmp, io};
 
 use tokio::sync::mpsc;
-use wire::work::Kind;
 
 use crate::kernel::{Job, Kernel, Output};
 
@@ -82,12 +81,8 @@ pub enum Event {
         from: u64,
         /// At least one item's results.
         output: Output,
-        /// The kind of work.
-        kind: Kind,
         /// Thread time of this part, in nanoseconds.
         spent_ns: u64,
-        /// SHA-256 compressions of this part.
-        compressions: u64,
     },
     /// It cannot be computed.
     Failed {
@@ -347,13 +342,12 @@ struct Lease {
     reported: u64,
     /// Of the part that is not yet reported.
     spent_ns: u64,
-    compressions: u64,
 }
 
 impl Lease {
     fn new(assignment: Assignment) -> Self {
         let Assignment { urgency, from, job } = assignment;
-        Self { urgency, from, job, reported: 0, spent_ns: 0, compressions: 0 }
+        Self { urgency, from, job, reported: 0, spent_ns: 0 }
     }
 
     fn end(&self) -> u64 {
@@ -385,7 +379,6 @@ impl Lease {
         tally.busy_ns.fetch_add(spent, Ordering::Relaxed);
         match step {
             Ok(compressions) => {
-                self.compressions += compressions;
                 tally.compressions.fetch_add(compressions, Ordering::Relaxed);
                 Ok(now)
             }
@@ -402,13 +395,7 @@ impl Lease {
         let output = self.job.collect();
         let from = self.from + self.reported;
         self.reported += output.items();
-        let event = Event::Output {
-            from,
-            output,
-            kind: self.job.kind(),
-            spent_ns: std::mem::take(&mut self.spent_ns),
-            compressions: std::mem::take(&mut self.compressions),
-        };
+        let event = Event::Output { from, output, spent_ns: std::mem::take(&mut self.spent_ns) };
         Report { ticket: self.urgency.ticket, event }
     }
 

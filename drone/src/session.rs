@@ -26,7 +26,7 @@ use wire::List;
 use wire::ids::Epoch;
 use wire::message::{Offered, Progress};
 
-use self::held::{Frames, Held, Phase, Rates};
+use self::held::{Frames, Held, Phase};
 use self::link::Link;
 pub use self::outbox::{Message, Say};
 pub use self::words::{Effect, End, Key, Note, Part, Violation};
@@ -61,7 +61,6 @@ pub struct Session {
     /// What all that is kept takes, in bytes.
     kept: usize,
     frames: Frames,
-    rates: Rates,
     link: Option<Link>,
     leaving: bool,
 }
@@ -170,7 +169,7 @@ impl Session {
             true => self.held.iter().filter_map(progress).collect(),
             false => Vec::new(),
         };
-        link.heartbeat(Say::Heartbeat { progress, rates: self.rates.per_second(), worked });
+        link.heartbeat(Say::Heartbeat { progress, worked });
     }
 }
 
@@ -187,8 +186,7 @@ impl Session {
                 self.say_now(Say::Failed { key, reason });
                 self.end(ticket, End::Failed, effects);
             }
-            Event::Output { from, output, kind, spent_ns, compressions } => {
-                self.rates.add(kind, compressions, spent_ns);
+            Event::Output { from, output, spent_ns } => {
                 let part = Part { task: held.task, ticket, from, spent_ns, output };
                 debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
                 held.computed = part.to();

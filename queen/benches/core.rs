@@ -2,16 +2,16 @@
 //!
 //! Time is the bench's own, so that a second of the world passes as fast as the core can handle it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hint::black_box;
 use std::ops::Range;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use queen::core::{Ability, Class, Core, Effect, Event, Patience, Progress, RangeSet, Segment, TaskWork, Time};
+use queen::core::{Ability, Class, Core, Effect, Event, Patience, Progress, RangeSet, Segment, Speed, TaskWork, Time};
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-const CLASS: Class = Class { kind: 1, variant: 0 };
+const CLASS: Class = Class::SHORT;
 /// Compressions per second of one thread.
 const RATE: u64 = 10_000_000;
 const THREADS: u16 = 4;
@@ -79,7 +79,11 @@ impl World {
         let mut world =
             Self { core, now: Time::ZERO, shape, held, tasks: 0, leased: 0, computed: 0, effects, turn: 0, random: 1 };
         for drone in (1..=drones as u64).map(DroneId) {
-            let ability = Ability { threads: THREADS, kinds: BTreeMap::from([(CLASS.kind, RATE)]) };
+            let ability = Ability {
+                threads: THREADS,
+                kinds: BTreeSet::from([CLASS.kind]),
+                speeds: BTreeMap::from([(CLASS, Speed { rate: RATE, lanes: 1 })]),
+            };
             world.handle(Event::Join { drone, ability, trusted: true, offers: Vec::new() });
         }
         world

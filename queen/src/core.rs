@@ -42,7 +42,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 pub use event::{
-    Ability, Blame, Class, Distrust, DroneStatus, Effect, Event, Grant, Idle, Outcome, Progress, TaskWork, Totals,
+    Ability, Blame, Distrust, DroneStatus, Effect, Event, Grant, Idle, Outcome, Progress, Speed, TaskWork, Totals,
     Waiting,
 };
 pub use fleet::Patience;
@@ -55,6 +55,7 @@ use queue::Queue;
 use roster::Roster;
 use task::Task;
 pub use task::{Segment, Status};
+pub use wire::work::Class;
 
 /// Time since the Queen's start.
 pub type Time = Duration;

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod connection;
+mod hello;
 mod speak;
 mod stranger;
 

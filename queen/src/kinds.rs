@@ -106,10 +106,10 @@ pub(crate) fn reference(specification: &Specification, input: &[u8]) -> Option<[
     digest::reference(digest, input)
 }
 
-/// What it takes to compute it.
-pub fn class(specification: &Specification) -> Class {
+/// What it takes to compute these inputs.
+pub fn class(specification: &Specification, segments: &[Segment]) -> Class {
     match specification {
-        Specification::Digest(digest) => digest::class(digest),
+        Specification::Digest(digest) => digest::class(digest, segments),
     }
 }
 

@@ -15,10 +15,10 @@ use tokio::net::tcp::OwnedReadHalf;
 use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, Preface, Role};
+use wire::handshake::{FromDrone, Preface, Rate, Role};
 use wire::ids::Instance;
-use wire::message::{Output, Rate, ToDrone, ToQueen};
-use wire::work::{ChunkOutput, Digests, Kind};
+use wire::message::{Output, ToDrone, ToQueen};
+use wire::work::{ChunkOutput, Class, Digests, Kind};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -214,9 +214,11 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
     read_preface(&mut socket).await.unwrap();
     let (read, write) = socket.into_split();
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-    let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: 1_000_000 }].into();
+    let kinds = vec![Kind::DIGEST].into();
+    let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
+    let rates = Class::ALL.map(rate).to_vec().into();
     let (instance, nonce) = (Instance::random().unwrap(), [0; 32]);
-    let hello = FromDrone::Hello { name: "scripted", software: "a test", instance, threads: 1, kinds, nonce };
+    let hello = FromDrone::Hello { name: "scripted", software: "a test", instance, threads: 1, kinds, rates, nonce };
     for message in [hello, FromDrone::Proof { mac: None }] {
         writer.push(&message, MAX_HANDSHAKE).unwrap();
         writer.flush().await.unwrap();

@@ -9,10 +9,10 @@ use std::net::{SocketAddr, TcpStream};
 use peak_alloc::PeakAlloc;
 use support::Hive;
 use wire::frame::{FrameError, MAX, decode, encode};
-use wire::handshake::{FromDrone, Preface, Role};
+use wire::handshake::{FromDrone, Preface, Rate, Role};
 use wire::ids::{Epoch, Instance, LeaseId};
-use wire::message::{Progress, Rate, ToDrone, ToQueen};
-use wire::work::Kind;
+use wire::message::{Progress, ToDrone, ToQueen};
+use wire::work::{Class, Kind};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -36,9 +36,12 @@ fn connect(queen: SocketAddr) -> TcpStream {
     let mut socket = TcpStream::connect(queen).unwrap();
     socket.write_all(&Preface::ours(Role::Drone).encode()).unwrap();
     socket.read_exact(&mut [0; Preface::SIZE]).unwrap();
-    let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: 1_000_000 }].into();
+    let kinds = vec![Kind::DIGEST].into();
+    let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
+    let rates = Class::ALL.map(rate).to_vec().into();
     let instance = Instance::random().unwrap();
-    let hello = FromDrone::Hello { name: "idle", software: "a test", instance, threads: 4, kinds, nonce: [0; 32] };
+    let hello =
+        FromDrone::Hello { name: "idle", software: "a test", instance, threads: 4, kinds, rates, nonce: [0; 32] };
     ask(&mut socket, |out| encode(&hello, MAX, out));
     ask(&mut socket, |out| encode(&FromDrone::Proof { mac: None }, MAX, out));
     ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX, out));
@@ -48,7 +51,7 @@ fn connect(queen: SocketAddr) -> TcpStream {
 fn beat(socket: &mut TcpStream, leases: usize) {
     let progress = |number| Progress { lease: LeaseId(1 << 40 | number), epoch: Epoch(1), reached: 0, begun: false };
     let progress = (0..leases as u64).map(progress).collect::<Vec<_>>().into();
-    let message = ToQueen::Heartbeat { progress, rates: Vec::new().into(), compressions: 0, busy_ns: 0 };
+    let message = ToQueen::Heartbeat { progress, compressions: 0, busy_ns: 0 };
     let answer = ask(socket, |out| encode(&message, MAX, out));
     assert_eq!(decode::<ToDrone<'_>>(&answer).unwrap(), ToDrone::Heartbeat);
 }

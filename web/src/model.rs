@@ -208,6 +208,8 @@ pub struct DroneView {
     pub quarantined_because: Option<String>,
     /// Compute threads.
     pub threads: u16,
+    /// What computes each class of work.
+    pub kernels: Kernels,
     /// Leases that it holds.
     pub leases: u64,
     /// Items per second lately.
@@ -229,6 +231,38 @@ pub struct DroneView {
     pub connected_at: Timestamp,
     /// When it was last heard.
     pub last_seen_at: Timestamp,
+}
+
+/// The kernels with which a Drone computes each class of work, as it calls them; `None` where it did
+/// not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Kernels {
+    /// SHA-256 of short inputs.
+    pub short: Option<String>,
+    /// SHA-256 of long inputs.
+    pub long: Option<String>,
+    /// SHA-256d.
+    pub sha256d: Option<String>,
+    /// HMAC-SHA-256.
+    pub hmac: Option<String>,
+    /// PBKDF2-HMAC-SHA-256.
+    pub pbkdf2: Option<String>,
+}
+
+impl Kernels {
+    /// Each that was named, with the classes that it computes.
+    pub fn by_name(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let Self { short, long, sha256d, hmac, pbkdf2 } = self;
+        let classes = [("short", short), ("long", long), ("sha256d", sha256d), ("hmac", hmac), ("pbkdf2", pbkdf2)];
+        let mut kernels: Vec<(&str, Vec<&'static str>)> = Vec::new();
+        for (class, kernel) in classes.into_iter().filter_map(|(class, kernel)| Some((class, kernel.as_deref()?))) {
+            match kernels.iter_mut().find(|(name, _)| *name == kernel) {
+                Some((_, classes)) => classes.push(class),
+                None => kernels.push((kernel, vec![class])),
+            }
+        }
+        kernels
+    }
 }
 
 /// How many tasks stand where.

@@ -10,16 +10,19 @@ use bincode::{BorrowDecode, Encode};
 
 use crate::List;
 use crate::ids::{DroneId, Epoch, Instance};
-use crate::message::Rate;
+use crate::work::{Class, Kind};
 
 /// The first four bytes of every connection: a bee in UTF-8.
 pub const MAGIC: [u8; 4] = [0xF0, 0x9F, 0x90, 0x9D];
 
 /// The version of the protocol that this build speaks.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest name of a Drone, in bytes.
 pub const MAX_NAME: usize = 64;
+
+/// The longest name of a kernel, in bytes.
+pub const MAX_KERNEL: usize = 32;
 
 /// Who sends a preface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +107,10 @@ pub enum FromDrone<'a> {
         instance: Instance,
         /// Compute threads.
         threads: u16,
-        /// The kinds of work that it can do, with what one thread was measured to do at start.
-        kinds: List<Rate>,
+        /// The kinds of work that it can do.
+        kinds: List<Kind>,
+        /// What one thread does of each class that was measured.
+        rates: List<Rate<'a>>,
         /// Fresh for each connection.
         nonce: [u8; 32],
     },
@@ -114,6 +119,19 @@ pub enum FromDrone<'a> {
         /// HMAC-SHA-256 under the shared secret; none while the Queen asks for none.
         mac: Option<[u8; 32]>,
     },
+}
+
+/// How fast one compute thread is at one class of work, while all of them compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct Rate<'a> {
+    /// Which class; one that the Queen does not know is ignored.
+    pub class: Class,
+    /// SHA-256 compressions per second with all lanes at work.
+    pub compressions_per_second: u64,
+    /// How many items one thread computes at once at best; at least 1.
+    pub lanes: u16,
+    /// What computes them, for people: 1 to [`MAX_KERNEL`] bytes of printable ASCII.
+    pub kernel: &'a str,
 }
 
 /// What a Queen says before she deals out work.

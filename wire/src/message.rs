@@ -7,7 +7,7 @@ use bincode::{BorrowDecode, Encode};
 
 use crate::List;
 use crate::ids::{Epoch, Instance, LeaseId, TaskId};
-use crate::work::{Chunk, ChunkOutput, Kind};
+use crate::work::{Chunk, ChunkOutput};
 
 /// The longest reason of a failure, in bytes: the rest is not kept.
 pub const MAX_REASON: usize = 1024;
@@ -78,8 +78,6 @@ pub enum ToQueen<'a> {
     Heartbeat {
         /// Every lease of which something is still to be computed or said.
         progress: List<Progress>,
-        /// What one thread was seen to do lately, for each kind that was computed.
-        rates: List<Rate>,
         /// SHA-256 compressions that all threads have computed since the process started, those
         /// included that no result has come of yet: it grows while anything is computed.
         compressions: u64,
@@ -176,13 +174,4 @@ pub struct Adoption {
     pub from: u64,
     /// Behind the last index that is wanted; not above the offered one.
     pub to: u64,
-}
-
-/// How fast one compute thread is at one kind of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
-pub struct Rate {
-    /// Which kind.
-    pub kind: Kind,
-    /// SHA-256 compressions per second of one thread.
-    pub compressions_per_second: u64,
 }

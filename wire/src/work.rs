@@ -16,6 +16,40 @@ impl Kind {
     pub const DIGEST: Self = Self(1);
 }
 
+/// Work that is computed at one rate: a kind, and what differs in speed within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, bincode::Decode)]
+pub struct Class {
+    /// The kind that a Drone must be able to do.
+    pub kind: Kind,
+    /// Which part of the kind.
+    pub variant: u16,
+}
+
+impl Class {
+    /// SHA-256 of inputs of at most [`LONG_BYTES`].
+    pub const SHORT: Self = Self { kind: Kind::DIGEST, variant: 0 };
+    /// SHA-256d of inputs of any length.
+    pub const SHA256D: Self = Self { kind: Kind::DIGEST, variant: 1 };
+    /// HMAC-SHA-256 of inputs of any length.
+    pub const HMAC: Self = Self { kind: Kind::DIGEST, variant: 2 };
+    /// PBKDF2-HMAC-SHA-256 of passwords of any length.
+    pub const PBKDF2: Self = Self { kind: Kind::DIGEST, variant: 3 };
+    /// SHA-256 of longer inputs: the blocks of one message take all the time, and to begin the
+    /// next one takes none.
+    pub const LONG: Self = Self { kind: Kind::DIGEST, variant: 4 };
+    /// All that there are.
+    pub const ALL: [Self; 5] = [Self::SHORT, Self::LONG, Self::SHA256D, Self::HMAC, Self::PBKDF2];
+
+    /// SHA-256 of `items` inputs that have so many bytes together: [`LONG`](Self::LONG) if they
+    /// have more than [`LONG_BYTES`] each, on average.
+    pub fn sha256(items: u64, bytes: u64) -> Self {
+        if bytes > items.saturating_mul(LONG_BYTES) { Self::LONG } else { Self::SHORT }
+    }
+}
+
+/// How many bytes a short input has at most.
+pub const LONG_BYTES: u64 = 4096;
+
 /// The work of one lease: its kind's number, then that kind's body.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Chunk<'a> {
@@ -57,6 +91,18 @@ pub struct DigestChunk<'a> {
     pub algorithm: Algorithm<'a>,
     /// The strings.
     pub inputs: Blob<'a>,
+}
+
+impl DigestChunk<'_> {
+    /// The class that it belongs to.
+    pub fn class(&self) -> Class {
+        match self.algorithm {
+            Algorithm::Sha256 => Class::sha256(self.inputs.len() as u64, self.inputs.bytes().len() as u64),
+            Algorithm::Sha256d => Class::SHA256D,
+            Algorithm::HmacSha256 { .. } => Class::HMAC,
+            Algorithm::Pbkdf2HmacSha256 { .. } => Class::PBKDF2,
+        }
+    }
 }
 
 /// What turns a string into 32 bytes.

@@ -10,10 +10,10 @@ use proptest::strategy::LazyJust;
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface};
+use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Lease, Offered, Output, Progress, Rate, ToDrone, ToQueen};
-use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
+use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// Small numbers and those around the steps of the encoding, as well as any.
 fn number() -> impl Strategy<Value = u64> + Clone {
@@ -79,9 +79,14 @@ fn output() -> impl Strategy<Value = Output<'static>> {
     )
 }
 
-fn rate() -> impl Strategy<Value = Rate> {
-    (any::<u16>(), number())
-        .prop_map(|(kind, compressions_per_second)| Rate { kind: Kind(kind), compressions_per_second })
+fn rate() -> impl Strategy<Value = Rate<'static>> {
+    let class = (any::<u16>(), any::<u16>()).prop_map(|(kind, variant)| Class { kind: Kind(kind), variant });
+    (class, number(), any::<u16>(), text()).prop_map(|(class, compressions_per_second, lanes, kernel)| Rate {
+        class,
+        compressions_per_second,
+        lanes,
+        kernel,
+    })
 }
 
 fn list<T: Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = List<T>> {
@@ -132,8 +137,10 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
             reason
         }),
         list(held).prop_map(|leases| ToQueen::HandBack { leases }),
-        (list(progress), list(rate()), number(), number()).prop_map(|(progress, rates, compressions, busy_ns)| {
-            ToQueen::Heartbeat { progress, rates, compressions, busy_ns }
+        (list(progress), number(), number()).prop_map(|(progress, compressions, busy_ns)| ToQueen::Heartbeat {
+            progress,
+            compressions,
+            busy_ns
         }),
         LazyJust::new(|| ToQueen::Leaving),
         list(offered).prop_map(|leases| ToQueen::Offer { leases }),
@@ -145,14 +152,16 @@ fn mac() -> impl Strategy<Value = Option<[u8; 32]>> {
 }
 
 fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
-    let hello = (text(), text(), any::<[u8; 16]>(), any::<u16>(), list(rate()), any::<[u8; 32]>());
+    let kinds = list(any::<u16>().prop_map(Kind));
+    let hello = (text(), text(), any::<[u8; 16]>(), any::<u16>(), kinds, list(rate()), any::<[u8; 32]>());
     prop_oneof![
-        hello.prop_map(|(name, software, instance, threads, kinds, nonce)| FromDrone::Hello {
+        hello.prop_map(|(name, software, instance, threads, kinds, rates, nonce)| FromDrone::Hello {
             name,
             software,
             instance: Instance(instance),
             threads,
             kinds,
+            rates,
             nonce
         }),
         mac().prop_map(|mac| FromDrone::Proof { mac }),

@@ -76,5 +76,10 @@ fn the_limits_are_those_of_the_program() {
         assert!(PAGE.contains(&grouped(limit)), "{limit}");
     }
     assert!(PAGE.contains(&format!("1 to {} bytes", wire::handshake::MAX_NAME)));
+    assert!(PAGE.contains(&format!("1 to {} bytes of printable ASCII", wire::handshake::MAX_KERNEL)));
+    assert!(PAGE.contains(&format!("at most {} bytes, on average", grouped(wire::work::LONG_BYTES as usize))));
+    for class in wire::work::Class::ALL {
+        assert!(PAGE.contains(&format!("| {}, {} |", class.kind.0, class.variant)), "{class:?}");
+    }
     assert!(PAGE.contains(&format!("every byte of version {}.", wire::handshake::VERSION)));
 }

@@ -11,9 +11,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, bound_unsent, read_preface};
 use wire::frame::{self, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Role, VERSION};
+use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Rate, Role, VERSION};
 use wire::ids::{DroneId, Epoch};
-use wire::message::Rate;
+use wire::work::Kind;
 
 use super::Trouble;
 use crate::config::Config;
@@ -38,7 +38,7 @@ pub(super) struct Link {
 }
 
 /// Connects and introduces this Drone.
-pub(super) async fn dial(config: &Config, rates: &[Rate]) -> Result<Link, Trouble> {
+pub(super) async fn dial(config: &Config, rates: &[Rate<'_>]) -> Result<Link, Trouble> {
     let late = |what: &str, limit: Duration| {
         let text = format!("{what} within {} seconds", limit.as_secs());
         io::Error::new(io::ErrorKind::TimedOut, text)
@@ -61,7 +61,7 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate]) -> Result<Link, Trouble> {
+async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Result<Link, Trouble> {
     stream.write_all(&Preface::ours(Role::Drone).encode()).await.map_err(Trouble::Unreachable)?;
     let preface = read_preface(&mut stream).await.map_err(|error| match error {
         ConnectionError::Preface(PrefaceError::Magic(magic)) if magic == *b"HTTP" => {
@@ -87,7 +87,8 @@ async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate]) -> Result
         software: concat!("hive-drone ", env!("CARGO_PKG_VERSION")),
         instance: config.instance,
         threads: u16::try_from(config.threads.get()).unwrap_or(u16::MAX),
-        kinds: rates.to_vec().into(),
+        kinds: vec![Kind::DIGEST].into(),
+        rates: rates.to_vec().into(),
         nonce,
     };
     say(&mut writer, &hello).await?;

@@ -71,7 +71,7 @@ impl Kernel {
     }
 
     /// Messages that it likes to have under way at once.
-    pub(super) fn lanes(self) -> usize {
+    pub fn lanes(self) -> usize {
         self.0.lanes
     }
 

@@ -6,7 +6,7 @@ mod stretching;
 
 use bytes::Bytes;
 use wire::blob::SharedBlob;
-use wire::work::{Algorithm, DigestChunk, Kind};
+use wire::work::{Algorithm, DigestChunk};
 
 use self::hashing::Hashing;
 use self::results::Results;
@@ -14,7 +14,7 @@ use self::stretching::Stretching;
 use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, cost, digest_bytes};
 use super::{Job, Kernel, Output};
 
-/// [`Job`] of [`Kind::DIGEST`].
+/// [`Job`] of [`Kind::DIGEST`](wire::work::Kind::DIGEST).
 pub(super) struct DigestJob {
     inputs: SharedBlob,
     /// In compressions, at most.
@@ -80,10 +80,6 @@ impl Method {
 }
 
 impl Job for DigestJob {
-    fn kind(&self) -> Kind {
-        Kind::DIGEST
-    }
-
     fn total(&self) -> u64 {
         self.results.total as u64
     }

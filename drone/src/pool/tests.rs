@@ -20,10 +20,6 @@ enum Step {
 }
 
 impl Job for Scripted {
-    fn kind(&self) -> Kind {
-        Kind::DIGEST
-    }
-
     fn total(&self) -> u64 {
         self.total
     }

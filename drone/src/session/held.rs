@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use wire::ids::{Instance, TaskId};
-use wire::message::{Adoption, Lease, Offered, Rate};
-use wire::work::Kind;
+use wire::message::{Adoption, Lease, Offered};
 
 use super::{Key, Part};
 use crate::pool::Urgency;
 
 /// What a part is counted for besides its results, in bytes.
 const PART: usize = 256;
-
-/// Compute time after which what was measured counts half, in nanoseconds.
-const RATE_WINDOW_NS: u64 = 4_000_000_000;
 
 /// A lease that the Drone is responsible for.
 pub(super) struct Held {
@@ -150,59 +146,5 @@ impl Frames {
             self.bytes -= frame.bytes;
             self.held.remove(&number);
         }
-    }
-}
-
-/// How fast one thread was lately, for each kind of work.
-#[derive(Default)]
-pub(super) struct Rates(BTreeMap<Kind, Measured>);
-
-#[derive(Default)]
-struct Measured {
-    compressions: u64,
-    spent_ns: u64,
-}
-
-impl Rates {
-    pub(super) fn add(&mut self, kind: Kind, compressions: u64, spent_ns: u64) {
-        self.0.entry(kind).or_default().add(compressions, spent_ns);
-    }
-
-    pub(super) fn per_second(&self) -> Vec<Rate> {
-        let rate = |(kind, measured): (&Kind, &Measured)| {
-            Some(Rate { kind: *kind, compressions_per_second: measured.per_second()? })
-        };
-        self.0.iter().filter_map(rate).collect()
-    }
-}
-
-impl Measured {
-    fn add(&mut self, compressions: u64, spent_ns: u64) {
-        self.compressions += compressions;
-        self.spent_ns += spent_ns;
-        // One long part may be many windows long; only the proportion matters.
-        while self.spent_ns > RATE_WINDOW_NS {
-            self.compressions /= 2;
-            self.spent_ns /= 2;
-        }
-    }
-
-    fn per_second(&self) -> Option<u64> {
-        let rate = u128::from(self.compressions) * 1_000_000_000 / u128::from(self.spent_ns).max(1);
-        u64::try_from(rate).ok().filter(|rate| *rate > 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recent_rates_weigh_more() {
-        let mut measured = Measured::default();
-        measured.add(1_000_000, 1_000_000_000);
-        assert_eq!(measured.per_second(), Some(1_000_000));
-        (0..20).for_each(|_| measured.add(3_000_000, 1_000_000_000));
-        assert!(measured.per_second().unwrap() > 2_900_000);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use wire::List;
-use wire::message::{MAX_REASON, Offered, Output, Progress, Rate, ToQueen};
+use wire::message::{MAX_REASON, Offered, Output, Progress, ToQueen};
 
 use super::{Key, Part};
 use crate::pool::{Ticket, Worked};
@@ -37,8 +37,6 @@ pub enum Say {
     Heartbeat {
         /// How far each lease is of which something is to be computed or said.
         progress: Vec<Progress>,
-        /// How fast one thread was lately.
-        rates: Vec<Rate>,
         /// What all threads have done since the Drone started.
         worked: Worked,
     },
@@ -191,9 +189,8 @@ impl Message {
                 let leases: Vec<_> = keys.iter().map(|key| (key.lease, key.epoch)).collect();
                 ToQueen::HandBack { leases: leases.into() }
             }
-            Say::Heartbeat { progress, rates, worked } => ToQueen::Heartbeat {
+            Say::Heartbeat { progress, worked } => ToQueen::Heartbeat {
                 progress: progress.clone().into(),
-                rates: rates.clone().into(),
                 compressions: worked.compressions,
                 busy_ns: worked.busy_ns,
             },
@@ -291,7 +288,7 @@ mod tests {
     fn the_offer_comes_first_and_a_heartbeat_overtakes_results() {
         let beat = |compressions| {
             let worked = Worked { compressions, busy_ns: 0 };
-            Say::Heartbeat { progress: Vec::new(), rates: Vec::new(), worked }
+            Say::Heartbeat { progress: Vec::new(), worked }
         };
         let mut outbox = outbox([part(1, 1)]);
         outbox.set_heartbeat(beat(1));

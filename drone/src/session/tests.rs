@@ -5,8 +5,8 @@ mod world;
 use wire::List;
 use wire::blob::BlobBuf;
 use wire::ids::{Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Lease, Rate, ToDrone};
-use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
+use wire::message::{Adoption, Lease, ToDrone};
+use wire::work::{Algorithm, Chunk, DigestChunk};
 
 use bytes::Bytes;
 
@@ -85,7 +85,7 @@ fn computed(from: u64, items: u64) -> Event {
     // Each digest tells its index.
     let digests = (from..from + items).flat_map(|index| [index.to_le_bytes(); 4].concat()).collect::<Vec<u8>>();
     let output = Output::Digests(digests.into());
-    Event::Output { from, output, kind: Kind::DIGEST, spent_ns: 1_000, compressions: items }
+    Event::Output { from, output, spent_ns: 1_000 }
 }
 
 fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
@@ -335,7 +335,7 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
         &[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)],
         Worked { compressions: 77, busy_ns: 5 },
     );
-    let Some(Message::Other(Say::Heartbeat { progress, rates, worked: Worked { compressions: 77, busy_ns: 5 } })) =
+    let Some(Message::Other(Say::Heartbeat { progress, worked: Worked { compressions: 77, busy_ns: 5 } })) =
         session.next_message()
     else {
         panic!("it overtakes the results")
@@ -343,7 +343,6 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
     let progress: Vec<_> =
         progress.iter().map(|progress| (progress.lease.0, progress.reached, progress.begun)).collect();
     assert_eq!(progress, [(1, 2, true), (2, 13, true), (3, 20, false), (5, 41, true)]);
-    assert_eq!(rates, [Rate { kind: Kind::DIGEST, compressions_per_second: 1_333_333 }]);
     session.disconnected();
     offered(&mut session, EPOCH);
     session.heartbeat(&[standing(2, 13, true)], Worked { compressions: 78, busy_ns: 6 });

@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use wire::blob::BlobBuf;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Lease, Offered, Progress, Rate, ToDrone, ToQueen};
-use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk};
+use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Kind};
 
 pub const EPOCH: Epoch = Epoch(3);
 
@@ -48,7 +48,7 @@ pub enum Heard {
     Output { lease: u64, from: u64, to: u64, digests: Vec<u8> },
     Failed { lease: u64, reason: String },
     HandBack(Vec<u64>),
-    Heartbeat { progress: Vec<Progress>, rates: Vec<Rate>, compressions: u64 },
+    Heartbeat { progress: Vec<Progress>, compressions: u64 },
     Leaving,
     Offer(Vec<Offered>),
 }
@@ -57,7 +57,8 @@ pub struct Hello {
     pub name: String,
     pub instance: Instance,
     pub threads: u16,
-    pub kinds: Vec<Rate>,
+    pub kinds: Vec<Kind>,
+    pub rates: Vec<(Class, u64, u16, String)>,
 }
 
 /// One connection.
@@ -107,10 +108,12 @@ impl Queen {
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
         let mut queen = Self { reader, writer, waiting: Default::default(), outputs: 0, stores: true };
         let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
-        let FromDrone::Hello { name, instance, threads, kinds, .. } = frame::decode(&frame).unwrap() else {
+        let FromDrone::Hello { name, instance, threads, kinds, rates, .. } = frame::decode(&frame).unwrap() else {
             panic!("a Drone begins with its hello")
         };
-        (queen, Hello { name: name.to_owned(), instance, threads, kinds: kinds.0 })
+        let rate = |rate: &Rate<'_>| (rate.class, rate.compressions_per_second, rate.lanes, rate.kernel.to_owned());
+        let rates = rates.0.iter().map(rate).collect();
+        (queen, Hello { name: name.to_owned(), instance, threads, kinds: kinds.0, rates })
     }
 
     /// Refuses the Drone.
@@ -242,8 +245,8 @@ fn heard(frame: &Bytes) -> Vec<Heard> {
         }
         ToQueen::Failed { lease, reason, .. } => vec![Heard::Failed { lease: lease.0, reason: reason.to_owned() }],
         ToQueen::HandBack { leases } => vec![Heard::HandBack(leases.0.iter().map(|(lease, _)| lease.0).collect())],
-        ToQueen::Heartbeat { progress, rates, compressions, busy_ns: _ } => {
-            vec![Heard::Heartbeat { progress: progress.0, rates: rates.0, compressions }]
+        ToQueen::Heartbeat { progress, compressions, busy_ns: _ } => {
+            vec![Heard::Heartbeat { progress: progress.0, compressions }]
         }
         ToQueen::Leaving => vec![Heard::Leaving],
         ToQueen::Offer { leases } => vec![Heard::Offer(leases.0)],

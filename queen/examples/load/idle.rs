@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::Instance;
-use wire::message::{Rate, ToQueen};
-use wire::work::Kind;
+use wire::message::ToQueen;
+use wire::work::{Class, Kind};
 
 /// What it says it can compute; nobody asks it to.
 const RATE: u64 = 10_000_000;
@@ -78,9 +78,11 @@ impl Idle {
         read_preface(&mut socket).await?;
         let (read, write) = socket.into_split();
         let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: RATE }].into();
+        let kinds = vec![Kind::DIGEST].into();
+        let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
+        let rates = Class::ALL.map(rate).to_vec().into();
         let instance = Instance::random()?;
-        let hello = FromDrone::Hello { name, software: "load", instance, threads: 1, kinds, nonce: [0; 32] };
+        let hello = FromDrone::Hello { name, software: "load", instance, threads: 1, kinds, rates, nonce: [0; 32] };
         let mut answer = Default::default();
         for message in [hello, FromDrone::Proof { mac: None }] {
             writer.push(&message, MAX_HANDSHAKE)?;
@@ -100,7 +102,7 @@ impl Idle {
             tokio::select! {
                 heard = self.reader.next(MAX) => drop(heard?.context("the Queen closed the connection")?),
                 _ = beats.tick() => {
-                    let beat = ToQueen::Heartbeat { progress: vec![].into(), rates: vec![].into(), compressions: 0, busy_ns: 0 };
+                    let beat = ToQueen::Heartbeat { progress: vec![].into(), compressions: 0, busy_ns: 0 };
                     self.writer.push(&beat, MAX)?;
                     self.writer.flush().await?;
                 }

@@ -5,15 +5,16 @@
 //! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
 //! search; and work of a higher priority does not count what is held of lower ones.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{LeaseId, TaskId};
+use wire::work::Kind;
 
 use super::meter::Meter;
 use super::task::Task;
-use super::{Ability, Class, Core, DroneStatus, Patience, Time};
+use super::{Ability, Class, Core, DroneStatus, Patience, Speed, Time};
 
 /// Thread time for each thread that is leased ahead.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -37,7 +38,7 @@ const LEASE_OVERHEAD_NS: u64 = 2_000;
 /// Failures on so many tasks within [`RECENT`] are the Drone's own.
 const FAILED_TASKS: usize = 3;
 const RECENT: Duration = Duration::from_secs(600);
-/// Until a kind is measured: one core without any help from hardware.
+/// Until a class is measured: one core without any help from hardware.
 const RATE_UNKNOWN: u64 = 2_000_000;
 /// No thread is faster, whatever its Drone says.
 const RATE_MAX: u64 = 1 << 50;
@@ -83,8 +84,9 @@ struct Level {
 #[derive(Debug)]
 pub(super) struct Drone {
     pub(super) threads: u16,
-    /// Seeds of [`Self::rates`], in the order of the kinds.
-    kinds: Vec<(u16, u64)>,
+    kinds: BTreeSet<Kind>,
+    /// Seeds of [`Self::rates`], and its lanes.
+    speeds: BTreeMap<Class, Speed>,
     /// As measured; few differ.
     rates: Vec<(Class, u64)>,
     /// What it holds, by priority, smallest first; few differ.
@@ -114,7 +116,8 @@ impl Drone {
     pub(super) fn new(ability: Ability, now: Time) -> Self {
         Self {
             threads: ability.threads.max(1),
-            kinds: ability.kinds.into_iter().collect(),
+            kinds: ability.kinds,
+            speeds: ability.speeds,
             rates: Vec::new(),
             levels: Vec::new(),
             bytes: 0,
@@ -135,7 +138,7 @@ impl Drone {
     /// It has a new connection, and may be another build of the program.
     pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
-        self.kinds = ability.kinds.into_iter().collect();
+        (self.kinds, self.speeds) = (ability.kinds, ability.speeds);
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
         (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
     }
@@ -150,14 +153,8 @@ impl Drone {
         self.away_until.is_none() && !self.leaving && !self.quarantined
     }
 
-    /// The rate that it says it has.
-    fn seed(&self, class: Class) -> Option<u64> {
-        let at = self.kinds.binary_search_by_key(&class.kind, |(kind, _)| *kind).ok()?;
-        Some(self.kinds[at].1)
-    }
-
     pub(super) fn is_able(&self, class: Class) -> bool {
-        self.seed(class).is_some()
+        self.kinds.contains(&class.kind)
     }
 
     /// Whether it runs something alone, or is being emptied for that.
@@ -226,7 +223,7 @@ impl Drone {
     /// Compressions per second of one thread; never 0.
     pub(super) fn rate(&self, class: Class) -> u64 {
         let measured = self.rates.iter().find(|(other, _)| *other == class).map(|(_, rate)| *rate);
-        measured.or_else(|| self.seed(class)).unwrap_or(RATE_UNKNOWN).clamp(1, RATE_MAX)
+        measured.or_else(|| Some(self.speeds.get(&class)?.rate)).unwrap_or(RATE_UNKNOWN).clamp(1, RATE_MAX)
     }
 
     /// Compressions per second of all threads.

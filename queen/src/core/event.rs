@@ -1,21 +1,13 @@
 //! What goes into the core and what comes out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
+use wire::work::{Class, Kind};
 
 use super::{RangeSet, Segment, Time};
-
-/// Work that is computed at one rate: a kind on the wire, and a variant of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Class {
-    /// The kind that a Drone must be able to do.
-    pub kind: u16,
-    /// Distinguishes what differs in speed per compression.
-    pub variant: u16,
-}
 
 /// What happens to the core.
 #[derive(Debug, Clone)]
@@ -199,8 +191,19 @@ pub struct TaskWork {
 pub struct Ability {
     /// Compute threads.
     pub threads: u16,
-    /// For each kind, compressions per second of one thread as it measured at its start.
-    pub kinds: BTreeMap<u16, u64>,
+    /// Kinds of work that it can do.
+    pub kinds: BTreeSet<Kind>,
+    /// What one thread does of each class that it measured at its start.
+    pub speeds: BTreeMap<Class, Speed>,
+}
+
+/// What one thread of a Drone does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Speed {
+    /// Compressions per second, with all lanes at work.
+    pub rate: u64,
+    /// How many items it computes at once, in about the time of one; at least 1.
+    pub lanes: u16,
 }
 
 /// What the shell has to do.

@@ -156,7 +156,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let until = now + self.patience.grace;
-        let ability = Ability { threads: 1, kinds: Default::default() };
+        let ability = Ability { threads: 1, kinds: Default::default(), speeds: Default::default() };
         self.drones.meet(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {

@@ -133,7 +133,7 @@ impl Roster {
         if self.get(id).is_some() {
             return;
         }
-        let drone = Drone::new(Ability { threads: 1, kinds: BTreeMap::new() }, now);
+        let drone = Drone::new(Ability { threads: 1, kinds: Default::default(), speeds: Default::default() }, now);
         self.threads += u64::from(drone.threads);
         self.speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
         self.drones.insert(id, Entry { drone, has_changed: true, listed: Listed::default() });

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CLASS: Class = Class { kind: 1, variant: 0 };
+const CLASS: Class = Class::SHORT;
 /// Compressions per second of one thread of an [`able`] Drone.
 const RATE: u64 = 1_000_000;
 const SILENCE: Duration = Duration::from_secs(10);
 
 fn able(threads: u16) -> Ability {
-    Ability { threads, kinds: BTreeMap::from([(CLASS.kind, RATE)]) }
+    let speeds = BTreeMap::from([(CLASS, Speed { rate: RATE, lanes: 1 })]);
+    Ability { threads, kinds: BTreeSet::from([CLASS.kind]), speeds }
 }
 
 /// Items of one compression and ten bytes, in segments of the given sizes.

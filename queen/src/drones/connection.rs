@@ -11,14 +11,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, MAX, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, MAX_NAME, Preface, Role, VERSION};
+use wire::handshake::{FromDrone, FromQueen, Preface, Role, VERSION};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_REASON, ToQueen};
 
 use super::speak::{FAREWELL, speak};
-use super::stranger;
-use crate::core::{Ability, Progress};
-use crate::hive::{Joined, Link, Newcomer, Parting, SharedHive};
+use super::{hello, stranger};
+use crate::core::Progress;
+use crate::hive::{Joined, Link, Parting, SharedHive};
 use crate::kinds::Rejected;
 
 /// How long the handshake may take.
@@ -112,20 +112,9 @@ async fn welcome(
         return refuse(writer, "this is a Queen: only drones connect here".into()).await;
     }
     let body = expect(reader).await?;
-    let FromDrone::Hello { name, software, instance, threads, kinds, nonce: _ } = frame::decode(&body)? else {
-        return refuse(writer, "the first message has to be a hello".into()).await;
-    };
-    if threads == 0 || name.is_empty() || name.len() > MAX_NAME {
-        let reason = format!("a drone needs a name of 1 to {MAX_NAME} bytes and at least one thread");
-        return refuse(writer, reason).await;
-    }
-    let kinds = kinds.0.iter().map(|rate| (rate.kind.0, rate.compressions_per_second)).collect();
-    let newcomer = Newcomer {
-        name: printable(name),
-        instance,
-        address: peer.to_string(),
-        software: printable(software),
-        ability: Ability { threads, kinds },
+    let newcomer = match hello::newcomer(&frame::decode(&body)?, peer) {
+        Ok(newcomer) => newcomer,
+        Err(reason) => return refuse(writer, reason).await,
     };
     let mut nonce = [0; 32];
     getrandom::fill(&mut nonce)?;
@@ -169,7 +158,7 @@ async fn refuse<T>(writer: &mut FrameWriter<OwnedWriteHalf>, reason: String) -> 
 }
 
 /// A peer's text for the console and the page.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
@@ -206,7 +195,7 @@ async fn listen(
             ToQueen::Failed { .. } => {}
             ToQueen::Offer { .. } => return Err(Broken::NoOffer),
             ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
-            ToQueen::Heartbeat { progress, rates: _, compressions, busy_ns } => {
+            ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
                 let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 hive.heartbeat(link, progress, compressions, busy_ns);

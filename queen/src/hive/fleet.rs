@@ -379,6 +379,7 @@ impl State {
             software: presence.newcomer.software.clone(),
             state,
             threads: presence.newcomer.ability.threads,
+            kernels: presence.newcomer.kernels.clone(),
             leases,
             idle_because: idle.map(|idle| explain::idle(idle).into()),
             quarantined_because: quarantined.map(Into::into),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use web::model::Kernels;
 use wire::ids::{DroneId, Instance, LeaseId};
 use wire::message::{Adoption, Offered, Output};
 
@@ -68,6 +69,8 @@ pub struct Newcomer {
     pub software: String,
     /// What it can do.
     pub ability: Ability,
+    /// What computes each class of work.
+    pub kernels: Kernels,
 }
 
 /// A Drone's place in the Hive, as its connection holds it.

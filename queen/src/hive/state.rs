@@ -307,7 +307,7 @@ impl State {
         let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
         let left = |at: Timestamp| Time::from_millis((at.0 - Timestamp::now().0).max(0) as u64);
         let work = TaskWork {
-            class: kinds::class(specification),
+            class: kinds::class(specification, &segments),
             priority: record.terms.priority,
             segments,
             done,

@@ -302,10 +302,11 @@ impl State {
         self.audits.begun += 1;
         let terms = &audit.job.terms;
         let segment = Segment { items: 1, cost: audit.result.cost.max(1), bytes: 8 + audit.result.length };
+        let segments = [segment];
         let work = TaskWork {
-            class: kinds::class(&terms.specification),
+            class: kinds::class(&terms.specification, &segments),
             priority: terms.priority,
-            segments: Box::new([segment]),
+            segments: Box::new(segments),
             done: Default::default(),
             paused: false,
             deadline: None,

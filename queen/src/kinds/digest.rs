@@ -7,7 +7,7 @@ use pbkdf2::pbkdf2_hmac_array;
 use sha2::{Digest as _, Sha256};
 use web::kinds::digest::{Algorithm, Digest, Encoding};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
-use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
+use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests};
 
 use super::Rejected;
 use crate::core::{Class, Segment};
@@ -44,15 +44,19 @@ pub(crate) fn reference(digest: &Digest, input: &[u8]) -> Option<[u8; DIGEST]> {
     })
 }
 
-/// Each algorithm has a rate of its own: a short string is mostly overhead, PBKDF2 none.
-pub(super) fn class(digest: &Digest) -> Class {
-    let variant = match digest.algorithm {
-        Algorithm::Sha256 => 0,
-        Algorithm::Sha256d => 1,
-        Algorithm::HmacSha256 { .. } => 2,
-        Algorithm::Pbkdf2HmacSha256 { .. } => 3,
-    };
-    Class { kind: Kind::DIGEST.0, variant }
+/// Each algorithm has a rate of its own, since a short string is mostly overhead and PBKDF2 none.
+pub(super) fn class(digest: &Digest, segments: &[Segment]) -> Class {
+    match digest.algorithm {
+        Algorithm::Sha256 => {
+            let items: u64 = segments.iter().map(|segment| segment.items).sum();
+            let layouts: u64 = segments.iter().map(|segment| segment.bytes).sum();
+            let given = layouts.saturating_sub(size_of::<u32>() as u64 * (items + segments.len() as u64));
+            Class::sha256(items, decoded_len(digest.encoding, given))
+        }
+        Algorithm::Sha256d => Class::SHA256D,
+        Algorithm::HmacSha256 { .. } => Class::HMAC,
+        Algorithm::Pbkdf2HmacSha256 { .. } => Class::PBKDF2,
+    }
 }
 
 /// The bytes to hash of inputs as they were given.
@@ -143,6 +147,20 @@ mod tests {
         assert_eq!([0, 55, 56, 119, 120].map(sha256), [1, 1, 2, 2, 3]);
         let stretch = Algorithm::Pbkdf2HmacSha256 { salt: vec![], iterations: 1000 };
         assert_eq!(compressions(&stretch, 8), 2003);
+    }
+
+    #[test]
+    fn long_inputs_are_a_class_of_their_own() {
+        let class = |encoding, inputs: &[usize]| {
+            let digest = Digest { algorithm: Algorithm::Sha256, encoding };
+            let inputs: BlobBuf = inputs.iter().map(|length| "a".repeat(*length)).collect();
+            class(&digest, &[weigh(&digest, inputs.as_blob())])
+        };
+        assert_eq!(class(Encoding::Utf8, &[4096, 4096]), Class::SHORT);
+        assert_eq!(class(Encoding::Utf8, &[4096, 4097]), Class::LONG);
+        assert_eq!(class(Encoding::Utf8, &[1, 10_000]), Class::LONG);
+        assert_eq!(class(Encoding::Hex, &[8192]), Class::SHORT);
+        assert_eq!(class(Encoding::Hex, &[8194]), Class::LONG);
     }
 
     #[test]

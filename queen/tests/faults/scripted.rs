@@ -11,13 +11,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
-use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Offered, Output, Progress, Rate, ToDrone, ToQueen};
-use wire::work::{Algorithm, Chunk, ChunkOutput, Digests, Kind};
+use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 
 /// Slow, so that its leases are short, and a second of silence is long.
 const RATE: u64 = 1_000_000;
@@ -122,8 +121,10 @@ impl Scripted {
         read_preface(&mut socket).await.unwrap();
         let (read, write) = socket.into_split();
         let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let kinds = vec![Rate { kind: Kind::DIGEST, compressions_per_second: RATE }].into();
-        let hello = FromDrone::Hello { name, software: "a test", instance, threads: 1, kinds, nonce: [0; 32] };
+        let kinds = vec![Kind::DIGEST].into();
+        let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
+        let rates = Class::ALL.map(rate).to_vec().into();
+        let hello = FromDrone::Hello { name, software: "a test", instance, threads: 1, kinds, rates, nonce: [0; 32] };
         let mut body = Default::default();
         for message in [hello, FromDrone::Proof { mac: None }] {
             writer.push(&message, MAX_HANDSHAKE).unwrap();
@@ -257,7 +258,7 @@ impl Scripted {
     async fn try_beat(&mut self, holds: &[&Lease], compressions: u64) -> std::io::Result<()> {
         let named = |lease: &&Lease| Progress { lease: lease.id, epoch: lease.epoch, reached: lease.from, begun: true };
         let progress = holds.iter().map(named).collect::<Vec<_>>().into();
-        self.try_say(&ToQueen::Heartbeat { progress, rates: List(vec![]), compressions, busy_ns: 0 }).await
+        self.try_say(&ToQueen::Heartbeat { progress, compressions, busy_ns: 0 }).await
     }
 
     /// Computes whatever comes from now on, some of it wrong.

@@ -9,10 +9,10 @@ use drone::kernel::{Job, Kernel, Output};
 use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, TaskId};
-use wire::message::{Rate, ToDrone};
-use wire::work::Kind;
+use wire::message::ToDrone;
+use wire::work::{Class, Kind};
 
 use crate::context::{Context, Fault, Happening};
 use crate::net::{LinkId, Side};
@@ -93,7 +93,6 @@ struct Work {
     job: Box<dyn Job>,
     reported: u64,
     spent: Duration,
-    compressions: u64,
 }
 
 struct Running {
@@ -203,13 +202,14 @@ impl Machine {
         let Some(process) = &mut self.process else { return };
         let link = ctx.net.open(self.index, self.latency);
         process.line = Some(Line { link, buffer: Vec::new(), is_welcome: false, heard: ctx.now });
-        let rate = Rate { kind: Kind::DIGEST, compressions_per_second: self.claim };
+        let rate = |class| Rate { class, compressions_per_second: self.claim, lanes: 1, kernel: "simulated" };
         let hello = FromDrone::Hello {
             name: "drone",
             software: "simulation",
             instance: process.instance,
             threads: self.threads as u16,
-            kinds: vec![rate].into(),
+            kinds: vec![Kind::DIGEST].into(),
+            rates: Class::ALL.map(rate).to_vec().into(),
             nonce: [0; 32],
         };
         let mut bytes = Vec::new();
@@ -367,7 +367,6 @@ impl Machine {
         let budget = (u128::from(rate) * STEP.as_nanos() / 1_000_000_000).max(1) as u64;
         let taken = running.work.job.step(Kernel::PORTABLE, budget);
         running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / rate);
-        running.work.compressions += taken;
         process.compressions += taken;
         let after = running.step;
         self.schedule_step(ctx, thread, after);
@@ -447,7 +446,7 @@ impl Machine {
 impl Process {
     fn add(&mut self, assignment: Assignment) {
         let Assignment { urgency, from, job } = assignment;
-        let work = Work { urgency, from, job, reported: 0, spent: Duration::ZERO, compressions: 0 };
+        let work = Work { urgency, from, job, reported: 0, spent: Duration::ZERO };
         assert!(self.waiting.insert(urgency, work).is_none(), "a ticket is given once");
     }
 
@@ -492,7 +491,6 @@ impl Work {
     /// What is computed and not reported, as this Drone is.
     fn report(&mut self, ctx: &mut Context, illness: Option<Illness>) -> Report {
         let ticket = self.urgency.ticket;
-        let kind = self.job.kind();
         let Output::Digests(mut digests) = self.job.collect();
         let from = self.from + self.reported;
         let items = digests.len() / 32;
@@ -516,8 +514,7 @@ impl Work {
             _ => {}
         }
         let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
-        let compressions = std::mem::take(&mut self.compressions);
-        Report { ticket, event: Event::Output { from, output: Output::Digests(digests), kind, spent_ns, compressions } }
+        Report { ticket, event: Event::Output { from, output: Output::Digests(digests), spent_ns } }
     }
 }
 

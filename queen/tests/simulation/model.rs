@@ -63,7 +63,7 @@ impl Model {
     }
 
     pub fn joins(&mut self, drone: DroneId, ability: &Ability, is_trusted: bool) {
-        let claim = ability.kinds.values().max().copied().unwrap_or(1);
+        let claim = ability.speeds.values().map(|speed| speed.rate).max().unwrap_or(1);
         self.peers.insert(drone, Peer { threads: ability.threads.into(), claim, is_leaving: false, is_trusted });
     }
 

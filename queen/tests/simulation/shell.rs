@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience};
+use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience, Speed};
 use wire::blob::BlobBuf;
 use wire::frame::{self, MAX};
-use wire::handshake::{FromDrone, FromQueen};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, TaskId};
 use wire::message::{Adoption, Lease, Offered, ToDrone, ToQueen};
 
@@ -350,7 +350,7 @@ impl Queen {
         let drone = line.drone.unwrap();
         match frame::decode(body).unwrap() {
             ToQueen::Offer { leases } => self.offered(ctx, link, drone, leases.0),
-            ToQueen::Heartbeat { progress, rates: _, compressions, busy_ns: _ } => {
+            ToQueen::Heartbeat { progress, compressions, busy_ns: _ } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == self.epoch);
                 let progress = ours.map(|p| core::Progress { lease: p.lease, reached: p.reached, begun: p.begun });
                 let progress = progress.collect();
@@ -393,13 +393,15 @@ impl Queen {
     }
 
     fn welcome(&mut self, ctx: &mut Context, link: LinkId, hello: &FromDrone<'_>) {
-        let FromDrone::Hello { instance, threads, kinds, .. } = hello else { panic!("a hello, not {hello:?}") };
-        let kinds = kinds.0.iter().map(|rate| (rate.kind.0, rate.compressions_per_second)).collect();
+        let FromDrone::Hello { instance, threads, kinds, rates, .. } = hello else { panic!("a hello, not {hello:?}") };
+        let kinds = kinds.0.iter().copied().collect();
+        let speed = |rate: &Rate<'_>| (rate.class, Speed { rate: rate.compressions_per_second, lanes: rate.lanes });
+        let speeds = rates.0.iter().map(speed).collect();
         let drone = self.id_of(ctx, *instance);
         if let Some(line) = self.lines.get_mut(&link) {
             line.stage = Stage::Welcome;
             line.drone = Some(drone);
-            line.ability = Some(Ability { threads: *threads, kinds });
+            line.ability = Some(Ability { threads: *threads, kinds, speeds });
         }
         let welcome = FromQueen::Welcome { drone, epoch: self.epoch, heartbeat_ms: 0, silence_ms: 0 };
         let mut bytes = Vec::new();

@@ -8,7 +8,7 @@ use queen::core::{Class, RangeSet, Segment, TaskWork};
 use sha2::{Digest, Sha256};
 use wire::blob::BlobBuf;
 use wire::ids::Instance;
-use wire::work::{Algorithm, Chunk, DigestChunk, Kind};
+use wire::work::{Algorithm, Chunk, DigestChunk};
 
 use crate::random::Random;
 
@@ -95,11 +95,11 @@ impl Spec {
 
     /// What the core has to know of it.
     pub fn work(&self, done: RangeSet, paused: bool, priority: i8, deadline: Option<Duration>) -> TaskWork {
-        let variant = if let Method::Hash(_) = self.method { 0 } else { 3 };
+        let class = if let Method::Hash(_) = self.method { Class::SHORT } else { Class::PBKDF2 };
         let segment =
             |items: &u64| Segment { items: *items, cost: items * self.item_cost(), bytes: items * self.weight };
         TaskWork {
-            class: Class { kind: Kind::DIGEST.0, variant },
+            class,
             priority,
             segments: self.segments.iter().map(segment).collect(),
             done,

@@ -260,7 +260,10 @@ async fn drones_are_shown() {
         &["&#60;b&#62;worker", "busy", "127.0.0.1:50000", "cargo run --release -p drone -- --queen 127.0.0.1:8080"],
     );
     let answer = get(&router, "/admin/drones/1").await;
-    contains(page(&answer), &["Drone 1", "&#60;b&#62;worker", "drone 0.1.0", "2.0 M/s"]);
+    contains(
+        page(&answer),
+        &["Drone 1", "&#60;b&#62;worker", "drone 0.1.0", "2.0 M/s", "short, sha256d, hmac", "sha-ni"],
+    );
     assert!(!answer.text().contains("<b>"));
 }
 

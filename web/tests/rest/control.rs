@@ -202,7 +202,9 @@ async fn a_drone_has_the_promised_members() {
     let expected = json!({
         "id": 1, "instance": "00112233445566778899aabbccddeeff", "name": "<b>worker</b>",
         "address": "127.0.0.1:50000", "software": "drone 0.1.0", "state": "busy", "idle_because": null,
-        "quarantined_because": null, "threads": 4, "leases": 4, "rate": 1e6, "compressions_per_second": 2e6,
+        "quarantined_because": null, "threads": 4,
+        "kernels": {"short": "avx512", "long": "sha-ni", "sha256d": "avx512", "hmac": "avx512", "pbkdf2": null},
+        "leases": 4, "rate": 1e6, "compressions_per_second": 2e6,
         "utilisation": 0.984, "items_done": 12_345, "checked": 0, "wrong": 0, "connections": 1,
         "connected_at": "2023-11-14T22:13:20.000Z", "last_seen_at": "2023-11-14T22:13:21.000Z",
     });

@@ -13,7 +13,7 @@ use web::hive::{
 };
 use web::kinds::Specification;
 use web::model::{
-    Change, Data, DroneState, DroneView, Event, EventId, Overview, TaskCounts, TaskState, TaskView, Timestamp,
+    Change, Data, DroneState, DroneView, Event, EventId, Kernels, Overview, TaskCounts, TaskState, TaskView, Timestamp,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -464,6 +464,13 @@ pub fn drone() -> DroneView {
     DroneView {
         id: DroneId(1),
         instance: "00112233445566778899aabbccddeeff".to_owned(),
+        kernels: Kernels {
+            short: Some("avx512".to_owned()),
+            long: Some("sha-ni".to_owned()),
+            sha256d: Some("avx512".to_owned()),
+            hmac: Some("avx512".to_owned()),
+            pbkdf2: None,
+        },
         name: "<b>worker</b>".to_owned(),
         address: "127.0.0.1:50000".to_owned(),
         software: "drone 0.1.0".to_owned(),

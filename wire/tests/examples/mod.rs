@@ -7,10 +7,10 @@ use bincode::{BorrowDecode, Encode};
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
-use wire::message::{Adoption, Lease, Offered, Output, Progress, Rate, ToDrone, ToQueen};
-use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests, Kind};
+use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// The digest of `super_secret_password_123`.
 pub const DIGEST: [u8; 32] = [
@@ -121,7 +121,8 @@ pub fn examples() -> Vec<(&'static str, Said)> {
 /// A Drone comes, computes one digest, and leaves.
 fn conversation() -> Vec<(&'static str, Said)> {
     let inputs = Blob::parse(b"\x01\0\0\0\x19\0\0\0super_secret_password_123").unwrap();
-    let rate = Rate { kind: Kind::DIGEST, compressions_per_second: 20_000_000 };
+    let rate = |class, compressions_per_second, lanes, kernel| Rate { class, compressions_per_second, lanes, kernel };
+    let rates = vec![rate(Class::SHORT, 20_000_000, 4, "sha-ni"), rate(Class::PBKDF2, 30_000_000, 16, "avx512")];
     let lease = Lease {
         id: LeaseId(7),
         epoch: EPOCH,
@@ -151,7 +152,8 @@ fn conversation() -> Vec<(&'static str, Said)> {
                 software: "drone 0.1.0",
                 instance: Instance(*b"drone's instance"),
                 threads: 4,
-                kinds: vec![rate].into(),
+                kinds: vec![Kind::DIGEST].into(),
+                rates: rates.into(),
                 nonce: *b"drone's nonce: any 32 random b's",
             }),
         ),
@@ -173,12 +175,7 @@ fn conversation() -> Vec<(&'static str, Said)> {
         ("Stored", Said::ToDrone(ToDrone::Stored { outputs: 1 })),
         (
             "Heartbeat of the Drone",
-            Said::ToQueen(ToQueen::Heartbeat {
-                progress: List(vec![]),
-                rates: vec![rate].into(),
-                compressions: 1,
-                busy_ns: 200,
-            }),
+            Said::ToQueen(ToQueen::Heartbeat { progress: List(vec![]), compressions: 1, busy_ns: 200 }),
         ),
         ("Heartbeat of the Queen", Said::ToDrone(ToDrone::Heartbeat)),
         ("Leaving", Said::ToQueen(ToQueen::Leaving)),
@@ -197,14 +194,13 @@ fn others() -> Vec<(&'static str, Said)> {
     let adoption = Adoption { lease: LeaseId(9), from: 64, to: 128 };
     let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000, begun: true };
     vec![
-        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 2" })),
+        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 3" })),
         ("Shrink", Said::ToDrone(ToDrone::Shrink { lease: LeaseId(300), epoch: EPOCH, end: 1 << 32 })),
         ("Goodbye", Said::ToDrone(ToDrone::Goodbye { reason: "the Queen stops" })),
         (
             "Heartbeat with progress",
             Said::ToQueen(ToQueen::Heartbeat {
                 progress: vec![progress].into(),
-                rates: List(vec![]),
                 compressions: 1 << 32,
                 busy_ns: 1 << 32,
             }),

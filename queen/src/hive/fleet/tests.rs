@@ -18,7 +18,8 @@ fn seat(state: &mut State, number: u64) {
         instance: Instance(u128::from(number).to_le_bytes()),
         address: String::new(),
         software: String::new(),
-        ability: Ability { threads: 1, kinds: BTreeMap::new() },
+        ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
+        kernels: Default::default(),
     };
     let ends = Ends { outbox: mpsc::channel(1).0, closed: CancellationToken::new(), stored: watch::channel(0).0 };
     assert!(state.seat(newcomer, ends, Time::ZERO).is_some());
