@@ -7,8 +7,9 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::drone::Place;
 use super::lease::{Lease, Trouble};
+use super::sizing::{self, Fleet};
 use super::task::Task;
-use super::{Class, Core, Effect, Grant, Time, sizing};
+use super::{Class, Core, Effect, Grant, Time};
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
@@ -114,8 +115,8 @@ impl Core {
                 None => return,
             },
             Pick::Fresh => {
-                let threads = self.drones.threads();
-                let chunk = self.drones.get(drone).and_then(|drone| sizing::chunk(task, drone, place, threads));
+                let fleet = Fleet { threads: self.drones.threads(), speed: self.drones.speed(task.class) };
+                let chunk = self.drones.get(drone).and_then(|drone| sizing::chunk(task, drone, place, fleet));
                 let Some(chunk) = chunk else { return };
                 match task.take_first(chunk.end - chunk.start) {
                     Some(range) => (range, None),

@@ -226,9 +226,20 @@ impl Drone {
         measured.or_else(|| Some(self.speeds.get(&class)?.rate)).unwrap_or(RATE_UNKNOWN).clamp(1, RATE_MAX)
     }
 
-    /// Compressions per second of all threads.
+    /// Compressions per second of all threads; none of what it cannot do.
     pub(super) fn speed(&self, class: Class) -> u128 {
-        u128::from(self.rate(class)) * u128::from(self.threads)
+        if self.is_able(class) { u128::from(self.rate(class)) * u128::from(self.threads) } else { 0 }
+    }
+
+    /// How many items one thread computes at once, in the time of one; never 0.
+    pub(super) fn lanes(&self, class: Class) -> u64 {
+        self.speeds.get(&class).map_or(1, |speed| u64::from(speed.lanes)).max(1)
+    }
+
+    /// What `items` that cost so much would cost if they left no lane empty: fewer take as long.
+    fn cost_of_full_lanes(&self, class: Class, items: u64, cost: u64) -> u128 {
+        let full = items.next_multiple_of(self.lanes(class));
+        u128::from(cost) * u128::from(full) / u128::from(items.max(1))
     }
 
     /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
@@ -293,7 +304,8 @@ impl Drone {
 
     /// Thread time of `range` in nanoseconds, by the rate measured so far.
     pub(super) fn time_of(&self, task: &Task, range: &Range<u64>) -> u64 {
-        let ns = u128::from(task.cost(range)) * 1_000_000_000 / u128::from(self.rate(task.class));
+        let cost = self.cost_of_full_lanes(task.class, range.end - range.start, task.cost(range));
+        let ns = cost * 1_000_000_000 / u128::from(self.rate(task.class));
         LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX).min(TIME_MAX)
     }
 
@@ -353,9 +365,10 @@ impl Drone {
         if spent_ns < 10_000 {
             return;
         }
-        let seen = u128::from(cost) * 1_000_000_000 / spent_ns;
-        let seen = u64::try_from(seen).unwrap_or(u64::MAX).clamp(1, RATE_MAX);
+        let rate = |cost| u64::try_from(cost * 1_000_000_000 / spent_ns).unwrap_or(u64::MAX).clamp(1, RATE_MAX);
+        // Where lanes were empty, it is between what was done and what could have been done beside it.
         let known = self.rate(class);
+        let seen = known.clamp(rate(cost.into()), rate(self.cost_of_full_lanes(class, items, cost)));
         // A quarter of the way at each output; long ones weigh as much as many short ones.
         let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;
         let rate = (known * (32 - weight) + seen * weight) / 32;

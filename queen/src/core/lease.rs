@@ -160,7 +160,7 @@ impl Core {
         if items > 0 {
             self.count_done(items, cost, now);
         }
-        self.drones.credit(drone_id, class, (items, computed), spent, now);
+        self.drones.credit(drone_id, class, (range.end - range.start, computed), spent, now);
         self.hear(drone_id, now);
         match is_over {
             true => self.finish_lease(id, now, effects),

@@ -1,4 +1,8 @@
 //! How much of a task one lease takes.
+//!
+//! A thread computes as many items at once as it has lanes, and fewer take as long. So a lease is
+//! of whole groups of that size while there is enough for everybody; towards the end of a task
+//! each thread gets its share of what is left, down to single items.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,12 +15,20 @@ const TARGET: Duration = Duration::from_millis(200);
 /// Below this, leasing costs more than an uneven end.
 const FLOOR: Duration = Duration::from_millis(10);
 
-/// The first pending indices of `task` that make one chunk for `drone`, when all Drones
-/// together have `threads` threads.
+/// All Drones together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fleet {
+    /// Compute threads.
+    pub(super) threads: u64,
+    /// Compressions per second of them all at the task's class.
+    pub(super) speed: u128,
+}
+
+/// The first pending indices of `task` that make one chunk for `drone`.
 ///
 /// Towards the end of a task chunks shrink, as in guided self-scheduling (Polychronopoulos
 /// and Kuck, 1987): a chunk is at most half of what one thread's share of the rest would be.
-pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, threads: u64) -> Option<Range<u64>> {
+pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> Option<Range<u64>> {
     let run = task.next_run()?;
     let rate = u128::from(drone.rate(task.class));
     let cost_in = |time: Duration| (rate * time.as_nanos() / 1_000_000_000) as u64;
@@ -24,9 +36,22 @@ pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, threads: u64) -> O
         Place::Ahead => TARGET,
         Place::Reserve => RESERVE_CHUNK,
     };
-    let share = task.cost_left() / (2 * threads.max(1));
+    let share = task.cost_left() / (2 * fleet.threads.max(1));
     let wanted = share.clamp(cost_in(FLOOR.min(target)), cost_in(target)).max(1);
     let length = run.end - run.start;
     let pieces = task.cost(&run).div_ceil(wanted).clamp(1, length);
-    Some(run.start..run.start + length.div_ceil(pieces))
+    let items = length.div_ceil(pieces);
+    let lanes = drone.lanes(task.class);
+    let items = match items / lanes {
+        0 => items.max(fair_share(task, drone, fleet).min(lanes)).min(length),
+        groups => groups * lanes,
+    };
+    Some(run.start..run.start + items)
+}
+
+/// How many of the items that are not done one thread would compute if all ended together.
+fn fair_share(task: &Task, drone: &Drone, fleet: Fleet) -> u64 {
+    let items = u128::from(task.total() - task.done());
+    let share = (items * u128::from(drone.rate(task.class))).div_ceil(fleet.speed.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
 }

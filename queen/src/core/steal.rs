@@ -1,8 +1,10 @@
 //! What an idle Drone takes over from others, so that nobody waits for the slowest.
 //!
 //! Of the lease that is expected to end last it takes as much as makes both end together
-//! (work stealing with known speeds); where a single item is left, or where its Drone is
-//! overdue or away, it computes the same a second time, and whoever is first wins.
+//! (work stealing with known speeds); where nothing is left but what is being computed, or where
+//! its Drone is overdue or away, it computes the same a second time, and whoever is first wins.
+//! What a thread computes at once stays together, since it is not faster without a part of it;
+//! only from one who is much slower a part is taken that is done sooner elsewhere.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -81,7 +83,7 @@ impl Core {
         let tail = tail(task, (thief, victim), &rest, theirs);
         match tail {
             Some(start) => Some(Theft::Tail(start)),
-            // One item: worth it only if it is clearly sooner here.
+            // What is being computed: worth it only if it is clearly sooner here.
             None => (theirs > mine + mine / 4 + GAIN).then_some(Theft::Twin),
         }
     }
@@ -119,12 +121,22 @@ fn tail(task: &Task, (thief, victim): (&Drone, &Drone), rest: &Range<u64>, their
     if items < 2 {
         return None;
     }
-    let (ours, victims) = (thief.rate(task.class) as f64, victim.rate(task.class) as f64);
-    let cost = theirs.as_secs_f64() * ours * victims / (ours + victims);
+    let lanes = victim.lanes(task.class);
+    let mine = |start| Duration::from_nanos(thief.time_of(task, &(start..rest.end)));
+    let (fast, slow) = (thief.rate(task.class) as f64, victim.rate(task.class) as f64);
+    let cost = theirs.as_secs_f64() * fast * slow / (fast + slow);
     let taken = (cost / task.cost(rest).max(1) as f64 * items as f64) as u64;
-    // The item that is being computed stays.
-    let taken = taken.min(items - 1);
-    let start = rest.end - taken;
-    let is_worth = taken > 0 && Duration::from_nanos(thief.time_of(task, &(start..rest.end))) > GAIN / 10;
-    is_worth.then_some(start)
+    // What is being computed stays, and what is computed together with something that stays.
+    let kept = (items - taken.min(items - 1)).next_multiple_of(lanes);
+    if kept < items {
+        let start = rest.start + kept;
+        return (mine(start) > GAIN / 10 && mine(start) < theirs).then_some(start);
+    }
+    // Several who are much faster may do it in parts, where one would take long for all of it.
+    let ours = thief.lanes(task.class);
+    if items <= ours {
+        return None;
+    }
+    let start = rest.end - (items / 2).next_multiple_of(ours).min(items - 1);
+    (theirs > mine(start) + mine(start) / 4 + GAIN).then_some(start)
 }

@@ -1,5 +1,7 @@
 //! The core by itself: what it must do in plain cases, and that nothing is lost in random ones.
 
+mod lanes;
+
 use proptest::prelude::*;
 
 use super::*;

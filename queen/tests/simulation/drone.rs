@@ -12,7 +12,7 @@ use wire::frame::{self, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, TaskId};
 use wire::message::ToDrone;
-use wire::work::{Class, Kind};
+use wire::work::{Chunk, Class, Kind};
 
 use crate::context::{Context, Fault, Happening};
 use crate::net::{LinkId, Side};
@@ -49,10 +49,12 @@ pub enum Illness {
 pub struct Machine {
     pub index: usize,
     pub threads: usize,
-    /// Compressions per second of one thread.
+    /// Compressions per second of one thread that computes one item at a time.
     pub rate: u64,
     /// What it says about that.
     pub claim: u64,
+    /// How many passwords a thread stretches at once, in the time of one.
+    pub lanes: u64,
     pub latency: Duration,
     pub illness: Option<(Illness, Duration)>,
     /// All that was ever wrong with it.
@@ -93,6 +95,19 @@ struct Work {
     job: Box<dyn Job>,
     reported: u64,
     spent: Duration,
+    /// How many items the thread computes at once, in the time of one.
+    lanes: u64,
+    group: Group,
+}
+
+/// Items that a thread computes at once. The real computation does one after the other, so that
+/// none of them counts before all are there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Group {
+    /// How many items of the job are done when it is.
+    end: u64,
+    /// How many items it had at its begin.
+    items: u64,
 }
 
 struct Running {
@@ -105,6 +120,8 @@ struct Running {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark {
     pub poison: Option<u64>,
+    /// Whether its items are computed several at once.
+    pub has_lanes: bool,
 }
 
 /// Which task of an epoch kills whom.
@@ -202,7 +219,11 @@ impl Machine {
         let Some(process) = &mut self.process else { return };
         let link = ctx.net.open(self.index, self.latency);
         process.line = Some(Line { link, buffer: Vec::new(), is_welcome: false, heard: ctx.now });
-        let rate = |class| Rate { class, compressions_per_second: self.claim, lanes: 1, kernel: "simulated" };
+        let rate = |class| {
+            let lanes = if class == Class::PBKDF2 { self.lanes } else { 1 };
+            let compressions_per_second = self.claim * lanes;
+            Rate { class, compressions_per_second, lanes: lanes as u16, kernel: "simulated" }
+        };
         let hello = FromDrone::Hello {
             name: "drone",
             software: "simulation",
@@ -280,9 +301,11 @@ impl Machine {
             ToDrone::Goodbye { .. } => return self.hang_up(ctx),
             ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
             ToDrone::Work { leases } => {
-                marks.extend(
-                    leases.0.iter().map(|lease| Mark { poison: poisons.get(&(lease.epoch, lease.task)).copied() }),
-                );
+                marks.extend(leases.0.iter().map(|lease| {
+                    let Chunk::Digest(chunk) = &lease.chunk;
+                    let poison = poisons.get(&(lease.epoch, lease.task)).copied();
+                    Mark { poison, has_lanes: chunk.class() == Class::PBKDF2 }
+                }));
             }
             ToDrone::Adopted { leases } => {
                 let taken = leases.0.iter().flatten().count();
@@ -305,7 +328,7 @@ impl Machine {
                 Effect::Start { assignment, .. } => {
                     let mark = marks.next().copied().unwrap_or_default();
                     process.marks.insert(assignment.urgency.ticket, mark);
-                    process.add(assignment);
+                    process.add(assignment, if mark.has_lanes { self.lanes } else { 1 });
                     for thread in 0..self.threads {
                         self.begin_step(ctx, thread);
                     }
@@ -365,8 +388,9 @@ impl Machine {
         }
         let rate = if illness == Some(Illness::Slow) { rate / 10 } else { rate }.max(1);
         let budget = (u128::from(rate) * STEP.as_nanos() / 1_000_000_000).max(1) as u64;
-        let taken = running.work.job.step(Kernel::PORTABLE, budget);
-        running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / rate);
+        let at_once = running.work.group().items;
+        let taken = running.work.job.step(Kernel::PORTABLE, budget * at_once);
+        running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / at_once / rate);
         process.compressions += taken;
         let after = running.step;
         self.schedule_step(ctx, thread, after);
@@ -385,7 +409,7 @@ impl Machine {
         running.work.spent += running.step;
         let work = &mut running.work;
         let mark = process.marks.get(&work.urgency.ticket).copied().unwrap_or_default();
-        let reached = work.from + work.job.done();
+        let reached = work.reached();
         if mark.poison.is_some_and(|poison| (work.from + work.reported..reached).contains(&poison)) {
             ctx.fault(Fault::Poison);
             self.instances.insert(process.instance, true);
@@ -393,7 +417,7 @@ impl Machine {
         }
         work.job.shrink(running.end.saturating_sub(work.from));
         let mut report = None;
-        if work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
+        if work.is_between_groups() && work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
             report = Some(work.report(ctx, illness));
         }
         let has_failed = matches!(report, Some(Report { event: Event::Failed { .. }, .. }));
@@ -444,9 +468,9 @@ impl Machine {
 }
 
 impl Process {
-    fn add(&mut self, assignment: Assignment) {
+    fn add(&mut self, assignment: Assignment, lanes: u64) {
         let Assignment { urgency, from, job } = assignment;
-        let work = Work { urgency, from, job, reported: 0, spent: Duration::ZERO };
+        let work = Work { urgency, from, job, reported: 0, spent: Duration::ZERO, lanes, group: Group::default() };
         assert!(self.waiting.insert(urgency, work).is_none(), "a ticket is given once");
     }
 
@@ -469,11 +493,8 @@ impl Process {
     fn standings(&self) -> Vec<Standing> {
         let waiting = self.waiting.values().map(|work| (work, work.is_begun()));
         let running = self.running.iter().flatten().map(|running| (&running.work, true));
-        let standing = |(work, begun): (&Work, bool)| Standing {
-            ticket: work.urgency.ticket,
-            reached: work.from + work.job.done(),
-            begun,
-        };
+        let standing =
+            |(work, begun): (&Work, bool)| Standing { ticket: work.urgency.ticket, reached: work.reached(), begun };
         waiting.chain(running).map(standing).collect()
     }
 
@@ -484,6 +505,27 @@ impl Process {
 }
 
 impl Work {
+    /// What the thread computes now.
+    fn group(&mut self) -> Group {
+        let done = self.job.done();
+        if done >= self.group.end {
+            let items = self.lanes.min(self.job.total() - done).max(1);
+            self.group = Group { end: done + items, items };
+        }
+        self.group
+    }
+
+    /// Whether nothing is half done.
+    fn is_between_groups(&self) -> bool {
+        self.job.done() >= self.group.end || self.job.is_finished()
+    }
+
+    /// Indices below it are done, with all that is computed together with them.
+    fn reached(&self) -> u64 {
+        let begin = self.group.end.saturating_sub(self.group.items);
+        self.from + if self.is_between_groups() { self.job.done() } else { begin }
+    }
+
     fn is_begun(&self) -> bool {
         self.spent > Duration::ZERO || self.job.done() > 0
     }

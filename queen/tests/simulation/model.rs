@@ -29,6 +29,8 @@ struct Peer {
     threads: u64,
     /// Compressions per second of one thread, as it says.
     claim: u64,
+    /// Items that a thread computes at once, at most.
+    lanes: u64,
     is_leaving: bool,
     is_trusted: bool,
 }
@@ -64,7 +66,8 @@ impl Model {
 
     pub fn joins(&mut self, drone: DroneId, ability: &Ability, is_trusted: bool) {
         let claim = ability.speeds.values().map(|speed| speed.rate).max().unwrap_or(1);
-        self.peers.insert(drone, Peer { threads: ability.threads.into(), claim, is_leaving: false, is_trusted });
+        let lanes = ability.speeds.values().map(|speed| speed.lanes.into()).max().unwrap_or(1);
+        self.peers.insert(drone, Peer { threads: ability.threads.into(), claim, lanes, is_leaving: false, is_trusted });
     }
 
     pub fn is_leaving(&mut self, drone: DroneId) {
@@ -121,7 +124,7 @@ impl Model {
             }
         }
         let largest = state.tasks.values().map(|kept| kept.spec.item_cost()).max().unwrap_or(0);
-        let ahead: u64 = self.peers.values().map(|peer| peer.threads * (2 * peer.claim + largest)).sum();
+        let ahead: u64 = self.peers.values().map(|peer| peer.threads * (2 * peer.claim + peer.lanes * largest)).sum();
         let limit = 4 * ahead + self.live.len() as u64 * ahead;
         assert!(self.waited.values().all(|waited| *waited <= limit), "a task starves: {:?}, {limit}", self.waited);
     }

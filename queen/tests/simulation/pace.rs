@@ -29,15 +29,30 @@ fn spec(serial: u64, method: Method, items: u64) -> Spec {
     }
 }
 
-/// A fast and a slow Drone that say of themselves that they are as fast as `claims`.
-fn two(seed: u64, claims: [u64; 2]) -> World {
+/// What a machine is: threads, their real rate and the one that they say they have, lanes.
+#[derive(Debug, Clone, Copy)]
+struct Kit {
+    threads: usize,
+    rate: u64,
+    claim: u64,
+    lanes: u64,
+}
+
+fn world_of(seed: u64, machines: &[Kit]) -> World {
     let patience = Patience { silence: Duration::from_secs(2), grace: Duration::from_secs(3) };
     let mut world = World::new(seed, false, patience);
-    for (rate, claim) in [FAST, SLOW].into_iter().zip(claims) {
-        world.add_machine(1, rate, claim, Duration::from_millis(1));
+    for Kit { threads, rate, claim, lanes } in machines {
+        let machine = world.add_machine(*threads, *rate, *claim, Duration::from_millis(1));
+        world.machines[machine].lanes = *lanes;
     }
     world.run_until(|world| world.ctx.now >= BEGIN);
     world
+}
+
+/// A fast and a slow Drone that say of themselves that they are as fast as `claims`.
+fn two(seed: u64, claims: [u64; 2]) -> World {
+    let kit = |(rate, claim)| Kit { threads: 1, rate, claim, lanes: 1 };
+    world_of(seed, &[FAST, SLOW].into_iter().zip(claims).map(kit).collect::<Vec<_>>())
 }
 
 fn is_done(world: &World, task: TaskId) -> bool {
@@ -91,6 +106,51 @@ fn a_slow_drone_that_falls_silent_in_the_middle_is_not_waited_for() {
     let silent = Some(Duration::from_secs(5));
     assert!(excess([FAST, SLOW], Method::Hash(16), 11_000, 10.5, silent) < 0.1);
     assert!(excess([FAST, SLOW], Method::Stretch { iterations: 498 }, 22, 22.0, silent) < 0.1);
+}
+
+/// An item takes a thread of a fast Drone a second, and so do as many as it has lanes.
+const SECOND: Method = Method::Stretch { iterations: 498 };
+
+/// How many seconds the only task takes at most, of three worlds.
+fn seconds(machines: &[Kit], items: u64) -> f64 {
+    let lasts = (0..3).map(|seed| {
+        let mut world = world_of(seed, machines);
+        let begin = world.ctx.now;
+        world.submit(spec(1, SECOND, items));
+        world.run_until(|world| is_done(world, TaskId(1)));
+        (world.ctx.now - begin).as_secs_f64()
+    });
+    let worst = lasts.fold(0.0, f64::max);
+    println!("{machines:?} {items}: {worst:.2} s");
+    worst
+}
+
+#[test]
+fn full_lanes_are_used_while_there_is_enough() {
+    let quick = Kit { threads: 4, rate: FAST, claim: FAST, lanes: 16 };
+    // 64 at once.
+    for (items, ideal) in [(64, 1.0), (640, 10.0), (600, 10.0)] {
+        assert!(seconds(&[quick], items) < ideal * 1.1 + 0.5, "{items} items");
+    }
+    // Two of 16 lanes and two of 4 do 40 in a second.
+    let narrow = Kit { threads: 2, rate: FAST, claim: FAST, lanes: 4 };
+    assert!(seconds(&[Kit { threads: 2, ..quick }, narrow], 400) < 11.5);
+}
+
+#[test]
+fn the_end_of_a_task_takes_no_longer_with_lanes_than_without() {
+    let plain = Kit { threads: 2, rate: FAST, claim: FAST, lanes: 1 };
+    let slow = Kit { threads: 1, rate: SLOW, claim: SLOW, ..plain };
+    for machines in [[plain, plain], [plain, slow]] {
+        for items in [1, 5, 17, 40] {
+            let without = seconds(&machines, items);
+            for lanes in [[4, 4], [16, 16], [16, 4], [16, 1], [1, 16]] {
+                let wide: Vec<_> = machines.iter().zip(lanes).map(|(kit, lanes)| Kit { lanes, ..*kit }).collect();
+                let with = seconds(&wide, items);
+                assert!(with < without * 1.1 + 0.5, "{items} items take {with} s with {lanes:?} lanes");
+            }
+        }
+    }
 }
 
 #[test]

@@ -126,7 +126,8 @@ impl World {
         for _ in 0..chance.within(1..=5) {
             let rate = chance.pick(&[60, 200, 400, 800]);
             let claim = chance.pick(&[rate, rate, rate, rate / 2, rate * 2]);
-            world.add_machine(chance.within(1..=3) as usize, rate, claim, chance.micros(100..=40_000));
+            let machine = world.add_machine(chance.within(1..=3) as usize, rate, claim, chance.micros(100..=40_000));
+            world.machines[machine].lanes = chance.pick(&[1, 1, 4, 16]);
         }
         world.plan(&mut chance);
         world
@@ -139,6 +140,7 @@ impl World {
             threads,
             rate,
             claim,
+            lanes: 1,
             latency,
             illness: None,
             history: Vec::new(),
