@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use tokio_util::sync::CancellationToken;
 use wire::handshake::MAX_NAME;
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 
 use crate::kernel::Kernel;
 
@@ -22,8 +22,8 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// For people; see [`check_name`].
     pub name: String,
-    /// This process, or this one of several Drones in a process.
-    pub instance: Instance,
+    /// Of this process, or of this one of several Drones in a process.
+    pub seat: SeatSecret,
     /// What computes.
     pub kernel: Kernel,
     /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).

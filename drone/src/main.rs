@@ -14,7 +14,7 @@ use drone::{Config, QueenAddr, Shutdown};
 use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use wire::handshake::MAX_NAME;
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 
 /// Frames and results by the megabyte come and go, which the system would zero each time.
 #[global_allocator]
@@ -124,9 +124,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
         Some(threads) => threads,
         None => std::thread::available_parallelism().context("cannot count the CPUs; use --threads")?,
     };
-    let instance = Instance::random().context("the operating system has no randomness")?;
+    let seat = SeatSecret::random().context("the operating system has no randomness")?;
     let name = args.name.unwrap_or_else(default_name);
-    let config = Config { queen: args.queen, threads, name, instance, kernel: args.kernel, nice: args.nice };
+    let config = Config { queen: args.queen, threads, name, seat, kernel: args.kernel, nice: args.nice };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -219,7 +219,7 @@ async fn leaving_now_hands_everything_back() {
 async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
     let (listener, drone) = start(3).await;
     let (mut queen, hello) = Queen::welcome(&listener, 10, CALM).await;
-    assert_eq!((hello.name.as_str(), hello.threads, hello.instance), ("Maja", 3, drone.instance));
+    assert_eq!((hello.name.as_str(), hello.threads, hello.seat), ("Maja", 3, drone.seat));
     assert_eq!(hello.kinds, [Kind::DIGEST]);
     assert!(hello.rates.iter().map(|(class, ..)| *class).eq(Class::ALL));
     for (class, rate, lanes, kernel) in hello.rates {
@@ -265,7 +265,7 @@ async fn a_drone_comes_back_with_all_it_holds() {
     let (listener, drone) = start(1).await;
     drop(half_computed(&listener).await);
     let (mut queen, hello) = Queen::greeted(&listener, 10, CALM).await;
-    assert_eq!(hello.instance, drone.instance, "it is the same process");
+    assert_eq!(hello.seat, drone.seat, "it is the same process");
     assert_eq!(queen.offer().await, [(1, 0, 50), (2, 0, 1), (3, 0, 1)]);
     queen.adopt(&[Some((70, 20, 40)), None, Some((71, 0, 1))]).await;
     assert_eq!(queen.digests(70, 20..40).await, stretched(&words(50)[20..40]));
@@ -442,7 +442,7 @@ async fn a_bad_name_is_an_error() {
         queen: "127.0.0.1:1".parse().unwrap(),
         threads: std::num::NonZeroUsize::MIN,
         name: String::new(),
-        instance: wire::ids::Instance([0; 16]),
+        seat: wire::ids::SeatSecret([0; 32]),
         kernel: drone::kernel::Kernel::best(),
         nice: drone::NICE,
     };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 
 use crate::args::Demo;
 use crate::{Config, Listeners};
@@ -61,7 +61,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             queen: queen.into(),
             threads,
             name: format!("demo-drone-{number}"),
-            instance: Instance::random()?,
+            seat: SeatSecret::random()?,
             kernel: drone::kernel::Kernel::best(),
             nice: drone::NICE,
         };

@@ -16,7 +16,7 @@ use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX_HANDSHAKE, decode};
 use wire::handshake::{FromDrone, Preface, Rate, Role};
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 use wire::message::{Output, ToDrone, ToQueen};
 use wire::work::{ChunkOutput, Class, Digests, Kind};
 
@@ -217,8 +217,8 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
     let kinds = vec![Kind::DIGEST].into();
     let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
-    let (instance, nonce) = (Instance::random().unwrap(), [0; 32]);
-    let hello = FromDrone::Hello { name: "scripted", software: "a test", instance, threads: 1, kinds, rates, nonce };
+    let (seat, nonce) = (SeatSecret::random().unwrap(), [0; 32]);
+    let hello = FromDrone::Hello { name: "scripted", software: "a test", seat, threads: 1, kinds, rates, nonce };
     for message in [hello, FromDrone::Proof { mac: None }] {
         writer.push(&message, MAX_HANDSHAKE).unwrap();
         writer.flush().await.unwrap();

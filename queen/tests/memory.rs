@@ -10,7 +10,7 @@ use peak_alloc::PeakAlloc;
 use support::Hive;
 use wire::frame::{FrameError, MAX, decode, encode};
 use wire::handshake::{FromDrone, Preface, Rate, Role};
-use wire::ids::{Epoch, Instance, LeaseId};
+use wire::ids::{Epoch, LeaseId, SeatSecret};
 use wire::message::{Progress, ToDrone, ToQueen};
 use wire::work::{Class, Kind};
 
@@ -39,9 +39,8 @@ fn connect(queen: SocketAddr) -> TcpStream {
     let kinds = vec![Kind::DIGEST].into();
     let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
-    let instance = Instance::random().unwrap();
-    let hello =
-        FromDrone::Hello { name: "idle", software: "a test", instance, threads: 4, kinds, rates, nonce: [0; 32] };
+    let seat = SeatSecret::random().unwrap();
+    let hello = FromDrone::Hello { name: "idle", software: "a test", seat, threads: 4, kinds, rates, nonce: [0; 32] };
     ask(&mut socket, |out| encode(&hello, MAX, out));
     ask(&mut socket, |out| encode(&FromDrone::Proof { mac: None }, MAX, out));
     ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX, out));

@@ -192,7 +192,7 @@ impl fmt::Display for DroneState {
 pub struct DroneView {
     /// Sequential, from 1, for each process: one that connects again keeps it.
     pub id: DroneId,
-    /// The random name of its process, in hexadecimal.
+    /// The name of its process, in hexadecimal: the first half of the SHA-256 of its secret.
     pub instance: String,
     /// As it calls itself.
     pub name: String,

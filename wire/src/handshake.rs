@@ -9,7 +9,7 @@
 use bincode::{BorrowDecode, Encode};
 
 use crate::List;
-use crate::ids::{DroneId, Epoch, Instance};
+use crate::ids::{DroneId, Epoch, SeatSecret};
 use crate::work::{Class, Kind};
 
 /// The first four bytes of every connection: a bee in UTF-8.
@@ -103,8 +103,8 @@ pub enum FromDrone<'a> {
         name: &'a str,
         /// Program and version, for people.
         software: &'a str,
-        /// This process; the same at each of its connections.
-        instance: Instance,
+        /// Proves which process this is; the same at each of its connections.
+        seat: SeatSecret,
         /// Compute threads.
         threads: u16,
         /// The kinds of work that it can do.

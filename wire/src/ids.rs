@@ -39,8 +39,9 @@ number! {
     Epoch
 }
 
-/// A random 128-bit name of one task, one Drone process or one Queen state, so that a small
-/// id that was used again can never be mistaken for its namesake.
+/// A 128-bit name of one task, one Drone process or one Queen state, so that a small id that was
+/// used again can never be mistaken for its namesake. A Drone process is named after its
+/// [`SeatSecret`]; the others are random.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Instance(pub [u8; 16]);
 
@@ -65,6 +66,29 @@ impl fmt::Display for Instance {
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Instance({self})")
+    }
+}
+
+/// What a Drone process proves its seat by: 32 random bytes that it keeps in memory alone and says
+/// in its hello. It is never stored, shown or logged.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct SeatSecret(pub [u8; 32]);
+
+impl SeatSecret {
+    /// A new one from the operating system's randomness.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for SeatSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SeatSecret(…)")
     }
 }
 

@@ -11,7 +11,7 @@ use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate};
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
@@ -153,12 +153,12 @@ fn mac() -> impl Strategy<Value = Option<[u8; 32]>> {
 
 fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
     let kinds = list(any::<u16>().prop_map(Kind));
-    let hello = (text(), text(), any::<[u8; 16]>(), any::<u16>(), kinds, list(rate()), any::<[u8; 32]>());
+    let hello = (text(), text(), any::<[u8; 32]>(), any::<u16>(), kinds, list(rate()), any::<[u8; 32]>());
     prop_oneof![
-        hello.prop_map(|(name, software, instance, threads, kinds, rates, nonce)| FromDrone::Hello {
+        hello.prop_map(|(name, software, seat, threads, kinds, rates, nonce)| FromDrone::Hello {
             name,
             software,
-            instance: Instance(instance),
+            seat: SeatSecret(seat),
             threads,
             kinds,
             rates,

@@ -85,7 +85,7 @@ async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Re
     let hello = FromDrone::Hello {
         name: &config.name,
         software: concat!("hive-drone ", env!("CARGO_PKG_VERSION")),
-        instance: config.instance,
+        seat: config.seat,
         threads: u16::try_from(config.threads.get()).unwrap_or(u16::MAX),
         kinds: vec![Kind::DIGEST].into(),
         rates: rates.to_vec().into(),

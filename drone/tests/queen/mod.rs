@@ -12,7 +12,7 @@ use wire::blob::BlobBuf;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX, MAX_HANDSHAKE};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Kind};
 
@@ -21,7 +21,7 @@ pub const EPOCH: Epoch = Epoch(3);
 /// A Drone that runs in this process.
 pub struct TestDrone {
     pub shutdown: Shutdown,
-    pub instance: Instance,
+    pub seat: SeatSecret,
     pub running: JoinHandle<Result<(), drone::Error>>,
 }
 
@@ -29,17 +29,17 @@ pub struct TestDrone {
 pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let shutdown = Shutdown::default();
-    let instance = Instance::random().unwrap();
+    let seat = SeatSecret::random().unwrap();
     let config = Config {
         queen: listener.local_addr().unwrap().into(),
         threads: NonZeroUsize::new(threads).unwrap(),
         name: "Maja".to_owned(),
-        instance,
+        seat,
         kernel: drone::kernel::Kernel::best(),
         nice: drone::NICE,
     };
     let running = tokio::spawn(drone::run(config, shutdown.clone()));
-    (listener, TestDrone { shutdown, instance, running })
+    (listener, TestDrone { shutdown, seat, running })
 }
 
 /// What a Drone said, without borrowing.
@@ -55,7 +55,7 @@ pub enum Heard {
 
 pub struct Hello {
     pub name: String,
-    pub instance: Instance,
+    pub seat: SeatSecret,
     pub threads: u16,
     pub kinds: Vec<Kind>,
     pub rates: Vec<(Class, u64, u16, String)>,
@@ -108,12 +108,12 @@ impl Queen {
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
         let mut queen = Self { reader, writer, waiting: Default::default(), outputs: 0, stores: true };
         let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
-        let FromDrone::Hello { name, instance, threads, kinds, rates, .. } = frame::decode(&frame).unwrap() else {
+        let FromDrone::Hello { name, seat, threads, kinds, rates, .. } = frame::decode(&frame).unwrap() else {
             panic!("a Drone begins with its hello")
         };
         let rate = |rate: &Rate<'_>| (rate.class, rate.compressions_per_second, rate.lanes, rate.kernel.to_owned());
         let rates = rates.0.iter().map(rate).collect();
-        (queen, Hello { name: name.to_owned(), instance, threads, kinds: kinds.0, rates })
+        (queen, Hello { name: name.to_owned(), seat, threads, kinds: kinds.0, rates })
     }
 
     /// Refuses the Drone.

@@ -13,7 +13,7 @@ use tokio::time::interval;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 use wire::message::ToQueen;
 use wire::work::{Class, Kind};
 
@@ -81,8 +81,8 @@ impl Idle {
         let kinds = vec![Kind::DIGEST].into();
         let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
         let rates = Class::ALL.map(rate).to_vec().into();
-        let instance = Instance::random()?;
-        let hello = FromDrone::Hello { name, software: "load", instance, threads: 1, kinds, rates, nonce: [0; 32] };
+        let seat = SeatSecret::random()?;
+        let hello = FromDrone::Hello { name, software: "load", seat, threads: 1, kinds, rates, nonce: [0; 32] };
         let mut answer = Default::default();
         for message in [hello, FromDrone::Proof { mac: None }] {
             writer.push(&message, MAX_HANDSHAKE)?;

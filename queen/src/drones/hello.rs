@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use sha2::{Digest, Sha256};
 use web::model::Kernels;
 use wire::handshake::{FromDrone, MAX_KERNEL, MAX_NAME, Rate};
+use wire::ids::{Instance, SeatSecret};
 use wire::work::Class;
 
 use super::connection::printable;
@@ -16,7 +18,7 @@ use crate::hive::Newcomer;
 /// # Errors
 /// What is wrong with it, for the Drone's operator.
 pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcomer, String> {
-    let FromDrone::Hello { name, software, instance, threads, kinds, rates, nonce: _ } = hello else {
+    let FromDrone::Hello { name, software, seat, threads, kinds, rates, nonce: _ } = hello else {
         return Err("the first message has to be a hello".into());
     };
     if name.is_empty() || name.len() > MAX_NAME {
@@ -28,12 +30,19 @@ pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcom
     let (speeds, kernels) = measured(&rates.0)?;
     Ok(Newcomer {
         name: printable(name),
-        instance: *instance,
+        instance: instance_of(seat),
         address: peer.to_string(),
         software: printable(software),
         ability: Ability { threads: *threads, kinds: kinds.0.iter().copied().collect(), speeds },
         kernels,
     })
+}
+
+/// What the process is called that has this secret: the first half of the secret's SHA-256.
+fn instance_of(seat: &SeatSecret) -> Instance {
+    let mut instance = [0; 16];
+    instance.copy_from_slice(&Sha256::digest(seat.0)[..16]);
+    Instance(instance)
 }
 
 /// What it measured of the classes that are known.
@@ -69,7 +78,6 @@ fn measured(rates: &[Rate<'_>]) -> Result<(BTreeMap<Class, Speed>, Kernels), Str
 
 #[cfg(test)]
 mod tests {
-    use wire::ids::Instance;
     use wire::work::Kind;
 
     use super::*;
@@ -79,16 +87,9 @@ mod tests {
     fn heard(name: &str, threads: u16, rates: &[(Class, u16, &str)]) -> Result<Newcomer, String> {
         let rate = |(class, lanes, kernel)| Rate { class, compressions_per_second: 7, lanes, kernel };
         let rates: Vec<_> = rates.iter().copied().map(rate).collect();
-        let (instance, kinds) = (Instance([0; 16]), vec![Kind::DIGEST].into());
-        let hello = FromDrone::Hello {
-            name,
-            software: "a\u{7}",
-            instance,
-            threads,
-            kinds,
-            rates: rates.into(),
-            nonce: [0; 32],
-        };
+        let (seat, kinds) = (SeatSecret([0; 32]), vec![Kind::DIGEST].into());
+        let hello =
+            FromDrone::Hello { name, software: "a\u{7}", seat, threads, kinds, rates: rates.into(), nonce: [0; 32] };
         newcomer(&hello, SocketAddr::from(([127, 0, 0, 1], 9)))
     }
 

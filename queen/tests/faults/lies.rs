@@ -59,13 +59,13 @@ async fn a_quarantine_outlives_the_queen() {
     let lease = liar.work().await;
     liar.give_with(&lease, lease.range(), |_| true).await;
     let before = queen.until_drone(liar.id, "quarantined").await;
-    let (id, instance) = (liar.id, liar.instance);
+    let (id, seat) = (liar.id, liar.seat);
     drop(liar);
     hive.stop().await;
 
     let hive = Hive::start_with(config(Some(directory.path()))).await;
     let queen = Queen::from(&hive);
-    let liar = Scripted::connect(queen.drones, "liar", instance).await;
+    let liar = Scripted::connect(queen.drones, "liar", seat).await;
     assert_eq!(liar.id, id);
     let after = queen.drone(id).await;
     assert_eq!(after["state"], "quarantined");

@@ -8,6 +8,7 @@ mod failures;
 mod lies;
 mod returns;
 mod scripted;
+mod seats;
 mod silence;
 #[path = "../support/mod.rs"]
 mod support;

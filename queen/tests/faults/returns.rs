@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use wire::ids::{Instance, LeaseId, TaskId};
+use wire::ids::{Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::Adoption;
 
 use super::scripted::{Lease, Scripted};
@@ -27,7 +27,7 @@ async fn a_lease_is_taken_back_though_another_drone_has_begun_with_it() {
         let lease = first.work().await;
         assert_eq!(lease.range(), 0..500);
         let mut second = Scripted::start(queen.drones, "second").await;
-        let (id, instance) = (first.id, first.instance);
+        let (id, seat) = (first.id, first.seat);
         drop(first);
         let twin = second.work().await;
         assert_eq!((twin.task, twin.range()), (lease.task, 0..500));
@@ -35,7 +35,7 @@ async fn a_lease_is_taken_back_though_another_drone_has_begun_with_it() {
         second.give_with(&twin, 0..200, |_| false).await;
         second.stored(1).await;
 
-        let (mut first, adopted) = Scripted::offer(queen.drones, "first", instance, &[lease.offered()]).await;
+        let (mut first, adopted) = Scripted::offer(queen.drones, "first", seat, &[lease.offered()]).await;
         let [Some(adoption)] = adopted[..] else { panic!("{adopted:?}") };
         assert_eq!((first.id, adoption.from, adoption.to), (id, 200, 500));
         first.give(&lease.adopted(&first, adoption)).await;
@@ -56,13 +56,13 @@ async fn a_lease_is_taken_back_though_another_drone_has_begun_with_it() {
 }
 
 /// A Drone of the Queen before comes back to the next one.
-async fn come_back(data: &Path, instance: Instance, lease: &Lease) {
+async fn come_back(data: &Path, seat: SeatSecret, lease: &Lease) {
     let hive = Hive::start_with(config(Some(data))).await;
     let queen = Queen::from(&hive);
     queen.task(lease.task.0).await;
     // It has nothing else to do, and computes the same.
     let mut other = Scripted::start(queen.drones, "other").await;
-    let (mut back, adopted) = Scripted::offer(queen.drones, "back", instance, &[lease.offered()]).await;
+    let (mut back, adopted) = Scripted::offer(queen.drones, "back", seat, &[lease.offered()]).await;
     assert!(back.epoch > lease.epoch);
     let [Some(adoption)] = adopted[..] else { panic!("the lease was kept for it: {adopted:?}") };
     assert_eq!((adoption.from, adoption.to), (0, 500));
@@ -94,7 +94,7 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_was_killed() {
     queen.amend(task, json!({ "name": "old" })).await;
     program.signal("-KILL");
     program.end();
-    come_back(directory.path(), drone.instance, &lease).await;
+    come_back(directory.path(), drone.seat, &lease).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,7 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_stopped() {
     queen.until_later(OLD).await;
     hive.stop().await;
     assert_eq!(drone.closed().await.as_deref(), Some("the Queen stops"));
-    come_back(directory.path(), drone.instance, &lease).await;
+    come_back(directory.path(), drone.seat, &lease).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +121,7 @@ async fn what_is_not_wanted_is_not_taken_back() {
         let lease = drone.work().await;
         drone.give_with(&lease, 0..200, |_| false).await;
         queen.until_task(task, |view| view["done"] == 200).await;
-        let instance = drone.instance;
+        let seat = drone.seat;
         drop(drone);
         let held = [
             wire::message::Offered { instance: Instance([7; 16]), ..lease.offered() },
@@ -130,13 +130,13 @@ async fn what_is_not_wanted_is_not_taken_back() {
             lease.offered(),
             lease.offered(),
         ];
-        let (mut drone, adopted) = Scripted::offer(queen.drones, "drone", instance, &held).await;
+        let (mut drone, adopted) = Scripted::offer(queen.drones, "drone", seat, &held).await;
         let [None, None, None, Some(adoption), None] = adopted[..] else { panic!("{adopted:?}") };
         assert_eq!((adoption.from, adoption.to), (200, 500));
         drone.give(&lease.adopted(&drone, adoption)).await;
         queen.until_done(task).await;
         drop(drone);
-        let (drone, adopted) = Scripted::offer(queen.drones, "drone", instance, &[lease.offered()]).await;
+        let (drone, adopted) = Scripted::offer(queen.drones, "drone", seat, &[lease.offered()]).await;
         assert_eq!(adopted, [None]);
         queen.check(task, &lines(FEW)).await;
         let view = queen.drone(drone.id).await;
@@ -183,7 +183,7 @@ async fn an_older_connection_is_not_heard_any_more() {
         let mut old = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(FEW)).await;
         let lease = old.work().await;
-        let (mut new, adopted) = Scripted::offer(queen.drones, "drone", old.instance, &[lease.offered()]).await;
+        let (mut new, adopted) = Scripted::offer(queen.drones, "drone", old.seat, &[lease.offered()]).await;
         assert_eq!((new.id, old.id), (old.id, new.id));
         let [Some(adoption)] = adopted[..] else { panic!("{adopted:?}") };
         assert_eq!(adoption, Adoption { lease: lease.id, from: 0, to: 500 });

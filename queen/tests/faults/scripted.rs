@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 
@@ -30,7 +30,7 @@ pub struct Scripted {
     writer: FrameWriter<OwnedWriteHalf>,
     pub id: DroneId,
     pub epoch: Epoch,
-    pub instance: Instance,
+    pub seat: SeatSecret,
     waiting: VecDeque<Heard>,
 }
 
@@ -99,12 +99,12 @@ impl Lease {
 impl Scripted {
     /// A new process.
     pub async fn start(queen: SocketAddr, name: &str) -> Self {
-        Self::connect(queen, name, Instance::random().unwrap()).await
+        Self::connect(queen, name, SeatSecret::random().unwrap()).await
     }
 
     /// A new connection of a process that holds nothing.
-    pub async fn connect(queen: SocketAddr, name: &str, instance: Instance) -> Self {
-        let (drone, adopted) = Self::offer(queen, name, instance, &[]).await;
+    pub async fn connect(queen: SocketAddr, name: &str, seat: SeatSecret) -> Self {
+        let (drone, adopted) = Self::offer(queen, name, seat, &[]).await;
         assert_eq!(adopted, []);
         drone
     }
@@ -113,18 +113,11 @@ impl Scripted {
     pub async fn offer(
         queen: SocketAddr,
         name: &str,
-        instance: Instance,
+        seat: SeatSecret,
         held: &[Offered],
     ) -> (Self, Vec<Option<Adoption>>) {
-        let mut socket = TcpStream::connect(queen).await.unwrap();
-        socket.write_all(&Preface::ours(Role::Drone).encode()).await.unwrap();
-        read_preface(&mut socket).await.unwrap();
-        let (read, write) = socket.into_split();
-        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let kinds = vec![Kind::DIGEST].into();
-        let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
-        let rates = Class::ALL.map(rate).to_vec().into();
-        let hello = FromDrone::Hello { name, software: "a test", instance, threads: 1, kinds, rates, nonce: [0; 32] };
+        let (mut reader, mut writer) = knock(queen).await;
+        let hello = hello(name, seat);
         let mut body = Default::default();
         for message in [hello, FromDrone::Proof { mac: None }] {
             writer.push(&message, MAX_HANDSHAKE).unwrap();
@@ -132,7 +125,7 @@ impl Scripted {
             body = reader.next(MAX_HANDSHAKE).await.unwrap().expect("the Queen answers");
         }
         let FromQueen::Welcome { drone: id, epoch, .. } = decode(&body).unwrap() else { panic!("not welcome") };
-        let mut drone = Self { reader, writer, id, epoch, instance, waiting: VecDeque::new() };
+        let mut drone = Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() };
         drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
         let body = drone.reader.next(MAX).await.unwrap().expect("the Queen answers");
         let ToDrone::Adopted { leases } = decode(&body).unwrap() else { panic!("an offer is answered first") };
@@ -305,6 +298,23 @@ impl Alone {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(of, _)| *of == task).map(|(_, range)| range.end - range.start).sum()
     }
+}
+
+/// What a Drone with one thread says of itself.
+pub fn hello(name: &str, seat: SeatSecret) -> FromDrone<'_> {
+    let kinds = vec![Kind::DIGEST].into();
+    let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
+    let rates = Class::ALL.map(rate).to_vec().into();
+    FromDrone::Hello { name, software: "a test", seat, threads: 1, kinds, rates, nonce: [0; 32] }
+}
+
+/// A connection up to the prefaces.
+pub async fn knock(queen: SocketAddr) -> (FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>) {
+    let mut socket = TcpStream::connect(queen).await.unwrap();
+    socket.write_all(&Preface::ours(Role::Drone).encode()).await.unwrap();
+    read_preface(&mut socket).await.unwrap();
+    let (read, write) = socket.into_split();
+    (FrameReader::new(read), FrameWriter::new(write))
 }
 
 fn owned(lease: &wire::message::Lease<'_>) -> Lease {

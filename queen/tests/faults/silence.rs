@@ -101,7 +101,7 @@ async fn takes_strikes(holds: bool) {
     for _ in 0..2 {
         let reason = beat_in_vain(&mut drone, queen, holds).await;
         assert_eq!(reason.as_deref(), Some("it sends heartbeats, but takes in or computes nothing"));
-        drone = Scripted::connect(queen.drones, "idler", drone.instance).await;
+        drone = Scripted::connect(queen.drones, "idler", drone.seat).await;
     }
     assert_eq!(beat_in_vain(&mut drone, queen, holds).await, None);
     let view = queen.drone(drone.id).await;

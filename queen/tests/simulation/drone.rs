@@ -10,7 +10,7 @@ use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, Rate};
-use wire::ids::{Epoch, Instance, TaskId};
+use wire::ids::{Epoch, Instance, SeatSecret, TaskId};
 use wire::message::ToDrone;
 use wire::work::{Chunk, Class, Kind};
 
@@ -227,7 +227,7 @@ impl Machine {
         let hello = FromDrone::Hello {
             name: "drone",
             software: "simulation",
-            instance: process.instance,
+            seat: seat_of(process.instance),
             threads: self.threads as u16,
             kinds: vec![Kind::DIGEST].into(),
             rates: Class::ALL.map(rate).to_vec().into(),
@@ -558,6 +558,13 @@ impl Work {
         let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
         Report { ticket, event: Event::Output { from, output: Output::Digests(digests), spent_ns } }
     }
+}
+
+/// In a world every process is known by its instance.
+fn seat_of(instance: Instance) -> SeatSecret {
+    let mut seat = [0; 32];
+    seat[..16].copy_from_slice(&instance.0);
+    SeatSecret(seat)
 }
 
 fn lie(sum: &Sum) -> Sum {

@@ -393,11 +393,12 @@ impl Queen {
     }
 
     fn welcome(&mut self, ctx: &mut Context, link: LinkId, hello: &FromDrone<'_>) {
-        let FromDrone::Hello { instance, threads, kinds, rates, .. } = hello else { panic!("a hello, not {hello:?}") };
+        let FromDrone::Hello { seat, threads, kinds, rates, .. } = hello else { panic!("a hello, not {hello:?}") };
         let kinds = kinds.0.iter().copied().collect();
         let speed = |rate: &Rate<'_>| (rate.class, Speed { rate: rate.compressions_per_second, lanes: rate.lanes });
         let speeds = rates.0.iter().map(speed).collect();
-        let drone = self.id_of(ctx, *instance);
+        let instance = Instance(*seat.0.first_chunk().unwrap());
+        let drone = self.id_of(ctx, instance);
         if let Some(line) = self.lines.get_mut(&link) {
             line.stage = Stage::Welcome;
             line.drone = Some(drone);

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wire::ids::Instance;
+use wire::ids::SeatSecret;
 
 /// A number that the environment may give.
 pub fn number(name: &str, default: u64) -> u64 {
@@ -89,7 +89,7 @@ impl Hive {
             queen: self.drones.into(),
             threads: NonZeroUsize::MIN,
             name: name.into(),
-            instance: Instance::random().unwrap(),
+            seat: SeatSecret::random().unwrap(),
             kernel: drone::kernel::Kernel::best(),
             nice: drone::NICE,
         };

@@ -8,7 +8,7 @@ use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
@@ -150,7 +150,7 @@ fn conversation() -> Vec<(&'static str, Said)> {
             Said::FromDrone(FromDrone::Hello {
                 name: "bee-1",
                 software: "drone 0.1.0",
-                instance: Instance(*b"drone's instance"),
+                seat: SeatSecret(*b"drone's seat: any 32 random b's!"),
                 threads: 4,
                 kinds: vec![Kind::DIGEST].into(),
                 rates: rates.into(),
