@@ -73,7 +73,7 @@ struct World {
 impl World {
     /// With so many Drones, all of them idle.
     fn new(shape: Shape, drones: usize) -> Self {
-        let core = Core::new(Patience { silence: Duration::from_secs(3600), grace: Duration::from_secs(15) });
+        let core = Core::new(Patience { silence: Duration::from_secs(3600), ..Patience::default() });
         let held = (0..drones).map(|_| VecDeque::new()).collect();
         let effects = Vec::new();
         let mut world =

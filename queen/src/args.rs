@@ -208,7 +208,7 @@ impl Serve {
             data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
-            patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0 },
+            patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
         }
     }
 

@@ -48,7 +48,7 @@ pub use event::{
 pub use fleet::Patience;
 pub use intervals::RangeSet;
 use lease::{Fault, Lease};
-pub use lease::{MAX_DEATHS, MAX_FAILURES};
+pub use lease::{MAX_ATTEMPTS, MAX_DEATHS};
 pub use ledger::Ledger;
 use meter::Meter;
 use queue::Queue;

@@ -47,9 +47,12 @@ impl Core {
     }
 
     /// A range with which something went wrong just now is pending again. That of a batch is cut.
-    pub(super) fn put_back_in_parts(&mut self, id: TaskId, range: Range<u64>, trouble: Box<Trouble>) {
+    pub(super) fn put_back_in_parts(&mut self, id: TaskId, range: Range<u64>, mut trouble: Box<Trouble>) {
         let is_batch = self.tasks.get(id).is_some_and(|task| task.is_batch);
         let step = if is_batch { (range.end - range.start).div_ceil(PARTS) } else { range.end - range.start };
+        if step < range.end - range.start {
+            trouble.is_cut();
+        }
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min(start + step);

@@ -39,7 +39,7 @@ impl Core {
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         self.reserve(now, effects);
         self.drones.settle();
-        while let Some((drone, place, pick)) = self.drone_for(id) {
+        while let Some((drone, place, pick)) = self.drone_for(id, now) {
             self.place(id, drone, place, pick, now, effects);
             self.drones.settle();
         }
@@ -50,20 +50,20 @@ impl Core {
     pub(super) fn fill(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         self.reserve(now, effects);
         self.run_alone(id, now, effects);
-        while let Some((task, place, pick)) = self.task_for(id) {
+        while let Some((task, place, pick)) = self.task_for(id, now) {
             self.place(task, id, place, pick, now, effects);
         }
         self.steal(id, now, effects);
     }
 
-    fn drone_for(&self, id: TaskId) -> Option<(DroneId, Place, Pick)> {
+    fn drone_for(&self, id: TaskId, now: Time) -> Option<(DroneId, Place, Pick)> {
         let task = self.tasks.get(id).filter(|task| task.has_pending() && !task.is_paused)?;
         let mut reserves = 0;
         for drone_id in self.drones.with_room(task.priority).take(LOOK) {
             let drone = self.drones.get(drone_id)?;
             let place = drone.opening(task.priority)?;
             if drone.suits(place, id, task)
-                && let Some(pick) = self.pick(task, drone_id)
+                && let Some(pick) = self.pick(task, drone_id, now)
             {
                 return Some((drone_id, place, pick));
             }
@@ -75,7 +75,7 @@ impl Core {
         None
     }
 
-    fn task_for(&self, id: DroneId) -> Option<(TaskId, Place, Pick)> {
+    fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, Place, Pick)> {
         let drone = self.drones.get(id)?;
         for (priority, ready) in self.queue.levels() {
             // Where there is none, there is none for what is less urgent.
@@ -83,7 +83,7 @@ impl Core {
             let look = if place == Place::Reserve { LOOK_RESERVE } else { LOOK };
             let found = ready.take(look).find_map(|task_id| {
                 let task = self.tasks.get(task_id).filter(|task| drone.suits(place, task_id, task))?;
-                Some((task_id, place, self.pick(task, id)?))
+                Some((task_id, place, self.pick(task, id, now)?))
             });
             if found.is_some() {
                 return found;
@@ -93,18 +93,24 @@ impl Core {
     }
 
     /// What of a task this Drone may compute next, beside other work.
-    fn pick(&self, task: &Task, drone: DroneId) -> Option<Pick> {
+    fn pick(&self, task: &Task, drone: DroneId, now: Time) -> Option<Pick> {
         let suits = |(range, trouble): (Range<u64>, &Trouble)| {
-            (!trouble.is_alone() && self.may_try(task.class, trouble, drone)).then_some(Pick::Apart(range.start))
+            (!trouble.is_alone() && self.may_try(task.class, trouble, drone, now)).then_some(Pick::Apart(range.start))
         };
         task.apart().take(LOOK).find_map(suits).or_else(|| task.next_run().map(|_| Pick::Fresh))
     }
 
-    /// Whether a Drone may compute a range with which something went wrong: not where it
-    /// failed itself, if there is another one.
-    pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId) -> bool {
-        let mut others = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(class));
-        !trouble.is_of(drone) || others.all(|(id, _)| trouble.is_of(id))
+    /// Whether a Drone may compute a range with which something went wrong: where it failed
+    /// itself, only if there is no other one, and not at once again.
+    pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId, now: Time) -> bool {
+        let is_over = |attempt| attempt + self.patience.retry <= now;
+        !trouble.is_of(drone) || self.has_no_other(class, trouble) && trouble.last_attempt(drone).is_none_or(is_over)
+    }
+
+    /// Whether all Drones that could compute a range are better not given it.
+    pub(super) fn has_no_other(&self, class: Class, trouble: &Trouble) -> bool {
+        let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(class));
+        able.all(|(id, _)| trouble.is_of(id))
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
@@ -219,7 +225,7 @@ impl Core {
                 drone.is_usable()
                     && !drone.is_secluded()
                     && drone.is_able(task.class)
-                    && self.may_try(task.class, trouble, *id)
+                    && self.may_try(task.class, trouble, *id, now)
             });
             let Some((id, _)) = suiting.min_by_key(|(_, drone)| drone.load()) else { continue };
             left -= 1;

@@ -35,7 +35,7 @@ const LEASES: u64 = 4096;
 const LEASES_MAX: usize = 12_288;
 /// What any lease costs a thread besides its compressions.
 const LEASE_OVERHEAD_NS: u64 = 2_000;
-/// Failures on so many tasks within [`RECENT`] are the Drone's own.
+/// Failures on so many tasks within [`RECENT`], which no other Drone failed on, are the Drone's own.
 const FAILED_TASKS: usize = 3;
 const RECENT: Duration = Duration::from_secs(600);
 /// Until a class is measured: one core without any help from hardware.
@@ -103,8 +103,8 @@ pub(super) struct Drone {
     pub(super) computed: (u64, Time),
     /// How often it stood still since it last gave a result.
     pub(super) strikes: u8,
-    /// Tasks that it failed on lately.
-    failures: Vec<(TaskId, Time)>,
+    /// What it failed on lately: tasks, and items of batches. They are few.
+    failures: Vec<(TaskId, Range<u64>, Time)>,
     /// It is being emptied for this range, which has to run alone.
     pub(super) reserved: Option<(TaskId, u64)>,
     /// It runs this lease, and nothing else.
@@ -187,12 +187,16 @@ impl Drone {
         self.levels.iter().any(|level| level.find_task(task).is_ok())
     }
 
-    /// It could not compute a range of `task`. Returns the tasks if these are too many.
-    pub(super) fn fail(&mut self, task: TaskId, now: Time) -> Option<Vec<TaskId>> {
-        self.failures.retain(|(other, at)| *other != task && *at + RECENT > now);
-        self.failures.push((task, now));
+    /// It could not compute these items of `task`. Returns the tasks if these are too many.
+    pub(super) fn fail(&mut self, task: TaskId, items: Range<u64>, now: Time) -> Option<Vec<TaskId>> {
+        self.forgive(task, &items);
+        self.failures.retain(|(.., at)| *at + RECENT > now);
+        self.failures.push((task, items, now));
         let is_too_much = self.failures.len() >= FAILED_TASKS;
-        is_too_much.then(|| self.failures.drain(..).map(|(task, _)| task).collect())
+        is_too_much.then(|| {
+            let tasks: BTreeSet<_> = self.failures.drain(..).map(|(task, ..)| task).collect();
+            tasks.into_iter().collect()
+        })
     }
 
     /// A lease of the highest priority that it has.
@@ -200,9 +204,10 @@ impl Drone {
         self.levels.last()?.ranks.back().map(|(_, lease)| *lease)
     }
 
-    /// Others failed on this task as well.
-    pub(super) fn forgive(&mut self, task: TaskId) {
-        self.failures.retain(|(other, _)| *other != task);
+    /// Others failed on these items as well.
+    pub(super) fn forgive(&mut self, task: TaskId, items: &Range<u64>) {
+        let is_it = |other: &Range<u64>| other.start < items.end && items.start < other.end;
+        self.failures.retain(|(other, failed, _)| *other != task || !is_it(failed));
     }
 
     /// Those of its leases that a thread has most likely begun with: by its heartbeats, or, of

@@ -358,6 +358,8 @@ pub enum Waiting {
     AllLeaving,
     /// Two Drones were lost while they computed a range of it, so that it needs one for itself.
     Alone,
+    /// It failed on the only Drone that can compute it, which tries it again after a while.
+    Again,
     /// Drones are busy with something more urgent.
     Behind(TaskId),
     /// Drones are busy with tasks of the same priority.

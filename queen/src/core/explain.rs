@@ -27,6 +27,11 @@ impl Core {
             () if task.next_run().is_none() && task.apart().all(|(_, trouble)| Trouble::is_alone(trouble)) => {
                 Waiting::Alone
             }
+            () if task.next_run().is_none()
+                && task.apart().all(|(_, trouble)| self.has_no_other(task.class, trouble)) =>
+            {
+                Waiting::Again
+            }
             () => self.ahead_of(task).map_or(Waiting::Turn, Waiting::Behind),
         })
     }

@@ -24,11 +24,13 @@ pub struct Patience {
     pub silence: Duration,
     /// How long at most a range is kept for a Drone whose connection broke.
     pub grace: Duration,
+    /// After how long a Drone that failed on a range tries it again, where no other one can.
+    pub retry: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(10), grace: Duration::from_secs(15) }
+        Self { silence: Duration::from_secs(10), grace: Duration::from_secs(15), retry: Duration::from_secs(30) }
     }
 }
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::drone::Charge;
+use super::task::Task;
 use super::{Blame, Core, Distrust, Effect, Outcome, Time};
 
-/// A range fails its task after so many failures, on different Drones where there are any.
-pub const MAX_FAILURES: usize = 3;
+/// A range fails its task after so many attempts of one Drone, where there is no other that could
+/// try. Otherwise two Drones have to fail on it: one alone may be what is wrong.
+pub const MAX_ATTEMPTS: usize = 3;
 
 /// A range fails its task after so many Drones died while they computed nothing else.
 pub const MAX_DEATHS: usize = 3;
@@ -51,8 +53,8 @@ pub(super) struct Lease {
 /// What went wrong with a range so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// Who failed to compute it.
-    failed: Vec<DroneId>,
+    /// Who failed to compute it, and when.
+    failed: Vec<(DroneId, Time)>,
     /// Who is not to compute it for another reason.
     avoided: Option<DroneId>,
     /// How many Drones were lost while they computed it among others.
@@ -69,7 +71,36 @@ impl Trouble {
 
     /// Whether it is better computed by another Drone than this one.
     pub(super) fn is_of(&self, drone: DroneId) -> bool {
-        self.avoided == Some(drone) || self.failed.contains(&drone)
+        self.avoided == Some(drone) || self.last_attempt(drone).is_some()
+    }
+
+    /// When this Drone last failed to compute the range.
+    pub(super) fn last_attempt(&self, drone: DroneId) -> Option<Time> {
+        self.failed.iter().rfind(|(failed, _)| *failed == drone).map(|(_, at)| *at)
+    }
+
+    /// A part of the range may be without fault, so the next attempt counts as the first; but it
+    /// is not for the Drone that failed last.
+    pub(super) fn is_cut(&mut self) {
+        if let Some((drone, _)) = self.failed.drain(..).next_back() {
+            self.avoided = Some(drone);
+        }
+    }
+
+    /// What this Drone failed at says nothing about the range.
+    pub(super) fn disregard(&mut self, drone: DroneId) {
+        self.failed.retain(|(failed, _)| *failed != drone);
+        self.avoided = self.avoided.filter(|avoided| *avoided != drone);
+    }
+
+    /// Whether nothing went wrong, as it turned out.
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn add_attempt(&mut self, drone: DroneId, now: Time) {
+        self.avoided = None;
+        self.failed.push((drone, now));
     }
 
     /// Whether a Drone was lost while it computed the range.
@@ -208,10 +239,15 @@ impl Core {
         let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
         let (range, is_batch) = (lease.range.clone(), self.tasks.get(task).is_some_and(|task| task.is_batch));
         let may_be_blamed = !is_batch || range.end - range.start == 1;
-        if lease.twin.is_none() && tried.len() + 1 >= MAX_FAILURES && may_be_blamed {
-            let drones = tried.iter().copied().chain([drone_id]).collect();
-            // The range is to blame, not who tried it.
-            self.drones.forgive(task);
+        // Each item of a batch is a task of its own.
+        let item = if is_batch { range.clone() } else { 0..u64::MAX };
+        let drones: Vec<_> = tried.iter().map(|(drone, _)| *drone).chain([drone_id]).collect();
+        let is_confirmed = drones.iter().any(|other| *other != drone_id);
+        if lease.twin.is_none() && may_be_blamed && (is_confirmed || drones.len() >= MAX_ATTEMPTS) {
+            if is_confirmed {
+                // The range is to blame, not who tried it.
+                self.drones.forgive(task, &item);
+            }
             let blame = Blame::Failures { drones, reason: reason.to_owned() };
             if is_batch {
                 self.remove_lease(id, effects);
@@ -221,13 +257,41 @@ impl Core {
             }
         } else {
             self.give_up(&[(id, Fault::Failure)], false, now, effects);
-            let failures = self.drones.change(drone_id, |drone| drone.fail(task, now)).flatten();
+            let failures = self.drones.change(drone_id, |drone| drone.fail(task, item, now)).flatten();
             if let Some(tasks) = failures {
-                effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks) });
+                effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks.clone()) });
                 self.quarantine(drone_id, now, effects);
+                tasks.into_iter().for_each(|task| self.disregard(task, drone_id, now, effects));
             }
         }
         self.fill(drone_id, now, effects);
+    }
+
+    /// A Drone is what was wrong where it failed: others may try, and it counts for nothing.
+    fn disregard(&mut self, id: TaskId, drone: DroneId, now: Time, effects: &mut Vec<Effect>) {
+        let Some(task) = self.tasks.get_mut(id) else { return };
+        let ranges: Vec<_> = task.apart().filter(|(_, trouble)| trouble.is_of(drone)).map(|(range, _)| range).collect();
+        for range in ranges {
+            let Some((range, mut trouble)) = self.tasks.get_mut(id).and_then(|task| task.take_apart(range.start))
+            else {
+                continue;
+            };
+            trouble.disregard(drone);
+            // Who was chosen to run it alone still is.
+            let chosen = self.alone.remove(&(id, range.start));
+            let start = range.start;
+            self.put_back(id, range, (!trouble.is_nothing()).then_some(trouble));
+            if let Some(chosen) = chosen {
+                self.alone.insert((id, start), chosen);
+            }
+        }
+        let leases: Vec<_> = self.tasks.get(id).into_iter().flat_map(Task::leases).collect();
+        for lease in leases {
+            if let Some(trouble) = self.leases.get_mut(lease).and_then(|lease| lease.trouble.as_mut()) {
+                trouble.disregard(drone);
+            }
+        }
+        self.place_task(id, now, effects);
     }
 
     pub(super) fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
@@ -254,12 +318,12 @@ impl Core {
             }
             match lease.twin {
                 Some(twin) => {
-                    self.blame_twin(twin, lease.drone, *fault);
+                    self.blame_twin(twin, lease.drone, *fault, now);
                     self.untwin(twin);
                 }
                 None => {
                     tasks.insert(lease.task);
-                    dead.extend(self.release(lease, *fault));
+                    dead.extend(self.release(lease, *fault, now));
                 }
             }
         }
@@ -278,14 +342,14 @@ impl Core {
 
     /// What is left of a lease belongs to nobody again, but is remembered with what went wrong.
     /// Returns what its task fails of, if it was one death too many.
-    fn release(&mut self, lease: Lease, fault: Fault) -> Option<(TaskId, Blame)> {
+    fn release(&mut self, lease: Lease, fault: Fault, now: Time) -> Option<(TaskId, Blame)> {
         let Lease { task: id, drone, range, trouble, .. } = lease;
         let task = self.tasks.get(id)?;
         let trouble = match fault {
             Fault::None => trouble,
             Fault::Failure => {
                 let mut trouble = trouble.unwrap_or_default();
-                trouble.failed.push(drone);
+                trouble.add_attempt(drone, now);
                 Some(trouble)
             }
             Fault::Loss => {
@@ -313,12 +377,12 @@ impl Core {
 
     /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does
     /// not run alone stays short of having to.
-    fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault) {
+    fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault, now: Time) {
         let Some(lease) = self.leases.get_mut(id).filter(|_| fault != Fault::None) else { return };
         let trouble = lease.trouble.get_or_insert_default();
         match fault {
             Fault::None => {}
-            Fault::Failure => trouble.failed.push(drone),
+            Fault::Failure => trouble.add_attempt(drone, now),
             Fault::Loss => trouble.losses = trouble.losses.max(MAX_LOSSES - 1),
         }
     }

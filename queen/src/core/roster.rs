@@ -4,7 +4,7 @@
 //! so that nothing has to look through all Drones, and one that changes often in one event moves once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Index;
+use std::ops::{Index, Range};
 use std::time::Duration;
 
 use wire::ids::{DroneId, TaskId};
@@ -193,9 +193,9 @@ impl Roster {
         }
     }
 
-    /// Others failed on this task as well as those who did.
-    pub(super) fn forgive(&mut self, task: TaskId) {
-        self.drones.values_mut().for_each(|entry| entry.drone.forgive(task));
+    /// Others failed on these items as well as those who did.
+    pub(super) fn forgive(&mut self, task: TaskId, items: &Range<u64>) {
+        self.drones.values_mut().for_each(|entry| entry.drone.forgive(task, items));
     }
 
     /// A Drone stands elsewhere in the indexes now.

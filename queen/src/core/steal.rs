@@ -63,7 +63,7 @@ impl Core {
         let is_alone = lease.trouble.as_deref().is_some_and(Trouble::is_alone);
         // Perhaps it is the range that ends Drones: then it must not end this one meanwhile.
         let is_suspect = lease.trouble.as_deref().is_some_and(Trouble::is_suspect) && victim.away_until.is_some();
-        let may = |trouble: &Trouble| self.may_try(task.class, trouble, thief_id);
+        let may = |trouble: &Trouble| self.may_try(task.class, trouble, thief_id, now);
         if lease.drone == thief_id || is_alone || is_suspect || !thief.is_able(task.class) || task.is_paused {
             return None;
         }

@@ -15,6 +15,9 @@ pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> String) -> String 
         Waiting::Alone => {
             "two drones were lost while they computed a part of it, so it waits for one of its own".into()
         }
+        Waiting::Again => {
+            "the only drone that can compute it failed, and tries it again 30 seconds after its last attempt".into()
+        }
         Waiting::Behind(task) => format!("the drones are busy with {}, which has a higher priority", label(task)),
         Waiting::Turn => "the drones are busy with other tasks of its priority; its turn comes".into(),
     }

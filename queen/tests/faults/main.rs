@@ -39,7 +39,7 @@ fn config(data: Option<&Path>) -> Config {
 
 fn patient(data: Option<&Path>, silence: Duration, grace: Duration) -> Config {
     let data = data.map(|data| Location::new(data.to_owned()));
-    Config { data, patience: Patience { silence, grace }, ..support::config() }
+    Config { data, patience: Patience { silence, grace, retry: Duration::ZERO }, ..support::config() }
 }
 
 /// In memory, and in a directory that lasts as long as the second element.

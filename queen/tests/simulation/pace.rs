@@ -39,7 +39,7 @@ struct Kit {
 }
 
 fn world_of(seed: u64, machines: &[Kit]) -> World {
-    let patience = Patience { silence: Duration::from_secs(2), grace: Duration::from_secs(3) };
+    let patience = Patience { silence: Duration::from_secs(2), grace: Duration::from_secs(3), ..Patience::default() };
     let mut world = World::new(seed, false, patience);
     for Kit { threads, rate, claim, lanes } in machines {
         let machine = world.add_machine(*threads, *rate, *claim, Duration::from_millis(1));

@@ -121,7 +121,7 @@ impl World {
     fn random(seed: u64, is_told: bool) -> Self {
         let mut chance = crate::random::Random::new(!seed);
         let silence = chance.millis(1500..=4000);
-        let patience = Patience { silence, grace: silence * 3 / 2 };
+        let patience = Patience { silence, grace: silence * 3 / 2, retry: silence * 2 };
         let mut world = Self::new(seed, is_told, patience);
         for _ in 0..chance.within(1..=5) {
             let rate = chance.pick(&[60, 200, 400, 800]);
