@@ -1,13 +1,15 @@
 //! The Drones' side: a TCP listener, and one connection for each Drone.
 
 mod backlog;
+mod complaints;
 mod connection;
+mod handshake;
 mod hello;
 mod speak;
 mod stranger;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::codec::bound_unsent;
 
+use self::complaints::{Complaints, PERIOD};
 use crate::hive::{MAX_DRONES, SharedHive};
 
 /// Connections at once, those included that are no Drones yet or never will be.
@@ -36,6 +39,8 @@ const UNREAD: usize = 256 << 10;
 pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, shutdown: CancellationToken) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let complaints = Arc::new(Mutex::new(Complaints::default()));
+    let mut periods = tokio::time::interval(PERIOD);
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.ok()?;
@@ -46,14 +51,23 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
                 Some(next) => next,
                 None => break,
             },
+            _ = periods.tick() => {
+                match lock(&complaints).renew() {
+                    0 => {}
+                    count => tracing::info!(count, "more connections on the drones' port ended badly"),
+                }
+                continue;
+            }
             () = shutdown.cancelled() => break,
         };
         match accepted {
             Ok((socket, peer)) => {
-                let (hive, shutdown) = (hive.clone(), shutdown.clone());
+                let (hive, shutdown, complaints) = (hive.clone(), shutdown.clone(), Arc::clone(&complaints));
                 connections.spawn(async move {
                     prepare(&socket);
-                    if let Err(error) = connection::serve(socket, peer, &hive, http, shutdown).await {
+                    if let Err(error) = connection::serve(socket, peer, &hive, http, shutdown).await
+                        && lock(&complaints).add()
+                    {
                         tracing::info!(%peer, %error, "a connection on the drones' port ended");
                     }
                     drop(place);
@@ -71,6 +85,11 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
         tracing::warn!("some drones did not part in time and were cut off");
     }
+}
+
+/// A count is as good as it was wherever somebody stopped.
+fn lock(complaints: &Mutex<Complaints>) -> std::sync::MutexGuard<'_, Complaints> {
+    complaints.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Small messages leave at once, the system queues little, and notices as well that a peer vanished.

@@ -17,7 +17,7 @@ use crate::store::Inputs;
 
 /// Why what a Drone sent is not a result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{count} results came for {range:?}")]
+#[error("{count} results came for a part of {} items", range.end.saturating_sub(range.start))]
 pub struct Rejected {
     count: usize,
     range: Range<u64>,

@@ -69,6 +69,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self { inner, buffer: BytesMut::new(), step: READ_MIN, trusted: 0 }
     }
 
+    /// What is read from; what was read and not returned is lost.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+
     /// The body of the next frame, of at most `limit` bytes; `None` when the peer closed the
     /// connection between two frames. Safe to cancel: nothing that was read is lost.
     ///
@@ -114,6 +119,11 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// Writes to `inner`.
     pub fn new(inner: W) -> Self {
         Self { inner, buffer: Vec::new() }
+    }
+
+    /// What is written to.
+    pub fn inner(&mut self) -> &mut W {
+        &mut self.inner
     }
 
     /// Adds a message to what [`flush`](Self::flush) will send.

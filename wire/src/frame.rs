@@ -4,6 +4,9 @@
 //! integers, little-endian) with a limit; its limit counts decoded memory and says nothing
 //! about encoding or about bytes left over, so all three are checked here.
 
+use std::borrow::Cow;
+
+use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Encode, config};
 
 /// The longest body of a frame after the handshake, in bytes.
@@ -30,14 +33,33 @@ pub enum FrameError {
         limit: usize,
     },
     /// The body is not one of the expected messages.
-    #[error("a frame does not hold a message: {0}")]
-    Invalid(#[from] bincode::error::DecodeError),
+    #[error("a frame holds no message: {}", in_words(.0))]
+    Invalid(#[from] DecodeError),
     /// The body is a message and something more.
     #[error("{0} bytes are left over behind the message of a frame")]
     LeftOver(usize),
     /// The message breaks a bound of its own.
     #[error("a message cannot be encoded: {0}")]
     Unencodable(#[from] bincode::error::EncodeError),
+}
+
+/// What is wrong with a body, as `docs/PROTOCOL.md` would say it.
+fn in_words(error: &DecodeError) -> Cow<'_, str> {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "it ends too early".into(),
+        DecodeError::LimitExceeded | DecodeError::OutsideUsizeRange(_) => {
+            "it speaks of more bytes than a frame may have".into()
+        }
+        DecodeError::InvalidIntegerType { .. } => "a number is longer than its type".into(),
+        DecodeError::Utf8 { .. } => "a text is not UTF-8".into(),
+        DecodeError::UnexpectedVariant { found, .. } => {
+            format!("no message, algorithm or option here has the number {found}").into()
+        }
+        DecodeError::InvalidBooleanValue(value) => format!("a bool is {value}, and not 0 or 1").into(),
+        DecodeError::Other(text) => (*text).into(),
+        DecodeError::OtherString(text) => text.into(),
+        _ => "it cannot be read".into(),
+    }
 }
 
 /// Appends `message` as one frame to `out`; leaves `out` as it was on an error.

@@ -1,31 +1,22 @@
-//! One Drone's connection: handshake, then messages each way. It decides nothing about work.
+//! One Drone's connection: messages each way after the handshake. It decides nothing about work.
+//! A Drone that breaks the protocol is told so before the connection ends.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wire::codec::{ConnectionError, FrameReader, FrameWriter};
-use wire::frame::{self, FrameError, MAX, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role, VERSION};
+use wire::codec::ConnectionError;
+use wire::frame::{self, FrameError, MAX};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_REASON, ToQueen};
 
+use super::handshake::{self, HANDSHAKE, Reader};
 use super::speak::{FAREWELL, speak};
-use super::{hello, stranger};
 use crate::core::Progress;
 use crate::hive::{Joined, Link, Parting, SharedHive};
 use crate::kinds::Rejected;
-
-/// How long the handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// How often a Drone sends a heartbeat.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Why a Drone's connection ended other than by its own wish.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +25,24 @@ pub(super) enum Broken {
     Connection(#[from] ConnectionError),
     #[error("{0}")]
     Rejected(#[from] Rejected),
-    #[error("the handshake took longer than {} s", HANDSHAKE.as_secs())]
+    #[error("the handshake and the first message may take {} seconds each", HANDSHAKE.as_secs())]
     Slow,
-    #[error("a drone's first message has to be an offer, and only that")]
+    #[error("the first message after the handshake has to be an offer, and no other one may be")]
     NoOffer,
-    #[error("refused: {0}")]
+    #[error("{0}")]
     Refused(String),
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
+}
+
+impl Broken {
+    /// What the peer is told, if it was its fault.
+    pub(super) fn reason(&self) -> Option<String> {
+        match self {
+            Self::Connection(ConnectionError::Io(_)) | Self::Randomness(_) => None,
+            _ => Some(self.to_string()),
+        }
+    }
 }
 
 impl From<std::io::Error> for Broken {
@@ -58,103 +59,40 @@ impl From<FrameError> for Broken {
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(
-    mut socket: TcpStream,
+    socket: TcpStream,
     peer: SocketAddr,
     hive: &SharedHive,
     http: SocketAddr,
     shutdown: CancellationToken,
 ) -> Result<(), Broken> {
-    let handshake = async {
-        let Some(preface) = stranger::preface(&mut socket, http).await? else { return Ok(None) };
-        let (read, write) = socket.into_split();
-        let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-        let joined = welcome(&mut reader, &mut writer, preface, peer, hive).await?;
-        Ok::<_, Broken>(Some((reader, writer, joined)))
-    };
-    let handshake = tokio::select! {
-        handshake = timeout(HANDSHAKE, handshake) => handshake.map_err(|_| Broken::Slow)??,
+    let welcomed = tokio::select! {
+        welcomed = handshake::shake(socket, peer, hive, http) => welcomed?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let Some((reader, writer, joined)) = handshake else { return Ok(()) };
+    let Some((mut reader, writer, joined)) = welcomed else { return Ok(()) };
     let Joined { link, outbox, stored, closed } = joined;
-    let answers = mpsc::channel(4);
-    let speaking = speak(writer, outbox, (stored, answers.1), link, hive);
+    let (answers, (breach, reasons)) = (mpsc::channel(4), oneshot::channel());
+    let speaking = speak(writer, outbox, (stored, answers.1, reasons), link, hive);
     tokio::pin!(speaking);
-    let result = tokio::select! {
-        ended = listen(reader, link, hive, answers.0) => ended,
-        ended = &mut speaking => ended.map(|()| Parting::Left),
+    let (result, is_speaking) = tokio::select! {
+        ended = listen(&mut reader, link, hive, answers.0) => (ended, true),
+        ended = &mut speaking => (ended.map(|()| Parting::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
-            let _ = timeout(FAREWELL, speaking).await;
-            Ok(Parting::Lost)
+            let _ = timeout(FAREWELL, &mut speaking).await;
+            (Ok(Parting::Lost), false)
         }
     };
     hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
+    if let Err(broken) = &result
+        && is_speaking
+        && let Some(reason) = broken.reason()
+        && breach.send(reason).is_ok()
+    {
+        let _ = timeout(FAREWELL, speaking).await;
+        handshake::read_rest(reader).await;
+    }
     result.map(drop)
-}
-
-/// The handshake behind the Drone's preface.
-async fn welcome(
-    reader: &mut FrameReader<OwnedReadHalf>,
-    writer: &mut FrameWriter<OwnedWriteHalf>,
-    preface: Preface,
-    peer: SocketAddr,
-    hive: &SharedHive,
-) -> Result<Joined, Broken> {
-    if preface.version != VERSION {
-        let reason = format!(
-            "the Queen speaks version {VERSION} of the protocol and this drone version {}: use builds of one version",
-            preface.version
-        );
-        return refuse(writer, reason).await;
-    }
-    if preface.role != Role::Drone {
-        return refuse(writer, "this is a Queen: only drones connect here".into()).await;
-    }
-    let body = expect(reader).await?;
-    let newcomer = match hello::newcomer(&frame::decode(&body)?, peer) {
-        Ok(newcomer) => newcomer,
-        Err(reason) => return refuse(writer, reason).await,
-    };
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce)?;
-    say(writer, &FromQueen::Challenge { nonce, mac: None }).await?;
-    let body = expect(reader).await?;
-    let FromDrone::Proof { mac: _ } = frame::decode(&body)? else {
-        return refuse(writer, "the second message has to be a proof".into()).await;
-    };
-    let Some(joined) = hive.connect(newcomer).await else {
-        return refuse(writer, "the Queen has as many drones as she can serve".into()).await;
-    };
-    let welcome = FromQueen::Welcome {
-        drone: joined.link.drone,
-        epoch: hive.epoch(),
-        heartbeat_ms: HEARTBEAT.as_millis() as u32,
-        silence_ms: hive.patience().silence.as_millis() as u32,
-    };
-    match say(writer, &welcome).await {
-        Ok(()) => Ok(joined),
-        Err(error) => {
-            hive.gone(joined.link, Parting::Lost).await;
-            Err(error)
-        }
-    }
-}
-
-async fn expect(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Bytes, Broken> {
-    let end = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-    Ok(reader.next(MAX_HANDSHAKE).await?.ok_or_else(end)?)
-}
-
-async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: &FromQueen<'_>) -> Result<(), Broken> {
-    writer.push(message, MAX_HANDSHAKE)?;
-    Ok(writer.flush().await?)
-}
-
-async fn refuse<T>(writer: &mut FrameWriter<OwnedWriteHalf>, reason: String) -> Result<T, Broken> {
-    say(writer, &FromQueen::Refused { reason: &reason }).await?;
-    writer.shutdown().await?;
-    Err(Broken::Refused(reason))
 }
 
 /// A peer's text for the console and the page.
@@ -164,7 +102,7 @@ pub(super) fn printable(text: &str) -> String {
 
 /// Takes in what the Drone says, until it closes the connection.
 async fn listen(
-    mut reader: FrameReader<OwnedReadHalf>,
+    reader: &mut Reader,
     link: Link,
     hive: &SharedHive,
     answers: mpsc::Sender<()>,

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use wire::List;
 use wire::blob::SharedBlob;
-use wire::codec::FrameWriter;
 use wire::frame::MAX;
 use wire::ids::Epoch;
 use wire::message::{Lease, ToDrone};
 
 use super::backlog::Backlog;
 use super::connection::Broken;
+use super::handshake::Writer;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
 use crate::kinds::{Job, Part};
@@ -34,12 +33,12 @@ struct Loaded {
     inputs: Option<SharedBlob>,
 }
 
-/// Sends what there is for the Drone, until a goodbye is sent. The inputs of large tasks may have to
+/// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of large tasks may have to
 /// be read from the disk, while leases of small ones go on.
 pub(super) async fn speak(
-    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut writer: Writer,
     mut outbox: mpsc::Receiver<Outbound>,
-    (mut stored, mut answers): (watch::Receiver<u64>, mpsc::Receiver<()>),
+    (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
     link: Link,
     hive: &SharedHive,
 ) -> Result<(), Broken> {
@@ -58,6 +57,10 @@ pub(super) async fn speak(
         let mut loaded = Vec::new();
         tokio::select! {
             biased;
+            Ok(reason) = &mut breach => {
+                writer.push(&ToDrone::Goodbye { reason: &reason }, MAX)?;
+                return Ok(part(&mut writer).await?);
+            }
             Some(rest) = async { Some(loading.as_mut()?.await) } => {
                 (loaded, loading) = (rest.map_err(std::io::Error::other)?, None);
             }
@@ -93,17 +96,19 @@ pub(super) async fn speak(
         write(&mut writer, &loaded, hive).await?;
         backlog.said(loaded.iter().map(|loaded| &loaded.message));
         if goodbye.is_some() {
-            let farewell = async {
-                writer.flush().await?;
-                writer.shutdown().await
-            };
-            return match timeout(FAREWELL, farewell).await {
+            return match timeout(FAREWELL, part(&mut writer)).await {
                 Ok(ended) => Ok(ended?),
                 Err(_) => Ok(()),
             };
         }
         writer.flush().await?;
     }
+}
+
+/// Sends the last that there is to say.
+async fn part(writer: &mut Writer) -> std::io::Result<()> {
+    writer.flush().await?;
+    writer.shutdown().await
 }
 
 /// Gets the inputs of these. A lease whose inputs cannot be had is left out: a task whose inputs are
@@ -137,7 +142,7 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
 }
 
 /// Turns messages into frames; neighbouring leases share one.
-async fn write(writer: &mut FrameWriter<OwnedWriteHalf>, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
+async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
     let mut leases = Vec::new();
     let mut bytes = 0;
     for Loaded { message, inputs } in round {
@@ -191,11 +196,7 @@ impl Pending<'_> {
     }
 }
 
-async fn send_leases(
-    writer: &mut FrameWriter<OwnedWriteHalf>,
-    pending: &mut Vec<Pending<'_>>,
-    hive: &SharedHive,
-) -> Result<(), Broken> {
+async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: &SharedHive) -> Result<(), Broken> {
     if pending.is_empty() {
         return Ok(());
     }

@@ -209,6 +209,11 @@ impl Scripted {
         self.writer.flush().await
     }
 
+    /// Bytes that need not be a message.
+    pub async fn say_bytes(&mut self, bytes: &[u8]) {
+        self.writer.inner().write_all(bytes).await.unwrap();
+    }
+
     /// The right results of a lease.
     pub async fn give(&mut self, lease: &Lease) {
         self.give_with(lease, lease.range(), |_| false).await;
@@ -226,14 +231,22 @@ impl Scripted {
         mut lies: impl FnMut(u64) -> bool,
     ) -> std::io::Result<()> {
         let digests = part.clone().flat_map(|index| if lies(index) { [0xBE; 32] } else { lease.digest(index) });
-        let digests: Vec<u8> = digests.collect();
+        self.try_give_as(lease, part, &digests.collect::<Vec<u8>>()).await
+    }
+
+    /// Whatever results of whatever part of a lease.
+    pub async fn give_as(&mut self, lease: &Lease, part: Range<u64>, digests: &[u8]) {
+        self.try_give_as(lease, part, digests).await.unwrap();
+    }
+
+    async fn try_give_as(&mut self, lease: &Lease, part: Range<u64>, digests: &[u8]) -> std::io::Result<()> {
         let output = Output {
             lease: lease.id,
             epoch: lease.epoch,
             from: part.start,
             to: part.end,
             spent_ns: 1000,
-            output: ChunkOutput::Digests(Digests::new(&digests).unwrap()),
+            output: ChunkOutput::Digests(Digests::new(digests).unwrap()),
         };
         self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await
     }
