@@ -163,6 +163,11 @@ impl Core {
         self.leases.get(lease).filter(|lease| lease.drone == drone).map(|lease| lease.task)
     }
 
+    /// The index that the next output of a lease which this Drone holds has to begin with.
+    pub fn next_index(&self, drone: DroneId, lease: LeaseId) -> Option<u64> {
+        self.leases.get(lease).filter(|lease| lease.drone == drone).map(|lease| lease.next)
+    }
+
     /// A task that has not ended.
     pub fn task(&self, id: TaskId, now: Time) -> Option<Status> {
         let task = self.tasks.get(id)?;

@@ -48,7 +48,7 @@ use cache::Cache;
 use feed::Feed;
 use journal::{Ack, Journal, Slot};
 use link::Receipt;
-pub use link::{Joined, Link, Newcomer, Outbound, Parting};
+pub use link::{Breach, Joined, Link, Newcomer, Outbound, Parting};
 pub use recovery::{Keeper, Lost};
 use state::State;
 use story::Story;

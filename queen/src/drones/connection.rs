@@ -15,16 +15,15 @@ use wire::message::{MAX_REASON, ToQueen};
 use super::handshake::{self, HANDSHAKE, Reader};
 use super::speak::{FAREWELL, speak};
 use crate::core::Progress;
-use crate::hive::{Joined, Link, Parting, SharedHive};
-use crate::kinds::Rejected;
+use crate::hive::{Breach, Joined, Link, Parting, SharedHive};
 
 /// Why a Drone's connection ended other than by its own wish.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Broken {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
-    #[error("{0}")]
-    Rejected(#[from] Rejected),
+    #[error(transparent)]
+    Breach(#[from] Breach),
     #[error("the handshake and the first message may take {} seconds each", HANDSHAKE.as_secs())]
     Slow,
     #[error("the first message after the handshake has to be an offer, and no other one may be")]
@@ -118,7 +117,7 @@ async fn listen(
     let offer = timeout(HANDSHAKE, reader.next(MAX)).await.map_err(|_| Broken::Slow)??;
     let Some(offer) = offer else { return Ok(parting) };
     let ToQueen::Offer { leases } = frame::decode(&offer)? else { return Err(Broken::NoOffer) };
-    hive.offer(link, leases.0, alive).await;
+    hive.offer(link, leases.0, alive).await?;
     let mut received = 0;
     while let Some(frame) = reader.next(MAX).await? {
         match frame::decode(&frame)? {

@@ -3,6 +3,7 @@
 //! A Drone is one process; its connections come and go, and each is a [`Link`]. What comes over
 //! an older one than the newest changes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use web::model::Kernels;
-use wire::ids::{DroneId, Instance, LeaseId};
+use wire::ids::{DroneId, Epoch, Instance, LeaseId};
 use wire::message::{Adoption, Offered, Output};
 
 use super::fleet::Ends;
@@ -94,6 +95,47 @@ pub enum Parting {
     Lost,
 }
 
+/// Why a Drone cannot mean what it says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    /// Results that are none of their range.
+    #[error(transparent)]
+    Results(#[from] Rejected),
+    /// A range without an index.
+    #[error("index {from} to before {to} is no range")]
+    Range {
+        /// Its first index.
+        from: u64,
+        /// Behind its last index.
+        to: u64,
+    },
+    /// A part that is not the next one of its lease.
+    #[error(
+        "a part of lease {lease} was output from index {from} on, and index {next} was next: parts of a lease \
+         come in index order, without gaps, and once"
+    )]
+    Order {
+        /// Which lease.
+        lease: LeaseId,
+        /// Where the part begins.
+        from: u64,
+        /// Where it has to begin.
+        next: u64,
+    },
+    /// An offer that names a lease again.
+    #[error("lease {lease} of epoch {epoch} is offered twice")]
+    Twice {
+        /// Which lease.
+        lease: LeaseId,
+        /// Its epoch.
+        epoch: Epoch,
+    },
+}
+
+fn check_range(from: u64, to: u64) -> Result<(), Breach> {
+    if from < to { Ok(()) } else { Err(Breach::Range { from, to }) }
+}
+
 impl SharedHive {
     /// A Drone has connected; `None` if there are [`MAX_DRONES`](super::MAX_DRONES) already. It is given work when it
     /// has said what it holds ([`offer`](Self::offer)).
@@ -109,19 +151,29 @@ impl SharedHive {
 
     /// A Drone says what it holds from connections before; it is answered with what of that is
     /// still wanted. All that it said before on other connections is on disk by then.
-    pub async fn offer(&self, link: Link, offers: Vec<Offered>, waiting: impl Fn()) {
-        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return };
+    ///
+    /// # Errors
+    /// If it cannot hold that.
+    pub async fn offer(&self, link: Link, offers: Vec<Offered>, waiting: impl Fn()) -> Result<(), Breach> {
+        let mut names = BTreeSet::new();
+        for Offered { lease, epoch, from, to, .. } in &offers {
+            check_range(*from, *to)?;
+            if !names.insert((*lease, *epoch)) {
+                return Err(Breach::Twice { lease: *lease, epoch: *epoch });
+            }
+        }
+        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
         // Whoever holds nothing has nothing to wait for.
         if let Some(slot) = slot.filter(|_| !offers.is_empty()) {
             let mut before = slot.enter(Vec::new(), None);
             loop {
                 match timeout(EXCUSE, &mut before).await {
                     Ok(Ok(Ok(()))) => break,
-                    Ok(Err(_)) => return,
+                    Ok(Err(_)) => return Ok(()),
                     // A disk that does not take it says so at once.
                     Ok(Ok(Err(_))) => {
                         tokio::time::sleep(EXCUSE).await;
-                        let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return };
+                        let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
                         before = slot.enter(Vec::new(), None);
                     }
                     Err(_) => {}
@@ -129,13 +181,14 @@ impl SharedHive {
                 waiting();
             }
         }
-        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
+        let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return Ok(()) };
         self.change_durably(slot, |state, now| {
             if state.is_current(link) {
                 let offers = offers.iter().map(|offer| state.offered(offer)).collect();
                 state.join(link, offers, now);
             }
         });
+        Ok(())
     }
 
     /// A Drone lives and holds these leases.
@@ -158,7 +211,7 @@ impl SharedHive {
     /// and calls `waiting` now and then.
     ///
     /// # Errors
-    /// If any of it cannot be the results of its range.
+    /// If any of it cannot be the results of its range, or is not what comes next of its lease.
     pub async fn outputs(
         &self,
         link: Link,
@@ -166,15 +219,24 @@ impl SharedHive {
         outputs: &[Output<'_>],
         received: u64,
         waiting: impl Fn(),
-    ) -> Result<(), Rejected> {
+    ) -> Result<(), Breach> {
+        for Output { from, to, .. } in outputs {
+            check_range(*from, *to)?;
+        }
         let orders: Vec<_> = {
             let state = self.lock();
             let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.is_current(link);
             outputs.iter().map(|output| state.order_of(link.drone, output.lease).filter(|_| ours(output))).collect()
         };
         let mut results = Vec::with_capacity(outputs.len());
+        // A frame may bring several parts of one lease.
+        let mut next = BTreeMap::new();
         for (output, order) in outputs.iter().zip(orders) {
             let Some(order) = order else { continue };
+            let expected = next.insert(output.lease, output.to).unwrap_or(order.next);
+            if output.from != expected {
+                return Err(Breach::Order { lease: output.lease, from: output.from, next: expected });
+            }
             let bytes = order.job.check(&(output.from..output.to), &output.output)?;
             let kept = match bytes.len() >= KEEP && bytes.len() >= frame.len() / KEEP_FRAME {
                 true => frame.slice_ref(bytes),

@@ -58,6 +58,8 @@ pub(super) struct Order {
     pub(super) is_rework: bool,
     /// How often its Drone was right so far.
     pub(super) trust: u64,
+    /// Where its next output has to begin.
+    pub(super) next: u64,
 }
 
 /// Results that came and were looked at.
@@ -137,7 +139,7 @@ impl SharedHive {
         bytes: Bytes,
         spent: Duration,
     ) -> Result<Arrived, Lie> {
-        let Order { job, audit, is_rework, trust } = order;
+        let Order { job, audit, is_rework, trust, next: _ } = order;
         let mut arrived = Arrived {
             lease,
             range,
@@ -265,10 +267,12 @@ impl State {
         let task = self.core.lease(drone, lease)?;
         let trust = self.presences.get(&drone).map_or(0, |presence| presence.checked);
         if let Some(audit) = self.audits.under_way.get(&task) {
-            return Some(Order { job: audit.job.clone(), audit: Some(task), is_rework: false, trust });
+            let (job, next) = (audit.job.clone(), audit.result.index);
+            return Some(Order { job, audit: Some(task), is_rework: false, trust, next });
         }
         let record = self.tasks.get(task)?;
-        Some(Order { job: record.job(task), audit: None, is_rework: record.is_rework(), trust })
+        let next = self.core.next_index(drone, lease)?;
+        Some(Order { job: record.job(task), audit: None, is_rework: record.is_rework(), trust, next })
     }
 
     /// A Drone was right.

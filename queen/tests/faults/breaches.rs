@@ -1,14 +1,16 @@
 //! Drones that break the protocol, and what they are told.
 
+use std::ops::Range;
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::codec::{FrameReader, read_preface};
-use wire::frame::{MAX_HANDSHAKE, decode};
+use wire::frame::{MAX, MAX_HANDSHAKE, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Role};
-use wire::ids::SeatSecret;
-use wire::message::ToQueen;
+use wire::ids::{LeaseId, SeatSecret};
+use wire::message::{Offered, ToQueen};
 
-use super::scripted::{Scripted, hello};
+use super::scripted::{Lease, Scripted, hello};
 use super::support::Hive;
 use super::{Queen, lines};
 
@@ -70,7 +72,8 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
-    told(&[1, 0, 128, 0, 0], "a frame of 8388609 bytes is longer than the 8388608 allowed here").await;
+    let long = format!("a frame of {} bytes is longer than the {MAX} allowed here", MAX + 1);
+    told(&(MAX as u32 + 1).to_le_bytes(), &long).await;
     told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
     told(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
     told(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
@@ -91,5 +94,73 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
     queen.until_done(task).await;
     queen.check(task, &lines(3)).await;
     honest.leave().await;
+    hive.stop().await;
+}
+
+/// What a Drone is told that says this of a lease of 500 lines.
+async fn told_of(queen: Queen, say: impl AsyncFnOnce(&mut Scripted, &Lease)) -> String {
+    // One process, which loses nothing by it: what it held goes to whoever is there.
+    let mut drone = Scripted::connect(queen.drones, "broken", SeatSecret([7; 32])).await;
+    let lease = drone.work().await;
+    say(&mut drone, &lease).await;
+    drone.closed().await.expect("it is told")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_out_of_order_are_a_breach_and_not_receipted() {
+    let hive = Hive::start().await;
+    let queen = Queen::from(&hive);
+    let task = queen.submit("", &lines(500)).await;
+    let order = "come in index order, without gaps, and once";
+    let reason = told_of(queen, async |drone, lease| drone.give_with(lease, 10..20, |_| false).await).await;
+    assert!(reason.contains("index 10 on, and index 0 was next") && reason.contains(order), "{reason}");
+    let twice = async |drone: &mut Scripted, lease: &Lease| {
+        drone.give_with(lease, lease.from..lease.from + 10, |_| false).await;
+        drone.stored(1).await;
+        drone.give_with(lease, lease.from..lease.from + 10, |_| false).await;
+    };
+    let reason = told_of(queen, twice).await;
+    assert!(reason.contains("index 0 on, and index 10 was next"), "{reason}");
+    let gap = async |drone: &mut Scripted, lease: &Lease| {
+        drone.give_with(lease, lease.from..lease.from + 10, |_| false).await;
+        drone.give_with(lease, lease.from + 11..lease.from + 20, |_| false).await;
+    };
+    let reason = told_of(queen, gap).await;
+    assert!(reason.contains("index 21 on, and index 20 was next"), "{reason}");
+    // A range that is none is one whatever the lease.
+    for (end, said) in [(30, "30 to before 30"), (29, "30 to before 29")] {
+        let nothing = async |drone: &mut Scripted, lease: &Lease| {
+            drone.give_as(&Lease { id: LeaseId(99_999), ..lease.clone() }, Range { start: 30, end }, &[]).await;
+        };
+        let reason = told_of(queen, nothing).await;
+        assert!(reason.contains(said) && reason.ends_with("is no range"), "{reason}");
+    }
+    let honest = hive.worker("honest");
+    queen.until_done(task).await;
+    queen.check(task, &lines(500)).await;
+    honest.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_makes_no_sense_is_a_breach() {
+    let hive = Hive::start().await;
+    let queen = Queen::from(&hive);
+    let mut drone = Scripted::start(queen.drones, "drone").await;
+    queen.submit("", &lines(500)).await;
+    let offered = drone.work().await.offered();
+    let seat = drone.seat;
+    drop(drone);
+    let cases = [
+        (vec![offered; 1000], "lease 1 of epoch 1 is offered twice"),
+        (vec![Offered { from: 7, to: 7, ..offered }], "index 7 to before 7 is no range"),
+        (vec![Offered { from: 7, to: 6, ..offered }], "index 7 to before 6 is no range"),
+    ];
+    for (held, said) in cases {
+        let mut drone = Scripted::welcome(queen.drones, "drone", seat).await;
+        drone.say(&ToQueen::Offer { leases: held.into() }).await;
+        let reason = drone.closed().await.expect("it is told");
+        assert!(reason.contains(said), "{reason}");
+    }
     hive.stop().await;
 }

@@ -125,10 +125,10 @@ async fn what_is_not_wanted_is_not_taken_back() {
         drop(drone);
         let held = [
             wire::message::Offered { instance: Instance([7; 16]), ..lease.offered() },
-            wire::message::Offered { task: TaskId(99), ..lease.offered() },
-            wire::message::Offered { to: 200, ..lease.offered() },
-            lease.offered(),
-            lease.offered(),
+            wire::message::Offered { lease: LeaseId(901), task: TaskId(99), ..lease.offered() },
+            wire::message::Offered { lease: LeaseId(902), to: 200, ..lease.offered() },
+            wire::message::Offered { lease: LeaseId(903), ..lease.offered() },
+            wire::message::Offered { lease: LeaseId(904), ..lease.offered() },
         ];
         let (mut drone, adopted) = Scripted::offer(queen.drones, "drone", seat, &held).await;
         let [None, None, None, Some(adoption), None] = adopted[..] else { panic!("{adopted:?}") };

@@ -116,6 +116,21 @@ impl Scripted {
         seat: SeatSecret,
         held: &[Offered],
     ) -> (Self, Vec<Option<Adoption>>) {
+        let mut drone = Self::welcome(queen, name, seat).await;
+        drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
+        loop {
+            let body = drone.reader.next(MAX).await.unwrap().expect("the Queen answers");
+            match decode(&body).unwrap() {
+                ToDrone::Adopted { leases } => return (drone, leases.0),
+                // The disk takes its time, and she says that she lives.
+                ToDrone::Heartbeat => {}
+                other => panic!("an offer is answered first, not by {other:?}"),
+            }
+        }
+    }
+
+    /// A new connection of a process, which has said nothing yet.
+    pub async fn welcome(queen: SocketAddr, name: &str, seat: SeatSecret) -> Self {
         let (mut reader, mut writer) = knock(queen).await;
         let hello = hello(name, seat);
         let mut body = Default::default();
@@ -125,11 +140,7 @@ impl Scripted {
             body = reader.next(MAX_HANDSHAKE).await.unwrap().expect("the Queen answers");
         }
         let FromQueen::Welcome { drone: id, epoch, .. } = decode(&body).unwrap() else { panic!("not welcome") };
-        let mut drone = Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() };
-        drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
-        let body = drone.reader.next(MAX).await.unwrap().expect("the Queen answers");
-        let ToDrone::Adopted { leases } = decode(&body).unwrap() else { panic!("an offer is answered first") };
-        (drone, leases.0)
+        Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() }
     }
 
     /// What the Queen says next; `None` if she has closed.
