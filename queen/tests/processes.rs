@@ -4,9 +4,11 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::process::Command;
 
+use hmac::{KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use support::programs::{Program, address, drone, output, queen, start_drone};
 use support::request;
 
@@ -139,4 +141,41 @@ fn the_demo_shows_right_results_and_leaves_nothing() {
         assert!(said.contains(text), "{text} is not in {said}");
     }
     assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
+}
+
+/// The program that `docs/PROTOCOL.md` begins with, as it stands there.
+#[test]
+fn the_smallest_drone_of_the_protocols_page_does_every_kind_of_work() {
+    let page = include_str!("../../docs/PROTOCOL.md");
+    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("smallest.py");
+    std::fs::write(&path, program).unwrap();
+    let (queen, drones, http) = start_queen();
+    let python = Command::new("python3").arg("--version").output();
+    assert!(python.is_ok(), "the page's program is in Python: install python3");
+    let drone = Program::start(Command::new("python3").arg(&path).arg(drones.to_string()));
+    let words: Vec<String> = (0..2_500).map(|number| format!("word {number}")).collect();
+    type Hash = fn(&[u8]) -> [u8; 32];
+    let cases: [(Value, Hash); 4] = [
+        (json!({ "algorithm": "sha256" }), |word| Sha256::digest(word).into()),
+        (json!({ "algorithm": "sha256d" }), |word| Sha256::digest(Sha256::digest(word)).into()),
+        (json!({ "algorithm": "hmac-sha256", "key": "k" }), |word| {
+            let mac = hmac::Hmac::<Sha256>::new_from_slice(b"k").unwrap();
+            mac.chain_update(word).finalize().into_bytes().into()
+        }),
+        (json!({ "algorithm": "pbkdf2-hmac-sha256", "salt": "s", "iterations": 3 }), |word| {
+            pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(word, b"s", 3)
+        }),
+    ];
+    for (mut body, hash) in cases {
+        body["inputs"] = json!(words);
+        let task = compute(http, &body.to_string());
+        let path = format!("/tasks/{}/results?format=text", task["id"]);
+        let results = request(http, "GET", &path, &[], "").text();
+        let right: String =
+            words.iter().map(|word| format!("{}  {word}\n", const_hex::encode(hash(word.as_bytes())))).collect();
+        assert!(results == right, "{}", body["algorithm"]);
+    }
+    drop((drone, queen));
 }
