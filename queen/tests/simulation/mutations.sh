@@ -74,8 +74,8 @@ mutation "leases what is paused" $core.rs \
 mutation "adopts what others have" $core/fleet.rs \
     'task.take_within(offer)?' 'task.take_within(offer).unwrap_or_else(|| offer.clone())'
 mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
-    'let lost: Vec<_> = held.into_values().flatten().map(|lease| (lease, Fault::None)).collect();
-        self.give_up(&lost, false, now, effects);' ''
+    'let lost: Vec<_> = lost.collect();
+        self.give_up(&lost, false, now, effects);' 'drop(lost);'
 mutation "waits for the silent for ever" $core/drone.rs \
     'self.last_heard + patience.silence)' 'self.last_heard + patience.silence * 100)'
 mutation "keeps leases of the lost for long" $core/fleet.rs \
@@ -88,7 +88,7 @@ mutation "remembers leases that are over" $core/lease.rs \
 mutation "forgets what a Drone died of" $core/lease.rs \
     'trouble.losses += 1;' ''
 mutation "forgets what a twin died of" $core/lease.rs \
-    'self.blame_twin(twin, lease.drone, *fault);' ''
+    'self.blame_twin(twin, lease.drone, *fault, now);' ''
 mutation "runs what kills beside other work" $core/lease.rs \
     'self.losses >= MAX_LOSSES' 'self.losses >= MAX_LOSSES + 200'
 mutation "tells nobody that a task is over" $core.rs \
@@ -99,6 +99,8 @@ mutation "steals without telling" $core/lease.rs \
     'lease.range.end = end;'
 mutation "gives no part of a lease to the idle" $core/steal.rs \
     'while self.drones.get(thief).is_some_and(Drone::is_hungry)' 'while false'
+mutation "leaves lanes empty" $core/sizing.rs \
+    '0 => items.max(fair_share(task, drone, fleet).min(lanes)).min(length),' '0 => items,'
 mutation "takes the least urgent first" $core/queue.rs \
     'self.levels.iter().rev()' 'self.levels.iter()'
 mutation "gives a Drone too much" $core/drone.rs \
@@ -114,7 +116,7 @@ mutation "lets one task have it all" $core/dispatch.rs \
 mutation "session: drops results that are not stored" $session.rs \
     'held.phase == Phase::Abandoned)' 'held.phase != Phase::Computing)'
 mutation "session: does not say again what got lost" $session/queen.rs \
-    'held.parts().for_each(|part| link.say(Say::Output(key, part.clone())));' ''
+    '(_, parts) => parts.iter().for_each(|part| link.say(Say::Output(key, part.clone()))),' '(_, _) => {}'
 mutation "session: keeps results for ever" $session/held.rs \
     'let Some(part) = self.parts.pop_front() else { return 0 };' \
     'let Some(part) = self.parts.pop_front().filter(|part| part.from % 2 == 0) else { return 0 };'
