@@ -7,7 +7,7 @@ mod reference;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use drone::kernel::{Kernel, Sample};
+use drone::kernel::{Kernel, Kernels, Sample};
 use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
@@ -32,11 +32,12 @@ fn compare(c: &mut Criterion, name: &str, algorithm: Algorithm<'_>, inputs: &Blo
     group.bench_function("plain", |bencher| bencher.iter(|| plain(algorithm, black_box(inputs), &mut digests)));
     let sample = Sample::new(algorithm, inputs).unwrap();
     for kernel in Kernel::all() {
+        let kernels = Kernels::only(kernel);
         group.bench_function(kernel.name(), |bencher| {
             bencher.iter(|| {
                 let mut job = black_box(&sample).job().unwrap();
                 while !job.is_finished() {
-                    job.step(kernel, STEP);
+                    job.step(&kernels, STEP);
                 }
                 job.collect()
             });

@@ -1,17 +1,22 @@
 //! What one thread of this machine does with each kernel.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wire::blob::BlobBuf;
-use wire::work::Algorithm;
+use wire::work::{Algorithm, Class};
 
-use crate::kernel::{Kernel, Sample, selftest};
+use crate::config::NICE;
+use crate::kernel::{Choice, Kernel, Kernels, Sample, Unfit};
 
 /// All kernels take turns, shorter than what a scheduler gives to others, and the best one counts.
 const TURNS: u32 = 24;
 const TURN: Duration = Duration::from_millis(3);
+
+/// Long strings and passwords that are computed together: enough for the widest kernel.
+const LANES: usize = 16;
 
 /// Compressions of a step, as in the compute threads.
 const STEP: u64 = 1024;
@@ -19,6 +24,7 @@ const STEP: u64 = 1024;
 /// What was measured.
 #[derive(Debug)]
 pub struct Report {
+    /// In the order of preference, the portable one last.
     kernels: Vec<Kernel>,
     rows: Vec<Row>,
 }
@@ -28,12 +34,15 @@ struct Row {
     case: Case,
     /// Units per second with each kernel.
     rates: Vec<f64>,
+    /// What a Drone takes for it.
+    auto: Kernel,
 }
 
 /// Something to measure.
 #[derive(Debug)]
 struct Case {
     name: String,
+    class: Class,
     unit: Unit,
     sample: Sample,
     /// Units that the sample has.
@@ -58,33 +67,45 @@ impl Unit {
     }
 }
 
-/// Tests and measures every kernel that this CPU has. Takes about two seconds.
+/// Tests every kernel that this CPU has, chooses among them as a Drone of so many threads does,
+/// and measures all on one thread. Takes some three seconds.
 ///
 /// # Errors
-/// If a kernel computes wrongly, with what it was about.
-pub fn run() -> Result<Report, String> {
+/// If a kernel computes wrongly, or there are not so many threads.
+pub fn run(threads: NonZeroUsize) -> Result<Report, Unfit> {
     let kernels: Vec<_> = Kernel::all().collect();
-    kernels.iter().try_for_each(|kernel| selftest::check(*kernel))?;
-    let rows = cases()?.into_iter().map(|case| Ok(Row { rates: measure(&case, &kernels)?, case }));
-    Ok(Report { rows: rows.collect::<Result<_, String>>()?, kernels })
+    let auto = Kernels::choose(Choice::Measured, threads, NICE)?;
+    let row = |case: Case| {
+        let (rates, auto) = (measure(&case, &kernels).map_err(Unfit::Wrong)?, auto.of_class(case.class));
+        Ok(Row { rates, auto, case })
+    };
+    let rows = cases().map_err(Unfit::Wrong)?.into_iter().map(row).collect::<Result<_, Unfit>>()?;
+    Ok(Report { rows, kernels })
 }
 
 fn cases() -> Result<Vec<Case>, String> {
     let strings = |count: usize, length| (0..count).map(|number| vec![number as u8; length]).collect::<BlobBuf>();
-    let case = |name: String, unit, algorithm, inputs: BlobBuf, units: usize| {
-        Ok(Case { name, unit, sample: Sample::new(algorithm, &inputs)?, units: units as f64 })
+    let case = |name: String, class, unit, algorithm, inputs: BlobBuf, units: usize| {
+        Ok(Case { name, class, unit, sample: Sample::new(algorithm, &inputs)?, units: units as f64 })
     };
-    let short = |name: &str, algorithm, length| {
-        case(format!("{name}, {length} bytes"), Unit::Strings, algorithm, strings(4096, length), 4096)
+    let short = |name: &str, class, algorithm, length| {
+        case(format!("{name}, {length} bytes"), class, Unit::Strings, algorithm, strings(4096, length), 4096)
     };
-    let hashes = [16, 32, 55, 64, 100].map(|length| short("sha256", Algorithm::Sha256, length));
-    let large = case("sha256, 64 KiB".to_owned(), Unit::Bytes, Algorithm::Sha256, strings(4, 64 << 10), 4 * (64 << 10));
+    let hashes = [16, 32, 55, 64, 100].map(|length| short("sha256", Class::SHORT, Algorithm::Sha256, length));
+    let (long, size) = (strings(LANES, 64 << 10), LANES * (64 << 10));
     let pbkdf2 = Algorithm::Pbkdf2HmacSha256 { salt: b"pepper", iterations: 1000 };
     let others = [
-        large,
-        short("sha256d", Algorithm::Sha256d, 32),
-        short("hmac-sha256", Algorithm::HmacSha256 { key: b"key" }, 32),
-        case("pbkdf2, iterations".to_owned(), Unit::Iterations, pbkdf2, strings(4, 12), 4 * 1000),
+        case("sha256, 64 KiB".to_owned(), Class::LONG, Unit::Bytes, Algorithm::Sha256, long, size),
+        short("sha256d", Class::SHA256D, Algorithm::Sha256d, 32),
+        short("hmac-sha256", Class::HMAC, Algorithm::HmacSha256 { key: b"key" }, 32),
+        case(
+            "pbkdf2, iterations".to_owned(),
+            Class::PBKDF2,
+            Unit::Iterations,
+            pbkdf2,
+            strings(LANES, 12),
+            LANES * 1000,
+        ),
     ];
     hashes.into_iter().chain(others).collect()
 }
@@ -93,19 +114,19 @@ fn measure(case: &Case, kernels: &[Kernel]) -> Result<Vec<f64>, String> {
     let mut best = vec![0.0; kernels.len()];
     for _ in 0..TURNS {
         for (kernel, best) in kernels.iter().zip(&mut best) {
-            *best = turn(case, *kernel)?.max(*best);
+            *best = turn(case, &Kernels::only(*kernel))?.max(*best);
         }
     }
     Ok(best)
 }
 
 /// Units per second, in one turn.
-fn turn(case: &Case, kernel: Kernel) -> Result<f64, String> {
+fn turn(case: &Case, kernels: &Kernels) -> Result<f64, String> {
     let (started, mut units) = (Instant::now(), 0.0);
     while started.elapsed() < TURN {
         let mut job = case.sample.job()?;
         while !job.is_finished() {
-            job.step(kernel, STEP);
+            job.step(kernels, STEP);
         }
         std::hint::black_box(job.collect());
         units += case.units;
@@ -114,7 +135,7 @@ fn turn(case: &Case, kernel: Kernel) -> Result<f64, String> {
 }
 
 impl Report {
-    /// For programs: the kernels, the fastest first, and for each case the rates per second.
+    /// For programs: the kernels, and for each case the rates per second, and what a Drone takes.
     pub fn json(&self) -> Value {
         let rates = |row: &Row| -> serde_json::Map<String, Value> {
             self.kernels
@@ -125,7 +146,7 @@ impl Report {
         };
         let row = |row: &Row| {
             let (unit, ..) = row.case.unit.names();
-            json!({ "case": row.case.name, "unit": unit, "per_second": rates(row) })
+            json!({ "case": row.case.name, "unit": unit, "per_second": rates(row), "auto": row.auto.name() })
         };
         json!({
             "kernels": self.kernels.iter().map(|kernel| kernel.name()).collect::<Vec<_>>(),
@@ -138,14 +159,15 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<27}", "one thread")?;
-        self.kernels.iter().rev().try_for_each(|kernel| write!(f, "{:>18}", kernel.name()))?;
+        self.kernels.iter().rev().try_for_each(|kernel| write!(f, "{:>17} ", kernel.name()))?;
         for row in &self.rows {
             let (_, unit, scale) = row.case.unit.names();
             write!(f, "\n{:<22} {unit:>4}", row.case.name)?;
             // The portable kernel, which the others are compared with, is the last one.
             let portable = row.rates.last().copied().unwrap_or(f64::NAN);
-            for rate in row.rates.iter().rev() {
-                write!(f, "{:>10.2} ({:>4.2}x)", rate / scale, rate / portable)?;
+            for (kernel, rate) in self.kernels.iter().zip(&row.rates).rev() {
+                let star = if *kernel == row.auto { '*' } else { ' ' };
+                write!(f, "{:>9.2} ({:>4.2}x){star}", rate / scale, rate / portable)?;
             }
         }
         writeln!(f)

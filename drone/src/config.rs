@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use wire::handshake::MAX_NAME;
 use wire::ids::SeatSecret;
 
-use crate::kernel::Kernel;
+use crate::kernel::Choice;
 
 /// What [`Config::nice`] is if nobody says anything.
 pub const NICE: u8 = 10;
@@ -25,7 +25,7 @@ pub struct Config {
     /// Of this process, or of this one of several Drones in a process.
     pub seat: SeatSecret,
     /// What computes.
-    pub kernel: Kernel,
+    pub kernel: Choice,
     /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).
     pub nice: u8,
 }

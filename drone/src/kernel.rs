@@ -8,13 +8,15 @@
 mod choice;
 mod digest;
 mod lanes;
+mod measure;
 mod portable;
 mod sample;
 pub(crate) mod selftest;
 mod sha256;
+mod table;
 #[cfg(test)]
 mod tests;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(hive_portable)))]
 mod x86;
 
 use std::ops::Range;
@@ -22,8 +24,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use wire::work::{Chunk, ChunkOutput, Digests};
 
-pub use self::choice::{Kernel, KernelError};
+pub use self::choice::{Choice, Kernels, Unfit};
 pub use self::sample::Sample;
+pub use self::table::{Kernel, KernelError};
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
 pub trait Job: Send {
@@ -43,9 +46,9 @@ pub trait Job: Send {
     /// Takes away all items from `total` on, computed or not; a larger total changes nothing.
     fn shrink(&mut self, total: u64);
 
-    /// Computes for about `compressions` SHA-256 compressions, a few more at most. Returns how
-    /// many it took. Each step may be another kernel's.
-    fn step(&mut self, kernel: Kernel, compressions: u64) -> u64;
+    /// Computes for about `compressions` SHA-256 compressions, at most a few more for each lane.
+    /// Returns how many it took. Each step may be given other kernels.
+    fn step(&mut self, kernels: &Kernels, compressions: u64) -> u64;
 
     /// Gives away the results of the items that were computed since the last time.
     fn collect(&mut self) -> Output;

@@ -7,15 +7,14 @@ mod config;
 mod connection;
 pub mod console;
 pub mod kernel;
+mod nice;
 pub mod pool;
 pub mod session;
 mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 
-use wire::handshake::Rate;
-
-use crate::kernel::{Kernel, selftest};
+use crate::kernel::{Kernels, Unfit};
 use crate::pool::Pool;
 
 #[doc(hidden)]
@@ -27,9 +26,9 @@ pub enum Error {
     /// The name in the configuration is not one.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// This machine gets SHA-256 wrong; it must not take part.
-    #[error("this machine computes wrongly and must not work: {0}")]
-    SelfTest(String),
+    /// This machine must not take part.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The operating system gives no more threads.
     #[error("cannot start the compute threads: {0}")]
     Threads(#[from] std::io::Error),
@@ -41,16 +40,12 @@ pub enum Error {
 /// If this machine is not fit to work at all.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     check_name(&config.name)?;
-    let kernel = config.kernel;
-    let tested = tokio::task::spawn_blocking(move || test(kernel)).await;
-    let rates = tested.unwrap_or_else(|error| Err(error.to_string())).map_err(Error::SelfTest)?;
-    let (pool, reports) = Pool::start(config.threads, kernel, config.nice)?;
+    let (choice, threads, nice) = (config.kernel, config.threads, config.nice);
+    let chosen = tokio::task::spawn_blocking(move || Kernels::choose(choice, threads, nice)).await;
+    let kernels = chosen.map_err(|error| Unfit::Wrong(error.to_string()))??;
+    story::tell_kernels(&kernels);
+    let rates = kernels.rates();
+    let (pool, reports) = Pool::start(threads, kernels, nice)?;
     connection::keep(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
-}
-
-/// Proves that this machine computes rightly, and measures what one thread does of each class of work.
-fn test(kernel: Kernel) -> Result<Vec<Rate<'static>>, String> {
-    selftest::check(kernel)?;
-    selftest::measure(kernel)
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use drone::NICE;
 use drone::console::{self, LogFormat};
-use drone::kernel::Kernel;
+use drone::kernel::Choice;
 use drone::{Config, QueenAddr, Shutdown};
 use mimalloc::MiMalloc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,13 +59,14 @@ struct Args {
     #[arg(long, env = "HIVE_NAME", value_parser = name)]
     name: Option<String>,
 
-    /// What computes: auto, avx512, sha-ni or portable
+    /// What computes: auto, avx512, sha-ni, avx2 or portable
     ///
-    /// auto is the fastest that this CPU has. avx512 and sha-ni interleave several strings in the
-    /// SHA instructions of x86-64, with AVX-512 around them or without; portable takes one string
-    /// after the other and runs on any CPU.
+    /// auto measures at the start what this CPU has, and takes for each class of work (short and
+    /// long strings, SHA-256d, HMAC, PBKDF2) what is fastest. avx512 and avx2 compute 16 and 8
+    /// strings in the lanes of wide registers, sha-ni interleaves 4 in the SHA instructions of
+    /// x86-64; portable takes one string after the other and runs on any CPU.
     #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
-    kernel: Kernel,
+    kernel: Choice,
 
     /// How far computing stands back for all else on this machine: 0 not at all, 19 most
     ///
@@ -84,11 +85,12 @@ struct Args {
 enum Command {
     /// Measure what one thread of this machine does with each kernel
     ///
-    /// Takes about two seconds. Every kernel that this CPU has is tested first, then all take
+    /// Takes some three seconds. Every kernel that this CPU has is tested first, then all take
     /// short turns, and the best turn counts, since others may want the CPU too. In brackets: how
-    /// many times as fast as the portable kernel.
+    /// many times as fast as the portable kernel. A star marks what a Drone with a thread for each
+    /// CPU takes for that work.
     Bench {
-        /// Print JSON: for each case its name, its unit, and the rate with each kernel
+        /// Print JSON: for each case its name, its unit, the rate with each kernel, and the kernel that auto takes
         #[arg(long)]
         json: bool,
     },
@@ -114,7 +116,7 @@ async fn main() -> ExitCode {
 }
 
 fn bench(json: bool) -> anyhow::Result<()> {
-    let report = drone::bench::run().map_err(drone::Error::SelfTest)?;
+    let report = drone::bench::run(available_threads()?)?;
     let text = if json { format!("{:#}\n", report.json()) } else { report.to_string() };
     std::io::stdout().write_all(text.as_bytes()).context("cannot print")
 }
@@ -122,7 +124,7 @@ fn bench(json: bool) -> anyhow::Result<()> {
 async fn run(args: Args) -> anyhow::Result<()> {
     let threads = match args.threads.and_then(|threads| NonZeroUsize::new(threads.into())) {
         Some(threads) => threads,
-        None => std::thread::available_parallelism().context("cannot count the CPUs; use --threads")?,
+        None => available_threads()?,
     };
     let seat = SeatSecret::random().context("the operating system has no randomness")?;
     let name = args.name.unwrap_or_else(default_name);
@@ -130,6 +132,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)
+}
+
+fn available_threads() -> anyhow::Result<NonZeroUsize> {
+    std::thread::available_parallelism().context("cannot count the CPUs; use --threads")
 }
 
 /// The first signal drains, the second one ends everything.

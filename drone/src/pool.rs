@@ -29,7 +29,8 @@ use std::{cmp, io};
 
 use tokio::sync::mpsc;
 
-use crate::kernel::{Job, Kernel, Output};
+use crate::kernel::{Job, Kernels, Output};
+use crate::nice::stand_back;
 
 /// Reports that may wait; threads wait for room when the Queen takes results too slowly.
 const REPORTS: usize = 64;
@@ -123,18 +124,22 @@ impl Pool {
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub(crate) fn start(threads: NonZeroUsize, kernel: Kernel, nice: u8) -> io::Result<(Self, mpsc::Receiver<Report>)> {
+    pub(crate) fn start(
+        threads: NonZeroUsize,
+        kernels: Kernels,
+        nice: u8,
+    ) -> io::Result<(Self, mpsc::Receiver<Report>)> {
         let (reports, receiver) = mpsc::channel(REPORTS);
         let slots = (0..threads.get()).map(|_| Slot::default()).collect::<Box<[_]>>();
         let queue = Queue { running: slots.iter().map(|_| None).collect(), ..Queue::default() };
         let (queue, added, brief) = (Mutex::new(queue), Condvar::new(), Tally::default());
-        let shared = Arc::new(Shared { queue, added, slots, brief, kernel });
+        let shared = Arc::new(Shared { queue, added, slots, brief, kernels });
         let mut pool = Self { shared, threads: Vec::new() };
         for index in 0..threads.get() {
             let (shared, reports) = (pool.shared.clone(), reports.clone());
             let thread = std::thread::Builder::new().name(format!("compute-{index}"));
             let run = move || {
-                thread::stand_back(nice);
+                stand_back(nice);
                 thread::run(&shared, index, &reports);
             };
             pool.threads.push(thread.spawn(run)?);
@@ -153,7 +158,7 @@ impl Pool {
         let mut lease = Lease::new(assignment);
         let mut before = Instant::now();
         while !lease.is_computed() {
-            match lease.step(self.shared.kernel, BRIEF, &self.shared.brief, before) {
+            match lease.step(&self.shared.kernels, BRIEF, &self.shared.brief, before) {
                 Ok(now) => before = now,
                 Err(failed) => return Ok(failed),
             }
@@ -242,7 +247,7 @@ struct Shared {
     slots: Box<[Slot]>,
     /// What was computed outside the threads.
     brief: Tally,
-    kernel: Kernel,
+    kernels: Kernels,
 }
 
 /// What a thread touches between two steps.
@@ -371,8 +376,14 @@ impl Lease {
     ///
     /// # Errors
     /// If the computation broke down: the report of that.
-    fn step(&mut self, kernel: Kernel, compressions: u64, tally: &Tally, before: Instant) -> Result<Instant, Report> {
-        let step = catch_unwind(AssertUnwindSafe(|| self.job.step(kernel, compressions)));
+    fn step(
+        &mut self,
+        kernels: &Kernels,
+        compressions: u64,
+        tally: &Tally,
+        before: Instant,
+    ) -> Result<Instant, Report> {
+        let step = catch_unwind(AssertUnwindSafe(|| self.job.step(kernels, compressions)));
         let now = Instant::now();
         let spent = u64::try_from((now - before).as_nanos()).unwrap_or(u64::MAX);
         self.spent_ns += spent;

@@ -8,12 +8,42 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use wire::ids::TaskId;
+use wire::work::Class;
 
 use crate::console::{count, word};
-use crate::kernel::Output;
+use crate::kernel::{Kernels, Output};
 use crate::pool::Ticket;
 use crate::session::{Effect, End, Note, Part};
 use crate::story;
+
+/// Tells once which kernels were taken.
+pub(crate) fn tell_kernels(kernels: &Kernels) {
+    let mut work: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (class, name) in CLASSES {
+        let kernel = kernels.of_class(class).name();
+        match work.iter_mut().find(|(other, _)| *other == kernel) {
+            Some((_, classes)) => classes.push(name),
+            None => work.push((kernel, vec![name])),
+        }
+    }
+    match &work[..] {
+        [(kernel, _)] => story!("⚙️", "Computing with {kernel}"),
+        several => {
+            let each = |(kernel, classes): &(&str, Vec<&str>)| format!("{} with {kernel}", classes.join(", "));
+            let told: Vec<_> = several.iter().map(each).collect();
+            story!("⚙️", "Computing {}", told.join("; "));
+        }
+    }
+}
+
+/// The classes of work, for people.
+const CLASSES: [(Class, &str); Class::ALL.len()] = [
+    (Class::SHORT, "short strings"),
+    (Class::LONG, "long strings"),
+    (Class::SHA256D, "SHA-256d"),
+    (Class::HMAC, "HMAC"),
+    (Class::PBKDF2, "PBKDF2"),
+];
 
 /// Between two lines on the progress of one task.
 const PROGRESS: Duration = Duration::from_secs(5);

@@ -443,7 +443,7 @@ async fn a_bad_name_is_an_error() {
         threads: std::num::NonZeroUsize::MIN,
         name: String::new(),
         seat: wire::ids::SeatSecret([0; 32]),
-        kernel: drone::kernel::Kernel::best(),
+        kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
     };
     let error = drone::run(config, drone::Shutdown::default()).await;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
+use drone::kernel::Choice;
 use tokio::net::{TcpListener, lookup_host};
 
 pub use self::values::{Address, Size, Span};
@@ -138,6 +139,9 @@ pub struct Demo {
     /// How many strings the large task has
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     pub strings: u64,
+    /// What the drones compute with, as `drone --kernel`: auto, avx512, sha-ni, avx2 or portable
+    #[arg(long, env = "HIVE_KERNEL", value_name = "NAME", default_value = "auto")]
+    pub kernel: Choice,
     /// How to serve.
     #[command(flatten)]
     pub serve: Serve,

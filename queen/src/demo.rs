@@ -62,7 +62,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             threads,
             name: format!("demo-drone-{number}"),
             seat: SeatSecret::random()?,
-            kernel: drone::kernel::Kernel::best(),
+            kernel: demo.kernel,
             nice: drone::NICE,
         };
         let shutdown = drone::Shutdown { drain: shutdown.clone(), now: shutdown.clone() };

@@ -6,13 +6,13 @@ mod stretching;
 
 use bytes::Bytes;
 use wire::blob::SharedBlob;
-use wire::work::{Algorithm, DigestChunk};
+use wire::work::{Algorithm, Class, DigestChunk};
 
 use self::hashing::Hashing;
 use self::results::Results;
 use self::stretching::Stretching;
 use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, cost, digest_bytes};
-use super::{Job, Kernel, Output};
+use super::{Job, Kernels, Output};
 
 /// [`Job`] of [`Kind::DIGEST`](wire::work::Kind::DIGEST).
 pub(super) struct DigestJob {
@@ -39,8 +39,8 @@ impl DigestJob {
     /// If PBKDF2 is to iterate zero times.
     pub(super) fn new(frame: &Bytes, chunk: &DigestChunk<'_>) -> Result<Self, String> {
         let method = match chunk.algorithm {
-            Algorithm::Sha256 => Method::Hash(Hashing::new(Nest::SHA256)),
-            Algorithm::Sha256d => Method::Hash(Hashing::new(Nest::SHA256D)),
+            Algorithm::Sha256 => Method::Hash(Hashing::new(chunk.class(), Nest::SHA256)),
+            Algorithm::Sha256d => Method::Hash(Hashing::new(chunk.class(), Nest::SHA256D)),
             Algorithm::HmacSha256 { key } if key.len() <= BLOCK => Method::keyed(key),
             Algorithm::HmacSha256 { key } => {
                 Method::LongKey { key: frame.slice_ref(key), begun: Absorb::new(Midstate::START) }
@@ -75,7 +75,7 @@ fn cost_of(chunk: &DigestChunk<'_>) -> u64 {
 
 impl Method {
     fn keyed(key: &[u8]) -> Self {
-        Self::Hash(Hashing::new(Nest::hmac(Hmac::new(key))))
+        Self::Hash(Hashing::new(Class::HMAC, Nest::hmac(Hmac::new(key))))
     }
 }
 
@@ -105,7 +105,7 @@ impl Job for DigestJob {
         }
     }
 
-    fn step(&mut self, kernel: Kernel, compressions: u64) -> u64 {
+    fn step(&mut self, kernels: &Kernels, compressions: u64) -> u64 {
         let mut budget = Budget::new(compressions);
         while !self.is_finished() && budget.left() > 0 {
             match &mut self.method {
@@ -116,10 +116,10 @@ impl Job for DigestJob {
                     }
                 }
                 Method::Hash(hashing) => {
-                    hashing.advance(kernel, self.inputs.as_blob(), &mut self.results, &mut budget);
+                    hashing.advance(kernels, self.inputs.as_blob(), &mut self.results, &mut budget);
                 }
                 Method::Stretch(stretching) => {
-                    stretching.advance(kernel, self.inputs.as_blob(), &mut self.results, &mut budget);
+                    stretching.advance(kernels, self.inputs.as_blob(), &mut self.results, &mut budget);
                 }
             }
         }

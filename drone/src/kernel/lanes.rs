@@ -9,40 +9,45 @@ pub(super) type Digest = [u8; 32];
 
 /// A message with at most this many bytes left ends with its next block, which also takes the
 /// padding: `0x80` and the length in bits.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(hive_portable)))]
 pub(super) const LAST: isize = BLOCK as isize - 9;
 
-/// A message that is being hashed.
+/// How far one message is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lane {
+pub(super) struct Message {
     /// Which one it is of the job's strings.
     pub(super) string: usize,
     /// Where its next byte is.
     pub(super) at: usize,
     /// Its bytes that no block has taken. Negative when there is only the length left to take.
     pub(super) left: isize,
-    /// The length that its padding ends with.
+    /// The length in bits that its padding ends with.
     pub(super) bits: u64,
-    pub(super) state: State,
 }
 
-impl Lane {
-    /// Behind one more block.
+impl Message {
+    /// What a lane has whose message ended and that got no other.
+    pub(super) const OVER: Self = Self { string: 0, at: 0, left: isize::MIN, bits: 0 };
+
+    /// Behind one more block, which was not the last.
     #[inline(always)]
     pub(super) fn advance(&mut self) {
         self.at += BLOCK;
         self.left -= BLOCK as isize;
     }
 
-    /// Behind its last block, where there is no other message.
-    pub(super) fn end(&mut self) {
-        self.left = isize::MIN;
-    }
-
-    /// Whether its digest is in its slot.
+    /// Whether it is [`OVER`](Self::OVER).
+    #[inline(always)]
     pub(super) fn is_over(&self) -> bool {
         self.left == isize::MIN
     }
+}
+
+/// A message that is being hashed, and its state behind the blocks that were taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane {
+    pub(super) message: Message,
+    pub(super) state: State,
 }
 
 /// The strings that are still to be begun.
@@ -72,14 +77,14 @@ impl<'a> Feed<'a> {
     /// # Panics
     /// If its bytes are not there, which no blob allows.
     #[inline(always)]
-    pub(super) fn begin(&mut self, start: &Midstate) -> Option<Lane> {
+    pub(super) fn begin(&mut self, start: &Midstate) -> Option<Message> {
         let length = if self.next < self.end { self.blob.length_of(self.next)? } else { return None };
         let bits = 8 * (start.bytes + length as u64);
-        let lane = Lane { string: self.next, at: self.at, left: length as isize, bits, state: start.state };
+        let message = Message { string: self.next, at: self.at, left: length as isize, bits };
         self.next += 1;
         self.at += length;
         assert!(self.at <= self.blob.bytes().len(), "a string ends within its blob");
-        Some(lane)
+        Some(message)
     }
 }
 
@@ -91,7 +96,7 @@ pub(super) struct Slots<'a> {
 
 impl Slots<'_> {
     #[inline(always)]
-    pub(super) fn of(&mut self, lane: &Lane) -> &mut Digest {
-        &mut self.digests[lane.string - self.first]
+    pub(super) fn of(&mut self, message: &Message) -> &mut Digest {
+        &mut self.digests[message.string - self.first]
     }
 }

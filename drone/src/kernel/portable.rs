@@ -2,53 +2,56 @@
 
 use sha2::block_api::compress256;
 
-use super::choice::Table;
-use super::lanes::{Digest, Feed, Lane, Slots};
+use super::lanes::{Digest, Feed, Lane, Message, Slots};
 use super::sha256::{BLOCK, Chain, Midstate, cost, digest_bytes};
+use super::table::Table;
 
-pub(super) static TABLE: Table =
-    Table { name: "portable", needs: "", is_supported: || true, lanes: 1, absorb, rehash, iterate };
+pub(super) static TABLE: Table = Table {
+    name: "portable",
+    needs: "",
+    is_supported: || true,
+    lanes: 1,
+    computes_idle_lanes: false,
+    absorb,
+    rehash,
+    iterate,
+};
 
 /// See [`Kernel::absorb`](super::Kernel::absorb).
 fn absorb(start: &Midstate, lanes: &mut [Lane], feed: &mut Feed<'_>, slots: &mut Slots<'_>, rounds: usize) -> u64 {
-    let mut taken = 0;
-    for lane in lanes {
-        let mut left = rounds;
-        while left > 0 && !lane.is_over() {
-            left = left.saturating_sub(advance(start, lane, feed, slots, left));
-        }
-        taken += (rounds - left) as u64;
+    let Some(lane) = lanes.first_mut() else { return 0 };
+    let mut left = rounds;
+    while left > 0 && !lane.message.is_over() {
+        left = left.saturating_sub(advance(start, lane, feed, slots, left));
     }
-    taken
+    (rounds - left) as u64
 }
 
 /// Takes up to `rounds` whole blocks, or what is left and the padding. Returns how many it took.
 fn advance(start: &Midstate, lane: &mut Lane, feed: &mut Feed<'_>, slots: &mut Slots<'_>, rounds: usize) -> usize {
-    let taken = match usize::try_from(lane.left) {
+    let Lane { message, state } = lane;
+    let taken = match usize::try_from(message.left) {
         Ok(left) => {
-            let (blocks, rest) = feed.bytes()[lane.at..][..left].as_chunks::<BLOCK>();
+            let (blocks, rest) = feed.bytes()[message.at..][..left].as_chunks::<BLOCK>();
             if !blocks.is_empty() {
                 let blocks = &blocks[..blocks.len().min(rounds)];
-                compress256(&mut lane.state, blocks);
-                blocks.iter().for_each(|_| lane.advance());
+                compress256(state, blocks);
+                blocks.iter().for_each(|_| message.advance());
                 return blocks.len();
             }
-            lane.state = Midstate { state: lane.state, bytes: lane.bits / 8 - left as u64 }.finish(rest);
+            *state = Midstate { state: *state, bytes: message.bits / 8 - left as u64 }.finish(rest);
             cost(left) as usize
         }
         // Another kernel has left the second of two blocks of padding.
         Err(_) => {
             let mut block = [0; BLOCK];
-            block[BLOCK - 8..].copy_from_slice(&lane.bits.to_be_bytes());
-            compress256(&mut lane.state, &[block]);
+            block[BLOCK - 8..].copy_from_slice(&message.bits.to_be_bytes());
+            compress256(state, &[block]);
             1
         }
     };
-    slots.of(lane).copy_from_slice(&digest_bytes(&lane.state));
-    match feed.begin(start) {
-        Some(next) => *lane = next,
-        None => lane.end(),
-    }
+    slots.of(message).copy_from_slice(&digest_bytes(state));
+    *lane = Lane { message: feed.begin(start).unwrap_or(Message::OVER), state: start.state };
     taken
 }
 

@@ -1,17 +1,10 @@
-//! Proves at start that this CPU computes rightly, and measures how fast.
-
-use std::time::{Duration, Instant};
+//! Proves at start that this CPU computes rightly.
 
 use bytes::Bytes;
 use wire::blob::BlobBuf;
-use wire::handshake::Rate;
-use wire::work::{Algorithm, Class};
+use wire::work::Algorithm;
 
-use super::{Kernel, Output, Sample};
-
-/// Windows of the benchmark; the best counts, since others may want the CPU too.
-const WINDOWS: u32 = 4;
-const WINDOW: Duration = Duration::from_millis(8);
+use super::{Kernel, Kernels, Output, Sample};
 
 /// Published answers: input, algorithm, digest. FIPS 180-4 example, RFC 4231 case 2,
 /// RFC 7914 section 11; SHA-256d of "hello".
@@ -38,6 +31,9 @@ const KNOWN: [(&[u8], Algorithm<'_>, [u8; 32]); 4] = [
     ),
 ];
 
+/// The published examples are computed this many times at once: one more than all lanes hold.
+const COPIES: usize = 17;
+
 /// Strings of all lengths up to this one are compared.
 const LENGTHS: usize = 130;
 
@@ -49,7 +45,7 @@ const LENGTHS: usize = 130;
 pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
     let strings: BlobBuf = (0..=LENGTHS).map(|length| vec![length as u8; length]).collect();
     for (input, algorithm, digest) in KNOWN {
-        for copies in 1..=5 {
+        for copies in 1..=COPIES {
             let inputs = std::iter::repeat_n(input, copies).collect();
             for kernel in [Kernel::PORTABLE, kernel] {
                 if compute(kernel, algorithm, &inputs, 3)? != digest.repeat(copies) {
@@ -66,35 +62,11 @@ pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
 }
 
 fn compute(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Result<Bytes, String> {
+    let kernels = Kernels::only(kernel);
     let mut job = Sample::new(algorithm, inputs)?.job()?;
     while !job.is_finished() {
-        job.step(kernel, budget);
+        job.step(&kernels, budget);
     }
     let Output::Digests(digests) = job.collect();
     Ok(digests)
-}
-
-/// What one thread does now: short strings are measured, and stand for every class. Takes some 32 ms.
-///
-/// # Errors
-/// Only if [`check`] fails too.
-pub(crate) fn measure(kernel: Kernel) -> Result<Vec<Rate<'static>>, String> {
-    let inputs: BlobBuf = (0..4096_u32).map(|number| [number.to_le_bytes(); 5].concat()).collect();
-    let sample = Sample::new(Algorithm::Sha256, &inputs)?;
-    let mut best = 1;
-    for _ in 0..WINDOWS {
-        let started = Instant::now();
-        let mut compressions = 0;
-        while started.elapsed() < WINDOW {
-            let mut job = sample.job()?;
-            while !job.is_finished() {
-                compressions += job.step(kernel, 2048);
-            }
-        }
-        let rate = compressions as f64 / started.elapsed().as_secs_f64();
-        best = best.max(rate as u64);
-    }
-    let lanes = u16::try_from(kernel.lanes()).unwrap_or(u16::MAX);
-    let rate = |class| Rate { class, compressions_per_second: best, lanes, kernel: kernel.name() };
-    Ok(Class::ALL.map(rate).to_vec())
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc as sync;
 
 use super::*;
+use crate::kernel::Kernel;
 
 /// A job of `total` items; each step computes one, after its test allowed it.
 struct Scripted {
@@ -41,7 +42,7 @@ impl Job for Scripted {
         self.done = self.done.min(total);
     }
 
-    fn step(&mut self, _: Kernel, _: u64) -> u64 {
+    fn step(&mut self, _: &Kernels, _: u64) -> u64 {
         match self.gate.recv() {
             Ok(Step::Compute) => self.done += 1,
             Ok(Step::Panic) => panic!("the script says so"),
@@ -69,7 +70,7 @@ fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncS
 }
 
 fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
-    Pool::start(NonZeroUsize::new(threads).unwrap(), Kernel::best(), 0).unwrap()
+    Pool::start(NonZeroUsize::new(threads).unwrap(), Kernels::only(Kernel::PORTABLE), 0).unwrap()
 }
 
 /// Lease, first index and number of items of the next output.

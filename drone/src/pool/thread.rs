@@ -17,18 +17,6 @@ const PART_NS: u64 = 250_000_000;
 /// … or when they are this long, in bytes.
 const PART_SIZE: usize = 256 << 10;
 
-/// Lets all else on the machine go first, so that connections, and a Queen on the same machine,
-/// need not wait for a thread that computes to use up its slice.
-pub(super) fn stand_back(nice: u8) {
-    // Elsewhere a priority is the whole process's.
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, i32::from(nice)) {
-        tracing::debug!(%error, "a compute thread keeps its priority");
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = nice;
-}
-
 /// Computes until the pool closes.
 pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
     let mut current = None;
@@ -47,7 +35,7 @@ fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Rep
         if slot.attend.load(Ordering::Acquire) {
             return Some(lease);
         }
-        match lease.step(shared.kernel, STEP, &slot.tally, before) {
+        match lease.step(&shared.kernels, STEP, &slot.tally, before) {
             Ok(now) => before = now,
             Err(failed) => {
                 let _ = send(failed);

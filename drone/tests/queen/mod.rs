@@ -35,7 +35,7 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
         threads: NonZeroUsize::new(threads).unwrap(),
         name: "Maja".to_owned(),
         seat,
-        kernel: drone::kernel::Kernel::best(),
+        kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
     };
     let running = tokio::spawn(drone::run(config, shutdown.clone()));

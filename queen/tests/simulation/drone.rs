@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drone::kernel::{Job, Kernel, Output};
+use drone::kernel::{Job, Kernel, Kernels, Output};
 use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX};
@@ -389,7 +389,7 @@ impl Machine {
         let rate = if illness == Some(Illness::Slow) { rate / 10 } else { rate }.max(1);
         let budget = (u128::from(rate) * STEP.as_nanos() / 1_000_000_000).max(1) as u64;
         let at_once = running.work.group().items;
-        let taken = running.work.job.step(Kernel::PORTABLE, budget * at_once);
+        let taken = running.work.job.step(&Kernels::only(Kernel::PORTABLE), budget * at_once);
         running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / at_once / rate);
         process.compressions += taken;
         let after = running.step;

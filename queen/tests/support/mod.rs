@@ -90,7 +90,7 @@ impl Hive {
             threads: NonZeroUsize::MIN,
             name: name.into(),
             seat: SeatSecret::random().unwrap(),
-            kernel: drone::kernel::Kernel::best(),
+            kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
             nice: drone::NICE,
         };
         let shutdown = Shutdown::default();

@@ -1,9 +1,10 @@
 //! One hash of each string, or two.
 
 use wire::blob::Blob;
+use wire::work::Class;
 
 use super::results::Results;
-use crate::kernel::Kernel;
+use crate::kernel::Kernels;
 use crate::kernel::lanes::{Feed, Lane};
 use crate::kernel::sha256::{Budget, Nest};
 
@@ -12,6 +13,7 @@ const AHEAD: usize = 4096;
 
 /// SHA-256, SHA-256d or HMAC of each string.
 pub(super) struct Hashing {
+    class: Class,
     nest: Nest,
     /// What is begun, in no order.
     lanes: Vec<Lane>,
@@ -21,49 +23,51 @@ pub(super) struct Hashing {
 }
 
 impl Hashing {
-    pub(super) fn new(nest: Nest) -> Self {
-        Self { nest, lanes: Vec::new(), next: 0, at: 0 }
+    pub(super) fn new(class: Class, nest: Nest) -> Self {
+        Self { class, nest, lanes: Vec::new(), next: 0, at: 0 }
     }
 
     /// Strings before this one are through the inner hash.
     fn hashed(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.string).min().unwrap_or(self.next)
+        self.lanes.iter().map(|lane| lane.message.string).min().unwrap_or(self.next)
     }
 
     pub(super) fn shrink(&mut self, total: usize) {
-        self.lanes.retain(|lane| lane.string < total);
+        self.lanes.retain(|lane| lane.message.string < total);
         self.next = self.next.min(total);
     }
 
     /// Goes on with the outer hash if strings wait for it, and else with the inner one.
-    pub(super) fn advance(&mut self, kernel: Kernel, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
+    pub(super) fn advance(&mut self, kernels: &Kernels, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
         let Some(outer) = &self.nest.outer else {
-            self.absorb(kernel, inputs, results, budget);
+            self.absorb(kernels, inputs, results, budget);
             results.done = self.hashed();
             return;
         };
         let ripe = (self.hashed() - results.done).min(usize::try_from(budget.left()).unwrap_or(usize::MAX));
         if ripe == 0 {
-            return self.absorb(kernel, inputs, results, budget);
+            return self.absorb(kernels, inputs, results, budget);
         }
-        kernel.rehash(outer, results.next(ripe));
+        kernels.of(self.class, ripe).rehash(outer, results.next(ripe));
         results.done += ripe;
         budget.spend(ripe as u64);
     }
 
-    fn absorb(&mut self, kernel: Kernel, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
+    fn absorb(&mut self, kernels: &Kernels, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
         let start = &self.nest.inner;
         let end = results.total.min(self.hashed() + AHEAD);
+        let kernel = kernels.of(self.class, self.lanes.len() + end.saturating_sub(self.next));
         let mut feed = Feed::new(inputs, self.next, self.at, end);
-        self.lanes
-            .extend(std::iter::from_fn(|| feed.begin(start)).take(kernel.lanes().saturating_sub(self.lanes.len())));
+        let begun = std::iter::from_fn(|| Some(Lane { message: feed.begin(start)?, state: start.state }));
+        self.lanes.extend(begun.take(kernel.lanes().saturating_sub(self.lanes.len())));
+        let lanes = self.lanes.len().min(kernel.lanes());
         // Strings that end want a compression more, if there is an outer hash.
-        let lanes = self.lanes.len() * if self.nest.outer.is_some() { 2 } else { 1 };
-        let rounds = (usize::try_from(budget.left()).unwrap_or(usize::MAX) / lanes).max(1);
-        feed.end = end.min(feed.next + rounds * self.lanes.len());
+        let each = lanes * if self.nest.outer.is_some() { 2 } else { 1 };
+        let rounds = (usize::try_from(budget.left()).unwrap_or(usize::MAX) / each).max(1);
+        feed.end = end.min(feed.next + rounds * lanes);
         let mut slots = results.places(feed.end);
         budget.spend(kernel.absorb(start, &mut self.lanes, &mut feed, &mut slots, rounds));
         (self.next, self.at) = (feed.next, feed.at);
-        self.lanes.retain(|lane| !lane.is_over());
+        self.lanes.retain(|lane| !lane.message.is_over());
     }
 }

@@ -1,9 +1,10 @@
 //! PBKDF2 of each string, several at once.
 
 use wire::blob::Blob;
+use wire::work::Class;
 
 use super::results::Results;
-use crate::kernel::Kernel;
+use crate::kernel::Kernels;
 use crate::kernel::sha256::{Absorb, BLOCK, Budget, Chain, Hmac, Midstate, digest_bytes};
 
 /// The first block of PBKDF2-HMAC-SHA-256, with each string as the password.
@@ -33,16 +34,16 @@ impl Stretching {
     }
 
     /// One stage of one password, or some iterations of a group.
-    pub(super) fn advance(&mut self, kernel: Kernel, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
-        // Groups of about the same size: a single password would take half as long as four.
-        let rest = results.total - results.done;
-        let size = rest.div_ceil(rest.div_ceil(kernel.lanes()));
-        if self.group.len() < size && self.left == self.iterations - 1 {
-            return self.prepare(inputs, results.done + self.group.len(), budget);
+    pub(super) fn advance(&mut self, kernels: &Kernels, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
+        if self.left == self.iterations - 1 {
+            let rest = results.total - results.done;
+            if self.group.len() < kernels.of(Class::PBKDF2, rest).group(rest) {
+                return self.prepare(inputs, results.done + self.group.len(), budget);
+            }
         }
         let lanes = 2 * self.group.len() as u64;
         let times = u64::from(self.left).min((budget.left() / lanes).max(1)) as u32;
-        kernel.iterate(&mut self.group, times);
+        kernels.of(Class::PBKDF2, self.group.len()).iterate(&mut self.group, times);
         budget.spend(lanes * u64::from(times));
         self.left -= times;
         if self.left == 0 {
