@@ -5,10 +5,11 @@
 //! are escaped, so that nobody can play tricks on the terminal.
 
 mod layer;
+mod output;
 mod text;
 mod throttle;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
@@ -17,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use layer::{Console, Style};
+use output::Output;
 pub use text::{count, word};
 
 /// The tracing target of [`story!`](crate::story!).
@@ -42,15 +44,34 @@ macro_rules! story {
     };
 }
 
-/// Logs to standard output from now on, in this format. Does nothing if this process logs
-/// already.
-pub fn init(format: LogFormat) {
+/// Lines that are logged and not written yet: they are when this is dropped, unless nobody reads
+/// them for a second.
+#[must_use = "what is logged last is written when this is dropped"]
+pub struct Unwritten(Output);
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
+}
+
+/// Logs to standard output from now on, in this format, and waits for nobody to read it. Does
+/// nothing if this process logs already.
+///
+/// # Errors
+/// If there can be no thread that writes the log.
+pub fn init(format: LogFormat) -> io::Result<Unwritten> {
     let filter =
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).with_env_var("HIVE_LOG").from_env_lossy();
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let output = Output::start(io::stdout(), |dropped| {
+        tracing::warn!("{} lines of this log are missing here: they were not read in time", count(dropped));
+    })?;
+    let out = output.clone();
+    let out = move || out.clone();
     let layer = match format {
-        LogFormat::Story => Console::new(Style::Story, colour, std::io::stdout).boxed(),
-        LogFormat::Plain => Console::new(Style::Plain, colour, std::io::stdout).boxed(),
+        LogFormat::Story => Console::new(Style::Story, colour, out).boxed(),
+        LogFormat::Plain => Console::new(Style::Plain, colour, out).boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)
@@ -58,8 +79,22 @@ pub fn init(format: LogFormat) {
             .with_span_list(false)
             // It would complain on standard error, which may be closed just the same.
             .log_internal_errors(false)
+            .with_writer(out)
             .boxed(),
     };
     // An error means that a subscriber is there already.
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+    Ok(Unwritten(output))
+}
+
+/// Says why a program ends, on standard error; nobody has to read it for longer than a second.
+pub fn complain(why: &str) {
+    match Output::start(io::stderr(), |_| {}) {
+        Ok(mut output) => {
+            // Its queue takes this line.
+            let _ = output.write_all(format!("{why}\n").as_bytes());
+            output.finish();
+        }
+        Err(_) => eprintln!("{why}"),
+    }
 }

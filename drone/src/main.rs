@@ -101,15 +101,12 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let done = match args.command {
         Some(Command::Bench { json }) => bench(json),
-        None => {
-            console::init(args.log_format);
-            run(args).await
-        }
+        None => run(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("drone: {error:#}");
+            console::complain(&format!("drone: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -122,6 +119,7 @@ fn bench(json: bool) -> anyhow::Result<()> {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
+    let _unwritten = console::init(args.log_format).context("cannot log")?;
     let threads = match args.threads.and_then(|threads| NonZeroUsize::new(threads.into())) {
         Some(threads) => threads,
         None => available_threads()?,

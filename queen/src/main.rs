@@ -5,8 +5,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::Parser;
-use drone::console::count;
+use drone::console::{self, count};
 use drone::story;
 use mimalloc::MiMalloc;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("queen: {error:#}");
+            console::complain(&format!("queen: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -60,7 +61,7 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()
 }
 
 async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
-    drone::console::init(serve.log_format);
+    let _unwritten = console::init(serve.log_format).context("cannot log")?;
     raise_file_limit();
     if keep.is_in_vain() {
         tracing::warn!("--ephemeral keeps nothing: --data-dir and --max-data do not count");
@@ -70,7 +71,7 @@ async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
 }
 
 async fn show(demo: Demo) -> anyhow::Result<()> {
-    drone::console::init(demo.serve.log_format);
+    let _unwritten = console::init(demo.serve.log_format).context("cannot log")?;
     raise_file_limit();
     let shutdown = stop_on_signals()?;
     let (config, listeners) = (demo.serve.config(None), demo.serve.listen(true).await?);

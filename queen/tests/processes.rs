@@ -56,6 +56,22 @@ fn both_consoles_tell_the_story() {
 }
 
 #[test]
+fn a_console_that_nobody_reads_stops_nothing() {
+    let (mut queen, drones, http) = start_queen();
+    let drone = start_drone(drones, "maja");
+    queen.line("drone connected");
+    queen.fill_console();
+    drone.fill_console();
+    for word in ["honey", "wax", "pollen"] {
+        assert_eq!(compute(http, &json!({ "input": word }).to_string())["state"], "done");
+    }
+    for program in [drone, queen] {
+        program.signal("-TERM");
+        assert_eq!(program.end_unread(), Some(0));
+    }
+}
+
+#[test]
 fn a_killed_drone_is_replaced() {
     let (queen, drones, http) = start_queen();
     let mut victim = start_drone(drones, "victim");

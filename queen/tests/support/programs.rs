@@ -1,6 +1,7 @@
 //! The real programs: started as users start them, their consoles read.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -48,6 +49,22 @@ impl Program {
                 return line;
             }
         }
+    }
+
+    /// Fills the console. Nobody is to read it any more.
+    pub fn fill_console(&self) {
+        // A pipe that is opened anew may be written to without blocking, whoever else writes to it.
+        let path = format!("/proc/{}/fd/1", self.child.id());
+        let mut console = OpenOptions::new().write(true).open(path).unwrap();
+        rustix::io::ioctl_fionbio(&console, true).unwrap();
+        for length in [4096, 1] {
+            while console.write(&vec![b'.'; length]).is_ok() {}
+        }
+    }
+
+    /// Waits for the end without reading the console; the exit code.
+    pub fn end_unread(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     pub fn signal(&self, signal: &str) {
