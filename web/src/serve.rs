@@ -33,7 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// None at present: what fails is one connection, or one attempt to accept.
 pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> io::Result<()> {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    // Some clients, such as `nc -N`, close their sending side behind a request and wait for the answer.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true);
     let graceful = GracefulShutdown::new();
     let (mut connections, most) = (JoinSet::new(), site.connections());
     loop {

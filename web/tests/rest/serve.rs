@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use web::Config;
+use web::model::Change;
+use wire::ids::TaskId;
 
 use crate::support::*;
 
@@ -88,9 +90,10 @@ async fn watchers_leave_places_for_others() {
     assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("retry-after: 5"), "{said}");
     let mut other = server.ask("GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
     assert!(read_all(&mut other).await.starts_with("HTTP/1.1 200 "));
-    // Who leaves makes a place.
+    // Who leaves makes a place when there is something to tell.
     watching.pop();
     loop {
+        server.fake.tell(Change::TaskRemoved { id: TaskId(1) });
         let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
         if read_to(&mut events, "\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {
             break;
@@ -112,6 +115,23 @@ async fn a_request_under_way_is_finished() {
     let answer = read_all(&mut stream).await;
     assert!(answer.contains("201 Created"), "{answer}");
     assert_eq!(server.fake.only().1, [b"a", b"b"]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_answered() {
+    let server = serve().await;
+    // The answer comes long after its end is seen: nothing will be computed.
+    server.fake.inner().computed = Some(0);
+    let wait = "POST /tasks HTTP/1.1\r\nHost: HOST\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+                Prefer: wait=1\r\n\r\nhoney";
+    for (request, status) in [("GET /healthz HTTP/1.1\r\nHost: HOST\r\n\r\n", 200), (wait, 201)] {
+        let mut stream = server.ask(request).await;
+        stream.shutdown().await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    assert_eq!(server.fake.tasks(), 1);
     server.stop().await;
 }
 
