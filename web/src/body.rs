@@ -8,13 +8,14 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http;
-use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use hyper::body::Frame;
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep, timeout};
 
 use crate::Config;
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 use crate::site::RequestBody;
 
 /// How long the next frame of a body may take.
@@ -41,17 +42,42 @@ pub(crate) struct TooSlow;
 /// Bounds a request's body.
 ///
 /// # Errors
-/// If it announces too much, before it is read.
+/// Before it is read: if it announces too much, is coded in another way than in chunks, or its sender
+/// expects what is not known here.
 pub(crate) fn bound<B: RequestBody>(config: &Config, request: http::Request<B>) -> Result<Request, Problem> {
     let limit = config.max_body;
     let headers = request.headers();
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let known = known(headers);
     let is_expectant = headers.contains_key(EXPECT);
     let request = request.map(|body| Bounded::new(body, limit, is_expectant));
     if announced.is_some_and(|length| length > limit) {
         return Err(Problem::too_large(limit));
     }
-    Ok(request.map(Body::new))
+    known.map(|()| request.map(Body::new))
+}
+
+/// Whether what a request says of its transfer is known here (RFC 9110, 10.1.1; RFC 9112, 6.1).
+fn known(headers: &HeaderMap) -> Result<(), Problem> {
+    // Below this, chunks are put together, and no other coding is undone.
+    if let Some(coding) = other_than(headers, TRANSFER_ENCODING, "chunked") {
+        let detail = format!("`Transfer-Encoding: {coding}` is not undone here; send the body as it is, or in chunks");
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
+    }
+    match other_than(headers, EXPECT, "100-continue") {
+        Some(expectation) => {
+            let detail = format!("`Expect: {expectation}` is not known here; only `100-continue` is");
+            Err(Problem::new(StatusCode::EXPECTATION_FAILED, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What a header says that is not just `known`, to be shown.
+fn other_than(headers: &HeaderMap, name: HeaderName, known: &str) -> Option<String> {
+    let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    let said = values.join(", ");
+    (!values.is_empty() && !said.eq_ignore_ascii_case(known)).then(|| shown(&said).into_owned())
 }
 
 struct Bounded<B: RequestBody> {

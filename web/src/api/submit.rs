@@ -2,6 +2,7 @@
 
 mod amend;
 mod asker;
+mod declared;
 mod frames;
 mod intake;
 mod json;
@@ -11,12 +12,12 @@ mod multipart;
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 
 pub(crate) use self::amend::{amendment, amendment_of_form};
 use self::asker::Asker;
-use self::frames::Frames;
+use self::declared::{is_ndjson, media_type, unsupported};
+use self::frames::{Frames, Start};
 use self::intake::{Intake, Pieces, Room, encoding};
 use self::lines::Form;
 pub(crate) use self::multipart::LongHead;
@@ -43,23 +44,25 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
     match media_type.as_str() {
         "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,
         "text/plain" => Box::pin(lines::read(app, options, asker, Form::Text, Frames::new(request.into_body()))).await,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+        ndjson if is_ndjson(ndjson) => {
             Box::pin(lines::read(app, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
         }
         "multipart/form-data" => Box::pin(multipart::read(app, options, asker, request)).await,
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
-            match frames.is_json().await? {
-                true => whole_json(app, options, asker, frames).await,
-                false => Box::pin(whole_form(app, options, asker, frames)).await,
+            match frames.start().await? {
+                Start::Json => whole_json(app, options, asker, frames).await,
+                Start::Utf16 => Err(utf16()),
+                Start::Other => Box::pin(whole_form(app, options, asker, frames)).await,
             }
         }
         "" => {
             let mut frames = Frames::new(request.into_body());
-            match frames.is_json().await? {
-                true => whole_json(app, options, asker, frames).await,
-                false => Box::pin(lines::read(app, options, asker, Form::Text, frames)).await,
+            match frames.start().await? {
+                Start::Json => whole_json(app, options, asker, frames).await,
+                Start::Utf16 => Err(utf16()),
+                Start::Other => Box::pin(lines::read(app, options, asker, Form::Text, frames)).await,
             }
         }
         "application/octet-stream" => Err(unsupported(
@@ -76,18 +79,12 @@ pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, 
     multipart::read(app, Options::of_page(), Asker::default(), request).await
 }
 
-/// What a body is, in lower case; empty if nobody says. It is not compressed.
-fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
-    if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
-        return Err(unsupported("the body is compressed, which is not undone here; send it as it is".to_owned()));
-    }
-    let header = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let media_type = header.as_deref().and_then(|header| header.split(';').next()).unwrap_or_default();
-    Ok(media_type.trim().to_ascii_lowercase())
-}
-
-fn unsupported(detail: String) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+fn utf16() -> Problem {
+    unsupported(
+        "the body begins with a byte order mark of UTF-16; send UTF-8, or say text/plain to have its bytes taken as \
+         they are"
+            .to_owned(),
+    )
 }
 
 async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Bytes, Problem> {

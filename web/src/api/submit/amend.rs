@@ -3,8 +3,9 @@
 use axum::extract::Request;
 use serde_json::Value;
 
-use super::frames::Frames;
-use super::{json, media_type, unsupported};
+use super::declared::{media_type, unsupported};
+use super::frames::{Frames, Start};
+use super::json;
 use crate::App;
 use crate::api::form;
 use crate::error::Problem;
@@ -20,7 +21,7 @@ pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, 
     let is_json = match media_type.as_str() {
         "application/json" | "application/merge-patch+json" => true,
         // As `curl -d '{…}'` calls it.
-        "application/x-www-form-urlencoded" | "" => frames.is_json().await?,
+        "application/x-www-form-urlencoded" | "" => frames.start().await? == Start::Json,
         _ => false,
     };
     if !is_json {

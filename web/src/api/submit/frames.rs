@@ -10,6 +10,21 @@ use crate::error::Problem;
 /// How many bytes of white space are read in search of something else.
 const PEEK: usize = 16 << 10;
 
+/// Byte order marks (Unicode, 2.13), which say how a text is encoded.
+pub(super) const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
+const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// What a body looks like at its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// A JSON object, perhaps behind a byte order mark.
+    Json,
+    /// A byte order mark of UTF-16.
+    Utf16,
+    /// Anything else.
+    Other,
+}
+
 /// The frames of a body; some may have been looked at already.
 pub(super) struct Frames {
     seen: Vec<u8>,
@@ -29,16 +44,15 @@ impl Frames {
         self.rest.next().await.transpose().map_err(|error| Problem::of_body(&error))
     }
 
-    /// Whether the first byte that is not white space begins a JSON object.
-    pub(super) async fn is_json(&mut self) -> Result<bool, Problem> {
+    /// What it looks like: reads until there is a byte that is not white space.
+    pub(super) async fn start(&mut self) -> Result<Start, Problem> {
         loop {
-            match self.seen.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                Some(first) => return Ok(*first == b'{'),
-                None if self.seen.len() > PEEK => return Ok(false),
-                None => match self.rest.next().await.transpose().map_err(|error| Problem::of_body(&error))? {
-                    Some(frame) => self.seen.extend_from_slice(&frame),
-                    None => return Ok(false),
-                },
+            if let Some(start) = start_of(&self.seen) {
+                return Ok(start);
+            }
+            match self.rest.next().await.transpose().map_err(|error| Problem::of_body(&error))? {
+                Some(frame) => self.seen.extend_from_slice(&frame),
+                None => return Ok(Start::Other),
             }
         }
     }
@@ -63,5 +77,47 @@ impl Frames {
             };
         }
         Ok(whole)
+    }
+}
+
+/// What begins with these bytes; `None` if more of them are needed.
+fn start_of(bytes: &[u8]) -> Option<Start> {
+    if [UTF8_MARK].iter().chain(&UTF16_MARKS).any(|mark| mark.len() > bytes.len() && mark.starts_with(bytes)) {
+        return None;
+    }
+    let text = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+    if UTF16_MARKS.iter().any(|mark| bytes.starts_with(mark)) {
+        return Some(Start::Utf16);
+    }
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => Some(Start::Json),
+        Some(_) => Some(Start::Other),
+        None => (bytes.len() > PEEK).then_some(Start::Other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_shows_at_its_start_what_it_is() {
+        for (bytes, start) in [
+            (&b""[..], None),
+            (b" \r\n", None),
+            (b" {", Some(Start::Json)),
+            (b"x{", Some(Start::Other)),
+            (b"\xef\xbb", None),
+            (b"\xef\xbb\xbf", None),
+            (b"\xef\xbb\xbf {", Some(Start::Json)),
+            (b"\xef\xbb\xbfx", Some(Start::Other)),
+            (b"\xefx", Some(Start::Other)),
+            (b"\xff", None),
+            (b"\xff\xfe{\0", Some(Start::Utf16)),
+            (b"\xfe\xff\0{", Some(Start::Utf16)),
+        ] {
+            assert_eq!(start_of(bytes), start, "{bytes:x?}");
+        }
+        assert_eq!(start_of(&[b' '; PEEK + 1]), Some(Start::Other));
     }
 }

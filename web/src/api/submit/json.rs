@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::de::SliceRead;
 use serde_json::error::Category;
 use serde_json::{Deserializer as Json, Value};
 
+use super::frames::UTF8_MARK;
 use super::intake::Pieces;
 use crate::error::{Problem, shown};
 use crate::kinds::{OPTION_NAMES, Options};
@@ -15,7 +17,7 @@ use crate::kinds::{OPTION_NAMES, Options};
 pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, bool), Problem> {
     let mut request =
         Request { options, pieces: Pieces::default(), given: None, place: Place::default(), refused: None };
-    let mut reader = Json::from_slice(json);
+    let mut reader = reader(json);
     let read = reader.deserialize_map(&mut request).and_then(|()| reader.end());
     if let Err(error) = read {
         return Err(request.refused.unwrap_or_else(|| request.place.fault(&error)));
@@ -28,9 +30,14 @@ pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, boo
 
 /// Reads an object's members, in their order.
 pub(super) fn members(json: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
-    let mut reader = Json::from_slice(json);
+    let mut reader = reader(json);
     let read = reader.deserialize_map(Members).and_then(|members| reader.end().map(|()| members));
     read.map_err(|error| Place::default().fault(&error))
+}
+
+/// Reads a body, which some programs begin with a byte order mark (RFC 8259, 8.1).
+fn reader(json: &[u8]) -> Json<SliceRead<'_>> {
+    Json::from_slice(json.strip_prefix(UTF8_MARK).unwrap_or(json))
 }
 
 /// Reads a line of NDJSON; a blank one is nothing.

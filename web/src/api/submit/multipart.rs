@@ -11,6 +11,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use hyper::body::Frame;
 
 use super::asker::Asker;
+use super::declared::{form_of_part, media_type};
 use super::intake::Intake;
 use super::lines::{Form, Lines};
 use crate::App;
@@ -107,10 +108,10 @@ pub(super) async fn read(
             let detail = format!("`{name}` comes after the inputs; options go before `text` and `file`");
             return Err(Problem::invalid(detail).with("path", name));
         }
-        lines(&mut intake, inputs).await.map_err(|problem| match problem.members.contains_key("line") {
-            true => Problem { detail: format!("`{name}`, {}", problem.detail), ..problem }.with("path", name),
-            false => problem,
-        })?;
+        let written = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
+        let lines = lines(&mut intake, written, inputs).await;
+        lines
+            .map_err(|problem| if problem.members.contains_key("line") { in_field(&name, problem) } else { problem })?;
         field = form.next().await?;
     }
     intake.finish().await
@@ -119,6 +120,11 @@ pub(super) async fn read(
 /// A field's name, to speak of it.
 fn name_of(field: &Field<'_>) -> String {
     shown(field.name().unwrap_or_default()).into_owned()
+}
+
+/// A fault that is in a field.
+fn in_field(name: &str, problem: Problem) -> Problem {
+    Problem { detail: format!("`{name}`, {}", problem.detail), ..problem }.with("path", name)
 }
 
 fn is_inputs(field: &Field<'_>) -> bool {
@@ -132,6 +138,7 @@ async fn set(options: &mut Options, mut option: Field<'_>) -> Result<(), Problem
         let detail = format!("there is no field `{name}`; there are: {known}, and then text, file");
         return Err(Problem::invalid(detail).with("path", name));
     }
+    media_type(option.headers()).map_err(|problem| in_field(&name, problem))?;
     let mut value = Vec::new();
     while let Some(part) = option.chunk().await? {
         if value.len() + part.len() > OPTION_MAX {
@@ -142,8 +149,8 @@ async fn set(options: &mut Options, mut option: Field<'_>) -> Result<(), Problem
     options.set_text(&name, &value)
 }
 
-async fn lines(intake: &mut Intake<'_>, mut inputs: Field<'_>) -> Result<(), Problem> {
-    let mut lines = Lines::new(Form::Text);
+async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>) -> Result<(), Problem> {
+    let mut lines = Lines::new(form);
     while let Some(part) = inputs.chunk().await? {
         lines.feed(&part, &mut intake.pieces)?;
         intake.pass_on(lines.held()).await?;
