@@ -30,6 +30,10 @@ const DETAIL_MAX: usize = 4 << 10;
 /// Refuses requests that are not meant for us, or that another site makes a browser send.
 pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     let headers = request.headers();
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_read && is_probe(request.uri().path()) {
+        return Ok(());
+    }
     let host = host(headers)?;
     let is_served = |host: &Authority| config.any_host || is_ours(host, config);
     // Most name the address itself, which need not be taken apart.
@@ -45,7 +49,7 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
         let detail = format!("`{foreign}` is not served here; this is http://{address}/ and http://localhost:{port}/");
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if is_read {
         return Ok(());
     }
     let is_same_site = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
@@ -57,6 +61,12 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
+}
+
+/// Whether a path asks how the Queen is: load balancers and the like do by whatever name they have,
+/// or none, and what they are told is no secret.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
 }
 
 /// The one `Host`.

@@ -5,8 +5,8 @@ use axum::http::Request;
 
 use crate::support::*;
 
-fn hosts(hosts: &[&str]) -> Request<Body> {
-    let mut request = Request::builder().uri("/healthz");
+fn hosts(path: &str, hosts: &[&str]) -> Request<Body> {
+    let mut request = Request::builder().uri(path);
     for host in hosts {
         request = request.header("host", *host);
     }
@@ -17,23 +17,35 @@ fn hosts(hosts: &[&str]) -> Request<Body> {
 async fn only_our_host_is_served() {
     let (_, router) = world();
     for host in ["127.0.0.1:8081", "localhost:8081", "LocalHost:8081", "[::1]:8081", "127.0.0.2:8081"] {
-        assert_eq!(send(&router, hosts(&[host])).await.status, 200, "{host}");
+        assert_eq!(send(&router, hosts("/stats", &[host])).await.status, 200, "{host}");
     }
     for host in ["evil.example:8081", "127.0.0.1", "localhost:8080", "localhost.evil.example:8081", "10.0.0.1:8081"] {
-        send(&router, hosts(&[host])).await.problem(421);
+        send(&router, hosts("/stats", &[host])).await.problem(421);
     }
     for bad in [&[][..], &["127.0.0.1:8081", "127.0.0.1:8081"], &[""], &["a b"], &["u@127.0.0.1:8081"]] {
-        send(&router, hosts(bad)).await.problem(400);
+        send(&router, hosts("/stats", bad)).await.problem(400);
     }
-    let absolute = Request::builder().uri("http://evil.example/healthz").header("host", HOST);
+    let absolute = Request::builder().uri("http://evil.example/stats").header("host", HOST);
     send(&router, absolute.body(Body::empty()).unwrap()).await.problem(421);
+}
+
+#[tokio::test]
+async fn probes_are_answered_whatever_they_call_us() {
+    let (_, router) = world();
+    for path in ["/healthz", "/readyz", "http://evil.example/healthz"] {
+        for named in [&[][..], &["hive"], &["10.0.0.1:8081"], &["a b"], &["hive", "hive"]] {
+            assert_eq!(send(&router, hosts(path, named)).await.status, 200, "{path} {named:?}");
+        }
+    }
+    let write = Request::post("/healthz").header("host", "hive").body(Body::empty()).unwrap();
+    send(&router, write).await.problem(421);
 }
 
 #[tokio::test]
 async fn any_host_is_served_when_told_so() {
     let router = web::site(fake(1), web::Config { any_host: true, ..config() });
-    assert_eq!(send(&router, hosts(&["hive.example"])).await.status, 200);
-    send(&router, hosts(&[])).await.problem(400);
+    assert_eq!(send(&router, hosts("/stats", &["hive.example"])).await.status, 200);
+    send(&router, hosts("/stats", &[])).await.problem(400);
     let write = |origin: &str| {
         let request = Request::post("/tasks").header("host", "hive.example").header("origin", origin);
         request.header("content-type", "text/plain").body(Body::from("a")).unwrap()
@@ -87,5 +99,5 @@ async fn every_answer_has_the_headers() {
         assert_eq!(answer.header("access-control-allow-origin"), "");
     }
     assert_eq!(get(&router, "/tasks").await.header("cache-control"), "no-store");
-    assert_eq!(send(&router, hosts(&[])).await.header("x-content-type-options"), "nosniff");
+    assert_eq!(send(&router, hosts("/stats", &[])).await.header("x-content-type-options"), "nosniff");
 }
