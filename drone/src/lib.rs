@@ -10,6 +10,7 @@ pub mod kernel;
 mod nice;
 pub mod pool;
 pub mod session;
+pub mod signals;
 mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};

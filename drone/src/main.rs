@@ -10,9 +10,9 @@ use clap::{Parser, Subcommand};
 use drone::NICE;
 use drone::console::{self, LogFormat};
 use drone::kernel::Choice;
+use drone::signals::StopSignals;
 use drone::{Config, QueenAddr, Shutdown};
 use mimalloc::MiMalloc;
-use tokio::signal::unix::{SignalKind, signal};
 use wire::handshake::MAX_NAME;
 use wire::ids::SeatSecret;
 
@@ -36,8 +36,8 @@ Examples:
   drone --threads 2 --name attic          leave some of the CPU to others
   drone bench                             measure this machine, without a Queen
 
-Ctrl-C (SIGINT) or SIGTERM: finish what is running, however long that takes, hand back the
-rest, leave. At a second signal: hand everything back at once. Without a connection to the
+Ctrl-C (SIGINT), SIGTERM or SIGHUP (unless nohup has it ignored): finish what is running, however
+long that takes, hand back the rest, leave. At a second signal: hand everything back at once. Without a connection to the
 Queen there is nobody to give anything to, and the Drone leaves at once. HIVE_LOG filters
 what is logged (default: info).
 
@@ -138,10 +138,10 @@ fn available_threads() -> anyhow::Result<NonZeroUsize> {
 
 /// The first signal drains, the second one ends everything.
 fn listen_for_signals(shutdown: Shutdown) -> std::io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = StopSignals::listen(true)?;
     tokio::spawn(async move {
         for token in [shutdown.drain, shutdown.now] {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            signals.next().await;
             token.cancel();
         }
     });

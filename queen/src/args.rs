@@ -43,7 +43,8 @@ Examples:
   curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
   drone --queen 127.0.0.1:8080             give her a worker
 
-HIVE_LOG filters what is logged (default: info).
+Ctrl-C (SIGINT) or SIGTERM stops her. SIGHUP does not: it is kept for certificates that are to be
+read again. HIVE_LOG filters what is logged (default: info).
 
 Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve, if a demo's
 result is wrong, if a check or a backup finds something wrong, or at a second Ctrl-C, which

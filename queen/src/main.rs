@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Parser;
 use drone::console::{self, count};
+use drone::signals::StopSignals;
 use drone::story;
 use mimalloc::MiMalloc;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
@@ -66,36 +67,41 @@ async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
     if keep.is_in_vain() {
         tracing::warn!("--ephemeral keeps nothing: --data-dir and --max-data do not count");
     }
-    let shutdown = stop_on_signals()?;
+    let shutdown = stop_on_signals(false)?;
+    outlive_hangups()?;
     Ok(queen::run(serve.config(Some(&keep)), serve.listen(false).await?, shutdown).await?)
 }
 
 async fn show(demo: Demo) -> anyhow::Result<()> {
     let _unwritten = console::init(demo.serve.log_format).context("cannot log")?;
     raise_file_limit();
-    let shutdown = stop_on_signals()?;
+    let shutdown = stop_on_signals(true)?;
     let (config, listeners) = (demo.serve.config(None), demo.serve.listen(true).await?);
     queen::demo::run(demo, config, listeners, shutdown).await
 }
 
-/// The first signal stops gracefully, the second at once.
-fn stop_on_signals() -> io::Result<CancellationToken> {
+/// The first signal stops gracefully, the second at once. `hangup`: SIGHUP is one of them.
+fn stop_on_signals(hangup: bool) -> io::Result<CancellationToken> {
     let shutdown = CancellationToken::new();
     let stop = shutdown.clone();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = StopSignals::listen(hangup)?;
     tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if stop.is_cancelled() {
-                std::process::exit(1);
-            }
-            story!("🌙", "Stopping: requests under way have ten seconds to finish; Ctrl-C again stops at once");
-            stop.cancel();
-        }
+        signals.next().await;
+        story!("🌙", "Stopping: requests under way have ten seconds to finish; Ctrl-C again stops at once");
+        stop.cancel();
+        signals.next().await;
+        std::process::exit(1);
     });
     Ok(shutdown)
+}
+
+/// SIGHUP stops nothing: it is the signal by which a server reads its certificates again.
+fn outlive_hangups() -> io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: there are no certificates to read again");
+        }
+    });
+    Ok(())
 }

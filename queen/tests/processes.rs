@@ -72,6 +72,31 @@ fn a_console_that_nobody_reads_stops_nothing() {
 }
 
 #[test]
+fn a_hangup_lets_a_drone_leave_and_stops_no_queen() {
+    let (mut queen, drones, http) = start_queen();
+    let drone = start_drone(drones, "maja");
+    queen.line("drone connected");
+    drone.signal("-HUP");
+    let (code, said) = drone.end();
+    assert_eq!(code, Some(0), "{said}");
+    queen.line("left");
+
+    let mut ignorant = Command::new("sh");
+    ignorant.args(["-c", r#"trap "" HUP; exec "$0" "$@""#]).arg(drone().get_program());
+    ignorant.args(["--queen", &drones.to_string(), "--name", "nohup", "--threads", "1"]);
+    let drone = Program::start(&mut ignorant);
+    queen.line("drone connected");
+    drone.signal("-HUP");
+    queen.signal("-HUP");
+    assert_eq!(compute(http, r#"{"input":"honey"}"#)["state"], "done");
+    for program in [drone, queen] {
+        program.signal("-TERM");
+        let (code, said) = program.end();
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+#[test]
 fn a_killed_drone_is_replaced() {
     let (queen, drones, http) = start_queen();
     let mut victim = start_drone(drones, "victim");
@@ -137,7 +162,8 @@ fn what_is_wrong_is_said_in_one_line() {
         assert_eq!(output(queen().args(["--http-addr", wrong])).0, Some(2));
         assert_eq!(output(drone().args(["--queen", wrong])).0, Some(2));
     }
-    for (mut program, flags) in [(queen(), ["--drone-addr", "HIVE_HTTP_ADDR"]), (drone(), ["--threads", "HIVE_QUEEN"])]
+    for (mut program, flags) in
+        [(queen(), ["--drone-addr", "HIVE_HTTP_ADDR", "SIGHUP"]), (drone(), ["--threads", "HIVE_QUEEN", "SIGHUP"])]
     {
         let (code, help, _) = output(program.arg("--help"));
         assert!(code == Some(0) && flags.iter().all(|flag| help.contains(flag)), "{help}");

@@ -15,7 +15,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::error::Problem;
+use crate::error::{Problem, shown};
 
 /// A query string. An empty value means the default, as in a form.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The number in the path. What is not a number names nothing.
+/// The number in the path. What is not a number as ids are written, such as `+1` or `01`, names nothing.
 pub(crate) struct Id(pub(crate) u64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -42,9 +42,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let axum::extract::Path(id) = axum::extract::Path::<String>::from_request_parts(parts, state).await?;
-        let number = id.parse().map_err(|_| {
-            Problem::new(axum::http::StatusCode::NOT_FOUND, format!("`{id}` is not an id; ids are whole numbers"))
-        })?;
-        Ok(Self(number))
+        let number = id.parse().ok().filter(|number: &u64| number.to_string() == id);
+        number.map(Self).ok_or_else(|| {
+            let detail = format!("`{}` is not an id; ids are whole numbers, such as 7", shown(&id));
+            Problem::new(axum::http::StatusCode::NOT_FOUND, detail)
+        })
     }
 }

@@ -152,8 +152,10 @@ async fn tasks_are_cancelled_and_forgotten() {
         get(&router, path).await.problem(410);
     }
     delete().await.problem(410);
-    for path in ["/tasks/2", "/tasks/0", "/tasks/x", "/tasks/-1", "/tasks/99999999999999999999", "/tasks/2/results"] {
-        get(&router, path).await.problem(404);
+    for id in ["2", "0", "x", "-1", "+1", "01", "99999999999999999999"] {
+        for path in ["/tasks/{}", "/tasks/{}/results"] {
+            get(&router, &path.replace("{}", id)).await.problem(404);
+        }
     }
     post(&router, "/tasks/7/cancel", "", "").await.problem(404);
 }
@@ -166,7 +168,9 @@ async fn drones_and_the_whole_are_shown() {
     let drones = get(&router, "/drones").await.json();
     assert_eq!(drones["drones"][0]["state"], "busy");
     assert_eq!(drones["drones"][0], get(&router, "/drones/1").await.json());
-    get(&router, "/drones/2").await.problem(404);
+    for path in ["/drones/2", "/drones/+1", "/drones/01"] {
+        get(&router, path).await.problem(404);
+    }
     assert_eq!(get(&router, "/stats").await.json()["threads"], 4);
     assert_eq!(get(&router, "/healthz").await.json(), json!({"status": "ok"}));
     assert_eq!(get(&router, "/readyz").await.json(), json!({"status": "ready"}));
