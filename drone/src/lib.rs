@@ -7,6 +7,7 @@ mod config;
 mod connection;
 pub mod console;
 pub mod kernel;
+pub mod limits;
 mod nice;
 pub mod pool;
 pub mod session;

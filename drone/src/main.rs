@@ -98,17 +98,20 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args = Args::parse();
-    let done = match args.command {
-        Some(Command::Bench { json }) => bench(json),
-        None => run(args).await,
-    };
-    match done {
+    match start(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console::complain(&format!("drone: {error:#}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn start(args: Args) -> anyhow::Result<()> {
+    drone::limits::survive_file_size_limit().context("cannot listen for signals")?;
+    match args.command {
+        Some(Command::Bench { json }) => bench(json),
+        None => run(args).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Queen's program: the command line, signals, exit codes.
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -32,9 +32,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    drone::limits::survive_file_size_limit()?;
     match cli.command {
-        None => block_on(serve(cli.serve, cli.keep))?,
-        Some(Command::Demo(demo)) => block_on(show(demo))?,
+        None => runtime.block_on(serve(cli.serve, cli.keep))?,
+        Some(Command::Demo(demo)) => runtime.block_on(show(demo))?,
         Some(Command::Check(DataDir { data_dir })) => {
             let is_sound = check::run(&data_dir, &mut io::stdout().lock())?;
             return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -43,7 +46,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let begun = Instant::now();
             let backup::Written { tasks, bytes } = backup::run(&from.data_dir, &to, force)?;
             let (seconds, to) = (begun.elapsed().as_secs_f64(), to.display());
-            println!("{to}: {} tasks, {} bytes, {seconds:.2} s", count(tasks), count(bytes));
+            // The file is complete, whether or not anybody can be told.
+            let _ = writeln!(io::stdout(), "{to}: {} tasks, {} bytes, {seconds:.2} s", count(tasks), count(bytes));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -55,10 +59,6 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }
-}
-
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {

@@ -63,6 +63,9 @@ pub struct Location {
 /// Enough to write the removal of hundreds of tasks.
 const BALLAST: u64 = 4 << 20;
 
+/// The ballast is no larger than this part of what a file may have.
+const BALLAST_PART: u64 = 4;
+
 /// An open data directory.
 pub struct Store {
     /// What was found in it.
@@ -92,11 +95,12 @@ impl Location {
     pub fn open(&self) -> Result<Store, StoreError> {
         let directory = Directory::open(&self.directory)?;
         let path = directory.database();
-        let connection = schema::open_writer(&path, self.vfs.as_deref())?;
+        let largest = self.disk.largest_file();
+        let connection = schema::open_writer(&path, self.vfs.as_deref(), largest)?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
-        let ballast = Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast);
-        let writer = Writer::new(path.clone(), connection, ballast);
+        let ballast = Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast.min(largest / BALLAST_PART));
+        let writer = Writer::new(path.clone(), connection, ballast, largest);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         Ok(Store { inheritance, writer, reader, directory })
     }

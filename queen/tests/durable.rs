@@ -5,6 +5,7 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,18 +14,27 @@ use queen::hive::{Settings, SharedHive};
 use queen::store::Location;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use support::programs::{Program, address, output, queen, start_drone};
+use support::programs::{Program, address, output, queen, start_drone, with_file_size_limit};
 use support::quota::Quota;
 use support::{Hive, config, request};
 use tokio_util::sync::CancellationToken;
 use web::hive::{Hive as _, HiveError};
 use wire::ids::TaskId;
 
-/// A Queen on a data directory, and her addresses for Drones and for HTTP.
-fn start(data: &Path) -> (Program, SocketAddr, SocketAddr) {
+/// What starts a Queen on a data directory.
+fn command(data: &Path) -> Command {
     let mut command = queen();
     command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data);
-    let mut queen = Program::start(&mut command);
+    command
+}
+
+/// A Queen on a data directory, and her addresses for Drones and for HTTP.
+fn start(data: &Path) -> (Program, SocketAddr, SocketAddr) {
+    listening(&mut command(data))
+}
+
+fn listening(command: &mut Command) -> (Program, SocketAddr, SocketAddr) {
+    let mut queen = Program::start(command);
     let drones = address(&queen.line("listening for drones"));
     let http = address(&queen.line("admin page"));
     (queen, drones, http)
@@ -83,13 +93,47 @@ fn who_stops_gracefully_leaves_nothing_to_take_over() {
 }
 
 #[test]
+fn a_limit_on_file_sizes_is_a_full_disk() {
+    const BLOCKS: u64 = 2048;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("hive-data");
+    let (queen, drones, http) = listening(&mut with_file_size_limit(&command(&data), BLOCKS));
+    let drone = start_drone(drones, "maja");
+    let text = [("content-type", "text/plain"), ("prefer", "wait=60")];
+    let too_large = request(http, "POST", "/tasks", &text, &lines(20_000).join("\n"));
+    assert_eq!(too_large.status, 413, "{}", too_large.text());
+    assert!(too_large.text().contains("limit on file sizes"), "{}", too_large.text());
+    // In the database, until that has reached the limit.
+    let small = lines(500).join("\n");
+    let mut done = Vec::new();
+    let refused = loop {
+        let answer = request(http, "POST", "/tasks", &text, &small);
+        match answer.status {
+            200 => done.push(answer.json()["id"].as_u64().unwrap()),
+            _ => break answer,
+        }
+        assert!(done.len() < 100);
+    };
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("limit on file sizes"), "{}", refused.text());
+    assert_eq!(status(http, "/readyz"), 503);
+    assert!(done.len() > 8, "{done:?}");
+    for id in done {
+        let removed = request(http, "DELETE", &format!("/tasks/{id}"), &[], "");
+        assert_eq!(removed.status, 204, "{}", removed.text());
+    }
+    while status(http, "/readyz") != 200 {}
+    assert_eq!(request(http, "POST", "/tasks", &text, &small).status, 200);
+    drop(drone);
+    stop(queen);
+}
+
+#[test]
 fn a_directory_has_one_queen() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hive-data");
     let (first, _, http) = start(&data);
-    let mut second = queen();
-    second.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
-    let (code, _, error) = output(&mut second);
+    let (code, _, error) = output(&mut command(&data));
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains("in use by another Queen (process ") && error.contains("--data-dir"), "{error}");
     assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).status, 201);
@@ -115,9 +159,7 @@ fn what_is_damaged_is_refused_and_left_as_it_is() {
     let inputs = std::fs::read(&bulk).unwrap();
     std::fs::write(&bulk, &inputs[..1000]).unwrap();
     let before = records(&data);
-    let mut command = support::programs::queen();
-    command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
-    let (code, _, error) = output(&mut command);
+    let (code, _, error) = output(&mut command(&data));
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains(bulk.to_str().unwrap()) && error.contains("queen check"), "{error}");
     assert!(records(&data) == before, "the records were changed");
@@ -158,9 +200,7 @@ async fn what_is_removed_twice_is_counted_once() {
 fn what_belongs_to_others_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
-    let mut command = queen();
-    command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
-    let (code, _, error) = output(&mut command);
+    let (code, _, error) = output(&mut command(folder.path()));
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains("not a Hive's data directory") && error.contains("thesis.txt"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -180,9 +220,7 @@ fn unfinished_tasks_are_taken_over_from_a_queen_that_was_killed() {
     kill(queen);
 
     let (mut queen, drones, http) = {
-        let mut command = self::queen();
-        command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
-        let mut queen = Program::start(&mut command);
+        let mut queen = Program::start(&mut command(&data));
         queen.line("Taking over");
         assert!(queen.line("Took over").contains("2 unfinished tasks"));
         let drones = address(&queen.line("listening for drones"));

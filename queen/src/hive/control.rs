@@ -92,6 +92,14 @@ impl SharedHive {
 
     /// Whether an upload may grow to so many bytes.
     pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
+        let largest = self.inner.disk.as_ref().map_or(u64::MAX, |disk| disk.reader.bulk().largest_file());
+        if bytes > largest {
+            let reason = format!(
+                "with its results it takes more than the {largest} bytes that a file may have: submit it in parts, \
+                 or raise the limit on file sizes (ulimit -f, or LimitFSIZE= of systemd)"
+            );
+            return Err(HiveError::TooLarge(reason));
+        }
         self.admit_in(&self.lock(), bytes)
     }
 

@@ -179,6 +179,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             Err(error) => {
                 hive.set_fault(Some(&error));
                 if error.is_full() {
+                    writer.empty_log();
                     pending.make_room(hive, &mut writer, &mut exit);
                 }
                 pending.refuse(hive, &mut exit, &error);

@@ -327,6 +327,10 @@ fn tasks(count: u64) -> String {
 /// What a user is told of a disk that does not take writes.
 pub(super) fn reason(error: &StoreError) -> String {
     match error.is_full() {
+        true if error.is_file_too_large() => format!(
+            "a file is as long as the limit on file sizes lets it be, so nothing new can be kept: raise the limit \
+             (ulimit -f, or LimitFSIZE= of systemd), or delete finished tasks ({error})"
+        ),
         true => {
             format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
         }

@@ -27,6 +27,11 @@ impl Ballast {
         Self { path, disk, size }
     }
 
+    /// How long it is when it is whole, in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Makes it whole, and sees that there is as much room again: with less, the disk would be
     /// full at the next task.
     ///

@@ -78,6 +78,11 @@ impl Bulk {
         self.folder.join(format!("{number:016x}"))
     }
 
+    /// How long a file may become at most, in bytes.
+    pub fn largest_file(&self) -> u64 {
+        self.disk.largest_file()
+    }
+
     /// Begins a file.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rustix::buffer::spare_capacity;
 use rustix::io::{pread, retry_on_intr};
+use rustix::process::{Resource, getrlimit};
 
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -37,6 +38,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As the file system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// How long a file may become at most, in bytes.
+    fn largest_file(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 /// An open file.
@@ -81,6 +87,11 @@ impl Disk for System {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    /// `RLIMIT_FSIZE`.
+    fn largest_file(&self) -> u64 {
+        getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
     }
 }
 

@@ -116,12 +116,18 @@ impl StoreError {
         }
     }
 
-    /// Whether there is no room left.
+    /// Whether a file has become as long as the system lets it.
+    pub fn is_file_too_large(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if error.kind() == io::ErrorKind::FileTooLarge)
+    }
+
+    /// Whether there is no room left: on the disk, in a quota, or below the limit on file sizes.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Io { error, .. } => {
-                matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Self::Io { error, .. } => matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+            ),
             Self::Database { error, .. } => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
             _ => false,
         }

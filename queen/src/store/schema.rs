@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -150,6 +150,9 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 /// most pages change many times.
 const CHECKPOINT_PAGES: i64 = 8192;
 
+/// The part of the limit on file sizes from which on the log is moved.
+const LOG_PART: i64 = 4;
+
 /// What the log's file may keep of its size behind a checkpoint, in bytes.
 const LOG_KEPT: i64 = 64 << 20;
 
@@ -169,8 +172,9 @@ pub fn check_version(database: &Path, found: i64) -> Result<(), StoreError> {
 }
 
 /// Opens the database for the one writer, creates it if there is none, and brings it to this
-/// program's version.
-pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
+/// program's version. It becomes no longer than `largest` bytes, so that its log can always be
+/// moved into it.
+pub fn open_writer(path: &Path, vfs: Option<&str>, largest: u64) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if vfs.is_none() {
         // Keys and salts are in it. The log is made as the database is.
@@ -180,7 +184,7 @@ pub fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreEr
     let mut connection = connect(path, flags, vfs).map_err(StoreError::database(path))?;
     let found = version(&connection).map_err(StoreError::database(path))?;
     check_version(path, found)?;
-    prepare(&mut connection, VERSION).map_err(StoreError::database(path))?;
+    prepare(&mut connection, VERSION).and_then(|()| bound(&connection, largest)).map_err(StoreError::database(path))?;
     // Who finds damage after this leaves everything as it was; who ends well moves the log itself.
     let keep = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
     keep.map_err(StoreError::database(path))?;
@@ -215,10 +219,15 @@ pub fn open_unchanged(path: &Path) -> Result<Connection, StoreError> {
     open().map_err(StoreError::database(path))
 }
 
-fn has_log(database: &Path) -> bool {
+/// The file of a database's log.
+pub(super) fn log(database: &Path) -> PathBuf {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
-    match fs::metadata(log) {
+    log.into()
+}
+
+fn has_log(database: &Path) -> bool {
+    match fs::metadata(log(database)) {
         Ok(log) => log.len() > 0,
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
@@ -252,7 +261,6 @@ fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
     let found = version(connection)?;
     for (at, migration) in (1..=target).zip(MIGRATIONS) {
@@ -270,9 +278,27 @@ fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Keeps the database, and its log as far as one transaction allows, below `largest` bytes each.
+fn bound(connection: &Connection, largest: u64) -> rusqlite::Result<()> {
+    let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = i64::try_from(largest).unwrap_or(i64::MAX) / page_size;
+    // More than SQLite can count means as many as it can.
+    let most = pages.clamp(1, i64::from(u32::MAX) - 1);
+    connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES.min(pages / LOG_PART).max(1))
+}
+
 /// The version of the tables that are there.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Moves the log into the database and empties it, as far as nobody reads, without waiting for who does.
+pub(super) fn try_checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "busy_timeout", 0)?;
+    let moved = checkpoint(connection);
+    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    moved
 }
 
 /// Moves the whole log into the database and empties it.
@@ -293,7 +319,7 @@ mod tests {
     fn it_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = super::super::directory::database(folder.path());
-        let _open = open_writer(&path, None).unwrap();
+        let _open = open_writer(&path, None, u64::MAX).unwrap();
         for entry in fs::read_dir(folder.path()).unwrap() {
             let entry = entry.unwrap();
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
@@ -310,7 +336,7 @@ mod tests {
         assert!(old.prepare("SELECT * FROM keys").is_err());
         drop(old);
         inspect(folder.path()).unwrap();
-        let new = open_writer(&path, None).unwrap();
+        let new = open_writer(&path, None, u64::MAX).unwrap();
         new.prepare("SELECT key, fingerprint, task, expires_at FROM keys").unwrap();
         let kept = new.query_row("SELECT epoch, next_task FROM hive", [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(kept, Ok((41, 7)));
@@ -387,14 +413,14 @@ mod tests {
     fn a_newer_database_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = super::super::directory::database(folder.path());
-        let newer = open_writer(&path, None).unwrap();
+        let newer = open_writer(&path, None, u64::MAX).unwrap();
         newer.pragma_update(None, "user_version", VERSION + 1).unwrap();
         checkpoint(&newer).unwrap();
         drop(newer);
         let before = std::fs::read(&path).unwrap();
         let error = inspect(folder.path()).unwrap_err();
         assert!(matches!(error, StoreError::Newer { found, .. } if found == VERSION + 1), "{error}");
-        assert!(matches!(open_writer(&path, None).unwrap_err(), StoreError::Newer { .. }));
+        assert!(matches!(open_writer(&path, None, u64::MAX).unwrap_err(), StoreError::Newer { .. }));
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
@@ -408,7 +434,7 @@ mod tests {
     fn the_header_says_whose_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = super::super::directory::database(folder.path());
-        let connection = open_writer(&path, None).unwrap();
+        let connection = open_writer(&path, None, u64::MAX).unwrap();
         let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!((pragma("auto_vacuum"), pragma("synchronous"), pragma("page_size")), (2, 2, 4096));
         inspect(folder.path()).unwrap();

@@ -8,9 +8,11 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
 use rusqlite::{Connection, params};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::{Epoch, TaskId};
@@ -36,6 +38,8 @@ pub struct Writer {
     path: PathBuf,
     connection: Connection,
     ballast: Ballast,
+    /// How long a file may become at most, in bytes.
+    largest_file: u64,
     /// Something was committed.
     has_written: bool,
 }
@@ -72,8 +76,8 @@ pub struct Inheritance {
 
 impl Writer {
     /// Writes into the database at `path`.
-    pub(super) fn new(path: PathBuf, connection: Connection, ballast: Ballast) -> Self {
-        Self { path, connection, ballast, has_written: false }
+    pub(super) fn new(path: PathBuf, connection: Connection, ballast: Ballast, largest_file: u64) -> Self {
+        Self { path, connection, ballast, largest_file, has_written: false }
     }
 
     /// Commits changes, of which results that belong into files are there already; when it returns,
@@ -83,13 +87,20 @@ impl Writer {
     /// # Errors
     /// If they are not; then none of them is, and the same or others can be tried again.
     pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
-        let removed = self.commit_records(changes).map_err(StoreError::database(&self.path))?;
+        let removed = self.commit_records(changes).map_err(|error| self.refused(error))?;
         self.has_written = true;
         crash::point("commit-after");
         if !removed.is_empty() {
             crash::point("remove-committed");
         }
         Ok(removed)
+    }
+
+    /// Makes the room of the log on a full disk free again, as far as nobody reads it.
+    pub fn empty_log(&mut self) {
+        if let Err(error) = schema::try_checkpoint(&self.connection) {
+            tracing::debug!(%error, "the log stays as it is");
+        }
     }
 
     /// Makes room on a full disk, for what makes more room.
@@ -106,8 +117,11 @@ impl Writer {
     /// If not.
     pub fn probe(&mut self) -> Result<(), StoreError> {
         self.ballast.fill()?;
+        if !self.has_room().map_err(StoreError::database(&self.path))? {
+            return Err(StoreError::io(&self.path)(io::ErrorKind::FileTooLarge.into()));
+        }
         let touch = "UPDATE hive SET bulk_bytes = bulk_bytes";
-        self.connection.execute(touch, []).map(drop).map_err(StoreError::database(&self.path))
+        self.connection.execute(touch, []).map(drop).map_err(|error| self.refused(error))
     }
 
     /// Forgets expired keys and gives free pages back; returns the bytes of all that is left.
@@ -139,6 +153,27 @@ impl Writer {
             // Nothing is lost: it is in the log.
             tracing::warn!(%error, "the log stays as it is, and the next start reads it");
         }
+    }
+
+    /// Whether the database may grow by as much as the ballast has: with less, the next task would be refused.
+    fn has_room(&self) -> rusqlite::Result<bool> {
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        let taken = pragma("page_count")? - pragma("freelist_count")?;
+        Ok(pragma("max_page_count")?.saturating_sub(taken) * pragma("page_size")? >= self.ballast.size())
+    }
+
+    /// SQLite does not say when it is the limit on file sizes that has been reached: of a log it
+    /// says that writing failed, of the database that the disk is full.
+    fn refused(&self, error: rusqlite::Error) -> StoreError {
+        let log = schema::log(&self.path);
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        let is_long = |path| std::fs::metadata(path).is_ok_and(|file| file.len() >= self.largest_file);
+        let limited = match code {
+            Some(SQLITE_IOERR_WRITE) if is_long(&log) => log,
+            Some(SQLITE_FULL) if !self.has_room().unwrap_or(true) => self.path.clone(),
+            _ => return StoreError::database(&self.path)(error),
+        };
+        StoreError::io(&limited)(io::ErrorKind::FileTooLarge.into())
     }
 
     fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {

@@ -17,6 +17,14 @@ pub fn drone() -> Command {
     clean(Command::new(path))
 }
 
+/// The same command, whose files become no longer than so many blocks of 512 bytes.
+pub fn with_file_size_limit(command: &Command, blocks: u64) -> Command {
+    let mut limited = clean(Command::new("sh"));
+    limited.arg("-c").arg(format!("ulimit -f {blocks} && exec \"$0\" \"$@\""));
+    limited.arg(command.get_program()).args(command.get_args());
+    limited
+}
+
 fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
         command.env_remove(name);
