@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hive-data/
-//!   lock        held while a Queen has it open
+//!   lock        says which process has the directory open; the lock is on the directory itself
 //!   hive.db     records: tasks, done ranges, small inputs and results, keys, Drones, leases, the epoch (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
 //!   ballast     room for removals when the disk is full
@@ -74,7 +74,7 @@ pub struct Store {
     pub writer: Writer,
     /// For everybody else.
     pub reader: Arc<Reader>,
-    /// Holds the lock.
+    /// Locked.
     pub directory: Directory,
 }
 

@@ -136,6 +136,15 @@ fn a_directory_has_one_queen() {
     let (code, _, error) = output(&mut command(&data));
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains("in use by another Queen (process ") && error.contains("--data-dir"), "{error}");
+    // The file only says who it is.
+    std::fs::remove_file(data.join("lock")).unwrap();
+    let mut check = queen();
+    check.arg("check").arg("--data-dir").arg(&data);
+    for command in [&mut command(&data), &mut check] {
+        let (code, said, error) = output(command);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{error}");
+        assert!(error.contains("in use by another Queen"), "{error}");
+    }
     assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).status, 201);
     // The lock dies with its Queen.
     kill(first);

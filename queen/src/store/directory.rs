@@ -2,11 +2,12 @@
 //!
 //! Nothing in it is touched before it is clear that it is ours to touch.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+mod lock;
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::error::StoreError;
 use super::schema;
@@ -34,8 +35,8 @@ const APPLICATION_ID: usize = 68;
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    /// `None` where there is none, and none can be made.
-    _lock: Option<File>,
+    /// The directory, locked as long as this is open.
+    _lock: File,
 }
 
 impl Directory {
@@ -64,7 +65,7 @@ impl Directory {
     /// As for [`open`](Self::open), or if there is none.
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
         inspect(path)?;
-        let lock = lock(path)?;
+        let lock = lock::lock(path)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
@@ -159,52 +160,6 @@ pub fn inspect_used(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// How often it is tried to lock a directory that is in use, and the pause between.
-const ATTEMPTS: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(25);
-
-fn lock(path: &Path) -> Result<Option<File>, StoreError> {
-    let at = path.join(LOCK);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
-    let mut file = match file {
-        // Perhaps only here, and a Queen works where it can be written.
-        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => match File::open(&at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(StoreError::io(&at))?,
-        },
-        opened => opened.map_err(StoreError::io(&at))?,
-    };
-    let mut locked = file.try_lock();
-    // A Queen who stops, or a program that she is starting, may hold it for a moment longer.
-    for _ in 0..ATTEMPTS {
-        if !matches!(locked, Err(TryLockError::WouldBlock)) {
-            break;
-        }
-        std::thread::sleep(PAUSE);
-        locked = file.try_lock();
-    }
-    match locked {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            let _ = file.read_to_string(&mut owner);
-            let owner = if owner.trim().is_empty() { "it does not say which".into() } else { owner.trim().to_owned() };
-            return Err(StoreError::Locked { path: path.to_owned(), owner });
-        }
-        Err(TryLockError::Error(error)) => return Err(StoreError::io(&at)(error)),
-    }
-    let write = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "process {}", std::process::id())
-    };
-    // The text is a courtesy; the lock is what counts.
-    if let Err(error) = write(&mut file) {
-        tracing::debug!(%error, "cannot write into the lock");
-    }
-    Ok(Some(file))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -219,6 +174,9 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         let second = Directory::open(&path).unwrap_err();
         assert!(matches!(&second, StoreError::Locked { owner, .. } if owner.contains("process")), "{second}");
+        fs::remove_file(path.join(LOCK)).unwrap();
+        let third = Directory::open(&path).unwrap_err();
+        assert!(matches!(&third, StoreError::Locked { .. }), "{third}");
         drop(first);
         Directory::open(&path).unwrap();
     }

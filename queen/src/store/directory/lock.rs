@@ -1,0 +1,54 @@
+//! One process at a time has a data directory open.
+//!
+//! The lock is on the directory itself: a file in it could be removed while it is held, and the
+//! next one would lock another. The file `lock` says who holds it, and is nothing but that.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::LOCK;
+use crate::store::error::StoreError;
+
+/// How often it is tried to lock a directory that is in use, and the pause between.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Locks the directory at `path` as long as what is returned is open.
+///
+/// # Errors
+/// If another process has it, or the file system refuses.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let directory = File::open(path).map_err(StoreError::io(path))?;
+    let mut locked = directory.try_lock();
+    // A Queen who stops, or a program that she is starting, may hold it for a moment longer.
+    for _ in 0..ATTEMPTS {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        locked = directory.try_lock();
+    }
+    match locked {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let owner = fs::read_to_string(path.join(LOCK)).unwrap_or_default();
+            let owner = if owner.trim().is_empty() { "it does not say which" } else { owner.trim() };
+            return Err(StoreError::Locked { path: path.to_owned(), owner: owner.to_owned() });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io(path)(error)),
+    }
+    // Where nothing can be written, a directory can still be looked at.
+    if let Err(error) = sign(path) {
+        tracing::debug!(%error, "cannot say who has the directory open");
+    }
+    Ok(directory)
+}
+
+/// Says which process has it open.
+fn sign(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path.join(LOCK));
+    writeln!(file?, "process {}", std::process::id())
+}
