@@ -151,6 +151,41 @@ fn a_directory_has_one_queen() {
     stop(start(&data).0);
 }
 
+#[test]
+fn nothing_is_acknowledged_into_files_that_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, aside) = (folder.path().join("hive-data"), folder.path().join("aside"));
+    let (queen, _, http) = start(&data);
+    let word = r#"{"input":"honey"}"#;
+    let mut acknowledged = 0;
+    for what in ["", "hive.db", "hive.db-wal", "hive.db-shm", "bulk"] {
+        let path = if what.is_empty() { data.clone() } else { data.join(what) };
+        std::fs::rename(&path, &aside).unwrap();
+        let refused = submit(http, &[], word);
+        assert_eq!(refused.status, 503, "{what}: {}", refused.text());
+        assert!(refused.text().contains("deleted, moved or replaced"), "{what}: {}", refused.text());
+        let ready = request(http, "GET", "/readyz", &[], "");
+        assert!(ready.status == 503 && ready.text().contains(path.to_str().unwrap()), "{what}: {}", ready.text());
+        // Another one in its place is not it.
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(submit(http, &[], word).status, 503, "{what}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        while status(http, "/readyz") != 200 {}
+        assert_eq!(submit(http, &[], word).status, 201, "{what}");
+        acknowledged += 1;
+    }
+    // She notices it by herself, too.
+    std::fs::rename(&data, &aside).unwrap();
+    while status(http, "/readyz") != 503 {}
+    std::fs::rename(&aside, &data).unwrap();
+    while status(http, "/readyz") != 200 {}
+    kill(queen);
+    let (queen, _, http) = start(&data);
+    assert_eq!(request(http, "GET", "/stats", &[], "").json()["data"]["recovered"], acknowledged);
+    stop(queen);
+}
+
 /// The records, byte by byte.
 fn records(data: &Path) -> [Vec<u8>; 2] {
     ["hive.db", "hive.db-wal"].map(|name| std::fs::read(data.join(name)).unwrap_or_default())

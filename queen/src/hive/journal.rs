@@ -230,6 +230,7 @@ impl Pending {
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
+        writer.check_files()?;
         if self.is_failing {
             writer.probe()?;
             exit.write(&self.batch.commits)?;

@@ -334,6 +334,7 @@ pub(super) fn reason(error: &StoreError) -> String {
         true => {
             format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
         }
+        false if matches!(error, StoreError::Gone { .. }) => format!("nothing new can be kept: {error}"),
         false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
     }
 }

@@ -216,7 +216,11 @@ impl NewFile {
     /// # Errors
     /// If the file system refuses; the file is of no use then.
     pub fn seal(&mut self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(StoreError::io(&self.bulk.path(self.number)))?;
+        let path = self.bulk.path(self.number);
+        self.file.sync_data().map_err(StoreError::io(&path))?;
+        if !path.try_exists().map_err(StoreError::io(&path))? {
+            return Err(StoreError::Gone { path });
+        }
         let folder = &self.bulk.folder;
         self.bulk.disk.sync_dir(folder).map_err(StoreError::io(folder))?;
         crash::point("upload-synced");

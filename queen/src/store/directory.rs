@@ -3,12 +3,14 @@
 //! Nothing in it is touched before it is clear that it is ours to touch.
 
 mod lock;
+mod open_files;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+pub use self::open_files::OpenFiles;
 use super::error::StoreError;
 use super::schema;
 
@@ -17,11 +19,15 @@ const BULK: &str = "bulk";
 const LOCK: &str = "lock";
 const BALLAST: &str = "ballast";
 
+/// SQLite's write-ahead log, and what the processes that have the database open share.
+const LOG: &str = "hive.db-wal";
+const SHARED_MEMORY: &str = "hive.db-shm";
+
 /// SQLite's rollback journal: there only while the database is being created.
 const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
-const OURS: [&str; 8] = [DATABASE, "hive.db-wal", "hive.db-shm", JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
+const OURS: [&str; 8] = [DATABASE, LOG, SHARED_MEMORY, JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -36,7 +42,7 @@ const APPLICATION_ID: usize = 68;
 pub struct Directory {
     path: PathBuf,
     /// The directory, locked as long as this is open.
-    _lock: File,
+    lock: File,
 }
 
 impl Directory {
@@ -66,7 +72,7 @@ impl Directory {
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
         inspect(path)?;
         let lock = lock::lock(path)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     /// The directory itself.

@@ -40,6 +40,16 @@ pub enum StoreError {
         /// What is there instead.
         why: &'static str,
     },
+    /// What was opened is not at its path any more.
+    #[error(
+        "{} is not the one that was opened: it was deleted, moved or replaced while the Queen was running. \
+         Move it back, or stop her and restore a backup",
+        path.display()
+    )]
+    Gone {
+        /// Which file or directory.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error("{} is in use by another Queen ({owner}): stop her, or choose another with --data-dir", path.display())]
     Locked {

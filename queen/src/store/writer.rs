@@ -19,6 +19,7 @@ use wire::ids::{Epoch, TaskId};
 
 use self::step::Step;
 use super::ballast::Ballast;
+use super::directory::OpenFiles;
 use super::error::StoreError;
 use super::records::{Change, Tally, state_number, state_of};
 use super::schema;
@@ -40,6 +41,7 @@ pub struct Writer {
     ballast: Ballast,
     /// How long a file may become at most, in bytes.
     largest_file: u64,
+    files: OpenFiles,
     /// Something was committed.
     has_written: bool,
 }
@@ -76,8 +78,22 @@ pub struct Inheritance {
 
 impl Writer {
     /// Writes into the database at `path`.
-    pub(super) fn new(path: PathBuf, connection: Connection, ballast: Ballast, largest_file: u64) -> Self {
-        Self { path, connection, ballast, largest_file, has_written: false }
+    pub(super) fn new(
+        path: PathBuf,
+        connection: Connection,
+        ballast: Ballast,
+        largest_file: u64,
+        files: OpenFiles,
+    ) -> Self {
+        Self { path, connection, ballast, largest_file, files, has_written: false }
+    }
+
+    /// Looks whether what is committed would be found again by the next Queen.
+    ///
+    /// # Errors
+    /// If one of the files is not at its path any more.
+    pub fn check_files(&self) -> Result<(), StoreError> {
+        self.files.check()
     }
 
     /// Commits changes, of which results that belong into files are there already; when it returns,
