@@ -91,7 +91,7 @@ const CONNECTIONS_MAX: usize = 4096;
 ///
 /// # Errors
 /// If the data directory cannot be used, or a listener fails.
-pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(mut config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Error> {
     let settings = Settings {
         memory_limit: config.memory_limit,
         drone_addr: listeners.drones.local_addr()?.to_string(),
@@ -103,6 +103,10 @@ pub async fn run(config: Config, listeners: Listeners, shutdown: CancellationTok
         None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,
         Some(location) => {
             let store = blocking(move || location.open()).await?;
+            if let Some(data) = &mut config.data {
+                // Perhaps a folder in the one that was asked for.
+                data.directory = store.directory.path().to_owned();
+            }
             let (hive, keeper) = SharedHive::durable_over(settings, store)?;
             let mut served = Ok(());
             keeper

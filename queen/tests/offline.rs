@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Filled {
 
     fn copy(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
-        fs::create_dir(copy.path().join("bulk")).unwrap();
+        fs::DirBuilder::new().mode(0o700).create(copy.path().join("bulk")).unwrap();
         for (name, bytes) in contents(&self.path()) {
             fs::write(copy.path().join(name), bytes).unwrap();
         }
@@ -428,7 +428,7 @@ async fn churn(hive: Arc<Hive>, stop: Arc<AtomicBool>) {
 }
 
 fn restore(archive: &Path, directory: &Path) {
-    fs::create_dir(directory).unwrap();
+    fs::DirBuilder::new().mode(0o700).create(directory).unwrap();
     let restored = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(directory).status().unwrap();
     assert!(restored.success());
 }

@@ -8,7 +8,7 @@
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::bulk::{Bulk, result_offset};
 use super::directory;
-use super::disk::System;
+use super::disk::{NO_FOLLOW, System};
 use super::error::StoreError;
 use super::records::large;
 use super::schema;
@@ -55,7 +55,7 @@ type Archive = Builder<BufWriter<File>>;
 /// If `from` is no data directory or is damaged, if `to` is there or would lie in it, or if
 /// anything cannot be read or written. There is no new file then.
 pub fn run(from: &Path, to: &Path, force: bool) -> anyhow::Result<Written> {
-    directory::inspect_used(from)?;
+    let from = &directory::find_used(from)?;
     let parent = place(from, to, force)?;
     let part = part(&parent, to)?;
     let source = schema::open_reader(&directory::database(from), None)?;
@@ -178,7 +178,7 @@ fn bulk_files(
         let (task, number, length) = row.map_err(broken(&database))?;
         let path = bulk.path(number);
         let damaged = |what: &str| StoreError::Damaged { path: path.clone(), what: what.into() };
-        let file = match File::open(&path) {
+        let file = match File::options().read(true).custom_flags(NO_FOLLOW).open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // A file goes only when its task's record is gone.
                 let there = "SELECT 1 FROM tasks WHERE id = ?";

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use self::report::Report;
 use self::sample::Sampler;
 use super::bulk::Bulk;
-use super::directory::{self, Directory};
+use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
 use super::records::{COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, OLD_COLUMNS, Rows};
@@ -55,7 +55,6 @@ pub fn run(path: &Path, out: &mut dyn io::Write) -> anyhow::Result<bool> {
 
 /// The lock comes first, so that nobody writes from here on.
 fn open(path: &Path) -> Result<(Directory, Connection, i64), StoreError> {
-    directory::inspect_used(path)?;
     let directory = Directory::open_existing(path)?;
     let database = directory.database();
     let connection = schema::open_unchanged(&database)?;

@@ -4,13 +4,16 @@
 
 mod lock;
 mod open_files;
+mod owner;
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use self::open_files::OpenFiles;
+use self::owner::User;
 use super::error::StoreError;
 use super::schema;
 
@@ -49,13 +52,20 @@ impl Directory {
     /// Opens a data directory; creates it, for its owner alone, if there is none.
     ///
     /// # Errors
-    /// If it is in use, is something else, is damaged or newer, or the file system refuses.
+    /// If it is in use, is something else, is damaged or newer, others could have changed what is
+    /// in it, or the file system refuses.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if path.exists() && !path.is_dir() {
             return Err(StoreError::Foreign { path: path.to_owned(), why: "it is not a directory".into() });
         }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))?;
-        let directory = Self::open_existing(path)?;
+        let user = User::current();
+        let home = owner::home(path, &user, true)?;
+        owner::check(&home, &user)?;
+        inspect(&home)?;
+        let directory = Self::lock(home)?;
+        let path = directory.path();
+        owner::tighten(path, &user)?;
         let bulk = directory.bulk();
         DirBuilder::new().recursive(true).mode(0o700).create(&bulk).map_err(StoreError::io(&bulk))?;
         let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all());
@@ -65,17 +75,20 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Opens a data directory that is there.
+    /// Opens a data directory that a Queen has used, and leaves it as it is.
     ///
     /// # Errors
-    /// As for [`open`](Self::open), or if there is none.
+    /// As for [`open`](Self::open), or if it is none.
     pub fn open_existing(path: &Path) -> Result<Self, StoreError> {
-        inspect(path)?;
-        let lock = lock::lock(path)?;
-        Ok(Self { path: path.to_owned(), lock })
+        Self::lock(find_used(path)?)
     }
 
-    /// The directory itself.
+    fn lock(path: PathBuf) -> Result<Self, StoreError> {
+        let lock = lock::lock(&path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Where everything lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -111,14 +124,7 @@ pub fn bulk(directory: &Path) -> PathBuf {
 /// # Errors
 /// If it is not.
 pub fn inspect(path: &Path) -> Result<(), StoreError> {
-    let foreign = |why: String| StoreError::Foreign { path: path.to_owned(), why };
-    for entry in fs::read_dir(path).map_err(StoreError::io(path))? {
-        let name = entry.map_err(StoreError::io(path))?.file_name();
-        // A file system's root has its own.
-        if name != "lost+found" && !OURS.iter().any(|ours| name == *ours) {
-            return Err(foreign(format!("it contains {}", name.display())));
-        }
-    }
+    require_ours(path, &names(path)?)?;
     let database = database(path);
     let mut header = Vec::new();
     match File::open(&database) {
@@ -144,25 +150,50 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
     let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| i64::from(i32::from_be_bytes(*bytes)));
     let is_empty = number(SCHEMA_COOKIE) == 0 && number(APPLICATION_ID) == 0;
     if number(APPLICATION_ID) != i64::from(schema::APPLICATION_ID) && !is_empty {
-        return Err(foreign(format!("its {DATABASE} belongs to another program")));
+        let why = format!("its {DATABASE} belongs to another program");
+        return Err(StoreError::Foreign { path: path.to_owned(), why });
     }
     schema::check_version(&database, number(USER_VERSION))
 }
 
-/// Looks whether it is a data directory that a Queen has used, without touching it.
+/// What is in a directory, apart from what a file system has in its root.
+fn names(path: &Path) -> Result<Vec<OsString>, StoreError> {
+    let entries = fs::read_dir(path).map_err(StoreError::io(path))?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>();
+    let mut names = names.map_err(StoreError::io(path))?;
+    names.retain(|name| name != "lost+found");
+    Ok(names)
+}
+
+/// Refuses a directory in which there is something else.
+fn require_ours(path: &Path, names: &[OsString]) -> Result<(), StoreError> {
+    match names.iter().find(|name| !OURS.iter().any(|ours| *name == ours)) {
+        Some(name) => {
+            let why = format!("it contains {}", name.display());
+            Err(StoreError::Foreign { path: path.to_owned(), why })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where everything lies of a data directory that a Queen has used, which is not touched.
 ///
 /// # Errors
-/// If it is not.
-pub fn inspect_used(path: &Path) -> Result<(), StoreError> {
+/// If it is none.
+pub fn find_used(path: &Path) -> Result<PathBuf, StoreError> {
     let missing = |why| StoreError::Missing { path: path.to_owned(), why };
     match path.try_exists().map_err(StoreError::io(path))? {
         false => return Err(missing("does not exist")),
         true if !path.is_dir() => return Err(missing("is not a directory")),
-        true => inspect(path)?,
+        true => {}
     }
-    match database(path).try_exists().map_err(StoreError::io(path))? {
+    let user = User::looking_at(path);
+    let home = owner::home(path, &user, false)?;
+    owner::check(&home, &user)?;
+    inspect(&home)?;
+    match database(&home).try_exists().map_err(StoreError::io(&home))? {
         false => Err(missing("has no hive.db in it, so no Queen has ever used it")),
-        true => Ok(()),
+        true => Ok(home),
     }
 }
 

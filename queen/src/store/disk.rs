@@ -10,8 +10,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
+use rustix::fs::OFlags;
 use rustix::io::{pread, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
+
+/// Opening a symbolic link fails: there is none in a data directory.
+pub const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 
 /// A file system.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
@@ -73,12 +77,13 @@ pub struct System;
 
 impl Disk for System {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).custom_flags(NO_FOLLOW).open(path)?;
         Ok(Box::new(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().read(true).write(true).open(path)?))
+        Ok(Box::new(OpenOptions::new().read(true).write(true).custom_flags(NO_FOLLOW).open(path)?))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -58,6 +58,16 @@ pub enum StoreError {
         /// What she wrote into her lock.
         owner: String,
     },
+    /// Others could have changed what is there.
+    #[error("{} {why}, so it is not used: {advice}", path.display())]
+    Untrusted {
+        /// The directory, or what is in it.
+        path: PathBuf,
+        /// How that was noticed.
+        why: String,
+        /// What to do.
+        advice: String,
+    },
     /// The directory holds something else.
     #[error(
         "{} is not a Hive's data directory ({why}), so it is left alone: choose an empty or a new one with --data-dir",

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use super::disk::NO_FOLLOW;
 use super::error::StoreError;
 
 /// In the file's header: "HIVE" in ASCII.
@@ -178,7 +179,8 @@ pub fn open_writer(path: &Path, vfs: Option<&str>, largest: u64) -> Result<Conne
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if vfs.is_none() {
         // Keys and salts are in it. The log is made as the database is.
-        let created = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut options = fs::OpenOptions::new();
+        let created = options.write(true).create(true).truncate(false).mode(0o600).custom_flags(NO_FOLLOW).open(path);
         created.map_err(StoreError::io(path))?;
     }
     let mut connection = connect(path, flags, vfs).map_err(StoreError::database(path))?;

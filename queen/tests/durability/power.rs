@@ -5,6 +5,7 @@
 //! one sector never come apart in a way no kernel would produce.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -201,7 +202,8 @@ impl Medium {
     pub(super) fn lose_power(&self, log: &[Op], seed: u64, into: &Path) -> io::Result<()> {
         fs::create_dir(into)?;
         for dir in &self.dirs {
-            fs::create_dir_all(into.join(dir))?;
+            // Others may not write there, whatever they may by default.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(into.join(dir))?;
         }
         let mut rng = Rng(Rng(seed).next() ^ self.position as u64);
         for (path, states) in &self.names {

@@ -5,11 +5,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::process::geteuid;
+
 use super::LOCK;
+use crate::store::disk::NO_FOLLOW;
 use crate::store::error::StoreError;
 
 /// How often it is tried to lock a directory that is in use, and the pause between.
@@ -40,8 +43,10 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(error)) => return Err(StoreError::io(path)(error)),
     }
+    // What the superuser, who looks at another user's, would leave there could not be used any more.
+    let is_ours = directory.metadata().map_err(StoreError::io(path))?.uid() == geteuid().as_raw();
     // Where nothing can be written, a directory can still be looked at.
-    if let Err(error) = sign(path) {
+    if is_ours && let Err(error) = sign(path) {
         tracing::debug!(%error, "cannot say who has the directory open");
     }
     Ok(directory)
@@ -49,6 +54,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
 
 /// Says which process has it open.
 fn sign(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path.join(LOCK));
-    writeln!(file?, "process {}", std::process::id())
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_FOLLOW);
+    writeln!(options.open(path.join(LOCK))?, "process {}", std::process::id())
 }
