@@ -168,8 +168,7 @@ impl SharedHive {
         let items = range.end - range.start;
         let mean = kinds::cost(specification, blob.bytes().len() as u64 / items).max(1);
         let allowed = (mean.saturating_mul(items) / SHARE).clamp(FREE, AT_ONCE);
-        let wanted = (SAMPLE / (1 + trust / 8)).max(1);
-        let sample = choose(items, wanted.min(allowed / mean));
+        let sample = choose(items, sample_of(trust).min(allowed / mean));
         if sample.is_empty() {
             let offset = random() % items;
             let input = blob.iter().nth(offset as usize).unwrap_or_default();
@@ -286,8 +285,7 @@ impl State {
     pub(super) fn doubt(&self, drone: DroneId, job: Job, arrived: &Arrived) -> Option<Doubt> {
         let result = arrived.expensive?;
         let trust = self.presences.get(&drone)?.checked;
-        let seldom = (1 + trust / ALWAYS).min(SELDOM);
-        if !random().is_multiple_of(seldom) {
+        if !random().is_multiple_of(one_part_in(trust)) {
             return None;
         }
         let offset = (result.index - arrived.range.start) as usize * DIGEST;
@@ -364,6 +362,16 @@ impl State {
     }
 }
 
+/// How many results of a part are looked at, of a Drone that was right so often.
+fn sample_of(trust: u64) -> u64 {
+    (SAMPLE / (1 + trust / 8)).max(1)
+}
+
+/// Of how many parts with expensive results one is looked at, of a Drone that was right so often.
+fn one_part_in(trust: u64) -> u64 {
+    (1 + trust / ALWAYS).min(SELDOM)
+}
+
 /// `count` of the first `items` numbers, in order, at random if it is not all of them.
 fn choose(items: u64, count: u64) -> Vec<u64> {
     if count >= items {
@@ -389,6 +397,49 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// With which probability a Drone is found out within so many parts, of which this share of
+    /// results is wrong.
+    fn found(share: f64, parts: u32) -> f64 {
+        let (mut trust, mut unseen) = (0, 1.0);
+        for _ in 0..parts {
+            unseen *= (1.0 - share).powi(sample_of(trust) as i32);
+            trust += sample_of(trust);
+        }
+        1.0 - unseen
+    }
+
+    /// The same of expensive results.
+    fn found_expensive(share: f64, parts: u32) -> f64 {
+        // The probability of each number of times that it was right so far.
+        let mut right = vec![1.0];
+        for _ in 0..parts {
+            let mut next = vec![0.0; right.len() + 1];
+            for (trust, probability) in right.iter().enumerate() {
+                let looked_at = probability / one_part_in(trust as u64) as f64;
+                next[trust] += probability - looked_at;
+                next[trust + 1] += looked_at * (1.0 - share);
+            }
+            right = next;
+        }
+        1.0 - right.iter().sum::<f64>()
+    }
+
+    #[test]
+    fn the_odds_are_those_that_operators_are_told() {
+        let manual = include_str!("../../../docs/OPERATIONS.md");
+        let percent = |odds: f64| match (odds * 100.0).round() {
+            100.0.. => "> 99 %".to_owned(),
+            rounded => format!("{rounded} %"),
+        };
+        for one_in in [10, 50, 1000] {
+            let share = 1.0 / f64::from(one_in);
+            let cheap = [1, 10, 100, 1000].map(|parts| percent(found(share, parts)));
+            let expensive = [10, 100, 1000].map(|parts| percent(found_expensive(share, parts)));
+            let line = format!("| one in {one_in} | {} | {} |", cheap.join(" | "), expensive.join(" | "));
+            assert!(manual.contains(&line), "{line}");
+        }
+    }
 
     #[test]
     fn a_sample_is_of_different_items() {
