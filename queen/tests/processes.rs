@@ -74,10 +74,10 @@ fn a_console_that_nobody_reads_stops_nothing() {
 #[test]
 fn a_hangup_lets_a_drone_leave_and_stops_no_queen() {
     let (mut queen, drones, http) = start_queen();
-    let drone = start_drone(drones, "maja");
+    let maja = start_drone(drones, "maja");
     queen.line("drone connected");
-    drone.signal("-HUP");
-    let (code, said) = drone.end();
+    maja.signal("-HUP");
+    let (code, said) = maja.end();
     assert_eq!(code, Some(0), "{said}");
     queen.line("left");
 
