@@ -76,6 +76,8 @@ install_browser() {
 
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+# As for a CPU for which there are no kernels but the portable one.
+step "without kernels of a CPU" cargo rustc -p drone --lib --profile check --locked -- --cfg hive_portable -D warnings
 # The tests start the binaries, `drone` beside `queen`.
 step "binaries" cargo build --workspace --bins --locked
 step "browser" install_browser
