@@ -160,7 +160,9 @@ mod tests {
     /// An output, what lets its reader take a piece, and the counts of lines that were taken or dropped.
     fn output() -> (Output, Sender<()>, Receiver<usize>, Receiver<usize>) {
         let ((lets, let_on), (took, taken), (tell, dropped)) = (channel(), channel(), channel());
-        let output = Output::start(Reader { lets: let_on, took }, move |count| drop(tell.send(count as usize)));
+        let output = Output::start(Reader { lets: let_on, took }, move |count| {
+            let _ = tell.send(count as usize);
+        });
         (output.unwrap(), lets, taken, dropped)
     }
 
@@ -197,7 +199,8 @@ mod tests {
         drop(lets);
         output.write_all(b"is anybody there?\n").unwrap();
         output.finish();
-        assert_eq!(output.0.lock().finished, output.0.lock().accepted);
+        let state = output.0.lock();
+        assert_eq!(state.finished, state.accepted);
     }
 
     #[test]
