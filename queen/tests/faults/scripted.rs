@@ -11,7 +11,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
-use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
