@@ -5,6 +5,7 @@ mod values;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -14,6 +15,7 @@ use drone::kernel::Choice;
 use tokio::net::{TcpListener, lookup_host};
 
 pub use self::values::{Address, Size, Span};
+use crate::clock;
 use crate::core::Patience;
 use crate::store::Location;
 
@@ -214,6 +216,7 @@ impl Serve {
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
             patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
+            clock: Arc::new(clock::System::start()),
         }
     }
 

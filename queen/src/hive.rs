@@ -33,15 +33,15 @@ mod verify;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::timeout_at;
 use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{Epoch, Instance, TaskId};
 
+use crate::clock::Clock;
 use crate::core::{Event, Patience, Time};
 use crate::store::{Budget, Reader};
 use cache::Cache;
@@ -89,7 +89,7 @@ pub struct SharedHive {
 
 struct Inner {
     state: Mutex<State>,
-    started: Instant,
+    clock: Arc<dyn Clock>,
     started_at: Timestamp,
     epoch: Epoch,
     budget: Arc<Budget>,
@@ -139,6 +139,8 @@ pub struct Settings {
     pub max_data: Option<u64>,
     /// How long Drones are waited for.
     pub patience: Patience,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 #[cfg(test)]
@@ -150,13 +152,14 @@ impl Default for Settings {
             keep_finished: Duration::MAX,
             max_data: None,
             patience: Patience::default(),
+            clock: Arc::new(crate::clock::System::start()),
         }
     }
 }
 
 impl SharedHive {
     fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
-        let Settings { memory_limit, drone_addr, keep_finished, patience, .. } = settings;
+        let Settings { memory_limit, drone_addr, keep_finished, patience, clock, .. } = settings;
         // What goes to the disk shares the limit with what comes from there.
         let (cached, written) = match disk {
             Some(_) => (memory_limit / CACHE_PART, journal_bytes(memory_limit)),
@@ -168,7 +171,7 @@ impl SharedHive {
         let state = State::new(Feed::new(epoch), base, Arc::clone(&budget), cache, disk.is_some(), patience);
         let inner = Inner {
             state: Mutex::new(state),
-            started: Instant::now(),
+            clock,
             started_at: Timestamp::now(),
             epoch,
             budget,
@@ -211,11 +214,12 @@ impl SharedHive {
                 moved.await;
                 continue;
             };
-            let deadline = tokio::time::Instant::from_std(self.inner.started + deadline);
+            let is_over = tokio::select! {
+                () = moved => false,
+                () = self.inner.clock.reach(deadline) => true,
+            };
             // A task may fail of it, and leases are remembered.
-            if timeout_at(deadline, moved).await.is_err()
-                && let Ok(slot) = self.slot(0).await
-            {
+            if is_over && let Ok(slot) = self.slot(0).await {
                 self.change_durably(slot, |state, now| state.handle(Event::Tick, now));
             }
         }
@@ -244,7 +248,21 @@ impl SharedHive {
     }
 
     fn now(&self) -> Time {
-        self.inner.started.elapsed()
+        self.inner.clock.elapsed()
+    }
+
+    /// Waits until so much time has passed.
+    async fn pass(&self, time: Duration) {
+        self.inner.clock.reach(self.now() + time).await;
+    }
+
+    /// What comes of `work`, if it comes before so much time has passed.
+    async fn within<T>(&self, time: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.pass(time) => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod clock;
 pub mod core;
 pub mod crash;
 pub mod demo;
@@ -23,6 +24,7 @@ use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::core::Patience;
 use crate::hive::{Lost, Settings, SharedHive};
 use crate::store::{Location, StoreError};
@@ -42,6 +44,8 @@ pub struct Config {
     pub keep_finished: Duration,
     /// How long Drones are waited for.
     pub patience: Patience,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
     /// From how many bytes on disk on finished tasks go earlier.
     pub max_data: Option<u64>,
 }
@@ -98,6 +102,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         keep_finished: config.keep_finished,
         max_data: config.max_data,
         patience: config.patience,
+        clock: Arc::clone(&config.clock),
     };
     let result = match config.data.clone() {
         None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,

@@ -9,7 +9,7 @@ use queen::Config;
 use queen::store::{Location, check};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{Answer, Hive, config};
+use support::{Answer, Hive, WAIT, config};
 
 const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 
@@ -39,10 +39,6 @@ async fn post(hive: &Hive, path: &str) -> Answer {
 
 async fn state(hive: &Hive, task: u64) -> Value {
     hive.get(&format!("/tasks/{task}")).await.json()["state"].clone()
-}
-
-async fn ended(hive: &Hive, task: u64) -> Value {
-    hive.send("GET", &format!("/tasks/{task}"), &[("prefer", "wait=60")], "").await.json()
 }
 
 async fn counts(hive: &Hive) -> Value {
@@ -86,8 +82,8 @@ async fn each_task_of_a_batch_is_one_of_its_own() {
 
             let worker = hive.worker("maja");
             let last = past - 1;
-            assert_eq!(ended(&hive, last).await["state"], "done");
-            assert_eq!(ended(&hive, 1).await["state"], "done");
+            assert_eq!(hive.until_ended(last).await["state"], "done");
+            assert_eq!(hive.until_ended(1).await["state"], "done");
             let task = hive.get("/tasks/3").await.json();
             let result = json!([{ "index": 0, "input": "word-1", "digest": digest("word-1") }]);
             assert_eq!((&task["state"], &task["done"], &task["results"]), (&json!("done"), &json!(1), &result));
@@ -150,8 +146,8 @@ async fn a_task_that_is_changed_leaves_its_batch() {
         }
 
         let worker = hive.worker("maja");
-        assert_eq!(ended(&hive, 1).await["state"], "done");
-        assert_eq!(ended(&hive, 22).await["state"], "done");
+        assert_eq!(hive.until_ended(1).await["state"], "done");
+        assert_eq!(hive.until_ended(22).await["state"], "done");
         assert_eq!(of(&counts(&hive).await, STATES), [0, 2_998, 0, 1]);
         assert_eq!(state(&hive, 12).await, "cancelled");
         assert_eq!(state(&hive, 11).await, "done");
@@ -159,7 +155,7 @@ async fn a_task_that_is_changed_leaves_its_batch() {
         let retried = post(&hive, "/tasks/12/retry").await;
         assert_eq!(retried.status, 200, "{}", retried.text());
         for task in [12, 22, 32] {
-            assert_eq!(ended(&hive, task).await["state"], "done");
+            assert_eq!(hive.until_ended(task).await["state"], "done");
             let text = hive.get(&format!("/tasks/{task}/results?format=text")).await.text();
             assert!(text.starts_with(&digest(&words[task as usize - 2])));
         }
@@ -204,12 +200,12 @@ async fn a_cancelled_batch_lets_its_tasks_be_retried() {
         assert_eq!(hive.send("DELETE", "/tasks/1999", &[], "").await.status, 204);
         assert_eq!(of(&counts(&hive).await, STATES), [1, 0, 0, 2_998]);
         let worker = hive.worker("maja");
-        assert_eq!(ended(&hive, 2_000).await["state"], "done");
+        assert_eq!(hive.until_ended(2_000).await["state"], "done");
         assert_eq!(state(&hive, 2_001).await, "cancelled");
         let retried = post(&hive, "/tasks/1/retry").await;
         assert_eq!(retried.status, 200, "{}", retried.text());
-        assert_eq!(ended(&hive, 1).await["state"], "done");
-        assert_eq!(ended(&hive, 2_001).await["state"], "done");
+        assert_eq!(hive.until_ended(1).await["state"], "done");
+        assert_eq!(hive.until_ended(2_001).await["state"], "done");
         assert_eq!(hive.get("/tasks/1999").await.status, 410);
         assert_eq!(of(&counts(&hive).await, STATES), [0, 2_999, 0, 0]);
         worker.leave().await;
@@ -227,11 +223,11 @@ async fn a_batch_is_submitted_whole_or_not_at_all() {
     assert_eq!(of(&counts(&hive).await, STATES), [0; 4]);
     assert_eq!(hive.send("POST", "/tasks?each=item", &json, "\"a\"\n").await.status, 422);
     let worker = hive.worker("maja");
-    let headers = [("content-type", "application/x-ndjson"), ("prefer", "wait=60"), ("idempotency-key", "k")];
+    let headers = [("content-type", "application/x-ndjson"), WAIT, ("idempotency-key", "k")];
     let body = "\"a\"\n{\"input\":\"b\"}\n";
     let first = hive.send("POST", "/tasks?each=task", &headers, body).await;
-    assert_eq!((first.status, first.header("location")), (200, "/tasks/1"), "{}", first.text());
-    let first = first.json();
+    assert_eq!(first.header("location"), "/tasks/1", "{}", first.text());
+    let first = hive.computed(first).await;
     assert_eq!((&first["state"], &first["first_task"]), (&json!("done"), &json!(2)));
     assert_eq!(first["results"][1], json!({ "index": 1, "input": "b", "digest": digest("b") }));
     let again = hive.send("POST", "/tasks?each=task", &headers, body).await.json();

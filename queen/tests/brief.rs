@@ -58,7 +58,7 @@ async fn inputs_that_cannot_be_read_for_a_while_fail_no_task() {
     gate.set(Held::Opens);
     let worker = hive.worker("drone");
     while gate.refused() < 3 {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     assert_ne!(hive.get(&format!("/tasks/{task}")).await.json()["state"], "failed");
     gate.set(Held::Nothing);

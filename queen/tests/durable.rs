@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use queen::Config;
+use queen::clock::System;
 use queen::hive::{Settings, SharedHive};
 use queen::store::Location;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address, output, queen, start_drone, with_file_size_limit};
 use support::quota::Quota;
-use support::{Hive, config, request};
+use support::{Hive, config, request, until_done};
 use tokio_util::sync::CancellationToken;
 use web::hive::{Hive as _, HiveError};
 use wire::ids::TaskId;
@@ -75,7 +76,8 @@ fn who_stops_gracefully_leaves_nothing_to_take_over() {
     let data = folder.path().join("hive-data");
     let (queen, drones, http) = start(&data);
     let drone = start_drone(drones, "maja");
-    assert_eq!(submit(http, &[("prefer", "wait=60")], r#"{"input":"honey"}"#).status, 200);
+    assert_eq!(submit(http, &[], r#"{"input":"honey"}"#).status, 201);
+    until_done(http, 1);
     stop(queen);
     drop(drone);
     let log = std::fs::metadata(data.join("hive.db-wal")).map_or(0, |log| log.len());
@@ -210,7 +212,7 @@ fn what_is_damaged_is_refused_and_left_as_it_is() {
     std::fs::write(&bulk, &inputs).unwrap();
     let (queen, drones, http) = start(&data);
     let drone = start_drone(drones, "maja");
-    assert_eq!(request(http, "GET", "/tasks/1", &[("prefer", "wait=60")], "").json()["state"], "done");
+    until_done(http, 1);
     drop(drone);
     stop(queen);
 }
@@ -280,8 +282,8 @@ fn unfinished_tasks_are_taken_over_from_a_queen_that_was_killed() {
 
     let drone = start_drone(drones, "late");
     queen.line("drone connected");
-    for task in ["/tasks/1", "/tasks/2"] {
-        assert_eq!(request(http, "GET", task, &[("prefer", "wait=60")], "").json()["state"], "done");
+    for task in [1, 2] {
+        until_done(http, task);
     }
     let results = request(http, "GET", "/tasks/1/results?format=text", &[], "");
     assert!(results.text() == expected(&lines), "every digest is right and in order");
@@ -349,6 +351,7 @@ fn settings() -> Settings {
         keep_finished: Duration::MAX,
         max_data: None,
         patience: Default::default(),
+        clock: Arc::new(System::start()),
     }
 }
 
@@ -369,14 +372,14 @@ async fn finished_tasks_go_when_their_time_is_over() {
     assert_eq!(hive.get(&format!("/tasks/{waiting}")).await.json()["state"], "pending");
     let worker = hive.worker("maja");
     while hive.get(&format!("/tasks/{waiting}")).await.status != 410 {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     // The file goes behind its record.
     while bulk_bytes(folder.path()) > 0 {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     while hive.get("/stats").await.json()["tasks"]["done"] != 0 {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     worker.leave().await;
     hive.stop().await;
@@ -389,7 +392,7 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
     let worker = first.worker("maja");
     first.compute(json!({ "input": "honey" })).await;
     let large = first.submit_lines("", &lines(5_000)).await;
-    first.send("GET", &format!("/tasks/{large}"), &[("prefer", "wait=60")], "").await;
+    first.until_done(large).await;
     worker.leave().await;
     first.stop().await;
 
@@ -450,7 +453,7 @@ async fn an_upload_is_refused_that_finished_tasks_cannot_make_room_for() {
     assert!(too_much_now.text().contains("that have not ended") && !too_much_now.header("retry-after").is_empty());
     // Nothing stays of either.
     while std::fs::read_dir(folder.path().join("bulk")).unwrap().count() > 1 {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     assert_eq!(hive.get("/stats").await.json()["tasks"]["pending"], 1);
     let worker = hive.worker("maja");
@@ -475,7 +478,7 @@ async fn results_leave_the_room_that_is_for_removals() {
     // Its results find no room.
     let second = hive.submit_lines("", &lines(20_000)).await;
     while hive.get("/stats").await.json()["data"]["fault"].is_null() {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     for _ in 0..100 {
         assert!(std::fs::metadata(data.join("ballast")).is_ok_and(|ballast| ballast.len() == BALLAST));
@@ -498,12 +501,12 @@ async fn the_oldest_tasks_make_room() {
     let mut newest = 0;
     for _ in 0..8 {
         newest = hive.submit_lines("", &lines).await;
-        hive.send("GET", &format!("/tasks/{newest}"), &[("prefer", "wait=60")], "").await;
+        hive.until_done(newest).await;
     }
     let used = || async { hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap() };
     // It is looked after now and then, so that there may be more for a moment.
     while hive.get("/tasks/1").await.status != 410 || used().await > LIMIT || bulk_bytes(folder.path()) > LIMIT {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
     // No more goes than has to.
     let results = hive.get(&format!("/tasks/{newest}/results?format=text")).await;

@@ -18,6 +18,7 @@ use rusqlite::{Connection, params};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::Hive;
+use support::scripted::Scripted;
 use tempfile::TempDir;
 
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=2000";
@@ -55,7 +56,6 @@ struct Filled {
     small: u64,
     large: u64,
     cancelled: u64,
-    unfinished: u64,
 }
 
 impl Filled {
@@ -72,18 +72,21 @@ impl Filled {
         let hex = json!({ "inputs": ["00ff", "61"], "encoding": "hex", "algorithm": "hmac-sha256", "key": "k" });
         hive.compute(hex).await;
         let large = hive.submit_lines("", &lines(5000)).await;
-        let cancelled = hive.submit_lines(SLOW, &lines(8000)).await;
         for task in [word, large] {
             hive.until_done(task).await;
         }
-        hive.until(cancelled, |view| view["done"].as_u64() > Some(0)).await;
-        hive.send("POST", &format!("/tasks/{cancelled}/cancel"), &[], "").await;
-        let unfinished = hive.submit_lines(SLOW, &lines(8000)).await;
-        hive.until(unfinished, |view| view["done"].as_u64() > Some(0)).await;
         worker.leave().await;
+        let mut drone = Scripted::start(hive.drones, "flip").await;
+        let cancelled = hive.submit_lines(SLOW, &lines(8000)).await;
+        drone.begin(cancelled, 0).await;
+        hive.cancel(cancelled).await;
+        let unfinished = hive.submit_lines(SLOW, &lines(8000)).await;
+        drone.begin(unfinished, 1).await;
+        drone.leave().await;
+        hive.until_drones(0).await;
         hive.compute_nothing(json!({ "inputs": ["never", "done"] })).await;
         hive.stop().await;
-        Self { folder, small, large, cancelled, unfinished }
+        Self { folder, small, large, cancelled }
     }
 
     fn path(&self) -> PathBuf {
@@ -218,7 +221,7 @@ async fn what_is_sound_is_ok_and_stays_as_it_was() {
     // A Queen goes on with it, and while she does she is left alone.
     let hive = Hive::open(&path).await;
     let worker = hive.worker("willi");
-    hive.until(filled.unfinished, |view| view["state"] == "running").await;
+    hive.until_drones(1).await;
     let (code, said, error) = queen("check", &path, &[]);
     assert_eq!((code, said.as_str()), (Some(1), ""), "{error}");
     assert!(error.contains("in use by another Queen"), "{error}");
@@ -345,7 +348,6 @@ fn in_records(filled: &Filled) -> Vec<Damage<'static>> {
         (
             "a lease beyond its task",
             Box::new(move |path| {
-                sql(path, "UPDATE hive SET next_drone = 2");
                 sql(path, &format!("INSERT INTO leases VALUES (5, {small}, 1, 2, 4)"));
                 sql(path, &format!("INSERT INTO leases VALUES (6, {small}, 1, 2, 3)"));
             }),
@@ -438,11 +440,14 @@ async fn a_backup_of_a_queen_at_work_is_served_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let (data, to) = (folder.path().join("data"), folder.path().join("hive.tar"));
     let hive = Arc::new(Hive::open(&data).await);
+    let mut drone = Scripted::start(hive.drones, "flip").await;
+    let begun = hive.submit_lines("", &lines(9000)).await;
+    drone.begin(begun, 0).await;
+    assert_eq!(hive.send("POST", &format!("/tasks/{begun}/pause"), &[], "").await.status, 200);
+    drone.leave().await;
     let workers = [hive.worker("maja"), hive.worker("willi")];
     let large = hive.submit_lines("", &lines(5000)).await;
     hive.until_done(large).await;
-    let running = hive.submit_lines("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=1000", &lines(9000)).await;
-    hive.until(running, |view| view["done"].as_u64() > Some(0)).await;
     let mut small = Vec::new();
     for index in 0..20 {
         small.push(hive.compute_nothing(json!({ "input": format!("bee {index}") })).await);
@@ -486,28 +491,24 @@ async fn a_backup_of_a_queen_at_work_is_served_by_another() {
         restore(&folder.path().join(archive), &restored);
         let (code, said, error) = queen("check", &restored, &[]);
         assert_eq!(code, Some(0), "{said}{error}");
-        serves(&restored, large, running, &small).await;
+        serves(&restored, large, begun, &small).await;
     }
 }
 
 /// Whether a Queen has all of these tasks there, and brings them to their end.
-async fn serves(directory: &Path, large: u64, running: u64, small: &[u64]) {
+async fn serves(directory: &Path, large: u64, begun: u64, small: &[u64]) {
     let hive = Hive::open(directory).await;
     let worker = hive.worker("heir");
     hive.until_drones(1).await;
-    for (task, lines) in [(large, 5000), (running, 9000)] {
-        assert_eq!(hive.until_done(task).await["total"], lines);
+    let view = hive.get(&format!("/tasks/{begun}")).await.json();
+    assert!(view["state"] == "paused" && view["done"].as_u64() > Some(0), "{view}");
+    assert_eq!(hive.send("POST", &format!("/tasks/{begun}/resume"), &[], "").await.status, 200);
+    for (task, count) in [(large, 5000), (begun, 9000)] {
+        assert_eq!(hive.until_done(task).await["total"], count);
+        let results = hive.get(&format!("/tasks/{task}/results?format=text")).await.text();
+        let right = |(line, input)| line == format!("{}  {input}", const_hex::encode(Sha256::digest(&input)));
+        assert!(results.lines().count() == count && results.lines().zip(lines(count)).all(right));
     }
-    let results = hive.get(&format!("/tasks/{large}/results?format=text")).await.text();
-    assert!(
-        results
-            .lines()
-            .zip(lines(5000))
-            .all(|(line, input)| { line == format!("{}  {input}", const_hex::encode(Sha256::digest(&input))) })
-    );
-    let results = hive.get(&format!("/tasks/{running}/results?format=text")).await.text();
-    let last = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(lines(9000)[8999].as_bytes(), b"s", 1000);
-    assert!(last_line(&results).starts_with(&const_hex::encode(last)));
     for (index, task) in small.iter().enumerate() {
         let view = hive.until_done(*task).await;
         let digest = const_hex::encode(Sha256::digest(format!("bee {index}")));

@@ -10,7 +10,7 @@ use hmac::{KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address, drone, output, queen, start_drone};
-use support::request;
+use support::{request, until_done};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -27,9 +27,9 @@ fn start_queen_on(drones: &str) -> (Program, SocketAddr, SocketAddr) {
 }
 
 fn compute(http: SocketAddr, body: &str) -> Value {
-    let answer = request(http, "POST", "/tasks", &[("prefer", "wait=60")], body);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    answer.json()
+    let answer = request(http, "POST", "/tasks", &[], body);
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    until_done(http, answer.json()["id"].as_u64().unwrap())
 }
 
 #[test]
@@ -107,8 +107,7 @@ fn a_killed_drone_is_replaced() {
     victim.line("Received");
     victim.signal("-KILL");
     let heir = start_drone(drones, "heir");
-    let task = request(http, "GET", "/tasks/1", &[("prefer", "wait=60")], "").json();
-    assert_eq!(task["state"], "done", "{task}");
+    until_done(http, 1);
     let results = request(http, "GET", "/tasks/1/results?format=text", &[], "").text();
     for (line, input) in results.lines().zip(&lines) {
         let digest = pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(input.as_bytes(), b"s", 5000);

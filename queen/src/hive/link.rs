@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use web::model::Kernels;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId};
@@ -167,16 +166,16 @@ impl SharedHive {
         if let Some(slot) = slot.filter(|_| !offers.is_empty()) {
             let mut before = slot.enter(Vec::new(), None);
             loop {
-                match timeout(EXCUSE, &mut before).await {
-                    Ok(Ok(Ok(()))) => break,
-                    Ok(Err(_)) => return Ok(()),
+                match self.within(EXCUSE, &mut before).await {
+                    Some(Ok(Ok(()))) => break,
+                    Some(Err(_)) => return Ok(()),
                     // A disk that does not take it says so at once.
-                    Ok(Ok(Err(_))) => {
-                        tokio::time::sleep(EXCUSE).await;
+                    Some(Ok(Err(_))) => {
+                        self.pass(EXCUSE).await;
                         let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
                         before = slot.enter(Vec::new(), None);
                     }
-                    Err(_) => {}
+                    None => {}
                 }
                 waiting();
             }
@@ -331,9 +330,9 @@ impl SharedHive {
     async fn patiently<T>(&self, link: Link, waiting: impl Fn(), work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
-            match timeout(EXCUSE, &mut work).await {
-                Ok(done) => return done,
-                Err(_) => {
+            match self.within(EXCUSE, &mut work).await {
+                Some(done) => return done,
+                None => {
                     let excuse = Event::Excuse { drone: link.drone, was_heard: false };
                     self.change(|state, now| state.handle(excuse, now));
                     waiting();

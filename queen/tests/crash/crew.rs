@@ -1,14 +1,16 @@
 //! The Drones: they outlive the Queen, though not each other's turn to be killed.
 
 use std::net::SocketAddr;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::support::programs;
 
 pub struct Crew {
     queen: SocketAddr,
     drones: Mutex<Vec<Drone>>,
+    is_halted: AtomicBool,
 }
 
 /// A Drone whose console nobody has to read.
@@ -17,7 +19,7 @@ struct Drone(Child);
 impl Crew {
     /// None yet, for a Queen at this address.
     pub fn new(queen: SocketAddr) -> Self {
-        Self { queen, drones: Mutex::default() }
+        Self { queen, drones: Mutex::default(), is_halted: AtomicBool::new(false) }
     }
 
     /// Two of them, or none.
@@ -28,6 +30,29 @@ impl Crew {
         }
         while is_wanted && drones.len() < 2 {
             drones.push(Drone::start(self.queen));
+        }
+    }
+
+    /// Has them stand still with what they hold, so that what is half done stays so.
+    pub fn halt(&self) {
+        self.signal("-STOP");
+        self.is_halted.store(true, SeqCst);
+    }
+
+    /// They go on with what they hold.
+    pub fn go_on(&self) {
+        if self.is_halted.swap(false, SeqCst) {
+            self.signal("-CONT");
+        }
+    }
+
+    pub fn is_halted(&self) -> bool {
+        self.is_halted.load(SeqCst)
+    }
+
+    fn signal(&self, signal: &str) {
+        for Drone(process) in &*self.drones.lock().unwrap() {
+            assert!(Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap().success());
         }
     }
 

@@ -8,7 +8,7 @@ use super::crew::Crew;
 use super::disk::{DONE, Disk, LIVE};
 use super::life::{Keep, Life};
 use super::order::{Order, Rng, Shape};
-use super::support::{Answer, Broken};
+use super::support::{Answer, Broken, look_again};
 
 /// Tasks of one client that may be unfinished; with more, it waits for one.
 const OPEN: usize = 8;
@@ -19,6 +19,13 @@ pub struct Hive {
     pub life: Arc<Life>,
     pub book: Arc<Mutex<Book>>,
     pub crew: Arc<Crew>,
+}
+
+impl Hive {
+    /// Whether somebody computes.
+    pub fn has_drones(&self) -> bool {
+        self.life.plan.has_drones && !self.crew.is_halted()
+    }
 }
 
 /// One client in one life.
@@ -55,7 +62,7 @@ impl Client {
                 self.submit(&order, false).await
             }
             0..70 => match open {
-                Some(id) if self.hive.life.plan.has_drones => self.look(id, Some("wait=5")).await,
+                Some(id) if self.hive.has_drones() => self.look(id, Some("wait=5")).await,
                 Some(id) => self.look(id, None).await,
                 None => self.stats().await,
             },
@@ -79,7 +86,7 @@ impl Client {
                 Some(id) => self.repeat(id).await,
                 None => self.stats().await,
             },
-            97 if self.hive.life.plan.has_drones && self.number == 0 => {
+            97 if self.hive.has_drones() && self.number == 0 => {
                 self.hive.crew.replace_one();
                 self.book().tally.drones_killed += 1;
                 Ok(())
@@ -120,11 +127,11 @@ impl Client {
     async fn submit(&mut self, order: &Arc<Order>, may_be_gone: bool) -> Result<(), Broken> {
         let newest = self.book().newest();
         // In such a life it may be created, done and removed before anybody sees it.
-        let may_be_gone = may_be_gone || self.hive.life.plan.removes() && self.hive.life.plan.has_drones;
+        let may_be_gone = may_be_gone || self.hive.life.plan.removes() && self.hive.has_drones();
         if self.book().fate(order.number) == Fate::Open {
             self.hive.life.add_items(order.total);
         }
-        let wait = self.hive.life.plan.has_drones && order.shape != Shape::Lines && self.rng.one_in(3);
+        let wait = self.hive.has_drones() && order.shape != Shape::Lines && self.rng.one_in(3);
         let Ok(answer) = self.post(order, false, wait).await else {
             self.book().lost(order, may_be_gone);
             return Err(Broken);
@@ -287,14 +294,15 @@ impl Client {
         self.stats().await
     }
 
-    /// Leaves a task half done.
+    /// Leaves a task half done: nobody computes in this life any more.
     pub async fn begin_long(&mut self) -> Result<(), Broken> {
         let order = self.hive.book.lock().unwrap().ask(|number| Order::long(number, self.number, &mut self.rng));
         self.submit(&order, false).await?;
         let Fate::Task(id) = self.book().fate(order.number) else { panic!("{order:?} is no task") };
         while self.hive.life.get(&format!("/tasks/{id}")).await?.json()["done"] == 0 {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
+        self.hive.crew.halt();
         Ok(())
     }
 

@@ -113,6 +113,7 @@ fn what_was_acknowledged_outlives_every_kill() {
         let hive = Hive { life: Arc::clone(&life), book: Arc::clone(&book), crew: Arc::clone(&crew) };
         runtime.block_on(live(&hive, &disk, &data, seed ^ (life_number << 32)));
         let (status, complaints) = life.end();
+        crew.go_on();
         match plan.kill {
             Kill::Never => assert!(status.success() && complaints.is_empty(), "{status}: {complaints}"),
             kill => {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::scripted::Scripted;
 use super::support::Hive;
+use super::support::scripted::Scripted;
 use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
 
 /// One item takes more than what is given to a Drone beside what it has.
@@ -190,11 +190,14 @@ async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
     let queen = Queen::from(&hive);
     let few = lines(200);
     let drained = hive.worker("drained");
-    hive.until_drones(1).await;
+    let endless = hive.submit_endless("").await;
+    hive.until_busy("drained").await;
     let task = queen.submit(PBKDF2, &few).await;
-    queen.until_task(task, |view| view["state"] == "running").await;
     let asked = queen.post("/drones/1/drain").await;
     assert_eq!((asked.status, &asked.json()["state"]), (202, &json!("leaving")), "{}", asked.text());
+    // It keeps what it has begun, and gives back the rest.
+    queen.until("/drones/1", |view| view["leases"].as_u64() <= Some(1)).await;
+    hive.cancel(endless).await;
     drained.end().await;
     let view = queen.until("/drones/1", |view| view["state"] == "left").await;
     assert_eq!((&view["leases"], &view["connections"]), (&json!(0), &json!(1)), "{view}");

@@ -6,9 +6,12 @@ use queen::core::Patience;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::scripted::{Heard, Lease, Scripted};
-use super::support::Hive;
-use super::{LONG, Queen, both, lines, patient};
+use super::support::scripted::{Heard, Lease, Scripted};
+use super::support::{Hive, LONG};
+use super::{Queen, both, config, lines};
+
+/// What a Drone held that is gone is not kept for long.
+const BRIEF: Patience = Patience { silence: LONG, grace: Duration::from_millis(100), retry: Duration::ZERO };
 
 /// It can compute nothing.
 fn failing(mut drone: Scripted) -> JoinHandle<()> {
@@ -168,8 +171,7 @@ async fn a_drone_is_quarantined_that_fails_where_another_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_fails_that_ends_drones() {
     for (config, _directory) in both() {
-        let patience = patient(None, LONG, Duration::from_millis(100)).patience;
-        let hive = Hive::start_with(queen::Config { patience, ..config }).await;
+        let hive = Hive::start_with(queen::Config { patience: BRIEF, ..config }).await;
         let queen = Queen::from(&hive);
         let task = queen.submit("", &lines(3)).await;
         let mut dead = Vec::new();
@@ -200,8 +202,7 @@ async fn a_task_fails_that_ends_drones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_may_end_drones_waits_for_one_of_its_own() {
-    let config = patient(None, LONG, Duration::from_millis(100));
-    let hive = Hive::start_with(config).await;
+    let hive = Hive::start_with(queen::Config { patience: BRIEF, ..config(None) }).await;
     let queen = Queen::from(&hive);
     let task = queen.submit("?name=grim", &lines(3)).await;
     for number in 0..2 {

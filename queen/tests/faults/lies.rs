@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::scripted::{Alone, Scripted};
-use super::support::Hive;
+use super::support::scripted::{Alone, Scripted};
+use super::support::{Hive, look_again};
 use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +223,7 @@ async fn what_two_liars_did_before_is_computed_again() {
         let mut last = Vec::new();
         while queen.get("/stats").await["quarantined"] != 2 {
             last.push(queen.submit("", &lines(50)).await);
-            tokio::task::yield_now().await;
+            look_again().await;
         }
         let view = queen.until_task(task, |view| view["suspect"] == false && view["corrected"] == 2).await;
         assert_eq!((&view["state"], &view["done"]), (&json!("done"), &json!(200_000)), "{view}");
@@ -320,7 +320,7 @@ async fn who_lies_about_expensive_results_is_found_out_by_another_drone() {
         assert!(view["wrong"].as_u64() >= Some(1), "{view}");
         let right = expected_pbkdf2(&few);
         while queen.results(task).await != right {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
         let view = queen.until_task(task, |view| view["state"] == "done" && view["suspect"] == false).await;
         assert_eq!(view["done"], 20, "{view}");

@@ -8,7 +8,6 @@ mod control;
 mod failures;
 mod lies;
 mod returns;
-mod scripted;
 mod seats;
 mod silence;
 #[path = "../support/mod.rs"]
@@ -20,7 +19,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use queen::Config;
-use queen::core::Patience;
 use queen::store::Location;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -30,17 +28,9 @@ use support::{Answer, Hive, send};
 /// Expensive enough that one result costs more than looking at a part may.
 const PBKDF2: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=5000";
 
-/// Longer than any test takes.
-const LONG: Duration = Duration::from_secs(600);
-
-/// A Queen who waits for Drones as long as it takes, and keeps everything in a directory if there is one.
+/// A Queen who keeps everything in a directory if there is one.
 fn config(data: Option<&Path>) -> Config {
-    patient(data, LONG, LONG)
-}
-
-fn patient(data: Option<&Path>, silence: Duration, grace: Duration) -> Config {
-    let data = data.map(|data| Location::new(data.to_owned()));
-    Config { data, patience: Patience { silence, grace, retry: Duration::ZERO }, ..support::config() }
+    Config { data: data.map(|data| Location::new(data.to_owned())), ..support::config() }
 }
 
 /// In memory, and in a directory that lasts as long as the second element.
@@ -66,7 +56,9 @@ impl Queen {
     /// One in a process of her own.
     fn start(data: &Path) -> (Program, Self) {
         let mut command = support::programs::queen();
-        command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data);
+        command.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"]);
+        // Who says nothing for long is kept all the same.
+        command.args(["--silence-timeout", "1d", "--lease-grace", "30d", "--data-dir"]).arg(data);
         let mut queen = Program::start(&mut command);
         let drones = address(&queen.line("listening for drones"));
         let http = address(&queen.line("admin page"));
@@ -80,7 +72,7 @@ impl Queen {
             if answer.status != 503 {
                 return answer;
             }
-            tokio::task::yield_now().await;
+            support::look_again().await;
         }
     }
 
@@ -123,7 +115,7 @@ impl Queen {
             if is_it(&view) {
                 return view;
             }
-            tokio::task::yield_now().await;
+            support::look_again().await;
         }
     }
 

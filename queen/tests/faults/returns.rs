@@ -7,8 +7,8 @@ use serde_json::json;
 use wire::ids::{Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::Adoption;
 
-use super::scripted::{Lease, Scripted};
 use super::support::Hive;
+use super::support::scripted::{Lease, Scripted};
 use super::{Queen, both, config, lines};
 
 /// Few enough for one lease.

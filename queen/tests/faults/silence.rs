@@ -1,29 +1,49 @@
-//! Drones of which too little is heard.
+//! Drones of which too little is heard, by a clock that a test sets forward.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use queen::core::Patience;
 use serde_json::json;
-use tokio::time::interval;
 
-use super::scripted::{BEAT, Heard, Scripted};
-use super::support::Hive;
+use super::support::clock::Hands;
 use super::support::gate::{Gate, Held};
-use super::{LONG, PBKDF2, Queen, expected_pbkdf2, lines, patient};
+use super::support::scripted::{Heard, Scripted};
+use super::support::{Hive, LONG};
+use super::{PBKDF2, Queen, expected_pbkdf2, lines};
 
-const SILENCE: Duration = Duration::from_millis(800);
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How far the clock is set at a time, so that whoever says something then is heard in time.
+const STEP: Duration = Duration::from_secs(3);
+
+/// So many steps are longer than a Drone may do nothing at all.
+const MANY: usize = 30;
+
+fn config(data: Option<&Path>) -> (queen::Config, Hands) {
+    let clock = Hands::new();
+    let patience = Patience { silence: SILENCE, grace: LONG, ..support::config().patience };
+    (queen::Config { patience, clock: Arc::new(clock.clone()), ..super::config(data) }, clock)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_nothing_is_given_up() {
-    let hive = Hive::start_with(patient(None, SILENCE, SILENCE)).await;
+    let (config, clock) = config(None);
+    let hive = Hive::start_with(config).await;
     let queen = Queen::from(&hive);
     let mut silent = Scripted::start(queen.drones, "silent").await;
     let task = queen.submit("", &lines(500)).await;
     silent.work().await;
-    let honest = Scripted::start(queen.drones, "honest").await.honest();
+    let mut honest = Scripted::start(queen.drones, "honest").await;
+    for _ in 0..4 {
+        clock.advance(STEP);
+        assert!(honest.beats(&[], 0).await);
+    }
+    assert_eq!(silent.closed().await.as_deref(), Some("nothing was heard of it for too long"));
+    let honest = honest.honest();
     queen.until_done(task).await;
     queen.check(task, &lines(500)).await;
-    assert_eq!(silent.closed().await.as_deref(), Some("nothing was heard of it for too long"));
     queen.until_drone(silent.id, "lost").await;
     assert_eq!(queen.drone(honest.id).await["items_done"], 500);
     honest.vanish().await;
@@ -31,31 +51,22 @@ async fn who_says_nothing_is_given_up() {
 }
 
 /// Sends heartbeats until the Queen has had enough: whether she closed, or it is in quarantine.
-async fn beat_in_vain(drone: &mut Scripted, queen: Queen, holds: bool) -> Option<String> {
+async fn beat_in_vain(drone: &mut Scripted, queen: Queen, clock: &Hands, holds: bool) -> Option<String> {
     let lease = drone.work().await;
-    let mut beats = interval(BEAT);
-    loop {
-        tokio::select! {
-            heard = drone.hear() => match heard {
-                Some(Heard::Goodbye(reason)) => return Some(reason),
-                Some(_) => {}
-                None => panic!("she says why"),
-            },
-            _ = beats.tick() => {
-                if queen.drone(drone.id).await["state"] == "quarantined" {
-                    return None;
-                }
-                let held = [&lease];
-                drone.beat(if holds { &held } else { &[] }, 7).await;
-            }
+    while queen.drone(drone.id).await["state"] != "quarantined" {
+        clock.advance(STEP);
+        let held = [&lease];
+        if !drone.beats(if holds { &held } else { &[] }, 7).await {
+            return drone.closed().await;
         }
     }
+    None
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_the_disk_is_not_blamed() {
     let (directory, gate) = (tempfile::tempdir().unwrap(), Gate::default());
-    let mut config = patient(Some(directory.path()), SILENCE / 2, LONG);
+    let (mut config, clock) = config(Some(directory.path()));
     config.data.as_mut().unwrap().disk = Arc::new(gate.clone());
     let hive = Hive::start_with(config).await;
     let queen = Queen::from(&hive);
@@ -66,12 +77,9 @@ async fn who_waits_for_the_disk_is_not_blamed() {
     let half = (lease.range().start + lease.range().end) / 2;
     drone.give_with(&lease, lease.range().start..half, |_| false).await;
     // It may have no room to compute more before that is stored.
-    let (begun, mut beats) = (Instant::now(), interval(BEAT));
-    while begun.elapsed() < SILENCE * 4 {
-        tokio::select! {
-            heard = drone.hear() => assert!(matches!(heard, Some(heard) if !matches!(heard, Heard::Goodbye(_)))),
-            _ = beats.tick() => drone.beat(&[&lease], 7).await,
-        }
+    for _ in 0..MANY {
+        clock.advance(STEP);
+        assert!(drone.beats(&[&lease], 7).await);
     }
     gate.set(Held::Nothing);
     drone.give_with(&lease, half..lease.range().end, |_| false).await;
@@ -94,16 +102,17 @@ async fn who_computes_nothing_is_disconnected_and_quarantined_at_last() {
 }
 
 async fn takes_strikes(holds: bool) {
-    let hive = Hive::start_with(patient(None, SILENCE / 2, LONG)).await;
+    let (config, clock) = config(None);
+    let hive = Hive::start_with(config).await;
     let queen = Queen::from(&hive);
     let task = queen.submit("", &lines(500)).await;
     let mut drone = Scripted::start(queen.drones, "idler").await;
     for _ in 0..2 {
-        let reason = beat_in_vain(&mut drone, queen, holds).await;
+        let reason = beat_in_vain(&mut drone, queen, &clock, holds).await;
         assert_eq!(reason.as_deref(), Some("it sends heartbeats, but takes in or computes nothing"));
         drone = Scripted::connect(queen.drones, "idler", drone.seat).await;
     }
-    assert_eq!(beat_in_vain(&mut drone, queen, holds).await, None);
+    assert_eq!(beat_in_vain(&mut drone, queen, &clock, holds).await, None);
     let view = queen.drone(drone.id).await;
     let reason = "it sends heartbeats, but again and again took in or computed nothing";
     assert_eq!((&view["quarantined_because"], &view["connections"]), (&json!(reason), &json!(3)), "{view}");
@@ -117,24 +126,16 @@ async fn takes_strikes(holds: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_computes_for_long_keeps_its_lease() {
-    let hive = Hive::start_with(patient(None, SILENCE / 2, LONG)).await;
+    let (config, clock) = config(None);
+    let hive = Hive::start_with(config).await;
     let queen = Queen::from(&hive);
     let mut drone = Scripted::start(queen.drones, "slow").await;
     let task = queen.submit(PBKDF2, &lines(1)).await;
     let lease = drone.work().await;
-    let mut beats = interval(BEAT);
-    let mut computed = 0;
-    let late = queen.until_later(SILENCE * 4);
-    tokio::pin!(late);
-    loop {
-        tokio::select! {
-            () = &mut late => break,
-            heard = drone.hear() => assert_eq!(heard, Some(Heard::Heartbeat)),
-            _ = beats.tick() => {
-                computed += 100;
-                drone.beat(&[&lease], computed).await;
-            }
-        }
+    for step in 1..=MANY {
+        clock.advance(STEP);
+        drone.beat(&[&lease], 100 * step as u64).await;
+        assert_eq!(drone.hear().await, Some(Heard::Heartbeat));
     }
     assert_eq!(queen.task(task).await["state"], "running");
     drone.give(&lease).await;

@@ -90,7 +90,7 @@ async fn text(client: &Client, selector: &str) -> String {
 
 async fn until(client: &Client, selector: &str, contains: &str) {
     while !text(client, selector).await.contains(contains) {
-        tokio::task::yield_now().await;
+        support::look_again().await;
     }
 }
 
@@ -180,8 +180,7 @@ async fn check_pages(width: u32, scheme: &str) {
     visit("/admin").await;
     let worker = hive.worker("a-drone-with-quite-a-long-name-as-they-come");
     hive.compute(json!({ "inputs": ["a", "x".repeat(2000), "tab\tand\nline"], "name": "a task" })).await;
-    let long =
-        hive.submit_lines("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=1000000", &vec![String::new(); 500]).await;
+    let long = hive.submit_endless("").await;
     hive.until(long, |view: &Value| view["state"] == "running").await;
     for path in [
         "/admin",

@@ -1,32 +1,53 @@
 //! A Hive for tests: real sockets on free ports, and a client that sees status, headers and body.
 #![allow(dead_code, missing_docs, reason = "each test program uses its part")]
 
+pub mod clock;
 pub mod gate;
 pub mod order;
 pub mod programs;
 pub mod quota;
+pub mod scripted;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use drone::Shutdown;
+use drone::kernel::{Choice, Kernel};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use queen::clock::System;
 use queen::core::Patience;
 use queen::{Config, Listeners};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use web::kinds::digest::MAX_ITERATIONS;
 use wire::ids::SeatSecret;
 
 /// A number that the environment may give.
 pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Who asks with it is answered at the end of a task, or before that: machines may be slow.
+pub const WAIT: (&str, &str) = ("prefer", "wait=60");
+
+/// Items of a task that does not end. Each takes seconds.
+const ENDLESS: usize = 100_000;
+
+/// A pause before one looks again, for whoever is waited for.
+pub async fn look_again() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
+fn has_ended(task: &Value) -> bool {
+    matches!(task["state"].as_str(), Some("done" | "failed" | "cancelled"))
 }
 
 /// A Queen in this process.
@@ -43,7 +64,10 @@ pub struct Worker {
     drone: JoinHandle<Result<(), drone::Error>>,
 }
 
-/// A Queen that keeps nothing.
+/// Longer than any test takes: a day.
+pub const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A Queen that keeps nothing, and waits for Drones as long as it takes.
 pub fn config() -> Config {
     Config {
         max_body: 64 << 20,
@@ -52,7 +76,8 @@ pub fn config() -> Config {
         data: None,
         keep_finished: Duration::from_secs(3600),
         max_data: None,
-        patience: Patience::default(),
+        patience: Patience { silence: LONG, grace: LONG, retry: Duration::ZERO },
+        clock: Arc::new(System::start()),
     }
 }
 
@@ -80,7 +105,7 @@ impl Hive {
     /// Waits until new tasks are taken.
     pub async fn until_ready(&self) {
         while self.get("/readyz").await.status != 200 {
-            tokio::task::yield_now().await;
+            look_again().await;
         }
     }
 
@@ -90,8 +115,9 @@ impl Hive {
             threads: NonZeroUsize::MIN,
             name: name.into(),
             seat: SeatSecret::random().unwrap(),
-            kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
-            nice: drone::NICE,
+            kernel: Choice::Only(Kernel::PORTABLE),
+            // Who waits for it may be as busy as it is.
+            nice: 0,
         };
         let shutdown = Shutdown::default();
         let drone = tokio::spawn(drone::run(config, shutdown.clone()));
@@ -116,12 +142,31 @@ impl Hive {
         self.send("GET", path, &[], "").await
     }
 
-    /// Submits JSON and waits for the end.
+    /// Submits JSON and waits until it is computed.
     pub async fn compute(&self, task: Value) -> Value {
-        let headers = [("content-type", "application/json"), ("prefer", "wait=60")];
+        let headers = [("content-type", "application/json"), WAIT];
         let answer = self.send("POST", "/tasks", &headers, task.to_string()).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
+        self.computed(answer).await
+    }
+
+    /// What is computed in the end of a task that was submitted with [`WAIT`].
+    pub async fn computed(&self, submitted: Answer) -> Value {
+        match submitted.status {
+            200 => submitted.json(),
+            201 => self.until_done(submitted.json()["id"].as_u64().unwrap()).await,
+            _ => panic!("{}", submitted.text()),
+        }
+    }
+
+    /// A task that nobody computes to its end: there is work until it is cancelled.
+    pub async fn submit_endless(&self, options: &str) -> u64 {
+        let query = format!("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations={MAX_ITERATIONS}{options}");
+        self.submit_lines(&query, &vec![String::new(); ENDLESS]).await
+    }
+
+    pub async fn cancel(&self, task: u64) {
+        let cancelled = self.send("POST", &format!("/tasks/{task}/cancel"), &[], "").await;
+        assert_eq!((cancelled.status, &cancelled.json()["state"]), (200, &"cancelled".into()), "{}", cancelled.text());
     }
 
     /// Submits lines of text.
@@ -140,19 +185,46 @@ impl Hive {
                 return view;
             }
             assert!(!matches!(view["state"].as_str(), Some("failed" | "cancelled")), "{view}");
-            tokio::task::yield_now().await;
+            look_again().await;
+        }
+    }
+
+    /// The Drone of that name.
+    pub async fn drone(&self, name: &str) -> Value {
+        let drones = self.get("/drones").await.json();
+        let found = drones["drones"].as_array().unwrap().iter().find(|drone| drone["name"] == name).cloned();
+        found.unwrap_or_else(|| panic!("no {name} in {drones}"))
+    }
+
+    /// Waits until a Drone that was started has work.
+    pub async fn until_busy(&self, name: &str) {
+        let is_busy = |drone: &Value| drone["name"] == name && drone["leases"].as_u64() > Some(0);
+        while !self.get("/drones").await.json()["drones"].as_array().unwrap().iter().any(is_busy) {
+            look_again().await;
         }
     }
 
     /// Waits until so many Drones are connected.
     pub async fn until_drones(&self, count: u64) {
         while self.get("/stats").await.json()["drones"] != count {
-            tokio::task::yield_now().await;
+            look_again().await;
+        }
+    }
+
+    /// Waits until a task has ended, however it has.
+    pub async fn until_ended(&self, task: u64) -> Value {
+        loop {
+            let view = self.send("GET", &format!("/tasks/{task}"), &[WAIT], "").await.json();
+            if has_ended(&view) {
+                return view;
+            }
         }
     }
 
     pub async fn until_done(&self, task: u64) -> Value {
-        self.until(task, |view| view["state"] == "done").await
+        let view = self.until_ended(task).await;
+        assert_eq!(view["state"], "done", "{view}");
+        view
     }
 }
 
@@ -224,6 +296,17 @@ pub async fn try_send(
     let headers = response.headers().clone();
     let body = response.into_body().collect().await.map_err(|_| Broken)?.to_bytes();
     Ok(Answer { status, headers, body })
+}
+
+/// A task when it is done, for tests that wait for it.
+pub fn until_done(http: SocketAddr, task: u64) -> Value {
+    loop {
+        let view = request(http, "GET", &format!("/tasks/{task}"), &[WAIT], "").json();
+        if has_ended(&view) {
+            assert_eq!(view["state"], "done", "{view}");
+            return view;
+        }
+    }
 }
 
 /// One request, for tests that wait for it.

@@ -106,7 +106,7 @@ impl Order {
     pub fn long(number: u64, owner: usize, rng: &mut Rng) -> Self {
         let (shape, algorithm, is_hex, is_named) = (Shape::Lines, Algorithm::Pbkdf2, false, true);
         let order = Self::new(number, owner, rng);
-        Self { shape, algorithm, is_hex, is_named, total: 2_000, iterations: 1_500, priority: 0, ..order }
+        Self { shape, algorithm, is_hex, is_named, total: 2_000, iterations: 500, priority: 0, ..order }
     }
 
     pub fn name(&self) -> Option<String> {

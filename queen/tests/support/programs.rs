@@ -29,6 +29,7 @@ fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
         command.env_remove(name);
     }
+    command.env("HIVE_KERNEL", "portable");
     command
 }
 

@@ -35,7 +35,7 @@ impl Reader {
                 self.text = rest.to_owned();
                 return Some(lines);
             }
-            let frame = tokio::time::timeout(SOON, self.stream.next()).await.unwrap()?.unwrap();
+            let frame = self.stream.next().await?.unwrap();
             self.text.push_str(std::str::from_utf8(&frame).unwrap());
         }
     }

@@ -4,7 +4,6 @@
 mod fake;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -126,6 +125,3 @@ pub fn frames<T: Into<Bytes>>(frames: impl IntoIterator<Item = T>) -> Body {
 pub fn sha256(input: impl AsRef<[u8]>) -> String {
     Sha256::digest(input).iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-/// For what should come at once; long enough never to matter.
-pub const SOON: Duration = Duration::from_secs(60);

@@ -22,7 +22,7 @@ use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 const RATE: u64 = 1_000_000;
 
 /// How often one that is left alone sends heartbeats.
-pub const BEAT: Duration = Duration::from_millis(50);
+const BEAT: Duration = Duration::from_millis(50);
 
 /// A connection.
 pub struct Scripted {
@@ -262,6 +262,24 @@ impl Scripted {
         self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await
     }
 
+    /// Takes the next lease of a task, gives its results, and waits until they are stored; there
+    /// were so many outputs before.
+    pub async fn begin(&mut self, task: u64, outputs: u64) {
+        let lease = loop {
+            let lease = self.work().await;
+            if lease.task == TaskId(task) {
+                break lease;
+            }
+        };
+        self.give(&lease).await;
+        self.stored(outputs + 1).await;
+    }
+
+    /// Leaves for good; what it holds goes to others.
+    pub async fn leave(mut self) {
+        self.say(&ToQueen::Leaving).await;
+    }
+
     /// It cannot compute a lease.
     pub async fn fail(&mut self, lease: &Lease, reason: &str) {
         self.say(&ToQueen::Failed { lease: lease.id, epoch: lease.epoch, reason }).await;
@@ -276,6 +294,25 @@ impl Scripted {
         let named = |lease: &&Lease| Progress { lease: lease.id, epoch: lease.epoch, reached: lease.from, begun: true };
         let progress = holds.iter().map(named).collect::<Vec<_>>().into();
         self.try_say(&ToQueen::Heartbeat { progress, compressions, busy_ns: 0 }).await
+    }
+
+    /// The same, and waits for the answer; whatever comes before that is heard later. False if
+    /// the Queen says goodbye instead.
+    pub async fn beats(&mut self, holds: &[&Lease], compressions: u64) -> bool {
+        self.beat(holds, compressions).await;
+        let mut before = VecDeque::new();
+        let is_answered = loop {
+            match self.hear().await.expect("the Queen says goodbye before she closes") {
+                Heard::Heartbeat => break true,
+                heard => before.push_back(heard),
+            }
+            if matches!(before.back(), Some(Heard::Goodbye(_))) {
+                break false;
+            }
+        };
+        before.append(&mut self.waiting);
+        self.waiting = before;
+        is_answered
     }
 
     /// Computes whatever comes from now on, some of it wrong.
