@@ -159,8 +159,8 @@ pub struct Keep {
     /// Keep everything in memory: nothing outlives the Queen
     #[arg(long, env = "HIVE_EPHEMERAL")]
     pub ephemeral: bool,
-    /// How long finished tasks are kept, such as 12h or 30d
-    #[arg(long, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d")]
+    /// How long finished tasks are kept, such as 12h or 30d, up to 36500d
+    #[arg(long, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d", value_parser = values::keeping)]
     pub keep_finished: Span,
     /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
     #[arg(long, env = "HIVE_MAX_DATA", value_name = "SIZE")]
@@ -190,11 +190,11 @@ pub struct Serve {
     /// their way to the disk; with --ephemeral, everything [default: a quarter of the machine's]
     #[arg(long, env = "HIVE_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
-    /// After how long a silence a drone is given up, such as 10s
+    /// After how long a silence a drone is given up, from 2s to 1d
     #[arg(long, env = "HIVE_SILENCE_TIMEOUT", value_name = "TIME", default_value = "10s", value_parser = values::silence)]
     pub silence_timeout: Span,
-    /// How long at most what a drone computes is kept for it when its connection broke
-    #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s")]
+    /// How long at most what a drone computes is kept for it when its connection broke, up to 30d
+    #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s", value_parser = values::grace)]
     pub lease_grace: Span,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
     #[arg(long, env = "HIVE_INSECURE")]

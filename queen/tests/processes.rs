@@ -161,6 +161,17 @@ fn what_is_wrong_is_said_in_one_line() {
         assert_eq!(output(queen().args(["--http-addr", wrong])).0, Some(2));
         assert_eq!(output(drone().args(["--queen", wrong])).0, Some(2));
     }
+    for (flag, wrong, bound) in [
+        ("--silence-timeout", "25h", "1d at most"),
+        ("--silence-timeout", "1s", "2s at least"),
+        ("--lease-grace", "31d", "30d at most"),
+        ("--keep-finished", "213503982334601d", "36500d at most"),
+        ("--max-data", "0", "one byte at least"),
+        ("--memory-limit", "0MiB", "one byte at least"),
+    ] {
+        let (code, _, error) = output(queen().args([flag, wrong]));
+        assert!(code == Some(2) && error.contains(flag) && error.contains(bound), "{error}");
+    }
     for (mut program, flags) in
         [(queen(), ["--drone-addr", "HIVE_HTTP_ADDR", "SIGHUP"]), (drone(), ["--threads", "HIVE_QUEEN", "SIGHUP"])]
     {

@@ -19,7 +19,7 @@ impl FromStr for Address {
     }
 }
 
-/// A number of bytes, written as `1GiB`, `64MiB`, `500MB` or plainly.
+/// A number of bytes, one at least, written as `1GiB`, `64MiB`, `500MB` or plainly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
@@ -40,7 +40,11 @@ impl FromStr for Size {
             _ => return Err("it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into()),
         };
         let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-        size.map(Self).ok_or_else(|| "it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into())
+        match size {
+            Some(0) => Err("it has to be one byte at least".into()),
+            Some(size) => Ok(Self(size)),
+            None => Err("it has to be a number of bytes such as 1GiB, 64MiB or 500MB".into()),
+        }
     }
 }
 
@@ -67,12 +71,33 @@ impl FromStr for Span {
     }
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A silence after which a Drone is given up: longer than the second that is between heartbeats.
 pub fn silence(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
+    let span = at_most(text, DAY, "1d")?;
     match span.0 >= Duration::from_secs(2) {
         true => Ok(span),
         false => Err("drones say something once a second, so it has to be 2s at least".into()),
+    }
+}
+
+/// How long what a Drone computes is kept for it.
+pub fn grace(text: &str) -> Result<Span, String> {
+    at_most(text, DAY * 30, "30d")
+}
+
+/// How long finished tasks are kept: for ever is a hundred years.
+pub fn keeping(text: &str) -> Result<Span, String> {
+    at_most(text, DAY * 36_500, "36500d")
+}
+
+/// A time that can be added to any other one.
+fn at_most(text: &str, limit: Duration, shown: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    match span.0 <= limit {
+        true => Ok(span),
+        false => Err(format!("it has to be {shown} at most")),
     }
 }
 
@@ -87,6 +112,7 @@ mod tests {
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("2 GB"), Ok(2_000_000_000));
         assert!(size("lots").is_err() && size("").is_err() && size("99999999999GiB").is_err());
+        assert!(size("0").is_err() && size("0GiB").is_err());
     }
 
     #[test]
@@ -94,6 +120,11 @@ mod tests {
         let seconds = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
         assert_eq!((seconds("90s"), seconds("2 h"), seconds("7d")), (Ok(90), Ok(7200), Ok(604_800)));
         assert!(silence("2s").is_ok() && silence("1s").is_err());
+        assert!(silence("1d").is_ok() && silence("25h").unwrap_err().contains("1d"));
+        assert!(grace("0s").is_ok() && grace("30d").is_ok() && grace("31d").unwrap_err().contains("30d"));
+        let most = format!("{}s", u64::MAX);
+        assert!(keeping("36500d").is_ok() && keeping(&most).unwrap_err().contains("36500d"));
+        assert!(silence(&most).is_err() && grace(&most).is_err());
         // Seven seconds, or seven days?
         assert!(seconds("7").is_err() && seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
     }

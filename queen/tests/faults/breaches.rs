@@ -10,7 +10,7 @@ use wire::handshake::{FromDrone, FromQueen, Preface, Role};
 use wire::ids::{LeaseId, SeatSecret};
 use wire::message::{Offered, ToQueen};
 
-use super::scripted::{Lease, Scripted, hello};
+use super::support::scripted::{Lease, Scripted, hello};
 use super::support::Hive;
 use super::{Queen, lines};
 

@@ -6,7 +6,7 @@ use wire::frame::{MAX_HANDSHAKE, decode};
 use wire::handshake::FromQueen;
 use wire::ids::SeatSecret;
 
-use super::scripted::{Scripted, hello, knock};
+use super::support::scripted::{Scripted, hello, knock};
 use super::support::Hive;
 use super::{Queen, both, lines};
 
