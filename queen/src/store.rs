@@ -44,7 +44,8 @@ pub(crate) use outputs::join;
 pub use outputs::{Outputs, Pieces};
 pub use reader::{Detached, Live, Reader, Suspects};
 pub use records::{
-    Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, Tally, Trust,
+    Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, TASKS_END,
+    Tally, Trust,
 };
 pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 

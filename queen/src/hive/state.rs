@@ -177,6 +177,8 @@ impl State {
                     self.send(drone, super::Outbound::Shrink { lease, end });
                 }
                 Effect::Adopted { drone, leases } => self.adopted(drone, leases),
+                // An audit ends with its Queen, so that nobody takes over its lease.
+                Effect::Hold { task, .. } if self.audited(task).is_some() => {}
                 Effect::Hold { lease, drone, task, range } => {
                     self.leases.insert(lease, Change::Lease { lease, task, drone, range });
                 }

@@ -19,7 +19,7 @@ use super::state::State;
 use crate::core::{Event, Segment, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job};
-use crate::store::{Pieces, Trust};
+use crate::store::{Pieces, TASKS_END, Trust};
 
 /// The part of a task's cost that the Queen spends at most.
 const SHARE: u64 = 50;
@@ -44,9 +44,6 @@ const SELDOM: u64 = 50;
 /// they stand before other work in the queue.
 const AUDITS_OF_ONE: usize = 8;
 const AUDITS: usize = 1024;
-
-/// Ids that no task ever gets, for what is computed a second time.
-const FIRST_AUDIT: u64 = 1 << 62;
 
 /// What a lease is about.
 pub(super) struct Order {
@@ -300,7 +297,7 @@ impl State {
         if under_way.len() >= AUDITS || of_one() >= AUDITS_OF_ONE || !self.has_others(audit.by) {
             return;
         }
-        let id = TaskId(FIRST_AUDIT + self.audits.begun);
+        let id = TaskId(TASKS_END + self.audits.begun);
         self.audits.begun += 1;
         let terms = &audit.job.terms;
         let segment = Segment { items: 1, cost: audit.result.cost.max(1), bytes: 8 + audit.result.length };

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use self::report::Report;
 use self::sample::Sampler;
@@ -22,7 +22,7 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, OLD_COLUMNS, Rows};
+use super::records::{COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, OLD_COLUMNS, Rows, TASKS_END};
 use super::schema::{self, HAS_BATCHES, HAS_DRONES, HAS_KEYS};
 
 /// What tasks are called by the number of their state.
@@ -247,12 +247,12 @@ impl<'a, 'out> Check<'a, 'out> {
         Ok(())
     }
 
-    /// A lease may outlive its task.
+    /// A lease may outlive its task. Queens before remembered leases of audits as well.
     fn leases(&mut self) -> rusqlite::Result<()> {
         let select = "SELECT lease, task FROM leases LEFT JOIN tasks ON id = task WHERE first < 0 OR past <= first \
-                      OR past > total OR drone < 1 OR drone >= ? OR task >= (SELECT next_task FROM hive)";
+                      OR past > total OR drone < 1 OR drone >= ?1 OR task >= (SELECT next_task FROM hive) AND task < ?2";
         let mut select = self.connection.prepare(select)?;
-        let mut rows = select.query([self.next_drone])?;
+        let mut rows = select.query(params![self.next_drone, TASKS_END])?;
         while let Some(row) = rows.next()? {
             let (lease, task, database): (i64, i64, _) = (row.get(0)?, row.get(1)?, &self.database);
             self.report.finding(format_args!("{database}: the lease {lease} of task {task} cannot be one"));

@@ -16,6 +16,9 @@ use super::inputs::{Extent, Inputs, Large, Place};
 use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
 
+/// No task has this id or a larger one: what is computed a second time has, and is not kept.
+pub const TASKS_END: u64 = 1 << 62;
+
 /// One change of the records. Changes are committed in the order in which they happened.
 #[derive(Debug)]
 pub enum Change {
