@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod bench;
+pub mod cli;
 mod config;
 mod connection;
 pub mod console;

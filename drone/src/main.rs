@@ -98,7 +98,7 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match start(Args::parse()).await {
+    match start(drone::cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console::complain(&format!("drone: {error:#}"));

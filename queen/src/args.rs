@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
 use drone::kernel::Choice;
@@ -157,7 +158,7 @@ pub struct Keep {
     #[command(flatten)]
     pub directory: DataDir,
     /// Keep everything in memory: nothing outlives the Queen
-    #[arg(long, env = "HIVE_EPHEMERAL")]
+    #[arg(long, env = "HIVE_EPHEMERAL", value_parser = BoolishValueParser::new())]
     pub ephemeral: bool,
     /// How long finished tasks are kept, such as 12h or 30d, up to 36500d
     #[arg(long, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d", value_parser = values::keeping)]
@@ -197,7 +198,7 @@ pub struct Serve {
     #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s", value_parser = values::grace)]
     pub lease_grace: Span,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
-    #[arg(long, env = "HIVE_INSECURE")]
+    #[arg(long, env = "HIVE_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
     /// How the console speaks
     #[arg(long, env = "HIVE_LOG_FORMAT", value_name = "FORMAT", default_value = "story")]
@@ -225,24 +226,28 @@ impl Serve {
     /// # Errors
     /// If an address cannot be had, or is open to others without `--insecure`.
     pub async fn listen(&self, fall_back: bool) -> anyhow::Result<crate::Listeners> {
-        let drones = self.bind("--drone-addr", self.drone_addr.as_ref(), DRONE_ADDR, fall_back);
-        let http = self.bind("--http-addr", self.http_addr.as_ref(), HTTP_ADDR, fall_back);
-        Ok(crate::Listeners { drones: drones.await?, http: http.await? })
+        let drones = self.bind(&DRONES, self.drone_addr.as_ref(), fall_back, None).await?;
+        let http = self.bind(&HTTP, self.http_addr.as_ref(), fall_back, Some(drones.local_addr()?)).await?;
+        Ok(crate::Listeners { drones, http })
     }
 
+    /// `other`: where this Queen listens already.
     async fn bind(
         &self,
-        flag: &str,
+        port: &Port,
         asked: Option<&Address>,
-        usual: &str,
         fall_back: bool,
+        other: Option<SocketAddr>,
     ) -> anyhow::Result<TcpListener> {
-        let address = asked.map_or(usual, |address| &address.0);
-        let found: Vec<SocketAddr> =
-            lookup_host(address).await.with_context(|| format!("{flag} {address}: there is no such host"))?.collect();
+        let Port { flag, variable, usual } = port;
+        let address = asked.map_or(*usual, |address| &address.0);
+        let found: Vec<SocketAddr> = lookup_host(address)
+            .await
+            .with_context(|| format!("{flag} ({variable}) {address}: there is no such host"))?
+            .collect();
         if !self.insecure && found.iter().any(|found| !found.ip().is_loopback()) {
             bail!(
-                "{flag} {address} is not a loopback address, so others could use this Hive: \
+                "{flag} ({variable}) {address} is not a loopback address, so others could use this Hive: \
                  add --insecure if that is what you want"
             );
         }
@@ -251,13 +256,32 @@ impl Serve {
                 let ip = found.first().map_or([127, 0, 0, 1].into(), SocketAddr::ip);
                 TcpListener::bind((ip, 0)).await.with_context(|| format!("cannot listen on {ip}"))
             }
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                bail!("cannot listen on {address}: it is in use, perhaps by another Queen; choose another with {flag}")
-            }
-            bound => bound.with_context(|| format!("cannot listen on {address} ({flag})")),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => match other {
+                Some(other) if found.iter().any(|found| found.port() == other.port()) => bail!(
+                    "cannot listen on {address}: {} and {} are the same port; give one of them another",
+                    DRONES.flag,
+                    HTTP.flag
+                ),
+                _ => bail!(
+                    "cannot listen on {address}: it is in use, perhaps by another Queen; choose another with {flag} \
+                     ({variable})"
+                ),
+            },
+            bound => bound.with_context(|| format!("cannot listen on {address}, which {flag} ({variable}) says")),
         }
     }
 }
+
+/// One of the two ports.
+struct Port {
+    flag: &'static str,
+    variable: &'static str,
+    /// Where it is when nothing else is said.
+    usual: &'static str,
+}
+
+const DRONES: Port = Port { flag: "--drone-addr", variable: "HIVE_DRONE_ADDR", usual: DRONE_ADDR };
+const HTTP: Port = Port { flag: "--http-addr", variable: "HIVE_HTTP_ADDR", usual: HTTP_ADDR };
 
 /// The machine's memory in bytes.
 fn memory() -> u64 {

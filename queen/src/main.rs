@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use clap::Parser;
 use drone::console::{self, count};
 use drone::signals::StopSignals;
 use drone::story;
 use mimalloc::MiMalloc;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
-use queen::store::{backup, check};
+use queen::store::{StoreError, backup, check};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -22,10 +21,11 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(drone::cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            console::complain(&format!("queen: {error:#}"));
+            let advice = error.downcast_ref::<StoreError>().map_or("", StoreError::advice);
+            console::complain(&format!("queen: {error:#}{advice}"));
             ExitCode::FAILURE
         }
     }

@@ -157,6 +157,15 @@ fn what_is_wrong_is_said_in_one_line() {
     let (code, _, error) = output(queen().args(["--http-addr", "0.0.0.0:0", "--drone-addr", "127.0.0.1:0"]));
     assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.contains("--insecure"), "{error}");
+    // On an address of its own, so that nobody else is given the port in between.
+    let free = std::net::TcpListener::bind("127.0.0.78:0").unwrap().local_addr().unwrap().to_string();
+    let (code, _, error) = output(queen().args(["--drone-addr", &free, "--http-addr", &free, "--ephemeral"]));
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("same port") && !error.contains("another Queen"), "{error}");
+    let ports = ["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+    let (code, _, error) = output(queen().args(ports).args(["--data-dir", "/proc/hive"]));
+    assert_eq!((code, error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.contains("/proc/hive: ") && error.contains("--data-dir"), "{error}");
     for wrong in ["nonsense", "127.0.0.1:99999"] {
         assert_eq!(output(queen().args(["--http-addr", wrong])).0, Some(2));
         assert_eq!(output(drone().args(["--queen", wrong])).0, Some(2));
@@ -180,6 +189,31 @@ fn what_is_wrong_is_said_in_one_line() {
     }
     assert_eq!(output(drone().arg("--version")).1, format!("drone {}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(output(queen().arg("--version")).1, format!("queen {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_the_environment_says_wrong_is_not_blamed_on_a_flag() {
+    let places = [("HIVE_HTTP_ADDR", "--http-addr"), ("HIVE_MAX_DATA", "--max-data"), ("HIVE_KEEP_FINISHED", "--keep")];
+    for (variable, flag) in places {
+        let (code, _, error) = output(queen().env(variable, "foo"));
+        assert!(code == Some(2) && error.contains("'foo'") && error.contains(variable), "{error}");
+        assert!(!error.contains(flag), "{error}");
+    }
+    let (_, _, error) = output(queen().env("HIVE_HTTP_ADDR", "foo").args(["--http-addr", "bar"]));
+    assert!(error.contains("'bar'") && error.contains("--http-addr") && !error.contains("HIVE_HTTP_ADDR"), "{error}");
+    // A switch is on in every way that is usual.
+    for (value, expected) in [("1", 1), ("true", 1), ("yes", 1), ("perhaps", 2)] {
+        let mut queen = queen();
+        queen.env("HIVE_EPHEMERAL", value).args(["--drone-addr", "127.0.0.1:0", "--http-addr", "0.0.0.0:0"]);
+        let (code, _, error) = output(&mut queen);
+        assert_eq!(code, Some(expected), "{value}: {error}");
+    }
+    let (_, _, error) = output(queen().env("HIVE_HTTP_ADDR", "foo").args(["demo", "--exit"]));
+    assert!(error.contains("HIVE_HTTP_ADDR"), "{error}");
+    for (variable, wrong) in [("HIVE_QUEEN", "foo"), ("HIVE_THREADS", "0"), ("HIVE_KERNEL", "abacus")] {
+        let (code, _, error) = output(drone().env(variable, wrong));
+        assert!(code == Some(2) && error.contains(variable), "{error}");
+    }
 }
 
 #[test]

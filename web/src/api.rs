@@ -5,34 +5,16 @@ pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod prefer;
+pub(crate) mod query;
 pub(crate) mod results;
 pub(crate) mod stats;
 pub(crate) mod submit;
 pub(crate) mod tasks;
 
 use axum::extract::FromRequestParts;
-use axum::http::Uri;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
 
 use crate::error::{Problem, shown};
-
-/// A query string. An empty value means the default, as in a form.
-pub(crate) struct Query<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        let given = query.split('&').filter(|pair| pair.split_once('=').is_none_or(|(_, value)| !value.is_empty()));
-        let given: Vec<_> = given.collect();
-        let uri = Uri::try_from(format!("/?{}", given.join("&")));
-        let uri = uri.map_err(|_| Problem::malformed("the query string cannot be read"))?;
-        let axum::extract::Query(asked) = axum::extract::Query::try_from_uri(&uri)?;
-        Ok(Self(asked))
-    }
-}
 
 /// The number in the path. What is not a number as ids are written, such as `+1` or `01`, names nothing.
 pub(crate) struct Id(pub(crate) u64);

@@ -8,10 +8,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
-use serde::Deserialize;
 
 use crate::App;
-use crate::api::Query;
+use crate::api::query::Query;
 use crate::error::Problem;
 
 #[derive(RustEmbed)]
@@ -38,18 +37,13 @@ fn version(file: &EmbeddedFile) -> String {
     const_hex::encode(&file.metadata.sha256_hash()[..VERSION_BYTES])
 }
 
-#[derive(Deserialize)]
-struct Version {
-    v: Option<String>,
-}
-
-async fn file(Path(name): Path<String>, Query(asked): Query<Version>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn file(Path(name): Path<String>, mut query: Query, headers: HeaderMap) -> Result<Response, Problem> {
     let not_found = || Problem::new(StatusCode::NOT_FOUND, format!("there is no file {name:?}"));
     let file = Files::get(&name).ok_or_else(not_found)?;
     let version = version(&file);
     // Weak, because what is sent may be compressed on its way.
     let tag = format!("W/\"{version}\"");
-    let caching = match asked.v.is_some_and(|asked| asked == version) {
+    let caching = match query.text("v")?.is_some_and(|asked| asked == version) {
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };

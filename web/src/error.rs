@@ -5,7 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::extract::multipart::MultipartError;
-use axum::extract::rejection::{FormRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -135,25 +135,8 @@ impl From<HiveError> for Problem {
     }
 }
 
-impl From<QueryRejection> for Problem {
-    fn from(error: QueryRejection) -> Self {
-        let text = error.body_text();
-        let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-        match what.split_once(": ") {
-            Some((path, what)) if !path.contains(' ') => Self::invalid(format!("`{path}`: {what}")).with("path", path),
-            _ => Self::invalid(what),
-        }
-    }
-}
-
 impl From<PathRejection> for Problem {
     fn from(error: PathRejection) -> Self {
-        Self::new(error.status(), error.body_text())
-    }
-}
-
-impl From<FormRejection> for Problem {
-    fn from(error: FormRejection) -> Self {
         Self::new(error.status(), error.body_text())
     }
 }

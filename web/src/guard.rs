@@ -109,7 +109,6 @@ pub(crate) fn headers(headers: &mut HeaderMap) {
 pub(crate) struct Asker {
     is_page: bool,
     is_read: bool,
-    is_form: bool,
 }
 
 impl Asker {
@@ -118,20 +117,24 @@ impl Asker {
         let path = request.uri().path();
         let is_page = path == "/admin" || path.starts_with("/admin/");
         let is_read = request.method() == Method::GET;
-        let is_form = !is_read && (path == "/admin/tasks" || path.ends_with("/amend"));
-        Self { is_page, is_read, is_form }
+        Self { is_page, is_read }
     }
 }
 
 /// Makes a [`Problem`] of every error that is none yet, and a page of each under `/admin`.
 pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
-    let Asker { is_page, is_read, is_form } = asker;
+    let Asker { is_page, is_read } = asker;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let problem = response.extensions().get::<Problem>().cloned();
-    if problem.is_some() && !is_page {
+    let is_shown = match is_page {
+        // A form that came back says what is wrong.
+        true => response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")),
+        false => problem.is_some(),
+    };
+    if is_shown {
         return response;
     }
     let (mut parts, body) = response.into_parts();
@@ -140,7 +143,7 @@ pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
     let mut response =
-        if is_page { pages::problem(&problem, is_read, is_form) } else { problem.clone().into_response() };
+        if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use wire::ids::{DroneId, Epoch, TaskId};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
@@ -33,7 +33,7 @@ impl Serialize for Timestamp {
 }
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// No Drone has begun with it.

@@ -2,6 +2,7 @@
 
 mod drones;
 mod filters;
+mod form;
 mod overview;
 mod shown;
 mod task;
@@ -50,17 +51,15 @@ struct ProblemPage<'a> {
     places: Vec<(&'a str, String)>,
     /// When the page reloads itself, in seconds.
     reload: Option<u64>,
-    /// It was sent by a form with fields.
-    is_form: bool,
 }
 
 /// A problem as a page. One that passes reloads itself, if that only reads.
-pub(crate) fn problem(problem: &Problem, is_read: bool, is_form: bool) -> Response {
+pub(crate) fn problem(problem: &Problem, is_read: bool) -> Response {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let places = problem.members.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
     let retry = problem.retry_seconds();
     let reload = retry.filter(|_| is_read);
-    let mut response = (problem.status, ProblemPage { problem, places, reload, is_form }).into_response();
+    let mut response = (problem.status, ProblemPage { problem, places, reload }).into_response();
     let headers = response.headers_mut();
     if let Some(seconds) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

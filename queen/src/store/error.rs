@@ -120,6 +120,10 @@ impl StoreError {
                 "; `queen check` lists everything that is wrong: restore a backup, or move the whole \
                  data directory away to begin anew"
             }
+            Self::Io { error, .. } if is_refusal(error.kind()) => {
+                "; --data-dir (HIVE_DATA_DIR) says where everything is kept: choose a place where this user \
+                 can create files"
+            }
             _ => "",
         }
     }
@@ -152,4 +156,10 @@ impl StoreError {
             _ => false,
         }
     }
+}
+
+/// Whether a place is refused, rather than the disk at fault.
+fn is_refusal(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(kind, NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
 }

@@ -10,11 +10,11 @@ use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
-use serde::Deserialize;
 use wire::ids::TaskId;
 
 use self::format::Format;
-use super::{Id, Query};
+use super::Id;
+use super::query::Query;
 use crate::App;
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
@@ -32,38 +32,22 @@ const ROW: usize = 160;
 /// A piece of a body is sent when it is so long, in bytes.
 const PIECE: usize = 256 << 10;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ResultsQuery {
-    format: Option<Format>,
-    #[serde(default)]
-    offset: u64,
-    limit: Option<u64>,
-    partial: Option<String>,
-    download: Option<String>,
-}
-
-fn flag(name: &str, value: Option<&str>) -> Result<bool, Problem> {
-    match value {
-        None | Some("0" | "false") => Ok(false),
-        Some("1" | "true" | "") => Ok(true),
-        Some(_) => Err(Problem::invalid(format!("`{name}` is 1 or 0")).with("path", name)),
-    }
-}
-
 /// `GET /tasks/{id}/results`: in index order, as far as they are there without a gap.
 pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
-    Query(query): Query<ResultsQuery>,
+    mut query: Query,
     version: Version,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let is_partial = flag("partial", query.partial.as_deref())?;
-    let is_download = flag("download", query.download.as_deref())?;
-    let asked = query.offset..query.offset.saturating_add(query.limit.unwrap_or(u64::MAX));
-    let found = app.hive.results(TaskId(id), asked);
-    let format = match query.format {
+    let asked_format = query.one_of("format", &Format::ALL, Format::name)?;
+    let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
+    let limit = query.number("limit", 0..=u64::MAX)?.unwrap_or(u64::MAX);
+    let is_partial = query.flag("partial")?;
+    let is_download = query.flag("download")?;
+    query.end()?;
+    let found = app.hive.results(TaskId(id), offset..offset.saturating_add(limit));
+    let format = match asked_format {
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
     };

@@ -9,26 +9,31 @@ mod json;
 mod keyed;
 mod lines;
 mod multipart;
+mod typed;
 
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 
-pub(crate) use self::amend::{amendment, amendment_of_form};
+pub(crate) use self::amend::{amendment, amendment_of_form, form_values};
 use self::asker::Asker;
 use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};
 use self::intake::{Intake, Pieces, Room, encoding};
 use self::lines::Form;
+pub(crate) use self::typed::Typed;
 pub(crate) use self::multipart::LongHead;
 use super::form;
 use crate::App;
-use crate::error::{Problem, shown};
+use crate::error::Problem;
 use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
 
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
 const WHOLE_MAX: u64 = 64 << 20;
+
+/// The longest that passes for the name of a form's field, in bytes.
+const FIELD_NAME_MAX: usize = 50;
 
 const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, multipart/form-data, \
                         application/x-www-form-urlencoded";
@@ -47,7 +52,9 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
         ndjson if is_ndjson(ndjson) => {
             Box::pin(lines::read(app, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
         }
-        "multipart/form-data" => Box::pin(multipart::read(app, options, asker, request)).await,
+        "multipart/form-data" => {
+            Box::pin(multipart::read(app, options, asker, request, &mut Typed::nothing())).await
+        }
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
@@ -74,9 +81,19 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
 
 /// Creates the task that the page's form asks for: option fields first, then `text` and
 /// `file`, of whose lines each is an input.
-pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, Problem> {
-    // Without scripts it sends the fields of all algorithms.
-    multipart::read(app, Options::of_page(), Asker::default(), request).await
+///
+/// # Errors
+/// Why there is no task, and what the form said, to be shown again.
+pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, (Problem, Typed)> {
+    let mut typed = Typed::begin();
+    let read = async {
+        let mut room = app.room()?;
+        room.cover(typed::TYPED_MAX)?;
+        // Without scripts it sends the fields of all algorithms.
+        multipart::read(app, Options::of_page(), Asker::default(), request, &mut typed).await
+    };
+    let submitted = read.await;
+    submitted.map_err(|problem| (problem, typed))
 }
 
 fn utf16() -> Problem {
@@ -133,13 +150,19 @@ async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frame
     Intake::of_pieces(app, new, asker, pieces, room).finish().await
 }
 
+/// What is no field's name is likely to be no form at all: `curl --data-binary @lines` calls it one.
 fn unknown_field(name: &[u8]) -> Problem {
-    let name = String::from_utf8_lossy(name);
-    let name = shown(&name);
+    let is_name = |name: &&str| name.len() <= FIELD_NAME_MAX && !name.chars().any(char::is_control);
+    let Some(name) = std::str::from_utf8(name).ok().filter(is_name) else {
+        return Problem::invalid(
+            "this body says that it is a form, and is none: if it is lines to hash, send it with \
+             `Content-Type: text/plain`, as curl does with `-H 'content-type: text/plain'`",
+        );
+    };
     let known = OPTION_NAMES.join(", ");
     Problem::invalid(format!(
         "there is no field `{name}` in this form; there are: input, {known}. \
          If the body is not a form but lines to hash, send it with `Content-Type: text/plain`"
     ))
-    .with("path", &*name)
+    .with("path", name)
 }

@@ -6,18 +6,19 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use wire::ids::TaskId;
 
 use super::json::{self, Json};
-use super::{Id, Query, prefer, results, submit};
+use super::query::Query;
+use super::{Id, prefer, results, submit};
 use crate::App;
 use crate::error::Problem;
 use crate::hive::{Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
 
-const LIST_DEFAULT: usize = 50;
-const LIST_MAX: usize = 1000;
+const LIST_DEFAULT: u64 = 50;
+const LIST_MAX: u64 = 1000;
 
 /// A task, and its results when they are few.
 struct Task {
@@ -83,14 +84,6 @@ pub(crate) async fn show(State(app): State<App>, Id(id): Id, headers: HeaderMap)
     Ok((prefer::applied(seconds), Task::of(&app, view).await?).into_response())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ListQuery {
-    state: Option<TaskState>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
 #[derive(Serialize)]
 pub(crate) struct List {
     tasks: Vec<TaskView>,
@@ -98,14 +91,13 @@ pub(crate) struct List {
 }
 
 /// `GET /tasks`: newest first.
-pub(crate) async fn list(State(app): State<App>, Query(query): Query<ListQuery>) -> Result<Json<List>, Problem> {
-    let limit = query.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MAX).contains(&limit) {
-        return Err(Problem::invalid(format!("`limit` is 1 to {LIST_MAX}")).with("path", "limit"));
-    }
-    let before = query.cursor.as_deref().map(read_cursor).transpose()?;
+pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<List>, Problem> {
+    let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
+    let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
+    let before = query.text("cursor")?.as_deref().map(read_cursor).transpose()?;
+    query.end()?;
     // One more tells whether there are more.
-    let mut tasks = app.hive.tasks(TaskFilter { state: query.state, before, limit: limit + 1 }).await?;
+    let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: limit + 1 }).await?;
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor(task.id));

@@ -3,11 +3,14 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 
 use super::drones::{reached_at, start_drone};
+use super::form::{self, Form};
 use super::filters;
 use crate::App;
+use crate::api::submit::Typed;
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::{DEADLINE_MAX, TaskFilter};
@@ -16,6 +19,22 @@ use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 
 /// Tasks and Drones that are shown here; the rest has its own pages.
 const SHOWN_MAX: usize = 8;
+
+/// Of the form that submits.
+const FIELDS: [&str; 12] = [
+    "algorithm",
+    "key",
+    "key_hex",
+    "salt",
+    "salt_hex",
+    "iterations",
+    "name",
+    "priority",
+    "deadline_seconds",
+    "encoding",
+    "text",
+    "file",
+];
 
 /// From this part of a limit on, the page warns.
 const HIGH: f64 = 0.9;
@@ -35,6 +54,9 @@ pub(super) struct Page {
     start_drone: String,
     curl_one: String,
     curl_file: String,
+    form: Form,
+    /// What has to be given again in the form.
+    missing: Option<&'static str>,
 }
 
 impl Page {
@@ -76,11 +98,37 @@ impl Health {
 }
 
 pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
+    with_form(&app, &headers, Form::default(), None).await
+}
+
+/// The page again, with what was typed into its form, and what is wrong with that.
+pub(super) async fn refused(
+    app: &App,
+    headers: &HeaderMap,
+    problem: Problem,
+    typed: Typed,
+) -> Result<Response, Problem> {
+    let missing = typed.missing();
+    let form = Form::refused(&problem, typed.values(), &FIELDS);
+    // What is wrong with the strings alone names no field.
+    let form = if problem.status == StatusCode::UNPROCESSABLE_ENTITY { form.or_beside("text") } else { form };
+    match with_form(app, headers, form, missing).await {
+        Ok(page) => Ok(form::answer(&problem, page)),
+        Err(_) => Err(problem),
+    }
+}
+
+async fn with_form(
+    app: &App,
+    headers: &HeaderMap,
+    form: Form,
+    missing: Option<&'static str>,
+) -> Result<Page, Problem> {
     let overview = app.hive.overview().await?;
     let mut drones = app.hive.drones().await?;
     drones.retain(|drone| drone.state.is_connected());
     drones.truncate(SHOWN_MAX);
-    let http_addr = reached_at(&headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
+    let http_addr = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
     Ok(Page {
         health: Health::of(&overview),
         is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
@@ -88,14 +136,16 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<P
             .data
             .as_ref()
             .is_some_and(|data| data.limit.is_some_and(|max| is_high(data.unfinished, max))),
-        tasks: newest(&app).await?,
+        tasks: newest(app).await?,
         drones,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
-        start_drone: start_drone(&overview.drone_addr, &headers),
+        start_drone: start_drone(&overview.drone_addr, headers),
         curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
         curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
         overview,
+        form,
+        missing,
     })
 }
 

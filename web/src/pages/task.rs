@@ -5,14 +5,15 @@ use std::ops::Range;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
-use axum::response::Redirect;
-use serde::Deserialize;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
 use super::filters;
+use super::form::{self, Form};
 use super::shown::{Piece, Row, Shown};
 use crate::App;
-use crate::api::{Id, Query, submit};
+use crate::api::query::Query;
+use crate::api::{Id, submit};
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::{ResultBatch, Results, ResultsFound};
@@ -22,15 +23,11 @@ use crate::model::{TaskState, TaskView};
 /// Results a page.
 const PAGE: u64 = 100;
 
+/// Of the form that changes a task.
+const FIELDS: [&str; 2] = ["name", "priority"];
+
 /// A page ends early once so many bytes of inputs were read for it.
 const PAGE_BYTES: usize = 8 << 20;
-
-/// Where the page of results begins.
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    offset: u64,
-}
 
 #[derive(Template, WebTemplate)]
 #[template(path = "task.html")]
@@ -46,6 +43,8 @@ pub(super) struct Page {
     ready: u64,
     /// Not all that there will ever be, or without those that left a batch.
     is_partial: bool,
+    /// That which changes it.
+    form: Form,
 }
 
 impl Page {
@@ -83,22 +82,30 @@ impl Page {
 pub(super) async fn page(
     State(app): State<App>,
     Id(id): Id,
-    Query(Asked { offset }): Query<Asked>,
+    mut query: Query,
 ) -> Result<Page, Problem> {
-    let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
-    let (rows, unreadable) = match rows(found.results).await {
-        Ok(rows) => (rows, None),
-        // What else is known of the task is worth showing.
-        Err(problem) if problem.status.is_server_error() => (Vec::new(), Some(problem.detail)),
-        Err(problem) => return Err(problem),
-    };
-    // Results may be there a moment before the task is known to be done.
-    let task = app.hive.task(TaskId(id)).await?;
-    let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
-    let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
-    let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
-    let is_partial = task.state != TaskState::Done || !is_whole;
-    Ok(Page { lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task })
+    let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
+    Page::of(&app, id, offset, None).await
+}
+
+impl Page {
+    async fn of(app: &App, id: u64, offset: u64, form: Option<Form>) -> Result<Self, Problem> {
+let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
+        let (rows, unreadable) = match rows(found.results).await {
+            Ok(rows) => (rows, None),
+            // What else is known of the task is worth showing.
+            Err(problem) if problem.status.is_server_error() => (Vec::new(), Some(problem.detail)),
+            Err(problem) => return Err(problem),
+        };
+        // Results may be there a moment before the task is known to be done.
+        let task = app.hive.task(TaskId(id)).await?;
+        let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
+        let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
+        let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
+        let is_partial = task.state != TaskState::Done || !is_whole;
+        let form = form.unwrap_or_else(|| Form::of(&task));
+        Ok(Self { lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task, form })
+    }
 }
 
 async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
@@ -149,10 +156,22 @@ pub(super) async fn retry(State(app): State<App>, Id(id): Id) -> Result<Redirect
     Ok(back(id))
 }
 
-pub(super) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Redirect, Problem> {
-    let amendment = submit::amendment_of_form(&app, request).await?;
-    app.hive.amend(TaskId(id), amendment).await?;
-    Ok(back(id))
+pub(super) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Response, Problem> {
+    let values = submit::form_values(&app, request).await?;
+    let amended = async { Ok(app.hive.amend(TaskId(id), submit::amendment_of_form(&values)?).await?) };
+    match amended.await {
+        Ok(_) => Ok(back(id).into_response()),
+        Err(problem) => refused(&app, id, problem, values).await,
+    }
+}
+
+/// The page again, with what was typed into a form of it, and what is wrong with that.
+async fn refused(app: &App, id: u64, problem: Problem, values: Vec<(String, String)>) -> Result<Response, Problem> {
+    let form = Form::refused(&problem, values.into_iter().collect(), &FIELDS);
+    match Page::of(app, id, 0, Some(form)).await {
+        Ok(page) => Ok(form::answer(&problem, page)),
+        Err(_) => Err(problem),
+    }
 }
 
 fn back(id: u64) -> Redirect {

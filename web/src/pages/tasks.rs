@@ -3,13 +3,14 @@
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
-use axum::response::Redirect;
-use serde::Deserialize;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
-use super::filters;
+use super::{filters, overview};
 use crate::App;
-use crate::api::{Query, submit};
+use crate::api::query::Query;
+use crate::api::submit;
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::TaskFilter;
@@ -17,12 +18,6 @@ use crate::model::{TaskCounts, TaskState, TaskView};
 
 /// Tasks a page.
 const PAGE: usize = 50;
-
-#[derive(Deserialize)]
-pub(super) struct Asked {
-    state: Option<TaskState>,
-    cursor: Option<TaskId>,
-}
 
 #[derive(Template, WebTemplate)]
 #[template(path = "tasks.html")]
@@ -44,8 +39,9 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Page, Problem> {
-    let Asked { state, cursor: before } = asked;
+pub(super) async fn page(State(app): State<App>, mut query: Query) -> Result<Page, Problem> {
+    let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
+    let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
     // One more than is shown tells whether there is a next page.
     let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: PAGE + 1 }).await?;
     let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
@@ -54,7 +50,9 @@ pub(super) async fn page(State(app): State<App>, Query(asked): Query<Asked>) -> 
     Ok(Page { counts, state, is_first: before.is_none(), tasks, next })
 }
 
-pub(super) async fn submit(State(app): State<App>, request: Request) -> Result<Redirect, Problem> {
-    let id = submit::page_form(&app, request).await?.id();
-    Ok(Redirect::to(&format!("/admin/tasks/{id}")))
+pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
+    match submit::page_form(&app, request).await {
+        Ok(task) => Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response()),
+        Err((problem, typed)) => overview::refused(&app, &headers, problem, typed).await,
+    }
 }

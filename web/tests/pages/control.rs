@@ -82,6 +82,17 @@ async fn name_and_priority_are_changed_in_a_form() {
         assert_eq!(answer.status, 422);
         contains(html(&answer), &[detail]);
     }
+    let answer = amend("name=%3Cn%3E&priority=x").await;
+    assert_eq!(answer.status, 422);
+    contains(html(&answer), &["<details id=\"amend\" class=\"amend\" open>", "value=\"&#60;n&#62;\"", "value=\"x\""]);
+    contains(html(&answer), &["aria-describedby=\"priority-error\"", "id=\"priority-error\""]);
+    assert!(!html(&answer).contains(" data-live=") && html(&answer).contains("href=\"/admin/tasks/1\">Reload"));
+    // It has ended meanwhile, so that there is no form any more.
+    fake.set_state(1, TaskState::Done);
+    let answer = amend("priority=1").await;
+    assert_eq!(answer.status, 409);
+    contains(html(&answer), &["id=\"refused\"", "task 1 has ended"]);
+    assert_eq!(post(&router, "/admin/tasks/9/amend", FORM, "priority=1").await.status, 404);
 }
 
 #[tokio::test]

@@ -151,19 +151,56 @@ async fn a_file_of_lines_is_submitted() {
 }
 
 #[tokio::test]
-async fn a_form_that_is_wrong_gets_a_page_that_says_so() {
+async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
     let (fake, router) = world();
-    let wrong = form(&[("algorithm", "sha256"), ("encoding", "hex"), ("text", "00\n<b>")], None);
-    let answer = submit(&router, wrong).await;
+    let typed = [("algorithm", "hmac-sha256"), ("key", "\"<k>\""), ("name", "bees"), ("encoding", "hex")];
+    let answer = submit(&router, form(&[&typed[..], &[("text", "\r\n00\r\n<b>")]].concat(), None)).await;
     assert_eq!(answer.status, 422);
-    contains(html(&answer), &["line 2", "not a hexadecimal digit", "Back"]);
+    let text = html(&answer);
+    contains(text, &["aria-describedby=\"text-error\"", "`text`, line 3: ", "not a hexadecimal digit"]);
+    contains(text, &["value=\"hmac-sha256\" selected", "value=\"&#34;&#60;k&#62;&#34;\"", "value=\"bees\""]);
+    contains(text, &["<details open>", "value=\"hex\" selected", "autofocus>\n\r\n00\r\n&#60;b&#62;</textarea>"]);
+    assert!(!text.contains(" data-live=") && text.contains("href=\"/admin#submit\">Reload"));
+
+    let typed = [("algorithm", "pbkdf2-hmac-sha256"), ("salt", "s"), ("iterations", "0"), ("text", "late")];
+    let answer = submit(&router, form(&typed, Some("a line"))).await;
+    assert_eq!(answer.status, 422);
+    contains(html(&answer), &["aria-describedby=\"iterations-error\"", "id=\"iterations-error\"", "value=\"0\""]);
+    contains(html(&answer), &[">\nlate</textarea>", "Choose the file again."]);
+    assert_eq!(html(&answer).matches("aria-invalid").count(), 1);
+
     let answer = submit(&router, form(&[("algorithm", "sha256"), ("text", "")], None)).await;
     assert_eq!(answer.status, 422);
-    contains(html(&answer), &["task has no inputs", "422"]);
-    let answer = post(&router, "/admin/tasks", "text/plain", "x").await;
-    assert!(answer.status.is_client_error());
-    html(&answer);
+    contains(html(&answer), &["id=\"text-error\"", "task has no inputs"]);
+    assert!(!html(&answer).contains("Choose the file again"));
+    for (content_type, body) in [("text/plain", "x".to_owned()), ("multipart/form-data; boundary=X", "--X".to_owned())] {
+        let answer = post(&router, "/admin/tasks", content_type, body).await;
+        assert!(answer.status.is_client_error());
+        contains(html(&answer), &["id=\"submit-error\" class=\"notice bad\" role=\"alert\">"]);
+    }
     assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_long_form_that_is_wrong_does_not_come_back_in_part() {
+    let (fake, router) = world();
+    let long = "word\n".repeat(200_000);
+    let typed = [("algorithm", "sha256"), ("name", "bees"), ("priority", "101"), ("text", &long)];
+    let answer = submit(&router, form(&typed, Some("a line"))).await;
+    assert_eq!(answer.status, 422);
+    contains(html(&answer), &["id=\"priority-error\"", "value=\"bees\"", "too long to be shown again"]);
+    assert!(answer.text().len() < 50_000);
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn a_form_comes_back_from_a_queen_that_takes_nothing_now() {
+    let (fake, router) = world();
+    fake.inner().refuses =
+        Some(HiveError::Unavailable { reason: "the disk is <full>".to_owned(), retry_after: Duration::from_secs(7) });
+    let answer = submit(&router, form(&[("algorithm", "sha256d"), ("text", "one")], None)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "7", ""));
+    contains(html(&answer), &["role=\"alert\">the disk is &#60;full&#62;</p>", "value=\"sha256d\" selected", ">\none<"]);
 }
 
 #[tokio::test]
@@ -291,10 +328,9 @@ async fn errors_are_pages() {
     let answer = get(&router, "/admin").await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "2", "2"));
     contains(html(&answer), &["memory is &#60;full&#62;", "every 2 seconds"]);
-    // What was sent stays where Back finds it.
+    // The page with the form cannot be had either.
     let answer = submit(&router, form(&[("text", "a")], None)).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "2", ""));
-    contains(html(&answer), &["keeps what you typed"]);
     assert!(!html(&answer).contains("by itself"));
 }
 

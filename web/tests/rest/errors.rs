@@ -81,3 +81,43 @@ async fn under_admin_errors_are_pages() {
     assert_eq!(answer.status, 500);
     assert!(answer.header("content-type").starts_with("text/html"));
 }
+
+#[tokio::test]
+async fn a_query_that_makes_no_sense_is_told_in_words() {
+    let (_, router) = world();
+    post_json(&router, json!({"input": "x"})).await;
+    for (path, name, detail) in [
+        ("/tasks/1/results?offset=-1", "offset", "`offset` is a whole number from 0 on, not -1"),
+        ("/tasks/1/results?limit=1e3", "limit", "`limit` is a whole number from 0 on, not 1e3"),
+        ("/tasks/1/results?format=xml", "format", "there is no format `xml`; there are: ndjson, csv, text"),
+        ("/tasks/1/results?partial=maybe", "partial", "`partial` is 1 or 0"),
+        ("/tasks/1/results?offset=1&offset=2", "offset", "`offset` is given twice"),
+        (
+            "/tasks?state=finished",
+            "state",
+            "there is no state `finished`; there are: pending, running, paused, done, failed, cancelled",
+        ),
+        ("/tasks?limit=0", "limit", "`limit` is a whole number from 1 to 1000, not 0"),
+        ("/tasks?colour=red", "colour", "there is no query parameter `colour`; there are: state, limit, cursor"),
+    ] {
+        let problem = get(&router, path).await.problem(422);
+        assert_eq!((&problem["path"], &problem["detail"]), (&json!(name), &json!(detail)), "{path}");
+    }
+    for path in ["/tasks?state=&limit=&cursor=", "/tasks/1/results?offset=&format=text&partial=&download"] {
+        assert_eq!(get(&router, path).await.status, 200, "{path}");
+    }
+}
+
+/// What is called a form by curl alone, and is lines.
+#[tokio::test]
+async fn lines_that_pass_for_a_form_are_no_path() {
+    let (_, router) = world();
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for body in ["a line of some words\nanother\n".to_owned(), "x".repeat(60), "%ff=1".to_owned()] {
+        let problem = post(&router, "/tasks", FORM, body.clone()).await.problem(422);
+        assert_eq!(problem.get("path"), None, "{body}");
+        assert!(problem["detail"].as_str().unwrap().contains("text/plain"), "{problem}");
+    }
+    let problem = post(&router, "/tasks", FORM, "colour=red").await.problem(422);
+    assert_eq!(problem["path"], "colour");
+}

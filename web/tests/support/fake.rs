@@ -36,6 +36,8 @@ pub struct Inner {
     pub broken_after: Option<usize>,
     /// What every call answers, if anything.
     pub error: Option<HiveError>,
+    /// What new tasks are refused with, if anything.
+    pub refuses: Option<HiveError>,
     /// Uploads begun, tasks submitted in one call, pushed pieces' sizes, uploads finished.
     pub begun: usize,
     pub submitted: usize,
@@ -74,6 +76,7 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         batch: 1000,
         broken_after: None,
         error: None,
+        refuses: None,
         begun: 0,
         submitted: 0,
         pieces: Vec::new(),
@@ -142,6 +145,9 @@ impl Fake {
             return Err(HiveError::Empty);
         }
         let mut inner = self.inner();
+        if let Some(error) = &inner.refuses {
+            return Err(error.clone());
+        }
         let total = inputs.len() as u64;
         let done = inner.computed.unwrap_or(total).min(total);
         let Specification::Digest(digest) = &new.specification;

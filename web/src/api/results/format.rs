@@ -2,7 +2,6 @@
 
 use axum::http::header::GetAll;
 use axum::http::{HeaderValue, StatusCode};
-use serde::Deserialize;
 use wire::ids::TaskId;
 
 use super::{PIECE, torn};
@@ -11,8 +10,7 @@ use crate::hive::{HiveError, ResultBatch};
 use crate::kinds::digest;
 
 /// A form of results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// An object a line, and a last one that says how far it goes.
     Ndjson,
@@ -23,7 +21,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Text];
+    pub(super) const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Text];
 
     pub(super) fn media_type(self) -> &'static str {
         match self {

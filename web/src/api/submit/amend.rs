@@ -32,10 +32,15 @@ pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, 
     Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room()?).await?)?)
 }
 
-/// The changes that the page's form asks for; an empty field means the default.
-pub(crate) async fn amendment_of_form(app: &App, request: Request) -> Result<Amendment, Problem> {
+/// What stands in the fields of a small form of the page.
+pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(String, String)>, Problem> {
     let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let value = |bytes: &[u8]| if bytes.is_empty() { Value::Null } else { Value::from(text(bytes)) };
-    Amendment::of(form::pairs(&body).map(|(name, bytes)| (text(&name), value(&bytes))))
+    Ok(form::pairs(&body).map(|(name, value)| (text(&name), text(&value))).collect())
+}
+
+/// The changes that the page's form asks for; an empty field means the default.
+pub(crate) fn amendment_of_form(values: &[(String, String)]) -> Result<Amendment, Problem> {
+    let value = |text: &String| if text.is_empty() { Value::Null } else { Value::from(text.as_str()) };
+    Amendment::of(values.iter().map(|(name, text)| (name.clone(), value(text))))
 }

@@ -14,6 +14,7 @@ use super::asker::Asker;
 use super::declared::{form_of_part, media_type};
 use super::intake::Intake;
 use super::lines::{Form, Lines};
+use super::typed::Typed;
 use crate::App;
 use crate::error::{Problem, shown};
 use crate::hive::Submitted;
@@ -88,20 +89,44 @@ impl HttpBody for Paced {
     }
 }
 
-/// Options first, then `text` and `file`, of whose lines each is an input.
+/// Options first, then `text` and `file`, of whose lines each is an input. `typed` keeps what is
+/// read, and of a form that is refused what follows, too.
 pub(super) async fn read(
+    app: &App,
+    options: Options,
+    asker: Asker,
+    request: Request,
+    typed: &mut Typed,
+) -> Result<Submitted, Problem> {
+    let mut form = form(request).await?;
+    let submitted = fields(app, options, asker, &mut form, typed).await;
+    if submitted.is_err() {
+        keep_rest(&mut form, typed).await;
+    }
+    submitted
+}
+
+async fn fields(
     app: &App,
     mut options: Options,
     asker: Asker,
-    request: Request,
+    form: &mut Fields,
+    typed: &mut Typed,
 ) -> Result<Submitted, Problem> {
-    let mut form = form(request).await?;
     let mut field = form.next().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
-        set(&mut options, option).await?;
+        set(&mut options, option, typed).await?;
         field = form.next().await?;
     }
-    let mut intake = Intake::new(app, options.new_task()?, asker)?;
+    let mut intake = match options.new_task().and_then(|new| Intake::new(app, new, asker)) {
+        Ok(intake) => intake,
+        Err(problem) => {
+            if let Some(inputs) = field {
+                keep_inputs(inputs, typed).await;
+            }
+            return Err(problem);
+        }
+    };
     while let Some(inputs) = field {
         let name = name_of(&inputs);
         if !is_inputs(&inputs) {
@@ -109,12 +134,45 @@ pub(super) async fn read(
             return Err(Problem::invalid(detail).with("path", name));
         }
         let written = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
-        let lines = lines(&mut intake, written, inputs).await;
-        lines
+        lines(&mut intake, written, inputs, typed)
+            .await
             .map_err(|problem| if problem.members.contains_key("line") { in_field(&name, problem) } else { problem })?;
         field = form.next().await?;
     }
     intake.finish().await
+}
+
+/// Keeps what follows of a form that is refused, as far as it is one of ours.
+async fn keep_rest(form: &mut Fields, typed: &mut Typed) {
+    for _ in 0..OPTION_NAMES.len() {
+        if !typed.has_room() {
+            return;
+        }
+        match form.next().await {
+            Ok(Some(field)) if is_inputs(&field) => keep_inputs(field, typed).await,
+            Ok(Some(mut field)) => match value(&mut field).await {
+                Ok(value) => typed.add_option(&name_of(&field), &value),
+                Err(_) => return,
+            },
+            // It is refused already, for a better reason.
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// Keeps what is left of a field with inputs: a file, which can be long, is only noted.
+async fn keep_inputs(mut inputs: Field<'_>, typed: &mut Typed) {
+    if inputs.name() == Some("file") {
+        if inputs.file_name().is_some_and(|name| !name.is_empty()) {
+            typed.add_file();
+        }
+        return;
+    }
+    while typed.has_room()
+        && let Ok(Some(part)) = inputs.chunk().await
+    {
+        typed.add_text(&part);
+    }
 }
 
 /// A field's name, to speak of it.
@@ -131,7 +189,7 @@ fn is_inputs(field: &Field<'_>) -> bool {
     matches!(field.name(), Some("text" | "file"))
 }
 
-async fn set(options: &mut Options, mut option: Field<'_>) -> Result<(), Problem> {
+async fn set(options: &mut Options, mut option: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
     let name = name_of(&option);
     if !OPTION_NAMES.contains(&name.as_str()) {
         let known = OPTION_NAMES.join(", ");
@@ -139,19 +197,44 @@ async fn set(options: &mut Options, mut option: Field<'_>) -> Result<(), Problem
         return Err(Problem::invalid(detail).with("path", name));
     }
     media_type(option.headers()).map_err(|problem| in_field(&name, problem))?;
+    let value = value(&mut option).await?;
+    typed.add_option(&name, &value);
+    options.set_text(&name, &value)
+}
+
+/// The value of an option.
+async fn value(option: &mut Field<'_>) -> Result<Vec<u8>, Problem> {
     let mut value = Vec::new();
     while let Some(part) = option.chunk().await? {
         if value.len() + part.len() > OPTION_MAX {
+            let name = name_of(option);
             return Err(Problem::invalid(format!("`{name}` is longer than {OPTION_MAX} bytes")).with("path", name));
         }
         value.extend_from_slice(&part);
     }
-    options.set_text(&name, &value)
+    Ok(value)
 }
 
-async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>) -> Result<(), Problem> {
+async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
+    let read = feed(intake, form, &mut inputs, typed).await;
+    if read.is_err() {
+        keep_inputs(inputs, typed).await;
+    }
+    read
+}
+
+async fn feed(
+    intake: &mut Intake<'_>,
+    form: Form,
+    inputs: &mut Field<'_>,
+    typed: &mut Typed,
+) -> Result<(), Problem> {
+    let is_typed = inputs.name() == Some("text");
     let mut lines = Lines::new(form);
     while let Some(part) = inputs.chunk().await? {
+        if is_typed {
+            typed.add_text(&part);
+        }
         lines.feed(&part, &mut intake.pieces)?;
         intake.pass_on(lines.held()).await?;
     }

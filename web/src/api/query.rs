@@ -1,0 +1,134 @@
+//! Query strings of requests that read.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::RangeInclusive;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::form;
+use crate::error::{Problem, shown};
+
+/// The named values of a query string, taken one by one; [`end`](Self::end) refuses the rest. An
+/// empty value means the default, as in a form.
+#[derive(Debug, Default)]
+pub(crate) struct Query {
+    given: BTreeMap<String, Vec<String>>,
+    /// What was asked for so far.
+    known: Vec<&'static str>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts.uri.query().unwrap_or_default()))
+    }
+}
+
+impl Query {
+    fn of(query: &str) -> Self {
+        let mut given = BTreeMap::<_, Vec<_>>::new();
+        let text = |bytes: Cow<'_, [u8]>| String::from_utf8_lossy(&bytes).into_owned();
+        let has_default = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| value.is_empty());
+        let pairs = query.split('&').filter(|pair| !has_default(pair));
+        for (name, value) in pairs.flat_map(|pair| form::pairs(pair.as_bytes())) {
+            given.entry(text(name)).or_default().push(text(value));
+        }
+        Self { given, known: Vec::new() }
+    }
+
+    /// Takes a text.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        self.known.push(name);
+        let mut values = self.given.remove(name).unwrap_or_default();
+        match values.len() {
+            0 | 1 => Ok(values.pop().filter(|value| !value.is_empty())),
+            _ => Err(fault(name, format!("`{name}` is given twice"))),
+        }
+    }
+
+    /// Takes a whole number.
+    pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        // `parse` would take a sign as well.
+        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        number.filter(|number| range.contains(number)).map(Some).ok_or_else(|| {
+            let (low, high) = range.into_inner();
+            let high = if high == u64::MAX { "on".to_owned() } else { format!("to {high}") };
+            fault(name, format!("`{name}` is a whole number from {low} {high}, not {}", shown(&text)))
+        })
+    }
+
+    /// Takes one of several things, by its name.
+    pub(crate) fn one_of<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        all.iter().copied().find(|one| name_of(*one) == text).map(Some).ok_or_else(|| {
+            let names: Vec<_> = all.iter().copied().map(name_of).collect();
+            let names = names.join(", ");
+            fault(name, format!("there is no {name} `{}`; there are: {names}", shown(&text)))
+        })
+    }
+
+    /// Takes what is 1 or 0; its name alone is 1.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
+        let is_given = self.given.contains_key(name);
+        match self.text(name)?.as_deref() {
+            None => Ok(is_given),
+            Some("1" | "true") => Ok(true),
+            Some("0" | "false") => Ok(false),
+            Some(_) => Err(fault(name, format!("`{name}` is 1 or 0"))),
+        }
+    }
+
+    /// Refuses what was not asked for.
+    pub(crate) fn end(self) -> Result<(), Problem> {
+        let Some(name) = self.given.into_keys().next() else { return Ok(()) };
+        let (name, known) = (shown(&name), self.known.join(", "));
+        Err(fault(&name, format!("there is no query parameter `{name}`; there are: {known}")))
+    }
+}
+
+fn fault(name: &str, detail: String) -> Problem {
+    Problem::invalid(detail).with("path", name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_by_their_names() {
+        let mut query = Query::of("offset=7&empty=&partial&format=csv&download=0&absent=&twice=1&twice=2&more=%2e");
+        assert_eq!(query.number("offset", 0..=u64::MAX).unwrap(), Some(7));
+        assert_eq!(query.text("empty").unwrap(), None);
+        assert_eq!((query.flag("partial").unwrap(), query.flag("download").unwrap()), (true, false));
+        assert!(!query.flag("absent").unwrap());
+        assert_eq!(query.one_of("format", &["text", "csv"], |name| name).unwrap(), Some("csv"));
+        assert!(query.text("twice").unwrap_err().detail.contains("twice"));
+        assert_eq!(query.text("more").unwrap().as_deref(), Some("."));
+        query.end().unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        let detail = |query: &str| {
+            let mut query = Query::of(query);
+            let read = query.number("limit", 1..=9).and_then(|_| query.one_of("state", &["a", "b"], |name| name));
+            read.and_then(|_| query.end()).unwrap_err().detail
+        };
+        for wrong in ["-1", "+1", "0", "10", "1.5", "x", "99999999999999999999"] {
+            let text = wrong.replace('+', " ");
+            assert_eq!(detail(&format!("limit={wrong}")), format!("`limit` is a whole number from 1 to 9, not {text}"));
+        }
+        assert_eq!(detail("state=c"), "there is no state `c`; there are: a, b");
+        assert_eq!(detail("colour=red"), "there is no query parameter `colour`; there are: limit, state");
+    }
+}

@@ -1,0 +1,81 @@
+//! Forms, as they are at first, and as they come back with what was typed and what is wrong with it.
+
+use std::collections::BTreeMap;
+
+use axum::http::HeaderValue;
+use axum::http::header::RETRY_AFTER;
+use axum::response::{IntoResponse, Response};
+
+use crate::error::Problem;
+use crate::model::TaskView;
+
+/// What stands in a form's fields, and why it was refused.
+#[derive(Debug, Default)]
+pub(super) struct Form {
+    values: BTreeMap<String, String>,
+    fault: Option<Fault>,
+}
+
+#[derive(Debug)]
+struct Fault {
+    /// Of which field; the form as a whole if `None`.
+    field: Option<String>,
+    detail: String,
+}
+
+impl Form {
+    /// That of a task, as it is.
+    pub(super) fn of(task: &TaskView) -> Self {
+        let values = [("name", task.name.clone().unwrap_or_default()), ("priority", task.priority.to_string())];
+        Self { values: values.map(|(name, value)| (name.to_owned(), value)).into(), fault: None }
+    }
+
+    /// One that was refused. `fields`: those that it has.
+    pub(super) fn refused(problem: &Problem, values: BTreeMap<String, String>, fields: &[&str]) -> Self {
+        let path = problem.members.get("path").and_then(|path| path.as_str());
+        let field = path.filter(|path| fields.contains(path)).map(str::to_owned);
+        Self { values, fault: Some(Fault { field, detail: problem.detail.clone() }) }
+    }
+
+    /// What is wrong belongs beside this field, if to none in particular.
+    pub(super) fn or_beside(mut self, field: &str) -> Self {
+        if let Some(fault) = &mut self.fault {
+            fault.field.get_or_insert_with(|| field.to_owned());
+        }
+        self
+    }
+
+    /// What stands in a field.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether a field has another value than the one that it has at first.
+    pub(super) fn has(&self, name: &str, first: &str) -> bool {
+        self.values.get(name).is_some_and(|value| value != first) || self.fault(name).is_some()
+    }
+
+    /// What is wrong with a field.
+    pub(super) fn fault(&self, name: &str) -> Option<&str> {
+        let fault = self.fault.as_ref().filter(|fault| fault.field.as_deref() == Some(name))?;
+        Some(&fault.detail)
+    }
+
+    /// What is wrong with no field in particular.
+    pub(super) fn general(&self) -> Option<&str> {
+        Some(&self.fault.as_ref().filter(|fault| fault.field.is_none())?.detail)
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+/// The page with the form that was refused.
+pub(super) fn answer(problem: &Problem, page: impl IntoResponse) -> Response {
+    let mut response = (problem.status, page).into_response();
+    if let Some(seconds) = problem.retry_seconds() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
