@@ -8,6 +8,19 @@ const RETRY_MS = 3000; // until a refused event stream is tried again
 const $ = (id) => document.getElementById(id);
 document.documentElement.classList.add("js");
 
+// ---- Times: UTC as they come, then the reader's own; UTC stays where the pointer rests ----
+
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+function localise(page) {
+  const today = new Date().toDateString();
+  for (const time of page.querySelectorAll("time")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.textContent = (at.toDateString() === today ? clock : day).format(at);
+  }
+}
+
 // ---- Merging a newly rendered page into this one ----
 
 function merge(old, fresh) {
@@ -73,6 +86,7 @@ async function refresh() {
         pause = Number(response.headers.get("retry-after")) * 1000 || RETRY_MS;
         isDirty = true;
       } else if (main) {
+        localise(main);
         const focused = document.activeElement;
         merge($("main"), main);
         // What is moved within the page loses it.
@@ -244,4 +258,5 @@ if (form) {
   chooseAlgorithm();
 }
 
+localise(document);
 listen();

@@ -1,8 +1,8 @@
 //! What people read: a story with emoji, plain log lines, or JSON.
 //!
 //! `HIVE_LOG` filters what is logged (the syntax of `tracing_subscriber`'s `EnvFilter`; `info`
-//! when it is not set). Text from other machines is never written raw: control characters
-//! are escaped, so that nobody can play tricks on the terminal.
+//! when it is not set). Text from other machines is never written raw: control characters,
+//! and format characters such as U+202E, are escaped, so that nobody can play tricks on the terminal.
 
 mod layer;
 mod output;
@@ -15,11 +15,12 @@ use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use layer::{Console, Style};
 use output::Output;
-pub use text::{count, word};
+pub use text::{count, span, word};
 
 /// The tracing target of [`story!`](crate::story!).
 pub const TARGET: &str = "story";
@@ -44,6 +45,15 @@ macro_rules! story {
     };
 }
 
+/// The tracing target of [`status`].
+const STATUS: &str = "status";
+
+/// Shows on a terminal, below all lines, how something goes; an empty text ends that. Nothing where
+/// the console is no terminal, or tells no story.
+pub fn status(text: &str) {
+    tracing::info!(target: "status", "{text}");
+}
+
 /// Lines that are logged and not written yet: they are when this is dropped, unless nobody reads
 /// them for a second.
 #[must_use = "what is logged last is written when this is dropped"]
@@ -63,14 +73,15 @@ impl Drop for Unwritten {
 pub fn init(format: LogFormat) -> io::Result<Unwritten> {
     let filter =
         EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).with_env_var("HIVE_LOG").from_env_lossy();
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let is_terminal = io::stdout().is_terminal();
+    let colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
     let output = Output::start(io::stdout(), |dropped| {
         tracing::warn!("{} lines of this log are missing here: they were not read in time", count(dropped));
     })?;
     let out = output.clone();
     let out = move || out.clone();
     let layer = match format {
-        LogFormat::Story => Console::new(Style::Story, colour, out).boxed(),
+        LogFormat::Story => Console::new(Style::Story, colour, out).with_status(is_terminal).boxed(),
         LogFormat::Plain => Console::new(Style::Plain, colour, out).boxed(),
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .json()
@@ -80,6 +91,7 @@ pub fn init(format: LogFormat) -> io::Result<Unwritten> {
             // It would complain on standard error, which may be closed just the same.
             .log_internal_errors(false)
             .with_writer(out)
+            .with_filter(filter_fn(|event| event.target() != STATUS))
             .boxed(),
     };
     // An error means that a subscriber is there already.

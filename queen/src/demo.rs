@@ -2,14 +2,14 @@
 
 mod client;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
-use drone::console::count;
+use drone::console::{self, LogFormat, count};
 use drone::story;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -78,7 +78,8 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
 async fn work(demo: &Demo, http: SocketAddr) -> anyhow::Result<()> {
     let mut client = Client::connect(http).await?;
     hash_a_word(&mut client).await?;
-    hash_many(&mut client, demo.strings).await
+    let shows_bar = std::io::stdout().is_terminal() && demo.serve.log_format == LogFormat::Story;
+    hash_many(&mut client, demo.strings, shows_bar).await
 }
 
 async fn hash_a_word(client: &mut Client) -> anyhow::Result<()> {
@@ -96,13 +97,13 @@ fn string(index: u64) -> String {
     format!("worker-bee-{index:08}@hive.example")
 }
 
-async fn hash_many(client: &mut Client, strings: u64) -> anyhow::Result<()> {
+async fn hash_many(client: &mut Client, strings: u64, shows_bar: bool) -> anyhow::Result<()> {
     story!("🎬", "{} strings, as lines of text, in one POST to http://{}/tasks", count(strings), client.address);
     let body: String = (0..strings).map(|index| string(index) + "\n").collect();
     let started = Instant::now();
     let task = client.json("POST", "/tasks?name=demo", &[("content-type", "text/plain")], body.into()).await?;
     let path = format!("/tasks/{}", task["id"]);
-    let task = follow(client, &path, strings).await?;
+    let task = follow(client, &path, strings, shows_bar).await?;
     let computed = started.elapsed();
     let results = client.bytes("GET", &format!("{path}/results?format=text"), &[], Bytes::new()).await?;
     let taken = started.elapsed();
@@ -124,23 +125,22 @@ async fn hash_many(client: &mut Client, strings: u64) -> anyhow::Result<()> {
 }
 
 /// Shows progress until the task has ended.
-async fn follow(client: &mut Client, path: &str, strings: u64) -> anyhow::Result<Value> {
-    let terminal = std::io::stdout().is_terminal();
+async fn follow(client: &mut Client, path: &str, strings: u64, shows_bar: bool) -> anyhow::Result<Value> {
     let mut shown = Instant::now();
     loop {
-        let wait = format!("wait={}", u8::from(!terminal));
+        let wait = format!("wait={}", u8::from(!shows_bar));
         let task = client.json("GET", path, &[("prefer", &wait)], Bytes::new()).await?;
         let done = task["done"].as_u64().unwrap_or_default();
         let rate = task["rate"].as_f64().unwrap_or_default() as u64;
         let ended = matches!(task["state"].as_str(), Some("done" | "failed" | "cancelled"));
-        if terminal {
+        if shows_bar {
             let filled = (done * 40 / strings.max(1)) as usize;
-            print!("\r   [{:<40}] {} of {} ", "#".repeat(filled), count(done), count(strings));
-            if ended {
-                println!();
-            }
-            std::io::stdout().flush()?;
-        } else if ended || shown.elapsed() >= Duration::from_secs(1) {
+            console::status(&format!("   [{:<40}] {} of {} ", "#".repeat(filled), count(done), count(strings)));
+        }
+        if ended {
+            console::status("");
+        }
+        if ended || !shows_bar && shown.elapsed() >= Duration::from_secs(1) {
             story!("📈", "{} of {} done{}", count(done), count(strings), pace(rate));
             shown = Instant::now();
         }

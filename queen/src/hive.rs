@@ -20,6 +20,7 @@ mod journal;
 mod keys;
 mod link;
 mod members;
+mod pace;
 mod reading;
 mod record;
 mod recovery;

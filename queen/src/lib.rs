@@ -171,6 +171,7 @@ async fn serve(
             () = working => {}
             () = hive.keep_time() => {}
             () = hive.keep_in_bounds() => {}
+            () = hive.tell_pace() => {}
         }
         Ok(())
     };

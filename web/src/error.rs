@@ -166,7 +166,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { title, detail, members, .. } = &self;
         let body = Body { about: "about:blank", title, status: self.status.as_u16(), detail, members };
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut body = serde_json::to_vec(&body).unwrap_or_default();
+        body.push(b'\n');
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

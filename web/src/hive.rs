@@ -1,5 +1,6 @@
 //! What the control plane needs of a Queen.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -94,6 +95,38 @@ pub struct Amendment {
     pub priority: Option<i8>,
     /// For people; an inner `None` takes the name away.
     pub name: Option<Option<String>>,
+}
+
+/// Something that a user did to what is there, for the operator to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// The address that the request came from, if that is known.
+    pub by: Option<SocketAddr>,
+    /// What was done.
+    pub action: Action,
+    /// To what, in words: `task 7 (bees)`.
+    pub target: String,
+}
+
+/// What a user did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// To a task: [`Hive::pause`].
+    Pause,
+    /// To a task: [`Hive::resume`].
+    Resume,
+    /// To a task: [`Hive::cancel`].
+    Cancel,
+    /// To a task: [`Hive::retry`].
+    Retry,
+    /// To a task: [`Hive::amend`].
+    Amend(Amendment),
+    /// To a task: [`Hive::remove`].
+    Remove,
+    /// To a Drone: [`Hive::drain`].
+    Drain,
+    /// To a Drone: [`Hive::pardon`].
+    Pardon,
 }
 
 /// A client's name for a request that creates a task, and what the task it asks for is
@@ -293,6 +326,9 @@ pub trait Hive: Send + Sync + 'static {
 
     /// The whole at a glance.
     async fn overview(&self) -> Result<Overview, HiveError>;
+
+    /// Tells the operator what a user did.
+    fn tell(&self, deed: Deed);
 
     /// Events after `last`, or from now on.
     fn subscribe(&self, last: Option<EventId>) -> Subscription;

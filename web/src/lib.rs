@@ -4,6 +4,7 @@
 mod api;
 mod assets;
 mod body;
+mod deeds;
 mod error;
 mod guard;
 pub mod hive;

@@ -32,6 +32,19 @@ impl Serialize for Timestamp {
     }
 }
 
+/// What is measured or estimated is known to no more than thousandths.
+fn thousandths<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((number * 1e3).round() / 1e3)
+}
+
+/// The same of what may not be known at all.
+fn known_thousandths<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => thousandths(number, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,8 +137,10 @@ pub struct TaskView {
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// Items per second lately, 0 when nothing is computed.
+    #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// How long it is expected to take from now, counting the work before it.
+    #[serde(serialize_with = "known_thousandths")]
     pub eta_seconds: Option<f64>,
     /// Why it failed.
     pub error: Option<String>,
@@ -213,11 +228,14 @@ pub struct DroneView {
     /// Leases that it holds.
     pub leases: u64,
     /// Items per second lately.
+    #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// SHA-256 compressions per second lately.
+    #[serde(serialize_with = "thousandths")]
     pub compressions_per_second: f64,
     /// The part of its threads' time in which they computed, over the last five seconds or so: 0 to 1;
     /// `None` if it is not known.
+    #[serde(serialize_with = "known_thousandths")]
     pub utilisation: Option<f64>,
     /// Items that it has done.
     pub items_done: u64,
@@ -319,6 +337,7 @@ pub struct Overview {
     /// When she started.
     pub started_at: Timestamp,
     /// Since then.
+    #[serde(serialize_with = "thousandths")]
     pub uptime_seconds: f64,
     /// Tasks that she knows, by state.
     pub tasks: TaskCounts,
@@ -333,10 +352,13 @@ pub struct Overview {
     /// Items done since she started.
     pub items_done: u64,
     /// Items per second lately.
+    #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// SHA-256 compressions per second lately.
+    #[serde(serialize_with = "thousandths")]
     pub compressions_per_second: f64,
     /// When all queued work is expected to be done.
+    #[serde(serialize_with = "known_thousandths")]
     pub eta_seconds: Option<f64>,
     /// What is held in memory, in bytes: small tasks that wait, segments that are cached, and
     /// results on their way to disk; all inputs and results if nothing is kept.
@@ -373,6 +395,7 @@ pub struct Data {
     /// Unfinished tasks taken over at the start from the Queen before.
     pub recovered: u64,
     /// How long that took.
+    #[serde(serialize_with = "thousandths")]
     pub recovery_seconds: f64,
 }
 

@@ -44,8 +44,8 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = connection(&http, stream, site.clone());
+            Ok((stream, peer)) => {
+                let connection = connection(&http, stream, site.for_peer(peer));
                 let connection = graceful.watch(connection);
                 connections.spawn(async move {
                     if let Err(error) = connection.await {

@@ -4,6 +4,7 @@
 //! not see the `Allow` of a 405.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tower::Service;
 use tower_http::CompressionLevel;
 use tower_http::compression::Compression;
 
+use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::{Config, body, guard};
 
@@ -27,11 +29,18 @@ use crate::{Config, body, guard};
 pub struct Site {
     router: Router,
     config: Arc<Config>,
+    /// Who asks.
+    peer: Peer,
 }
 
 impl Site {
     pub(crate) fn new(router: Router, config: Arc<Config>) -> Self {
-        Self { router, config }
+        Self { router, config, peer: Peer::default() }
+    }
+
+    /// For who connects from there.
+    pub fn for_peer(&self, peer: SocketAddr) -> Self {
+        Self { peer: Peer(Some(peer)), ..self.clone() }
     }
 
     /// The most open connections.
@@ -55,7 +64,8 @@ impl Site {
 
     fn admit<B: RequestBody>(&self, request: http::Request<B>) -> Result<Request, Problem> {
         // Bounded first: what is refused is still read for a while.
-        let request = body::bound(&self.config, request)?;
+        let mut request = body::bound(&self.config, request)?;
+        request.extensions_mut().insert(self.peer);
         guard::admit(&self.config, &request)?;
         Ok(request)
     }

@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod ids;
 mod list;
 pub mod message;
+pub mod text;
 pub mod work;
 
 pub use list::List;

@@ -11,8 +11,9 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
+use wire::text::is_hidden;
 
-use super::TARGET;
+use super::{STATUS, TARGET};
 use super::throttle::Throttle;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,16 +27,45 @@ pub(super) struct Console<W> {
     colour: bool,
     out: W,
     throttle: Mutex<Throttle>,
+    /// What stands below all lines, if that can be.
+    status: Option<Mutex<String>>,
 }
 
 impl<W> Console<W> {
     pub(super) fn new(style: Style, colour: bool, out: W) -> Self {
-        Self { style, colour, out, throttle: Mutex::default() }
+        Self { style, colour, out, throttle: Mutex::default(), status: None }
+    }
+
+    /// Whether a line can stand below all others.
+    pub(super) fn with_status(self, can_be: bool) -> Self {
+        Self { status: can_be.then(Mutex::default), ..self }
+    }
+
+    /// What is to be written of an event, with the status below it.
+    fn written(&self, event: &Event<'_>, skipped: u64) -> Option<String> {
+        let Some(status) = &self.status else { return self.line(event, skipped) };
+        let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = match event.metadata().target() == STATUS {
+            true => {
+                let mut found = Found::default();
+                event.record(&mut found);
+                if *status == found.message {
+                    return None;
+                }
+                let shown = std::mem::replace(&mut *status, found.message);
+                return Some(below(&shown, "", &status));
+            }
+            false => self.line(event, skipped)?,
+        };
+        Some(below(&status, &line, &status))
     }
 
     fn line(&self, event: &Event<'_>, skipped: u64) -> Option<String> {
         let level = *event.metadata().level();
         let is_story = event.metadata().target() == TARGET;
+        if event.metadata().target() == STATUS {
+            return None;
+        }
         let mut line = String::new();
         let mut found = Found::default();
         event.record(&mut found);
@@ -82,14 +112,21 @@ impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Console<W>
                 None => return,
             }
         }
-        if let Some(line) = self.line(event, skipped) {
+        if let Some(line) = self.written(event, skipped) {
             // A log that cannot be written is no reason to stop working.
             let _ = self.out.make_writer().write_all(line.as_bytes());
         }
     }
 }
 
-/// The fields of an event, without control characters.
+/// A line above the status, which takes the place of `shown`.
+fn below(shown: &str, line: &str, status: &str) -> String {
+    // To the first column, and clear the line.
+    let clear = if shown.is_empty() { "" } else { "\r\x1b[2K" };
+    format!("{clear}{line}{status}")
+}
+
+/// The fields of an event, with nothing that hides or reorders what is seen.
 #[derive(Default)]
 struct Found {
     emoji: String,
@@ -122,7 +159,7 @@ impl Visit for Found {
 /// Appends `text` as one line that does nothing to a terminal.
 fn escape(text: &str, out: &mut String) {
     for char in text.chars() {
-        match char.is_control() {
+        match is_hidden(char) {
             true => out.extend(char.escape_default()),
             false => out.push(char),
         }
@@ -193,9 +230,35 @@ mod tests {
 
     #[test]
     fn control_characters_of_others_are_escaped() {
-        let name = "a\x1b[2Jb\nc";
+        let name = "a\x1b[2Jb\nc\u{202e}d";
         let text = printed(Style::Story, false, || crate::story!("🐝", "hello {name}"));
-        assert_eq!(text, "🐝 hello a\\u{1b}[2Jb\\nc\n");
+        assert_eq!(text, "🐝 hello a\\u{1b}[2Jb\\nc\\u{202e}d\n");
+        let text = printed(Style::Story, false, || tracing::warn!(name, "odd"));
+        assert_eq!(text, "⚠️  odd name=a\\u{1b}[2Jb\\nc\\u{202e}d\n");
+    }
+
+    #[test]
+    fn the_status_stays_below_all_lines() {
+        let paper = Paper::default();
+        let out = paper.clone();
+        let console = Console::new(Style::Story, false, move || out.clone()).with_status(true);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(console), || {
+            crate::story!("🐝", "one");
+            crate::console::status("half");
+            crate::console::status("half");
+            crate::story!("🐝", "two");
+            crate::console::status("all");
+            crate::console::status("");
+            crate::story!("🐝", "three");
+        });
+        let bytes = paper.0.lock().unwrap().clone();
+        let clear = "\r\x1b[2K";
+        let expected = format!("🐝 one\nhalf{clear}🐝 two\nhalf{clear}all{clear}🐝 three\n");
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        // Where there is no terminal, or no story, nothing of it is written.
+        for style in [Style::Story, Style::Plain] {
+            assert_eq!(printed(style, false, || crate::console::status("half")), "");
+        }
     }
 
     #[test]

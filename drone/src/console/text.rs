@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Display, Write};
 
+use wire::text::is_hidden;
+
 /// Characters shown of a word.
 const WORD: usize = 60;
 
-/// An input as people may see it: its beginning, without control characters.
+/// An input as people may see it: its beginning, with nothing that hides or reorders what is seen.
 pub fn word(input: &[u8]) -> impl Display + '_ {
     Word(input)
 }
@@ -13,6 +15,19 @@ pub fn word(input: &[u8]) -> impl Display + '_ {
 /// A number with a comma before each three digits.
 pub fn count(number: u64) -> impl Display {
     Count(number)
+}
+
+/// A time of so many seconds, in its two largest units.
+pub fn span(seconds: f64) -> impl Display {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let whole = if seconds.is_finite() { seconds.ceil().max(1.0) as u64 } else { u64::MAX };
+    let largest = UNITS.iter().position(|(size, _)| whole >= *size).unwrap_or(UNITS.len() - 1);
+    let (size, name) = UNITS[largest];
+    let rest = UNITS.get(largest + 1).map(|(next, name)| (whole % size / next, name));
+    match rest.filter(|(rest, _)| *rest > 0) {
+        Some((rest, next)) => format!("{} {name} {rest} {next}", count(whole / size)),
+        None => format!("{} {name}", count(whole / size)),
+    }
 }
 
 struct Word<'a>(&'a [u8]);
@@ -25,7 +40,7 @@ impl Display for Word<'_> {
             if index == WORD {
                 return f.write_char('…');
             }
-            match char.is_control() {
+            match is_hidden(char) {
                 true => write!(f, "{}", char.escape_default())?,
                 false => f.write_char(char)?,
             }
@@ -58,9 +73,18 @@ mod tests {
         let shown = |bytes: &[u8]| word(bytes).to_string();
         assert_eq!(shown(b"super_secret_password_123"), "super_secret_password_123");
         assert_eq!(shown(b"a\n\x1b\xff"), "a\\n\\u{1b}\u{fffd}");
+        assert_eq!(shown("a\u{202e}b\u{200b}".as_bytes()), "a\\u{202e}b\\u{200b}");
         assert_eq!(shown(&[b'x'; 60]), "x".repeat(60));
         assert_eq!(shown(&[b'x'; 1000]), format!("{}…", "x".repeat(60)));
         assert_eq!(shown(b""), "");
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        assert_eq!(
+            [0.0, 5.2e-8, 1.2, 60.0, 200.0, 7500.0, 86_400.0 * 3.2].map(|seconds| span(seconds).to_string()),
+            ["1 s", "1 s", "2 s", "1 min", "3 min 20 s", "2 h 5 min", "3 d 4 h"]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use web::hive::{
-    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
+    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
     Upload,
 };
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
@@ -21,6 +21,7 @@ use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
 use super::rework::not_retried;
 use super::state::{Computed, State};
+use super::story::Story;
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
 use crate::core::{Event, Time};
@@ -482,6 +483,10 @@ impl Hive for SharedHive {
     async fn overview(&self) -> Result<Overview, HiveError> {
         let state = self.serving()?;
         Ok(self.overview_of(&state, self.now()))
+    }
+
+    fn tell(&self, deed: Deed) {
+        self.change(|state, _| state.stories.push(Story::Did(deed)));
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {

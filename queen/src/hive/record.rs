@@ -140,6 +140,11 @@ impl Record {
         self.end().is_some()
     }
 
+    /// When a Drone was first given a part of it.
+    pub(super) fn started_at(&self) -> Option<Timestamp> {
+        self.progress.as_ref()?.started_at
+    }
+
     pub(super) fn start(&mut self) {
         self.progress().started_at.get_or_insert_with(Timestamp::now);
     }
@@ -316,7 +321,7 @@ impl Record {
         let mut view = view(id, &self.terms, self.inputs.total(), self.created_at);
         let status = self.status(running);
         view.state = self.state();
-        view.started_at = self.progress.as_ref().and_then(|progress| progress.started_at);
+        view.started_at = self.started_at();
         (view.done, view.rate) = (status.done, status.rate);
         view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
         if let Some(End { ending, is_settled: true, .. }) = self.end() {

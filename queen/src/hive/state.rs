@@ -19,6 +19,7 @@ use super::feed::Feed;
 use super::fleet::Presence;
 use super::keys::Keys;
 use super::label;
+use super::pace::Paces;
 use super::record::{Ended, Record};
 use super::recovery;
 use super::registry::Registry;
@@ -86,6 +87,7 @@ pub(super) struct State {
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
     pub(super) stories: Vec<Story>,
+    pub(super) paces: Paces,
     effects: Vec<Effect>,
 }
 
@@ -161,6 +163,7 @@ impl State {
             told: DroneId(0),
             was_moving: false,
             stories: Vec::new(),
+            paces: Paces::default(),
             effects: Vec::new(),
         }
     }
@@ -392,6 +395,11 @@ impl State {
                 ids.filter_map(|id| self.view(*id, now)).take(filter.limit).collect()
             }
         }
+    }
+
+    /// Tasks in memory that are in this state, the oldest first.
+    pub(super) fn oldest(&self, state: TaskState) -> impl Iterator<Item = TaskId> {
+        self.by_state.get(&state).into_iter().flatten().copied()
     }
 
     /// Whether everything is taken over.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use drone::story;
-use web::model::TaskState;
+use web::hive::{Action, Amendment, Deed};
+use web::model::{TaskState, TaskView};
 
 use super::Parting;
 use crate::kinds::Job;
@@ -17,6 +18,8 @@ pub(super) enum Story {
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
     Ended { task: String, record: EndOfTask },
+    Moved { task: Box<TaskView>, label: String },
+    Did(Deed),
 }
 
 pub(super) struct EndOfTask {
@@ -72,8 +75,55 @@ impl Story {
             }
             Self::Sent { task, drone, job } => story!("🚀", "Work sent to {drone}: {job} [{task}]"),
             Self::Ended { task, record } => record.tell(task),
+            Self::Moved { task, label } => moved(task, label),
+            Self::Did(deed) => did(deed),
         }
     }
+}
+
+/// How far a long task is.
+fn moved(task: &TaskView, label: &str) {
+    let (done, total) = (drone::console::count(task.done), drone::console::count(task.total));
+    match (&task.waiting_because, task.eta_seconds) {
+        (Some(reason), _) => story!("⏳", "{done} of {total} done, waiting because {reason} [{label}]"),
+        (None, None) => story!("📈", "{done} of {total} done [{label}]"),
+        (None, Some(eta)) => {
+            let (rate, left) = (rate(task.rate), drone::console::span(eta));
+            story!("📈", "{done} of {total} done, {rate} a second, about {left} left [{label}]");
+        }
+    }
+}
+
+/// A rate, with as many digits as say something.
+fn rate(rate: f64) -> String {
+    match rate < 10.0 {
+        true => format!("{rate:.1}"),
+        false => drone::console::count(rate as u64).to_string(),
+    }
+}
+
+/// What a user did, and from where.
+fn did(Deed { by, action, target }: &Deed) {
+    let by = by.map_or_else(|| "somebody".to_owned(), |by| by.to_string());
+    match action {
+        Action::Pause => story!("✋", "Paused by {by} [{target}]"),
+        Action::Resume => story!("👉", "Resumed by {by} [{target}]"),
+        Action::Cancel => story!("🛑", "Cancelled by {by} [{target}]"),
+        Action::Retry => story!("🔁", "Begun again by {by} [{target}]"),
+        Action::Amend(amendment) => story!("📝", "Changed by {by}: {} [{target}]", changes(amendment)),
+        Action::Remove => story!("🧹", "Removed by {by} [{target}]"),
+        Action::Drain => story!("🚪", "Asked to leave by {by} [{target}]"),
+        Action::Pardon => story!("🕊", "Trusted again by {by} [{target}]"),
+    }
+}
+
+fn changes(Amendment { priority, name }: &Amendment) -> String {
+    let priority = priority.map(|priority| format!("priority {priority}"));
+    let name = name.as_ref().map(|name| match name {
+        Some(name) => format!("name {name}"),
+        None => "no name".to_owned(),
+    });
+    priority.into_iter().chain(name).collect::<Vec<_>>().join(", ")
 }
 
 impl EndOfTask {

@@ -14,6 +14,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use drone::console::count;
 use rusqlite::{Connection, params};
 
 use self::report::Report;
@@ -79,6 +80,11 @@ struct Check<'a, 'out> {
     /// The smallest id that no Drone had.
     next_drone: i64,
     tasks: u64,
+    /// All there are, and the bytes of their files; for who watches.
+    all_tasks: u64,
+    all_bytes: u64,
+    /// Bytes of files that were looked at.
+    bytes: u64,
     results: u64,
 }
 
@@ -107,6 +113,9 @@ impl<'a, 'out> Check<'a, 'out> {
             unnamed,
             next_drone: 1,
             tasks: 0,
+            all_tasks: 0,
+            all_bytes: 0,
+            bytes: 0,
             results: 0,
         })
     }
@@ -152,8 +161,18 @@ impl<'a, 'out> Check<'a, 'out> {
         }
     }
 
+    /// Says how far it is.
+    fn progress(&mut self) {
+        let Self { tasks, all_tasks, bytes, all_bytes, .. } = *self;
+        self.report.progress(|| {
+            let (tasks, all_tasks) = (count(tasks), count(all_tasks));
+            let percent = (bytes.min(all_bytes) * 100).checked_div(all_bytes).unwrap_or(100);
+            format!("{tasks} of {all_tasks} tasks, {percent} % of {} bytes in files", count(all_bytes))
+        });
+    }
+
     fn integrity(&mut self) -> rusqlite::Result<()> {
-        self.report.progress(|| format!("looking through {}", self.database));
+        let _going_on = self.report.waiting(format!("looking through {}", self.database));
         let mut select = self.connection.prepare(&format!("PRAGMA integrity_check({INTEGRITY})"))?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
@@ -284,7 +303,9 @@ impl<'a, 'out> Check<'a, 'out> {
     }
 
     fn each_task(&mut self) -> rusqlite::Result<()> {
-        let all: u64 = self.connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?;
+        let select = "SELECT count(*), coalesce(sum(max(bytes, 0)), 0) FROM tasks";
+        (self.all_tasks, self.all_bytes) =
+            self.connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let columns = match self.version {
             ..HAS_DRONES => OLD_COLUMNS,
             HAS_DRONES..HAS_BATCHES => COLUMNS_WITHOUT_BATCH,
@@ -296,7 +317,7 @@ impl<'a, 'out> Check<'a, 'out> {
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            self.report.progress(|| format!("at task {id}, {} of {all} are behind", self.tasks));
+            self.progress();
             if let Err(error) = self.task(row) {
                 self.report.finding(format_args!("task {id}: what {} says of it is wrong: {error}", self.database));
             }

@@ -36,6 +36,8 @@ pub(super) fn object(value: &impl Serialize, more: Option<(&str, &[u8])>) -> Res
             body.extend_from_slice(part);
         }
     }
+    // So that a terminal's prompt is not behind it.
+    body.push(b'\n');
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.reserve(HEADERS);

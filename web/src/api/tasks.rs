@@ -13,6 +13,7 @@ use super::json::{self, Json};
 use super::query::Query;
 use super::{Id, prefer, results, submit};
 use crate::App;
+use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::hive::{Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
@@ -117,33 +118,38 @@ fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
 }
 
 /// `POST /tasks/{id}/cancel`
-pub(crate) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.hive.cancel(TaskId(id)).await?))
+pub(crate) async fn cancel(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.cancel(peer, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/pause`
-pub(crate) async fn pause(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.hive.pause(TaskId(id)).await?))
+pub(crate) async fn pause(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.pause(peer, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/resume`
-pub(crate) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.hive.resume(TaskId(id)).await?))
+pub(crate) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.resume(peer, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/retry`
-pub(crate) async fn retry(State(app): State<App>, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.hive.retry(TaskId(id)).await?))
+pub(crate) async fn retry(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.retry(peer, TaskId(id)).await?))
 }
 
 /// `PATCH /tasks/{id}`
-pub(crate) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Json<TaskView>, Problem> {
+pub(crate) async fn amend(
+    State(app): State<App>,
+    peer: Peer,
+    Id(id): Id,
+    request: Request,
+) -> Result<Json<TaskView>, Problem> {
     let amendment = submit::amendment(&app, request).await?;
-    Ok(Json(app.hive.amend(TaskId(id), amendment).await?))
+    Ok(Json(app.amend(peer, TaskId(id), amendment).await?))
 }
 
 /// `DELETE /tasks/{id}`
-pub(crate) async fn remove(State(app): State<App>, Id(id): Id) -> Result<StatusCode, Problem> {
-    app.hive.remove(TaskId(id)).await?;
+pub(crate) async fn remove(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<StatusCode, Problem> {
+    app.remove(peer, TaskId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,6 +15,7 @@ use super::filters;
 use crate::App;
 use crate::api::Id;
 use crate::assets;
+use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::model::{DroneState, DroneView};
 
@@ -55,13 +56,13 @@ pub(super) async fn one(State(app): State<App>, Id(id): Id) -> Result<OnePage, P
     Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
 }
 
-pub(super) async fn drain(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.drain(DroneId(id)).await?;
+pub(super) async fn drain(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.drain(peer, DroneId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.pardon(DroneId(id)).await?;
+pub(super) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.pardon(peer, DroneId(id)).await?;
     Ok(back(id))
 }
 

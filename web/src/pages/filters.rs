@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use askama::{Result, Values};
 use jiff::Timestamp as Moment;
+use wire::text::is_hidden;
 
 use crate::model::{TaskView, Timestamp};
 
@@ -65,6 +66,13 @@ pub(super) fn moment(at: &Timestamp, _: &dyn Values) -> Result<String> {
     Ok(short(*at, Timestamp::now()))
 }
 
+/// `14 Nov 2023, 22:13:20 UTC`
+#[askama::filter_fn]
+pub(super) fn utc(at: &Timestamp, _: &dyn Values) -> Result<String> {
+    let moment = Moment::from_millisecond(at.0);
+    Ok(moment.map_or_else(|_| at.to_string(), |at| at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string()))
+}
+
 /// Text of a stranger on one line, every character visible.
 #[askama::filter_fn]
 pub(super) fn visible(text: &str, _: &dyn Values) -> Result<String> {
@@ -93,7 +101,8 @@ fn scaled(number: f64) -> String {
         power += 1;
     }
     match power {
-        0 if rest == 0.0 || rest >= 9.95 => format!("{rest:.0}"),
+        0 if rest < 0.0005 || rest >= 9.95 => format!("{rest:.0}"),
+        0 if rest < 0.1 => format!("{rest:.3}"),
         _ => format!("{rest:.1}{}", PREFIXES[power]),
     }
 }
@@ -131,26 +140,13 @@ fn short(at: Timestamp, now: Timestamp) -> String {
 
 /// What stands for a character that would not be seen, or would hide or reorder others.
 pub(super) fn stand(c: char) -> Option<String> {
-    match c {
-        '\0'..='\x1f' | '\x7f' => Some(match c {
-            '\t' => "\\t".to_owned(),
-            '\n' => "\\n".to_owned(),
-            '\r' => "\\r".to_owned(),
-            _ => format!("\\x{:02X}", u32::from(c)),
-        }),
-        // C1 controls; soft hyphen; zero-width, bidirectional, tag and other format characters.
-        '\u{80}'..='\u{9f}'
-        | '\u{ad}'
-        | '\u{61c}'
-        | '\u{180e}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => Some(format!("U+{:04X}", u32::from(c))),
-        _ => None,
-    }
+    is_hidden(c).then(|| match c {
+        '\t' => "\\t".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        '\0'..='\x1f' | '\x7f' => format!("\\x{:02X}", u32::from(c)),
+        _ => format!("U+{:04X}", u32::from(c)),
+    })
 }
 
 #[cfg(test)]
@@ -165,8 +161,8 @@ mod tests {
 
     #[test]
     fn rates_have_a_prefix() {
-        let written = [0.0, 0.4, 3.25, 9.96, 532.0, 999.96, 1_234_567.0, 2e12, f64::NAN, -1.0].map(scaled);
-        assert_eq!(written, ["0", "0.4", "3.2", "10", "532", "1.0 k", "1.2 M", "2.0 T", "0", "0"]);
+        let written = [0.0, 5.2e-8, 0.02, 0.4, 3.25, 9.96, 532.0, 999.96, 1_234_567.0, 2e12, f64::NAN, -1.0].map(scaled);
+        assert_eq!(written, ["0", "0", "0.020", "0.4", "3.2", "10", "532", "1.0 k", "1.2 M", "2.0 T", "0", "0"]);
     }
 
     #[test]

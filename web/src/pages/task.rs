@@ -15,6 +15,7 @@ use crate::App;
 use crate::api::query::Query;
 use crate::api::{Id, submit};
 use crate::assets;
+use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::hive::{ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
@@ -136,29 +137,34 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn pause(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.pause(TaskId(id)).await?;
+pub(super) async fn pause(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.pause(peer, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn resume(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.resume(TaskId(id)).await?;
+pub(super) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.resume(peer, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn cancel(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.cancel(TaskId(id)).await?;
+pub(super) async fn cancel(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.cancel(peer, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn retry(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.retry(TaskId(id)).await?;
+pub(super) async fn retry(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.retry(peer, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn amend(State(app): State<App>, Id(id): Id, request: Request) -> Result<Response, Problem> {
+pub(super) async fn amend(
+    State(app): State<App>,
+    peer: Peer,
+    Id(id): Id,
+    request: Request,
+) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
-    let amended = async { Ok(app.hive.amend(TaskId(id), submit::amendment_of_form(&values)?).await?) };
+    let amended = async { Ok(app.amend(peer, TaskId(id), submit::amendment_of_form(&values)?).await?) };
     match amended.await {
         Ok(_) => Ok(back(id).into_response()),
         Err(problem) => refused(&app, id, problem, values).await,
@@ -178,7 +184,7 @@ fn back(id: u64) -> Redirect {
     Redirect::to(&format!("/admin/tasks/{id}"))
 }
 
-pub(super) async fn delete(State(app): State<App>, Id(id): Id) -> Result<Redirect, Problem> {
-    app.hive.remove(TaskId(id)).await?;
+pub(super) async fn delete(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
+    app.remove(peer, TaskId(id)).await?;
     Ok(Redirect::to("/admin/tasks"))
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
-use web::hive::HiveError;
+use web::hive::{Action, Amendment, Deed, HiveError};
 use web::model::{DroneState, TaskState};
 
 use crate::support::*;
@@ -220,4 +220,52 @@ async fn suspect_results_can_be_read() {
     assert_eq!((&task["suspect"], &task["corrected"]), (&json!(true), &json!(3)));
     assert_eq!(task["results"][0]["digest"], sha256("x"));
     assert_eq!(get(&router, "/tasks/1/results?format=csv").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_measured_is_rounded() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x"})).await;
+    fake.set(1, |view| (view.rate, view.eta_seconds) = (1_234_567.891_234_5, Some(5.2e-8)));
+    let text = get(&router, "/tasks/1").await.text().to_owned();
+    assert!(text.contains("\"rate\":1234567.891,\"eta_seconds\":0.0,"), "{text}");
+    fake.inner().drone.rate = 1.0 / 3.0;
+    fake.inner().drone.utilisation = Some(2.0 / 3.0);
+    let text = get(&router, "/drones/1").await.text().to_owned();
+    assert!(text.contains("\"rate\":0.333,") && text.contains("\"utilisation\":0.667,"), "{text}");
+}
+
+#[tokio::test]
+async fn the_operator_is_told_who_did_what() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x", "name": "bees"})).await;
+    let peer = "192.0.2.7:4711".parse().unwrap();
+    let site = router.for_peer(peer);
+    let amendment = Amendment { priority: Some(7), ..Amendment::default() };
+    for (method, path, action) in [
+        ("POST", "/tasks/1/pause", Some(Action::Pause)),
+        ("POST", "/tasks/1/resume", Some(Action::Resume)),
+        ("POST", "/tasks/1/retry", None),
+        ("PATCH", "/tasks/1", Some(Action::Amend(amendment))),
+        ("POST", "/tasks/1/cancel", Some(Action::Cancel)),
+        ("POST", "/tasks/1/retry", Some(Action::Retry)),
+        ("POST", "/admin/tasks/1/pause", Some(Action::Pause)),
+        ("POST", "/admin/tasks/1/cancel", Some(Action::Cancel)),
+        ("POST", "/drones/1/drain", Some(Action::Drain)),
+        ("POST", "/admin/drones/1/resume", Some(Action::Pardon)),
+        ("DELETE", "/tasks/1", Some(Action::Remove)),
+    ] {
+        let body = if method == "PATCH" { r#"{"priority": 7}"# } else { "" };
+        send(&site, request(method, path, &[("content-type", "application/json")], body)).await;
+        let target = match &action {
+            Some(Action::Remove) => "task 1",
+            Some(Action::Drain | Action::Pardon) => "drone 1 (<b>worker</b>)",
+            _ => "task 1 (bees)",
+        };
+        let told = action.map(|action| Deed { by: Some(peer), action, target: target.to_owned() });
+        assert_eq!(fake.inner().deeds.pop(), told, "{method} {path}");
+        assert!(fake.inner().deeds.is_empty());
+    }
 }

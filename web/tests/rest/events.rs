@@ -68,18 +68,18 @@ fn assert_reset(lines: Option<Vec<String>>, seq: u64) {
 #[tokio::test]
 async fn changes_are_told_as_they_come() {
     let (fake, router) = world();
-    fake.tell(removed(1));
+    fake.publish(removed(1));
     let mut reader = Reader::open(&router, None).await;
     assert_eq!(sorted(reader.next().await.unwrap()), ["id: 3-1", "retry: 1000"]);
-    fake.tell(removed(2));
-    fake.tell(removed(3));
+    fake.publish(removed(2));
+    fake.publish(removed(3));
     assert_event(reader.next().await, 2);
     assert_event(reader.next().await, 3);
-    fake.tell(Change::Drone(drone()));
+    fake.publish(Change::Drone(drone()));
     assert!(reader.next().await.unwrap().contains(&"event: drone".to_owned()));
-    fake.tell(Change::Overview(overview()));
+    fake.publish(Change::Overview(overview()));
     assert!(reader.next().await.unwrap().contains(&"event: overview".to_owned()));
-    fake.tell(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3) });
+    fake.publish(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3) });
     let told = reader.next().await.unwrap();
     assert!(told.contains(&"event: result-changed".to_owned()));
     assert!(told.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
@@ -89,20 +89,20 @@ async fn changes_are_told_as_they_come() {
 async fn a_client_that_comes_back_misses_nothing() {
     let (fake, router) = world();
     for seq in 1..=3 {
-        fake.tell(removed(seq));
+        fake.publish(removed(seq));
     }
     let mut reader = Reader::open(&router, Some("3-1")).await;
     assert_eq!(reader.next().await.unwrap(), ["retry: 1000"]);
     assert_event(reader.next().await, 2);
     assert_event(reader.next().await, 3);
-    fake.tell(removed(4));
+    fake.publish(removed(4));
     assert_event(reader.next().await, 4);
 }
 
 #[tokio::test]
 async fn an_unknown_event_means_reading_anew() {
     let (fake, router) = world();
-    fake.tell(removed(1));
+    fake.publish(removed(1));
     for last in ["2-1", "3-9", "nonsense", ""] {
         let mut reader = Reader::open(&router, Some(last)).await;
         reader.next().await;
@@ -117,10 +117,10 @@ async fn a_slow_reader_reads_anew() {
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     for seq in 1..=5 {
-        fake.tell(removed(seq));
+        fake.publish(removed(seq));
     }
     assert_reset(reader.next().await, 5);
-    fake.tell(removed(6));
+    fake.publish(removed(6));
     assert_event(reader.next().await, 6);
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Claim, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Submitted,
+    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Submitted,
     Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
@@ -46,6 +46,8 @@ pub struct Inner {
     /// Panic in `overview`.
     pub panics: bool,
     pub events: Vec<Arc<Event>>,
+    /// What users did.
+    pub deeds: Vec<Deed>,
     /// Its only Drone.
     pub drone: DroneView,
     /// Drones that are connected, and those in quarantine, as the whole says.
@@ -83,6 +85,7 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         finished: 0,
         panics: false,
         events: Vec::new(),
+        deeds: Vec::new(),
         drone: drone(),
         drones: 1,
         quarantined: 0,
@@ -132,7 +135,7 @@ impl Fake {
         self.changed.notify_waiters();
     }
 
-    pub fn tell(&self, change: Change) {
+    pub fn publish(&self, change: Change) {
         let mut inner = self.inner();
         let id = EventId { epoch: Epoch(3), seq: inner.events.len() as u64 + 1 };
         let event = Arc::new(Event { id, change });
@@ -452,6 +455,10 @@ impl Hive for Fake {
         let inner = self.inner();
         let Inner { drones, quarantined, .. } = *inner;
         Ok(Overview { data: inner.data.clone(), drones, quarantined, ..overview() })
+    }
+
+    fn tell(&self, deed: Deed) {
+        self.inner().deeds.push(deed);
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {

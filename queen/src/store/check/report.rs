@@ -2,6 +2,7 @@
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Findings that are told, and notes; of more there is a count.
@@ -50,6 +51,19 @@ impl<'out> Report<'out> {
             eprintln!("{}", what());
             self.told = Instant::now();
         }
+    }
+
+    /// Says on a terminal now and then that something is under way of which nobody knows how far it is,
+    /// until what is returned is dropped.
+    pub(super) fn waiting(&self, what: String) -> Option<mpsc::Sender<()>> {
+        let begun = self.is_watched.then(Instant::now)?;
+        let (going_on, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            while ended.recv_timeout(PROGRESS) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{what}, for {} s so far", begun.elapsed().as_secs());
+            }
+        });
+        Some(going_on)
     }
 
     /// The last lines; returns whether nothing was wrong.

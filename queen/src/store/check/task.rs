@@ -253,7 +253,8 @@ impl Check<'_, '_> {
             hasher.update(&piece);
             picks.meet(range.start + (at - start) / DIGEST as u64, &piece);
             at += piece.len() as u64;
-            self.report.progress(|| format!("at byte {at} of {path}"));
+            self.bytes += piece.len() as u64;
+            self.progress();
         }
         // What is known to be wrong need not be computed.
         (hasher.finalize() != crc).then(|| {
@@ -267,7 +268,8 @@ impl Check<'_, '_> {
         let Opened { file, path, length, large } = opened;
         let (path, mut start, mut layout) = (path.display(), 0, Vec::new());
         for segment in &large.segments {
-            self.report.progress(|| format!("at byte {} of {path}", segment.offset));
+            self.bytes += u64::from(segment.bytes);
+            self.progress();
             let indices = start..segment.end;
             start = segment.end;
             let end = segment.offset + u64::from(segment.bytes);
@@ -308,7 +310,7 @@ impl Check<'_, '_> {
             if !self.sampler.affords(picks, kinds::cost(specification, input.len() as u64)) {
                 continue;
             }
-            self.report.progress(|| format!("at task {}, computing result {} again", stored.id.0, sample.index));
+            self.progress();
             let what = match kinds::reference(specification, input) {
                 Some(digest) if digest == sample.digest => continue,
                 Some(_) => "its digest is another than what is stored",
