@@ -1,6 +1,6 @@
 //! The Drones.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -24,21 +24,63 @@ use crate::model::{DroneState, DroneView};
 pub(super) struct Page {
     drones: Vec<DroneView>,
     connected: usize,
-    start_drone: String,
+    start: StartDrone,
 }
 
 pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
     let drones = app.hive.drones().await?;
     let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
-    Ok(Page { drones, connected, start_drone: start_drone(&app.hive.overview().await?.drone_addr, &headers) })
+    let start = StartDrone::of(&app.hive.overview().await?.drone_addr, &headers);
+    Ok(Page { drones, connected, start })
 }
 
-/// The command that adds a Drone. Where the Queen listens on every address, it names the one that the
-/// reader reached her at.
-pub(super) fn start_drone(drone_addr: &str, headers: &HeaderMap) -> String {
-    let address = drone_addr.parse::<SocketAddr>().ok().filter(|address| address.ip().is_unspecified());
-    let reached = address.and_then(|address| Some(format!("{}:{}", reached_at(headers)?.host(), address.port())));
-    format!("cargo run --release -p drone -- --queen {}", reached.as_deref().unwrap_or(drone_addr))
+/// How to start a Drone.
+pub(super) struct StartDrone {
+    pub(super) command: String,
+    pub(super) reach: Reach,
+}
+
+/// From where a Drone can connect with that command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The Queen listens to no other machine.
+    ThisMachine,
+    /// The command names this machine as it calls itself.
+    ThisMachineAsNamed,
+    /// Wherever the page is reached from.
+    Anywhere,
+}
+
+impl StartDrone {
+    /// Where the Queen listens on every address, the command names the one that the reader reached
+    /// her at.
+    pub(super) fn of(drone_addr: &str, headers: &HeaderMap) -> Self {
+        let address = drone_addr.parse::<SocketAddr>().ok();
+        let (queen, reach) = match address {
+            Some(address) if address.ip().is_loopback() => (None, Reach::ThisMachine),
+            Some(address) if address.ip().is_unspecified() => match reached_at(headers) {
+                Some(host) if is_this_machine(host.host()) => (named(&host, address), Reach::ThisMachineAsNamed),
+                Some(host) => (named(&host, address), Reach::Anywhere),
+                None => (None, Reach::Anywhere),
+            },
+            _ => (None, Reach::Anywhere),
+        };
+        let queen = queen.unwrap_or_else(|| drone_addr.to_owned());
+        Self { command: format!("cargo run --release -p drone -- --queen {queen}"), reach }
+    }
+}
+
+/// The port of `address` at the host of a page; `None` if that is no plain name, which a shell might
+/// take for something else.
+fn named(host: &Authority, address: SocketAddr) -> Option<String> {
+    let host = host.host();
+    let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+    is_plain.then(|| format!("{host}:{}", address.port()))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    name.parse::<IpAddr>().map_or(name.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
 /// Where the reader reached this page.
@@ -78,11 +120,24 @@ mod tests {
 
     #[test]
     fn a_drone_is_sent_where_it_can_connect() {
-        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("hive.example.org:8081"))]);
-        let command = |address| start_drone(address, &headers);
-        assert!(command("10.0.0.7:8080").ends_with("--queen 10.0.0.7:8080"));
-        assert!(command("0.0.0.0:8080").ends_with("--queen hive.example.org:8080"));
-        assert!(command("[::]:8080").ends_with("--queen hive.example.org:8080"));
-        assert!(start_drone("0.0.0.0:8080", &HeaderMap::new()).ends_with("--queen 0.0.0.0:8080"));
+        let start = |address: &str, host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
+            let StartDrone { command, reach } = StartDrone::of(address, &headers);
+            (command.rsplit(' ').next().unwrap().to_owned(), reach)
+        };
+        let page = "hive.example.org:8081";
+        assert_eq!(start("10.0.0.7:8080", page), ("10.0.0.7:8080".to_owned(), Reach::Anywhere));
+        assert_eq!(start("0.0.0.0:8080", page), ("hive.example.org:8080".to_owned(), Reach::Anywhere));
+        assert_eq!(start("[::]:8080", page), ("hive.example.org:8080".to_owned(), Reach::Anywhere));
+        assert_eq!(start("[::]:8080", "[2001:db8::1]:80"), ("[2001:db8::1]:8080".to_owned(), Reach::Anywhere));
+        // The page may be reached through something that Drones do not come through.
+        for address in ["127.0.0.1:8080", "[::1]:8080"] {
+            assert_eq!(start(address, page), (address.to_owned(), Reach::ThisMachine));
+        }
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            let expected = (format!("{host}:8080"), Reach::ThisMachineAsNamed);
+            assert_eq!(start("0.0.0.0:8080", &format!("{host}:8081")), expected);
+        }
+        assert_eq!(start("0.0.0.0:8080", "$(reboot)"), ("0.0.0.0:8080".to_owned(), Reach::Anywhere));
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::drones::{reached_at, start_drone};
+use super::drones::{Reach, StartDrone, reached_at};
 use super::form::{self, Form};
 use super::filters;
 use crate::App;
@@ -51,7 +51,9 @@ pub(super) struct Page {
     drones: Vec<DroneView>,
     max_iterations: u32,
     deadline_max: u32,
-    start_drone: String,
+    /// Some Drone is here, or was.
+    has_known_drones: bool,
+    start: StartDrone,
     curl_one: String,
     curl_file: String,
     form: Form,
@@ -76,18 +78,20 @@ enum Health {
     Working,
     Ready,
     NoDrones,
+    AllGone,
     Paused,
     Stuck,
 }
 
 impl Health {
-    fn of(overview: &Overview) -> Self {
+    fn of(overview: &Overview, has_known_drones: bool) -> Self {
         if overview.fault().is_some() {
             return Self::Fault;
         }
         let TaskCounts { pending, running, paused, .. } = overview.tasks;
         let trusted = overview.drones.saturating_sub(overview.quarantined);
         match (trusted, overview.items_queued) {
+            (0, 0) if overview.drones == 0 && has_known_drones => Self::AllGone,
             (0, 0) if overview.drones == 0 => Self::NoDrones,
             (_, 0) => Self::Ready,
             _ if paused > 0 && pending + running == 0 => Self::Paused,
@@ -126,11 +130,13 @@ async fn with_form(
 ) -> Result<Page, Problem> {
     let overview = app.hive.overview().await?;
     let mut drones = app.hive.drones().await?;
+    let has_known_drones = !drones.is_empty();
     drones.retain(|drone| drone.state.is_connected());
     drones.truncate(SHOWN_MAX);
     let http_addr = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
     Ok(Page {
-        health: Health::of(&overview),
+        health: Health::of(&overview, has_known_drones),
+        has_known_drones,
         is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
         is_disk_high: overview
             .data
@@ -140,7 +146,7 @@ async fn with_form(
         drones,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
-        start_drone: start_drone(&overview.drone_addr, headers),
+        start: StartDrone::of(&overview.drone_addr, headers),
         curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
         curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
         overview,
@@ -175,7 +181,7 @@ mod tests {
     #[test]
     fn health_is_told_by_drones_and_work() {
         let health_of = |drones, quarantined, items_queued, tasks| {
-            Health::of(&Overview {
+            let overview = Overview {
                 version: "",
                 epoch: Epoch(1),
                 started_at: Timestamp(0),
@@ -193,7 +199,8 @@ mod tests {
                 memory_limit: 0,
                 data: None,
                 drone_addr: String::new(),
-            })
+            };
+            Health::of(&overview, false)
         };
         let health = |drones, items_queued| health_of(drones, 0, items_queued, TaskCounts::default());
         assert_eq!(health(0, 0), Health::NoDrones);

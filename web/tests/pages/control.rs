@@ -117,6 +117,9 @@ async fn a_task_without_drones_says_how_to_start_one() {
     fake.set(1, |view| view.waiting_because = Some("no drone is connected".to_owned()));
     let answer = get(&router, "/admin/tasks/1").await;
     contains(page(&answer), &["Waiting because no drone is connected.", "How to start a drone"]);
+    for path in ["/admin", "/admin/tasks"] {
+        contains(page(&get(&router, path).await), &["waiting because no drone is connected"]);
+    }
     fake.set_state(1, TaskState::Paused);
     assert!(!page(&get(&router, "/admin/tasks/1").await).contains("How to start a drone"));
 }
@@ -193,4 +196,26 @@ async fn the_overview_warns_of_a_quarantine() {
         fake.inner().quarantined = quarantined;
         contains(page(&get(&router, "/admin").await), &["id=\"quarantined\"", said]);
     }
+}
+
+#[tokio::test]
+async fn drones_that_have_gone_are_not_forgotten() {
+    let (fake, router) = world();
+    (fake.inner().drones, fake.inner().drone.state) = (0, DroneState::Left);
+    let answer = get(&router, "/admin").await;
+    contains(page(&answer), &["No drone is connected</h1>", "have gone</a>", ">All drones</a>"]);
+    assert!(!page(&answer).contains("No drones yet"));
+}
+
+#[tokio::test]
+async fn how_to_start_a_drone_begins_with_who_can_connect() {
+    let (fake, router) = world();
+    let local = page(&get(&router, "/admin/drones").await).to_owned();
+    contains(&local, &["listens on this machine alone", "--drone-addr 0.0.0.0:8080 --insecure", "--queen 127.0.0.1:8080"]);
+    assert!(local.find("this machine alone") < local.find("--queen 127"));
+    fake.inner().drone_addr = "0.0.0.0:9090".to_owned();
+    let config = web::Config { any_host: true, ..config() };
+    let site = web::site(fake.clone(), config);
+    let open = send(&site, request("GET", "/admin/drones", &[], "")).await;
+    contains(page(&open), &["--queen 127.0.0.1:9090", "in place of its own name for itself"]);
 }

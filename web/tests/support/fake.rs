@@ -53,6 +53,8 @@ pub struct Inner {
     /// Drones that are connected, and those in quarantine, as the whole says.
     pub drones: u64,
     pub quarantined: u64,
+    /// Where Drones connect.
+    pub drone_addr: String,
 }
 
 pub struct Task {
@@ -89,6 +91,7 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         drone: drone(),
         drones: 1,
         quarantined: 0,
+        drone_addr: "127.0.0.1:8080".to_owned(),
     };
     Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
 }
@@ -454,7 +457,8 @@ impl Hive for Fake {
         assert!(!panics, "as it was told");
         let inner = self.inner();
         let Inner { drones, quarantined, .. } = *inner;
-        Ok(Overview { data: inner.data.clone(), drones, quarantined, ..overview() })
+        let (data, drone_addr) = (inner.data.clone(), inner.drone_addr.clone());
+        Ok(Overview { data, drones, quarantined, drone_addr, ..overview() })
     }
 
     fn tell(&self, deed: Deed) {
