@@ -120,6 +120,7 @@ impl Core {
             Event::Pause { task } => self.pause(task, now, effects),
             Event::Resume { task } => self.resume(task, now, effects),
             Event::SetPriority { task, priority } => self.set_priority(task, priority, now, effects),
+            Event::SetDeadline { task, deadline } => self.set_deadline(task, deadline),
             Event::Revoke { task, range } => self.revoke(task, &range, now, effects),
             Event::Detach { task, index } => self.detach(task, index, now, effects),
             Event::Inherit { drone, held } => self.inherit(drone, held, now, effects),
@@ -222,13 +223,20 @@ impl Core {
         }
         let is_done = task.is_done();
         self.tasks.insert(id, task);
-        if let Some(deadline) = deadline {
-            self.by_task_deadline.insert((deadline, id));
-            self.task_deadlines.insert(id, deadline);
-        }
+        self.set_deadline(id, deadline);
         match is_done {
             true => self.end_task(id, Outcome::Done, now, effects),
             false => self.place_task(id, now, effects),
+        }
+    }
+
+    fn set_deadline(&mut self, id: TaskId, deadline: Option<Time>) {
+        if let Some(before) = self.task_deadlines.remove(&id) {
+            self.by_task_deadline.remove(&(before, id));
+        }
+        if let Some(deadline) = deadline.filter(|_| self.tasks.get(id).is_some()) {
+            self.by_task_deadline.insert((deadline, id));
+            self.task_deadlines.insert(id, deadline);
         }
     }
 
@@ -284,9 +292,7 @@ impl Core {
         if !task.is_paused {
             self.queue.dismiss(id, &task);
         }
-        if let Some(deadline) = self.task_deadlines.remove(&id) {
-            self.by_task_deadline.remove(&(deadline, id));
-        }
+        self.set_deadline(id, None);
         let mut freed = BTreeSet::new();
         for lease_id in lease::in_order(task.leases()) {
             if let Some(lease) = self.remove_lease(lease_id, effects) {

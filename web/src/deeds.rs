@@ -38,8 +38,13 @@ impl App {
         Ok(self.did(peer, Action::Cancel, self.hive.cancel(id).await?))
     }
 
-    pub(crate) async fn retry(&self, peer: Peer, id: TaskId) -> Result<TaskView, HiveError> {
-        Ok(self.did(peer, Action::Retry, self.hive.retry(id).await?))
+    pub(crate) async fn retry(
+        &self,
+        peer: Peer,
+        id: TaskId,
+        deadline_seconds: Option<Option<u32>>,
+    ) -> Result<TaskView, HiveError> {
+        Ok(self.did(peer, Action::Retry, self.hive.retry(id, deadline_seconds).await?))
     }
 
     pub(crate) async fn amend(&self, peer: Peer, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {

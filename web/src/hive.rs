@@ -95,6 +95,8 @@ pub struct Amendment {
     pub priority: Option<i8>,
     /// For people; an inner `None` takes the name away.
     pub name: Option<Option<String>>,
+    /// It fails when it is not done so many seconds from now; an inner `None` takes the deadline away.
+    pub deadline_seconds: Option<Option<u32>>,
 }
 
 /// Something that a user did to what is there, for the operator to know.
@@ -301,8 +303,9 @@ pub trait Hive: Send + Sync + 'static {
     async fn resume(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
     /// Begins a failed or cancelled task again: only the results that are missing are computed.
-    /// Any other is a [`HiveError::Conflict`].
-    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError>;
+    /// Any other is a [`HiveError::Conflict`]. `deadline_seconds` as in an [`Amendment`]: one whose
+    /// deadline has passed needs another one, or none.
+    async fn retry(&self, id: TaskId, deadline_seconds: Option<Option<u32>>) -> Result<TaskView, HiveError>;
 
     /// Changes a task that has not ended; one that has is a [`HiveError::Conflict`]. The caller
     /// has checked the values.

@@ -5,7 +5,7 @@ mod options;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use options::{NAMES as OPTION_NAMES, Options};
+pub(crate) use options::{NAMES as OPTION_NAMES, Options, renewed_deadline};
 
 /// What a task is to compute, parsed once from a request; serialised for the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

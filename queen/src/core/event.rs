@@ -41,6 +41,13 @@ pub enum Event {
         /// Its new priority.
         priority: i8,
     },
+    /// A user changes when a task fails if it has not ended.
+    SetDeadline {
+        /// Which task; an unknown one is ignored.
+        task: TaskId,
+        /// When; never if `None`.
+        deadline: Option<Time>,
+    },
     /// Results that were there are wanted again.
     Revoke {
         /// Of which task.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use web::hive::Amendment;
+use web::model::Timestamp;
 use wire::ids::TaskId;
 
 use super::record::Record;
@@ -22,7 +23,7 @@ impl State {
         self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);
     }
 
-    /// Changes what a task is called, and how urgent it is.
+    /// Changes what a task is called, how urgent it is, and when it fails.
     pub(super) fn amend(&mut self, id: TaskId, amendment: Amendment, now: Time) {
         let Some(record) = self.tasks.get_mut(id) else { return };
         let mut terms = Terms::clone(&record.terms);
@@ -30,11 +31,14 @@ impl State {
         if let Some(name) = amendment.name {
             terms.name = name.map(Into::into);
         }
-        let (priority, name) = (terms.priority, terms.name.clone());
+        renew(&mut terms, record.created_at, amendment.deadline_seconds);
+        let (priority, change) = (terms.priority, amended(id, &terms));
         record.terms = Arc::new(terms);
-        self.changes.push(Change::Amend { task: id, priority, name });
+        let deadline = record.deadline_in_core(now);
+        self.changes.push(change);
         self.feed.task(id);
         self.handle(Event::SetPriority { task: id, priority }, now);
+        self.handle(Event::SetDeadline { task: id, deadline }, now);
     }
 
     /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
@@ -67,4 +71,18 @@ impl State {
         self.recount(removed.tally, Tally::default());
         self.feed.removed(removed.task);
     }
+}
+
+/// Gives terms another deadline, so many seconds from now, if one is said.
+pub(super) fn renew(terms: &mut Terms, created_at: Timestamp, deadline_seconds: Option<Option<u32>>) {
+    let Some(deadline) = deadline_seconds else { return };
+    let passed = Timestamp::now().0.saturating_sub(created_at.0).max(0) as u64;
+    // It is counted from the task's creation in whole seconds, and never comes early.
+    let counted = |seconds: u32| u32::try_from(passed.div_ceil(1000) + u64::from(seconds)).unwrap_or(u32::MAX);
+    terms.deadline = deadline.map(counted);
+}
+
+/// What is to be written of terms that have changed.
+pub(super) fn amended(task: TaskId, terms: &Terms) -> Change {
+    Change::Amend { task, priority: terms.priority, name: terms.name.clone(), deadline: terms.deadline }
 }

@@ -19,7 +19,7 @@ use super::keys::Found;
 use super::members::member_of_stored;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
-use super::rework::not_retried;
+use super::rework::{check_deadline, not_retried};
 use super::state::{Computed, State};
 use super::story::Story;
 use super::upload::{Incoming, stopping};
@@ -409,13 +409,16 @@ impl Hive for SharedHive {
         self.change_live(id, |state, now| state.pause(id, false, now)).await
     }
 
-    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
-        let has_left = self.detach_again(id).await?;
+    async fn retry(&self, id: TaskId, deadline_seconds: Option<Option<u32>>) -> Result<TaskView, HiveError> {
+        if deadline_seconds.is_none() {
+            check_deadline(&self.task(id).await?)?;
+        }
+        let has_left = self.detach_again(id, deadline_seconds).await?;
         let task = self.task(id).await?;
         match task.batch {
             _ if has_left => Ok(task),
             Some(_) => Err(not_retried(id, task.name.as_deref(), task.state)),
-            None => self.begin_again(id).await,
+            None => self.begin_again(id, deadline_seconds).await,
         }
     }
 

@@ -17,6 +17,7 @@ use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
 use super::SharedHive;
+use super::amend::renew;
 use super::control::computed_again;
 use super::journal::{Ack, Slot};
 use super::reading::{ResultReader, unreadable};
@@ -217,7 +218,7 @@ impl SharedHive {
                 && let Some(created_at) = state.tasks.get(batch).map(|record| record.created_at)
             {
                 let inputs = ready.keep();
-                let fate = own(id, &job, inputs, created_at);
+                let fate = own(id, &job, inputs, created_at, None);
                 state.leave_batch(batch, index, fate, now);
             }
         });
@@ -226,7 +227,11 @@ impl SharedHive {
 
     /// Has a task leave its batch that failed there or was cancelled with it, and begin again; whether
     /// it was such a one.
-    pub(super) async fn detach_again(&self, id: TaskId) -> Result<bool, HiveError> {
+    pub(super) async fn detach_again(
+        &self,
+        id: TaskId,
+        deadline_seconds: Option<Option<u32>>,
+    ) -> Result<bool, HiveError> {
         let is_wanted = |view: &TaskView| matches!(view.state, TaskState::Failed | TaskState::Cancelled);
         let found = {
             let state = self.serving()?;
@@ -243,7 +248,8 @@ impl SharedHive {
                 let is_there = state.member_view(id, false, now).is_some_and(|view| is_wanted(&view));
                 let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return false };
                 let created_at = record.created_at;
-                state.leave_batch(batch, index, own(id, &job, ready.keep(), created_at), now);
+                let fate = own(id, &job, ready.keep(), created_at, deadline_seconds);
+                state.leave_batch(batch, index, fate, now);
                 true
             });
             // If not, its batch has ended meanwhile, and is on disk.
@@ -260,7 +266,7 @@ impl SharedHive {
         let slot = self.prompt_slot().await?;
         let hive = self.clone();
         // Nothing is committed between looking and leaving.
-        match disk.journal.between(move || hive.leave_on_disk(id, &job, ready, slot)).await {
+        match disk.journal.between(move || hive.leave_on_disk(id, &job, ready, slot, deadline_seconds)).await {
             Some(ack) => self.durable(ack?).await.map(|()| true),
             None => Err(stopping()),
         }
@@ -273,6 +279,7 @@ impl SharedHive {
         job: &Job,
         mut ready: Ready,
         slot: Option<Slot>,
+        deadline_seconds: Option<Option<u32>>,
     ) -> Result<Option<Ack>, HiveError> {
         let Some(disk) = &self.inner.disk else { return Ok(None) };
         let member = disk.reader.member(id).map_err(unreadable)?.filter(|member| member.is_inside());
@@ -285,7 +292,8 @@ impl SharedHive {
             if state.leaving.contains(&id) || state.leaving.contains(&batch.id) {
                 return Err(HiveError::TaskGone(id));
             }
-            state.take_from_disk(id, batch, *index, own(id, job, ready.keep(), batch.created_at), now);
+            let fate = own(id, job, ready.keep(), batch.created_at, deadline_seconds);
+            state.take_from_disk(id, batch, *index, fate, now);
             Ok(())
         });
         left.map(|()| ack)
@@ -423,8 +431,16 @@ impl State {
 }
 
 /// The task that one of a batch becomes.
-fn own(id: TaskId, job: &Job, inputs: crate::store::Inputs, created_at: Timestamp) -> Fate {
-    let terms = std::sync::Arc::new(job.terms.of_member());
+fn own(
+    id: TaskId,
+    job: &Job,
+    inputs: crate::store::Inputs,
+    created_at: Timestamp,
+    deadline_seconds: Option<Option<u32>>,
+) -> Fate {
+    let mut terms = job.terms.of_member();
+    renew(&mut terms, created_at, deadline_seconds);
+    let terms = std::sync::Arc::new(terms);
     Fate::Own(Box::new(Submission { id, terms, inputs, created_at, identity: None }))
 }
 

@@ -11,7 +11,7 @@ use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
-use crate::core::{RangeSet, Status};
+use crate::core::{RangeSet, Status, Time};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
 use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Stored, Tally};
@@ -186,6 +186,12 @@ impl Record {
     /// When it fails.
     pub(super) fn deadline_at(&self) -> Option<Timestamp> {
         deadline_at(&self.terms, self.created_at)
+    }
+
+    /// The same on the core's clock; never while only results that were there are computed again.
+    pub(super) fn deadline_in_core(&self, now: Time) -> Option<Time> {
+        let left = |at: Timestamp| Time::from_millis((at.0 - Timestamp::now().0).max(0) as u64);
+        self.deadline_at().filter(|_| !self.is_rework()).map(|at| now + left(at))
     }
 
     pub(super) fn is_paused(&self) -> bool {

@@ -2,15 +2,17 @@
 //! what is missing of a task that failed or was cancelled.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 use web::hive::HiveError;
-use web::model::{Change as News, TaskState, TaskView};
+use web::model::{Change as News, TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::SharedHive;
+use super::amend::{amended, renew};
 use super::control::ended_already;
 use super::record::Record;
 use super::state::State;
@@ -103,7 +105,11 @@ impl SharedHive {
     }
 
     /// Has what is missing of a failed or cancelled task computed.
-    pub(super) async fn begin_again(&self, id: TaskId) -> Result<TaskView, HiveError> {
+    pub(super) async fn begin_again(
+        &self,
+        id: TaskId,
+        deadline_seconds: Option<Option<u32>>,
+    ) -> Result<TaskView, HiveError> {
         self.admit()?;
         let found = self.lock().tasks.get(id).map(|record| (record.state(), record.terms.name.clone()));
         if let Some((state, name)) = found.filter(|(state, _)| !state.has_ended() || *state == TaskState::Done) {
@@ -111,7 +117,7 @@ impl SharedHive {
         }
         if self.inner.disk.is_none() {
             let view = self.change(|state, now| {
-                state.retry_in_memory(id, now)?;
+                state.retry_in_memory(id, deadline_seconds, now)?;
                 state.view(id, now).ok_or_else(|| state.missing(id))
             });
             return view;
@@ -128,7 +134,7 @@ impl SharedHive {
                 return Err(not_retried(id, live.task.terms.name.as_deref(), TaskState::Done));
             }
             let (view, ack) = hive.change_durably(slot, |state, now| {
-                state.retry(live, now)?;
+                state.retry(live, deadline_seconds, now)?;
                 state.view(id, now).ok_or_else(|| state.missing(id))
             });
             view.map(|view| (view, ack))
@@ -200,7 +206,12 @@ impl State {
     }
 
     /// Takes a failed or cancelled task up.
-    pub(super) fn retry(&mut self, mut live: Live, now: Time) -> Result<(), HiveError> {
+    pub(super) fn retry(
+        &mut self,
+        mut live: Live,
+        deadline_seconds: Option<Option<u32>>,
+        now: Time,
+    ) -> Result<(), HiveError> {
         let id = live.task.id;
         if self.tasks.get(id).is_some() {
             return Err(HiveError::Conflict(format!("{} is being retried already", self.label(id))));
@@ -209,10 +220,10 @@ impl State {
             return Err(HiveError::TaskGone(id));
         }
         self.without_leaving(&mut live);
+        renew(Arc::make_mut(&mut live.task.terms), live.task.created_at, deadline_seconds);
         let done = live.done.clone();
         let ending = live.task.ending.clone();
         let record = Record::revived(live);
-        check_deadline(id, &record)?;
         let mut memory = self.budget.reserve();
         memory.grow(record.weight()).map_err(full)?;
         memory.keep(record.weight());
@@ -220,15 +231,23 @@ impl State {
             self.recount(Tally { state: ending.state, ..record.tally() }, Tally::default());
         }
         self.changes.push(Change::Reopen(id));
+        if deadline_seconds.is_some() {
+            self.changes.push(amended(id, &record.terms));
+        }
         self.enter(id, record, done, now);
         Ok(())
     }
 
     /// The same where nothing is on disk.
-    fn retry_in_memory(&mut self, id: TaskId, now: Time) -> Result<(), HiveError> {
+    fn retry_in_memory(
+        &mut self,
+        id: TaskId,
+        deadline_seconds: Option<Option<u32>>,
+        now: Time,
+    ) -> Result<(), HiveError> {
         let missing = self.missing(id);
-        let Some(record) = self.tasks.get(id) else { return Err(missing) };
-        check_deadline(id, record)?;
+        let Some(record) = self.tasks.get_mut(id) else { return Err(missing) };
+        renew(Arc::make_mut(&mut record.terms), record.created_at, deadline_seconds);
         let Some(mut record) = self.take_out(id) else { return Err(missing) };
         let done = record.begin_again();
         self.enter(id, record, done, now);
@@ -303,11 +322,14 @@ pub(super) fn not_retried(id: TaskId, name: Option<&str>, state: TaskState) -> H
     }
 }
 
-fn check_deadline(id: TaskId, record: &Record) -> Result<(), HiveError> {
-    match record.deadline_at().is_some_and(|at| at <= web::model::Timestamp::now()) {
+/// A task whose deadline has passed would fail again.
+pub(super) fn check_deadline(task: &TaskView) -> Result<(), HiveError> {
+    let is_over = matches!(task.state, TaskState::Failed | TaskState::Cancelled);
+    match is_over && task.deadline_at.is_some_and(|at| at <= Timestamp::now()) {
         true => Err(HiveError::Conflict(format!(
-            "the deadline of {} has passed, so it would fail again: submit it anew",
-            super::label(id, record.terms.name.as_deref())
+            "the deadline of {} has passed, so it would fail again: give it a new one with `deadline_seconds`, \
+             or none with null",
+            super::label(task.id, task.name.as_deref())
         ))),
         false => Ok(()),
     }

@@ -310,14 +310,13 @@ impl State {
     pub(super) fn enter(&mut self, id: TaskId, record: Record, done: RangeSet, now: Time) {
         let specification = &record.terms.specification;
         let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
-        let left = |at: Timestamp| Time::from_millis((at.0 - Timestamp::now().0).max(0) as u64);
         let work = TaskWork {
             class: kinds::class(specification, &segments),
             priority: record.terms.priority,
             segments,
             done,
             paused: record.is_paused(),
-            deadline: record.deadline_at().filter(|_| !record.is_rework()).map(|at| now + left(at)),
+            deadline: record.deadline_in_core(now),
             avoid: None,
             batch: record.terms.batch,
         };

@@ -117,13 +117,17 @@ fn did(Deed { by, action, target }: &Deed) {
     }
 }
 
-fn changes(Amendment { priority, name }: &Amendment) -> String {
+fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String {
     let priority = priority.map(|priority| format!("priority {priority}"));
     let name = name.as_ref().map(|name| match name {
         Some(name) => format!("name {name}"),
         None => "no name".to_owned(),
     });
-    priority.into_iter().chain(name).collect::<Vec<_>>().join(", ")
+    let deadline = deadline_seconds.map(|deadline| match deadline {
+        Some(seconds) => format!("deadline in {}", drone::console::span(f64::from(seconds))),
+        None => "no deadline".to_owned(),
+    });
+    priority.into_iter().chain(name).chain(deadline).collect::<Vec<_>>().join(", ")
 }
 
 impl EndOfTask {

@@ -59,7 +59,7 @@ pub enum Change {
     Remove(TaskId),
     /// A task that failed or was cancelled has not ended any more.
     Reopen(TaskId),
-    /// A task is called otherwise, or is more urgent or less.
+    /// A task is called otherwise, is more urgent or less, or has another deadline.
     Amend {
         /// Which task.
         task: TaskId,
@@ -67,6 +67,8 @@ pub enum Change {
         priority: i8,
         /// For people.
         name: Option<Box<str>>,
+        /// In seconds behind its creation.
+        deadline: Option<u32>,
     },
     /// A task that has not ended waits, or does not any more.
     Pause {

@@ -149,6 +149,49 @@ async fn a_task_fails_at_its_deadline_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_at_its_deadline_is_tried_again_with_another() {
+    const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+    for (config, directory) in both() {
+        let hive = Hive::start_with(config).await;
+        let queen = Queen::from(&hive);
+        let task = queen.submit("?deadline_seconds=1", &lines(2)).await;
+        let batch = queen.submit("?deadline_seconds=1&each=task", &lines(2)).await;
+        let member = batch + 2;
+        for id in [task, batch] {
+            queen.until_task(id, |view| view["state"] == "failed").await;
+            assert_eq!(queen.post(&format!("/tasks/{id}/retry")).await.status, 409);
+        }
+        assert_eq!(queen.post(&format!("/tasks/{member}/retry")).await.status, 409);
+        for id in [task, member] {
+            let retry = hive.send("POST", &format!("/tasks/{id}/retry"), &JSON, r#"{"deadline_seconds":86400}"#).await;
+            let view = retry.json();
+            assert_eq!((retry.status, &view["state"]), (200, &json!("pending")), "{view}");
+            assert!(view["deadline_at"].as_str() > queen.task(batch).await["deadline_at"].as_str(), "{view}");
+        }
+        let view = queen.amend(task, json!({ "deadline_seconds": null })).await;
+        assert_eq!(view["deadline_at"], Value::Null);
+        let deadline = queen.task(member).await["deadline_at"].clone();
+        let hive = match &directory {
+            None => hive,
+            Some(directory) => {
+                hive.stop().await;
+                Hive::start_with(super::config(Some(directory.path()))).await
+            }
+        };
+        let queen = Queen::from(&hive);
+        assert_eq!(queen.task(task).await["deadline_at"], Value::Null);
+        assert_eq!(queen.task(member).await["deadline_at"], deadline);
+        // A deadline that comes earlier is kept, too.
+        queen.amend(member, json!({ "deadline_seconds": 1 })).await;
+        queen.until_task(member, |view| view["state"] == "failed").await;
+        let honest = Scripted::start(queen.drones, "honest").await.honest();
+        queen.until_done(task).await;
+        honest.vanish().await;
+        hive.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn why_nothing_happens_is_told() {
     let hive = Hive::start_with(config(None)).await;
     let queen = Queen::from(&hive);

@@ -15,7 +15,7 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 
-pub(crate) use self::amend::{amendment, amendment_of_form, form_values};
+pub(crate) use self::amend::{amendment, amendment_of_form, form_values, renewal, renewal_of_form};
 use self::asker::Asker;
 use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};

@@ -133,8 +133,14 @@ pub(crate) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Re
 }
 
 /// `POST /tasks/{id}/retry`
-pub(crate) async fn retry(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.retry(peer, TaskId(id)).await?))
+pub(crate) async fn retry(
+    State(app): State<App>,
+    peer: Peer,
+    Id(id): Id,
+    request: Request,
+) -> Result<Json<TaskView>, Problem> {
+    let deadline = submit::renewal(&app, request).await?;
+    Ok(Json(app.retry(peer, TaskId(id), deadline).await?))
 }
 
 /// `PATCH /tasks/{id}`

@@ -131,12 +131,16 @@ impl Options {
         Ok(self.integer("priority", -100..=100)?.map(|priority| priority as i8))
     }
 
+    /// Takes the deadline, in seconds.
+    fn deadline(&mut self) -> Result<Option<u32>, Problem> {
+        Ok(self.integer("deadline_seconds", 1..=i64::from(DEADLINE_MAX))?.map(|seconds| seconds as u32))
+    }
+
     /// The task that they ask for.
     pub(crate) fn new_task(mut self) -> Result<NewTask, Problem> {
         let name = self.name()?;
         let priority = self.priority()?.unwrap_or(0);
-        let deadline_seconds = self.integer("deadline_seconds", 1..=i64::from(DEADLINE_MAX))?;
-        let deadline_seconds = deadline_seconds.map(|seconds| seconds as u32);
+        let deadline_seconds = self.deadline()?;
         let batch = match self.text("each")?.as_deref() {
             None => false,
             Some("task") => true,
@@ -175,8 +179,12 @@ impl Amendment {
                     options.set("name", value)?;
                     amendment.name.replace(options.name()?).is_some()
                 }
+                "deadline_seconds" => {
+                    options.set("deadline_seconds", value)?;
+                    amendment.deadline_seconds.replace(options.deadline()?).is_some()
+                }
                 _ => {
-                    let detail = format!("`{name}` cannot be changed; these can: priority, name");
+                    let detail = format!("`{name}` cannot be changed; these can: priority, name, deadline_seconds");
                     return Err(fault(&name, detail));
                 }
             };
@@ -185,12 +193,29 @@ impl Amendment {
             }
         }
         match amendment {
-            Self { priority: None, name: None } => {
-                Err(Problem::invalid("nothing is to change: give `priority`, `name`, or both"))
+            Self { priority: None, name: None, deadline_seconds: None } => {
+                Err(Problem::invalid("nothing is to change: give `priority`, `name` or `deadline_seconds`"))
             }
             amendment => Ok(amendment),
         }
     }
+}
+
+/// A new deadline for a task that begins again, by the option's name; `None` if nothing is said of it.
+pub(crate) fn renewed_deadline(
+    members: impl IntoIterator<Item = (String, Value)>,
+) -> Result<Option<Option<u32>>, Problem> {
+    let mut options = Options::default();
+    let mut is_given = false;
+    for (name, value) in members {
+        if name != "deadline_seconds" {
+            return Err(fault(&name, format!("`{name}` is not for a retry, which takes deadline_seconds alone")));
+        }
+        options.set("deadline_seconds", value)?;
+        is_given = true;
+    }
+    let deadline = options.deadline()?;
+    Ok(is_given.then_some(deadline))
 }
 
 impl Specification {

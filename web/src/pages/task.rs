@@ -19,13 +19,14 @@ use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::hive::{ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
-use crate::model::{TaskState, TaskView};
+use crate::hive::DEADLINE_MAX;
+use crate::model::{TaskState, TaskView, Timestamp};
 
 /// Results a page.
 const PAGE: u64 = 100;
 
 /// Of the form that changes a task.
-const FIELDS: [&str; 2] = ["name", "priority"];
+const FIELDS: [&str; 3] = ["name", "priority", "deadline_seconds"];
 
 /// A page ends early once so many bytes of inputs were read for it.
 const PAGE_BYTES: usize = 8 << 20;
@@ -52,6 +53,11 @@ impl Page {
     fn seconds(&self) -> Option<f64> {
         let (from, to) = (self.task.started_at?, self.task.finished_at?);
         Some((to.0 - from.0).max(0) as f64 / 1000.0)
+    }
+
+    /// It would fail again at once.
+    fn is_overdue(&self) -> bool {
+        self.task.deadline_at.is_some_and(|at| at <= Timestamp::now())
     }
 
     fn encoding(&self) -> &'static str {
@@ -152,9 +158,18 @@ pub(super) async fn cancel(State(app): State<App>, peer: Peer, Id(id): Id) -> Re
     Ok(back(id))
 }
 
-pub(super) async fn retry(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.retry(peer, TaskId(id)).await?;
-    Ok(back(id))
+pub(super) async fn retry(
+    State(app): State<App>,
+    peer: Peer,
+    Id(id): Id,
+    request: Request,
+) -> Result<Response, Problem> {
+    let values = submit::form_values(&app, request).await?;
+    let retried = async { Ok(app.retry(peer, TaskId(id), submit::renewal_of_form(&values)?).await?) };
+    match retried.await {
+        Ok(_) => Ok(back(id).into_response()),
+        Err(problem) => refused(&app, id, problem, values).await,
+    }
 }
 
 pub(super) async fn amend(

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use web::hive::HiveError;
-use web::model::{DroneState, TaskState};
+use web::model::{DroneState, TaskState, Timestamp};
 
 use super::support::*;
 use super::{contains, html, page};
@@ -218,4 +218,35 @@ async fn how_to_start_a_drone_begins_with_who_can_connect() {
     let site = web::site(fake.clone(), config);
     let open = send(&site, request("GET", "/admin/drones", &[], "")).await;
     contains(page(&open), &["--queen 127.0.0.1:9090", "in place of its own name for itself"]);
+}
+
+#[tokio::test]
+async fn a_retry_asks_for_a_deadline_where_the_old_one_has_passed() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    post_json(&router, json!({"input": "x"})).await;
+    fake.set_state(1, TaskState::Failed);
+    let answer = get(&router, "/admin/tasks/1").await;
+    assert!(page(&answer).contains("id=\"retry\"") && !page(&answer).contains("name=\"deadline_seconds\""));
+    fake.set(1, |view| view.deadline_at = Some(Timestamp(1)));
+    let answer = get(&router, "/admin/tasks/1").await;
+    assert_eq!(page(&answer).matches("id=\"retry\"").count(), 1);
+    contains(page(&answer), &["Its deadline has passed", "name=\"deadline_seconds\""]);
+    let retry = async |body: &str| post(&router, "/admin/tasks/1/retry", FORM, body.to_owned()).await;
+    let answer = retry("deadline_seconds=soon").await;
+    assert_eq!(answer.status, 422);
+    contains(html(&answer), &["id=\"deadline_seconds-error\"", "value=\"soon\"", "autofocus"]);
+    assert_sent(&retry("deadline_seconds=3600").await, "/admin/tasks/1");
+    assert!(get(&router, "/tasks/1").await.json()["deadline_at"].as_str() > Some("2026"));
+    // An empty field means none here, and no change where a task is changed.
+    fake.set_state(1, TaskState::Failed);
+    assert_sent(&retry("deadline_seconds=").await, "/admin/tasks/1");
+    assert_eq!(get(&router, "/tasks/1").await.json()["deadline_at"], json!(null));
+    let amend = async |body: &str| {
+        assert_sent(&post(&router, "/admin/tasks/1/amend", FORM, body.to_owned()).await, "/admin/tasks/1");
+        get(&router, "/tasks/1").await.json()["deadline_at"].clone()
+    };
+    assert!(amend("name=a&deadline_seconds=60").await.is_string());
+    assert!(amend("name=b&deadline_seconds=").await.is_string());
+    assert_eq!(amend("name=b&deadline_seconds=&no_deadline=1").await, json!(null));
 }

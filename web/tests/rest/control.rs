@@ -4,7 +4,7 @@ use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
 use web::hive::{Action, Amendment, Deed, HiveError};
-use web::model::{DroneState, TaskState};
+use web::model::{DroneState, TaskState, Timestamp};
 
 use crate::support::*;
 
@@ -268,4 +268,39 @@ async fn the_operator_is_told_who_did_what() {
         assert_eq!(fake.inner().deeds.pop(), told, "{method} {path}");
         assert!(fake.inner().deeds.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_retry_takes_a_new_deadline() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    // Its deadline has passed long ago.
+    post_json(&router, json!({"input": "x", "deadline_seconds": 1})).await;
+    fake.set_state(1, TaskState::Failed);
+    let retry = async |content_type: &str, body: &str| {
+        fake.set_state(1, TaskState::Failed);
+        fake.set(1, |view| view.deadline_at = Some(Timestamp(1)));
+        post(&router, "/tasks/1/retry", content_type, body.to_owned()).await
+    };
+    for content_type in ["", "application/json", "application/x-www-form-urlencoded"] {
+        retry(content_type, "").await.problem(409);
+        retry(content_type, "{}").await.problem(409);
+        let later = retry(content_type, r#" {"deadline_seconds": 3600}"#).await.json();
+        assert!(later["state"] == "running" && later["deadline_at"].as_str() > Some("2026"), "{later}");
+        assert_eq!(retry(content_type, r#"{"deadline_seconds": null}"#).await.json()["deadline_at"], json!(null));
+    }
+    for (body, status, path) in [
+        (r#"{"deadline_seconds": 0}"#, 422, json!("deadline_seconds")),
+        (r#"{"priority": 1}"#, 422, json!("priority")),
+        ("{", 400, json!(null)),
+    ] {
+        let problem = retry("application/json", body).await.problem(status);
+        assert_eq!(problem.get("path").unwrap_or(&json!(null)), &path, "{body}");
+    }
+    retry("text/plain", "{}").await.problem(415);
+    patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": 0}"#).await.problem(422);
+    fake.set_state(1, TaskState::Running);
+    let task = patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": 60}"#).await.json();
+    assert!(task["deadline_at"].as_str() > Some("2026"), "{task}");
+    assert_eq!(patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": null}"#).await.json()["deadline_at"], json!(null));
 }

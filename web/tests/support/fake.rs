@@ -241,6 +241,12 @@ impl Fake {
     }
 }
 
+fn renew(view: &mut TaskView, deadline_seconds: Option<Option<u32>>) {
+    if let Some(deadline) = deadline_seconds {
+        view.deadline_at = deadline.map(|seconds| Timestamp(Timestamp::now().0 + i64::from(seconds) * 1000));
+    }
+}
+
 /// When every task is created.
 const CREATED: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -395,9 +401,14 @@ impl Hive for Fake {
         })
     }
 
-    async fn retry(&self, id: TaskId) -> Result<TaskView, HiveError> {
+    async fn retry(&self, id: TaskId, deadline_seconds: Option<Option<u32>>) -> Result<TaskView, HiveError> {
         self.with(id, |task| match task.view.state {
             TaskState::Failed | TaskState::Cancelled => {
+                let is_passed = task.view.deadline_at.is_some_and(|at| at <= Timestamp::now());
+                if is_passed && deadline_seconds.is_none() {
+                    return Err(HiveError::Conflict(format!("the deadline of task {id} has passed")));
+                }
+                renew(&mut task.view, deadline_seconds);
                 task.view.state = TaskState::Running;
                 Ok(task.view.clone())
             }
@@ -411,6 +422,7 @@ impl Hive for Fake {
             if let Some(name) = amendment.name {
                 view.name = name;
             }
+            renew(view, amendment.deadline_seconds);
         })
     }
 

@@ -82,7 +82,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
             }),
             Retry => {
                 let live = reader.revive(BATCH).unwrap().unwrap();
-                hive.change_durably(slot, |state, now| state.retry(live, now))
+                hive.change_durably(slot, |state, now| state.retry(live, None, now))
             }
             Leave => match hive.leave_on_disk(TASK, &job, ready, slot) {
                 Ok(ack) => (Ok(()), ack),

@@ -64,8 +64,9 @@ impl<'a> Step<'a> {
             Change::End(task, ending) => self.end(*task, ending),
             Change::Remove(task) => self.remove(*task),
             Change::Reopen(task) => self.reopen(*task),
-            Change::Amend { task, priority, name } => {
-                self.run("UPDATE tasks SET priority = ?, name = ? WHERE id = ?", params![priority, name, task.0])
+            Change::Amend { task, priority, name, deadline } => {
+                let update = "UPDATE tasks SET priority = ?, name = ?, deadline = ? WHERE id = ?";
+                self.run(update, params![priority, name, deadline, task.0])
             }
             Change::Pause { task, paused } => {
                 self.run("UPDATE tasks SET paused = ? WHERE id = ? AND state = 0", params![paused, task.0])

@@ -155,10 +155,10 @@ fn a_task_is_amended_paused_and_reopened() {
     terms.deadline = Some(60);
     submission.terms = terms.into();
     store.write(&[Change::Submit(Box::new(submission))]);
-    let amend = Change::Amend { task: task.id, priority: -5, name: Some("b".into()) };
+    let amend = Change::Amend { task: task.id, priority: -5, name: Some("b".into()), deadline: Some(90) };
     store.write(&[amend, Change::Pause { task: task.id, paused: true }, task.results(1, right(1, 2), 1)]);
     let live = store.revive(&task).task;
-    assert_eq!((live.terms.priority, live.terms.name.as_deref(), live.terms.deadline), (-5, Some("b"), Some(60)));
+    assert_eq!((live.terms.priority, live.terms.name.as_deref(), live.terms.deadline), (-5, Some("b"), Some(90)));
     assert!(live.paused && store.live()[0].task.paused);
     // Who is not over cannot be reopened, and who is done neither.
     store.write(&[Change::Reopen(task.id)]);
@@ -379,7 +379,7 @@ fn a_change_says_which_task_it_is_about() {
         task.end(TaskState::Done, 2),
         Change::Remove(task.id),
         Change::Reopen(task.id),
-        Change::Amend { task: task.id, priority: 0, name: None },
+        Change::Amend { task: task.id, priority: 0, name: None, deadline: None },
         Change::Pause { task: task.id, paused: true },
         Change::Cleared { task: task.id, corrected: 0 },
         lease,

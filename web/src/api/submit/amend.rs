@@ -10,6 +10,7 @@ use crate::App;
 use crate::api::form;
 use crate::error::Problem;
 use crate::hive::Amendment;
+use crate::kinds::renewed_deadline;
 
 /// The longest body, in bytes.
 const BODY_MAX: u64 = 64 << 10;
@@ -32,6 +33,32 @@ pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, 
     Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room()?).await?)?)
 }
 
+/// The new deadline that a retry asks for: its body is JSON, or there is none.
+pub(crate) async fn renewal(app: &App, request: Request) -> Result<Option<Option<u32>>, Problem> {
+    let media_type = media_type(request.headers())?;
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
+    let body = body.trim_ascii();
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let is_json = match media_type.as_str() {
+        "application/json" => true,
+        // As `curl -d '{…}'` calls it.
+        "application/x-www-form-urlencoded" | "" => body.starts_with(b"{"),
+        _ => false,
+    };
+    if !is_json {
+        let detail = "a retry takes JSON, such as {\"deadline_seconds\":3600}, sent as application/json, or no body";
+        return Err(unsupported(detail.to_owned()));
+    }
+    renewed_deadline(json::members(body)?)
+}
+
+/// The new deadline that the page's form asks for; an empty field means none.
+pub(crate) fn renewal_of_form(values: &[(String, String)]) -> Result<Option<Option<u32>>, Problem> {
+    renewed_deadline(values.iter().map(value))
+}
+
 /// What stands in the fields of a small form of the page.
 pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(String, String)>, Problem> {
     let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
@@ -39,8 +66,18 @@ pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(Stri
     Ok(form::pairs(&body).map(|(name, value)| (text(&name), text(&value))).collect())
 }
 
-/// The changes that the page's form asks for; an empty field means the default.
+/// The changes that the page's form asks for; an empty field means the default, but for the
+/// deadline, which stays then, and has a box for taking it away.
 pub(crate) fn amendment_of_form(values: &[(String, String)]) -> Result<Amendment, Problem> {
-    let value = |text: &String| if text.is_empty() { Value::Null } else { Value::from(text.as_str()) };
-    Amendment::of(values.iter().map(|(name, text)| (name.clone(), value(text))))
+    let is_said = |(name, text): &&(String, String)| name != "deadline_seconds" || !text.is_empty();
+    let no_deadline = ("deadline_seconds".to_owned(), Value::Null);
+    Amendment::of(values.iter().filter(is_said).map(|pair| match pair.0.as_str() {
+        "no_deadline" => no_deadline.clone(),
+        _ => value(pair),
+    }))
+}
+
+/// A field as an option; an empty one is null.
+fn value((name, text): &(String, String)) -> (String, Value) {
+    (name.clone(), if text.is_empty() { Value::Null } else { Value::from(text.as_str()) })
 }

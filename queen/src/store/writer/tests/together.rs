@@ -51,7 +51,7 @@ fn change(store: &mut Store, id: u64, turn: Turn, stage: Stage) -> Change {
         Turn::Result => task.results(done, right(done, done + 1), 1 + done % 2),
         Turn::End(state) => task.end(state, done),
         Turn::Pause => Change::Pause { task: task.id, paused: true },
-        Turn::Amend => Change::Amend { task: task.id, priority: 9, name: Some("b".into()) },
+        Turn::Amend => Change::Amend { task: task.id, priority: 9, name: Some("b".into()), deadline: None },
         Turn::Reopen => Change::Reopen(task.id),
         Turn::Remove => Change::Remove(task.id),
         Turn::Suspect => suspect(1),
