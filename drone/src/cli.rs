@@ -23,7 +23,8 @@ fn blame(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let Some(arg) = find(command, flag) else { return error };
     let is_given = arg.get_long().is_none_or(|long| {
         let flag = format!("--{long}");
-        let is_flag = |text: &str| text.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+        let is_flag =
+            |text: &str| text.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
         arguments.iter().any(|argument| argument.to_str().is_some_and(is_flag))
     });
     let variable = arg.get_env().filter(|name| !is_given && std::env::var_os(name).is_some());

@@ -45,7 +45,7 @@ pub use outputs::{Outputs, Pieces};
 pub use reader::{Detached, Live, Reader, Suspects};
 pub use records::{
     Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, TASKS_END,
-    Tally, Trust,
+    Tally, Trust, Visit,
 };
 pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
 

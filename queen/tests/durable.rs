@@ -242,6 +242,33 @@ async fn what_is_removed_twice_is_counted_once() {
     hive.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn drones_that_left_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async || {
+        let data = Some(Location::new(folder.path().join("hive-data")));
+        Hive::start_with(Config { data, ..config() }).await
+    };
+    let hive = start().await;
+    for name in ["maja", "willi"] {
+        let worker = hive.worker(name);
+        hive.until_drones(1).await;
+        let task = hive.compute(json!({ "input": name })).await["id"].as_u64().unwrap();
+        hive.until_done(task).await;
+        worker.leave().await;
+        hive.until_drones(0).await;
+    }
+    let drones = hive.get("/drones").await.json();
+    hive.stop().await;
+    let hive = start().await;
+    let remembered = hive.get("/drones").await.json();
+    assert_eq!(remembered, drones);
+    let states: Vec<_> = remembered["drones"].as_array().unwrap().iter().map(|drone| &drone["state"]).collect();
+    assert_eq!(states, ["left", "left"]);
+    assert!(!hive.get("/admin").await.text().contains("No drones yet"));
+    hive.stop().await;
+}
+
 #[test]
 fn what_belongs_to_others_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();

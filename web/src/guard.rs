@@ -142,8 +142,7 @@ pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
-    let mut response =
-        if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
+    let mut response = if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {

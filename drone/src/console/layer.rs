@@ -13,8 +13,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
 use wire::text::is_hidden;
 
-use super::{STATUS, TARGET};
 use super::throttle::Throttle;
+use super::{STATUS, TARGET};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use web::hive::{
-    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription, TaskFilter,
-    Upload,
+    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription,
+    TaskFilter, Upload,
 };
 use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
 use wire::blob::BlobBuf;

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -18,12 +18,12 @@ use super::explain;
 use super::state::State;
 use super::story::Story;
 use super::{Link, MAX_DRONES, Newcomer, Outbound, Parting, Receipt, label};
-use crate::core::{Distrust, Event, Grant, Time};
+use crate::core::{Ability, Distrust, Event, Grant, Time};
 use crate::crash;
-use crate::store::Change;
+use crate::store::{Change, KnownDrone, Visit};
 
 /// Drones that are still shown after they went.
-const DEPARTED: usize = 50;
+const DEPARTED: usize = 200;
 
 /// Drones of whose figures watchers are told at a time. With more, they take turns, so that what
 /// else there is to tell has room.
@@ -71,6 +71,47 @@ pub(super) struct Ends {
 }
 
 impl Presence {
+    /// One that was here before the Queen started.
+    fn remembered(drone: &KnownDrone, visit: &Visit) -> Self {
+        let newcomer = Newcomer {
+            name: drone.name.to_string(),
+            instance: drone.instance,
+            address: visit.address.clone(),
+            software: visit.software.clone(),
+            ability: Ability { threads: visit.threads, kinds: BTreeMap::new() },
+        };
+        Self {
+            newcomer,
+            seat: None,
+            connections: visit.connections,
+            connected_at: Timestamp(visit.connected_at),
+            last_seen_at: Timestamp(visit.last_seen_at),
+            items_done: visit.items_done,
+            busy: VecDeque::new(),
+            checked: visit.checked,
+            wrong: visit.wrong,
+            parting: if visit.has_left { Parting::Left } else { Parting::Lost },
+            is_awaited: false,
+        }
+    }
+
+    /// What is to be remembered of it.
+    fn visit(&self, drone: DroneId) -> Change {
+        let visit = Visit {
+            address: self.newcomer.address.clone(),
+            software: self.newcomer.software.clone(),
+            threads: self.newcomer.ability.threads,
+            items_done: self.items_done,
+            checked: self.checked,
+            wrong: self.wrong,
+            connections: self.connections,
+            connected_at: self.connected_at.0,
+            last_seen_at: self.last_seen_at.0,
+            has_left: self.seat.is_none() && matches!(self.parting, Parting::Left),
+        };
+        Change::Visit { drone, visit: Box::new(visit) }
+    }
+
     /// The part of its threads' time in which they computed, over the last heartbeats.
     fn utilisation(&self) -> Option<f64> {
         let (newest, oldest) = (self.busy.front()?, self.busy.back()?);
@@ -81,6 +122,16 @@ impl Presence {
 }
 
 impl State {
+    /// Takes over which Drones the Queen before had, the last of them: they are gone, until they come back.
+    pub(super) fn remember(&mut self, known: &[KnownDrone]) {
+        let mut known: Vec<_> = known.iter().filter_map(|drone| Some((drone, drone.visit.as_ref()?))).collect();
+        known.sort_by_key(|(drone, visit)| (visit.last_seen_at, drone.id));
+        for (drone, visit) in known.split_off(known.len().saturating_sub(DEPARTED)) {
+            self.presences.insert(drone.id, Presence::remembered(drone, visit));
+            self.departed.push_back(drone.id);
+        }
+    }
+
     /// Gives a connection its place; an older one of the same process ends.
     pub(super) fn seat(&mut self, newcomer: Newcomer, ends: Ends, now: Time) -> Option<Link> {
         if self.connected().count() >= MAX_DRONES {
@@ -128,6 +179,7 @@ impl State {
             },
         };
         let is_back = presence.connections > 1 || !is_new;
+        self.changes.push(presence.visit(id));
         self.presences.insert(id, presence);
         self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
@@ -259,6 +311,7 @@ impl State {
             true => Story::Away { drone, connected },
             false => Story::Parted { drone, parting, was_awaited, connected },
         });
+        self.deferred.push(presence.visit(id));
         self.feed.drone(id);
         if !is_awaited && !self.departed.contains(&id) {
             self.departed.push_back(id);

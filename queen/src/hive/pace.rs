@@ -65,7 +65,8 @@ mod tests {
     async fn long_tasks_are_told_of_when_they_have_moved() {
         let hive = SharedHive::ephemeral(Settings::default()).unwrap();
         for _ in 0..TOLD + 2 {
-            let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+            let specification =
+                Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
             let new = NewTask { specification, name: None, priority: 0, deadline_seconds: None, batch: false };
             hive.submit(new, ["a", "b"].into_iter().collect(), None, false).await.unwrap();
         }

@@ -185,6 +185,7 @@ impl SharedHive {
             held.entry(drone).or_default().push((task, range));
         }
         self.change(|state, now| {
+            state.remember(&known);
             state.registry.take_over(known);
             for (drone, held) in held {
                 if state.registry.quarantined(drone).is_none() {

@@ -35,7 +35,7 @@ impl Registry {
 
     /// What the Queen before knew.
     pub(super) fn take_over(&mut self, known: Vec<KnownDrone>) {
-        for KnownDrone { id, instance, name: _, quarantine } in known {
+        for KnownDrone { id, instance, quarantine, .. } in known {
             self.add(id, instance);
             self.quarantine.extend(quarantine.map(|reason| (id, reason)));
         }

@@ -97,9 +97,9 @@ fn place(from: &Path, to: &Path, force: bool) -> anyhow::Result<PathBuf> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let parent = parent.canonicalize().with_context(|| {
-        format!("--to {}: there is no folder {} to write into", to.display(), parent.display())
-    })?;
+    let parent = parent
+        .canonicalize()
+        .with_context(|| format!("--to {}: there is no folder {} to write into", to.display(), parent.display()))?;
     if parent.starts_with(from.canonicalize().map_err(StoreError::io(from))?) {
         bail!("{} lies in the data directory itself: choose another place with --to", to.display());
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput};
 use rusqlite::{Row, types::Type};
+use serde::{Deserialize, Serialize};
 use web::hive::Identity;
 use web::kinds::Specification;
 use web::model::{TaskState, Timestamp};
@@ -92,6 +93,13 @@ pub enum Change {
         drone: DroneId,
         /// Why; `None` ends it.
         reason: Option<String>,
+    },
+    /// What people are shown of a known Drone that is gone.
+    Visit {
+        /// Which one.
+        drone: DroneId,
+        /// What is to be remembered.
+        visit: Box<Visit>,
     },
     /// A Drone gave a wrong result, so that all its results that are not checked become suspect.
     Suspect {
@@ -231,9 +239,12 @@ impl Change {
             | Self::Cleared { task, .. }
             | Self::Lease { task, .. } => Some(*task),
             Self::Detach { batch, .. } => Some(*batch),
-            Self::Epoch(_) | Self::Drone { .. } | Self::Quarantine { .. } | Self::Suspect { .. } | Self::Unlease(_) => {
-                None
-            }
+            Self::Epoch(_)
+            | Self::Drone { .. }
+            | Self::Quarantine { .. }
+            | Self::Visit { .. }
+            | Self::Suspect { .. }
+            | Self::Unlease(_) => None,
         }
     }
 
@@ -324,6 +335,35 @@ pub struct KnownDrone {
     pub name: Box<str>,
     /// Why it is given no work.
     pub quarantine: Option<Box<str>>,
+    /// What is remembered of it.
+    pub visit: Option<Visit>,
+}
+
+/// What is remembered of a Drone, as of when it connected or went. Members that a row lacks are as in
+/// one that says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Visit {
+    /// Where it connected from.
+    pub address: String,
+    /// Program and version.
+    pub software: String,
+    /// Compute threads.
+    pub threads: u16,
+    /// Items that it has done.
+    pub items_done: u64,
+    /// Results of it that were computed again, and were right.
+    pub checked: u64,
+    /// Results of it that were computed again, and were wrong.
+    pub wrong: u64,
+    /// How often it has connected.
+    pub connections: u64,
+    /// When it connected last, in milliseconds since 1970.
+    pub connected_at: i64,
+    /// When it was last heard, likewise.
+    pub last_seen_at: i64,
+    /// It went as it should.
+    pub has_left: bool,
 }
 
 /// A lease as its row has it.

@@ -18,7 +18,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -132,6 +132,10 @@ const MIGRATIONS: [&str; 4] = [
         error TEXT,
         PRIMARY KEY (batch, item)
     ) STRICT, WITHOUT ROWID;
+    ",
+    "
+    -- What people are shown of a Drone that is gone, in JSON; null if it was never here since.
+    ALTER TABLE drones ADD COLUMN visit TEXT;
     ",
 ];
 

@@ -10,8 +10,8 @@ use wire::handshake::{FromDrone, FromQueen, Preface, Role};
 use wire::ids::{LeaseId, SeatSecret};
 use wire::message::{Offered, ToQueen};
 
-use super::support::scripted::{Lease, Scripted, hello};
 use super::support::Hive;
+use super::support::scripted::{Lease, Scripted, hello};
 use super::{Queen, lines};
 
 /// The frames that a stranger sends behind its preface, and why it is refused.

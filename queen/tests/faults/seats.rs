@@ -6,8 +6,8 @@ use wire::frame::{MAX_HANDSHAKE, decode};
 use wire::handshake::FromQueen;
 use wire::ids::SeatSecret;
 
-use super::support::scripted::{Scripted, hello, knock};
 use super::support::Hive;
+use super::support::scripted::{Scripted, hello, knock};
 use super::{Queen, both, lines};
 
 #[tokio::test(flavor = "multi_thread")]

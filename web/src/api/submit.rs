@@ -21,8 +21,8 @@ use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};
 use self::intake::{Intake, Pieces, Room, encoding};
 use self::lines::Form;
-pub(crate) use self::typed::Typed;
 pub(crate) use self::multipart::LongHead;
+pub(crate) use self::typed::Typed;
 use super::form;
 use crate::App;
 use crate::error::Problem;
@@ -52,9 +52,7 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
         ndjson if is_ndjson(ndjson) => {
             Box::pin(lines::read(app, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
         }
-        "multipart/form-data" => {
-            Box::pin(multipart::read(app, options, asker, request, &mut Typed::nothing())).await
-        }
+        "multipart/form-data" => Box::pin(multipart::read(app, options, asker, request, &mut Typed::nothing())).await,
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.

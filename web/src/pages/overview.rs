@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::drones::{Reach, StartDrone, reached_at};
-use super::form::{self, Form};
 use super::filters;
+use super::form::{self, Form};
 use crate::App;
 use crate::api::submit::Typed;
 use crate::assets;
@@ -122,12 +122,7 @@ pub(super) async fn refused(
     }
 }
 
-async fn with_form(
-    app: &App,
-    headers: &HeaderMap,
-    form: Form,
-    missing: Option<&'static str>,
-) -> Result<Page, Problem> {
+async fn with_form(app: &App, headers: &HeaderMap, form: Form, missing: Option<&'static str>) -> Result<Page, Problem> {
     let overview = app.hive.overview().await?;
     let mut drones = app.hive.drones().await?;
     let has_known_drones = !drones.is_empty();

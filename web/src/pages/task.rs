@@ -17,9 +17,9 @@ use crate::api::{Id, submit};
 use crate::assets;
 use crate::deeds::Peer;
 use crate::error::Problem;
+use crate::hive::DEADLINE_MAX;
 use crate::hive::{ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
-use crate::hive::DEADLINE_MAX;
 use crate::model::{TaskState, TaskView, Timestamp};
 
 /// Results a page.
@@ -86,18 +86,14 @@ impl Page {
     }
 }
 
-pub(super) async fn page(
-    State(app): State<App>,
-    Id(id): Id,
-    mut query: Query,
-) -> Result<Page, Problem> {
+pub(super) async fn page(State(app): State<App>, Id(id): Id, mut query: Query) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
     Page::of(&app, id, offset, None).await
 }
 
 impl Page {
     async fn of(app: &App, id: u64, offset: u64, form: Option<Form>) -> Result<Self, Problem> {
-let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
+        let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
         let (rows, unreadable) = match rows(found.results).await {
             Ok(rows) => (rows, None),
             // What else is known of the task is worth showing.

@@ -211,7 +211,10 @@ async fn drones_that_have_gone_are_not_forgotten() {
 async fn how_to_start_a_drone_begins_with_who_can_connect() {
     let (fake, router) = world();
     let local = page(&get(&router, "/admin/drones").await).to_owned();
-    contains(&local, &["listens on this machine alone", "--drone-addr 0.0.0.0:8080 --insecure", "--queen 127.0.0.1:8080"]);
+    contains(
+        &local,
+        &["listens on this machine alone", "--drone-addr 0.0.0.0:8080 --insecure", "--queen 127.0.0.1:8080"],
+    );
     assert!(local.find("this machine alone") < local.find("--queen 127"));
     fake.inner().drone_addr = "0.0.0.0:9090".to_owned();
     let config = web::Config { any_host: true, ..config() };

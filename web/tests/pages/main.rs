@@ -173,7 +173,8 @@ async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
     assert_eq!(answer.status, 422);
     contains(html(&answer), &["id=\"text-error\"", "task has no inputs"]);
     assert!(!html(&answer).contains("Choose the file again"));
-    for (content_type, body) in [("text/plain", "x".to_owned()), ("multipart/form-data; boundary=X", "--X".to_owned())] {
+    for (content_type, body) in [("text/plain", "x".to_owned()), ("multipart/form-data; boundary=X", "--X".to_owned())]
+    {
         let answer = post(&router, "/admin/tasks", content_type, body).await;
         assert!(answer.status.is_client_error());
         contains(html(&answer), &["id=\"submit-error\" class=\"notice bad\" role=\"alert\">"]);
@@ -200,7 +201,10 @@ async fn a_form_comes_back_from_a_queen_that_takes_nothing_now() {
         Some(HiveError::Unavailable { reason: "the disk is <full>".to_owned(), retry_after: Duration::from_secs(7) });
     let answer = submit(&router, form(&[("algorithm", "sha256d"), ("text", "one")], None)).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.header("refresh")), (503, "7", ""));
-    contains(html(&answer), &["role=\"alert\">the disk is &#60;full&#62;</p>", "value=\"sha256d\" selected", ">\none<"]);
+    contains(
+        html(&answer),
+        &["role=\"alert\">the disk is &#60;full&#62;</p>", "value=\"sha256d\" selected", ">\none<"],
+    );
 }
 
 #[tokio::test]

@@ -302,5 +302,8 @@ async fn a_retry_takes_a_new_deadline() {
     fake.set_state(1, TaskState::Running);
     let task = patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": 60}"#).await.json();
     assert!(task["deadline_at"].as_str() > Some("2026"), "{task}");
-    assert_eq!(patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": null}"#).await.json()["deadline_at"], json!(null));
+    assert_eq!(
+        patch(&router, "/tasks/1", PATCH, r#"{"deadline_seconds": null}"#).await.json()["deadline_at"],
+        json!(null)
+    );
 }

@@ -126,7 +126,9 @@ async fn lines_that_pass_for_a_form_are_no_path() {
 async fn json_ends_in_a_line_feed() {
     let (_, router) = world();
     post_json(&router, json!({"input": "x"})).await;
-    for path in ["/tasks", "/tasks/1", "/drones", "/drones/1", "/stats", "/healthz", "/readyz", "/nowhere", "/tasks?x=1"] {
+    for path in
+        ["/tasks", "/tasks/1", "/drones", "/drones/1", "/stats", "/healthz", "/readyz", "/nowhere", "/tasks?x=1"]
+    {
         let answer = get(&router, path).await;
         assert!(answer.text().ends_with("}\n") && answer.text().matches('\n').count() == 1, "{path}: {answer:?}");
     }

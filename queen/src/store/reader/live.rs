@@ -163,10 +163,13 @@ impl Reader {
     /// Every Drone that is known, by id.
     pub fn drones(&self) -> Result<Vec<KnownDrone>, StoreError> {
         self.query(|connection| {
-            let mut select = connection.prepare("SELECT id, instance, name, quarantine FROM drones ORDER BY id")?;
+            let mut select =
+                connection.prepare("SELECT id, instance, name, quarantine, visit FROM drones ORDER BY id")?;
             let rows = select.query_map([], |row| {
                 let (id, instance) = (DroneId(row.get(0)?), Instance(row.get(1)?));
-                Ok(KnownDrone { id, instance, name: row.get(2)?, quarantine: row.get(3)? })
+                // It is for people alone: one that cannot be read is none.
+                let visit = row.get_ref(4)?.as_str_or_null()?.and_then(|visit| serde_json::from_str(visit).ok());
+                Ok(KnownDrone { id, instance, name: row.get(2)?, quarantine: row.get(3)?, visit })
             })?;
             rows.collect()
         })

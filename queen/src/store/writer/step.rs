@@ -75,6 +75,10 @@ impl<'a> Step<'a> {
             Change::Quarantine { drone, reason } => {
                 self.run("UPDATE drones SET quarantine = ? WHERE id = ?", params![reason, drone.0])
             }
+            Change::Visit { drone, visit } => {
+                let visit = in_row(&**visit)?;
+                self.run("UPDATE drones SET visit = ? WHERE id = ?", params![visit, drone.0])
+            }
             Change::Suspect { drone } => self.suspect(*drone),
             Change::Cleared { task, corrected } => {
                 let update = "UPDATE tasks SET suspect = 0, corrected = corrected + ? WHERE id = ?";
@@ -165,8 +169,7 @@ impl<'a> Step<'a> {
         match &self.specification {
             Some((last, written)) if Arc::ptr_eq(last, terms) => Ok(Rc::clone(written)),
             _ => {
-                let written = serde_json::to_string(&terms.specification)
-                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+                let written = in_row(&terms.specification)?;
                 Ok(Rc::clone(&self.specification.insert((terms, written.into())).1))
             }
         }
@@ -372,6 +375,11 @@ impl<'a> Step<'a> {
         }
         Ok(self.removed)
     }
+}
+
+/// What is JSON in its row.
+fn in_row(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// The tasks that begin and end in one transaction, with nothing but results in between.

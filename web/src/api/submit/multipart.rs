@@ -223,12 +223,7 @@ async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>, typed
     read
 }
 
-async fn feed(
-    intake: &mut Intake<'_>,
-    form: Form,
-    inputs: &mut Field<'_>,
-    typed: &mut Typed,
-) -> Result<(), Problem> {
+async fn feed(intake: &mut Intake<'_>, form: Form, inputs: &mut Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
     let is_typed = inputs.name() == Some("text");
     let mut lines = Lines::new(form);
     while let Some(part) = inputs.chunk().await? {
