@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use wire::ids::{DroneId, Epoch, TaskId};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
@@ -253,7 +253,7 @@ pub struct DroneView {
 
 /// The kernels with which a Drone computes each class of work, as it calls them; `None` where it did
 /// not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernels {
     /// SHA-256 of short inputs.
     pub short: Option<String>,

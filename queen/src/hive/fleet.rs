@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -78,7 +78,8 @@ impl Presence {
             instance: drone.instance,
             address: visit.address.clone(),
             software: visit.software.clone(),
-            ability: Ability { threads: visit.threads, kinds: BTreeMap::new() },
+            ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
+            kernels: visit.kernels.clone(),
         };
         Self {
             newcomer,
@@ -101,6 +102,7 @@ impl Presence {
             address: self.newcomer.address.clone(),
             software: self.newcomer.software.clone(),
             threads: self.newcomer.ability.threads,
+            kernels: self.newcomer.kernels.clone(),
             items_done: self.items_done,
             checked: self.checked,
             wrong: self.wrong,

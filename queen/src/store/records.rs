@@ -9,7 +9,7 @@ use rusqlite::{Row, types::Type};
 use serde::{Deserialize, Serialize};
 use web::hive::Identity;
 use web::kinds::Specification;
-use web::model::{TaskState, Timestamp};
+use web::model::{Kernels, TaskState, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::bulk::FileResults;
@@ -350,6 +350,8 @@ pub struct Visit {
     pub software: String,
     /// Compute threads.
     pub threads: u16,
+    /// What computed each class of work.
+    pub kernels: Kernels,
     /// Items that it has done.
     pub items_done: u64,
     /// Results of it that were computed again, and were right.

@@ -1,5 +1,6 @@
 //! One task and its results.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use askama::Template;
@@ -24,9 +25,6 @@ use crate::model::{TaskState, TaskView, Timestamp};
 
 /// Results a page.
 const PAGE: u64 = 100;
-
-/// Of the form that changes a task.
-const FIELDS: [&str; 3] = ["name", "priority", "deadline_seconds"];
 
 /// A page ends early once so many bytes of inputs were read for it.
 const PAGE_BYTES: usize = 8 << 20;
@@ -53,11 +51,6 @@ impl Page {
     fn seconds(&self) -> Option<f64> {
         let (from, to) = (self.task.started_at?, self.task.finished_at?);
         Some((to.0 - from.0).max(0) as f64 / 1000.0)
-    }
-
-    /// It would fail again at once.
-    fn is_overdue(&self) -> bool {
-        self.task.deadline_at.is_some_and(|at| at <= Timestamp::now())
     }
 
     fn encoding(&self) -> &'static str {
@@ -92,7 +85,7 @@ pub(super) async fn page(State(app): State<App>, Id(id): Id, mut query: Query) -
 }
 
 impl Page {
-    async fn of(app: &App, id: u64, offset: u64, form: Option<Form>) -> Result<Self, Problem> {
+    async fn of(app: &App, id: u64, offset: u64, refused: Option<Refused<'_>>) -> Result<Self, Problem> {
         let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
         let (rows, unreadable) = match rows(found.results).await {
             Ok(rows) => (rows, None),
@@ -106,9 +99,32 @@ impl Page {
         let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
         let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
-        let form = form.unwrap_or_else(|| Form::of(&task));
+        let form = match refused {
+            Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
+            None => Form::of(&task),
+        };
         Ok(Self { lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task, form })
     }
+}
+
+/// A form of the page that was sent, and why nothing came of it.
+struct Refused<'a> {
+    problem: &'a Problem,
+    values: BTreeMap<String, String>,
+}
+
+/// The fields that the page has for a task.
+fn fields_of(task: &TaskView) -> &'static [&'static str] {
+    match task.state.has_ended() {
+        false => &["name", "priority", "deadline_seconds"],
+        true if is_overdue(task) => &["deadline_seconds"],
+        true => &[],
+    }
+}
+
+/// It would fail again at once.
+fn is_overdue(task: &TaskView) -> bool {
+    task.state != TaskState::Done && task.deadline_at.is_some_and(|at| at <= Timestamp::now())
 }
 
 async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
@@ -184,8 +200,8 @@ pub(super) async fn amend(
 
 /// The page again, with what was typed into a form of it, and what is wrong with that.
 async fn refused(app: &App, id: u64, problem: Problem, values: Vec<(String, String)>) -> Result<Response, Problem> {
-    let form = Form::refused(&problem, values.into_iter().collect(), &FIELDS);
-    match Page::of(app, id, 0, Some(form)).await {
+    let refused = Refused { problem: &problem, values: values.into_iter().collect() };
+    match Page::of(app, id, 0, Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }

@@ -92,6 +92,7 @@ async fn name_and_priority_are_changed_in_a_form() {
     let answer = amend("priority=1").await;
     assert_eq!(answer.status, 409);
     contains(html(&answer), &["id=\"refused\"", "task 1 has ended"]);
+    contains(html(&amend("priority=101").await), &["id=\"refused\"", "from -100 to 100"]);
     assert_eq!(post(&router, "/admin/tasks/9/amend", FORM, "priority=1").await.status, 404);
 }
 
