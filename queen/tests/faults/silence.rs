@@ -23,7 +23,7 @@ const MANY: usize = 30;
 
 fn config(data: Option<&Path>) -> (queen::Config, Hands) {
     let clock = Hands::new();
-    let patience = Patience { silence: SILENCE, grace: LONG, ..support::config().patience };
+    let patience = Patience { silence: SILENCE, grace: LONG, ..super::support::config().patience };
     (queen::Config { patience, clock: Arc::new(clock.clone()), ..super::config(data) }, clock)
 }
 
