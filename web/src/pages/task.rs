@@ -48,6 +48,10 @@ pub(super) struct Page {
 }
 
 impl Page {
+    fn is_overdue(&self) -> bool {
+        is_overdue(&self.task)
+    }
+
     fn seconds(&self) -> Option<f64> {
         let (from, to) = (self.task.started_at?, self.task.finished_at?);
         Some((to.0 - from.0).max(0) as f64 / 1000.0)
