@@ -93,7 +93,7 @@ async fn watchers_leave_places_for_others() {
     // Who leaves makes a place when there is something to tell.
     watching.pop();
     loop {
-        server.fake.tell(Change::TaskRemoved { id: TaskId(1) });
+        server.fake.publish(Change::TaskRemoved { id: TaskId(1) });
         let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
         if read_to(&mut events, "\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {
             break;

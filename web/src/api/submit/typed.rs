@@ -102,7 +102,9 @@ mod tests {
     fn what_was_typed_comes_back() {
         let mut typed = Typed::begin();
         typed.add_option("salt", b"pepper");
-        ["one\r\nzw", "\u{f6}lf"].map(|part| typed.add_text(part.as_bytes()));
+        for part in ["one\r\nzw", "\u{f6}lf"] {
+            typed.add_text(part.as_bytes());
+        }
         typed.add_file();
         assert_eq!(typed.missing(), Some("Choose the file again."));
         let expected = [("salt", "pepper"), ("text", "one\r\nzw\u{f6}lf")];
