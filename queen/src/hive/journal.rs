@@ -227,10 +227,10 @@ impl Pending {
     /// Commits what there is. Once that failed, all results are written anew, but not into the room
     /// that is held back for removals; and the disk is trusted again when there is that room still.
     fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
+        writer.check_files()?;
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
-        writer.check_files()?;
         if self.is_failing {
             writer.probe()?;
             exit.write(&self.batch.commits)?;

@@ -84,7 +84,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
                 let live = reader.revive(BATCH).unwrap().unwrap();
                 hive.change_durably(slot, |state, now| state.retry(live, None, now))
             }
-            Leave => match hive.leave_on_disk(TASK, &job, ready, slot) {
+            Leave => match hive.leave_on_disk(TASK, &job, ready, slot, None) {
                 Ok(ack) => (Ok(()), ack),
                 Err(error) => (Err(error), None),
             },
