@@ -223,7 +223,7 @@ async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
     assert_eq!(hello.kinds, [Kind::DIGEST]);
     assert!(hello.rates.iter().map(|(class, ..)| *class).eq(Class::ALL));
     for (class, rate, lanes, kernel) in hello.rates {
-        assert!(rate > 1_000 && lanes > 0 && kernel.parse::<drone::kernel::Kernel>().is_ok(), "{class:?}");
+        assert!(rate > 0 && lanes > 0 && kernel.parse::<drone::kernel::Kernel>().is_ok(), "{class:?}");
     }
     queen.lease(&[TestChunk::new(1, Algorithm::Sha256, words(2_000))]).await;
     queen.digests(1, 0..2_000).await;
