@@ -35,8 +35,8 @@ use std::sync::Arc;
 use ballast::Ballast;
 pub use budget::{Budget, OverBudget, Reservation};
 pub use bulk::{Bulk, FileResults, NewFile};
-use directory::OpenFiles;
 pub use directory::Directory;
+use directory::OpenFiles;
 use disk::{Disk, System};
 pub use error::StoreError;
 pub use inputs::{Extent, Inputs, Large, Place, SMALL};
@@ -101,7 +101,8 @@ impl Location {
         let connection = schema::open_writer(&path, self.vfs.as_deref(), largest)?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
-        let ballast = Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast.min(largest / BALLAST_PART));
+        let ballast =
+            Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast.min(largest / BALLAST_PART));
         let files = OpenFiles::of(&directory)?;
         let writer = Writer::new(path.clone(), connection, ballast, largest, files);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
