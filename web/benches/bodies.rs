@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use web::hive::{
-    Amendment, Claimed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT, Submitted,
-    Subscription, TaskFilter, Upload,
+    Amendment, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT,
+    Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
@@ -156,7 +156,9 @@ impl Hive for Ready {
     async fn resume(&self, _: TaskId) -> Result<TaskView, HiveError> {
         nothing()
     }
-    async fn retry(&self, _: TaskId) -> Result<TaskView, HiveError> {
+    fn tell(&self, _: Deed) {}
+
+    async fn retry(&self, _: TaskId, _: Option<Option<u32>>) -> Result<TaskView, HiveError> {
         nothing()
     }
     async fn amend(&self, _: TaskId, _: Amendment) -> Result<TaskView, HiveError> {

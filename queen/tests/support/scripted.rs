@@ -1,4 +1,5 @@
 //! A Drone that does exactly what a test says, byte for byte by the protocol.
+#![allow(clippy::expect_used, reason = "a test says what it waited for")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -101,7 +101,7 @@ fn scaled(number: f64) -> String {
         power += 1;
     }
     match power {
-        0 if rest < 0.0005 || rest >= 9.95 => format!("{rest:.0}"),
+        0 if !(0.0005..9.95).contains(&rest) => format!("{rest:.0}"),
         0 if rest < 0.1 => format!("{rest:.3}"),
         _ => format!("{rest:.1}{}", PREFIXES[power]),
     }
