@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that must be true of this tree, in one command. Needs Rust (rustup's stable, with
-# clippy and rustfmt); fetches what else it needs: into target/tools, and Debian's Chromium.
+# clippy and rustfmt); fetches what else it needs: into target/tools, and Debian's Chromium and Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -59,19 +59,22 @@ advisories() {
     "${deny[@]}" --offline check advisories
 }
 
-install_browser() {
-    command -v chromium >/dev/null && command -v chromedriver >/dev/null && return
-    local root=()
+# The page is tested in a browser, and the protocol's page by the Drone that stands in it.
+install_tools() {
+    local root=() missing=()
+    command -v chromium >/dev/null || missing+=(chromium)
+    command -v chromedriver >/dev/null || missing+=(chromium-driver)
+    command -v python3 >/dev/null || missing+=(python3)
+    ((${#missing[@]} > 0)) || return 0
     if ((EUID != 0)); then
         if ! sudo -n true 2>/dev/null; then
-            say "the page is tested in a browser: install the Debian packages chromium and chromium-driver" >&2
+            say "the tests need these Debian packages, which you may have to install: ${missing[*]}" >&2
             return 1
         fi
         root=(sudo -n)
     fi
     "${root[@]}" apt-get update -q
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -q -y --no-install-recommends chromium chromium-driver
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
 step "format" cargo fmt --all --check
@@ -80,7 +83,7 @@ step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "without kernels of a CPU" cargo rustc -p drone --lib --profile check --locked -- --cfg hive_portable -D warnings
 # The tests start the binaries, `drone` beside `queen`.
 step "binaries" cargo build --workspace --bins --locked
-step "browser" install_browser
+step "tools of the tests" install_tools
 HIVE_BROWSER=1 step "tests" run_tests --workspace
 step "tests in the documentation" cargo test --workspace --doc --locked
 step "documentation" docs
