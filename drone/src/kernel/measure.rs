@@ -13,8 +13,7 @@ use wire::work::{Algorithm, Class};
 use super::{Kernel, Kernels, Sample};
 use crate::nice::stand_back;
 
-/// For how long a kernel computes one class before the next has its turn: shorter than what a
-/// scheduler gives to others.
+/// For how long a kernel computes one class at most before the next has its turn.
 const TURN: Duration = Duration::from_millis(3);
 
 /// Rounds of turns that there are at least, however slow they are: the best counts.
@@ -36,7 +35,7 @@ struct Turn {
 
 /// Lets `threads` threads, so nice, compute each class with each of `kernels`, all the same at
 /// the same time, in turn and in rounds for about `time`; the best round of each counts, since
-/// others may want the CPU too.
+/// others may disturb its caches.
 ///
 /// # Errors
 /// If the operating system gives no more threads.
@@ -101,9 +100,9 @@ fn on_threads(threads: usize, nice: u8, turns: &[Turn], time: Duration) -> io::R
 }
 
 impl Turn {
-    /// Compressions per second.
+    /// Compressions per second of this thread's own time, whatever else the machine does.
     fn compute(&self) -> f64 {
-        let (started, mut compressions) = (Instant::now(), 0);
+        let (started, before, mut compressions) = (Instant::now(), own_time(), 0);
         while started.elapsed() < TURN {
             let Ok(mut job) = self.sample.job() else { return 0.0 };
             while !job.is_finished() {
@@ -111,8 +110,22 @@ impl Turn {
             }
             black_box(job.collect());
         }
-        compressions as f64 / started.elapsed().as_secs_f64()
+        compressions as f64 / (own_time() - before).as_secs_f64().max(1e-9)
     }
+}
+
+/// For how long this thread has been computing.
+#[cfg(target_os = "linux")]
+fn own_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Elsewhere the time of day has to do.
+#[cfg(not(target_os = "linux"))]
+fn own_time() -> Duration {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    BEGIN.get_or_init(Instant::now).elapsed()
 }
 
 /// Work that stands for a class, some ten thousand compressions at most, in multiples of all
