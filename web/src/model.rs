@@ -237,7 +237,8 @@ pub struct DroneView {
     /// `None` if it is not known.
     #[serde(serialize_with = "known_thousandths")]
     pub utilisation: Option<f64>,
-    /// Items that it has done.
+    /// Items that it has done since the Queen started; of one that has not been here since, those
+    /// that it did for the Queen before. The two counts that follow are of the same time.
     pub items_done: u64,
     /// Results of it that were computed again, and were right.
     pub checked: u64,

@@ -49,6 +49,8 @@ pub(super) struct Presence {
     parting: Parting,
     /// It is waited for, and the console says so.
     is_awaited: bool,
+    /// It has not been here since the Queen started: its counts are of the Queen before.
+    is_remembered: bool,
 }
 
 /// A connection.
@@ -93,6 +95,44 @@ impl Presence {
             wrong: visit.wrong,
             parting: if visit.has_left { Parting::Left } else { Parting::Lost },
             is_awaited: false,
+            is_remembered: true,
+        }
+    }
+
+    /// A process on its first connection to this Queen, of which `connections` were to others before.
+    fn new(newcomer: Newcomer, seat: Seat, connections: u64) -> Self {
+        let now = Timestamp::now();
+        Self {
+            newcomer,
+            seat: Some(seat),
+            connections: connections + 1,
+            connected_at: now,
+            last_seen_at: now,
+            items_done: 0,
+            busy: VecDeque::new(),
+            checked: 0,
+            wrong: 0,
+            parting: Parting::Lost,
+            is_awaited: false,
+            is_remembered: false,
+        }
+    }
+
+    /// A process on another connection. Its counts go on, as the Queen's own do.
+    fn back(self, newcomer: Newcomer, seat: Seat) -> Self {
+        if self.is_remembered {
+            return Self::new(newcomer, seat, self.connections);
+        }
+        let now = Timestamp::now();
+        let connections = self.connections + 1;
+        Self {
+            newcomer,
+            seat: Some(seat),
+            connections,
+            connected_at: now,
+            last_seen_at: now,
+            is_awaited: false,
+            ..self
         }
     }
 
@@ -148,37 +188,15 @@ impl State {
             self.vacate(id, Parting::Lost);
             self.handle(Event::Lost { drone: id }, now);
         }
-        let before = self.presences.remove(&id);
         self.departed.retain(|departed| *departed != id);
-        let now = Timestamp::now();
         let number = self.next_link;
         self.next_link += 1;
         let Ends { outbox, closed, stored } = ends;
-        let seat = Some(Seat { number, outbox, closed, received: 0, stored, has_joined: false });
+        let seat = Seat { number, outbox, closed, received: 0, stored, has_joined: false };
         let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
-        let presence = match before {
-            Some(presence) => Presence {
-                newcomer,
-                seat,
-                connections: presence.connections + 1,
-                connected_at: now,
-                last_seen_at: now,
-                is_awaited: false,
-                ..presence
-            },
-            None => Presence {
-                newcomer,
-                seat,
-                connections: 1,
-                connected_at: now,
-                last_seen_at: now,
-                items_done: 0,
-                busy: VecDeque::new(),
-                checked: 0,
-                wrong: 0,
-                parting: Parting::Lost,
-                is_awaited: false,
-            },
+        let presence = match self.presences.remove(&id) {
+            Some(before) => before.back(newcomer, seat),
+            None => Presence::new(newcomer, seat, 0),
         };
         let is_back = presence.connections > 1 || !is_new;
         self.changes.push(presence.visit(id));

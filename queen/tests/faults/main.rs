@@ -3,6 +3,7 @@
 //! is waited for as users would see it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod audits;
 mod breaches;
 mod control;
 mod failures;

@@ -182,10 +182,7 @@ pub(super) async fn retry(
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
     let retried = async { Ok(app.retry(peer, TaskId(id), submit::renewal_of_form(&values)?).await?) };
-    match retried.await {
-        Ok(_) => Ok(back(id).into_response()),
-        Err(problem) => refused(&app, id, problem, values).await,
-    }
+    answer(&app, id, retried.await, values).await
 }
 
 pub(super) async fn amend(
@@ -196,14 +193,17 @@ pub(super) async fn amend(
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
     let amended = async { Ok(app.amend(peer, TaskId(id), submit::amendment_of_form(&values)?).await?) };
-    match amended.await {
-        Ok(_) => Ok(back(id).into_response()),
-        Err(problem) => refused(&app, id, problem, values).await,
-    }
+    answer(&app, id, amended.await, values).await
 }
 
-/// The page again, with what was typed into a form of it, and what is wrong with that.
-async fn refused(app: &App, id: u64, problem: Problem, values: Vec<(String, String)>) -> Result<Response, Problem> {
+/// Back to the page, or the page with what was typed into a form of it, and what is wrong with that.
+async fn answer(
+    app: &App,
+    id: u64,
+    done: Result<TaskView, Problem>,
+    values: Vec<(String, String)>,
+) -> Result<Response, Problem> {
+    let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
     match Page::of(app, id, 0, Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),

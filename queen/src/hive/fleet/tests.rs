@@ -12,10 +12,14 @@ use crate::hive::{Settings, SharedHive};
 
 const DRONES: u64 = 2_000;
 
+fn instance(number: u64) -> Instance {
+    Instance(u128::from(number).to_le_bytes())
+}
+
 fn seat(state: &mut State, number: u64) {
     let newcomer = Newcomer {
         name: format!("drone-{number}"),
-        instance: Instance(u128::from(number).to_le_bytes()),
+        instance: instance(number),
         address: String::new(),
         software: String::new(),
         ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
@@ -51,4 +55,29 @@ fn watchers_hear_of_tasks_however_many_drones_compute() {
         }
     }
     assert_eq!((removed, told.len() as u64), (100, DRONES));
+}
+
+#[test]
+fn who_is_back_at_a_new_queen_is_counted_anew() {
+    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    let visit = Visit { items_done: 7, checked: 3, wrong: 1, connections: 4, ..Visit::default() };
+    let known = [1, 2].map(|number| KnownDrone {
+        id: DroneId(number),
+        instance: instance(number),
+        name: "maja".into(),
+        quarantine: None,
+        visit: Some(visit.clone()),
+    });
+    state.registry.take_over(known.to_vec());
+    state.remember(&known);
+    let counts = |state: &State, number| {
+        let view = state.drone(DroneId(number), Time::ZERO).unwrap();
+        (view.items_done, view.checked, view.wrong, view.connections)
+    };
+    seat(&mut state, 1);
+    assert_eq!([1, 2].map(|number| counts(&state, number)), [(0, 0, 0, 5), (7, 3, 1, 4)]);
+    state.presences.get_mut(&DroneId(1)).unwrap().items_done = 9;
+    seat(&mut state, 1);
+    assert_eq!(counts(&state, 1), (9, 0, 0, 6));
 }
