@@ -1,9 +1,11 @@
 //! Where a Queen has the time from: the system, or whoever starts her.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use web::model::Timestamp;
 
 /// Time as it passes for a Queen.
 #[async_trait]
@@ -13,6 +15,67 @@ pub trait Clock: Debug + Send + Sync {
 
     /// Resolves when so much has passed since this clock was made.
     async fn reach(&self, elapsed: Duration);
+
+    /// What the wall clock shows, which somebody may set at any time.
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Milliseconds on the Hive's own clock, by which retention, idempotency keys and deadlines are
+/// reckoned, so that nothing is lost by setting the wall clock. It is kept in the database. While a
+/// Queen runs it advances as time passes, and from one Queen to the next by what the wall clock
+/// says, which is never taken to be less than nothing or more than a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HiveTime(pub i64);
+
+/// When something happened, by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// By the wall clock, for people.
+    pub at: Timestamp,
+    /// By the Hive's.
+    pub on: HiveTime,
+}
+
+/// How far the Hive's clock goes on at most while no Queen runs, in milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// The Hive's clock while a Queen runs.
+#[derive(Debug, Clone)]
+pub struct HiveClock {
+    clock: Arc<dyn Clock>,
+    /// What it showed when `clock` was made.
+    start: HiveTime,
+}
+
+impl HiveClock {
+    /// Goes on from what it showed when it was last written down.
+    pub fn resume(clock: Arc<dyn Clock>, last: Moment) -> Self {
+        let away = clock.wall().0.saturating_sub(last.at.0).clamp(0, DAY);
+        let start = HiveTime(last.on.0 + away - millis(clock.elapsed()));
+        Self { clock, start }
+    }
+
+    /// One of a Hive that is new.
+    pub fn begin(clock: Arc<dyn Clock>) -> Self {
+        let at = clock.wall();
+        Self::resume(clock, Moment { at, on: HiveTime(at.0) })
+    }
+
+    /// What both clocks show now.
+    pub fn now(&self) -> Moment {
+        self.when(self.clock.elapsed())
+    }
+
+    /// What both show now that so much time has passed for the Queen.
+    pub fn when(&self, elapsed: Duration) -> Moment {
+        Moment { at: self.clock.wall(), on: HiveTime(self.start.0 + millis(elapsed)) }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The system's, which nobody can set.
@@ -34,5 +97,38 @@ impl Clock for System {
 
     async fn reach(&self, elapsed: Duration) {
         tokio::time::sleep(elapsed.saturating_sub(self.elapsed())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both clocks stand.
+    #[derive(Debug)]
+    struct Still(i64, Duration);
+
+    #[async_trait]
+    impl Clock for Still {
+        fn elapsed(&self) -> Duration {
+            self.1
+        }
+
+        async fn reach(&self, _: Duration) {}
+
+        fn wall(&self) -> Timestamp {
+            Timestamp(self.0)
+        }
+    }
+
+    #[test]
+    fn from_one_queen_to_the_next_it_goes_on_by_the_wall_within_bounds() {
+        let last = Moment { at: Timestamp(5_000_000_000), on: HiveTime(700) };
+        let passed = Duration::from_millis(30);
+        for (wall, on) in [(0, 0), (17, 17), (-1, 0), (-4_000_000_000, 0), (DAY, DAY), (30 * DAY, DAY)] {
+            let clock = HiveClock::resume(Arc::new(Still(last.at.0 + wall, passed)), last);
+            assert_eq!(clock.now(), Moment { at: Timestamp(last.at.0 + wall), on: HiveTime(700 + on) });
+            assert_eq!(clock.when(passed * 3).on, HiveTime(700 + on + 60));
+        }
     }
 }

@@ -42,7 +42,7 @@ use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{Epoch, Instance, TaskId};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, HiveClock, Moment};
 use crate::core::{Event, Patience, Time};
 use crate::store::{Budget, Reader};
 use cache::Cache;
@@ -99,6 +99,7 @@ struct Inner {
     disk: Option<Disk>,
     keep_finished: Duration,
     patience: Patience,
+    hive_clock: HiveClock,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
     /// Held by one at a time who has suspect results computed again.
@@ -159,7 +160,12 @@ impl Default for Settings {
 }
 
 impl SharedHive {
-    fn build(settings: Settings, epoch: Epoch, disk: Option<Disk>) -> Result<Self, getrandom::Error> {
+    fn build(
+        settings: Settings,
+        epoch: Epoch,
+        hive_clock: HiveClock,
+        disk: Option<Disk>,
+    ) -> Result<Self, getrandom::Error> {
         let Settings { memory_limit, drone_addr, keep_finished, patience, clock, .. } = settings;
         // What goes to the disk shares the limit with what comes from there.
         let (cached, written) = match disk {
@@ -169,7 +175,9 @@ impl SharedHive {
         let budget = Budget::new(memory_limit - cached - written);
         let cache = Cache::new(cached);
         let base = Instance::random()?;
-        let state = State::new(Feed::new(epoch), base, Arc::clone(&budget), cache, disk.is_some(), patience);
+        let feed = Feed::new(epoch);
+        let clock_of_state = hive_clock.clone();
+        let state = State::new(feed, base, Arc::clone(&budget), cache, disk.is_some(), patience, clock_of_state);
         let inner = Inner {
             state: Mutex::new(state),
             clock,
@@ -181,6 +189,7 @@ impl SharedHive {
             disk,
             keep_finished,
             patience,
+            hive_clock,
             checks: Arc::new(Semaphore::new(CHECKS)),
             rework: tokio::sync::Mutex::new(()),
             reworked: Notify::new(),
@@ -252,6 +261,11 @@ impl SharedHive {
         self.inner.clock.elapsed()
     }
 
+    /// What the clocks show that outlive a Queen.
+    fn moment(&self) -> Moment {
+        self.inner.hive_clock.now()
+    }
+
     /// Waits until so much time has passed.
     async fn pass(&self, time: Duration) {
         self.inner.clock.reach(self.now() + time).await;
@@ -309,7 +323,7 @@ impl SharedHive {
         let (result, ack, has_stories, changed, hurries) = {
             let mut state = self.lock();
             let result = change(&mut state, self.now());
-            let changes = state.take_changes(slot.as_ref().is_some_and(|slot| !slot.is_for_removals()));
+            let changes = state.take_changes(slot.as_ref().is_some_and(|slot| !slot.is_for_relief()));
             let ack = match slot {
                 Some(slot) if !changes.is_empty() || receipt.is_some() => Some(slot.enter(changes, receipt)),
                 _ => {

@@ -24,7 +24,9 @@ use tempfile::TempDir;
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=2000";
 
 /// Makes the database one of version 1.
-const OLDER: &str = "DROP TABLE detached; DROP INDEX tasks_batch; ALTER TABLE tasks DROP COLUMN batch;
+const OLDER: &str = "DROP INDEX tasks_by_finish; CREATE INDEX tasks_by_end ON tasks (finished_at);
+    ALTER TABLE tasks DROP COLUMN created_on; ALTER TABLE tasks DROP COLUMN finished_on;
+    ALTER TABLE hive DROP COLUMN clock; ALTER TABLE hive DROP COLUMN wall; DROP TABLE detached; DROP INDEX tasks_batch; ALTER TABLE tasks DROP COLUMN batch;
     DROP TABLE leases; DROP TABLE drones; DROP INDEX results_suspect; DROP INDEX tasks_suspect;
     ALTER TABLE results DROP COLUMN drone; ALTER TABLE results DROP COLUMN checked;
     ALTER TABLE tasks DROP COLUMN paused; ALTER TABLE tasks DROP COLUMN deadline;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use web::hive::Amendment;
-use web::model::Timestamp;
+use web::hive::{Amendment, HiveError};
+use web::model::TaskState;
 use wire::ids::TaskId;
 
+use super::control::ended_already;
 use super::record::Record;
 use super::state::State;
+use crate::clock::{HiveTime, Moment};
 use crate::core::{Event, Time};
 use crate::kinds::Terms;
 use crate::store::{Change, Removed, Tally};
@@ -25,20 +27,44 @@ impl State {
 
     /// Changes what a task is called, how urgent it is, and when it fails.
     pub(super) fn amend(&mut self, id: TaskId, amendment: Amendment, now: Time) {
+        let on = self.on(now);
         let Some(record) = self.tasks.get_mut(id) else { return };
         let mut terms = Terms::clone(&record.terms);
         terms.priority = amendment.priority.unwrap_or(terms.priority);
         if let Some(name) = amendment.name {
             terms.name = name.map(Into::into);
         }
-        renew(&mut terms, record.created_at, amendment.deadline_seconds);
+        renew(&mut terms, Times { created: record.created, now: on }, amendment.deadline_seconds);
         let (priority, change) = (terms.priority, amended(id, &terms));
         record.terms = Arc::new(terms);
-        let deadline = record.deadline_in_core(now);
+        let deadline = record.deadline_in_core(on, now);
         self.changes.push(change);
         self.feed.task(id);
         self.handle(Event::SetPriority { task: id, priority }, now);
         self.handle(Event::SetDeadline { task: id, deadline }, now);
+    }
+
+    /// Cancels a task; whether it is in memory. While nothing can be written, one whose end is not
+    /// on disk is cancelled as well, and what comes of it is given up.
+    ///
+    /// # Errors
+    /// If it has ended otherwise.
+    pub(super) fn cancel(&mut self, id: TaskId, now: Time) -> Result<bool, HiveError> {
+        let is_failing = self.fault.is_some();
+        let Some(record) = self.tasks.get_mut(id) else { return Ok(false) };
+        if !record.is_over() {
+            self.handle(Event::Cancel { task: id }, now);
+            return Ok(true);
+        }
+        if is_failing && !record.state().has_ended() {
+            let ending = record.give_up();
+            self.changes.extend(ending.map(|ending| Change::End(id, Box::new(ending))));
+            return Ok(true);
+        }
+        match record.view_ahead(id, None).state {
+            TaskState::Cancelled => Ok(true),
+            state => Err(ended_already(id, record.terms.name.as_deref(), state)),
+        }
     }
 
     /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
@@ -73,10 +99,17 @@ impl State {
     }
 }
 
+/// When a task was created, and how late it is now.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    pub(super) created: Moment,
+    pub(super) now: HiveTime,
+}
+
 /// Gives terms another deadline, so many seconds from now, if one is said.
-pub(super) fn renew(terms: &mut Terms, created_at: Timestamp, deadline_seconds: Option<Option<u32>>) {
+pub(super) fn renew(terms: &mut Terms, times: Times, deadline_seconds: Option<Option<u32>>) {
     let Some(deadline) = deadline_seconds else { return };
-    let passed = Timestamp::now().0.saturating_sub(created_at.0).max(0) as u64;
+    let passed = times.now.0.saturating_sub(times.created.on.0).max(0) as u64;
     // It is counted from the task's creation in whole seconds, and never comes early.
     let counted = |seconds: u32| u32::try_from(passed.div_ceil(1000) + u64::from(seconds)).unwrap_or(u32::MAX);
     terms.deadline = deadline.map(counted);

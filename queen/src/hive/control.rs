@@ -10,7 +10,7 @@ use web::hive::{
     Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription,
     TaskFilter, Upload,
 };
-use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
+use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
@@ -19,12 +19,12 @@ use super::keys::Found;
 use super::members::member_of_stored;
 use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
-use super::rework::{check_deadline, not_retried};
+use super::rework::not_retried;
 use super::state::{Computed, State};
 use super::story::Story;
 use super::upload::{Incoming, stopping};
 use super::{SharedHive, label};
-use crate::core::{Event, Time};
+use crate::core::Time;
 use crate::kinds::Job;
 use crate::store::{Pieces, StoreError, Stored};
 
@@ -144,12 +144,11 @@ impl SharedHive {
         }
     }
 
-    /// Room in the journal for removals, which there is on a full disk as well.
-    pub(super) async fn removal_slot(&self) -> Result<Option<Slot>, super::journal::Closed> {
-        match &self.inner.disk {
-            Some(disk) => disk.journal.removal_slot().await.map(Some),
-            None => Ok(None),
-        }
+    /// Room in the journal for what makes room on the disk, which there is on a full disk as well.
+    pub(super) async fn relief_slot(&self) -> Result<Option<Slot>, HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(None) };
+        let slot = timeout(PATIENCE, disk.journal.relief_slot()).await.map_err(|_| behind())?;
+        slot.map(Some).map_err(|_| stopping())
     }
 
     /// Waits until a change is on disk.
@@ -259,7 +258,7 @@ impl SharedHive {
 #[async_trait]
 impl Hive for SharedHive {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
-        let now = Timestamp::now();
+        let now = self.moment().on;
         let found = self.serving()?.keys.claim(key, now, self.inner.disk.is_some());
         let number = match found {
             Found::Free(number) => number,
@@ -379,22 +378,19 @@ impl Hive for SharedHive {
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
         self.detach(id).await?;
-        self.admit_change()?;
-        let slot = self.prompt_slot().await?;
-        let (cancelled, ack) = self.change_durably(slot, |state, now| {
-            let Some(record) = state.tasks.get(id) else { return Ok(false) };
-            let view = record.view_ahead(id, None);
-            if view.state.has_ended() && view.state != TaskState::Cancelled {
-                return Err(ended_already(id, record.terms.name.as_deref(), view.state));
+        // Even a full disk takes that, from its ballast.
+        let slot = match self.admit_change() {
+            Ok(()) => self.prompt_slot().await?,
+            Err(_) => self.relief_slot().await?,
+        };
+        let (is_here, ack) = self.change_durably(slot, |state, now| state.cancel(id, now));
+        let view = match is_here? {
+            true => {
+                self.durable(ack).await?;
+                self.ended(id).await?
             }
-            state.handle(Event::Cancel { task: id }, now);
-            Ok(true)
-        });
-        if cancelled? {
-            self.durable(ack).await?;
-            return self.ended(id).await;
-        }
-        let view = self.ended_elsewhere(id).await?;
+            false => self.ended_elsewhere(id).await?,
+        };
         match view.state {
             TaskState::Cancelled => Ok(view),
             state => Err(ended_already(id, view.name.as_deref(), state)),
@@ -410,9 +406,6 @@ impl Hive for SharedHive {
     }
 
     async fn retry(&self, id: TaskId, deadline_seconds: Option<Option<u32>>) -> Result<TaskView, HiveError> {
-        if deadline_seconds.is_none() {
-            check_deadline(&self.task(id).await?)?;
-        }
         let has_left = self.detach_again(id, deadline_seconds).await?;
         let task = self.task(id).await?;
         match task.batch {
@@ -440,7 +433,7 @@ impl Hive for SharedHive {
             return Err(HiveError::Conflict(reason));
         }
         // Even a full disk takes that, from its ballast.
-        let slot = timeout(PATIENCE, self.removal_slot()).await.map_err(|_| behind())?.map_err(|_| stopping())?;
+        let slot = self.relief_slot().await?;
         // A large task's bytes are freed behind the lock.
         let (removed, ack) = self.change_durably(slot, |hive, now| hive.remove_ended(id, now));
         match removed {

@@ -10,6 +10,7 @@
 //! queue's bound holds up the Drones' results.
 
 mod exit;
+mod pending;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,17 +19,18 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use web::model::Timestamp;
+use web::model::TaskState;
 use wire::ids::TaskId;
 
-use self::exit::Batch;
 pub(super) use self::exit::Exit;
+use self::pending::Pending;
 use super::{Receipt, SharedHive};
+use crate::kinds::digest::DIGEST;
 use crate::store::{Bulk, Change, Fate, FileResults, StoreError, Writer};
 
 /// Entries that may wait, and those besides that make room on a full disk.
 const ENTRIES: usize = 4096;
-const REMOVALS: usize = 64;
+const RELIEF: usize = 64;
 
 /// How long to wait before the next attempt when the disk does not take writes; twice as long
 /// each time, up to a second.
@@ -43,8 +45,8 @@ pub(super) struct Journal {
     queue: mpsc::Sender<Entry>,
     /// Commits that may wait, those included that are out of the queue and not yet durable.
     places: Arc<Semaphore>,
-    /// The same, of removals, for which there has to be a place when nothing else is taken.
-    removals: Arc<Semaphore>,
+    /// The same, of what makes room, for which there has to be a place when nothing else is taken.
+    relief: Arc<Semaphore>,
     /// Bytes of results that may wait.
     room: Arc<Semaphore>,
     capacity: u32,
@@ -55,7 +57,7 @@ pub(super) struct Journal {
 pub(super) struct Slot {
     queue: mpsc::OwnedPermit<Entry>,
     held: [OwnedSemaphorePermit; 2],
-    is_for_removals: bool,
+    is_for_relief: bool,
 }
 
 /// Whether changes became durable; if not, why not.
@@ -88,13 +90,13 @@ pub(super) struct Closed;
 impl Journal {
     /// A queue in which so many bytes of results may wait, and its exit.
     pub(super) fn new(bytes: u64, runtime: Handle, bulk: Arc<Bulk>) -> (Self, Exit) {
-        let (queue, entries) = mpsc::channel(ENTRIES + REMOVALS);
+        let (queue, entries) = mpsc::channel(ENTRIES + RELIEF);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
         let stopping = CancellationToken::new();
         let exit = Exit::new(entries, stopping.clone(), runtime, bulk);
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
-        let removals = Arc::new(Semaphore::new(REMOVALS));
-        (Self { queue, places, removals, room, capacity, stopping }, exit)
+        let relief = Arc::new(Semaphore::new(RELIEF));
+        (Self { queue, places, relief, room, capacity, stopping }, exit)
     }
 
     /// Waits for room for changes with so many bytes of results.
@@ -102,17 +104,17 @@ impl Journal {
         self.slot_among(&self.places, bytes, false).await
     }
 
-    /// Waits for room for removals.
-    pub(super) async fn removal_slot(&self) -> Result<Slot, Closed> {
-        self.slot_among(&self.removals, 0, true).await
+    /// Waits for room for what makes room on a full disk: removals, and cancellations before them.
+    pub(super) async fn relief_slot(&self) -> Result<Slot, Closed> {
+        self.slot_among(&self.relief, 0, true).await
     }
 
-    async fn slot_among(&self, places: &Arc<Semaphore>, bytes: usize, is_for_removals: bool) -> Result<Slot, Closed> {
+    async fn slot_among(&self, places: &Arc<Semaphore>, bytes: usize, is_for_relief: bool) -> Result<Slot, Closed> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| Closed)?;
         let place = Arc::clone(places).acquire_owned().await.map_err(|_| Closed)?;
         let queue = self.queue.clone().reserve_owned().await.map_err(|_| Closed)?;
-        Ok(Slot { queue, held: [room, place], is_for_removals })
+        Ok(Slot { queue, held: [room, place], is_for_relief })
     }
 
     /// Has the writer tidy up; waits until she has.
@@ -145,9 +147,9 @@ impl Journal {
 }
 
 impl Slot {
-    /// Whether nothing but removals may go in, so that a full disk takes it.
-    pub(super) fn is_for_removals(&self) -> bool {
-        self.is_for_removals
+    /// Whether nothing may go in but what makes room, so that a full disk takes it.
+    pub(super) fn is_for_relief(&self) -> bool {
+        self.is_for_relief
     }
 
     /// Puts changes into the place, perhaps none: whoever waits for the answer knows then that
@@ -177,12 +179,17 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
                 pending.attempts = 0;
             }
             Err(error) => {
+                // Whatever failed first, files that are gone are the reason.
+                let error = writer.check_files().err().unwrap_or(error);
                 hive.set_fault(Some(&error));
                 if error.is_full() {
                     writer.empty_log();
                     pending.make_room(hive, &mut writer, &mut exit);
                 }
                 pending.refuse(hive, &mut exit, &error);
+                if error.is_full() {
+                    pending.save_smallest(hive, &mut writer, &exit);
+                }
                 // Who asked is not to wait for the disk.
                 pending.batch.then = None;
                 pending.is_failing = true;
@@ -197,7 +204,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
         match pending.batch.then.take() {
             Some(Entry::Between(work)) => work(),
             Some(Entry::Tidy(done)) => {
-                match writer.tidy(Timestamp::now()) {
+                match writer.tidy(hive.moment()) {
                     Ok(used) => hive.set_used(used),
                     Err(error) => tracing::warn!(%error, "cannot give back space"),
                 }
@@ -207,116 +214,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             Some(Entry::Commit(_) | Entry::Wake) | None => {}
         }
     }
-    writer.close();
-    Ok(())
-}
-
-/// What has come out of the queue and is not done yet.
-#[derive(Default)]
-struct Pending {
-    batch: Batch,
-    is_failing: bool,
-    /// The writer's ballast is whole.
-    has_ballast: bool,
-    attempts: u32,
-    /// Those since the Queen stops.
-    last_attempts: u32,
-}
-
-impl Pending {
-    /// Commits what there is. Once that failed, all results are written anew, but not into the room
-    /// that is held back for removals; and the disk is trusted again when there is that room still.
-    fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
-        writer.check_files()?;
-        if let Some(error) = self.batch.failure.take() {
-            return Err(error);
-        }
-        if self.is_failing {
-            writer.probe()?;
-            exit.write(&self.batch.commits)?;
-        }
-        let commits = std::mem::take(&mut self.batch.commits);
-        let has_commits = !commits.is_empty();
-        commit(hive, writer, commits).map_err(|(error, commits)| {
-            self.batch.commits = commits;
-            error
-        })?;
-        if self.is_failing || has_commits && !self.has_ballast {
-            writer.probe()?;
-            self.has_ballast = true;
-        }
-        Ok(())
-    }
-
-    /// On a full disk, removals go first, and what the ballast leaves is theirs. They are of tasks that
-    /// ended before; what else there is still to write of them is in vain.
-    fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
-        let is_removal = |commit: &mut Commit| {
-            let mut changes = commit.changes.iter();
-            !commit.changes.is_empty() && changes.all(|change| matches!(change, Change::Remove(_)))
-        };
-        let removals: Vec<Commit> = self.batch.commits.extract_if(.., is_removal).collect();
-        if removals.is_empty() {
-            return;
-        }
-        let tasks = removals.iter().flat_map(|commit| &commit.changes).filter_map(Change::task).collect();
-        self.has_ballast = false;
-        let released = writer.release_ballast();
-        let removed = match commit(hive, writer, removals) {
-            Ok(()) => {
-                self.forget(tasks, exit);
-                Ok(())
-            }
-            Err((error, removals)) => {
-                self.batch.commits.extend(removals);
-                Err(error)
-            }
-        };
-        if let Err(error) = released.and(removed) {
-            tracing::warn!(%error, "no room could be made");
-        }
-    }
-
-    /// What there is of these tasks, and is still to come, is in vain.
-    fn forget(&mut self, tasks: HashSet<TaskId>, exit: &mut Exit) {
-        self.batch.commits.iter_mut().for_each(|commit| commit.forget(&tasks));
-        exit.forget(tasks);
-    }
-
-    /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
-    /// Nobody is left waiting for the disk.
-    fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
-        let mut refused = HashSet::new();
-        for commit in &mut self.batch.commits {
-            commit.answer(Err(super::recovery::reason(error)));
-            for change in &commit.changes {
-                if let Change::Submit(submission) = change {
-                    refused.insert(submission.id);
-                    hive.refuse(submission);
-                }
-            }
-        }
-        self.forget(refused, exit);
-        self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
-    }
-}
-
-/// Makes these durable together, and does what follows from that; or gives them back.
-fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> Result<(), (StoreError, Vec<Commit>)> {
-    if commits.is_empty() {
-        return Ok(());
-    }
-    let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes) };
-    let removed = match written {
-        Ok(removed) => removed,
-        Err(error) => return Err((error, commits)),
-    };
-    let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
-    hive.committed(&changes);
-    hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
-    hive.removed(removed);
-    commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
+    writer.close(hive.moment());
     Ok(())
 }
 
@@ -335,13 +233,34 @@ impl Commit {
         }
     }
 
-    /// Takes out what concerns these tasks. A task that has left its batch goes its own way.
-    fn forget(&mut self, tasks: &HashSet<TaskId>) {
-        let is_own = |change: &Change| matches!(change, Change::Detach { fate: Fate::Own(_), .. });
-        if !tasks.is_empty() {
-            let concerns = |change: &Change| change.task().is_some_and(|task| tasks.contains(&task));
-            self.changes.retain(|change| is_own(change) || !concerns(change));
+    /// Takes out what concerns these tasks; returns of how many items there were results. A task
+    /// that has left its batch goes its own way.
+    fn forget(&mut self, tasks: &HashSet<TaskId>) -> u64 {
+        if tasks.is_empty() {
+            return 0;
         }
+        let is_own = |change: &Change| matches!(change, Change::Detach { fate: Fate::Own(_), .. });
+        let concerns = |change: &Change| change.task().is_some_and(|task| tasks.contains(&task));
+        let forgotten = self.changes.extract_if(.., |change| concerns(change) && !is_own(change));
+        forgotten.map(|change| (change.result_bytes() / DIGEST) as u64).sum()
+    }
+
+    /// What it has of these tasks, for a commit that nobody waits for.
+    fn part(&mut self, tasks: &HashSet<TaskId>) -> Option<Self> {
+        let concerns = |change: &mut Change| change.task().is_some_and(|task| tasks.contains(&task));
+        let changes: Vec<_> = self.changes.extract_if(.., concerns).collect();
+        (!changes.is_empty()).then_some(Self { changes, receipt: None, ack: None, _held: None })
+    }
+
+    /// Whether a full disk takes it, from the ballast: it removes tasks, or ends them so that they
+    /// can be removed, or begins the epoch in which that can be asked for.
+    fn is_relief(&self) -> bool {
+        let is_relief = |change: &Change| match change {
+            Change::Remove(_) | Change::Epoch(_) => true,
+            Change::End(_, ending) => ending.state == TaskState::Cancelled,
+            _ => false,
+        };
+        !self.changes.is_empty() && self.changes.iter().all(is_relief)
     }
 
     /// Bytes of results.

@@ -5,9 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use web::hive::Identity;
-use web::model::Timestamp;
 use wire::ids::TaskId;
 
+use crate::clock::HiveTime;
 use crate::store::{Budget, KEY_LIFE};
 
 type Key = [u8; 32];
@@ -21,7 +21,7 @@ pub(super) struct Keys {
     /// At most as many as there are requests under way, or commits.
     under_way: HashMap<Key, Use>,
     /// The used ones that are not on disk, oldest first.
-    oldest: VecDeque<(Timestamp, Key)>,
+    oldest: VecDeque<(HiveTime, Key)>,
 }
 
 enum Use {
@@ -48,7 +48,7 @@ impl Keys {
     }
 
     /// Claims a key. `is_durable`: a used key is one whose task is still on its way to the disk.
-    pub(super) fn claim(&mut self, key: Key, now: Timestamp, is_durable: bool) -> Found {
+    pub(super) fn claim(&mut self, key: Key, now: HiveTime, is_durable: bool) -> Found {
         self.expire(now);
         match self.under_way.get(&key) {
             None => {
@@ -71,7 +71,7 @@ impl Keys {
     }
 
     /// It created a task.
-    pub(super) fn used(&mut self, identity: &Identity, task: TaskId, now: Timestamp) {
+    pub(super) fn used(&mut self, identity: &Identity, task: TaskId, now: HiveTime) {
         self.under_way.insert(identity.key, Use::Used { fingerprint: identity.fingerprint, task });
         self.oldest.push_back((now, identity.key));
         self.budget.take(KEY);
@@ -87,7 +87,7 @@ impl Keys {
         }
     }
 
-    fn expire(&mut self, now: Timestamp) {
+    fn expire(&mut self, now: HiveTime) {
         let life = KEY_LIFE.as_millis() as i64;
         while let Some((_, key)) = self.oldest.pop_front_if(|(used_at, _)| used_at.0 + life < now.0) {
             self.under_way.remove(&key);
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_key_is_used_once() {
         let identity = Identity { key: [1; 32], fingerprint: [2; 32] };
-        let now = Timestamp(1000);
+        let now = HiveTime(1000);
         let budget = Budget::new(1 << 20);
         let mut keys = Keys::new(Arc::clone(&budget));
         let Found::Free(first) = keys.claim(identity.key, now, false) else { panic!("nobody has it") };
@@ -117,7 +117,7 @@ mod tests {
         assert!(matches!(keys.claim(identity.key, now, true), Found::UnderWay), "it is not on disk yet");
         let Found::Used { fingerprint, task } = keys.claim(identity.key, now, false) else { panic!("it was used") };
         assert_eq!((fingerprint, task), (identity.fingerprint, TaskId(7)));
-        let later = Timestamp(now.0 + KEY_LIFE.as_millis() as i64 + 1);
+        let later = HiveTime(now.0 + KEY_LIFE.as_millis() as i64 + 1);
         assert!(matches!(keys.claim(identity.key, later, false), Found::Free(_)));
         keys.used(&identity, TaskId(8), later);
         keys.release(&identity.key);

@@ -12,16 +12,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use web::hive::{HiveError, NewTask, ResultsFound};
-use web::model::{TaskState, TaskView, Timestamp};
+use web::model::{TaskState, TaskView};
 use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
 use super::SharedHive;
-use super::amend::renew;
+use super::amend::{Times, renew};
 use super::control::computed_again;
 use super::journal::{Ack, Slot};
 use super::reading::{ResultReader, unreadable};
 use super::record::{Record, finish, stored_view};
+use super::rework::check_deadline;
 use super::state::State;
 use super::upload::{Ready, stopping};
 use crate::core::{Event, RangeSet, Time};
@@ -160,7 +161,7 @@ impl State {
     /// A task of a batch in memory leaves it.
     fn leave_batch(&mut self, batch: TaskId, index: u64, fate: Fate, now: Time) {
         let own = match &fate {
-            Fate::Own(new) => Some(Record::new(new.terms.clone(), new.inputs.clone(), new.created_at)),
+            Fate::Own(new) => Some(Record::new(new.terms.clone(), new.inputs.clone(), new.created)),
             Fate::Failed(_) | Fate::Forgotten { .. } => None,
         };
         self.note_detached(batch, index, fate);
@@ -215,10 +216,10 @@ impl SharedHive {
         let (_, ack) = self.change_durably(slot, |state, now| {
             // It may have ended or left meanwhile.
             if state.member_view(id, true, now).is_some_and(|view| !view.state.has_ended())
-                && let Some(created_at) = state.tasks.get(batch).map(|record| record.created_at)
+                && let Some(created) = state.tasks.get(batch).map(|record| record.created)
             {
                 let inputs = ready.keep();
-                let fate = own(id, &job, inputs, created_at, None);
+                let fate = own(id, &job, inputs, Times { created, now: state.on(now) }, None);
                 state.leave_batch(batch, index, fate, now);
             }
         });
@@ -246,12 +247,14 @@ impl SharedHive {
             let slot = self.prompt_slot().await?;
             let (has_left, ack) = self.change_durably(slot, |state, now| {
                 let is_there = state.member_view(id, false, now).is_some_and(|view| is_wanted(&view));
-                let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return false };
-                let created_at = record.created_at;
-                let fate = own(id, &job, ready.keep(), created_at, deadline_seconds);
+                let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return Ok(false) };
+                let times = Times { created: record.created, now: state.on(now) };
+                check_deadline(id, &job.terms, times, deadline_seconds)?;
+                let fate = own(id, &job, ready.keep(), times, deadline_seconds);
                 state.leave_batch(batch, index, fate, now);
-                true
+                Ok(true)
             });
+            let has_left = has_left?;
             // If not, its batch has ended meanwhile, and is on disk.
             if has_left || self.inner.disk.is_none() {
                 return self.durable(ack).await.map(|()| has_left);
@@ -292,7 +295,9 @@ impl SharedHive {
             if state.leaving.contains(&id) || state.leaving.contains(&batch.id) {
                 return Err(HiveError::TaskGone(id));
             }
-            let fate = own(id, job, ready.keep(), batch.created_at, deadline_seconds);
+            let times = Times { created: batch.created, now: state.on(now) };
+            check_deadline(id, &job.terms, times, deadline_seconds)?;
+            let fate = own(id, job, ready.keep(), times, deadline_seconds);
             state.take_from_disk(id, batch, *index, fate, now);
             Ok(())
         });
@@ -405,7 +410,7 @@ impl State {
     /// A task goes on alone whose batch is on disk only.
     fn take_from_disk(&mut self, id: TaskId, batch: &Stored, index: u64, fate: Fate, now: Time) {
         let Fate::Own(new) = &fate else { return };
-        let own = Record::new(new.terms.clone(), new.inputs.clone(), new.created_at);
+        let own = Record::new(new.terms.clone(), new.inputs.clone(), new.created);
         let state = batch.ending.as_ref().map_or(TaskState::Failed, |ending| ending.state);
         // One that failed alone failed before the batch ended.
         let state = if state == TaskState::Done { TaskState::Failed } else { state };
@@ -435,13 +440,13 @@ fn own(
     id: TaskId,
     job: &Job,
     inputs: crate::store::Inputs,
-    created_at: Timestamp,
+    times: Times,
     deadline_seconds: Option<Option<u32>>,
 ) -> Fate {
     let mut terms = job.terms.of_member();
-    renew(&mut terms, created_at, deadline_seconds);
+    renew(&mut terms, times, deadline_seconds);
     let terms = std::sync::Arc::new(terms);
-    Fate::Own(Box::new(Submission { id, terms, inputs, created_at, identity: None }))
+    Fate::Own(Box::new(Submission { id, terms, inputs, created: times.created, identity: None }))
 }
 
 /// What a row says of a batch that is in memory.
@@ -449,7 +454,7 @@ fn stored_batch(batch: TaskId, record: &Record) -> Stored {
     Stored {
         id: batch,
         terms: record.terms.clone(),
-        created_at: record.created_at,
+        created: record.created,
         total: record.inputs.total(),
         ending: record.ending().cloned(),
         paused: record.is_paused(),
@@ -461,11 +466,11 @@ fn stored_batch(batch: TaskId, record: &Record) -> Stored {
 /// A task that failed alone.
 fn failed(id: TaskId, batch: &Stored, error: &str) -> TaskView {
     let mut view = stored_view(batch);
-    let finished_at = view.finished_at.unwrap_or(batch.created_at);
+    let finished = batch.ending.as_ref().map_or(batch.created, |ending| ending.finished);
     let started_at = view.started_at;
     let error = Some(error.into());
-    finish(&mut view, &Ending { state: TaskState::Failed, started_at, finished_at, done: 0, error });
-    view.finished_at = batch.ending.as_ref().map(|ending| ending.finished_at);
+    finish(&mut view, &Ending { state: TaskState::Failed, started_at, finished, done: 0, error });
+    view.finished_at = batch.ending.as_ref().map(|ending| ending.finished.at);
     as_member(view, id, batch.id)
 }
 

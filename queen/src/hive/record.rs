@@ -11,6 +11,7 @@ use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
+use crate::clock::{HiveTime, Moment};
 use crate::core::{RangeSet, Status, Time};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Job, Terms};
@@ -26,7 +27,7 @@ pub(super) const TASK: u64 = 208;
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
     pub(super) inputs: Inputs,
-    pub(super) created_at: Timestamp,
+    pub(super) created: Moment,
     progress: Option<Box<Progress>>,
 }
 
@@ -70,14 +71,14 @@ struct End {
 }
 
 impl Record {
-    pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created_at: Timestamp) -> Self {
-        Self { terms, inputs, created_at, progress: None }
+    pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created: Moment) -> Self {
+        Self { terms, inputs, created, progress: None }
     }
 
     /// A task that was on disk, as if it had not ended.
     pub(super) fn revived(live: Live) -> Self {
         let Live { task, inputs, done, suspect, results, old, detached } = live;
-        let mut record = Self::new(task.terms, inputs, task.created_at);
+        let mut record = Self::new(task.terms, inputs, task.created);
         for results in results.into_iter().chain(old) {
             record.outputs_mut().insert(results, DIGEST);
         }
@@ -131,8 +132,8 @@ impl Record {
     }
 
     /// When it ended, settled or not.
-    pub(super) fn finished_at(&self) -> Option<Timestamp> {
-        self.end().map(|end| end.ending.finished_at)
+    pub(super) fn finished_on(&self) -> Option<HiveTime> {
+        self.end().map(|end| end.ending.finished.on)
     }
 
     /// Whether nothing more will be computed, settled or not.
@@ -163,7 +164,7 @@ impl Record {
     }
 
     /// Ends it; what is to be written of that.
-    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet) -> Ending {
+    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
             Ended::Done => (TaskState::Done, self.members().and_then(Members::failure)),
             Ended::Cancelled => (TaskState::Cancelled, None),
@@ -171,27 +172,31 @@ impl Record {
         };
         let progress = self.progress();
         let started_at = progress.started_at;
-        let ending = Ending { state, started_at, finished_at: Timestamp::now(), done: done.len(), error };
+        let ending = Ending { state, started_at, finished, done: done.len(), error };
         progress.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
         ending
     }
 
-    /// Its end is settled.
-    pub(super) fn settle(&mut self) {
+    /// It is cancelled although it is over, since its end cannot be written.
+    pub(super) fn give_up(&mut self) -> Option<Ending> {
+        let end = self.progress.as_mut()?.end.as_mut()?;
+        end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
+        Some(end.ending.clone())
+    }
+
+    /// Its end is settled: this one, which may differ from what was to be.
+    pub(super) fn settle(&mut self, ending: &Ending) {
         if let Some(end) = &mut self.progress().end {
+            end.ending = ending.clone();
             end.is_settled = true;
         }
     }
 
-    /// When it fails.
-    pub(super) fn deadline_at(&self) -> Option<Timestamp> {
-        deadline_at(&self.terms, self.created_at)
-    }
-
-    /// The same on the core's clock; never while only results that were there are computed again.
-    pub(super) fn deadline_in_core(&self, now: Time) -> Option<Time> {
-        let left = |at: Timestamp| Time::from_millis((at.0 - Timestamp::now().0).max(0) as u64);
-        self.deadline_at().filter(|_| !self.is_rework()).map(|at| now + left(at))
+    /// When it fails, on the core's clock, which shows `now` when the Hive's shows `on`; never while only
+    /// results that were there are computed again.
+    pub(super) fn deadline_in_core(&self, on: HiveTime, now: Time) -> Option<Time> {
+        let left = |due: HiveTime| Time::from_millis(due.0.saturating_sub(on.0).max(0) as u64);
+        due(&self.terms, self.created).filter(|_| !self.is_rework()).map(|due| now + left(due))
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -324,7 +329,7 @@ impl Record {
 
     /// As users are told.
     pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = view(id, &self.terms, self.inputs.total(), self.created_at);
+        let mut view = view(id, &self.terms, self.inputs.total(), self.created);
         let status = self.status(running);
         view.state = self.state();
         view.started_at = self.started_at();
@@ -391,13 +396,19 @@ fn ranges(pieces: Pieces) -> RangeSet {
     })
 }
 
-fn deadline_at(terms: &Terms, created_at: Timestamp) -> Option<Timestamp> {
-    terms.deadline.map(|seconds| Timestamp(created_at.0 + i64::from(seconds) * 1000))
+/// When a task fails that has not ended.
+pub(super) fn due(terms: &Terms, created: Moment) -> Option<HiveTime> {
+    terms.deadline.map(|seconds| HiveTime(created.on.0 + i64::from(seconds) * 1000))
+}
+
+/// The same by the wall clock, for people.
+fn deadline_at(terms: &Terms, created: Moment) -> Option<Timestamp> {
+    terms.deadline.map(|seconds| Timestamp(created.at.0 + i64::from(seconds) * 1000))
 }
 
 /// A task of which nothing is in memory.
 pub(super) fn stored_view(stored: &Stored) -> TaskView {
-    let mut view = view(stored.id, &stored.terms, stored.total, stored.created_at);
+    let mut view = view(stored.id, &stored.terms, stored.total, stored.created);
     if let Some(ending) = &stored.ending {
         finish(&mut view, ending);
     }
@@ -405,7 +416,7 @@ pub(super) fn stored_view(stored: &Stored) -> TaskView {
     view
 }
 
-fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskView {
+fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
     let Specification::Digest(digest) = &terms.specification;
     let iterations = match digest.algorithm {
         Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
@@ -427,9 +438,9 @@ fn view(id: TaskId, terms: &Terms, total: u64, created_at: Timestamp) -> TaskVie
         done: 0,
         suspect: false,
         corrected: 0,
-        created_at,
+        created_at: created.at,
         started_at: None,
-        deadline_at: deadline_at(terms, created_at),
+        deadline_at: deadline_at(terms, created),
         finished_at: None,
         rate: 0.0,
         eta_seconds: None,
@@ -441,7 +452,7 @@ pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
     view.state = ending.state;
     view.done = ending.done;
     view.started_at = ending.started_at;
-    view.finished_at = Some(ending.finished_at);
+    view.finished_at = Some(ending.finished.at);
     (view.rate, view.eta_seconds) = (0.0, None);
     view.error = ending.error.as_deref().map(Into::into);
 }
@@ -452,6 +463,6 @@ mod tests {
 
     #[test]
     fn a_waiting_task_is_small() {
-        assert!(size_of::<Record>() <= 40, "{} bytes", size_of::<Record>());
+        assert!(size_of::<Record>() <= 48, "{} bytes", size_of::<Record>());
     }
 }

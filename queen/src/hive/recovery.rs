@@ -16,6 +16,7 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use super::journal::{self, Exit, Journal};
 use super::record::Record;
 use super::{Disk, Receipt, Settings, SharedHive, journal_bytes};
+use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
 use crate::store::{Change, Directory, Leased, Live, Removed, Store, StoreError, Submission, Writer};
@@ -65,7 +66,8 @@ impl SharedHive {
     /// # Errors
     /// If the system has no randomness to give.
     pub fn ephemeral(settings: Settings) -> Result<Self, getrandom::Error> {
-        Self::build(settings, EPHEMERAL, None)
+        let clock = HiveClock::begin(Arc::clone(&settings.clock));
+        Self::build(settings, EPHEMERAL, clock, None)
     }
 
     /// A Hive over an open data directory. It serves behind [`take_over`](Self::take_over) and
@@ -89,7 +91,8 @@ impl SharedHive {
             runtime: Handle::current(),
             recovered: OnceLock::new(),
         };
-        let hive = Self::build(settings, inheritance.epoch, Some(disk))?;
+        let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
+        let hive = Self::build(settings, inheritance.epoch, clock, Some(disk))?;
         {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;

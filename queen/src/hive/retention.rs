@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use drone::story;
-use web::model::Timestamp;
 use wire::ids::TaskId;
 
 use super::SharedHive;
+use crate::clock::HiveTime;
 use crate::store::StoreError;
 
 /// How often it is looked whether something has to go.
@@ -29,7 +29,7 @@ impl SharedHive {
     async fn remove_what_is_over(&self) -> Result<(), StoreError> {
         loop {
             let kept = i64::try_from(self.inner.keep_finished.as_millis()).unwrap_or(i64::MAX);
-            let before = Timestamp(Timestamp::now().0.saturating_sub(kept));
+            let before = HiveTime(self.moment().on.0.saturating_sub(kept));
             if self.remove_ended(before, u64::MAX).await? < AT_ONCE {
                 break;
             }
@@ -38,7 +38,7 @@ impl SharedHive {
         disk.journal.tidy().await;
         while let Some(limit) = disk.limit
             && let Some(excess) = self.excess(limit)
-            && self.remove_ended(Timestamp(i64::MAX), excess).await? > 0
+            && self.remove_ended(HiveTime(i64::MAX), excess).await? > 0
         {
             disk.journal.tidy().await;
         }
@@ -54,7 +54,7 @@ impl SharedHive {
 
     /// Removes the tasks that ended longest ago, and before `before`, until about so many
     /// `bytes` are free; says how many.
-    async fn remove_ended(&self, before: Timestamp, bytes: u64) -> Result<usize, StoreError> {
+    async fn remove_ended(&self, before: HiveTime, bytes: u64) -> Result<usize, StoreError> {
         let mut oldest = match &self.inner.disk {
             Some(_) => self.read(move |reader| reader.oldest(before, AT_ONCE)).await?,
             None => {
@@ -72,7 +72,7 @@ impl SharedHive {
         if oldest.is_empty() {
             return Ok(0);
         }
-        let Ok(slot) = self.removal_slot().await else { return Ok(0) };
+        let Ok(slot) = self.relief_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
         let (records, ack) = self.change_durably(slot, |hive, now| {
             // A disk that takes nothing is not asked for the same again and again.

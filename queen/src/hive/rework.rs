@@ -8,18 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 use web::hive::HiveError;
-use web::model::{Change as News, TaskState, TaskView, Timestamp};
+use web::model::{Change as News, TaskState, TaskView};
 use wire::ids::{DroneId, TaskId};
 
 use super::SharedHive;
-use super::amend::{amended, renew};
+use super::amend::{Times, amended, renew};
 use super::control::ended_already;
-use super::record::Record;
+use super::record::{Record, due};
 use super::state::State;
 use super::story::Story;
 use super::upload::full;
 use super::verify::Lie;
 use crate::core::{Event, RangeSet, Time};
+use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
 use crate::store::{Change, Ending, Live, Pieces, StoreError, Suspects, Tally};
 
@@ -220,7 +221,9 @@ impl State {
             return Err(HiveError::TaskGone(id));
         }
         self.without_leaving(&mut live);
-        renew(Arc::make_mut(&mut live.task.terms), live.task.created_at, deadline_seconds);
+        let times = Times { created: live.task.created, now: self.on(now) };
+        check_deadline(id, &live.task.terms, times, deadline_seconds)?;
+        renew(Arc::make_mut(&mut live.task.terms), times, deadline_seconds);
         let done = live.done.clone();
         let ending = live.task.ending.clone();
         let record = Record::revived(live);
@@ -246,8 +249,11 @@ impl State {
         now: Time,
     ) -> Result<(), HiveError> {
         let missing = self.missing(id);
+        let on = self.on(now);
         let Some(record) = self.tasks.get_mut(id) else { return Err(missing) };
-        renew(Arc::make_mut(&mut record.terms), record.created_at, deadline_seconds);
+        let times = Times { created: record.created, now: on };
+        check_deadline(id, &record.terms, times, deadline_seconds)?;
+        renew(Arc::make_mut(&mut record.terms), times, deadline_seconds);
         let Some(mut record) = self.take_out(id) else { return Err(missing) };
         let done = record.begin_again();
         self.enter(id, record, done, now);
@@ -322,14 +328,22 @@ pub(super) fn not_retried(id: TaskId, name: Option<&str>, state: TaskState) -> H
     }
 }
 
-/// A task whose deadline has passed would fail again.
-pub(super) fn check_deadline(task: &TaskView) -> Result<(), HiveError> {
-    let is_over = matches!(task.state, TaskState::Failed | TaskState::Cancelled);
-    match is_over && task.deadline_at.is_some_and(|at| at <= Timestamp::now()) {
+/// A task whose deadline has passed would fail again, unless it is given another one.
+///
+/// # Errors
+/// If that is so.
+pub(super) fn check_deadline(
+    id: TaskId,
+    terms: &Terms,
+    times: Times,
+    deadline_seconds: Option<Option<u32>>,
+) -> Result<(), HiveError> {
+    let has_passed = due(terms, times.created).is_some_and(|due| due <= times.now);
+    match has_passed && deadline_seconds.is_none() {
         true => Err(HiveError::Conflict(format!(
             "the deadline of {} has passed, so it would fail again: give it a new one with `deadline_seconds`, \
              or none with null",
-            super::label(task.id, task.name.as_deref())
+            super::label(id, terms.name.as_deref())
         ))),
         false => Ok(()),
     }

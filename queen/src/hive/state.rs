@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use web::hive::{HiveError, TaskFilter};
-use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView, Timestamp};
+use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::cache::Cache;
@@ -25,12 +25,14 @@ use super::recovery;
 use super::registry::Registry;
 use super::story::{EndOfTask, Story};
 use super::verify::Audits;
+use crate::clock::{HiveClock, HiveTime};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms, member_id};
-use crate::store::{Budget, Change, Inputs, Pieces, Submission, Tally};
+use crate::store::{Budget, Change, Ending, Inputs, Pieces, Submission, Tally};
 
 pub(super) struct State {
+    clock: HiveClock,
     pub(super) core: Core,
     pub(super) tasks: Ledger<Record>,
     by_state: BTreeMap<TaskState, BTreeSet<TaskId>>,
@@ -56,7 +58,7 @@ pub(super) struct State {
     pub(super) has_suspects: bool,
     waiters: BTreeMap<TaskId, Vec<Waiter>>,
     /// Tasks that are in memory because nothing is kept on disk, by when they ended.
-    pub(super) ended: BTreeSet<(Timestamp, TaskId)>,
+    pub(super) ended: BTreeSet<(HiveTime, TaskId)>,
     /// Tasks that go from the disk, or leave a batch there, where that is not committed yet.
     pub(super) leaving: BTreeSet<TaskId>,
     pub(super) keys: Keys,
@@ -113,7 +115,6 @@ pub(super) struct Computed {
 pub(super) struct New {
     pub(super) terms: Terms,
     pub(super) inputs: Inputs,
-    pub(super) created_at: Timestamp,
     pub(super) identity: Option<web::hive::Identity>,
 }
 
@@ -125,8 +126,10 @@ impl State {
         cache: Cache,
         is_durable: bool,
         patience: Patience,
+        clock: HiveClock,
     ) -> Self {
         Self {
+            clock,
             core: Core::new(patience),
             tasks: Ledger::default(),
             by_state: BTreeMap::new(),
@@ -192,7 +195,7 @@ impl State {
                     let error = explain::blame(blame, |drone| self.name_of(drone));
                     self.member_failed(task, index, error);
                 }
-                Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from),
+                Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from, now),
                 Effect::Quarantined { drone, why } => self.distrusted(drone, &why),
                 Effect::Disconnect { drone, reason } => self.disconnect(drone, reason, now),
                 Effect::Forgotten(drone) => self.forgotten(drone, now),
@@ -286,23 +289,29 @@ impl State {
         true
     }
 
+    /// What the Hive's clock shows.
+    pub(super) fn on(&self, now: Time) -> HiveTime {
+        self.clock.when(now).on
+    }
+
     // Tasks.
 
     /// Creates a task, for whose memory the budget has been asked already.
     pub(super) fn submit(&mut self, new: New, now: Time) -> TaskId {
         let id = TaskId(self.next_task);
-        let New { terms, inputs, created_at, identity } = new;
+        let New { terms, inputs, identity } = new;
+        let created = self.clock.when(now);
         self.next_task += 1 + terms.members(inputs.total());
         let terms = match &self.terms {
             Some(last) if **last == terms => Arc::clone(last),
             _ => Arc::clone(self.terms.insert(Arc::new(terms))),
         };
         if let Some(identity) = &identity {
-            self.keys.used(identity, id, created_at);
+            self.keys.used(identity, id, created.on);
         }
-        let submission = Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created_at, identity };
+        let submission = Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity };
         self.changes.push(Change::Submit(Box::new(submission)));
-        self.enter(id, Record::new(terms, inputs, created_at), RangeSet::default(), now);
+        self.enter(id, Record::new(terms, inputs, created), RangeSet::default(), now);
         id
     }
 
@@ -316,7 +325,7 @@ impl State {
             segments,
             done,
             paused: record.is_paused(),
-            deadline: record.deadline_in_core(now),
+            deadline: record.deadline_in_core(self.on(now), now),
             avoid: None,
             batch: record.terms.batch,
         };
@@ -357,8 +366,11 @@ impl State {
     fn view_of(&self, id: TaskId, record: &Record, now: Time) -> TaskView {
         let mut view = record.view(id, self.core.task(id, now));
         if !view.state.has_ended() {
-            let why = self.core.waiting(id);
-            view.waiting_because = why.map(|why| self.waiting(why));
+            let unwritten = self.fault.as_deref().filter(|_| record.is_over());
+            view.waiting_because = match unwritten {
+                Some(fault) => Some(format!("its end cannot be written: {fault}")),
+                None => self.core.waiting(id).map(|why| self.waiting(why)),
+            };
         }
         view
     }
@@ -463,7 +475,7 @@ impl State {
                 }
                 self.members_stored(*task, *first..first + (bytes.len() / DIGEST) as u64);
             }
-            Change::End(id, ending) => self.settle(*id, ending.finished_at),
+            Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => drop(self.leaving.remove(id)),
             Change::Detach { batch, index, .. } => drop(self.leaving.remove(&member_id(*batch, *index))),
             Change::Cleared { task, .. } => {
@@ -478,7 +490,7 @@ impl State {
         self.change_state(id, Record::start);
     }
 
-    fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>) {
+    fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>, now: Time) {
         let outcome = match outcome {
             Outcome::Failed(blame) => Ended::Failed(explain::blame(blame, |drone| self.name_of(drone))),
             Outcome::Done => Ended::Done,
@@ -500,15 +512,16 @@ impl State {
             return;
         }
         let drone = by.map(|drone| self.name_of(drone));
+        let finished = self.clock.when(now);
         let Some(record) = self.tasks.get_mut(id) else { return };
-        let ending = record.end_with(outcome, done);
-        let since = ending.started_at.unwrap_or(record.created_at);
+        let ending = record.end_with(outcome, done, finished);
+        let since = ending.started_at.unwrap_or(record.created.at);
         let end = EndOfTask {
             state: ending.state,
             error: ending.error.clone(),
             digest: record.only_digest(),
             done: ending.done,
-            seconds: (ending.finished_at.0 - since.0) as f64 / 1000.0,
+            seconds: (ending.finished.at.0 - since.0) as f64 / 1000.0,
             drone,
         };
         self.stories.push(Story::Ended { task: label(id, record.terms.name.as_deref()), record: end });
@@ -527,12 +540,12 @@ impl State {
     }
 
     /// The task's end is on disk: nobody needs it in memory any more, except where there is no disk.
-    fn settle(&mut self, id: TaskId, finished_at: Timestamp) {
-        self.change_state(id, Record::settle);
+    fn settle(&mut self, id: TaskId, ending: &Ending) {
+        self.change_state(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
         self.wake(id..TaskId(id.0 + members + 1));
         if !self.is_durable {
-            self.ended.insert((finished_at, id));
+            self.ended.insert((ending.finished.on, id));
             return;
         }
         self.leave_memory(id);
@@ -561,8 +574,8 @@ impl State {
 
     /// A task that was computed again is kept as long as any other, where nothing is on disk.
     fn keep_as_ended(&mut self, id: TaskId) {
-        if let Some(finished_at) = self.tasks.get(id).and_then(Record::finished_at) {
-            self.ended.insert((finished_at, id));
+        if let Some(finished_on) = self.tasks.get(id).and_then(Record::finished_on) {
+            self.ended.insert((finished_on, id));
         }
     }
 
@@ -573,8 +586,8 @@ impl State {
         self.batches.remove(&id);
         self.unfinished -= record.inputs.on_disk();
         self.recount(record.tally(), Tally::default());
-        if let Some(finished_at) = record.finished_at() {
-            self.ended.remove(&(finished_at, id));
+        if let Some(finished_on) = record.finished_on() {
+            self.ended.remove(&(finished_on, id));
         }
         Some(record)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use web::hive::{Hive, HiveError, Identity, NewTask, Submitted, Upload};
-use web::model::{TaskView, Timestamp};
+use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
 
@@ -239,7 +239,7 @@ impl SharedHive {
                 batch,
                 base: state.base,
             };
-            let id = state.submit(New { terms, inputs, created_at: Timestamp::now(), identity }, now);
+            let id = state.submit(New { terms, inputs, identity }, now);
             Ok(found(state, id, now))
         });
         let found = found?;

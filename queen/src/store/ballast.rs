@@ -1,8 +1,8 @@
 //! Room for removals on a full disk.
 //!
-//! Removing a task makes room, but has to be written first, which takes some. So a file is kept
-//! that stands for nothing: when the disk is full it goes, and when it can be written again,
-//! there is room again.
+//! Removing a task makes room, but has to be written first, and so has its cancellation if it has not
+//! ended. That takes some room. So a file is kept that stands for nothing: when the disk is full it
+//! goes, and when it can be written again, there is room again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,13 +32,18 @@ impl Ballast {
         self.size
     }
 
+    /// Whether it has its size.
+    pub(super) fn is_whole(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|file| file.len() == self.size)
+    }
+
     /// Makes it whole, and sees that there is as much room again: with less, the disk would be
     /// full at the next task.
     ///
     /// # Errors
     /// If there is not.
     pub(super) fn fill(&self) -> Result<(), StoreError> {
-        if !std::fs::metadata(&self.path).is_ok_and(|file| file.len() == self.size) {
+        if !self.is_whole() {
             self.release()?;
             self.write(&self.path).inspect_err(|_| drop(self.release()))?;
         }

@@ -23,8 +23,10 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, OLD_COLUMNS, Rows, TASKS_END};
-use super::schema::{self, HAS_BATCHES, HAS_DRONES, HAS_KEYS};
+use super::records::{
+    COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, COLUMNS_WITHOUT_CLOCK, OLD_COLUMNS, Rows, TASKS_END,
+};
+use super::schema::{self, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_KEYS};
 
 /// What tasks are called by the number of their state.
 const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];
@@ -309,7 +311,8 @@ impl<'a, 'out> Check<'a, 'out> {
         let columns = match self.version {
             ..HAS_DRONES => OLD_COLUMNS,
             HAS_DRONES..HAS_BATCHES => COLUMNS_WITHOUT_BATCH,
-            HAS_BATCHES.. => COLUMNS,
+            HAS_BATCHES..HAS_CLOCK => COLUMNS_WITHOUT_CLOCK,
+            HAS_CLOCK.. => COLUMNS,
         };
         let mut select =
             self.connection.prepare(&format!("SELECT {columns}, file, bytes, inputs FROM tasks ORDER BY id"))?;

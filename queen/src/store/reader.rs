@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use web::hive::Identity;
-use web::model::{TaskState, Timestamp};
+use web::model::TaskState;
 use wire::ids::TaskId;
 
 pub use self::live::{Live, Suspects};
@@ -21,6 +21,7 @@ use super::error::StoreError;
 use super::inputs::Inputs;
 use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
 use super::schema;
+use crate::clock::HiveTime;
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
 
@@ -147,7 +148,7 @@ impl Reader {
     }
 
     /// What an idempotency key was used for.
-    pub fn key(&self, key: &[u8; 32], now: Timestamp) -> Result<Option<(Identity, TaskId)>, StoreError> {
+    pub fn key(&self, key: &[u8; 32], now: HiveTime) -> Result<Option<(Identity, TaskId)>, StoreError> {
         self.query(|connection| {
             let select = "SELECT fingerprint, task FROM keys WHERE key = ? AND expires_at > ?";
             let found = connection.prepare_cached(select)?.query_row(params![key, now.0], |row| {
@@ -158,10 +159,10 @@ impl Reader {
     }
 
     /// Tasks that ended before `before`, the longest ago first, and about how many bytes each takes.
-    pub fn oldest(&self, before: Timestamp, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
+    pub fn oldest(&self, before: HiveTime, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
         self.query(|connection| {
             let select = "SELECT id, bytes + ifnull(length(inputs) + total * ?, 0) FROM tasks \
-                          WHERE finished_at < ? ORDER BY finished_at LIMIT ?";
+                          WHERE finished_on < ? ORDER BY finished_on LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
             let rows =
                 select.query_map(params![DIGEST, before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;

@@ -14,6 +14,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::bulk::FileResults;
 use super::inputs::{Extent, Inputs, Large, Place};
+use crate::clock::{HiveTime, Moment};
 use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
 
@@ -205,7 +206,7 @@ pub struct Submission {
     /// With which inputs.
     pub inputs: Inputs,
     /// When.
-    pub created_at: Timestamp,
+    pub created: Moment,
     /// The idempotency key that it was asked for with.
     pub identity: Option<Identity>,
 }
@@ -218,7 +219,7 @@ pub struct Ending {
     /// When a Drone was first given a part of it.
     pub started_at: Option<Timestamp>,
     /// When it ended.
-    pub finished_at: Timestamp,
+    pub finished: Moment,
     /// Items that are done.
     pub done: u64,
     /// Why it failed.
@@ -272,7 +273,7 @@ pub struct Stored {
     /// What was asked for.
     pub terms: Arc<Terms>,
     /// When.
-    pub created_at: Timestamp,
+    pub created: Moment,
     /// How many items it has.
     pub total: u64,
     /// How it ended, if it has.
@@ -383,19 +384,26 @@ pub struct Leased {
 
 /// The columns that [`Rows`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, instance, \
-                                  name, error, specification, deadline, paused, suspect, corrected, batch";
+                                  name, error, specification, deadline, paused, suspect, corrected, batch, \
+                                  created_on, finished_on";
+
+/// [`COLUMNS`] of a database that is older than version 6.
+pub(super) const COLUMNS_WITHOUT_CLOCK: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
+                                                instance, name, error, specification, deadline, paused, suspect, \
+                                                corrected, batch, created_at, finished_at";
 
 /// [`COLUMNS`] of a database that is older than version 3.
 pub(super) const OLD_COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
-                                      instance, name, error, specification, NULL, 0, 0, 0, 0";
+                                      instance, name, error, specification, NULL, 0, 0, 0, 0, \
+                                      created_at, finished_at";
 
 /// [`COLUMNS`] of a database that is older than version 4.
 pub(super) const COLUMNS_WITHOUT_BATCH: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
                                                 instance, name, error, specification, deadline, paused, suspect, \
-                                                corrected, 0";
+                                                corrected, 0, created_at, finished_at";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 17;
+pub(super) const COLUMN_COUNT: usize = 19;
 
 /// Reads rows; consecutive ones that were asked for alike share their terms.
 #[derive(Default)]
@@ -411,15 +419,15 @@ impl Rows {
             Some(state) => Some(Ending {
                 state,
                 started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
-                finished_at: Timestamp(row.get(7)?),
+                finished: Moment { at: Timestamp(row.get(7)?), on: HiveTime(row.get(18)?) },
                 done: row.get(4)?,
                 error: row.get(10)?,
             }),
         };
-        let created_at = Timestamp(row.get(5)?);
+        let created = Moment { at: Timestamp(row.get(5)?), on: HiveTime(row.get(17)?) };
         let terms = self.terms(row, id)?;
         let (paused, suspect, corrected) = (row.get(13)?, row.get(14)?, row.get(15)?);
-        Ok(Stored { id, terms, created_at, total: row.get(3)?, ending, paused, suspect, corrected })
+        Ok(Stored { id, terms, created, total: row.get(3)?, ending, paused, suspect, corrected })
     }
 
     fn terms(&mut self, row: &Row<'_>, id: TaskId) -> rusqlite::Result<Arc<Terms>> {

@@ -18,7 +18,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -137,6 +137,19 @@ const MIGRATIONS: [&str; 5] = [
     -- What people are shown of a Drone that is gone, in JSON; null if it was never here since.
     ALTER TABLE drones ADD COLUMN visit TEXT;
     ",
+    "
+    -- The Hive's own clock, in milliseconds, as it stood at the last commit, and what the wall clock
+    -- showed then. Columns with names in _on are by that clock, and expires_at of keys is.
+    ALTER TABLE hive ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hive ADD COLUMN wall INTEGER NOT NULL DEFAULT 0;
+    UPDATE hive SET wall = CAST(unixepoch('subsec') * 1000 AS INTEGER);
+    UPDATE hive SET clock = wall;
+    ALTER TABLE tasks ADD COLUMN created_on INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN finished_on INTEGER;
+    UPDATE tasks SET created_on = created_at, finished_on = finished_at;
+    DROP INDEX tasks_by_end;
+    CREATE INDEX tasks_by_finish ON tasks (finished_on) WHERE finished_on IS NOT NULL;
+    ",
 ];
 
 /// From this version on there are idempotency keys.
@@ -147,6 +160,9 @@ pub(super) const HAS_DRONES: i64 = 3;
 
 /// From this version on tasks come in batches.
 pub(super) const HAS_BATCHES: i64 = 4;
+
+/// From this version on the Hive has a clock of its own.
+pub(super) const HAS_CLOCK: i64 = 6;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -353,9 +369,8 @@ mod tests {
     fn tasks_results_and_keys_of_version_2_stay_readable() {
         use std::ops::ControlFlow;
 
-        use super::super::testing::{layout, right, terms};
+        use super::super::testing::{layout, moment, right, terms};
         use super::super::{Inputs, Location, Trust, check};
-        use web::model::Timestamp;
         use wire::ids::TaskId;
 
         let folder = tempfile::tempdir().unwrap();
@@ -395,11 +410,12 @@ mod tests {
         assert_eq!((found.epoch.0, found.next_task, found.next_drone), (42, 3, 1));
         assert_eq!((found.live, found.suspect, found.ended.done), (1, 0, 1));
         let done = reader.task(TaskId(1)).unwrap().unwrap();
-        assert_eq!(done.ending.unwrap().done, 5);
+        let ending = done.ending.unwrap();
+        assert_eq!((done.created, ending.finished, ending.done), (moment(10), moment(20), 5));
         assert_eq!((done.terms.deadline, done.paused, done.suspect, done.corrected), (None, false, false, 0));
         assert_eq!(reader.prefix(TaskId(1)).unwrap(), 5);
         assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [(0, right(0, 2)), (2, right(2, 5))]);
-        assert_eq!(reader.key(&[0; 32], Timestamp(999)).unwrap().unwrap().1, TaskId(1));
+        assert_eq!(reader.key(&[0; 32], crate::clock::HiveTime(999)).unwrap().unwrap().1, TaskId(1));
         let mut live = Vec::new();
         let push = |task| {
             live.push(task);

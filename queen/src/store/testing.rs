@@ -11,12 +11,18 @@ use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Instance, TaskId};
 
 use super::{Change, Ending, Extent, Inputs, Large, Place, Removed, Store, Submission};
+use crate::clock::{HiveTime, Moment};
 use crate::kinds::Terms;
 
 /// A task, and its file if it has one.
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) large: Option<Arc<Large>>,
+}
+
+/// By both clocks alike.
+pub(crate) fn moment(millis: i64) -> Moment {
+    Moment { at: Timestamp(millis), on: HiveTime(millis) }
 }
 
 pub(crate) fn terms() -> Terms {
@@ -39,7 +45,7 @@ impl Store {
     pub(super) fn write(&mut self, changes: &[Change]) -> Vec<Removed> {
         let results: Vec<_> = changes.iter().filter_map(Change::in_file).collect();
         self.reader.bulk().write_results(&results).unwrap();
-        self.writer.commit(&changes.iter().collect::<Vec<_>>()).unwrap()
+        self.writer.commit(&changes.iter().collect::<Vec<_>>(), moment(4)).unwrap()
     }
 
     /// Submits a task, with a file or without.
@@ -66,7 +72,7 @@ impl Store {
                 Inputs::Large(large)
             }
         };
-        (task, Submission { id, terms: Arc::new(terms()), inputs, created_at: Timestamp(1), identity: None })
+        (task, Submission { id, terms: Arc::new(terms()), inputs, created: moment(1), identity: None })
     }
 }
 
@@ -88,6 +94,6 @@ impl Task {
 
     pub(super) fn end(&self, state: TaskState, done: u64) -> Change {
         let started_at = Some(Timestamp(2));
-        Change::End(self.id, Box::new(Ending { state, started_at, finished_at: Timestamp(3), done, error: None }))
+        Change::End(self.id, Box::new(Ending { state, started_at, finished: moment(3), done, error: None }))
     }
 }

@@ -23,6 +23,7 @@ use super::directory::OpenFiles;
 use super::error::StoreError;
 use super::records::{Change, Tally, state_number, state_of};
 use super::schema;
+use crate::clock::{HiveTime, Moment};
 use crate::crash;
 
 /// How long an idempotency key is known.
@@ -30,6 +31,9 @@ pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Free pages of the database that are given back to the file system at a time.
 const VACUUM_PAGES: i64 = 256;
+
+/// The clock is written down with each commit, and else after so long, in milliseconds.
+const TELL_CLOCK: i64 = 60_000;
 
 /// Keys that are forgotten at a time.
 const EXPIRED_KEYS: i64 = 10_000;
@@ -44,6 +48,8 @@ pub struct Writer {
     files: OpenFiles,
     /// Something was committed.
     has_written: bool,
+    /// When the clock was last written down.
+    told: Option<HiveTime>,
 }
 
 /// A task that is no longer on disk.
@@ -74,6 +80,8 @@ pub struct Inheritance {
     pub ended: TaskCounts,
     /// Bytes on disk.
     pub used: u64,
+    /// When something was last written.
+    pub written: Moment,
 }
 
 impl Writer {
@@ -85,7 +93,7 @@ impl Writer {
         largest_file: u64,
         files: OpenFiles,
     ) -> Self {
-        Self { path, connection, ballast, largest_file, files, has_written: false }
+        Self { path, connection, ballast, largest_file, files, has_written: false, told: None }
     }
 
     /// Looks whether what is committed would be found again by the next Queen.
@@ -96,15 +104,16 @@ impl Writer {
         self.files.check()
     }
 
-    /// Commits changes, of which results that belong into files are there already; when it returns,
+    /// Commits changes at this moment, of which results that belong into files are there already; when it returns,
     /// they are durable. It returns what was removed. Files of that are left to be removed, which
     /// takes long for large ones.
     ///
     /// # Errors
     /// If they are not; then none of them is, and the same or others can be tried again.
-    pub fn commit(&mut self, changes: &[&Change]) -> Result<Vec<Removed>, StoreError> {
-        let removed = self.commit_records(changes).map_err(|error| self.refused(error))?;
+    pub fn commit(&mut self, changes: &[&Change], now: Moment) -> Result<Vec<Removed>, StoreError> {
+        let removed = self.commit_records(changes, now).map_err(|error| self.refused(error))?;
         self.has_written = true;
+        self.told = Some(now.on);
         crash::point("commit-after");
         if !removed.is_empty() {
             crash::point("remove-committed");
@@ -127,6 +136,11 @@ impl Writer {
         self.ballast.release()
     }
 
+    /// Whether the ballast is whole.
+    pub fn has_ballast(&self) -> bool {
+        self.ballast.is_whole()
+    }
+
     /// Whether anything can be committed, with the ballast whole.
     ///
     /// # Errors
@@ -140,14 +154,20 @@ impl Writer {
         self.connection.execute(touch, []).map(drop).map_err(|error| self.refused(error))
     }
 
-    /// Forgets expired keys and gives free pages back; returns the bytes of all that is left.
+    /// Forgets expired keys, gives free pages back, and writes the clock down if that was not done
+    /// lately; returns the bytes of all that is left.
     ///
     /// # Errors
     /// If the database cannot be written or read.
-    pub fn tidy(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+    pub fn tidy(&mut self, now: Moment) -> Result<u64, StoreError> {
+        let told = *self.told.get_or_insert(now.on);
+        let is_late = now.on.0 - told.0 >= TELL_CLOCK;
         let tidy = || {
+            if is_late {
+                tell_clock(&self.connection, now)?;
+            }
             let expired = "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE expires_at < ? LIMIT ?)";
-            self.connection.execute(expired, params![now.0, EXPIRED_KEYS])?;
+            self.connection.execute(expired, params![now.on.0, EXPIRED_KEYS])?;
             let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
             if free > 0 {
                 // A row for each page: the statement has to be run to its end.
@@ -157,15 +177,22 @@ impl Writer {
             }
             used(&self.connection)
         };
-        tidy().map_err(StoreError::database(&self.path))
+        let used = tidy().map_err(StoreError::database(&self.path))?;
+        if is_late {
+            self.has_written = true;
+            self.told = Some(now.on);
+        }
+        Ok(used)
     }
 
-    /// Moves the log into the database, so that the next start finds nothing to recover. Whoever
-    /// has written nothing leaves everything as it was.
-    pub fn close(self) {
-        if self.has_written
-            && let Err(error) = schema::checkpoint(&self.connection)
-        {
+    /// Writes the clocks down, and moves the log into the database, so that the next start finds nothing
+    /// to recover. Whoever has written nothing leaves everything as it was.
+    pub fn close(self, now: Moment) {
+        if !self.has_written {
+            return;
+        }
+        let told = tell_clock(&self.connection, now);
+        if let Err(error) = told.and_then(|()| schema::checkpoint(&self.connection)) {
             // Nothing is lost: it is in the log.
             tracing::warn!(%error, "the log stays as it is, and the next start reads it");
         }
@@ -192,17 +219,22 @@ impl Writer {
         StoreError::io(&limited)(io::ErrorKind::FileTooLarge.into())
     }
 
-    fn commit_records(&mut self, changes: &[&Change]) -> rusqlite::Result<Vec<Removed>> {
+    fn commit_records(&mut self, changes: &[&Change], now: Moment) -> rusqlite::Result<Vec<Removed>> {
         let transaction = self.connection.transaction()?;
         let mut step = Step::new(&transaction, changes);
         for change in changes {
             step.apply(change)?;
         }
-        let removed = step.finish()?;
+        let removed = step.finish(now)?;
         crash::point("commit-before");
         transaction.commit()?;
         Ok(removed)
     }
+}
+
+/// Writes down what the clocks show.
+fn tell_clock(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
+    connection.execute("UPDATE hive SET clock = ?, wall = ?", params![now.on.0, now.at.0]).map(drop)
 }
 
 /// What the records and the bulk files take, in bytes, apart from the log, whose size is bounded.
@@ -231,9 +263,11 @@ fn count_batches(connection: &Connection, ended: &mut TaskCounts) -> rusqlite::R
 
 /// What there is, for an epoch that is yet to begin ([`Change::Epoch`]).
 pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> {
-    let select = "SELECT epoch + 1, next_task, next_drone FROM hive";
-    let (epoch, next_task, next_drone) =
-        connection.query_row(select, [], |row| Ok((Epoch(row.get(0)?), row.get(1)?, row.get(2)?)))?;
+    let select = "SELECT epoch + 1, next_task, next_drone, wall, clock FROM hive";
+    let (epoch, next_task, next_drone, written) = connection.query_row(select, [], |row| {
+        let written = Moment { at: Timestamp(row.get(3)?), on: HiveTime(row.get(4)?) };
+        Ok((Epoch(row.get(0)?), row.get(1)?, row.get(2)?, written))
+    })?;
     let count = |state| {
         let select = "SELECT tasks FROM counts WHERE state = ?";
         connection.query_row(select, [state_number(state)], |row| row.get::<_, u64>(0))
@@ -247,5 +281,5 @@ pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> 
     count_batches(connection, &mut ended)?;
     let live = count(TaskState::Pending)?;
     let suspect = connection.query_row("SELECT count(*) FROM tasks WHERE suspect = 1", [], |row| row.get(0))?;
-    Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)? })
+    Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)?, written })
 }

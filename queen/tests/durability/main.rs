@@ -131,7 +131,7 @@ fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
                     return Err(format!("the id of task {id} would be given again"));
                 }
                 let known = key.as_ref().map(|key| {
-                    let now = web::model::Timestamp::now();
+                    let now = store.inheritance.written.on;
                     store.reader.key(&Sha256::digest(key).into(), now)
                 });
                 if let Some(known) = known

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use queen::clock::{HiveTime, Moment};
 use queen::kinds::Terms;
 use queen::store::{Change, Ending, Extent, Inputs, Large, Location, Place, Store, StoreError, Submission, check};
 use sha2::{Digest as _, Sha256};
@@ -23,6 +24,10 @@ const LIAR: DroneId = DroneId(1);
 const HONEST: DroneId = DroneId(2);
 const JUDGE: DroneId = DroneId(3);
 
+fn moment(millis: i64) -> Moment {
+    Moment { at: Timestamp(millis), on: HiveTime(millis) }
+}
+
 fn submit(store: &mut Store) -> Arc<Large> {
     let mut layout = Vec::new();
     strings(7, INPUTS).iter().collect::<BlobBuf>().as_blob().write(&mut layout);
@@ -39,7 +44,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
         id: TASK,
         terms: Arc::new(terms),
         inputs: Inputs::Large(Arc::clone(&large)),
-        created_at: Timestamp(1),
+        created: moment(1),
         identity: None,
     };
     write(store, &[Change::Submit(Box::new(submission))]);
@@ -48,7 +53,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
 
 fn try_write(store: &mut Store, changes: &[Change]) -> Result<(), StoreError> {
     store.reader.bulk().write_results(&changes.iter().filter_map(Change::in_file).collect::<Vec<_>>())?;
-    store.writer.commit(&changes.iter().collect::<Vec<_>>()).map(drop)
+    store.writer.commit(&changes.iter().collect::<Vec<_>>(), moment(3)).map(drop)
 }
 
 fn write(store: &mut Store, changes: &[Change]) {
@@ -94,8 +99,8 @@ fn what_is_trusted_is_never_half_replaced() {
         results(&large, first, Bytes::from(vec![byte; 32 * (past - first) as usize]), LIAR, replaces)
     };
     let truth = |first, past, drone, replaces| results(&large, first, right(first, past), drone, replaces);
-    let (state, finished_at) = (TaskState::Done, Timestamp(2));
-    let ending = Ending { state, started_at: None, finished_at, done: INPUTS, error: None };
+    let (state, finished) = (TaskState::Done, moment(2));
+    let ending = Ending { state, started_at: None, finished, done: INPUTS, error: None };
     let end = Change::End(TASK, Box::new(ending));
     let some = [lie(0, 100, 99, false), truth(100, 200, HONEST, false), lie(200, 300, 99, false)];
     // What is wrong is not trusted for a moment, since `check` would notice.

@@ -115,14 +115,18 @@ impl Exit {
         self.fresh.is_empty() && self.rest.is_empty() && self.entries.is_empty() && self.portion.is_none()
     }
 
-    /// What is still to come of these tasks is in vain.
-    pub(super) fn forget(&mut self, tasks: HashSet<TaskId>) {
+    /// What came out of the queue of these tasks is in vain; returns of how many items there were results.
+    pub(super) fn forget(&mut self, tasks: &HashSet<TaskId>) -> u64 {
         let rest = self.rest.iter_mut().filter_map(|entry| match entry {
             Entry::Commit(commit) => Some(commit),
             _ => None,
         });
         let written = self.portion.iter_mut().flat_map(|portion| &mut portion.commits);
-        written.chain(rest).for_each(|commit| commit.forget(&tasks));
+        written.chain(rest).map(|commit| commit.forget(tasks)).sum()
+    }
+
+    /// So is what is still in the queue.
+    pub(super) fn forget_queued(&mut self, tasks: HashSet<TaskId>) {
         self.forgotten.extend(tasks);
     }
 

@@ -65,8 +65,11 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
     let job = reader.job(BATCH).unwrap().unwrap();
     let mut prepared = Vec::new();
     for step in steps {
-        let slot = if *step == Remove { hive.removal_slot().await } else { hive.slot(0).await };
-        prepared.push((*step, slot.unwrap(), hive.member_ready(&job, INDEX).await.unwrap()));
+        let slot = match step {
+            Remove => hive.relief_slot().await.unwrap(),
+            _ => hive.slot(0).await.unwrap(),
+        };
+        prepared.push((*step, slot, hive.member_ready(&job, INDEX).await.unwrap()));
     }
     let release = hold(hive).await;
     let (mut done, mut acks) = (Vec::new(), Vec::new());

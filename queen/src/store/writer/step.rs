@@ -10,6 +10,7 @@ use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::{KEY_LIFE, Removed};
+use crate::clock::Moment;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Terms, member_id};
 use crate::store::inputs::{Inputs, Place};
@@ -98,13 +99,18 @@ impl<'a> Step<'a> {
     }
 
     fn run(&mut self, statement: &'static str, values: impl Params) -> rusqlite::Result<()> {
+        self.changed(statement, values).map(drop)
+    }
+
+    /// Runs a statement; returns how many rows it changed.
+    fn changed(&mut self, statement: &'static str, values: impl Params) -> rusqlite::Result<usize> {
         // Most are the same few, and looking one up by what it says takes longer than some take to run.
         let known = self.statements.iter_mut().find(|(text, _)| std::ptr::eq(*text, statement));
         let prepared = match known {
             Some((_, prepared)) => prepared,
             None => &mut self.statements.push_mut((statement, self.transaction.prepare_cached(statement)?)).1,
         };
-        prepared.execute(values).map(drop)
+        prepared.execute(values)
     }
 
     fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
@@ -114,7 +120,7 @@ impl<'a> Step<'a> {
     }
 
     fn submit(&mut self, submission: &'a Submission) -> rusqlite::Result<()> {
-        let Submission { id, terms, inputs, created_at, identity } = submission;
+        let Submission { id, terms, inputs, created, identity } = submission;
         let (small, large) = match inputs {
             Inputs::Small(layout) => (Some(&**layout), None),
             Inputs::Large(large) => (None, Some(large)),
@@ -126,8 +132,8 @@ impl<'a> Step<'a> {
         let bytes = large.map_or(0, |large| file_bytes(large));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
-                      bytes, instance, name, error, specification, inputs, deadline, batch) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let specification = self.specification(terms)?;
         let values = params![
             id.0,
@@ -135,9 +141,9 @@ impl<'a> Step<'a> {
             terms.priority,
             inputs.total(),
             ending.map_or(0, |ending| ending.done),
-            created_at.0,
+            created.at.0,
             ending.and_then(|ending| ending.started_at).map(|time| time.0),
-            ending.map(|ending| ending.finished_at.0),
+            ending.map(|ending| ending.finished.at.0),
             file,
             bytes,
             terms.instance(*id).0,
@@ -147,6 +153,8 @@ impl<'a> Step<'a> {
             small,
             terms.deadline,
             terms.batch,
+            created.on.0,
+            ending.map(|ending| ending.finished.on.0),
         ];
         self.run(insert, values)?;
         if let Some(large) = large {
@@ -154,7 +162,7 @@ impl<'a> Step<'a> {
             self.run(insert, params![id.0, Extents(&large.segments)])?;
         }
         if let Some(identity) = identity {
-            let expires_at = created_at.0 + KEY_LIFE.as_millis() as i64;
+            let expires_at = created.on.0 + KEY_LIFE.as_millis() as i64;
             let insert = "INSERT OR REPLACE INTO keys (key, fingerprint, task, expires_at) VALUES (?, ?, ?, ?)";
             self.run(insert, params![identity.key, identity.fingerprint, id.0, expires_at])?;
         }
@@ -222,12 +230,16 @@ impl<'a> Step<'a> {
     }
 
     fn end(&mut self, task: TaskId, ending: &Ending) -> rusqlite::Result<()> {
-        let Ending { state, started_at, finished_at, done, error } = ending;
-        let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, done = ?, error = ?, paused = 0 \
-                      WHERE id = ?";
+        let Ending { state, started_at, finished, done, error } = ending;
+        let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, finished_on = ?, done = ?, error = ?, \
+                      paused = 0 WHERE id = ? AND state = 0";
         if self.ended.remove(&task).is_none() {
             let started_at = started_at.map(|time| time.0);
-            self.run(update, params![state_number(*state), started_at, finished_at.0, done, error, task.0])?;
+            let (state, at, on) = (state_number(*state), finished.at.0, finished.on.0);
+            if self.changed(update, params![state, started_at, at, on, done, error, task.0])? == 0 {
+                // It was cancelled while its end was on its way to the disk, and that came first.
+                return Ok(());
+            }
         }
         // The result of a single item comes together with its end.
         if *state == TaskState::Done && *done > 1 {
@@ -314,8 +326,8 @@ impl<'a> Step<'a> {
     }
 
     fn reopen(&mut self, task: TaskId) -> rusqlite::Result<()> {
-        let update = "UPDATE tasks SET state = 0, started_at = NULL, finished_at = NULL, done = 0, error = NULL, \
-                      suspect = 0 WHERE id = ? AND state = ?";
+        let update = "UPDATE tasks SET state = 0, started_at = NULL, finished_at = NULL, finished_on = NULL, \
+                      done = 0, error = NULL, suspect = 0 WHERE id = ? AND state = ?";
         for state in [TaskState::Failed, TaskState::Cancelled].map(state_number) {
             let reopened = self.transaction.prepare_cached(update)?.execute(params![task.0, state])? as i64;
             self.counts[state as usize] -= reopened;
@@ -352,17 +364,14 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Writes what has gathered; returns what was removed.
-    pub(super) fn finish(mut self) -> rusqlite::Result<Vec<Removed>> {
+    /// Writes what has gathered, and what the clocks show; returns what was removed.
+    pub(super) fn finish(mut self, now: Moment) -> rusqlite::Result<Vec<Removed>> {
         for (state, change) in self.counts.into_iter().enumerate().filter(|(_, change)| *change != 0) {
             self.run("UPDATE counts SET tasks = tasks + ? WHERE state = ?", params![change, state])?;
         }
-        if self.next_task != 0 {
-            self.run("UPDATE hive SET next_task = max(next_task, ?)", [self.next_task])?;
-        }
-        if self.bulk != 0 {
-            self.run("UPDATE hive SET bulk_bytes = bulk_bytes + ?", [self.bulk])?;
-        }
+        let update = "UPDATE hive SET next_task = max(next_task, ?), bulk_bytes = bulk_bytes + ?, clock = ?, wall = ?";
+        let (next_task, bulk) = (self.next_task, self.bulk);
+        self.run(update, params![next_task, bulk, now.on.0, now.at.0])?;
         for (lease, holder) in std::mem::take(&mut self.leases) {
             match holder {
                 Some((task, drone, range)) => {

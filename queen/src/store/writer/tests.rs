@@ -5,12 +5,12 @@ use std::ops::{ControlFlow, Range};
 use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
-use web::model::{TaskState, Timestamp};
+use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
 use crate::kinds::digest::DIGEST;
-use crate::store::testing::{Task, right, terms};
+use crate::store::testing::{Task, moment, right, terms};
 use crate::store::{
     Change, Computed, Ending, Fate, KNOWN_DRONES, Live, Location, Outputs, Pieces, Removed, Store, Submission, Tally,
     Trust, check,
@@ -41,7 +41,7 @@ impl Store {
     fn write_again(&mut self, changes: &[Change], twice: Submission) {
         let twice = Change::Submit(Box::new(twice));
         let with_it: Vec<&Change> = changes.iter().chain([&twice]).collect();
-        self.writer.commit(&with_it).unwrap_err();
+        self.writer.commit(&with_it, moment(4)).unwrap_err();
         self.write(changes);
     }
 
@@ -390,6 +390,6 @@ fn a_change_says_which_task_it_is_about() {
     assert!(others.iter().all(|change| change.task().is_none()));
     // Many wait on their way to the disk.
     assert!(size_of::<Change>() <= 88, "{} bytes", size_of::<Change>());
-    let ending = Ending { state: TaskState::Done, started_at: None, finished_at: Timestamp(1), done: 2, error: None };
+    let ending = Ending { state: TaskState::Done, started_at: None, finished: moment(1), done: 2, error: None };
     assert_eq!(Change::End(task.id, Box::new(ending)).task(), Some(task.id));
 }

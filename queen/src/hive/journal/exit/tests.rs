@@ -3,12 +3,11 @@ use std::io;
 use std::path::Path;
 
 use tokio::runtime::Runtime;
-use web::model::Timestamp;
 
 use super::super::Journal;
 use super::*;
 use crate::store::disk::{Disk, DiskFile, System};
-use crate::store::testing::{layout, right, terms};
+use crate::store::testing::{layout, moment, right, terms};
 use crate::store::{Change, Extent, Inputs, Large, Place, Submission};
 
 /// The system's disk, on which each sync waits until it is allowed, and fails if that is over.
@@ -51,7 +50,7 @@ impl DiskFile for Gated {
 
 fn submit(id: u64) -> Change {
     let (id, inputs) = (TaskId(id), Inputs::Small(layout(1).into()));
-    Change::Submit(Box::new(Submission { id, terms: terms().into(), inputs, created_at: Timestamp(1), identity: None }))
+    Change::Submit(Box::new(Submission { id, terms: terms().into(), inputs, created: moment(1), identity: None }))
 }
 
 /// Which tasks the commits of a batch are about.

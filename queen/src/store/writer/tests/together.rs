@@ -58,10 +58,11 @@ fn change(store: &mut Store, id: u64, turn: Turn, stage: Stage) -> Change {
     }
 }
 
-/// All that is in the database.
+/// All that is in the database, but for what the clocks showed.
 fn rows(store: &Store) -> Vec<(&'static str, Vec<Value>)> {
     let mut rows = Vec::new();
-    for table in ["hive", "counts", "tasks", "results"] {
+    let hive = "(SELECT epoch, next_task, bulk_bytes, next_drone FROM hive)";
+    for table in [hive, "counts", "tasks", "results"] {
         let mut select = store.writer.connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = select.column_count();
         let row = |row: &rusqlite::Row<'_>| Ok((table, (0..columns).map(|at| row.get_unwrap(at)).collect()));

@@ -1,0 +1,165 @@
+//! What has come out of the queue and is not done yet: it is committed, or, where the disk does not
+//! take it, kept for another attempt.
+
+use std::collections::{BTreeMap, HashSet};
+
+use wire::ids::TaskId;
+
+use super::Commit;
+use super::exit::{Batch, Exit};
+use crate::hive::{SharedHive, recovery};
+use crate::store::{Change, StoreError, Writer};
+
+/// Bytes of results for which there may be room on a full disk, of one task and of those that are
+/// committed together; and how many these are at most.
+const SMALL: usize = 64 << 10;
+const GROUP: usize = 256;
+
+/// What has come out of the queue and is not done yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) batch: Batch,
+    pub(super) is_failing: bool,
+    /// The writer's ballast is whole.
+    has_ballast: bool,
+    pub(super) attempts: u32,
+    /// Those since the Queen stops.
+    pub(super) last_attempts: u32,
+}
+
+impl Pending {
+    /// Commits what there is. Once that failed, all results are written anew, but not into the room
+    /// that is held back for removals; and the disk is trusted again when there is that room still.
+    pub(super) fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
+        writer.check_files()?;
+        if let Some(error) = self.batch.failure.take() {
+            return Err(error);
+        }
+        if self.is_failing {
+            writer.probe()?;
+            exit.write(&self.batch.commits)?;
+        }
+        let commits = std::mem::take(&mut self.batch.commits);
+        let has_commits = !commits.is_empty();
+        commit(hive, writer, commits).map_err(|(error, commits)| {
+            self.batch.commits = commits;
+            error
+        })?;
+        if self.is_failing || has_commits && !self.has_ballast {
+            writer.probe()?;
+            self.has_ballast = true;
+        }
+        Ok(())
+    }
+
+    /// On a full disk, what makes room goes first, and what the ballast leaves is its own. What was to be
+    /// written of these tasks before is in vain; a task that is cancelled has done so much less.
+    pub(super) fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
+        let mut relief: Vec<Commit> = self.batch.commits.extract_if(.., |commit| commit.is_relief()).collect();
+        if relief.is_empty() {
+            return;
+        }
+        for change in relief.iter_mut().flat_map(|commit| &mut commit.changes) {
+            let lost = change.task().map_or(0, |task| self.forget(&HashSet::from([task]), exit));
+            if let Change::End(_, ending) = change {
+                ending.done = ending.done.saturating_sub(lost);
+            }
+        }
+        self.has_ballast = false;
+        let released = writer.release_ballast();
+        let written = commit(hive, writer, relief).map_err(|(error, relief)| {
+            self.batch.commits.extend(relief);
+            error
+        });
+        if let Err(error) = released.and(written) {
+            tracing::warn!(%error, "no room could be made");
+        }
+    }
+
+    /// What room a full disk has besides the ballast is given to small tasks, the smallest first: so
+    /// they end, and can be removed.
+    pub(super) fn save_smallest(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) {
+        if !writer.has_ballast() {
+            return;
+        }
+        for tasks in self.smallest() {
+            let parts: Vec<Commit> = self.batch.commits.iter_mut().filter_map(|commit| commit.part(&tasks)).collect();
+            let saved = match exit.write(&parts) {
+                Ok(()) => commit(hive, writer, parts),
+                Err(error) => Err((error, parts)),
+            };
+            if let Err((error, parts)) = saved {
+                tracing::debug!(%error, "there is no room for small results");
+                self.batch.commits.splice(0..0, parts);
+                return;
+            }
+        }
+    }
+
+    /// Tasks of which little is to be written, in groups that are committed together, the smallest first.
+    fn smallest(&self) -> Vec<HashSet<TaskId>> {
+        let mut sizes = BTreeMap::<TaskId, usize>::new();
+        for change in self.batch.commits.iter().flat_map(|commit| &commit.changes) {
+            if let Some(task) = change.task() {
+                *sizes.entry(task).or_default() += change.result_bytes();
+            }
+        }
+        let mut tasks: Vec<_> = sizes.into_iter().filter(|(_, bytes)| *bytes <= SMALL).collect();
+        tasks.sort_by_key(|(_, bytes)| *bytes);
+        let mut groups = Vec::new();
+        let (mut group, mut size) = (HashSet::new(), 0);
+        for (task, bytes) in tasks {
+            if size + bytes > SMALL || group.len() == GROUP {
+                groups.push(std::mem::take(&mut group));
+                size = 0;
+            }
+            group.insert(task);
+            size += bytes;
+        }
+        groups.push(group);
+        groups
+    }
+
+    /// What came out of the queue of these tasks is in vain; returns of how many items there were results.
+    fn forget(&mut self, tasks: &HashSet<TaskId>, exit: &mut Exit) -> u64 {
+        let here: u64 = self.batch.commits.iter_mut().map(|commit| commit.forget(tasks)).sum();
+        here + exit.forget(tasks)
+    }
+
+    /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
+    /// Nobody is left waiting for the disk.
+    pub(super) fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
+        let mut refused = HashSet::new();
+        for commit in &mut self.batch.commits {
+            commit.answer(Err(recovery::reason(error)));
+            for change in &commit.changes {
+                if let Change::Submit(submission) = change {
+                    refused.insert(submission.id);
+                    hive.refuse(submission);
+                }
+            }
+        }
+        self.forget(&refused, exit);
+        exit.forget_queued(refused);
+        self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
+    }
+}
+
+/// Makes these durable together, and does what follows from that; or gives them back.
+fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> Result<(), (StoreError, Vec<Commit>)> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
+    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.moment()) };
+    let removed = match written {
+        Ok(removed) => removed,
+        Err(error) => return Err((error, commits)),
+    };
+    let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
+    hive.committed(&changes);
+    hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
+    hive.removed(removed);
+    commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
+    Ok(())
+}
