@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Sse;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event as Sent, KeepAlive};
-use futures_util::{Stream, StreamExt as _};
+use axum::response::{IntoResponse as _, Response, Sse};
+use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -21,14 +21,15 @@ use crate::model::{Event, EventId};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
 
+/// By which nginx is told to pass on what comes as it comes, instead of keeping it until it has a buffer full.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
 /// When to ask again while there is no place.
 const SOON: Duration = Duration::from_secs(5);
 
 /// `GET /events`
-pub(crate) async fn events(
-    State(app): State<App>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Problem> {
+pub(crate) async fn events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
     let place = Arc::clone(&app.watchers).try_acquire_owned();
     let place = place.map_err(|_| Problem::unavailable("as many watch already as may", SOON))?;
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
@@ -39,9 +40,10 @@ pub(crate) async fn events(
     let told = VecDeque::from([greeting]);
     let stream = futures_util::stream::unfold(Teller { app, subscription, told, _place: place }, async |mut teller| {
         let event = teller.next().await?;
-        Some((Ok(event), teller))
+        Some((Ok::<_, Infallible>(event), teller))
     });
-    Ok(Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok(([UNBUFFERED], told).into_response())
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.

@@ -24,6 +24,7 @@ impl Reader {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert!(!response.headers().contains_key("content-encoding"));
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
         Self { stream: response.into_body().into_data_stream(), text: String::new() }
     }
 

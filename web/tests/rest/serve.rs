@@ -77,6 +77,16 @@ async fn an_open_event_stream_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
+async fn a_proxy_of_http_1_0_is_told_at_once() {
+    let server = serve().await;
+    // As nginx asks: nothing changes, and the stream begins all the same.
+    let mut events = server.ask("GET /events HTTP/1.0\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    let told = read_to(&mut events, "retry: 1000").await;
+    assert!(told.starts_with("HTTP/1.0 200 ") && told.contains("\r\nx-accel-buffering: no\r\n"), "{told}");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn watchers_leave_places_for_others() {
     let server = serve().await;
     let mut watching = Vec::new();
