@@ -16,6 +16,7 @@ pub mod kinds;
 pub mod store;
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,6 +145,7 @@ async fn serve(
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
         any_host: config.any_host && !http_addr.ip().is_loopback(),
         connections: connections(),
+        compressing: compressing(),
         shutdown: shutdown.clone(),
     };
     let site = web::site(Arc::new(hive.clone()), web);
@@ -187,6 +189,12 @@ fn connections() -> usize {
     let files = rustix::process::getrlimit(Resource::Nofile).current;
     let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     CONNECTIONS_MAX.min(files / 2)
+}
+
+/// The most answers that are compressed at once: each takes a core, and one is left for everybody else.
+fn compressing() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (cores - 1).max(1)
 }
 
 async fn blocking<T: Send + 'static>(

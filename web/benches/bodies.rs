@@ -203,6 +203,7 @@ impl Plane {
             room: 256 << 20,
             any_host: false,
             connections: 64,
+            compressing: 1,
             shutdown: CancellationToken::new(),
         };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;

@@ -4,6 +4,7 @@
 mod api;
 mod assets;
 mod body;
+mod compress;
 mod deeds;
 mod error;
 mod guard;
@@ -40,6 +41,8 @@ pub struct Config {
     pub any_host: bool,
     /// The most open connections; more wait to be accepted. Half of them may be event streams.
     pub connections: usize,
+    /// The most answers that are compressed at once; the others go as they are.
+    pub compressing: usize,
     /// Ends event streams, so that a graceful stop does not wait for them.
     pub shutdown: CancellationToken,
 }

@@ -10,16 +10,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::header::ACCEPT_ENCODING;
 use axum::response::{IntoResponse as _, Response};
 use axum::{BoxError, Router, http};
 use futures_util::FutureExt as _;
 use tower::Service;
-use tower_http::CompressionLevel;
-use tower_http::compression::Compression;
 
+use crate::compress::Compressor;
 use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::{Config, body, guard};
@@ -29,13 +28,15 @@ use crate::{Config, body, guard};
 pub struct Site {
     router: Router,
     config: Arc<Config>,
+    compressor: Compressor,
     /// Who asks.
     peer: Peer,
 }
 
 impl Site {
     pub(crate) fn new(router: Router, config: Arc<Config>) -> Self {
-        Self { router, config, peer: Peer::default() }
+        let compressor = Compressor::new(config.compressing);
+        Self { router, config, compressor, peer: Peer::default() }
     }
 
     /// For who connects from there.
@@ -51,7 +52,7 @@ impl Site {
     async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
         let asker = guard::Asker::of(&request);
         let response = match self.admit(request) {
-            Ok(request) => AssertUnwindSafe(route(self.router, request))
+            Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|cause| guard::panicked(&*cause)),
@@ -71,16 +72,10 @@ impl Site {
     }
 }
 
-/// Nobody pays for compression who does not ask for it.
-async fn route(mut router: Router, request: Request) -> Response {
-    let answer = match request.headers().contains_key(ACCEPT_ENCODING) {
-        true => {
-            let answer = Compression::new(router).quality(CompressionLevel::Fastest).call(request).await;
-            answer.map(|answer| answer.map(Body::new))
-        }
-        false => router.call(request).await,
-    };
-    answer.unwrap_or_else(|never| match never {})
+async fn route(mut router: Router, compressor: Compressor, request: Request) -> Response {
+    let accepted = request.headers().get_all(ACCEPT_ENCODING).iter().cloned().collect();
+    let answer = router.call(request).await.unwrap_or_else(|never| match never {});
+    compressor.compress(accepted, answer).await
 }
 
 /// What a request's body has to be like.

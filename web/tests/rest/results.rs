@@ -5,6 +5,7 @@ use std::io::Read as _;
 use axum::body::Body;
 use axum::http::Version;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use web::model::TaskState;
 
 use crate::support::*;
@@ -181,6 +182,25 @@ async fn many_rows_come_whole_in_every_form() {
     let mut unpacked = String::new();
     flate2::read::GzDecoder::new(&packed.body[..]).read_to_string(&mut unpacked).unwrap();
     assert!(unpacked == expected);
+}
+
+#[tokio::test]
+async fn no_more_is_compressed_at_once_than_may() {
+    let (_, router) = world();
+    post(&router, "/tasks", "text/plain", "a\nb").await;
+    let ask = || request("GET", "/tasks/1/results", &[("accept-encoding", "gzip")], Body::empty());
+    let coding = |answer: &Answer| answer.header("content-encoding").to_owned();
+    // Of these no turn is taken for longer than it takes to see that they are not compressed.
+    let identity = [("accept-encoding", "identity")];
+    let plain = router.clone().oneshot(request("GET", "/tasks/1/results", &identity, Body::empty())).await.unwrap();
+    let slow = router.clone().oneshot(ask()).await.unwrap();
+    assert_eq!(slow.headers()["content-encoding"], "gzip");
+    let other = send(&router, ask()).await;
+    assert_eq!((coding(&other), other.text().lines().count()), (String::new(), 3));
+    drop(slow);
+    assert_eq!(coding(&send(&router, ask()).await), "gzip");
+    assert_eq!(coding(&send(&router, ask()).await), "gzip", "a turn ends with its answer");
+    drop(plain);
 }
 
 #[tokio::test]

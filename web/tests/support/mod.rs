@@ -25,6 +25,7 @@ pub fn config() -> Config {
         room: 256 << 20,
         any_host: false,
         connections: 8,
+        compressing: 1,
         shutdown: CancellationToken::new(),
     }
 }
