@@ -85,8 +85,8 @@ impl From<StoreError> for Error {
 }
 
 /// What request bodies may take of memory together, in bytes: a part of the memory limit, but
-/// enough for the longest that is read as a whole.
-const ROOM: std::ops::RangeInclusive<u64> = 64 << 20..=256 << 20;
+/// enough for the longest that is read as a whole, beside what is kept for small ones.
+const ROOM: std::ops::RangeInclusive<u64> = 72 << 20..=256 << 20;
 
 /// The most HTTP connections, however many files may be open.
 const CONNECTIONS_MAX: usize = 4096;

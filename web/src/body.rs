@@ -1,4 +1,4 @@
-//! Request bodies: bounded in length, and in how long the next frame may take.
+//! Request bodies: bounded in length, and in how slowly they may come.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,14 +12,18 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use hyper::body::Frame;
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::Config;
 use crate::error::{Problem, shown};
+use crate::room::Room;
 use crate::site::RequestBody;
 
-/// How long the next frame of a body may take.
-const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+/// In each so long that a body is waited for, something of it has to come.
+const PERIOD: Duration = Duration::from_secs(30);
+
+/// And while room for bodies is short, so many bytes: 1 KiB a second.
+const PERIOD_BYTES: usize = 30 << 10;
 
 /// How long, and how many bytes, of a refused body are still read, so that its sender gets
 /// to read why: closing a connection with unread bytes resets it.
@@ -34,23 +38,33 @@ pub(crate) struct TooLong {
     pub(crate) limit: u64,
 }
 
-/// The next frame did not come in time.
+/// Why a body is not waited for any longer.
 #[derive(Debug, thiserror::Error)]
-#[error("the body stopped coming")]
-pub(crate) struct TooSlow;
+pub(crate) enum TooSlow {
+    /// Nothing came in a whole period.
+    #[error("the body stopped coming")]
+    Stopped,
+    /// Hardly anything came, and others need the room.
+    #[error("the body comes at less than 1 KiB a second, while bodies take nearly all the room there is")]
+    Crawls,
+}
 
 /// Bounds a request's body.
 ///
 /// # Errors
 /// Before it is read: if it announces too much, is coded in another way than in chunks, or its sender
 /// expects what is not known here.
-pub(crate) fn bound<B: RequestBody>(config: &Config, request: http::Request<B>) -> Result<Request, Problem> {
+pub(crate) fn bound<B: RequestBody>(
+    config: &Config,
+    room: &Room,
+    request: http::Request<B>,
+) -> Result<Request, Problem> {
     let limit = config.max_body;
     let headers = request.headers();
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let known = known(headers);
     let is_expectant = headers.contains_key(EXPECT);
-    let request = request.map(|body| Bounded::new(body, limit, is_expectant));
+    let request = request.map(|body| Bounded::new(body, limit, room.clone(), is_expectant));
     if announced.is_some_and(|length| length > limit) {
         return Err(Problem::too_large(limit));
     }
@@ -82,8 +96,9 @@ fn other_than(headers: &HeaderMap, name: HeaderName, known: &str) -> Option<Stri
 
 struct Bounded<B: RequestBody> {
     frames: Option<B>,
-    /// While the next frame is waited for.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// The present one, once the body was waited for.
+    period: Option<Period>,
+    room: Room,
     left: u64,
     limit: u64,
     /// Whether its sender sends it, or still waits for `100 Continue`.
@@ -91,21 +106,67 @@ struct Bounded<B: RequestBody> {
 }
 
 impl<B: RequestBody> Bounded<B> {
-    fn new(body: B, limit: u64, is_expectant: bool) -> Self {
+    fn new(body: B, limit: u64, room: Room, is_expectant: bool) -> Self {
         let frames = (!body.is_end_stream()).then_some(body);
-        Self { frames, patience: None, left: limit, limit, is_coming: !is_expectant }
+        Self { frames, period: None, room, left: limit, limit, is_coming: !is_expectant }
     }
 
-    /// The next frame, or why there is none in time.
+    /// The next frame, or why it is not waited for.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(frames).poll_frame(context) {
-            self.patience = None;
+            if let Some(period) = &mut self.period {
+                period.pause(frame.as_ref().map_or(0, length));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
         }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(FRAME_TIMEOUT)));
-        ready!(patience.as_mut().poll(context));
-        Poll::Ready(Some(Err(axum::Error::new(TooSlow))))
+        loop {
+            let came = ready!(self.period.get_or_insert_default().poll_end(context));
+            self.period = None;
+            let slow = match came {
+                0 => TooSlow::Stopped,
+                ..PERIOD_BYTES if self.room.is_short() => TooSlow::Crawls,
+                _ => continue,
+            };
+            return Poll::Ready(Some(Err(axum::Error::new(slow))));
+        }
+    }
+}
+
+/// Bytes of data in a frame, if it came.
+fn length<E>(frame: &Result<Frame<Bytes>, E>) -> usize {
+    frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
+}
+
+/// A [`PERIOD`] in which a body is waited for; while what came of it is worked on, time stands still.
+struct Period {
+    left: Duration,
+    /// In bytes.
+    came: usize,
+    /// Since when it is waited for, and until when.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Default for Period {
+    fn default() -> Self {
+        Self { left: PERIOD, came: 0, waiting: None }
+    }
+}
+
+impl Period {
+    /// So many bytes came, and nothing is waited for.
+    fn pause(&mut self, came: usize) {
+        self.came += came;
+        if let Some((since, _)) = self.waiting.take() {
+            self.left = self.left.saturating_sub(since.elapsed());
+        }
+    }
+
+    /// Goes on waiting; at its end, how many bytes came in it.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        let (_, end) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(self.left))));
+        ready!(end.as_mut().poll(context));
+        Poll::Ready(self.came)
     }
 }
 
@@ -119,14 +180,10 @@ impl<B: RequestBody> HttpBody for Bounded<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.is_coming = true;
         let frame = ready!(self.poll_next(context));
-        let length = match &frame {
-            Some(Ok(frame)) => frame.data_ref().map_or(0, |data| data.len() as u64),
-            Some(Err(_)) | None => {
-                self.frames = None;
-                0
-            }
-        };
-        Poll::Ready(match self.left.checked_sub(length) {
+        if !matches!(frame, Some(Ok(_))) {
+            self.frames = None;
+        }
+        Poll::Ready(match self.left.checked_sub(frame.as_ref().map_or(0, length) as u64) {
             Some(left) => {
                 self.left = left;
                 frame

@@ -79,8 +79,8 @@ impl Problem {
             if let Some(error) = error.downcast_ref::<crate::api::submit::LongHead>() {
                 return Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}; nothing was created"));
             }
-            if error.is::<crate::body::TooSlow>() {
-                return Self::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming; nothing was created");
+            if let Some(slow) = error.downcast_ref::<crate::body::TooSlow>() {
+                return Self::new(StatusCode::REQUEST_TIMEOUT, format!("{slow}; nothing was created"));
             }
             cause = error.source();
         }

@@ -12,6 +12,7 @@ pub mod hive;
 pub mod kinds;
 pub mod model;
 mod pages;
+mod room;
 pub mod serve;
 mod site;
 
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{drones, events, results, stats, tasks};
 use crate::hive::Hive;
+use crate::room::Room;
 pub use crate::site::Site;
 
 /// What the control plane has to know besides the Queen.
@@ -35,7 +37,7 @@ pub struct Config {
     pub address: SocketAddr,
     /// The longest request body in bytes.
     pub max_body: u64,
-    /// What all requests' bodies may take of memory together, in bytes.
+    /// What all requests' bodies may take of memory together, in bytes; a part of it is for small ones.
     pub room: usize,
     /// Serve any `Host`: for a bind address that is not loopback.
     pub any_host: bool,
@@ -52,15 +54,15 @@ pub struct Config {
 pub(crate) struct App {
     pub(crate) hive: Arc<dyn Hive>,
     pub(crate) config: Arc<Config>,
-    /// Bounds what all requests' bodies take together.
-    room: Arc<Semaphore>,
+    /// For all requests' bodies.
+    room: Room,
     /// A place for each event stream.
     watchers: Arc<Semaphore>,
 }
 
 /// The site map.
 pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
-    let room = Arc::new(Semaphore::new(config.room.min(Semaphore::MAX_PERMITS)));
+    let room = Room::new(config.room);
     let watchers = Arc::new(Semaphore::new(config.connections.div_ceil(2)));
     let app = App { hive, config: Arc::new(config), room, watchers };
     let api = Router::new()
@@ -86,5 +88,5 @@ pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
         .merge(assets::routes())
         .fallback(guard::nothing_here)
         .with_state(app.clone());
-    Site::new(router, app.config)
+    Site::new(router, app.config, app.room)
 }

@@ -21,6 +21,7 @@ use tower::Service;
 use crate::compress::Compressor;
 use crate::deeds::Peer;
 use crate::error::Problem;
+use crate::room::Room;
 use crate::{Config, body, guard};
 
 /// What is served; clones share everything.
@@ -28,15 +29,16 @@ use crate::{Config, body, guard};
 pub struct Site {
     router: Router,
     config: Arc<Config>,
+    room: Room,
     compressor: Compressor,
     /// Who asks.
     peer: Peer,
 }
 
 impl Site {
-    pub(crate) fn new(router: Router, config: Arc<Config>) -> Self {
+    pub(crate) fn new(router: Router, config: Arc<Config>, room: Room) -> Self {
         let compressor = Compressor::new(config.compressing);
-        Self { router, config, compressor, peer: Peer::default() }
+        Self { router, config, room, compressor, peer: Peer::default() }
     }
 
     /// For who connects from there.
@@ -65,7 +67,7 @@ impl Site {
 
     fn admit<B: RequestBody>(&self, request: http::Request<B>) -> Result<Request, Problem> {
         // Bounded first: what is refused is still read for a while.
-        let mut request = body::bound(&self.config, request)?;
+        let mut request = body::bound(&self.config, &self.room, request)?;
         request.extensions_mut().insert(self.peer);
         guard::admit(&self.config, &request)?;
         Ok(request)

@@ -19,7 +19,7 @@ pub(crate) use self::amend::{amendment, amendment_of_form, form_values, renewal,
 use self::asker::Asker;
 use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};
-use self::intake::{Intake, Pieces, Room, encoding};
+use self::intake::{Intake, Pieces, encoding};
 use self::lines::Form;
 pub(crate) use self::multipart::LongHead;
 pub(crate) use self::typed::Typed;
@@ -28,6 +28,7 @@ use crate::App;
 use crate::error::Problem;
 use crate::hive::Submitted;
 use crate::kinds::{OPTION_NAMES, Options};
+use crate::room::Share;
 
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
 const WHOLE_MAX: u64 = 64 << 20;
@@ -83,14 +84,9 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
 /// # Errors
 /// Why there is no task, and what the form said, to be shown again.
 pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, (Problem, Typed)> {
-    let mut typed = Typed::begin();
-    let read = async {
-        let mut room = app.room()?;
-        room.cover(typed::TYPED_MAX)?;
-        // Without scripts it sends the fields of all algorithms.
-        multipart::read(app, Options::of_page(), Asker::default(), request, &mut typed).await
-    };
-    let submitted = read.await;
+    let mut typed = Typed::begin(app.room.share());
+    // Without scripts it sends the fields of all algorithms.
+    let submitted = multipart::read(app, Options::of_page(), Asker::default(), request, &mut typed).await;
     submitted.map_err(|problem| (problem, typed))
 }
 
@@ -102,8 +98,8 @@ fn utf16() -> Problem {
     )
 }
 
-async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Bytes, Problem> {
-    frames.whole(WHOLE_MAX, room).await.map_err(|problem| match problem.status {
+async fn whole(app: &App, frames: Frames, share: &mut Share) -> Result<Bytes, Problem> {
+    frames.whole(WHOLE_MAX, share).await.map_err(|problem| match problem.status {
         StatusCode::PAYLOAD_TOO_LARGE if app.config.max_body > WHOLE_MAX => Problem {
             detail: format!("{}; more goes as text/plain or application/x-ndjson", problem.detail),
             ..problem
@@ -113,8 +109,8 @@ async fn whole(app: &App, frames: Frames, room: &mut Room) -> Result<Bytes, Prob
 }
 
 async fn whole_json(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
-    let mut room = app.room()?;
-    let body = whole(app, frames, &mut room).await?;
+    let mut share = app.room.share();
+    let body = whole(app, frames, &mut share).await?;
     let (pieces, is_array) = json::request(&body, &mut options)?;
     drop(body);
     let new = options.new_task()?;
@@ -122,12 +118,12 @@ async fn whole_json(app: &App, mut options: Options, asker: Asker, frames: Frame
         let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
         Problem::invalid(format!("{path}: {error}")).with("path", path)
     })?;
-    Intake::of_pieces(app, new, asker, pieces, room).finish().await
+    Intake::of_pieces(app, new, asker, pieces, share).finish().await
 }
 
 async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
-    let mut room = app.room()?;
-    let body = whole(app, frames, &mut room).await?;
+    let mut share = app.room.share();
+    let body = whole(app, frames, &mut share).await?;
     let mut pieces = Pieces::default();
     for (name, value) in form::pairs(&body) {
         match &*name {
@@ -145,7 +141,7 @@ async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frame
     pieces.check(encoding(&new)).map_err(|(index, error)| {
         Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
     })?;
-    Intake::of_pieces(app, new, asker, pieces, room).finish().await
+    Intake::of_pieces(app, new, asker, pieces, share).finish().await
 }
 
 /// What is no field's name is likely to be no form at all: `curl --data-binary @lines` calls it one.

@@ -123,8 +123,8 @@ async fn a_body_that_stops_coming_is_given_up() {
 async fn bodies_share_the_room_there_is() {
     let (fake, router) = world();
     let (sender, receiver) = tokio::sync::watch::channel(());
-    // Each holds its 60 MiB until the sender is gone.
-    let part = Bytes::from(vec![b' '; 60 << 20]);
+    // Each holds its 50 MiB until the sender is gone.
+    let part = Bytes::from(vec![b' '; 50 << 20]);
     let held = (0..5).map(|_| {
         let mut receiver = receiver.clone();
         let rest = futures_util::stream::once(async move {
@@ -141,11 +141,64 @@ async fn bodies_share_the_room_there_is() {
     let refused = futures_util::StreamExt::next(&mut held).await.unwrap().unwrap();
     refused.problem(503);
     assert_eq!(refused.header("retry-after"), "2");
+    // Something is left for what is small.
+    assert_eq!(post_json(&router, json!({"input": "y".repeat(50_000)})).await.status, 201);
     drop(sender);
     while let Some(answer) = futures_util::StreamExt::next(&mut held).await {
         assert_eq!(answer.unwrap().status, 201);
     }
-    assert_eq!(fake.tasks(), 4);
+    assert_eq!(fake.tasks(), 5);
+}
+
+#[tokio::test]
+async fn bodies_take_room_for_what_has_come() {
+    let fake = fake(1);
+    let router = web::site(fake.clone(), web::Config { room: 1 << 20, ..config() });
+    let (sender, receiver) = tokio::sync::watch::channel(());
+    let begun = (0..4096).map(|_| {
+        let mut receiver = receiver.clone();
+        let rest = futures_util::stream::once(async move {
+            let _ = receiver.changed().await;
+            Ok(Bytes::from_static(b"\"input\": \"x\"}"))
+        });
+        let begin = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let body = Body::from_stream(futures_util::StreamExt::chain(begin, rest));
+        let router = router.clone();
+        tokio::spawn(async move { post(&router, "/tasks", "application/json", body).await.status })
+    });
+    let begun: Vec<_> = begun.collect();
+    tokio::task::yield_now().await;
+    assert_eq!(post_json(&router, json!({"input": "y".repeat(500_000)})).await.status, 201);
+    drop(sender);
+    for answer in begun {
+        assert_eq!(answer.await.unwrap(), 201);
+    }
+    assert_eq!(fake.tasks(), 4097);
+}
+
+/// A body that begins with so many spaces, of which more come every five seconds for a hundred, and ends with a task.
+fn drip(first: usize, more: usize) -> Body {
+    let frames = std::iter::once(first).chain(std::iter::repeat_n(more, 20)).map(|count| vec![b' '; count]);
+    let frames: Vec<_> = frames.chain([b"{\"input\": \"x\"}".to_vec()]).collect();
+    let paced = futures_util::stream::unfold(frames.into_iter(), async |mut frames| {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from(frames.next()?)), frames))
+    });
+    Body::from_stream(paced)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_crawls_is_given_up_while_room_is_short() {
+    let fake = fake(1);
+    let router = web::site(fake.clone(), web::Config { room: 1 << 20, ..config() });
+    let send = async |first, more| post(&router, "/tasks", "application/json", drip(first, more)).await;
+    assert_eq!(send(1, 1).await.status, 201, "while nobody needs the room");
+    // Its 35,000 bytes in half a minute are enough.
+    let (large, crawls) = tokio::join!(send(800_000, 7_000), send(1, 1));
+    assert_eq!(large.status, 201);
+    let problem = crawls.problem(408);
+    assert!(problem["detail"].as_str().unwrap().contains("1 KiB a second"), "{problem}");
+    assert_eq!(fake.tasks(), 2);
 }
 
 #[tokio::test]
@@ -153,9 +206,9 @@ async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
     let fake = fake(1);
     let router = web::site(fake.clone(), web::Config { room: 100_000, ..config() });
     let body = |length| format!("{{\"input\": \"{}\"}}", "x".repeat(length));
-    assert_eq!(post(&router, "/tasks", "application/json", body(99_000)).await.status, 201);
-    let problem = post(&router, "/tasks", "application/json", body(100_000)).await.problem(413);
-    assert_eq!(problem["limit"], 100_000);
+    assert_eq!(post(&router, "/tasks", "application/json", body(93_000)).await.status, 201);
+    let problem = post(&router, "/tasks", "application/json", body(94_000)).await.problem(413);
+    assert_eq!(problem["limit"], 93_750, "the rest is for small bodies");
 }
 
 #[tokio::test]

@@ -30,13 +30,13 @@ pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, 
                       application/merge-patch+json";
         return Err(unsupported(detail.to_owned()));
     }
-    Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room()?).await?)?)
+    Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room.share()).await?)?)
 }
 
 /// The new deadline that a retry asks for: its body is JSON, or there is none.
 pub(crate) async fn renewal(app: &App, request: Request) -> Result<Option<Option<u32>>, Problem> {
     let media_type = media_type(request.headers())?;
-    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room.share()).await?;
     let body = body.trim_ascii();
     if body.is_empty() {
         return Ok(None);
@@ -61,7 +61,7 @@ pub(crate) fn renewal_of_form(values: &[(String, String)]) -> Result<Option<Opti
 
 /// What stands in the fields of a small form of the page.
 pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(String, String)>, Problem> {
-    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room()?).await?;
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room.share()).await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(form::pairs(&body).map(|(name, value)| (text(&name), text(&value))).collect())
 }

@@ -4,8 +4,8 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 
-use super::intake::Room;
 use crate::error::Problem;
+use crate::room::Share;
 
 /// How many bytes of white space are read in search of something else.
 const PEEK: usize = 16 << 10;
@@ -58,14 +58,14 @@ impl Frames {
     }
 
     /// All of it, if that is at most `limit` bytes.
-    pub(super) async fn whole(mut self, limit: u64, room: &mut Room) -> Result<Bytes, Problem> {
+    pub(super) async fn whole(mut self, limit: u64, share: &mut Share) -> Result<Bytes, Problem> {
         let mut whole = Bytes::new();
         while let Some(frame) = self.next().await? {
             let length = whole.len() + frame.len();
             if length as u64 > limit {
                 return Err(Problem::too_large(limit));
             }
-            room.cover(length)?;
+            share.cover(length)?;
             // Most come in one frame.
             whole = match whole.is_empty() {
                 true => frame,

@@ -1,9 +1,5 @@
 //! Inputs on their way from a request to the Hive.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::blob::BlobBuf;
 
 use super::asker::Asker;
@@ -13,9 +9,7 @@ use crate::error::Problem;
 use crate::hive::{NewTask, SEGMENT, Submitted, Upload};
 use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
-
-/// The least that a request takes of the room for bodies, in bytes.
-const ROOM_STEP: usize = 64 << 10;
+use crate::room::Share;
 
 /// Why an input is refused.
 #[derive(Debug, thiserror::Error)]
@@ -68,27 +62,27 @@ pub(super) struct Intake<'a> {
     new: NewTask,
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
-    room: Room,
+    share: Share,
     asker: Asker,
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(app: &'a App, new: NewTask, asker: Asker) -> Result<Self, Problem> {
+    pub(super) fn new(app: &'a App, new: NewTask, asker: Asker) -> Self {
         let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Ok(Self::of_pieces(app, new, asker, pieces, app.room()?))
+        Self::of_pieces(app, new, asker, pieces, app.room.share())
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut asker: Asker, pieces: Pieces, room: Room) -> Self {
+    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut asker: Asker, pieces: Pieces, share: Share) -> Self {
         if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }
-        Self { app, new, pieces, upload: None, room, asker }
+        Self { app, new, pieces, upload: None, share, asker }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
     pub(super) async fn pass_on(&mut self, held: usize) -> Result<(), Problem> {
-        self.room.cover(self.pieces.size() + held)?;
+        self.share.cover(self.pieces.size() + held)?;
         for piece in std::mem::take(&mut self.pieces.full) {
             if let Some(keyed) = &mut self.asker.keyed {
                 keyed.add(&piece);
@@ -132,41 +126,4 @@ impl<'a> Intake<'a> {
 pub(super) fn encoding(new: &NewTask) -> Encoding {
     let Specification::Digest(digest) = &new.specification;
     digest.encoding
-}
-
-/// A request's part of the room for bodies.
-pub(super) struct Room {
-    all: Arc<Semaphore>,
-    /// All of it, in bytes.
-    size: usize,
-    taken: OwnedSemaphorePermit,
-}
-
-impl Room {
-    /// Makes sure that it is at least so many bytes.
-    pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Problem> {
-        let taken = self.taken.num_permits();
-        if bytes > self.size {
-            return Err(Problem::too_large(self.size as u64));
-        }
-        if bytes > taken {
-            let more = (bytes - taken).next_multiple_of(ROOM_STEP).min(self.size - taken);
-            self.taken.merge(take(&self.all, more)?);
-        }
-        Ok(())
-    }
-}
-
-impl App {
-    /// Room for a request's body.
-    pub(super) fn room(&self) -> Result<Room, Problem> {
-        Ok(Room { all: self.room.clone(), size: self.config.room, taken: take(&self.room, 0)? })
-    }
-}
-
-fn take(all: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-    let taken = u32::try_from(bytes).ok().and_then(|bytes| all.clone().try_acquire_many_owned(bytes).ok());
-    taken.ok_or_else(|| {
-        Problem::unavailable("too many large requests are on their way in; try again soon", Duration::from_secs(2))
-    })
 }

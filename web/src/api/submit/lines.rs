@@ -106,7 +106,7 @@ pub(super) async fn read(
     form: Form,
     mut frames: Frames,
 ) -> Result<Submitted, Problem> {
-    let mut intake = Intake::new(app, options.new_task()?, asker)?;
+    let mut intake = Intake::new(app, options.new_task()?, asker);
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {
         lines.feed(&frame, &mut intake.pieces)?;

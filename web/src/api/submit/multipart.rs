@@ -118,7 +118,7 @@ async fn fields(
         set(&mut options, option, typed).await?;
         field = form.next().await?;
     }
-    let mut intake = match options.new_task().and_then(|new| Intake::new(app, new, asker)) {
+    let mut intake = match options.new_task().map(|new| Intake::new(app, new, asker)) {
         Ok(intake) => intake,
         Err(problem) => {
             if let Some(inputs) = field {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::room::Share;
+
 /// The most that is kept of a form, in bytes.
-pub(super) const TYPED_MAX: usize = 512 << 10;
+const TYPED_MAX: usize = 512 << 10;
 
 /// What was typed into a form.
 #[derive(Debug, Default)]
@@ -14,14 +16,16 @@ pub(crate) struct Typed {
     has_file: bool,
     /// There was more than is kept.
     is_cut: bool,
-    /// Bytes that may still be kept.
-    left: usize,
+    /// Bytes that are kept.
+    kept: usize,
+    /// What these take of the room; none if nothing is to be kept.
+    share: Option<Share>,
 }
 
 impl Typed {
-    /// Of a form that is about to be read.
-    pub(super) fn begin() -> Self {
-        Self { left: TYPED_MAX, ..Self::default() }
+    /// Of a form that is about to be read, kept in this share of the room.
+    pub(super) fn begin(share: Share) -> Self {
+        Self { share: Some(share), ..Self::default() }
     }
 
     /// Of a form that nobody looks at again: nothing is kept.
@@ -51,10 +55,9 @@ impl Typed {
     }
 
     fn has_room_for(&mut self, part: &[u8]) -> bool {
-        match self.left.checked_sub(part.len()) {
-            Some(left) => self.left = left,
-            None => self.is_cut = true,
-        }
+        self.kept += part.len();
+        let has_room = |share: &mut Share| self.kept <= TYPED_MAX && share.cover(self.kept).is_ok();
+        self.is_cut |= !self.share.as_mut().is_some_and(has_room);
         !self.is_cut
     }
 
@@ -82,25 +85,33 @@ impl Typed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Room;
+
+    fn begin() -> Typed {
+        Typed::begin(Room::new(1 << 20).share())
+    }
 
     #[test]
     fn what_is_too_long_is_left_out() {
-        let mut typed = Typed::begin();
+        let mut typed = begin();
         typed.add_option("name", b"bees");
         typed.add_text(b"one\r\n");
         typed.add_text("zw\u{f6}lf".as_bytes());
-        let left = typed.left;
+        let left = TYPED_MAX - typed.kept;
         typed.add_text(&vec![b'x'; left]);
         assert!(typed.has_room() && typed.missing().is_none());
         typed.add_text(b"x");
         assert!(!typed.has_room() && typed.missing().is_some());
         assert_eq!(typed.values(), BTreeMap::from([("name".to_owned(), "bees".to_owned())]));
         assert!(!Typed::nothing().has_room());
+        let mut typed = Typed::begin(Room::new(100).share());
+        typed.add_text(&[b'x'; 101]);
+        assert!(!typed.has_room(), "there is no room for it");
     }
 
     #[test]
     fn what_was_typed_comes_back() {
-        let mut typed = Typed::begin();
+        let mut typed = begin();
         typed.add_option("salt", b"pepper");
         for part in ["one\r\nzw", "\u{f6}lf"] {
             typed.add_text(part.as_bytes());
