@@ -33,7 +33,7 @@ pub use self::words::{Effect, End, Key, Note, Part, Violation};
 use crate::pool::{Event, Report, Standing, Ticket, Worked};
 
 /// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
-pub const MAX_LEASES: usize = 16_384;
+pub const MAX_LEASES: usize = 4096;
 
 /// Bytes of the frames whose leases are computed or wait for it; likewise.
 pub const MAX_BYTES: usize = 256 << 20;
@@ -187,26 +187,33 @@ impl Session {
                 self.end(ticket, End::Failed, effects);
             }
             Event::Output { from, output, spent_ns } => {
-                let part = Part { task: held.task, ticket, from, spent_ns, output };
                 debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
-                held.computed = part.to();
-                let is_done = held.computed >= held.to;
-                let is_whole = is_done && from <= held.from;
-                if let Some(part) = held.keep(part) {
-                    self.kept += held::size(&part);
-                    let key = held.key;
-                    if let Some(link) = self.open_link() {
-                        match is_whole {
-                            true => link.say_whole(key, part.clone()),
-                            false => link.say(Say::Output(key, part.clone())),
-                        }
-                    }
-                    effects.push(Effect::Computed(part));
-                }
-                if is_done {
-                    self.end(ticket, End::Done, effects);
+                let whole = Part { task: held.task, ticket, from, spent_ns, output };
+                whole.split().for_each(|part| self.computed(part, effects));
+            }
+        }
+    }
+
+    /// Keeps and says the next results of a lease.
+    fn computed(&mut self, part: Part, effects: &mut Vec<Effect>) {
+        let (ticket, from) = (part.ticket, part.from);
+        let Some(held) = self.held.get_mut(&ticket) else { return };
+        held.computed = part.to();
+        let is_done = held.computed >= held.to;
+        let is_whole = is_done && from <= held.from;
+        if let Some(part) = held.keep(part) {
+            self.kept += held::size(&part);
+            let key = held.key;
+            if let Some(link) = self.open_link() {
+                match is_whole {
+                    true => link.say_whole(key, part.clone()),
+                    false => link.say(Say::Output(key, part.clone())),
                 }
             }
+            effects.push(Effect::Computed(part));
+        }
+        if is_done {
+            self.end(ticket, End::Done, effects);
         }
     }
 

@@ -20,6 +20,7 @@ mod journal;
 mod keys;
 mod link;
 mod members;
+mod memory;
 mod pace;
 mod reading;
 mod record;
@@ -44,12 +45,13 @@ use wire::ids::{Epoch, Instance, TaskId};
 
 use crate::clock::{Clock, HiveClock, Moment};
 use crate::core::{Event, Patience, Time};
-use crate::store::{Budget, Reader};
+use crate::store::Reader;
 use cache::Cache;
 use feed::Feed;
 use journal::{Ack, Journal, Slot};
 use link::Receipt;
 pub use link::{Breach, Joined, Link, Newcomer, Outbound, Parting};
+pub use memory::Memory;
 pub use recovery::{Keeper, Lost};
 use state::State;
 use story::Story;
@@ -74,14 +76,6 @@ const CHECKS: usize = 1;
 /// How often a Drone is told that the Queen lives, while she waits for her disk.
 const EXCUSE: Duration = Duration::from_secs(1);
 
-/// The parts of the memory limit that cached segments, and results on their way to the disk,
-/// may take.
-const CACHE_PART: u64 = 4;
-const JOURNAL_PART: u64 = 8;
-
-/// More results than this on their way to the disk make nothing faster.
-const JOURNAL_MAX: u64 = 64 << 20;
-
 /// What the control plane and the Drones' connections share. Clones share the same state.
 #[derive(Clone)]
 pub struct SharedHive {
@@ -93,8 +87,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     started_at: Timestamp,
     epoch: Epoch,
-    budget: Arc<Budget>,
-    memory_limit: u64,
+    memory: Memory,
     drone_addr: String,
     disk: Option<Disk>,
     keep_finished: Duration,
@@ -162,29 +155,23 @@ impl Default for Settings {
 impl SharedHive {
     fn build(
         settings: Settings,
+        memory: Memory,
         epoch: Epoch,
         hive_clock: HiveClock,
         disk: Option<Disk>,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { memory_limit, drone_addr, keep_finished, patience, clock, .. } = settings;
-        // What goes to the disk shares the limit with what comes from there.
-        let (cached, written) = match disk {
-            Some(_) => (memory_limit / CACHE_PART, journal_bytes(memory_limit)),
-            None => (0, 0),
-        };
-        let budget = Budget::new(memory_limit - cached - written);
-        let cache = Cache::new(cached);
+        let Settings { drone_addr, keep_finished, patience, clock, .. } = settings;
+        let (budget, cache) = (Arc::clone(&memory.tasks), Cache::new(memory.cache));
         let base = Instance::random()?;
         let feed = Feed::new(epoch);
         let clock_of_state = hive_clock.clone();
-        let state = State::new(feed, base, Arc::clone(&budget), cache, disk.is_some(), patience, clock_of_state);
+        let state = State::new(feed, base, budget, cache, disk.is_some(), patience, clock_of_state);
         let inner = Inner {
             state: Mutex::new(state),
             clock,
             started_at: Timestamp::now(),
             epoch,
-            budget,
-            memory_limit,
+            memory,
             drone_addr,
             disk,
             keep_finished,
@@ -203,6 +190,11 @@ impl SharedHive {
     /// The epoch of every lease.
     pub fn epoch(&self) -> Epoch {
         self.inner.epoch
+    }
+
+    /// What may be held in memory.
+    pub fn memory(&self) -> &Memory {
+        &self.inner.memory
     }
 
     /// How long Drones are waited for.
@@ -349,11 +341,6 @@ impl SharedHive {
         }
         (result, ack)
     }
-}
-
-/// What results on their way to the disk may take of the memory limit.
-fn journal_bytes(memory_limit: u64) -> u64 {
-    (memory_limit / JOURNAL_PART).min(JOURNAL_MAX)
 }
 
 /// The id of a task, for the log.

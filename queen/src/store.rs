@@ -14,7 +14,6 @@
 
 pub mod backup;
 mod ballast;
-mod budget;
 mod bulk;
 pub mod check;
 mod directory;
@@ -33,7 +32,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ballast::Ballast;
-pub use budget::{Budget, OverBudget, Reservation};
 pub use bulk::{Bulk, FileResults, NewFile};
 pub use directory::Directory;
 use directory::OpenFiles;

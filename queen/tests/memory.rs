@@ -1,4 +1,4 @@
-//! What a connected Drone costs the Queen in memory. One test, since the meter counts the process.
+//! What peers cost the Queen in memory. One test at a time, since the meter counts the process.
 #![allow(clippy::unwrap_used, reason = "a failed test is what a panic is for")]
 
 mod support;
@@ -6,9 +6,14 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use bytes::Bytes;
 use peak_alloc::PeakAlloc;
+use queen::Config;
 use support::Hive;
-use wire::frame::{FrameError, MAX, decode, encode};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use wire::frame::{FrameError, MAX, MAX_TO_QUEEN, decode, encode};
 use wire::handshake::{FromDrone, Preface, Rate, Role};
 use wire::ids::{Epoch, LeaseId, SeatSecret};
 use wire::message::{Progress, ToDrone, ToQueen};
@@ -17,7 +22,15 @@ use wire::work::{Class, Kind};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
+/// Whose turn it is.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 const DRONES: usize = 200;
+
+const LIMIT: u64 = 64 << 20;
+
+/// What there is besides what is counted: the program, the runtime, the test.
+const REST: usize = 32 << 20;
 
 /// Says one thing, which is encoded into a buffer, and reads the one that is answered.
 fn ask(socket: &mut TcpStream, say: impl FnOnce(&mut Vec<u8>) -> Result<(), FrameError>) -> Vec<u8> {
@@ -57,6 +70,7 @@ fn beat(socket: &mut TcpStream, leases: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_drone_costs_little() {
+    let _turn = TURN.lock().await;
     let hive = Hive::start().await;
     let queen = hive.drones;
     let grown = tokio::task::spawn_blocking(move || {
@@ -65,8 +79,8 @@ async fn an_idle_drone_costs_little() {
         let before = MEMORY.current_usage();
         let mut drones: Vec<_> = (0..DRONES).map(|_| connect(queen)).collect();
         let fresh = MEMORY.current_usage().saturating_sub(before);
-        // Half a megabyte once leaves nothing behind.
-        drones.iter_mut().for_each(|drone| beat(drone, 50_000));
+        // A quarter of a megabyte once leaves nothing behind.
+        drones.iter_mut().for_each(|drone| beat(drone, 16_000));
         (0..8).for_each(|_| drones.iter_mut().for_each(|drone| beat(drone, 0)));
         (fresh / DRONES, MEMORY.current_usage().saturating_sub(before) / DRONES)
     });
@@ -74,4 +88,48 @@ async fn an_idle_drone_costs_little() {
     println!("a Drone that has connected takes {fresh} bytes, and one that has been busy {used}");
     assert!(fresh < 32 << 10 && used < 32 << 10, "{fresh} and {used} bytes a connection");
     hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_that_stop_half_way_take_no_more_than_their_share() {
+    let _turn = TURN.lock().await;
+    let hive = Hive::start_with(Config { memory_limit: LIMIT, ..support::config() }).await;
+    let queen = hive.drones;
+    MEMORY.reset_peak_usage();
+    let connected = tokio::task::spawn_blocking(move || (0..120).map(|_| connect(queen)).collect::<Vec<_>>());
+    // They are given no work.
+    let mut half = Vec::new();
+    encode(&ToQueen::Leaving, MAX_TO_QUEEN, &mut half).unwrap();
+    half.extend((MAX_TO_QUEEN as u32).to_le_bytes());
+    half.resize(half.len() + MAX_TO_QUEEN - 1, 0);
+    let half = Bytes::from(half);
+    let mut stuck = JoinSet::new();
+    for socket in connected.await.unwrap() {
+        socket.set_nonblocking(true).unwrap();
+        let (mut socket, half) = (tokio::net::TcpStream::from_std(socket).unwrap(), half.clone());
+        stuck.spawn(async move {
+            // What she does not read stays with its sender.
+            let _ = socket.write_all(&half).await;
+            std::future::pending::<()>().await;
+        });
+    }
+    // Words are computed none the less.
+    let worker = hive.worker("honest");
+    for word in 0..100 {
+        let task = hive.compute(serde_json::json!({ "input": word.to_string() })).await;
+        assert_eq!(task["state"], "done");
+    }
+    assert_within_limit(&hive).await;
+    drop(stuck);
+    worker.leave().await;
+    hive.stop().await;
+}
+
+/// Since the peak was reset, no more was taken than may be, and that is told.
+async fn assert_within_limit(hive: &Hive) {
+    let peak = MEMORY.peak_usage();
+    println!("at most {} KiB were taken", peak >> 10);
+    assert!(peak < LIMIT as usize + REST, "{peak} bytes");
+    let used = hive.get("/stats").await.json()["memory_used"].as_u64().unwrap();
+    assert!(used > 0 && used <= LIMIT, "{used} bytes are told");
 }

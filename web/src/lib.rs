@@ -4,6 +4,7 @@
 mod api;
 mod assets;
 mod body;
+pub mod budget;
 mod compress;
 mod deeds;
 mod error;

@@ -24,16 +24,16 @@ pub enum ConnectionError {
     Preface(#[from] PrefaceError),
 }
 
-/// What is read from the socket at once when nothing larger is expected, in bytes: little from a peer that says
-/// little, since thousands may be connected.
-const READ_MIN: usize = 4 << 10;
-const READ_MAX: usize = 64 << 10;
+/// What is read from the socket at once when nothing larger is expected, in bytes, and so what is kept at most
+/// of what follows a frame: little, since thousands may be connected.
+pub const READ: usize = 8 << 10;
 
 /// Room for so long a frame is made at once if the last one was as long.
 const TRUSTED_MAX: usize = 2 << 20;
 
-/// A buffer for writing is kept while one part in so many of it is used each time.
+/// A buffer for writing is kept while one part in so many of it is used each time, or it is no longer than this.
 const WRITE_KEPT: usize = 8;
+const WRITE_MIN: usize = 4 << 10;
 
 /// What the system may hold back of what is to be sent, in bytes.
 #[cfg(target_os = "linux")]
@@ -57,8 +57,6 @@ pub fn bound_unsent(socket: &TcpStream) -> io::Result<()> {
 pub struct FrameReader<R> {
     inner: R,
     buffer: BytesMut,
-    /// What is read at once.
-    step: usize,
     /// How long the last frame was: the next one is likely to be no longer.
     trusted: usize,
 }
@@ -66,12 +64,29 @@ pub struct FrameReader<R> {
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Reads from `inner`, which stands at the start of a frame.
     pub fn new(inner: R) -> Self {
-        Self { inner, buffer: BytesMut::new(), step: READ_MIN, trusted: 0 }
+        Self { inner, buffer: BytesMut::new(), trusted: 0 }
     }
 
     /// What is read from; what was read and not returned is lost.
     pub fn into_inner(self) -> R {
         self.inner
+    }
+
+    /// How long the body of the next frame is, at most `limit` bytes; `None` when the peer closed the
+    /// connection between two frames. No more than [`READ`] bytes of the frame have been read yet. Safe to
+    /// cancel: nothing that was read is lost.
+    ///
+    /// # Errors
+    /// If the socket fails, the frame is too long, or the connection ends within its length.
+    pub async fn announced(&mut self, limit: usize) -> Result<Option<usize>, ConnectionError> {
+        loop {
+            if let Some(size) = frame::body_len(&self.buffer, limit)? {
+                return Ok(Some(size));
+            }
+            if !self.read(READ).await? {
+                return Ok(None);
+            }
+        }
     }
 
     /// The body of the next frame, of at most `limit` bytes; `None` when the peer closed the
@@ -80,30 +95,31 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// # Errors
     /// If the socket fails, the frame is too long, or the connection ends within a frame.
     pub async fn next(&mut self, limit: usize) -> Result<Option<Bytes>, ConnectionError> {
-        loop {
-            let missing = match frame::body_len(&self.buffer, limit)? {
-                Some(size) if self.buffer.len() >= HEADER + size => {
-                    self.trusted = size.min(TRUSTED_MAX);
-                    let mut frame = self.buffer.split_to(HEADER + size);
-                    return Ok(Some(frame.split_off(HEADER).freeze()));
-                }
-                Some(size) => HEADER + size - self.buffer.len(),
-                None => 0,
-            };
-            if self.buffer.is_empty() && self.buffer.try_reclaim(4 * self.step + 1) {
-                // What a long frame needed is not kept.
-                self.buffer = BytesMut::new();
-            }
+        let Some(size) = self.announced(limit).await? else { return Ok(None) };
+        let whole = HEADER + size;
+        while self.buffer.len() < whole {
             // A peer that announces much and sends little costs only what it has sent, or sent before.
-            let room = missing.clamp(self.step, self.step.max(4 * self.buffer.len()).max(self.trusted));
+            let most = READ.max(4 * self.buffer.len()).max(self.trusted);
+            self.read((whole - self.buffer.len()).clamp(READ, most)).await?;
+        }
+        self.trusted = size.min(TRUSTED_MAX);
+        let mut frame = self.buffer.split_to(whole);
+        if whole > READ {
+            // What follows a long frame must not keep its memory.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        Ok(Some(frame.split_off(HEADER).freeze()))
+    }
+
+    /// Reads at most `room` bytes more; false if the peer closed the connection and there is nothing.
+    async fn read(&mut self, room: usize) -> Result<bool, ConnectionError> {
+        if self.buffer.capacity() - self.buffer.len() < room.min(READ) {
             self.buffer.reserve(room);
-            self.step = match self.inner.read_buf(&mut self.buffer).await? {
-                0 if self.buffer.is_empty() => return Ok(None),
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                read if read >= self.step => (2 * self.step).min(READ_MAX),
-                read if read < self.step / 4 => (self.step / 2).max(READ_MIN),
-                _ => self.step,
-            };
+        }
+        match (&mut self.inner).take(room as u64).read_buf(&mut self.buffer).await? {
+            0 if self.buffer.is_empty() => Ok(false),
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            _ => Ok(true),
         }
     }
 }
@@ -149,7 +165,7 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         self.buffer.clear();
         // Growing anew for each of many long frames costs more than sending them.
         if self.buffer.capacity() > WRITE_KEPT * used {
-            self.buffer.shrink_to(used.max(READ_MIN));
+            self.buffer.shrink_to(used.max(WRITE_MIN));
         }
         self.inner.flush().await
     }

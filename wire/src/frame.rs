@@ -9,8 +9,11 @@ use std::borrow::Cow;
 use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Encode, config};
 
-/// The longest body of a frame after the handshake, in bytes.
+/// The longest body of a frame to a Drone after the handshake, in bytes.
 pub const MAX: usize = 8 << 20;
+
+/// The longest body of a frame to the Queen after the handshake, in bytes: many Drones send to her at once.
+pub const MAX_TO_QUEEN: usize = 1 << 20;
 
 /// The longest body of a frame during the handshake, in bytes.
 pub const MAX_HANDSHAKE: usize = 4 << 10;

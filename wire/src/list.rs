@@ -14,7 +14,7 @@ pub struct List<T>(pub Vec<T>);
 
 impl<T> List<T> {
     /// The most elements that a list may have.
-    pub const MAX: usize = 65_536;
+    pub const MAX: usize = 16_384;
 }
 
 impl<T> From<Vec<T>> for List<T> {
@@ -26,7 +26,7 @@ impl<T> From<Vec<T>> for List<T> {
 impl<T: Encode> Encode for List<T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
         if self.0.len() > Self::MAX {
-            return Err(EncodeError::Other("a list has at most 65536 elements"));
+            return Err(EncodeError::Other("a list has at most 16384 elements"));
         }
         (self.0.len() as u64).encode(encoder)?;
         self.0.iter().try_for_each(|element| element.encode(encoder))
@@ -39,7 +39,7 @@ impl<'de, C, T: BorrowDecode<'de, C>> BorrowDecode<'de, C> for List<T> {
         let count = usize::try_from(count)
             .ok()
             .filter(|count| *count <= Self::MAX)
-            .ok_or(DecodeError::Other("a list has at most 65536 elements"))?;
+            .ok_or(DecodeError::Other("a list has at most 16384 elements"))?;
         let mut elements = Vec::with_capacity(count.min(64));
         for _ in 0..count {
             decoder.claim_container_read::<T>(1)?;

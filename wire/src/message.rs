@@ -9,6 +9,9 @@ use crate::List;
 use crate::ids::{Epoch, Instance, LeaseId, TaskId};
 use crate::work::{Chunk, ChunkOutput};
 
+/// The most results of one [`Output`], in bytes.
+pub const MAX_PART: usize = 512 << 10;
+
 /// The longest reason of a failure, in bytes: the rest is not kept.
 pub const MAX_REASON: usize = 1024;
 
@@ -89,7 +92,8 @@ pub enum ToQueen<'a> {
     /// The first message of each connection: what the Drone holds from connections before, if
     /// anything. No work comes before it is answered by [`ToDrone::Adopted`].
     Offer {
-        /// Leases that are unfinished, or whose results are not known to be stored.
+        /// Leases that are unfinished, or whose results are not known to be stored: no more than a
+        /// [`List`] may have, so that a Drone must not hold more.
         leases: List<Offered>,
     },
 }
@@ -117,7 +121,7 @@ pub struct Lease<'a> {
     pub chunk: Chunk<'a>,
 }
 
-/// The results of a part of a lease. Parts come in index order and without gaps.
+/// The results of a part of a lease, at most [`MAX_PART`] bytes. Parts come in index order and without gaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
 pub struct Output<'a> {
     /// Which lease.

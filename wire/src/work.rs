@@ -140,6 +140,13 @@ impl ChunkOutput<'_> {
             Self::Digests(_) => Kind::DIGEST,
         }
     }
+
+    /// How many bytes the results have.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Digests(digests) => digests.bytes().len(),
+        }
+    }
 }
 
 impl Encode for ChunkOutput<'_> {

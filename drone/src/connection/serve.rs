@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior, sleep_until, timeout};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
-use wire::frame::{self, MAX};
+use wire::frame::{self, MAX, MAX_TO_QUEEN};
 use wire::message::ToDrone;
 
 use super::Trouble;
@@ -193,11 +193,11 @@ async fn write(
     mut messages: mpsc::Receiver<Message>,
 ) -> Result<(), ConnectionError> {
     while let Some(message) = messages.recv().await {
-        writer.push(&message.to_wire(), MAX)?;
+        writer.push(&message.to_wire(), MAX_TO_QUEEN)?;
         while writer.pending() < GATHER
             && let Ok(message) = messages.try_recv()
         {
-            writer.push(&message.to_wire(), MAX)?;
+            writer.push(&message.to_wire(), MAX_TO_QUEEN)?;
         }
         writer.flush().await?;
     }

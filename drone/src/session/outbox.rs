@@ -207,7 +207,7 @@ fn output(key: Key, part: &Part) -> Option<Output<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use wire::frame::{self, MAX};
+    use wire::frame::{self, MAX_TO_QUEEN};
     use wire::ids::{Epoch, LeaseId, TaskId};
 
     use super::*;
@@ -307,7 +307,7 @@ mod tests {
         let mut count = 0;
         while let Some(message) = outbox.pop(May::All, |_| true) {
             let mut bytes = Vec::new();
-            frame::encode(&message.to_wire(), MAX, &mut bytes).unwrap();
+            frame::encode(&message.to_wire(), MAX_TO_QUEEN, &mut bytes).unwrap();
             assert!(bytes.len() <= SHARED);
             count += if let Message::Outputs(parts) = message { parts.len() } else { 0 };
         }

@@ -406,7 +406,7 @@ fn a_queen_who_answers_wrongly_is_found_out_and_all_stays_held() {
 
 #[test]
 fn without_room_no_reports_are_taken() {
-    let (mut session, items) = (open(), 32_768);
+    let (mut session, items) = (open(), 16_384);
     let leases = (1..).take_while(|lease| {
         hear(&mut session, &work(&[(*lease, 0, items)])).unwrap();
         report(&mut session, *lease, computed(0, items as u64));
@@ -430,30 +430,42 @@ fn without_room_no_reports_are_taken() {
 
 #[test]
 fn long_results_wait_while_much_is_not_stored() {
-    let (mut session, items) = (open(), 32_768);
-    for lease in 1..=6 {
+    let (mut session, items) = (open(), 16_384);
+    for lease in 1..=10 {
         hear(&mut session, &work(&[(lease, 0, items)])).unwrap();
         report(&mut session, lease, computed(0, items as u64));
     }
     let leases = |session: &mut Session| said(session).into_iter().map(|(lease, ..)| lease).collect::<Vec<_>>();
-    assert_eq!(leases(&mut session), [1, 2, 3, 4]);
+    assert_eq!(leases(&mut session), [1, 2, 3, 4, 5, 6, 7, 8]);
     assert!(!session.has_messages());
     // A word does not wait, nor does anybody for it.
-    hear(&mut session, &work(&[(7, 0, 1)])).unwrap();
-    report(&mut session, 7, computed(0, 1));
+    hear(&mut session, &work(&[(11, 0, 1)])).unwrap();
+    report(&mut session, 11, computed(0, 1));
     assert!(session.has_messages());
-    assert_eq!(leases(&mut session), [7]);
+    assert_eq!(leases(&mut session), [11]);
     hear(&mut session, &stored(1)).unwrap();
-    assert_eq!(leases(&mut session), [5]);
+    assert_eq!(leases(&mut session), [9]);
     // On a new connection neither.
     session.disconnected();
     offered(&mut session, EPOCH);
-    let again: Vec<_> = (2..=7).map(|lease| Some((lease, 0, if lease == 7 { 1 } else { items as u64 }))).collect();
+    let again: Vec<_> = (2..=11).map(|lease| Some((lease, 0, if lease == 11 { 1 } else { items as u64 }))).collect();
     hear(&mut session, &adopted(&again)).unwrap();
-    assert_eq!(leases(&mut session), [7, 2, 3, 4, 5]);
+    assert_eq!(leases(&mut session), [11, 2, 3, 4, 5, 6, 7, 8, 9]);
     // Who leaves says all there is.
     session.drain(&mut Vec::new());
-    assert_eq!(leases(&mut session), [6]);
-    hear(&mut session, &stored(6)).unwrap();
+    assert_eq!(leases(&mut session), [10]);
+    hear(&mut session, &stored(10)).unwrap();
     assert!(is_free(&session));
+}
+
+#[test]
+fn results_are_cut_into_parts_that_the_queen_takes() {
+    let mut session = open();
+    hear(&mut session, &work(&[(1, 5, 40_000)])).unwrap();
+    report(&mut session, 1, computed(5, 40_000));
+    assert_eq!(said(&mut session), [(1, 5, 16_389), (1, 16_389, 32_773), (1, 32_773, 40_005)]);
+    // All of them are one lease.
+    hear(&mut session, &stored(2)).unwrap();
+    session.disconnected();
+    assert_eq!(offered(&mut session, EPOCH), [(1, 1, 32_773, 40_005)]);
 }

@@ -30,9 +30,9 @@ const BYTES_MAX: u64 = 128 << 20;
 /// Bytes that short chunks may take beyond that.
 const BYTES_RESERVE: u64 = 16 << 20;
 /// Leases in each of the two places.
-const LEASES: u64 = 4096;
+const LEASES: u64 = 1024;
 /// Leases altogether, well within what a Drone accepts.
-const LEASES_MAX: usize = 12_288;
+const LEASES_MAX: usize = 3072;
 /// What any lease costs a thread besides its compressions.
 const LEASE_OVERHEAD_NS: u64 = 2_000;
 /// Failures on so many tasks within [`RECENT`], which no other Drone failed on, are the Drone's own.

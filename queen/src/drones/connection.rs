@@ -3,12 +3,14 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use wire::codec::ConnectionError;
-use wire::frame::{self, FrameError, MAX};
+use web::budget::Reservation;
+use wire::codec::{ConnectionError, READ};
+use wire::frame::{self, FrameError, MAX_TO_QUEEN};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_REASON, ToQueen};
 
@@ -99,6 +101,21 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
+/// A frame, and the room that it takes.
+struct Heard {
+    body: Bytes,
+    _room: Option<Reservation>,
+}
+
+/// The next frame; room is taken before it is read. While there is none, the Drone waits.
+async fn hear(reader: &mut Reader, link: Link, hive: &SharedHive, waiting: impl Fn()) -> Result<Option<Heard>, Broken> {
+    let Some(size) = reader.announced(MAX_TO_QUEEN).await? else { return Ok(None) };
+    // Short ones have been read already, or all but.
+    let room = if size > READ { Some(hive.room_for_frame(link, size, waiting).await) } else { None };
+    let body = reader.next(MAX_TO_QUEEN).await?;
+    Ok(body.map(|body| Heard { body, _room: room }))
+}
+
 /// Takes in what the Drone says, until it closes the connection.
 async fn listen(
     reader: &mut Reader,
@@ -114,16 +131,18 @@ async fn listen(
         // A Drone that does not read its answers gets fewer.
         let _ = answers.try_send(());
     };
-    let offer = timeout(HANDSHAKE, reader.next(MAX)).await.map_err(|_| Broken::Slow)??;
+    let offer = timeout(HANDSHAKE, hear(reader, link, hive, alive)).await.map_err(|_| Broken::Slow)??;
     let Some(offer) = offer else { return Ok(parting) };
-    let ToQueen::Offer { leases } = frame::decode(&offer)? else { return Err(Broken::NoOffer) };
+    let ToQueen::Offer { leases } = frame::decode(&offer.body)? else { return Err(Broken::NoOffer) };
     hive.offer(link, leases.0, alive).await?;
+    drop(offer);
     let mut received = 0;
-    while let Some(frame) = reader.next(MAX).await? {
-        match frame::decode(&frame)? {
+    while let Some(frame) = hear(reader, link, hive, alive).await? {
+        let frame = &frame.body;
+        match frame::decode(frame)? {
             ToQueen::Outputs { outputs } => {
                 received += outputs.0.len() as u64;
-                hive.outputs(link, &frame, &outputs.0, received, alive).await?;
+                hive.outputs(link, frame, &outputs.0, received, alive).await?;
             }
             ToQueen::Failed { lease, epoch, reason } if epoch == hive.epoch() => {
                 let reason = printable(&reason[..reason.floor_char_boundary(MAX_REASON)]);

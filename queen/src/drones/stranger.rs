@@ -16,7 +16,7 @@ const METHODS: [&[u8]; 8] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b
 
 /// Reads the Drone's preface and sends ours. `None` if it was no Drone: it has been answered.
 pub(super) async fn preface(socket: &mut TcpStream, http: SocketAddr) -> Result<Option<Preface>, Broken> {
-    let mut first = Vec::with_capacity(MAX_REQUEST);
+    let mut first = Vec::with_capacity(Preface::SIZE);
     // Who begins in another way is answered without waiting for all eight bytes.
     while first.len() < Preface::SIZE && may_become(&MAGIC, &first) | METHODS.iter().any(|m| may_become(m, &first)) {
         let missing = Preface::SIZE - first.len();

@@ -53,11 +53,16 @@ impl SharedHive {
             rate: totals.rate,
             compressions_per_second: totals.cost_rate,
             eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
-            memory_used: self.inner.budget.used() + state.cache.used(),
-            memory_limit: self.inner.memory_limit,
+            memory_used: self.memory_used(state),
+            memory_limit: self.inner.memory.limit(),
             data: self.data(state),
             drone_addr: self.inner.drone_addr.clone(),
         }
+    }
+
+    fn memory_used(&self, state: &State) -> u64 {
+        let written = self.inner.disk.as_ref().map_or(0, |disk| disk.journal.used());
+        self.inner.memory.used() + state.cache.used() + written
     }
 
     fn data(&self, state: &State) -> Option<Data> {

@@ -99,6 +99,11 @@ impl Journal {
         (Self { queue, places, relief, room, capacity, stopping }, exit)
     }
 
+    /// Bytes of results that wait.
+    pub(super) fn used(&self) -> u64 {
+        u64::from(self.capacity).saturating_sub(self.room.available_permits() as u64)
+    }
+
     /// Waits for room for changes with so many bytes of results.
     pub(super) async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
         self.slot_among(&self.places, bytes, false).await

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use web::budget::Budget;
 use web::hive::Identity;
 use wire::ids::TaskId;
 
 use crate::clock::HiveTime;
-use crate::store::{Budget, KEY_LIFE};
+use crate::store::KEY_LIFE;
 
 type Key = [u8; 32];
 

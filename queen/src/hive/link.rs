@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use web::budget::Reservation;
 use web::model::Kernels;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId};
-use wire::message::{Adoption, Offered, Output};
+use wire::message::{Adoption, MAX_PART, Offered, Output};
 
 use super::fleet::Ends;
 use super::journal::{self, Slot};
@@ -121,6 +122,14 @@ pub enum Breach {
         /// Where it has to begin.
         next: u64,
     },
+    /// More results in one part than there may be.
+    #[error("a part of lease {lease} has {size} bytes of results, and at most {MAX_PART} are allowed in one")]
+    Long {
+        /// Which lease.
+        lease: LeaseId,
+        /// Bytes of its results.
+        size: usize,
+    },
     /// An offer that names a lease again.
     #[error("lease {lease} of epoch {epoch} is offered twice")]
     Twice {
@@ -130,6 +139,9 @@ pub enum Breach {
         epoch: Epoch,
     },
 }
+
+/// What a frame takes of memory while it is taken in, for each of its bytes.
+const FRAME_COST: u64 = 2;
 
 fn check_range(from: u64, to: u64) -> Result<(), Breach> {
     if from < to { Ok(()) } else { Err(Breach::Range { from, to }) }
@@ -205,6 +217,11 @@ impl SharedHive {
         });
     }
 
+    /// Waits for the memory that a frame of so many bytes takes, and what is read from it.
+    pub async fn room_for_frame(&self, link: Link, size: usize, waiting: impl Fn()) -> Reservation {
+        self.patiently(link, waiting, self.inner.memory.frames.wait_for(FRAME_COST * size as u64)).await
+    }
+
     /// Results came from a Drone, within `frame`; with them there were `received` on its
     /// connection. What nobody wants any more is dropped. While the disk is behind, this waits,
     /// and calls `waiting` now and then.
@@ -219,8 +236,11 @@ impl SharedHive {
         received: u64,
         waiting: impl Fn(),
     ) -> Result<(), Breach> {
-        for Output { from, to, .. } in outputs {
+        for Output { lease, from, to, output, .. } in outputs {
             check_range(*from, *to)?;
+            if output.size() > MAX_PART {
+                return Err(Breach::Long { lease: *lease, size: output.size() });
+            }
         }
         let orders: Vec<_> = {
             let state = self.lock();

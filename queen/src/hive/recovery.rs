@@ -14,8 +14,9 @@ use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
+use super::memory::Memory;
 use super::record::Record;
-use super::{Disk, Receipt, Settings, SharedHive, journal_bytes};
+use super::{Disk, Receipt, Settings, SharedHive};
 use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
@@ -67,7 +68,8 @@ impl SharedHive {
     /// If the system has no randomness to give.
     pub fn ephemeral(settings: Settings) -> Result<Self, getrandom::Error> {
         let clock = HiveClock::begin(Arc::clone(&settings.clock));
-        Self::build(settings, EPHEMERAL, clock, None)
+        let memory = Memory::share_out(settings.memory_limit, false);
+        Self::build(settings, memory, EPHEMERAL, clock, None)
     }
 
     /// A Hive over an open data directory. It serves behind [`take_over`](Self::take_over) and
@@ -81,7 +83,8 @@ impl SharedHive {
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
         let Store { inheritance, writer, reader, directory } = store;
         let bulk = Arc::clone(reader.bulk());
-        let (journal, exit) = Journal::new(journal_bytes(settings.memory_limit), Handle::current(), bulk);
+        let memory = Memory::share_out(settings.memory_limit, true);
+        let (journal, exit) = Journal::new(memory.journal, Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: settings.max_data,
@@ -92,7 +95,7 @@ impl SharedHive {
             recovered: OnceLock::new(),
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
-        let hive = Self::build(settings, inheritance.epoch, clock, Some(disk))?;
+        let hive = Self::build(settings, memory, inheritance.epoch, clock, Some(disk))?;
         {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;
@@ -171,7 +174,7 @@ impl SharedHive {
                 if is_paused {
                     record.pause(true);
                 }
-                self.inner.budget.take(record.weight());
+                self.inner.memory.tasks.take(record.weight());
                 state.enter(id, record, done, now);
                 if let Some((taken, _)) = &mut state.recovering {
                     *taken += 1;

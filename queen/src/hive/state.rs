@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use web::budget::Budget;
 use web::hive::{HiveError, TaskFilter};
 use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
@@ -29,7 +30,7 @@ use crate::clock::{HiveClock, HiveTime};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, Terms, member_id};
-use crate::store::{Budget, Change, Ending, Inputs, Pieces, Submission, Tally};
+use crate::store::{Change, Ending, Inputs, Pieces, Submission, Tally};
 
 pub(super) struct State {
     clock: HiveClock,

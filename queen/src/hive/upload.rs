@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use web::budget::{OverBudget, Reservation};
 use web::hive::{Hive, HiveError, Identity, NewTask, Submitted, Upload};
 use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
@@ -14,7 +15,7 @@ use super::state::{New, State};
 use crate::core::Time;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Terms};
-use crate::store::{Extent, Inputs, Large, NewFile, OverBudget, Place, Reservation, SMALL};
+use crate::store::{Extent, Inputs, Large, NewFile, Place, SMALL};
 
 /// Inputs that have come so far.
 pub(super) struct Incoming {
@@ -86,7 +87,7 @@ impl Incoming {
     /// Begins with nothing.
     pub(super) async fn begin(hive: &SharedHive, new: NewTask) -> Result<Self, HiveError> {
         hive.admit()?;
-        let mut memory = hive.inner.budget.reserve();
+        let mut memory = hive.inner.memory.tasks.reserve();
         memory.grow(TASK).map_err(full)?;
         let place = match &hive.inner.disk {
             None => Coming::Memory(Vec::new()),
@@ -214,7 +215,7 @@ impl SharedHive {
         let mut layout = Vec::with_capacity(inputs.layout_len());
         inputs.as_blob().write(&mut layout);
         let inputs = Inputs::Small(layout.into());
-        let mut memory = self.inner.budget.reserve();
+        let mut memory = self.inner.memory.tasks.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
         Ok(Ready { inputs, memory: Some(memory), writing: None })
     }

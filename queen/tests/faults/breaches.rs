@@ -5,10 +5,10 @@ use std::ops::Range;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::codec::{FrameReader, read_preface};
-use wire::frame::{MAX, MAX_HANDSHAKE, decode};
+use wire::frame::{MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Role};
-use wire::ids::{LeaseId, SeatSecret};
-use wire::message::{Offered, ToQueen};
+use wire::ids::{Epoch, Instance, LeaseId, SeatSecret, TaskId};
+use wire::message::{MAX_PART, Offered, ToQueen};
 
 use super::support::Hive;
 use super::support::scripted::{Lease, Scripted, hello};
@@ -72,8 +72,8 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
-    let long = format!("a frame of {} bytes is longer than the {MAX} allowed here", MAX + 1);
-    told(&(MAX as u32 + 1).to_le_bytes(), &long).await;
+    let long = format!("a frame of {} bytes is longer than the {MAX_TO_QUEEN} allowed here", MAX_TO_QUEEN + 1);
+    told(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
     told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
     told(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
     told(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
@@ -82,6 +82,13 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
     let mut drone = Scripted::start(queen.drones, "broken").await;
     drone.say(&ToQueen::Offer { leases: Vec::new().into() }).await;
     let reason = "the first message after the handshake has to be an offer, and no other one may be";
+    assert_eq!(drone.closed().await.as_deref(), Some(reason));
+
+    let mut drone = Scripted::start(queen.drones, "broken").await;
+    let results = MAX_PART / 32 + 1;
+    let lease = Lease { to: results as u64, ..nothing() };
+    drone.give_as(&lease, lease.range(), &vec![0; 32 * results]).await;
+    let reason = "a part of lease 1 has 524320 bytes of results, and at most 524288 are allowed in one";
     assert_eq!(drone.closed().await.as_deref(), Some(reason));
 
     let mut drone = Scripted::start(queen.drones, "broken").await;
@@ -95,6 +102,12 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
     queen.check(task, &lines(3)).await;
     honest.leave().await;
     hive.stop().await;
+}
+
+/// A lease that nobody gave.
+fn nothing() -> Lease {
+    let (id, epoch, task, instance) = (LeaseId(1), Epoch(1), TaskId(1), Instance([0; 16]));
+    Lease { id, epoch, task, instance, from: 0, to: 0, inputs: Vec::new(), pbkdf2: None }
 }
 
 /// What a Drone is told that says this of a lease of 500 lines.

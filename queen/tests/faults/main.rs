@@ -153,8 +153,9 @@ impl Queen {
     }
 }
 
+/// So long that what a segment has of them is never more than one part of results may have.
 fn lines(count: usize) -> Vec<String> {
-    (0..count).map(|index| format!("line {index}")).collect()
+    (0..count).map(|index| format!("line {index} hashed")).collect()
 }
 
 /// What `?format=text` gives for these lines.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use drone::kernel::{Job, Kernel, Kernels, Output};
 use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
-use wire::frame::{self, HEADER, MAX};
+use wire::frame::{self, HEADER, MAX, MAX_TO_QUEEN};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, SeatSecret, TaskId};
 use wire::message::ToDrone;
@@ -354,7 +354,7 @@ impl Machine {
         while ctx.net.in_flight(line.link, Side::Queen) < WINDOW {
             let Some(message) = process.session.next_message() else { return };
             let mut bytes = Vec::new();
-            frame::encode(&message.to_wire(), MAX, &mut bytes).unwrap();
+            frame::encode(&message.to_wire(), MAX_TO_QUEEN, &mut bytes).unwrap();
             match &message {
                 Message::Outputs(parts) => {
                     let parts: Vec<_> = parts.iter().map(|(key, part)| (key.lease, part.from, part.to())).collect();

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{MAX, MAX_HANDSHAKE, decode};
+use wire::frame::{MAX, MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
@@ -217,7 +217,7 @@ impl Scripted {
 
     /// Where the Queen may have closed.
     pub async fn try_say(&mut self, message: &ToQueen<'_>) -> std::io::Result<()> {
-        self.writer.push(message, MAX).unwrap();
+        self.writer.push(message, MAX_TO_QUEEN).unwrap();
         self.writer.flush().await
     }
 
