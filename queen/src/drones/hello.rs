@@ -21,8 +21,10 @@ pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcom
     let FromDrone::Hello { name, software, seat, threads, kinds, rates, nonce: _ } = hello else {
         return Err("the first message has to be a hello".into());
     };
-    if name.is_empty() || name.len() > MAX_NAME {
-        return Err(format!("a drone's name has 1 to {MAX_NAME} bytes, and this one has {}", name.len()));
+    for (what, text) in [("name", name), ("software", software)] {
+        if text.is_empty() || text.len() > MAX_NAME {
+            return Err(format!("a drone's {what} has 1 to {MAX_NAME} bytes, and this one has {}", text.len()));
+        }
     }
     if *threads == 0 {
         return Err("a drone has at least one thread".into());
@@ -85,11 +87,14 @@ mod tests {
     const NEW: Class = Class { kind: Kind::DIGEST, variant: 77 };
 
     fn heard(name: &str, threads: u16, rates: &[(Class, u16, &str)]) -> Result<Newcomer, String> {
+        heard_of(name, "a\u{7}", threads, rates)
+    }
+
+    fn heard_of(name: &str, software: &str, threads: u16, rates: &[(Class, u16, &str)]) -> Result<Newcomer, String> {
         let rate = |(class, lanes, kernel)| Rate { class, compressions_per_second: 7, lanes, kernel };
         let rates: Vec<_> = rates.iter().copied().map(rate).collect();
         let (seat, kinds) = (SeatSecret([0; 32]), vec![Kind::DIGEST].into());
-        let hello =
-            FromDrone::Hello { name, software: "a\u{7}", seat, threads, kinds, rates: rates.into(), nonce: [0; 32] };
+        let hello = FromDrone::Hello { name, software, seat, threads, kinds, rates: rates.into(), nonce: [0; 32] };
         newcomer(&hello, SocketAddr::from(([127, 0, 0, 1], 9)))
     }
 
@@ -108,6 +113,9 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let refused = |name, threads, rates: &[_]| heard(name, threads, rates).unwrap_err();
         assert!(refused("", 1, &[]).contains("1 to 64 bytes"));
+        for software in ["", &"a".repeat(65)] {
+            assert!(heard_of("bee", software, 1, &[]).unwrap_err().contains("software has 1 to 64 bytes"));
+        }
         assert!(refused("bee", 0, &[]).contains("at least one thread"));
         assert!(refused("bee", 1, &[(Class::SHORT, 0, "a")]).contains("class 1.0 has no lanes"));
         assert!(refused("bee", 1, &[(Class::SHORT, 1, "a"), (Class::SHORT, 1, "a")]).contains("given twice"));
