@@ -24,6 +24,7 @@ use drone::story;
 use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use web::budget::Budget;
 
 use crate::clock::Clock;
 use crate::core::Patience;
@@ -144,8 +145,9 @@ async fn serve(
         max_body: config.max_body,
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
         any_host: config.any_host && !http_addr.ip().is_loopback(),
-        connections: connections(),
+        connections: connections(hive.memory().connections()),
         compressing: compressing(),
+        memory: Arc::clone(hive.memory().connections()),
         shutdown: shutdown.clone(),
     };
     let site = web::site(Arc::new(hive.clone()), web);
@@ -184,11 +186,12 @@ async fn serve(
     }
 }
 
-/// The most HTTP connections: so many that half of all files are left for Drones and for the disk.
-fn connections() -> usize {
-    let files = rustix::process::getrlimit(Resource::Nofile).current;
-    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    CONNECTIONS_MAX.min(files / 2)
+/// The most HTTP connections: so many that half of all files are left for Drones and for the disk, and that
+/// there is memory for each.
+fn connections(memory: &Budget) -> usize {
+    let files = rustix::process::getrlimit(Resource::Nofile).current.map_or(u64::MAX, |files| files / 2);
+    let most = files.min(memory.limit() / web::serve::CONNECTION);
+    CONNECTIONS_MAX.min(usize::try_from(most).unwrap_or(CONNECTIONS_MAX))
 }
 
 /// The most answers that are compressed at once: each takes a core, and one is left for everybody else.

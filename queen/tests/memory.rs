@@ -10,7 +10,7 @@ use bytes::Bytes;
 use peak_alloc::PeakAlloc;
 use queen::Config;
 use support::Hive;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use wire::frame::{FrameError, MAX, MAX_TO_QUEEN, decode, encode};
@@ -122,6 +122,28 @@ async fn frames_that_stop_half_way_take_no_more_than_their_share() {
     assert_within_limit(&hive).await;
     drop(stuck);
     worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_heads_take_no_more_than_their_share() {
+    let _turn = TURN.lock().await;
+    let hive = Hive::start_with(Config { memory_limit: LIMIT, ..support::config() }).await;
+    let queen = hive.http;
+    MEMORY.reset_peak_usage();
+    let head = Bytes::from(format!("GET / HTTP/1.1\r\nHost: {queen}\r\nX: {}", "x".repeat(380_000)));
+    let mut refused = JoinSet::new();
+    for _ in 0..400 {
+        let head = head.clone();
+        refused.spawn(async move {
+            let mut socket = tokio::net::TcpStream::connect(queen).await.unwrap();
+            // She may have closed by then.
+            let _ = socket.write_all(&head).await;
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        });
+    }
+    refused.join_all().await;
+    assert_within_limit(&hive).await;
     hive.stop().await;
 }
 

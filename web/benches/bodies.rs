@@ -16,12 +16,14 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use web::budget::Budget;
 use web::hive::{
     Amendment, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT,
     Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
+use web::serve::CONNECTION;
 use web::{Config, Site};
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -204,6 +206,7 @@ impl Plane {
             any_host: false,
             connections: 64,
             compressing: 1,
+            memory: Budget::new(64 * CONNECTION),
             shutdown: CancellationToken::new(),
         };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;

@@ -27,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{drones, events, results, stats, tasks};
+use crate::budget::Budget;
 use crate::hive::Hive;
 use crate::room::Room;
 pub use crate::site::Site;
@@ -46,6 +47,8 @@ pub struct Config {
     pub connections: usize,
     /// The most answers that are compressed at once; the others go as they are.
     pub compressing: usize,
+    /// What open connections take of memory: [`CONNECTION`](serve::CONNECTION) bytes each.
+    pub memory: Arc<Budget>,
     /// Ends event streams, so that a graceful stop does not wait for them.
     pub shutdown: CancellationToken,
 }

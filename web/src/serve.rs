@@ -15,6 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Site;
 
+/// The longest head of a request, in bytes, and what is read or written at once besides.
+const HEAD_MAX: usize = 32 << 10;
+
+/// What an open connection may take of memory, in bytes: a head, what is read behind it, and the piece of an
+/// answer that its client has not taken yet. Bodies have [room](crate::Config::room) of their own.
+pub const CONNECTION: u64 = 128 << 10;
+
 /// How long a request's head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -34,7 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToken) -> io::Result<()> {
     let mut http = http1::Builder::new();
     // Some clients, such as `nc -N`, close their sending side behind a request and wait for the answer.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true).max_buf_size(HEAD_MAX);
     let graceful = GracefulShutdown::new();
     let (mut connections, most) = (JoinSet::new(), site.connections());
     loop {
@@ -47,7 +54,9 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
             Ok((stream, peer)) => {
                 let connection = connection(&http, stream, site.for_peer(peer));
                 let connection = graceful.watch(connection);
+                let memory = site.memory().hold(CONNECTION);
                 connections.spawn(async move {
+                    let _memory = memory;
                     if let Err(error) = connection.await {
                         tracing::debug!("an HTTP connection ended: {error}");
                     }

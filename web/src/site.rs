@@ -18,6 +18,7 @@ use axum::{BoxError, Router, http};
 use futures_util::FutureExt as _;
 use tower::Service;
 
+use crate::budget::Budget;
 use crate::compress::Compressor;
 use crate::deeds::Peer;
 use crate::error::Problem;
@@ -49,6 +50,11 @@ impl Site {
     /// The most open connections.
     pub(crate) fn connections(&self) -> usize {
         self.config.connections
+    }
+
+    /// What open connections take of memory.
+    pub(crate) fn memory(&self) -> &Arc<Budget> {
+        &self.config.memory
     }
 
     async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {

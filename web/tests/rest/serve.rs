@@ -186,3 +186,16 @@ async fn a_sender_that_waits_to_be_asked_is_not_asked_in_vain() {
     assert!(answer.starts_with("HTTP/1.1 421"), "{answer}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_head_has_32_kib_at_most() {
+    let server = serve().await;
+    let head = "GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nX: ";
+    let mut longest = server.ask(&format!("{head}{}\r\n\r\n", "x".repeat(32_000))).await;
+    assert!(read_all(&mut longest).await.starts_with("HTTP/1.1 200 "));
+    let head = head.replace("HOST", &server.address.to_string());
+    // Nothing of it is left unread, which would reset the connection.
+    let mut endless = server.ask(&format!("{head}{}", "x".repeat((32 << 10) - head.len()))).await;
+    assert!(read_all(&mut endless).await.starts_with("HTTP/1.1 431 "));
+    server.stop().await;
+}

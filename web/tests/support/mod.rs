@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use web::Config;
 use web::Site;
+use web::budget::Budget;
 
 pub use fake::*;
 
@@ -26,6 +27,7 @@ pub fn config() -> Config {
         any_host: false,
         connections: 8,
         compressing: 1,
+        memory: Budget::new(1 << 20),
         shutdown: CancellationToken::new(),
     }
 }
