@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use bytes::Bytes;
 use peak_alloc::PeakAlloc;
 use queen::Config;
+use queen::store::Location;
 use support::Hive;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
@@ -125,6 +126,14 @@ async fn frames_that_stop_half_way_take_no_more_than_their_share() {
     hive.stop().await;
 }
 
+/// Has a connection take no more than the beginning of an answer.
+async fn ask_and_read_little(queen: SocketAddr, request: &str) -> tokio::net::TcpStream {
+    let mut socket = tokio::net::TcpStream::connect(queen).await.unwrap();
+    socket.write_all(request.replace("HOST", &queen.to_string()).as_bytes()).await.unwrap();
+    socket.read_exact(&mut [0; 64]).await.unwrap();
+    socket
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn long_heads_take_no_more_than_their_share() {
     let _turn = TURN.lock().await;
@@ -144,6 +153,31 @@ async fn long_heads_take_no_more_than_their_share() {
     }
     refused.join_all().await;
     assert_within_limit(&hive).await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_who_do_not_read_take_no_more_than_their_share() {
+    let _turn = TURN.lock().await;
+    let directory = tempfile::tempdir().unwrap();
+    let data = Some(Location::new(directory.path().into()));
+    let hive = Hive::start_with(Config { memory_limit: LIMIT, data, ..support::config() }).await;
+    let worker = hive.worker("honest");
+    // Six times as long when they are escaped.
+    let task = hive.submit_lines("", &["\x01".repeat(4 << 20)]).await;
+    hive.until_done(task).await;
+    MEMORY.reset_peak_usage();
+    let mut readers = Vec::new();
+    for _ in 0..60 {
+        let request = format!("GET /tasks/{task}/results HTTP/1.1\r\nHost: HOST\r\n\r\n");
+        readers.push(ask_and_read_little(hive.http, &request).await);
+    }
+    assert_within_limit(&hive).await;
+    let whole = hive.get(&format!("/tasks/{task}/results")).await.text();
+    let row: serde_json::Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
+    assert_eq!(row["input"].as_str().unwrap().len(), 4 << 20);
+    drop(readers);
+    worker.leave().await;
     hive.stop().await;
 }
 

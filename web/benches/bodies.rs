@@ -88,6 +88,10 @@ impl Results for Batches {
         self.1.start += items;
         Ok((items > 0).then(|| self.0.batch(start..start + items)))
     }
+
+    fn pause(&mut self, _: u64) -> bool {
+        true
+    }
 }
 
 fn view(total: u64) -> TaskView {

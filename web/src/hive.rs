@@ -223,8 +223,12 @@ pub enum ResultBatch {
 /// Reads a range of a task's results.
 #[async_trait]
 pub trait Results: Send {
-    /// The next batch, of about [`SEGMENT`] bytes at most; `None` behind the last.
+    /// The next batch, of about [`SEGMENT`] bytes at most; `None` behind the last. The one before has been dropped.
     async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError>;
+
+    /// The one for whom it is read may take their time. Whether the batch that was read last may be kept
+    /// meanwhile; if not, the next one begins with index `next`, which was read already or is next.
+    fn pause(&mut self, next: u64) -> bool;
 }
 
 /// The results that there are of the range that was asked for.

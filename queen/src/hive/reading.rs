@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use web::budget::Reservation;
 use web::hive::{HiveError, ResultBatch, Results, SEGMENT};
 use wire::blob::SharedBlob;
 use wire::ids::TaskId;
@@ -107,9 +108,13 @@ fn gaps(pieces: &Pieces, range: &Range<u64>) -> Vec<Range<u64>> {
 }
 
 /// A reader of results that are all there.
+///
+/// While its client takes nothing, it keeps in memory what it has read only as long as there is plenty of room;
+/// else it reads that again. So readers who wait for room wait for those who read, never for a client.
 pub(super) struct ResultReader {
     hive: SharedHive,
-    job: Job,
+    task: TaskId,
+    job: Option<Job>,
     rest: Range<u64>,
     /// What is taken from indices: a task of a batch has only one, which is 0.
     base: u64,
@@ -117,12 +122,17 @@ pub(super) struct ResultReader {
     kept: Option<Pieces>,
     /// The segment of the inputs that was read last: it takes several steps.
     segment: Option<(usize, SharedBlob)>,
+    /// What the job, a segment and digests of it take, and the number of that segment.
+    room: Option<(usize, Reservation)>,
 }
+
+/// Digests of one batch, in bytes.
+const DIGESTS: u64 = SEGMENT as u64;
 
 #[async_trait]
 impl Results for ResultReader {
     async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
-        let task = self.job.task;
+        let task = self.task;
         match self.read().await {
             Ok(batch) => Ok(batch),
             // What is not there is no fault if it was removed while it was being read.
@@ -131,6 +141,15 @@ impl Results for ResultReader {
             Err(Trouble::Hive(error)) => Err(error),
             Err(Trouble::Missing(index)) => Err(missing(task, index)),
         }
+    }
+
+    fn pause(&mut self, next: u64) -> bool {
+        let keeps = self.hive.inner.memory.readers.is_ample();
+        if !keeps {
+            self.rest.start = self.base + next;
+            (self.job, self.kept, self.segment, self.room) = (None, None, None, None);
+        }
+        keeps
     }
 }
 
@@ -151,7 +170,7 @@ impl From<StoreError> for Trouble {
 impl ResultReader {
     /// Of the results with these indices.
     pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>, kept: Option<Pieces>) -> Self {
-        Self { hive: hive.clone(), job, rest, base: 0, kept, segment: None }
+        Self { hive: hive.clone(), task: job.task, job: Some(job), rest, base: 0, kept, segment: None, room: None }
     }
 
     /// Of one task of a batch.
@@ -159,8 +178,8 @@ impl ResultReader {
         Self { base: index, ..Self::new(hive, batch, rest, None) }
     }
 
-    async fn inputs(&mut self, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
-        let Inputs::Large(large) = &self.job.inputs else { return Ok(small(&self.job.inputs, range)) };
+    async fn inputs(&mut self, job: &Job, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        let Inputs::Large(large) = &job.inputs else { return Ok(small(&job.inputs, range)) };
         let number = large.segment_of(range.start);
         // Who asks for one is likely to ask for its neighbours next; who reads on does not come back.
         let keeps = range.end - range.start == 1;
@@ -173,14 +192,51 @@ impl ResultReader {
         Ok(part)
     }
 
+    /// What is to be read from.
+    async fn job(&mut self) -> Result<Job, Trouble> {
+        let (task, found) = (self.task, self.job.take());
+        let found = found.or_else(|| Some(self.hive.lock().tasks.get(task)?.job(task)));
+        match found {
+            Some(job) => Ok(job),
+            None => {
+                let stored = self.hive.read(move |reader| reader.job(task)).await?;
+                stored.ok_or(Trouble::Hive(HiveError::TaskGone(task)))
+            }
+        }
+    }
+
+    /// Takes room for the segment that `index` is in, in place of the one before.
+    async fn take_room(&mut self, job: &Job, index: u64) {
+        let segment = match &job.inputs {
+            Inputs::Small(_) => 0,
+            Inputs::Large(large) => large.segment_of(index),
+        };
+        if self.room.as_ref().is_some_and(|(number, _)| *number == segment) {
+            return;
+        }
+        (self.segment, self.room) = (None, None);
+        // What is kept for others leaves half of it free.
+        let readers = &self.hive.inner.memory.readers;
+        let bytes = (job.inputs.read_at(index) + DIGESTS).min(readers.limit() / 2);
+        self.room = Some((segment, readers.wait_for(bytes).await));
+    }
+
     async fn read(&mut self) -> Result<Option<ResultBatch>, Trouble> {
         if self.rest.is_empty() {
             return Ok(None);
         }
+        let job = self.job().await?;
         let first = self.rest.start;
-        let most = (SEGMENT / DIGEST) as u64;
-        let mut end = self.rest.end.min(self.job.inputs.segment_end(first)).min(first + most);
-        let detached = self.hive.detached(&self.job, first..end, PIECES).await.map_err(Trouble::Hive)?;
+        self.take_room(&job, first).await;
+        let batch = self.batch(&job, first).await;
+        self.job = Some(job);
+        batch
+    }
+
+    async fn batch(&mut self, job: &Job, first: u64) -> Result<Option<ResultBatch>, Trouble> {
+        let most = DIGESTS / DIGEST as u64;
+        let mut end = self.rest.end.min(job.inputs.segment_end(first)).min(first + most);
+        let detached = self.hive.detached(job, first..end, PIECES).await.map_err(Trouble::Hive)?;
         let run = (first..).zip(&detached).take_while(|(index, (detached, _))| index == detached).count();
         if run > 0 {
             (self.rest.start, self.kept) = (first + run as u64, None);
@@ -192,7 +248,7 @@ impl ResultReader {
         }
         let (pieces, range) = match self.kept.take() {
             Some(kept) => (kept, first..end),
-            None => self.hive.digests(&self.job, first..end).await?,
+            None => self.hive.digests(job, first..end).await?,
         };
         let digests = store::join(pieces, &range, DIGEST);
         let range = first..first + (digests.len() / DIGEST) as u64;
@@ -200,7 +256,7 @@ impl ResultReader {
             return Err(Trouble::Missing(first));
         }
         self.rest.start = range.end;
-        let inputs = self.inputs(&range).await?;
+        let inputs = self.inputs(job, &range).await?;
         Ok(Some(ResultBatch::Digest { first: first - self.base, inputs, digests }))
     }
 }

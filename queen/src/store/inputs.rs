@@ -113,6 +113,17 @@ impl Inputs {
         }
     }
 
+    /// Bytes of memory that they take, and the segment that `index` is in, for who has read both.
+    pub fn read_at(&self, index: u64) -> u64 {
+        let segment = match self {
+            Self::Large(large) if matches!(large.place, Place::File(_)) => {
+                large.segments.get(large.segment_of(index)).map_or(0, |segment| u64::from(segment.bytes))
+            }
+            _ => 0,
+        };
+        self.resident() + segment
+    }
+
     /// The one small input, if there are not more.
     pub fn only(&self) -> Option<SharedBlob> {
         self.small().filter(|_| self.total() == 1)

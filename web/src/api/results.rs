@@ -12,13 +12,13 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
-use self::format::Format;
+use self::format::{Cursor, Format};
 use super::Id;
 use super::query::Query;
 use crate::App;
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
-use crate::kinds::digest;
+use crate::kinds::digest::{self, Row};
 use crate::model::{TaskState, TaskView};
 
 /// The most results that a task's view shows.
@@ -29,8 +29,8 @@ const INLINE_BYTES: usize = 64 << 10;
 /// What a row of a short input takes in JSON, in bytes.
 const ROW: usize = 160;
 
-/// A piece of a body is sent when it is so long, in bytes.
-const PIECE: usize = 256 << 10;
+/// A piece of a body is sent when it is so long, in bytes: what its client does not take yet stays in memory.
+const PIECE: usize = 32 << 10;
 
 /// `GET /tasks/{id}/results`: in index order, as far as they are there without a gap.
 pub(crate) async fn show(
@@ -125,12 +125,11 @@ fn torn(index: u64) -> Problem {
 /// A body of results in the making.
 struct Rows {
     format: Format,
-    /// The batch under way, and how many of its rows are written.
-    batch: Option<(ResultBatch, usize)>,
+    /// The batch under way.
+    batch: Option<ResultBatch>,
     results: Box<dyn Results>,
     range: Range<u64>,
-    /// The index of the next row.
-    next: u64,
+    cursor: Cursor,
     /// Whether nothing will ever be behind this range.
     is_complete: bool,
     /// The first of a batch's tasks.
@@ -154,9 +153,11 @@ impl Rows {
         results: Box<dyn Results>,
     ) -> Self {
         let is_complete = task.state == TaskState::Done && range.end >= task.total;
-        let (next, first_task) = (range.start, task.first_task);
-        let batch = first.map(|batch| (batch, 0));
-        Self { format, batch, results, range, next, is_complete, first_task, state: Part::Header }
+        let (cursor, first_task) = (Cursor::at(range.start), task.first_task);
+        let mut rows =
+            Self { format, batch: first, results, range, cursor, is_complete, first_task, state: Part::Header };
+        rows.pause();
+        rows
     }
 
     /// The next piece of the body. An error is its last word: the connection breaks off, so
@@ -167,28 +168,25 @@ impl Rows {
         }
         let piece = self.piece().await;
         if let Err(problem) = &piece {
-            tracing::warn!(at = self.next, "a download of results broke off: {}", problem.detail);
+            tracing::warn!(at = self.cursor.index, "a download of results broke off: {}", problem.detail);
             self.state = Part::Over;
         }
         piece.transpose()
     }
 
     async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
-        let mut out = Vec::with_capacity(PIECE + PIECE / 8);
+        let mut out = Vec::with_capacity(PIECE + digest::OVER);
         if self.state == Part::Header {
             out.extend_from_slice(self.format.header());
             self.state = Part::Rows;
         }
         while out.len() < PIECE {
             if self.batch.is_none() {
-                self.batch = self.results.next().await?.map(|batch| (batch, 0));
+                self.batch = self.results.next().await?;
             }
-            match &mut self.batch {
-                Some((batch, written)) => {
-                    let (rows, is_all) = self.format.rows(&mut out, batch, *written, (self.next, self.first_task))?;
-                    *written += rows;
-                    self.next += rows as u64;
-                    if is_all {
+            match &self.batch {
+                Some(batch) => {
+                    if self.format.rows(&mut out, batch, &mut self.cursor, self.first_task)? {
                         self.batch = None;
                     }
                 }
@@ -198,13 +196,21 @@ impl Rows {
                 }
             }
         }
+        self.pause();
         Ok((!out.is_empty()).then(|| out.into()))
+    }
+
+    /// The client may take its time.
+    fn pause(&mut self) {
+        if !self.results.pause(self.cursor.index) {
+            self.batch = None;
+        }
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
         self.state = Part::Over;
-        if self.next != self.range.end {
-            let detail = format!("results end at {} instead of {}", self.next, self.range.end);
+        if self.cursor.index != self.range.end {
+            let detail = format!("results end at {} instead of {}", self.cursor.index, self.range.end);
             return Err(HiveError::Internal(detail).into());
         }
         if self.format == Format::Ndjson {
@@ -244,8 +250,7 @@ pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Vec<u8>
             if json.len() > 1 {
                 json.push(b',');
             }
-            digest::ndjson(&mut json, index, input, digest);
-            if json.len() > INLINE_BYTES {
+            if !Row::json(input).write(&mut json, INLINE_BYTES, index, input, digest) || json.len() > INLINE_BYTES {
                 return Ok(None);
             }
         }

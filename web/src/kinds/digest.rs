@@ -7,7 +7,7 @@ mod specify;
 use serde::{Deserialize, Serialize};
 
 pub use encoding::EncodingError;
-pub(crate) use rows::{CSV_HEADER, csv, first_with_line_feed, ndjson, text};
+pub(crate) use rows::{CSV_HEADER, OVER, Row, first_with_line_feed};
 
 /// The name of this kind.
 pub const KIND: &str = "digest";

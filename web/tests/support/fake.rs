@@ -275,7 +275,9 @@ impl Upload for FakeUpload {
 }
 
 struct FakeResults {
-    inputs: std::vec::IntoIter<Vec<u8>>,
+    inputs: Vec<Vec<u8>>,
+    /// The index of the first.
+    first: u64,
     next: u64,
     batch: usize,
     broken_after: Option<usize>,
@@ -289,7 +291,7 @@ impl Results for FakeResults {
             Some(batches) => *batches -= 1,
             None => {}
         }
-        let batch: Vec<_> = self.inputs.by_ref().take(self.batch).collect();
+        let batch: Vec<_> = self.inputs.iter().skip((self.next - self.first) as usize).take(self.batch).collect();
         if batch.is_empty() {
             return Ok(None);
         }
@@ -298,6 +300,14 @@ impl Results for FakeResults {
         self.next += batch.len() as u64;
         let inputs: BlobBuf = batch.iter().collect();
         Ok(Some(ResultBatch::Digest { first, inputs: inputs.freeze(), digests: digests.into() }))
+    }
+
+    /// Everything is read again, except where batches are counted.
+    fn pause(&mut self, next: u64) -> bool {
+        if self.broken_after.is_none() {
+            self.next = next;
+        }
+        self.broken_after.is_some()
     }
 }
 
@@ -371,9 +381,10 @@ impl Hive for Fake {
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
         let (task, inputs) = self.with(id, |task| Ok((task.view.clone(), task.inputs.clone())))?;
         let end = range.end.min(task.done).max(range.start);
-        let inputs = inputs.into_iter().take(end as usize).skip(range.start as usize).collect::<Vec<_>>().into_iter();
+        let inputs = inputs.into_iter().take(end as usize).skip(range.start as usize).collect();
         let inner = self.inner();
-        let results = FakeResults { inputs, next: range.start, batch: inner.batch, broken_after: inner.broken_after };
+        let (first, batch, broken_after) = (range.start, inner.batch, inner.broken_after);
+        let results = FakeResults { inputs, first, next: first, batch, broken_after };
         Ok(ResultsFound { task, range: range.start..end, is_whole: true, results: Box::new(results) })
     }
 

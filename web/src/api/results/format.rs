@@ -2,12 +2,13 @@
 
 use axum::http::header::GetAll;
 use axum::http::{HeaderValue, StatusCode};
+use wire::blob::Blob;
 use wire::ids::TaskId;
 
 use super::{PIECE, torn};
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch};
-use crate::kinds::digest;
+use crate::kinds::digest::{self, Row};
 
 /// A form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,51 +65,98 @@ impl Format {
         }
     }
 
-    /// Writes rows of `batch` after the first `written`, until `out` is a whole piece; says
-    /// how many, and whether that was all. `index` is that of the first row; `first_task` is of
-    /// index 0, in a batch.
+    /// Writes rows of `batch` from the cursor on, until `out` is a whole piece; whether that was all of it.
+    /// `first_task` is the task of index 0, in a batch of tasks.
     pub(super) fn rows(
         self,
         out: &mut Vec<u8>,
         batch: &ResultBatch,
-        written: usize,
-        (index, first_task): (u64, Option<TaskId>),
-    ) -> Result<(usize, bool), Problem> {
-        let (first, inputs, digests) = match batch {
-            ResultBatch::Digest { first, inputs, digests } => (first, inputs, digests),
-            ResultBatch::Detached { failed, .. } => {
-                let tasks = (index..).zip(failed);
-                if self == Self::Ndjson {
-                    tasks.for_each(|(index, error)| detached(out, index, first_task, error.as_deref()));
+        cursor: &mut Cursor,
+        first_task: Option<TaskId>,
+    ) -> Result<bool, Problem> {
+        match batch {
+            ResultBatch::Digest { first, inputs, digests } => {
+                self.digests(out, cursor, *first, inputs.as_blob(), digests.as_chunks::<32>())
+            }
+            ResultBatch::Detached { first, failed } => {
+                for error in failed.get(cursor.behind(*first)?..).unwrap_or_default() {
+                    if out.len() >= PIECE {
+                        return Ok(false);
+                    }
+                    if self == Self::Ndjson {
+                        detached(out, cursor.index, first_task, error.as_deref());
+                    }
+                    cursor.index += 1;
                 }
-                return Ok((failed.len(), true));
-            }
-        };
-        let (inputs, (digests, rest)) = (inputs.as_blob(), digests.as_chunks::<32>());
-        if inputs.len() != digests.len() || !rest.is_empty() || first + written as u64 != index {
-            return Err(HiveError::Internal(format!("the results at {index} do not fit together")).into());
-        }
-        let torn_at = if self == Self::Text { digest::first_with_line_feed(inputs) } else { None };
-        if let Some(at) = torn_at {
-            return Err(torn(first + at as u64));
-        }
-        let all = inputs.len() - written;
-        let inputs = inputs.slice(written..inputs.len());
-        for (row, (input, digest)) in inputs.iter().zip(&digests[written..]).enumerate() {
-            if out.len() >= PIECE {
-                return Ok((row, false));
-            }
-            match self {
-                Self::Ndjson => {
-                    digest::ndjson(out, index + row as u64, input, digest);
-                    out.push(b'\n');
-                }
-                Self::Csv => digest::csv(out, index + row as u64, input, digest),
-                Self::Text => digest::text(out, input, digest),
+                Ok(true)
             }
         }
-        Ok((all, true))
     }
+
+    fn digests(
+        self,
+        out: &mut Vec<u8>,
+        cursor: &mut Cursor,
+        first: u64,
+        inputs: Blob<'_>,
+        (digests, rest): (&[[u8; 32]], &[u8]),
+    ) -> Result<bool, Problem> {
+        let written = cursor.behind(first)?;
+        if inputs.len() != digests.len() || !rest.is_empty() || written > inputs.len() {
+            return Err(apart(cursor.index));
+        }
+        for (input, digest) in inputs.slice(written..inputs.len()).iter().zip(&digests[written..]) {
+            if out.len() >= PIECE {
+                return Ok(false);
+            }
+            let row = match &mut cursor.row {
+                Some(row) => row,
+                None => cursor.row.insert(self.row(input, cursor.index)?),
+            };
+            if !row.write(out, PIECE, cursor.index, input, digest) {
+                return Ok(false);
+            }
+            if self == Self::Ndjson {
+                out.push(b'\n');
+            }
+            *cursor = Cursor { index: cursor.index + 1, row: None };
+        }
+        Ok(true)
+    }
+
+    /// A row that is about to be written.
+    fn row(self, input: &[u8], index: u64) -> Result<Row, Problem> {
+        match self {
+            Self::Ndjson => Ok(Row::json(input)),
+            Self::Csv => Ok(Row::csv(input)),
+            Self::Text if memchr::memchr(b'\n', input).is_some() => Err(torn(index)),
+            Self::Text => Ok(Row::text()),
+        }
+    }
+}
+
+/// How far a body is.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    /// The index of the row that is next, or under way.
+    pub(super) index: u64,
+    /// The one that is under way.
+    row: Option<Row>,
+}
+
+impl Cursor {
+    pub(super) fn at(index: u64) -> Self {
+        Self { index, row: None }
+    }
+
+    /// How many rows of a batch it has passed that begins with index `first`.
+    fn behind(&self, first: u64) -> Result<usize, Problem> {
+        self.index.checked_sub(first).map(|rows| rows as usize).ok_or_else(|| apart(self.index))
+    }
+}
+
+fn apart(index: u64) -> Problem {
+    HiveError::Internal(format!("the results at {index} do not fit together")).into()
 }
 
 /// A line of NDJSON in place of a result: a task has left its batch.
