@@ -13,7 +13,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
 use drone::kernel::Choice;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 pub use self::values::{Address, Size, Span};
 use crate::clock;
@@ -28,6 +28,9 @@ pub const HTTP_ADDR: &str = "127.0.0.1:8081";
 
 /// Where everything is kept when nothing else is said.
 const DATA_DIR: &str = "hive-data";
+
+/// How many connections may wait to be accepted, where the system allows it (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
 
 /// Where a system does not say how much memory it has: 1 GiB.
 const MEMORY_UNKNOWN: u64 = 1 << 30;
@@ -251,10 +254,10 @@ impl Serve {
                  add --insecure if that is what you want"
             );
         }
-        match TcpListener::bind(&found[..]).await {
+        match listen_at(&found) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked.is_none() && fall_back => {
                 let ip = found.first().map_or([127, 0, 0, 1].into(), SocketAddr::ip);
-                TcpListener::bind((ip, 0)).await.with_context(|| format!("cannot listen on {ip}"))
+                listen_on((ip, 0).into()).with_context(|| format!("cannot listen on {ip}"))
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => match other {
                 Some(other) if found.iter().any(|found| found.port() == other.port()) => bail!(
@@ -270,6 +273,26 @@ impl Serve {
             bound => bound.with_context(|| format!("cannot listen on {address}, which {flag} ({variable}) says")),
         }
     }
+}
+
+/// Listens at the first of these addresses that can be had.
+fn listen_at(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut listened = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        listened = listen_on(*address);
+        if listened.is_ok() {
+            break;
+        }
+    }
+    listened
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A Queen who starts again need not wait until the connections of the one before are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// One of the two ports.
