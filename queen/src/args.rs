@@ -13,6 +13,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use drone::console::LogFormat;
 use drone::kernel::Choice;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 pub use self::values::{Address, Size, Span};
@@ -221,6 +222,8 @@ impl Serve {
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
             patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
             clock: Arc::new(clock::System::start()),
+            // None is no limit.
+            open_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
         }
     }
 

@@ -195,6 +195,11 @@ impl Core {
         self.drones.get(id).map(|drone| drone.status(self.idle(id), now))
     }
 
+    /// Whether a Drone holds leases.
+    pub fn has_leases(&self, id: DroneId) -> bool {
+        self.drones.get(id).is_some_and(|drone| !drone.is_empty())
+    }
+
     /// All work at a glance.
     pub fn totals(&self, now: Time) -> Totals {
         let (rate, cost_rate) = self.meter.rates(now);

@@ -13,16 +13,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use web::places::Port;
 use wire::codec::bound_unsent;
 
 use self::complaints::{Complaints, PERIOD};
-use crate::hive::{MAX_DRONES, SharedHive};
-
-/// Connections at once, those included that are no Drones yet or never will be.
-const MAX_CONNECTIONS: usize = MAX_DRONES + 256;
+use crate::hive::SharedHive;
 
 /// How long connections have to end when the Queen stops.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -35,22 +32,15 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 const UNREAD: usize = 256 << 10;
 
 /// Serves Drones until `shutdown`, then says goodbye and waits until all connections are closed.
-/// `http` is where somebody is sent who came here for the page.
-pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, shutdown: CancellationToken) {
-    let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// `port` are the places for their connections, `http` is where somebody is sent who came here for the page.
+pub async fn serve(listener: TcpListener, port: Port, hive: SharedHive, http: SocketAddr, shutdown: CancellationToken) {
+    let mut connections = JoinSet::new();
     let complaints = Arc::new(Mutex::new(Complaints::default()));
     let mut periods = tokio::time::interval(PERIOD);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.ok()?;
-            Some((place, listener.accept().await))
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => match next {
-                Some(next) => next,
-                None => break,
-            },
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < port.sockets() => accepted,
+            Some(_) = connections.join_next() => continue,
             _ = periods.tick() => {
                 match lock(&complaints).renew() {
                     0 => {}
@@ -62,15 +52,15 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
         };
         match accepted {
             Ok((socket, peer)) => {
+                let Some(place) = port.enter(peer.ip()) else { continue };
                 let (hive, shutdown, complaints) = (hive.clone(), shutdown.clone(), Arc::clone(&complaints));
                 connections.spawn(async move {
                     prepare(&socket);
-                    if let Err(error) = connection::serve(socket, peer, &hive, http, shutdown).await
+                    if let Err(error) = connection::serve(socket, peer, &hive, http, &place, shutdown).await
                         && lock(&complaints).add()
                     {
                         tracing::info!(%peer, %error, "a connection on the drones' port ended");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -81,8 +71,8 @@ pub async fn serve(listener: TcpListener, hive: SharedHive, http: SocketAddr, sh
     }
     drop(listener);
     hive.dismiss("the Queen stops");
-    connections.close();
-    if tokio::time::timeout(FAREWELL, connections.wait()).await.is_err() {
+    let parted = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(FAREWELL, parted).await.is_err() {
         tracing::warn!("some drones did not part in time and were cut off");
     }
 }

@@ -21,14 +21,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drone::story;
-use rustix::process::Resource;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
+use web::places::{Port, SPARE_MAX};
 
 use crate::clock::Clock;
 use crate::core::Patience;
-use crate::hive::{Lost, Settings, SharedHive};
+use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
 use crate::store::{Location, StoreError};
 
 /// What a Queen has to know before she starts.
@@ -50,6 +50,8 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// From how many bytes on disk on finished tasks go earlier.
     pub max_data: Option<u64>,
+    /// How many files she may have open, of which each connection is one.
+    pub open_files: u64,
 }
 
 /// Where a Queen listens: bound by the caller, so that a port can be free to choose.
@@ -89,8 +91,15 @@ impl From<StoreError> for Error {
 /// enough for the longest that is read as a whole, beside what is kept for small ones.
 const ROOM: std::ops::RangeInclusive<u64> = 72 << 20..=256 << 20;
 
-/// The most HTTP connections, however many files may be open.
-const CONNECTIONS_MAX: usize = 4096;
+/// The most sockets of each port, however many files may be open: so that there are as many places as there may be
+/// Drones.
+const SOCKETS_MAX: usize = MAX_DRONES + 2 * SPARE_MAX;
+
+/// And the least, with which she answers at all.
+const SOCKETS_MIN: usize = 4;
+
+/// So many files are left for the disk and all else, or a quarter of all if that is more: an idle Queen has some 20 open.
+const REST_MIN: u64 = 32;
 
 /// Serves until `shutdown`, then stops gracefully: requests finish, Drones are told, and
 /// everything is on disk.
@@ -140,12 +149,13 @@ async fn serve(
 ) -> Result<(), Error> {
     let Listeners { drones, http } = listeners;
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
+    let sockets = sockets(config.open_files);
     let web = web::Config {
         address: http_addr,
         max_body: config.max_body,
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
         any_host: config.any_host && !http_addr.ip().is_loopback(),
-        connections: connections(hive.memory().connections()),
+        connections: sockets.min(affordable(hive.memory().connections())),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
         shutdown: shutdown.clone(),
@@ -170,7 +180,7 @@ async fn serve(
             Some(location) => story!("📜", "Everything is kept in {}", location.directory.display()),
             None => story!("📜", "Everything is in memory, and ends with the Queen"),
         }
-        let working = drones::serve(drones, hive.clone(), http_addr, shutdown.clone());
+        let working = drones::serve(drones, Port::new(sockets), hive.clone(), http_addr, shutdown.clone());
         tokio::select! {
             () = working => {}
             () = hive.keep_time() => {}
@@ -186,12 +196,16 @@ async fn serve(
     }
 }
 
-/// The most HTTP connections: so many that half of all files are left for Drones and for the disk, and that
-/// there is memory for each.
-fn connections(memory: &Budget) -> usize {
-    let files = rustix::process::getrlimit(Resource::Nofile).current.map_or(u64::MAX, |files| files / 2);
-    let most = files.min(memory.limit() / web::serve::CONNECTION);
-    CONNECTIONS_MAX.min(usize::try_from(most).unwrap_or(CONNECTIONS_MAX))
+/// The most sockets of each port, of so many files that may be open in all.
+fn sockets(open_files: u64) -> usize {
+    let rest = (open_files / 4).max(REST_MIN);
+    let sockets = open_files.saturating_sub(rest) / 2;
+    usize::try_from(sockets).map_or(SOCKETS_MAX, |sockets| sockets.clamp(SOCKETS_MIN, SOCKETS_MAX))
+}
+
+/// The most HTTP connections for which there is memory.
+fn affordable(memory: &Budget) -> usize {
+    usize::try_from(memory.limit() / web::serve::CONNECTION).unwrap_or(SOCKETS_MAX)
 }
 
 /// The most answers that are compressed at once: each takes a core, and one is left for everybody else.
@@ -206,5 +220,16 @@ async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),
         Err(error) => Err(io::Error::other(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ports_leave_files_for_the_rest() {
+        assert_eq!([0, 32, 64, 1024].map(sockets), [4, 4, 16, 384]);
+        assert_eq!([1 << 20, u64::MAX].map(sockets), [SOCKETS_MAX; 2]);
     }
 }

@@ -12,10 +12,11 @@ use axum::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use hyper::body::Frame;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::Config;
 use crate::error::{Problem, shown};
+use crate::places::{Activity, Place};
 use crate::room::Room;
 use crate::site::RequestBody;
 
@@ -49,6 +50,11 @@ pub(crate) enum TooSlow {
     Crawls,
 }
 
+/// The connection's place has gone to somebody else.
+#[derive(Debug, thiserror::Error)]
+#[error("every place is taken, and another connection was given this one's")]
+pub(crate) struct Displaced;
+
 /// Bounds a request's body.
 ///
 /// # Errors
@@ -57,6 +63,7 @@ pub(crate) enum TooSlow {
 pub(crate) fn bound<B: RequestBody>(
     config: &Config,
     room: &Room,
+    place: &Place,
     request: http::Request<B>,
 ) -> Result<Request, Problem> {
     let limit = config.max_body;
@@ -64,7 +71,7 @@ pub(crate) fn bound<B: RequestBody>(
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     let known = known(headers);
     let is_expectant = headers.contains_key(EXPECT);
-    let request = request.map(|body| Bounded::new(body, limit, room.clone(), is_expectant));
+    let request = request.map(|body| Bounded::new(body, limit, room.clone(), place.clone(), is_expectant));
     if announced.is_some_and(|length| length > limit) {
         return Err(Problem::too_large(limit));
     }
@@ -99,6 +106,8 @@ struct Bounded<B: RequestBody> {
     /// The present one, once the body was waited for.
     period: Option<Period>,
     room: Room,
+    /// Of the connection that it comes over.
+    place: Place,
     left: u64,
     limit: u64,
     /// Whether its sender sends it, or still waits for `100 Continue`.
@@ -106,9 +115,9 @@ struct Bounded<B: RequestBody> {
 }
 
 impl<B: RequestBody> Bounded<B> {
-    fn new(body: B, limit: u64, room: Room, is_expectant: bool) -> Self {
+    fn new(body: B, limit: u64, room: Room, place: Place, is_expectant: bool) -> Self {
         let frames = (!body.is_end_stream()).then_some(body);
-        Self { frames, period: None, room, left: limit, limit, is_coming: !is_expectant }
+        Self { frames, period: None, room, place, left: limit, limit, is_coming: !is_expectant }
     }
 
     /// The next frame, or why it is not waited for.
@@ -121,15 +130,25 @@ impl<B: RequestBody> Bounded<B> {
             return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
         }
         loop {
-            let came = ready!(self.period.get_or_insert_default().poll_end(context));
+            let period = self.period.get_or_insert_default();
+            let is_over = ready!(period.poll_end(&self.place, context));
+            let came = period.came;
             self.period = None;
-            let slow = match came {
-                0 => TooSlow::Stopped,
-                ..PERIOD_BYTES if self.room.is_short() => TooSlow::Crawls,
+            let error = match came {
+                _ if !is_over => axum::Error::new(Displaced),
+                0 => axum::Error::new(TooSlow::Stopped),
+                ..PERIOD_BYTES if self.room.is_short() => axum::Error::new(TooSlow::Crawls),
                 _ => continue,
             };
-            return Poll::Ready(Some(Err(axum::Error::new(slow))));
+            return Poll::Ready(Some(Err(error)));
         }
+    }
+
+    /// Nothing more of it is wanted.
+    fn end(&mut self) -> Option<B> {
+        let frames = self.frames.take()?;
+        self.place.set(Activity::Working);
+        Some(frames)
     }
 }
 
@@ -138,13 +157,16 @@ fn length<E>(frame: &Result<Frame<Bytes>, E>) -> usize {
     frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
 }
 
+/// Whether the period is over, or else the place is lost.
+type End = Pin<Box<dyn Future<Output = bool> + Send>>;
+
 /// A [`PERIOD`] in which a body is waited for; while what came of it is worked on, time stands still.
 struct Period {
     left: Duration,
     /// In bytes.
     came: usize,
     /// Since when it is waited for, and until when.
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    waiting: Option<(Instant, End)>,
 }
 
 impl Default for Period {
@@ -162,11 +184,14 @@ impl Period {
         }
     }
 
-    /// Goes on waiting; at its end, how many bytes came in it.
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<usize> {
-        let (_, end) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(self.left))));
-        ready!(end.as_mut().poll(context));
-        Poll::Ready(self.came)
+    /// Goes on waiting, until it is over, which is true, or the place is lost.
+    fn poll_end(&mut self, place: &Place, context: &mut Context<'_>) -> Poll<bool> {
+        let (place, left) = (place.clone(), self.left);
+        let (_, end) = self.waiting.get_or_insert_with(|| {
+            let end = async move { timeout(left, place.lost()).await.is_err() };
+            (Instant::now(), Box::pin(end) as End)
+        });
+        end.as_mut().poll(context)
     }
 }
 
@@ -181,7 +206,7 @@ impl<B: RequestBody> HttpBody for Bounded<B> {
         self.is_coming = true;
         let frame = ready!(self.poll_next(context));
         if !matches!(frame, Some(Ok(_))) {
-            self.frames = None;
+            self.end();
         }
         Poll::Ready(match self.left.checked_sub(frame.as_ref().map_or(0, length) as u64) {
             Some(left) => {
@@ -199,7 +224,7 @@ impl<B: RequestBody> HttpBody for Bounded<B> {
 
 impl<B: RequestBody> Drop for Bounded<B> {
     fn drop(&mut self) {
-        let (Some(mut frames), true) = (self.frames.take(), self.is_coming) else { return };
+        let (Some(mut frames), true) = (self.end(), self.is_coming) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(timeout(LINGER, async move {
             let mut read = 0;

@@ -14,6 +14,9 @@ use serde_json::{Map, Value};
 
 use crate::hive::HiveError;
 
+/// When to send again what lost its place on the way.
+const DISPLACED_RETRY: Duration = Duration::from_secs(1);
+
 /// An error as its reader sees it. A response made of it carries it in its extensions.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
@@ -81,6 +84,9 @@ impl Problem {
             }
             if let Some(slow) = error.downcast_ref::<crate::body::TooSlow>() {
                 return Self::new(StatusCode::REQUEST_TIMEOUT, format!("{slow}; nothing was created"));
+            }
+            if error.is::<crate::body::Displaced>() {
+                return Self::unavailable(format!("{error}; nothing was created"), DISPLACED_RETRY);
             }
             cause = error.source();
         }

@@ -29,11 +29,10 @@ const DETAIL_MAX: usize = 4 << 10;
 
 /// Refuses requests that are not meant for us, or that another site makes a browser send.
 pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
-    let headers = request.headers();
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_read && is_probe(request.uri().path()) {
+    if is_probe(request) {
         return Ok(());
     }
+    let headers = request.headers();
     let host = host(headers)?;
     let is_served = |host: &Authority| config.any_host || is_ours(host, config);
     // Most name the address itself, which need not be taken apart.
@@ -49,7 +48,7 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
         let detail = format!("`{foreign}` is not served here; this is http://{address}/ and http://localhost:{port}/");
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    if is_read {
+    if is_read(request) {
         return Ok(());
     }
     let is_same_site = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
@@ -63,10 +62,14 @@ pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
 }
 
-/// Whether a path asks how the Queen is: load balancers and the like do by whatever name they have,
-/// or none, and what they are told is no secret.
-fn is_probe(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz")
+fn is_read(request: &Request) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether it asks how the Queen is: load balancers and the like do by whatever name they have, or none, and what
+/// they are told is no secret.
+pub(crate) fn is_probe(request: &Request) -> bool {
+    is_read(request) && matches!(request.uri().path(), "/healthz" | "/readyz")
 }
 
 /// The one `Host`.

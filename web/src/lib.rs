@@ -13,6 +13,7 @@ pub mod hive;
 pub mod kinds;
 pub mod model;
 mod pages;
+pub mod places;
 mod room;
 pub mod serve;
 mod site;
@@ -23,7 +24,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{drones, events, results, stats, tasks};
@@ -43,7 +43,7 @@ pub struct Config {
     pub room: usize,
     /// Serve any `Host`: for a bind address that is not loopback.
     pub any_host: bool,
-    /// The most open connections; more wait to be accepted. Half of them may be event streams.
+    /// The most open connections; more wait to be accepted.
     pub connections: usize,
     /// The most answers that are compressed at once; the others go as they are.
     pub compressing: usize,
@@ -60,15 +60,12 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     /// For all requests' bodies.
     room: Room,
-    /// A place for each event stream.
-    watchers: Arc<Semaphore>,
 }
 
 /// The site map.
 pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
     let room = Room::new(config.room);
-    let watchers = Arc::new(Semaphore::new(config.connections.div_ceil(2)));
-    let app = App { hive, config: Arc::new(config), room, watchers };
+    let app = App { hive, config: Arc::new(config), room };
     let api = Router::new()
         .route("/tasks", get(tasks::list).post(tasks::create))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::amend).delete(tasks::remove))

@@ -1,19 +1,18 @@
 //! The HTTP listener: many connections, none of which can hold up the rest.
 
+mod connection;
+
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::Site;
+use crate::places::Port;
 
 /// The longest head of a request, in bytes, and what is read or written at once besides.
 const HEAD_MAX: usize = 32 << 10;
@@ -25,8 +24,8 @@ pub const CONNECTION: u64 = 128 << 10;
 /// How long a request's head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long who asked may take nothing of an answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same on a spare place, which others need.
+const SPARE_HEAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long requests under way have to finish when the server stops.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,26 +41,29 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
     let mut http = http1::Builder::new();
     // Some clients, such as `nc -N`, close their sending side behind a request and wait for the answer.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true).max_buf_size(HEAD_MAX);
-    let graceful = GracefulShutdown::new();
-    let (mut connections, most) = (JoinSet::new(), site.connections());
+    let mut spare = http.clone();
+    spare.header_read_timeout(SPARE_HEAD_TIMEOUT).keep_alive(false);
+    let (mut connections, port) = (JoinSet::new(), Port::new(site.connections()));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept(), if connections.len() < most => accepted,
+            accepted = listener.accept(), if connections.len() < port.sockets() => accepted,
             Some(_) = connections.join_next() => continue,
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(&http, stream, site.for_peer(peer));
-                let connection = graceful.watch(connection);
-                let memory = site.memory().hold(CONNECTION);
-                connections.spawn(async move {
-                    let _memory = memory;
-                    if let Err(error) = connection.await {
-                        tracing::debug!("an HTTP connection ended: {error}");
-                    }
-                });
-            }
+            Ok((stream, peer)) => match port.enter(peer.ip()) {
+                Some(place) => {
+                    let memory = site.memory().hold(CONNECTION);
+                    let http = if place.is_spare() { &spare } else { &http };
+                    let site = site.for_connection(peer, place.clone());
+                    let serving = connection::serve(http.clone(), stream, site, place, shutdown.clone());
+                    connections.spawn(async move {
+                        let _memory = memory;
+                        serving.await;
+                    });
+                }
+                None => tracing::debug!(%peer, "every place for HTTP is taken, and nobody yields"),
+            },
             Err(error) => {
                 tracing::warn!("an HTTP connection could not be accepted: {error}");
                 tokio::select! {
@@ -72,23 +74,10 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
         }
     }
     drop(listener);
-    if tokio::time::timeout(FINISH_TIMEOUT, graceful.shutdown()).await.is_err() {
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(FINISH_TIMEOUT, finished).await.is_err() {
         tracing::warn!("some HTTP requests did not finish in time and were broken off");
     }
     connections.shutdown().await;
     Ok(())
-}
-
-type Stream = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
-
-fn connection(
-    http: &http1::Builder,
-    stream: TcpStream,
-    site: Site,
-) -> http1::Connection<Stream, TowerToHyperService<Site>> {
-    // Failing leaves it slower, no more.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    http.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(site))
 }

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
@@ -22,8 +23,12 @@ use crate::budget::Budget;
 use crate::compress::Compressor;
 use crate::deeds::Peer;
 use crate::error::Problem;
+use crate::places::Place;
 use crate::room::Room;
 use crate::{Config, body, guard};
+
+/// When to try again while there is no place.
+const CROWDED: Duration = Duration::from_secs(1);
 
 /// What is served; clones share everything.
 #[derive(Clone)]
@@ -34,17 +39,19 @@ pub struct Site {
     compressor: Compressor,
     /// Who asks.
     peer: Peer,
+    /// Where.
+    place: Place,
 }
 
 impl Site {
     pub(crate) fn new(router: Router, config: Arc<Config>, room: Room) -> Self {
         let compressor = Compressor::new(config.compressing);
-        Self { router, config, room, compressor, peer: Peer::default() }
+        Self { router, config, room, compressor, peer: Peer::default(), place: Place::default() }
     }
 
-    /// For who connects from there.
-    pub fn for_peer(&self, peer: SocketAddr) -> Self {
-        Self { peer: Peer(Some(peer)), ..self.clone() }
+    /// For a connection that comes from there and has this place.
+    pub fn for_connection(&self, peer: SocketAddr, place: Place) -> Self {
+        Self { peer: Peer(Some(peer)), place, ..self.clone() }
     }
 
     /// The most open connections.
@@ -57,7 +64,7 @@ impl Site {
         &self.config.memory
     }
 
-    async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
+    pub(crate) async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
         let asker = guard::Asker::of(&request);
         let response = match self.admit(request) {
             Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
@@ -73,8 +80,12 @@ impl Site {
 
     fn admit<B: RequestBody>(&self, request: http::Request<B>) -> Result<Request, Problem> {
         // Bounded first: what is refused is still read for a while.
-        let mut request = body::bound(&self.config, &self.room, request)?;
+        let mut request = body::bound(&self.config, &self.room, &self.place, request)?;
+        if self.place.is_spare() && !guard::is_probe(&request) {
+            return Err(Problem::unavailable("every place is taken by a request that is being worked on", CROWDED));
+        }
         request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(self.place.clone());
         guard::admit(&self.config, &request)?;
         Ok(request)
     }

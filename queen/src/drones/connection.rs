@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use web::budget::Reservation;
+use web::places::{Activity, Place};
 use wire::codec::{ConnectionError, READ};
 use wire::frame::{self, FrameError, MAX_TO_QUEEN};
 use wire::ids::{Epoch, LeaseId};
@@ -32,6 +33,8 @@ pub(super) enum Broken {
     NoOffer,
     #[error("{0}")]
     Refused(String),
+    #[error("every place for drones is taken, and it has no work: its place went to another connection")]
+    Displaced,
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
 }
@@ -64,25 +67,28 @@ pub(super) async fn serve(
     peer: SocketAddr,
     hive: &SharedHive,
     http: SocketAddr,
+    place: &Place,
     shutdown: CancellationToken,
 ) -> Result<(), Broken> {
     let welcomed = tokio::select! {
-        welcomed = handshake::shake(socket, peer, hive, http) => welcomed?,
+        welcomed = handshake::shake(socket, peer, hive, http, place.is_spare()) => welcomed?,
+        () = place.lost() => return Err(Broken::Displaced),
         () = shutdown.cancelled() => return Ok(()),
     };
     let Some((mut reader, writer, joined)) = welcomed else { return Ok(()) };
     let Joined { link, outbox, stored, closed } = joined;
     let (answers, (breach, reasons)) = (mpsc::channel(4), oneshot::channel());
-    let speaking = speak(writer, outbox, (stored, answers.1, reasons), link, hive);
+    let speaking = speak(writer, outbox, (stored, answers.1, reasons), link, (hive, place));
     tokio::pin!(speaking);
     let (result, is_speaking) = tokio::select! {
-        ended = listen(&mut reader, link, hive, answers.0) => (ended, true),
+        ended = listen(&mut reader, link, (hive, place), answers.0) => (ended, true),
         ended = &mut speaking => (ended.map(|()| Parting::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
             let _ = timeout(FAREWELL, &mut speaking).await;
             (Ok(Parting::Lost), false)
         }
+        () = place.lost() => (Err(Broken::Displaced), true),
     };
     hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
     if let Err(broken) = &result
@@ -120,7 +126,7 @@ async fn hear(reader: &mut Reader, link: Link, hive: &SharedHive, waiting: impl 
 async fn listen(
     reader: &mut Reader,
     link: Link,
-    hive: &SharedHive,
+    (hive, place): (&SharedHive, &Place),
     answers: mpsc::Sender<()>,
 ) -> Result<Parting, Broken> {
     let mut parting = Parting::Lost;
@@ -136,6 +142,8 @@ async fn listen(
     let ToQueen::Offer { leases } = frame::decode(&offer.body)? else { return Err(Broken::NoOffer) };
     hive.offer(link, leases.0, alive).await?;
     drop(offer);
+    let report = |has_leases| place.set(if has_leases { Activity::Working } else { Activity::Idle });
+    hive.tell_load(link, report);
     let mut received = 0;
     while let Some(frame) = hear(reader, link, hive, alive).await? {
         let frame = &frame.body;
@@ -155,6 +163,7 @@ async fn listen(
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
                 let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 hive.heartbeat(link, progress, compressions, busy_ns);
+                hive.tell_load(link, report);
                 alive();
             }
             ToQueen::Leaving => {

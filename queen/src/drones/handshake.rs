@@ -20,6 +20,9 @@ use crate::hive::{Joined, Parting, SharedHive};
 /// How long the handshake may take, and the Drone's first message after it.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// The same where there is no place, to hear who it is.
+const SPARE_HANDSHAKE: Duration = Duration::from_secs(2);
+
 /// How often a Drone sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -29,19 +32,25 @@ const REST: u64 = 1 << 20;
 pub(super) type Reader = FrameReader<OwnedReadHalf>;
 pub(super) type Writer = FrameWriter<OwnedWriteHalf>;
 
-/// Welcomes a Drone, or refuses it with the reason. `None` if it was no Drone: it has been answered.
+/// Welcomes a Drone, or refuses it with the reason; without a place (`is_spare`) in any case. `None` if it was no
+/// Drone: it has been answered.
 pub(super) async fn shake(
     mut socket: TcpStream,
     peer: SocketAddr,
     hive: &SharedHive,
     http: SocketAddr,
+    is_spare: bool,
 ) -> Result<Option<(Reader, Writer, Joined)>, Broken> {
-    let deadline = Instant::now() + HANDSHAKE;
+    let deadline = Instant::now() + if is_spare { SPARE_HANDSHAKE } else { HANDSHAKE };
     let preface = timeout_at(deadline, stranger::preface(&mut socket, http)).await.map_err(|_| Broken::Slow)?;
     let Some(preface) = preface? else { return Ok(None) };
     let (read, write) = socket.into_split();
     let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
-    let welcomed = timeout_at(deadline, welcome(&mut reader, &mut writer, preface, peer, hive)).await;
+    let welcoming = async {
+        check(preface, is_spare)?;
+        welcome(&mut reader, &mut writer, peer, hive).await
+    };
+    let welcomed = timeout_at(deadline, welcoming).await;
     match welcomed.unwrap_or(Err(Broken::Slow)) {
         Ok(joined) => Ok(Some((reader, writer, joined))),
         Err(broken) => {
@@ -67,14 +76,8 @@ pub(super) async fn read_rest(reader: Reader) {
     let _ = timeout(FAREWELL, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
-/// The handshake behind the Drone's preface.
-async fn welcome(
-    reader: &mut Reader,
-    writer: &mut Writer,
-    preface: Preface,
-    peer: SocketAddr,
-    hive: &SharedHive,
-) -> Result<Joined, Broken> {
+/// Whether one with this preface may say hello.
+fn check(preface: Preface, is_spare: bool) -> Result<(), Broken> {
     if preface.version != VERSION {
         return Err(Broken::Refused(format!(
             "the Queen speaks version {VERSION} of the protocol and this drone version {}: use builds of one version",
@@ -84,6 +87,19 @@ async fn welcome(
     if preface.role != Role::Drone {
         return Err(Broken::Refused("this is a Queen: only drones connect here".into()));
     }
+    if is_spare {
+        return Err(Broken::Refused("every place for drones is taken by one that has work".into()));
+    }
+    Ok(())
+}
+
+/// The handshake behind the Drone's preface.
+async fn welcome(
+    reader: &mut Reader,
+    writer: &mut Writer,
+    peer: SocketAddr,
+    hive: &SharedHive,
+) -> Result<Joined, Broken> {
     let body = hear(reader).await?;
     let newcomer = hello::newcomer(&frame::decode(&body)?, peer).map_err(Broken::Refused)?;
     let mut nonce = [0; 32];

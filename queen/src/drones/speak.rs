@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use web::places::{Activity, Place};
 use wire::List;
 use wire::blob::SharedBlob;
 use wire::frame::MAX;
@@ -40,7 +41,7 @@ pub(super) async fn speak(
     mut outbox: mpsc::Receiver<Outbound>,
     (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
     link: Link,
-    hive: &SharedHive,
+    (hive, place): (&SharedHive, &Place),
 ) -> Result<(), Broken> {
     let mut backlog = Backlog::default();
     let mut loading = None;
@@ -66,7 +67,7 @@ pub(super) async fn speak(
             }
             () = std::future::ready(()), if has_small => {}
             message = outbox.recv(), if listens => match message {
-                Some(message) => backlog.push(message),
+                Some(message) => hear(message, &mut backlog, place),
                 None => return Ok(()),
             },
             Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
@@ -82,7 +83,7 @@ pub(super) async fn speak(
         while backlog.has_room()
             && let Ok(message) = outbox.try_recv()
         {
-            backlog.push(message);
+            hear(message, &mut backlog, place);
         }
         if stored.has_changed().unwrap_or_default() {
             let outputs = *stored.borrow_and_update();
@@ -103,6 +104,14 @@ pub(super) async fn speak(
         }
         writer.flush().await?;
     }
+}
+
+/// Something is to be said; who is given a lease is at work.
+fn hear(message: Outbound, backlog: &mut Backlog, place: &Place) {
+    if matches!(message, Outbound::Lease(..)) {
+        place.set(Activity::Working);
+    }
+    backlog.push(message);
 }
 
 /// Sends the last that there is to say.

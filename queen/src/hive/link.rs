@@ -222,6 +222,11 @@ impl SharedHive {
         self.patiently(link, waiting, self.inner.memory.frames.wait_for(FRAME_COST * size as u64)).await
     }
 
+    /// Tells whether a Drone holds leases, at a moment: no lease is given to it until `tell` is over.
+    pub fn tell_load(&self, link: Link, tell: impl FnOnce(bool)) {
+        tell(self.lock().core.has_leases(link.drone));
+    }
+
     /// Results came from a Drone, within `frame`; with them there were `received` on its
     /// connection. What nobody wants any more is dropped. While the disk is behind, this waits,
     /// and calls `waiting` now and then.

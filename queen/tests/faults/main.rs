@@ -8,6 +8,7 @@ mod breaches;
 mod control;
 mod failures;
 mod lies;
+mod places;
 mod returns;
 mod seats;
 mod silence;

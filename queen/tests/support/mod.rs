@@ -78,6 +78,7 @@ pub fn config() -> Config {
         max_data: None,
         patience: Patience { silence: LONG, grace: LONG, retry: Duration::ZERO },
         clock: Arc::new(System::start()),
+        open_files: 1 << 20,
     }
 }
 

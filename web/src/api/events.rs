@@ -10,13 +10,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::StreamExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::App;
-use crate::error::Problem;
 use crate::hive::Subscription;
 use crate::model::{Event, EventId};
+use crate::places::{Activity, Place};
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RETRY: Duration = Duration::from_secs(1);
@@ -25,25 +24,21 @@ const RETRY: Duration = Duration::from_secs(1);
 const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// When to ask again while there is no place.
-const SOON: Duration = Duration::from_secs(5);
-
 /// `GET /events`
-pub(crate) async fn events(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    let place = Arc::clone(&app.watchers).try_acquire_owned();
-    let place = place.map_err(|_| Problem::unavailable("as many watch already as may", SOON))?;
+pub(crate) async fn events(State(app): State<App>, place: Place, headers: HeaderMap) -> Response {
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
     let mut subscription = app.hive.subscribe(last.flatten());
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
     let told = VecDeque::from([greeting]);
-    let stream = futures_util::stream::unfold(Teller { app, subscription, told, _place: place }, async |mut teller| {
+    place.set(Activity::Watching);
+    let stream = futures_util::stream::unfold(Teller { app, place, subscription, told }, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok::<_, Infallible>(event), teller))
     });
     let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([UNBUFFERED], told).into_response())
+    ([UNBUFFERED], told).into_response()
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
@@ -57,10 +52,10 @@ fn greeting(subscription: &Subscription) -> Sent {
 
 struct Teller {
     app: App,
+    place: Place,
     subscription: Subscription,
     /// What comes before the subscription's events.
     told: VecDeque<Sent>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Teller {
@@ -79,6 +74,7 @@ impl Teller {
         }
         let event = tokio::select! {
             event = self.subscription.events.recv() => event,
+            () = self.place.lost() => return None,
             () = self.app.config.shutdown.cancelled() => return None,
         };
         match event {

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::App;
 use crate::error::Problem;
 use crate::hive::HiveError;
+use crate::places::{Activity, Place};
 
 /// The longest wait, in seconds.
 const WAIT_MAX: u64 = 60;
@@ -31,16 +32,21 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
     [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
 }
 
-/// What is waited for, if that is there within so many seconds.
+/// What is waited for, if that is there within so many seconds, and as long as the connection has its place.
 pub(crate) async fn in_time<T>(
     app: &App,
+    place: &Place,
     seconds: u64,
     awaited: impl Future<Output = Result<T, HiveError>>,
 ) -> Result<Option<T>, Problem> {
-    tokio::select! {
-        awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => Ok(awaited.ok().transpose()?),
-        () = app.config.shutdown.cancelled() => Ok(None),
-    }
+    place.set(Activity::Waiting);
+    let awaited = tokio::select! {
+        awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => awaited.ok(),
+        () = place.lost() => None,
+        () = app.config.shutdown.cancelled() => None,
+    };
+    place.set(Activity::Working);
+    Ok(awaited.transpose()?)
 }
 
 #[cfg(test)]

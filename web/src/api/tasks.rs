@@ -17,6 +17,7 @@ use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::hive::{Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
+use crate::places::Place;
 
 const LIST_DEFAULT: u64 = 50;
 const LIST_MAX: u64 = 1000;
@@ -47,7 +48,7 @@ impl IntoResponse for Task {
 }
 
 /// `POST /tasks`
-pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn create(State(app): State<App>, place: Place, request: Request) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
     let submitted = submit::submit(&app, request, wait.is_some()).await?;
     let id = submitted.id();
@@ -65,7 +66,7 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<R
     };
     let applied = prefer::applied(seconds);
     // On disk or not: the same digests would be computed again.
-    Ok(match prefer::in_time(&app, seconds, computed).await? {
+    Ok(match prefer::in_time(&app, &place, seconds, computed).await? {
         Some(found) => (StatusCode::OK, location, applied, Task::with(found).await?).into_response(),
         None => {
             (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
@@ -74,11 +75,16 @@ pub(crate) async fn create(State(app): State<App>, request: Request) -> Result<R
 }
 
 /// `GET /tasks/{id}`
-pub(crate) async fn show(State(app): State<App>, Id(id): Id, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    State(app): State<App>,
+    Id(id): Id,
+    place: Place,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let id = TaskId(id);
     let view = app.hive.task(id).await?;
     let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
-    let view = match prefer::in_time(&app, seconds, app.hive.ended(id)).await? {
+    let view = match prefer::in_time(&app, &place, seconds, app.hive.ended(id)).await? {
         Some(view) => view,
         None => app.hive.task(id).await?,
     };

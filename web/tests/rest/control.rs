@@ -242,7 +242,7 @@ async fn the_operator_is_told_who_did_what() {
     fake.inner().computed = Some(0);
     post_json(&router, json!({"input": "x", "name": "bees"})).await;
     let peer = "192.0.2.7:4711".parse().unwrap();
-    let site = router.for_peer(peer);
+    let site = router.for_connection(peer, web::places::Place::default());
     let amendment = Amendment { priority: Some(7), ..Amendment::default() };
     for (method, path, action) in [
         ("POST", "/tasks/1/pause", Some(Action::Pause)),

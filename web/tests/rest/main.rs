@@ -7,6 +7,7 @@ mod events;
 mod guard;
 mod idempotency;
 mod limits;
+mod places;
 mod results;
 mod serve;
 mod submit;

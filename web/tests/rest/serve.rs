@@ -8,19 +8,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use web::Config;
-use web::model::Change;
-use wire::ids::TaskId;
 
 use crate::support::*;
 
-struct Server {
-    fake: Arc<Fake>,
-    address: SocketAddr,
+pub struct Server {
+    pub fake: Arc<Fake>,
+    pub address: SocketAddr,
     shutdown: CancellationToken,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-async fn serve() -> Server {
+pub async fn serve() -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let config = Config { address, ..config() };
@@ -31,21 +29,21 @@ async fn serve() -> Server {
 }
 
 impl Server {
-    async fn ask(&self, request: &str) -> TcpStream {
+    pub async fn ask(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = request.replace("HOST", &self.address.to_string());
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.shutdown.cancel();
         self.serving.await.unwrap().unwrap();
     }
 }
 
 /// Reads until `mark` has come.
-async fn read_to(stream: &mut TcpStream, mark: &str) -> String {
+pub async fn read_to(stream: &mut TcpStream, mark: &str) -> String {
     let mut text = String::new();
     while !text.contains(mark) {
         let mut buffer = [0; 4096];
@@ -56,7 +54,7 @@ async fn read_to(stream: &mut TcpStream, mark: &str) -> String {
     text
 }
 
-async fn read_all(stream: &mut TcpStream) -> String {
+pub async fn read_all(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     text
@@ -83,32 +81,6 @@ async fn a_proxy_of_http_1_0_is_told_at_once() {
     let mut events = server.ask("GET /events HTTP/1.0\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
     let told = read_to(&mut events, "retry: 1000").await;
     assert!(told.starts_with("HTTP/1.0 200 ") && told.contains("\r\nx-accel-buffering: no\r\n"), "{told}");
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn watchers_leave_places_for_others() {
-    let server = serve().await;
-    let mut watching = Vec::new();
-    for _ in 0..4 {
-        let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
-        read_to(&mut events, "retry: 1000").await;
-        watching.push(events);
-    }
-    let mut refused = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
-    let said = read_all(&mut refused).await;
-    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains("retry-after: 5"), "{said}");
-    let mut other = server.ask("GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
-    assert!(read_all(&mut other).await.starts_with("HTTP/1.1 200 "));
-    // Who leaves makes a place when there is something to tell.
-    watching.pop();
-    loop {
-        server.fake.publish(Change::TaskRemoved { id: TaskId(1) });
-        let mut events = server.ask("GET /events HTTP/1.1\r\nHost: HOST\r\n\r\n").await;
-        if read_to(&mut events, "\r\n\r\n").await.starts_with("HTTP/1.1 200 ") {
-            break;
-        }
-    }
     server.stop().await;
 }
 

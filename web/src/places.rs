@@ -1,0 +1,171 @@
+//! Who holds the places of a port, and who gives one up when all are taken and somebody comes. There is no quota:
+//! while there is room everybody gets a place, and then those yield who hold most. This file is pure, without sockets
+//! and time; [`Port`] is what connections share of it.
+
+mod port;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+
+pub use self::port::{Place, Port, SPARE_MAX};
+
+/// Where connections come from, as they are counted: an IPv4 address, or the /64 of an IPv6 one, since one host can
+/// have all addresses of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Origin(IpAddr);
+
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Self {
+        const NETWORK: u128 = !(u64::MAX as u128);
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & NETWORK).into(),
+        })
+    }
+}
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// Nothing: it is between requests, or their head is incomplete; a Drone has said no hello yet, or holds no lease.
+    Idle,
+    /// A request's body is incomplete.
+    Receiving,
+    /// A client waits for a task, and is answered in the end anyhow.
+    Waiting,
+    /// A client watches events.
+    Watching,
+    /// A request is worked on; a Drone holds leases.
+    Working,
+    /// An answer is complete, and has not left yet.
+    Answered,
+}
+
+impl Activity {
+    /// Whether its place can go to somebody else.
+    fn yields(self) -> bool {
+        !matches!(self, Self::Working | Self::Answered)
+    }
+}
+
+/// The name of a place that is held. Older ones are smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlaceId(u64);
+
+/// Who came in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entered<T> {
+    /// Its place.
+    pub id: PlaceId,
+    /// Who had to go for it: it holds no place any more.
+    pub displaced: Option<T>,
+}
+
+/// A number of places. Each is held by a `T`, by which its holder can be reached.
+#[derive(Debug)]
+pub struct Places<T> {
+    most: usize,
+    next: PlaceId,
+    held: HashMap<PlaceId, Holder<T>>,
+    crowds: HashMap<Origin, Crowd>,
+    /// A rank of each crowd of which somebody yields.
+    yielding: BTreeSet<Rank>,
+}
+
+#[derive(Debug)]
+struct Holder<T> {
+    origin: Origin,
+    activity: Activity,
+    handle: T,
+}
+
+/// All that come from one origin.
+#[derive(Debug, Default)]
+struct Crowd {
+    places: usize,
+    /// Those of them that yield.
+    yielding: BTreeSet<PlaceId>,
+}
+
+/// The larger a crowd, the sooner it loses a place; of equal ones that goes first which has the oldest to lose.
+type Rank = (usize, Reverse<PlaceId>, Origin);
+
+impl Crowd {
+    fn rank(&self, origin: Origin) -> Option<Rank> {
+        self.yielding.first().map(|oldest| (self.places, Reverse(*oldest), origin))
+    }
+}
+
+impl<T> Places<T> {
+    /// So many, none of which is held.
+    pub fn new(most: usize) -> Self {
+        let (held, crowds, yielding) = Default::default();
+        Self { most, next: PlaceId(0), held, crowds, yielding }
+    }
+
+    /// Gives a newcomer a place. When all are held, that is the oldest of those that yield, of the origin that holds
+    /// most. `None` if nobody yields, or only origins that hold less than the newcomer's, all of whose are
+    /// [at work](Activity::Working) then.
+    pub fn enter(&mut self, origin: Origin, handle: T) -> Option<Entered<T>> {
+        let displaced = match self.held.len() < self.most {
+            true => None,
+            false => Some(self.leave(self.first_to_yield(origin)?)?),
+        };
+        let id = self.next;
+        self.next = PlaceId(id.0 + 1);
+        self.held.insert(id, Holder { origin, activity: Activity::Idle, handle });
+        self.change(origin, |crowd| {
+            crowd.places += 1;
+            crowd.yielding.insert(id);
+        });
+        Some(Entered { id, displaced })
+    }
+
+    fn first_to_yield(&self, newcomer: Origin) -> Option<PlaceId> {
+        let (places, Reverse(oldest), _) = self.yielding.last()?;
+        let own = self.crowds.get(&newcomer).map_or(0, |crowd| crowd.places);
+        (own <= *places).then_some(*oldest)
+    }
+
+    /// A holder is at something else now. Of who holds no place any more nothing changes.
+    pub fn set(&mut self, id: PlaceId, activity: Activity) {
+        let Some(holder) = self.held.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut holder.activity, activity);
+        let origin = holder.origin;
+        match (before.yields(), activity.yields()) {
+            (false, true) => self.change(origin, |crowd| _ = crowd.yielding.insert(id)),
+            (true, false) => self.change(origin, |crowd| _ = crowd.yielding.remove(&id)),
+            _ => {}
+        }
+    }
+
+    /// A place is free; who held it, if anybody did.
+    pub fn leave(&mut self, id: PlaceId) -> Option<T> {
+        let Holder { origin, handle, .. } = self.held.remove(&id)?;
+        self.change(origin, |crowd| {
+            crowd.places -= 1;
+            crowd.yielding.remove(&id);
+        });
+        Some(handle)
+    }
+
+    /// Changes a crowd, and its rank with it.
+    fn change(&mut self, origin: Origin, change: impl FnOnce(&mut Crowd)) {
+        let crowd = self.crowds.entry(origin).or_default();
+        let before = crowd.rank(origin);
+        change(crowd);
+        let after = crowd.rank(origin);
+        if crowd.places == 0 {
+            self.crowds.remove(&origin);
+        }
+        if before != after {
+            if let Some(rank) = before {
+                self.yielding.remove(&rank);
+            }
+            self.yielding.extend(after);
+        }
+    }
+}

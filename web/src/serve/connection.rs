@@ -1,0 +1,171 @@
+//! One HTTP connection, which says at each moment what it is at, and ends when its place goes to somebody else.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{Request, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::Site;
+use crate::places::{Activity, Place};
+
+/// How long who asked may take nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long an answer that is given early, for want of places, may take to leave.
+const PARTING: Duration = Duration::from_secs(5);
+
+/// The same of the end of an event stream, which can be taken up again elsewhere.
+const STREAM_PARTING: Duration = Duration::from_secs(1);
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(
+    http: http1::Builder,
+    stream: TcpStream,
+    site: Site,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let stream = Stream::new(stream, place.clone());
+    let service = service_fn(|request| answer(site.clone(), place.clone(), request));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        biased;
+        ended = &mut serving => ended,
+        () = shutdown.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+        () = place.lost() => match parting(&place) {
+            Some(time) => {
+                // What there is to answer is answered, and nothing behind it.
+                serving.as_mut().graceful_shutdown();
+                timeout(time, serving).await.unwrap_or(Ok(()))
+            }
+            None => Ok(()),
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!("an HTTP connection ended: {error}");
+    }
+}
+
+/// How long a connection may still take to end whose place has gone to somebody else; `None` if nothing is asked on it.
+fn parting(place: &Place) -> Option<Duration> {
+    if place.is(Activity::Idle) {
+        None
+    } else if place.is(Activity::Watching) {
+        Some(STREAM_PARTING)
+    } else if place.is(Activity::Receiving) || place.is(Activity::Waiting) {
+        Some(PARTING)
+    } else {
+        // It came to be at work in this moment.
+        Some(Duration::MAX)
+    }
+}
+
+/// Answers a request, whose connection is at work until the answer has left.
+async fn answer(site: Site, place: Place, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    place.set(if request.body().is_end_stream() { Activity::Working } else { Activity::Receiving });
+    Ok(site.answer(request).await.map(|body| Answer { body, place }))
+}
+
+/// The body of an answer, which is complete when it is dropped.
+struct Answer {
+    body: Body,
+    place: Place,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.place.set(Activity::Answered);
+    }
+}
+
+/// A socket. When all that was written has left, and the answer was complete, its connection is idle.
+struct Stream {
+    socket: Pin<Box<TimeoutStream<TcpStream>>>,
+    place: Place,
+}
+
+impl Stream {
+    fn new(socket: TcpStream, place: Place) -> Self {
+        // Failing leaves it slower, no more.
+        let _ = socket.set_nodelay(true);
+        let mut socket = TimeoutStream::new(socket);
+        socket.set_write_timeout(Some(WRITE_TIMEOUT));
+        Self { socket: Box::pin(socket), place }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.socket.as_mut().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.socket.as_mut().poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.socket.as_mut().poll_flush(context))?;
+        if self.place.is(Activity::Answered) {
+            self.place.set(Activity::Idle);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.as_mut().poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.socket.as_mut().poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}
