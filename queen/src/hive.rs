@@ -28,6 +28,7 @@ mod recovery;
 mod registry;
 mod retention;
 mod rework;
+mod secrets;
 mod state;
 mod story;
 mod upload;

@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+use web::budget::Reservation;
 use web::kinds::Specification;
 use wire::blob::{Blob, SharedBlob};
 use wire::ids::{Instance, TaskId};
@@ -26,8 +28,10 @@ pub struct Rejected {
 /// What was asked for, apart from the inputs. Tasks that differ in nothing of it share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// What to compute.
+    /// What to compute; without its key or salt if that is kept apart.
     pub specification: Specification,
+    /// Where a long key or salt is that is kept apart.
+    pub secret: Option<Apart>,
     /// For people.
     pub name: Option<Box<str>>,
     /// More urgent is larger.
@@ -38,12 +42,107 @@ pub struct Terms {
     pub batch: bool,
     /// Random; a task's instance is this and its id.
     pub base: Instance,
+    /// What this takes of the memory limit.
+    pub room: Room,
 }
+
+/// SHA-256 of a key or salt.
+pub type SecretHash = [u8; 32];
+
+/// A key or salt that is kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Apart {
+    /// By which it is found.
+    pub hash: SecretHash,
+    /// How long it is.
+    pub bytes: u32,
+}
+
+/// The longest key or salt that is kept with its task, in bytes; longer ones are read when they are needed.
+pub const SECRET: usize = 1 << 10;
+
+/// Whether a key or salt is kept apart.
+pub fn is_long(secret: &[u8]) -> bool {
+    secret.len() > SECRET
+}
+
+/// By which a long key or salt is found.
+pub fn hash_of(secret: &[u8]) -> SecretHash {
+    Sha256::digest(secret).into()
+}
+
+/// A key or salt that is kept apart, on its way to the disk.
+#[derive(Debug)]
+pub struct LongSecret {
+    /// By which it is found.
+    pub hash: SecretHash,
+    /// The key or salt.
+    pub bytes: Vec<u8>,
+    /// What it takes of the memory limit.
+    pub room: Room,
+}
+
+impl LongSecret {
+    /// Where it will be.
+    pub fn apart(&self) -> Apart {
+        Apart { hash: self.hash, bytes: self.bytes.len() as u32 }
+    }
+}
+
+/// What something takes of the memory limit. It is no part of what terms say, and a copy takes nothing of its own.
+#[derive(Debug, Default)]
+pub struct Room {
+    _held: Option<Reservation>,
+}
+
+impl From<Reservation> for Room {
+    fn from(reservation: Reservation) -> Self {
+        Self { _held: Some(reservation) }
+    }
+}
+
+impl Clone for Room {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Room {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Room {}
 
 impl Terms {
     /// How many ids behind its own belong to a task with so many inputs.
     pub fn members(&self, total: u64) -> u64 {
         if self.batch { total } else { 0 }
+    }
+
+    /// About what they take of memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        (size_of::<Self>() + name + self.specification.secret().len()) as u64
+    }
+
+    /// How long the key or salt is, in bytes, wherever it is.
+    pub fn secret_bytes(&self) -> u64 {
+        self.secret.map_or(self.specification.secret().len() as u64, |secret| u64::from(secret.bytes))
+    }
+
+    /// About what they take in a task's row, in bytes.
+    pub fn on_disk(&self) -> u64 {
+        let name = self.name.as_ref().map_or(0, |name| name.len());
+        (name + self.specification.secret().len()) as u64
+    }
+
+    /// With the key or salt that is kept apart.
+    pub fn whole(&self, secret: &[u8]) -> Self {
+        let mut whole = Self { secret: None, ..self.clone() };
+        whole.specification.set_secret(secret.to_vec());
+        whole
     }
 
     /// Of a task of a batch.
@@ -114,6 +213,11 @@ pub fn class(specification: &Specification, segments: &[Segment]) -> Class {
 }
 
 impl Job {
+    /// Whether all of it is in memory.
+    pub fn is_at_hand(&self) -> bool {
+        self.inputs.is_small() && self.terms.secret.is_none()
+    }
+
     /// The task's random name.
     pub fn instance(&self) -> Instance {
         self.terms.instance(self.task)
@@ -176,8 +280,17 @@ mod tests {
     #[test]
     fn an_instance_is_a_base_and_an_id() {
         let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let terms =
-            Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([0xff; 16]) };
+        let base = Instance([0xff; 16]);
+        let terms = Terms {
+            specification,
+            secret: None,
+            name: None,
+            priority: 0,
+            deadline: None,
+            batch: false,
+            base,
+            room: Room::default(),
+        };
         let (first, second) = (terms.instance(TaskId(1)), terms.instance(TaskId(2)));
         assert_ne!(first, second);
         assert_eq!(Terms::base_of(first, TaskId(1)), terms.base);

@@ -7,9 +7,11 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use peak_alloc::PeakAlloc;
 use queen::Config;
 use queen::store::Location;
+use sha2::Sha256;
 use support::Hive;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
@@ -177,6 +179,42 @@ async fn readers_who_do_not_read_take_no_more_than_their_share() {
     let row: serde_json::Value = serde_json::from_str(whole.lines().next().unwrap()).unwrap();
     assert_eq!(row["input"].as_str().unwrap().len(), 4 << 20);
     drop(readers);
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_keys_are_on_disk_and_not_in_memory() {
+    const KEYS: u64 = 300;
+    let _turn = TURN.lock().await;
+    let directory = tempfile::tempdir().unwrap();
+    let config = || {
+        let data = Some(Location::new(directory.path().into()));
+        Config { memory_limit: LIMIT, data, ..support::config() }
+    };
+    let before = MEMORY.current_usage();
+    let hive = Hive::start_with(config()).await;
+    for number in 0..KEYS {
+        let key = format!("{number:0>16}").repeat(4096);
+        let task = serde_json::json!({ "input": "honey", "algorithm": "hmac-sha256", "key": key });
+        assert_eq!(hive.send("POST", "/tasks", &[], task.to_string()).await.status, 201);
+    }
+    let most = KEYS as usize * (16 << 10);
+    let taken = || MEMORY.current_usage().saturating_sub(before);
+    println!("{} KiB are taken, and may be {}", taken() >> 10, most >> 10);
+    assert!(taken() < most, "{} bytes are taken", taken());
+    hive.stop().await;
+    // Nor after a restart.
+    let hive = Hive::start_with(config()).await;
+    println!("{} KiB are taken after a restart", taken() >> 10);
+    assert!(taken() < most, "{} bytes are taken after a restart", taken());
+    let worker = hive.worker("honest");
+    for number in [1, KEYS / 2, KEYS] {
+        let task = hive.until_done(number).await;
+        let key = format!("{:0>16}", number - 1).repeat(4096);
+        let right = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update("honey").finalize();
+        assert_eq!(task["results"][0]["digest"], const_hex::encode(right.into_bytes()));
+    }
     worker.leave().await;
     hive.stop().await;
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use options::{NAMES as OPTION_NAMES, Options, renewed_deadline};
 
-/// What a task is to compute, parsed once from a request; serialised for the store.
+/// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Specification {
@@ -20,6 +20,27 @@ impl Specification {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Digest(_) => digest::KIND,
+        }
+    }
+
+    /// The key or salt, which may be long; empty if there is none.
+    pub fn secret(&self) -> &[u8] {
+        match self {
+            Self::Digest(digest) => digest.algorithm.secret(),
+        }
+    }
+
+    /// Takes the key or salt out.
+    pub fn take_secret(&mut self) -> Vec<u8> {
+        let Self::Digest(digest) = self;
+        digest.algorithm.secret_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Puts the key or salt back; nothing happens where there is none.
+    pub fn set_secret(&mut self, secret: Vec<u8>) {
+        let Self::Digest(digest) = self;
+        if let Some(place) = digest.algorithm.secret_mut() {
+            *place = secret;
         }
     }
 

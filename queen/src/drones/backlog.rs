@@ -32,7 +32,7 @@ impl Backlog {
 
     pub(super) fn push(&mut self, message: Outbound) {
         match &message {
-            Outbound::Lease(_, job) if job.inputs.is_small() && self.others == 0 => self.small.push_back(message),
+            Outbound::Lease(_, job) if job.is_at_hand() && self.others == 0 => self.small.push_back(message),
             Outbound::Lease(..) => self.rest.push_back(message),
             _ => {
                 self.others += 1;
@@ -65,7 +65,7 @@ fn take(queue: &mut VecDeque<Outbound>, may_go: impl Fn(&Outbound) -> bool) -> V
         && let Some(message) = queue.pop_front_if(|message| may_go(message))
     {
         if let Outbound::Lease(grant, job) = &message {
-            bytes += job.inputs.bytes_of(&grant.range);
+            bytes += job.inputs.bytes_of(&grant.range) + job.terms.secret_bytes();
         }
         round.push(message);
     }
@@ -89,7 +89,16 @@ mod tests {
     fn lease(number: u64, is_small: bool) -> Outbound {
         let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
         let base = Instance([1; 16]);
-        let terms = Terms { specification, name: None, priority: 0, deadline: None, batch: false, base };
+        let terms = Terms {
+            specification,
+            secret: None,
+            name: None,
+            priority: 0,
+            deadline: None,
+            batch: false,
+            base,
+            room: Default::default(),
+        };
         let inputs = match is_small {
             true => {
                 let mut layout = Vec::new();

@@ -18,6 +18,7 @@ use super::handshake::Writer;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
 use crate::kinds::{Job, Part};
+use crate::store::StoreError;
 
 /// How long the last messages may take to leave.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
@@ -28,10 +29,10 @@ const FRAME_BYTES: usize = 256 << 10;
 /// When inputs are read again that could not be read, although they are there.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// A message, and the inputs that it takes along if it is a lease.
+/// A message, and what it takes along if it is a lease: all that is asked for, and the inputs.
 struct Loaded {
     message: Outbound,
-    inputs: Option<SharedBlob>,
+    work: Option<(Job, SharedBlob)>,
 }
 
 /// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of large tasks may have to
@@ -125,9 +126,9 @@ async fn part(writer: &mut Writer) -> std::io::Result<()> {
 async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Loaded> {
     let mut loaded = Vec::with_capacity(messages.len());
     for message in messages {
-        let inputs = match &message {
-            Outbound::Lease(grant, job) => match hive.inputs(&job.inputs, &grant.range).await {
-                Ok(inputs) => Some(inputs),
+        let work = match &message {
+            Outbound::Lease(grant, job) => match work(grant, job, &hive).await {
+                Ok(work) => Some(work),
                 Err(error) => {
                     tracing::error!(task = %grant.task, %error, "inputs cannot be read");
                     if error.is_damage() {
@@ -145,17 +146,22 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
             },
             _ => None,
         };
-        loaded.push(Loaded { message, inputs });
+        loaded.push(Loaded { message, work });
     }
     loaded
+}
+
+/// What a lease takes along.
+async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, SharedBlob), StoreError> {
+    Ok((hive.whole(job).await?, hive.inputs(&job.inputs, &grant.range).await?))
 }
 
 /// Turns messages into frames; neighbouring leases share one.
 async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
     let mut leases = Vec::new();
     let mut bytes = 0;
-    for Loaded { message, inputs } in round {
-        if let (Outbound::Lease(grant, job), Some(inputs)) = (message, inputs) {
+    for Loaded { message, work } in round {
+        if let (Outbound::Lease(grant, _), Some((job, inputs))) = (message, work) {
             let part = job.part(inputs.clone());
             if bytes + part.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;

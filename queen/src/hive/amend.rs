@@ -36,7 +36,10 @@ impl State {
         }
         renew(&mut terms, Times { created: record.created, now: on }, amendment.deadline_seconds);
         let (priority, change) = (terms.priority, amended(id, &terms));
+        terms.room = self.budget.hold(terms.bytes()).into();
+        self.unfinished -= record.on_disk();
         record.terms = Arc::new(terms);
+        self.unfinished += record.on_disk();
         let deadline = record.deadline_in_core(on, now);
         self.changes.push(change);
         self.feed.task(id);

@@ -1,11 +1,20 @@
-//! Input segments of large tasks that are about to be used, or were lately, within a limit.
+//! Input segments of large tasks, and long keys and salts, that are about to be used, or were lately, within a
+//! limit.
 
 use std::collections::{BTreeMap, HashMap};
 
 use wire::blob::SharedBlob;
 
-/// A segment of a bulk file: the file's number and the segment's.
-type Key = (u64, usize);
+use crate::kinds::SecretHash;
+
+/// What is cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    /// A segment of a bulk file: the file's number and the segment's.
+    Segment(u64, usize),
+    /// A key or salt, as one string.
+    Secret(SecretHash),
+}
 
 /// Bytes beyond which nothing is kept for later: to copy it from the system's cache then is cheaper than
 /// ever more memory.
@@ -82,7 +91,7 @@ impl Cache {
 
     /// Forgets the segments of a file that is no longer needed.
     pub(super) fn forget(&mut self, file: u64, segments: usize) -> Vec<SharedBlob> {
-        (0..segments).filter_map(|segment| self.remove((file, segment))).collect()
+        (0..segments).filter_map(|segment| self.remove(Key::Segment(file, segment))).collect()
     }
 }
 
@@ -99,15 +108,16 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let segment = || [[b'x'; 92]].iter().collect::<BlobBuf>().freeze();
+        let key = Key::Segment;
         let mut cache = Cache::new(300);
-        assert!(cache.insert((1, 0), segment()).is_empty() && cache.insert((1, 1), segment()).is_empty());
+        assert!(cache.insert(key(1, 0), segment()).is_empty() && cache.insert(key(1, 1), segment()).is_empty());
         assert!(cache.has_room(100) && !cache.has_room(101));
-        assert!(cache.insert((2, 0), segment()).is_empty());
-        assert!(cache.get((1, 0)).is_some());
-        assert_eq!(cache.insert((2, 1), segment()).len(), 1);
-        assert!(cache.get((1, 1)).is_none() && cache.get((1, 0)).is_some());
-        assert_eq!(cache.insert((2, 1), segment()).len(), 1, "its predecessor");
-        assert!(cache.remove((2, 0)).is_some() && cache.remove((2, 0)).is_none());
+        assert!(cache.insert(key(2, 0), segment()).is_empty());
+        assert!(cache.get(key(1, 0)).is_some());
+        assert_eq!(cache.insert(key(2, 1), segment()).len(), 1);
+        assert!(cache.get(key(1, 1)).is_none() && cache.get(key(1, 0)).is_some());
+        assert_eq!(cache.insert(key(2, 1), segment()).len(), 1, "its predecessor");
+        assert!(cache.remove(key(2, 0)).is_some() && cache.remove(key(2, 0)).is_none());
         assert_eq!(cache.forget(2, 2).len(), 1);
         assert_eq!(cache.used(), 100);
         assert_eq!((cache.order.len(), cache.segments.len()), (1, 1));

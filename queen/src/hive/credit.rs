@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wire::ids::{DroneId, TaskId};
 use wire::message::Offered;
 
+use super::cache::Key;
 use super::state::State;
 use super::verify::{Arrived, Doubt};
 use crate::core::{Event, Grant, Time};
@@ -59,7 +60,7 @@ impl State {
         if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))
         {
-            drop(self.cache.remove((file, large.segment_of(index))));
+            drop(self.cache.remove(Key::Segment(file, large.segment_of(index))));
         }
     }
 

@@ -161,7 +161,10 @@ impl State {
     /// A task of a batch in memory leaves it.
     fn leave_batch(&mut self, batch: TaskId, index: u64, fate: Fate, now: Time) {
         let own = match &fate {
-            Fate::Own(new) => Some(Record::new(new.terms.clone(), new.inputs.clone(), new.created)),
+            Fate::Own(new) => {
+                let terms = self.share_counted(&new.terms);
+                Some(Record::new(terms, new.inputs.clone(), new.created))
+            }
             Fate::Failed(_) | Fate::Forgotten { .. } => None,
         };
         self.note_detached(batch, index, fate);
@@ -410,7 +413,7 @@ impl State {
     /// A task goes on alone whose batch is on disk only.
     fn take_from_disk(&mut self, id: TaskId, batch: &Stored, index: u64, fate: Fate, now: Time) {
         let Fate::Own(new) = &fate else { return };
-        let own = Record::new(new.terms.clone(), new.inputs.clone(), new.created);
+        let own = Record::new(self.share_counted(&new.terms), new.inputs.clone(), new.created);
         let state = batch.ending.as_ref().map_or(TaskState::Failed, |ending| ending.state);
         // One that failed alone failed before the batch ended.
         let state = if state == TaskState::Done { TaskState::Failed } else { state };
@@ -446,7 +449,7 @@ fn own(
     let mut terms = job.terms.of_member();
     renew(&mut terms, times, deadline_seconds);
     let terms = std::sync::Arc::new(terms);
-    Fate::Own(Box::new(Submission { id, terms, inputs, created: times.created, identity: None }))
+    Fate::Own(Box::new(Submission { id, terms, inputs, created: times.created, identity: None, secret: None }))
 }
 
 /// What a row says of a batch that is in memory.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use web::budget::Reservation;
 use web::hive::{HiveError, ResultBatch, Results, SEGMENT};
-use wire::blob::SharedBlob;
+use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
 
 use super::SharedHive;
-use crate::kinds::Job;
+use super::cache::Key;
 use crate::kinds::digest::DIGEST;
+use crate::kinds::{Apart, Job, LongSecret, SecretHash};
 use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
 
 /// Pieces that are collected under the lock at a time.
@@ -34,17 +35,48 @@ impl SharedHive {
             Place::Memory(segments) => return Ok(segments[number].clone()),
             Place::File(file) => *file,
         };
-        if let Some(segment) = self.lock().cache.get((file, number)) {
+        if let Some(segment) = self.lock().cache.get(Key::Segment(file, number)) {
             return Ok(segment);
         }
         let extent = large.segments[number];
         let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
         if keeps {
             // What goes is freed behind the lock.
-            let gone = self.lock().cache.insert((file, number), segment.clone());
+            let gone = self.lock().cache.insert(Key::Segment(file, number), segment.clone());
             drop(gone);
         }
         Ok(segment)
+    }
+
+    /// A job with its key or salt, which may have to be read.
+    ///
+    /// # Errors
+    /// If it cannot be read from the disk.
+    pub async fn whole(&self, job: &Job) -> Result<Job, StoreError> {
+        let Some(Apart { hash, .. }) = job.terms.secret else { return Ok(job.clone()) };
+        let terms = match self.coming_secret(&hash) {
+            Some(secret) => job.terms.whole(&secret.bytes),
+            None => job.terms.whole(self.stored_secret(hash).await?.as_blob().bytes()),
+        };
+        Ok(Job { terms: Arc::new(terms), ..job.clone() })
+    }
+
+    fn coming_secret(&self, hash: &SecretHash) -> Option<Arc<LongSecret>> {
+        self.lock().secrets.coming(hash)
+    }
+
+    /// A key or salt as one string.
+    async fn stored_secret(&self, hash: SecretHash) -> Result<SharedBlob, StoreError> {
+        let key = Key::Secret(hash);
+        if let Some(secret) = self.lock().cache.get(key) {
+            return Ok(secret);
+        }
+        let secret = self.read(move |reader| reader.secret(&hash)).await?;
+        let secret = [secret].iter().collect::<BlobBuf>().freeze();
+        // What goes is freed behind the lock.
+        let gone = self.lock().cache.insert(key, secret.clone());
+        drop(gone);
+        Ok(secret)
     }
 
     /// Reads from the disk.
@@ -95,7 +127,7 @@ impl SharedHive {
 
 /// Inputs that lie in the task's record.
 fn small(inputs: &Inputs, range: &Range<u64>) -> SharedBlob {
-    let all = inputs.small().unwrap_or_else(|| wire::blob::BlobBuf::default().freeze());
+    let all = inputs.small().unwrap_or_else(|| BlobBuf::default().freeze());
     all.slice(range.start as usize..range.end as usize)
 }
 

@@ -95,6 +95,11 @@ impl Record {
         Job { task, terms: Arc::clone(&self.terms), inputs: self.inputs.clone() }
     }
 
+    /// About what it takes on disk when all its results are there, in bytes, apart from a long key or salt.
+    pub(super) fn on_disk(&self) -> u64 {
+        self.inputs.on_disk() + self.terms.on_disk()
+    }
+
     /// What it is counted with against the memory limit. Results of small tasks, and those
     /// that are never written, stay in memory with it.
     pub(super) fn weight(&self) -> u64 {

@@ -171,6 +171,7 @@ impl SharedHive {
             for live in batch.drain(..) {
                 let (id, done, is_paused) = (live.task.id, live.done.clone(), live.task.paused);
                 let mut record = Record::revived(live);
+                record.terms = state.share_counted(&record.terms);
                 if is_paused {
                     record.pause(true);
                 }

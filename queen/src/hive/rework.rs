@@ -198,6 +198,7 @@ impl State {
         let Some(ending) = live.task.ending.clone().filter(is_wanted) else { return };
         let (id, done, corrected) = (live.task.id, live.done.clone(), live.task.corrected);
         let mut record = Record::revived(live);
+        record.terms = self.share_counted(&record.terms);
         self.budget.take(record.weight());
         record.rework(ending, Rework { drone, corrected: 0 }, corrected);
         // It was counted on disk.
@@ -226,7 +227,8 @@ impl State {
         renew(Arc::make_mut(&mut live.task.terms), times, deadline_seconds);
         let done = live.done.clone();
         let ending = live.task.ending.clone();
-        let record = Record::revived(live);
+        let mut record = Record::revived(live);
+        record.terms = self.share_counted(&record.terms);
         let mut memory = self.budget.reserve();
         memory.grow(record.weight()).map_err(full)?;
         memory.keep(record.weight());

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 use web::budget::Budget;
@@ -24,12 +24,13 @@ use super::pace::Paces;
 use super::record::{Ended, Record};
 use super::recovery;
 use super::registry::Registry;
+use super::secrets::Secrets;
 use super::story::{EndOfTask, Story};
 use super::verify::Audits;
 use crate::clock::{HiveClock, HiveTime};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job, Terms, member_id};
+use crate::kinds::{self, Job, LongSecret, Terms, member_id};
 use crate::store::{Change, Ending, Inputs, Pieces, Submission, Tally};
 
 pub(super) struct State {
@@ -44,7 +45,8 @@ pub(super) struct State {
     /// Every task of this Queen is named by this and its id.
     pub(super) base: Instance,
     /// Those of the newest task, which the next one is likely to share.
-    terms: Option<Arc<Terms>>,
+    terms: Weak<Terms>,
+    pub(super) secrets: Secrets,
     pub(super) registry: Registry,
     pub(super) presences: BTreeMap<DroneId, Presence>,
     /// Those that have gone, the last one last.
@@ -117,6 +119,8 @@ pub(super) struct New {
     pub(super) terms: Terms,
     pub(super) inputs: Inputs,
     pub(super) identity: Option<web::hive::Identity>,
+    /// The key or salt that is kept apart.
+    pub(super) secret: Option<LongSecret>,
 }
 
 impl State {
@@ -138,7 +142,8 @@ impl State {
             counts: TaskCounts::default(),
             next_task: 1,
             base,
-            terms: None,
+            terms: Weak::new(),
+            secrets: Secrets::default(),
             registry: Registry::default(),
             presences: BTreeMap::new(),
             departed: VecDeque::new(),
@@ -300,20 +305,38 @@ impl State {
     /// Creates a task, for whose memory the budget has been asked already.
     pub(super) fn submit(&mut self, new: New, now: Time) -> TaskId {
         let id = TaskId(self.next_task);
-        let New { terms, inputs, identity } = new;
+        let New { terms, inputs, identity, secret } = new;
         let created = self.clock.when(now);
         self.next_task += 1 + terms.members(inputs.total());
-        let terms = match &self.terms {
-            Some(last) if **last == terms => Arc::clone(last),
-            _ => Arc::clone(self.terms.insert(Arc::new(terms))),
-        };
+        let terms = self.share(terms);
+        let secret = secret.map(|secret| self.secrets.comes(secret));
         if let Some(identity) = &identity {
             self.keys.used(identity, id, created.on);
         }
-        let submission = Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity };
+        let submission =
+            Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity, secret };
         self.changes.push(Change::Submit(Box::new(submission)));
         self.enter(id, Record::new(terms, inputs, created), RangeSet::default(), now);
         id
+    }
+
+    /// Terms, which may be those of the newest task.
+    fn share(&mut self, terms: Terms) -> Arc<Terms> {
+        if let Some(last) = self.terms.upgrade().filter(|last| **last == terms) {
+            return last;
+        }
+        let terms = Arc::new(terms);
+        self.terms = Arc::downgrade(&terms);
+        terms
+    }
+
+    /// The same of a task that is there in any case, whose terms count from here on.
+    pub(super) fn share_counted(&mut self, terms: &Arc<Terms>) -> Arc<Terms> {
+        if let Some(last) = self.terms.upgrade().filter(|last| *last == *terms) {
+            return last;
+        }
+        let room = self.budget.hold(terms.bytes()).into();
+        self.share(Terms { room, ..Terms::clone(terms) })
     }
 
     /// Takes a task in of which some ranges may be done.
@@ -335,7 +358,8 @@ impl State {
             self.batches.insert(id);
         }
         self.recount(Tally::default(), record.tally());
-        self.unfinished += record.inputs.on_disk();
+        self.unfinished += record.on_disk();
+        self.secrets.take(record.terms.secret);
         self.tasks.insert(id, record);
         self.feed.task(id);
         self.handle(Event::Submit { task: id, work }, now);
@@ -346,10 +370,18 @@ impl State {
         if let Some(identity) = &submission.identity {
             self.keys.release(&identity.key);
         }
+        self.brought(submission);
         // Without its record, its end is no news.
         self.forget(submission.id);
         self.feed.removed(submission.id);
         self.handle(Event::Cancel { task: submission.id }, now);
+    }
+
+    /// A submission is on disk, or will never be: its long key or salt need not be in memory.
+    fn brought(&mut self, submission: &Submission) {
+        if let Some(secret) = &submission.secret {
+            self.secrets.has_come(secret.hash);
+        }
     }
 
     pub(super) fn view(&self, id: TaskId, now: Time) -> Option<TaskView> {
@@ -466,6 +498,7 @@ impl State {
                 if let Some(identity) = submission.identity.as_ref().filter(|_| self.is_durable) {
                     self.keys.release(&identity.key);
                 }
+                self.brought(submission);
                 if submission.terms.batch {
                     self.batch_is_there(submission.id);
                 }
@@ -585,7 +618,8 @@ impl State {
         let record = self.tasks.remove(id)?;
         self.by_state.entry(record.state()).or_default().remove(&id);
         self.batches.remove(&id);
-        self.unfinished -= record.inputs.on_disk();
+        self.unfinished -= record.on_disk();
+        self.secrets.release(record.terms.secret);
         self.recount(record.tally(), Tally::default());
         if let Some(finished_on) = record.finished_on() {
             self.ended.remove(&(finished_on, id));

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use web::budget::{OverBudget, Reservation};
 use web::hive::{Hive, HiveError, Identity, NewTask, Submitted, Upload};
+use web::kinds::Specification;
 use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
-use wire::ids::TaskId;
+use wire::ids::{Instance, TaskId};
 
 use super::SharedHive;
+use super::cache::Key;
 use super::record::{TASK, weight};
 use super::state::{New, State};
 use crate::core::Time;
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Terms};
+use crate::kinds::{self, LongSecret, Room, Terms, hash_of, is_long};
 use crate::store::{Extent, Inputs, Large, NewFile, Place, SMALL};
 
 /// Inputs that have come so far.
@@ -88,7 +90,7 @@ impl Incoming {
     pub(super) async fn begin(hive: &SharedHive, new: NewTask) -> Result<Self, HiveError> {
         hive.admit()?;
         let mut memory = hive.inner.memory.tasks.reserve();
-        memory.grow(TASK).map_err(full)?;
+        memory.grow(TASK + new.specification.secret().len() as u64).map_err(full)?;
         let place = match &hive.inner.disk {
             None => Coming::Memory(Vec::new()),
             Some(_) => {
@@ -132,7 +134,7 @@ impl Incoming {
                 let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
                 extent.crc = crc;
                 writing.file = Some(file);
-                self.hive.keep_if_room((writing.number, writing.segments), inputs);
+                self.hive.keep_if_room(Key::Segment(writing.number, writing.segments), inputs);
                 writing.segments += 1;
             }
         }
@@ -227,20 +229,27 @@ impl SharedHive {
         found: impl FnOnce(&mut State, TaskId, Time) -> T,
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
-        let NewTask { specification, name, priority, deadline_seconds, batch } = new;
+        let NewTask { mut specification, name, priority, deadline_seconds, batch } = new;
+        let secret = self.set_apart(&mut specification)?;
+        let mut terms = Terms {
+            specification,
+            secret: secret.as_ref().map(LongSecret::apart),
+            name: name.map(Into::into),
+            priority,
+            deadline: deadline_seconds,
+            batch,
+            base: Instance([0; 16]),
+            room: Room::default(),
+        };
+        let mut room = self.inner.memory.tasks.reserve();
+        room.grow(terms.bytes()).map_err(full)?;
+        terms.room = room.into();
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
             self.admit_task(state, ready.inputs.on_disk())?;
             let inputs = ready.keep();
-            let terms = Terms {
-                specification,
-                name: name.map(Into::into),
-                priority,
-                deadline: deadline_seconds,
-                batch,
-                base: state.base,
-            };
-            let id = state.submit(New { terms, inputs, identity }, now);
+            terms.base = state.base;
+            let id = state.submit(New { terms, inputs, identity, secret }, now);
             Ok(found(state, id, now))
         });
         let found = found?;
@@ -248,9 +257,20 @@ impl SharedHive {
         Ok(found)
     }
 
+    /// Takes a long key or salt out, where there is a disk for it.
+    fn set_apart(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
+        if self.inner.disk.is_none() || !is_long(specification.secret()) {
+            return Ok(None);
+        }
+        let mut room = self.inner.memory.tasks.reserve();
+        room.grow(specification.secret().len() as u64).map_err(full)?;
+        let bytes = specification.take_secret();
+        Ok(Some(LongSecret { hash: hash_of(&bytes), bytes, room: room.into() }))
+    }
+
     /// Keeps a segment that was just written, for the Drones that are about to need it; what
     /// they need first must not be pushed out by what comes later.
-    fn keep_if_room(&self, key: (u64, usize), inputs: SharedBlob) {
+    fn keep_if_room(&self, key: Key, inputs: SharedBlob) {
         let mut state = self.lock();
         if state.cache.has_room(inputs.as_blob().layout_len() as u64) {
             state.cache.insert(key, inputs);

@@ -174,6 +174,8 @@ impl SharedHive {
             arrived.expensive = Some(Expensive { index: range.start + offset, cost, length });
             return Ok(arrived);
         }
+        let Ok(job) = self.whole(&job).await else { return Ok(arrived) };
+        let specification = &job.terms.specification;
         let mut sample = sample.into_iter().peekable();
         for (offset, input) in (0..items).zip(blob.iter()) {
             if sample.next_if_eq(&offset).is_none() {
@@ -242,6 +244,7 @@ impl SharedHive {
             },
         };
         let Ok(input) = self.inputs(&job.inputs, &(index..index + 1)).await else { return };
+        let Ok(job) = self.whole(&job).await else { return };
         let task = job.task;
         let computed = tokio::task::spawn_blocking(move || {
             let input = input.as_blob().iter().next().unwrap_or_default();

@@ -24,9 +24,11 @@ use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
 use super::records::{
-    COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, COLUMNS_WITHOUT_CLOCK, OLD_COLUMNS, Rows, TASKS_END,
+    COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, COLUMNS_WITHOUT_CLOCK, COLUMNS_WITHOUT_SECRET, OLD_COLUMNS, Rows,
+    TASKS_END,
 };
-use super::schema::{self, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_KEYS};
+use super::schema::{self, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
+use crate::kinds::hash_of;
 
 /// What tasks are called by the number of their state.
 const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];
@@ -148,6 +150,9 @@ impl<'a, 'out> Check<'a, 'out> {
         }
         if version >= HAS_BATCHES {
             self.attempt("its batches", Self::batches);
+        }
+        if version >= HAS_SECRETS {
+            self.attempt("its keys and salts", Self::secrets);
         }
         self.attempt("its tasks", Self::each_task);
         for number in std::mem::take(&mut self.unnamed) {
@@ -304,6 +309,25 @@ impl<'a, 'out> Check<'a, 'out> {
         Ok(())
     }
 
+    /// Long keys and salts are called by their hash, and each is some task's.
+    fn secrets(&mut self) -> rusqlite::Result<()> {
+        let mut select = self.connection.prepare("SELECT hash, bytes FROM secrets")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            if row.get_ref(0)?.as_blob()? != hash_of(row.get_ref(1)?.as_blob()?) {
+                self.report.finding(format_args!("{}: a key or salt is not what it was", self.database));
+            }
+        }
+        let select = "SELECT id FROM tasks WHERE secret_hash IS NOT NULL AND secret_hash NOT IN (SELECT hash FROM secrets)";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            self.report.finding(format_args!("task {id}: its key or salt is missing in {}", self.database));
+        }
+        Ok(())
+    }
+
     fn each_task(&mut self) -> rusqlite::Result<()> {
         let select = "SELECT count(*), coalesce(sum(max(bytes, 0)), 0) FROM tasks";
         (self.all_tasks, self.all_bytes) =
@@ -312,7 +336,8 @@ impl<'a, 'out> Check<'a, 'out> {
             ..HAS_DRONES => OLD_COLUMNS,
             HAS_DRONES..HAS_BATCHES => COLUMNS_WITHOUT_BATCH,
             HAS_BATCHES..HAS_CLOCK => COLUMNS_WITHOUT_CLOCK,
-            HAS_CLOCK.. => COLUMNS,
+            HAS_CLOCK..HAS_SECRETS => COLUMNS_WITHOUT_SECRET,
+            HAS_SECRETS.. => COLUMNS,
         };
         let mut select =
             self.connection.prepare(&format!("SELECT {columns}, file, bytes, inputs FROM tasks ORDER BY id"))?;

@@ -22,8 +22,8 @@ use super::inputs::Inputs;
 use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
 use super::schema;
 use crate::clock::HiveTime;
-use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
+use crate::kinds::{Job, SecretHash, hash_of};
 
 /// Connections that are kept for the next query.
 const IDLE: usize = 8;
@@ -144,6 +144,21 @@ impl Reader {
                 Ok((row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
             })?;
             rows.collect()
+        })
+    }
+
+    /// A long key or salt.
+    ///
+    /// # Errors
+    /// If it is not there, or is another one; or the database cannot be read.
+    pub fn secret(&self, hash: &SecretHash) -> Result<Vec<u8>, StoreError> {
+        let found = self.query(|connection| {
+            let mut select = connection.prepare_cached("SELECT bytes FROM secrets WHERE hash = ?")?;
+            select.query_row([hash], |row| row.get::<_, Vec<u8>>(0)).optional()
+        })?;
+        found.filter(|secret| hash_of(secret) == *hash).ok_or_else(|| StoreError::Damaged {
+            path: self.path.clone(),
+            what: "the key or salt of a task is not what it was".into(),
         })
     }
 

@@ -15,8 +15,8 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use super::bulk::FileResults;
 use super::inputs::{Extent, Inputs, Large, Place};
 use crate::clock::{HiveTime, Moment};
-use crate::kinds::Terms;
 use crate::kinds::digest::DIGEST;
+use crate::kinds::{Apart, LongSecret, Room, SecretHash, Terms};
 
 /// No task has this id or a larger one: what is computed a second time has, and is not kept.
 pub const TASKS_END: u64 = 1 << 62;
@@ -209,6 +209,8 @@ pub struct Submission {
     pub created: Moment,
     /// The idempotency key that it was asked for with.
     pub identity: Option<Identity>,
+    /// Its key or salt, if that is long and may not be on disk yet.
+    pub secret: Option<Arc<LongSecret>>,
 }
 
 /// How a task ended.
@@ -385,25 +387,32 @@ pub struct Leased {
 /// The columns that [`Rows`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, instance, \
                                   name, error, specification, deadline, paused, suspect, corrected, batch, \
-                                  created_on, finished_on";
+                                  created_on, finished_on, secret, secret_hash, \
+                                  (SELECT length(bytes) FROM secrets WHERE hash = secret_hash)";
+
+/// [`COLUMNS`] of a database that is older than version 7.
+pub(super) const COLUMNS_WITHOUT_SECRET: &str = "id, state, priority, total, done, created_at, started_at, \
+                                                 finished_at, instance, name, error, specification, deadline, \
+                                                 paused, suspect, corrected, batch, created_on, finished_on, \
+                                                 NULL, NULL, NULL";
 
 /// [`COLUMNS`] of a database that is older than version 6.
 pub(super) const COLUMNS_WITHOUT_CLOCK: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
                                                 instance, name, error, specification, deadline, paused, suspect, \
-                                                corrected, batch, created_at, finished_at";
+                                                corrected, batch, created_at, finished_at, NULL, NULL, NULL";
 
 /// [`COLUMNS`] of a database that is older than version 3.
 pub(super) const OLD_COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
                                       instance, name, error, specification, NULL, 0, 0, 0, 0, \
-                                      created_at, finished_at";
+                                      created_at, finished_at, NULL, NULL, NULL";
 
 /// [`COLUMNS`] of a database that is older than version 4.
 pub(super) const COLUMNS_WITHOUT_BATCH: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
                                                 instance, name, error, specification, deadline, paused, suspect, \
-                                                corrected, 0, created_at, finished_at";
+                                                corrected, 0, created_at, finished_at, NULL, NULL, NULL";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 19;
+pub(super) const COLUMN_COUNT: usize = 22;
 
 /// Reads rows; consecutive ones that were asked for alike share their terms.
 #[derive(Default)]
@@ -436,8 +445,15 @@ impl Rows {
         let priority = row.get(2)?;
         let text = row.get_ref(11)?.as_str()?;
         let (deadline, batch) = (row.get(12)?, row.get(16)?);
+        let short = row.get_ref(19)?.as_blob_or_null()?;
+        let hash: Option<SecretHash> = row.get(20)?;
+        // One that is missing is found out when it is needed.
+        let bytes = row.get::<_, Option<u32>>(21)?.unwrap_or_default();
+        let secret = hash.map(|hash| Apart { hash, bytes });
         let fits = |terms: &Terms| {
             terms.base == base
+                && terms.secret == secret
+                && short.unwrap_or_default() == terms.specification.secret()
                 && terms.name.as_deref() == name
                 && terms.priority == priority
                 && terms.deadline == deadline
@@ -446,8 +462,12 @@ impl Rows {
         if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
             return Ok(Arc::clone(terms));
         }
-        let specification = specification(text)?;
-        let terms = Arc::new(Terms { specification, name: name.map(Into::into), priority, deadline, batch, base });
+        let mut specification = specification(text)?;
+        if let Some(short) = short {
+            specification.set_secret(short.to_vec());
+        }
+        let (name, room) = (name.map(Into::into), Room::default());
+        let terms = Arc::new(Terms { specification, secret, name, priority, deadline, batch, base, room });
         self.last = Some((text.into(), Arc::clone(&terms)));
         Ok(terms)
     }
@@ -457,6 +477,11 @@ impl Rows {
 pub(super) fn specification(text: &str) -> rusqlite::Result<Specification> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(11, Type::Text, Box::new(error)))
+}
+
+/// What is JSON in its row.
+pub(super) fn in_row(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// What a state is in a row.
@@ -544,14 +569,16 @@ mod tests {
         ];
         for algorithm in algorithms {
             let given = Specification::Digest(Digest { algorithm, encoding: Encoding::Hex });
-            let text = serde_json::to_string(&given).unwrap();
-            assert_eq!(specification(&text).unwrap(), given, "{text}");
+            let text = in_row(&given).unwrap();
+            let mut found = specification(&text).unwrap();
+            assert!(found.secret().is_empty(), "{text}");
+            found.set_secret(given.secret().to_vec());
+            assert_eq!(found, given, "{text}");
         }
-        // What is in databases already.
+        // What is in databases of older versions.
         let text = r#"{"kind":"digest","algorithm":"hmac-sha256","key":"00ff","encoding":"utf8"}"#;
         let key = Algorithm::HmacSha256 { key: vec![0, 255] };
         let expected = Specification::Digest(Digest { algorithm: key, encoding: Encoding::Utf8 });
         assert_eq!(specification(text).unwrap(), expected);
-        assert_eq!(serde_json::to_string(&expected).unwrap(), text);
     }
 }

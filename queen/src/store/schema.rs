@@ -9,16 +9,18 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
+use super::records;
+use crate::kinds::{hash_of, is_long};
 
 /// In the file's header: "HIVE" in ASCII.
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -150,6 +152,17 @@ const MIGRATIONS: [&str; 6] = [
     DROP INDEX tasks_by_end;
     CREATE INDEX tasks_by_finish ON tasks (finished_on) WHERE finished_on IS NOT NULL;
     ",
+    "
+    -- Keys and salts were hexadecimal in specifications. Short ones stand in their rows, long ones
+    -- once for all tasks that have them, by their SHA-256; null is none.
+    ALTER TABLE tasks ADD COLUMN secret BLOB;
+    ALTER TABLE tasks ADD COLUMN secret_hash BLOB;
+    CREATE INDEX tasks_by_secret ON tasks (secret_hash) WHERE secret_hash IS NOT NULL;
+    CREATE TABLE secrets (
+        hash BLOB PRIMARY KEY,
+        bytes BLOB NOT NULL
+    ) STRICT;
+    ",
 ];
 
 /// From this version on there are idempotency keys.
@@ -163,6 +176,9 @@ pub(super) const HAS_BATCHES: i64 = 4;
 
 /// From this version on the Hive has a clock of its own.
 pub(super) const HAS_CLOCK: i64 = 6;
+
+/// From this version on keys and salts stand apart from specifications.
+pub(super) const HAS_SECRETS: i64 = 7;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -289,6 +305,9 @@ fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
         if at > found {
             let step = connection.transaction()?;
             step.execute_batch(migration)?;
+            if at == HAS_SECRETS {
+                move_secrets(&step)?;
+            }
             step.pragma_update(None, "user_version", at)?;
             step.commit()?;
         }
@@ -296,6 +315,31 @@ fn prepare(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
     if found < target {
         // Into the header, which `directory::inspect` reads.
         checkpoint(connection)?;
+    }
+    Ok(())
+}
+
+/// Takes keys and salts out of the specifications of older versions.
+fn move_secrets(step: &Transaction<'_>) -> rusqlite::Result<()> {
+    let select = "SELECT id, specification FROM tasks WHERE id > ? \
+                  AND (specification LIKE '%\"key\":%' OR specification LIKE '%\"salt\":%') ORDER BY id LIMIT 1";
+    let mut select = step.prepare(select)?;
+    let mut update = step.prepare("UPDATE tasks SET specification = ?, secret = ?, secret_hash = ? WHERE id = ?")?;
+    let mut insert = step.prepare("INSERT OR IGNORE INTO secrets (hash, bytes) VALUES (?, ?)")?;
+    let mut last = 0;
+    while let Some((id, text)) = {
+        let row = select.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
+        row.optional()?
+    } {
+        let mut specification = records::specification(&text)?;
+        let secret = specification.take_secret();
+        let hash = is_long(&secret).then(|| hash_of(&secret));
+        if let Some(hash) = hash {
+            insert.execute(params![hash, secret])?;
+        }
+        let short = hash.is_none().then_some(secret);
+        update.execute(params![records::in_row(&specification)?, short, hash, id])?;
+        last = id;
     }
     Ok(())
 }
@@ -332,8 +376,6 @@ pub fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use rusqlite::params;
-
     use super::super::directory::inspect;
     use super::*;
 
@@ -363,6 +405,45 @@ mod tests {
         let kept = new.query_row("SELECT epoch, next_task FROM hive", [], |row| Ok((row.get(0)?, row.get(1)?)));
         assert_eq!(kept, Ok((41, 7)));
         assert_eq!(version(&new), Ok(VERSION));
+    }
+
+    #[test]
+    fn keys_and_salts_of_version_5_are_taken_out_of_specifications() {
+        use super::super::testing::layout;
+        use super::super::{Location, check};
+        use wire::ids::TaskId;
+
+        let folder = tempfile::tempdir().unwrap();
+        drop(Location::new(folder.path().into()).open().unwrap());
+        let path = super::super::directory::database(folder.path());
+        std::fs::remove_file(&path).unwrap();
+        let mut old = Connection::open(&path).unwrap();
+        prepare(&mut old, 5).unwrap();
+        let task = "INSERT INTO tasks (id, state, priority, total, done, created_at, bytes, instance, specification, \
+                    inputs) VALUES (?, 0, 0, 1, 0, 10, 0, zeroblob(16), ?, ?)";
+        let long = "ab".repeat(60_000);
+        let specifications = [
+            r#"{"kind":"digest","algorithm":"hmac-sha256","key":"00ff","encoding":"utf8"}"#.to_owned(),
+            format!(
+                r#"{{"kind":"digest","algorithm":"pbkdf2-hmac-sha256","salt":"{long}","iterations":7,"encoding":"utf8"}}"#
+            ),
+            r#"{"kind":"digest","algorithm":"sha256","encoding":"utf8"}"#.to_owned(),
+        ];
+        for (id, specification) in (1..).zip(&specifications) {
+            old.execute(task, params![id, specification, layout(1)]).unwrap();
+        }
+        old.execute_batch("UPDATE hive SET epoch = 1, next_task = 4; UPDATE counts SET tasks = 3 WHERE state = 0").unwrap();
+        drop(old);
+        let check = || check::run(folder.path(), &mut Vec::new()).unwrap();
+        assert!(check());
+        let store = Location::new(folder.path().into()).open().unwrap();
+        let terms = |id| store.reader.task(TaskId(id)).unwrap().unwrap().terms;
+        assert_eq!((terms(1).secret, terms(1).specification.secret()), (None, &[0, 255][..]));
+        let apart = terms(2).secret.unwrap();
+        assert_eq!((apart.bytes, store.reader.secret(&apart.hash).unwrap()), (60_000, vec![0xab; 60_000]));
+        assert_eq!((terms(3).secret, terms(3).specification.secret()), (None, &[][..]));
+        drop(store);
+        assert!(check());
     }
 
     #[test]

@@ -27,7 +27,16 @@ pub(crate) fn moment(millis: i64) -> Moment {
 
 pub(crate) fn terms() -> Terms {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([1; 16]) }
+    Terms {
+        specification,
+        secret: None,
+        name: None,
+        priority: 0,
+        deadline: None,
+        batch: false,
+        base: Instance([1; 16]),
+        room: Default::default(),
+    }
 }
 
 pub(crate) fn layout(total: u64) -> Vec<u8> {
@@ -72,7 +81,7 @@ impl Store {
                 Inputs::Large(large)
             }
         };
-        (task, Submission { id, terms: Arc::new(terms()), inputs, created: moment(1), identity: None })
+        (task, Submission { id, terms: Arc::new(terms()), inputs, created: moment(1), identity: None, secret: None })
     }
 }
 

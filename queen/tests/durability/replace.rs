@@ -39,13 +39,23 @@ fn submit(store: &mut Store) -> Arc<Large> {
     let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
     file.keep();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    let terms = Terms { specification, name: None, priority: 0, deadline: None, batch: false, base: Instance([1; 16]) };
+    let terms = Terms {
+        specification,
+        secret: None,
+        name: None,
+        priority: 0,
+        deadline: None,
+        batch: false,
+        base: Instance([1; 16]),
+        room: Default::default(),
+    };
     let submission = Submission {
         id: TASK,
         terms: Arc::new(terms),
         inputs: Inputs::Large(Arc::clone(&large)),
         created: moment(1),
         identity: None,
+        secret: None,
     };
     write(store, &[Change::Submit(Box::new(submission))]);
     large

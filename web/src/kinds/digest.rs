@@ -59,13 +59,13 @@ pub enum Algorithm {
     /// HMAC-SHA-256.
     HmacSha256 {
         /// At most [`MAX_KEY`] bytes.
-        #[serde(with = "const_hex::serde::no_prefix")]
+        #[serde(default, skip_serializing, deserialize_with = "const_hex::serde::no_prefix::deserialize")]
         key: Vec<u8>,
     },
     /// PBKDF2-HMAC-SHA-256, 32 bytes long; the input is the password.
     Pbkdf2HmacSha256 {
         /// At most [`MAX_KEY`] bytes.
-        #[serde(with = "const_hex::serde::no_prefix")]
+        #[serde(default, skip_serializing, deserialize_with = "const_hex::serde::no_prefix::deserialize")]
         salt: Vec<u8>,
         /// 1 to [`MAX_ITERATIONS`].
         iterations: u32,
@@ -80,6 +80,24 @@ impl Algorithm {
             Self::Sha256d => "sha256d",
             Self::HmacSha256 { .. } => "hmac-sha256",
             Self::Pbkdf2HmacSha256 { .. } => "pbkdf2-hmac-sha256",
+        }
+    }
+
+    /// The key or the salt.
+    pub(super) fn secret_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Sha256 | Self::Sha256d => None,
+            Self::HmacSha256 { key } => Some(key),
+            Self::Pbkdf2HmacSha256 { salt, .. } => Some(salt),
+        }
+    }
+
+    /// The key or the salt; empty if there is none.
+    pub(super) fn secret(&self) -> &[u8] {
+        match self {
+            Self::Sha256 | Self::Sha256d => &[],
+            Self::HmacSha256 { key } => key,
+            Self::Pbkdf2HmacSha256 { salt, .. } => salt,
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row};
 use web::model::TaskState;
@@ -12,8 +13,8 @@ use wire::blob::Blob;
 
 use super::sample::Picks;
 use super::{Check, STATES};
-use crate::kinds;
 use crate::kinds::digest::DIGEST;
+use crate::kinds::{self, Apart, Terms};
 use crate::store::bulk::result_offset;
 use crate::store::inputs::Large;
 use crate::store::records::{COLUMN_COUNT, Stored, Trust, file_bytes, large};
@@ -298,9 +299,19 @@ impl Check<'_, '_> {
         }
     }
 
+    /// What was asked for, with a long key or salt.
+    fn whole(&self, stored: &Stored) -> rusqlite::Result<Arc<Terms>> {
+        let Some(Apart { hash, .. }) = stored.terms.secret else { return Ok(Arc::clone(&stored.terms)) };
+        let mut select = self.connection.prepare_cached("SELECT bytes FROM secrets WHERE hash = ?")?;
+        let secret: Vec<u8> = select.query_row([hash], |row| row.get(0))?;
+        Ok(Arc::new(stored.terms.whole(&secret)))
+    }
+
     /// Computes again what was chosen of the inputs `indices`.
     fn rehash(&mut self, stored: &Stored, inputs: Blob<'_>, indices: &Range<u64>, picks: &mut Picks) {
-        let specification = &stored.terms.specification;
+        // What is missing has been told.
+        let Ok(terms) = self.whole(stored) else { return };
+        let specification = &terms.specification;
         let (mut strings, mut at) = (inputs.iter(), indices.start);
         let chosen = |sample: &super::sample::Sample| indices.contains(&sample.index);
         let samples: Vec<_> = picks.samples.iter().filter(|sample| chosen(sample)).cloned().collect();

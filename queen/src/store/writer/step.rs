@@ -12,10 +12,10 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use super::{KEY_LIFE, Removed};
 use crate::clock::Moment;
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{Terms, member_id};
+use crate::kinds::{SecretHash, Terms, member_id};
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
-    Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, state_number, state_of,
+    Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, state_number, state_of,
 };
 
 /// See the module.
@@ -120,7 +120,7 @@ impl<'a> Step<'a> {
     }
 
     fn submit(&mut self, submission: &'a Submission) -> rusqlite::Result<()> {
-        let Submission { id, terms, inputs, created, identity } = submission;
+        let Submission { id, terms, inputs, created, identity, secret } = submission;
         let (small, large) = match inputs {
             Inputs::Small(layout) => (Some(&**layout), None),
             Inputs::Large(large) => (None, Some(large)),
@@ -132,8 +132,9 @@ impl<'a> Step<'a> {
         let bytes = large.map_or(0, |large| file_bytes(large));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
-                      bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on, \
+                      secret, secret_hash) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let specification = self.specification(terms)?;
         let values = params![
             id.0,
@@ -155,8 +156,13 @@ impl<'a> Step<'a> {
             terms.batch,
             created.on.0,
             ending.map(|ending| ending.finished.on.0),
+            Some(terms.specification.secret()).filter(|secret| !secret.is_empty()),
+            terms.secret.map(|secret| secret.hash),
         ];
         self.run(insert, values)?;
+        if let Some(secret) = secret {
+            self.run("INSERT OR IGNORE INTO secrets (hash, bytes) VALUES (?, ?)", params![secret.hash, secret.bytes])?;
+        }
         if let Some(large) = large {
             let insert = "INSERT INTO segments (task, extents) VALUES (?, ?)";
             self.run(insert, params![id.0, Extents(&large.segments)])?;
@@ -297,17 +303,24 @@ impl<'a> Step<'a> {
     }
 
     fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
-        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes, batch, total, done";
+        let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes, batch, total, done, \
+                      secret_hash";
         let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            let (state, file, bytes) = (row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, i64>(2)?);
+            Ok((state, file, bytes, row.get(3)?, row.get(4)?, row.get(5)?, row.get::<_, Option<SecretHash>>(6)?))
         });
-        let Some((state, file, bytes, batch, total, done)) = removed.optional()? else { return Ok(()) };
+        let Some((state, file, bytes, batch, total, done, secret)) = removed.optional()? else { return Ok(()) };
         let tally = match state_of(state) {
             Some(state) if batch => self.forget_detached(task, state, total, done)?,
             state => state.map(Tally::one).unwrap_or_default(),
         };
         self.run("DELETE FROM segments WHERE task = ?", [task.0])?;
         self.run("DELETE FROM results WHERE task = ?", [task.0])?;
+        if let Some(hash) = secret {
+            let delete = "DELETE FROM secrets WHERE hash = ?1 \
+                          AND NOT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_by_secret WHERE secret_hash = ?1)";
+            self.run(delete, [hash])?;
+        }
         if let Some(count) = self.counts.get_mut(state as usize) {
             *count -= 1;
         }
@@ -384,11 +397,6 @@ impl<'a> Step<'a> {
         }
         Ok(self.removed)
     }
-}
-
-/// What is JSON in its row.
-fn in_row(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// The tasks that begin and end in one transaction, with nothing but results in between.

@@ -1,10 +1,14 @@
 mod together;
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
+use web::kinds::Specification;
+use web::kinds::digest::Encoding::Utf8;
+use web::kinds::digest::{Algorithm, Digest};
 use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
@@ -124,6 +128,34 @@ fn who_left_a_batch_unseen_is_forgotten_alone() {
     assert!(store.reader.task(TaskId(3)).unwrap().is_none());
     // And only once.
     assert!(store.write(&[leaves(Fate::Forgotten { on_disk: true })]).is_empty());
+    drop(store);
+    assert!(is_sound(&folder).0);
+}
+
+#[test]
+fn a_long_key_is_on_disk_once_and_goes_with_its_last_task() {
+    use crate::kinds::{LongSecret, Terms, hash_of};
+    let (folder, mut store) = open();
+    let bytes = vec![7; 64 << 10];
+    let secret = Arc::new(LongSecret { hash: hash_of(&bytes), bytes: bytes.clone(), room: Default::default() });
+    let key = |key: Vec<u8>| Specification::Digest(Digest { algorithm: Algorithm::HmacSha256 { key }, encoding: Utf8 });
+    let submit = |store: &mut Store, id, terms: Terms, secret| {
+        let (task, mut submission) = store.submission(id, 1, false);
+        (submission.terms, submission.secret) = (Arc::new(terms), secret);
+        store.write(&[Change::Submit(Box::new(submission)), task.end(TaskState::Cancelled, 0)]);
+    };
+    for id in [1, 2] {
+        let terms = Terms { specification: key(Vec::new()), secret: Some(secret.apart()), ..terms() };
+        submit(&mut store, id, terms, Some(Arc::clone(&secret)));
+    }
+    submit(&mut store, 3, Terms { specification: key(vec![1, 0, 255]), ..terms() }, None);
+    let found = |store: &Store, id| store.reader.task(TaskId(id)).unwrap().unwrap().terms;
+    assert_eq!((found(&store, 2).secret, found(&store, 2).specification.secret()), (Some(secret.apart()), &[][..]));
+    assert_eq!((found(&store, 3).secret, found(&store, 3).specification.secret()), (None, &[1, 0, 255][..]));
+    store.write(&[Change::Remove(TaskId(1))]);
+    assert_eq!(store.reader.secret(&secret.hash).unwrap(), bytes);
+    store.write(&[Change::Remove(TaskId(2))]);
+    assert!(store.reader.secret(&secret.hash).unwrap_err().is_damage());
     drop(store);
     assert!(is_sound(&folder).0);
 }
