@@ -167,7 +167,8 @@ pub struct Keep {
     /// How long finished tasks are kept, such as 12h or 30d, up to 36500d
     #[arg(long, env = "HIVE_KEEP_FINISHED", value_name = "TIME", default_value = "7d", value_parser = values::keeping)]
     pub keep_finished: Span,
-    /// From what size on disk on finished tasks go earlier, the oldest first [default: none]
+    /// From what size on disk on finished tasks go earlier, the oldest first [default: nine tenths of what is
+    /// free at the start and what the directory takes; none go then, but new tasks are refused]
     #[arg(long, env = "HIVE_MAX_DATA", value_name = "SIZE")]
     pub max_data: Option<Size>,
 }

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
+use web::budget::Budget;
 use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{Epoch, Instance, TaskId};
@@ -111,7 +112,9 @@ struct Inner {
 /// What is kept on disk, and the ways there and back.
 struct Disk {
     directory: PathBuf,
-    limit: Option<u64>,
+    limit: Limit,
+    /// What uploads under way will take there.
+    uploads: Arc<Budget>,
     journal: Journal,
     reader: Arc<Reader>,
     /// Bounds how many threads read at once.
@@ -120,6 +123,25 @@ struct Disk {
     runtime: Handle,
     /// Tasks taken over at the start, and how long that took.
     recovered: std::sync::OnceLock<(u64, Duration)>,
+}
+
+/// How many bytes there may be on disk.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    bytes: u64,
+    /// Finished tasks go before their time, since somebody said how many.
+    removes: bool,
+}
+
+impl Limit {
+    /// The part of what there is that is taken at most unless somebody says how much.
+    const PART: (u64, u64) = (9, 10);
+
+    /// What was `said`, or a part of the `room` that there was at the start.
+    fn new(said: Option<u64>, room: u64) -> Self {
+        let (part, of) = Self::PART;
+        Self { bytes: said.unwrap_or(room / of * part), removes: said.is_some() }
+    }
 }
 
 /// What a Hive has to know.
@@ -131,7 +153,8 @@ pub struct Settings {
     pub drone_addr: String,
     /// How long finished tasks are kept.
     pub keep_finished: Duration,
-    /// What finished tasks may take on disk besides the others, in bytes.
+    /// What all tasks may take on disk, in bytes, so that finished ones go earlier; by default so much that
+    /// none has to.
     pub max_data: Option<u64>,
     /// How long Drones are waited for.
     pub patience: Patience,
@@ -191,6 +214,11 @@ impl SharedHive {
     /// The epoch of every lease.
     pub fn epoch(&self) -> Epoch {
         self.inner.epoch
+    }
+
+    /// How many bytes there may be on disk, if anything is kept.
+    pub fn max_data(&self) -> Option<u64> {
+        self.inner.disk.as_ref().map(|disk| disk.limit.bytes)
     }
 
     /// What may be held in memory.

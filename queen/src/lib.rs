@@ -48,7 +48,7 @@ pub struct Config {
     pub patience: Patience,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// From how many bytes on disk on finished tasks go earlier.
+    /// From how many bytes on disk on finished tasks go earlier; by default new tasks are refused from some on.
     pub max_data: Option<u64>,
     /// How many files she may have open, of which each connection is one.
     pub open_files: u64,
@@ -177,7 +177,10 @@ async fn serve(
         story!("👑", "The Queen is listening for drones on {drone_addr}");
         story!("🍯", "The admin page and the REST API are at http://{http_addr}/");
         match &config.data {
-            Some(location) => story!("📜", "Everything is kept in {}", location.directory.display()),
+            Some(location) => {
+                let most = hive.max_data().unwrap_or_default() >> 20;
+                story!("📜", "Everything is kept in {}, at most {most} MiB", location.directory.display());
+            }
             None => story!("📜", "Everything is in memory, and ends with the Queen"),
         }
         let working = drones::serve(drones, Port::new(sockets), hive.clone(), http_addr, shutdown.clone());

@@ -45,7 +45,7 @@ pub use records::{
     Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, TASKS_END,
     Tally, Trust, Visit,
 };
-pub use writer::{Inheritance, KEY_LIFE, Removed, Writer};
+pub use writer::{Inheritance, KEY_LIFE, Removed, Tidied, Writer};
 
 /// Where a Queen keeps what has to outlive her.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub struct Store {
     pub reader: Arc<Reader>,
     /// Locked.
     pub directory: Directory,
+    /// Bytes that were free where it is.
+    pub free: u64,
 }
 
 /// Bits of a bulk file's number that count within an epoch.
@@ -104,6 +106,7 @@ impl Location {
         let files = OpenFiles::of(&directory)?;
         let writer = Writer::new(path.clone(), connection, ballast, largest, files);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
-        Ok(Store { inheritance, writer, reader, directory })
+        let free = self.disk.free(directory.path());
+        Ok(Store { inheritance, writer, reader, directory, free })
     }
 }

@@ -24,9 +24,14 @@ use tempfile::TempDir;
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=2000";
 
 /// Makes the database one of version 1.
-const OLDER: &str = "DROP INDEX tasks_by_finish; CREATE INDEX tasks_by_end ON tasks (finished_at);
+const OLDER: &str = "UPDATE tasks SET specification = json_set(specification,
+    iif(specification ->> 'algorithm' = 'hmac-sha256', '$.key', '$.salt'), lower(hex(secret))) WHERE secret IS NOT NULL;
+    DROP INDEX tasks_by_secret; DROP TABLE secrets;
+    ALTER TABLE tasks DROP COLUMN secret; ALTER TABLE tasks DROP COLUMN secret_hash;
+    DROP INDEX tasks_by_finish; CREATE INDEX tasks_by_end ON tasks (finished_at);
     ALTER TABLE tasks DROP COLUMN created_on; ALTER TABLE tasks DROP COLUMN finished_on;
-    ALTER TABLE hive DROP COLUMN clock; ALTER TABLE hive DROP COLUMN wall; DROP TABLE detached; DROP INDEX tasks_batch; ALTER TABLE tasks DROP COLUMN batch;
+    ALTER TABLE hive DROP COLUMN clock; ALTER TABLE hive DROP COLUMN wall;
+    DROP TABLE detached; DROP INDEX tasks_batch; ALTER TABLE tasks DROP COLUMN batch;
     DROP TABLE leases; DROP TABLE drones; DROP INDEX results_suspect; DROP INDEX tasks_suspect;
     ALTER TABLE results DROP COLUMN drone; ALTER TABLE results DROP COLUMN checked;
     ALTER TABLE tasks DROP COLUMN paused; ALTER TABLE tasks DROP COLUMN deadline;

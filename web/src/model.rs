@@ -386,11 +386,15 @@ pub struct Data {
     pub directory: String,
     /// Bytes on disk.
     pub used: u64,
-    /// Those of tasks that have not ended, with results that are not there yet. When they reach the
-    /// limit, nothing new is taken.
+    /// Those that cannot go: of tasks that have not ended, with results that are not there yet, of
+    /// idempotency keys, and of uploads under way. When they reach the limit, nothing new is taken.
     pub unfinished: u64,
-    /// Their limit, `--max-data`.
-    pub limit: Option<u64>,
+    /// How many there may be.
+    pub limit: u64,
+    /// Whether finished tasks go before their time to keep within it: `--max-data` was said.
+    pub removes_early: bool,
+    /// How many went so since the start.
+    pub removed_early: u64,
     /// Why nothing can be written at present.
     pub fault: Option<String>,
     /// Unfinished tasks taken over at the start from the Queen before.
@@ -398,6 +402,13 @@ pub struct Data {
     /// How long that took.
     #[serde(serialize_with = "thousandths")]
     pub recovery_seconds: f64,
+}
+
+impl Data {
+    /// Whether there is no room for new tasks.
+    pub fn is_used_up(&self) -> bool {
+        self.unfinished >= self.limit || !self.removes_early && self.used >= self.limit
+    }
 }
 
 /// The name of an event: `epoch-seq`.

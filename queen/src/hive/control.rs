@@ -23,7 +23,7 @@ use super::rework::not_retried;
 use super::state::{Computed, State};
 use super::story::Story;
 use super::upload::{Incoming, stopping};
-use super::{SharedHive, label};
+use super::{Limit, SharedHive, label};
 use crate::core::Time;
 use crate::kinds::Job;
 use crate::store::{Pieces, StoreError, Stored};
@@ -71,8 +71,10 @@ impl SharedHive {
         Some(Data {
             directory: disk.directory.display().to_string(),
             used: state.used,
-            unfinished: state.unfinished,
-            limit: disk.limit,
+            unfinished: state.bound() + disk.uploads.used(),
+            limit: disk.limit.bytes,
+            removes_early: disk.limit.removes,
+            removed_early: state.removed_early,
             fault: state.fault.clone(),
             recovered,
             recovery_seconds: taken.as_secs_f64(),
@@ -88,7 +90,7 @@ impl SharedHive {
     pub(super) fn admit_task(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
         state.is_serving()?;
         state.admit()?;
-        self.admit_in(state, bytes)
+        self.admit_in(state, bytes, bytes)
     }
 
     /// Whether a change of what there is can be written at present.
@@ -96,7 +98,7 @@ impl SharedHive {
         self.lock().admit()
     }
 
-    /// Whether an upload may grow to so many bytes.
+    /// Whether an upload may have grown to so many bytes, which are counted already.
     pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
         let largest = self.inner.disk.as_ref().map_or(u64::MAX, |disk| disk.reader.bulk().largest_file());
         if bytes > largest {
@@ -106,23 +108,31 @@ impl SharedHive {
             );
             return Err(HiveError::TooLarge(reason));
         }
-        self.admit_in(&self.lock(), bytes)
+        self.admit_in(&self.lock(), bytes, 0)
     }
 
-    fn admit_in(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
-        // More than finished tasks can make room for is refused.
-        let Some(limit) = self.inner.disk.as_ref().and_then(|disk| disk.limit) else { return Ok(()) };
-        if bytes > limit {
+    /// Whether a task of so many `bytes` may come, of which `more` are not counted yet.
+    fn admit_in(&self, state: &State, bytes: u64, more: u64) -> Result<(), HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let Limit { bytes: limit, removes } = disk.limit;
+        if removes && bytes > limit {
             let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");
             return Err(HiveError::TooLarge(reason));
         }
-        if state.unfinished + bytes <= limit {
+        let coming = more.saturating_add(disk.uploads.used());
+        let bound = state.bound().saturating_add(coming);
+        // More than finished tasks make room for is refused; by default they make none.
+        let (taken, what) = match removes {
+            true => (bound, "what cannot go"),
+            false => (bound.max(state.used.saturating_add(coming)), "everything"),
+        };
+        if taken <= limit {
             return Ok(());
         }
         let reason = format!(
-            "with it, tasks that have not ended would take {} of {limit} bytes on disk: wait until some have, \
-             or start the Queen with a larger --max-data",
-            state.unfinished + bytes
+            "with it, {what} would take {taken} of {limit} bytes on disk (tasks that have not ended, idempotency keys, \
+             uploads{}): wait until some have ended, delete finished ones, or start the Queen with a larger --max-data",
+            if removes { "" } else { ", finished tasks" }
         );
         Err(HiveError::Unavailable { reason, retry_after: RETRY })
     }

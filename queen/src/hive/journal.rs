@@ -210,7 +210,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             Some(Entry::Between(work)) => work(),
             Some(Entry::Tidy(done)) => {
                 match writer.tidy(hive.moment()) {
-                    Ok(used) => hive.set_used(used),
+                    Ok(tidied) => hive.tidied(tidied),
                     Err(error) => tracing::warn!(%error, "cannot give back space"),
                 }
                 // Who asked may be gone.

@@ -10,17 +10,18 @@ use drone::story;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
+use web::budget::Budget;
 use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
 use super::memory::Memory;
 use super::record::Record;
-use super::{Disk, Receipt, Settings, SharedHive};
+use super::{Disk, Limit, Receipt, Settings, SharedHive};
 use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
-use crate::store::{Change, Directory, Leased, Live, Removed, Store, StoreError, Submission, Writer};
+use crate::store::{Change, Directory, Leased, Live, Removed, Store, StoreError, Submission, Tidied, Writer};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
 const EPHEMERAL: Epoch = Epoch(1);
@@ -81,13 +82,14 @@ impl SharedHive {
     /// # Errors
     /// If the system has no randomness to give.
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
-        let Store { inheritance, writer, reader, directory } = store;
+        let Store { inheritance, writer, reader, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit, true);
         let (journal, exit) = Journal::new(memory.journal, Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
-            limit: settings.max_data,
+            limit: Limit::new(settings.max_data, free.saturating_add(inheritance.used)),
+            uploads: Budget::new(u64::MAX),
             journal,
             reader,
             reads: Arc::new(Semaphore::new(READS)),
@@ -103,6 +105,7 @@ impl SharedHive {
             state.has_suspects = inheritance.suspect > 0;
             state.counts = inheritance.ended;
             state.used = inheritance.used;
+            state.stored_keys = inheritance.keys;
             state.recovering = Some((0, inheritance.live));
         }
         Ok((hive, Keeper { writer, exit, directory }))
@@ -242,8 +245,10 @@ impl SharedHive {
     }
 
     /// What is on disk.
-    pub(super) fn set_used(&self, used: u64) {
-        self.lock().used = used;
+    pub(super) fn tidied(&self, tidied: Tidied) {
+        let mut state = self.lock();
+        state.used = tidied.used;
+        state.stored_keys = state.stored_keys.saturating_sub(tidied.expired);
     }
 
     /// These changes are on disk.

@@ -36,19 +36,21 @@ impl SharedHive {
         }
         let Some(disk) = &self.inner.disk else { return Ok(()) };
         disk.journal.tidy().await;
-        while let Some(limit) = disk.limit
-            && let Some(excess) = self.excess(limit)
-            && self.remove_ended(HiveTime(i64::MAX), excess).await? > 0
+        while disk.limit.removes
+            && let Some(excess) = self.excess(disk.limit.bytes, disk.uploads.used())
+            && let count = self.remove_ended(HiveTime(i64::MAX), excess).await?
+            && count > 0
         {
+            self.lock().removed_early += count as u64;
             disk.journal.tidy().await;
         }
         Ok(())
     }
 
-    /// By how many bytes there is too much on disk.
-    fn excess(&self, limit: u64) -> Option<u64> {
+    /// By how many bytes there is too much on disk, with so many of uploads.
+    fn excess(&self, limit: u64, uploads: u64) -> Option<u64> {
         let state = self.lock();
-        let excess = state.used.saturating_sub(limit);
+        let excess = state.used.saturating_add(uploads).saturating_sub(limit);
         (excess > 0).then_some(excess)
     }
 

@@ -77,6 +77,10 @@ pub(super) struct State {
     pub(super) used: u64,
     /// What tasks in memory take there when all their results are there.
     pub(super) unfinished: u64,
+    /// Idempotency keys on disk, or on their way there.
+    pub(super) stored_keys: u64,
+    /// Finished tasks that went before their time.
+    pub(super) removed_early: u64,
     /// What has to be written of the event that is being handled.
     pub(super) changes: Vec<Change>,
     /// What is to be written as well, but need not be waited for.
@@ -95,6 +99,9 @@ pub(super) struct State {
     pub(super) paces: Paces,
     effects: Vec<Effect>,
 }
+
+/// About what an idempotency key takes on disk, with its place in indexes, in bytes.
+pub(super) const STORED_KEY: u64 = 200;
 
 /// Who waits for a task's end.
 enum Waiter {
@@ -163,6 +170,8 @@ impl State {
             fault: None,
             used: 0,
             unfinished: 0,
+            stored_keys: 0,
+            removed_early: 0,
             changes: Vec::new(),
             deferred: Vec::new(),
             leases: BTreeMap::new(),
@@ -312,6 +321,7 @@ impl State {
         let secret = secret.map(|secret| self.secrets.comes(secret));
         if let Some(identity) = &identity {
             self.keys.used(identity, id, created.on);
+            self.stored_keys += u64::from(self.is_durable);
         }
         let submission =
             Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity, secret };
@@ -365,10 +375,16 @@ impl State {
         self.handle(Event::Submit { task: id, work }, now);
     }
 
+    /// What cannot go from the disk, in bytes, apart from uploads under way.
+    pub(super) fn bound(&self) -> u64 {
+        self.unfinished + self.secrets.bytes() + self.stored_keys * STORED_KEY
+    }
+
     /// Forgets a task that nobody was told of.
     pub(super) fn refuse(&mut self, submission: &Submission, now: Time) {
         if let Some(identity) = &submission.identity {
             self.keys.release(&identity.key);
+            self.stored_keys -= u64::from(self.is_durable);
         }
         self.brought(submission);
         // Without its record, its end is no news.

@@ -13,7 +13,7 @@ use wire::ids::{Instance, TaskId};
 use super::SharedHive;
 use super::cache::Key;
 use super::record::{TASK, weight};
-use super::state::{New, State};
+use super::state::{New, STORED_KEY, State};
 use crate::core::Time;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, LongSecret, Room, Terms, hash_of, is_long};
@@ -26,6 +26,8 @@ pub(super) struct Incoming {
     extents: Vec<Extent>,
     place: Coming,
     memory: Reservation,
+    /// What they will take on disk, with results.
+    disk: Option<Reservation>,
 }
 
 /// Where they go.
@@ -50,6 +52,8 @@ pub(super) struct Ready {
     memory: Option<Reservation>,
     /// The file that they are in.
     writing: Option<Writing>,
+    /// What they take on disk, until they are a task's.
+    disk: Option<Reservation>,
 }
 
 impl Ready {
@@ -100,7 +104,8 @@ impl Incoming {
                 Coming::File(Writing { hive: hive.clone(), file: Some(begun), number, segments: 0 })
             }
         };
-        Ok(Self { hive: hive.clone(), new, extents: Vec::new(), place, memory })
+        let disk = hive.inner.disk.as_ref().map(|disk| disk.uploads.reserve());
+        Ok(Self { hive: hive.clone(), new, extents: Vec::new(), place, memory, disk })
     }
 
     async fn add(&mut self, inputs: BlobBuf) -> Result<(), HiveError> {
@@ -122,6 +127,9 @@ impl Incoming {
             }
             Coming::File(writing) => {
                 self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
+                if let Some(disk) = &mut self.disk {
+                    disk.grow(weight.bytes + weight.items * DIGEST as u64).map_err(full)?;
+                }
                 self.hive.admit_bytes(offset + weight.bytes + end * DIGEST as u64)?;
                 let Some(mut file) = writing.file.take() else { return Err(broken()) };
                 let blob = inputs.clone();
@@ -164,7 +172,7 @@ impl Incoming {
         };
         let segments = std::mem::take(&mut self.extents).into();
         let inputs = Inputs::Large(Arc::new(Large { segments, place }));
-        Ok(Ready { inputs, memory: Some(self.memory), writing })
+        Ok(Ready { inputs, memory: Some(self.memory), writing, disk: self.disk })
     }
 }
 
@@ -219,7 +227,7 @@ impl SharedHive {
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.memory.tasks.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
-        Ok(Ready { inputs, memory: Some(memory), writing: None })
+        Ok(Ready { inputs, memory: Some(memory), writing: None, disk: None })
     }
 
     /// Enters a task; answers when it is on disk, with what is `found` of it as soon as it is there.
@@ -246,7 +254,11 @@ impl SharedHive {
         terms.room = room.into();
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
-            self.admit_task(state, ready.inputs.on_disk())?;
+            // From here on it is the task that counts.
+            drop(ready.disk.take());
+            let key = identity.as_ref().map_or(0, |_| STORED_KEY);
+            let bytes = ready.inputs.on_disk() + terms.on_disk() + state.secrets.new_bytes(terms.secret) + key;
+            self.admit_task(state, bytes)?;
             let inputs = ready.keep();
             terms.base = state.base;
             let id = state.submit(New { terms, inputs, identity, secret }, now);

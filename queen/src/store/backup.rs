@@ -270,7 +270,8 @@ fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
         step.execute("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
     }
     if schema::version(&step)? >= schema::HAS_SECRETS {
-        let delete = "DELETE FROM secrets WHERE hash NOT IN (SELECT secret_hash FROM tasks WHERE secret_hash IS NOT NULL)";
+        let delete =
+            "DELETE FROM secrets WHERE hash NOT IN (SELECT secret_hash FROM tasks WHERE secret_hash IS NOT NULL)";
         step.execute(delete, [])?;
     }
     step.commit()?;

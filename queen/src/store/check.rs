@@ -318,7 +318,8 @@ impl<'a, 'out> Check<'a, 'out> {
                 self.report.finding(format_args!("{}: a key or salt is not what it was", self.database));
             }
         }
-        let select = "SELECT id FROM tasks WHERE secret_hash IS NOT NULL AND secret_hash NOT IN (SELECT hash FROM secrets)";
+        let select =
+            "SELECT id FROM tasks WHERE secret_hash IS NOT NULL AND secret_hash NOT IN (SELECT hash FROM secrets)";
         let mut select = self.connection.prepare(select)?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {

@@ -47,6 +47,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     fn largest_file(&self) -> u64 {
         u64::MAX
     }
+
+    /// Bytes that are free where `path` is; more than there can be if nobody knows.
+    fn free(&self, path: &Path) -> u64 {
+        rustix::fs::statvfs(path).map_or(u64::MAX, |found| found.f_bavail.saturating_mul(found.f_frsize))
+    }
 }
 
 /// An open file.

@@ -432,7 +432,8 @@ mod tests {
         for (id, specification) in (1..).zip(&specifications) {
             old.execute(task, params![id, specification, layout(1)]).unwrap();
         }
-        old.execute_batch("UPDATE hive SET epoch = 1, next_task = 4; UPDATE counts SET tasks = 3 WHERE state = 0").unwrap();
+        old.execute_batch("UPDATE hive SET epoch = 1, next_task = 4; UPDATE counts SET tasks = 3 WHERE state = 0")
+            .unwrap();
         drop(old);
         let check = || check::run(folder.path(), &mut Vec::new()).unwrap();
         assert!(check());

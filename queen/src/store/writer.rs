@@ -82,6 +82,17 @@ pub struct Inheritance {
     pub used: u64,
     /// When something was last written.
     pub written: Moment,
+    /// Idempotency keys.
+    pub keys: u64,
+}
+
+/// What is left when everything was tidied up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tidied {
+    /// Bytes on disk.
+    pub used: u64,
+    /// Idempotency keys that were forgotten.
+    pub expired: u64,
 }
 
 impl Writer {
@@ -155,11 +166,11 @@ impl Writer {
     }
 
     /// Forgets expired keys, gives free pages back, and writes the clock down if that was not done
-    /// lately; returns the bytes of all that is left.
+    /// lately.
     ///
     /// # Errors
     /// If the database cannot be written or read.
-    pub fn tidy(&mut self, now: Moment) -> Result<u64, StoreError> {
+    pub fn tidy(&mut self, now: Moment) -> Result<Tidied, StoreError> {
         let told = *self.told.get_or_insert(now.on);
         let is_late = now.on.0 - told.0 >= TELL_CLOCK;
         let tidy = || {
@@ -167,7 +178,7 @@ impl Writer {
                 tell_clock(&self.connection, now)?;
             }
             let expired = "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE expires_at < ? LIMIT ?)";
-            self.connection.execute(expired, params![now.on.0, EXPIRED_KEYS])?;
+            let expired = self.connection.execute(expired, params![now.on.0, EXPIRED_KEYS])? as u64;
             let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
             if free > 0 {
                 // A row for each page: the statement has to be run to its end.
@@ -175,14 +186,14 @@ impl Writer {
                 let mut pages = vacuum.query([])?;
                 while pages.next()?.is_some() {}
             }
-            used(&self.connection)
+            Ok(Tidied { used: used(&self.connection)?, expired })
         };
-        let used = tidy().map_err(StoreError::database(&self.path))?;
+        let tidied = tidy().map_err(StoreError::database(&self.path))?;
         if is_late {
             self.has_written = true;
             self.told = Some(now.on);
         }
-        Ok(used)
+        Ok(tidied)
     }
 
     /// Writes the clocks down, and moves the log into the database, so that the next start finds nothing
@@ -281,5 +292,6 @@ pub(super) fn inherit(connection: &Connection) -> rusqlite::Result<Inheritance> 
     count_batches(connection, &mut ended)?;
     let live = count(TaskState::Pending)?;
     let suspect = connection.query_row("SELECT count(*) FROM tasks WHERE suspect = 1", [], |row| row.get(0))?;
-    Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)?, written })
+    let keys = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
+    Ok(Inheritance { epoch, next_task, next_drone, live, suspect, ended, used: used(connection)?, keys, written })
 }

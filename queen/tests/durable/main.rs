@@ -6,6 +6,7 @@ mod full;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +17,7 @@ use queen::Config;
 use queen::clock::System;
 use queen::hive::{Settings, SharedHive};
 use queen::store::Location;
+use queen::store::disk::{self, Disk, DiskFile};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address, output, queen, start_drone};
@@ -478,6 +480,141 @@ async fn the_oldest_tasks_make_room() {
     let results = hive.get(&format!("/tasks/{newest}/results?format=text")).await;
     assert_eq!(results.status, 200, "{}", results.text());
     assert!(results.text() == expected(&lines), "the newest is whole");
+    let data = &hive.get("/stats").await.json()["data"];
+    assert!(data["removes_early"] == true && data["removed_early"].as_u64() >= Some(1), "{data}");
+    worker.leave().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_count_against_what_may_be_on_disk() {
+    const LIMIT: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::MAX, Some(LIMIT)).await;
+    let submit = async |number: u64| {
+        let key = format!("{number:0>16}").repeat(8192);
+        let task = json!({ "input": "honey", "algorithm": "hmac-sha256", "key_hex": key, "priority": -1 });
+        hive.send("POST", "/tasks", &[("content-type", "application/json")], task.to_string()).await
+    };
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = submit(accepted).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted <= LIMIT >> 16, "{accepted} keys of 64 KiB are accepted");
+    };
+    assert!(refused.status == 503 && refused.text().contains("--max-data"), "{}", refused.text());
+    assert!(accepted > LIMIT >> 17, "{accepted}");
+    // An identical one takes hardly more.
+    assert_eq!(submit(0).await.status, 201);
+    let used = hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap();
+    assert!(used < LIMIT + LIMIT / 2, "{used} bytes");
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idempotency_keys_and_uploads_count_against_what_may_be_on_disk() {
+    use tokio::io::AsyncWriteExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let hive = serving(folder.path(), Duration::MAX, Some(64 << 20)).await;
+    let bound = async |hive: &Hive| hive.get("/stats").await.json()["data"]["unfinished"].as_u64().unwrap();
+    let worker = hive.worker("maja");
+    for key in 0..5 {
+        let key = format!("\"{key}\"");
+        let headers = [("idempotency-key", key.as_str()), support::WAIT];
+        assert_eq!(hive.send("POST", "/tasks", &headers, r#"{"input":"honey"}"#).await.status, 200);
+    }
+    while bound(&hive).await != 5 * 200 {
+        support::look_again().await;
+    }
+    let mut upload = tokio::net::TcpStream::connect(hive.http).await.unwrap();
+    let text = lines(100_000).join("\n");
+    let head = format!(
+        "POST /tasks HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
+        hive.http,
+        text.len() + 1
+    );
+    upload.write_all(head.as_bytes()).await.unwrap();
+    upload.write_all(text.as_bytes()).await.unwrap();
+    while bound(&hive).await < 3 << 20 {
+        support::look_again().await;
+    }
+    drop(upload);
+    while bound(&hive).await != 5 * 200 {
+        support::look_again().await;
+    }
+    worker.leave().await;
+    hive.stop().await;
+    let next = serving(folder.path(), Duration::MAX, Some(64 << 20)).await;
+    assert_eq!(bound(&next).await, 5 * 200);
+    next.stop().await;
+}
+
+/// A file system with little room.
+#[derive(Debug)]
+struct Narrow(u64);
+
+impl Disk for Narrow {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        disk::System.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        disk::System.open(path)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        disk::System.remove(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        disk::System.sync_dir(path)
+    }
+
+    fn free(&self, _: &Path) -> u64 {
+        self.0
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unless_somebody_says_so_no_finished_task_goes_for_a_new_one() {
+    const FREE: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location { disk: Arc::new(Narrow(FREE)), ..Location::new(folder.path().to_owned()) };
+    let hive = Hive::start_with(Config { data: Some(location), ..config() }).await;
+    let limit = hive.get("/stats").await.json()["data"]["limit"].as_u64().unwrap();
+    assert!((FREE / 10 * 9..FREE).contains(&limit), "{limit}");
+    let worker = hive.worker("maja");
+    let text = lines(3_000).join("\n");
+    let mut done = Vec::new();
+    let refused = loop {
+        let answer = hive.send("POST", "/tasks", &[("content-type", "text/plain")], text.clone()).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        done.push(answer.json()["id"].as_u64().unwrap());
+        hive.until_done(*done.last().unwrap()).await;
+        // What is on disk is counted now and then.
+        let used = |count: usize| count as u64 * text.len() as u64;
+        while hive.get("/stats").await.json()["data"]["used"].as_u64().unwrap() < used(done.len()) {
+            support::look_again().await;
+        }
+    };
+    assert!(refused.status == 503 && refused.text().contains("--max-data"), "{}", refused.text());
+    assert!(done.len() > 2, "{done:?}");
+    for task in &done {
+        assert_eq!(hive.get(&format!("/tasks/{task}")).await.json()["state"], "done");
+    }
+    let data = &hive.get("/stats").await.json()["data"];
+    assert_eq!((&data["removes_early"], &data["removed_early"]), (&json!(false), &json!(0)));
+    for task in &done[..2] {
+        assert_eq!(hive.send("DELETE", &format!("/tasks/{task}"), &[], "").await.status, 204);
+    }
+    while hive.send("POST", "/tasks", &[("content-type", "text/plain")], text.clone()).await.status != 201 {
+        support::look_again().await;
+    }
     worker.leave().await;
     hive.stop().await;
 }

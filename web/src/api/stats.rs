@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::Json;
 use crate::App;
 use crate::error::Problem;
-use crate::model::Overview;
+use crate::model::{Data, Overview};
 
 /// When to ask again whether the disk takes writes.
 const FAULT_RETRY: Duration = Duration::from_secs(5);
@@ -34,13 +34,10 @@ pub(crate) async fn healthz() -> Json<Health> {
 /// `GET /readyz`: the Queen answers too, and takes new tasks.
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
     let overview = app.hive.overview().await?;
-    let is_used_up =
-        overview.data.as_ref().is_some_and(|data| data.limit.is_some_and(|limit| data.unfinished >= limit));
+    let is_used_up = overview.data.as_ref().is_some_and(Data::is_used_up);
     match overview.fault() {
         Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),
-        None if is_used_up => {
-            Err(Problem::unavailable("unfinished tasks take all that --max-data allows", FAULT_RETRY))
-        }
+        None if is_used_up => Err(Problem::unavailable("tasks take all that --max-data allows", FAULT_RETRY)),
         None => Ok(Json(Health { status: "ready", recovered: overview.data.map(|data| data.recovered) })),
     }
 }

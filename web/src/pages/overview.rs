@@ -133,10 +133,9 @@ async fn with_form(app: &App, headers: &HeaderMap, form: Form, missing: Option<&
         health: Health::of(&overview, has_known_drones),
         has_known_drones,
         is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
-        is_disk_high: overview
-            .data
-            .as_ref()
-            .is_some_and(|data| data.limit.is_some_and(|max| is_high(data.unfinished, max))),
+        is_disk_high: overview.data.as_ref().is_some_and(|data| {
+            is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
+        }),
         tasks: newest(app).await?,
         drones,
         max_iterations: MAX_ITERATIONS,

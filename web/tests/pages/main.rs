@@ -361,13 +361,13 @@ async fn the_overview_shows_what_is_on_disk() {
     fake.inner().data = Some(Data { recovered: 1_000_000, recovery_seconds: 0.8, ..data() });
     let answer = get(&router, "/admin").await;
     let text = page(&answer);
-    contains(text, &["3.0 MiB<small>no limit", "took over 1,000,000 tasks in 0.8 s", "/var/lib/&#60;hive&#62;"]);
+    contains(text, &["3.0 MiB<small>of 1.0 TiB", "took over 1,000,000 tasks in 0.8 s", "/var/lib/&#60;hive&#62;"]);
     assert!(!text.contains("nothing is kept") && !text.contains("notice bad\">"));
     let fault = Some("no space left on <device>".to_owned());
     // Finished tasks make room for new ones.
-    fake.inner().data = Some(Data { limit: Some(3 << 20), ..data() });
+    fake.inner().data = Some(Data { limit: 3 << 20, removes_early: true, ..data() });
     assert!(!page(&get(&router, "/admin").await).contains("nearly used up"));
-    fake.inner().data = Some(Data { limit: Some(3 << 20), unfinished: 3 << 20, fault, ..data() });
+    fake.inner().data = Some(Data { limit: 3 << 20, unfinished: 3 << 20, fault, ..data() });
     let answer = get(&router, "/admin").await;
     let text = page(&answer);
     contains(text, &["3.0 MiB<small>of 3.0 MiB", "aria-label=\"Disk space used\"", "nearly used up"]);

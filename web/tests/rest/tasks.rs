@@ -188,8 +188,8 @@ async fn what_is_on_disk_is_shown() {
     assert_eq!(get(&router, "/stats").await.json()["data"], json!(null));
     fake.inner().data = Some(Data { recovered: 7, recovery_seconds: 0.5, ..data() });
     let expected = json!({
-        "directory": "/var/lib/<hive>", "used": 3 << 20, "unfinished": 1 << 20, "limit": null, "fault": null,
-        "recovered": 7, "recovery_seconds": 0.5,
+        "directory": "/var/lib/<hive>", "used": 3 << 20, "unfinished": 1 << 20, "limit": 1_u64 << 40,
+        "removes_early": false, "removed_early": 0, "fault": null, "recovered": 7, "recovery_seconds": 0.5,
     });
     assert_eq!(get(&router, "/stats").await.json()["data"], expected);
     assert_eq!(get(&router, "/readyz").await.json(), json!({"status": "ready", "recovered": 7}));
@@ -197,7 +197,7 @@ async fn what_is_on_disk_is_shown() {
     let answer = get(&router, "/readyz").await;
     assert_eq!(answer.problem(503)["detail"], "no space left on device");
     assert_eq!(answer.header("retry-after"), "5");
-    fake.inner().data = Some(Data { limit: Some(1 << 20), ..data() });
+    fake.inner().data = Some(Data { limit: 1 << 20, ..data() });
     assert!(get(&router, "/readyz").await.problem(503)["detail"].as_str().unwrap().contains("--max-data"));
     assert_eq!(get(&router, "/healthz").await.json(), json!({"status": "ok"}));
     assert_eq!(get(&router, "/stats").await.status, 200);

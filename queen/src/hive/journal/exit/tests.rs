@@ -50,7 +50,14 @@ impl DiskFile for Gated {
 
 fn submit(id: u64) -> Change {
     let (id, inputs) = (TaskId(id), Inputs::Small(layout(1).into()));
-    Change::Submit(Box::new(Submission { id, terms: terms().into(), inputs, created: moment(1), identity: None, secret: None }))
+    Change::Submit(Box::new(Submission {
+        id,
+        terms: terms().into(),
+        inputs,
+        created: moment(1),
+        identity: None,
+        secret: None,
+    }))
 }
 
 /// Which tasks the commits of a batch are about.
