@@ -158,6 +158,7 @@ async fn serve(
         connections: sockets.min(affordable(hive.memory().connections())),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
+        readers: Arc::clone(hive.memory().readers()),
         shutdown: shutdown.clone(),
     };
     let site = web::site(Arc::new(hive.clone()), web);

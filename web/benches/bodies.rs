@@ -211,6 +211,7 @@ impl Plane {
             connections: 64,
             compressing: 1,
             memory: Budget::new(64 * CONNECTION),
+            readers: Budget::new(256 << 20),
             shutdown: CancellationToken::new(),
         };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;

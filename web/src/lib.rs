@@ -17,6 +17,7 @@ pub mod places;
 mod room;
 pub mod serve;
 mod site;
+mod whole;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Config {
     pub compressing: usize,
     /// What open connections take of memory: [`CONNECTION`](serve::CONNECTION) bytes each.
     pub memory: Arc<Budget>,
+    /// What long answers may take of memory that are there as a whole, while their clients take them: half of it.
+    pub readers: Arc<Budget>,
     /// Ends event streams, so that a graceful stop does not wait for them.
     pub shutdown: CancellationToken,
 }

@@ -25,7 +25,7 @@ use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::places::Place;
 use crate::room::Room;
-use crate::{Config, body, guard};
+use crate::{Config, body, guard, whole};
 
 /// When to try again while there is no place.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -73,6 +73,7 @@ impl Site {
                 .unwrap_or_else(|cause| guard::panicked(&*cause)),
             Err(problem) => problem.into_response(),
         };
+        let response = whole::counted(&self.config.readers, response).unwrap_or_else(Problem::into_response);
         let mut response = guard::problems(asker, response).await;
         guard::headers(response.headers_mut());
         response

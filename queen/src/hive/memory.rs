@@ -20,7 +20,7 @@ pub struct Memory {
     pub(super) tasks: Arc<Budget>,
     /// Frames of Drones.
     pub(super) frames: Arc<Budget>,
-    /// Results that are being formatted.
+    /// Results that are being formatted, and other long answers.
     pub(super) readers: Arc<Budget>,
     connections: Arc<Budget>,
     /// Cached segments.
@@ -70,6 +70,11 @@ impl Memory {
     /// What is taken, in bytes, apart from what is cached or on its way to the disk.
     pub(super) fn used(&self) -> u64 {
         [&self.tasks, &self.frames, &self.readers, &self.connections].map(|budget| budget.used()).iter().sum()
+    }
+
+    /// What results, and other long answers, may take while they are sent.
+    pub fn readers(&self) -> &Arc<Budget> {
+        &self.readers
     }
 
     /// What HTTP connections may take: each its head, and what is sent on it.

@@ -1,5 +1,7 @@
 //! Large bodies, and those that are too large, too slow or broken.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use serde_json::json;
 use web::hive::SEGMENT;
@@ -227,4 +229,34 @@ async fn a_body_over_the_limit_is_413() {
     }
     assert_eq!(post(&router, "/tasks", TEXT, vec![b'\n'; 1000]).await.status, 201);
     assert_eq!(fake.tasks(), 1);
+}
+
+#[tokio::test]
+async fn a_long_answer_counts_until_it_is_taken() {
+    use tower::Service as _;
+    let readers = web::budget::Budget::new(1 << 20);
+    let router = web::site(fake(1), web::Config { readers: Arc::clone(&readers), ..config() });
+    for _ in 0..200 {
+        assert_eq!(post_json(&router, json!({"input": "x", "name": "n".repeat(200)})).await.status, 201);
+    }
+    let list = || request("GET", "/tasks?limit=200", &[], Body::empty());
+    let first = router.clone().call(list()).await.unwrap();
+    let taken = readers.used();
+    assert!(taken > 64 << 10, "{taken} bytes");
+    let mut others = Vec::new();
+    let refused = loop {
+        let answer = router.clone().call(list()).await.unwrap();
+        if answer.status() != 200 {
+            break answer;
+        }
+        others.push(answer);
+    };
+    assert_eq!((refused.status().as_u16(), readers.used() <= 1 << 19), (503, true));
+    drop(others);
+    assert_eq!(readers.used(), taken);
+    // The bytes count, wherever they are.
+    let bytes = axum::body::to_bytes(first.into_body(), usize::MAX).await.unwrap();
+    assert_eq!((bytes.len() as u64, readers.used()), (taken, taken));
+    drop(bytes);
+    assert_eq!((readers.used(), send(&router, list()).await.status.as_u16()), (0, 200));
 }

@@ -28,6 +28,7 @@ pub fn config() -> Config {
         connections: 8,
         compressing: 1,
         memory: Budget::new(1 << 20),
+        readers: Budget::new(256 << 20),
         shutdown: CancellationToken::new(),
     }
 }
