@@ -43,6 +43,7 @@ impl Shape {
             deadline: None,
             avoid: None,
             batch: false,
+            twice: false,
         }
     }
 

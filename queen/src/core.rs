@@ -7,8 +7,10 @@
 //! same events give the same effects.
 //!
 //! A task is an interval `0..total`. Each index is pending, leased or done, in
-//! [`task::Task`]'s three sets, and moves only `pending -> leased -> done` or back to pending
-//! when a lease ends early, or when its result turns out to be worth nothing.
+//! [`task::Task`]'s sets, and moves only `pending -> leased -> done` or back to pending when a
+//! lease ends early, or when its result turns out to be worth nothing. Of a task of which each
+//! item is computed twice it moves back to pending once, for another Drone; where there is none
+//! it is with the Queen before it is done.
 //! [`queue::Queue`] decides which task is next, [`drone::Drone`] whether a Drone has room,
 //! [`sizing`] how much of the task it gets; [`dispatch`] puts the three together, and
 //! [`steal`] gives an idle Drone what others have too much of. [`fleet`] is about Drones that
@@ -34,6 +36,7 @@ mod steal;
 mod task;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
@@ -47,7 +50,7 @@ pub use event::{
 };
 pub use fleet::Patience;
 pub use intervals::RangeSet;
-use lease::{Fault, Lease};
+use lease::{Fault, Lease, Merit, Part};
 pub use lease::{MAX_ATTEMPTS, MAX_DEATHS};
 pub use ledger::Ledger;
 use meter::Meter;
@@ -128,7 +131,13 @@ impl Core {
                 self.join(drone, ability, trusted, &offers, now, effects);
             }
             Event::Heartbeat { drone, progress, computed } => self.heartbeat(drone, &progress, computed, now, effects),
-            Event::Output { drone, lease, range, spent } => self.output(drone, lease, range, spent, now, effects),
+            Event::Output { drone, lease, range, spent } => {
+                self.output(drone, Part { lease, range, spent }, Merit::Result, now, effects);
+            }
+            Event::Claim { drone, lease, range, spent, by_queen } => {
+                self.output(drone, Part { lease, range, spent }, Merit::Claim { by_queen }, now, effects);
+            }
+            Event::Second { task, range, agrees } => self.second(task, &range, agrees, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
             Event::Spoil { task, reason } => {
                 self.end_task(task, Outcome::Failed(Blame::Inputs { reason }), now, effects);
@@ -184,10 +193,25 @@ impl Core {
         self.tasks.get(id).is_some_and(|task| task.is_done_in(range))
     }
 
+    /// Whether a Drone besides this one could compute what it has under a lease.
+    pub fn has_another(&self, drone: DroneId, lease: LeaseId) -> bool {
+        let Some(lease) = self.leases.get(lease) else { return false };
+        let Some(task) = self.tasks.get(lease.task) else { return false };
+        let has_failed = |id| lease.trouble.as_deref().is_some_and(|trouble| trouble.last_attempt(id).is_some());
+        let mut able = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(task.class));
+        able.any(|(id, _)| id != drone && !has_failed(id))
+    }
+
+    /// What of `range` of a task a Drone has computed, and the Queen is to compute again, in order.
+    pub fn with_queen(&self, task: TaskId, range: &Range<u64>) -> Vec<Range<u64>> {
+        self.tasks.get(task).map_or_else(Vec::new, |task| task.with_queen(range).collect())
+    }
+
     /// Whether an item of a task that has not ended is being computed; `None` if it is done.
     pub fn item(&self, id: TaskId, index: u64) -> Option<bool> {
         let task = self.tasks.get(id).filter(|task| index < task.total() && !task.is_done_in(&(index..index + 1)))?;
-        Some(task.leases().any(|lease| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index))))
+        let is_leased = |lease| self.leases.get(lease).is_some_and(|lease| lease.range.contains(&index));
+        Some(task.leases().any(is_leased) || task.with_queen(&(index..index + 1)).next().is_some())
     }
 
     /// A Drone that is connected, or that is waited for.
@@ -283,7 +307,7 @@ impl Core {
         }
         self.items_queued += items;
         if !task.is_paused {
-            self.queue.regain(task.priority, cost);
+            self.queue.regain(task.priority, task.in_all(cost));
             self.queue.insert(task.priority, task.pass, id);
         }
         effects.push(Effect::Progress(id));

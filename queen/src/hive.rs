@@ -11,6 +11,7 @@
 
 mod amend;
 mod cache;
+mod claims;
 mod control;
 mod credit;
 mod explain;
@@ -97,6 +98,8 @@ struct Inner {
     hive_clock: HiveClock,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
+    /// Bounds how many ranges the Queen computes a second time at once, for want of another Drone.
+    seconds: Arc<Semaphore>,
     /// Held by one at a time who has suspect results computed again.
     rework: tokio::sync::Mutex<()>,
     /// There are fewer tasks now whose results are computed again.
@@ -202,6 +205,7 @@ impl SharedHive {
             patience,
             hive_clock,
             checks: Arc::new(Semaphore::new(CHECKS)),
+            seconds: Arc::new(Semaphore::new(seconds())),
             rework: tokio::sync::Mutex::new(()),
             reworked: Notify::new(),
             console: Mutex::new(()),
@@ -370,6 +374,11 @@ impl SharedHive {
         }
         (result, ack)
     }
+}
+
+/// How many ranges the Queen computes a second time at once: half of the machine is left to others.
+fn seconds() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().div_ceil(2))
 }
 
 /// The id of a task, for the log.

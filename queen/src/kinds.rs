@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use web::budget::Reservation;
 use web::kinds::Specification;
+use web::model::Verify;
 use wire::blob::{Blob, SharedBlob};
 use wire::ids::{Instance, TaskId};
 use wire::work::{Chunk, ChunkOutput};
@@ -40,6 +41,8 @@ pub struct Terms {
     pub deadline: Option<u32>,
     /// Its inputs are tasks of their own, whose ids follow its own.
     pub batch: bool,
+    /// How many of its results are computed a second time.
+    pub verify: Verify,
     /// Random; a task's instance is this and its id.
     pub base: Instance,
     /// What this takes of the memory limit.
@@ -148,6 +151,11 @@ impl Terms {
     /// Of a task of a batch.
     pub fn of_member(&self) -> Self {
         Self { batch: false, ..self.clone() }
+    }
+
+    /// Whether each of its results is computed a second time before it counts as done.
+    pub fn is_twice(&self) -> bool {
+        self.verify == Verify::All
     }
 
     /// The random name of a task.
@@ -288,6 +296,7 @@ mod tests {
             priority: 0,
             deadline: None,
             batch: false,
+            verify: Verify::Sample,
             base,
             room: Room::default(),
         };

@@ -22,7 +22,7 @@ use web::hive::{
     Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
-use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp};
+use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp, Verify};
 use web::serve::CONNECTION;
 use web::{Config, Site};
 use wire::blob::{BlobBuf, SharedBlob};
@@ -105,6 +105,7 @@ fn view(total: u64) -> TaskView {
         iterations: None,
         name: None,
         priority: 0,
+        verify: Verify::Sample,
         state: TaskState::Done,
         waiting_because: None,
         total,

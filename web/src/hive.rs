@@ -13,7 +13,7 @@ use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, TaskId};
 
 use crate::kinds::Specification;
-use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView};
+use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
 
 /// Why a Queen does not do what was asked. The text is for the user who asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +62,8 @@ pub struct NewTask {
     pub deadline_seconds: Option<u32>,
     /// Each input is a task of its own.
     pub batch: bool,
+    /// How many of its results are computed a second time.
+    pub verify: Verify,
 }
 
 /// A task that was created.
@@ -137,7 +139,7 @@ pub enum Action {
 pub struct Identity {
     /// SHA-256 of the key as it was sent, without quotes.
     pub key: [u8; 32],
-    /// SHA-256 of the specification, name, priority, deadline and inputs.
+    /// SHA-256 of the specification, name, priority, deadline, the other options and inputs.
     pub fingerprint: [u8; 32],
 }
 

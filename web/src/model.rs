@@ -91,6 +91,17 @@ impl fmt::Display for TaskState {
     }
 }
 
+/// How many of a task's results are computed a second time, to compare.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// A sample.
+    #[default]
+    Sample,
+    /// Every one, by another Drone, or by the Queen where there is none, before it counts as done.
+    All,
+}
+
 /// A task as users see it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TaskView {
@@ -115,6 +126,8 @@ pub struct TaskView {
     pub name: Option<String>,
     /// More urgent is larger; -100..=100.
     pub priority: i8,
+    /// How many of its results are computed a second time.
+    pub verify: Verify,
     /// Where it stands.
     pub state: TaskState,
     /// Why nothing of it is being computed, while it has not ended.

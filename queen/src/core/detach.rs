@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::lease::Trouble;
+use super::trouble::Trouble;
 use super::{Blame, Core, Effect, Outcome, Time};
 
 /// Into at most so many parts a batch's range is cut with which something went wrong, so that
@@ -98,10 +98,11 @@ impl Core {
         Some(lease.drone)
     }
 
-    /// Takes a pending item from wherever it is; whether it is pending.
+    /// Takes an item that is pending, or with the Queen, from wherever it is; whether it was there.
     fn take(&mut self, id: TaskId, index: u64) -> bool {
         let Some(task) = self.tasks.get_mut(id) else { return false };
-        if task.take_within(&(index..index + 1)).is_some() {
+        let item = index..index + 1;
+        if task.take_within(&item).or_else(|| task.take_from_queen(&item)).is_some() {
             return true;
         }
         let found = task.apart().map(|(range, _)| range).find(|range| range.contains(&index));
@@ -122,7 +123,7 @@ impl Core {
         self.items_queued -= range.end - range.start;
         let cost = task.forgo(range);
         if !task.is_paused {
-            self.queue.served(task.priority, cost, 0);
+            self.queue.served(task.priority, task.in_all(cost), 0);
         }
         if !task.has_pending() {
             self.queue.remove(task.priority, task.pass, id);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::drone::Place;
-use super::lease::{Lease, Trouble};
+use super::lease::Lease;
 use super::sizing::{self, Fleet};
 use super::task::Task;
+use super::trouble::Trouble;
 use super::{Class, Core, Effect, Grant, Time};
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
@@ -97,7 +98,10 @@ impl Core {
         let suits = |(range, trouble): (Range<u64>, &Trouble)| {
             (!trouble.is_alone() && self.may_try(task.class, trouble, drone, now)).then_some(Pick::Apart(range.start))
         };
-        task.apart().take(LOOK).find_map(suits).or_else(|| task.next_run().map(|_| Pick::Fresh))
+        // Little is to wait for being computed a second time.
+        let is_behind = || task.is_twice && task.open_ends() >= LOOK;
+        let fresh = || task.next_run().filter(|_| !is_behind()).map(|_| Pick::Fresh);
+        task.apart().take(LOOK).find_map(suits).or_else(fresh)
     }
 
     /// Whether a Drone may compute a range with which something went wrong: where it failed

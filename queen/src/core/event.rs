@@ -101,6 +101,30 @@ pub enum Event {
         /// Thread time that it took.
         spent: Duration,
     },
+    /// Results of a part of a lease came that count for nothing until somebody has computed the same: what
+    /// [`Core::wanted`](super::Core::wanted) wants of them is pending again, for another Drone if there is one.
+    Claim {
+        /// By whom.
+        drone: DroneId,
+        /// Of which lease.
+        lease: LeaseId,
+        /// Which indices.
+        range: Range<u64>,
+        /// Thread time that it took.
+        spent: Duration,
+        /// It is no Drone that computes them again: they wait for [`Second`](Self::Second).
+        by_queen: bool,
+    },
+    /// The Queen has computed again what a Drone claimed; those of the range that wait for that are done, or
+    /// pending if the two differ.
+    Second {
+        /// Of which task.
+        task: TaskId,
+        /// Which indices.
+        range: Range<u64>,
+        /// Whether the two are the same; what they are is stored.
+        agrees: bool,
+    },
     /// A Drone cannot compute the rest of a lease.
     Failed {
         /// Who.
@@ -191,6 +215,8 @@ pub struct TaskWork {
     pub avoid: Option<DroneId>,
     /// Its items are tasks of their own: one that cannot be computed fails alone.
     pub batch: bool,
+    /// Each item is computed twice, and costs twice as much.
+    pub twice: bool,
 }
 
 /// What a Drone can do.

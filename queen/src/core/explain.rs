@@ -3,8 +3,8 @@
 use wire::ids::{DroneId, TaskId};
 
 use super::drone::Drone;
-use super::lease::Trouble;
 use super::task::Task;
+use super::trouble::Trouble;
 use super::{Core, Idle, Waiting};
 
 impl Core {
@@ -14,7 +14,7 @@ impl Core {
         if task.is_paused {
             return Some(Waiting::Paused);
         }
-        if task.has_leases() {
+        if task.has_leases() || task.with_queen(&(0..task.total())).next().is_some() {
             return None;
         }
         let connected = || self.drones.values().filter(|drone| drone.away_until.is_none());
@@ -28,7 +28,7 @@ impl Core {
                 Waiting::Alone
             }
             () if task.next_run().is_none()
-                && task.apart().all(|(_, trouble)| self.has_no_other(task.class, trouble)) =>
+                && task.apart().all(|(_, trouble)| trouble.has_failed() && self.has_no_other(task.class, trouble)) =>
             {
                 Waiting::Again
             }

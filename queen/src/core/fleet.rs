@@ -131,7 +131,7 @@ impl Core {
         if let Some(trouble) = &mut trouble {
             trouble.survived(drone);
         }
-        let is_alone = trouble.as_deref().is_some_and(super::lease::Trouble::is_alone);
+        let is_alone = trouble.as_deref().is_some_and(super::trouble::Trouble::is_alone);
         if is_alone && !self.drones[drone].is_empty() {
             // It has to run alone.
             self.tasks.get_mut(task_id)?.put_apart(range, trouble?);

@@ -20,11 +20,17 @@ impl Core {
             // Of twins the first one counts.
             let is_first = |lease: &wire::ids::LeaseId| self.leases[*lease].twin.is_none_or(|twin| *lease < twin);
             let leased = task.leases().filter(is_first).map(|lease| self.leases[lease].range.clone());
-            for range in pending.iter().chain(done.iter()).chain(leased) {
+            let whole = 0..task.total();
+            let with_queen = task.with_queen(&whole);
+            for range in pending.iter().chain(done.iter()).chain(leased).chain(with_queen) {
                 assert!(!range.is_empty());
                 all.insert(range);
             }
-            assert_eq!(all, RangeSet::from(0..task.total()), "pending, leased and done partition task {id}");
+            assert_eq!(
+                all,
+                RangeSet::from(0..task.total()),
+                "pending, leased, with the Queen and done partition task {id}"
+            );
             assert!(!task.is_done(), "a done task is forgotten");
             assert!(task.leases().all(|lease| self.leases[lease].task == id));
             assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");

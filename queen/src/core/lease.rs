@@ -8,6 +8,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::drone::Charge;
 use super::task::Task;
+use super::trouble::{MAX_LOSSES, Trouble};
 use super::{Blame, Core, Distrust, Effect, Outcome, Time};
 
 /// A range fails its task after so many attempts of one Drone, where there is no other that could
@@ -16,9 +17,6 @@ pub const MAX_ATTEMPTS: usize = 3;
 
 /// A range fails its task after so many Drones died while they computed nothing else.
 pub const MAX_DEATHS: usize = 3;
-
-/// A range that was being computed at so many losses runs alone next.
-const MAX_LOSSES: u8 = 2;
 
 /// The right of one Drone to compute one chunk.
 #[derive(Debug)]
@@ -50,73 +48,21 @@ pub(super) struct Lease {
     pub(super) at: usize,
 }
 
-/// What went wrong with a range so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Trouble {
-    /// Who failed to compute it, and when.
-    failed: Vec<(DroneId, Time)>,
-    /// Who is not to compute it for another reason.
-    avoided: Option<DroneId>,
-    /// How many Drones were lost while they computed it among others.
-    losses: u8,
-    /// Who died while computing nothing else.
-    deaths: Vec<DroneId>,
+/// Results of a part of a lease that came.
+pub(super) struct Part {
+    pub(super) lease: LeaseId,
+    pub(super) range: Range<u64>,
+    /// Thread time that it took.
+    pub(super) spent: Duration,
 }
 
-impl Trouble {
-    /// The range is not for this Drone, if there is another one.
-    pub(super) fn avoiding(drone: DroneId) -> Self {
-        Self { avoided: Some(drone), ..Self::default() }
-    }
-
-    /// Whether it is better computed by another Drone than this one.
-    pub(super) fn is_of(&self, drone: DroneId) -> bool {
-        self.avoided == Some(drone) || self.last_attempt(drone).is_some()
-    }
-
-    /// When this Drone last failed to compute the range.
-    pub(super) fn last_attempt(&self, drone: DroneId) -> Option<Time> {
-        self.failed.iter().rfind(|(failed, _)| *failed == drone).map(|(_, at)| *at)
-    }
-
-    /// A part of the range may be without fault, so the next attempt counts as the first; but it
-    /// is not for the Drone that failed last.
-    pub(super) fn is_cut(&mut self) {
-        if let Some((drone, _)) = self.failed.drain(..).next_back() {
-            self.avoided = Some(drone);
-        }
-    }
-
-    /// What this Drone failed at says nothing about the range.
-    pub(super) fn disregard(&mut self, drone: DroneId) {
-        self.failed.retain(|(failed, _)| *failed != drone);
-        self.avoided = self.avoided.filter(|avoided| *avoided != drone);
-    }
-
-    /// Whether nothing went wrong, as it turned out.
-    pub(super) fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn add_attempt(&mut self, drone: DroneId, now: Time) {
-        self.avoided = None;
-        self.failed.push((drone, now));
-    }
-
-    /// Whether a Drone was lost while it computed the range.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.losses > 0
-    }
-
-    /// A Drone that was thought to be lost with it has come back.
-    pub(super) fn survived(&mut self, drone: DroneId) {
-        self.deaths.retain(|dead| *dead != drone);
-    }
-
-    /// Whether the range has to run alone.
-    pub(super) fn is_alone(&self) -> bool {
-        self.losses >= MAX_LOSSES
-    }
+/// What results that come count for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Merit {
+    /// They are done.
+    Result,
+    /// Somebody has to compute the same: another Drone if there is one, or the Queen.
+    Claim { by_queen: bool },
 }
 
 /// Why a lease ends before its range is done.
@@ -156,15 +102,8 @@ pub(super) fn in_order(leases: impl Iterator<Item = LeaseId>) -> Vec<LeaseId> {
 }
 
 impl Core {
-    pub(super) fn output(
-        &mut self,
-        drone_id: DroneId,
-        id: LeaseId,
-        range: Range<u64>,
-        spent: Duration,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn output(&mut self, drone_id: DroneId, part: Part, merit: Merit, now: Time, effects: &mut Vec<Effect>) {
+        let Part { lease: id, range, spent } = part;
         let Some(lease) = self.leases.get_mut(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
@@ -172,23 +111,34 @@ impl Core {
         let task_id = lease.task;
         let Some(task) = self.tasks.get_mut(task_id) else { return };
         let (class, computed) = (task.class, task.cost(&range));
+        let wanted = lease.wanted(&range);
         let (mut items, mut cost) = (0, 0);
-        if let Some(wanted) = lease.wanted(&range) {
+        if let Some(wanted) = &wanted {
             lease.range.start = wanted.end;
-            (items, cost) = (wanted.end - wanted.start, task.credit(wanted, now));
+            cost = task.cost(wanted);
+            let mut done = 0;
+            match merit {
+                Merit::Result => {
+                    items = wanted.end - wanted.start;
+                    task.credit(wanted.clone(), now);
+                    done = task.in_all(cost);
+                }
+                Merit::Claim { by_queen: true } => task.give_to_queen(wanted.clone()),
+                Merit::Claim { by_queen: false } => {}
+            }
             // What is left of the lease is not served yet. Ranks of another priority say nothing here.
             let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
-            self.queue.served(task.priority, cost, rank.saturating_sub(task.cost(&lease.range)));
+            self.queue.served(task.priority, done, rank.saturating_sub(task.cost(&lease.range)));
         }
         lease.next = range.end.min(lease.range.end);
         (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
         let is_over = lease.range.is_empty() || lease.rest().is_empty();
         let (rest, twin) = (lease.range.start, lease.twin);
-        let ended = task.is_done();
+        let (ended, is_twice) = (task.is_done(), task.is_twice);
         if let Some(twin) = twin.and_then(|twin| self.leases.get_mut(twin)) {
             twin.range.start = rest;
         }
-        if items > 0 {
+        if wanted.is_some() {
             self.count_done(items, cost, now);
         }
         self.drones.credit(drone_id, class, (range.end - range.start, computed), spent, now);
@@ -202,7 +152,47 @@ impl Core {
             false if items > 0 => effects.push(Effect::Progress(task_id)),
             false => {}
         }
+        if let Some(claimed) = wanted.filter(|_| merit == Merit::Claim { by_queen: false }) {
+            // What went wrong with it before did not this time.
+            self.put_back(task_id, claimed, Some(Box::new(Trouble::avoiding(drone_id))));
+        }
+        if is_twice {
+            // Others may have waited for this one.
+            self.place_task(task_id, now, effects);
+        }
         self.fill(drone_id, now, effects);
+    }
+
+    /// The Queen has computed again what a Drone claimed, and it is the same, or not.
+    pub(super) fn second(
+        &mut self,
+        id: TaskId,
+        range: &Range<u64>,
+        agrees: bool,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        while let Some(task) = self.tasks.get_mut(id)
+            && let Some(own) = task.take_from_queen(range)
+        {
+            if !agrees {
+                self.put_back(id, own, None);
+                continue;
+            }
+            let items = own.end - own.start;
+            let cost = task.credit(own, now);
+            if !task.is_paused {
+                self.queue.served(task.priority, task.in_all(cost), 0);
+            }
+            let is_done = task.is_done();
+            // What it cost was counted when it was claimed.
+            self.count_done(items, 0, now);
+            match is_done {
+                true => self.end_task(id, Outcome::Done, now, effects),
+                false => effects.push(Effect::Progress(id)),
+            }
+        }
+        self.place_task(id, now, effects);
     }
 
     fn count_done(&mut self, items: u64, cost: u64, now: Time) {

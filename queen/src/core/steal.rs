@@ -13,8 +13,9 @@ use wire::ids::{DroneId, LeaseId};
 
 use super::dispatch::Terms;
 use super::drone::{Drone, Place};
-use super::lease::{Lease, Trouble};
+use super::lease::Lease;
 use super::task::Task;
+use super::trouble::Trouble;
 use super::{Core, Effect, Time};
 
 /// How many leases are looked at, those that end last first.

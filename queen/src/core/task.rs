@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use wire::ids::LeaseId;
 
-use super::lease::Trouble;
 use super::meter::Meter;
+use super::trouble::Trouble;
 use super::{Class, RangeSet, TaskWork, Time};
 
 /// A part of a task whose items are alike enough to count with their mean.
@@ -44,6 +44,8 @@ pub(super) struct Task {
     pub(super) is_paused: bool,
     /// Its items are tasks of their own.
     pub(super) is_batch: bool,
+    /// Each item is computed twice.
+    pub(super) is_twice: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
@@ -64,6 +66,8 @@ struct Progress {
     /// Pending ranges with which something went wrong, by their first index, with their end.
     apart: BTreeMap<u64, (u64, Box<Trouble>)>,
     done: RangeSet,
+    /// What a Drone computed, and the Queen computes again: first indices, with the end behind each.
+    with_queen: BTreeMap<u64, u64>,
     /// In no order that means anything; each lease knows where it stands.
     leases: Vec<LeaseId>,
     cost_done: u64,
@@ -74,9 +78,10 @@ struct Progress {
 
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid, batch } = work;
+        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid, batch, twice } = work;
         let extent = Extent::of(segments);
-        let mut task = Self { class, priority, is_paused: paused, is_batch: batch, pass: 0, extent, progress: None };
+        let (is_paused, is_batch, is_twice) = (paused, batch, twice);
+        let mut task = Self { class, priority, is_paused, is_batch, is_twice, pass: 0, extent, progress: None };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
@@ -128,12 +133,17 @@ impl Task {
         self.progress.as_ref().is_some_and(|progress| !progress.leases.is_empty())
     }
 
-    /// Compressions of what is not done.
+    /// Compressions until it is done, all computations of an item counted.
     pub(super) fn cost_left(&self) -> u64 {
-        self.extent.whole().cost - self.progress.as_ref().map_or(0, |progress| progress.cost_done)
+        self.in_all(self.extent.whole().cost - self.progress.as_ref().map_or(0, |progress| progress.cost_done))
     }
 
-    /// Compressions of `range`. Sums over adjoining ranges are exact.
+    /// What it costs to have done what costs so much to compute.
+    pub(super) fn in_all(&self, cost: u64) -> u64 {
+        if self.is_twice { cost.saturating_mul(2) } else { cost }
+    }
+
+    /// Compressions to compute `range` once. Sums over adjoining ranges are exact.
     pub(super) fn cost(&self, range: &Range<u64>) -> u64 {
         self.extent.sum(range.end, |end| end.cost) - self.extent.sum(range.start, |end| end.cost)
     }
@@ -171,7 +181,7 @@ impl Task {
         leases.get(at).copied()
     }
 
-    /// Makes a part of a lease done; returns its cost.
+    /// Makes what belongs to nobody done; returns what it costs to compute it once.
     pub(super) fn credit(&mut self, range: Range<u64>, now: Time) -> u64 {
         let cost = self.cost(&range);
         let items = range.end - range.start;
@@ -191,6 +201,34 @@ impl Task {
         progress.done.insert(range);
         progress.cost_done += cost;
         cost
+    }
+
+    /// What was computed once belongs to the Queen, who computes it again.
+    pub(super) fn give_to_queen(&mut self, range: Range<u64>) {
+        self.progress().with_queen.insert(range.start, range.end);
+    }
+
+    /// Takes the first of those that are in `range` and follow each other.
+    pub(super) fn take_from_queen(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
+        let taken = self.with_queen(range).next()?;
+        let with_queen = &mut self.progress.as_mut()?.with_queen;
+        let (start, end) = with_queen.range(..=taken.start).next_back().map(|(start, end)| (*start, *end))?;
+        with_queen.remove(&start);
+        let rest = [start..taken.start, taken.end..end].into_iter().filter(|rest| !rest.is_empty());
+        with_queen.extend(rest.map(|rest| (rest.start, rest.end)));
+        Some(taken)
+    }
+
+    /// What of `range` the Queen computes again, in order.
+    pub(super) fn with_queen(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let all = self.progress.iter().flat_map(|progress| progress.with_queen.range(..range.end));
+        let within = |(start, end): (&u64, &u64)| range.start.max(*start)..range.end.min(*end);
+        all.map(within).filter(|own| !own.is_empty())
+    }
+
+    /// How many ranges were computed once, or are pending because something went wrong with them.
+    pub(super) fn open_ends(&self) -> usize {
+        self.progress.as_ref().map_or(0, |progress| progress.apart.len() + progress.with_queen.len())
     }
 
     /// Makes what was left of a lease pending again.

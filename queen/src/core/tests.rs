@@ -2,6 +2,7 @@
 
 mod failures;
 mod lanes;
+mod twice;
 
 use proptest::prelude::*;
 
@@ -29,6 +30,7 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         deadline: None,
         avoid: None,
         batch: false,
+        twice: false,
     }
 }
 
@@ -53,6 +55,10 @@ struct World {
     /// What Drones have computed that are without a connection.
     offered: BTreeMap<DroneId, Vec<Grant>>,
     computed: u64,
+    /// Tasks of which each item is computed twice, and who has computed what of them once.
+    twice: BTreeMap<TaskId, Vec<(Range<u64>, DroneId)>>,
+    /// What the Queen is to compute the second time.
+    seconds: Vec<(TaskId, Range<u64>)>,
 }
 
 impl World {
@@ -72,6 +78,8 @@ impl World {
             remembered: BTreeMap::new(),
             offered: BTreeMap::new(),
             computed: 0,
+            twice: BTreeMap::new(),
+            seconds: Vec::new(),
         }
     }
 
@@ -165,6 +173,9 @@ impl World {
     fn submit_work(&mut self, work: TaskWork) -> (TaskId, Vec<Grant>) {
         self.tasks += 1;
         let task = TaskId(self.tasks);
+        if work.twice {
+            self.twice.insert(task, Vec::new());
+        }
         (task, self.handle(Event::Submit { task, work }))
     }
 
@@ -183,6 +194,9 @@ impl World {
         if grant.range.is_empty() {
             self.held.remove(&id);
         }
+        if self.twice.contains_key(&task) {
+            return self.output_twice(task, drone, id, range);
+        }
         if let Some((wanted_of, wanted)) = self.core.wanted(drone, id, &range) {
             assert_eq!(wanted_of, task);
             assert!(range.start <= wanted.start && wanted.end == range.end);
@@ -195,9 +209,10 @@ impl World {
     /// Drones compute what they hold, in the order in which they should, until nothing is held.
     fn run(&mut self) -> Vec<TaskId> {
         let mut order = Vec::new();
-        while let Some(next) =
-            self.held.values().min_by_key(|grant| (-i16::from(grant.priority), grant.rank, grant.lease)).cloned()
-        {
+        loop {
+            self.compute_seconds(true);
+            let urgency = |grant: &&Grant| (-i16::from(grant.priority), grant.rank, grant.lease);
+            let Some(next) = self.held.values().min_by_key(urgency).cloned() else { return order };
             self.now += Duration::from_micros(next.range.end - next.range.start);
             order.push(next.task);
             self.output(next.lease, u64::MAX);
@@ -205,7 +220,6 @@ impl World {
                 self.heartbeat(DroneId(drone));
             }
         }
-        order
     }
 }
 
@@ -557,7 +571,7 @@ fn an_eta_is_not_misled_by_a_rest() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { priority: i8, segments: Vec<u64>, batch: bool },
+    Submit { priority: i8, segments: Vec<u64>, batch: bool, twice: bool },
     Join { threads: u16 },
     Gone(usize),
     Lost(usize),
@@ -570,6 +584,7 @@ enum Step {
     Revoke { task: usize, start: u64, length: u64 },
     Leaving(usize),
     Output { lease: usize, items: u64 },
+    Seconds { agree: bool },
     Failed(usize),
     HandBack(usize),
     Excuse(usize),
@@ -582,8 +597,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let segments = prop::collection::vec(prop_oneof![1..10_u64, 1..3_000_000_u64], 1..5);
     prop_oneof![
-        3 => (-2..=2_i8, segments, any::<bool>())
-            .prop_map(|(priority, segments, batch)| Step::Submit { priority, segments, batch }),
+        3 => (-2..=2_i8, segments, any::<bool>(), any::<bool>())
+            .prop_map(|(priority, segments, batch, twice)| Step::Submit { priority, segments, batch, twice }),
         2 => (1..4_u16).prop_map(|threads| Step::Join { threads }),
         1 => any::<usize>().prop_map(Step::Gone),
         3 => any::<usize>().prop_map(Step::Lost),
@@ -598,6 +613,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Leaving),
         20 => (any::<usize>(), prop_oneof![1..100_u64, Just(u64::MAX)])
             .prop_map(|(lease, items)| Step::Output { lease, items }),
+        2 => any::<bool>().prop_map(|agree| Step::Seconds { agree }),
         1 => any::<usize>().prop_map(Step::Failed),
         1 => any::<usize>().prop_map(Step::HandBack),
         1 => any::<usize>().prop_map(Step::Excuse),
@@ -631,9 +647,10 @@ impl World {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Submit { priority, segments, batch } => {
-                drop(self.submit_work(TaskWork { batch, ..work(priority, &segments) }));
+            Step::Submit { priority, segments, batch, twice } => {
+                drop(self.submit_work(TaskWork { batch, twice, ..work(priority, &segments) }));
             }
+            Step::Seconds { agree } => self.compute_seconds(agree),
             Step::Join { threads } => drop(self.join(threads)),
             Step::Gone(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {

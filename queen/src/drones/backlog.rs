@@ -96,6 +96,7 @@ mod tests {
             priority: 0,
             deadline: None,
             batch: false,
+            verify: Default::default(),
             base,
             room: Default::default(),
         };

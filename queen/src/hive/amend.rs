@@ -20,6 +20,10 @@ impl State {
         if self.tasks.get(id).is_none_or(|record| record.is_paused() == paused) {
             return;
         }
+        if paused {
+            // Nobody knows how long they would take memory.
+            self.claims.forget(id);
+        }
         self.change_state(id, |record| record.pause(paused));
         self.changes.push(Change::Pause { task: id, paused });
         self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);

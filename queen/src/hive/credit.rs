@@ -7,6 +7,7 @@ use wire::ids::{DroneId, TaskId};
 use wire::message::Offered;
 
 use super::cache::Key;
+use super::claims::Further;
 use super::state::State;
 use super::verify::{Arrived, Doubt};
 use crate::core::{Event, Grant, Time};
@@ -32,31 +33,34 @@ impl State {
         Some((grant, job))
     }
 
-    /// Keeps the wanted part of results that were looked at, and credits it; returns what has to
-    /// be looked into further. A frame may bring several parts of one lease, so what is wanted
-    /// of one is known only behind the one before.
-    pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time) -> Option<Doubt> {
-        let (lease, spent) = (arrived.lease, arrived.spent);
-        let task = self.core.lease(drone, lease)?;
+    /// Keeps the wanted part of results that were looked at, and credits it; `further` is what has
+    /// to be looked into. A frame may bring several parts of one lease, so what is wanted of one is
+    /// known only behind the one before.
+    pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time, further: &mut Vec<Further>) {
+        let (lease, spent, range) = (arrived.lease, arrived.spent, arrived.range.clone());
+        let Some(task) = self.core.lease(drone, lease) else { return };
         if self.audited(task).is_some() {
             let doubt = self.compare(task, drone, arrived.bytes);
             self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
-            return doubt;
+            further.extend(doubt.map(Further::Doubt));
+            return;
         }
-        let range = arrived.range.clone();
-        let mut doubt = None;
-        if let Some((_, wanted)) = self.core.wanted(drone, lease, &range) {
-            self.trust(drone, u64::from(arrived.looked_at > 0));
-            doubt = self.keep(task, drone, &wanted, &arrived);
-        }
+        let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
+        self.trust(drone, u64::from(wanted.is_some() && arrived.looked_at > 0));
         let first = range.start;
-        self.handle(Event::Output { drone, lease, range, spent }, now);
+        match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
+            Some(job) => self.output_twice(drone, &job, &arrived, now, further),
+            None => {
+                let doubt = wanted.and_then(|wanted| self.keep(task, drone, &wanted, &arrived));
+                further.extend(doubt.map(Further::Doubt));
+                self.handle(Event::Output { drone, lease, range, spent }, now);
+            }
+        }
         self.release_inputs(task, first);
-        doubt
     }
 
     /// Inputs of which all results have come are not needed again: this segment's, perhaps.
-    fn release_inputs(&mut self, task: TaskId, index: u64) {
+    pub(super) fn release_inputs(&mut self, task: TaskId, index: u64) {
         if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))
         {
@@ -64,8 +68,14 @@ impl State {
         }
     }
 
-    /// Keeps results.
-    fn keep(&mut self, task: TaskId, drone: DroneId, wanted: &Range<u64>, arrived: &Arrived) -> Option<Doubt> {
+    /// Keeps results, which are about to be credited; returns what has to be looked into.
+    pub(super) fn keep(
+        &mut self,
+        task: TaskId,
+        drone: DroneId,
+        wanted: &Range<u64>,
+        arrived: &Arrived,
+    ) -> Option<Doubt> {
         let record = self.tasks.get_mut(task)?;
         let offset = |index: u64| (index - arrived.range.start) as usize * DIGEST;
         let bytes = arrived.bytes.slice(offset(wanted.start)..offset(wanted.end));

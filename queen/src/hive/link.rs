@@ -281,15 +281,16 @@ impl SharedHive {
         let bytes = results.iter().map(|result| result.bytes.len()).sum();
         let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
         let receipt = Receipt { link, outputs: received };
-        let doubts = self.change_with_receipt(slot, receipt, |state, now| {
-            if !state.is_current(link) {
-                return Vec::new();
+        let further = self.change_with_receipt(slot, receipt, |state, now| {
+            let mut further = Vec::new();
+            if state.is_current(link) {
+                state.heard(link.drone, true);
+                state.received(link.drone, received);
+                results.into_iter().for_each(|result| state.output(link.drone, result, now, &mut further));
             }
-            state.heard(link.drone, true);
-            state.received(link.drone, received);
-            results.into_iter().filter_map(|result| state.output(link.drone, result, now)).collect()
+            further
         });
-        doubts.into_iter().for_each(|doubt| self.look_into(doubt));
+        further.into_iter().for_each(|further| self.look_further(further));
         Ok(())
     }
 

@@ -67,7 +67,14 @@ mod tests {
         for _ in 0..TOLD + 2 {
             let specification =
                 Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-            let new = NewTask { specification, name: None, priority: 0, deadline_seconds: None, batch: false };
+            let new = NewTask {
+                specification,
+                name: None,
+                priority: 0,
+                deadline_seconds: None,
+                batch: false,
+                verify: Default::default(),
+            };
             hive.submit(new, ["a", "b"].into_iter().collect(), None, false).await.unwrap();
         }
         let mut state = hive.lock();

@@ -437,6 +437,7 @@ fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
         iterations,
         name: terms.name.as_deref().map(Into::into),
         priority: terms.priority,
+        verify: terms.verify,
         state: TaskState::Pending,
         waiting_because: None,
         total,

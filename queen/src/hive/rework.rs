@@ -169,6 +169,7 @@ impl State {
             }
         }
         self.end_audits_of(drone, now);
+        self.claims.forget_of(drone);
         self.handle(Event::Quarantine { drone }, now);
         true
     }

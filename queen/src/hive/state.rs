@@ -14,6 +14,7 @@ use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::cache::Cache;
+use super::claims::Claims;
 use super::control::RETRY;
 use super::explain;
 use super::feed::Feed;
@@ -55,6 +56,7 @@ pub(super) struct State {
     /// Goodbye was said to all.
     pub(super) is_dismissed: bool,
     pub(super) audits: Audits,
+    pub(super) claims: Claims,
     /// Tasks that had ended and are computed again in part.
     pub(super) reworks: usize,
     /// The Queen before left some that were to be.
@@ -157,6 +159,7 @@ impl State {
             next_link: 1,
             is_dismissed: false,
             audits: Audits::default(),
+            claims: Claims::new(Arc::clone(&budget), super::seconds()),
             reworks: 0,
             has_suspects: false,
             waiters: BTreeMap::new(),
@@ -362,6 +365,7 @@ impl State {
             deadline: record.deadline_in_core(self.on(now), now),
             avoid: None,
             batch: record.terms.batch,
+            twice: record.terms.is_twice(),
         };
         self.by_state.entry(record.state()).or_default().insert(id);
         if record.terms.batch {
@@ -547,6 +551,7 @@ impl State {
             Outcome::Cancelled => Ended::Cancelled,
         };
         self.end_audit(id);
+        self.claims.forget(id);
         let Some(record) = self.tasks.get_mut(id) else { return };
         if record.is_rework() {
             match outcome {

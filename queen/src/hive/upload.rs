@@ -237,7 +237,7 @@ impl SharedHive {
         found: impl FnOnce(&mut State, TaskId, Time) -> T,
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
-        let NewTask { mut specification, name, priority, deadline_seconds, batch } = new;
+        let NewTask { mut specification, name, priority, deadline_seconds, batch, verify } = new;
         let secret = self.set_apart(&mut specification)?;
         let mut terms = Terms {
             specification,
@@ -246,6 +246,7 @@ impl SharedHive {
             priority,
             deadline: deadline_seconds,
             batch,
+            verify,
             base: Instance([0; 16]),
             room: Room::default(),
         };

@@ -6,6 +6,8 @@
 //! too expensive for that, she spends what a task has saved up, or has another Drone compute
 //! one, the less often the more she trusts (adaptive replication, as in BOINC).
 
+mod sampling;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use self::sampling::{choose, one_part_in, random, sample_of};
 use super::SharedHive;
+use super::claims::Room;
 use super::state::State;
 use crate::core::{Event, Segment, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
@@ -32,13 +36,6 @@ const AT_ONCE: u64 = 8192;
 
 /// Compressions that the Queen spends on one result at most, behind its acceptance.
 const LATER: u64 = 4_000_000;
-
-/// Results that are computed a second time of a part of a Drone that is new.
-const SAMPLE: u64 = 32;
-
-/// Expensive parts of a new Drone that are looked at in any case; and one of so many at least, ever after.
-const ALWAYS: u64 = 4;
-const SELDOM: u64 = 50;
 
 /// Results of one Drone, and of all, that others compute a second time at one time. Few, since
 /// they stand before other work in the queue.
@@ -72,6 +69,20 @@ pub(super) struct Arrived {
     pub(super) old: Pieces,
     /// The one that is worth a look, but too expensive for one now.
     pub(super) expensive: Option<Expensive>,
+    /// Where they are kept until they were computed twice, if they have to be.
+    pub(super) room: Option<Room>,
+}
+
+impl Arrived {
+    /// A part of it, of which none is worth a look.
+    pub(super) fn part(&self, range: Range<u64>) -> Self {
+        let offset = |index: u64| (index - self.range.start) as usize * DIGEST;
+        let (all, items) = (u128::from(self.range.end - self.range.start), u128::from(range.end - range.start));
+        let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
+        let bytes = self.bytes.slice(offset(range.start)..offset(range.end));
+        let (old, room) = (self.old.clone(), self.room.clone());
+        Self { range, bytes, spent, old, room, expensive: None, ..*self }
+    }
 }
 
 /// A result that is expensive to compute.
@@ -115,6 +126,13 @@ pub(super) struct Audits {
     done: u64,
 }
 
+impl Doubt {
+    /// Drones that gave different results of one index.
+    pub(super) fn between(job: Job, index: u64, claims: Vec<(DroneId, Bytes)>) -> Self {
+        Self { job, result: Expensive { index, cost: 0, length: 0 }, claims }
+    }
+}
+
 impl Audits {
     /// Results that were computed a second time by another Drone, and those that are about to be.
     pub(super) fn counts(&self) -> (u64, u64) {
@@ -146,6 +164,7 @@ impl SharedHive {
             looked_at: 0,
             old: Pieces::new(),
             expensive: None,
+            room: None,
         };
         if audit.is_some() {
             return Ok(arrived);
@@ -158,6 +177,13 @@ impl SharedHive {
             // No lease is like that: it will not be wanted.
             return Ok(arrived);
         }
+        if job.terms.is_twice() {
+            self.examine_claim(drone, &job, &mut arrived).await?;
+            if arrived.trust == Trust::Checked {
+                return Ok(arrived);
+            }
+        }
+        let range = &arrived.range;
         // Unreadable inputs say nothing about the Drone.
         let Ok(inputs) = self.inputs(&job.inputs, range).await else { return Ok(arrived) };
         let specification = &job.terms.specification;
@@ -166,6 +192,9 @@ impl SharedHive {
         let mean = kinds::cost(specification, blob.bytes().len() as u64 / items).max(1);
         let allowed = (mean.saturating_mul(items) / SHARE).clamp(FREE, AT_ONCE);
         let sample = choose(items, sample_of(trust).min(allowed / mean));
+        if sample.is_empty() && job.terms.is_twice() {
+            return Ok(arrived);
+        }
         if sample.is_empty() {
             let offset = random() % items;
             let input = blob.iter().nth(offset as usize).unwrap_or_default();
@@ -314,6 +343,7 @@ impl State {
             deadline: None,
             avoid: Some(audit.by),
             batch: false,
+            twice: false,
         };
         self.audits.under_way.insert(id, audit);
         self.handle(Event::Submit { task: id, work }, now);
@@ -359,94 +389,5 @@ impl State {
     /// An audit has ended in one way or another.
     pub(super) fn end_audit(&mut self, id: TaskId) {
         self.audits.under_way.remove(&id);
-    }
-}
-
-/// How many results of a part are looked at, of a Drone that was right so often.
-fn sample_of(trust: u64) -> u64 {
-    (SAMPLE / (1 + trust / 8)).max(1)
-}
-
-/// Of how many parts with expensive results one is looked at, of a Drone that was right so often.
-fn one_part_in(trust: u64) -> u64 {
-    (1 + trust / ALWAYS).min(SELDOM)
-}
-
-/// `count` of the first `items` numbers, in order, at random if it is not all of them.
-fn choose(items: u64, count: u64) -> Vec<u64> {
-    if count >= items {
-        return (0..items).collect();
-    }
-    let mut chosen = std::collections::BTreeSet::new();
-    let mut seed = random();
-    while (chosen.len() as u64) < count {
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        chosen.insert((mixed ^ (mixed >> 31)) % items);
-    }
-    chosen.into_iter().collect()
-}
-
-/// What a Drone cannot foresee. Without randomness its first results are looked at.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// With which probability a Drone is found out within so many parts, of which this share of
-    /// results is wrong.
-    fn found(share: f64, parts: u32) -> f64 {
-        let (mut trust, mut unseen) = (0, 1.0);
-        for _ in 0..parts {
-            unseen *= (1.0 - share).powi(sample_of(trust) as i32);
-            trust += sample_of(trust);
-        }
-        1.0 - unseen
-    }
-
-    /// The same of expensive results.
-    fn found_expensive(share: f64, parts: u32) -> f64 {
-        // The probability of each number of times that it was right so far.
-        let mut right = vec![1.0];
-        for _ in 0..parts {
-            let mut next = vec![0.0; right.len() + 1];
-            for (trust, probability) in right.iter().enumerate() {
-                let looked_at = probability / one_part_in(trust as u64) as f64;
-                next[trust] += probability - looked_at;
-                next[trust + 1] += looked_at * (1.0 - share);
-            }
-            right = next;
-        }
-        1.0 - right.iter().sum::<f64>()
-    }
-
-    #[test]
-    fn the_odds_are_those_that_operators_are_told() {
-        let manual = include_str!("../../../docs/OPERATIONS.md");
-        let percent = |odds: f64| match (odds * 100.0).round() {
-            100.0.. => "> 99 %".to_owned(),
-            rounded => format!("{rounded} %"),
-        };
-        for one_in in [10, 50, 1000] {
-            let share = 1.0 / f64::from(one_in);
-            let cheap = [1, 10, 100, 1000].map(|parts| percent(found(share, parts)));
-            let expensive = [10, 100, 1000].map(|parts| percent(found_expensive(share, parts)));
-            let line = format!("| one in {one_in} | {} | {} |", cheap.join(" | "), expensive.join(" | "));
-            assert!(manual.contains(&line), "{line}");
-        }
-    }
-
-    #[test]
-    fn a_sample_is_of_different_items() {
-        for (items, count) in [(1, 0), (1, 1), (5, 9), (1000, 32), (33, 32)] {
-            let chosen = choose(items, count);
-            assert_eq!(chosen.len() as u64, count.min(items));
-            assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|index| *index < items));
-        }
     }
 }

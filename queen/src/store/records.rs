@@ -9,7 +9,7 @@ use rusqlite::{Row, types::Type};
 use serde::{Deserialize, Serialize};
 use web::hive::Identity;
 use web::kinds::Specification;
-use web::model::{Kernels, TaskState, Timestamp};
+use web::model::{Kernels, TaskState, Timestamp, Verify};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::bulk::FileResults;
@@ -462,19 +462,39 @@ impl Rows {
         if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
             return Ok(Arc::clone(terms));
         }
-        let mut specification = specification(text)?;
+        let Asked { mut specification, verify } = asked(text)?;
         if let Some(short) = short {
             specification.set_secret(short.to_vec());
         }
         let (name, room) = (name.map(Into::into), Room::default());
-        let terms = Arc::new(Terms { specification, secret, name, priority, deadline, batch, base, room });
+        let terms = Arc::new(Terms { specification, secret, name, priority, deadline, batch, verify, base, room });
         self.last = Some((text.into(), Arc::clone(&terms)));
         Ok(terms)
     }
 }
 
-/// A specification as a row has it.
-pub(super) fn specification(text: &str) -> rusqlite::Result<Specification> {
+/// What stands in the column `specification`: what is to be computed, and how it is looked at.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asked<S = Specification> {
+    #[serde(flatten)]
+    pub(super) specification: S,
+    /// Rows of older versions say nothing of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    verify: Verify,
+}
+
+impl<'a> Asked<&'a Specification> {
+    pub(super) fn of(terms: &'a Terms) -> Self {
+        Self { specification: &terms.specification, verify: terms.verify }
+    }
+}
+
+fn is_default(verify: &Verify) -> bool {
+    *verify == Verify::default()
+}
+
+/// The same as a row has it.
+pub(super) fn asked(text: &str) -> rusqlite::Result<Asked> {
     serde_json::from_str(text)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(11, Type::Text, Box::new(error)))
 }
@@ -568,17 +588,22 @@ mod tests {
             Algorithm::Pbkdf2HmacSha256 { salt: b"salt".into(), iterations: 7 },
         ];
         for algorithm in algorithms {
-            let given = Specification::Digest(Digest { algorithm, encoding: Encoding::Hex });
-            let text = in_row(&given).unwrap();
-            let mut found = specification(&text).unwrap();
-            assert!(found.secret().is_empty(), "{text}");
-            found.set_secret(given.secret().to_vec());
-            assert_eq!(found, given, "{text}");
+            for verify in [Verify::Sample, Verify::All] {
+                let specification =
+                    Specification::Digest(Digest { algorithm: algorithm.clone(), encoding: Encoding::Hex });
+                let secret = specification.secret().to_vec();
+                let given = Asked { specification, verify };
+                let text = in_row(&given).unwrap();
+                let mut found = asked(&text).unwrap();
+                assert!(found.specification.secret().is_empty(), "{text}");
+                found.specification.set_secret(secret);
+                assert_eq!(found, given, "{text}");
+            }
         }
         // What is in databases of older versions.
         let text = r#"{"kind":"digest","algorithm":"hmac-sha256","key":"00ff","encoding":"utf8"}"#;
         let key = Algorithm::HmacSha256 { key: vec![0, 255] };
-        let expected = Specification::Digest(Digest { algorithm: key, encoding: Encoding::Utf8 });
-        assert_eq!(specification(text).unwrap(), expected);
+        let specification = Specification::Digest(Digest { algorithm: key, encoding: Encoding::Utf8 });
+        assert_eq!(asked(text).unwrap(), Asked { specification, verify: Verify::Sample });
     }
 }

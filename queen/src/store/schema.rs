@@ -331,14 +331,14 @@ fn move_secrets(step: &Transaction<'_>) -> rusqlite::Result<()> {
         let row = select.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
         row.optional()?
     } {
-        let mut specification = records::specification(&text)?;
-        let secret = specification.take_secret();
+        let mut asked = records::asked(&text)?;
+        let secret = asked.specification.take_secret();
         let hash = is_long(&secret).then(|| hash_of(&secret));
         if let Some(hash) = hash {
             insert.execute(params![hash, secret])?;
         }
         let short = hash.is_none().then_some(secret);
-        update.execute(params![records::in_row(&specification)?, short, hash, id])?;
+        update.execute(params![records::in_row(&asked)?, short, hash, id])?;
         last = id;
     }
     Ok(())

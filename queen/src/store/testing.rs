@@ -34,6 +34,7 @@ pub(crate) fn terms() -> Terms {
         priority: 0,
         deadline: None,
         batch: false,
+        verify: Default::default(),
         base: Instance([1; 16]),
         room: Default::default(),
     }

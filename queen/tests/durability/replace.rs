@@ -46,6 +46,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
         priority: 0,
         deadline: None,
         batch: false,
+        verify: Default::default(),
         base: Instance([1; 16]),
         room: Default::default(),
     };

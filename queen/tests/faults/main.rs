@@ -14,6 +14,7 @@ mod seats;
 mod silence;
 #[path = "../support/mod.rs"]
 mod support;
+mod twice;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -144,6 +145,11 @@ impl Queen {
 
     async fn results(self, task: u64) -> String {
         self.ask("GET", &format!("/tasks/{task}/results?format=text"), "", Bytes::new()).await.text()
+    }
+
+    /// The same of a batch some of whose tasks have left it.
+    async fn partial_results(self, task: u64) -> String {
+        self.ask("GET", &format!("/tasks/{task}/results?format=text&partial=1"), "", Bytes::new()).await.text()
     }
 
     /// Waits until so much time has passed for the Queen.

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use wire::ids::TaskId;
+
 use crate::net::{LinkId, Net, Side};
 use crate::random::Random;
+use crate::state::Found;
 use crate::world::Action;
 
 /// What is due at some time.
@@ -27,6 +30,8 @@ pub enum Happening {
     Look { life: u64 },
     /// The disk has taken a group of records.
     Commit { life: u64 },
+    /// The Queen has computed a second time what was claimed.
+    Second { life: u64, task: TaskId, claims: Vec<(u64, Found)> },
     /// A Queen starts.
     Start,
     /// What the plan has.
@@ -97,6 +102,9 @@ faults! {
     Quarantined,
     Pardon,
     UnknownInstance,
+    Claimed,
+    ClaimedAlone,
+    ClaimedWrong,
 }
 
 #[derive(Debug)]

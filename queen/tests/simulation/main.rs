@@ -12,6 +12,7 @@ mod requests;
 mod results;
 mod shell;
 mod state;
+mod twice;
 mod work;
 mod world;
 

@@ -106,11 +106,16 @@ impl Model {
         }
     }
 
-    /// This part of a task was computed, and counts.
-    pub fn credited(&mut self, task: TaskId, range: &Range<u64>, state: &State) {
+    /// This part of a task was computed.
+    pub fn came(&mut self, task: TaskId, range: &Range<u64>) {
         let covers =
             |lent: &&mut Lent| lent.task == task && lent.range.start <= range.start && range.end <= lent.range.end;
         self.leases.values_mut().filter(covers).for_each(|lent| lent.range.start = range.end);
+    }
+
+    /// This part of a task was computed, and counts.
+    pub fn credited(&mut self, task: TaskId, range: &Range<u64>, state: &State) {
+        self.came(task, range);
         let kept = &state.tasks[&task];
         let cost = (range.end - range.start) * kept.spec.item_cost();
         self.waited.remove(&task);

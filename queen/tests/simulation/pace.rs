@@ -26,6 +26,7 @@ fn spec(serial: u64, method: Method, items: u64) -> Spec {
         priority: 0,
         deadline: None,
         poison: None,
+        twice: false,
     }
 }
 

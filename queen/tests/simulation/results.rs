@@ -12,6 +12,7 @@ use crate::context::{Context, Fault};
 use crate::net::{LinkId, Side};
 use crate::shell::{INTRODUCTION, Queen, Stage};
 use crate::state::{Found, Record};
+use crate::twice::Part;
 use crate::work::Sum;
 
 impl Queen {
@@ -30,6 +31,10 @@ impl Queen {
                 self.distrust(ctx, drone);
                 return 0;
             };
+            if self.state.tasks[&task].spec.twice {
+                let spent = Duration::from_nanos(output.spent_ns);
+                return self.output_twice(ctx, drone, Part { task, lease, range, spent }, &found);
+            }
             self.model.credited(task, &wanted, &self.state);
             number = self.write(ctx, Record::Results { task, found });
             self.journal.last_of.insert(drone, number);
@@ -52,7 +57,9 @@ impl Queen {
     ) -> Option<Vec<(u64, Found)>> {
         let (sums, _): (&[Sum], _) = digests.bytes().as_chunks();
         let spec = &self.state.tasks[&task].spec;
-        let sample = [(); 2].map(|()| ctx.random.within(wanted.start..=wanted.end - 1));
+        // What is computed twice needs no sample.
+        let samples = if spec.twice { 0 } else { 2 };
+        let sample: Vec<_> = (0..samples).map(|_| ctx.random.within(wanted.start..=wanted.end - 1)).collect();
         let is_right = |index: &u64| spec.sum(*index) == sums[(index - from) as usize];
         if !sample.iter().all(is_right) {
             return None;
@@ -65,7 +72,8 @@ impl Queen {
     }
 
     /// A Drone lied: it gets no work any more, and what was not checked of it is computed again.
-    fn distrust(&mut self, ctx: &mut Context, drone: DroneId) {
+    pub fn distrust(&mut self, ctx: &mut Context, drone: DroneId) {
+        self.claims.values_mut().for_each(|claims| claims.retain(|_, found| found.by != drone));
         ctx.fault(Fault::LieCaught);
         self.write(ctx, Record::Trust(drone, false));
         self.distrusted.push((drone, None));

@@ -15,7 +15,7 @@ use crate::context::{Context, Fault, Happening};
 use crate::drone::{Poisons, next_frame};
 use crate::model::Model;
 use crate::net::{LinkId, Side};
-use crate::state::{Record, State};
+use crate::state::{Found, Record, State};
 
 /// A connection has this long until its Drone has offered what it has.
 pub const INTRODUCTION: Duration = Duration::from_secs(4);
@@ -40,6 +40,8 @@ pub struct Queen {
     says_lost: bool,
     pub next_task: u64,
     next_drone: u64,
+    /// What was computed once of tasks of which each item is computed twice.
+    pub claims: BTreeMap<TaskId, BTreeMap<u64, Found>>,
     /// A stalled Queen does nothing until then.
     pub stalled: Option<Duration>,
     /// Serials of tasks that were acknowledged, for their clients.
@@ -110,6 +112,7 @@ impl Queen {
             says_lost: ctx.random.chance(500),
             next_task: state.tasks.keys().next_back().map_or(1, |task| task.0 + 1),
             next_drone: state.drones.values().max().map_or(1, |drone| drone.0 + 1),
+            claims: BTreeMap::new(),
             stalled: None,
             acknowledged: Vec::new(),
             distrusted: Vec::new(),
@@ -144,6 +147,10 @@ impl Queen {
         let deadline = kept.spec.deadline.map(|at| at.saturating_sub(self.started));
         let work = kept.spec.work(kept.done(), kept.is_paused, kept.priority, deadline);
         self.model.submitted(task);
+        if self.state.tasks[&task].spec.twice {
+            // Who computed a part of it has room that is for others.
+            self.model.has_trouble(task);
+        }
         self.handle(ctx, Event::Submit { task, work: core::TaskWork { avoid, ..work } });
     }
 

@@ -32,6 +32,8 @@ pub struct Spec {
     pub deadline: Option<Duration>,
     /// The index that kills the Drone that computes it.
     pub poison: Option<u64>,
+    /// Each item is to be computed twice.
+    pub twice: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl Spec {
     }
 
     pub fn cost(&self) -> u64 {
-        self.total() * self.item_cost()
+        self.total() * self.item_cost() * if self.twice { 2 } else { 1 }
     }
 
     pub fn input(&self, index: u64) -> Vec<u8> {
@@ -107,6 +109,7 @@ impl Spec {
             deadline,
             avoid: None,
             batch: false,
+            twice: self.twice,
         }
     }
 
@@ -127,6 +130,7 @@ impl Spec {
             priority: random.pick(&[0, 0, 0, 0, 1, 2, -1]),
             deadline: None,
             poison: None,
+            twice: false,
         };
         let items = ((capacity as f64 * seconds) as u64 / spec.item_cost()).clamp(1, 6000);
         let mut left = items;

@@ -68,11 +68,16 @@ pub struct World {
     lost: BTreeSet<DroneId>,
     /// Who was caught lying.
     liars: BTreeSet<DroneId>,
+    /// Some of its tasks have each item computed twice.
+    verifies: bool,
     /// Nobody comes any more.
     is_closing: bool,
     /// How many of those whom this Queen distrusts were looked at.
     told: usize,
 }
+
+/// In one of so many worlds there are tasks of which each item is computed twice.
+const VERIFIES: u64 = 4;
 
 /// What a world was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +118,7 @@ impl World {
             poisons: Poisons::new(),
             lost: BTreeSet::new(),
             liars: BTreeSet::new(),
+            verifies: false,
             is_closing: false,
             told: 0,
         }
@@ -129,6 +135,7 @@ impl World {
             let machine = world.add_machine(chance.within(1..=3) as usize, rate, claim, chance.micros(100..=40_000));
             world.machines[machine].lanes = chance.pick(&[1, 1, 4, 16]);
         }
+        world.verifies = seed % VERIFIES == 1;
         world.plan(&mut chance);
         world
     }
@@ -248,7 +255,7 @@ impl World {
             Happening::Start => self.start_queen(),
             Happening::Tick { life } => self.queen_happens(life, happening),
             Happening::Look { life } => self.queen_happens(life, happening),
-            Happening::Commit { life } => self.queen_happens(life, happening),
+            Happening::Commit { life } | Happening::Second { life, .. } => self.queen_happens(life, happening),
         }
         self.hear_of_queen();
     }
@@ -295,6 +302,7 @@ impl World {
                 let next = self.ctx.now + crate::shell::LOOK;
                 self.ctx.queue.push(next, happening);
             }
+            Happening::Second { task, claims, .. } => queen.second(&mut self.ctx, task, &claims),
             _ => queen.committed(&mut self.ctx, &mut self.disk),
         }
     }
@@ -364,6 +372,7 @@ impl World {
     fn random_spec(&mut self) -> Spec {
         let (serial, capacity) = (self.next_serial(), self.capacity);
         let mut spec = Spec::random(serial, &mut self.ctx.random, capacity);
+        spec.twice = self.verifies && self.ctx.random.chance(500);
         if self.ctx.random.chance(100) {
             spec.deadline = Some(self.ctx.now + self.ctx.random.millis(500..=8000));
         }

@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::{Specification, digest};
 use crate::error::{Problem, shown};
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
+use crate::model::Verify;
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "kind",
     "algorithm",
     "key",
@@ -23,6 +24,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "priority",
     "deadline_seconds",
     "each",
+    "verify",
 ];
 
 /// The longest name of a task, in characters.
@@ -136,6 +138,21 @@ impl Options {
         Ok(self.integer("deadline_seconds", 1..=i64::from(DEADLINE_MAX))?.map(|seconds| seconds as u32))
     }
 
+    /// Takes how many results are computed a second time.
+    fn verify(&mut self) -> Result<Verify, Problem> {
+        match self.text("verify")?.as_deref() {
+            None | Some("sample") => Ok(Verify::Sample),
+            Some("all") => Ok(Verify::All),
+            Some(other) => {
+                let other = shown(other);
+                let detail = format!(
+                    "`verify` is `sample`, which computes some results a second time, or `all`, and not `{other}`"
+                );
+                Err(fault("verify", detail))
+            }
+        }
+    }
+
     /// The task that they ask for.
     pub(crate) fn new_task(mut self) -> Result<NewTask, Problem> {
         let name = self.name()?;
@@ -150,6 +167,7 @@ impl Options {
                 return Err(fault("each", detail));
             }
         };
+        let verify = self.verify()?;
         let kind = self.text("kind")?;
         let specification = match kind.as_deref().unwrap_or(digest::KIND) {
             digest::KIND => Specification::Digest(digest::Digest::specified(&mut self)?),
@@ -159,7 +177,7 @@ impl Options {
             Some((name, _)) if !self.is_lenient => {
                 Err(fault(name, format!("`{name}` does not belong to {}", specification.describe())))
             }
-            _ => Ok(NewTask { specification, name, priority, deadline_seconds, batch }),
+            _ => Ok(NewTask { specification, name, priority, deadline_seconds, batch, verify }),
         }
     }
 }

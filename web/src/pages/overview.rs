@@ -21,7 +21,7 @@ use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 const SHOWN_MAX: usize = 8;
 
 /// Of the form that submits.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "algorithm",
     "key",
     "key_hex",
@@ -32,6 +32,7 @@ const FIELDS: [&str; 12] = [
     "priority",
     "deadline_seconds",
     "encoding",
+    "verify",
     "text",
     "file",
 ];

@@ -21,7 +21,7 @@ use crate::error::Problem;
 use crate::hive::DEADLINE_MAX;
 use crate::hive::{ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
-use crate::model::{TaskState, TaskView, Timestamp};
+use crate::model::{TaskState, TaskView, Timestamp, Verify};
 
 /// Results a page.
 const PAGE: u64 = 100;

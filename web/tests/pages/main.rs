@@ -13,7 +13,7 @@ use support::*;
 use web::hive::HiveError;
 use web::kinds::Specification;
 use web::kinds::digest::Algorithm;
-use web::model::{Data, TaskState};
+use web::model::{Data, TaskState, Verify};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -139,6 +139,24 @@ async fn fields_of_another_algorithm_do_not_count() {
     assert!(
         matches!(&fake.only().0.specification, Specification::Digest(digest) if digest.algorithm == Algorithm::Sha256)
     );
+}
+
+#[tokio::test]
+async fn the_form_asks_for_all_results_to_be_computed_twice() {
+    let (fake, router) = world();
+    let answer = submit(&router, form(&[("algorithm", "sha256"), ("verify", "all"), ("text", "one")], None)).await;
+    assert_eq!(answer.status, 303, "{:?}", answer.body);
+    assert_eq!(fake.only().0.verify, Verify::All);
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &["<dt>Checked</dt><dd>all results: twice the computing</dd>"]);
+    let typed = [("algorithm", "sha256"), ("priority", "101"), ("verify", "all"), ("text", "one")];
+    let answer = submit(&router, form(&typed, None)).await;
+    contains(html(&answer), &["value=\"all\" selected", "<details open>"]);
+    let answer = submit(&router, form(&[("algorithm", "sha256"), ("verify", "some"), ("text", "one")], None)).await;
+    assert_eq!(answer.status, 422);
+    contains(html(&answer), &["id=\"verify-error\"", "<details open>"]);
+    post_json(&router, json!({"input": "x"})).await;
+    assert!(!page(&get(&router, "/admin/tasks/2").await).contains("<dt>Checked</dt>"));
 }
 
 #[tokio::test]

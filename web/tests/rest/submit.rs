@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Encoding};
+use web::model::Verify;
 
 use crate::support::*;
 
@@ -420,4 +421,39 @@ async fn each_input_may_be_a_task() {
     assert_eq!(problem["path"], "each");
     let problem = post(&router, "/tasks?each=task", NDJSON, "\"a\"\n\"b\n").await.problem(400);
     assert_eq!((&problem["line"], fake.tasks()), (&json!(2), 0));
+}
+
+#[tokio::test]
+async fn all_results_may_have_to_be_computed_twice() {
+    let form = "multipart/form-data; boundary=x";
+    let parts = "--x\r\ncontent-disposition: form-data; name=\"verify\"\r\n\r\nall\r\n\
+                 --x\r\ncontent-disposition: form-data; name=\"text\"\r\n\r\na\r\n--x--\r\n";
+    for (path, content_type, body) in [
+        ("/tasks?verify=all", TEXT, "a\n"),
+        ("/tasks?verify=all", NDJSON, "\"a\"\n"),
+        ("/tasks", "application/json", r#"{"input":"a","verify":"all"}"#),
+        ("/tasks", FORM, "input=a&verify=all"),
+        ("/tasks", form, parts),
+    ] {
+        let (fake, router) = world();
+        let answer = post(&router, path, content_type, body).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["verify"]), (201, &json!("all")), "{:?}", answer.body);
+        assert_eq!(fake.only().0.verify, Verify::All);
+    }
+    for sample in
+        [json!({"input": "a"}), json!({"input": "a", "verify": null}), json!({"input": "a", "verify": "sample"})]
+    {
+        let (fake, router) = world();
+        assert_eq!(post_json(&router, sample).await.json()["verify"], "sample");
+        assert_eq!(fake.only().0.verify, Verify::Sample);
+    }
+    let (fake, router) = world();
+    for verify in [json!("every"), json!(2), json!(true), json!("All")] {
+        let problem = post_json(&router, json!({"input": "a", "verify": verify})).await.problem(422);
+        assert_eq!(problem["path"], "verify", "{problem}");
+    }
+    let problem = post(&router, "/tasks?verify=none", TEXT, "a").await.problem(422);
+    let detail = "`verify` is `sample`, which computes some results a second time, or `all`, and not `none`";
+    assert_eq!((&problem["path"], &problem["detail"]), (&json!("verify"), &json!(detail)));
+    assert_eq!(fake.tasks(), 0);
 }

@@ -167,6 +167,7 @@ impl Fake {
             iterations: None,
             name: new.name.clone(),
             priority: new.priority,
+            verify: new.verify,
             state: if done == total && !inner.is_slow_disk { TaskState::Done } else { TaskState::Running },
             waiting_because: None,
             total,

@@ -36,7 +36,14 @@ use Step::{Forget, Leave, Remove, Retry};
 
 async fn submit(hive: &SharedHive) {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    let new = NewTask { specification, name: None, priority: 0, deadline_seconds: None, batch: true };
+    let new = NewTask {
+        specification,
+        name: None,
+        priority: 0,
+        deadline_seconds: None,
+        batch: true,
+        verify: Default::default(),
+    };
     hive.submit(new, ["a", "b", "c"].into_iter().collect(), None, false).await.unwrap();
 }
 

@@ -15,7 +15,8 @@ use crate::kinds::digest::DIGEST;
 use crate::kinds::{SecretHash, Terms, member_id};
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
-    Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, state_number, state_of,
+    Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, state_number,
+    state_of,
 };
 
 /// See the module.
@@ -183,7 +184,7 @@ impl<'a> Step<'a> {
         match &self.specification {
             Some((last, written)) if Arc::ptr_eq(last, terms) => Ok(Rc::clone(written)),
             _ => {
-                let written = in_row(&terms.specification)?;
+                let written = in_row(&Asked::of(terms))?;
                 Ok(Rc::clone(&self.specification.insert((terms, written.into())).1))
             }
         }

@@ -8,6 +8,7 @@ use wire::ids::TaskId;
 use crate::App;
 use crate::error::Problem;
 use crate::hive::{Claimed, Identity, NewTask};
+use crate::model::Verify;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -79,16 +80,17 @@ impl Fingerprint {
     }
 
     fn begin(&mut self, new: &NewTask) {
-        let NewTask { specification, name, priority, deadline_seconds, batch } = new;
+        let NewTask { specification, name, priority, deadline_seconds, batch, verify } = new;
         self.field(specification.kind().as_bytes());
         specification.fields(|field| self.field(field));
         self.field(&[u8::from(name.is_some())]);
         self.field(name.as_deref().unwrap_or_default().as_bytes());
-        // A deadline makes this field longer, and so does a batch, so that neither is taken for an
-        // input, and requests without are hashed as ever.
+        // A deadline makes this field longer, and so do a batch and the other ways to verify, so that
+        // none is taken for an input or for another, and requests without are hashed as ever.
         let mut urgency = priority.to_le_bytes().to_vec();
         urgency.extend(deadline_seconds.iter().flat_map(|seconds| seconds.to_le_bytes()));
         urgency.extend(batch.then_some(1));
+        urgency.extend((*verify == Verify::All).then_some([2, 2]).into_iter().flatten());
         self.field(&urgency);
     }
 }
@@ -162,7 +164,14 @@ mod tests {
             let specification = Specification::Digest(Digest { algorithm, encoding });
             let mut fingerprint = Fingerprint::default();
             let name = name.map(str::to_owned);
-            fingerprint.begin(&NewTask { specification, name, priority, deadline_seconds, batch: false });
+            fingerprint.begin(&NewTask {
+                specification,
+                name,
+                priority,
+                deadline_seconds,
+                batch: false,
+                verify: Verify::Sample,
+            });
             inputs.iter().for_each(|input| fingerprint.field(input.as_bytes()));
             const_hex::encode(fingerprint.0.finalize())
         };
@@ -179,6 +188,21 @@ mod tests {
             fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &["honey"]),
             "5feb73cc4b66a76e2b5939ce8d22d08885e38bea66ee71e31a84add943128b51"
         );
+        let fingerprint_with = |deadline_seconds, batch, verify| {
+            let specification =
+                Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+            let mut fingerprint = Fingerprint::default();
+            fingerprint.begin(&NewTask { specification, name: None, priority: 0, deadline_seconds, batch, verify });
+            const_hex::encode(fingerprint.0.finalize())
+        };
+        let mut all = std::collections::BTreeSet::new();
+        for deadline in [None, Some(60)] {
+            for (batch, verify) in
+                [(false, Verify::Sample), (true, Verify::Sample), (false, Verify::All), (true, Verify::All)]
+            {
+                assert!(all.insert(fingerprint_with(deadline, batch, verify)), "other options are other requests");
+            }
+        }
         // It is not one more input.
         let input = "\x3c\0\0\0";
         assert_ne!(

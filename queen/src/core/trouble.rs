@@ -1,0 +1,83 @@
+//! What is remembered of a pending range.
+
+use wire::ids::DroneId;
+
+use super::Time;
+
+/// A range that was being computed at so many losses runs alone next.
+pub(super) const MAX_LOSSES: u8 = 2;
+
+/// What went wrong with a range so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Who failed to compute it, and when.
+    pub(super) failed: Vec<(DroneId, Time)>,
+    /// Who is not to compute it for another reason.
+    avoided: Option<DroneId>,
+    /// How many Drones were lost while they computed it among others.
+    pub(super) losses: u8,
+    /// Who died while computing nothing else.
+    pub(super) deaths: Vec<DroneId>,
+}
+
+impl Trouble {
+    /// The range is not for this Drone, if there is another one.
+    pub(super) fn avoiding(drone: DroneId) -> Self {
+        Self { avoided: Some(drone), ..Self::default() }
+    }
+
+    /// Whether it is better computed by another Drone than this one.
+    pub(super) fn is_of(&self, drone: DroneId) -> bool {
+        self.avoided == Some(drone) || self.last_attempt(drone).is_some()
+    }
+
+    /// When this Drone last failed to compute the range.
+    pub(super) fn last_attempt(&self, drone: DroneId) -> Option<Time> {
+        self.failed.iter().rfind(|(failed, _)| *failed == drone).map(|(_, at)| *at)
+    }
+
+    /// A part of the range may be without fault, so the next attempt counts as the first; but it
+    /// is not for the Drone that failed last.
+    pub(super) fn is_cut(&mut self) {
+        if let Some((drone, _)) = self.failed.drain(..).next_back() {
+            self.avoided = Some(drone);
+        }
+    }
+
+    /// What this Drone failed at says nothing about the range.
+    pub(super) fn disregard(&mut self, drone: DroneId) {
+        self.failed.retain(|(failed, _)| *failed != drone);
+        self.avoided = self.avoided.filter(|avoided| *avoided != drone);
+    }
+
+    /// Whether a Drone failed to compute the range.
+    pub(super) fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// Whether nothing went wrong, as it turned out.
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// This Drone failed to compute it.
+    pub(super) fn add_attempt(&mut self, drone: DroneId, now: Time) {
+        self.avoided = None;
+        self.failed.push((drone, now));
+    }
+
+    /// Whether a Drone was lost while it computed the range.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.losses > 0
+    }
+
+    /// A Drone that was thought to be lost with it has come back.
+    pub(super) fn survived(&mut self, drone: DroneId) {
+        self.deaths.retain(|dead| *dead != drone);
+    }
+
+    /// Whether the range has to run alone.
+    pub(super) fn is_alone(&self) -> bool {
+        self.losses >= MAX_LOSSES
+    }
+}

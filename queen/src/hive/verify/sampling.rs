@@ -1,0 +1,97 @@
+//! Which results are computed a second time, and how many.
+
+/// Results that are computed a second time of a part of a Drone that is new.
+const SAMPLE: u64 = 32;
+
+/// Expensive parts of a new Drone that are looked at in any case; and one of so many at least, ever after.
+const ALWAYS: u64 = 4;
+const SELDOM: u64 = 50;
+
+/// How many results of a part are looked at, of a Drone that was right so often.
+pub(super) fn sample_of(trust: u64) -> u64 {
+    (SAMPLE / (1 + trust / 8)).max(1)
+}
+
+/// Of how many parts with expensive results one is looked at, of a Drone that was right so often.
+pub(super) fn one_part_in(trust: u64) -> u64 {
+    (1 + trust / ALWAYS).min(SELDOM)
+}
+
+/// `count` of the first `items` numbers, in order, at random if it is not all of them.
+pub(super) fn choose(items: u64, count: u64) -> Vec<u64> {
+    if count >= items {
+        return (0..items).collect();
+    }
+    let mut chosen = std::collections::BTreeSet::new();
+    let mut seed = random();
+    while (chosen.len() as u64) < count {
+        // SplitMix64 (Steele, Lea and Flood, 2014).
+        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        chosen.insert((mixed ^ (mixed >> 31)) % items);
+    }
+    chosen.into_iter().collect()
+}
+
+/// What a Drone cannot foresee. Without randomness its first results are looked at.
+pub(super) fn random() -> u64 {
+    getrandom::u64().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With which probability a Drone is found out within so many parts, of which this share of
+    /// results is wrong.
+    fn found(share: f64, parts: u32) -> f64 {
+        let (mut trust, mut unseen) = (0, 1.0);
+        for _ in 0..parts {
+            unseen *= (1.0 - share).powi(sample_of(trust) as i32);
+            trust += sample_of(trust);
+        }
+        1.0 - unseen
+    }
+
+    /// The same of expensive results.
+    fn found_expensive(share: f64, parts: u32) -> f64 {
+        // The probability of each number of times that it was right so far.
+        let mut right = vec![1.0];
+        for _ in 0..parts {
+            let mut next = vec![0.0; right.len() + 1];
+            for (trust, probability) in right.iter().enumerate() {
+                let looked_at = probability / one_part_in(trust as u64) as f64;
+                next[trust] += probability - looked_at;
+                next[trust + 1] += looked_at * (1.0 - share);
+            }
+            right = next;
+        }
+        1.0 - right.iter().sum::<f64>()
+    }
+
+    #[test]
+    fn the_odds_are_those_that_operators_are_told() {
+        let manual = include_str!("../../../../docs/OPERATIONS.md");
+        let percent = |odds: f64| match (odds * 100.0).round() {
+            100.0.. => "> 99 %".to_owned(),
+            rounded => format!("{rounded} %"),
+        };
+        for one_in in [10, 50, 1000] {
+            let share = 1.0 / f64::from(one_in);
+            let cheap = [1, 10, 100, 1000].map(|parts| percent(found(share, parts)));
+            let expensive = [10, 100, 1000].map(|parts| percent(found_expensive(share, parts)));
+            let line = format!("| one in {one_in} | {} | {} |", cheap.join(" | "), expensive.join(" | "));
+            assert!(manual.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_of_different_items() {
+        for (items, count) in [(1, 0), (1, 1), (5, 9), (1000, 32), (33, 32)] {
+            let chosen = choose(items, count);
+            assert_eq!(chosen.len() as u64, count.min(items));
+            assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|index| *index < items));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the shell does with results of tasks of which each item is computed twice.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use queen::core::Event;
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use crate::context::{Context, Fault, Happening};
+use crate::shell::Queen;
+use crate::state::{Found, Record};
+
+/// A part of a lease that came.
+pub struct Part {
+    pub task: TaskId,
+    pub lease: LeaseId,
+    pub range: Range<u64>,
+    pub spent: Duration,
+}
+
+impl Queen {
+    /// Takes in what is wanted of an output; returns what has to be on the disk before its receipt.
+    pub fn output_twice(&mut self, ctx: &mut Context, drone: DroneId, part: Part, found: &[(u64, Found)]) -> u64 {
+        let Part { task, lease, range, spent } = part;
+        let claims = self.claims.entry(task).or_default().clone();
+        let spec = self.state.tasks[&task].spec.clone();
+        let mut liars = BTreeSet::new();
+        for (index, found) in found {
+            let other = claims.get(index).filter(|claim| claim.sum != found.sum);
+            let right = other.map(|_| spec.sum(*index));
+            liars.extend(
+                other
+                    .into_iter()
+                    .chain([found])
+                    .filter(|one| right.is_some_and(|sum| sum != one.sum))
+                    .map(|one| one.by),
+            );
+        }
+        let is_second = |(index, found): &(u64, Found)| {
+            claims.get(index).is_some_and(|claim| claim.by != drone && claim.sum == found.sum)
+        };
+        let mut rest = range.clone();
+        let mut number = 0;
+        for run in found.chunk_by(|one, next| is_second(one) == is_second(next)) {
+            let is_last = run.last() == found.last();
+            let said = rest.start..if is_last { range.end } else { run[run.len() - 1].0 + 1 };
+            rest.start = said.end;
+            let Some((_, wanted)) = self.core.wanted(drone, lease, &said) else { break };
+            let spent = spent * (said.end - said.start) as u32 / (range.end - range.start) as u32;
+            let run: Vec<_> = run.iter().filter(|(index, _)| wanted.contains(index)).cloned().collect();
+            if is_second(&run[0]) {
+                number = self.credit_twice(ctx, task, drone, &run);
+                self.model.output(drone, lease, &said, spent, &self.state);
+                self.handle(ctx, Event::Output { drone, lease, range: said, spent });
+                continue;
+            }
+            ctx.fault(Fault::Claimed);
+            let by_queen = !self.core.has_another(drone, lease);
+            if by_queen {
+                ctx.fault(Fault::ClaimedAlone);
+                let second = Happening::Second { life: self.life, task, claims: run };
+                ctx.queue.push(ctx.now + ctx.random.millis(1..=500), second);
+            } else {
+                self.claims.entry(task).or_default().extend(run);
+            }
+            self.model.came(task, &wanted);
+            self.model.output(drone, lease, &said, spent, &self.state);
+            self.handle(ctx, Event::Claim { drone, lease, range: said, spent, by_queen });
+        }
+        for liar in liars {
+            self.convict(ctx, liar);
+        }
+        number
+    }
+
+    /// The Queen has computed what a Drone claimed.
+    pub fn second(&mut self, ctx: &mut Context, task: TaskId, claims: &[(u64, Found)]) {
+        let spec = self.state.tasks[&task].spec.clone();
+        let (Some((first, claim)), Some((last, _))) = (claims.first(), claims.last()) else { return };
+        let wrong = claims.iter().find(|(index, found)| found.sum != spec.sum(*index)).map(|(index, _)| *index);
+        let end = wrong.unwrap_or(last + 1);
+        for range in self.core.with_queen(task, &(*first..end)) {
+            let run: Vec<_> = claims.iter().filter(|(index, _)| range.contains(index)).cloned().collect();
+            self.credit_twice(ctx, task, claim.by, &run);
+            self.handle(ctx, Event::Second { task, range, agrees: true });
+        }
+        self.handle(ctx, Event::Second { task, range: end..last + 1, agrees: false });
+        if wrong.is_some() {
+            self.convict(ctx, claim.by);
+        }
+    }
+
+    /// Two have computed these.
+    fn credit_twice(&mut self, ctx: &mut Context, task: TaskId, drone: DroneId, run: &[(u64, Found)]) -> u64 {
+        let range = run[0].0..run[run.len() - 1].0 + 1;
+        let claims = self.claims.entry(task).or_default();
+        claims.retain(|index, _| !range.contains(index));
+        self.model.credited(task, &range, &self.state);
+        let found = run.iter().map(|(index, found)| (*index, Found { is_checked: true, ..*found })).collect();
+        let number = self.write(ctx, Record::Results { task, found });
+        self.journal.last_of.insert(drone, number);
+        number
+    }
+
+    fn convict(&mut self, ctx: &mut Context, liar: DroneId) {
+        ctx.fault(Fault::ClaimedWrong);
+        if !self.state.distrusted.contains(&liar) {
+            self.distrust(ctx, liar);
+        }
+    }
+}
