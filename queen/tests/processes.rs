@@ -74,8 +74,10 @@ fn a_console_that_nobody_reads_stops_nothing() {
 #[test]
 fn a_hangup_lets_a_drone_leave_and_stops_no_queen() {
     let (mut queen, drones, http) = start_queen();
-    let maja = start_drone(drones, "maja");
+    let mut maja = start_drone(drones, "maja");
     queen.line("drone connected");
+    // Before it knows that it is welcome, it has nobody to take leave of.
+    maja.line("Connected to the Queen");
     maja.signal("-HUP");
     let (code, said) = maja.end();
     assert_eq!(code, Some(0), "{said}");

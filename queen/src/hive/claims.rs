@@ -28,7 +28,7 @@ use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job};
 use crate::store::Trust;
 
-/// The part of the memory limit that claims may take.
+/// The part of the tasks' share of the memory limit that claims may take.
 const PART: u64 = 8;
 
 /// Parts that an output falls into at most, by what is known of it: a liar could make very many.

@@ -238,7 +238,7 @@ impl Commit {
         }
     }
 
-    /// Takes out what concerns these tasks; returns of how many items there were results. A task
+    /// Takes out what concerns these tasks; returns how many items were done by that. A task
     /// that has left its batch goes its own way.
     fn forget(&mut self, tasks: &HashSet<TaskId>) -> u64 {
         if tasks.is_empty() {
@@ -247,7 +247,11 @@ impl Commit {
         let is_own = |change: &Change| matches!(change, Change::Detach { fate: Fate::Own(_), .. });
         let concerns = |change: &Change| change.task().is_some_and(|task| tasks.contains(&task));
         let forgotten = self.changes.extract_if(.., |change| concerns(change) && !is_own(change));
-        forgotten.map(|change| (change.result_bytes() / DIGEST) as u64).sum()
+        let items = |change: Change| match change {
+            Change::Detach { fate: Fate::Failed(_), .. } => 1,
+            change => (change.result_bytes() / DIGEST) as u64,
+        };
+        forgotten.map(items).sum()
     }
 
     /// What it has of these tasks, for a commit that nobody waits for.

@@ -7,7 +7,7 @@ use web::budget::Budget;
 /// The parts of the limit that go to a use, one part in so many, and what makes nothing better beyond it.
 const CACHE_PART: u64 = 4;
 const JOURNAL: Share = Share { part: 8, least: 0, most: 64 << 20 };
-const CONNECTIONS: Share = Share { part: 8, least: 8 << 20, most: 512 << 20 };
+const CONNECTIONS: Share = Share { part: 8, least: 8 << 20, most: 528 << 20 };
 const READERS: Share = Share { part: 16, least: 16 << 20, most: 256 << 20 };
 const FRAMES: Share = Share { part: 16, least: 4 << 20, most: 64 << 20 };
 

@@ -48,13 +48,16 @@ pub(super) async fn serve(
             serving.as_mut().graceful_shutdown();
             serving.await
         }
-        () = place.lost() => match parting(&place) {
-            Some(time) => {
-                // What there is to answer is answered, and nothing behind it.
-                serving.as_mut().graceful_shutdown();
-                timeout(time, serving).await.unwrap_or(Ok(()))
+        () = place.lost() => loop {
+            let Some(time) = parting(&place) else { break Ok(()) };
+            // What there is to answer is answered, and nothing behind it.
+            serving.as_mut().graceful_shutdown();
+            match timeout(time, serving.as_mut()).await {
+                Ok(ended) => break ended,
+                // All of its request was there already, and nobody may be left in doubt of that.
+                Err(_) if is_at_work(&place) => {}
+                Err(_) => break Ok(()),
             }
-            None => Ok(()),
         },
     };
     if let Err(error) = ended {
@@ -68,12 +71,14 @@ fn parting(place: &Place) -> Option<Duration> {
         None
     } else if place.is(Activity::Watching) {
         Some(STREAM_PARTING)
-    } else if place.is(Activity::Receiving) || place.is(Activity::Waiting) {
-        Some(PARTING)
     } else {
-        // It came to be at work in this moment.
-        Some(Duration::MAX)
+        Some(PARTING)
     }
+}
+
+/// Whether a request is being worked on, or its answer is leaving.
+fn is_at_work(place: &Place) -> bool {
+    place.is(Activity::Working) || place.is(Activity::Answered)
 }
 
 /// Answers a request, whose connection is at work until the answer has left.

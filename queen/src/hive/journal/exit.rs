@@ -115,7 +115,7 @@ impl Exit {
         self.fresh.is_empty() && self.rest.is_empty() && self.entries.is_empty() && self.portion.is_none()
     }
 
-    /// What came out of the queue of these tasks is in vain; returns of how many items there were results.
+    /// What came out of the queue of these tasks is in vain; returns how many items were done by that.
     pub(super) fn forget(&mut self, tasks: &HashSet<TaskId>) -> u64 {
         let rest = self.rest.iter_mut().filter_map(|entry| match entry {
             Entry::Commit(commit) => Some(commit),

@@ -8,7 +8,7 @@ use wire::ids::TaskId;
 use super::Commit;
 use super::exit::{Batch, Exit};
 use crate::hive::{SharedHive, recovery};
-use crate::store::{Change, StoreError, Writer};
+use crate::store::{Change, Fate, StoreError, Writer};
 
 /// Bytes of results for which there may be room on a full disk, of one task and of those that are
 /// committed together; and how many these are at most.
@@ -55,7 +55,11 @@ impl Pending {
     /// On a full disk, what makes room goes first, and what the ballast leaves is its own. What was to be
     /// written of these tasks before is in vain; a task that is cancelled has done so much less.
     pub(super) fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
-        let mut relief: Vec<Commit> = self.batch.commits.extract_if(.., |commit| commit.is_relief()).collect();
+        let held = self.held();
+        let concerns =
+            |commit: &Commit| commit.changes.iter().filter_map(Change::task).any(|task| held.contains(&task));
+        let mut relief: Vec<Commit> =
+            self.batch.commits.extract_if(.., |commit| commit.is_relief() && !concerns(commit)).collect();
         if relief.is_empty() {
             return;
         }
@@ -74,6 +78,21 @@ impl Pending {
         if let Err(error) = released.and(written) {
             tracing::warn!(%error, "no room could be made");
         }
+    }
+
+    /// Tasks of which a row is still to come, or to be opened again, and batches that they leave: nothing
+    /// of them may overtake that.
+    fn held(&self) -> HashSet<TaskId> {
+        let mut held = HashSet::new();
+        for change in self.batch.commits.iter().flat_map(|commit| &commit.changes) {
+            match change {
+                Change::Submit(new) => drop(held.insert(new.id)),
+                Change::Reopen(task) => drop(held.insert(*task)),
+                Change::Detach { batch, fate: Fate::Own(new), .. } => held.extend([*batch, new.id]),
+                _ => {}
+            }
+        }
+        held
     }
 
     /// What room a full disk has besides the ballast is given to small tasks, the smallest first: so
@@ -104,7 +123,9 @@ impl Pending {
                 *sizes.entry(task).or_default() += change.result_bytes();
             }
         }
-        let mut tasks: Vec<_> = sizes.into_iter().filter(|(_, bytes)| *bytes <= SMALL).collect();
+        let held = self.held();
+        let is_small = |(task, bytes): &(TaskId, usize)| *bytes <= SMALL && !held.contains(task);
+        let mut tasks: Vec<_> = sizes.into_iter().filter(is_small).collect();
         tasks.sort_by_key(|(_, bytes)| *bytes);
         let mut groups = Vec::new();
         let (mut group, mut size) = (HashSet::new(), 0);
@@ -120,7 +141,7 @@ impl Pending {
         groups
     }
 
-    /// What came out of the queue of these tasks is in vain; returns of how many items there were results.
+    /// What came out of the queue of these tasks is in vain; returns how many items were done by that.
     fn forget(&mut self, tasks: &HashSet<TaskId>, exit: &mut Exit) -> u64 {
         let here: u64 = self.batch.commits.iter_mut().map(|commit| commit.forget(tasks)).sum();
         here + exit.forget(tasks)
@@ -162,4 +183,48 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
     hive.removed(removed);
     commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{layout, moment, right, terms};
+    use crate::store::{Inputs, Submission};
+
+    fn pending(commits: Vec<Vec<Change>>) -> Pending {
+        let commit = |changes| Commit { changes, receipt: None, ack: None, _held: None };
+        Pending {
+            batch: Batch { commits: commits.into_iter().map(commit).collect(), ..Batch::default() },
+            ..Pending::default()
+        }
+    }
+
+    fn result(task: u64) -> Change {
+        let (task, bytes) = (TaskId(task), right(0, 1));
+        Change::Results { task, first: 0, bytes, large: None, drone: None, checked: false, replaces: false }
+    }
+
+    #[test]
+    fn nothing_of_a_task_overtakes_its_row() {
+        let (id, inputs) = (TaskId(2), Inputs::Small(layout(1).into()));
+        let (terms, created) = (terms().into(), moment(1));
+        let own = Submission { id, terms, inputs, created, identity: None, secret: None };
+        let leaves = Change::Detach { batch: TaskId(1), index: 0, fate: Fate::Own(Box::new(own)) };
+        let pending = pending(vec![
+            vec![result(1), leaves],
+            vec![result(2)],
+            vec![Change::Reopen(TaskId(5)), result(5)],
+            vec![result(9)],
+        ]);
+        assert_eq!(pending.held(), [1, 2, 5].map(TaskId).into());
+        assert_eq!(pending.smallest(), [[TaskId(9)].into()]);
+    }
+
+    #[test]
+    fn who_failed_in_a_batch_was_counted_as_done() {
+        let failed = Change::Detach { batch: TaskId(1), index: 3, fate: Fate::Failed("it fails".into()) };
+        let mut pending = pending(vec![vec![result(1), failed, result(9)]]);
+        let done: u64 = pending.batch.commits.iter_mut().map(|commit| commit.forget(&[TaskId(1)].into())).sum();
+        assert_eq!((done, pending.batch.commits[0].changes.len()), (2, 1));
+    }
 }
