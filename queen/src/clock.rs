@@ -65,12 +65,27 @@ impl HiveClock {
 
     /// What both clocks show now.
     pub fn now(&self) -> Moment {
-        self.when(self.clock.elapsed())
+        self.when(self.elapsed())
     }
 
     /// What both show now that so much time has passed for the Queen.
     pub fn when(&self, elapsed: Duration) -> Moment {
-        Moment { at: self.clock.wall(), on: HiveTime(self.start.0 + millis(elapsed)) }
+        Moment { at: self.clock.wall(), on: self.on(elapsed) }
+    }
+
+    /// What the Hive's shows when so much time has passed for the Queen.
+    pub fn on(&self, elapsed: Duration) -> HiveTime {
+        HiveTime(self.start.0 + millis(elapsed))
+    }
+
+    /// How much time has passed for the Queen.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// Resolves when so much has.
+    pub async fn reach(&self, elapsed: Duration) {
+        self.clock.reach(elapsed).await;
     }
 }
 

@@ -87,7 +87,7 @@ pub struct SharedHive {
 
 struct Inner {
     state: Mutex<State>,
-    clock: Arc<dyn Clock>,
+    clock: HiveClock,
     started_at: Timestamp,
     epoch: Epoch,
     memory: Memory,
@@ -95,7 +95,6 @@ struct Inner {
     disk: Option<Disk>,
     keep_finished: Duration,
     patience: Patience,
-    hive_clock: HiveClock,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
     /// Bounds how many ranges the Queen computes a second time at once, for want of another Drone.
@@ -184,15 +183,14 @@ impl SharedHive {
         settings: Settings,
         memory: Memory,
         epoch: Epoch,
-        hive_clock: HiveClock,
+        clock: HiveClock,
         disk: Option<Disk>,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { drone_addr, keep_finished, patience, clock, .. } = settings;
+        let Settings { drone_addr, keep_finished, patience, .. } = settings;
         let (budget, cache) = (Arc::clone(&memory.tasks), Cache::new(memory.cache));
         let base = Instance::random()?;
         let feed = Feed::new(epoch);
-        let clock_of_state = hive_clock.clone();
-        let state = State::new(feed, base, budget, cache, disk.is_some(), patience, clock_of_state);
+        let state = State::new(feed, base, budget, cache, disk.is_some(), patience, clock.clone());
         let inner = Inner {
             state: Mutex::new(state),
             clock,
@@ -203,7 +201,6 @@ impl SharedHive {
             disk,
             keep_finished,
             patience,
-            hive_clock,
             checks: Arc::new(Semaphore::new(CHECKS)),
             seconds: Arc::new(Semaphore::new(seconds())),
             rework: tokio::sync::Mutex::new(()),
@@ -288,7 +285,7 @@ impl SharedHive {
 
     /// What the clocks show that outlive a Queen.
     fn moment(&self) -> Moment {
-        self.inner.hive_clock.now()
+        self.inner.clock.now()
     }
 
     /// Waits until so much time has passed.

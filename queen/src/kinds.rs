@@ -281,25 +281,13 @@ impl fmt::Display for Job {
 
 #[cfg(test)]
 mod tests {
-    use web::kinds::digest::{Algorithm, Digest, Encoding};
 
     use super::*;
+    use crate::store::testing::terms;
 
     #[test]
     fn an_instance_is_a_base_and_an_id() {
-        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let base = Instance([0xff; 16]);
-        let terms = Terms {
-            specification,
-            secret: None,
-            name: None,
-            priority: 0,
-            deadline: None,
-            batch: false,
-            verify: Verify::Sample,
-            base,
-            room: Room::default(),
-        };
+        let terms = Terms { base: Instance([0xff; 16]), ..terms() };
         let (first, second) = (terms.instance(TaskId(1)), terms.instance(TaskId(2)));
         assert_ne!(first, second);
         assert_eq!(Terms::base_of(first, TaskId(1)), terms.base);

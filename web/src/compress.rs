@@ -3,19 +3,18 @@
 
 use std::convert::Infallible;
 use std::future::ready;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Body;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use axum::http::{HeaderValue, Request};
 use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower::{Service as _, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::Compression;
+
+use crate::attached::Attached;
 
 /// Compresses answers, as many at once as there are turns. Clones share these.
 #[derive(Clone)]
@@ -38,7 +37,8 @@ impl Compressor {
         let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else { return answer };
         let compressed = compressed(accepted, answer).await;
         match compressed.headers().contains_key(CONTENT_ENCODING) {
-            true => compressed.map(|body| Body::new(Compressed { body, _turn: turn })),
+            // The turn is over when the body is dropped, which is compressed as it is read.
+            true => compressed.map(|body| Body::new(Attached::new(body, turn))),
             false => compressed,
         }
     }
@@ -52,30 +52,4 @@ async fn compressed(accepted: Vec<HeaderValue>, answer: Response) -> Response {
     accepted.into_iter().for_each(|value| _ = request.headers_mut().append(ACCEPT_ENCODING, value));
     let compressed = Compression::new(answering).quality(CompressionLevel::Fastest).call(request).await;
     compressed.unwrap_or_else(|never| match never {}).map(Body::new)
-}
-
-/// A body that is compressed as it is read. Its turn is over when it is dropped.
-struct Compressed {
-    body: Body,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl HttpBody for Compressed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

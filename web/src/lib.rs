@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod attached;
 mod body;
 pub mod budget;
 mod compress;

@@ -76,30 +76,16 @@ fn take(queue: &mut VecDeque<Outbound>, may_go: impl Fn(&Outbound) -> bool) -> V
 mod tests {
     use std::sync::Arc;
 
-    use web::kinds::Specification;
-    use web::kinds::digest::{Algorithm, Digest, Encoding};
     use wire::blob::BlobBuf;
-    use wire::ids::{DroneId, Instance, LeaseId, TaskId};
+    use wire::ids::{DroneId, LeaseId, TaskId};
 
     use super::*;
     use crate::core::Grant;
-    use crate::kinds::{Job, Terms};
+    use crate::kinds::Job;
+    use crate::store::testing::terms;
     use crate::store::{Extent, Inputs, Large, Place};
 
     fn lease(number: u64, is_small: bool) -> Outbound {
-        let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-        let base = Instance([1; 16]);
-        let terms = Terms {
-            specification,
-            secret: None,
-            name: None,
-            priority: 0,
-            deadline: None,
-            batch: false,
-            verify: Default::default(),
-            base,
-            room: Default::default(),
-        };
         let inputs = match is_small {
             true => {
                 let mut layout = Vec::new();
@@ -111,7 +97,7 @@ mod tests {
                 Inputs::Large(Arc::new(Large { segments: [extent].into(), place: Place::File(1) }))
             }
         };
-        let job = Job { task: TaskId(number), terms: Arc::new(terms), inputs };
+        let job = Job { task: TaskId(number), terms: terms().into(), inputs };
         let (lease, task) = (LeaseId(number), TaskId(number));
         Outbound::Lease(Grant { drone: DroneId(1), lease, task, range: 0..1, priority: 0, rank: 0 }, job)
     }

@@ -309,7 +309,7 @@ impl State {
 
     /// What the Hive's clock shows.
     pub(super) fn on(&self, now: Time) -> HiveTime {
-        self.clock.when(now).on
+        self.clock.on(now)
     }
 
     // Tasks.

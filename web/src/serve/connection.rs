@@ -6,9 +6,9 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::HttpBody as _;
 use axum::http::{Request, Response};
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -19,6 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::Site;
+use crate::attached::Attached;
 use crate::places::{Activity, Place};
 
 /// How long who asked may take nothing of an answer.
@@ -82,40 +83,21 @@ fn is_at_work(place: &Place) -> bool {
 }
 
 /// Answers a request, whose connection is at work until the answer has left.
-async fn answer(site: Site, place: Place, request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
-    place.set(if request.body().is_end_stream() { Activity::Working } else { Activity::Receiving });
-    Ok(site.answer(request).await.map(|body| Answer { body, place }))
-}
-
-/// The body of an answer, which is complete when it is dropped.
-struct Answer {
-    body: Body,
+async fn answer(
+    site: Site,
     place: Place,
+    request: Request<Incoming>,
+) -> Result<Response<Attached<Answering>>, Infallible> {
+    place.set(if request.body().is_end_stream() { Activity::Working } else { Activity::Receiving });
+    Ok(site.answer(request).await.map(|body| Attached::new(body, Answering(place))))
 }
 
-impl HttpBody for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
+/// An answer is complete when this is dropped, which is with its body.
+struct Answering(Place);
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Answer {
+impl Drop for Answering {
     fn drop(&mut self) {
-        self.place.set(Activity::Answered);
+        self.0.set(Activity::Answered);
     }
 }
 

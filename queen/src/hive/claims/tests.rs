@@ -1,10 +1,9 @@
-use web::kinds::Specification;
-use web::kinds::digest::{Algorithm, Digest, Encoding};
 use web::model::Verify;
-use wire::ids::{Instance, LeaseId};
+use wire::ids::LeaseId;
 
 use super::*;
 use crate::kinds::Terms;
+use crate::store::testing::terms;
 use crate::store::{Inputs, Pieces};
 
 const TASK: TaskId = TaskId(1);
@@ -70,10 +69,7 @@ fn claims_take_memory_and_give_it_back() {
 
 /// Something for the Queen to compute.
 fn second(priority: i8, first: u64) -> Second {
-    let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
-    let (verify, base) = (Verify::All, Instance([1; 16]));
-    let (secret, room) = Default::default();
-    let terms = Terms { specification, secret, name: None, priority, deadline: None, batch: false, verify, base, room };
+    let terms = Terms { priority, verify: Verify::All, ..terms() };
     let job = Job { task: TASK, terms: Arc::new(terms), inputs: Inputs::Small([].into()) };
     let range = first..first + 1;
     let bytes = digests(range.clone());
