@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 pub use self::values::{Address, Size, Span};
 use crate::clock;
 use crate::core::Patience;
+use crate::hive::MAX_QUEUED;
 use crate::store::Location;
 
 /// Where Drones connect when nothing else is said.
@@ -202,6 +203,9 @@ pub struct Serve {
     /// How long at most what a drone computes is kept for it when its connection broke, up to 30d
     #[arg(long, env = "HIVE_LEASE_GRACE", value_name = "TIME", default_value = "15s", value_parser = values::grace)]
     pub lease_grace: Span,
+    /// How many tasks of one token may be unfinished at a time; a batch is one
+    #[arg(long, env = "HIVE_MAX_QUEUED_TASKS", value_name = "N", default_value_t = MAX_QUEUED)]
+    pub max_queued_tasks: usize,
     /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
     #[arg(long, env = "HIVE_INSECURE", value_parser = BoolishValueParser::new())]
     pub insecure: bool,
@@ -222,6 +226,7 @@ impl Serve {
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
             patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
+            max_queued: self.max_queued_tasks,
             clock: Arc::new(clock::System::start()),
             // None is no limit.
             open_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),

@@ -9,6 +9,7 @@
 //! What has to outlive the Queen leaves through the [`journal`]. Where nothing is kept on
 //! disk, what would go there is settled at once instead; nothing else differs.
 
+mod access;
 mod amend;
 mod cache;
 mod claims;
@@ -17,6 +18,7 @@ mod credit;
 mod explain;
 mod feed;
 mod fleet;
+mod index;
 mod journal;
 mod keys;
 mod link;
@@ -32,6 +34,7 @@ mod rework;
 mod secrets;
 mod state;
 mod story;
+mod trail;
 mod upload;
 mod verify;
 
@@ -61,6 +64,9 @@ use story::Story;
 
 /// Drones that may be connected at once.
 pub const MAX_DRONES: usize = 4096;
+
+/// Tasks of one token that may not have ended, unless something else is said.
+pub const MAX_QUEUED: usize = 100_000;
 
 /// What waits to be sent to one Drone; the core's credit keeps it far below this.
 const OUTBOX: usize = 32_768;
@@ -94,6 +100,7 @@ struct Inner {
     drone_addr: String,
     disk: Option<Disk>,
     keep_finished: Duration,
+    max_queued: usize,
     patience: Patience,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
@@ -109,6 +116,8 @@ struct Inner {
     deadline_moved: Notify,
     /// There is something to tell to watchers.
     changed: Notify,
+    /// The audit trail has lines to be written.
+    logged: Notify,
 }
 
 /// What is kept on disk, and the ways there and back.
@@ -160,6 +169,8 @@ pub struct Settings {
     pub max_data: Option<u64>,
     /// How long Drones are waited for.
     pub patience: Patience,
+    /// Tasks of one token that may not have ended; a batch is one.
+    pub max_queued: usize,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
 }
@@ -173,6 +184,7 @@ impl Default for Settings {
             keep_finished: Duration::MAX,
             max_data: None,
             patience: Patience::default(),
+            max_queued: MAX_QUEUED,
             clock: Arc::new(crate::clock::System::start()),
         }
     }
@@ -186,7 +198,7 @@ impl SharedHive {
         clock: HiveClock,
         disk: Option<Disk>,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { drone_addr, keep_finished, patience, .. } = settings;
+        let Settings { drone_addr, keep_finished, max_queued, patience, .. } = settings;
         let (budget, cache) = (Arc::clone(&memory.tasks), Cache::new(memory.cache));
         let base = Instance::random()?;
         let feed = Feed::new(epoch);
@@ -200,6 +212,7 @@ impl SharedHive {
             drone_addr,
             disk,
             keep_finished,
+            max_queued,
             patience,
             checks: Arc::new(Semaphore::new(CHECKS)),
             seconds: Arc::new(Semaphore::new(seconds())),
@@ -208,6 +221,7 @@ impl SharedHive {
             console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
+            logged: Notify::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -4,10 +4,12 @@
 pub mod digest;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use web::access::{Owner, TokenId};
 use web::budget::Reservation;
 use web::kinds::Specification;
 use web::model::Verify;
@@ -43,6 +45,10 @@ pub struct Terms {
     pub batch: bool,
     /// How many of its results are computed a second time.
     pub verify: Verify,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// Where it was submitted from.
+    pub address: Option<IpAddr>,
     /// Random; a task's instance is this and its id.
     pub base: Instance,
     /// What this takes of the memory limit.
@@ -119,6 +125,11 @@ impl PartialEq for Room {
 impl Eq for Room {}
 
 impl Terms {
+    /// The token that it was submitted with.
+    pub fn owner_id(&self) -> Option<TokenId> {
+        self.owner.as_ref().map(|owner| owner.token)
+    }
+
     /// How many ids behind its own belong to a task with so many inputs.
     pub fn members(&self, total: u64) -> u64 {
         if self.batch { total } else { 0 }
@@ -126,8 +137,7 @@ impl Terms {
 
     /// About what they take of memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        let name = self.name.as_ref().map_or(0, |name| name.len());
-        (size_of::<Self>() + name + self.specification.secret().len()) as u64
+        (size_of::<Self>() + self.texts() + self.specification.secret().len()) as u64
     }
 
     /// How long the key or salt is, in bytes, wherever it is.
@@ -137,8 +147,12 @@ impl Terms {
 
     /// About what they take in a task's row, in bytes.
     pub fn on_disk(&self) -> u64 {
-        let name = self.name.as_ref().map_or(0, |name| name.len());
-        (name + self.specification.secret().len()) as u64
+        (self.texts() + self.specification.secret().len()) as u64
+    }
+
+    /// Bytes of its name and of its owner's.
+    fn texts(&self) -> usize {
+        self.name.as_ref().map_or(0, |name| name.len()) + self.owner.as_ref().map_or(0, |owner| owner.name.len())
     }
 
     /// With the key or salt that is kept apart.

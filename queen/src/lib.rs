@@ -5,6 +5,7 @@
 //! Drones, and the `web` crate with everybody else. [`run`] is the wiring.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod args;
 pub mod clock;
 pub mod core;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use drone::story;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use web::access::Open;
 use web::budget::Budget;
 use web::places::{Port, SPARE_MAX};
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub keep_finished: Duration,
     /// How long Drones are waited for.
     pub patience: Patience,
+    /// Tasks of one token that may not have ended; a batch is one.
+    pub max_queued: usize,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// From how many bytes on disk on finished tasks go earlier; by default new tasks are refused from some on.
@@ -112,6 +116,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         drone_addr: listeners.drones.local_addr()?.to_string(),
         keep_finished: config.keep_finished,
         max_data: config.max_data,
+        max_queued: config.max_queued,
         patience: config.patience,
         clock: Arc::clone(&config.clock),
     };
@@ -161,7 +166,7 @@ async fn serve(
         readers: Arc::clone(hive.memory().readers()),
         shutdown: shutdown.clone(),
     };
-    let site = web::site(Arc::new(hive.clone()), web);
+    let site = web::site(Arc::new(hive.clone()), Arc::new(Open), web);
     let working = async {
         let (taking, stop) = (hive.clone(), shutdown.clone());
         if let Err(error) = blocking(move || taking.take_over(&stop)).await {
@@ -189,6 +194,7 @@ async fn serve(
             () = working => {}
             () = hive.keep_time() => {}
             () = hive.keep_in_bounds() => {}
+            () = hive.keep_trail() => {}
             () = hive.tell_pace() => {}
         }
         Ok(())

@@ -16,6 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use web::access::Open;
 use web::budget::Budget;
 use web::hive::{
     Amendment, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT,
@@ -105,6 +106,9 @@ fn view(total: u64) -> TaskView {
         iterations: None,
         name: None,
         priority: 0,
+        owner: None,
+        owner_id: None,
+        address: None,
         verify: Verify::Sample,
         state: TaskState::Done,
         waiting_because: None,
@@ -216,7 +220,7 @@ impl Plane {
             shutdown: CancellationToken::new(),
         };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-        Some(Self { runtime, site: web::site(Arc::new(ready), config) })
+        Some(Self { runtime, site: web::site(Arc::new(ready), Arc::new(Open), config) })
     }
 
     /// Whether a request was answered well, and how many bytes that is.

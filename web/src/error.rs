@@ -119,6 +119,8 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::PAYLOAD_TOO_LARGE => "The request is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "A body of this type cannot be read",
         StatusCode::MISDIRECTED_REQUEST => "This host is not served here",
+        StatusCode::TOO_MANY_REQUESTS => "That is more than one may ask for at a time",
+        StatusCode::UNAUTHORIZED => "It has to be known who asks",
         StatusCode::UNPROCESSABLE_ENTITY => "The request is not valid",
         StatusCode::INTERNAL_SERVER_ERROR => "Something went wrong on this side",
         StatusCode::SERVICE_UNAVAILABLE => "The Queen cannot do that now",
@@ -130,11 +132,16 @@ impl From<HiveError> for Problem {
     fn from(error: HiveError) -> Self {
         let detail = error.to_string();
         match error {
-            HiveError::NoTask(_) | HiveError::NoDrone(_) => Self::new(StatusCode::NOT_FOUND, detail),
+            HiveError::NoTask(_) | HiveError::NoDrone(_) | HiveError::NoToken(_) | HiveError::NoSecret(_) => {
+                Self::new(StatusCode::NOT_FOUND, detail)
+            }
             HiveError::TaskGone(_) => Self::new(StatusCode::GONE, detail),
             HiveError::Conflict(_) => Self::new(StatusCode::CONFLICT, detail),
             HiveError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
-            HiveError::Empty => Self::invalid(detail),
+            HiveError::Empty | HiveError::Invalid(_) => Self::invalid(detail),
+            HiveError::TooMany { retry_after, .. } => {
+                Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+            }
             HiveError::Unavailable { retry_after, .. } => Self::unavailable(detail, retry_after),
             HiveError::Internal(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail),
         }

@@ -1,6 +1,6 @@
 //! What the control plane needs of a Queen.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, TaskId};
 
+use crate::access::{Owner, TokenId};
 use crate::kinds::Specification;
 use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
 
@@ -27,6 +28,23 @@ pub enum HiveError {
     /// There is no such Drone.
     #[error("there is no drone {0}")]
     NoDrone(DroneId),
+    /// There is no such token, or none that is valid.
+    #[error("there is no token {0}")]
+    NoToken(TokenId),
+    /// There is no such secret.
+    #[error("there is no secret {0:?}")]
+    NoSecret(String),
+    /// A value is not allowed.
+    #[error("{0}")]
+    Invalid(String),
+    /// A token has as much as it may have.
+    #[error("{reason}")]
+    TooMany {
+        /// Of what, and what would help.
+        reason: String,
+        /// When trying again may help.
+        retry_after: Duration,
+    },
     /// The state of the task or Drone forbids it.
     #[error("{0}")]
     Conflict(String),
@@ -64,6 +82,10 @@ pub struct NewTask {
     pub batch: bool,
     /// How many of its results are computed a second time.
     pub verify: Verify,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// Where the request came from.
+    pub address: Option<IpAddr>,
 }
 
 /// A task that was created.
@@ -101,15 +123,26 @@ pub struct Amendment {
     pub deadline_seconds: Option<Option<u32>>,
 }
 
-/// Something that a user did to what is there, for the operator to know.
+/// Who did something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct By {
+    /// The name of the token.
+    pub name: Option<Arc<str>>,
+    /// The address that the request came from, if that is known.
+    pub address: Option<SocketAddr>,
+}
+
+/// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
-    /// The address that the request came from, if that is known.
-    pub by: Option<SocketAddr>,
+    /// Who.
+    pub by: By,
     /// What was done.
     pub action: Action,
     /// To what, in words: `task 7 (bees)`.
     pub target: String,
+    /// Why it was not done, if it was not.
+    pub refused: Option<String>,
 }
 
 /// What a user did.
@@ -131,6 +164,20 @@ pub enum Action {
     Drain,
     /// To a Drone: [`Hive::pardon`].
     Pardon,
+    /// A token was made: [`Access::create_token`](crate::access::Access::create_token).
+    CreateToken,
+    /// A token was revoked: [`Access::revoke_token`](crate::access::Access::revoke_token).
+    RevokeToken,
+    /// A secret was made: [`Access::create_secret`](crate::access::Access::create_secret).
+    CreateSecret,
+    /// A secret was revoked: [`Access::revoke_secret`](crate::access::Access::revoke_secret).
+    RevokeSecret,
+    /// A session was begun with a token, or was to be.
+    LogIn,
+    /// A session was ended.
+    LogOut,
+    /// A request for which a scope lacks, or that shows a token that is none.
+    Ask,
 }
 
 /// A client's name for a request that creates a task, and what the task it asks for is
@@ -182,6 +229,8 @@ pub struct TaskFilter {
     pub state: Option<TaskState>,
     /// Only those with a smaller id.
     pub before: Option<TaskId>,
+    /// Only those of this token.
+    pub owner: Option<TokenId>,
     /// At most so many.
     pub limit: usize,
 }
@@ -336,7 +385,7 @@ pub trait Hive: Send + Sync + 'static {
     /// The whole at a glance.
     async fn overview(&self) -> Result<Overview, HiveError>;
 
-    /// Tells the operator what a user did.
+    /// Tells the operator what a user did, and writes it into the audit trail.
     fn tell(&self, deed: Deed);
 
     /// Events after `last`, or from now on.

@@ -1,6 +1,7 @@
 //! The control plane: REST and pages over a [`Hive`], knowing nothing of scheduling.
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod api;
 mod assets;
 mod attached;
@@ -28,6 +29,7 @@ use axum::response::Redirect;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::api::{drones, events, results, stats, tasks};
 use crate::budget::Budget;
 use crate::hive::Hive;
@@ -61,15 +63,16 @@ pub struct Config {
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) hive: Arc<dyn Hive>,
+    pub(crate) access: Arc<dyn Access>,
     pub(crate) config: Arc<Config>,
     /// For all requests' bodies.
     room: Room,
 }
 
 /// The site map.
-pub fn site(hive: Arc<dyn Hive>, config: Config) -> Site {
+pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Site {
     let room = Room::new(config.room);
-    let app = App { hive, config: Arc::new(config), room };
+    let app = App { hive, access, config: Arc::new(config), room };
     let api = Router::new()
         .route("/tasks", get(tasks::list).post(tasks::create))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::amend).delete(tasks::remove))

@@ -1,10 +1,13 @@
 //! One set of views, for JSON and for HTML.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 use wire::ids::{DroneId, Epoch, TaskId};
+
+use crate::access::TokenId;
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +127,13 @@ pub struct TaskView {
     pub iterations: Option<u32>,
     /// For people.
     pub name: Option<String>,
+    /// The name of the token that it was submitted with.
+    pub owner: Option<String>,
+    /// That token.
+    #[serde(skip)]
+    pub owner_id: Option<TokenId>,
+    /// The address that it was submitted from.
+    pub address: Option<IpAddr>,
     /// More urgent is larger; -100..=100.
     pub priority: i8,
     /// How many of its results are computed a second time.
@@ -467,6 +477,9 @@ pub enum Change {
     TaskRemoved {
         /// Which one.
         id: TaskId,
+        /// Whose it was.
+        #[serde(skip)]
+        owner: Option<TokenId>,
     },
     /// SSE event `drone`: it came, worked, left or was lost.
     Drone(DroneView),
@@ -481,6 +494,9 @@ pub enum Change {
         to: u64,
         /// Who had given the wrong ones.
         drone: DroneId,
+        /// Whose the task is.
+        #[serde(skip)]
+        owner: Option<TokenId>,
     },
     /// SSE event `overview`.
     Overview(Overview),

@@ -92,7 +92,7 @@ impl State {
                 // It is still counted, until it is gone from the disk as well.
                 self.recount(Tally::default(), record.tally());
             }
-            self.feed.removed(id);
+            self.feed.removed(id, record.terms.owner_id());
         }
         self.leaving.insert(id);
         self.changes.push(Change::Remove(id));
@@ -102,7 +102,7 @@ impl State {
     /// A task is no longer on disk.
     pub(super) fn removed(&mut self, removed: &Removed) {
         self.recount(removed.tally, Tally::default());
-        self.feed.removed(removed.task);
+        self.feed.removed(removed.task, removed.owner);
     }
 }
 

@@ -21,7 +21,6 @@ use super::reading::{ResultReader, unreadable};
 use super::record::stored_view;
 use super::rework::not_retried;
 use super::state::{Computed, State};
-use super::story::Story;
 use super::upload::{Incoming, stopping};
 use super::{Limit, SharedHive, label};
 use crate::core::Time;
@@ -330,7 +329,7 @@ impl Hive for SharedHive {
         let stored = self.read(move |reader| {
             let mut stored = Vec::new();
             for state in states.into_iter().filter(|state| state.has_ended()) {
-                stored.extend(reader.ended(state, before, filter.limit)?);
+                stored.extend(reader.ended(state, filter.owner, before, filter.limit)?);
             }
             Ok(stored)
         });
@@ -497,7 +496,7 @@ impl Hive for SharedHive {
     }
 
     fn tell(&self, deed: Deed) {
-        self.change(|state, _| state.stories.push(Story::Did(deed)));
+        self.log_deed(deed);
     }
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast;
+use web::access::TokenId;
 use web::hive::Subscription;
 use web::model::{Change, Event, EventId, TaskView};
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -26,7 +27,8 @@ const OVERVIEW: Duration = Duration::from_millis(500);
 
 pub(super) struct Feed {
     tasks: BTreeMap<TaskId, Option<TaskView>>,
-    removed: BTreeSet<TaskId>,
+    /// With whose they were.
+    removed: BTreeMap<TaskId, Option<TokenId>>,
     drones: BTreeSet<DroneId>,
     overflow: bool,
     overview_at: Time,
@@ -45,7 +47,8 @@ pub(super) struct Feed {
 pub(super) struct News {
     /// With what is known of those that are no longer in memory.
     pub(super) tasks: BTreeMap<TaskId, Option<TaskView>>,
-    pub(super) removed: BTreeSet<TaskId>,
+    /// With whose they were.
+    pub(super) removed: BTreeMap<TaskId, Option<TokenId>>,
     pub(super) drones: BTreeSet<DroneId>,
     pub(super) overflow: bool,
 }
@@ -54,7 +57,7 @@ impl Feed {
     pub(super) fn new(epoch: Epoch) -> Self {
         Self {
             tasks: BTreeMap::new(),
-            removed: BTreeSet::new(),
+            removed: BTreeMap::new(),
             drones: BTreeSet::new(),
             overflow: false,
             overview_at: Time::ZERO,
@@ -82,10 +85,10 @@ impl Feed {
         }
     }
 
-    pub(super) fn removed(&mut self, id: TaskId) {
+    pub(super) fn removed(&mut self, id: TaskId, owner: Option<TokenId>) {
         if self.collects() {
             self.tasks.remove(&id);
-            self.removed.insert(id);
+            self.removed.insert(id, owner);
             self.bound();
         }
     }
@@ -190,7 +193,7 @@ mod tests {
     fn who_comes_back_is_told_what_it_missed() {
         let mut feed = watched();
         for id in 1..=5 {
-            feed.publish(Change::TaskRemoved { id: TaskId(id) });
+            feed.publish(Change::TaskRemoved { id: TaskId(id), owner: None });
         }
         let mut missed = |last| {
             let subscription = feed.subscribe(last, Time::ZERO);

@@ -402,10 +402,12 @@ impl SharedHive {
         self.serving()?.admit()?;
         let input = self.inputs(&job.inputs, &(index..index + 1)).await.map_err(unreadable)?;
         let inputs: BlobBuf = input.as_blob().iter().collect();
-        let Terms { specification, name, priority, deadline, verify, .. } = &*job.terms;
+        let Terms { specification, name, priority, deadline, verify, owner, address, .. } = &*job.terms;
         let (specification, name) = (specification.clone(), name.as_deref().map(Into::into));
         let (priority, deadline_seconds, verify) = (*priority, *deadline, *verify);
-        self.ready(&NewTask { specification, name, priority, deadline_seconds, batch: false, verify }, inputs).await
+        let (owner, address) = (owner.clone(), *address);
+        let new = NewTask { specification, name, priority, deadline_seconds, batch: false, verify, owner, address };
+        self.ready(&new, inputs).await
     }
 }
 

@@ -74,6 +74,8 @@ mod tests {
                 deadline_seconds: None,
                 batch: false,
                 verify: Default::default(),
+                owner: None,
+                address: None,
             };
             hive.submit(new, ["a", "b"].into_iter().collect(), None, false).await.unwrap();
         }

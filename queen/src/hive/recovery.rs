@@ -35,6 +35,9 @@ const RETRIED: Duration = Duration::from_millis(100);
 /// Reads from the disk at once; more wait.
 const READS: usize = 32;
 
+/// How long the last lines of the audit trail are waited for.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// How soon a client should ask again while tasks are being taken over.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -314,6 +317,8 @@ impl Keeper {
             // Nothing is sent; this ends when the thread does.
             _ = &mut ended => return Err(Lost::Writer),
         }
+        // A disk that takes nothing is not waited for.
+        let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         if let Some(disk) = &hive.inner.disk {
             disk.journal.stop();
         }

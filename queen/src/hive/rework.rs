@@ -302,11 +302,12 @@ impl State {
         }
         rework.corrected += changed.len();
         let drone = rework.drone;
+        let owner = self.tasks.get(id).and_then(|record| record.terms.owner_id());
         let ranges: Vec<_> = changed.iter().collect();
         let all = ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end);
         let ranges = if ranges.len() > TOLD { all.into_iter().collect() } else { ranges };
         for range in ranges {
-            self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone });
+            self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone, owner });
         }
     }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
+use web::access::TokenId;
 use web::budget::Budget;
 use web::hive::{HiveError, TaskFilter};
 use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView};
@@ -19,6 +20,7 @@ use super::control::RETRY;
 use super::explain;
 use super::feed::Feed;
 use super::fleet::Presence;
+use super::index::Index;
 use super::keys::Keys;
 use super::label;
 use super::pace::Paces;
@@ -27,6 +29,7 @@ use super::recovery;
 use super::registry::Registry;
 use super::secrets::Secrets;
 use super::story::{EndOfTask, Story};
+use super::trail::Trail;
 use super::verify::Audits;
 use crate::clock::{HiveClock, HiveTime};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
@@ -38,7 +41,7 @@ pub(super) struct State {
     clock: HiveClock,
     pub(super) core: Core,
     pub(super) tasks: Ledger<Record>,
-    by_state: BTreeMap<TaskState, BTreeSet<TaskId>>,
+    index: Index,
     /// Those that are batches.
     pub(super) batches: BTreeSet<TaskId>,
     pub(super) counts: TaskCounts,
@@ -98,6 +101,8 @@ pub(super) struct State {
     /// Something was computed lately when watchers were told last.
     was_moving: bool,
     pub(super) stories: Vec<Story>,
+    /// What users did, on its way to the disk.
+    pub(super) trail: Trail,
     pub(super) paces: Paces,
     effects: Vec<Effect>,
 }
@@ -146,7 +151,7 @@ impl State {
             clock,
             core: Core::new(patience),
             tasks: Ledger::default(),
-            by_state: BTreeMap::new(),
+            index: Index::default(),
             batches: BTreeSet::new(),
             counts: TaskCounts::default(),
             next_task: 1,
@@ -184,6 +189,7 @@ impl State {
             told: DroneId(0),
             was_moving: false,
             stories: Vec::new(),
+            trail: Trail::default(),
             paces: Paces::default(),
             effects: Vec::new(),
         }
@@ -262,12 +268,14 @@ impl State {
         if !self.is_durable {
             self.deferred.clear();
             self.leases.clear();
+            self.trail.take();
         }
         let mut changes = std::mem::take(&mut self.changes);
         // What is taken over is on disk already, and nothing comes before the epoch.
         if all && self.recovering.is_none() {
             changes.splice(0..0, self.deferred.drain(..));
             changes.extend(std::mem::take(&mut self.leases).into_values());
+            changes.extend(self.trail.take().into_iter().map(|entry| Change::Log(Box::new(entry))));
         }
         changes
     }
@@ -278,8 +286,8 @@ impl State {
         if news.overflow {
             self.feed.publish(News::Reset {});
         }
-        for id in news.removed {
-            self.feed.publish(News::TaskRemoved { id });
+        for (id, owner) in news.removed {
+            self.feed.publish(News::TaskRemoved { id, owner });
         }
         for (id, ended) in news.tasks {
             if let Some(view) = ended.or_else(|| self.view(id, now)) {
@@ -367,7 +375,7 @@ impl State {
             batch: record.terms.batch,
             twice: record.terms.is_twice(),
         };
-        self.by_state.entry(record.state()).or_default().insert(id);
+        self.index.insert(id, record.terms.owner_id(), record.state());
         if record.terms.batch {
             self.batches.insert(id);
         }
@@ -393,7 +401,7 @@ impl State {
         self.brought(submission);
         // Without its record, its end is no news.
         self.forget(submission.id);
-        self.feed.removed(submission.id);
+        self.feed.removed(submission.id, submission.terms.owner_id());
         self.handle(Event::Cancel { task: submission.id }, now);
     }
 
@@ -448,27 +456,31 @@ impl State {
 
     /// Tasks in memory, newest first.
     pub(super) fn list(&self, filter: TaskFilter, now: Time) -> Vec<TaskView> {
-        let before = filter.before.unwrap_or(TaskId(u64::MAX));
-        match filter.state {
-            None => {
-                let tasks = self.tasks.newest_before(before).take(filter.limit);
-                tasks.map(|(id, record)| self.view_of(id, record, now)).collect()
-            }
-            Some(state) => {
-                let ids = self.by_state.get(&state).into_iter().flat_map(|ids| ids.range(..before).rev());
-                ids.filter_map(|id| self.view(*id, now)).take(filter.limit).collect()
-            }
-        }
+        self.index.newest(&filter).into_iter().filter_map(|id| self.view(id, now)).collect()
     }
 
     /// Tasks in memory that are in this state, the oldest first.
     pub(super) fn oldest(&self, state: TaskState) -> impl Iterator<Item = TaskId> {
-        self.by_state.get(&state).into_iter().flatten().copied()
+        self.index.oldest(state)
     }
 
     /// Whether everything is taken over.
     pub(super) fn is_serving(&self) -> Result<(), HiveError> {
         self.recovering.map_or(Ok(()), |(taken, all)| Err(recovery::recovering(taken, all)))
+    }
+
+    /// Whether an owner may have one more task that has not ended.
+    pub(super) fn admit_owner(&self, owner: Option<TokenId>, most: usize) -> Result<(), HiveError> {
+        match owner.map_or(0, |owner| self.index.unfinished_of(owner)) {
+            unfinished if unfinished < most || owner.is_none() => Ok(()),
+            unfinished => {
+                let reason = format!(
+                    "this token has {unfinished} tasks that have not ended, and may have {most}: wait until some have, \
+                     submit several inputs in one request, or start the Queen with a larger --max-queued-tasks"
+                );
+                Err(HiveError::TooMany { reason, retry_after: RETRY })
+            }
+        }
     }
 
     /// Whether a change can be written at present.
@@ -637,7 +649,7 @@ impl State {
     /// Takes a task out, perhaps to enter it anew; nobody is told.
     pub(super) fn take_out(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.remove(id)?;
-        self.by_state.entry(record.state()).or_default().remove(&id);
+        self.index.remove(id, record.terms.owner_id(), record.state());
         self.batches.remove(&id);
         self.unfinished -= record.on_disk();
         self.secrets.release(record.terms.secret);
@@ -666,8 +678,9 @@ impl State {
         let before = record.tally();
         change(record);
         let after = record.tally();
-        self.by_state.entry(before.state).or_default().remove(&id);
-        self.by_state.entry(after.state).or_default().insert(id);
+        let owner = record.terms.owner_id();
+        self.index.remove(id, owner, before.state);
+        self.index.insert(id, owner, after.state);
         self.recount(before, after);
         self.feed.task(id);
     }

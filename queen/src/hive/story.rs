@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use drone::story;
-use web::hive::{Action, Amendment, Deed};
+use web::access::LogEntry;
+use web::hive::{Action, Amendment, By, Deed};
 use web::model::{TaskState, TaskView};
 
 use super::Parting;
@@ -20,6 +21,7 @@ pub(super) enum Story {
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
+    Logged(Box<LogEntry>),
 }
 
 pub(super) struct EndOfTask {
@@ -77,6 +79,7 @@ impl Story {
             Self::Ended { task, record } => record.tell(task),
             Self::Moved { task, label } => moved(task, label),
             Self::Did(deed) => did(deed),
+            Self::Logged(entry) => logged(entry),
         }
     }
 }
@@ -103,8 +106,18 @@ fn rate(rate: f64) -> String {
 }
 
 /// What a user did, and from where.
-fn did(Deed { by, action, target }: &Deed) {
-    let by = by.map_or_else(|| "somebody".to_owned(), |by| by.to_string());
+fn did(Deed { by, action, target, refused }: &Deed) {
+    let By { name, address } = by;
+    let by = match (name, address) {
+        (Some(name), Some(address)) => format!("{name} ({address})"),
+        (Some(name), None) => name.to_string(),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => "somebody".to_owned(),
+    };
+    if let Some(reason) = refused {
+        tracing::warn!("{by} was refused: {reason} [{target}]");
+        return;
+    }
     match action {
         Action::Pause => story!("✋", "Paused by {by} [{target}]"),
         Action::Resume => story!("👉", "Resumed by {by} [{target}]"),
@@ -114,7 +127,18 @@ fn did(Deed { by, action, target }: &Deed) {
         Action::Remove => story!("🧹", "Removed by {by} [{target}]"),
         Action::Drain => story!("🚪", "Asked to leave by {by} [{target}]"),
         Action::Pardon => story!("🕊", "Trusted again by {by} [{target}]"),
+        Action::CreateToken | Action::CreateSecret => story!("🔑", "Made by {by} [{target}]"),
+        Action::RevokeToken | Action::RevokeSecret => story!("🔒", "Revoked by {by} [{target}]"),
+        Action::LogIn => story!("🔓", "{by} logged in"),
+        Action::LogOut => story!("🔓", "{by} logged out"),
+        Action::Ask => {}
     }
+}
+
+/// A line of the audit trail, for who collects logs.
+fn logged(LogEntry { who, address, action, target, outcome, .. }: &LogEntry) {
+    let (who, address) = (who.as_deref().unwrap_or("-"), address.as_deref().unwrap_or("-"));
+    tracing::info!(target: "audit", who, address, action, target, outcome, "{action} {target}: {outcome}");
 }
 
 fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String {

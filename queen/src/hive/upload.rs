@@ -237,7 +237,7 @@ impl SharedHive {
         found: impl FnOnce(&mut State, TaskId, Time) -> T,
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
-        let NewTask { mut specification, name, priority, deadline_seconds, batch, verify } = new;
+        let NewTask { mut specification, name, priority, deadline_seconds, batch, verify, owner, address } = new;
         let secret = self.set_apart(&mut specification)?;
         let mut terms = Terms {
             specification,
@@ -247,6 +247,8 @@ impl SharedHive {
             deadline: deadline_seconds,
             batch,
             verify,
+            owner,
+            address,
             base: Instance([0; 16]),
             room: Room::default(),
         };
@@ -260,6 +262,7 @@ impl SharedHive {
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
             let bytes = ready.inputs.on_disk() + terms.on_disk() + state.secrets.new_bytes(terms.secret) + key;
             self.admit_task(state, bytes)?;
+            state.admit_owner(terms.owner_id(), self.inner.max_queued)?;
             let inputs = ready.keep();
             terms.base = state.base;
             let id = state.submit(New { terms, inputs, identity, secret }, now);

@@ -23,11 +23,8 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{
-    COLUMN_COUNT, COLUMNS, COLUMNS_WITHOUT_BATCH, COLUMNS_WITHOUT_CLOCK, COLUMNS_WITHOUT_SECRET, OLD_COLUMNS, Rows,
-    TASKS_END,
-};
-use super::schema::{self, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
+use super::records::{COLUMN_COUNT, Rows, TASKS_END, columns_of};
+use super::schema::{self, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
 use crate::kinds::hash_of;
 
 /// What tasks are called by the number of their state.
@@ -333,13 +330,7 @@ impl<'a, 'out> Check<'a, 'out> {
         let select = "SELECT count(*), coalesce(sum(max(bytes, 0)), 0) FROM tasks";
         (self.all_tasks, self.all_bytes) =
             self.connection.query_row(select, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let columns = match self.version {
-            ..HAS_DRONES => OLD_COLUMNS,
-            HAS_DRONES..HAS_BATCHES => COLUMNS_WITHOUT_BATCH,
-            HAS_BATCHES..HAS_CLOCK => COLUMNS_WITHOUT_CLOCK,
-            HAS_CLOCK..HAS_SECRETS => COLUMNS_WITHOUT_SECRET,
-            HAS_SECRETS.. => COLUMNS,
-        };
+        let columns = columns_of(self.version);
         let mut select =
             self.connection.prepare(&format!("SELECT {columns}, file, bytes, inputs FROM tasks ORDER BY id"))?;
         debug_assert_eq!(select.column_count(), COLUMN_COUNT + 3);

@@ -4,6 +4,7 @@
 //! query here ends at once: an open one would keep the log from being emptied.
 
 mod live;
+mod log;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
+use web::access::{LogEntry, LogFilter, TokenId};
 use web::hive::Identity;
 use web::model::TaskState;
 use wire::ids::TaskId;
@@ -88,15 +90,30 @@ impl Reader {
         })
     }
 
-    /// Tasks that have ended in this state, with ids below `before`, newest first.
-    pub fn ended(&self, state: TaskState, before: TaskId, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    /// Tasks that have ended in this state, of one owner or of all, with ids below `before`, newest first.
+    pub fn ended(
+        &self,
+        state: TaskState,
+        owner: Option<TokenId>,
+        before: TaskId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
         self.query(|connection| {
-            let select = format!("SELECT {COLUMNS} FROM tasks WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?");
+            let of_owner = if owner.is_some() { "owner = ?4 AND" } else { "?4 IS NULL AND" };
+            let select = format!(
+                "SELECT {COLUMNS} FROM tasks WHERE {of_owner} state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+            );
             let mut select = connection.prepare_cached(&select)?;
             let before = i64::try_from(before.0).unwrap_or(i64::MAX);
             let mut rows = Rows::default();
-            select.query_map(params![state_number(state), before, limit], |row| rows.read(row))?.collect()
+            let owner = owner.map(|owner| owner.0);
+            select.query_map(params![state_number(state), before, limit, owner], |row| rows.read(row))?.collect()
         })
+    }
+
+    /// Lines of the audit trail, newest first, each with its number.
+    pub fn log(&self, filter: &LogFilter) -> Result<Vec<(u64, LogEntry)>, StoreError> {
+        self.query(|connection| log::read(connection, filter))
     }
 
     /// What a task has to compute and where its inputs are.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput};
 use rusqlite::{Row, types::Type};
 use serde::{Deserialize, Serialize};
+use web::access::{LogEntry, LogKind, Owner, TokenId};
 use web::hive::Identity;
 use web::kinds::Specification;
 use web::model::{Kernels, TaskState, Timestamp, Verify};
@@ -14,6 +15,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::bulk::FileResults;
 use super::inputs::{Extent, Inputs, Large, Place};
+use super::schema;
 use crate::clock::{HiveTime, Moment};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Apart, LongSecret, Room, SecretHash, Terms};
@@ -127,6 +129,8 @@ pub enum Change {
     },
     /// A lease is over. Needed for each, since the end of a task leaves its leases alone.
     Unlease(LeaseId),
+    /// A line of the audit trail.
+    Log(Box<LogEntry>),
 }
 
 /// What becomes of a task that leaves its batch.
@@ -247,7 +251,8 @@ impl Change {
             | Self::Quarantine { .. }
             | Self::Visit { .. }
             | Self::Suspect { .. }
-            | Self::Unlease(_) => None,
+            | Self::Unlease(_)
+            | Self::Log(_) => None,
         }
     }
 
@@ -388,31 +393,32 @@ pub struct Leased {
 pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, instance, \
                                   name, error, specification, deadline, paused, suspect, corrected, batch, \
                                   created_on, finished_on, secret, secret_hash, \
-                                  (SELECT length(bytes) FROM secrets WHERE hash = secret_hash)";
-
-/// [`COLUMNS`] of a database that is older than version 7.
-pub(super) const COLUMNS_WITHOUT_SECRET: &str = "id, state, priority, total, done, created_at, started_at, \
-                                                 finished_at, instance, name, error, specification, deadline, \
-                                                 paused, suspect, corrected, batch, created_on, finished_on, \
-                                                 NULL, NULL, NULL";
-
-/// [`COLUMNS`] of a database that is older than version 6.
-pub(super) const COLUMNS_WITHOUT_CLOCK: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
-                                                instance, name, error, specification, deadline, paused, suspect, \
-                                                corrected, batch, created_at, finished_at, NULL, NULL, NULL";
-
-/// [`COLUMNS`] of a database that is older than version 3.
-pub(super) const OLD_COLUMNS: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
-                                      instance, name, error, specification, NULL, 0, 0, 0, 0, \
-                                      created_at, finished_at, NULL, NULL, NULL";
-
-/// [`COLUMNS`] of a database that is older than version 4.
-pub(super) const COLUMNS_WITHOUT_BATCH: &str = "id, state, priority, total, done, created_at, started_at, finished_at, \
-                                                instance, name, error, specification, deadline, paused, suspect, \
-                                                corrected, 0, created_at, finished_at, NULL, NULL, NULL";
+                                  (SELECT length(bytes) FROM secrets WHERE hash = secret_hash), \
+                                  owner, owner_name, address";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 22;
+pub(super) const COLUMN_COUNT: usize = 25;
+
+/// [`COLUMNS`] of a database of this version: what it does not have yet is as in a row that says nothing.
+pub(super) fn columns_of(version: i64) -> String {
+    let since = |first: i64, columns: &'static str, before: &'static str| match version >= first {
+        true => columns,
+        false => before,
+    };
+    [
+        "id, state, priority, total, done, created_at, started_at, finished_at, instance, name, error, specification",
+        since(schema::HAS_DRONES, "deadline, paused, suspect, corrected", "NULL, 0, 0, 0"),
+        since(schema::HAS_BATCHES, "batch", "0"),
+        since(schema::HAS_CLOCK, "created_on, finished_on", "created_at, finished_at"),
+        since(
+            schema::HAS_SECRETS,
+            "secret, secret_hash, (SELECT length(bytes) FROM secrets WHERE hash = secret_hash)",
+            "NULL, NULL, NULL",
+        ),
+        since(schema::HAS_OWNERS, "owner, owner_name, address", "NULL, NULL, NULL"),
+    ]
+    .join(", ")
+}
 
 /// Reads rows; consecutive ones that were asked for alike share their terms.
 #[derive(Default)]
@@ -447,6 +453,10 @@ impl Rows {
         let (deadline, batch) = (row.get(12)?, row.get(16)?);
         let short = row.get_ref(19)?.as_blob_or_null()?;
         let hash: Option<SecretHash> = row.get(20)?;
+        let owner = row.get::<_, Option<u64>>(22)?.map(TokenId);
+        let owner_name = row.get_ref(23)?.as_str_or_null()?.unwrap_or_default();
+        // One that cannot be read is no reason to lose its task.
+        let address = row.get_ref(24)?.as_str_or_null()?.and_then(|address| address.parse().ok());
         // One that is missing is found out when it is needed.
         let bytes = row.get::<_, Option<u32>>(21)?.unwrap_or_default();
         let secret = hash.map(|hash| Apart { hash, bytes });
@@ -458,6 +468,8 @@ impl Rows {
                 && terms.priority == priority
                 && terms.deadline == deadline
                 && terms.batch == batch
+                && terms.owner_id() == owner
+                && terms.address == address
         };
         if let Some((_, terms)) = self.last.as_ref().filter(|(last, terms)| **last == *text && fits(terms)) {
             return Ok(Arc::clone(terms));
@@ -467,7 +479,10 @@ impl Rows {
             specification.set_secret(short.to_vec());
         }
         let (name, room) = (name.map(Into::into), Room::default());
-        let terms = Arc::new(Terms { specification, secret, name, priority, deadline, batch, verify, base, room });
+        let owner = owner.map(|token| Owner { token, name: owner_name.into() });
+        let terms =
+            Terms { specification, secret, name, priority, deadline, batch, verify, owner, address, base, room };
+        let terms = Arc::new(terms);
         self.last = Some((text.into(), Arc::clone(&terms)));
         Ok(terms)
     }
@@ -517,6 +532,20 @@ pub(super) fn state_number(state: TaskState) -> i64 {
 /// The state of a task that has ended, by its number.
 pub(super) fn state_of(number: i64) -> Option<TaskState> {
     [TaskState::Done, TaskState::Failed, TaskState::Cancelled].into_iter().find(|state| state_number(*state) == number)
+}
+
+/// What a kind of line of the audit trail is in a row.
+pub(super) fn log_kind_number(kind: LogKind) -> i64 {
+    match kind {
+        LogKind::Control => 0,
+        LogKind::Administration => 1,
+        LogKind::Refusal => 2,
+    }
+}
+
+/// The kind of a line, by its number.
+pub(super) fn log_kind_of(number: i64) -> Option<LogKind> {
+    LogKind::ALL.into_iter().find(|kind| log_kind_number(*kind) == number)
 }
 
 /// What the file of a task takes when all its results are there, in bytes.

@@ -20,7 +20,7 @@ use crate::kinds::{hash_of, is_long};
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -163,6 +163,30 @@ const MIGRATIONS: [&str; 7] = [
         bytes BLOB NOT NULL
     ) STRICT;
     ",
+    "
+    -- The token that a task was submitted with, what that is called, and from which address.
+    ALTER TABLE tasks ADD COLUMN owner INTEGER;
+    ALTER TABLE tasks ADD COLUMN owner_name TEXT;
+    ALTER TABLE tasks ADD COLUMN address TEXT;
+    CREATE INDEX tasks_by_owner ON tasks (owner, state, id) WHERE owner IS NOT NULL;
+
+    -- The audit trail. kind: 0 control, 1 administration, 2 refusals, of which a row may stand for many.
+    CREATE TABLE log (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        who TEXT,
+        address TEXT,
+        action TEXT NOT NULL,
+        target TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        count INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX log_by_kind ON log (kind, id);
+    CREATE INDEX log_by_who ON log (who, id) WHERE who IS NOT NULL;
+    CREATE INDEX log_by_target ON log (target, id);
+    CREATE INDEX log_by_time ON log (at, id);
+    ",
 ];
 
 /// From this version on there are idempotency keys.
@@ -179,6 +203,9 @@ pub(super) const HAS_CLOCK: i64 = 6;
 
 /// From this version on keys and salts stand apart from specifications.
 pub(super) const HAS_SECRETS: i64 = 7;
+
+/// From this version on tasks have owners, and there is an audit trail.
+pub(super) const HAS_OWNERS: i64 = 8;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -28,6 +28,8 @@ pub(crate) fn moment(millis: i64) -> Moment {
 pub(crate) fn terms() -> Terms {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     Terms {
+        owner: None,
+        address: None,
         specification,
         secret: None,
         name: None,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
 use rusqlite::{Connection, params};
+use web::access::{LogKind, TokenId};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::{Epoch, TaskId};
 
@@ -21,7 +22,7 @@ use self::step::Step;
 use super::ballast::Ballast;
 use super::directory::OpenFiles;
 use super::error::StoreError;
-use super::records::{Change, Tally, state_number, state_of};
+use super::records::{Change, Tally, log_kind_number, state_number, state_of};
 use super::schema;
 use crate::clock::{HiveTime, Moment};
 use crate::crash;
@@ -34,6 +35,13 @@ const VACUUM_PAGES: i64 = 256;
 
 /// The clock is written down with each commit, and else after so long, in milliseconds.
 const TELL_CLOCK: i64 = 60_000;
+
+/// Lines of the audit trail of each kind that are kept: so guessing tokens pushes out nothing but refusals.
+const LOGGED: [(LogKind, u64); 3] =
+    [(LogKind::Control, 100_000), (LogKind::Administration, 10_000), (LogKind::Refusal, 10_000)];
+
+/// Lines that are forgotten at a time.
+const LOG_CUT: u64 = 10_000;
 
 /// Keys that are forgotten at a time.
 const EXPIRED_KEYS: i64 = 10_000;
@@ -50,6 +58,8 @@ pub struct Writer {
     has_written: bool,
     /// When the clock was last written down.
     told: Option<HiveTime>,
+    /// The audit trail may have grown beyond its bounds.
+    has_logged: bool,
 }
 
 /// A task that is no longer on disk.
@@ -61,6 +71,8 @@ pub struct Removed {
     pub tally: Tally,
     /// Its file, which nobody needs any more.
     pub file: Option<u64>,
+    /// Whose it was.
+    pub owner: Option<TokenId>,
 }
 
 /// What a Queen takes over.
@@ -104,7 +116,7 @@ impl Writer {
         largest_file: u64,
         files: OpenFiles,
     ) -> Self {
-        Self { path, connection, ballast, largest_file, files, has_written: false, told: None }
+        Self { path, connection, ballast, largest_file, files, has_written: false, told: None, has_logged: true }
     }
 
     /// Looks whether what is committed would be found again by the next Queen.
@@ -125,6 +137,7 @@ impl Writer {
         let removed = self.commit_records(changes, now).map_err(|error| self.refused(error))?;
         self.has_written = true;
         self.told = Some(now.on);
+        self.has_logged |= changes.iter().any(|change| matches!(change, Change::Log(_)));
         crash::point("commit-after");
         if !removed.is_empty() {
             crash::point("remove-committed");
@@ -173,12 +186,16 @@ impl Writer {
     pub fn tidy(&mut self, now: Moment) -> Result<Tidied, StoreError> {
         let told = *self.told.get_or_insert(now.on);
         let is_late = now.on.0 - told.0 >= TELL_CLOCK;
+        let has_logged = std::mem::take(&mut self.has_logged);
         let tidy = || {
             if is_late {
                 tell_clock(&self.connection, now)?;
             }
             let expired = "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE expires_at < ? LIMIT ?)";
             let expired = self.connection.execute(expired, params![now.on.0, EXPIRED_KEYS])? as u64;
+            if has_logged {
+                cut_log(&self.connection)?;
+            }
             let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
             if free > 0 {
                 // A row for each page: the statement has to be run to its end.
@@ -246,6 +263,16 @@ impl Writer {
 /// Writes down what the clocks show.
 fn tell_clock(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
     connection.execute("UPDATE hive SET clock = ?, wall = ?", params![now.on.0, now.at.0]).map(drop)
+}
+
+/// Forgets the oldest lines of the audit trail, of each kind beyond its bound.
+fn cut_log(connection: &Connection) -> rusqlite::Result<()> {
+    let delete = "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE kind = ? ORDER BY id DESC LIMIT ? OFFSET ?)";
+    let mut delete = connection.prepare_cached(delete)?;
+    for (kind, kept) in LOGGED {
+        delete.execute(params![log_kind_number(kind), LOG_CUT, kept])?;
+    }
+    Ok(())
 }
 
 /// What the records and the bulk files take, in bytes, apart from the log, whose size is bounded.

@@ -40,6 +40,8 @@ fn submit(store: &mut Store) -> Arc<Large> {
     file.keep();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     let terms = Terms {
+        owner: None,
+        address: None,
         specification,
         secret: None,
         name: None,

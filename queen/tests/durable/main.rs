@@ -3,6 +3,7 @@
 
 mod clocks;
 mod full;
+mod owners;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -345,6 +346,7 @@ fn settings() -> Settings {
         drone_addr: String::new(),
         keep_finished: Duration::MAX,
         max_data: None,
+        max_queued: queen::hive::MAX_QUEUED,
         patience: Default::default(),
         clock: Arc::new(System::start()),
     }

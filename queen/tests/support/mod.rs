@@ -76,6 +76,7 @@ pub fn config() -> Config {
         data: None,
         keep_finished: Duration::from_secs(3600),
         max_data: None,
+        max_queued: queen::hive::MAX_QUEUED,
         patience: Patience { silence: LONG, grace: LONG, retry: Duration::ZERO },
         clock: Arc::new(System::start()),
         open_files: 1 << 20,

@@ -8,8 +8,8 @@ use wire::ids::DroneId;
 use super::Id;
 use super::json::Json;
 use crate::App;
-use crate::deeds::Peer;
 use crate::error::Problem;
+use crate::hive::By;
 use crate::model::DroneView;
 
 #[derive(Serialize)]
@@ -30,13 +30,13 @@ pub(crate) async fn show(State(app): State<App>, Id(id): Id) -> Result<Json<Dron
 /// `POST /drones/{id}/drain`: it leaves when it has finished what it has.
 pub(crate) async fn drain(
     State(app): State<App>,
-    peer: Peer,
+    by: By,
     Id(id): Id,
 ) -> Result<(StatusCode, Json<DroneView>), Problem> {
-    Ok((StatusCode::ACCEPTED, Json(app.drain(peer, DroneId(id)).await?)))
+    Ok((StatusCode::ACCEPTED, Json(app.drain(by, DroneId(id)).await?)))
 }
 
 /// `POST /drones/{id}/resume`: it is trusted with work again.
-pub(crate) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<DroneView>, Problem> {
-    Ok(Json(app.pardon(peer, DroneId(id)).await?))
+pub(crate) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<DroneView>, Problem> {
+    Ok(Json(app.pardon(by, DroneId(id)).await?))
 }

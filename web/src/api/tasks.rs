@@ -13,9 +13,8 @@ use super::json::{self, Json};
 use super::query::Query;
 use super::{Id, prefer, results, submit};
 use crate::App;
-use crate::deeds::Peer;
 use crate::error::Problem;
-use crate::hive::{Computed, ResultsFound, Submitted, TaskFilter};
+use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
 use crate::places::Place;
 
@@ -104,7 +103,7 @@ pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Jso
     let before = query.text("cursor")?.as_deref().map(read_cursor).transpose()?;
     query.end()?;
     // One more tells whether there are more.
-    let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: limit + 1 }).await?;
+    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: None, limit: limit + 1 }).await?;
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor(task.id));
@@ -124,44 +123,44 @@ fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
 }
 
 /// `POST /tasks/{id}/cancel`
-pub(crate) async fn cancel(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.cancel(peer, TaskId(id)).await?))
+pub(crate) async fn cancel(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.cancel(by, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/pause`
-pub(crate) async fn pause(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.pause(peer, TaskId(id)).await?))
+pub(crate) async fn pause(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.pause(by, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/resume`
-pub(crate) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.resume(peer, TaskId(id)).await?))
+pub(crate) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.resume(by, TaskId(id)).await?))
 }
 
 /// `POST /tasks/{id}/retry`
 pub(crate) async fn retry(
     State(app): State<App>,
-    peer: Peer,
+    by: By,
     Id(id): Id,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
     let deadline = submit::renewal(&app, request).await?;
-    Ok(Json(app.retry(peer, TaskId(id), deadline).await?))
+    Ok(Json(app.retry(by, TaskId(id), deadline).await?))
 }
 
 /// `PATCH /tasks/{id}`
 pub(crate) async fn amend(
     State(app): State<App>,
-    peer: Peer,
+    by: By,
     Id(id): Id,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
     let amendment = submit::amendment(&app, request).await?;
-    Ok(Json(app.amend(peer, TaskId(id), amendment).await?))
+    Ok(Json(app.amend(by, TaskId(id), amendment).await?))
 }
 
 /// `DELETE /tasks/{id}`
-pub(crate) async fn remove(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<StatusCode, Problem> {
-    app.remove(peer, TaskId(id)).await?;
+pub(crate) async fn remove(State(app): State<App>, by: By, Id(id): Id) -> Result<StatusCode, Problem> {
+    app.remove(by, TaskId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -177,7 +177,16 @@ impl Options {
             Some((name, _)) if !self.is_lenient => {
                 Err(fault(name, format!("`{name}` does not belong to {}", specification.describe())))
             }
-            _ => Ok(NewTask { specification, name, priority, deadline_seconds, batch, verify }),
+            _ => Ok(NewTask {
+                specification,
+                name,
+                priority,
+                deadline_seconds,
+                batch,
+                verify,
+                owner: None,
+                address: None,
+            }),
         }
     }
 }

@@ -15,8 +15,8 @@ use super::filters;
 use crate::App;
 use crate::api::Id;
 use crate::assets;
-use crate::deeds::Peer;
 use crate::error::Problem;
+use crate::hive::By;
 use crate::model::{DroneState, DroneView};
 
 #[derive(Template, WebTemplate)]
@@ -98,13 +98,13 @@ pub(super) async fn one(State(app): State<App>, Id(id): Id) -> Result<OnePage, P
     Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
 }
 
-pub(super) async fn drain(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.drain(peer, DroneId(id)).await?;
+pub(super) async fn drain(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.drain(by, DroneId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.pardon(peer, DroneId(id)).await?;
+pub(super) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.pardon(by, DroneId(id)).await?;
     Ok(back(id))
 }
 

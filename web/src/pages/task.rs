@@ -16,10 +16,9 @@ use crate::App;
 use crate::api::query::Query;
 use crate::api::{Id, submit};
 use crate::assets;
-use crate::deeds::Peer;
 use crate::error::Problem;
 use crate::hive::DEADLINE_MAX;
-use crate::hive::{ResultBatch, Results, ResultsFound};
+use crate::hive::{By, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
 use crate::model::{TaskState, TaskView, Timestamp, Verify};
 
@@ -159,40 +158,30 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn pause(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.pause(peer, TaskId(id)).await?;
+pub(super) async fn pause(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.pause(by, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn resume(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.resume(peer, TaskId(id)).await?;
+pub(super) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.resume(by, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn cancel(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.cancel(peer, TaskId(id)).await?;
+pub(super) async fn cancel(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.cancel(by, TaskId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn retry(
-    State(app): State<App>,
-    peer: Peer,
-    Id(id): Id,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn retry(State(app): State<App>, by: By, Id(id): Id, request: Request) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
-    let retried = async { Ok(app.retry(peer, TaskId(id), submit::renewal_of_form(&values)?).await?) };
+    let retried = async { Ok(app.retry(by, TaskId(id), submit::renewal_of_form(&values)?).await?) };
     answer(&app, id, retried.await, values).await
 }
 
-pub(super) async fn amend(
-    State(app): State<App>,
-    peer: Peer,
-    Id(id): Id,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(super) async fn amend(State(app): State<App>, by: By, Id(id): Id, request: Request) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
-    let amended = async { Ok(app.amend(peer, TaskId(id), submit::amendment_of_form(&values)?).await?) };
+    let amended = async { Ok(app.amend(by, TaskId(id), submit::amendment_of_form(&values)?).await?) };
     answer(&app, id, amended.await, values).await
 }
 
@@ -215,7 +204,7 @@ fn back(id: u64) -> Redirect {
     Redirect::to(&format!("/admin/tasks/{id}"))
 }
 
-pub(super) async fn delete(State(app): State<App>, peer: Peer, Id(id): Id) -> Result<Redirect, Problem> {
-    app.remove(peer, TaskId(id)).await?;
+pub(super) async fn delete(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
+    app.remove(by, TaskId(id)).await?;
     Ok(Redirect::to("/admin/tasks"))
 }

@@ -43,7 +43,7 @@ pub(super) async fn page(State(app): State<App>, mut query: Query) -> Result<Pag
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
     // One more than is shown tells whether there is a next page.
-    let mut tasks = app.hive.tasks(TaskFilter { state, before, limit: PAGE + 1 }).await?;
+    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: None, limit: PAGE + 1 }).await?;
     let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
     tasks.truncate(PAGE);
     let counts = app.hive.overview().await?.tasks;

@@ -219,7 +219,7 @@ async fn how_to_start_a_drone_begins_with_who_can_connect() {
     assert!(local.find("this machine alone") < local.find("--queen 127"));
     fake.inner().drone_addr = "0.0.0.0:9090".to_owned();
     let config = web::Config { any_host: true, ..config() };
-    let site = web::site(fake.clone(), config);
+    let site = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
     let open = send(&site, request("GET", "/admin/drones", &[], "")).await;
     contains(page(&open), &["--queen 127.0.0.1:9090", "in place of its own name for itself"]);
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
-use web::hive::{Action, Amendment, Deed, HiveError};
+use web::hive::{Action, Amendment, By, Deed, HiveError};
 use web::model::{DroneState, TaskState, Timestamp};
 
 use crate::support::*;
@@ -264,7 +264,12 @@ async fn the_operator_is_told_who_did_what() {
             Some(Action::Drain | Action::Pardon) => "drone 1 (<b>worker</b>)",
             _ => "task 1 (bees)",
         };
-        let told = action.map(|action| Deed { by: Some(peer), action, target: target.to_owned() });
+        let told = action.map(|action| Deed {
+            by: By { name: None, address: Some(peer) },
+            action,
+            target: target.to_owned(),
+            refused: None,
+        });
         assert_eq!(fake.inner().deeds.pop(), told, "{method} {path}");
         assert!(fake.inner().deeds.is_empty());
     }

@@ -43,7 +43,7 @@ impl Reader {
 }
 
 fn removed(id: u64) -> Change {
-    Change::TaskRemoved { id: TaskId(id) }
+    Change::TaskRemoved { id: TaskId(id), owner: None }
 }
 
 fn event(seq: u64) -> Vec<String> {
@@ -80,7 +80,7 @@ async fn changes_are_told_as_they_come() {
     assert!(reader.next().await.unwrap().contains(&"event: drone".to_owned()));
     fake.publish(Change::Overview(overview()));
     assert!(reader.next().await.unwrap().contains(&"event: overview".to_owned()));
-    fake.publish(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3) });
+    fake.publish(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3), owner: None });
     let told = reader.next().await.unwrap();
     assert!(told.contains(&"event: result-changed".to_owned()));
     assert!(told.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
@@ -114,7 +114,7 @@ async fn an_unknown_event_means_reading_anew() {
 #[tokio::test]
 async fn a_slow_reader_reads_anew() {
     let fake = fake(2);
-    let router = web::site(fake.clone(), config());
+    let router = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     for seq in 1..=5 {
@@ -128,7 +128,7 @@ async fn a_slow_reader_reads_anew() {
 #[tokio::test]
 async fn a_shutdown_ends_the_stream() {
     let config = config();
-    let router = web::site(fake(2), config.clone());
+    let router = web::site(fake(2), std::sync::Arc::new(web::access::Open), config.clone());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     config.shutdown.cancel();

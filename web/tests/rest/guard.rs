@@ -43,7 +43,7 @@ async fn probes_are_answered_whatever_they_call_us() {
 
 #[tokio::test]
 async fn any_host_is_served_when_told_so() {
-    let router = web::site(fake(1), web::Config { any_host: true, ..config() });
+    let router = web::site(fake(1), std::sync::Arc::new(web::access::Open), web::Config { any_host: true, ..config() });
     assert_eq!(send(&router, hosts("/stats", &["hive.example"])).await.status, 200);
     send(&router, hosts("/stats", &[])).await.problem(400);
     let write = |origin: &str| {

@@ -23,7 +23,7 @@ pub async fn serve() -> Server {
     let address = listener.local_addr().unwrap();
     let config = Config { address, ..config() };
     let (fake, shutdown) = (fake(8), config.shutdown.clone());
-    let router = web::site(fake.clone(), config);
+    let router = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
     let serving = tokio::spawn(web::serve::serve(listener, router, shutdown.clone()));
     Server { fake, address, shutdown, serving }
 }

@@ -166,6 +166,9 @@ impl Fake {
             encoding: digest.encoding,
             iterations: None,
             name: new.name.clone(),
+            owner: new.owner.as_ref().map(|owner| owner.name.to_string()),
+            owner_id: new.owner.as_ref().map(|owner| owner.token),
+            address: new.address,
             priority: new.priority,
             verify: new.verify,
             state: if done == total && !inner.is_slow_disk { TaskState::Done } else { TaskState::Running },
@@ -362,6 +365,7 @@ impl Hive for Fake {
         let views = inner.tasks.iter().rev().flatten().map(|task| &task.view);
         let wanted = views
             .filter(|view| filter.before.is_none_or(|before| view.id < before))
+            .filter(|view| filter.owner.is_none_or(|owner| view.owner_id == Some(owner)))
             .filter(|view| filter.state.is_none_or(|state| view.state == state));
         Ok(wanted.take(filter.limit).cloned().collect())
     }

@@ -36,7 +36,7 @@ pub fn config() -> Config {
 /// A fake and the router to it.
 pub fn world() -> (Arc<Fake>, Site) {
     let fake = fake(64);
-    (fake.clone(), web::site(fake, config()))
+    (fake.clone(), web::site(fake, std::sync::Arc::new(web::access::Open), config()))
 }
 
 /// What came back.

@@ -41,7 +41,7 @@ fn watchers_hear_of_tasks_however_many_drones_compute() {
     while events.try_recv().is_ok() {}
     let (mut told, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
-        state.feed.removed(TaskId(turn));
+        state.feed.removed(TaskId(turn), None);
         assert!(state.tell(overview.clone(), Duration::from_millis(100) * turn as u32));
         while let Ok(event) = events.try_recv() {
             match &event.change {

@@ -43,6 +43,8 @@ async fn submit(hive: &SharedHive) {
         deadline_seconds: None,
         batch: true,
         verify: Default::default(),
+        owner: None,
+        address: None,
     };
     hive.submit(new, ["a", "b", "c"].into_iter().collect(), None, false).await.unwrap();
 }

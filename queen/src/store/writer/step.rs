@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params};
+use web::access::{LogEntry, TokenId};
 use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
@@ -15,8 +16,8 @@ use crate::kinds::digest::DIGEST;
 use crate::kinds::{SecretHash, Terms, member_id};
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
-    Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, state_number,
-    state_of,
+    Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, log_kind_number,
+    state_number, state_of,
 };
 
 /// See the module.
@@ -36,6 +37,16 @@ pub(super) struct Step<'a> {
     /// What becomes of leases. Most that begin in a transaction end in it as well.
     leases: BTreeMap<LeaseId, Option<Holder<'a>>>,
     removed: Vec<Removed>,
+}
+
+/// A task that is in a batch, or failed there.
+struct Member {
+    /// How it has ended, if it has.
+    state: Option<TaskState>,
+    /// It counts as done in the batch.
+    has_result: bool,
+    /// Whose the batch is.
+    owner: Option<TokenId>,
 }
 
 /// Of which task a lease is, whose, and what it is about.
@@ -96,6 +107,7 @@ impl<'a> Step<'a> {
                 self.leases.insert(*lease, None);
                 Ok(())
             }
+            Change::Log(entry) => self.log(entry),
         }
     }
 
@@ -134,8 +146,8 @@ impl<'a> Step<'a> {
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
                       bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on, \
-                      secret, secret_hash) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      secret, secret_hash, owner, owner_name, address) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let specification = self.specification(terms)?;
         let values = params![
             id.0,
@@ -159,6 +171,9 @@ impl<'a> Step<'a> {
             ending.map(|ending| ending.finished.on.0),
             Some(terms.specification.secret()).filter(|secret| !secret.is_empty()),
             terms.secret.map(|secret| secret.hash),
+            terms.owner_id().map(|owner| owner.0),
+            terms.owner.as_ref().map(|owner| &*owner.name),
+            terms.address.map(|address| address.to_string()),
         ];
         self.run(insert, values)?;
         if let Some(secret) = secret {
@@ -261,7 +276,7 @@ impl<'a> Step<'a> {
     fn detach(&mut self, batch: TaskId, index: u64, fate: &'a Fate) -> rusqlite::Result<()> {
         let before = self.member(batch, index)?;
         let error = if let Fate::Failed(error) = fate { Some(error) } else { None };
-        if let Some((state, has_result)) = before {
+        if let Some(Member { state, has_result, owner }) = before {
             let insert = "INSERT OR REPLACE INTO detached (batch, item, error) VALUES (?, ?, ?)";
             self.run(insert, params![batch.0, index, error])?;
             if !has_result {
@@ -269,7 +284,7 @@ impl<'a> Step<'a> {
             }
             if let (Fate::Forgotten { on_disk: true }, Some(state)) = (fate, state) {
                 let task = member_id(batch, index);
-                self.removed.push(Removed { task, tally: Tally::one(state), file: None });
+                self.removed.push(Removed { task, tally: Tally::one(state), file: None, owner });
             }
         }
         match fate {
@@ -280,20 +295,23 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// How a task has ended that is in a batch, or failed there; and whether it counts as done there.
-    fn member(&self, batch: TaskId, index: u64) -> rusqlite::Result<Option<(Option<TaskState>, bool)>> {
+    /// A task that is in a batch, or failed there.
+    fn member(&self, batch: TaskId, index: u64) -> rusqlite::Result<Option<Member>> {
         let select = "SELECT state, EXISTS (SELECT 1 FROM results WHERE task = ?1 AND first <= ?2 AND past > ?2), \
-                      (SELECT error IS NOT NULL FROM detached WHERE batch = ?1 AND item = ?2) \
+                      (SELECT error IS NOT NULL FROM detached WHERE batch = ?1 AND item = ?2), owner \
                       FROM tasks WHERE id = ?1 AND batch = 1";
         let mut select = self.transaction.prepare_cached(select)?;
-        let found = select.query_row(params![batch.0, index], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        Ok(match found.optional()? {
-            // There is no batch, or it has gone its own way, or is forgotten.
-            None | Some((_, _, Some(false))) => None,
-            Some((_, _, Some(true))) => Some((Some(TaskState::Failed), true)),
-            Some((_, true, None)) => Some((Some(TaskState::Done), true)),
-            Some((state, false, None)) => Some((state_of(state), false)),
-        })
+        let found = select
+            .query_row(params![batch.0, index], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, owner(row.get(3)?))));
+        let Some((state, is_computed, has_failed, owner)) = found.optional()? else { return Ok(None) };
+        let (state, has_result) = match (is_computed, has_failed) {
+            // It has gone its own way, or is forgotten.
+            (_, Some(false)) => return Ok(None),
+            (_, Some(true)) => (Some(TaskState::Failed), true),
+            (true, None) => (Some(TaskState::Done), true),
+            (false, None) => (state_of(state), false),
+        };
+        Ok(Some(Member { state, has_result, owner }))
     }
 
     /// Marks a task that is done as suspect if any of its results is.
@@ -305,12 +323,13 @@ impl<'a> Step<'a> {
 
     fn remove(&mut self, task: TaskId) -> rusqlite::Result<()> {
         let delete = "DELETE FROM tasks WHERE id = ? RETURNING state, file, bytes, batch, total, done, \
-                      secret_hash";
+                      secret_hash, owner";
         let removed = self.transaction.prepare_cached(delete)?.query_row([task.0], |row| {
             let (state, file, bytes) = (row.get::<_, i64>(0)?, row.get(1)?, row.get::<_, i64>(2)?);
-            Ok((state, file, bytes, row.get(3)?, row.get(4)?, row.get(5)?, row.get::<_, Option<SecretHash>>(6)?))
+            let secret = row.get::<_, Option<SecretHash>>(6)?;
+            Ok((state, file, bytes, row.get(3)?, row.get(4)?, row.get(5)?, secret, owner(row.get(7)?)))
         });
-        let Some((state, file, bytes, batch, total, done, secret)) = removed.optional()? else { return Ok(()) };
+        let Some((state, file, bytes, batch, total, done, secret, owner)) = removed.optional()? else { return Ok(()) };
         let tally = match state_of(state) {
             Some(state) if batch => self.forget_detached(task, state, total, done)?,
             state => state.map(Tally::one).unwrap_or_default(),
@@ -326,7 +345,7 @@ impl<'a> Step<'a> {
             *count -= 1;
         }
         self.bulk -= bytes;
-        self.removed.push(Removed { task, tally, file });
+        self.removed.push(Removed { task, tally, file, owner });
         Ok(())
     }
 
@@ -348,6 +367,13 @@ impl<'a> Step<'a> {
             self.counts[0] += reopened;
         }
         Ok(())
+    }
+
+    fn log(&mut self, entry: &LogEntry) -> rusqlite::Result<()> {
+        let LogEntry { at, kind, who, address, action, target, outcome, count } = entry;
+        let insert = "INSERT INTO log (at, kind, who, address, action, target, outcome, count) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        self.run(insert, params![at.0, log_kind_number(*kind), who, address, action, target, outcome, count])
     }
 
     /// A Drone keeps its id and its process.
@@ -398,6 +424,11 @@ impl<'a> Step<'a> {
         }
         Ok(self.removed)
     }
+}
+
+/// A token, as a row has it.
+fn owner(owner: Option<u64>) -> Option<TokenId> {
+    owner.map(TokenId)
 }
 
 /// The tasks that begin and end in one transaction, with nothing but results in between.

@@ -1,3 +1,4 @@
+mod owners;
 mod together;
 
 use std::ops::{ControlFlow, Range};
@@ -124,7 +125,7 @@ fn who_left_a_batch_unseen_is_forgotten_alone() {
     store.write(&[leaves(Fate::Own(Box::new(own)))]);
     store.write(&[task.results(0, right(1, 2), 1), task.end(TaskState::Done, 1)]);
     let removed = store.write(&[leaves(Fate::Forgotten { on_disk: true })]);
-    assert_eq!(removed, [Removed { task: TaskId(3), tally: Tally::one(TaskState::Done), file: None }]);
+    assert_eq!(removed, [Removed { task: TaskId(3), tally: Tally::one(TaskState::Done), file: None, owner: None }]);
     assert!(store.reader.task(TaskId(3)).unwrap().is_none());
     // And only once.
     assert!(store.write(&[leaves(Fate::Forgotten { on_disk: true })]).is_empty());

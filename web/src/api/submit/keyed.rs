@@ -80,7 +80,7 @@ impl Fingerprint {
     }
 
     fn begin(&mut self, new: &NewTask) {
-        let NewTask { specification, name, priority, deadline_seconds, batch, verify } = new;
+        let NewTask { specification, name, priority, deadline_seconds, batch, verify, owner: _, address: _ } = new;
         self.field(specification.kind().as_bytes());
         specification.fields(|field| self.field(field));
         self.field(&[u8::from(name.is_some())]);
@@ -171,6 +171,8 @@ mod tests {
                 deadline_seconds,
                 batch: false,
                 verify: Verify::Sample,
+                owner: None,
+                address: None,
             });
             inputs.iter().for_each(|input| fingerprint.field(input.as_bytes()));
             const_hex::encode(fingerprint.0.finalize())
@@ -192,7 +194,16 @@ mod tests {
             let specification =
                 Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
             let mut fingerprint = Fingerprint::default();
-            fingerprint.begin(&NewTask { specification, name: None, priority: 0, deadline_seconds, batch, verify });
+            fingerprint.begin(&NewTask {
+                specification,
+                name: None,
+                priority: 0,
+                deadline_seconds,
+                batch,
+                verify,
+                owner: None,
+                address: None,
+            });
             const_hex::encode(fingerprint.0.finalize())
         };
         let mut all = std::collections::BTreeSet::new();

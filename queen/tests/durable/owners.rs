@@ -1,0 +1,146 @@
+//! Whose tasks are, over restarts, and what is written of what users do.
+
+use std::path::Path;
+
+use queen::hive::{Keeper, Settings, SharedHive};
+use queen::store::Location;
+use tokio_util::sync::CancellationToken;
+use web::access::{LogFilter, Owner, TokenId};
+use web::hive::{Action, By, Deed, Hive as _, HiveError, NewTask, TaskFilter};
+use web::kinds::Specification;
+use web::kinds::digest::{Algorithm, Digest, Encoding};
+use web::model::Change;
+
+use super::settings;
+
+fn open(data: &Path, settings: Settings) -> (SharedHive, Keeper) {
+    let store = Location::new(data.to_owned()).open().unwrap();
+    let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
+    hive.take_over(&CancellationToken::new()).unwrap();
+    (hive, keeper)
+}
+
+fn new(owner: Option<u64>) -> NewTask {
+    let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
+    NewTask {
+        specification,
+        name: None,
+        priority: 0,
+        deadline_seconds: None,
+        batch: false,
+        verify: Default::default(),
+        owner: owner.map(|token| Owner { token: TokenId(token), name: format!("token {token}").into() }),
+        address: Some([192, 0, 2, 1].into()),
+    }
+}
+
+async fn submit(hive: &SharedHive, owner: Option<u64>) -> Result<u64, HiveError> {
+    let submitted = hive.submit(new(owner), ["honey"].into_iter().collect(), None, false).await;
+    submitted.map(|submitted| submitted.id().0)
+}
+
+/// The ids of an owner's tasks.
+async fn tasks_of(hive: &SharedHive, owner: u64) -> Vec<u64> {
+    let filter = TaskFilter { owner: Some(TokenId(owner)), limit: 10, ..TaskFilter::default() };
+    hive.tasks(filter).await.unwrap().into_iter().map(|task| task.id.0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_are_their_owners_over_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hive, keeper) = open(folder.path(), settings());
+    let first = async {
+        hive.begin_epoch().await;
+        for owner in [Some(1), Some(2), None, Some(1)] {
+            submit(&hive, owner).await.unwrap();
+        }
+        assert_eq!((tasks_of(&hive, 1).await, tasks_of(&hive, 3).await), (vec![4, 1], vec![]));
+        hive.cancel(wire::ids::TaskId(1)).await.unwrap();
+        // One of them is on disk alone.
+        assert_eq!(tasks_of(&hive, 1).await, [4, 1]);
+    };
+    keeper.keep(&hive, first).await.unwrap();
+    let (hive, keeper) = open(folder.path(), settings());
+    let second = async {
+        hive.begin_epoch().await;
+        assert_eq!((tasks_of(&hive, 1).await, tasks_of(&hive, 2).await), (vec![4, 1], vec![2]));
+        for id in [1, 4] {
+            let view = hive.task(wire::ids::TaskId(id)).await.unwrap();
+            assert_eq!((view.owner.as_deref(), view.owner_id), (Some("token 1"), Some(TokenId(1))));
+            assert_eq!(view.address, Some([192, 0, 2, 1].into()));
+        }
+        let mut watching = hive.subscribe(None).events;
+        let telling = tokio::spawn({
+            let hive = hive.clone();
+            async move { hive.tell_watchers().await }
+        });
+        hive.remove(wire::ids::TaskId(1)).await.unwrap();
+        let removed = async {
+            loop {
+                if let Change::TaskRemoved { id, owner } = &watching.recv().await.unwrap().change {
+                    return (id.0, *owner);
+                }
+            }
+        };
+        assert_eq!(removed.await, (1, Some(TokenId(1))));
+        telling.abort();
+    };
+    keeper.keep(&hive, second).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_may_have_so_many_unfinished_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hive, keeper) = open(folder.path(), Settings { max_queued: 2, ..settings() });
+    let working = async {
+        hive.begin_epoch().await;
+        for id in 1..=2 {
+            assert_eq!(submit(&hive, Some(1)).await, Ok(id));
+        }
+        let refused = submit(&hive, Some(1)).await.unwrap_err();
+        assert!(matches!(refused, HiveError::TooMany { .. }) && refused.to_string().contains("--max-queued-tasks"));
+        assert_eq!(submit(&hive, Some(2)).await, Ok(3));
+        assert_eq!(submit(&hive, None).await, Ok(4));
+        hive.cancel(wire::ids::TaskId(1)).await.unwrap();
+        assert_eq!(submit(&hive, Some(1)).await, Ok(5));
+    };
+    keeper.keep(&hive, working).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_users_did_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = async |hive: &SharedHive| {
+        let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+        page.entries.into_iter().map(|line| (line.who, line.action, line.count)).collect::<Vec<_>>()
+    };
+    let who = Some("ops".to_owned());
+    let deed = |action, refused: Option<&str>| {
+        let by = By { name: Some("ops".into()), address: Some(([192, 0, 2, 1], 9).into()) };
+        Deed { by, action, target: "task 7 (bees)".into(), refused: refused.map(str::to_owned) }
+    };
+    let (hive, keeper) = open(folder.path(), settings());
+    let first = async {
+        hive.begin_epoch().await;
+        let keeping = tokio::spawn({
+            let hive = hive.clone();
+            async move { hive.keep_trail().await }
+        });
+        hive.tell(deed(Action::Cancel, None));
+        while log(&hive).await.is_empty() {
+            super::support::look_again().await;
+        }
+        keeping.abort();
+        // What waits when the Queen stops is written then, with what is counted of refusals.
+        (0..5).for_each(|_| hive.tell(deed(Action::Ask, Some("it lacks control"))));
+        hive.tell(deed(Action::Remove, None));
+    };
+    keeper.keep(&hive, first).await.unwrap();
+    let (hive, keeper) = open(folder.path(), settings());
+    let second = async {
+        hive.begin_epoch().await;
+        let expected = [("ask", 4), ("delete", 1), ("ask", 1), ("cancel", 1)];
+        assert_eq!(log(&hive).await, expected.map(|(action, count)| (who.clone(), action.to_owned(), count)));
+    };
+    keeper.keep(&hive, second).await.unwrap();
+}
