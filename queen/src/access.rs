@@ -1,10 +1,22 @@
-//! Who may work for the Hive, and what proves that the Queen is the Queen.
+//! Who may use the Hive and who may work for it, and what proves that the Queen is the Queen.
+
+pub mod authority;
+pub mod certificates;
+pub mod exposure;
+pub mod grants;
+pub mod tls;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use web::model::Timestamp;
+
+pub use self::authority::{Authority, CertificateError, Issued, QUEEN};
+pub use self::certificates::Certificates;
+pub use self::grants::Grants;
+pub use self::token::Token;
 
 /// A secret that Drones prove to know, by its name. One that is made anew under the name of one that was
 /// revoked has another number.
@@ -39,4 +51,20 @@ pub struct Served {
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the certificate, in DER.
     pub leaf: [u8; 32],
+}
+
+/// 32 bytes that nobody can guess.
+///
+/// # Errors
+/// If the system has no randomness to give.
+pub fn random() -> Result<[u8; 32], getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What Drones need to join with a secret, as a file.
+pub fn join_file(name: &str, secret: &JoinSecret, authority: &Authority) -> String {
+    let key = const_hex::encode(secret.key);
+    format!("# For drones of this Hive: keep it secret.\nhive-join 1\nsecret {name} {key}\n{}", authority.pem())
 }

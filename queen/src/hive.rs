@@ -49,9 +49,11 @@ use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{Epoch, Instance, TaskId};
 
+use crate::access::Grants;
 use crate::clock::{Clock, HiveClock, Moment};
 use crate::core::{Event, Patience, Time};
-use crate::store::Reader;
+use crate::store::{Reader, StoredAccess};
+use access::Making;
 use cache::Cache;
 use feed::Feed;
 use journal::{Ack, Journal, Slot};
@@ -60,7 +62,6 @@ pub use link::{Breach, Joined, Link, Newcomer, Outbound, Parting};
 pub use memory::Memory;
 pub use recovery::{Keeper, Lost};
 use state::State;
-use story::Story;
 
 /// Drones that may be connected at once.
 pub const MAX_DRONES: usize = 4096;
@@ -102,6 +103,7 @@ struct Inner {
     keep_finished: Duration,
     max_queued: usize,
     patience: Patience,
+    show_words: bool,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
     /// Bounds how many ranges the Queen computes a second time at once, for want of another Drone.
@@ -110,6 +112,9 @@ struct Inner {
     rework: tokio::sync::Mutex<()>,
     /// There are fewer tasks now whose results are computed again.
     reworked: Notify,
+    /// Who may do what.
+    grants: Grants,
+    making: tokio::sync::Mutex<Making>,
     /// Held by who tells stories; taken before the state's lock, never after it.
     console: Mutex<()>,
     /// The core's next deadline may have come nearer.
@@ -173,6 +178,8 @@ pub struct Settings {
     pub max_queued: usize,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// The console shows inputs and digests.
+    pub show_words: bool,
 }
 
 #[cfg(test)]
@@ -186,6 +193,7 @@ impl Default for Settings {
             patience: Patience::default(),
             max_queued: MAX_QUEUED,
             clock: Arc::new(crate::clock::System::start()),
+            show_words: true,
         }
     }
 }
@@ -197,10 +205,12 @@ impl SharedHive {
         epoch: Epoch,
         clock: HiveClock,
         disk: Option<Disk>,
+        access: StoredAccess,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { drone_addr, keep_finished, max_queued, patience, .. } = settings;
+        let Settings { drone_addr, keep_finished, max_queued, patience, show_words, .. } = settings;
         let (budget, cache) = (Arc::clone(&memory.tasks), Cache::new(memory.cache));
         let base = Instance::random()?;
+        let is_closed = access.has_token();
         let feed = Feed::new(epoch);
         let state = State::new(feed, base, budget, cache, disk.is_some(), patience, clock.clone());
         let inner = Inner {
@@ -214,10 +224,13 @@ impl SharedHive {
             keep_finished,
             max_queued,
             patience,
+            show_words,
             checks: Arc::new(Semaphore::new(CHECKS)),
             seconds: Arc::new(Semaphore::new(seconds())),
             rework: tokio::sync::Mutex::new(()),
             reworked: Notify::new(),
+            making: tokio::sync::Mutex::new(Making::new(&access)),
+            grants: Grants::new(access.tokens, access.secrets, is_closed),
             console: Mutex::new(()),
             deadline_moved: Notify::new(),
             changed: Notify::new(),
@@ -381,7 +394,7 @@ impl SharedHive {
             // Who tells takes all there is, so that the console's order is the state's.
             let _turn = self.inner.console.lock().unwrap_or_else(PoisonError::into_inner);
             let stories = self.lock().take_stories();
-            stories.iter().for_each(Story::tell);
+            stories.iter().for_each(|story| story.tell(self.inner.show_words));
         }
         (result, ack)
     }

@@ -235,6 +235,12 @@ pub fn class(specification: &Specification, segments: &[Segment]) -> Class {
 }
 
 impl Job {
+    /// What is computed of each input.
+    pub fn algorithm(&self) -> &'static str {
+        let Specification::Digest(digest) = &self.terms.specification;
+        digest.algorithm.name()
+    }
+
     /// Whether all of it is in memory.
     pub fn is_at_hand(&self) -> bool {
         self.inputs.is_small() && self.terms.secret.is_none()

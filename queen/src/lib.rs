@@ -119,6 +119,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         max_queued: config.max_queued,
         patience: config.patience,
         clock: Arc::clone(&config.clock),
+        show_words: true,
     };
     let result = match config.data.clone() {
         None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,

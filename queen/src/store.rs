@@ -3,15 +3,19 @@
 //! ```text
 //! hive-data/
 //!   lock        says which process has the directory open; the lock is on the directory itself
-//!   hive.db     records: tasks, done ranges, small inputs and results, keys, Drones, leases, the epoch (SQLite)
+//!   hive.db     records: tasks, done ranges, small inputs and results, keys, Drones, leases, the epoch; tokens,
+//!               the Drones' secrets, the authority (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
 //!   ballast     room for removals when the disk is full
+//!   control.sock      where `queen token` and `queen secret` ask a running Queen
+//!   authority.pem     the authority's certificate, for browsers and other clients
 //! ```
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
 //! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
 //! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
 
+mod access;
 pub mod backup;
 mod ballast;
 mod bulk;
@@ -31,10 +35,11 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
-pub use directory::Directory;
 use directory::OpenFiles;
+pub use directory::{Directory, authority, find_used, publish_authority, socket};
 use disk::{Disk, System};
 pub use error::StoreError;
 pub use inputs::{Extent, Inputs, Large, Place, SMALL};
@@ -70,6 +75,8 @@ const BALLAST_PART: u64 = 4;
 pub struct Store {
     /// What was found in it.
     pub inheritance: Inheritance,
+    /// Who may do what.
+    pub access: StoredAccess,
     /// The one writer.
     pub writer: Writer,
     /// For everybody else.
@@ -100,6 +107,7 @@ impl Location {
         let largest = self.disk.largest_file();
         let connection = schema::open_writer(&path, self.vfs.as_deref(), largest)?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
+        let access = access::read(&connection).map_err(StoreError::database(&path))?;
         let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
         let ballast =
             Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast.min(largest / BALLAST_PART));
@@ -107,6 +115,6 @@ impl Location {
         let writer = Writer::new(path.clone(), connection, ballast, largest, files);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         let free = self.disk.free(directory.path());
-        Ok(Store { inheritance, writer, reader, directory, free })
+        Ok(Store { inheritance, access, writer, reader, directory, free })
     }
 }

@@ -1,16 +1,406 @@
-//! Who may do what, as far as the Hive keeps it.
+//! Who may do what, as the control plane and the Queen's own machine say it.
+//!
+//! What is made is valid when it is on disk; what is revoked ends at once, and who asked is answered when that
+//! is on disk.
 
-use web::access::{LogFilter, LogPage};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drone::story;
+use tokio::sync::watch;
+use web::access::{Access, Holder, LogFilter, LogPage, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView};
 use web::hive::HiveError;
+use web::model::Timestamp;
 
 use super::SharedHive;
+use super::journal::Ack;
+use super::upload::stopping;
+use crate::access::grants::{SECRETS, TOKENS};
+use crate::access::{Authority, JoinSecret, JoinSecrets, Token, join_file, random, token};
+use crate::store::{AccessChange, Change, StoredAccess, publish_authority};
+
+/// How often it is written when tokens were used, and told that some have expired.
+const WRITTEN: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether the disk takes a change that it did not take.
+const RETRIED: Duration = Duration::from_millis(100);
+
+/// The longest name of a token, in characters.
+const NAME_MAX: usize = 64;
+
+/// The longest time for which a token is made, in seconds: a hundred years.
+const EXPIRY_MAX: u64 = 100 * 365 * 24 * 60 * 60;
+
+/// What the first secret and the first token are called.
+const FIRST_SECRET: &str = "drones";
+const FIRST_TOKEN: &str = "admin";
+
+/// What is needed to make tokens and secrets. It is held by one at a time who makes some.
+pub(super) struct Making {
+    next_token: u64,
+    next_secret: u64,
+    authority: Option<Authority>,
+    /// What there was when the Queen started, and her ports began to serve.
+    had_secret: bool,
+    had_authority: bool,
+}
+
+impl Making {
+    pub(super) fn new(stored: &StoredAccess) -> Self {
+        Self {
+            next_token: stored.next_token,
+            next_secret: stored.next_secret,
+            authority: stored.authority.clone(),
+            had_secret: stored.has_secret(),
+            had_authority: stored.authority.is_some(),
+        }
+    }
+}
+
+/// What is about to be made: what is written, and becomes valid then.
+#[derive(Default)]
+struct Made {
+    changes: Vec<Change>,
+    token: Option<Token>,
+    secret: Option<(Box<str>, JoinSecret)>,
+    authority: Option<Authority>,
+}
+
+impl Made {
+    fn write(&mut self, change: AccessChange) {
+        self.changes.push(Change::Access(Box::new(change)));
+    }
+
+    /// A new token, and its text.
+    fn token(&mut self, making: &mut Making, new: NewToken, now: Timestamp) -> Result<(TokenView, String), HiveError> {
+        let id = TokenId(making.next_token);
+        let text = token::text(id).map_err(unmade)?;
+        let life = |seconds: u64| Timestamp(now.0.saturating_add_unsigned(seconds.saturating_mul(1000)));
+        let token = Token {
+            id,
+            hash: token::hash(&text),
+            name: new.name.into(),
+            scopes: new.scopes,
+            created_at: now,
+            expires_at: new.expires_seconds.map(life),
+            last_used_at: None,
+        };
+        making.next_token += 1;
+        self.write(AccessChange::Token(token.clone()));
+        let view = token.view();
+        self.token = Some(token);
+        Ok((view, text))
+    }
+
+    /// A new secret, and its join file.
+    fn secret(&mut self, making: &mut Making, name: &str, now: Timestamp) -> Result<(SecretView, String), HiveError> {
+        let secret = JoinSecret { id: making.next_secret, key: random().map_err(unmade)?, created_at: now };
+        let authority = self.authority(making, now)?;
+        let file = join_file(name, &secret, &authority);
+        making.next_secret += 1;
+        self.write(AccessChange::Secret(name.into(), secret.clone()));
+        self.secret = Some((name.into(), secret));
+        Ok((SecretView { name: name.into(), created_at: now, drones: 0 }, file))
+    }
+
+    /// The authority, which is made with the first that needs it.
+    fn authority(&mut self, making: &mut Making, now: Timestamp) -> Result<Authority, HiveError> {
+        if let Some(authority) = &making.authority {
+            return Ok(authority.clone());
+        }
+        let authority = Authority::generate(now).map_err(unmade)?;
+        making.authority = Some(authority.clone());
+        self.write(AccessChange::Authority(authority.clone()));
+        self.authority = Some(authority.clone());
+        Ok(authority)
+    }
+}
 
 impl SharedHive {
-    /// The audit trail.
+    /// The secrets that are valid.
+    pub fn join_secrets(&self) -> watch::Receiver<Arc<JoinSecrets>> {
+        self.inner.grants.secrets()
+    }
+
+    /// Whether something was made since the Queen started that her ports know of from her next start on: TLS, or
+    /// that Drones need a secret.
+    pub async fn is_outdated(&self) -> bool {
+        let making = self.inner.making.lock().await;
+        making.authority.is_some() && !making.had_authority || making.next_secret > 1 && !making.had_secret
+    }
+
+    /// Makes what a new Hive needs: names, the authority, a secret for Drones, and a token that may do everything.
+    /// Returns the join file, and the token.
     ///
     /// # Errors
-    /// If the Queen does not serve yet, or the disk cannot be read.
-    pub async fn log(&self, filter: LogFilter) -> Result<LogPage, HiveError> {
+    /// If any of it was ever made, a name cannot be one, or it cannot be written.
+    pub async fn set_up(&self, hosts: &[String]) -> Result<(String, String), HiveError> {
+        let mut making = self.inner.making.lock().await;
+        if making.authority.is_some() || making.next_token > 1 || making.next_secret > 1 {
+            return Err(HiveError::Conflict("it is set up already".into()));
+        }
+        let (mut made, now) = (Made::default(), self.moment().at);
+        hosts.iter().for_each(|host| made.write(AccessChange::Host(host.clone())));
+        let (_, file) = made.secret(&mut making, FIRST_SECRET, now)?;
+        let scopes = Scopes::from_iter([Scope::Admin]);
+        let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
+        let (_, text) = made.token(&mut making, admin, now)?;
+        self.keep(made).await?;
+        Ok((file, text))
+    }
+
+    /// Makes a token; see [`Access::create_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn make_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
+        check_token(&new)?;
+        let mut making = self.inner.making.lock().await;
+        let (mut made, now) = (Made::default(), self.moment().at);
+        let grants = &self.inner.grants;
+        let valid = grants.tokens(now);
+        if let Some(other) = valid.iter().find(|token| token.name == new.name) {
+            let reason = format!("there is a token {:?} already, number {}: revoke it first", other.name, other.id);
+            return Err(HiveError::Conflict(reason));
+        }
+        if valid.len() >= TOKENS {
+            return Err(HiveError::Conflict(format!("there are {TOKENS} tokens already: revoke some")));
+        }
+        let expired = grants.expired(now);
+        expired.iter().for_each(|id| made.write(AccessChange::RevokeToken(*id)));
+        made.authority(&mut making, now)?;
+        let (view, text) = made.token(&mut making, new, now)?;
+        self.keep(made).await?;
+        expired.into_iter().for_each(|id| drop(grants.remove_token(id)));
+        Ok((view, text))
+    }
+
+    /// Makes a secret; see [`Access::create_secret`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn make_secret(&self, name: &str) -> Result<(SecretView, String), HiveError> {
+        check_secret(name)?;
+        let mut making = self.inner.making.lock().await;
+        let (mut made, now) = (Made::default(), self.moment().at);
+        let secrets = Arc::clone(&self.join_secrets().borrow());
+        if secrets.by_name.contains_key(name) {
+            return Err(HiveError::Conflict(format!("there is a secret {name:?} already: revoke it first")));
+        }
+        if secrets.by_name.len() >= SECRETS {
+            return Err(HiveError::Conflict(format!("there are {SECRETS} secrets already: revoke some")));
+        }
+        let made_secret = made.secret(&mut making, name, now)?;
+        self.keep(made).await?;
+        Ok(made_secret)
+    }
+
+    /// Revokes a token; see [`Access::revoke_token`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn end_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
+        let removed = self.inner.grants.remove_token(id).ok_or(HiveError::NoToken(id))?;
+        self.write_revocation(AccessChange::RevokeToken(id)).await.map(|()| removed)
+    }
+
+    /// Revokes a secret; see [`Access::revoke_secret`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn end_secret(&self, name: &str) -> Result<SecretView, HiveError> {
+        let JoinSecret { id, created_at, .. } =
+            self.inner.grants.remove_secret(name).ok_or_else(|| HiveError::NoSecret(name.into()))?;
+        let view = SecretView { name: name.into(), created_at, drones: 0 };
+        self.write_revocation(AccessChange::RevokeSecret(id)).await.map(|()| view)
+    }
+
+    /// Writes when tokens were used, and tells of those that have expired, until the future is dropped.
+    pub async fn keep_tokens(&self) {
+        loop {
+            self.pass(WRITTEN).await;
+            self.inner.grants.tell_expired(self.moment().at);
+            let used = self.inner.grants.take_used();
+            if !used.is_empty()
+                && let Ok(slot) = self.slot(0).await
+            {
+                // Nobody waits for it: what is lost with the Queen is a minute.
+                self.change_durably(slot, |state, _| {
+                    state.changes.push(Change::Access(Box::new(AccessChange::Used(used))));
+                });
+            }
+        }
+    }
+
+    /// Writes what was made; when it is on disk it is valid. What the disk does not take now it may take later,
+    /// when nobody has it: then it is revoked.
+    async fn keep(&self, made: Made) -> Result<(), HiveError> {
+        let Made { changes, token, secret, authority } = made;
+        self.admit_change()?;
+        let slot = self.prompt_slot().await?;
+        let ((), ack) = self.change_durably(slot, |state, _| state.changes.extend(changes));
+        if let Err(error) = self.durable(ack).await {
+            let hive = self.clone();
+            let ended = token.map(|token| AccessChange::RevokeToken(token.id));
+            let ended = ended.into_iter().chain(secret.map(|(_, secret)| AccessChange::RevokeSecret(secret.id)));
+            let ended: Vec<_> = ended.collect();
+            tokio::spawn(async move {
+                if hive.settle(None).await.is_ok() {
+                    for change in ended {
+                        // A Queen who stops leaves it to be seen, and revoked, by people.
+                        let _ = hive.write_revocation(change).await;
+                    }
+                }
+            });
+            return Err(error);
+        }
+        if let Some(token) = token {
+            self.inner.grants.add_token(token);
+        }
+        if let Some((name, secret)) = secret {
+            self.inner.grants.add_secret(name, secret);
+        }
+        if let (Some(authority), Some(disk)) = (authority, &self.inner.disk) {
+            let directory = disk.directory.clone();
+            let published = tokio::task::spawn_blocking(move || publish_authority(&directory, &authority.pem())).await;
+            if let Ok(Err(error)) = published {
+                tracing::warn!(%error, "the authority's certificate is not there for others to find");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes that something was revoked; returns when that is on disk, however long the disk takes no writes.
+    async fn write_revocation(&self, change: AccessChange) -> Result<(), HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let slot = disk.journal.relief_slot().await.map_err(|_| stopping())?;
+        let ((), ack) =
+            self.change_durably(Some(slot), |state, _| state.changes.push(Change::Access(Box::new(change))));
+        self.settle(ack).await
+    }
+
+    /// Waits until all that was to be written so far is on disk, however long the disk takes no writes.
+    async fn settle(&self, mut ack: Option<Ack>) -> Result<(), HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        loop {
+            if let Some(ack) = ack.take() {
+                match ack.await {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(_)) => tokio::time::sleep(RETRIED).await,
+                    Err(_) => return Err(stopping()),
+                }
+            }
+            // It was kept, and comes before this.
+            let slot = disk.journal.slot(0).await.map_err(|_| stopping())?;
+            ack = Some(slot.enter(Vec::new(), None));
+        }
+    }
+
+    /// Does this to its end, also when who asked for it is gone, so that what is on disk is what is known.
+    async fn surely<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, HiveError>> + Send + 'static,
+    ) -> Result<T, HiveError> {
+        drop(self.serving()?);
+        let done = tokio::spawn(work).await.map_err(|_| stopping())?;
+        if done.is_ok() && self.is_outdated().await {
+            story!("🔐", "Start the Queen again: what was made counts in full from her next start on (TLS, secrets)");
+        }
+        done
+    }
+}
+
+#[async_trait]
+impl Access for SharedHive {
+    fn is_closed(&self) -> bool {
+        self.inner.grants.is_closed()
+    }
+
+    fn authenticate(&self, token: &str) -> Option<Arc<Holder>> {
+        self.inner.grants.authenticate(token, self.moment().at)
+    }
+
+    fn holder(&self, id: TokenId) -> Option<Arc<Holder>> {
+        self.inner.grants.holder(id, self.moment().at)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.grants.changes()
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenView>, HiveError> {
+        Ok(self.inner.grants.tokens(self.moment().at))
+    }
+
+    async fn create_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
+        if self.inner.disk.is_none() {
+            return Open.create_token(new).await;
+        }
+        let hive = self.clone();
+        self.surely(async move { hive.make_token(new).await }).await
+    }
+
+    async fn revoke_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
+        let hive = self.clone();
+        self.surely(async move { hive.end_token(id).await }).await
+    }
+
+    async fn secrets(&self) -> Result<Vec<SecretView>, HiveError> {
+        let secrets = Arc::clone(&self.join_secrets().borrow());
+        let view = |(name, secret): (&Box<str>, &JoinSecret)| SecretView {
+            name: name.to_string(),
+            created_at: secret.created_at,
+            drones: 0,
+        };
+        Ok(secrets.by_name.iter().map(view).collect())
+    }
+
+    async fn create_secret(&self, name: String) -> Result<(SecretView, String), HiveError> {
+        if self.inner.disk.is_none() {
+            return Open.create_secret(name).await;
+        }
+        let hive = self.clone();
+        self.surely(async move { hive.make_secret(&name).await }).await
+    }
+
+    async fn revoke_secret(&self, name: &str) -> Result<SecretView, HiveError> {
+        let (hive, name) = (self.clone(), name.to_owned());
+        self.surely(async move { hive.end_secret(&name).await }).await
+    }
+
+    async fn log(&self, filter: LogFilter) -> Result<LogPage, HiveError> {
         self.read_log(filter).await
     }
+}
+
+fn check_token(new: &NewToken) -> Result<(), HiveError> {
+    let length = new.name.chars().count();
+    if !(1..=NAME_MAX).contains(&length) || new.name.chars().any(char::is_control) {
+        let reason = format!("a token's name has 1 to {NAME_MAX} characters, and none that cannot be seen");
+        return Err(HiveError::Invalid(reason));
+    }
+    if new.scopes == Scopes::default() {
+        return Err(HiveError::Invalid("a token needs a scope: read, submit, control or admin".into()));
+    }
+    match new.expires_seconds {
+        Some(0) => Err(HiveError::Invalid("a token cannot expire before it is made".into())),
+        Some(EXPIRY_MAX..) => Err(HiveError::Invalid("a token expires after 100 years at the latest".into())),
+        _ => Ok(()),
+    }
+}
+
+fn check_secret(name: &str) -> Result<(), HiveError> {
+    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_right) {
+        true => Ok(()),
+        false => {
+            Err(HiveError::Invalid(format!("a secret's name has 1 to {NAME_MAX} letters, digits, dots, hyphens or _")))
+        }
+    }
+}
+
+/// There is no randomness, or no certificate.
+fn unmade(error: impl std::fmt::Display) -> HiveError {
+    HiveError::Internal(format!("nothing can be made that others cannot guess: {error}"))
 }

@@ -262,11 +262,13 @@ impl Commit {
     }
 
     /// Whether a full disk takes it, from the ballast: it removes tasks, or ends them so that they
-    /// can be removed, or begins the epoch in which that can be asked for.
+    /// can be removed, or begins the epoch in which that can be asked for; or it revokes what may be
+    /// in the wrong hands.
     fn is_relief(&self) -> bool {
         let is_relief = |change: &Change| match change {
             Change::Remove(_) | Change::Epoch(_) => true,
             Change::End(_, ending) => ending.state == TaskState::Cancelled,
+            Change::Access(change) => change.is_revocation(),
             _ => false,
         };
         !self.changes.is_empty() && self.changes.iter().all(is_relief)

@@ -21,7 +21,9 @@ use super::{Disk, Limit, Receipt, Settings, SharedHive};
 use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
-use crate::store::{Change, Directory, Leased, Live, Removed, Store, StoreError, Submission, Tidied, Writer};
+use crate::store::{
+    Change, Directory, Leased, Live, Removed, Store, StoreError, StoredAccess, Submission, Tidied, Writer,
+};
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
 const EPHEMERAL: Epoch = Epoch(1);
@@ -73,7 +75,7 @@ impl SharedHive {
     pub fn ephemeral(settings: Settings) -> Result<Self, getrandom::Error> {
         let clock = HiveClock::begin(Arc::clone(&settings.clock));
         let memory = Memory::share_out(settings.memory_limit, false);
-        Self::build(settings, memory, EPHEMERAL, clock, None)
+        Self::build(settings, memory, EPHEMERAL, clock, None, StoredAccess::default())
     }
 
     /// A Hive over an open data directory. It serves behind [`take_over`](Self::take_over) and
@@ -85,7 +87,7 @@ impl SharedHive {
     /// # Errors
     /// If the system has no randomness to give.
     pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
-        let Store { inheritance, writer, reader, directory, free } = store;
+        let Store { inheritance, access, writer, reader, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit, true);
         let (journal, exit) = Journal::new(memory.journal, Handle::current(), bulk);
@@ -100,7 +102,7 @@ impl SharedHive {
             recovered: OnceLock::new(),
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
-        let hive = Self::build(settings, memory, inheritance.epoch, clock, Some(disk))?;
+        let hive = Self::build(settings, memory, inheritance.epoch, clock, Some(disk), access)?;
         {
             let mut state = hive.lock();
             state.next_task = inheritance.next_task;

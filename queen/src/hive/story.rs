@@ -34,7 +34,8 @@ pub(super) struct EndOfTask {
 }
 
 impl Story {
-    pub(super) fn tell(&self) {
+    /// `show_words`: inputs and digests are told as well.
+    pub(super) fn tell(&self, show_words: bool) {
         match self {
             Self::Joined { drone, threads, is_back } => {
                 let how = if *is_back { "is back" } else { "connected" };
@@ -75,8 +76,12 @@ impl Story {
                     drone::console::count(*corrected)
                 );
             }
-            Self::Sent { task, drone, job } => story!("🚀", "Work sent to {drone}: {job} [{task}]"),
-            Self::Ended { task, record } => record.tell(task),
+            Self::Sent { task, drone, job } if show_words => story!("🚀", "Work sent to {drone}: {job} [{task}]"),
+            Self::Sent { task, drone, job } => {
+                let (count, algorithm) = (drone::console::count(job.inputs.total()), job.algorithm());
+                story!("🚀", "Work sent to {drone}: {count} to hash ({algorithm}) [{task}]");
+            }
+            Self::Ended { task, record } => record.tell(task, show_words),
             Self::Moved { task, label } => moved(task, label),
             Self::Did(deed) => did(deed),
             Self::Logged(entry) => logged(entry),
@@ -155,10 +160,10 @@ fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String
 }
 
 impl EndOfTask {
-    fn tell(&self, task: &str) {
+    fn tell(&self, task: &str, show_words: bool) {
         let drone = self.drone.as_deref().unwrap_or("the drones");
         let (done, seconds) = (drone::console::count(self.done), self.seconds);
-        match (self.state, &self.digest) {
+        match (self.state, self.digest.as_ref().filter(|_| show_words)) {
             (TaskState::Done, Some(digest)) => {
                 story!("🎉", "Reply from {drone}: {} [{task}]", const_hex::encode(digest));
             }

@@ -19,12 +19,13 @@ use rusqlite::{Connection, params};
 
 use self::report::Report;
 use self::sample::Sampler;
+use super::access;
 use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
 use super::records::{COLUMN_COUNT, Rows, TASKS_END, columns_of};
-use super::schema::{self, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
+use super::schema::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
 use crate::kinds::hash_of;
 
 /// What tasks are called by the number of their state.
@@ -150,6 +151,9 @@ impl<'a, 'out> Check<'a, 'out> {
         }
         if version >= HAS_SECRETS {
             self.attempt("its keys and salts", Self::secrets);
+        }
+        if version >= HAS_ACCESS {
+            self.attempt("its tokens and secrets", Self::access);
         }
         self.attempt("its tasks", Self::each_task);
         for number in std::mem::take(&mut self.unnamed) {
@@ -302,6 +306,14 @@ impl<'a, 'out> Check<'a, 'out> {
         while let Some(row) = rows.next()? {
             let (batch, item, database): (i64, i64, _) = (row.get(0)?, row.get(1)?, &self.database);
             self.report.finding(format_args!("{database}: {item} cannot have left batch {batch}"));
+        }
+        Ok(())
+    }
+
+    /// What proves who somebody is can be used for that.
+    fn access(&mut self) -> rusqlite::Result<()> {
+        for finding in access::check(self.connection)? {
+            self.report.finding(format_args!("{}: {finding}", self.database));
         }
         Ok(())
     }

@@ -8,12 +8,13 @@ mod owner;
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use self::open_files::OpenFiles;
 use self::owner::User;
+use super::disk::NO_FOLLOW;
 use super::error::StoreError;
 use super::schema;
 
@@ -21,6 +22,10 @@ const DATABASE: &str = "hive.db";
 const BULK: &str = "bulk";
 const LOCK: &str = "lock";
 const BALLAST: &str = "ballast";
+
+/// Where a running Queen is asked, and the certificate by which browsers and others know her.
+const SOCKET: &str = "control.sock";
+const AUTHORITY: &str = "authority.pem";
 
 /// SQLite's write-ahead log, and what the processes that have the database open share.
 const LOG: &str = "hive.db-wal";
@@ -31,6 +36,9 @@ const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
 const OURS: [&str; 8] = [DATABASE, LOG, SHARED_MEMORY, JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
+
+/// And of what is there for others to find: nothing of it is believed.
+const FOR_OTHERS: [&str; 2] = [SOCKET, AUTHORITY];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -109,6 +117,30 @@ impl Directory {
     }
 }
 
+/// Where a running Queen is asked.
+pub fn socket(directory: &Path) -> PathBuf {
+    directory.join(SOCKET)
+}
+
+/// Where the authority's certificate is for others to find.
+pub fn authority(directory: &Path) -> PathBuf {
+    directory.join(AUTHORITY)
+}
+
+/// Leaves the authority's certificate where others find it, if it is not there already.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn publish_authority(directory: &Path, pem: &str) -> Result<(), StoreError> {
+    let path = authority(directory);
+    if fs::read(&path).is_ok_and(|there| there == pem.as_bytes()) {
+        return Ok(());
+    }
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o644).custom_flags(NO_FOLLOW);
+    options.open(&path).and_then(|mut file| file.write_all(pem.as_bytes())).map_err(StoreError::io(&path))
+}
+
 /// Where a directory's records are.
 pub fn database(directory: &Path) -> PathBuf {
     directory.join(DATABASE)
@@ -167,7 +199,7 @@ fn names(path: &Path) -> Result<Vec<OsString>, StoreError> {
 
 /// Refuses a directory in which there is something else.
 fn require_ours(path: &Path, names: &[OsString]) -> Result<(), StoreError> {
-    match names.iter().find(|name| !OURS.iter().any(|ours| *name == ours)) {
+    match names.iter().find(|name| !OURS.iter().chain(&FOR_OTHERS).any(|ours| *name == ours)) {
         Some(name) => {
             let why = format!("it contains {}", name.display());
             Err(StoreError::Foreign { path: path.to_owned(), why })

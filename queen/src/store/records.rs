@@ -13,6 +13,7 @@ use web::kinds::Specification;
 use web::model::{Kernels, TaskState, Timestamp, Verify};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
+use super::access::AccessChange;
 use super::bulk::FileResults;
 use super::inputs::{Extent, Inputs, Large, Place};
 use super::schema;
@@ -131,6 +132,8 @@ pub enum Change {
     Unlease(LeaseId),
     /// A line of the audit trail.
     Log(Box<LogEntry>),
+    /// Who may do what has changed.
+    Access(Box<AccessChange>),
 }
 
 /// What becomes of a task that leaves its batch.
@@ -252,7 +255,8 @@ impl Change {
             | Self::Visit { .. }
             | Self::Suspect { .. }
             | Self::Unlease(_)
-            | Self::Log(_) => None,
+            | Self::Log(_)
+            | Self::Access(_) => None,
         }
     }
 
@@ -415,7 +419,7 @@ pub(super) fn columns_of(version: i64) -> String {
             "secret, secret_hash, (SELECT length(bytes) FROM secrets WHERE hash = secret_hash)",
             "NULL, NULL, NULL",
         ),
-        since(schema::HAS_OWNERS, "owner, owner_name, address", "NULL, NULL, NULL"),
+        since(schema::HAS_ACCESS, "owner, owner_name, address", "NULL, NULL, NULL"),
     ]
     .join(", ")
 }

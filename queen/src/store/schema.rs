@@ -186,6 +186,38 @@ const MIGRATIONS: [&str; 8] = [
     CREATE INDEX log_by_who ON log (who, id) WHERE who IS NOT NULL;
     CREATE INDEX log_by_target ON log (target, id);
     CREATE INDEX log_by_time ON log (at, id);
+
+    -- Tokens, by the SHA-256 of their texts; scopes is a sum of bits. Times are milliseconds since 1970.
+    -- Rows of what was revoked go, and numbers are never used again.
+    CREATE TABLE tokens (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash BLOB NOT NULL,
+        name TEXT NOT NULL,
+        scopes INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        last_used_at INTEGER
+    ) STRICT;
+
+    -- What Drones prove to know: 32 random bytes each.
+    CREATE TABLE join_secrets (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        key BLOB NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT;
+
+    -- What signs the Queen's certificates: its own certificate in DER, and its key in PKCS #8.
+    CREATE TABLE authority (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        certificate BLOB NOT NULL,
+        key BLOB NOT NULL
+    ) STRICT;
+
+    -- The Queen's names, besides those that she always has.
+    CREATE TABLE hosts (
+        name TEXT PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
     ",
 ];
 
@@ -204,8 +236,8 @@ pub(super) const HAS_CLOCK: i64 = 6;
 /// From this version on keys and salts stand apart from specifications.
 pub(super) const HAS_SECRETS: i64 = 7;
 
-/// From this version on tasks have owners, and there is an audit trail.
-pub(super) const HAS_OWNERS: i64 = 8;
+/// From this version on tasks have owners, and there are an audit trail, tokens and the Drones' secrets.
+pub(super) const HAS_ACCESS: i64 = 8;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

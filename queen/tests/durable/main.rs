@@ -349,6 +349,7 @@ fn settings() -> Settings {
         max_queued: queen::hive::MAX_QUEUED,
         patience: Default::default(),
         clock: Arc::new(System::start()),
+        show_words: true,
     }
 }
 

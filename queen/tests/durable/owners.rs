@@ -5,7 +5,7 @@ use std::path::Path;
 use queen::hive::{Keeper, Settings, SharedHive};
 use queen::store::Location;
 use tokio_util::sync::CancellationToken;
-use web::access::{LogFilter, Owner, TokenId};
+use web::access::{Access as _, LogFilter, Owner, TokenId};
 use web::hive::{Action, By, Deed, Hive as _, HiveError, NewTask, TaskFilter};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};

@@ -14,6 +14,7 @@ use super::{KEY_LIFE, Removed};
 use crate::clock::Moment;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{SecretHash, Terms, member_id};
+use crate::store::access;
 use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
     Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, log_kind_number,
@@ -108,6 +109,7 @@ impl<'a> Step<'a> {
                 Ok(())
             }
             Change::Log(entry) => self.log(entry),
+            Change::Access(change) => access::apply(self.transaction, change),
         }
     }
 

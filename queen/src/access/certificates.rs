@@ -1,0 +1,197 @@
+//! The certificates that the ports serve, from the start to the end: signed by the authority when she starts, renewed
+//! before they end; or those that the operator gives for HTTP, which are read again when he says so.
+
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drone::story;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Notify, watch};
+use web::model::Timestamp;
+
+use super::{Authority, CertificateError, Issued, Served, tls};
+use crate::clock::Clock;
+
+/// So long before its end a certificate is renewed.
+const RENEWED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How often it is looked at.
+const LOOKED_AT: Duration = Duration::from_secs(60 * 60);
+
+/// The longest file of certificates or of a key, in bytes.
+const FILE_MAX: u64 = 1 << 20;
+
+/// Rights of group and others to read and to write.
+const BY_OTHERS: u32 = 0o066;
+
+/// Where a certificate is that the operator gives for HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate and those that lead to its authority, in PEM.
+    pub certificate: PathBuf,
+    /// Its key, in PEM, readable by nobody else.
+    pub key: PathBuf,
+}
+
+/// Why a port cannot prove anything.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The authority does not sign.
+    #[error(transparent)]
+    Authority(#[from] CertificateError),
+    /// A key is not its certificate's.
+    #[error("what the authority signed cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
+    /// A file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        what: String,
+    },
+}
+
+/// See the module.
+pub struct Certificates {
+    authority: Option<Authority>,
+    names: Vec<String>,
+    files: Option<Files>,
+    /// When what the authority signed ends.
+    expires_at: Option<Timestamp>,
+    drones: Option<watch::Sender<Arc<Served>>>,
+    http: Option<watch::Sender<Arc<ServerConfig>>>,
+}
+
+impl Certificates {
+    /// Those that are there now: none without authority and files. `names`: all of the Queen's, and her addresses.
+    ///
+    /// # Errors
+    /// If one cannot be made, or a file cannot be used.
+    pub fn begin(
+        authority: Option<Authority>,
+        names: Vec<String>,
+        files: Option<Files>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let mut all = Self { authority, names, files, expires_at: None, drones: None, http: None };
+        all.renew(now)?;
+        if let Some(files) = &all.files {
+            publish(&mut all.http, Arc::new(files.config()?));
+        }
+        Ok(all)
+    }
+
+    /// What the Drones' port serves.
+    pub fn drones(&self) -> Option<watch::Receiver<Arc<Served>>> {
+        self.drones.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// What HTTP serves.
+    pub fn http(&self) -> Option<watch::Receiver<Arc<ServerConfig>>> {
+        self.http.as_ref().map(watch::Sender::subscribe)
+    }
+
+    /// Renews what is about to end, and reads the files again whenever `reload` says so, until the future is
+    /// dropped.
+    pub async fn keep(mut self, clock: Arc<dyn Clock>, reload: Arc<Notify>) {
+        loop {
+            tokio::select! {
+                () = clock.reach(clock.elapsed() + LOOKED_AT) => match self.renew(clock.wall()) {
+                    Ok(true) => story!("📜", "The Queen's certificate is a new one, for another year"),
+                    Ok(false) => {}
+                    Err(error) => tracing::error!("the Queen's certificate is not renewed: {error}"),
+                },
+                () = reload.notified() => self.read_again().await,
+            }
+        }
+    }
+
+    /// Has the authority sign a certificate, if there is none or it ends soon; says whether it did.
+    fn renew(&mut self, now: Timestamp) -> Result<bool, Error> {
+        let Some(authority) = &self.authority else { return Ok(false) };
+        let soon = now.0.saturating_add(RENEWED.as_millis() as i64);
+        if self.expires_at.is_some_and(|end| soon < end.0) {
+            return Ok(false);
+        }
+        let Issued { certificate, key, expires_at } = authority.issue(&self.names, now)?;
+        let leaf = Sha256::digest(&certificate).into();
+        let config = Arc::new(tls::drones_config(vec![certificate.clone()], key.clone_key())?);
+        publish(&mut self.drones, Arc::new(Served { config, leaf }));
+        if self.files.is_none() {
+            publish(&mut self.http, Arc::new(tls::http_config(vec![certificate], key)?));
+        }
+        self.expires_at = Some(expires_at);
+        Ok(true)
+    }
+
+    /// Reads the operator's files again; what cannot be used changes nothing.
+    async fn read_again(&mut self) {
+        let Some(files) = self.files.clone() else {
+            tracing::info!("SIGHUP: there are no certificates to read again");
+            return;
+        };
+        match tokio::task::spawn_blocking(move || files.config()).await {
+            Ok(Ok(config)) => {
+                publish(&mut self.http, Arc::new(config));
+                tracing::info!("SIGHUP: certificate and key for HTTP are read again");
+            }
+            Ok(Err(error)) => tracing::warn!("SIGHUP: the certificate for HTTP stays the one before: {error}"),
+            Err(error) => tracing::warn!("SIGHUP: the certificate for HTTP stays the one before: {error}"),
+        }
+    }
+}
+
+/// What is served from now on; connections that are there keep what they have.
+fn publish<T>(port: &mut Option<watch::Sender<T>>, config: T) {
+    match port {
+        Some(port) => drop(port.send_replace(config)),
+        None => *port = Some(watch::Sender::new(config)),
+    }
+}
+
+impl Files {
+    fn config(&self) -> Result<ServerConfig, Error> {
+        let Self { certificate, key } = self;
+        let wrong = |path: &Path, what: String| Error::File { path: path.to_owned(), what };
+        let chain = read(certificate, false)?;
+        let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| wrong(certificate, format!("it is no PEM: {error}")))?;
+        if chain.is_empty() {
+            return Err(wrong(certificate, "there is no certificate in it".into()));
+        }
+        let bytes = read(key, true)?;
+        let private = PrivateKeyDer::from_pem_slice(&bytes)
+            .map_err(|error| wrong(key, format!("there is no private key in PEM in it: {error}")))?;
+        tls::http_config(chain, private)
+            .map_err(|error| wrong(key, format!("it cannot be used with {}: {error}", certificate.display())))
+    }
+}
+
+fn read(path: &Path, is_secret: bool) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::Io { path: path.to_owned(), error };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode();
+    if is_secret && mode & BY_OTHERS != 0 {
+        let (mode, shown) = (mode & 0o777, path.display());
+        let what = format!("others may read it (mode {mode:04o}), so it is not used: `chmod 600 {shown}`");
+        return Err(Error::File { path: path.to_owned(), what });
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
