@@ -78,6 +78,11 @@ async function refresh() {
     let pause = REFRESH_MS;
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      if (response.redirected) {
+        // To the login: the session has ended.
+        location.reload();
+        return;
+      }
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const main = page.getElementById("main");
       if (response.status === 503) {
@@ -137,7 +142,10 @@ function listen() {
   };
   events.onerror = () => {
     show("lost", "Reconnecting…");
-    if (events?.readyState === EventSource.CLOSED) retry = setTimeout(listen, RETRY_MS);
+    if (events?.readyState !== EventSource.CLOSED) return;
+    // It may be refused because the session has ended, which the page tells.
+    refresh();
+    retry = setTimeout(listen, RETRY_MS);
   };
   events.addEventListener("reset", refresh);
   for (const name of ["task", "task-removed", "result-changed", "drone", "overview"]) {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use wire::handshake::MAX_NAME;
 use wire::ids::SeatSecret;
 
+use crate::join::Join;
 use crate::kernel::Choice;
 
 /// What [`Config::nice`] is if nobody says anything.
@@ -24,6 +25,8 @@ pub struct Config {
     pub name: String,
     /// Of this process, or of this one of several Drones in a process.
     pub seat: SeatSecret,
+    /// By what it is let in, and knows the Queen. Without it there is no TLS, and none is proved.
+    pub join: Option<Join>,
     /// What computes.
     pub kernel: Choice,
     /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).

@@ -3,6 +3,7 @@
 mod backoff;
 mod dial;
 mod serve;
+mod trust;
 mod worker;
 
 use std::time::{Duration, Instant};
@@ -10,10 +11,12 @@ use std::{fmt, io};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
+use wire::codec::ConnectionError;
 use wire::handshake::{Rate, VERSION};
 
 use self::backoff::Backoff;
 use self::serve::Departure;
+use self::trust::Untrusted;
 use self::worker::Worker;
 use crate::config::{Config, Shutdown};
 use crate::pool::{Pool, Report};
@@ -36,6 +39,8 @@ enum Trouble {
     Version(u16),
     #[error("the Queen refuses this Drone: {0}")]
     Refused(String),
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
     #[error("the connection broke: {0}")]
     Broken(String),
     #[error("the Queen closed it")]
@@ -53,7 +58,21 @@ enum Trouble {
 impl Trouble {
     /// Whether trying again soon is pointless: somebody has to change something first.
     fn is_lasting(&self) -> bool {
-        matches!(self, Self::Foreign(_) | Self::Version(_) | Self::Refused(_) | Self::Violation(_))
+        match self {
+            Self::Foreign(_) | Self::Version(_) | Self::Refused(_) | Self::Untrusted(_) | Self::Violation(_) => true,
+            Self::Unreachable(_) | Self::Broken(_) | Self::Closed | Self::Goodbye(_) | Self::Silent(_) => false,
+            Self::Randomness(_) => false,
+        }
+    }
+}
+
+impl From<ConnectionError> for Trouble {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            // With TLS, that is what the end of a Queen looks like who had no time for a farewell.
+            ConnectionError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
+            error => Self::Broken(error.to_string()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cli;
 mod config;
 mod connection;
 pub mod console;
+mod join;
 pub mod kernel;
 pub mod limits;
 mod nice;
@@ -16,6 +17,7 @@ pub mod signals;
 mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
+pub use join::{Join, JoinError};
 
 use crate::kernel::{Kernels, Unfit};
 use crate::pool::Pool;

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -11,7 +12,7 @@ use drone::NICE;
 use drone::console::{self, LogFormat};
 use drone::kernel::Choice;
 use drone::signals::StopSignals;
-use drone::{Config, QueenAddr, Shutdown};
+use drone::{Config, Join, QueenAddr, Shutdown};
 use mimalloc::MiMalloc;
 use wire::handshake::MAX_NAME;
 use wire::ids::SeatSecret;
@@ -32,7 +33,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
     after_help = "\
 Examples:
   drone                                   work for the Queen on this machine
-  drone --queen hive.example.org:8080     work for another one
+  drone --queen hive.example.org:8080 --join hive.join
+                                          work for another one, let in by her join file
   drone --threads 2 --name attic          leave some of the CPU to others
   drone bench                             measure this machine, without a Queen
 
@@ -50,6 +52,13 @@ struct Args {
     /// Where the Queen listens for Drones
     #[arg(long, env = "HIVE_QUEEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     queen: QueenAddr,
+
+    /// The join file of the Hive, for a Queen who takes only Drones that have one
+    ///
+    /// `queen init` makes it, and `queen secret create` others. It holds a secret, so that only its owner may read it,
+    /// and the certificate by which this Drone knows the Queen. All is encrypted then.
+    #[arg(long, env = "HIVE_JOIN_FILE", value_name = "FILE")]
+    join: Option<PathBuf>,
 
     /// Compute threads [default: one for each available CPU]
     #[arg(long, env = "HIVE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -109,6 +118,7 @@ async fn main() -> ExitCode {
 
 async fn start(args: Args) -> anyhow::Result<()> {
     drone::limits::survive_file_size_limit().context("cannot listen for signals")?;
+    drone::limits::leave_no_core();
     match args.command {
         Some(Command::Bench { json }) => bench(json),
         None => run(args).await,
@@ -129,7 +139,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     };
     let seat = SeatSecret::random().context("the operating system has no randomness")?;
     let name = args.name.unwrap_or_else(default_name);
-    let config = Config { queen: args.queen, threads, name, seat, kernel: args.kernel, nice: args.nice };
+    let join = args.join.as_deref().map(Join::open).transpose()?;
+    let config = Config { queen: args.queen, threads, name, seat, join, kernel: args.kernel, nice: args.nice };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -443,6 +443,7 @@ async fn a_bad_name_is_an_error() {
         threads: std::num::NonZeroUsize::MIN,
         name: String::new(),
         seat: wire::ids::SeatSecret([0; 32]),
+        join: None,
         kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
     };

@@ -7,7 +7,8 @@ mod queen;
 mod reference;
 
 use std::fs::{self, File};
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use tokio::net::TcpListener;
 use wire::work::Algorithm;
@@ -51,4 +52,17 @@ async fn a_log_that_reaches_the_limit_on_file_sizes_ends_nothing() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_drone_that_is_asked_for_a_proof_says_which_flag_it_lacks() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut drone = Command::new(env!("CARGO_BIN_EXE_drone"));
+    drone.args(["--queen", &address, "--name", "maja", "--threads", "1", "--kernel", "portable"]);
+    let mut drone = Program(drone.env_remove("HIVE_JOIN_FILE").stdout(Stdio::piped()).spawn().unwrap());
+    let (queen, _) = Queen::hello(&listener).await;
+    assert!(queen.challenge().await);
+    let mut console = BufReader::new(drone.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(console.any(|line| line.contains("she asks for a proof") && line.contains("--join FILE")));
 }

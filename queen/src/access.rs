@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use web::model::Timestamp;
 
-pub use self::authority::{Authority, CertificateError, Issued, QUEEN};
+pub use self::authority::{Authority, CertificateError, Issued};
 pub use self::certificates::Certificates;
 pub use self::grants::Grants;
 pub use self::token::Token;
@@ -61,10 +61,4 @@ pub fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
-}
-
-/// What Drones need to join with a secret, as a file.
-pub fn join_file(name: &str, secret: &JoinSecret, authority: &Authority) -> String {
-    let key = const_hex::encode(secret.key);
-    format!("# For drones of this Hive: keep it secret.\nhive-join 1\nsecret {name} {key}\n{}", authority.pem())
 }

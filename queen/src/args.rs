@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod values;
 
 use std::io;
@@ -16,6 +17,7 @@ use drone::kernel::Choice;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
+pub use self::access::{Expose, Init, SecretCommand, Secrets, TokenCommand, Tokens};
 pub use self::values::{Address, Size, Span};
 use crate::clock;
 use crate::core::Patience;
@@ -48,11 +50,12 @@ Examples:
   queen demo --exit                        show what it does, then end
   queen backup --to hive.tar               copy everything, while she works or not
   queen check                              look whether everything on disk is sound
+  queen init > admin.token                 set it up for other machines
   curl -d '{\"input\":\"honey\"}' localhost:8081/tasks
   drone --queen 127.0.0.1:8080             give her a worker
 
-Ctrl-C (SIGINT) or SIGTERM stops her. SIGHUP does not: it is kept for certificates that are to be
-read again. HIVE_LOG filters what is logged (default: info).
+Ctrl-C (SIGINT) or SIGTERM stops her. SIGHUP does not: by it she reads the files of --tls-cert and
+--tls-key again. HIVE_LOG filters what is logged (default: info).
 
 Exit codes: 0 after a graceful stop (Ctrl-C or SIGTERM), 1 if it cannot serve, if a demo's
 result is wrong, if a check or a backup finds something wrong, or at a second Ctrl-C, which
@@ -81,6 +84,15 @@ pub enum Command {
     /// Copy a data directory into one file, while its Queen works or not
     #[command(after_help = BACKUP)]
     Backup(Backup),
+    /// Set a Hive up for other machines: TLS, a join file for drones, an admin token
+    #[command(after_help = access::INIT)]
+    Init(Init),
+    /// Make, list and revoke tokens, with which requests are sent
+    #[command(after_help = access::TOKENS)]
+    Token(Tokens),
+    /// Make, list and revoke secrets, with which drones join
+    #[command(after_help = access::SECRETS)]
+    Secret(Secrets),
 }
 
 const CHECK: &str = "\
@@ -206,9 +218,9 @@ pub struct Serve {
     /// How many tasks of one token may be unfinished at a time; a batch is one
     #[arg(long, env = "HIVE_MAX_QUEUED_TASKS", value_name = "N", default_value_t = MAX_QUEUED)]
     pub max_queued_tasks: usize,
-    /// Serve addresses that are not loopback, although anybody who reaches them can use the Hive
-    #[arg(long, env = "HIVE_INSECURE", value_parser = BoolishValueParser::new())]
-    pub insecure: bool,
+    /// Who may reach her.
+    #[command(flatten)]
+    pub expose: Expose,
     /// How the console speaks
     #[arg(long, env = "HIVE_LOG_FORMAT", value_name = "FORMAT", default_value = "story")]
     pub log_format: LogFormat,
@@ -221,7 +233,6 @@ impl Serve {
         crate::Config {
             max_body: self.max_body.0,
             memory_limit: self.memory_limit.map_or_else(|| memory() / 4, |size| size.0),
-            any_host: self.insecure,
             data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
@@ -230,13 +241,15 @@ impl Serve {
             clock: Arc::new(clock::System::start()),
             // None is no limit.
             open_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+            exposure: self.expose.exposure(),
+            protection: None,
         }
     }
 
     /// Listens where it is to. `fall_back`: on a free port if the usual one is taken.
     ///
     /// # Errors
-    /// If an address cannot be had, or is open to others without `--insecure`.
+    /// If an address cannot be had.
     pub async fn listen(&self, fall_back: bool) -> anyhow::Result<crate::Listeners> {
         let drones = self.bind(&DRONES, self.drone_addr.as_ref(), fall_back, None).await?;
         let http = self.bind(&HTTP, self.http_addr.as_ref(), fall_back, Some(drones.local_addr()?)).await?;
@@ -257,12 +270,6 @@ impl Serve {
             .await
             .with_context(|| format!("{flag} ({variable}) {address}: there is no such host"))?
             .collect();
-        if !self.insecure && found.iter().any(|found| !found.ip().is_loopback()) {
-            bail!(
-                "{flag} ({variable}) {address} is not a loopback address, so others could use this Hive: \
-                 add --insecure if that is what you want"
-            );
-        }
         match listen_at(&found) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && asked.is_none() && fall_back => {
                 let ip = found.first().map_or([127, 0, 0, 1].into(), SocketAddr::ip);

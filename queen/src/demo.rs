@@ -62,6 +62,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             threads,
             name: format!("demo-drone-{number}"),
             seat: SeatSecret::random()?,
+            join: None,
             kernel: demo.kernel,
             nice: drone::NICE,
         };

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod administration;
 pub mod args;
 pub mod clock;
 pub mod core;
@@ -18,18 +19,22 @@ pub mod store;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use drone::story;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use web::access::Open;
 use web::budget::Budget;
 use web::places::{Port, SPARE_MAX};
 
+use crate::access::exposure::{Exposure, Situation, Unprotected};
+use crate::access::{Authority, Certificates, certificates};
+use crate::administration::Socket;
 use crate::clock::Clock;
 use crate::core::Patience;
+use crate::drones::Protection;
 use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
 use crate::store::{Location, StoreError};
 
@@ -40,8 +45,6 @@ pub struct Config {
     pub max_body: u64,
     /// What may be held in memory, in bytes.
     pub memory_limit: u64,
-    /// Serve any `Host` where HTTP is not on a loopback address: its names are not known.
-    pub any_host: bool,
     /// Where everything is kept; nothing is if `None`.
     pub data: Option<Location>,
     /// How long finished tasks are kept.
@@ -56,6 +59,10 @@ pub struct Config {
     pub max_data: Option<u64>,
     /// How many files she may have open, of which each connection is one.
     pub open_files: u64,
+    /// To whom she shows herself, and as whom.
+    pub exposure: Exposure,
+    /// Who is let in at the Drones' port where the data directory has no secrets; anybody if `None`.
+    pub protection: Option<Protection>,
 }
 
 /// Where a Queen listens: bound by the caller, so that a port can be free to choose.
@@ -79,6 +86,12 @@ pub enum Error {
     /// Something could not be written at last.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// Others could use the Hive.
+    #[error(transparent)]
+    Unprotected(#[from] Unprotected),
+    /// There is no certificate for a port.
+    #[error(transparent)]
+    Certificates(#[from] certificates::Error),
     /// There is nothing to make secrets from.
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -111,6 +124,13 @@ const REST_MIN: u64 = 32;
 /// # Errors
 /// If the data directory cannot be used, or a listener fails.
 pub async fn run(mut config: Config, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Error> {
+    let mut situation = Situation {
+        drones: listeners.drones.local_addr()?,
+        http: listeners.http.local_addr()?,
+        has_secret: config.protection.is_some(),
+        has_token: false,
+        data_dir: config.data.as_ref().map(|location| location.directory.clone()),
+    };
     let settings = Settings {
         memory_limit: config.memory_limit,
         drone_addr: listeners.drones.local_addr()?.to_string(),
@@ -119,21 +139,36 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         max_queued: config.max_queued,
         patience: config.patience,
         clock: Arc::clone(&config.clock),
-        show_words: true,
+        show_words: config.exposure.show_words || situation.is_local(),
     };
     let result = match config.data.clone() {
-        None => serve(SharedHive::ephemeral(settings)?, config, listeners, shutdown).await,
+        None => {
+            let ports = Ports::new(&config, &situation, None)?;
+            serve(SharedHive::ephemeral(settings)?, config, ports, listeners, shutdown).await
+        }
         Some(location) => {
+            if store::find_used(&location.directory).is_err() {
+                // Nothing is set up, and nothing is made where she will not serve.
+                config.exposure.check(&situation)?;
+            }
             let store = blocking(move || location.open()).await?;
+            situation.has_secret |= store.access.has_secret();
+            situation.has_token = store.access.has_token();
+            config.exposure.hosts.extend(store.access.hosts.iter().cloned());
+            let ports = Ports::new(&config, &situation, store.access.authority.clone())?;
             if let Some(data) = &mut config.data {
                 // Perhaps a folder in the one that was asked for.
                 data.directory = store.directory.path().to_owned();
             }
+            let is_closed = store.access.has_secret();
             let (hive, keeper) = SharedHive::durable_over(settings, store)?;
+            if let Some(tls) = ports.certificates.drones().filter(|_| is_closed) {
+                config.protection = Some(Protection { tls, secrets: hive.join_secrets() });
+            }
             let mut served = Ok(());
             keeper
                 .keep(&hive, async {
-                    served = serve(hive.clone(), config, listeners, shutdown).await;
+                    served = serve(hive.clone(), config, ports, listeners, shutdown).await;
                 })
                 .await?;
             served
@@ -145,14 +180,46 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
     result
 }
 
+/// What the ports prove, and whether they ask for anything.
+struct Ports {
+    certificates: Certificates,
+    authority: Option<Authority>,
+    /// They are open to others.
+    are_open: bool,
+}
+
+impl Ports {
+    fn new(config: &Config, situation: &Situation, authority: Option<Authority>) -> Result<Self, Error> {
+        let exposure = &config.exposure;
+        let are_open = exposure.check(situation)?;
+        if are_open {
+            tracing::warn!("--insecure: anybody who reaches this Queen can use her");
+        }
+        let bound = [situation.drones.ip(), situation.http.ip()].into_iter().filter(|ip| !ip.is_unspecified());
+        let always = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let mut names: Vec<String> = always.into_iter().chain(bound.map(|ip| ip.to_string())).collect();
+        names.extend(exposure.hosts.iter().cloned());
+        names.sort();
+        names.dedup();
+        let now = config.clock.wall();
+        let certificates = Certificates::begin(authority.clone(), names, exposure.files.clone(), now)?;
+        Ok(Self { certificates, authority, are_open })
+    }
+}
+
 /// HTTP answers at once, and says how far she is while she takes over what there is on disk;
 /// Drones are served when she has.
 async fn serve(
     hive: SharedHive,
     config: Config,
+    ports: Ports,
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    let Ports { certificates, authority, are_open } = ports;
+    let http_has_tls = certificates.http().is_some();
+    let scheme = if http_has_tls { "https" } else { "http" };
+    let socket = config.data.as_ref().and_then(|location| listen_to_commands(&location.directory));
     let Listeners { drones, http } = listeners;
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
     let sockets = sockets(config.open_files);
@@ -160,14 +227,17 @@ async fn serve(
         address: http_addr,
         max_body: config.max_body,
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
-        any_host: config.any_host && !http_addr.ip().is_loopback(),
+        hosts: config.exposure.hosts.clone(),
+        trusted_proxies: config.exposure.trusted_proxies.clone(),
+        insecure: are_open,
+        tls: certificates.http(),
         connections: sockets.min(affordable(hive.memory().connections())),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
         readers: Arc::clone(hive.memory().readers()),
         shutdown: shutdown.clone(),
     };
-    let site = web::site(Arc::new(hive.clone()), Arc::new(Open), web);
+    let site = web::site(Arc::new(hive.clone()), Arc::new(hive.clone()), web);
     let working = async {
         let (taking, stop) = (hive.clone(), shutdown.clone());
         if let Err(error) = blocking(move || taking.take_over(&stop)).await {
@@ -181,8 +251,11 @@ async fn serve(
             () = hive.begin_epoch() => {}
             () = shutdown.cancelled() => return Ok(()),
         }
+        if let (Some(location), Some(authority)) = (&config.data, authority) {
+            publish(location.directory.clone(), authority).await;
+        }
         story!("👑", "The Queen is listening for drones on {drone_addr}");
-        story!("🍯", "The admin page and the REST API are at http://{http_addr}/");
+        story!("🍯", "The admin page and the REST API are at {scheme}://{http_addr}/");
         match &config.data {
             Some(location) => {
                 let most = hive.max_data().unwrap_or_default() >> 20;
@@ -190,20 +263,44 @@ async fn serve(
             }
             None => story!("📜", "Everything is in memory, and ends with the Queen"),
         }
-        let working = drones::serve(drones, Port::new(sockets), hive.clone(), http_addr, shutdown.clone());
+        let port = drones::Config { http: http_addr, http_has_tls, protection: config.protection };
+        let working = drones::serve(drones, Port::new(sockets), hive.clone(), port, shutdown.clone());
         tokio::select! {
             () = working => {}
             () = hive.keep_time() => {}
             () = hive.keep_in_bounds() => {}
             () = hive.keep_trail() => {}
             () = hive.tell_pace() => {}
+            () = hive.keep_tokens() => {}
         }
         Ok(())
     };
-    let serving = async { tokio::join!(web::serve::serve(http, site, shutdown.clone()), working) };
+    let commands = async {
+        if let Some(socket) = &socket {
+            socket.serve(&hive, &shutdown).await;
+        }
+    };
+    let serving = async { tokio::join!(web::serve::serve(http, site, shutdown.clone()), working, commands) };
     tokio::select! {
-        (served, worked) = serving => worked.and(served.map_err(Error::from)),
+        (served, worked, ()) = serving => worked.and(served.map_err(Error::from)),
         () = hive.tell_watchers() => Ok(()),
+        () = certificates.keep(config.clock, config.exposure.reload) => Ok(()),
+    }
+}
+
+/// Where `queen token` and `queen secret` ask her. Without that they work while she is stopped.
+fn listen_to_commands(directory: &Path) -> Option<Socket> {
+    let socket = Socket::bind(directory);
+    let warn = |error: &io::Error| {
+        tracing::warn!(%error, "queen token and queen secret cannot be used while she runs");
+    };
+    socket.inspect_err(warn).ok()
+}
+
+/// Leaves the authority's certificate where others find it.
+async fn publish(directory: PathBuf, authority: Authority) {
+    if let Err(error) = blocking(move || store::publish_authority(&directory, &authority.pem())).await {
+        tracing::warn!("the authority's certificate is not there for others to find: {error}");
     }
 }
 

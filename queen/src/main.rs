@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -10,10 +11,12 @@ use drone::console::{self, count};
 use drone::signals::StopSignals;
 use drone::story;
 use mimalloc::MiMalloc;
+use queen::administration;
 use queen::args::{Backup, Cli, Command, DataDir, Demo, Keep, Serve};
 use queen::store::{StoreError, backup, check};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Single tasks are a hundred small allocations each, freed on other threads than they came from.
@@ -35,6 +38,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let _entered = runtime.enter();
     drone::limits::survive_file_size_limit()?;
+    drone::limits::leave_no_core();
     match cli.command {
         None => runtime.block_on(serve(cli.serve, cli.keep))?,
         Some(Command::Demo(demo)) => runtime.block_on(show(demo))?,
@@ -42,6 +46,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let is_sound = check::run(&data_dir, &mut io::stdout().lock())?;
             return Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Some(Command::Init(init)) => runtime.block_on(administration::init(&init))?,
+        Some(Command::Token(tokens)) => runtime.block_on(administration::token(tokens.command))?,
+        Some(Command::Secret(secrets)) => runtime.block_on(administration::secret(secrets.command))?,
         Some(Command::Backup(Backup { from, to, force })) => {
             let begun = Instant::now();
             let backup::Written { tasks, bytes } = backup::run(&from.data_dir, &to, force)?;
@@ -68,8 +75,9 @@ async fn serve(serve: Serve, keep: Keep) -> anyhow::Result<()> {
         tracing::warn!("--ephemeral keeps nothing: --data-dir and --max-data do not count");
     }
     let shutdown = stop_on_signals(false)?;
-    outlive_hangups()?;
-    Ok(queen::run(serve.config(Some(&keep)), serve.listen(false).await?, shutdown).await?)
+    let config = serve.config(Some(&keep));
+    reload_on_hangups(Arc::clone(&config.exposure.reload))?;
+    Ok(queen::run(config, serve.listen(false).await?, shutdown).await?)
 }
 
 async fn show(demo: Demo) -> anyhow::Result<()> {
@@ -95,12 +103,12 @@ fn stop_on_signals(hangup: bool) -> io::Result<CancellationToken> {
     Ok(shutdown)
 }
 
-/// SIGHUP stops nothing: it is the signal by which a server reads its certificates again.
-fn outlive_hangups() -> io::Result<()> {
+/// SIGHUP stops nothing: by it a server is told to read its certificates again.
+fn reload_on_hangups(reload: Arc<Notify>) -> io::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            tracing::info!("SIGHUP: there are no certificates to read again");
+            reload.notify_one();
         }
     });
     Ok(())

@@ -220,11 +220,9 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
     let rates = Class::ALL.map(rate).to_vec().into();
     let (seat, nonce) = (SeatSecret::random().unwrap(), [0; 32]);
     let hello = FromDrone::Hello { name: "scripted", software: "a test", seat, threads: 1, kinds, rates, nonce };
-    for message in [hello, FromDrone::Proof { mac: None }] {
-        writer.push(&message, MAX_HANDSHAKE).unwrap();
-        writer.flush().await.unwrap();
-        frame(&mut reader).await;
-    }
+    writer.push(&hello, MAX_HANDSHAKE).unwrap();
+    writer.flush().await.unwrap();
+    frame(&mut reader).await;
     writer.push(&ToQueen::Offer { leases: List(vec![]) }, wire::frame::MAX).unwrap();
     writer.flush().await.unwrap();
     let body = frame(&mut reader).await;

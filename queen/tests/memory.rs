@@ -58,7 +58,6 @@ fn connect(queen: SocketAddr) -> TcpStream {
     let seat = SeatSecret::random().unwrap();
     let hello = FromDrone::Hello { name: "idle", software: "a test", seat, threads: 4, kinds, rates, nonce: [0; 32] };
     ask(&mut socket, |out| encode(&hello, MAX, out));
-    ask(&mut socket, |out| encode(&FromDrone::Proof { mac: None }, MAX, out));
     ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX, out));
     socket
 }

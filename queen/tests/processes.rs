@@ -9,7 +9,7 @@ use std::process::Command;
 use hmac::{KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::programs::{Program, address, drone, output, queen, start_drone};
+use support::programs::{Program, address, drone, output, queen, smallest_drone, start_drone};
 use support::{request, until_done};
 
 const WORD: &str = "super_secret_password_123";
@@ -234,15 +234,9 @@ fn the_demo_shows_right_results_and_leaves_nothing() {
 /// The program that `docs/PROTOCOL.md` begins with, as it stands there.
 #[test]
 fn the_smallest_drone_of_the_protocols_page_does_every_kind_of_work() {
-    let page = include_str!("../../docs/PROTOCOL.md");
-    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("smallest.py");
-    std::fs::write(&path, program).unwrap();
     let (queen, drones, http) = start_queen();
-    let python = Command::new("python3").arg("--version").output();
-    assert!(python.is_ok(), "the page's program is in Python: install python3");
-    let drone = Program::start(Command::new("python3").arg(&path).arg(drones.to_string()));
+    let drone = Program::start(smallest_drone(directory.path()).arg(drones.to_string()));
     let words: Vec<String> = (0..2_500).map(|number| format!("word {number}")).collect();
     type Hash = fn(&[u8]) -> [u8; 32];
     let cases: [(Value, Hash); 4] = [

@@ -1,17 +1,15 @@
 //! Static files: in the binary (in debug builds read from `static/`), under addresses that
 //! change with their content, so that a browser may keep them for ever.
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use crate::App;
 use crate::api::query::Query;
 use crate::error::Problem;
+use crate::map::{Map, Needs};
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../static"]
@@ -21,8 +19,8 @@ struct Files;
 const VERSION_BYTES: usize = 8;
 
 /// Everything under `/static`.
-pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/static/{*name}", get(file))
+pub(crate) fn routes() -> Map {
+    Map::new().get("/static/{*name}", Needs::Nothing, file)
 }
 
 /// The address of a static file, with its version.

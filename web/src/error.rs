@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::multipart::MultipartError;
 use axum::extract::rejection::PathRejection;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -16,6 +16,9 @@ use crate::hive::HiveError;
 
 /// When to send again what lost its place on the way.
 const DISPLACED_RETRY: Duration = Duration::from_secs(1);
+
+/// How who asks can say who they are (RFC 6750, 3).
+pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"hive\"");
 
 /// An error as its reader sees it. A response made of it carries it in its extensions.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -48,6 +51,14 @@ impl Problem {
     /// 422: it can be read, but not done.
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// 401: it has to be known who asks.
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "this needs a token: send `Authorization: Bearer TOKEN`, or log in at /login",
+        )
     }
 
     /// 413: the body is longer than `limit` bytes.
@@ -184,6 +195,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
         if let Some(seconds) = self.retry_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

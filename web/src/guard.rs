@@ -12,54 +12,76 @@ use axum::extract::Request;
 use axum::http;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::client::Client;
 use crate::error::{Problem, shown};
+use crate::pages::Viewer;
 use crate::{Config, pages};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// No page elsewhere gets hold of a window, or of an answer, of ours.
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// For a year, a browser that came over TLS comes without it no more (RFC 6797).
+const PINNED: &str = "max-age=31536000";
+
+/// Everybody's name for their own machine.
+const LOCALHOST: &[u8] = b"localhost";
+
 /// The longest text of an error that is not ours, in bytes.
 const DETAIL_MAX: usize = 4 << 10;
 
-/// Refuses requests that are not meant for us, or that another site makes a browser send.
-pub(crate) fn admit(config: &Config, request: &Request) -> Result<(), Problem> {
+/// Refuses requests that are not meant for us, or that another site makes a browser send. `is_secure`: the browser
+/// came over TLS.
+pub(crate) fn admit(config: &Config, is_secure: bool, request: &Request) -> Result<(), Problem> {
     if is_probe(request) {
         return Ok(());
     }
     let headers = request.headers();
     let host = host(headers)?;
-    let is_served = |host: &Authority| config.any_host || is_ours(host, config);
     // Most name the address itself, which need not be taken apart.
     let is_address = host.to_str().ok().and_then(|host| host.parse().ok()) == Some(config.address);
-    let is_served_as = is_address || is_served(&authority(host)?);
-    let foreign = match request.uri().authority().filter(|authority| !is_served(authority)) {
+    let is_served = is_address || is_ours(&authority(host)?, config);
+    let foreign = match request.uri().authority().filter(|authority| !is_ours(authority, config)) {
         Some(authority) => Some(authority.as_str().into()),
-        None => (!is_served_as).then(|| String::from_utf8_lossy(host.as_bytes())),
+        None => (!is_served).then(|| String::from_utf8_lossy(host.as_bytes())),
     };
     if let Some(foreign) = foreign {
-        let (foreign, address) = (shown(&foreign), config.address);
-        let port = address.port();
-        let detail = format!("`{foreign}` is not served here; this is http://{address}/ and http://localhost:{port}/");
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+        return Err(misdirected(&foreign, config));
     }
     if is_read(request) {
         return Ok(());
     }
     let is_same_site = headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin" || site == "none");
     let is_own = |origin: &HeaderValue| {
-        let authority = origin.as_bytes().strip_prefix(b"http://").or(origin.as_bytes().strip_prefix(b"https://"));
+        let origin = origin.as_bytes();
+        // What came without TLS may have come over it to a proxy that does not say so.
+        let over_tls = origin.strip_prefix(b"https://");
+        let authority = over_tls.or_else(|| origin.strip_prefix(b"http://").filter(|_| !is_secure));
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_bytes()))
     };
     if is_same_site && headers.get_all(ORIGIN).iter().all(is_own) {
         return Ok(());
     }
     Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
+}
+
+fn misdirected(foreign: &str, config: &Config) -> Problem {
+    let (foreign, address, port) = (shown(foreign), config.address, config.address.port());
+    let scheme = config.scheme();
+    let detail = format!(
+        "`{foreign}` is not served here; this is {scheme}://{address}/ and {scheme}://localhost:{port}/. A Queen with \
+         `--host {foreign}` serves that name too"
+    );
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
 }
 
 fn is_read(request: &Request) -> bool {
@@ -89,44 +111,80 @@ fn authority(host: &HeaderValue) -> Result<Authority, Problem> {
         .ok_or_else(|| Problem::malformed("the `Host` header is not a host and a port"))
 }
 
+/// Whether a `Host` is served. A name is, if it is known to be one of ours: others may have been rebound to this
+/// address. An address is where somebody came to, which beyond loopback nobody here need know.
 fn is_ours(host: &Authority, config: &Config) -> bool {
-    let name = host.host().trim_start_matches('[').trim_end_matches(']');
-    let is_name = match name.parse::<std::net::IpAddr>() {
-        Ok(ip) => ip == config.address.ip() || ip.is_loopback(),
-        Err(_) => name.eq_ignore_ascii_case("localhost"),
-    };
-    is_name && host.port_u16().unwrap_or(80) == config.address.port()
+    let (name, address) = (host.host(), config.address);
+    let usual = if config.tls.is_some() { 443 } else { 80 };
+    // Beyond loopback, ports are often mapped to others.
+    let is_port = || !address.ip().is_loopback() || host.port_u16().unwrap_or(usual) == address.port();
+    match name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>() {
+        Ok(ip) => (ip == address.ip() || ip.is_loopback() || !address.ip().is_loopback()) && is_port(),
+        Err(_) if name.eq_ignore_ascii_case("localhost") => is_port(),
+        Err(_) => config.hosts.iter().any(|host| name.eq_ignore_ascii_case(host)),
+    }
 }
 
 /// Gives every answer the headers that keep a browser from doing too much with it.
-pub(crate) fn headers(headers: &mut HeaderMap) {
+pub(crate) fn headers(asker: &Asker, headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Under `no-referrer` a browser would send `Origin: null` with our own forms.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    if asker.is_pinned {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(PINNED));
+    }
+    // What needed a token is not to be seen by whoever goes back in the browser after it was logged out.
+    let may_keep = asker.is_page && asker.viewer.is_anyone();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(if may_keep { "no-cache" } else { "no-store" }));
 }
 
 /// What an answer has to know of who asked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asker {
+    /// For a page, and not by a program.
     is_page: bool,
     is_read: bool,
+    /// Over TLS, by a name that is to be asked over it from now on.
+    is_pinned: bool,
+    /// Which page.
+    uri: Option<Uri>,
+    viewer: Viewer,
 }
 
 impl Asker {
     /// Who sent a request.
-    pub(crate) fn of<B>(request: &http::Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &http::Request<B>, client: &Client) -> Self {
         let path = request.uri().path();
-        let is_page = path == "/admin" || path.starts_with("/admin/");
-        let is_read = request.method() == Method::GET;
-        Self { is_page, is_read }
+        let is_page = path == "/admin" || path.starts_with("/admin/") || matches!(path, "/login" | "/logout");
+        // A browser would pin it for all that anybody serves there.
+        let is_localhost = || {
+            let host = request.headers().get(HOST).map_or(&[][..], HeaderValue::as_bytes);
+            host.get(..LOCALHOST.len()).is_some_and(|name| name.eq_ignore_ascii_case(LOCALHOST))
+        };
+        Self {
+            is_page,
+            is_read: request.method() == Method::GET,
+            is_pinned: client.is_secure && !is_localhost(),
+            uri: is_page.then(|| request.uri().clone()),
+            viewer: Viewer::default(),
+        }
+    }
+
+    /// It is known now who it is.
+    pub(crate) fn is_known(&mut self, client: &Client, config: &Config) {
+        if self.is_page {
+            self.viewer = Viewer::of(client, config);
+        }
     }
 }
 
-/// Makes a [`Problem`] of every error that is none yet, and a page of each under `/admin`.
-pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
-    let Asker { is_page, is_read } = asker;
+/// Makes a [`Problem`] of every error that is none yet, a page of each that is for people, and a login of what only
+/// lacks one.
+pub(crate) async fn problems(asker: &Asker, response: Response) -> Response {
+    let Asker { is_page, is_read, .. } = *asker;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
@@ -140,12 +198,18 @@ pub(crate) async fn problems(asker: Asker, response: Response) -> Response {
     if is_shown {
         return response;
     }
+    if is_page && status == StatusCode::UNAUTHORIZED {
+        return pages::to_login(asker.uri.as_ref().filter(|_| is_read));
+    }
     let (mut parts, body) = response.into_parts();
     let problem = match problem {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
-    let mut response = if is_page { pages::problem(&problem, is_read) } else { problem.clone().into_response() };
+    let mut response = match is_page {
+        true => pages::problem(asker.viewer.clone(), &problem, is_read),
+        false => problem.clone().into_response(),
+    };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
     for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {

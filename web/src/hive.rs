@@ -1,6 +1,6 @@
 //! What the control plane needs of a Queen.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ pub struct By {
     /// The name of the token.
     pub name: Option<Arc<str>>,
     /// The address that the request came from, if that is known.
-    pub address: Option<SocketAddr>,
+    pub address: Option<IpAddr>,
 }
 
 /// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.

@@ -7,32 +7,42 @@ mod assets;
 mod attached;
 mod body;
 pub mod budget;
+mod client;
 mod compress;
 mod deeds;
+mod entrance;
 mod error;
 mod guard;
 pub mod hive;
 pub mod kinds;
+mod map;
 pub mod model;
+mod own;
 mod pages;
 pub mod places;
+mod proxies;
 mod room;
 pub mod serve;
+mod session;
 mod site;
 mod whole;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::response::Redirect;
-use axum::routing::{get, post};
+use ipnet::IpNet;
+use rustls::ServerConfig;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::api::{drones, events, results, stats, tasks};
 use crate::budget::Budget;
+use crate::entrance::Entrance;
 use crate::hive::Hive;
+use crate::map::Map;
+pub use crate::map::{Needs, Route};
 use crate::room::Room;
 pub use crate::site::Site;
 
@@ -45,8 +55,14 @@ pub struct Config {
     pub max_body: u64,
     /// What all requests' bodies may take of memory together, in bytes; a part of it is for small ones.
     pub room: usize,
-    /// Serve any `Host`: for a bind address that is not loopback.
-    pub any_host: bool,
+    /// Names that are served besides `localhost` and addresses.
+    pub hosts: Vec<String>,
+    /// Peers that are believed whom they ask for, and whether that one came over TLS.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What is served beyond loopback is not protected, which the page warns of.
+    pub insecure: bool,
+    /// With what the port speaks TLS, at each moment; plain HTTP if `None`.
+    pub tls: Option<watch::Receiver<Arc<ServerConfig>>>,
     /// The most open connections; more wait to be accepted.
     pub connections: usize,
     /// The most answers that are compressed at once; the others go as they are.
@@ -59,42 +75,62 @@ pub struct Config {
     pub shutdown: CancellationToken,
 }
 
+impl Config {
+    /// As which addresses here begin.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}
+
 /// What every handler can reach.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) hive: Arc<dyn Hive>,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) config: Arc<Config>,
+    /// For people: sessions, and logins that failed.
+    pub(crate) entrance: Arc<Entrance>,
     /// For all requests' bodies.
     room: Room,
 }
 
 /// The site map.
-pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Site {
-    let room = Room::new(config.room);
-    let app = App { hive, access, config: Arc::new(config), room };
-    let api = Router::new()
-        .route("/tasks", get(tasks::list).post(tasks::create))
-        .route("/tasks/{id}", get(tasks::show).patch(tasks::amend).delete(tasks::remove))
-        .route("/tasks/{id}/pause", post(tasks::pause))
-        .route("/tasks/{id}/resume", post(tasks::resume))
-        .route("/tasks/{id}/cancel", post(tasks::cancel))
-        .route("/tasks/{id}/retry", post(tasks::retry))
-        .route("/tasks/{id}/results", get(results::show))
-        .route("/drones", get(drones::list))
-        .route("/drones/{id}", get(drones::show))
-        .route("/drones/{id}/drain", post(drones::drain))
-        .route("/drones/{id}/resume", post(drones::resume))
-        .route("/stats", get(stats::stats))
-        .route("/events", get(events::events))
-        .route("/healthz", get(stats::healthz))
-        .route("/readyz", get(stats::readyz));
-    let router = Router::new()
-        .route("/", get(async || Redirect::temporary("/admin")))
+fn map() -> Map {
+    let api = Map::new()
+        .get("/tasks", Needs::SeeTasks, tasks::list)
+        .post("/tasks", Needs::Submit, tasks::create)
+        .get("/tasks/{id}", Needs::SeeTasks, tasks::show)
+        .patch("/tasks/{id}", Needs::ChangeTask, tasks::amend)
+        .delete("/tasks/{id}", Needs::ChangeTask, tasks::remove)
+        .post("/tasks/{id}/pause", Needs::ChangeTask, tasks::pause)
+        .post("/tasks/{id}/resume", Needs::ChangeTask, tasks::resume)
+        .post("/tasks/{id}/cancel", Needs::ChangeTask, tasks::cancel)
+        .post("/tasks/{id}/retry", Needs::ChangeTask, tasks::retry)
+        .get("/tasks/{id}/results", Needs::SeeTasks, results::show)
+        .get("/drones", Needs::Read, drones::list)
+        .get("/drones/{id}", Needs::Read, drones::show)
+        .post("/drones/{id}/drain", Needs::Control, drones::drain)
+        .post("/drones/{id}/resume", Needs::Control, drones::resume)
+        .get("/stats", Needs::Read, stats::stats)
+        .get("/events", Needs::SeeTasks, events::events)
+        .get("/healthz", Needs::Nothing, stats::healthz)
+        .get("/readyz", Needs::Nothing, stats::readyz);
+    Map::new()
+        .get("/", Needs::Nothing, async || Redirect::temporary("/admin"))
         .merge(api)
         .merge(pages::routes())
         .merge(assets::routes())
-        .fallback(guard::nothing_here)
-        .with_state(app.clone());
-    Site::new(router, app.config, app.room)
+}
+
+/// All routes, with what each needs of who asks.
+pub fn routes() -> Vec<Route> {
+    map().into_routes()
+}
+
+/// What is served.
+pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Site {
+    let room = Room::new(config.room);
+    let app = App { hive, access, config: Arc::new(config), entrance: Arc::new(Entrance::new()), room };
+    let router = map().into_router().fallback(guard::nothing_here).with_state(app.clone());
+    Site::new(router, app)
 }

@@ -3,63 +3,69 @@
 mod drones;
 mod filters;
 mod form;
+mod login;
 mod overview;
 mod shown;
 mod task;
 mod tasks;
+mod viewer;
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::Router;
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, REFRESH, RETRY_AFTER};
-use axum::middleware::map_response;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::http::header::{REFRESH, RETRY_AFTER};
+use axum::http::{HeaderValue, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 
-use crate::App;
+pub(crate) use self::viewer::Viewer;
 use crate::assets;
 use crate::error::Problem;
+use crate::map::{Map, Needs};
 
-/// Everything under `/admin`.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/admin", get(overview::page))
-        .route("/admin/tasks", get(tasks::page).post(tasks::submit))
-        .route("/admin/tasks/{id}", get(task::page))
-        .route("/admin/tasks/{id}/pause", post(task::pause))
-        .route("/admin/tasks/{id}/resume", post(task::resume))
-        .route("/admin/tasks/{id}/cancel", post(task::cancel))
-        .route("/admin/tasks/{id}/retry", post(task::retry))
-        .route("/admin/tasks/{id}/amend", post(task::amend))
-        .route("/admin/tasks/{id}/delete", post(task::delete))
-        .route("/admin/drones", get(drones::page))
-        .route("/admin/drones/{id}", get(drones::one))
-        .route("/admin/drones/{id}/drain", post(drones::drain))
-        .route("/admin/drones/{id}/resume", post(drones::resume))
-        .layer(map_response(async |mut response: Response| {
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            response
-        }))
+/// What is for people: everything under `/admin`, and the way to it.
+pub(crate) fn routes() -> Map {
+    Map::new()
+        .get("/login", Needs::Nothing, login::page)
+        .post("/login", Needs::Nothing, login::log_in)
+        .post("/logout", Needs::Nothing, login::log_out)
+        .get("/admin", Needs::SeeTasks, overview::page)
+        .get("/admin/tasks", Needs::SeeTasks, tasks::page)
+        .post("/admin/tasks", Needs::Submit, tasks::submit)
+        .get("/admin/tasks/{id}", Needs::SeeTasks, task::page)
+        .post("/admin/tasks/{id}/pause", Needs::ChangeTask, task::pause)
+        .post("/admin/tasks/{id}/resume", Needs::ChangeTask, task::resume)
+        .post("/admin/tasks/{id}/cancel", Needs::ChangeTask, task::cancel)
+        .post("/admin/tasks/{id}/retry", Needs::ChangeTask, task::retry)
+        .post("/admin/tasks/{id}/amend", Needs::ChangeTask, task::amend)
+        .post("/admin/tasks/{id}/delete", Needs::ChangeTask, task::delete)
+        .get("/admin/drones", Needs::Read, drones::page)
+        .get("/admin/drones/{id}", Needs::Read, drones::one)
+        .post("/admin/drones/{id}/drain", Needs::Control, drones::drain)
+        .post("/admin/drones/{id}/resume", Needs::Control, drones::resume)
 }
 
 #[derive(Template, WebTemplate)]
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
+    viewer: Viewer,
     problem: &'a Problem,
     places: Vec<(&'a str, String)>,
     /// When the page reloads itself, in seconds.
     reload: Option<u64>,
 }
 
+/// Leads to the login, and from there to the page that was wanted, if it only reads.
+pub(crate) fn to_login(wanted: Option<&Uri>) -> Response {
+    Redirect::to(&login::address(wanted)).into_response()
+}
+
 /// A problem as a page. One that passes reloads itself, if that only reads.
-pub(crate) fn problem(problem: &Problem, is_read: bool) -> Response {
+pub(crate) fn problem(viewer: Viewer, problem: &Problem, is_read: bool) -> Response {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let places = problem.members.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
     let retry = problem.retry_seconds();
     let reload = retry.filter(|_| is_read);
-    let mut response = (problem.status, ProblemPage { problem, places, reload }).into_response();
+    let mut response = (problem.status, ProblemPage { viewer, problem, places, reload }).into_response();
     let headers = response.headers_mut();
     if let Some(seconds) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,6 +1,7 @@
 //! The HTTP listener: many connections, none of which can hold up the rest.
 
 mod connection;
+mod tls;
 
 use std::io;
 use std::time::Duration;
@@ -21,7 +22,10 @@ const HEAD_MAX: usize = 32 << 10;
 /// answer that its client has not taken yet. Bodies have [room](crate::Config::room) of their own.
 pub const CONNECTION: u64 = 128 << 10;
 
-/// How long a request's head may take to arrive.
+/// What it may take besides where the port speaks TLS, in bytes: records on their way in and out.
+pub const TLS: u64 = 64 << 10;
+
+/// How long a request's head may take to arrive, and TLS to begin.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same on a spare place, which others need.
@@ -51,12 +55,15 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => match port.enter(peer.ip()) {
+            Ok((stream, peer)) => match site.enter(&port, peer.ip()) {
                 Some(place) => {
-                    let memory = site.memory().hold(CONNECTION);
-                    let http = if place.is_spare() { &spare } else { &http };
+                    let memory = site.hold_memory();
+                    let (http, head) = match place.is_spare() {
+                        false => (&http, HEAD_TIMEOUT),
+                        true => (&spare, SPARE_HEAD_TIMEOUT),
+                    };
                     let site = site.for_connection(peer, place.clone());
-                    let serving = connection::serve(http.clone(), stream, site, place, shutdown.clone());
+                    let serving = connection::serve(http.clone(), stream, site, place, head, shutdown.clone());
                     connections.spawn(async move {
                         let _memory = memory;
                         serving.await;

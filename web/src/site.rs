@@ -4,7 +4,7 @@
 //! not see the `Allow` of a 405.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,15 +17,16 @@ use axum::http::header::ACCEPT_ENCODING;
 use axum::response::{IntoResponse as _, Response};
 use axum::{BoxError, Router, http};
 use futures_util::FutureExt as _;
+use rustls::ServerConfig;
 use tower::Service;
 
-use crate::budget::Budget;
+use crate::budget::Reservation;
+use crate::client::{Client, Connection};
 use crate::compress::Compressor;
-use crate::deeds::Peer;
 use crate::error::Problem;
-use crate::places::Place;
-use crate::room::Room;
-use crate::{Config, body, guard, whole};
+use crate::places::{Place, Port};
+use crate::serve::{CONNECTION, TLS};
+use crate::{App, Config, body, guard, proxies, whole};
 
 /// When to try again while there is no place.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -34,60 +35,80 @@ const CROWDED: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Site {
     router: Router,
-    config: Arc<Config>,
-    room: Room,
+    app: App,
     compressor: Compressor,
-    /// Who asks.
-    peer: Peer,
-    /// Where.
-    place: Place,
+    /// Over which requests come.
+    connection: Connection,
 }
 
 impl Site {
-    pub(crate) fn new(router: Router, config: Arc<Config>, room: Room) -> Self {
-        let compressor = Compressor::new(config.compressing);
-        Self { router, config, room, compressor, peer: Peer::default(), place: Place::default() }
+    pub(crate) fn new(router: Router, app: App) -> Self {
+        let compressor = Compressor::new(app.config.compressing);
+        Self { router, app, compressor, connection: Connection::default() }
     }
 
     /// For a connection that comes from there and has this place.
     pub fn for_connection(&self, peer: SocketAddr, place: Place) -> Self {
-        Self { peer: Peer(Some(peer)), place, ..self.clone() }
+        Self { connection: Connection { peer: Some(peer), place }, ..self.clone() }
     }
 
     /// The most open connections.
     pub(crate) fn connections(&self) -> usize {
-        self.config.connections
+        self.app.config.connections
     }
 
-    /// What open connections take of memory.
-    pub(crate) fn memory(&self) -> &Arc<Budget> {
-        &self.config.memory
+    /// What a connection takes of memory, for as long as it is open.
+    pub(crate) fn hold_memory(&self) -> Reservation {
+        let Config { memory, tls, .. } = &*self.app.config;
+        memory.hold(CONNECTION + if tls.is_some() { TLS } else { 0 })
+    }
+
+    /// A place for who comes from there; a proxy that is trusted gives its own up to nobody, since everybody comes
+    /// over it.
+    pub(crate) fn enter(&self, port: &Port, address: IpAddr) -> Option<Place> {
+        match proxies::is_trusted(&self.app.config.trusted_proxies, address) {
+            true => port.enter_to_stay(address),
+            false => port.enter(address),
+        }
+    }
+
+    /// With what TLS begins at present, if the port speaks it.
+    pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
+        self.app.config.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()))
     }
 
     pub(crate) async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
-        let asker = guard::Asker::of(&request);
-        let response = match self.admit(request) {
+        let client = Client::at(&self.app.config, &self.connection, request.headers());
+        let mut asker = guard::Asker::of(&request, &client);
+        let response = match self.admit(client, &mut asker, request) {
             Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|cause| guard::panicked(&*cause)),
             Err(problem) => problem.into_response(),
         };
-        let response = whole::counted(&self.config.readers, response).unwrap_or_else(Problem::into_response);
-        let mut response = guard::problems(asker, response).await;
-        guard::headers(response.headers_mut());
+        let response = whole::counted(&self.app.config.readers, response).unwrap_or_else(Problem::into_response);
+        let mut response = guard::problems(&asker, response).await;
+        guard::headers(&asker, response.headers_mut());
         response
     }
 
-    fn admit<B: RequestBody>(&self, request: http::Request<B>) -> Result<Request, Problem> {
+    fn admit<B: RequestBody>(
+        &self,
+        client: Client,
+        asker: &mut guard::Asker,
+        request: http::Request<B>,
+    ) -> Result<Request, Problem> {
+        let App { config, room, .. } = &self.app;
         // Bounded first: what is refused is still read for a while.
-        let mut request = body::bound(&self.config, &self.room, &self.place, request)?;
-        if self.place.is_spare() && !guard::is_probe(&request) {
+        let mut request = body::bound(config, room, &client.place, request)?;
+        if client.place.is_spare() && !guard::is_probe(&request) {
             return Err(Problem::unavailable("every place is taken by a request that is being worked on", CROWDED));
         }
-        request.extensions_mut().insert(self.peer);
-        request.extensions_mut().insert(self.place.clone());
-        guard::admit(&self.config, &request)?;
+        guard::admit(config, client.is_secure, &request)?;
+        let client = client.known(&self.app, &request)?;
+        asker.is_known(&client, config);
+        request.extensions_mut().insert(client);
         Ok(request)
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Each side first sends its [`Preface`], eight fixed bytes that mean the same in every
 //! version. Then, in frames of at most [`crate::frame::MAX_HANDSHAKE`] bytes: the Drone's
-//! [`Hello`](FromDrone::Hello), the Queen's [`Challenge`](FromQueen::Challenge), the Drone's
-//! [`Proof`](FromDrone::Proof), and the Queen's [`Welcome`](FromQueen::Welcome) or, at any
-//! point, [`Refused`](FromQueen::Refused).
+//! [`Hello`](FromDrone::Hello), where the Queen has secrets her [`Challenge`](FromQueen::Challenge)
+//! and the Drone's [`Proof`](FromDrone::Proof), and the Queen's [`Welcome`](FromQueen::Welcome) or,
+//! at any point, [`Refused`](FromQueen::Refused).
 
 use bincode::{BorrowDecode, Encode};
 
 use crate::List;
 use crate::ids::{DroneId, Epoch, SeatSecret};
+use crate::proof::MAC;
 use crate::work::{Class, Kind};
 
 /// The first four bytes of every connection: a bee in UTF-8.
@@ -56,6 +57,16 @@ pub enum PrefaceError {
     Role(u8),
 }
 
+impl Role {
+    /// As it stands in a preface.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Queen => 0,
+            Self::Drone => 1,
+        }
+    }
+}
+
 impl Preface {
     /// Bytes of a preface.
     pub const SIZE: usize = 8;
@@ -69,11 +80,7 @@ impl Preface {
     pub fn encode(self) -> [u8; Self::SIZE] {
         let [m0, m1, m2, m3] = MAGIC;
         let [v0, v1] = self.version.to_le_bytes();
-        let role = match self.role {
-            Role::Queen => 0,
-            Role::Drone => 1,
-        };
-        [m0, m1, m2, m3, v0, v1, role, 0]
+        [m0, m1, m2, m3, v0, v1, self.role.number(), 0]
     }
 
     /// Reads a preface of any version.
@@ -116,8 +123,10 @@ pub enum FromDrone<'a> {
     },
     /// The answer to the challenge.
     Proof {
-        /// HMAC-SHA-256 under the shared secret; none while the Queen asks for none.
-        mac: Option<[u8; 32]>,
+        /// The name of the secret; at most [`crate::join::MAX_SECRET_NAME`] bytes.
+        secret: &'a str,
+        /// Proves that it knows the secret; see [`crate::proof`]. It is the last field, since it covers all before it.
+        mac: [u8; MAC],
     },
 }
 
@@ -137,12 +146,10 @@ pub struct Rate<'a> {
 /// What a Queen says before she deals out work.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
 pub enum FromQueen<'a> {
-    /// Asks for the Drone's proof and gives the Queen's own.
+    /// Asks for the Drone's proof.
     Challenge {
         /// Fresh for each connection.
         nonce: [u8; 32],
-        /// HMAC-SHA-256 under the shared secret; none if the Queen has no secret.
-        mac: Option<[u8; 32]>,
     },
     /// The Drone is part of the Hive; messages follow.
     Welcome {
@@ -154,6 +161,9 @@ pub enum FromQueen<'a> {
         heartbeat_ms: u32,
         /// After how long a silence either side gives the connection up, in milliseconds.
         silence_ms: u32,
+        /// Proves that the Queen knows the secret, if there was a challenge; see [`crate::proof`]. It is the last
+        /// field, since it covers all before it.
+        mac: Option<[u8; MAC]>,
     },
     /// The connection ends here.
     Refused {

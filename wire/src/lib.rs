@@ -3,16 +3,21 @@
 //! `docs/PROTOCOL.md` describes every byte. The order of the modules is the order of
 //! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`work`] says what is to be
 //! computed, [`message`] and [`handshake`] are all that can be said, [`frame`] turns that
-//! into bytes and back without doing any IO, and [`codec`] is its tokio adapter.
+//! into bytes and back without doing any IO, and [`codec`] is its tokio adapter. [`join`] is what
+//! a Drone is given beforehand, [`proof`] what the two prove with it, and [`greeting`] the
+//! connection on which they do.
 #![forbid(unsafe_code)]
 
 pub mod blob;
 pub mod codec;
 pub mod frame;
+pub mod greeting;
 pub mod handshake;
 pub mod ids;
+pub mod join;
 mod list;
 pub mod message;
+pub mod proof;
 pub mod text;
 pub mod work;
 

@@ -8,7 +8,7 @@ use wire::List;
 use wire::frame;
 use wire::work::Algorithm;
 
-const GOLDEN: [(&str, &str); 27] = [
+const GOLDEN: [(&str, &str); 28] = [
     ("Preface of the Drone", "f09f909d03000100"),
     ("Preface of the Queen", "f09f909d03000000"),
     (
@@ -17,9 +17,7 @@ const GOLDEN: [(&str, &str); 27] = [
          0100fc002d310104067368612d6e690103fc80c3c9011006617678353132\
          64726f6e652773206e6f6e63653a20616e792033322072616e646f6d20622773",
     ),
-    ("Challenge", "2200000000717565656e2773206e6f6e63653a20616e792033322072616e646f6d2062277300"),
-    ("Proof", "020000000100"),
-    ("Welcome", "09000000010101fbe803fb1027"),
+    ("Welcome", "0a000000010101fbe803fb102700"),
     ("Offer of nothing", "020000000500"),
     ("Adopted of nothing", "020000000400"),
     (
@@ -32,6 +30,13 @@ const GOLDEN: [(&str, &str); 27] = [
     ("Heartbeat of the Drone", "04000000030001c8"),
     ("Heartbeat of the Queen", "0100000002"),
     ("Leaving", "0100000004"),
+    ("Challenge", "2100000000717565656e2773206e6f6e63653a20616e792033322072616e646f6d20622773"),
+    // The macs were computed by another program.
+    ("Proof", "2700000001056669727374a2c64fdcc7653aed00250629aaa775d3c515122e411b0b1a5ec146a0320f6d37"),
+    (
+        "Welcome with a mac",
+        "2a000000010101fbe803fb102701371813767f2587d796ed29f17932df8a5bcb36a17a9f9109a68ce1533240384c",
+    ),
     ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2033"),
     ("Shrink", "0e00000001fb2c0101fd0000000001000000"),
     ("Goodbye", "11000000030f74686520517565656e2073746f7073"),
@@ -93,7 +98,7 @@ fn an_unknown_kind_of_work_is_refused() {
 
 #[test]
 fn an_option_and_a_text_are_strict() {
-    assert!(frame::decode::<wire::handshake::FromDrone<'_>>(&[1, 2]).is_err(), "neither none nor some");
+    assert!(frame::decode::<wire::handshake::FromQueen<'_>>(&[1, 1, 1, 1, 1, 2]).is_err(), "neither none nor some");
     assert!(frame::decode::<wire::message::ToDrone<'_>>(&[3, 1, 0xFF]).is_err(), "not UTF-8");
     assert!(frame::decode::<List<u64>>(&[1, 254]).is_err(), "no 128-bit numbers");
     assert!(frame::decode::<List<u64>>(&[1, 255]).is_err(), "no such marker");

@@ -10,9 +10,11 @@ use proptest::strategy::LazyJust;
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate};
+use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
+use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::proof::{Keys, MAC, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// Small numbers and those around the steps of the encoding, as well as any.
@@ -147,10 +149,6 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
     ]
 }
 
-fn mac() -> impl Strategy<Value = Option<[u8; 32]>> {
-    prop::option::of(any::<[u8; 32]>())
-}
-
 fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
     let kinds = list(any::<u16>().prop_map(Kind));
     let hello = (text(), text(), any::<[u8; 32]>(), any::<u16>(), kinds, list(rate()), any::<[u8; 32]>());
@@ -164,16 +162,22 @@ fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
             rates,
             nonce
         }),
-        mac().prop_map(|mac| FromDrone::Proof { mac }),
+        (text(), any::<[u8; MAC]>()).prop_map(|(secret, mac)| FromDrone::Proof { secret, mac }),
     ]
 }
 
 fn from_queen() -> impl Strategy<Value = FromQueen<'static>> {
     prop_oneof![
-        (any::<[u8; 32]>(), mac()).prop_map(|(nonce, mac)| FromQueen::Challenge { nonce, mac }),
-        (number(), number(), any::<u32>(), any::<u32>()).prop_map(|(drone, epoch, heartbeat_ms, silence_ms)| {
-            FromQueen::Welcome { drone: DroneId(drone), epoch: Epoch(epoch), heartbeat_ms, silence_ms }
-        }),
+        any::<[u8; 32]>().prop_map(|nonce| FromQueen::Challenge { nonce }),
+        (number(), number(), any::<u32>(), any::<u32>(), prop::option::of(any::<[u8; MAC]>())).prop_map(
+            |(drone, epoch, heartbeat_ms, silence_ms, mac)| FromQueen::Welcome {
+                drone: DroneId(drone),
+                epoch: Epoch(epoch),
+                heartbeat_ms,
+                silence_ms,
+                mac
+            }
+        ),
         text().prop_map(|reason| FromQueen::Refused { reason }),
     ]
 }
@@ -273,5 +277,59 @@ proptest! {
             Ok(preface) => prop_assert!(valid && preface.encode() == bytes),
             Err(_) => prop_assert!(!valid),
         }
+    }
+
+    #[test]
+    fn a_proof_holds_for_what_was_said_and_for_nothing_else(
+        bodies in vec(vec(any::<u8>(), 0..80), 1..5), secret: [u8; 32], leaf: [u8; 32], bit in any::<prop::sample::Index>(),
+    ) {
+        let keys = Keys { secret, leaf };
+        let begin = Transcript::new(Preface::ours(Role::Drone), Preface::ours(Role::Queen));
+        let (mut said, mut signed) = (begin.clone(), [&b"message"[..], &[0; MAC]].concat());
+        bodies.iter().for_each(|body| said.add(body));
+        said.sign(&mut signed, Role::Queen, &keys);
+        let all: Vec<_> = bodies.iter().chain([&signed]).cloned().collect();
+        let holds = |all: &[Vec<u8>]| {
+            let mut heard = begin.clone();
+            all.iter().for_each(|body| heard.add(body));
+            heard.proves(all.last().unwrap().last_chunk().unwrap(), Role::Queen, &keys)
+        };
+        prop_assert!(holds(&all));
+        let bit = bit.index(8 * all.concat().len());
+        let mut changed = all.clone();
+        let mut at = bit / 8;
+        for body in &mut changed {
+            match body.get_mut(at) {
+                Some(byte) => {
+                    *byte ^= 1 << (bit % 8);
+                    break;
+                }
+                None => at -= body.len(),
+            }
+        }
+        prop_assert!(!holds(&changed));
+        // Where a frame ends is a part of it.
+        let joined = [all[..bodies.len()].concat(), signed.clone()];
+        prop_assert!(bodies.len() == 1 || !holds(&joined));
+    }
+
+    #[test]
+    fn a_join_file_is_read_back(name in "[A-Za-z0-9._-]{1,64}", secret: [u8; 32], lines in vec("[A-Za-z0-9+/=]{1,64}", 1..30)) {
+        let authority = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+        let file = JoinFile { name, secret, authority };
+        prop_assert_eq!(file.to_string().parse(), Ok(file));
+    }
+
+    #[test]
+    fn any_text_is_a_join_file_or_none(text in "(hive-join 1|secret|#|-----BEGIN CERTIFICATE-----|-----END CERTIFICATE-----|[ -~]{0,8}|\n){0,12}") {
+        if let Ok(file) = text.parse::<JoinFile>() {
+            prop_assert_eq!(file.to_string().parse(), Ok(file));
+        }
+    }
+
+    #[test]
+    fn a_secrets_name_is_short_and_plain(name in ".{0,70}") {
+        let is_plain = name.chars().all(|char| char.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&char));
+        prop_assert_eq!(check_name(&name).is_ok(), is_plain && !name.is_empty() && name.len() <= MAX_SECRET_NAME);
     }
 }

@@ -1,4 +1,4 @@
-//! From an address to a connection on which work may come: TCP, prefaces, handshake.
+//! From an address to a connection on which work may come: TCP, TLS if there is a join file, prefaces, handshake.
 
 use std::io;
 use std::time::Duration;
@@ -7,16 +7,19 @@ use bytes::Bytes;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, bound_unsent, read_preface};
-use wire::frame::{self, MAX_HANDSHAKE};
+use wire::frame;
+use wire::greeting::{Greeting, Incoming, Outgoing};
 use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Rate, Role, VERSION};
 use wire::ids::{DroneId, Epoch};
+use wire::proof::{Keys, MAC};
 use wire::work::Kind;
 
 use super::Trouble;
+use super::trust::{Secured, Untrusted, secure};
 use crate::config::Config;
+use crate::join::Join;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -29,8 +32,8 @@ const HEARTBEAT_MIN: Duration = Duration::from_millis(10);
 
 /// A connection to a Queen who has welcomed this Drone.
 pub(super) struct Link {
-    pub(super) reader: FrameReader<OwnedReadHalf>,
-    pub(super) writer: FrameWriter<OwnedWriteHalf>,
+    pub(super) reader: FrameReader<Incoming>,
+    pub(super) writer: FrameWriter<Outgoing>,
     pub(super) drone: DroneId,
     pub(super) epoch: Epoch,
     pub(super) heartbeat: Duration,
@@ -61,9 +64,12 @@ fn prepare(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Result<Link, Trouble> {
-    stream.write_all(&Preface::ours(Role::Drone).encode()).await.map_err(Trouble::Unreachable)?;
-    let preface = read_preface(&mut stream).await.map_err(|error| match error {
+async fn greet(stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Result<Link, Trouble> {
+    let Secured { mut incoming, mut outgoing, keys } = secure(stream, config.join.as_ref()).await?;
+    let ours = Preface::ours(Role::Drone);
+    outgoing.write_all(&ours.encode()).await.map_err(Trouble::Unreachable)?;
+    outgoing.flush().await.map_err(Trouble::Unreachable)?;
+    let preface = read_preface(&mut incoming).await.map_err(|error| match error {
         ConnectionError::Preface(PrefaceError::Magic(magic)) if magic == *b"HTTP" => {
             Trouble::Foreign("it speaks HTTP".to_owned())
         }
@@ -77,9 +83,7 @@ async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Re
     if preface.version != VERSION {
         return Err(Trouble::Version(preface.version));
     }
-    let (reader, writer) = stream.into_split();
-    let (mut reader, mut writer) = (FrameReader::new(reader), FrameWriter::new(writer));
-
+    let mut greeting = Greeting::new(incoming, outgoing, ours, preface);
     let mut nonce = [0; 32];
     getrandom::fill(&mut nonce)?;
     let hello = FromDrone::Hello {
@@ -91,36 +95,55 @@ async fn greet(mut stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Re
         rates: rates.to_vec().into(),
         nonce,
     };
-    say(&mut writer, &hello).await?;
-    let frame = hear(&mut reader).await?;
-    let FromQueen::Challenge { .. } = decode(&frame)? else {
-        return Err(Trouble::Foreign("no challenge follows this Drone's hello".to_owned()));
-    };
-    say(&mut writer, &FromDrone::Proof { mac: None }).await?;
-    let frame = hear(&mut reader).await?;
-    let FromQueen::Welcome { drone, epoch, heartbeat_ms, silence_ms } = decode(&frame)? else {
-        return Err(Trouble::Foreign("no welcome follows this Drone's proof".to_owned()));
-    };
-    let heartbeat = Duration::from_millis(heartbeat_ms.into()).max(HEARTBEAT_MIN);
-    // The Queen answers heartbeats, so a shorter silence than between two of them means nothing.
-    let silence = Duration::from_millis(silence_ms.into()).max(2 * heartbeat);
-    Ok(Link { reader, writer, drone, epoch, heartbeat, silence })
-}
-
-async fn say(writer: &mut FrameWriter<OwnedWriteHalf>, message: &FromDrone<'_>) -> Result<(), Trouble> {
-    writer.push(message, MAX_HANDSHAKE).map_err(|error| Trouble::Broken(error.to_string()))?;
-    // A Queen who refuses may have closed her side already; what she said is read next.
-    match writer.flush().await {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Trouble::Broken(error.to_string())),
-        _ => Ok(()),
+    said(greeting.say(&hello).await)?;
+    let proof = config.join.as_ref().zip(keys);
+    if let Some((join, keys)) = &proof {
+        challenged(&mut greeting, join, keys).await?;
+    }
+    let frame = hear(&mut greeting).await?;
+    match decode(&frame)? {
+        FromQueen::Welcome { drone, epoch, heartbeat_ms, silence_ms, mac } => {
+            if let Some((_, keys)) = &proof
+                && !mac.is_some_and(|mac| greeting.proves(&mac, Role::Queen, keys))
+            {
+                return Err(Untrusted::Unproven.into());
+            }
+            let heartbeat = Duration::from_millis(heartbeat_ms.into()).max(HEARTBEAT_MIN);
+            // The Queen answers heartbeats, so a shorter silence than between two of them means nothing.
+            let silence = Duration::from_millis(silence_ms.into()).max(2 * heartbeat);
+            let Greeting { reader, writer, .. } = greeting;
+            Ok(Link { reader, writer, drone, epoch, heartbeat, silence })
+        }
+        FromQueen::Challenge { .. } if proof.is_none() => Err(Untrusted::NoJoinFile.into()),
+        _ => Err(Trouble::Foreign("no welcome follows what this Drone said".to_owned())),
     }
 }
 
-async fn hear(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Bytes, Trouble> {
-    match reader.next(MAX_HANDSHAKE).await {
+/// Waits for the Queen's challenge, and proves that this Drone knows the secret.
+async fn challenged(greeting: &mut Greeting, join: &Join, keys: &Keys) -> Result<(), Trouble> {
+    let frame = hear(greeting).await?;
+    match decode(&frame)? {
+        FromQueen::Challenge { .. } => {
+            let proof = FromDrone::Proof { secret: &join.name, mac: [0; MAC] };
+            said(greeting.say_signed(&proof, Role::Drone, keys).await)
+        }
+        _ => Err(Untrusted::NoChallenge.into()),
+    }
+}
+
+/// A Queen who refuses may have closed her side already; what she said is read next.
+fn said(result: Result<(), ConnectionError>) -> Result<(), Trouble> {
+    match result {
+        Err(ConnectionError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+async fn hear(greeting: &mut Greeting) -> Result<Bytes, Trouble> {
+    match greeting.hear().await {
         Ok(Some(frame)) => Ok(frame),
         Ok(None) => Err(Trouble::Closed),
-        Err(ConnectionError::Io(error)) => Err(Trouble::Broken(error.to_string())),
+        Err(ConnectionError::Io(error)) => Err(ConnectionError::Io(error).into()),
         Err(error) => Err(Trouble::Foreign(error.to_string())),
     }
 }

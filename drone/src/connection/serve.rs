@@ -8,12 +8,12 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior, sleep_until, timeout};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
 use wire::frame::{self, MAX, MAX_TO_QUEEN};
+use wire::greeting::{Incoming, Outgoing};
 use wire::message::ToDrone;
 
 use super::Trouble;
@@ -52,7 +52,7 @@ struct Pace {
 
 /// The connection as the deciding task has it.
 struct Line {
-    reader: FrameReader<OwnedReadHalf>,
+    reader: FrameReader<Incoming>,
     to_writer: mpsc::Sender<Message>,
     writing: JoinSet<Result<(), ConnectionError>>,
 }
@@ -102,7 +102,7 @@ impl Line {
             }
             tokio::select! {
                 frame = self.reader.next(MAX), if worker.session.listens() => {
-                    let frame = frame.map_err(|error| Trouble::Broken(error.to_string()))?.ok_or(Trouble::Closed)?;
+                    let frame = frame?.ok_or(Trouble::Closed)?;
                     heard = time::Instant::now();
                     hear(&frame, worker)?;
                 }
@@ -161,7 +161,7 @@ impl Line {
     /// Why the writing task has ended.
     async fn why_unwritten(&mut self) -> Trouble {
         match self.writing.join_next().await {
-            Some(Ok(Err(error))) => Trouble::Broken(error.to_string()),
+            Some(Ok(Err(error))) => error.into(),
             Some(Err(error)) => Trouble::Broken(error.to_string()),
             Some(Ok(Ok(()))) | None => Trouble::Closed,
         }
@@ -189,7 +189,7 @@ fn hear(frame: &Bytes, worker: &mut Worker<'_>) -> Result<(), Trouble> {
 
 /// Writes until there is nothing more to say, then closes the sending side.
 async fn write(
-    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut writer: FrameWriter<Outgoing>,
     mut messages: mpsc::Receiver<Message>,
 ) -> Result<(), ConnectionError> {
     while let Some(message) = messages.recv().await {

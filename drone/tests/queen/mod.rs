@@ -35,6 +35,7 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
         threads: NonZeroUsize::new(threads).unwrap(),
         name: "Maja".to_owned(),
         seat,
+        join: None,
         kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
     };
@@ -94,10 +95,7 @@ impl Queen {
     /// Takes a connection and welcomes the Drone.
     pub async fn greeted(listener: &TcpListener, heartbeat_ms: u32, silence_ms: u32) -> (Self, Hello) {
         let (mut queen, hello) = Self::hello(listener).await;
-        queen.greet(&FromQueen::Challenge { nonce: [1; 32], mac: None }).await;
-        let frame = queen.reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
-        assert_eq!(frame::decode::<FromDrone<'_>>(&frame).unwrap(), FromDrone::Proof { mac: None });
-        queen.greet(&FromQueen::Welcome { drone: DroneId(1), epoch: EPOCH, heartbeat_ms, silence_ms }).await;
+        queen.greet(&FromQueen::Welcome { drone: DroneId(1), epoch: EPOCH, heartbeat_ms, silence_ms, mac: None }).await;
         (queen, hello)
     }
 
@@ -114,6 +112,12 @@ impl Queen {
         let rate = |rate: &Rate<'_>| (rate.class, rate.compressions_per_second, rate.lanes, rate.kernel.to_owned());
         let rates = rates.0.iter().map(rate).collect();
         (queen, Hello { name: name.to_owned(), seat, threads, kinds: kinds.0, rates })
+    }
+
+    /// Asks the Drone for a proof; whether it closes without one.
+    pub async fn challenge(mut self) -> bool {
+        self.greet(&FromQueen::Challenge { nonce: [1; 32] }).await;
+        self.reader.next(MAX_HANDSHAKE).await.unwrap().is_none()
     }
 
     /// Refuses the Drone.

@@ -83,12 +83,9 @@ impl Idle {
         let rates = Class::ALL.map(rate).to_vec().into();
         let seat = SeatSecret::random()?;
         let hello = FromDrone::Hello { name, software: "load", seat, threads: 1, kinds, rates, nonce: [0; 32] };
-        let mut answer = Default::default();
-        for message in [hello, FromDrone::Proof { mac: None }] {
-            writer.push(&message, MAX_HANDSHAKE)?;
-            writer.flush().await?;
-            answer = reader.next(MAX_HANDSHAKE).await?.context("the Queen closed the connection")?;
-        }
+        writer.push(&hello, MAX_HANDSHAKE)?;
+        writer.flush().await?;
+        let answer = reader.next(MAX_HANDSHAKE).await?.context("the Queen closed the connection")?;
         let FromQueen::Welcome { heartbeat_ms, .. } = decode(&answer)? else { bail!("a Drone is not welcome") };
         writer.push(&ToQueen::Offer { leases: vec![].into() }, MAX)?;
         writer.flush().await?;

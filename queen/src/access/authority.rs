@@ -10,9 +10,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use web::model::Timestamp;
-
-/// The name that every certificate of a Queen has, by which Drones know her whatever her address is.
-pub const QUEEN: &str = "queen.hive";
+use wire::join::QUEEN_NAME;
 
 /// What the authority is called in its certificate.
 const AUTHORITY: &str = "Hive authority";
@@ -79,17 +77,18 @@ impl Authority {
         pem
     }
 
-    /// Signs a certificate for the Queen, for a year from now, with these names and addresses besides [`QUEEN`].
+    /// Signs a certificate for the Queen, for a year from now, with these names and addresses besides
+    /// [`QUEEN_NAME`].
     ///
     /// # Errors
     /// If a name cannot be one, or what is kept of the authority is damaged.
     pub fn issue(&self, names: &[String], now: Timestamp) -> Result<Issued, CertificateError> {
         let signing = PrivatePkcs8KeyDer::from(self.key.as_slice());
         let signing = KeyPair::from_pkcs8_der_and_sign_algo(&signing, &PKCS_ECDSA_P256_SHA256)?;
-        let all: Vec<String> = [QUEEN.to_owned()].into_iter().chain(names.iter().cloned()).collect();
+        let all: Vec<String> = [QUEEN_NAME.to_owned()].into_iter().chain(names.iter().cloned()).collect();
         let mut params = CertificateParams::new(all)?;
         params.distinguished_name = Default::default();
-        params.distinguished_name.push(DnType::CommonName, QUEEN);
+        params.distinguished_name.push(DnType::CommonName, QUEEN_NAME);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;

@@ -11,7 +11,6 @@ use drone::story;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, watch};
 use web::model::Timestamp;
 
@@ -129,9 +128,7 @@ impl Certificates {
             return Ok(false);
         }
         let Issued { certificate, key, expires_at } = authority.issue(&self.names, now)?;
-        let leaf = Sha256::digest(&certificate).into();
-        let config = Arc::new(tls::drones_config(vec![certificate.clone()], key.clone_key())?);
-        publish(&mut self.drones, Arc::new(Served { config, leaf }));
+        publish(&mut self.drones, Arc::new(Served::new(vec![certificate.clone()], key.clone_key())?));
         if self.files.is_none() {
             publish(&mut self.http, Arc::new(tls::http_config(vec![certificate], key)?));
         }

@@ -1,4 +1,4 @@
-//! What may be negotiated on each port. There is one provider of cryptography, and it is named everywhere.
+//! How the Queen's ports speak TLS.
 
 use std::sync::Arc;
 
@@ -6,13 +6,32 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ConfigBuilder, Error, ServerConfig, SupportedProtocolVersion, WantsVerifier};
+use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
+use sha2::{Digest, Sha256};
 
-/// For Drones: TLS 1.3 alone, and each connection with a handshake of its own.
+use super::Served;
+
+impl Served {
+    /// For the Drones' port: see [`drones_config`].
+    ///
+    /// # Errors
+    /// If the key is not the first certificate's, or there is none.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
+        let leaf = chain.first().ok_or(rustls::Error::NoCertificatesPresented)?;
+        let leaf = Sha256::digest(leaf).into();
+        Ok(Self { config: Arc::new(drones_config(chain, key)?), leaf })
+    }
+}
+
+/// What is negotiated on the Drones' port: TLS 1.3 alone, and each connection by a handshake of its own, since a session
+/// that is resumed shows no certificate to which proofs could be bound, and what is sent early can be replayed.
 ///
 /// # Errors
-/// If the key is not the certificate's.
-pub fn drones_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, Error> {
+/// If the key is not the first certificate's, or there is none.
+pub fn drones_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
     let mut config = builder(&[&TLS13])?.with_no_client_auth().with_single_cert(chain, key)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -20,19 +39,22 @@ pub fn drones_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'st
     Ok(config)
 }
 
-/// For HTTP/1.1: TLS 1.2 and 1.3.
+/// What is negotiated for HTTP/1.1: TLS 1.2 and 1.3.
 ///
 /// # Errors
-/// If the key is not the certificate's.
-pub fn http_config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<ServerConfig, Error> {
+/// If the key is not the first certificate's, or there is none.
+pub fn http_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
     let mut config = builder(&[&TLS12, &TLS13])?.with_no_client_auth().with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
+/// With the one provider of cryptography that there is in this program.
 fn builder(
     versions: &[&'static SupportedProtocolVersion],
-) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)
+) -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, rustls::Error> {
+    ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_protocol_versions(versions)
 }

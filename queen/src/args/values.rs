@@ -1,7 +1,10 @@
 //! Values of flags, as people write them.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 /// `HOST:PORT`, not yet looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,30 @@ impl FromStr for Span {
     }
 }
 
+/// A name or an address of a machine, in lower case, as in a `Host` header but without a port.
+pub fn host(text: &str) -> Result<String, String> {
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(address.to_string());
+    }
+    let is_label = |label: &str| {
+        let is_right = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(is_right)
+    };
+    match text.len() <= 253 && text.split('.').all(is_label) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("it has to be a name or an address without a port, such as hive.example.org".into()),
+    }
+}
+
+/// An address, or a network of them.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    let network = address
+        .or_else(|_| text.parse())
+        .map_err(|_| "it has to be an address or a network, such as 10.0.0.7 or 10.0.0.0/24");
+    Ok(network?.trunc())
+}
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A silence after which a Drone is given up: longer than the second that is between heartbeats.
@@ -127,6 +154,18 @@ mod tests {
         assert!(silence(&most).is_err() && grace(&most).is_err());
         // Seven seconds, or seven days?
         assert!(seconds("7").is_err() && seconds("soon").is_err() && seconds("").is_err() && seconds("3w").is_err());
+    }
+
+    #[test]
+    fn a_host_has_no_port_and_a_network_may_be_one_address() {
+        assert_eq!(host("Hive.Example.org"), Ok("hive.example.org".into()));
+        assert_eq!((host("[::1]"), host("10.0.0.1")), (Ok("::1".into()), Ok("10.0.0.1".into())));
+        for wrong in ["", "hive.example.org:80", "*.example.org", "https://hive", "a..b", "hive example"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+        let shown = |text| network(text).map(|network| network.to_string());
+        assert_eq!((shown("10.0.0.7"), shown("10.0.0.7/24")), (Ok("10.0.0.7/32".into()), Ok("10.0.0.0/24".into())));
+        assert!(network("proxy").is_err() && network("10.0.0.0/33").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One Drone's connection: messages each way after the handshake. It decides nothing about work.
 //! A Drone that breaks the protocol is told so before the connection ends.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use wire::frame::{self, FrameError, MAX_TO_QUEEN};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_REASON, ToQueen};
 
+use super::Config;
 use super::handshake::{self, HANDSHAKE, Reader};
 use super::speak::{FAREWELL, speak};
 use crate::core::Progress;
@@ -35,6 +37,8 @@ pub(super) enum Broken {
     Refused(String),
     #[error("every place for drones is taken, and it has no work: its place went to another connection")]
     Displaced,
+    #[error("TLS did not come about: {0}")]
+    Tls(std::io::Error),
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
 }
@@ -43,7 +47,7 @@ impl Broken {
     /// What the peer is told, if it was its fault.
     pub(super) fn reason(&self) -> Option<String> {
         match self {
-            Self::Connection(ConnectionError::Io(_)) | Self::Randomness(_) => None,
+            Self::Connection(ConnectionError::Io(_)) | Self::Tls(_) | Self::Randomness(_) => None,
             _ => Some(self.to_string()),
         }
     }
@@ -66,12 +70,12 @@ pub(super) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
     hive: &SharedHive,
-    http: SocketAddr,
+    config: &Config,
     place: &Place,
     shutdown: CancellationToken,
 ) -> Result<(), Broken> {
     let welcomed = tokio::select! {
-        welcomed = handshake::shake(socket, peer, hive, http, place.is_spare()) => welcomed?,
+        welcomed = handshake::shake(socket, peer, hive, config, place.is_spare()) => welcomed?,
         () = place.lost() => return Err(Broken::Displaced),
         () = shutdown.cancelled() => return Ok(()),
     };
@@ -81,7 +85,7 @@ pub(super) async fn serve(
     let speaking = speak(writer, outbox, (stored, answers.1, reasons), link, (hive, place));
     tokio::pin!(speaking);
     let (result, is_speaking) = tokio::select! {
-        ended = listen(&mut reader, link, (hive, place), answers.0) => (ended, true),
+        ended = listen(&mut reader, link, (hive, place), answers.0) => (cut_off(ended), true),
         ended = &mut speaking => (ended.map(|()| Parting::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
@@ -100,6 +104,17 @@ pub(super) async fn serve(
         handshake::read_rest(reader).await;
     }
     result.map(drop)
+}
+
+/// A Drone that was killed ends its connection without the farewell that TLS wants, or in the middle of a frame. It is
+/// lost, which is told as that.
+fn cut_off(ended: Result<Parting, Broken>) -> Result<Parting, Broken> {
+    match ended {
+        Err(Broken::Connection(ConnectionError::Io(error))) if error.kind() == ErrorKind::UnexpectedEof => {
+            Ok(Parting::Lost)
+        }
+        ended => ended,
+    }
 }
 
 /// A peer's text for the console and the page.

@@ -6,15 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, timeout, timeout_at};
 use wire::codec::{FrameReader, FrameWriter};
-use wire::frame::{self, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role, VERSION};
+use wire::frame;
+use wire::greeting::{Greeting, Incoming, Outgoing};
+use wire::handshake::{FromQueen, Preface, Role, VERSION};
+use wire::proof::MAC;
 
 use super::connection::Broken;
+use super::door::{Opened, open};
+use super::guard::Guard;
 use super::speak::FAREWELL;
-use super::{hello, stranger};
+use super::{Config, Protection, hello};
 use crate::hive::{Joined, Parting, SharedHive};
 
 /// How long the handshake may take, and the Drone's first message after it.
@@ -29,42 +32,55 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// What is still read from a peer that is told why the connection ends, in bytes.
 const REST: u64 = 1 << 20;
 
-pub(super) type Reader = FrameReader<OwnedReadHalf>;
-pub(super) type Writer = FrameWriter<OwnedWriteHalf>;
+pub(super) type Reader = FrameReader<Incoming>;
+pub(super) type Writer = FrameWriter<Outgoing>;
 
 /// Welcomes a Drone, or refuses it with the reason; without a place (`is_spare`) in any case. `None` if it was no
 /// Drone: it has been answered.
 pub(super) async fn shake(
-    mut socket: TcpStream,
+    socket: TcpStream,
     peer: SocketAddr,
     hive: &SharedHive,
-    http: SocketAddr,
+    config: &Config,
     is_spare: bool,
 ) -> Result<Option<(Reader, Writer, Joined)>, Broken> {
     let deadline = Instant::now() + if is_spare { SPARE_HANDSHAKE } else { HANDSHAKE };
-    let preface = timeout_at(deadline, stranger::preface(&mut socket, http)).await.map_err(|_| Broken::Slow)?;
-    let Some(preface) = preface? else { return Ok(None) };
-    let (read, write) = socket.into_split();
-    let (mut reader, mut writer) = (FrameReader::new(read), FrameWriter::new(write));
+    let opened = timeout_at(deadline, open(socket, config)).await.map_err(|_| Broken::Slow)?;
+    let Some(Opened { incoming, outgoing, preface, leaf }) = opened? else { return Ok(None) };
+    let mut greeting = Greeting::new(incoming, outgoing, preface, Preface::ours(Role::Queen));
     let welcoming = async {
         check(preface, is_spare)?;
-        welcome(&mut reader, &mut writer, peer, hive).await
+        let guard = guard(config, leaf)?;
+        welcome(&mut greeting, peer, hive, guard.as_ref()).await
     };
     let welcomed = timeout_at(deadline, welcoming).await;
     match welcomed.unwrap_or(Err(Broken::Slow)) {
-        Ok(joined) => Ok(Some((reader, writer, joined))),
+        Ok(joined) => Ok(Some((greeting.reader, greeting.writer, joined))),
         Err(broken) => {
             if let Some(reason) = broken.reason() {
                 let refusal = async {
-                    say(&mut writer, &FromQueen::Refused { reason: &reason }).await?;
-                    writer.shutdown().await?;
+                    greeting.say(&FromQueen::Refused { reason: &reason }).await?;
+                    greeting.writer.shutdown().await?;
                     Ok::<_, Broken>(())
                 };
                 // Whoever does not read it does not want to know.
                 let _ = timeout(FAREWELL, refusal).await;
-                read_rest(reader).await;
+                read_rest(greeting.reader).await;
             }
             Err(broken)
+        }
+    }
+}
+
+/// What a Drone has to prove; nothing on an open port.
+fn guard(config: &Config, leaf: Option<[u8; 32]>) -> Result<Option<Guard<'_>>, Broken> {
+    match (&config.protection, leaf) {
+        (None, _) => Ok(None),
+        (Some(Protection { secrets, .. }), Some(leaf)) => Ok(Some(Guard { secrets, leaf })),
+        (Some(_), None) => {
+            let reason =
+                "drones are let in here with a join file alone, and speak TLS: start this one with --join FILE";
+            Err(Broken::Refused(reason.into()))
         }
     }
 }
@@ -95,30 +111,33 @@ fn check(preface: Preface, is_spare: bool) -> Result<(), Broken> {
 
 /// The handshake behind the Drone's preface.
 async fn welcome(
-    reader: &mut Reader,
-    writer: &mut Writer,
+    greeting: &mut Greeting,
     peer: SocketAddr,
     hive: &SharedHive,
+    guard: Option<&Guard<'_>>,
 ) -> Result<Joined, Broken> {
-    let body = hear(reader).await?;
-    let newcomer = hello::newcomer(&frame::decode(&body)?, peer).map_err(Broken::Refused)?;
-    let mut nonce = [0; 32];
-    getrandom::fill(&mut nonce)?;
-    say(writer, &FromQueen::Challenge { nonce, mac: None }).await?;
-    let body = hear(reader).await?;
-    let FromDrone::Proof { mac: _ } = frame::decode(&body)? else {
-        return Err(Broken::Refused("the second message has to be a proof".into()));
+    let body = hear(greeting).await?;
+    let mut newcomer = hello::newcomer(&frame::decode(&body)?, peer).map_err(Broken::Refused)?;
+    let admitted = match guard {
+        Some(guard) => Some((guard, guard.challenge(greeting).await?)),
+        None => None,
     };
+    newcomer.secret = admitted.as_ref().map(|(_, admitted)| admitted.secret);
     let Some(joined) = hive.connect(newcomer).await else {
         return Err(Broken::Refused("the Queen has as many drones as she can serve".into()));
     };
-    let welcome = FromQueen::Welcome {
-        drone: joined.link.drone,
-        epoch: hive.epoch(),
-        heartbeat_ms: HEARTBEAT.as_millis() as u32,
-        silence_ms: hive.patience().silence.as_millis() as u32,
+    let said = match &admitted {
+        // Who was seated before a revocation is found by that, and who is seated after it by this.
+        Some((guard, admitted)) => match guard.check(admitted.secret) {
+            Ok(()) => {
+                let welcome = welcome_to(&joined, hive, Some([0; MAC]));
+                greeting.say_signed(&welcome, Role::Queen, &admitted.keys).await.map_err(Broken::from)
+            }
+            Err(revoked) => Err(revoked),
+        },
+        None => greeting.say(&welcome_to(&joined, hive, None)).await.map_err(Broken::from),
     };
-    match say(writer, &welcome).await {
+    match said {
         Ok(()) => Ok(joined),
         Err(error) => {
             hive.gone(joined.link, Parting::Lost).await;
@@ -127,12 +146,18 @@ async fn welcome(
     }
 }
 
-async fn hear(reader: &mut Reader) -> Result<Bytes, Broken> {
-    let end = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-    Ok(reader.next(MAX_HANDSHAKE).await?.ok_or_else(end)?)
+fn welcome_to(joined: &Joined, hive: &SharedHive, mac: Option<[u8; MAC]>) -> FromQueen<'static> {
+    FromQueen::Welcome {
+        drone: joined.link.drone,
+        epoch: hive.epoch(),
+        heartbeat_ms: HEARTBEAT.as_millis() as u32,
+        silence_ms: hive.patience().silence.as_millis() as u32,
+        mac,
+    }
 }
 
-async fn say(writer: &mut Writer, message: &FromQueen<'_>) -> Result<(), Broken> {
-    writer.push(message, MAX_HANDSHAKE)?;
-    Ok(writer.flush().await?)
+/// The next message of the handshake.
+pub(super) async fn hear(greeting: &mut Greeting) -> Result<Bytes, Broken> {
+    let end = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    Ok(greeting.hear().await?.ok_or_else(end)?)
 }

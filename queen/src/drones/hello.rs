@@ -37,6 +37,7 @@ pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcom
         software: printable(software),
         ability: Ability { threads: *threads, kinds: kinds.0.iter().copied().collect(), speeds },
         kernels,
+        secret: None,
     })
 }
 

@@ -1,12 +1,10 @@
 //! Who connects to the Drones' port without being a Drone gets an answer that helps.
 
-use std::net::SocketAddr;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use wire::handshake::{MAGIC, Preface, Role};
 
 use super::connection::Broken;
+use super::door::TLS;
 
 /// The longest request that is read before it is answered, and what is read after that.
 const MAX_REQUEST: usize = 16 << 10;
@@ -14,8 +12,11 @@ const MAX_REQUEST: usize = 16 << 10;
 /// Methods that the first bytes of an HTTP request may be of.
 const METHODS: [&[u8]; 8] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT "];
 
-/// Reads the Drone's preface and sends ours. `None` if it was no Drone: it has been answered.
-pub(super) async fn preface(socket: &mut TcpStream, http: SocketAddr) -> Result<Option<Preface>, Broken> {
+/// Reads the Drone's preface and sends ours. `None` if it was no Drone: it has been answered, and told where the page is.
+pub(super) async fn preface<S>(socket: &mut S, page: &str) -> Result<Option<Preface>, Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut first = Vec::with_capacity(Preface::SIZE);
     // Who begins in another way is answered without waiting for all eight bytes.
     while first.len() < Preface::SIZE && may_become(&MAGIC, &first) | METHODS.iter().any(|m| may_become(m, &first)) {
@@ -28,10 +29,11 @@ pub(super) async fn preface(socket: &mut TcpStream, http: SocketAddr) -> Result<
         && let Ok(preface) = Preface::decode(bytes)
     {
         socket.write_all(&Preface::ours(Role::Queen).encode()).await?;
+        socket.flush().await?;
         return Ok(Some(preface));
     }
     if !first.is_empty() {
-        answer(socket, first, http).await?;
+        answer(socket, first, page).await?;
     }
     Ok(None)
 }
@@ -41,8 +43,10 @@ fn may_become(whole: &[u8], begin: &[u8]) -> bool {
     whole[..length] == begin[..length]
 }
 
-async fn answer(socket: &mut TcpStream, mut request: Vec<u8>, http: SocketAddr) -> Result<(), Broken> {
-    let page = page(socket, http)?;
+async fn answer<S>(socket: &mut S, mut request: Vec<u8>, page: &str) -> Result<(), Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let reply = match METHODS.iter().any(|method| request.starts_with(method)) {
         true => {
             while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -50,8 +54,12 @@ async fn answer(socket: &mut TcpStream, mut request: Vec<u8>, http: SocketAddr) 
                     break;
                 }
             }
-            redirect(&page, target(&request))
+            redirect(page, target(&request))
         }
+        false if request.first() == Some(&TLS) => format!(
+            "This port is for the Hive's drones, and has no TLS: `queen init` sets that up. Until then drones come \
+             without --join; the page is at {page}/\n"
+        ),
         false => format!(
             "This port is for the Hive's drones, whose connections begin with the bytes F0 9F 90 9D; \
              the page is at {page}/\n"
@@ -62,15 +70,6 @@ async fn answer(socket: &mut TcpStream, mut request: Vec<u8>, http: SocketAddr) 
     // Closing with unread bytes would reset the connection before the answer is read.
     tokio::io::copy(&mut socket.take(MAX_REQUEST as u64), &mut tokio::io::sink()).await?;
     Ok(())
-}
-
-/// Where the page is, as this peer can reach it.
-fn page(socket: &TcpStream, http: SocketAddr) -> Result<String, Broken> {
-    let ip = match http.ip().is_unspecified() {
-        true => socket.local_addr()?.ip(),
-        false => http.ip(),
-    };
-    Ok(format!("http://{}", SocketAddr::new(ip, http.port())))
 }
 
 /// The path that a request asks for; the root if it is nothing that may stand in a header.

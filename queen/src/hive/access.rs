@@ -12,12 +12,13 @@ use tokio::sync::watch;
 use web::access::{Access, Holder, LogFilter, LogPage, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView};
 use web::hive::HiveError;
 use web::model::Timestamp;
+use wire::join::{self, JoinFile};
 
 use super::SharedHive;
 use super::journal::Ack;
 use super::upload::stopping;
 use crate::access::grants::{SECRETS, TOKENS};
-use crate::access::{Authority, JoinSecret, JoinSecrets, Token, join_file, random, token};
+use crate::access::{Authority, JoinSecret, JoinSecrets, Token, random, token};
 use crate::store::{AccessChange, Change, StoredAccess, publish_authority};
 
 /// How often it is written when tokens were used, and told that some have expired.
@@ -97,7 +98,7 @@ impl Made {
     fn secret(&mut self, making: &mut Making, name: &str, now: Timestamp) -> Result<(SecretView, String), HiveError> {
         let secret = JoinSecret { id: making.next_secret, key: random().map_err(unmade)?, created_at: now };
         let authority = self.authority(making, now)?;
-        let file = join_file(name, &secret, &authority);
+        let file = JoinFile { name: name.into(), secret: secret.key, authority: authority.pem() }.to_string();
         making.next_secret += 1;
         self.write(AccessChange::Secret(name.into(), secret.clone()));
         self.secret = Some((name.into(), secret));
@@ -121,6 +122,11 @@ impl SharedHive {
     /// The secrets that are valid.
     pub fn join_secrets(&self) -> watch::Receiver<Arc<JoinSecrets>> {
         self.inner.grants.secrets()
+    }
+
+    /// Leaves all tasks on disk as they are: only who may do what is to be changed.
+    pub fn leave_tasks(&self) {
+        self.lock().recovering = None;
     }
 
     /// Whether something was made since the Queen started that her ports know of from her next start on: TLS, or
@@ -151,10 +157,7 @@ impl SharedHive {
     }
 
     /// Makes a token; see [`Access::create_token`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn make_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
+    async fn make_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
         check_token(&new)?;
         let mut making = self.inner.making.lock().await;
         let (mut made, now) = (Made::default(), self.moment().at);
@@ -177,11 +180,8 @@ impl SharedHive {
     }
 
     /// Makes a secret; see [`Access::create_secret`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn make_secret(&self, name: &str) -> Result<(SecretView, String), HiveError> {
-        check_secret(name)?;
+    async fn make_secret(&self, name: &str) -> Result<(SecretView, String), HiveError> {
+        join::check_name(name).map_err(|error| HiveError::Invalid(error.to_string()))?;
         let mut making = self.inner.making.lock().await;
         let (mut made, now) = (Made::default(), self.moment().at);
         let secrets = Arc::clone(&self.join_secrets().borrow());
@@ -197,22 +197,16 @@ impl SharedHive {
     }
 
     /// Revokes a token; see [`Access::revoke_token`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn end_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
+    async fn end_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
         let removed = self.inner.grants.remove_token(id).ok_or(HiveError::NoToken(id))?;
         self.write_revocation(AccessChange::RevokeToken(id)).await.map(|()| removed)
     }
 
     /// Revokes a secret; see [`Access::revoke_secret`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn end_secret(&self, name: &str) -> Result<SecretView, HiveError> {
+    async fn end_secret(&self, name: &str) -> Result<SecretView, HiveError> {
         let JoinSecret { id, created_at, .. } =
             self.inner.grants.remove_secret(name).ok_or_else(|| HiveError::NoSecret(name.into()))?;
-        let view = SecretView { name: name.into(), created_at, drones: 0 };
+        let view = SecretView { name: name.into(), created_at, drones: self.drones_of_secret(id) };
         self.write_revocation(AccessChange::RevokeSecret(id)).await.map(|()| view)
     }
 
@@ -351,7 +345,7 @@ impl Access for SharedHive {
         let view = |(name, secret): (&Box<str>, &JoinSecret)| SecretView {
             name: name.to_string(),
             created_at: secret.created_at,
-            drones: 0,
+            drones: self.drones_of_secret(secret.id),
         };
         Ok(secrets.by_name.iter().map(view).collect())
     }
@@ -387,16 +381,6 @@ fn check_token(new: &NewToken) -> Result<(), HiveError> {
         Some(0) => Err(HiveError::Invalid("a token cannot expire before it is made".into())),
         Some(EXPIRY_MAX..) => Err(HiveError::Invalid("a token expires after 100 years at the latest".into())),
         _ => Ok(()),
-    }
-}
-
-fn check_secret(name: &str) -> Result<(), HiveError> {
-    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    match (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_right) {
-        true => Ok(()),
-        false => {
-            Err(HiveError::Invalid(format!("a secret's name has 1 to {NAME_MAX} letters, digits, dots, hyphens or _")))
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! A Drone is one process; it may have one connection after the other. Each connection has a
 //! number, and what comes over an older one than the newest is not heard any more.
 
+mod admission;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +83,7 @@ impl Presence {
             software: visit.software.clone(),
             ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
             kernels: visit.kernels.clone(),
+            secret: None,
         };
         Self {
             newcomer,
@@ -264,7 +266,7 @@ impl State {
         let had_joined = self.vacate(drone, parting);
         match parting {
             _ if !had_joined && self.core.drone(drone, now).is_none() => {}
-            Parting::Left => self.handle(Event::Gone { drone }, now),
+            Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
             Parting::Lost => self.handle(Event::Lost { drone }, now),
         }
         self.part(drone, now);
@@ -436,7 +438,7 @@ impl State {
             (None, Some(status)) if status.away => DroneState::Away,
             (None, _) => match presence.parting {
                 Parting::Left => DroneState::Left,
-                Parting::Lost => DroneState::Lost,
+                Parting::Lost | Parting::Revoked => DroneState::Lost,
             },
             (Some(_), Some(status)) if status.leaving => DroneState::Leaving,
             (Some(_), _) if quarantined.is_some() => DroneState::Quarantined,

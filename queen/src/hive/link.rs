@@ -72,6 +72,8 @@ pub struct Newcomer {
     pub ability: Ability,
     /// What computes each class of work.
     pub kernels: Kernels,
+    /// The number of the secret that it proved to know; `None` where it needed none.
+    pub secret: Option<u64>,
 }
 
 /// A Drone's place in the Hive, as its connection holds it.
@@ -93,6 +95,8 @@ pub enum Parting {
     Left,
     /// It broke.
     Lost,
+    /// The Drone's secret was revoked.
+    Revoked,
 }
 
 /// Why a Drone cannot mean what it says.

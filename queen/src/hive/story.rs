@@ -57,6 +57,9 @@ impl Story {
             Self::Parted { drone, parting: Parting::Left, connected, .. } => {
                 story!("👋", "{drone} left ({connected} connected)");
             }
+            Self::Parted { drone, parting: Parting::Revoked, connected, .. } => {
+                story!("🔒", "{drone} was cut off: its secret was revoked ({connected} connected)");
+            }
             Self::Parted { drone, was_awaited: true, connected, .. } => {
                 story!("💔", "{drone} did not come back; others take over its work ({connected} connected)");
             }

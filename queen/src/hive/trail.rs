@@ -59,7 +59,7 @@ impl Trail {
     pub(super) fn record(&mut self, deed: &Deed, at: Timestamp, now: Time) -> Option<LogEntry> {
         let entry = entry(deed, at);
         if entry.kind == LogKind::Refusal {
-            let origin = deed.by.address.map(|address| Origin::from(address.ip()));
+            let origin = deed.by.address.map(Origin::from);
             let alike = Alike { who: entry.who.clone(), origin, action: name(&deed.action) };
             if !self.is_first(alike, &entry, now) {
                 return None;
@@ -204,7 +204,7 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
         at,
         kind,
         who: by.name.as_deref().map(cut),
-        address: by.address.map(|address| address.ip().to_string()),
+        address: by.address.map(|address| address.to_string()),
         action: name(action).to_owned(),
         target: cut(target),
         outcome: cut(refused.as_deref().unwrap_or("done")),
@@ -234,14 +234,14 @@ fn name(action: &Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::net::IpAddr;
 
     use web::hive::By;
 
     use super::*;
 
     fn refused(address: &str, why: &str) -> Deed {
-        let address: SocketAddr = address.parse().unwrap();
+        let address: IpAddr = address.parse().unwrap();
         let by = By { name: None, address: Some(address) };
         Deed { by, action: Action::LogIn, target: "session".into(), refused: Some(why.into()) }
     }
@@ -254,26 +254,25 @@ mod tests {
     fn refusals_that_are_alike_are_counted() {
         let mut trail = Trail::default();
         let at = Timestamp(7);
-        for port in 0..100 {
-            let is_own =
-                trail.record(&refused(&format!("192.0.2.1:{port}"), "no such token"), at, Time::ZERO).is_some();
-            assert_eq!(is_own, port == 0);
+        for number in 0..100 {
+            let is_own = trail.record(&refused("192.0.2.1", "no such token"), at, Time::ZERO).is_some();
+            assert_eq!(is_own, number == 0);
         }
-        trail.record(&refused("192.0.2.2:1", "no such token"), at, Time::ZERO);
+        trail.record(&refused("192.0.2.2", "no such token"), at, Time::ZERO);
         let line = |address: &str, count| (LogKind::Refusal, Some(address.to_owned()), count);
         assert_eq!(lines(&mut trail), [line("192.0.2.1", 1), line("192.0.2.2", 1)]);
         trail.close(false, ALIKE - Duration::from_secs(1));
         assert!(!trail.has_lines());
         trail.close(false, ALIKE);
         assert_eq!(lines(&mut trail), [line("192.0.2.1", 99)]);
-        assert!(trail.record(&refused("192.0.2.1:1", "no such token"), at, ALIKE).is_some(), "the next hour begins");
+        assert!(trail.record(&refused("192.0.2.1", "no such token"), at, ALIKE).is_some(), "the next hour begins");
     }
 
     #[test]
     fn many_that_differ_are_bounded() {
         let mut trail = Trail::default();
         for number in 0..3 * COUNTED {
-            let address = format!("[2001:db8:{:x}::1]:9", number);
+            let address = format!("2001:db8:{number:x}::1");
             trail.record(&refused(&address, "no such token"), Timestamp(7), Time::ZERO);
             lines(&mut trail);
         }

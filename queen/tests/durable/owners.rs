@@ -116,7 +116,7 @@ async fn what_users_did_is_written() {
     };
     let who = Some("ops".to_owned());
     let deed = |action, refused: Option<&str>| {
-        let by = By { name: Some("ops".into()), address: Some(([192, 0, 2, 1], 9).into()) };
+        let by = By { name: Some("ops".into()), address: Some([192, 0, 2, 1].into()) };
         Deed { by, action, target: "task 7 (bees)".into(), refused: refused.map(str::to_owned) }
     };
     let (hive, keeper) = open(folder.path(), settings());

@@ -7,11 +7,14 @@ mod audits;
 mod breaches;
 mod control;
 mod failures;
+mod joining;
 mod lies;
 mod places;
 mod returns;
 mod seats;
+mod secrets;
 mod silence;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 mod twice;

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use wire::frame::{MAX_HANDSHAKE, decode};
+use wire::frame::decode;
 use wire::handshake::FromQueen;
 use wire::ids::SeatSecret;
 
 use super::support::Hive;
-use super::support::scripted::{Scripted, hello, knock};
+use super::support::protection::{Entry, Shield};
+use super::support::scripted::{Scripted, greet, hello};
 use super::{Queen, both, lines};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,22 +42,25 @@ async fn what_is_shown_of_a_drone_takes_no_seat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hello_has_no_effect_before_the_handshake_is_complete() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
-    let mut drone = Scripted::start(queen.drones, "drone").await;
-    let (mut reader, mut writer) = knock(queen.drones).await;
-    writer.push(&hello("another name", drone.seat), MAX_HANDSHAKE).unwrap();
-    writer.flush().await.unwrap();
-    let body = reader.next(MAX_HANDSHAKE).await.unwrap().unwrap();
+async fn a_hello_has_no_effect_before_the_proof() {
+    let shield = Shield::new();
+    let file = shield.admit("attic");
+    let (hive, queen) = super::secrets::start(&shield).await;
+    let entry = Entry::new(queen.drones, &file);
+    let mut drone = Scripted::start(&entry, "drone").await;
+    // One who has not proved anything yet, and one who cannot.
+    let (mut waiting, _) = greet(&entry).await;
+    waiting.say(&hello("another name", drone.seat)).await.unwrap();
+    let body = waiting.hear().await.unwrap().unwrap();
     assert!(matches!(decode(&body).unwrap(), FromQueen::Challenge { .. }));
+    let wrong = Entry::new(queen.drones, &shield.authority.join_file("attic", [7; 32]));
+    assert!(Scripted::try_welcome(&wrong, "a third name", drone.seat).await.is_err());
     let task = queen.submit("", &lines(3)).await;
     let lease = drone.work().await;
     drone.give(&lease).await;
     queen.until_done(task).await;
-    drop((reader, writer));
     let view = queen.drone(drone.id).await;
     assert_eq!((&view["connections"], &view["name"]), (&json!(1), &json!("drone")), "{view}");
-    drop(drone);
+    drop((waiting, drone));
     hive.stop().await;
 }

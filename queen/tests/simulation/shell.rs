@@ -411,7 +411,7 @@ impl Queen {
             line.drone = Some(drone);
             line.ability = Some(Ability { threads: *threads, kinds, speeds });
         }
-        let welcome = FromQueen::Welcome { drone, epoch: self.epoch, heartbeat_ms: 0, silence_ms: 0 };
+        let welcome = FromQueen::Welcome { drone, epoch: self.epoch, heartbeat_ms: 0, silence_ms: 0, mac: None };
         let mut bytes = Vec::new();
         frame::encode(&welcome, MAX, &mut bytes).unwrap();
         ctx.send(link, Side::Drone, &bytes);

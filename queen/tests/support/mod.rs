@@ -5,6 +5,7 @@ pub mod clock;
 pub mod gate;
 pub mod order;
 pub mod programs;
+pub mod protection;
 pub mod quota;
 pub mod scripted;
 
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drone::Shutdown;
 use drone::kernel::{Choice, Kernel};
+use drone::{Join, Shutdown};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use queen::access::exposure::Exposure;
 use queen::clock::System;
 use queen::core::Patience;
 use queen::{Config, Listeners};
@@ -72,7 +74,7 @@ pub fn config() -> Config {
     Config {
         max_body: 64 << 20,
         memory_limit: 1 << 30,
-        any_host: false,
+        exposure: Exposure::default(),
         data: None,
         keep_finished: Duration::from_secs(3600),
         max_data: None,
@@ -80,6 +82,7 @@ pub fn config() -> Config {
         patience: Patience { silence: LONG, grace: LONG, retry: Duration::ZERO },
         clock: Arc::new(System::start()),
         open_files: 1 << 20,
+        protection: None,
     }
 }
 
@@ -112,11 +115,17 @@ impl Hive {
     }
 
     pub fn worker(&self, name: &str) -> Worker {
+        self.worker_with(name, None)
+    }
+
+    /// A Drone that is let in by a join file.
+    pub fn worker_with(&self, name: &str, join: Option<Join>) -> Worker {
         let config = drone::Config {
             queen: self.drones.into(),
             threads: NonZeroUsize::MIN,
             name: name.into(),
             seat: SeatSecret::random().unwrap(),
+            join,
             kernel: Choice::Only(Kernel::PORTABLE),
             // Who waits for it may be as busy as it is.
             nice: 0,

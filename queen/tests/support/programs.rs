@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 pub fn queen() -> Command {
@@ -15,6 +15,19 @@ pub fn drone() -> Command {
     let path = PathBuf::from(env!("CARGO_BIN_EXE_queen")).with_file_name("drone");
     assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
     clean(Command::new(path))
+}
+
+/// The program that `docs/PROTOCOL.md` begins with, as it stands there; it is written into this directory.
+pub fn smallest_drone(directory: &Path) -> Command {
+    let page = include_str!("../../../docs/PROTOCOL.md");
+    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let path = directory.join("smallest.py");
+    std::fs::write(&path, program).unwrap();
+    let python = Command::new("python3").arg("--version").output();
+    assert!(python.is_ok(), "the page's program is in Python: install python3");
+    let mut command = Command::new("python3");
+    command.arg(path);
+    command
 }
 
 /// The same command, whose files become no longer than so many blocks of 512 bytes.

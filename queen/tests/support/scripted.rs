@@ -2,7 +2,6 @@
 #![allow(clippy::expect_used, reason = "a test says what it waited for")]
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,14 +9,17 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{MAX, MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
+use wire::frame::{MAX, MAX_TO_QUEEN, decode};
+use wire::greeting::{Greeting, Incoming, Outgoing};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::proof::{Keys, MAC};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
+
+use super::protection::{self, Entry};
 
 /// Slow, so that its leases are short, and a second of silence is long.
 const RATE: u64 = 1_000_000;
@@ -27,8 +29,8 @@ const BEAT: Duration = Duration::from_millis(50);
 
 /// A connection.
 pub struct Scripted {
-    reader: FrameReader<OwnedReadHalf>,
-    writer: FrameWriter<OwnedWriteHalf>,
+    reader: FrameReader<Incoming>,
+    writer: FrameWriter<Outgoing>,
     pub id: DroneId,
     pub epoch: Epoch,
     pub seat: SeatSecret,
@@ -99,12 +101,12 @@ impl Lease {
 
 impl Scripted {
     /// A new process.
-    pub async fn start(queen: SocketAddr, name: &str) -> Self {
+    pub async fn start(queen: impl Into<Entry>, name: &str) -> Self {
         Self::connect(queen, name, SeatSecret::random().unwrap()).await
     }
 
     /// A new connection of a process that holds nothing.
-    pub async fn connect(queen: SocketAddr, name: &str, seat: SeatSecret) -> Self {
+    pub async fn connect(queen: impl Into<Entry>, name: &str, seat: SeatSecret) -> Self {
         let (drone, adopted) = Self::offer(queen, name, seat, &[]).await;
         assert_eq!(adopted, []);
         drone
@@ -112,7 +114,7 @@ impl Scripted {
 
     /// A new connection of a process that offers what it holds.
     pub async fn offer(
-        queen: SocketAddr,
+        queen: impl Into<Entry>,
         name: &str,
         seat: SeatSecret,
         held: &[Offered],
@@ -131,17 +133,32 @@ impl Scripted {
     }
 
     /// A new connection of a process, which has said nothing yet.
-    pub async fn welcome(queen: SocketAddr, name: &str, seat: SeatSecret) -> Self {
-        let (mut reader, mut writer) = knock(queen).await;
-        let hello = hello(name, seat);
-        let mut body = Default::default();
-        for message in [hello, FromDrone::Proof { mac: None }] {
-            writer.push(&message, MAX_HANDSHAKE).unwrap();
-            writer.flush().await.unwrap();
-            body = reader.next(MAX_HANDSHAKE).await.unwrap().expect("the Queen answers");
+    pub async fn welcome(queen: impl Into<Entry>, name: &str, seat: SeatSecret) -> Self {
+        Self::try_welcome(queen, name, seat).await.expect("it is welcome")
+    }
+
+    /// The same, or why it is refused.
+    pub async fn try_welcome(queen: impl Into<Entry>, name: &str, seat: SeatSecret) -> Result<Self, String> {
+        let entry = queen.into();
+        let (mut greeting, keys) = greet(&entry).await;
+        greeting.say(&hello(name, seat)).await.unwrap();
+        loop {
+            let body = greeting.hear().await.unwrap().expect("the Queen answers");
+            match (decode(&body).unwrap(), &entry.file, &keys) {
+                (FromQueen::Challenge { .. }, Some(file), Some(keys)) => {
+                    let proof = FromDrone::Proof { secret: &file.name, mac: [0; MAC] };
+                    greeting.say_signed(&proof, Role::Drone, keys).await.unwrap();
+                }
+                (FromQueen::Welcome { drone: id, epoch, mac, .. }, _, keys) => {
+                    let proves = |keys| mac.is_some_and(|mac| greeting.proves(&mac, Role::Queen, keys));
+                    assert!(keys.as_ref().map_or(mac.is_none(), proves), "the Queen proves who she is");
+                    let Greeting { reader, writer, .. } = greeting;
+                    return Ok(Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() });
+                }
+                (FromQueen::Refused { reason }, ..) => return Err(reason.to_owned()),
+                (FromQueen::Challenge { .. }, ..) => panic!("a challenge without TLS"),
+            }
         }
-        let FromQueen::Welcome { drone: id, epoch, .. } = decode(&body).unwrap() else { panic!("not welcome") };
-        Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() }
     }
 
     /// What the Queen says next; `None` if she has closed.
@@ -224,6 +241,7 @@ impl Scripted {
     /// Bytes that need not be a message.
     pub async fn say_bytes(&mut self, bytes: &[u8]) {
         self.writer.inner().write_all(bytes).await.unwrap();
+        self.writer.inner().flush().await.unwrap();
     }
 
     /// The right results of a lease.
@@ -371,12 +389,29 @@ pub fn hello(name: &str, seat: SeatSecret) -> FromDrone<'_> {
 }
 
 /// A connection up to the prefaces.
-pub async fn knock(queen: SocketAddr) -> (FrameReader<OwnedReadHalf>, FrameWriter<OwnedWriteHalf>) {
-    let mut socket = TcpStream::connect(queen).await.unwrap();
-    socket.write_all(&Preface::ours(Role::Drone).encode()).await.unwrap();
-    read_preface(&mut socket).await.unwrap();
-    let (read, write) = socket.into_split();
-    (FrameReader::new(read), FrameWriter::new(write))
+pub async fn knock(queen: impl Into<Entry>) -> (FrameReader<Incoming>, FrameWriter<Outgoing>) {
+    let Greeting { reader, writer, .. } = greet(&queen.into()).await.0;
+    (reader, writer)
+}
+
+/// The same, and with what proofs are made on it.
+pub async fn greet(entry: &Entry) -> (Greeting, Option<Keys>) {
+    let (mut incoming, mut outgoing, keys): (Incoming, Outgoing, _) = match &entry.file {
+        None => {
+            let (read, write) = TcpStream::connect(entry.queen).await.unwrap().into_split();
+            (Box::new(read), Box::new(write), None)
+        }
+        Some(file) => {
+            let (stream, keys) = protection::connect(entry.queen, file).await.unwrap();
+            let (read, write) = tokio::io::split(stream);
+            (Box::new(read), Box::new(write), Some(keys))
+        }
+    };
+    let ours = Preface::ours(Role::Drone);
+    outgoing.write_all(&ours.encode()).await.unwrap();
+    outgoing.flush().await.unwrap();
+    let preface = read_preface(&mut incoming).await.unwrap();
+    (Greeting::new(incoming, outgoing, ours, preface), keys)
 }
 
 fn owned(lease: &wire::message::Lease<'_>) -> Lease {

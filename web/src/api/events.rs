@@ -11,13 +11,20 @@ use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::App;
+use crate::client::Client;
 use crate::hive::Subscription;
 use crate::model::{Event, EventId};
-use crate::places::{Activity, Place};
+use crate::own::is_told;
+use crate::places::Activity;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often it is asked whether somebody may still watch.
+const LOOK: Duration = Duration::from_secs(60);
+
 const RETRY: Duration = Duration::from_secs(1);
 
 /// By which nginx is told to pass on what comes as it comes, instead of keeping it until it has a buffer full.
@@ -25,18 +32,20 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// `GET /events`
-pub(crate) async fn events(State(app): State<App>, place: Place, headers: HeaderMap) -> Response {
+pub(crate) async fn events(State(app): State<App>, client: Client, headers: HeaderMap) -> Response {
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
     let mut subscription = app.hive.subscribe(last.flatten());
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
     let told = VecDeque::from([greeting]);
-    place.set(Activity::Watching);
-    let stream = futures_util::stream::unfold(Teller { app, place, subscription, told }, async |mut teller| {
-        let event = teller.next().await?;
-        Some((Ok::<_, Infallible>(event), teller))
-    });
+    client.place.set(Activity::Watching);
+    let changes = Changes::of(&app);
+    let stream =
+        futures_util::stream::unfold(Teller { app, client, changes, subscription, told }, async |mut teller| {
+            let event = teller.next().await?;
+            Some((Ok::<_, Infallible>(event), teller))
+        });
     let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     ([UNBUFFERED], told).into_response()
 }
@@ -50,9 +59,36 @@ fn greeting(subscription: &Subscription) -> Sent {
     }
 }
 
+/// After what it is to be asked whether somebody may still watch.
+struct Changes {
+    of_access: watch::Receiver<u64>,
+    of_sessions: watch::Receiver<()>,
+    due: Interval,
+}
+
+impl Changes {
+    fn of(app: &App) -> Self {
+        let mut of_access = app.access.changes();
+        // Something may have changed since it was asked for the first time.
+        of_access.mark_changed();
+        let due = interval_at(Instant::now() + LOOK, LOOK);
+        Self { of_access, of_sessions: app.entrance.changes(), due }
+    }
+
+    /// Resolves when something is otherwise, and now and then in any case: a token or a session ends with time.
+    async fn next(&mut self) {
+        tokio::select! {
+            Ok(()) = self.of_access.changed() => {}
+            Ok(()) = self.of_sessions.changed() => {}
+            _ = self.due.tick() => {}
+        }
+    }
+}
+
 struct Teller {
     app: App,
-    place: Place,
+    client: Client,
+    changes: Changes,
     subscription: Subscription,
     /// What comes before the subscription's events.
     told: VecDeque<Sent>,
@@ -66,25 +102,39 @@ impl Teller {
         if std::mem::take(&mut self.subscription.reset) {
             // Everything is to be read anew: what came before is of no interest.
             self.subscription.backlog.clear();
-            return Some(Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}"));
+            return Some(self.reset());
         }
         if !self.subscription.backlog.is_empty() {
-            self.told = std::mem::take(&mut self.subscription.backlog).iter().map(sent).collect();
-            return self.told.pop_front();
+            let backlog = std::mem::take(&mut self.subscription.backlog);
+            self.told = backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
         }
-        let event = tokio::select! {
-            event = self.subscription.events.recv() => event,
-            () = self.place.lost() => return None,
-            () = self.app.config.shutdown.cancelled() => return None,
-        };
-        match event {
-            Ok(event) => Some(sent(&event)),
-            Err(RecvError::Closed) => None,
-            Err(RecvError::Lagged(_)) => {
-                self.subscription = self.app.hive.subscribe(None);
-                Some(Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}"))
+        if let Some(sent) = self.told.pop_front() {
+            return Some(sent);
+        }
+        loop {
+            let event = tokio::select! {
+                event = self.subscription.events.recv() => event,
+                () = self.changes.next() => match self.client.is_still_known(&self.app) {
+                    true => continue,
+                    false => return None,
+                },
+                () = self.client.place.lost() => return None,
+                () = self.app.config.shutdown.cancelled() => return None,
+            };
+            match event {
+                Ok(event) if is_told(&self.client.caller, &event.change) => return Some(sent(&event)),
+                Ok(_) => {}
+                Err(RecvError::Closed) => return None,
+                Err(RecvError::Lagged(_)) => {
+                    self.subscription = self.app.hive.subscribe(None);
+                    return Some(self.reset());
+                }
             }
         }
+    }
+
+    fn reset(&self) -> Sent {
+        Sent::default().event("reset").id(self.subscription.at.to_string()).data("{}")
     }
 }
 

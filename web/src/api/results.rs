@@ -16,6 +16,7 @@ use self::format::{Cursor, Format};
 use super::Id;
 use super::query::Query;
 use crate::App;
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::{self, Row};
@@ -36,6 +37,7 @@ const PIECE: usize = 32 << 10;
 pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
+    caller: Caller,
     mut query: Query,
     version: Version,
     headers: HeaderMap,
@@ -46,7 +48,7 @@ pub(crate) async fn show(
     let is_partial = query.flag("partial")?;
     let is_download = query.flag("download")?;
     query.end()?;
-    let found = app.hive.results(TaskId(id), offset..offset.saturating_add(limit));
+    let found = app.results(&caller, TaskId(id), offset..offset.saturating_add(limit));
     let format = match asked_format {
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,

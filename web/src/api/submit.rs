@@ -46,7 +46,7 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<Submitted, Problem> {
     let media_type = media_type(request.headers())?;
     let options = Options::of_query(request.uri().query().unwrap_or_default())?;
-    let asker = Asker::of(app, request.headers(), waits).await?;
+    let asker = Asker::of(&request, waits).claim(app, request.headers()).await?;
     match media_type.as_str() {
         "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,
         "text/plain" => Box::pin(lines::read(app, options, asker, Form::Text, Frames::new(request.into_body()))).await,
@@ -86,7 +86,8 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
 pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, (Problem, Typed)> {
     let mut typed = Typed::begin(app.room.share());
     // Without scripts it sends the fields of all algorithms.
-    let submitted = multipart::read(app, Options::of_page(), Asker::default(), request, &mut typed).await;
+    let asker = Asker::of(&request, false);
+    let submitted = multipart::read(app, Options::of_page(), asker, request, &mut typed).await;
     submitted.map_err(|problem| (problem, typed))
 }
 

@@ -13,9 +13,11 @@ use super::json::{self, Json};
 use super::query::Query;
 use super::{Id, prefer, results, submit};
 use crate::App;
+use crate::access::Caller;
 use crate::error::Problem;
 use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskState, TaskView};
+use crate::own::Changeable;
 use crate::places::Place;
 
 const LIST_DEFAULT: u64 = 50;
@@ -77,11 +79,12 @@ pub(crate) async fn create(State(app): State<App>, place: Place, request: Reques
 pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
+    caller: Caller,
     place: Place,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = TaskId(id);
-    let view = app.hive.task(id).await?;
+    let view = app.task(&caller, id).await?;
     let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
     let view = match prefer::in_time(&app, &place, seconds, app.hive.ended(id)).await? {
         Some(view) => view,
@@ -97,13 +100,13 @@ pub(crate) struct List {
 }
 
 /// `GET /tasks`: newest first.
-pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<List>, Problem> {
+pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<List>, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
     let before = query.text("cursor")?.as_deref().map(read_cursor).transpose()?;
     query.end()?;
     // One more tells whether there are more.
-    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: None, limit: limit + 1 }).await?;
+    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: caller.only_own(), limit: limit + 1 }).await?;
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor(task.id));
@@ -123,44 +126,44 @@ fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
 }
 
 /// `POST /tasks/{id}/cancel`
-pub(crate) async fn cancel(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.cancel(by, TaskId(id)).await?))
+pub(crate) async fn cancel(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.cancel(by, task).await?))
 }
 
 /// `POST /tasks/{id}/pause`
-pub(crate) async fn pause(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.pause(by, TaskId(id)).await?))
+pub(crate) async fn pause(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.pause(by, task).await?))
 }
 
 /// `POST /tasks/{id}/resume`
-pub(crate) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.resume(by, TaskId(id)).await?))
+pub(crate) async fn resume(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(app.resume(by, task).await?))
 }
 
 /// `POST /tasks/{id}/retry`
 pub(crate) async fn retry(
     State(app): State<App>,
     by: By,
-    Id(id): Id,
+    task: Changeable,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
     let deadline = submit::renewal(&app, request).await?;
-    Ok(Json(app.retry(by, TaskId(id), deadline).await?))
+    Ok(Json(app.retry(by, task, deadline).await?))
 }
 
 /// `PATCH /tasks/{id}`
 pub(crate) async fn amend(
     State(app): State<App>,
     by: By,
-    Id(id): Id,
+    task: Changeable,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
     let amendment = submit::amendment(&app, request).await?;
-    Ok(Json(app.amend(by, TaskId(id), amendment).await?))
+    Ok(Json(app.amend(by, task, amendment).await?))
 }
 
 /// `DELETE /tasks/{id}`
-pub(crate) async fn remove(State(app): State<App>, by: By, Id(id): Id) -> Result<StatusCode, Problem> {
-    app.remove(by, TaskId(id)).await?;
+pub(crate) async fn remove(State(app): State<App>, by: By, task: Changeable) -> Result<StatusCode, Problem> {
+    app.remove(by, task).await?;
     Ok(StatusCode::NO_CONTENT)
 }

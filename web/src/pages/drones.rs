@@ -12,6 +12,7 @@ use axum::response::Redirect;
 use wire::ids::DroneId;
 
 use super::filters;
+use super::viewer::Viewer;
 use crate::App;
 use crate::api::Id;
 use crate::assets;
@@ -22,16 +23,17 @@ use crate::model::{DroneState, DroneView};
 #[derive(Template, WebTemplate)]
 #[template(path = "drones.html")]
 pub(super) struct Page {
+    viewer: Viewer,
     drones: Vec<DroneView>,
     connected: usize,
     start: StartDrone,
 }
 
-pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
+pub(super) async fn page(State(app): State<App>, viewer: Viewer, headers: HeaderMap) -> Result<Page, Problem> {
     let drones = app.hive.drones().await?;
     let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
-    let start = StartDrone::of(&app.hive.overview().await?.drone_addr, &headers);
-    Ok(Page { drones, connected, start })
+    let start = StartDrone::of(&app.hive.overview().await?.drone_addr, &headers, app.config.tls.is_some());
+    Ok(Page { viewer, drones, connected, start })
 }
 
 /// How to start a Drone.
@@ -53,8 +55,8 @@ pub(super) enum Reach {
 
 impl StartDrone {
     /// Where the Queen listens on every address, the command names the one that the reader reached
-    /// her at.
-    pub(super) fn of(drone_addr: &str, headers: &HeaderMap) -> Self {
+    /// her at. With TLS, Drones have a join file.
+    pub(super) fn of(drone_addr: &str, headers: &HeaderMap, is_tls: bool) -> Self {
         let address = drone_addr.parse::<SocketAddr>().ok();
         let (queen, reach) = match address {
             Some(address) if address.ip().is_loopback() => (None, Reach::ThisMachine),
@@ -66,7 +68,8 @@ impl StartDrone {
             _ => (None, Reach::Anywhere),
         };
         let queen = queen.unwrap_or_else(|| drone_addr.to_owned());
-        Self { command: format!("cargo run --release -p drone -- --queen {queen}"), reach }
+        let join = if is_tls { " --join hive.join" } else { "" };
+        Self { command: format!("cargo run --release -p drone -- --queen {queen}{join}"), reach }
     }
 }
 
@@ -91,11 +94,12 @@ pub(super) fn reached_at(headers: &HeaderMap) -> Option<Authority> {
 #[derive(Template, WebTemplate)]
 #[template(path = "drone.html")]
 pub(super) struct OnePage {
+    viewer: Viewer,
     drone: DroneView,
 }
 
-pub(super) async fn one(State(app): State<App>, Id(id): Id) -> Result<OnePage, Problem> {
-    Ok(OnePage { drone: app.hive.drone(DroneId(id)).await? })
+pub(super) async fn one(State(app): State<App>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
+    Ok(OnePage { viewer, drone: app.hive.drone(DroneId(id)).await? })
 }
 
 pub(super) async fn drain(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
@@ -122,7 +126,7 @@ mod tests {
     fn a_drone_is_sent_where_it_can_connect() {
         let start = |address: &str, host: &str| {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())]);
-            let StartDrone { command, reach } = StartDrone::of(address, &headers);
+            let StartDrone { command, reach } = StartDrone::of(address, &headers, false);
             (command.rsplit(' ').next().unwrap().to_owned(), reach)
         };
         let page = "hive.example.org:8081";

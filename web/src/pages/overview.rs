@@ -9,7 +9,9 @@ use axum::response::Response;
 use super::drones::{Reach, StartDrone, reached_at};
 use super::filters;
 use super::form::{self, Form};
+use super::viewer::Viewer;
 use crate::App;
+use crate::access::TokenId;
 use crate::api::submit::Typed;
 use crate::assets;
 use crate::error::Problem;
@@ -43,18 +45,12 @@ const HIGH: f64 = 0.9;
 #[derive(Template, WebTemplate)]
 #[template(path = "overview.html")]
 pub(super) struct Page {
-    overview: Overview,
-    health: Health,
-    /// Not that of a Queen with a disk: there, what is full is a cache.
-    is_memory_high: bool,
-    is_disk_high: bool,
+    viewer: Viewer,
+    /// For who sees everything.
+    whole: Option<Whole>,
     tasks: Vec<TaskView>,
-    drones: Vec<DroneView>,
     max_iterations: u32,
     deadline_max: u32,
-    /// Some Drone is here, or was.
-    has_known_drones: bool,
-    start: StartDrone,
     curl_one: String,
     curl_file: String,
     form: Form,
@@ -63,6 +59,45 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Strings that are to be computed, as far as that is shown.
+    fn queued(&self) -> u64 {
+        self.whole.as_ref().map_or(0, |whole| whole.overview.items_queued)
+    }
+}
+
+/// The whole at a glance.
+struct Whole {
+    overview: Overview,
+    health: Health,
+    /// Not that of a Queen with a disk: there, what is full is a cache.
+    is_memory_high: bool,
+    is_disk_high: bool,
+    drones: Vec<DroneView>,
+    /// Some Drone is here, or was.
+    has_known_drones: bool,
+    start: StartDrone,
+}
+
+impl Whole {
+    async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
+        let overview = app.hive.overview().await?;
+        let mut drones = app.hive.drones().await?;
+        let has_known_drones = !drones.is_empty();
+        drones.retain(|drone| drone.state.is_connected());
+        drones.truncate(SHOWN_MAX);
+        Ok(Self {
+            health: Health::of(&overview, has_known_drones),
+            has_known_drones,
+            is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
+            is_disk_high: overview.data.as_ref().is_some_and(|data| {
+                is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
+            }),
+            drones,
+            start: StartDrone::of(&overview.drone_addr, headers, app.config.tls.is_some()),
+            overview,
+        })
+    }
+
     /// What becomes of a task that comes now.
     fn next_task(&self) -> &'static str {
         match self.overview.drones > self.overview.quarantined {
@@ -102,13 +137,14 @@ impl Health {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Result<Page, Problem> {
-    with_form(&app, &headers, Form::default(), None).await
+pub(super) async fn page(State(app): State<App>, viewer: Viewer, headers: HeaderMap) -> Result<Page, Problem> {
+    with_form(&app, viewer, &headers, Form::default(), None).await
 }
 
 /// The page again, with what was typed into its form, and what is wrong with that.
 pub(super) async fn refused(
     app: &App,
+    viewer: Viewer,
     headers: &HeaderMap,
     problem: Problem,
     typed: Typed,
@@ -117,34 +153,30 @@ pub(super) async fn refused(
     let form = Form::refused(&problem, typed.values(), &FIELDS);
     // What is wrong with the strings alone names no field.
     let form = if problem.status == StatusCode::UNPROCESSABLE_ENTITY { form.or_beside("text") } else { form };
-    match with_form(app, headers, form, missing).await {
+    match with_form(app, viewer, headers, form, missing).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }
 }
 
-async fn with_form(app: &App, headers: &HeaderMap, form: Form, missing: Option<&'static str>) -> Result<Page, Problem> {
-    let overview = app.hive.overview().await?;
-    let mut drones = app.hive.drones().await?;
-    let has_known_drones = !drones.is_empty();
-    drones.retain(|drone| drone.state.is_connected());
-    drones.truncate(SHOWN_MAX);
-    let http_addr = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
+async fn with_form(
+    app: &App,
+    viewer: Viewer,
+    headers: &HeaderMap,
+    form: Form,
+    missing: Option<&'static str>,
+) -> Result<Page, Problem> {
+    let host = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
+    let token = if viewer.is_anyone() { "" } else { " -H \"Authorization: Bearer $TOKEN\"" };
+    let curl = format!("curl {}://{host}/tasks{token}", app.config.scheme());
     Ok(Page {
-        health: Health::of(&overview, has_known_drones),
-        has_known_drones,
-        is_memory_high: overview.data.is_none() && is_high(overview.memory_used, overview.memory_limit),
-        is_disk_high: overview.data.as_ref().is_some_and(|data| {
-            is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
-        }),
-        tasks: newest(app).await?,
-        drones,
+        whole: if viewer.sees_all() { Some(Whole::of(app, headers).await?) } else { None },
+        tasks: newest(app, viewer.caller().only_own()).await?,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
-        start: StartDrone::of(&overview.drone_addr, headers),
-        curl_one: format!("curl http://{http_addr}/tasks -d '{{\"input\":\"hello\"}}'"),
-        curl_file: format!("curl http://{http_addr}/tasks -H 'content-type: text/plain' --data-binary @strings.txt"),
-        overview,
+        curl_one: format!("{curl} -d '{{\"input\":\"hello\"}}'"),
+        curl_file: format!("{curl} -H 'content-type: text/plain' --data-binary @strings.txt"),
+        viewer,
         form,
         missing,
     })
@@ -155,8 +187,8 @@ fn is_high(used: u64, limit: u64) -> bool {
 }
 
 /// What runs, then what came last: a long task stays in sight.
-async fn newest(app: &App) -> Result<Vec<TaskView>, Problem> {
-    let filter = TaskFilter { limit: SHOWN_MAX, ..TaskFilter::default() };
+async fn newest(app: &App, owner: Option<TokenId>) -> Result<Vec<TaskView>, Problem> {
+    let filter = TaskFilter { owner, limit: SHOWN_MAX, ..TaskFilter::default() };
     let mut shown = app.hive.tasks(TaskFilter { state: Some(TaskState::Running), ..filter }).await?;
     for task in app.hive.tasks(filter).await? {
         if shown.len() < SHOWN_MAX && shown.iter().all(|other| other.id != task.id) {

@@ -12,6 +12,7 @@ use wire::ids::TaskId;
 use super::filters;
 use super::form::{self, Form};
 use super::shown::{Piece, Row, Shown};
+use super::viewer::Viewer;
 use crate::App;
 use crate::api::query::Query;
 use crate::api::{Id, submit};
@@ -21,6 +22,7 @@ use crate::hive::DEADLINE_MAX;
 use crate::hive::{By, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
 use crate::model::{TaskState, TaskView, Timestamp, Verify};
+use crate::own::Changeable;
 
 /// Results a page.
 const PAGE: u64 = 100;
@@ -31,6 +33,7 @@ const PAGE_BYTES: usize = 8 << 20;
 #[derive(Template, WebTemplate)]
 #[template(path = "task.html")]
 pub(super) struct Page {
+    viewer: Viewer,
     task: TaskView,
     /// No Drone is there to go on with it.
     lacks_drones: bool,
@@ -82,14 +85,25 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, Id(id): Id, mut query: Query) -> Result<Page, Problem> {
+pub(super) async fn page(
+    State(app): State<App>,
+    viewer: Viewer,
+    Id(id): Id,
+    mut query: Query,
+) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
-    Page::of(&app, id, offset, None).await
+    Page::of(&app, viewer, TaskId(id), offset, None).await
 }
 
 impl Page {
-    async fn of(app: &App, id: u64, offset: u64, refused: Option<Refused<'_>>) -> Result<Self, Problem> {
-        let found = app.hive.results(TaskId(id), offset..offset.saturating_add(PAGE)).await?;
+    async fn of(
+        app: &App,
+        viewer: Viewer,
+        id: TaskId,
+        offset: u64,
+        refused: Option<Refused<'_>>,
+    ) -> Result<Self, Problem> {
+        let found = app.results(viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
         let (rows, unreadable) = match rows(found.results).await {
             Ok(rows) => (rows, None),
             // What else is known of the task is worth showing.
@@ -97,16 +111,16 @@ impl Page {
             Err(problem) => return Err(problem),
         };
         // Results may be there a moment before the task is known to be done.
-        let task = app.hive.task(TaskId(id)).await?;
+        let task = app.hive.task(id).await?;
         let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
-        let lacks_drones = is_open && app.hive.overview().await?.drones == 0;
+        let lacks_drones = is_open && viewer.sees_all() && app.hive.overview().await?.drones == 0;
         let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
             None => Form::of(&task),
         };
-        Ok(Self { lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task, form })
+        Ok(Self { viewer, lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task, form })
     }
 }
 
@@ -158,53 +172,66 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn pause(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.pause(by, TaskId(id)).await?;
-    Ok(back(id))
+pub(super) async fn pause(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
+    app.pause(by, task).await?;
+    Ok(back(task.id()))
 }
 
-pub(super) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.resume(by, TaskId(id)).await?;
-    Ok(back(id))
+pub(super) async fn resume(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
+    app.resume(by, task).await?;
+    Ok(back(task.id()))
 }
 
-pub(super) async fn cancel(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.cancel(by, TaskId(id)).await?;
-    Ok(back(id))
+pub(super) async fn cancel(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
+    app.cancel(by, task).await?;
+    Ok(back(task.id()))
 }
 
-pub(super) async fn retry(State(app): State<App>, by: By, Id(id): Id, request: Request) -> Result<Response, Problem> {
+pub(super) async fn retry(
+    State(app): State<App>,
+    by: By,
+    viewer: Viewer,
+    task: Changeable,
+    request: Request,
+) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
-    let retried = async { Ok(app.retry(by, TaskId(id), submit::renewal_of_form(&values)?).await?) };
-    answer(&app, id, retried.await, values).await
+    let retried = async { Ok(app.retry(by, task, submit::renewal_of_form(&values)?).await?) };
+    answer(&app, viewer, task.id(), retried.await, values).await
 }
 
-pub(super) async fn amend(State(app): State<App>, by: By, Id(id): Id, request: Request) -> Result<Response, Problem> {
+pub(super) async fn amend(
+    State(app): State<App>,
+    by: By,
+    viewer: Viewer,
+    task: Changeable,
+    request: Request,
+) -> Result<Response, Problem> {
     let values = submit::form_values(&app, request).await?;
-    let amended = async { Ok(app.amend(by, TaskId(id), submit::amendment_of_form(&values)?).await?) };
-    answer(&app, id, amended.await, values).await
+    let amended = async { Ok(app.amend(by, task, submit::amendment_of_form(&values)?).await?) };
+    answer(&app, viewer, task.id(), amended.await, values).await
 }
 
 /// Back to the page, or the page with what was typed into a form of it, and what is wrong with that.
 async fn answer(
     app: &App,
-    id: u64,
+    viewer: Viewer,
+    id: TaskId,
     done: Result<TaskView, Problem>,
     values: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
     let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
-    match Page::of(app, id, 0, Some(refused)).await {
+    match Page::of(app, viewer, id, 0, Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }
 }
 
-fn back(id: u64) -> Redirect {
+fn back(id: TaskId) -> Redirect {
     Redirect::to(&format!("/admin/tasks/{id}"))
 }
 
-pub(super) async fn delete(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.remove(by, TaskId(id)).await?;
+pub(super) async fn delete(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
+    app.remove(by, task).await?;
     Ok(Redirect::to("/admin/tasks"))
 }

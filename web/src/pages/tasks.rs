@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
+use super::viewer::Viewer;
 use super::{filters, overview};
 use crate::App;
 use crate::api::query::Query;
@@ -22,7 +23,9 @@ const PAGE: usize = 50;
 #[derive(Template, WebTemplate)]
 #[template(path = "tasks.html")]
 pub(super) struct Page {
-    counts: TaskCounts,
+    viewer: Viewer,
+    /// Of everybody's tasks, for who sees these.
+    counts: Option<TaskCounts>,
     state: Option<TaskState>,
     is_first: bool,
     tasks: Vec<TaskView>,
@@ -34,25 +37,39 @@ impl Page {
         self.tasks.iter().any(|task| task.first_task.is_some())
     }
 
-    fn total(&self) -> u64 {
-        TaskState::ALL.into_iter().map(|state| self.counts.of(state)).sum()
+    /// How many there are in this state, or in any.
+    fn count(&self, state: Option<TaskState>) -> Option<u64> {
+        let counts = self.counts.as_ref()?;
+        Some(
+            TaskState::ALL
+                .into_iter()
+                .filter(|one| state.is_none_or(|state| state == *one))
+                .map(|one| counts.of(one))
+                .sum(),
+        )
     }
 }
 
-pub(super) async fn page(State(app): State<App>, mut query: Query) -> Result<Page, Problem> {
+pub(super) async fn page(State(app): State<App>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
     // One more than is shown tells whether there is a next page.
-    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: None, limit: PAGE + 1 }).await?;
+    let mut tasks =
+        app.hive.tasks(TaskFilter { state, before, owner: viewer.caller().only_own(), limit: PAGE + 1 }).await?;
     let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
     tasks.truncate(PAGE);
-    let counts = app.hive.overview().await?.tasks;
-    Ok(Page { counts, state, is_first: before.is_none(), tasks, next })
+    let counts = if viewer.sees_all() { Some(app.hive.overview().await?.tasks) } else { None };
+    Ok(Page { viewer, counts, state, is_first: before.is_none(), tasks, next })
 }
 
-pub(super) async fn submit(State(app): State<App>, headers: HeaderMap, request: Request) -> Result<Response, Problem> {
+pub(super) async fn submit(
+    State(app): State<App>,
+    viewer: Viewer,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
     match submit::page_form(&app, request).await {
         Ok(task) => Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response()),
-        Err((problem, typed)) => overview::refused(&app, &headers, problem, typed).await,
+        Err((problem, typed)) => overview::refused(&app, viewer, &headers, problem, typed).await,
     }
 }

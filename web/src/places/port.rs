@@ -1,13 +1,10 @@
 //! The places of a port, as its connections share them.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use tokio_util::sync::CancellationToken;
 
 use super::{Activity, Entered, PlaceId, Places};
@@ -44,7 +41,12 @@ impl Port {
     /// A place for who comes from there, at the expense of somebody else if need be. `None` if there is not even a
     /// spare one.
     pub fn enter(&self, address: IpAddr) -> Option<Place> {
-        Shared::enter(&self.usual, address).or_else(|| Shared::enter(&self.spare, address))
+        Shared::enter(&self.usual, address, false).or_else(|| Shared::enter(&self.spare, address, false))
+    }
+
+    /// The same for who keeps the place whatever it is at.
+    pub fn enter_to_stay(&self, address: IpAddr) -> Option<Place> {
+        Shared::enter(&self.usual, address, true).or_else(|| Shared::enter(&self.spare, address, false))
     }
 }
 
@@ -59,14 +61,19 @@ impl Shared {
         Arc::new(Self { places: Mutex::new(Places::new(most)), is_spare })
     }
 
-    fn enter(this: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    fn enter(this: &Arc<Self>, address: IpAddr, stays: bool) -> Option<Place> {
         let lost = CancellationToken::new();
-        let Entered { id, displaced } = this.lock().enter(address.into(), lost.clone())?;
+        let mut places = this.lock();
+        let Entered { id, displaced } = places.enter(address.into(), lost.clone())?;
+        if stays {
+            places.set(id, Activity::Working);
+        }
+        drop(places);
         if let Some(displaced) = displaced {
             displaced.cancel();
         }
         let activity = AtomicU8::new(Activity::Idle as u8);
-        Some(Place(Some(Arc::new(Held { shared: Arc::clone(this), id, activity, lost }))))
+        Some(Place(Some(Arc::new(Held { shared: Arc::clone(this), id, stays, activity, lost }))))
     }
 
     /// What is done under it leaves the places as they have to be wherever it ends.
@@ -83,6 +90,8 @@ pub struct Place(Option<Arc<Held>>);
 struct Held {
     shared: Arc<Shared>,
     id: PlaceId,
+    /// It counts as at work all the time.
+    stays: bool,
     /// As its connection said last.
     activity: AtomicU8,
     /// Somebody else has the place.
@@ -93,7 +102,7 @@ impl Place {
     /// The connection is at something else now.
     pub fn set(&self, activity: Activity) {
         let Some(held) = &self.0 else { return };
-        if held.activity.swap(activity as u8, Relaxed) != activity as u8 {
+        if held.activity.swap(activity as u8, Relaxed) != activity as u8 && !held.stays {
             held.shared.lock().set(held.id, activity);
         }
     }
@@ -120,13 +129,5 @@ impl Place {
 impl Drop for Held {
     fn drop(&mut self) {
         self.shared.lock().leave(self.id);
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Place {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get().cloned().unwrap_or_default())
     }
 }

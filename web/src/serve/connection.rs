@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
+use super::tls;
 use crate::Site;
 use crate::attached::Attached;
 use crate::places::{Activity, Place};
@@ -31,15 +32,38 @@ const PARTING: Duration = Duration::from_secs(5);
 /// The same of the end of an event stream, which can be taken up again elsewhere.
 const STREAM_PARTING: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends.
+/// Serves a connection until it ends. `within`: how long TLS may take to begin, where that is spoken.
 pub(super) async fn serve(
     http: http1::Builder,
     stream: TcpStream,
     site: Site,
     place: Place,
+    within: Duration,
     shutdown: CancellationToken,
 ) {
-    let stream = Stream::new(stream, place.clone());
+    // Failing leaves it slower, no more.
+    let _ = stream.set_nodelay(true);
+    let Some(config) = site.tls() else { return speak(http, stream, site, place, shutdown).await };
+    let accepted = tokio::select! {
+        accepted = tls::accept(stream, config, within) => accepted,
+        () = shutdown.cancelled() => return,
+        () = place.lost() => return,
+    };
+    match accepted {
+        Ok(stream) => speak(http, stream, site, place, shutdown).await,
+        Err(error) => tracing::debug!("TLS did not begin on an HTTP connection: {error}"),
+    }
+}
+
+/// Speaks HTTP on a connection until it ends.
+async fn speak<S: AsyncRead + AsyncWrite>(
+    http: http1::Builder,
+    socket: S,
+    site: Site,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let stream = Stream::new(socket, place.clone());
     let service = service_fn(|request| answer(site.clone(), place.clone(), request));
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
@@ -102,22 +126,20 @@ impl Drop for Answering {
 }
 
 /// A socket. When all that was written has left, and the answer was complete, its connection is idle.
-struct Stream {
-    socket: Pin<Box<TimeoutStream<TcpStream>>>,
+struct Stream<S> {
+    socket: Pin<Box<TimeoutStream<S>>>,
     place: Place,
 }
 
-impl Stream {
-    fn new(socket: TcpStream, place: Place) -> Self {
-        // Failing leaves it slower, no more.
-        let _ = socket.set_nodelay(true);
+impl<S: AsyncRead + AsyncWrite> Stream<S> {
+    fn new(socket: S, place: Place) -> Self {
         let mut socket = TimeoutStream::new(socket);
         socket.set_write_timeout(Some(WRITE_TIMEOUT));
         Self { socket: Box::pin(socket), place }
     }
 }
 
-impl AsyncRead for Stream {
+impl<S: AsyncRead + AsyncWrite> AsyncRead for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -127,7 +149,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<S: AsyncRead + AsyncWrite> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.socket.as_mut().poll_write(context, bytes)
     }

@@ -214,11 +214,16 @@ async fn how_to_start_a_drone_begins_with_who_can_connect() {
     let local = page(&get(&router, "/admin/drones").await).to_owned();
     contains(
         &local,
-        &["listens on this machine alone", "--drone-addr 0.0.0.0:8080 --insecure", "--queen 127.0.0.1:8080"],
+        &[
+            "listens on this machine alone",
+            "<code>queen init</code>",
+            "--drone-addr 0.0.0.0:8080",
+            "--queen 127.0.0.1:8080",
+        ],
     );
     assert!(local.find("this machine alone") < local.find("--queen 127"));
     fake.inner().drone_addr = "0.0.0.0:9090".to_owned();
-    let config = web::Config { any_host: true, ..config() };
+    let config = web::Config { address: "0.0.0.0:8081".parse().unwrap(), ..config() };
     let site = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
     let open = send(&site, request("GET", "/admin/drones", &[], "")).await;
     contains(page(&open), &["--queen 127.0.0.1:9090", "in place of its own name for itself"]);

@@ -1,5 +1,7 @@
 //! What a user does to tasks and Drones that are there.
 
+use std::net::SocketAddr;
+
 use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
@@ -241,7 +243,7 @@ async fn the_operator_is_told_who_did_what() {
     let (fake, router) = world();
     fake.inner().computed = Some(0);
     post_json(&router, json!({"input": "x", "name": "bees"})).await;
-    let peer = "192.0.2.7:4711".parse().unwrap();
+    let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
     let site = router.for_connection(peer, web::places::Place::default());
     let amendment = Amendment { priority: Some(7), ..Amendment::default() };
     for (method, path, action) in [
@@ -265,7 +267,7 @@ async fn the_operator_is_told_who_did_what() {
             _ => "task 1 (bees)",
         };
         let told = action.map(|action| Deed {
-            by: By { name: None, address: Some(peer) },
+            by: By { name: None, address: Some(peer.ip()) },
             action,
             target: target.to_owned(),
             refused: None,

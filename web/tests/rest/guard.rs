@@ -42,9 +42,15 @@ async fn probes_are_answered_whatever_they_call_us() {
 }
 
 #[tokio::test]
-async fn any_host_is_served_when_told_so() {
-    let router = web::site(fake(1), std::sync::Arc::new(web::access::Open), web::Config { any_host: true, ..config() });
-    assert_eq!(send(&router, hosts("/stats", &["hive.example"])).await.status, 200);
+async fn names_are_served_that_are_ours() {
+    let config = web::Config { hosts: vec!["hive.example".to_owned()], ..config() };
+    let router = web::site(fake(1), std::sync::Arc::new(web::access::Open), config);
+    for host in ["hive.example", "Hive.Example:443", "127.0.0.1:8081"] {
+        assert_eq!(send(&router, hosts("/stats", &[host])).await.status, 200, "{host}");
+    }
+    for host in ["evil.example", "hive.example.evil.example", "10.0.0.1:8081", "xhive.example"] {
+        send(&router, hosts("/stats", &[host])).await.problem(421);
+    }
     send(&router, hosts("/stats", &[])).await.problem(400);
     let write = |origin: &str| {
         let request = Request::post("/tasks").header("host", "hive.example").header("origin", origin);

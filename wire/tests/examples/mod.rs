@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use bincode::error::{AllowedEnumVariants, DecodeError};
 use bincode::{BorrowDecode, Encode};
+use sha2::{Digest, Sha256};
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
 use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::proof::{Keys, MAC, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// The digest of `super_secret_password_123`.
@@ -113,6 +115,7 @@ const EPOCH: Epoch = Epoch(1);
 /// The examples in the order of the document.
 pub fn examples() -> Vec<(&'static str, Said)> {
     let mut all = conversation();
+    all.extend(proofs());
     all.extend(others());
     all.extend(algorithms());
     all
@@ -121,8 +124,6 @@ pub fn examples() -> Vec<(&'static str, Said)> {
 /// A Drone comes, computes one digest, and leaves.
 fn conversation() -> Vec<(&'static str, Said)> {
     let inputs = Blob::parse(b"\x01\0\0\0\x19\0\0\0super_secret_password_123").unwrap();
-    let rate = |class, compressions_per_second, lanes, kernel| Rate { class, compressions_per_second, lanes, kernel };
-    let rates = vec![rate(Class::SHORT, 20_000_000, 4, "sha-ni"), rate(Class::PBKDF2, 30_000_000, 16, "avx512")];
     let lease = Lease {
         id: LeaseId(7),
         epoch: EPOCH,
@@ -145,29 +146,8 @@ fn conversation() -> Vec<(&'static str, Said)> {
     vec![
         ("Preface of the Drone", Said::Preface(Preface::ours(Role::Drone))),
         ("Preface of the Queen", Said::Preface(Preface::ours(Role::Queen))),
-        (
-            "Hello",
-            Said::FromDrone(FromDrone::Hello {
-                name: "bee-1",
-                software: "drone 0.1.0",
-                seat: SeatSecret(*b"drone's seat: any 32 random b's!"),
-                threads: 4,
-                kinds: vec![Kind::DIGEST].into(),
-                rates: rates.into(),
-                nonce: *b"drone's nonce: any 32 random b's",
-            }),
-        ),
-        ("Challenge", Said::FromQueen(FromQueen::Challenge { nonce: *b"queen's nonce: any 32 random b's", mac: None })),
-        ("Proof", Said::FromDrone(FromDrone::Proof { mac: None })),
-        (
-            "Welcome",
-            Said::FromQueen(FromQueen::Welcome {
-                drone: DroneId(1),
-                epoch: EPOCH,
-                heartbeat_ms: 1000,
-                silence_ms: 10_000,
-            }),
-        ),
+        ("Hello", hello()),
+        ("Welcome", Said::FromQueen(welcome(None))),
         ("Offer of nothing", Said::ToQueen(ToQueen::Offer { leases: List(vec![]) })),
         ("Adopted of nothing", Said::ToDrone(ToDrone::Adopted { leases: List(vec![]) })),
         ("Work", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
@@ -180,6 +160,43 @@ fn conversation() -> Vec<(&'static str, Said)> {
         ("Heartbeat of the Queen", Said::ToDrone(ToDrone::Heartbeat)),
         ("Leaving", Said::ToQueen(ToQueen::Leaving)),
     ]
+}
+
+fn hello() -> Said {
+    let rate = |class, compressions_per_second, lanes, kernel| Rate { class, compressions_per_second, lanes, kernel };
+    let rates = vec![rate(Class::SHORT, 20_000_000, 4, "sha-ni"), rate(Class::PBKDF2, 30_000_000, 16, "avx512")];
+    Said::FromDrone(FromDrone::Hello {
+        name: "bee-1",
+        software: "drone 0.1.0",
+        seat: SeatSecret(*b"drone's seat: any 32 random b's!"),
+        threads: 4,
+        kinds: vec![Kind::DIGEST].into(),
+        rates: rates.into(),
+        nonce: *b"drone's nonce: any 32 random b's",
+    })
+}
+
+fn welcome(mac: Option<[u8; MAC]>) -> FromQueen<'static> {
+    FromQueen::Welcome { drone: DroneId(1), epoch: EPOCH, heartbeat_ms: 1000, silence_ms: 10_000, mac }
+}
+
+/// What comes between the same hello and the rest where the Queen has secrets. What is shared is a text and not a
+/// secret, and so is the certificate.
+fn proofs() -> Vec<(&'static str, Said)> {
+    let keys = Keys { secret: *b"the secret: any 32 random bytes.", leaf: Sha256::digest("the certificate").into() };
+    let mut transcript = Transcript::new(Preface::ours(Role::Drone), Preface::ours(Role::Queen));
+    let challenge = Said::FromQueen(FromQueen::Challenge { nonce: *b"queen's nonce: any 32 random b's" });
+    for said in [hello(), challenge.clone()] {
+        transcript.add(&said.encode()[HEADER..]);
+    }
+    let mut sign = |unsigned: Said, by| {
+        let mut frame = unsigned.encode();
+        transcript.sign(&mut frame[HEADER..], by, &keys);
+        unsigned.decode_alike(&frame)
+    };
+    let proof = sign(Said::FromDrone(FromDrone::Proof { secret: "first", mac: [0; MAC] }), Role::Drone);
+    let welcome = sign(Said::FromQueen(welcome(Some([0; MAC]))), Role::Queen);
+    vec![("Challenge", challenge), ("Proof", proof), ("Welcome with a mac", welcome)]
 }
 
 fn others() -> Vec<(&'static str, Said)> {

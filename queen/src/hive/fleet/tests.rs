@@ -24,6 +24,7 @@ fn seat(state: &mut State, number: u64) {
         software: String::new(),
         ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
         kernels: Default::default(),
+        secret: None,
     };
     let ends = Ends { outbox: mpsc::channel(1).0, closed: CancellationToken::new(), stored: watch::channel(0).0 };
     assert!(state.seat(newcomer, ends, Time::ZERO).is_some());

@@ -73,7 +73,8 @@ impl<'a> Intake<'a> {
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, new: NewTask, mut asker: Asker, pieces: Pieces, share: Share) -> Self {
+    pub(super) fn of_pieces(app: &'a App, mut new: NewTask, mut asker: Asker, pieces: Pieces, share: Share) -> Self {
+        (new.owner, new.address) = (asker.owner.take(), asker.address);
         if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }

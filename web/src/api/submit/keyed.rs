@@ -6,6 +6,7 @@ use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
 use crate::App;
+use crate::access::TokenId;
 use crate::error::Problem;
 use crate::hive::{Claimed, Identity, NewTask};
 use crate::model::Verify;
@@ -27,9 +28,9 @@ pub(super) struct Keyed {
 
 impl Keyed {
     /// Claims the key that a request has, if any.
-    pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
+    pub(super) async fn of(app: &App, headers: &HeaderMap, token: Option<TokenId>) -> Result<Option<Self>, Problem> {
         let Some(key) = key(headers)? else { return Ok(None) };
-        let key = Sha256::digest(key).into();
+        let key = hashed(&key, token);
         let claimed = app.hive.claim(key).await?;
         Ok(Some(Self { key, claimed, fingerprint: Fingerprint::default() }))
     }
@@ -93,6 +94,17 @@ impl Fingerprint {
         urgency.extend((*verify == Verify::All).then_some([2, 2]).into_iter().flatten());
         self.field(&urgency);
     }
+}
+
+/// A key is of the token that it came with, if any: no key begins with a zero byte.
+fn hashed(key: &[u8], token: Option<TokenId>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    if let Some(TokenId(id)) = token {
+        hash.update([0]);
+        hash.update(id.to_le_bytes());
+    }
+    hash.update(key);
+    hash.finalize().into()
 }
 
 /// The key that a request has, without quotes.

@@ -1,0 +1,138 @@
+//! What the operator says on the Queen's own machine of who may do what: beside a running Queen over a socket in her
+//! data directory, and without one by this process.
+
+mod commands;
+mod socket;
+
+use serde::{Deserialize, Serialize};
+use web::access::{Access, NewToken, Scope, SecretView, TokenId, TokenView};
+use web::hive::{Action, By, Deed, Hive, HiveError};
+
+pub use self::commands::{init, secret, token};
+pub use self::socket::Socket;
+use crate::hive::SharedHive;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Make a token.
+    CreateToken {
+        /// See [`NewToken`], as with the others.
+        name: String,
+        /// At least one.
+        scopes: Vec<Scope>,
+        /// In seconds from now.
+        expires_seconds: Option<u64>,
+    },
+    /// List the valid tokens.
+    ListTokens,
+    /// Revoke the token with this number, or else with this name.
+    RevokeToken(String),
+    /// Make a secret.
+    CreateSecret(String),
+    /// List the valid secrets.
+    ListSecrets,
+    /// Revoke the secret with this name.
+    RevokeSecret(String),
+}
+
+/// What came of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// A token or a secret was made.
+    Made {
+        /// Which one, for people.
+        what: String,
+        /// The token, or the join file.
+        text: String,
+        /// The Queen who runs is to be started again before it counts in full.
+        restart: bool,
+    },
+    /// One was revoked.
+    Revoked(String),
+    /// Those that there are: a heading, and a line of as many columns for each.
+    List(Vec<Vec<String>>),
+    /// Nothing was done, for this reason.
+    Refused(String),
+}
+
+/// Does what is asked for, and tells the operator and the audit trail. `is_serving`: her ports are in use.
+pub async fn answer(hive: &SharedHive, request: Request, is_serving: bool) -> Reply {
+    let done = match request {
+        Request::CreateToken { name, scopes, expires_seconds } => {
+            let new = NewToken { name, scopes: scopes.into_iter().collect(), expires_seconds };
+            let about = format!("token {:?}", new.name);
+            let made = hive.create_token(new).await.map(|(view, text)| (token_label(&view), text));
+            made_of(hive, made, Action::CreateToken, about, is_serving).await
+        }
+        Request::ListTokens => hive.tokens().await.map(|tokens| Reply::List(token_list(tokens))),
+        Request::RevokeToken(which) => revoke_token(hive, which).await,
+        Request::CreateSecret(name) => {
+            let about = format!("secret {name:?}");
+            let made = hive.create_secret(name).await.map(|(view, file)| (format!("secret {}", view.name), file));
+            made_of(hive, made, Action::CreateSecret, about, is_serving).await
+        }
+        Request::ListSecrets => hive.secrets().await.map(|secrets| Reply::List(secret_list(secrets))),
+        Request::RevokeSecret(name) => {
+            let revoked = hive.revoke_secret(&name).await.map(|_| format!("secret {name}"));
+            tell(hive, Action::RevokeSecret, format!("secret {name}"), &revoked);
+            revoked.map(Reply::Revoked)
+        }
+    };
+    done.unwrap_or_else(|error| Reply::Refused(error.to_string()))
+}
+
+async fn made_of(
+    hive: &SharedHive,
+    made: Result<(String, String), HiveError>,
+    action: Action,
+    about: String,
+    is_serving: bool,
+) -> Result<Reply, HiveError> {
+    tell(hive, action, made.as_ref().map_or(about, |(what, _)| what.clone()), &made);
+    let (what, text) = made?;
+    Ok(Reply::Made { what, text, restart: is_serving && hive.is_outdated().await })
+}
+
+async fn revoke_token(hive: &SharedHive, which: String) -> Result<Reply, HiveError> {
+    let tokens = hive.tokens().await?;
+    let by_number = which.parse().ok().and_then(|id| tokens.iter().find(|token| token.id == TokenId(id)));
+    let Some(token) = by_number.or_else(|| tokens.iter().find(|token| token.name == which)) else {
+        return Err(HiveError::Invalid(format!(
+            "there is no token {which:?}: `queen token list` names those there are"
+        )));
+    };
+    let revoked = hive.revoke_token(token.id).await;
+    tell(hive, Action::RevokeToken, token_label(token), &revoked);
+    revoked.map(|token| Reply::Revoked(token_label(&token)))
+}
+
+/// Who asks here has no token and no address.
+fn tell<T>(hive: &SharedHive, action: Action, target: String, done: &Result<T, HiveError>) {
+    let refused = done.as_ref().err().map(HiveError::to_string);
+    hive.tell(Deed { by: By::default(), action, target, refused });
+}
+
+fn token_label(token: &TokenView) -> String {
+    format!("token {} ({})", token.id, token.name)
+}
+
+fn token_list(tokens: Vec<TokenView>) -> Vec<Vec<String>> {
+    let heading = ["ID", "NAME", "SCOPES", "MADE", "EXPIRES", "LAST USED"].map(str::to_owned).to_vec();
+    let line = |token: TokenView| {
+        let or = |time: Option<_>, else_: &str| {
+            time.map_or(else_.to_owned(), |time: web::model::Timestamp| time.to_string())
+        };
+        let (expires, used) = (or(token.expires_at, "never"), or(token.last_used_at, "never"));
+        vec![token.id.to_string(), token.name, token.scopes.to_string(), token.created_at.to_string(), expires, used]
+    };
+    [heading].into_iter().chain(tokens.into_iter().map(line)).collect()
+}
+
+fn secret_list(secrets: Vec<SecretView>) -> Vec<Vec<String>> {
+    let heading = ["NAME", "MADE", "DRONES"].map(str::to_owned).to_vec();
+    let line = |secret: SecretView| vec![secret.name, secret.created_at.to_string(), secret.drones.to_string()];
+    [heading].into_iter().chain(secrets.into_iter().map(line)).collect()
+}

@@ -1,0 +1,234 @@
+//! `queen init`, `queen token` and `queen secret`, as people see them.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+
+use super::{Reply, Request, answer, socket};
+use crate::args::{Init, SecretCommand, TokenCommand};
+use crate::clock::System;
+use crate::core::Patience;
+use crate::hive::{MAX_QUEUED, Settings, SharedHive};
+use crate::store::{self, Location, Store, StoreError};
+
+/// A Queen who starts or stops is not asked, and has the directory: how often it is tried again, and the pause between.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What tokens and secrets take of memory is next to nothing.
+const MEMORY: u64 = 64 << 20;
+
+/// Sets a Hive up.
+///
+/// # Errors
+/// If it is already, or anything cannot be written.
+pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<()> {
+    let directory = &directory.data_dir;
+    let again = || {
+        format!(
+            "{} is set up already: make another token with `queen token create --name NAME --scope admin --data-dir \
+             {0}`, and another join file with `queen secret create --name NAME --join-file FILE --data-dir {0}`",
+            directory.display()
+        )
+    };
+    let store = match Location::new(directory.clone()).open() {
+        Err(StoreError::Locked { .. }) => bail!(
+            "a Queen has {} open: stop her, and then set it up; or, if it is set up already, use `queen token` and \
+             `queen secret`",
+            directory.display()
+        ),
+        opened => opened?,
+    };
+    if store.access.has_token() || store.access.has_secret() {
+        bail!(again());
+    }
+    let home = store.directory.path().to_owned();
+    let file = JoinFile::create(join_file)?;
+    let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
+    // The token first, which is nowhere else.
+    say(&token)?;
+    file.write(&text)?;
+    let authority = store::authority(&home);
+    let (home, join_file) = (home.display(), join_file.display());
+    let name = host.first().map_or("HOST", String::as_str);
+    note(&format!(
+        "\
+{home} is set up: from now on both ports speak TLS, drones need the join file, and requests need a token.
+
+1. Start her:
+     queen --data-dir {home} --drone-addr 0.0.0.0:8080 --http-addr 0.0.0.0:8081
+2. Copy {join_file} to each machine that is to work for her, readable by its owner alone (0600), and there:
+     drone --queen {name}:8080 --join hive.join
+3. Copy {} to whoever uses her, so that browsers and programs know her:
+     curl --cacert authority.pem https://{name}:8081/readyz
+4. Log in at https://{name}:8081/ with the admin token. It stands alone on standard output, this once; if it is lost:
+     queen token create --name NAME --scope admin --data-dir {home}",
+        authority.display()
+    ));
+    Ok(())
+}
+
+/// Makes, lists or revokes tokens.
+///
+/// # Errors
+/// If it is refused, or cannot be done.
+pub async fn token(command: TokenCommand) -> anyhow::Result<()> {
+    match command {
+        TokenCommand::Create { directory, name, scope, expires } => {
+            let expires_seconds = expires.map(|span| span.0.as_secs());
+            let request = Request::CreateToken { name, scopes: scope, expires_seconds };
+            match ask(&directory.data_dir, request).await? {
+                Reply::Made { what, text, restart } => {
+                    say(&text)?;
+                    note(&format!("Made {what}; it is shown this once, alone on standard output"));
+                    note_restart(restart);
+                    Ok(())
+                }
+                other => show(other),
+            }
+        }
+        TokenCommand::List { directory } => show(ask(&directory.data_dir, Request::ListTokens).await?),
+        TokenCommand::Revoke { directory, which } => show(ask(&directory.data_dir, Request::RevokeToken(which)).await?),
+    }
+}
+
+/// Makes, lists or revokes secrets.
+///
+/// # Errors
+/// If it is refused, or cannot be done.
+pub async fn secret(command: SecretCommand) -> anyhow::Result<()> {
+    match command {
+        SecretCommand::Create { directory, name, join_file } => {
+            let file = JoinFile::create(&join_file)?;
+            match ask(&directory.data_dir, Request::CreateSecret(name)).await? {
+                Reply::Made { what, text, restart } => {
+                    file.write(&text)?;
+                    note(&format!(
+                        "Made {what}: copy {0} to each machine that is to join with it, readable by its owner alone \
+                         (0600), and there: drone --queen HOST:8080 --join {0}",
+                        join_file.display()
+                    ));
+                    note_restart(restart);
+                    Ok(())
+                }
+                other => show(other),
+            }
+        }
+        SecretCommand::List { directory } => show(ask(&directory.data_dir, Request::ListSecrets).await?),
+        SecretCommand::Revoke { directory, name } => show(ask(&directory.data_dir, Request::RevokeSecret(name)).await?),
+    }
+}
+
+/// Says something that is not what was asked for.
+fn note(text: &str) {
+    // What was to be done is done, whether or not anybody can be told.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn note_restart(restart: bool) {
+    if restart {
+        note("The Queen who runs now began without: start her again, so that her ports speak TLS and ask for it");
+    }
+}
+
+fn show(reply: Reply) -> anyhow::Result<()> {
+    match reply {
+        Reply::Made { what, .. } => note(&format!("Made {what}")),
+        Reply::Revoked(what) => note(&format!("Revoked {what}")),
+        Reply::List(lines) => say(&table(&lines))?,
+        Reply::Refused(reason) => bail!(reason),
+    }
+    Ok(())
+}
+
+/// Lines with their columns below each other.
+fn table(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let line = |cells: &Vec<String>| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout(), "{text}").context("cannot print")
+}
+
+/// Asks the Queen who has the directory open, or does it here if nobody has.
+async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
+    let home = store::find_used(directory)?;
+    for attempt in 1.. {
+        let socket = store::socket(&home);
+        let asked = socket::ask(&home, &request).await;
+        if let Some(reply) = asked.with_context(|| format!("cannot ask the Queen at {}", socket.display()))? {
+            return Ok(reply);
+        }
+        match Location::new(directory.to_owned()).open() {
+            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+            opened => return alone(opened?, async |hive| answer(hive, request, false).await).await,
+        }
+    }
+    Err(anyhow!("the Queen does not listen at {}", store::socket(&home).display()))
+}
+
+/// Changes who may do what in a directory that no Queen has open, and nothing else in it.
+async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
+    let settings = Settings {
+        memory_limit: MEMORY,
+        drone_addr: String::new(),
+        keep_finished: Duration::MAX,
+        max_data: None,
+        patience: Patience::default(),
+        max_queued: MAX_QUEUED,
+        clock: Arc::new(System::start()),
+        show_words: false,
+    };
+    let (hive, keeper) = SharedHive::durable_over(settings, store)?;
+    hive.leave_tasks();
+    let mut done = None;
+    keeper.keep(&hive, async { done = Some(work(&hive).await) }).await?;
+    done.context("the writer has ended before it began")
+}
+
+/// A new file for its owner alone; it goes again if nothing is written into it.
+struct JoinFile {
+    path: PathBuf,
+    file: File,
+    is_written: bool,
+}
+
+impl JoinFile {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(file) => Ok(Self { path: path.to_owned(), file, is_written: false }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                bail!("{} exists, and is not replaced: choose another name with --join-file", path.display())
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be written", path.display())),
+        }
+    }
+
+    fn write(mut self, text: &str) -> anyhow::Result<()> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        written.with_context(|| format!("{} cannot be written: make another secret", self.path.display()))?;
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+impl Drop for JoinFile {
+    fn drop(&mut self) {
+        if !self.is_written {
+            // It is empty.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

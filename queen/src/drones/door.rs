@@ -1,0 +1,66 @@
+//! The beginning of a connection: TLS where the port has it, and the prefaces.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{BufReader, split};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use wire::greeting::{Incoming, Outgoing};
+use wire::handshake::Preface;
+
+use super::connection::Broken;
+use super::{Config, stranger};
+
+/// The first byte of every TLS connection: a record of the handshake (RFC 8446, 5.1).
+pub(super) const TLS: u8 = 0x16;
+
+/// What is read from a socket at once with TLS, in bytes: a whole record, of which TLS would read a part at a time.
+const READ_AHEAD: usize = 16 << 10;
+
+/// A connection whose prefaces have been exchanged.
+pub(super) struct Opened {
+    pub(super) incoming: Incoming,
+    pub(super) outgoing: Outgoing,
+    /// The Drone's.
+    pub(super) preface: Preface,
+    /// SHA-256 of the certificate that it was shown; `None` without TLS.
+    pub(super) leaf: Option<[u8; 32]>,
+}
+
+/// Speaks TLS with who begins with it, if the port has it, and exchanges prefaces. `None` if it was no Drone: it has
+/// been answered.
+pub(super) async fn open(mut socket: TcpStream, config: &Config) -> Result<Option<Opened>, Broken> {
+    let page = page(&socket, config)?;
+    let mut first = [0];
+    if socket.peek(&mut first).await? == 0 {
+        return Ok(None);
+    }
+    if let Some(protection) = &config.protection
+        && first == [TLS]
+    {
+        // Certificate and digest of one moment, since another certificate may come at any time.
+        let served = Arc::clone(&protection.tls.borrow());
+        let socket = BufReader::with_capacity(READ_AHEAD, socket);
+        let accepted = TlsAcceptor::from(Arc::clone(&served.config)).accept(socket).await;
+        let mut stream = accepted.map_err(Broken::Tls)?;
+        let Some(preface) = stranger::preface(&mut stream, &page).await? else { return Ok(None) };
+        let (incoming, outgoing) = split(stream);
+        let (incoming, outgoing) = (Box::new(incoming), Box::new(outgoing));
+        return Ok(Some(Opened { incoming, outgoing, preface, leaf: Some(served.leaf) }));
+    }
+    let Some(preface) = stranger::preface(&mut socket, &page).await? else { return Ok(None) };
+    let (incoming, outgoing) = socket.into_split();
+    Ok(Some(Opened { incoming: Box::new(incoming), outgoing: Box::new(outgoing), preface, leaf: None }))
+}
+
+/// Where the page is, as this peer can reach it.
+fn page(socket: &TcpStream, config: &Config) -> Result<String, Broken> {
+    let Config { http, http_has_tls, .. } = config;
+    let ip = match http.ip().is_unspecified() {
+        true => socket.local_addr()?.ip(),
+        false => http.ip(),
+    };
+    let scheme = if *http_has_tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", SocketAddr::new(ip, http.port())))
+}

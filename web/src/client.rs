@@ -1,0 +1,165 @@
+//! Who sends a request, and from where.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+
+use crate::access::Caller;
+use crate::entrance::{LoginError, cookie};
+use crate::error::{Problem, shown};
+use crate::hive::{Action, By, Deed};
+use crate::places::Place;
+use crate::proxies::{self, Start};
+use crate::session::SessionId;
+use crate::{App, Config};
+
+/// The connection that a request comes over; the default is none, of what comes over no network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connection {
+    /// The other end.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Its place.
+    pub(crate) place: Place,
+}
+
+/// Who sends a request. Each request has one in its extensions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Client {
+    /// Where it comes from, as far as that is known.
+    pub(crate) address: Option<IpAddr>,
+    /// It came over TLS, here or as far as a proxy that is trusted.
+    pub(crate) is_secure: bool,
+    /// The place of its connection.
+    pub(crate) place: Place,
+    /// What they have shown of who they are.
+    pub(crate) caller: Caller,
+    /// The session in which they ask.
+    pub(crate) session: Option<SessionId>,
+}
+
+impl Client {
+    /// Who sends a request over that connection, before it is known what they show.
+    pub(crate) fn at(config: &Config, connection: &Connection, headers: &HeaderMap) -> Self {
+        let peer = connection.peer.map(|peer| peer.ip());
+        let Start { address, is_secure } = proxies::start(&config.trusted_proxies, peer, config.tls.is_some(), headers);
+        Self { address, is_secure, place: connection.place.clone(), ..Self::default() }
+    }
+
+    /// With what they show: a token, or the cookie of a session that was begun with one.
+    ///
+    /// # Errors
+    /// If it is a token that is none.
+    pub(crate) fn known(mut self, app: &App, request: &Request) -> Result<Self, Problem> {
+        match bearer(request.headers())? {
+            Some(token) => match app.access.authenticate(token) {
+                Some(holder) => self.caller = Caller::Holder(holder),
+                None => {
+                    let (request, detail) = ((request.method(), request.uri()), LoginError::NoToken.to_string());
+                    return Err(self.refused(app, request, StatusCode::UNAUTHORIZED, detail));
+                }
+            },
+            None if !app.access.is_closed() => self.caller = Caller::Anyone,
+            None => self.resume(app, request.headers()),
+        }
+        Ok(self)
+    }
+
+    /// Goes on with the session that a request's cookie names, if its token is still valid.
+    fn resume(&mut self, app: &App, headers: &HeaderMap) {
+        let secret = cookie::read(headers, self.is_secure);
+        let Some(session) = secret.and_then(|secret| app.entrance.session(&secret)) else { return };
+        match app.access.holder(session.token) {
+            Some(holder) => (self.caller, self.session) = (Caller::Holder(holder), Some(session.id)),
+            None => _ = app.entrance.end(session.id),
+        }
+    }
+
+    /// Whether what they showed still counts.
+    pub(crate) fn is_still_known(&self, app: &App) -> bool {
+        match &self.caller {
+            Caller::Unknown => false,
+            Caller::Anyone => !app.access.is_closed(),
+            Caller::Holder(holder) => {
+                app.access.holder(holder.id).is_some() && self.session.is_none_or(|id| app.entrance.is_open(id))
+            }
+        }
+    }
+
+    /// Who sends the request that has these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// Who it is, in the words of the audit trail.
+    pub(crate) fn by(&self) -> By {
+        By { name: self.caller.holder().map(|holder| Arc::clone(&holder.name)), address: self.address }
+    }
+
+    /// Refuses a request, of this method for this address, for which a scope lacks.
+    pub(crate) fn lacks(&self, app: &App, request: (&Method, &Uri), scope: &str) -> Problem {
+        let Some(holder) = self.caller.holder() else { return Problem::unauthorized() };
+        let refused = format!("this needs {scope}; token `{}` has {}", holder.name, holder.scopes);
+        self.refused(app, request, StatusCode::FORBIDDEN, refused)
+    }
+
+    fn refused(&self, app: &App, (method, uri): (&Method, &Uri), status: StatusCode, refused: String) -> Problem {
+        let target = format!("{method} {}", shown(uri.path()));
+        app.hive.tell(Deed { by: self.by(), action: Action::Ask, target, refused: Some(refused.clone()) });
+        Problem::new(status, refused)
+    }
+}
+
+/// The token that a request shows (RFC 6750, 2.1). Other schemes than `Bearer` are somebody else's, such as a proxy's.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::malformed("a request has at most one `Authorization` header"));
+    }
+    let value = value.as_bytes();
+    let token = match value.split_at_checked(BEARER.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => token.trim_ascii(),
+        _ => return Ok(None),
+    };
+    // What is no text is no token.
+    Ok(Some(std::str::from_utf8(token).unwrap_or_default()))
+}
+
+const BEARER: &[u8] = b"Bearer ";
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions).cloned().unwrap_or_default())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Client::of(&parts.extensions).map(|client| client.caller.clone()).unwrap_or_default())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Client::of(&parts.extensions).map(Client::by).unwrap_or_default())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Place {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Client::of(&parts.extensions).map(|client| client.place.clone()).unwrap_or_default())
+    }
+}

@@ -1,0 +1,86 @@
+//! The cookie in which a browser keeps its session (RFC 6265).
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::session::SessionSecret;
+
+/// Under TLS; by this prefix browsers take it over TLS alone, from this host alone.
+const SECURE: &str = "__Host-hive";
+
+/// Without TLS, where browsers take none with that prefix.
+const PLAIN: &str = "hive-session";
+
+/// The most cookies of a request that are looked at: others on this host may have set many.
+const COOKIES_MAX: usize = 64;
+
+/// What a request's cookie is, if it is one. `is_secure`: the browser came over TLS.
+pub(crate) fn read(headers: &HeaderMap, is_secure: bool) -> Option<SessionSecret> {
+    let name = name(is_secure);
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut cookies = values.flat_map(|value| value.split(';')).take(COOKIES_MAX);
+    let text = cookies.find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))?;
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+/// What gives a browser the cookie of its session.
+pub(crate) fn given(secret: &SessionSecret, is_secure: bool) -> HeaderValue {
+    set(&URL_SAFE_NO_PAD.encode(secret), "", is_secure)
+}
+
+/// What takes it away.
+pub(crate) fn taken(is_secure: bool) -> HeaderValue {
+    set("", "; Max-Age=0", is_secure)
+}
+
+fn set(value: &str, more: &str, is_secure: bool) -> HeaderValue {
+    let (name, secure) = (name(is_secure), if is_secure { "; Secure" } else { "" });
+    let mut cookie = HeaderValue::try_from(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
+        .unwrap_or(HeaderValue::from_static(""));
+    cookie.set_sensitive(true);
+    cookie
+}
+
+fn name(is_secure: bool) -> &'static str {
+    if is_secure { SECURE } else { PLAIN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(cookies: &[&str]) -> HeaderMap {
+        cookies.iter().map(|cookie| (COOKIE, HeaderValue::from_str(cookie).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_cookie_comes_back_as_it_was_given() {
+        let secret: SessionSecret = std::array::from_fn(|at| at as u8 * 7);
+        for (is_secure, name, secure) in [(true, "__Host-hive", "; Secure"), (false, "hive-session", "")] {
+            let given = given(&secret, is_secure);
+            let given = given.to_str().unwrap();
+            assert!(
+                given.starts_with(name) && given.ends_with(&format!("; Path=/; HttpOnly; SameSite=Strict{secure}"))
+            );
+            let (pair, _) = given.split_once(';').unwrap();
+            for cookies in [&[pair][..], &["a=b; c", &format!("d=e;{pair}; f=g")], &["=;;=", pair]] {
+                assert_eq!(read(&headers(cookies), is_secure), Some(secret), "{cookies:?}");
+                assert_eq!(read(&headers(cookies), !is_secure), None, "another name: {cookies:?}");
+            }
+            assert!(taken(is_secure).to_str().unwrap().ends_with("; Max-Age=0"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_cookie_of_ours_is_none() {
+        let short = format!("hive-session={}", URL_SAFE_NO_PAD.encode([7; 31]));
+        let twisted = format!("xhive-session={}", URL_SAFE_NO_PAD.encode([7; 32]));
+        for cookie in ["", "hive-session", "hive-session=", "hive-session=ä", "hive-session=A", &short, &twisted] {
+            assert_eq!(read(&headers(&[cookie]), false), None, "{cookie}");
+        }
+        let late = format!("{}hive-session={}", "a=b;".repeat(COOKIES_MAX), URL_SAFE_NO_PAD.encode([7; 32]));
+        assert_eq!(read(&headers(&[&late]), false), None, "behind too many others");
+    }
+}

@@ -1,0 +1,77 @@
+//! Who reads a page, as far as the page has to know: it offers only what they may do.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use crate::App;
+use crate::Config;
+use crate::access::{Caller, Scope};
+use crate::client::Client;
+use crate::model::TaskView;
+
+/// Who reads a page. The default may see and do nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Viewer {
+    caller: Caller,
+    /// They have logged in, and can log out.
+    pub(super) has_session: bool,
+    /// What is served is not protected, although others reach it.
+    pub(super) insecure: bool,
+}
+
+impl Viewer {
+    /// Who sends a request.
+    pub(crate) fn of(client: &Client, config: &Config) -> Self {
+        Self { caller: client.caller.clone(), has_session: client.session.is_some(), insecure: config.insecure }
+    }
+
+    /// Needs no token: what they see is no secret.
+    pub(crate) fn is_anyone(&self) -> bool {
+        self.caller == Caller::Anyone
+    }
+
+    /// What their token is called.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.caller.holder().map(|holder| &*holder.name)
+    }
+
+    /// They see some tasks.
+    pub(super) fn sees_tasks(&self) -> bool {
+        self.sees_all() || self.submits()
+    }
+
+    /// They see everything.
+    pub(super) fn sees_all(&self) -> bool {
+        self.caller.may(Scope::Read)
+    }
+
+    /// They may create tasks.
+    pub(super) fn submits(&self) -> bool {
+        self.caller.may(Scope::Submit)
+    }
+
+    /// They may change what belongs to everybody.
+    pub(super) fn controls(&self) -> bool {
+        self.caller.may(Scope::Control)
+    }
+
+    /// They may change this task.
+    pub(super) fn changes(&self, task: &TaskView) -> bool {
+        self.caller.controls(task.owner_id)
+    }
+
+    /// Whose tasks they see.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl FromRequestParts<App> for Viewer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Client::of(&parts.extensions).map(|client| Self::of(client, &app.config)).unwrap_or_default())
+    }
+}
