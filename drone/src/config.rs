@@ -31,6 +31,8 @@ pub struct Config {
     pub kernel: Choice,
     /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).
     pub nice: u8,
+    /// The console tells words and digests.
+    pub show_words: bool,
 }
 
 /// How a Drone is asked to stop. Clones are the same request.
@@ -76,6 +78,12 @@ impl QueenAddr {
     /// As it was given.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is this machine's, by what is said of it.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.0.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
     }
 }
 
@@ -152,6 +160,15 @@ mod tests {
         ] {
             assert!(bad.parse::<QueenAddr>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_on_this_machine_can_be_told() {
+        let is_loopback = |text: &str| text.parse::<QueenAddr>().unwrap().is_loopback();
+        assert!(["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "localhost:1"].into_iter().all(is_loopback));
+        assert!(
+            !["10.0.0.1:1", "[fe80::1]:1", "hive.example.org:1", "localhost.example:1"].into_iter().any(is_loopback)
+        );
     }
 
     #[test]

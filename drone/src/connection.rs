@@ -85,7 +85,7 @@ pub(crate) async fn keep(
     reports: mpsc::Receiver<Report>,
     shutdown: &Shutdown,
 ) {
-    let mut worker = Worker::new(pool, reports, shutdown);
+    let mut worker = Worker::new(pool, reports, shutdown, config.show_words);
     let mut backoff = Backoff::default();
     let mut mood = Mood::new(config);
     loop {

@@ -70,17 +70,16 @@ impl Join {
     /// # Errors
     /// If it cannot be used.
     pub fn open(path: &Path) -> Result<Self, JoinError> {
-        let path = || path.to_owned();
-        let unreadable = |error| JoinError::Unreadable { path: path(), error };
-        let file = File::open(path()).map_err(unreadable)?;
+        let unreadable = |error| JoinError::Unreadable { path: path.to_owned(), error };
+        let file = File::open(path).map_err(unreadable)?;
         if is_exposed(&file.metadata().map_err(unreadable)?) {
-            return Err(JoinError::Exposed(path()));
+            return Err(JoinError::Exposed(path.to_owned()));
         }
         let mut text = String::new();
         // One byte more than there may be shows that it is too long.
         file.take(MAX_SIZE as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
-        let file = text.parse().map_err(|error| JoinError::Malformed { path: path(), error })?;
-        Self::new(file).map_err(|error| JoinError::Certificate { path: path(), error })
+        let file = text.parse().map_err(|error| JoinError::Malformed { path: path.to_owned(), error })?;
+        Self::new(file).map_err(|error| JoinError::Certificate { path: path.to_owned(), error })
     }
 
     /// What a join file says.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 use drone::NICE;
 use drone::console::{self, LogFormat};
@@ -59,6 +60,10 @@ struct Args {
     /// and the certificate by which this Drone knows the Queen. All is encrypted then.
     #[arg(long, env = "HIVE_JOIN_FILE", value_name = "FILE")]
     join: Option<PathBuf>,
+
+    /// Show words and digests on the console although the Queen is on another machine
+    #[arg(long, env = "HIVE_SHOW_WORDS", value_parser = BoolishValueParser::new())]
+    show_words: bool,
 
     /// Compute threads [default: one for each available CPU]
     #[arg(long, env = "HIVE_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
@@ -140,7 +145,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let seat = SeatSecret::random().context("the operating system has no randomness")?;
     let name = args.name.unwrap_or_else(default_name);
     let join = args.join.as_deref().map(Join::open).transpose()?;
-    let config = Config { queen: args.queen, threads, name, seat, join, kernel: args.kernel, nice: args.nice };
+    let show_words = args.show_words || args.queen.is_loopback();
+    let config =
+        Config { queen: args.queen, threads, name, seat, join, kernel: args.kernel, nice: args.nice, show_words };
     let shutdown = Shutdown::default();
     listen_for_signals(shutdown.clone()).context("cannot listen for signals")?;
     Ok(drone::run(config, shutdown).await?)

@@ -52,8 +52,9 @@ const PROGRESS: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Tells the story of the work, over all connections.
-#[derive(Default)]
 pub(crate) struct Teller {
+    /// Words and digests are told, too.
+    show_words: bool,
     words: BTreeSet<Ticket>,
     tasks: BTreeMap<TaskId, Told>,
 }
@@ -70,6 +71,10 @@ struct Told {
 }
 
 impl Teller {
+    pub(crate) fn new(show_words: bool) -> Self {
+        Self { show_words, words: BTreeSet::new(), tasks: BTreeMap::new() }
+    }
+
     /// Tells what is worth telling of an effect.
     pub(crate) fn see(&mut self, effect: &Effect, now: Instant) {
         match effect {
@@ -99,7 +104,7 @@ impl Teller {
 
     fn received(&mut self, note: &Note, ticket: Ticket, now: Instant) {
         if let (Some(text), 0) = (&note.word, note.from) {
-            match note.is_secret {
+            match note.is_secret || !self.show_words {
                 true => story!("🚨", "Received work: Hash a word"),
                 false => story!("🚨", "Received work: Hash the word '{}'", word(text)),
             }
@@ -120,7 +125,10 @@ impl Teller {
     fn computed(&mut self, part: &Part, now: Instant) {
         if self.words.contains(&part.ticket) {
             let Output::Digests(digest) = &part.output;
-            story!("✅", "Work done! Hash: {}", const_hex::display(&digest[..]));
+            match self.show_words {
+                true => story!("✅", "Work done! Hash: {}", const_hex::display(&digest[..])),
+                false => story!("✅", "Work done! The word is hashed"),
+            }
         } else if let Some(told) = self.tasks.get_mut(&part.task) {
             told.items += part.output.items();
             told.spent_ns += part.spent_ns;

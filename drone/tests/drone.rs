@@ -446,7 +446,15 @@ async fn a_bad_name_is_an_error() {
         join: None,
         kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
+        show_words: true,
     };
     let error = drone::run(config, drone::Shutdown::default()).await;
     assert!(matches!(error, Err(drone::Error::Name(_))));
+}
+
+#[tokio::test]
+async fn a_challenge_that_it_cannot_answer_ends_the_connection() {
+    let (listener, _drone) = start(1).await;
+    let (queen, _) = Queen::hello(&listener).await;
+    assert!(queen.challenge().await);
 }

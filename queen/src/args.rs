@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 pub use self::access::{Expose, Init, SecretCommand, Secrets, TokenCommand, Tokens};
 pub use self::values::{Address, Size, Span};
+use crate::access::exposure::Exposure;
 use crate::clock;
 use crate::core::Patience;
 use crate::hive::MAX_QUEUED;
@@ -230,6 +231,9 @@ impl Serve {
     /// What the library has to know; nothing is kept without `keep`.
     pub fn config(&self, keep: Option<&Keep>) -> crate::Config {
         let on_disk = keep.filter(|keep| !keep.ephemeral);
+        let exposure = self.expose.exposure();
+        // A demo speaks with itself, and without TLS.
+        let files = exposure.files.clone().filter(|_| keep.is_some());
         crate::Config {
             max_body: self.max_body.0,
             memory_limit: self.memory_limit.map_or_else(|| memory() / 4, |size| size.0),
@@ -241,7 +245,7 @@ impl Serve {
             clock: Arc::new(clock::System::start()),
             // None is no limit.
             open_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
-            exposure: self.expose.exposure(),
+            exposure: Exposure { files, ..exposure },
             protection: None,
         }
     }

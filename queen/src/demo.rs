@@ -65,6 +65,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             join: None,
             kernel: demo.kernel,
             nice: drone::NICE,
+            show_words: true,
         };
         let shutdown = drone::Shutdown { drain: shutdown.clone(), now: shutdown.clone() };
         fleet.spawn(async move {

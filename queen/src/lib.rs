@@ -27,6 +27,7 @@ use drone::story;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
+use web::limits::Limits;
 use web::places::{Port, SPARE_MAX};
 
 use crate::access::exposure::{Exposure, Situation, Unprotected};
@@ -235,6 +236,7 @@ async fn serve(
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
         readers: Arc::clone(hive.memory().readers()),
+        limits: Limits::default(),
         shutdown: shutdown.clone(),
     };
     let site = web::site(Arc::new(hive.clone()), Arc::new(hive.clone()), web);

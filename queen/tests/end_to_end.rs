@@ -106,7 +106,7 @@ async fn what_drones_leave_behind_is_done_by_others() {
     hive.until_busy("leaving").await;
     hive.until_busy("vanishing").await;
     let lines = lines(600);
-    let query = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=500";
+    let query = "?algorithm=pbkdf2-hmac-sha256&iterations=500";
     let task = hive.submit_lines(query, &lines).await;
     vanishing.vanish();
     leaving.leave().await;

@@ -102,9 +102,9 @@ fn a_hangup_lets_a_drone_leave_and_stops_no_queen() {
 fn a_killed_drone_is_replaced() {
     let (queen, drones, http) = start_queen();
     let mut victim = start_drone(drones, "victim");
-    let query = "/tasks?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=5000";
+    let query = "/tasks?algorithm=pbkdf2-hmac-sha256&iterations=5000";
     let lines: Vec<String> = (0..400).map(|index| index.to_string()).collect();
-    let answer = request(http, "POST", query, &[("content-type", "text/plain")], &lines.join("\n"));
+    let answer = request(http, "POST", query, &[("content-type", "text/plain"), ("hive-salt", "s")], &lines.join("\n"));
     assert_eq!(answer.status, 201, "{}", answer.text());
     victim.line("Received");
     victim.signal("-KILL");

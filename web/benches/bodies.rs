@@ -220,6 +220,7 @@ impl Plane {
             compressing: 1,
             memory: Budget::new(64 * CONNECTION),
             readers: Budget::new(256 << 20),
+            limits: web::limits::Limits::default(),
             shutdown: CancellationToken::new(),
         };
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;

@@ -207,14 +207,20 @@ impl Caller {
     }
 }
 
+/// The longest name of a token or a secret, in characters.
+pub const NAME_MAX: usize = 64;
+
+/// The longest that a token may be valid if it expires, in seconds: ten years.
+pub const EXPIRES_MAX: u64 = 315_360_000;
+
 /// A token that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewToken {
-    /// For people: 1 to 64 characters without control characters; another valid one of this name is a conflict.
+    /// For people: 1 to [`NAME_MAX`] characters without control characters; another valid one of this name is a conflict.
     pub name: String,
     /// What it may be used for; not empty.
     pub scopes: Scopes,
-    /// After how many seconds it is not valid any more; never if `None`.
+    /// After how many seconds it is not valid any more, at most [`EXPIRES_MAX`]; never if `None`.
     pub expires_seconds: Option<u64>,
 }
 

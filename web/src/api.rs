@@ -1,15 +1,19 @@
 //! The REST API: one file a noun.
 
+mod cursor;
 pub(crate) mod drones;
 pub(crate) mod events;
 pub(crate) mod form;
 pub(crate) mod json;
+pub(crate) mod log;
 pub(crate) mod prefer;
 pub(crate) mod query;
 pub(crate) mod results;
+pub(crate) mod secrets;
 pub(crate) mod stats;
 pub(crate) mod submit;
 pub(crate) mod tasks;
+pub(crate) mod tokens;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -13,6 +13,7 @@ use crate::access::Caller;
 use crate::entrance::{LoginError, cookie};
 use crate::error::{Problem, shown};
 use crate::hive::{Action, By, Deed};
+use crate::limits::Allowance;
 use crate::places::Place;
 use crate::proxies::{self, Start};
 use crate::session::SessionId;
@@ -40,6 +41,8 @@ pub(crate) struct Client {
     pub(crate) caller: Caller,
     /// The session in which they ask.
     pub(crate) session: Option<SessionId>,
+    /// What they may ask for.
+    pub(crate) allowance: Allowance,
 }
 
 impl Client {
@@ -59,6 +62,7 @@ impl Client {
             Some(token) => match app.access.authenticate(token) {
                 Some(holder) => self.caller = Caller::Holder(holder),
                 None => {
+                    app.limiter.allowance(&Caller::Unknown, self.address).request(false)?;
                     let (request, detail) = ((request.method(), request.uri()), LoginError::NoToken.to_string());
                     return Err(self.refused(app, request, StatusCode::UNAUTHORIZED, detail));
                 }
@@ -66,6 +70,7 @@ impl Client {
             None if !app.access.is_closed() => self.caller = Caller::Anyone,
             None => self.resume(app, request.headers()),
         }
+        self.allowance = app.limiter.allowance(&self.caller, self.address);
         Ok(self)
     }
 
@@ -145,6 +150,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Client::of(&parts.extensions).map(|client| client.caller.clone()).unwrap_or_default())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Allowance {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Client::of(&parts.extensions).map(|client| client.allowance.clone()).unwrap_or_default())
     }
 }
 

@@ -1,6 +1,8 @@
 //! What users do to tasks and Drones that are there, from the page or by REST: the operator is told
 //! of each, and who it was.
 
+mod access;
+
 use std::fmt;
 
 use wire::ids::DroneId;

@@ -18,7 +18,7 @@ use crate::session::{Session, SessionId, SessionSecret, Sessions};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LoginError {
     /// It is no token.
-    #[error("this token is none, or none any more")]
+    #[error("this token is not valid")]
     NoToken,
     /// There were too many wrong ones from there.
     #[error("too many logins failed from your address; try again in a while")]
@@ -75,7 +75,6 @@ impl Entrance {
     }
 
     /// Those that are open, the oldest first.
-    #[allow(dead_code, reason = "the page that shows them")]
     pub(crate) fn sessions(&self) -> Vec<Session> {
         self.lock().sessions.open(Instant::now())
     }

@@ -76,7 +76,7 @@ pub(crate) fn admit(config: &Config, is_secure: bool, request: &Request) -> Resu
 
 fn misdirected(foreign: &str, config: &Config) -> Problem {
     let (foreign, address, port) = (shown(foreign), config.address, config.address.port());
-    let scheme = config.scheme();
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let detail = format!(
         "`{foreign}` is not served here; this is {scheme}://{address}/ and {scheme}://localhost:{port}/. A Queen with \
          `--host {foreign}` serves that name too"

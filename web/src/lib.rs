@@ -15,6 +15,7 @@ mod error;
 mod guard;
 pub mod hive;
 pub mod kinds;
+pub mod limits;
 mod map;
 pub mod model;
 mod own;
@@ -37,10 +38,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::api::{drones, events, results, stats, tasks};
+use crate::api::{drones, events, log, results, secrets, stats, tasks, tokens};
 use crate::budget::Budget;
 use crate::entrance::Entrance;
 use crate::hive::Hive;
+use crate::limits::{Limiter, Limits};
 use crate::map::Map;
 pub use crate::map::{Needs, Route};
 use crate::room::Room;
@@ -71,15 +73,10 @@ pub struct Config {
     pub memory: Arc<Budget>,
     /// What long answers may take of memory that are there as a whole, while their clients take them: half of it.
     pub readers: Arc<Budget>,
+    /// What may be asked for with one token, or from one address without one.
+    pub limits: Limits,
     /// Ends event streams, so that a graceful stop does not wait for them.
     pub shutdown: CancellationToken,
-}
-
-impl Config {
-    /// As which addresses here begin.
-    pub(crate) fn scheme(&self) -> &'static str {
-        if self.tls.is_some() { "https" } else { "http" }
-    }
 }
 
 /// What every handler can reach.
@@ -92,6 +89,7 @@ pub(crate) struct App {
     pub(crate) entrance: Arc<Entrance>,
     /// For all requests' bodies.
     room: Room,
+    limiter: Limiter,
 }
 
 /// The site map.
@@ -111,6 +109,13 @@ fn map() -> Map {
         .get("/drones/{id}", Needs::Read, drones::show)
         .post("/drones/{id}/drain", Needs::Control, drones::drain)
         .post("/drones/{id}/resume", Needs::Control, drones::resume)
+        .get("/tokens", Needs::Admin, tokens::list)
+        .post("/tokens", Needs::Admin, tokens::create)
+        .delete("/tokens/{id}", Needs::Admin, tokens::revoke)
+        .get("/secrets", Needs::Admin, secrets::list)
+        .post("/secrets", Needs::Admin, secrets::create)
+        .delete("/secrets/{name}", Needs::Admin, secrets::revoke)
+        .get("/log", Needs::Admin, log::list)
         .get("/stats", Needs::Read, stats::stats)
         .get("/events", Needs::SeeTasks, events::events)
         .get("/healthz", Needs::Nothing, stats::healthz)
@@ -130,7 +135,8 @@ pub fn routes() -> Vec<Route> {
 /// What is served.
 pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Site {
     let room = Room::new(config.room);
-    let app = App { hive, access, config: Arc::new(config), entrance: Arc::new(Entrance::new()), room };
+    let (limiter, entrance) = (Limiter::new(config.limits), Arc::new(Entrance::new()));
+    let app = App { hive, access, config: Arc::new(config), entrance, room, limiter };
     let router = map().into_router().fallback(guard::nothing_here).with_state(app.clone());
     Site::new(router, app)
 }

@@ -1,8 +1,10 @@
 //! The admin pages. They work without scripts: forms, links, and 303 after each change.
 
+mod access;
 mod drones;
 mod filters;
 mod form;
+mod log;
 mod login;
 mod overview;
 mod shown;
@@ -42,6 +44,13 @@ pub(crate) fn routes() -> Map {
         .get("/admin/drones/{id}", Needs::Read, drones::one)
         .post("/admin/drones/{id}/drain", Needs::Control, drones::drain)
         .post("/admin/drones/{id}/resume", Needs::Control, drones::resume)
+        .get("/admin/access", Needs::Admin, access::page)
+        .post("/admin/access/tokens", Needs::Admin, access::create_token)
+        .post("/admin/access/tokens/{id}/revoke", Needs::Admin, access::revoke_token)
+        .post("/admin/access/secrets", Needs::Admin, access::create_secret)
+        .post("/admin/access/secrets/{name}/revoke", Needs::Admin, access::revoke_secret)
+        .post("/admin/access/sessions/{id}/end", Needs::Admin, access::end_session)
+        .get("/admin/log", Needs::Admin, log::page)
 }
 
 #[derive(Template, WebTemplate)]

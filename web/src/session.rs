@@ -92,7 +92,6 @@ impl Sessions {
     }
 
     /// Those that are open, the oldest first.
-    #[allow(dead_code, reason = "the page that shows them")]
     pub(crate) fn open(&self, now: Instant) -> Vec<Session> {
         let mut open: Vec<_> = self.by_hash.values().filter(|session| !session.is_over(now)).copied().collect();
         open.sort_unstable_by_key(|session| session.id);

@@ -26,7 +26,7 @@ use crate::compress::Compressor;
 use crate::error::Problem;
 use crate::places::{Place, Port};
 use crate::serve::{CONNECTION, TLS};
-use crate::{App, Config, body, guard, proxies, whole};
+use crate::{App, Config, body, guard, limits, proxies, whole};
 
 /// When to try again while there is no place.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -108,6 +108,10 @@ impl Site {
         guard::admit(config, client.is_secure, &request)?;
         let client = client.known(&self.app, &request)?;
         asker.is_known(&client, config);
+        if !guard::is_probe(&request) {
+            client.allowance.request(!request.body().is_end_stream())?;
+            request = limits::metered(request, &client.allowance);
+        }
         request.extensions_mut().insert(client);
         Ok(request)
     }

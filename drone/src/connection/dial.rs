@@ -143,7 +143,7 @@ async fn hear(greeting: &mut Greeting) -> Result<Bytes, Trouble> {
     match greeting.hear().await {
         Ok(Some(frame)) => Ok(frame),
         Ok(None) => Err(Trouble::Closed),
-        Err(ConnectionError::Io(error)) => Err(ConnectionError::Io(error).into()),
+        Err(error @ ConnectionError::Io(_)) => Err(error.into()),
         Err(error) => Err(Trouble::Foreign(error.to_string())),
     }
 }

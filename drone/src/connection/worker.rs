@@ -29,8 +29,13 @@ pub(super) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(pool: &'a Pool, reports: mpsc::Receiver<Report>, shutdown: &'a Shutdown) -> Self {
-        let (session, teller) = Default::default();
+    pub(super) fn new(
+        pool: &'a Pool,
+        reports: mpsc::Receiver<Report>,
+        shutdown: &'a Shutdown,
+        show_words: bool,
+    ) -> Self {
+        let (session, teller) = (Session::default(), Teller::new(show_words));
         Self { pool, shutdown, reports, session, teller, story: interval(STORY) }
     }
 

@@ -38,6 +38,7 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
         join: None,
         kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: drone::NICE,
+        show_words: true,
     };
     let running = tokio::spawn(drone::run(config, shutdown.clone()));
     (listener, TestDrone { shutdown, seat, running })

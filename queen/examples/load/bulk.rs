@@ -131,6 +131,8 @@ pub async fn submit(client: &mut Client, options: &str, count: u64) -> anyhow::R
         left -= left.min(LINES);
         left > 0
     };
-    let task = client.upload(&format!("/tasks?{options}"), count * (SIZE as u64 + 1), lines).await?;
+    let salt = if options.contains("pbkdf2") { "hive-salt: honey\r\n" } else { "" };
+    let headers = format!("content-type: text/plain\r\n{salt}");
+    let task = client.upload(&format!("/tasks?{options}"), &headers, count * (SIZE as u64 + 1), lines).await?;
     Ok(format!("/tasks/{}", task["id"].as_u64().context("a task has no id")?))
 }

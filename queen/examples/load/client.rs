@@ -57,14 +57,15 @@ impl Client {
         self.exchange(head.as_bytes(), json).await?
     }
 
-    /// Sends a long body, in pieces that `fill` makes until it says false.
+    /// Sends a long body, in pieces that `fill` makes until it says false; `headers` are whole lines.
     pub async fn upload(
         &mut self,
         path: &str,
+        headers: &str,
         length: u64,
         mut fill: impl FnMut(&mut Vec<u8>) -> bool,
     ) -> anyhow::Result<Value> {
-        let mut piece = self.head("POST", path, "content-type: text/plain\r\n", length).into_bytes();
+        let mut piece = self.head("POST", path, headers, length).into_bytes();
         loop {
             let is_more = fill(&mut piece);
             // She may have refused it already, and closed; the answer says why.

@@ -157,7 +157,7 @@ impl Comparison<'_> {
 
     async fn loaded(&mut self) -> anyhow::Result<()> {
         self.report.begin("loaded");
-        let pbkdf2 = "algorithm=pbkdf2-hmac-sha256&salt=honey&iterations=1000";
+        let pbkdf2 = "algorithm=pbkdf2-hmac-sha256&iterations=1000";
         let loads = [("bulk", "", self.size.load_strings), ("PBKDF2", pbkdf2, self.size.load_passwords)];
         for (name, options, strings) in loads {
             let hive = self.build.start(self.size.drones).await?;

@@ -127,7 +127,7 @@ async fn welcome(
         return Err(Broken::Refused("the Queen has as many drones as she can serve".into()));
     };
     let said = match &admitted {
-        // Who was seated before a revocation is found by that, and who is seated after it by this.
+        // A revocation ends the connections that are there when it comes. This one may have been on its way.
         Some((guard, admitted)) => match guard.check(admitted.secret) {
             Ok(()) => {
                 let welcome = welcome_to(&joined, hive, Some([0; MAC]));

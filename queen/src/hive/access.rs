@@ -74,7 +74,7 @@ impl Made {
     }
 
     /// A new token, and its text.
-    fn token(&mut self, making: &mut Making, new: NewToken, now: Timestamp) -> Result<(TokenView, String), HiveError> {
+    fn token(&mut self, making: &Making, new: NewToken, now: Timestamp) -> Result<(TokenView, String), HiveError> {
         let id = TokenId(making.next_token);
         let text = token::text(id).map_err(unmade)?;
         let life = |seconds: u64| Timestamp(now.0.saturating_add_unsigned(seconds.saturating_mul(1000)));
@@ -87,7 +87,6 @@ impl Made {
             expires_at: new.expires_seconds.map(life),
             last_used_at: None,
         };
-        making.next_token += 1;
         self.write(AccessChange::Token(token.clone()));
         let view = token.view();
         self.token = Some(token);
@@ -95,26 +94,32 @@ impl Made {
     }
 
     /// A new secret, and its join file.
-    fn secret(&mut self, making: &mut Making, name: &str, now: Timestamp) -> Result<(SecretView, String), HiveError> {
+    fn secret(&mut self, making: &Making, name: &str, now: Timestamp) -> Result<(SecretView, String), HiveError> {
         let secret = JoinSecret { id: making.next_secret, key: random().map_err(unmade)?, created_at: now };
         let authority = self.authority(making, now)?;
         let file = JoinFile { name: name.into(), secret: secret.key, authority: authority.pem() }.to_string();
-        making.next_secret += 1;
         self.write(AccessChange::Secret(name.into(), secret.clone()));
         self.secret = Some((name.into(), secret));
         Ok((SecretView { name: name.into(), created_at: now, drones: 0 }, file))
     }
 
     /// The authority, which is made with the first that needs it.
-    fn authority(&mut self, making: &mut Making, now: Timestamp) -> Result<Authority, HiveError> {
-        if let Some(authority) = &making.authority {
+    fn authority(&mut self, making: &Making, now: Timestamp) -> Result<Authority, HiveError> {
+        if let Some(authority) = making.authority.as_ref().or(self.authority.as_ref()) {
             return Ok(authority.clone());
         }
         let authority = Authority::generate(now).map_err(unmade)?;
-        making.authority = Some(authority.clone());
         self.write(AccessChange::Authority(authority.clone()));
-        self.authority = Some(authority.clone());
-        Ok(authority)
+        Ok(self.authority.insert(authority).clone())
+    }
+
+    /// It is on its way to the disk, which takes it sooner or later: nothing of it is made once more.
+    fn enter(&self, making: &mut Making) {
+        making.next_token += u64::from(self.token.is_some());
+        making.next_secret += u64::from(self.secret.is_some());
+        if let Some(authority) = &self.authority {
+            making.authority = Some(authority.clone());
+        }
     }
 }
 
@@ -148,11 +153,11 @@ impl SharedHive {
         }
         let (mut made, now) = (Made::default(), self.moment().at);
         hosts.iter().for_each(|host| made.write(AccessChange::Host(host.clone())));
-        let (_, file) = made.secret(&mut making, FIRST_SECRET, now)?;
+        let (_, file) = made.secret(&making, FIRST_SECRET, now)?;
         let scopes = Scopes::from_iter([Scope::Admin]);
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
-        let (_, text) = made.token(&mut making, admin, now)?;
-        self.keep(made).await?;
+        let (_, text) = made.token(&making, admin, now)?;
+        self.keep(&mut making, made).await?;
         Ok((file, text))
     }
 
@@ -172,9 +177,9 @@ impl SharedHive {
         }
         let expired = grants.expired(now);
         expired.iter().for_each(|id| made.write(AccessChange::RevokeToken(*id)));
-        made.authority(&mut making, now)?;
-        let (view, text) = made.token(&mut making, new, now)?;
-        self.keep(made).await?;
+        made.authority(&making, now)?;
+        let (view, text) = made.token(&making, new, now)?;
+        self.keep(&mut making, made).await?;
         expired.into_iter().for_each(|id| drop(grants.remove_token(id)));
         Ok((view, text))
     }
@@ -191,8 +196,8 @@ impl SharedHive {
         if secrets.by_name.len() >= SECRETS {
             return Err(HiveError::Conflict(format!("there are {SECRETS} secrets already: revoke some")));
         }
-        let made_secret = made.secret(&mut making, name, now)?;
-        self.keep(made).await?;
+        let made_secret = made.secret(&making, name, now)?;
+        self.keep(&mut making, made).await?;
         Ok(made_secret)
     }
 
@@ -229,10 +234,11 @@ impl SharedHive {
 
     /// Writes what was made; when it is on disk it is valid. What the disk does not take now it may take later,
     /// when nobody has it: then it is revoked.
-    async fn keep(&self, made: Made) -> Result<(), HiveError> {
-        let Made { changes, token, secret, authority } = made;
+    async fn keep(&self, making: &mut Making, made: Made) -> Result<(), HiveError> {
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
+        made.enter(making);
+        let Made { changes, token, secret, authority } = made;
         let ((), ack) = self.change_durably(slot, |state, _| state.changes.extend(changes));
         if let Err(error) = self.durable(ack).await {
             let hive = self.clone();

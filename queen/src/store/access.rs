@@ -186,3 +186,84 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     }
     Ok(findings)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use web::access::Scope;
+
+    use super::*;
+    use crate::store::{Change, Location, check as look};
+
+    fn write(path: &Path, changes: Vec<AccessChange>) -> StoredAccess {
+        let mut store = Location::new(path.into()).open().unwrap();
+        let changes: Vec<_> = changes.into_iter().map(|change| Change::Access(Box::new(change))).collect();
+        store.write(&changes);
+        drop(store);
+        assert!(look::run(path, &mut Vec::new()).unwrap());
+        Location::new(path.into()).open().unwrap().access
+    }
+
+    fn token(id: u64) -> AccessChange {
+        AccessChange::Token(Token {
+            id: TokenId(id),
+            hash: [id as u8; 32],
+            name: "bees".into(),
+            scopes: Scopes::from_iter([Scope::Control]),
+            created_at: Timestamp(10),
+            expires_at: Some(Timestamp(20)),
+            last_used_at: None,
+        })
+    }
+
+    #[test]
+    fn it_is_found_again_as_it_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = write(folder.path(), Vec::new());
+        assert!(!found.has_token() && !found.has_secret() && found.authority.is_none() && found.hosts.is_empty());
+        let authority = Authority::generate(Timestamp(0)).unwrap();
+        let secret = JoinSecret { id: 1, key: [7; 32], created_at: Timestamp(11) };
+        let found = write(
+            folder.path(),
+            vec![
+                AccessChange::Host("hive.example".into()),
+                AccessChange::Host("hive.example".into()),
+                AccessChange::Authority(authority.clone()),
+                AccessChange::Secret("drones".into(), secret.clone()),
+                token(1),
+                token(2),
+                AccessChange::Used(vec![(TokenId(1), Timestamp(12)), (TokenId(9), Timestamp(13))]),
+            ],
+        );
+        assert!(found.authority == Some(authority) && found.hosts == ["hive.example"]);
+        assert!(found.secrets.by_name.get("drones") == Some(&secret));
+        let AccessChange::Token(first) = token(1) else { return };
+        assert!(found.tokens[0] == Token { last_used_at: Some(Timestamp(12)), ..first });
+        assert_eq!((found.tokens.len(), found.next_token, found.next_secret), (2, 3, 2));
+        // That there was one is remembered, and its number is not given again.
+        let revoked = [AccessChange::RevokeToken(TokenId(1)), AccessChange::RevokeToken(TokenId(2))];
+        let revoked = revoked.into_iter().chain([AccessChange::RevokeSecret(1)]);
+        let found = write(folder.path(), revoked.collect());
+        assert!(found.tokens.is_empty() && found.secrets.by_name.is_empty());
+        assert!((found.has_token(), found.next_token, found.has_secret(), found.next_secret) == (true, 3, true, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), vec![AccessChange::Authority(Authority::generate(Timestamp(0)).unwrap()), token(1)]);
+        let database = Connection::open(folder.path().join("hive.db")).unwrap();
+        for (damage, said) in [
+            ("UPDATE tokens SET hash = x'00'", "the token 1 cannot be one"),
+            ("UPDATE sqlite_sequence SET seq = 0", "the token 1 cannot be one"),
+            ("UPDATE authority SET key = x'00'", "the authority's key is damaged"),
+            ("DELETE FROM authority", "the authority is missing"),
+        ] {
+            database.execute_batch(damage).unwrap();
+            let mut found = Vec::new();
+            assert!(!look::run(folder.path(), &mut found).unwrap(), "{damage}");
+            assert!(String::from_utf8(found).unwrap().contains(said), "{damage}");
+        }
+    }
+}

@@ -118,9 +118,9 @@ impl Client {
     async fn submit(&mut self, is_word: bool) {
         let number = self.book().number();
         let order = Arc::new(order(number, self.number, is_word, &mut self.rng));
-        let (path, kind, body) = order.request(false);
+        let (path, mut headers, body) = order.request(false);
         let key = format!("\"order-{number}\"");
-        let mut headers = vec![("content-type", kind), ("idempotency-key", key.as_str())];
+        headers.push(("idempotency-key", &key));
         headers.extend((order.total == 1 && self.rng.one_in(2)).then_some(("prefer", "wait=2")));
         let (answer, tries) = self.hive.ask("POST", &path, &headers, &body).await;
         assert!(matches!(answer.status, 200 | 201), "{}: {order:?}", answer.text());

@@ -217,10 +217,11 @@ impl Client {
     /// Asks for a batch, perhaps once more.
     async fn submit(&mut self, at: usize) -> Result<(), Broken> {
         let batch = &mut self.batches[at];
-        let (path, kind, body) = batch.order.request(false);
+        let (path, mut headers, body) = batch.order.request(false);
         let path = format!("{path}{}each=task", if path.contains('?') { '&' } else { '?' });
         let key = format!("\"key-{}\"", batch.order.number);
-        let answer = self.life.send("POST", &path, &[("content-type", kind), ("idempotency-key", &key)], body).await?;
+        headers.push(("idempotency-key", &key));
+        let answer = self.life.send("POST", &path, &headers, body).await?;
         assert_eq!(answer.status, 201, "{}", answer.text());
         let view = answer.json();
         batch.order.check_view(&view);

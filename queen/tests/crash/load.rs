@@ -116,9 +116,8 @@ impl Client {
     }
 
     async fn post(&self, order: &Order, is_other: bool, wait: bool) -> Result<Answer, Broken> {
-        let (path, kind, body) = order.request(is_other);
+        let (path, mut headers, body) = order.request(is_other);
         let key = format!("\"key-{}\"", order.number);
-        let mut headers = vec![("content-type", kind)];
         headers.extend(order.has_key.then_some(("idempotency-key", key.as_str())));
         headers.extend(wait.then_some(("prefer", "wait=5")));
         self.hive.life.send("POST", &path, &headers, body).await

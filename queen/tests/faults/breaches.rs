@@ -5,7 +5,7 @@ use std::ops::Range;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::codec::{FrameReader, read_preface};
-use wire::frame::{MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
+use wire::frame::{HEADER, MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
 use wire::handshake::{FromDrone, FromQueen, Preface, Role};
 use wire::ids::{Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{MAX_PART, Offered, ToQueen};
@@ -47,7 +47,10 @@ async fn a_broken_handshake_is_refused_with_the_reason() {
         (vec![1, 16, 0, 0, 0], "a frame of 4097 bytes is longer than the 4096 allowed here"),
         (number(9), "a frame holds no message: no message, algorithm or option here has the number 9"),
         (number(0), "a frame holds no message: it ends too early"),
-        ([&[4, 0, 0, 0][..], &[1, 0, 0, 0]].concat(), "2 bytes are left over behind the message of a frame"),
+        (
+            [&[36, 0, 0, 0][..], &proof[HEADER..], &[0, 0]].concat(),
+            "2 bytes are left over behind the message of a frame",
+        ),
         (proof.clone(), "the first message has to be a hello"),
         (hello(""), "a drone's name has 1 to 64 bytes, and this one has 0"),
         // What is sent behind it does not reset the connection before the reason is read.

@@ -29,10 +29,10 @@ use queen::store::Location;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::programs::{Program, address};
-use support::{Answer, Hive, send};
+use support::{Answer, Hive, headers_of_lines, send};
 
 /// Expensive enough that one result costs more than looking at a part may.
-const PBKDF2: &str = "?algorithm=pbkdf2-hmac-sha256&salt=s&iterations=5000";
+const PBKDF2: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=5000";
 
 /// A Queen who keeps everything in a directory if there is one.
 fn config(data: Option<&Path>) -> Config {
@@ -73,8 +73,12 @@ impl Queen {
 
     /// Asks until she serves: she may have just started.
     async fn ask(self, method: &str, path: &str, media_type: &str, body: Bytes) -> Answer {
+        self.ask_with(method, path, &[("content-type", media_type)], body).await
+    }
+
+    async fn ask_with(self, method: &str, path: &str, headers: &[(&str, &str)], body: Bytes) -> Answer {
         loop {
-            let answer = send(self.http, method, path, &[("content-type", media_type)], body.clone()).await;
+            let answer = send(self.http, method, path, headers, body.clone()).await;
             if answer.status != 503 {
                 return answer;
             }
@@ -101,7 +105,8 @@ impl Queen {
 
     async fn submit(self, query: &str, lines: &[String]) -> u64 {
         let body = Bytes::from(lines.join("\n"));
-        let answer = self.ask("POST", &format!("/tasks{query}"), "text/plain", body).await;
+        let headers = headers_of_lines(query);
+        let answer = self.ask_with("POST", &format!("/tasks{query}"), &headers, body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["id"].as_u64().unwrap()
     }

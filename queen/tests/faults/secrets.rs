@@ -113,6 +113,11 @@ async fn the_last_secret_that_is_revoked_opens_nothing() {
     let (hive, queen) = start(&shield).await;
     let entry = Entry::new(queen.drones, &file);
     let mut drone = Scripted::start(&entry, "drone").await;
+    // Another one of the same name is another one.
+    let entry = Entry::new(queen.drones, &shield.admit("only"));
+    assert_eq!(drone.closed().await.as_deref(), Some("its secret was revoked"));
+    assert_eq!(refused(&Entry::new(queen.drones, &file)).await, UNKNOWN);
+    let mut drone = Scripted::connect(&entry, "drone", drone.seat).await;
     shield.revoke("only");
     assert_eq!(drone.closed().await.as_deref(), Some("its secret was revoked"));
     assert_eq!(refused(&entry).await, UNKNOWN);
@@ -195,6 +200,7 @@ fn relayed(file: &JoinFile, between: std::net::SocketAddr) -> tokio::task::JoinH
         join: Some(drone::Join::new(file.clone()).unwrap()),
         kernel: drone::kernel::Choice::Only(drone::kernel::Kernel::PORTABLE),
         nice: 0,
+        show_words: true,
     };
     tokio::spawn(drone::run(config, drone::Shutdown::default()))
 }

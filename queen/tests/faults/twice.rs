@@ -280,7 +280,9 @@ async fn the_queen_is_the_second_with_a_long_key_too() {
         let honest = hive.worker("honest");
         // It lies apart from its task.
         let key = "k".repeat(3000);
-        let task = queen.submit(&format!("?algorithm=hmac-sha256&verify=all&key={key}"), &lines(FEW)).await;
+        let task = json!({ "algorithm": "hmac-sha256", "verify": "all", "key": key, "inputs": lines(FEW) });
+        let answer = queen.ask("POST", "/tasks", "application/json", task.to_string().into()).await;
+        let task = answer.json()["id"].as_u64().unwrap();
         queen.until_done(task).await;
         let view = queen.get("/drones").await;
         assert_eq!((&view["drones"][0]["wrong"], &view["drones"][0]["items_done"]), (&json!(0), &json!(FEW)), "{view}");

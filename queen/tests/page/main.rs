@@ -190,6 +190,9 @@ async fn check_pages(width: u32, scheme: &str) {
         "/admin/drones",
         "/admin/drones/1",
         "/admin/tasks/99",
+        "/admin/access",
+        "/admin/log",
+        "/admin/log?who=nobody",
     ] {
         visit(path).await;
     }

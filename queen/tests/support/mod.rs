@@ -129,6 +129,7 @@ impl Hive {
             kernel: Choice::Only(Kernel::PORTABLE),
             // Who waits for it may be as busy as it is.
             nice: 0,
+            show_words: true,
         };
         let shutdown = Shutdown::default();
         let drone = tokio::spawn(drone::run(config, shutdown.clone()));
@@ -171,7 +172,7 @@ impl Hive {
 
     /// A task that nobody computes to its end: there is work until it is cancelled.
     pub async fn submit_endless(&self, options: &str) -> u64 {
-        let query = format!("?algorithm=pbkdf2-hmac-sha256&salt=s&iterations={MAX_ITERATIONS}{options}");
+        let query = format!("?algorithm=pbkdf2-hmac-sha256&iterations={MAX_ITERATIONS}{options}");
         self.submit_lines(&query, &vec![String::new(); ENDLESS]).await
     }
 
@@ -183,7 +184,7 @@ impl Hive {
     /// Submits lines of text.
     pub async fn submit_lines(&self, query: &str, lines: &[String]) -> u64 {
         let body = lines.join("\n");
-        let answer = self.send("POST", &format!("/tasks{query}"), &[("content-type", "text/plain")], body).await;
+        let answer = self.send("POST", &format!("/tasks{query}"), &headers_of_lines(query), body).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()["id"].as_u64().unwrap()
     }
@@ -237,6 +238,12 @@ impl Hive {
         assert_eq!(view["state"], "done", "{view}");
         view
     }
+}
+
+/// What a task of lines with these options needs: one of PBKDF2 has the salt `s`.
+pub fn headers_of_lines(query: &str) -> Vec<(&'static str, &'static str)> {
+    let salt = query.contains("pbkdf2").then_some(("hive-salt", "s"));
+    [("content-type", "text/plain")].into_iter().chain(salt).collect()
 }
 
 impl Worker {

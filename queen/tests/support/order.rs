@@ -185,14 +185,21 @@ impl Order {
         options
     }
 
-    /// Path, type and body of the request; `is_other`: with one input too many.
-    pub fn request(&self, is_other: bool) -> (String, &'static str, String) {
+    /// Path, headers and body of the request; `is_other`: with one input too many.
+    pub fn request(&self, is_other: bool) -> (String, Vec<(&'static str, &'static str)>, String) {
         let inputs: Vec<String> = (0..self.total + u64::from(is_other)).map(|index| self.input(index)).collect();
         if self.shape == Shape::Lines {
             let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
-            let query: Vec<String> =
-                self.options().iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
-            return (format!("/tasks?{}", query.join("&")), "text/plain", inputs.join("\n"));
+            let mut options = self.options();
+            options.retain(|(name, _)| !matches!(*name, "key" | "salt"));
+            let query: Vec<String> = options.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+            let secret = match self.algorithm {
+                Algorithm::Sha256 => None,
+                Algorithm::Hmac => Some(("hive-key", SECRET)),
+                Algorithm::Pbkdf2 => Some(("hive-salt", SECRET)),
+            };
+            let headers = [("content-type", "text/plain")].into_iter().chain(secret).collect();
+            return (format!("/tasks?{}", query.join("&")), headers, inputs.join("\n"));
         }
         let mut body: serde_json::Map<String, Value> =
             self.options().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -200,7 +207,7 @@ impl Order {
             [input] => body.insert("input".into(), json!(input)),
             _ => body.insert("inputs".into(), json!(inputs)),
         };
-        ("/tasks".into(), "application/json", Value::Object(body).to_string())
+        ("/tasks".into(), vec![("content-type", "application/json")], Value::Object(body).to_string())
     }
 
     /// A view of the task shows what was asked for.

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use queen::access::{JoinSecret, JoinSecrets, Served};
 use queen::drones::Protection;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -29,7 +30,10 @@ pub struct Authority {
 impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // Who is called as its authority is taken to have signed itself.
+        params.distinguished_name.push(DnType::CommonName, "a test's authority");
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
@@ -44,6 +48,7 @@ impl Authority {
     pub fn certify_until(&self, year: i32) -> Served {
         let mut params = CertificateParams::new([QUEEN_NAME.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
+        params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -60,6 +65,8 @@ pub struct Shield {
     pub authority: Authority,
     tls: watch::Sender<Arc<Served>>,
     secrets: watch::Sender<Arc<JoinSecrets>>,
+    /// The number of the secret that was made last.
+    last: AtomicU64,
 }
 
 impl Shield {
@@ -67,7 +74,7 @@ impl Shield {
     pub fn new() -> Self {
         let authority = Authority::new();
         let tls = watch::Sender::new(Arc::new(authority.certify()));
-        Self { authority, tls, secrets: watch::Sender::default() }
+        Self { authority, tls, secrets: watch::Sender::default(), last: AtomicU64::new(0) }
     }
 
     pub fn protection(&self) -> Protection {
@@ -79,18 +86,18 @@ impl Shield {
         self.tls.send_replace(Arc::new(served));
     }
 
-    /// Makes a secret.
+    /// Makes a secret. One of the same name is revoked by that.
     pub fn admit(&self, name: &str) -> JoinFile {
-        let key: [u8; 32] = Sha256::digest(name).into();
+        let id = 1 + self.last.fetch_add(1, SeqCst);
+        let key: [u8; 32] = Sha256::digest(format!("{name} {id}")).into();
         self.change(|secrets| {
-            let id = secrets.by_name.len() as u64 + 1;
             secrets.by_name.insert(name.into(), JoinSecret { id, key, created_at: Timestamp::now() });
         });
         self.authority.join_file(name, key)
     }
 
     pub fn revoke(&self, name: &str) {
-        self.change(|secrets| drop(secrets.by_name.remove(name)));
+        self.change(|secrets| _ = secrets.by_name.remove(name));
     }
 
     fn change(&self, change: impl FnOnce(&mut JoinSecrets)) {

@@ -16,7 +16,9 @@ use tokio::time::{Instant, Interval, interval_at};
 
 use crate::App;
 use crate::client::Client;
+use crate::error::Problem;
 use crate::hive::Subscription;
+use crate::limits::Turn;
 use crate::model::{Event, EventId};
 use crate::own::is_told;
 use crate::places::Activity;
@@ -32,7 +34,8 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// `GET /events`
-pub(crate) async fn events(State(app): State<App>, client: Client, headers: HeaderMap) -> Response {
+pub(crate) async fn events(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
+    let turn = client.allowance.stream()?;
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
     let mut subscription = app.hive.subscribe(last.flatten());
     // An id that cannot be read is one that is not known.
@@ -41,13 +44,13 @@ pub(crate) async fn events(State(app): State<App>, client: Client, headers: Head
     let told = VecDeque::from([greeting]);
     client.place.set(Activity::Watching);
     let changes = Changes::of(&app);
-    let stream =
-        futures_util::stream::unfold(Teller { app, client, changes, subscription, told }, async |mut teller| {
-            let event = teller.next().await?;
-            Some((Ok::<_, Infallible>(event), teller))
-        });
+    let teller = Teller { app, client, changes, subscription, told, _turn: turn };
+    let stream = futures_util::stream::unfold(teller, async |mut teller| {
+        let event = teller.next().await?;
+        Some((Ok::<_, Infallible>(event), teller))
+    });
     let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    ([UNBUFFERED], told).into_response()
+    Ok(([UNBUFFERED], told).into_response())
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
@@ -92,6 +95,7 @@ struct Teller {
     subscription: Subscription,
     /// What comes before the subscription's events.
     told: VecDeque<Sent>,
+    _turn: Turn,
 }
 
 impl Teller {

@@ -31,9 +31,30 @@ fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
+/// A text as a value of a query string.
+pub(crate) fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        match is_plain(byte) {
+            true => encoded.push(byte.into()),
+            false => encoded.extend(['%'].into_iter().chain(const_hex::encode_upper([byte]).chars())),
+        }
+        encoded
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in ["", "task 7 (bees)", "a&b=c%2f+d", "é🐝\n"] {
+            let query = format!("a={}", encoded(text));
+            assert_eq!(pairs(query.as_bytes()).next().unwrap().1, text.as_bytes());
+            assert!(query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'&'), "{query}");
+        }
+    }
 
     #[test]
     fn forms_are_read_as_browsers_write_them() {

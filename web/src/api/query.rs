@@ -7,9 +7,12 @@ use std::ops::RangeInclusive;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::form;
 use crate::error::{Problem, shown};
+use crate::model::Timestamp;
 
 /// The named values of a query string, taken one by one; [`end`](Self::end) refuses the rest. An
 /// empty value means the default, as in a form.
@@ -77,6 +80,17 @@ impl Query {
         })
     }
 
+    /// Takes a moment: of RFC 3339, or a day with a time or without, which is in UTC then.
+    pub(crate) fn moment(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let in_utc = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+        let moment = text.parse::<jiff::Timestamp>().ok().or_else(in_utc);
+        moment.map(|moment| Some(Timestamp(moment.as_millisecond()))).ok_or_else(|| {
+            let detail = format!("`{name}` is a moment such as 2026-01-31T23:59:00Z, or a day, not {}", shown(&text));
+            fault(name, detail)
+        })
+    }
+
     /// Takes what is 1 or 0; its name alone is 1.
     pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
         let is_given = self.given.contains_key(name);
@@ -115,6 +129,19 @@ mod tests {
         assert!(query.text("twice").unwrap_err().detail.contains("twice"));
         assert_eq!(query.text("more").unwrap().as_deref(), Some("."));
         query.end().unwrap();
+    }
+
+    #[test]
+    fn moments_are_in_utc_unless_they_say_otherwise() {
+        let moment = |text: &str| Query::of(&format!("since={text}")).moment("since").map(|at| at.unwrap().to_string());
+        let expected = "2026-01-31T23:59:00.000Z";
+        for text in ["2026-01-31T23:59:00Z", "2026-02-01T00:59%2b01:00", "2026-01-31T23:59", "2026-01-31%2023:59:00"] {
+            assert_eq!(moment(text).unwrap(), expected, "{text}");
+        }
+        assert_eq!(moment("2026-01-31").unwrap(), "2026-01-31T00:00:00.000Z");
+        for wrong in ["yesterday", "1700000000", "2026-02-30", "23:59"] {
+            assert!(moment(wrong).unwrap_err().detail.contains("`since` is a moment"), "{wrong}");
+        }
     }
 
     #[test]

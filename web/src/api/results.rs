@@ -16,7 +16,7 @@ use self::format::{Cursor, Format};
 use super::Id;
 use super::query::Query;
 use crate::App;
-use crate::access::Caller;
+use crate::client::Client;
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::{self, Row};
@@ -37,7 +37,7 @@ const PIECE: usize = 32 << 10;
 pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
-    caller: Caller,
+    client: Client,
     mut query: Query,
     version: Version,
     headers: HeaderMap,
@@ -48,7 +48,7 @@ pub(crate) async fn show(
     let is_partial = query.flag("partial")?;
     let is_download = query.flag("download")?;
     query.end()?;
-    let found = app.results(&caller, TaskId(id), offset..offset.saturating_add(limit));
+    let found = app.results(&client.caller, TaskId(id), offset..offset.saturating_add(limit));
     let format = match asked_format {
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
@@ -71,9 +71,9 @@ pub(crate) async fn show(
         return Err(torn(first + at as u64));
     }
     let rows = Rows::new(format, &task, range, first, results);
-    let body = futures_util::stream::unfold(rows, async |mut rows| {
-        let piece = rows.next().await?;
-        Some((piece, rows))
+    let body = futures_util::stream::unfold((rows, client, app), async |(mut rows, client, app)| {
+        let piece = rows.next(|| client.is_still_known(&app)).await?;
+        Some((piece, (rows, client, app)))
     });
     let mut response = Body::from_stream(body.fuse()).into_response();
     let headers = response.headers_mut();
@@ -162,13 +162,16 @@ impl Rows {
         rows
     }
 
-    /// The next piece of the body. An error is its last word: the connection breaks off, so
+    /// The next piece of the body, as long as its reader `may` have it. An error is its last word: the connection breaks off, so
     /// that what was sent does not look complete.
-    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
+    async fn next(&mut self, may: impl FnOnce() -> bool) -> Option<Result<Bytes, Problem>> {
         if self.state == Part::Over {
             return None;
         }
-        let piece = self.piece().await;
+        let piece = match may() {
+            true => self.piece().await,
+            false => Err(Problem::unauthorized()),
+        };
         if let Err(problem) = &piece {
             tracing::warn!(at = self.cursor.index, "a download of results broke off: {}", problem.detail);
             self.state = Part::Over;

@@ -8,6 +8,7 @@ mod intake;
 mod json;
 mod keyed;
 mod lines;
+mod members;
 mod multipart;
 mod typed;
 
@@ -15,12 +16,13 @@ use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 
-pub(crate) use self::amend::{amendment, amendment_of_form, form_values, renewal, renewal_of_form};
+pub(crate) use self::amend::{amendment, amendment_of_form, renewal, renewal_of_form};
 use self::asker::Asker;
 use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};
 use self::intake::{Intake, Pieces, encoding};
 use self::lines::Form;
+pub(crate) use self::members::{form_values, members, value};
 pub(crate) use self::multipart::LongHead;
 pub(crate) use self::typed::Typed;
 use super::form;
@@ -45,7 +47,7 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 /// Futures of bodies that are long or rare have boxes of their own, so that the others' are small.
 pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<Submitted, Problem> {
     let media_type = media_type(request.headers())?;
-    let options = Options::of_query(request.uri().query().unwrap_or_default())?;
+    let options = Options::of_head(request.uri().query().unwrap_or_default(), request.headers())?;
     let asker = Asker::of(&request, waits).claim(app, request.headers()).await?;
     match media_type.as_str() {
         "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,

@@ -4,18 +4,17 @@ use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use wire::ids::TaskId;
 
 use super::json::{self, Json};
 use super::query::Query;
-use super::{Id, prefer, results, submit};
+use super::{Id, cursor, prefer, results, submit};
 use crate::App;
 use crate::access::Caller;
 use crate::error::Problem;
 use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
+use crate::limits::Allowance;
 use crate::model::{TaskState, TaskView};
 use crate::own::Changeable;
 use crate::places::Place;
@@ -49,8 +48,14 @@ impl IntoResponse for Task {
 }
 
 /// `POST /tasks`
-pub(crate) async fn create(State(app): State<App>, place: Place, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    State(app): State<App>,
+    place: Place,
+    allowance: Allowance,
+    request: Request,
+) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
+    let _turn = wait.map(|_| allowance.wait()).transpose()?;
     let submitted = submit::submit(&app, request, wait.is_some()).await?;
     let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
@@ -81,11 +86,13 @@ pub(crate) async fn show(
     Id(id): Id,
     caller: Caller,
     place: Place,
+    allowance: Allowance,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = TaskId(id);
     let view = app.task(&caller, id).await?;
     let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
+    let _turn = allowance.wait()?;
     let view = match prefer::in_time(&app, &place, seconds, app.hive.ended(id)).await? {
         Some(view) => view,
         None => app.hive.task(id).await?,
@@ -103,26 +110,14 @@ pub(crate) struct List {
 pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<List>, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
-    let before = query.text("cursor")?.as_deref().map(read_cursor).transpose()?;
+    let before = cursor::take(&mut query)?.map(TaskId);
     query.end()?;
     // One more tells whether there are more.
     let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: caller.only_own(), limit: limit + 1 }).await?;
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
-    let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor(task.id));
+    let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor::of(task.id.0));
     Ok(Json(List { tasks, next_cursor }))
-}
-
-fn cursor(before: TaskId) -> String {
-    URL_SAFE_NO_PAD.encode(format!("before:{before}"))
-}
-
-fn read_cursor(cursor: &str) -> Result<TaskId, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-    let id = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()?.strip_prefix("before:")?.parse().ok());
-    id.map(TaskId).ok_or_else(|| {
-        Problem::invalid("this `cursor` was not given out here; take it from `next_cursor`").with("path", "cursor")
-    })
 }
 
 /// `POST /tasks/{id}/cancel`

@@ -49,6 +49,8 @@ fn name(is_secure: bool) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(cookies: &[&str]) -> HeaderMap {
@@ -70,6 +72,22 @@ mod tests {
                 assert_eq!(read(&headers(cookies), !is_secure), None, "another name: {cookies:?}");
             }
             assert!(taken(is_secure).to_str().unwrap().ends_with("; Max-Age=0"));
+        }
+    }
+
+    proptest! {
+        /// Whatever comes, nothing but what was given is a cookie of ours.
+        #[test]
+        fn any_header_is_read(bytes: Vec<u8>, name in "(hive-session|__Host-hive)=.{40,46}", is_secure: bool) {
+            for value in [HeaderValue::from_bytes(&bytes).ok(), HeaderValue::from_str(&name).ok()].into_iter().flatten() {
+                let read = read(&HeaderMap::from_iter([(COOKIE, value.clone())]), is_secure);
+                let given = read.map(|secret| given(&secret, is_secure));
+                let has_it = |given: HeaderValue| {
+                    let pair = given.to_str().unwrap().split(';').next().unwrap().to_owned();
+                    value.to_str().unwrap().contains(&pair)
+                };
+                prop_assert!(given.is_none_or(has_it));
+            }
         }
     }
 

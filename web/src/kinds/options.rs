@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use axum::http::HeaderMap;
 use serde_json::Value;
 
 use super::{Specification, digest};
@@ -27,6 +28,11 @@ pub(crate) const NAMES: [&str; 13] = [
     "verify",
 ];
 
+/// Options that are nobody else's business, and the headers that they may stand in. An address is kept in histories and
+/// logs, so that none of them is taken from a query.
+const SECRET: [(&str, &str); 4] =
+    [("key", "Hive-Key"), ("key_hex", "Hive-Key-Hex"), ("salt", "Hive-Salt"), ("salt_hex", "Hive-Salt-Hex")];
+
 /// The longest name of a task, in characters.
 const NAME_MAX: usize = 200;
 
@@ -45,11 +51,25 @@ impl Options {
         Self { is_lenient: true, ..Self::default() }
     }
 
-    /// Those of a query string; an empty value means the default.
-    pub(crate) fn of_query(query: &str) -> Result<Self, Problem> {
+    /// Those of a request's query string, where an empty value means the default, and of its headers.
+    pub(crate) fn of_head(query: &str, headers: &HeaderMap) -> Result<Self, Problem> {
         let mut options = Self::default();
         for (name, value) in crate::api::form::pairs(query.as_bytes()) {
-            options.set_text(&String::from_utf8_lossy(&name), &value)?;
+            let name = String::from_utf8_lossy(&name);
+            if let Some((name, header)) = SECRET.into_iter().find(|(secret, _)| *secret == name) {
+                let detail = format!(
+                    "`{name}` does not go into the address, which is kept in histories and logs; send it as the \
+                     header `{header}`, as a field of a form, or in JSON"
+                );
+                return Err(Problem::malformed(detail).with("path", name));
+            }
+            options.set_text(&name, &value)?;
+        }
+        for (header, value) in headers {
+            let is_this = |(_, known): &(&str, &str)| known.eq_ignore_ascii_case(header.as_str());
+            if let Some((name, _)) = SECRET.into_iter().find(is_this) {
+                options.set_text(name, value.as_bytes())?;
+            }
         }
         Ok(options)
     }

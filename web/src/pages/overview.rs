@@ -168,7 +168,7 @@ async fn with_form(
 ) -> Result<Page, Problem> {
     let host = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
     let token = if viewer.is_anyone() { "" } else { " -H \"Authorization: Bearer $TOKEN\"" };
-    let curl = format!("curl {}://{host}/tasks{token}", app.config.scheme());
+    let curl = format!("curl {}://{host}/tasks{token}", viewer.scheme());
     Ok(Page {
         whole: if viewer.sees_all() { Some(Whole::of(app, headers).await?) } else { None },
         tasks: newest(app, viewer.caller().only_own()).await?,

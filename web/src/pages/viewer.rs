@@ -17,6 +17,8 @@ pub(crate) struct Viewer {
     caller: Caller,
     /// They have logged in, and can log out.
     pub(super) has_session: bool,
+    /// They came over TLS.
+    is_secure: bool,
     /// What is served is not protected, although others reach it.
     pub(super) insecure: bool,
 }
@@ -24,12 +26,19 @@ pub(crate) struct Viewer {
 impl Viewer {
     /// Who sends a request.
     pub(crate) fn of(client: &Client, config: &Config) -> Self {
-        Self { caller: client.caller.clone(), has_session: client.session.is_some(), insecure: config.insecure }
+        let Client { caller, session, is_secure, .. } = client;
+        let (has_session, insecure) = (session.is_some(), config.insecure);
+        Self { caller: caller.clone(), has_session, is_secure: *is_secure, insecure }
     }
 
     /// Needs no token: what they see is no secret.
     pub(crate) fn is_anyone(&self) -> bool {
         self.caller == Caller::Anyone
+    }
+
+    /// As which addresses begin for them.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
     }
 
     /// What their token is called.
@@ -55,6 +64,11 @@ impl Viewer {
     /// They may change what belongs to everybody.
     pub(super) fn controls(&self) -> bool {
         self.caller.may(Scope::Control)
+    }
+
+    /// They may say who may do what.
+    pub(super) fn administers(&self) -> bool {
+        self.caller.may(Scope::Admin)
     }
 
     /// They may change this task.

@@ -1,6 +1,8 @@
 //! The admin pages and the static files through the router, with a fake Hive behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
+mod administration;
 mod control;
 
 #[path = "../support/mod.rs"]

@@ -90,24 +90,29 @@ async fn what_is_asked_for_counts_and_not_how() {
 #[tokio::test]
 async fn another_task_needs_another_key() {
     let (fake, router) = world();
-    let options = "algorithm=hmac-sha256&key=k";
-    assert_eq!(post_as("k", &router, &format!("/tasks?{options}"), TEXT, "00\n11").await.status, 201);
+    let keyed = async |options: &str, secret: (&str, &str), body: &'static str| {
+        let headers = [("idempotency-key", "k"), ("content-type", TEXT), secret];
+        send(&router, request("POST", &format!("/tasks?{options}"), &headers, body)).await
+    };
+    let (hmac, key) = ("algorithm=hmac-sha256", ("hive-key", "k"));
+    assert_eq!(keyed(hmac, key, "00\n11").await.status, 201);
     for body in ["00", "00\n11\n22", "11\n00", "001\n1", "0011", "00\n11\n\n"] {
-        let problem = post_as("k", &router, &format!("/tasks?{options}"), TEXT, body).await.problem(422);
+        let problem = keyed(hmac, key, body).await.problem(422);
         assert_eq!(problem["path"], "Idempotency-Key");
         assert!(problem["detail"].as_str().unwrap().contains("another task, number 1"));
     }
-    for options in [
-        "",
-        "algorithm=sha256d",
-        "algorithm=hmac-sha256&key=l",
-        "algorithm=hmac-sha256&key=k&encoding=hex",
-        "algorithm=hmac-sha256&key=k&name=n",
-        "algorithm=hmac-sha256&key=k&priority=1",
-        "algorithm=hmac-sha256&key=k&deadline_seconds=60",
-        "algorithm=pbkdf2-hmac-sha256&salt=k&iterations=1",
-    ] {
+    for options in ["", "algorithm=sha256d"] {
         post_as("k", &router, &format!("/tasks?{options}"), TEXT, "00\n11").await.problem(422);
+    }
+    for (options, secret) in [
+        (hmac, ("hive-key", "l")),
+        ("algorithm=hmac-sha256&encoding=hex", key),
+        ("algorithm=hmac-sha256&name=n", key),
+        ("algorithm=hmac-sha256&priority=1", key),
+        ("algorithm=hmac-sha256&deadline_seconds=60", key),
+        ("algorithm=pbkdf2-hmac-sha256&iterations=1", ("hive-salt", "k")),
+    ] {
+        keyed(options, secret, "00\n11").await.problem(422);
     }
     assert_eq!(fake.tasks(), 1);
     assert_eq!(fake.inner().submitted, 1);

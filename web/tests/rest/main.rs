@@ -1,6 +1,9 @@
 //! The REST API through its router, with a fake Hive behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
+mod administration;
+mod allowances;
 mod control;
 mod errors;
 mod events;
@@ -8,10 +11,12 @@ mod guard;
 mod idempotency;
 mod limits;
 mod places;
+mod proxies;
 mod results;
 mod serve;
 mod submit;
 mod tasks;
+mod tls;
 
 #[path = "../support/mod.rs"]
 mod support;

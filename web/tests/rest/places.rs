@@ -6,7 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::serve::{Server, read_all, read_to, serve};
+use web::Config;
+
+use crate::serve::{Server, read_all, read_to, serve, serve_with};
+use crate::support::*;
 
 const PLACES: usize = 6;
 
@@ -58,6 +61,28 @@ async fn who_says_nothing_yields_to_a_newcomer() {
     }
     newcomer(&server, 5).await;
     assert_eq!(read_all(&mut come[0]).await, "", "between requests it yields as well");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_places_of_a_trusted_proxy_are_kept() {
+    let proxies = vec!["127.0.0.9/32".parse().unwrap()];
+    let server = serve_with(Config { trusted_proxies: proxies, ..config() }).await;
+    let (mut proxy, mut silent) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        proxy.push(newcomer(&server, 9).await);
+    }
+    for _ in 0..2 {
+        silent.push(newcomer(&server, 1).await);
+    }
+    let mut come = Vec::new();
+    for (stream, from) in silent.iter_mut().zip([2, 3]) {
+        come.push(newcomer(&server, from).await);
+        assert_eq!(read_all(stream).await, "");
+    }
+    for stream in &mut proxy {
+        assert_served(&server, stream).await;
+    }
     server.stop().await;
 }
 

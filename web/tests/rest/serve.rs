@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +19,13 @@ pub struct Server {
 }
 
 pub async fn serve() -> Server {
+    serve_with(config()).await
+}
+
+pub async fn serve_with(config: Config) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let config = Config { address, ..config() };
+    let config = Config { address, ..config };
     let (fake, shutdown) = (fake(8), config.shutdown.clone());
     let router = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
     let serving = tokio::spawn(web::serve::serve(listener, router, shutdown.clone()));
@@ -43,7 +47,7 @@ impl Server {
 }
 
 /// Reads until `mark` has come.
-pub async fn read_to(stream: &mut TcpStream, mark: &str) -> String {
+pub async fn read_to(stream: &mut (impl AsyncRead + Unpin), mark: &str) -> String {
     let mut text = String::new();
     while !text.contains(mark) {
         let mut buffer = [0; 4096];

@@ -147,21 +147,27 @@ async fn multipart_faults_say_where() {
 
 #[tokio::test]
 async fn options_are_members_or_parameters() {
-    let algorithm = async |options: &str| {
+    let with_headers = async |options: &str, headers: &[(&str, &str)]| {
         let (fake, router) = world();
-        let answer = post(&router, &format!("/tasks?{options}"), TEXT, "0000\n").await;
+        let headers = [&[("content-type", TEXT)], headers].concat();
+        let answer = send(&router, request("POST", &format!("/tasks?{options}"), &headers, "0000\n")).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
         let Specification::Digest(digest) = fake.only().0.specification;
         digest
     };
+    let algorithm = async |options: &str| with_headers(options, &[]).await;
     assert_eq!(algorithm("").await.algorithm, Algorithm::Sha256);
     assert_eq!(algorithm("algorithm=sha256d&encoding=hex").await.encoding, Encoding::Hex);
     assert_eq!(algorithm("encoding=base64&name=").await.encoding, Encoding::Base64);
     let hmac = |key: &[u8]| Algorithm::HmacSha256 { key: key.to_vec() };
-    assert_eq!(algorithm("algorithm=hmac-sha256&key=a%20b").await.algorithm, hmac(b"a b"));
-    assert_eq!(algorithm("algorithm=hmac-sha256&key_hex=00fF").await.algorithm, hmac(b"\0\xff"));
+    let keyed = async |header| with_headers("algorithm=hmac-sha256", &[header]).await.algorithm;
+    assert_eq!(keyed(("Hive-Key", "a b")).await, hmac(b"a b"));
+    assert_eq!(keyed(("Hive-Key-Hex", "00fF")).await, hmac(b"\0\xff"));
     let pbkdf2 = Algorithm::Pbkdf2HmacSha256 { salt: b"s".to_vec(), iterations: 10_000_000 };
-    assert_eq!(algorithm("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=10000000").await.algorithm, pbkdf2);
+    for header in [("Hive-Salt", "s"), ("hive-salt-hex", "73")] {
+        let salted = with_headers("algorithm=pbkdf2-hmac-sha256&iterations=10000000", &[header]).await;
+        assert_eq!(salted.algorithm, pbkdf2);
+    }
     let (fake, router) = world();
     let body = json!({"input": "x", "algorithm": "pbkdf2-hmac-sha256", "salt_hex": "73", "iterations": 10_000_000});
     assert_eq!(post_json(&router, body).await.status, 201);
@@ -180,25 +186,50 @@ async fn options_that_make_no_sense_are_refused_by_name() {
         ("priority=101", "priority"),
         ("priority=high", "priority"),
         ("iterations=5", "iterations"),
-        ("key=a", "key"),
         ("algorithm=hmac-sha256", "key"),
-        ("algorithm=hmac-sha256&key=a&key_hex=00", "key"),
-        ("algorithm=hmac-sha256&key_hex=0x", "key_hex"),
-        ("algorithm=hmac-sha256&key=%ff", "key"),
-        ("algorithm=hmac-sha256&key=a&salt=b", "salt"),
-        ("algorithm=pbkdf2-hmac-sha256&iterations=1", "salt"),
-        ("algorithm=pbkdf2-hmac-sha256&salt=s", "iterations"),
-        ("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=0", "iterations"),
-        ("algorithm=pbkdf2-hmac-sha256&salt=s&iterations=10000001", "iterations"),
+        ("algorithm=pbkdf2-hmac-sha256", "salt"),
         ("name=a%0Ab", "name"),
         ("name=a&name=b", "name"),
     ] {
         let problem = post(&router, &format!("/tasks?{options}"), TEXT, "a\n").await.problem(422);
         assert_eq!(problem["path"], path, "{options}");
     }
+    for (options, headers, path) in [
+        ("", &[("Hive-Key", "a")][..], "key"),
+        ("algorithm=hmac-sha256", &[("Hive-Key", "a"), ("Hive-Key-Hex", "00")], "key"),
+        ("algorithm=hmac-sha256", &[("Hive-Key", "a"), ("Hive-Key", "a")], "key"),
+        ("algorithm=hmac-sha256", &[("Hive-Key-Hex", "0x")], "key_hex"),
+        ("algorithm=hmac-sha256", &[("Hive-Key", "a"), ("Hive-Salt", "b")], "salt"),
+        ("algorithm=pbkdf2-hmac-sha256", &[("Hive-Salt", "s")], "iterations"),
+        ("algorithm=pbkdf2-hmac-sha256&iterations=0", &[("Hive-Salt", "s")], "iterations"),
+        ("algorithm=pbkdf2-hmac-sha256&iterations=10000001", &[("Hive-Salt", "s")], "iterations"),
+    ] {
+        let headers = [&[("content-type", TEXT)], headers].concat();
+        let refused = send(&router, request("POST", &format!("/tasks?{options}"), &headers, "a\n")).await;
+        assert_eq!(refused.problem(422)["path"], path, "{options} {headers:?}");
+    }
     let key = "k".repeat(65_537);
     let problem = post_json(&router, json!({"input": "a", "algorithm": "hmac-sha256", "key": key})).await.problem(422);
     assert_eq!(problem["path"], "key");
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn keys_and_salts_stand_in_no_address() {
+    let (fake, router) = world();
+    for (name, header) in
+        [("key", "Hive-Key"), ("key_hex", "Hive-Key-Hex"), ("salt", "Hive-Salt"), ("salt_hex", "Hive-Salt-Hex")]
+    {
+        let escaped = format!("%{:02x}{}=5ec4e7", name.as_bytes()[0], &name[1..]);
+        for query in [format!("{name}=5ec4e7"), format!("algorithm=hmac-sha256&{name}="), escaped] {
+            let answer = post(&router, &format!("/tasks?{query}"), TEXT, "a\n").await;
+            let problem = answer.problem(400);
+            assert_eq!(problem["path"], name, "{query}");
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(detail.contains(&format!("`{header}`")) && detail.contains("JSON"), "{detail}");
+            assert!(!answer.text().contains("5ec4e7"));
+        }
+    }
     assert_eq!(fake.tasks(), 0);
 }
 

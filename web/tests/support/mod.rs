@@ -1,6 +1,7 @@
 //! A client of a router with a fake Hive behind it.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod fake;
 
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use tower::ServiceExt as _;
 use web::Config;
 use web::Site;
 use web::budget::Budget;
+use web::limits::Limits;
 
+pub use access::*;
 pub use fake::*;
 
 pub const HOST: &str = "127.0.0.1:8081";
@@ -32,6 +35,7 @@ pub fn config() -> Config {
         compressing: 1,
         memory: Budget::new(1 << 20),
         readers: Budget::new(256 << 20),
+        limits: Limits::default(),
         shutdown: CancellationToken::new(),
     }
 }
@@ -40,6 +44,13 @@ pub fn config() -> Config {
 pub fn world() -> (Arc<Fake>, Site) {
     let fake = fake(64);
     (fake.clone(), web::site(fake, std::sync::Arc::new(web::access::Open), config()))
+}
+
+/// A fake, who may do what there, and the router to both. It is open until a token is made.
+pub fn guarded_world() -> (Arc<Fake>, Arc<FakeAccess>, Site) {
+    let (fake, access) = (fake(64), FakeAccess::new());
+    let router = web::site(fake.clone(), access.clone(), config());
+    (fake, access, router)
 }
 
 /// What came back.

@@ -7,6 +7,7 @@ use web::model::{Change as News, Overview};
 use wire::ids::Instance;
 
 use super::*;
+use crate::access::{JoinSecret, JoinSecrets};
 use crate::core::Ability;
 use crate::hive::{Settings, SharedHive};
 
@@ -81,4 +82,26 @@ fn who_is_back_at_a_new_queen_is_counted_anew() {
     state.presences.get_mut(&DroneId(1)).unwrap().items_done = 9;
     seat(&mut state, 1);
     assert_eq!(counts(&state, 1), (9, 0, 0, 6));
+}
+
+#[test]
+fn drones_are_counted_by_their_secret_and_go_with_it() {
+    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+    {
+        let mut state = hive.lock();
+        (1..=5).for_each(|number| seat(&mut state, number));
+        for (secret, presence) in
+            [Some(1), Some(2), Some(1), Some(2), None].into_iter().zip(state.presences.values_mut())
+        {
+            presence.newcomer.secret = secret;
+        }
+    }
+    let connected = || [1, 2, 3].map(|secret| hive.drones_of_secret(secret));
+    assert_eq!(connected(), [2, 2, 0]);
+    let valid = JoinSecret { id: 2, key: [0; 32], created_at: Timestamp::now() };
+    hive.expel(&JoinSecrets { by_name: [("second".into(), valid)].into() });
+    assert_eq!(connected(), [0, 2, 0]);
+    let states: Vec<_> = hive.lock().drones(Time::ZERO).into_iter().map(|drone| drone.state).collect();
+    assert_eq!(states.iter().filter(|state| **state == DroneState::Lost).count(), 2, "{states:?}");
+    assert_eq!(hive.lock().fleet().0, 3, "who needed no secret stays");
 }

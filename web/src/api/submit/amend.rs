@@ -4,33 +4,20 @@ use axum::extract::Request;
 use serde_json::Value;
 
 use super::declared::{media_type, unsupported};
-use super::frames::{Frames, Start};
+use super::frames::Frames;
 use super::json;
+use super::members::{self, BODY_MAX, value};
 use crate::App;
-use crate::api::form;
 use crate::error::Problem;
 use crate::hive::Amendment;
 use crate::kinds::renewed_deadline;
 
-/// The longest body, in bytes.
-const BODY_MAX: u64 = 64 << 10;
-
 /// The changes that a body of JSON asks for (RFC 7396).
 pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, Problem> {
-    let media_type = media_type(request.headers())?;
-    let mut frames = Frames::new(request.into_body());
-    let is_json = match media_type.as_str() {
-        "application/json" | "application/merge-patch+json" => true,
-        // As `curl -d '{…}'` calls it.
-        "application/x-www-form-urlencoded" | "" => frames.start().await? == Start::Json,
-        _ => false,
-    };
-    if !is_json {
-        let detail = "changes are JSON, such as {\"priority\":5}, sent as application/json or \
-                      application/merge-patch+json";
-        return Err(unsupported(detail.to_owned()));
-    }
-    Amendment::of(json::members(&frames.whole(BODY_MAX, &mut app.room.share()).await?)?)
+    const DETAIL: &str = "changes are JSON, such as {\"priority\":5}, sent as application/json or \
+                          application/merge-patch+json";
+    let media_types = ["application/json", "application/merge-patch+json"];
+    Amendment::of(json::members(&members::json(app, request, &media_types, DETAIL).await?)?)
 }
 
 /// The new deadline that a retry asks for: its body is JSON, or there is none.
@@ -59,13 +46,6 @@ pub(crate) fn renewal_of_form(values: &[(String, String)]) -> Result<Option<Opti
     renewed_deadline(values.iter().map(value))
 }
 
-/// What stands in the fields of a small form of the page.
-pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(String, String)>, Problem> {
-    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room.share()).await?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(form::pairs(&body).map(|(name, value)| (text(&name), text(&value))).collect())
-}
-
 /// The changes that the page's form asks for; an empty field means the default, but for the
 /// deadline, which stays then, and has a box for taking it away.
 pub(crate) fn amendment_of_form(values: &[(String, String)]) -> Result<Amendment, Problem> {
@@ -75,9 +55,4 @@ pub(crate) fn amendment_of_form(values: &[(String, String)]) -> Result<Amendment
         "no_deadline" => no_deadline.clone(),
         _ => value(pair),
     }))
-}
-
-/// A field as an option; an empty one is null.
-fn value((name, text): &(String, String)) -> (String, Value) {
-    (name.clone(), if text.is_empty() { Value::Null } else { Value::from(text.as_str()) })
 }

@@ -1,6 +1,7 @@
 //! JSON: a whole request, or one line of NDJSON. Strings go straight into their piece.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::de::SliceRead;
@@ -28,10 +29,22 @@ pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, boo
     }
 }
 
-/// Reads an object's members, in their order.
+/// Reads an object's members, in their order; each is an option's value.
 pub(super) fn members(json: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+    members_of(json, Scalar)
+}
+
+/// Reads an object's members, in their order, whatever each is.
+pub(super) fn any_members(json: &[u8]) -> Result<Vec<(String, Value)>, Problem> {
+    members_of(json, PhantomData::<Value>)
+}
+
+fn members_of<'de, S>(json: &'de [u8], value: S) -> Result<Vec<(String, Value)>, Problem>
+where
+    S: DeserializeSeed<'de, Value = Value> + Copy,
+{
     let mut reader = reader(json);
-    let read = reader.deserialize_map(Members).and_then(|members| reader.end().map(|()| members));
+    let read = reader.deserialize_map(Members(value)).and_then(|members| reader.end().map(|()| members));
     read.map_err(|error| Place::default().fault(&error))
 }
 
@@ -148,9 +161,10 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
     }
 }
 
-struct Members;
+/// An object, whose values are read by this.
+struct Members<S>(S);
 
-impl<'de> Visitor<'de> for Members {
+impl<'de, S: DeserializeSeed<'de, Value = Value> + Copy> Visitor<'de> for Members<S> {
     type Value = Vec<(String, Value)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,13 +174,14 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut all = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
-            all.push((shown(&name).into_owned(), members.next_value_seed(Scalar)?));
+            all.push((shown(&name).into_owned(), members.next_value_seed(self.0)?));
         }
         Ok(all)
     }
 }
 
 /// An option's value. A list or an object is none, and would take many times its size in memory.
+#[derive(Clone, Copy)]
 struct Scalar;
 
 impl<'de> DeserializeSeed<'de> for Scalar {

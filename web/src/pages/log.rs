@@ -1,0 +1,85 @@
+//! The audit trail.
+
+use askama::Template;
+use askama_web::WebTemplate;
+use axum::extract::State;
+
+use super::filters;
+use super::viewer::Viewer;
+use crate::App;
+use crate::access::{LogEntry, LogFilter, LogKind};
+use crate::api::form::encoded;
+use crate::api::log;
+use crate::api::query::Query;
+use crate::assets;
+use crate::error::Problem;
+use crate::model::Timestamp;
+
+/// Lines a page.
+const PAGE: usize = 100;
+
+#[derive(Template, WebTemplate)]
+#[template(path = "log.html")]
+pub(super) struct Page {
+    viewer: Viewer,
+    entries: Vec<LogEntry>,
+    filter: LogFilter,
+    next: Option<u64>,
+}
+
+impl Page {
+    /// Whether more than the kind was asked for.
+    fn is_narrow(&self) -> bool {
+        let LogFilter { who, target, since, until, .. } = &self.filter;
+        who.is_some() || target.is_some() || since.is_some() || until.is_some()
+    }
+
+    /// The address of the same with another kind.
+    fn with_kind(&self, kind: Option<LogKind>) -> String {
+        address(&LogFilter { kind, before: None, ..self.filter.clone() })
+    }
+
+    /// The address of what one token did.
+    fn of_who(&self, who: &str) -> String {
+        address(&LogFilter { who: Some(who.to_owned()), before: None, ..self.filter.clone() })
+    }
+
+    /// The address of what follows.
+    fn before(&self, before: &u64) -> String {
+        address(&LogFilter { before: Some(*before), ..self.filter.clone() })
+    }
+
+    /// The address of the newest ones.
+    fn newest(&self) -> String {
+        address(&LogFilter { before: None, ..self.filter.clone() })
+    }
+
+    /// A moment as a field of a form has it.
+    fn field(moment: &Option<Timestamp>) -> String {
+        let moment = moment.and_then(|at| jiff::Timestamp::from_millisecond(at.0).ok());
+        moment.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
+    }
+}
+
+fn address(filter: &LogFilter) -> String {
+    let LogFilter { kind, who, target, since, until, before, limit: _ } = filter;
+    let moment = |at: &Option<Timestamp>| at.map(|at| at.to_string());
+    let values = [
+        ("kind", kind.map(|kind| kind.name().to_owned())),
+        ("who", who.clone()),
+        ("target", target.clone()),
+        ("since", moment(since)),
+        ("until", moment(until)),
+        ("cursor", before.map(|before| before.to_string())),
+    ];
+    let values = values.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(&value?))));
+    let query: Vec<_> = values.collect();
+    if query.is_empty() { "/admin/log".to_owned() } else { format!("/admin/log?{}", query.join("&")) }
+}
+
+pub(super) async fn page(State(app): State<App>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
+    let before = query.number("cursor", 0..=u64::MAX)?;
+    let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query)? };
+    let page = app.access.log(filter.clone()).await?;
+    Ok(Page { viewer, entries: page.entries, filter, next: page.next })
+}
