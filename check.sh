@@ -77,6 +77,17 @@ install_tools() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# Set up over a network as a user would, where namespaces can be made.
+two_machines() {
+    if ! command -v ip >/dev/null || ! command -v curl >/dev/null; then
+        skip "two machines, because there is no ip (iproute2) or no curl"
+    elif ! unshare --user --map-root-user --net --mount ip link add hive0 type veth peer name hive1 2>/dev/null; then
+        skip "two machines, because this one lets no namespaces with networks be made"
+    else
+        docs/two-machines.sh >/dev/null
+    fi
+}
+
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 # As for a CPU for which there are no kernels but the portable one.
@@ -85,6 +96,7 @@ step "without kernels of a CPU" cargo rustc -p drone --lib --profile check --loc
 step "binaries" cargo build --workspace --bins --locked
 step "tools of the tests" install_tools
 HIVE_BROWSER=1 step "tests" run_tests --workspace
+step "two machines" two_machines
 step "tests in the documentation" cargo test --workspace --doc --locked
 step "documentation" docs
 step "cargo-deny" install_deny

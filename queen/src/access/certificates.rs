@@ -145,7 +145,7 @@ impl Certificates {
         match tokio::task::spawn_blocking(move || files.config()).await {
             Ok(Ok(config)) => {
                 publish(&mut self.http, Arc::new(config));
-                tracing::info!("SIGHUP: certificate and key for HTTP are read again");
+                story!("📜", "SIGHUP: certificate and key for HTTP were read again");
             }
             Ok(Err(error)) => tracing::warn!("SIGHUP: the certificate for HTTP stays the one before: {error}"),
             Err(error) => tracing::warn!("SIGHUP: the certificate for HTTP stays the one before: {error}"),

@@ -147,7 +147,7 @@ impl Grants {
 
     /// A secret is valid from now on.
     pub fn add_secret(&self, name: Box<str>, secret: JoinSecret) {
-        self.secrets.send_modify(|secrets| drop(Arc::make_mut(secrets).by_name.insert(name, secret)));
+        self.secrets.send_modify(|secrets| _ = Arc::make_mut(secrets).by_name.insert(name, secret));
         self.changed();
     }
 

@@ -348,12 +348,12 @@ impl Access for SharedHive {
 
     async fn secrets(&self) -> Result<Vec<SecretView>, HiveError> {
         let secrets = Arc::clone(&self.join_secrets().borrow());
-        let view = |(name, secret): (&Box<str>, &JoinSecret)| SecretView {
+        let views = secrets.by_name.iter().map(|(name, secret)| SecretView {
             name: name.to_string(),
             created_at: secret.created_at,
             drones: self.drones_of_secret(secret.id),
-        };
-        Ok(secrets.by_name.iter().map(view).collect())
+        });
+        Ok(views.collect())
     }
 
     async fn create_secret(&self, name: String) -> Result<(SecretView, String), HiveError> {

@@ -161,9 +161,8 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut findings = Vec::new();
     let mut find = |select: &str, what: &str| {
         let mut select = connection.prepare(select)?;
-        let rows = select.query_map([], |row| row.get::<_, i64>(0))?;
-        rows.map(|id| id.map(|id| findings.push(format!("{what} {id} cannot be one"))))
-            .collect::<rusqlite::Result<()>>()
+        let mut rows = select.query_map([], |row| row.get::<_, i64>(0))?;
+        rows.try_for_each(|id| id.map(|id| findings.push(format!("{what} {id} cannot be one"))))
     };
     // Who was made before one that there is has a smaller number.
     let unsound = "id < 1 OR id > coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)";

@@ -52,11 +52,15 @@ pub(crate) fn name(members: Vec<(String, Value)>) -> Result<String, Problem> {
         }
     }
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let is_name = |name: &&str| (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_part);
+    // What is all dots would be another path's name in an address.
+    let is_name =
+        |name: &&str| (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(is_part) && !name.starts_with('.');
     let name = name.as_ref().and_then(Value::as_str).filter(is_name);
     name.map(str::to_owned).ok_or_else(|| {
-        let detail =
-            format!("a secret's name is 1 to {NAME_MAX} letters and digits of ASCII, dots, dashes and underscores");
+        let detail = format!(
+            "a secret's name is 1 to {NAME_MAX} letters and digits of ASCII, dashes, underscores and dots, and begins \
+             with no dot"
+        );
         fault("name", detail)
     })
 }

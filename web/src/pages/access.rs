@@ -35,7 +35,7 @@ const EXPIRIES: [(&str, &str); 5] = [
     ("31536000", "in a year"),
 ];
 
-/// What stands before the name of a token's secret in the name of its join file.
+/// What the name of a join file begins with; that of its secret follows.
 const JOIN_FILE: &str = "hive";
 
 #[derive(Template, WebTemplate)]

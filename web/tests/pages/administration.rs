@@ -99,7 +99,7 @@ async fn a_join_file_is_offered_once() {
     let list = see(&router, &cookie, "/admin/access").await;
     contains(page(&list), &["id=\"secret-lab\"", "action=\"/admin/access/secrets/lab/revoke\""]);
     assert!(!list.text().contains("hive-join"));
-    for (fields, status) in [("name=a+b", 422), ("name=lab", 409)] {
+    for (fields, status) in [("name=a+b", 422), ("name=..", 422), ("name=lab", 409)] {
         let refused = fill(&router, &cookie, "/admin/access/secrets", fields).await;
         assert_eq!(refused.status, status);
         contains(html(&refused), &["id=\"secret-name-error\"", "aria-describedby=\"secret-name-error"]);
