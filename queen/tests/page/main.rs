@@ -4,6 +4,7 @@
 //! `axe.min.js` beside this file is axe-core (MPL-2.0), as published.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -161,7 +162,18 @@ async fn a_task_is_paused_and_changed() {
     hive.stop().await;
 }
 
-/// Everybody can use every page: axe finds nothing, and nothing is wider than the screen.
+/// Everybody can use the page that is open: axe finds nothing, and nothing is wider than the screen.
+async fn check_page(client: &Client, width: u32, scheme: &str) {
+    let path = client.current_url().await.unwrap();
+    client.execute(AXE, vec![]).await.unwrap();
+    let run = "const done = arguments[arguments.length - 1]; axe.run().then(found => done(found.violations), error => done(String(error)))";
+    let violations = client.execute_async(run, vec![]).await.unwrap();
+    assert_eq!(violations, json!([]), "{path} at {width} in {scheme}");
+    let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    let wide = client.execute(wide, vec![]).await.unwrap();
+    assert_eq!(wide, json!(0), "{path} is wider than {width}");
+}
+
 async fn check_pages(width: u32, scheme: &str) {
     let Some(browser) = browser(width, scheme).await else { return };
     let hive = Hive::start().await;
@@ -169,13 +181,7 @@ async fn check_pages(width: u32, scheme: &str) {
     let address = hive.http;
     let visit = async |path: &str| {
         client.goto(&format!("http://{address}{path}")).await.unwrap();
-        client.execute(AXE, vec![]).await.unwrap();
-        let run = "const done = arguments[arguments.length - 1]; axe.run().then(found => done(found.violations), error => done(String(error)))";
-        let violations = client.execute_async(run, vec![]).await.unwrap();
-        assert_eq!(violations, json!([]), "{path} at {width} in {scheme}");
-        let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        let wide = client.execute(wide, vec![]).await.unwrap();
-        assert_eq!(wide, json!(0), "{path} is wider than {width}");
+        check_page(client, width, scheme).await;
     };
     visit("/admin").await;
     let worker = hive.worker("a-drone-with-quite-a-long-name-as-they-come");
