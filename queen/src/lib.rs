@@ -232,7 +232,7 @@ async fn serve(
         trusted_proxies: config.exposure.trusted_proxies.clone(),
         insecure: are_open,
         tls: certificates.http(),
-        connections: sockets.min(affordable(hive.memory().connections())),
+        connections: sockets.min(affordable(hive.memory().connections(), http_has_tls)),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
         readers: Arc::clone(hive.memory().readers()),
@@ -314,8 +314,9 @@ fn sockets(open_files: u64) -> usize {
 }
 
 /// The most HTTP connections for which there is memory.
-fn affordable(memory: &Budget) -> usize {
-    usize::try_from(memory.limit() / web::serve::CONNECTION).unwrap_or(SOCKETS_MAX)
+fn affordable(memory: &Budget, has_tls: bool) -> usize {
+    let each = web::serve::CONNECTION + if has_tls { web::serve::TLS } else { 0 };
+    usize::try_from(memory.limit() / each).unwrap_or(SOCKETS_MAX)
 }
 
 /// The most answers that are compressed at once: each takes a core, and one is left for everybody else.

@@ -26,6 +26,9 @@ const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=2000";
 /// Makes the database one of version 1.
 const OLDER: &str = "UPDATE tasks SET specification = json_set(specification,
     iif(specification ->> 'algorithm' = 'hmac-sha256', '$.key', '$.salt'), lower(hex(secret))) WHERE secret IS NOT NULL;
+    DROP INDEX tasks_by_owner; ALTER TABLE tasks DROP COLUMN owner; ALTER TABLE tasks DROP COLUMN owner_name;
+    ALTER TABLE tasks DROP COLUMN address; DROP TABLE log; DROP TABLE tokens; DROP TABLE join_secrets;
+    DROP TABLE authority; DROP TABLE hosts;
     DROP INDEX tasks_by_secret; DROP TABLE secrets;
     ALTER TABLE tasks DROP COLUMN secret; ALTER TABLE tasks DROP COLUMN secret_hash;
     DROP INDEX tasks_by_finish; CREATE INDEX tasks_by_end ON tasks (finished_at);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
+use wire::text::is_hidden;
 
 use crate::hive::HiveError;
 use crate::model::Timestamp;
@@ -210,13 +211,22 @@ impl Caller {
 /// The longest name of a token or a secret, in characters.
 pub const NAME_MAX: usize = 64;
 
+/// Whether this may be a token's name: 1 to [`NAME_MAX`] characters that can be seen, as it stands beside what is done
+/// with the token; without spaces around it, and no number, which would be taken for another token's.
+pub fn is_token_name(name: &str) -> bool {
+    (1..=NAME_MAX).contains(&name.chars().count())
+        && !name.chars().any(|char| char.is_control() || is_hidden(char))
+        && name.trim() == name
+        && name.parse::<u64>().is_err()
+}
+
 /// The longest that a token may be valid if it expires, in seconds: ten years.
 pub const EXPIRES_MAX: u64 = 315_360_000;
 
 /// A token that is to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewToken {
-    /// For people: 1 to [`NAME_MAX`] characters without control characters; another valid one of this name is a conflict.
+    /// For people, see [`is_token_name`]; another valid one of this name is a conflict.
     pub name: String,
     /// What it may be used for; not empty.
     pub scopes: Scopes,
@@ -260,20 +270,26 @@ pub enum LogKind {
     Control,
     /// Somebody changed who may do what.
     Administration,
-    /// Somebody was refused: a token that is none, a login that failed, a scope that lacks.
+    /// A session was begun or ended.
+    Session,
+    /// A token was refused for which a scope lacks.
     Refusal,
+    /// Somebody showed what is no token, at the login or with a request.
+    Guess,
 }
 
 impl LogKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Administration, Self::Refusal];
+    pub const ALL: [Self; 5] = [Self::Control, Self::Administration, Self::Session, Self::Refusal, Self::Guess];
 
     /// The name in requests and views.
     pub fn name(self) -> &'static str {
         match self {
             Self::Control => "control",
             Self::Administration => "administration",
+            Self::Session => "session",
             Self::Refusal => "refusal",
+            Self::Guess => "guess",
         }
     }
 }
@@ -281,7 +297,7 @@ impl LogKind {
 /// A line of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogEntry {
-    /// When; of refusals that were alike, the last one.
+    /// When; of those that were alike, the last one.
     pub at: Timestamp,
     /// What it is about.
     pub kind: LogKind,
@@ -295,7 +311,7 @@ pub struct LogEntry {
     pub target: String,
     /// What came of it: `done`, or why not.
     pub outcome: String,
-    /// How many that were alike within an hour, for refusals.
+    /// How many that were alike, within an hour.
     #[serde(skip_serializing_if = "is_one")]
     pub count: u64,
 }
@@ -447,6 +463,16 @@ mod tests {
             assert_eq!(Scopes::of_bits(each.bits()), each);
         }
         assert_eq!(Scopes::of_bits(0b1000), Scopes::default(), "no scope is its own bit alone");
+    }
+
+    #[test]
+    fn names_of_tokens_can_be_told_apart() {
+        for name in ["ci", "Maja's laptop", "büro 2", &"x".repeat(NAME_MAX)] {
+            assert!(is_token_name(name), "{name}");
+        }
+        for name in ["", " ci", "ci ", "7", "a\nb", "c\u{200b}i", "\u{202e}ci", &"x".repeat(NAME_MAX + 1)] {
+            assert!(!is_token_name(name), "{name:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who sends a request, and from where.
 
+mod lasting;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::places::Place;
 use crate::proxies::{self, Start};
 use crate::session::SessionId;
 use crate::{App, Config};
+
+pub(crate) use self::lasting::{Ended, lasting};
 
 /// The connection that a request comes over; the default is none, of what comes over no network.
 #[derive(Debug, Clone, Default)]

@@ -96,6 +96,9 @@ impl Problem {
             if let Some(slow) = error.downcast_ref::<crate::body::TooSlow>() {
                 return Self::new(StatusCode::REQUEST_TIMEOUT, format!("{slow}; nothing was created"));
             }
+            if error.is::<crate::client::Ended>() {
+                return Self::unauthorized();
+            }
             if error.is::<crate::body::Displaced>() {
                 return Self::unavailable(format!("{error}; nothing was created"), DISPLACED_RETRY);
             }

@@ -162,7 +162,8 @@ impl Asker {
         // A browser would pin it for all that anybody serves there.
         let is_localhost = || {
             let host = request.headers().get(HOST).map_or(&[][..], HeaderValue::as_bytes);
-            host.get(..LOCALHOST.len()).is_some_and(|name| name.eq_ignore_ascii_case(LOCALHOST))
+            let name = host.split(|byte| *byte == b':').next().unwrap_or_default();
+            name.eq_ignore_ascii_case(LOCALHOST)
         };
         Self {
             is_page,

@@ -23,7 +23,8 @@ use crate::access::{Caller, TokenId};
 use crate::error::Problem;
 use crate::places::Origin;
 
-/// The most accounts that are kept; who comes when so many are in use shares one with all the others.
+/// The most accounts of addresses that are kept; who comes when so many are in use shares one with all the others.
+/// Tokens are few, and each has its own.
 const ACCOUNTS_MAX: usize = 10_000;
 
 /// How often it is looked for accounts that are not in use, while there are so many.
@@ -59,13 +60,6 @@ impl Default for Limits {
     }
 }
 
-/// Whose requests count together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Payer {
-    Token(TokenId),
-    Origin(Origin),
-}
-
 /// Knows what each token and address has asked for. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Limiter(Arc<Shared>);
@@ -78,8 +72,9 @@ struct Shared {
 }
 
 struct Accounts {
-    by_payer: HashMap<Payer, Arc<Account>>,
-    /// Of those for whom there is no room.
+    by_token: HashMap<TokenId, Arc<Account>>,
+    by_origin: HashMap<Origin, Arc<Account>>,
+    /// Of those addresses for which there is no room.
     common: Arc<Account>,
     swept: Option<Instant>,
 }
@@ -89,37 +84,50 @@ impl Limiter {
     pub(crate) fn new(limits: Limits) -> Self {
         let start = Instant::now();
         let common = Account::new(limits, start);
-        let accounts = Accounts { by_payer: HashMap::new(), common, swept: None };
+        let (by_token, by_origin) = Default::default();
+        let accounts = Accounts { by_token, by_origin, common, swept: None };
         Self(Arc::new(Shared { limits, start, accounts: Mutex::new(accounts) }))
     }
 
     /// What this caller may ask for, who comes from there.
     pub(crate) fn allowance(&self, caller: &Caller, address: Option<IpAddr>) -> Allowance {
-        let payer = match (caller.holder(), address) {
-            (Some(holder), _) => Payer::Token(holder.id),
-            (None, Some(address)) if !address.to_canonical().is_loopback() => Payer::Origin(address.into()),
-            (None, _) => return Allowance::default(),
-        };
+        let address = address.filter(|address| !address.to_canonical().is_loopback());
+        if caller.holder().is_none() && address.is_none() {
+            return Allowance::default();
+        }
         let Shared { limits, start, accounts } = &*self.0;
+        let new = || Account::new(*limits, *start);
         // What is done under it leaves the accounts as they have to be wherever it ends.
         let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        Allowance(Some(accounts.of(payer, || Account::new(*limits, *start))))
+        Allowance(match (caller.holder(), address) {
+            (Some(holder), _) => Some(accounts.of_token(holder.id, new)),
+            (None, address) => address.map(|address| accounts.of_origin(address.into(), new)),
+        })
     }
 }
 
 impl Accounts {
-    fn of(&mut self, payer: Payer, new: impl FnOnce() -> Arc<Account>) -> Arc<Account> {
-        if let Some(account) = self.by_payer.get(&payer) {
+    fn of_token(&mut self, token: TokenId, new: impl FnOnce() -> Arc<Account>) -> Arc<Account> {
+        if let Some(account) = self.by_token.get(&token) {
             return Arc::clone(account);
         }
-        if self.by_payer.len() >= ACCOUNTS_MAX && self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
-            self.swept = Some(Instant::now());
-            self.by_payer.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_new());
+        // Those of tokens that were revoked are in use no more.
+        self.by_token.retain(|_, account| account.is_in_use());
+        Arc::clone(self.by_token.entry(token).or_insert_with(new))
+    }
+
+    fn of_origin(&mut self, origin: Origin, new: impl FnOnce() -> Arc<Account>) -> Arc<Account> {
+        if let Some(account) = self.by_origin.get(&origin) {
+            return Arc::clone(account);
         }
-        if self.by_payer.len() >= ACCOUNTS_MAX {
+        if self.by_origin.len() >= ACCOUNTS_MAX && self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+            self.swept = Some(Instant::now());
+            self.by_origin.retain(|_, account| account.is_in_use());
+        }
+        if self.by_origin.len() >= ACCOUNTS_MAX {
             return Arc::clone(&self.common);
         }
-        Arc::clone(self.by_payer.entry(payer).or_insert_with(new))
+        Arc::clone(self.by_origin.entry(origin).or_insert_with(new))
     }
 }
 
@@ -143,6 +151,11 @@ impl Account {
 
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// Whether something is being asked for, or was lately.
+    fn is_in_use(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || !self.is_new()
     }
 
     /// Whether it is as if nothing had been asked for.
@@ -300,7 +313,7 @@ mod tests {
             let address = Ipv4Addr::from(0x0a00_0000 + number);
             limiter.allowance(&Caller::Unknown, Some(address.into()))
         };
-        let kept = || limiter.0.accounts.lock().unwrap().by_payer.len();
+        let kept = || limiter.0.accounts.lock().unwrap().by_origin.len();
         let watched = allowance(0);
         let stream = watched.stream().unwrap();
         for number in 0..3 * ACCOUNTS_MAX as u32 {

@@ -40,8 +40,8 @@ fn reached<T>(
 ) -> Result<T, HiveError> {
     match found {
         Ok(found) if caller.sees(task(&found).owner_id) => Ok(found),
-        // Whose a task was that was removed is not known any more.
-        Err(error) if caller.only_own().is_none() || !matches!(error, HiveError::TaskGone(_)) => Err(error),
+        // Whose a task is that was removed, or cannot be read, is not known; a Queen who does not serve says so of all.
+        Err(error) if caller.only_own().is_none() || matches!(error, HiveError::Unavailable { .. }) => Err(error),
         Ok(_) | Err(_) => Err(HiveError::NoTask(id)),
     }
 }

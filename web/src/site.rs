@@ -21,7 +21,7 @@ use rustls::ServerConfig;
 use tower::Service;
 
 use crate::budget::Reservation;
-use crate::client::{Client, Connection};
+use crate::client::{Client, Connection, lasting};
 use crate::compress::Compressor;
 use crate::error::Problem;
 use crate::places::{Place, Port};
@@ -110,7 +110,7 @@ impl Site {
         asker.is_known(&client, config);
         if !guard::is_probe(&request) {
             client.allowance.request(!request.body().is_end_stream())?;
-            request = limits::metered(request, &client.allowance);
+            request = lasting(&self.app, &client, limits::metered(request, &client.allowance));
         }
         request.extensions_mut().insert(client);
         Ok(request)

@@ -83,9 +83,11 @@ impl Grants {
         Some(Arc::clone(&grant.holder))
     }
 
-    /// Who has the token with this number, if it is valid now.
+    /// Who has the token with this number, if it is valid now. It counts as used: a session goes on with it.
     pub fn holder(&self, id: TokenId, now: Timestamp) -> Option<Arc<Holder>> {
-        Some(Arc::clone(&self.grant(id, now)?.holder))
+        let grant = self.grant(id, now)?;
+        grant.used.fetch_max(now.0, Ordering::Relaxed);
+        Some(Arc::clone(&grant.holder))
     }
 
     fn grant(&self, id: TokenId, now: Timestamp) -> Option<Arc<Grant>> {

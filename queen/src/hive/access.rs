@@ -9,7 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drone::story;
 use tokio::sync::watch;
-use web::access::{Access, Holder, LogFilter, LogPage, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView};
+use web::access::{
+    Access, Holder, LogFilter, LogPage, NAME_MAX, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView,
+    is_token_name,
+};
 use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::join::{self, JoinFile};
@@ -26,9 +29,6 @@ const WRITTEN: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the disk takes a change that it did not take.
 const RETRIED: Duration = Duration::from_millis(100);
-
-/// The longest name of a token, in characters.
-const NAME_MAX: usize = 64;
 
 /// The longest time for which a token is made, in seconds: a hundred years.
 const EXPIRY_MAX: u64 = 100 * 365 * 24 * 60 * 60;
@@ -375,9 +375,10 @@ impl Access for SharedHive {
 }
 
 fn check_token(new: &NewToken) -> Result<(), HiveError> {
-    let length = new.name.chars().count();
-    if !(1..=NAME_MAX).contains(&length) || new.name.chars().any(char::is_control) {
-        let reason = format!("a token's name has 1 to {NAME_MAX} characters, and none that cannot be seen");
+    if !is_token_name(&new.name) {
+        let reason = format!(
+            "a token's name has 1 to {NAME_MAX} characters that can be seen, no space around it, and is no number"
+        );
         return Err(HiveError::Invalid(reason));
     }
     if new.scopes == Scopes::default() {

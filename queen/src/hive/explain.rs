@@ -4,8 +4,9 @@ use wire::ids::{DroneId, TaskId};
 
 use crate::core::{Blame, Distrust, Idle, MAX_DEATHS, Waiting};
 
-/// Why nothing of a task is computed.
-pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> String) -> String {
+/// Why nothing of a task is computed. `label`: what a task is called that is before it, or nothing if its owner must
+/// not know.
+pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> Option<String>) -> String {
     match why {
         Waiting::Paused => "it is paused".into(),
         Waiting::NoDrones => "no drone is connected".into(),
@@ -18,7 +19,10 @@ pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> String) -> String 
         Waiting::Again => {
             "the only drone that can compute it failed, and tries it again 30 seconds after its last attempt".into()
         }
-        Waiting::Behind(task) => format!("the drones are busy with {}, which has a higher priority", label(task)),
+        Waiting::Behind(task) => {
+            let task = label(task).unwrap_or_else(|| "a task of another token".into());
+            format!("the drones are busy with {task}, which has a higher priority")
+        }
         Waiting::Turn => "the drones are busy with other tasks of its priority; its turn comes".into(),
     }
 }
@@ -65,5 +69,18 @@ pub(super) fn distrust(why: &Distrust, label: impl Fn(TaskId) -> String) -> Stri
             format!("it failed on several tasks: {}", tasks.join(", "))
         }
         Distrust::Idleness => "it sends heartbeats, but again and again took in or computed nothing".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_tasks_are_called_is_told_to_who_may_know() {
+        let behind = |label: Option<&str>| waiting(Waiting::Behind(TaskId(7)), |_| label.map(str::to_owned));
+        assert!(behind(Some("task 7 (payroll)")).contains("task 7 (payroll)"));
+        let told = behind(None);
+        assert!(told.contains("another token") && !told.contains('7'), "{told}");
     }
 }

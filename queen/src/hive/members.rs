@@ -127,7 +127,7 @@ impl State {
         };
         if !view.state.has_ended() {
             let why = if view.state == TaskState::Running { None } else { self.core.waiting(batch) };
-            view.waiting_because = why.map(|why| self.waiting(why));
+            view.waiting_because = why.map(|why| self.waiting(why, view.owner_id));
             view.eta_seconds = self.core.task(batch, now).and_then(|status| status.eta).map(|eta| eta.as_secs_f64());
         }
         Some(as_member(view, id, batch))
@@ -399,7 +399,12 @@ impl SharedHive {
 
     /// The input of one task of a batch, where it stays, if a new task can be written.
     async fn member_ready(&self, job: &Job, index: u64) -> Result<Ready, HiveError> {
-        self.serving()?.admit()?;
+        {
+            let state = self.serving()?;
+            state.admit()?;
+            // It will be a task for itself.
+            state.admit_owner(job.terms.owner_id(), self.inner.max_queued)?;
+        }
         let input = self.inputs(&job.inputs, &(index..index + 1)).await.map_err(unreadable)?;
         let inputs: BlobBuf = input.as_blob().iter().collect();
         let Terms { specification, name, priority, deadline, verify, owner, address, .. } = &*job.terms;

@@ -134,7 +134,9 @@ impl SharedHive {
             if live.task.ending.as_ref().is_some_and(|ending| ending.state == TaskState::Done) {
                 return Err(not_retried(id, live.task.terms.name.as_deref(), TaskState::Done));
             }
+            let owner = live.task.terms.owner_id();
             let (view, ack) = hive.change_durably(slot, |state, now| {
+                state.admit_owner(owner, hive.inner.max_queued)?;
                 state.retry(live, deadline_seconds, now)?;
                 state.view(id, now).ok_or_else(|| state.missing(id))
             });

@@ -430,15 +430,17 @@ impl State {
             let unwritten = self.fault.as_deref().filter(|_| record.is_over());
             view.waiting_because = match unwritten {
                 Some(fault) => Some(format!("its end cannot be written: {fault}")),
-                None => self.core.waiting(id).map(|why| self.waiting(why)),
+                None => self.core.waiting(id).map(|why| self.waiting(why, record.terms.owner_id())),
             };
         }
         view
     }
 
-    /// Why nothing of a task is computed, in words.
-    pub(super) fn waiting(&self, why: Waiting) -> String {
-        explain::waiting(why, |task| self.label(task))
+    /// Why nothing of a task of this owner is computed, in words, which do not say what tasks of other
+    /// owners are called.
+    pub(super) fn waiting(&self, why: Waiting, owner: Option<TokenId>) -> String {
+        let owner_of = |id| self.tasks.get(id).and_then(|record| record.terms.owner_id());
+        explain::waiting(why, |task| (owner.is_none() || owner_of(task) == owner).then(|| self.label(task)))
     }
 
     /// A task, for people.

@@ -1,8 +1,9 @@
-//! The audit trail on its way to the disk. Refusals that are alike are counted, so that whoever guesses
-//! tokens writes little; and what was done is never pushed out by what was not.
+//! The audit trail on its way to the disk. What is alike is counted behind the first lines of it, so that
+//! whoever guesses tokens, or does the same again and again, writes little; and each kind of line has bounds of its own,
+//! so that none pushes out another.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use web::access::{LogEntry, LogFilter, LogKind, LogPage};
@@ -15,16 +16,19 @@ use super::reading::unreadable;
 use super::story::Story;
 use crate::core::Time;
 
-/// For how long refusals that are alike are one line.
+/// For how long what is alike is counted together.
 const ALIKE: Duration = Duration::from_secs(60 * 60);
 
 /// How often it is looked whether that is over.
 const CLOSED: Duration = Duration::from_secs(60);
 
-/// Kinds of refusals that are counted at a time; further ones are counted together.
+/// Lines that have their own of what was done alike, before it is counted: nobody does the same ten times an hour.
+const OWN: u64 = 10;
+
+/// What is counted at a time of each kind.
 const COUNTED: usize = 1000;
 
-/// Lines that may wait for the disk; what comes then is only counted.
+/// Lines of each kind that may wait for the disk; what comes then is only counted.
 const WAITING: usize = 4096;
 
 /// The longest text of a line, in bytes: the rest is not kept.
@@ -34,23 +38,35 @@ const TEXT: usize = 256;
 #[derive(Default)]
 pub(super) struct Trail {
     waiting: Vec<LogEntry>,
-    /// Lines for which there was no room.
-    lost: u64,
-    refusals: HashMap<Alike, Counted>,
+    by_kind: BTreeMap<LogKind, Tally>,
 }
 
-/// What refusals have in common that are counted together; nothing if there are too many that differ.
+/// What is known of one kind of line.
+#[derive(Default)]
+struct Tally {
+    waiting: usize,
+    /// Lines for which there was no room.
+    lost: u64,
+    alike: HashMap<Alike, Counted>,
+}
+
+/// What lines have in common that are counted together.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Alike {
     who: Option<String>,
     origin: Option<Origin>,
     action: &'static str,
+    /// Of a guess nothing: it may name whatever it likes.
+    target: Option<String>,
 }
 
-/// Refusals that are alike, behind the first of them.
+/// Lines that are alike.
 struct Counted {
     first: Time,
     last: LogEntry,
+    /// Those that are lines of their own.
+    own: u64,
+    /// Those that are counted.
     more: u64,
 }
 
@@ -58,38 +74,25 @@ impl Trail {
     /// Something was done, or refused; its line, if it is one of its own.
     pub(super) fn record(&mut self, deed: &Deed, at: Timestamp, now: Time) -> Option<LogEntry> {
         let entry = entry(deed, at);
-        if entry.kind == LogKind::Refusal {
-            let origin = deed.by.address.map(Origin::from);
-            let alike = Alike { who: entry.who.clone(), origin, action: name(&deed.action) };
-            if !self.is_first(alike, &entry, now) {
-                return None;
-            }
-        }
-        self.push(entry.clone());
+        let alike = Alike {
+            who: entry.who.clone(),
+            origin: deed.by.address.map(Origin::from),
+            action: name(&deed.action),
+            target: (entry.kind != LogKind::Guess).then(|| entry.target.clone()),
+        };
+        let is_own = self.by_kind.entry(entry.kind).or_default().has_own(alike, &entry, now);
+        is_own.then(|| self.push(entry.clone()))?;
         Some(entry)
     }
 
-    /// Whether a refusal is the first of its kind; if not, it is counted.
-    fn is_first(&mut self, alike: Alike, entry: &LogEntry, now: Time) -> bool {
-        let is_known = self.refusals.len() < COUNTED || self.refusals.contains_key(&alike);
-        match self.refusals.entry(if is_known { alike } else { Alike::default() }) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(Counted { first: now, last: entry.clone(), more: 0 });
-                true
-            }
-            Entry::Occupied(mut occupied) => {
-                let counted = occupied.get_mut();
-                counted.more += 1;
-                counted.last = entry.clone();
-                false
-            }
-        }
-    }
-
     fn push(&mut self, entry: LogEntry) {
-        match self.waiting.len() < WAITING {
-            true => self.waiting.push(entry),
-            false => self.lost += 1,
+        let tally = self.by_kind.entry(entry.kind).or_default();
+        match tally.waiting < WAITING {
+            true => {
+                tally.waiting += 1;
+                self.waiting.push(entry);
+            }
+            false => tally.lost += entry.count,
         }
     }
 
@@ -98,48 +101,73 @@ impl Trail {
         !self.waiting.is_empty()
     }
 
-    /// Makes lines of the refusals that were counted for long enough, or of all.
-    pub(super) fn close(&mut self, all: bool, now: Time) {
+    /// Makes lines of what was counted for long enough, or of all that was; says which.
+    pub(super) fn close(&mut self, all: bool, now: Time) -> Vec<LogEntry> {
         let is_over = |counted: &Counted| all || now >= counted.first + ALIKE;
-        let over: Vec<_> = self.refusals.extract_if(|_, counted| is_over(counted)).collect();
-        for (_, Counted { last, more, .. }) in over {
-            if more > 0 {
-                self.push(LogEntry { count: more, ..last });
-            }
-        }
+        let counted = self.by_kind.values_mut().flat_map(|tally| tally.alike.extract_if(|_, counted| is_over(counted)));
+        let counted = counted.filter(|(_, counted)| counted.more > 0);
+        let lines: Vec<_> = counted.map(|(_, Counted { last, more, .. })| LogEntry { count: more, ..last }).collect();
+        lines.iter().for_each(|line| self.push(line.clone()));
+        lines
     }
 
     /// What is to be written.
     pub(super) fn take(&mut self) -> Vec<LogEntry> {
         let mut lines = std::mem::take(&mut self.waiting);
-        let lost = std::mem::take(&mut self.lost);
-        if let Some(last) = lines.last().filter(|_| lost > 0) {
-            let outcome = "these lines could not be kept while the disk took no writes".to_owned();
-            let (who, address) = (None, None);
-            let (action, target) = ("lose".to_owned(), "audit trail".to_owned());
-            lines.push(LogEntry {
-                at: last.at,
-                kind: LogKind::Control,
-                who,
-                address,
-                action,
-                target,
-                outcome,
-                count: lost,
-            });
+        let last = lines.last().map(|line| line.at);
+        for (kind, tally) in &mut self.by_kind {
+            tally.waiting = 0;
+            let lost = std::mem::take(&mut tally.lost);
+            lines.extend(last.filter(|_| lost > 0).map(|at| lost_lines(at, *kind, lost)));
         }
         lines
     }
+}
+
+impl Tally {
+    /// Whether this has a line of its own; if not, it is counted.
+    fn has_own(&mut self, alike: Alike, entry: &LogEntry, now: Time) -> bool {
+        let is_refused = matches!(entry.kind, LogKind::Refusal | LogKind::Guess);
+        let has_room = self.alike.len() < COUNTED || self.alike.contains_key(&alike);
+        // What was done is never counted together with something else.
+        let alike = match has_room {
+            true => alike,
+            false if is_refused => Alike::default(),
+            false => return true,
+        };
+        let counted = match self.alike.entry(alike) {
+            Entry::Vacant(vacant) => vacant.insert(Counted { first: now, last: entry.clone(), own: 0, more: 0 }),
+            Entry::Occupied(occupied) => occupied.into_mut(),
+        };
+        let is_own = counted.own < if is_refused { 1 } else { OWN };
+        match is_own {
+            true => counted.own += 1,
+            false => {
+                counted.more += 1;
+                counted.last = entry.clone();
+            }
+        }
+        is_own
+    }
+}
+
+/// Says how many lines of a kind are missing.
+fn lost_lines(at: Timestamp, kind: LogKind, count: u64) -> LogEntry {
+    let outcome = "these lines could not be kept while the disk took no writes".to_owned();
+    let (action, target) = ("lose".to_owned(), "audit trail".to_owned());
+    LogEntry { at, kind, who: None, address: None, action, target, outcome, count }
 }
 
 impl SharedHive {
     /// A user did something, or wanted to: the operator is told, and it goes into the audit trail.
     pub(super) fn log_deed(&self, deed: Deed) {
         self.change(|state, now| {
-            let at = Timestamp::now();
-            if let Some(entry) = state.trail.record(&deed, at, now) {
-                state.stories.extend([Story::Did(deed), Story::Logged(Box::new(entry))]);
+            let line = state.trail.record(&deed, Timestamp::now(), now);
+            // The console need not tell each of many that were refused.
+            if deed.refused.is_none() || line.is_some() {
+                state.stories.push(Story::Did(deed));
             }
+            state.stories.extend(line.map(|line| Story::Logged(Box::new(line))));
         });
         self.inner.logged.notify_one();
     }
@@ -147,20 +175,19 @@ impl SharedHive {
     /// Writes the audit trail, as soon as there are lines, until the future is dropped.
     pub async fn keep_trail(&self) {
         loop {
-            // Counted refusals become lines after an hour, with nobody doing anything.
+            // What is counted becomes lines after an hour, with nobody doing anything.
             let _ = self.within(CLOSED, self.inner.logged.notified()).await;
             self.write_trail(false).await;
         }
     }
 
-    /// Gives the journal the lines that there are. `all`: those as well of refusals that are still counted.
+    /// Gives the journal the lines that there are. `all`: those as well of what is still counted.
     pub(super) async fn write_trail(&self, all: bool) {
-        let has_lines = {
-            let mut state = self.lock();
-            let now = self.now();
-            state.trail.close(all, now);
+        let has_lines = self.change(|state, now| {
+            let lines = state.trail.close(all, now);
+            state.stories.extend(lines.into_iter().map(|line| Story::Logged(Box::new(line))));
             state.trail.has_lines()
-        };
+        });
         if has_lines && let Ok(slot) = self.slot(0).await {
             self.change_durably(slot, |_, _| ());
         }
@@ -187,16 +214,13 @@ impl SharedHive {
 fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
     let Deed { by, action, target, refused } = deed;
     let kind = match (refused, action) {
+        // Who has no token, and asks over a network.
+        (Some(_), _) if by.name.is_none() && by.address.is_some() => LogKind::Guess,
         (Some(_), _) | (None, Action::Ask) => LogKind::Refusal,
-        (
-            None,
-            Action::CreateToken
-            | Action::RevokeToken
-            | Action::CreateSecret
-            | Action::RevokeSecret
-            | Action::LogIn
-            | Action::LogOut,
-        ) => LogKind::Administration,
+        (None, Action::LogIn | Action::LogOut) => LogKind::Session,
+        (None, Action::CreateToken | Action::RevokeToken | Action::CreateSecret | Action::RevokeSecret) => {
+            LogKind::Administration
+        }
         (None, _) => LogKind::Control,
     };
     let cut = |text: &str| text[..text.floor_char_boundary(TEXT)].to_owned();
@@ -259,13 +283,45 @@ mod tests {
             assert_eq!(is_own, number == 0);
         }
         trail.record(&refused("192.0.2.2", "no such token"), at, Time::ZERO);
-        let line = |address: &str, count| (LogKind::Refusal, Some(address.to_owned()), count);
+        let line = |address: &str, count| (LogKind::Guess, Some(address.to_owned()), count);
         assert_eq!(lines(&mut trail), [line("192.0.2.1", 1), line("192.0.2.2", 1)]);
         trail.close(false, ALIKE - Duration::from_secs(1));
         assert!(!trail.has_lines());
-        trail.close(false, ALIKE);
+        assert_eq!(trail.close(false, ALIKE).len(), 1);
         assert_eq!(lines(&mut trail), [line("192.0.2.1", 99)]);
         assert!(trail.record(&refused("192.0.2.1", "no such token"), at, ALIKE).is_some(), "the next hour begins");
+    }
+
+    fn done(target: &str) -> Deed {
+        Deed { by: By::default(), action: Action::Cancel, target: target.into(), refused: None }
+    }
+
+    #[test]
+    fn what_is_done_again_and_again_is_counted() {
+        let mut trail = Trail::default();
+        let own = (0..100).filter(|_| trail.record(&done("task 7"), Timestamp(7), Time::ZERO).is_some()).count();
+        assert_eq!(own as u64, OWN);
+        assert!(trail.record(&done("task 8"), Timestamp(7), Time::ZERO).is_some());
+        assert_eq!(trail.take().len() as u64, OWN + 1);
+        let counted = trail.close(true, Time::ZERO);
+        assert_eq!(counted.iter().map(|line| (&*line.target, line.count)).collect::<Vec<_>>(), [("task 7", 100 - OWN)]);
+        for number in 0..2 * COUNTED {
+            assert!(trail.record(&done(&format!("task {number}")), Timestamp(7), ALIKE).is_some(), "none is left out");
+        }
+    }
+
+    #[test]
+    fn what_a_token_was_refused_is_not_hidden_by_guesses() {
+        let mut trail = Trail::default();
+        (0..3 * COUNTED).for_each(|number| {
+            trail.record(&refused(&format!("2001:db8:{number:x}::1"), "no such token"), Timestamp(7), Time::ZERO);
+        });
+        let by = By { name: Some("ci".into()), address: Some([192, 0, 2, 1].into()) };
+        for target in ["DELETE /tasks/7", "POST /tokens"] {
+            let (by, target, refused) = (by.clone(), target.to_owned(), Some("it has `read`".to_owned()));
+            let line = trail.record(&Deed { by, action: Action::Ask, target, refused }, Timestamp(7), Time::ZERO);
+            assert_eq!(line.map(|line| line.kind), Some(LogKind::Refusal));
+        }
     }
 
     #[test]
@@ -276,7 +332,7 @@ mod tests {
             trail.record(&refused(&address, "no such token"), Timestamp(7), Time::ZERO);
             lines(&mut trail);
         }
-        assert_eq!(trail.refusals.len(), COUNTED + 1);
+        assert_eq!(trail.by_kind[&LogKind::Guess].alike.len(), COUNTED + 1);
         trail.close(true, Time::ZERO);
         assert_eq!(lines(&mut trail).into_iter().map(|(_, _, count)| count).sum::<u64>() as usize, 2 * COUNTED - 1);
     }
@@ -284,9 +340,12 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_told_of() {
         let mut trail = Trail::default();
-        let deed = Deed { by: By::default(), action: Action::Cancel, target: "task 7 (bees)".into(), refused: None };
-        (0..WAITING + 5).for_each(|_| drop(trail.record(&deed, Timestamp(7), Time::ZERO)));
-        let lines = trail.take();
+        for number in 0..WAITING + 5 {
+            trail.record(&done(&format!("task {number}")), Timestamp(7), Time::ZERO);
+        }
+        assert!(trail.record(&refused("192.0.2.1", "no such token"), Timestamp(7), Time::ZERO).is_some());
+        let mut lines = trail.take();
+        assert_eq!(lines.remove(WAITING).kind, LogKind::Guess, "it has room of its own");
         assert_eq!((lines.len(), lines[0].kind, &*lines[0].outcome), (WAITING + 1, LogKind::Control, "done"));
         assert_eq!(lines.last().map(|line| (&*line.action, line.count)), Some(("lose", 5)));
         assert!(trail.take().is_empty());

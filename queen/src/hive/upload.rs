@@ -93,6 +93,7 @@ impl Incoming {
     /// Begins with nothing.
     pub(super) async fn begin(hive: &SharedHive, new: NewTask) -> Result<Self, HiveError> {
         hive.admit()?;
+        hive.lock().admit_owner(new.owner.as_ref().map(|owner| owner.token), hive.inner.max_queued)?;
         let mut memory = hive.inner.memory.tasks.reserve();
         memory.grow(TASK + new.specification.secret().len() as u64).map_err(full)?;
         let place = match &hive.inner.disk {

@@ -544,6 +544,8 @@ pub(super) fn log_kind_number(kind: LogKind) -> i64 {
         LogKind::Control => 0,
         LogKind::Administration => 1,
         LogKind::Refusal => 2,
+        LogKind::Session => 3,
+        LogKind::Guess => 4,
     }
 }
 

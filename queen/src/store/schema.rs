@@ -170,7 +170,8 @@ const MIGRATIONS: [&str; 8] = [
     ALTER TABLE tasks ADD COLUMN address TEXT;
     CREATE INDEX tasks_by_owner ON tasks (owner, state, id) WHERE owner IS NOT NULL;
 
-    -- The audit trail. kind: 0 control, 1 administration, 2 refusals, of which a row may stand for many.
+    -- The audit trail. kind: 0 control, 1 administration, 2 refusals, 3 sessions, 4 guesses. A row may stand for
+    -- many that were alike.
     CREATE TABLE log (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at INTEGER NOT NULL,

@@ -36,9 +36,14 @@ const VACUUM_PAGES: i64 = 256;
 /// The clock is written down with each commit, and else after so long, in milliseconds.
 const TELL_CLOCK: i64 = 60_000;
 
-/// Lines of the audit trail of each kind that are kept: so guessing tokens pushes out nothing but refusals.
-const LOGGED: [(LogKind, u64); 3] =
-    [(LogKind::Control, 100_000), (LogKind::Administration, 10_000), (LogKind::Refusal, 10_000)];
+/// Lines of the audit trail of each kind that are kept: so guessing tokens pushes out nothing but guesses.
+const LOGGED: [(LogKind, u64); LogKind::ALL.len()] = [
+    (LogKind::Control, 100_000),
+    (LogKind::Administration, 10_000),
+    (LogKind::Session, 10_000),
+    (LogKind::Refusal, 10_000),
+    (LogKind::Guess, 10_000),
+];
 
 /// Lines that are forgotten at a time.
 const LOG_CUT: u64 = 10_000;

@@ -46,7 +46,7 @@ async fn who_logs_in_says_who_may_do_what() {
         let (_folder, hive, token) = closed().await;
         let client = &browser.client;
         log_in(&browser, &hive, "hive_1_wrong").await;
-        until(client, "#token-error", "none").await;
+        until(client, "#token-error", "not valid").await;
         check_page(client, width, scheme).await;
         fill(&browser, "#token", &token).await;
         click(&browser, ".login button").await;
@@ -96,7 +96,7 @@ async fn another_sites_page_changes_nothing() {
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
     assert_eq!(hive.send("POST", "/tasks", &headers, r#"{"input":"honey"}"#).await.status, 201);
     log_in(&browser, &hive, &token).await;
-    until(client, "h1", "No drones yet").await;
+    until(client, "h1", "Work waits").await;
     let form = |path: &str, fields: &str| {
         format!(
             "<!doctype html><form method=post action='http://{}{path}'>{fields}<button id=go>Go</button></form>",
@@ -115,7 +115,7 @@ async fn another_sites_page_changes_nothing() {
     }
     assert_eq!(hive.send("GET", "/tasks/1", &headers, "").await.json()["state"], "pending");
     client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
-    until(client, "h1", "No drones yet").await;
+    until(client, "h1", "Work waits").await;
     let cookie = client.execute("return document.cookie", vec![]).await.unwrap();
     assert_eq!(cookie, json!(""), "no script sees the session");
     client.clone().close().await.unwrap();

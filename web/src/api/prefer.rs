@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::App;
+use crate::client::Client;
 use crate::error::Problem;
 use crate::hive::HiveError;
-use crate::places::{Activity, Place};
+use crate::places::Activity;
 
 /// The longest wait, in seconds.
 const WAIT_MAX: u64 = 60;
@@ -33,12 +34,16 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
 }
 
 /// What is waited for, if that is there within so many seconds, and as long as the connection has its place.
+///
+/// # Errors
+/// Those of what is waited for, and 401 if what the client showed has ended meanwhile.
 pub(crate) async fn in_time<T>(
     app: &App,
-    place: &Place,
+    client: &Client,
     seconds: u64,
     awaited: impl Future<Output = Result<T, HiveError>>,
 ) -> Result<Option<T>, Problem> {
+    let place = &client.place;
     place.set(Activity::Waiting);
     let awaited = tokio::select! {
         awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => awaited.ok(),
@@ -46,7 +51,10 @@ pub(crate) async fn in_time<T>(
         () = app.config.shutdown.cancelled() => None,
     };
     place.set(Activity::Working);
-    Ok(awaited.transpose()?)
+    match client.is_still_known(app) {
+        true => Ok(awaited.transpose()?),
+        false => Err(Problem::unauthorized()),
+    }
 }
 
 #[cfg(test)]

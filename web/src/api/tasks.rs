@@ -12,12 +12,11 @@ use super::query::Query;
 use super::{Id, cursor, prefer, results, submit};
 use crate::App;
 use crate::access::Caller;
+use crate::client::Client;
 use crate::error::Problem;
 use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
-use crate::limits::Allowance;
 use crate::model::{TaskState, TaskView};
 use crate::own::Changeable;
-use crate::places::Place;
 
 const LIST_DEFAULT: u64 = 50;
 const LIST_MAX: u64 = 1000;
@@ -48,14 +47,9 @@ impl IntoResponse for Task {
 }
 
 /// `POST /tasks`
-pub(crate) async fn create(
-    State(app): State<App>,
-    place: Place,
-    allowance: Allowance,
-    request: Request,
-) -> Result<Response, Problem> {
+pub(crate) async fn create(State(app): State<App>, client: Client, request: Request) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
-    let _turn = wait.map(|_| allowance.wait()).transpose()?;
+    let _turn = wait.map(|_| client.allowance.wait()).transpose()?;
     let submitted = submit::submit(&app, request, wait.is_some()).await?;
     let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
@@ -72,7 +66,7 @@ pub(crate) async fn create(
     };
     let applied = prefer::applied(seconds);
     // On disk or not: the same digests would be computed again.
-    Ok(match prefer::in_time(&app, &place, seconds, computed).await? {
+    Ok(match prefer::in_time(&app, &client, seconds, computed).await? {
         Some(found) => (StatusCode::OK, location, applied, Task::with(found).await?).into_response(),
         None => {
             (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
@@ -84,16 +78,14 @@ pub(crate) async fn create(
 pub(crate) async fn show(
     State(app): State<App>,
     Id(id): Id,
-    caller: Caller,
-    place: Place,
-    allowance: Allowance,
+    client: Client,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = TaskId(id);
-    let view = app.task(&caller, id).await?;
+    let view = app.task(&client.caller, id).await?;
     let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
-    let _turn = allowance.wait()?;
-    let view = match prefer::in_time(&app, &place, seconds, app.hive.ended(id)).await? {
+    let _turn = client.allowance.wait()?;
+    let view = match prefer::in_time(&app, &client, seconds, app.hive.ended(id)).await? {
         Some(view) => view,
         None => app.hive.task(id).await?,
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::json::{self, Json};
 use super::{Id, submit};
 use crate::App;
-use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, TokenView};
+use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, TokenView, is_token_name};
 use crate::error::{Problem, shown};
 use crate::hive::By;
 
@@ -77,11 +77,14 @@ fn read(members: Vec<(String, Value)>) -> Result<NewToken, Problem> {
 }
 
 fn read_name(value: &Value) -> Result<String, Problem> {
-    let name = value
-        .as_str()
-        .filter(|name| (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control));
+    let name = value.as_str().filter(|name| is_token_name(name));
     name.map(str::to_owned).ok_or_else(|| {
-        fault("name", format!("a token's name has 1 to {NAME_MAX} characters, and no control characters"))
+        fault(
+            "name",
+            format!(
+                "a token's name has 1 to {NAME_MAX} characters that can be seen, no space around it, and is no number"
+            ),
+        )
     })
 }
 

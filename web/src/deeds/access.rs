@@ -7,8 +7,15 @@ use crate::hive::{Action, By, HiveError};
 use crate::session::Session;
 
 impl App {
-    /// How the new token is seen, and itself.
+    /// How the new token is seen, and itself. The first one, which locks everybody else out, is made by nobody from
+    /// elsewhere.
     pub(crate) async fn create_token(&self, by: By, new: NewToken) -> Result<(TokenView, String), HiveError> {
+        let is_from_elsewhere = by.address.is_some_and(|address| !address.to_canonical().is_loopback());
+        if is_from_elsewhere && !self.access.is_closed() {
+            let reason =
+                "the first token is made on the Queen's machine: `queen token create --name NAME --scope admin`";
+            return Err(HiveError::Conflict(reason.into()));
+        }
         let (view, token) = self.access.create_token(new).await?;
         self.tell(by, Action::CreateToken, named("token", view.id, Some(&view.name)));
         Ok((view, token))

@@ -1,10 +1,12 @@
 //! Who may do what.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use serde_json::json;
+use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 use web::access::{Caller, Holder, Scope, TokenId};
 use web::hive::Action;
@@ -315,4 +317,83 @@ async fn a_waiting_client_is_answered_with_its_own() {
     let headers = [headers[0], headers[1], ("content-type", "application/json")];
     let answer = send(&site, request("POST", "/tasks", &headers, json!({"input": "c"}).to_string())).await;
     assert_eq!((answer.status.as_u16(), answer.json()["owner"].clone()), (200, json!("own")));
+}
+
+/// A request whose body comes in two parts, with `between` done between them.
+async fn in_parts(
+    site: &Site,
+    token: &str,
+    kind: &str,
+    path: &str,
+    parts: [String; 2],
+    between: impl FnOnce(),
+) -> Answer {
+    let (sender, receiver) = mpsc::channel(1);
+    let frames = stream::unfold(receiver, async |mut frames: mpsc::Receiver<String>| {
+        let frame = frames.recv().await?;
+        Some((Ok::<_, Infallible>(frame), frames))
+    });
+    let headers = [("authorization", &*format!("Bearer {token}")), ("content-type", kind)];
+    let answering = tokio::spawn(send_owned(site.clone(), request("POST", path, &headers, Body::from_stream(frames))));
+    let [first, second] = parts;
+    sender.send(first).await.unwrap();
+    // The second one is taken when the first one was read.
+    let permit = sender.reserve().await.unwrap();
+    between();
+    permit.send(second);
+    drop(sender);
+    answering.await.unwrap()
+}
+
+async fn send_owned(site: Site, request: axum::http::Request<Body>) -> Answer {
+    send(&site, request).await
+}
+
+#[tokio::test]
+async fn what_ends_within_a_body_does_nothing_any_more() {
+    let form = "multipart/form-data; boundary=x";
+    let field = "--x\r\ncontent-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nhoney\r\n";
+    for (kind, path, parts) in [
+        ("application/json", "/tokens", [r#"{"name":"another","#, r#""scopes":["admin"]}"#]),
+        ("application/json", "/secrets", [r#"{"name":"#, r#""lab"}"#]),
+        ("application/json", "/tasks", [r#"{"input":"#, r#""honey"}"#]),
+        ("text/plain", "/tasks", ["honey\n", "wax\n"]),
+        ("application/x-ndjson", "/tasks", ["\"honey\"\n", "\"wax\"\n"]),
+        (form, "/tasks", [field, "--x--\r\n"]),
+        ("application/x-www-form-urlencoded", "/admin/access/tokens", ["name=another&", "scopes=admin"]),
+    ] {
+        let parts = parts.map(str::to_owned);
+        let (fake, access, site) = guarded_world();
+        let token = access.token("one", "admin");
+        let answer = in_parts(&site, &token, kind, path, parts.clone(), || access.end(1)).await;
+        assert!(matches!(answer.status.as_u16(), 401 | 303), "{path} {kind}: {}", answer.status);
+        let kept = access.kept();
+        assert_eq!(
+            (fake.tasks(), kept.tokens.iter().flatten().count(), kept.secrets.len()),
+            (0, 0, 0),
+            "{path} {kind}"
+        );
+        drop(kept);
+        let token = access.token("two", "admin");
+        let answer = in_parts(&site, &token, kind, path, parts, || ()).await;
+        assert!(answer.status.is_success(), "{path} {kind}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn who_waits_is_told_nothing_when_their_token_has_ended() {
+    let (fake, access, site) = guarded_world();
+    fake.inner().computed = Some(0);
+    let token = access.token("one", "submit");
+    ask(&site, &token, "POST", "/tasks", "honey").await;
+    let headers = [("authorization", &*format!("Bearer {token}")), ("prefer", "wait=60")];
+    let waiting = request("GET", "/tasks/1", &headers, Body::empty());
+    let waiting = tokio::spawn(send_owned(site.clone(), waiting));
+    // On the only thread there is, it waits then.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    access.end(1);
+    fake.set_state(1, TaskState::Done);
+    waiting.await.unwrap().problem(401);
 }

@@ -40,7 +40,8 @@ async fn a_view_has_the_promised_members() {
     fake.inner().computed = Some(0);
     let task = post_json(&router, json!({"input": "x"})).await.json();
     let expected = json!({
-        "id": 1, "kind": "digest", "algorithm": "sha256", "encoding": "utf8", "name": null, "owner": null, "priority": 0,
+        "id": 1, "kind": "digest", "algorithm": "sha256", "encoding": "utf8", "name": null, "owner": null,
+        "address": null, "priority": 0,
         "verify": "sample", "state": "running", "waiting_because": null, "total": 1, "done": 0, "suspect": false, "corrected": 0,
         "created_at": "2023-11-14T22:13:20.000Z", "started_at": null, "deadline_at": null, "finished_at": null,
         "rate": 0.0, "eta_seconds": null, "error": null,
