@@ -101,6 +101,7 @@ say "A client on the second machine"
 url=https://192.0.2.1:8081
 status() { on_second curl -s -o "$second/answer" -w '%{http_code}' "$@"; }
 [[ $(status --cacert authority.pem "$url/tasks") == 401 ]] || fail "no token was needed"
+[[ $(status --cacert authority.pem -H 'Authorization: Bearer hive_1_guessed' "$url/tasks") == 401 ]] || fail "any token will do"
 if on_second curl -s -o /dev/null "$url/tasks"; then fail "a foreign certificate was taken"; fi
 [[ $(status http://192.0.2.1:8081/tasks) == 400 ]] || fail "plain HTTP was answered otherwise"
 second curl -s --cacert authority.pem -H @header -H 'Prefer: wait=30' -d '{"input":"honey"}' "$url/tasks" | tee "$second/answer"
@@ -108,8 +109,8 @@ grep -q "$(printf honey | sha256sum | cut -d' ' -f1)" "$second/answer" || fail "
 second curl -s --cacert authority.pem --resolve hive.example:8081:192.0.2.1 -H @header https://hive.example:8081/stats \
     >"$second/answer"
 grep -q '"drones":1' "$second/answer" || fail "there is not one drone"
-second curl -s --cacert authority.pem -H @header "$url/log?kind=refusal" | tee "$second/answer"
-grep -q '"outcome"' "$second/answer" || fail "the audit trail has no refusal"
+second curl -s --cacert authority.pem -H @header "$url/log?kind=guess&limit=1" | tee "$second/answer"
+grep -q '"outcome"' "$second/answer" || fail "the audit trail has no guess"
 
 say "What was given can be taken back"
 first queen secret revoke drones
