@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
+use wire::greeting::TLS_RECORD;
 use wire::join::{JoinFile, MAX_SIZE};
 
 /// How a Drone is let in by a Queen who has secrets.
@@ -96,6 +97,7 @@ impl Join {
         let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
         tls.resumption = Resumption::disabled();
         tls.enable_early_data = false;
+        tls.max_fragment_size = Some(TLS_RECORD);
         Ok(Self { name, secret, tls: Arc::new(tls) })
     }
 }

@@ -23,7 +23,7 @@ const HEAD_MAX: usize = 32 << 10;
 pub const CONNECTION: u64 = 128 << 10;
 
 /// What it may take besides where the port speaks TLS, in bytes: records on their way in and out.
-pub const TLS: u64 = 64 << 10;
+pub const TLS: u64 = 80 << 10;
 
 /// How long a request's head may take to arrive, and TLS to begin.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,12 +1,12 @@
 //! One task of many strings, and many tasks of one string in one request.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::client::Client;
 use super::strings::{Check, Expected, SIZE, strings};
 
@@ -41,12 +41,12 @@ pub struct Many {
 }
 
 impl Many {
-    pub async fn run(self, queen: SocketAddr) -> anyhow::Result<Value> {
+    pub async fn run(self, api: &Api) -> anyhow::Result<Value> {
         let expected = Expected::of(self.tasks, self.every);
         let rate = |seconds: f64| self.tasks as f64 / seconds;
         let mut rates = Vec::new();
         for _ in 0..self.times {
-            let taken = run(queen, MANY_TASKS, &expected).await?;
+            let taken = run(api, MANY_TASKS, &expected).await?;
             // Comparing is the client's own.
             let collected = taken.total() - taken.check;
             println!(
@@ -84,8 +84,8 @@ impl Taken {
 }
 
 impl Bulk {
-    pub async fn run(self, queen: SocketAddr) -> anyhow::Result<Value> {
-        let taken = run(queen, ONE_TASK, &Expected::of(self.strings, self.every)).await?;
+    pub async fn run(self, api: &Api) -> anyhow::Result<Value> {
+        let taken = run(api, ONE_TASK, &Expected::of(self.strings, self.every)).await?;
         let Taken { upload, computed, download, .. } = taken;
         let rate = |seconds: f64| self.strings as f64 / seconds / 1e6;
         println!("{} strings, million a second:", self.strings);
@@ -99,8 +99,8 @@ impl Bulk {
 }
 
 /// Upload, computing, download.
-pub async fn run(queen: SocketAddr, options: &str, expected: &Expected) -> anyhow::Result<Taken> {
-    let mut client = Client::connect(queen).await?;
+pub async fn run(api: &Api, options: &str, expected: &Expected) -> anyhow::Result<Taken> {
+    let mut client = Client::connect(api).await?;
     let begun = Instant::now();
     let path = submit(&mut client, options, expected.strings).await?;
     let upload = begun.elapsed().as_secs_f64();

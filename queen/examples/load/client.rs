@@ -1,7 +1,7 @@
 //! An HTTP client of as few instructions as possible: it has to share the cores with what it measures.
 //! It understands what the Queen and axum answer, no more.
 
-use std::net::SocketAddr;
+use std::io;
 use std::str::from_utf8;
 
 use anyhow::{Context, bail, ensure};
@@ -9,7 +9,8 @@ use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use super::api::{Api, Socket};
 
 /// What is read at once, in bytes.
 const READ: usize = 256 << 10;
@@ -19,8 +20,9 @@ const HEAD_MAX: usize = 64 << 10;
 
 /// A connection.
 pub struct Client {
-    address: SocketAddr,
-    socket: TcpStream,
+    /// The header lines that each request has.
+    headers: String,
+    socket: Box<dyn Socket>,
     /// What came and was not taken yet.
     buffer: BytesMut,
 }
@@ -33,21 +35,19 @@ struct Head {
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let socket = TcpStream::connect(address).await.with_context(|| format!("cannot reach a Queen at {address}"))?;
-        socket.set_nodelay(true)?;
-        Ok(Self { address, socket, buffer: BytesMut::new() })
+    pub async fn connect(api: &Api) -> anyhow::Result<Self> {
+        Ok(Self { headers: api.headers(), socket: api.connect().await?, buffer: BytesMut::new() })
     }
 
-    /// The head of a request; `headers` are whole lines.
-    pub fn head(&self, method: &str, path: &str, headers: &str, length: u64) -> String {
-        let address = self.address;
-        format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n{headers}\r\n")
+    /// The head of a request; `more` are whole header lines.
+    pub fn head(&self, method: &str, path: &str, more: &str, length: u64) -> String {
+        let headers = &self.headers;
+        format!("{method} {path} HTTP/1.1\r\n{headers}content-length: {length}\r\n{more}\r\n")
     }
 
     /// Sends a request that is formatted already; `look` sees the status and the body of the answer.
     pub async fn exchange<T>(&mut self, request: &[u8], look: impl FnOnce(u16, &[u8]) -> T) -> anyhow::Result<T> {
-        self.socket.write_all(request).await?;
+        self.send(request).await?;
         self.answer(look).await
     }
 
@@ -69,7 +69,7 @@ impl Client {
         loop {
             let is_more = fill(&mut piece);
             // She may have refused it already, and closed; the answer says why.
-            if self.socket.write_all(&piece).await.is_err() || !is_more {
+            if self.send(&piece).await.is_err() || !is_more {
                 return self.answer(json).await?;
             }
             piece.clear();
@@ -83,7 +83,7 @@ impl Client {
         mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let head = self.head("GET", path, "", 0);
-        self.socket.write_all(head.as_bytes()).await?;
+        self.send(head.as_bytes()).await?;
         let Head { status, length } = self.read_head().await?;
         ensure!(status == 200, "GET {path}: {status}");
         if let Some(length) = length {
@@ -100,6 +100,11 @@ impl Client {
                 return Ok(());
             }
         }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes).await?;
+        self.socket.flush().await
     }
 
     /// Lets `take` see the next so many bytes.
@@ -157,7 +162,7 @@ impl Client {
 
     async fn read(&mut self) -> anyhow::Result<()> {
         self.buffer.reserve(READ);
-        ensure!(self.socket.read_buf(&mut self.buffer).await? > 0, "{} closed the connection", self.address);
+        ensure!(self.socket.read_buf(&mut self.buffer).await? > 0, "the connection was closed");
         Ok(())
     }
 }

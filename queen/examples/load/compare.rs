@@ -49,6 +49,9 @@ pub struct Compare {
     /// Drones that only wait
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub idle_drones: u64,
+    /// Run `bulk` and `singles` in Hives that `queen init` has set up as well, with TLS, secret and token
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub tls: bool,
     /// Where the data directories are made [default: the build directory]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -92,7 +95,8 @@ impl Compare {
             }
         }
         comparison.report.print();
-        Ok(json!({ "machine": machine, "drones": self.drones, "ephemeral": self.ephemeral, "rounds": self.rounds,
+        Ok(json!({ "machine": machine, "drones": self.drones, "ephemeral": self.ephemeral,
+            "tls": self.tls, "rounds": self.rounds,
             "figures": comparison.report.json() }))
     }
 }

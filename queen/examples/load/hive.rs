@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
+use super::api::Api;
 use super::client::Client;
 use super::machine::cpu;
 
@@ -25,9 +26,10 @@ pub struct Build {
 pub struct Hive {
     pub queen: Process,
     drones: Vec<Process>,
-    pub http: SocketAddr,
+    pub api: Api,
     pub drone_addr: SocketAddr,
-    data: TempDir,
+    /// Where the data directory is.
+    folder: TempDir,
 }
 
 /// What processes took of the CPU, in seconds.
@@ -72,34 +74,53 @@ impl Build {
         })
     }
 
-    /// Starts a Hive, and waits until all its Drones are connected.
-    pub async fn start(&self, drones: u64) -> anyhow::Result<Hive> {
-        let data = tempfile::tempdir_in(&self.directory)?;
+    /// Starts a Hive, and waits until all its Drones are connected. `tls`: it is set up before, so that everything
+    /// speaks TLS.
+    pub async fn start(&self, drones: u64, tls: bool) -> anyhow::Result<Hive> {
+        let folder = tempfile::tempdir_in(&self.directory)?;
+        let (data, join_file) = (folder.path().join("data"), folder.path().join("hive.join"));
+        let token = if tls { Some(self.set_up(&data, &join_file)?) } else { None };
         let mut queen = Command::new(&self.queen);
-        queen.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        queen.args(["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir"]).arg(&data);
         queen.args(self.is_ephemeral.then_some("--ephemeral"));
         let (queen, [drone_addr, http]) = Process::start(&mut queen)?;
         let drone = |number| {
             let mut drone = Command::new(&self.drone);
             drone.args(["--threads", "1", "--queen", &drone_addr.to_string(), "--name", &format!("load-{number}")]);
+            if tls {
+                drone.arg("--join").arg(&join_file);
+            }
             Process::spawn(drone.stdout(Stdio::null()))
         };
         let processes = (1..=drones).map(drone).collect::<anyhow::Result<_>>()?;
-        let hive = Hive { queen, drones: processes, http, drone_addr, data };
+        let api = match token {
+            Some(token) => Api::closed(http, &data.join("authority.pem"), &token)?,
+            None => Api::open(http),
+        };
+        let hive = Hive { queen, drones: processes, api, drone_addr, folder };
         hive.until_drones(drones).await?;
         Ok(hive)
+    }
+
+    /// Makes certificates, the Drones' secret and a token; the token.
+    fn set_up(&self, data: &Path, join_file: &Path) -> anyhow::Result<String> {
+        let mut init = Command::new(&self.queen);
+        init.arg("init").arg("--data-dir").arg(data).arg("--join-file").arg(join_file);
+        let output = without_settings(&mut init).output().context("cannot start queen init")?;
+        ensure!(output.status.success(), "queen init: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
     }
 }
 
 impl Hive {
     /// Where her data is.
     pub fn directory(&self) -> &Path {
-        self.data.path()
+        self.folder.path()
     }
 
     /// Waits until so many Drones are connected.
     pub async fn until_drones(&self, count: u64) -> anyhow::Result<()> {
-        let mut client = Client::connect(self.http).await?;
+        let mut client = Client::connect(&self.api).await?;
         for _ in 0..3000 {
             if client.json("GET", "/stats", "").await?["drones"] == count {
                 return Ok(());
@@ -133,10 +154,7 @@ impl Process {
     }
 
     fn spawn(command: &mut Command) -> anyhow::Result<Self> {
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
-            command.env_remove(name);
-        }
-        let child = command.stdin(Stdio::null()).spawn();
+        let child = without_settings(command).stdin(Stdio::null()).spawn();
         Ok(Self(child.with_context(|| format!("cannot start {:?}", command.get_program()))?))
     }
 
@@ -155,6 +173,14 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// What is set for the Hive of whoever measures is not for what is measured.
+fn without_settings(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HIVE_")) {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The address in a line of a console.

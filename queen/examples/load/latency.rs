@@ -1,12 +1,12 @@
 //! How long one word takes, alone and while the Drones have more than enough to do.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::api::Api;
 use super::bulk::submit;
 use super::client::Client;
 use super::hive::{Cpu, Hive};
@@ -40,7 +40,7 @@ pub async fn ask(words: &mut Words, gap: Duration, is_wanted: impl Fn(u64) -> bo
 }
 
 /// So many words to a bare server, while as many threads as there are cores hash and do nothing else.
-pub async fn beside_hashing(http: SocketAddr, count: u64) -> anyhow::Result<Times> {
+pub async fn beside_hashing(api: &Api, count: u64) -> anyhow::Result<Times> {
     let ended = Arc::new(AtomicBool::new(false));
     let threads: Vec<_> = (0..std::thread::available_parallelism()?.get())
         .map(|_| {
@@ -56,7 +56,7 @@ pub async fn beside_hashing(http: SocketAddr, count: u64) -> anyhow::Result<Time
             })
         })
         .collect();
-    let words = match Words::connect(http, true).await {
+    let words = match Words::connect(api, true).await {
         Ok(mut words) => ask(&mut words, GAP, |asked| asked < count).await,
         Err(error) => Err(error),
     };
@@ -69,15 +69,15 @@ pub async fn beside_hashing(http: SocketAddr, count: u64) -> anyhow::Result<Time
 
 /// So many words at most, while a task of so many strings is computed; it is cancelled afterwards.
 pub async fn under_load(hive: &Hive, options: &str, strings: u64, count: u64) -> anyhow::Result<Loaded> {
-    let (mut client, mut watcher) = (Client::connect(hive.http).await?, Client::connect(hive.http).await?);
-    let mut words = Words::connect(hive.http, true).await?;
+    let (mut client, mut watcher) = (Client::connect(&hive.api).await?, Client::connect(&hive.api).await?);
+    let mut words = Words::connect(&hive.api, true).await?;
     let path = submit(&mut client, options, strings).await?;
     let ending = path.clone();
     let ended = tokio::spawn(async move { watcher.json("GET", &ending, "prefer: wait=60\r\n").await });
     let (before, begun) = (hive.cpu()?, Instant::now());
     let words = ask(&mut words, GAP, |asked| asked < count && !ended.is_finished()).await?;
     // The first connection has been closed, since nothing was said.
-    let mut client = Client::connect(hive.http).await?;
+    let mut client = Client::connect(&hive.api).await?;
     let (cpu, seconds) = (hive.cpu()?.since(before), begun.elapsed().as_secs_f64());
     let drones = client.json("GET", "/drones", "").await?;
     if !ended.is_finished() {

@@ -13,6 +13,7 @@
 //! Every result that comes back is compared, or every so many-th of a long download. The last
 //! line is JSON.
 
+mod api;
 mod bare;
 mod bulk;
 mod client;
@@ -26,14 +27,18 @@ mod scenarios;
 mod singles;
 mod strings;
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+
+use self::api::Api;
 
 /// Puts load on a Queen
 #[derive(Parser)]
@@ -43,6 +48,12 @@ struct Cli {
     /// Where the REST API of the Queen is that `singles`, `many` and `bulk` go to
     #[arg(long, global = true, default_value = "127.0.0.1:8081")]
     queen: SocketAddr,
+    /// If her Hive is set up: the certificate of its authority, which is `authority.pem` in her data directory
+    #[arg(long, global = true, value_name = "FILE")]
+    authority: Option<PathBuf>,
+    /// If it is: the file with a token that may read and submit
+    #[arg(long, global = true, value_name = "FILE")]
+    token: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -70,7 +81,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(Cli { load, queen }: Cli) -> anyhow::Result<()> {
+impl Cli {
+    /// Where the Queen is who runs already.
+    fn api(&self) -> anyhow::Result<Api> {
+        match (&self.authority, &self.token) {
+            (None, None) => Ok(Api::open(self.queen)),
+            (Some(authority), Some(token)) => {
+                let token = fs::read_to_string(token).with_context(|| format!("cannot read {}", token.display()))?;
+                Api::closed(self.queen, authority, &token)
+            }
+            _ => bail!("--authority and --token go together"),
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<()> {
+    let api = cli.api()?;
+    let Cli { load, .. } = cli;
     let mut runtime = match load {
         Load::Bare => Builder::new_multi_thread(),
         // What is measured needs the cores more.
@@ -78,7 +105,7 @@ fn start(Cli { load, queen }: Cli) -> anyhow::Result<()> {
     };
     let figures = runtime.enable_all().build()?.block_on(async {
         tokio::select! {
-            figures = run(load, queen) => figures,
+            figures = run(load, &api) => figures,
             // What was started is ended.
             signal = interrupted() => signal.and_then(|()| bail!("interrupted")),
         }
@@ -93,11 +120,11 @@ async fn interrupted() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(load: Load, queen: SocketAddr) -> anyhow::Result<Value> {
+async fn run(load: Load, api: &Api) -> anyhow::Result<Value> {
     match load {
-        Load::Singles(load) => load.run(queen).await,
-        Load::Many(load) => load.run(queen).await,
-        Load::Bulk(load) => load.run(queen).await,
+        Load::Singles(load) => load.run(api).await,
+        Load::Many(load) => load.run(api).await,
+        Load::Bulk(load) => load.run(api).await,
         Load::Compare(compare) => compare.run().await,
         Load::Bare => bare::serve().await.map(|()| Value::Null),
     }

@@ -24,13 +24,19 @@ impl Times {
     }
 }
 
+/// What a figure should be.
+#[derive(Clone, Copy)]
+pub enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
 /// One figure, once each round.
 struct Figure {
     scenario: &'static str,
     name: String,
     unit: &'static str,
-    /// What it should not exceed.
-    at_most: Option<f64>,
+    target: Option<Target>,
     rounds: Vec<f64>,
 }
 
@@ -57,16 +63,16 @@ impl Report {
         self.put(name.into(), unit, value, None);
     }
 
-    /// A figure of this round that should not exceed something.
-    pub fn aim(&mut self, name: impl Into<String>, unit: &'static str, value: f64, at_most: f64) {
-        self.put(name.into(), unit, value, Some(at_most));
+    /// A figure of this round that should be something.
+    pub fn aim(&mut self, name: impl Into<String>, unit: &'static str, value: f64, target: Target) {
+        self.put(name.into(), unit, value, Some(target));
     }
 
-    fn put(&mut self, name: String, unit: &'static str, value: f64, at_most: Option<f64>) {
+    fn put(&mut self, name: String, unit: &'static str, value: f64, target: Option<Target>) {
         let scenario = self.scenario;
         match self.figures.iter_mut().find(|figure| (figure.scenario, &figure.name) == (scenario, &name)) {
             Some(figure) => figure.rounds.push(value),
-            None => self.figures.push(Figure { scenario, name, unit, at_most, rounds: vec![value] }),
+            None => self.figures.push(Figure { scenario, name, unit, target, rounds: vec![value] }),
         }
     }
 
@@ -79,7 +85,11 @@ impl Report {
                 println!("\n{scenario:<46} {:>9} {:<10} {:<14} rounds", "median", "", "target");
             }
             let rounds: Vec<String> = figure.rounds.iter().map(|value| short(*value)).collect();
-            let target = figure.at_most.map_or(String::new(), |target| format!("at most {target}"));
+            let target = match figure.target {
+                Some(Target::AtMost(most)) => format!("at most {most}"),
+                Some(Target::AtLeast(least)) => format!("at least {least}"),
+                None => String::new(),
+            };
             let (name, median, unit) = (&figure.name, short(figure.median()), figure.unit);
             println!("  {name:<44} {median:>9} {unit:<10} {target:<14} {}", rounds.join("  "));
         }
@@ -88,8 +98,13 @@ impl Report {
 
     pub fn json(&self) -> Value {
         let figures = self.figures.iter().map(|figure| {
+            let [at_most, at_least] = match figure.target {
+                Some(Target::AtMost(most)) => [Some(most), None],
+                Some(Target::AtLeast(least)) => [None, Some(least)],
+                None => [None, None],
+            };
             json!({ "scenario": figure.scenario, "figure": figure.name, "unit": figure.unit,
-                "median": figure.median(), "rounds": figure.rounds, "at_most": figure.at_most })
+                "median": figure.median(), "rounds": figure.rounds, "at_most": at_most, "at_least": at_least })
         });
         figures.collect()
     }

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::api::Api;
 use super::compare::{Compare, Scenario};
 use super::hive::{Build, Cpu, Process};
-use super::report::{Report, Times};
+use super::report::{Report, Target, Times};
 use super::singles::{Singles, Words};
 use super::strings::Expected;
-use super::{bare, bulk, idle, latency, machine};
+use super::{bare, bulk, idle, latency, machine, singles};
 
 /// Words that are not counted, before those that are: so many that the log is full, and written from its start
 /// again. Until then each sync has a longer file to write down, which no Queen has who has run for a minute.
@@ -57,13 +58,13 @@ impl Comparison<'_> {
     async fn bulk(&mut self) -> anyhow::Result<()> {
         self.report.begin("bulk");
         let (strings, drones) = (self.expected.strings, self.size.drones);
-        let million = |seconds: f64| strings as f64 / seconds / 1e6;
-        let hive = self.build.start(drones).await?;
-        bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
-        let before = hive.cpu()?;
-        let taken = bulk::run(hive.http, bulk::ONE_TASK, &self.expected).await?;
-        let cpu = hive.cpu()?.since(before);
-        drop(hive);
+        let (taken, cpu) = self.bulk_in_hive(false).await?;
+        if self.size.tls {
+            let (with_tls, cpu_with_tls) = self.bulk_in_hive(true).await?;
+            let ratio = taken.total() / with_tls.total();
+            self.report.aim("Hive with TLS / without", "", ratio, Target::AtLeast(0.8));
+            self.report.add("CPU of all without TLS / with", "", cpu.sum() / cpu_with_tls.sum());
+        }
         let loopback = |pairs| -> anyhow::Result<_> {
             let before = machine::cpu(None)?;
             Ok((bare::loopback(&self.expected, pairs)? / 1e6, machine::cpu(None)? - before))
@@ -73,11 +74,8 @@ impl Comparison<'_> {
         let plain_all = bare::hashing(strings, cores) / 1e6;
 
         let report = &mut self.report;
+        let million = |seconds: f64| strings as f64 / seconds / 1e6;
         let (end_to_end, computed) = (million(taken.total()), million(taken.computed));
-        report.add("Hive, from end to end", "M/s", end_to_end);
-        report.add("  upload", "M/s", million(taken.upload));
-        report.add("  until computed and on disk", "M/s", computed);
-        report.add("  download", "M/s", million(taken.download));
         report.add("bare loopback, one pair", "M/s", one);
         report.add("bare loopback, a pair a Drone", "M/s", each);
         report.add("plain hashing, one thread", "M/s", plain);
@@ -85,47 +83,79 @@ impl Comparison<'_> {
         report.add("Hive / bare loopback, one pair", "", end_to_end / one);
         report.add("Hive / bare loopback, a pair a Drone", "", end_to_end / each);
         report.add(format!("Hive until computed / plain, {cores} threads"), "", computed / plain_all);
-        shares(report, cpu, strings, taken.total());
         report.add("bare loopback's CPU, each", "µs", bare_cpu / strings as f64 * 1e6);
         report.add("CPU of all / bare loopback's", "", cpu.sum() / bare_cpu);
         report.add("the client's comparing, of all the time", "", taken.check / taken.total());
-        busy(report, "busy", &taken.drones);
         Ok(())
+    }
+
+    /// The bulk task in a Hive.
+    async fn bulk_in_hive(&mut self, tls: bool) -> anyhow::Result<(bulk::Taken, Cpu)> {
+        let hive = self.build.start(self.size.drones, tls).await?;
+        bulk::run(&hive.api, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+        let before = hive.cpu()?;
+        let taken = bulk::run(&hive.api, bulk::ONE_TASK, &self.expected).await?;
+        let cpu = hive.cpu()?.since(before);
+
+        let (report, name, strings) = (&mut self.report, name(tls), self.expected.strings);
+        let million = |seconds: f64| strings as f64 / seconds / 1e6;
+        report.add(format!("{name}, from end to end"), "M/s", million(taken.total()));
+        report.add(format!("{name}, upload"), "M/s", million(taken.upload));
+        report.add(format!("{name}, until computed and on disk"), "M/s", million(taken.computed));
+        report.add(format!("{name}, download"), "M/s", million(taken.download));
+        shares(report, name, cpu, strings, taken.total());
+        busy(report, &format!("{name}, busy"), &taken.drones);
+        Ok((taken, cpu))
     }
 
     async fn singles(&mut self) -> anyhow::Result<()> {
         self.report.begin("singles");
         let load = Singles { count: self.size.singles, connections: self.size.connections, wait: true };
-        let hive = self.build.start(self.size.drones).await?;
-        WARM_UP.put_on(hive.http).await?;
-        let before = hive.cpu()?;
-        let taken = load.put_on(hive.http).await?;
-        let cpu = hive.cpu()?.since(before);
-        drop(hive);
+        let (taken, cpu) = self.singles_in_hive(&load, false).await?;
+        if self.size.tls {
+            let (with_tls, cpu_with_tls) = self.singles_in_hive(&load, true).await?;
+            let ratio = with_tls.per_second / taken.per_second;
+            self.report.aim("Hive with TLS / without", "", ratio, Target::AtLeast(0.85));
+            self.report.add("CPU of all without TLS / with", "", cpu.sum() / cpu_with_tls.sum());
+        }
         let (server, [http, _]) = bare_server()?;
-        WARM_UP.put_on(http).await?;
+        let http = Api::open(http);
+        WARM_UP.put_on(&http).await?;
         let before = (server.cpu()?, machine::cpu(None)?);
-        let bare = load.put_on(http).await?;
+        let bare = load.put_on(&http).await?;
         let bare_cpu = (server.cpu()? - before.0, machine::cpu(None)? - before.1);
 
         let report = &mut self.report;
-        report.add("Hive", "/s", taken.per_second);
         report.add("bare axum", "/s", bare.per_second);
         report.add("Hive / bare axum", "", taken.per_second / bare.per_second);
-        report.add("Hive, median", "ms", taken.times.at(0.5));
-        report.add("Hive, 99 %", "ms", taken.times.at(0.99));
-        shares(report, cpu, load.count, taken.seconds);
         report.add("bare axum's CPU, each", "µs", bare_cpu.0 / load.count as f64 * 1e6);
         report.add("CPU of Queen and Drones / bare axum's", "", (cpu.queen + cpu.drones) / bare_cpu.0);
         report.add("the client's CPU with bare axum", "cores", bare_cpu.1 / bare.seconds);
         Ok(())
     }
 
+    /// One task a request in a Hive.
+    async fn singles_in_hive(&mut self, load: &Singles, tls: bool) -> anyhow::Result<(singles::Taken, Cpu)> {
+        let hive = self.build.start(self.size.drones, tls).await?;
+        WARM_UP.put_on(&hive.api).await?;
+        let before = hive.cpu()?;
+        let taken = load.put_on(&hive.api).await?;
+        let cpu = hive.cpu()?.since(before);
+
+        let (report, name) = (&mut self.report, name(tls));
+        report.add(name, "/s", taken.per_second);
+        report.add(format!("{name}, median"), "ms", taken.times.at(0.5));
+        report.add(format!("{name}, 99 %"), "ms", taken.times.at(0.99));
+        shares(report, name, cpu, load.count, taken.seconds);
+        Ok((taken, cpu))
+    }
+
     async fn latency(&mut self) -> anyhow::Result<()> {
         self.report.begin("latency");
-        let (hive, (server, [http, _])) = (self.build.start(1).await?, bare_server()?);
-        WARM_UP.put_on(hive.http).await?;
-        let (mut words, mut bare_words) = (Words::connect(hive.http, true).await?, Words::connect(http, true).await?);
+        let (hive, (server, [http, _])) = (self.build.start(1, false).await?, bare_server()?);
+        WARM_UP.put_on(&hive.api).await?;
+        let mut words = Words::connect(&hive.api, true).await?;
+        let mut bare_words = Words::connect(&Api::open(http), true).await?;
         let (mut times, mut bare, mut appends, mut syncs) = (vec![], vec![], vec![], vec![]);
         // In turn, since the disk may be another's now and then; the first turn is not counted.
         for turn in 0..=TURNS {
@@ -148,8 +178,8 @@ impl Comparison<'_> {
         report.add("fdatasync at the end of a file, median", "ms", appends.at(0.5));
         report.add("fdatasync within a file, median", "ms", syncs.at(0.5));
         let ratio = |sync: &Times, part| times.at(part) / (bare.at(part) + sync.at(part));
-        report.aim("Hive / (bare axum + fdatasync at the end)", "", ratio(&appends, 0.5), 2.0);
-        report.aim("Hive / (bare axum + fdatasync within)", "", ratio(&syncs, 0.5), 2.0);
+        report.aim("Hive / (bare axum + fdatasync at the end)", "", ratio(&appends, 0.5), Target::AtMost(2.0));
+        report.aim("Hive / (bare axum + fdatasync within)", "", ratio(&syncs, 0.5), Target::AtMost(2.0));
         // What others do on the machine disturbs these less.
         report.add("the same, of the fastest tenth of each", "", ratio(&syncs, 0.1));
         Ok(())
@@ -160,20 +190,20 @@ impl Comparison<'_> {
         let pbkdf2 = "algorithm=pbkdf2-hmac-sha256&iterations=1000";
         let loads = [("bulk", "", self.size.load_strings), ("PBKDF2", pbkdf2, self.size.load_passwords)];
         for (name, options, strings) in loads {
-            let hive = self.build.start(self.size.drones).await?;
-            bulk::run(hive.http, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
+            let hive = self.build.start(self.size.drones, false).await?;
+            bulk::run(&hive.api, bulk::ONE_TASK, &Expected::of(WARM_UP_STRINGS, 1)).await?;
             let loaded = latency::under_load(&hive, options, strings, self.size.loaded_words).await?;
             let report = &mut self.report;
             report.add(format!("under {name}, words"), "", loaded.words.len() as f64);
             report.add(format!("under {name}, median"), "ms", loaded.words.at(0.5));
-            report.aim(format!("under {name}, 99 %"), "ms", loaded.words.at(0.99), 20.0);
+            report.aim(format!("under {name}, 99 %"), "ms", loaded.words.at(0.99), Target::AtMost(20.0));
             report.add(format!("under {name}, longest"), "ms", loaded.words.at(1.0));
             report.add(format!("under {name}, the Drones' CPU"), "cores", loaded.cpu.drones / loaded.seconds);
             report.add(format!("under {name}, the Queen's CPU"), "cores", loaded.cpu.queen / loaded.seconds);
             busy(report, &format!("under {name}, busy"), &loaded.drones);
         }
         let (server, [http, _]) = bare_server()?;
-        let bare = latency::beside_hashing(http, self.size.loaded_words).await?;
+        let bare = latency::beside_hashing(&Api::open(http), self.size.loaded_words).await?;
         drop(server);
         self.report.add("bare axum beside plain hashing, median", "ms", bare.at(0.5));
         self.report.add("bare axum beside plain hashing, 99 %", "ms", bare.at(0.99));
@@ -184,7 +214,7 @@ impl Comparison<'_> {
         self.report.begin("idle");
         let count = self.size.idle_drones;
         idle::allow_connections(count)?;
-        let hive = self.build.start(0).await?;
+        let hive = self.build.start(0, false).await?;
         let (memory, alone) = watch(&hive.queen).await?;
         let fleet = idle::connect(hive.drone_addr, count).await?;
         tokio::time::sleep(SETTLE).await;
@@ -199,7 +229,7 @@ impl Comparison<'_> {
 
         let (report, a_drone) = (&mut self.report, |cpu: f64| cpu / count as f64 * 1e6);
         report.add("the Queen alone", "MiB", memory / 1024.0);
-        report.aim("memory a Drone", "KiB", (more - memory) / count as f64, 32.0);
+        report.aim("memory a Drone", "KiB", (more - memory) / count as f64, Target::AtMost(32.0));
         report.add("the Queen's CPU alone", "ms/s", alone * 1000.0);
         report.add(format!("her CPU with {count} Drones"), "ms/s", with * 1000.0);
         report.add("  a Drone", "µs/s", a_drone(with - alone));
@@ -222,13 +252,16 @@ fn bare_server() -> anyhow::Result<(Process, [SocketAddr; 2])> {
     Process::start(Command::new(std::env::current_exe()?).arg("bare"))
 }
 
+/// What a Hive is called in figures.
+fn name(tls: bool) -> &'static str {
+    if tls { "Hive with TLS" } else { "Hive" }
+}
+
 /// Who took how much of the CPU.
-fn shares(report: &mut Report, cpu: Cpu, items: u64, seconds: f64) {
-    for (name, spent) in
-        [("the Queen's CPU", cpu.queen), ("the Drones' CPU", cpu.drones), ("the client's CPU", cpu.client)]
-    {
-        report.add(name, "cores", spent / seconds);
-        report.add(format!("{name}, each"), "µs", spent / items as f64 * 1e6);
+fn shares(report: &mut Report, name: &str, cpu: Cpu, items: u64, seconds: f64) {
+    for (who, spent) in [("the Queen's", cpu.queen), ("the Drones'", cpu.drones), ("the client's", cpu.client)] {
+        report.add(format!("{name}, {who} CPU"), "cores", spent / seconds);
+        report.add(format!("{name}, {who} CPU, each"), "µs", spent / items as f64 * 1e6);
     }
 }
 

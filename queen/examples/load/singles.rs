@@ -1,6 +1,5 @@
 //! One task a request.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -9,6 +8,7 @@ use memchr::memmem;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::api::Api;
 use super::client::Client;
 use super::report::Times;
 use super::strings::{SIZE, digest, string};
@@ -34,8 +34,8 @@ pub struct Taken {
 }
 
 impl Singles {
-    pub async fn run(self, queen: SocketAddr) -> anyhow::Result<Value> {
-        let Taken { seconds, per_second, times } = self.put_on(queen).await?;
+    pub async fn run(self, api: &Api) -> anyhow::Result<Value> {
+        let Taken { seconds, per_second, times } = self.put_on(api).await?;
         let (median, p99, longest) = (times.at(0.5), times.at(0.99), times.at(1.0));
         println!("{} tasks in {seconds:.2} s: {per_second:.0} a second", self.count);
         println!("a request takes {median:.2} ms (median), {p99:.2} ms (99 %), {longest:.2} ms (longest)");
@@ -44,10 +44,10 @@ impl Singles {
     }
 
     /// All requests, on all connections.
-    pub async fn put_on(&self, queen: SocketAddr) -> anyhow::Result<Taken> {
+    pub async fn put_on(&self, api: &Api) -> anyhow::Result<Taken> {
         let mut connections = Vec::new();
         for _ in 0..self.connections {
-            connections.push(Words::connect(queen, self.wait).await?);
+            connections.push(Words::connect(api, self.wait).await?);
         }
         let (begun, mut workers) = (Instant::now(), JoinSet::new());
         for (worker, mut words) in (0..).zip(connections) {
@@ -81,8 +81,8 @@ pub struct Words {
 const END: &[u8] = b"\"}";
 
 impl Words {
-    pub async fn connect(queen: SocketAddr, wait: bool) -> anyhow::Result<Self> {
-        let client = Client::connect(queen).await?;
+    pub async fn connect(api: &Api, wait: bool) -> anyhow::Result<Self> {
+        let client = Client::connect(api).await?;
         let body = [br#"{"input":""#, &string(0)[..], END].concat();
         let headers = ["content-type: application/json\r\n", if wait { "prefer: wait=60\r\n" } else { "" }].concat();
         let head = client.head("POST", "/tasks", &headers, body.len() as u64);

@@ -8,6 +8,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifier};
 use sha2::{Digest, Sha256};
+use wire::greeting::TLS_RECORD;
 
 use super::Served;
 
@@ -36,6 +37,7 @@ pub fn drones_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
+    config.max_fragment_size = Some(TLS_RECORD);
     Ok(config)
 }
 
@@ -49,6 +51,7 @@ pub fn http_config(
 ) -> Result<ServerConfig, rustls::Error> {
     let mut config = builder(&[&TLS12, &TLS13])?.with_no_client_auth().with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.max_fragment_size = Some(TLS_RECORD);
     Ok(config)
 }
 

@@ -14,8 +14,9 @@ use tokio_rustls::server::TlsStream;
 /// With what a connection begins that speaks TLS: the type of a handshake's record (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// The most that waits in a connection's TLS to be sent, in bytes.
-const SEND_MAX: usize = 32 << 10;
+/// The most that waits in a connection's TLS to be sent, in bytes: more than is written at once of a long answer, whose
+/// last bytes would leave in a record and a packet of their own.
+const SEND_MAX: usize = 48 << 10;
 
 /// What is still read of who speaks plain HTTP, in bytes: closing a connection with unread bytes resets it.
 const LINGER_BYTES: u64 = 64 << 10;
