@@ -4,13 +4,19 @@
 mod commands;
 mod socket;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use web::access::{Access, NewToken, Scope, SecretView, TokenId, TokenView};
 use web::hive::{Action, By, Deed, Hive, HiveError};
 
 pub use self::commands::{init, secret, token};
 pub use self::socket::Socket;
 use crate::hive::SharedHive;
+
+/// How long it is waited until a revocation is on disk, before it is said that it is not.
+const DURABLE: Duration = Duration::from_secs(30);
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +82,8 @@ pub async fn answer(hive: &SharedHive, request: Request, is_serving: bool) -> Re
         }
         Request::ListSecrets => hive.secrets().await.map(|secrets| Reply::List(secret_list(secrets))),
         Request::RevokeSecret(name) => {
-            let revoked = hive.revoke_secret(&name).await.map(|_| format!("secret {name}"));
-            tell(hive, Action::RevokeSecret, format!("secret {name}"), &revoked);
-            revoked.map(Reply::Revoked)
+            let revoking = async { hive.revoke_secret(&name).await.map(drop) };
+            revoked(hive, Action::RevokeSecret, format!("secret {name}"), revoking).await
         }
     };
     done.unwrap_or_else(|error| Reply::Refused(error.to_string()))
@@ -97,16 +102,34 @@ async fn made_of(
 }
 
 async fn revoke_token(hive: &SharedHive, which: String) -> Result<Reply, HiveError> {
-    let tokens = hive.tokens().await?;
+    let mut tokens = hive.tokens().await?;
+    tokens.extend(hive.tokens_being_revoked());
     let by_number = which.parse().ok().and_then(|id| tokens.iter().find(|token| token.id == TokenId(id)));
     let Some(token) = by_number.or_else(|| tokens.iter().find(|token| token.name == which)) else {
         return Err(HiveError::Invalid(format!(
             "there is no token {which:?}: `queen token list` names those there are"
         )));
     };
-    let revoked = hive.revoke_token(token.id).await;
-    tell(hive, Action::RevokeToken, token_label(token), &revoked);
-    revoked.map(|token| Reply::Revoked(token_label(&token)))
+    let revoking = async { hive.revoke_token(token.id).await.map(drop) };
+    revoked(hive, Action::RevokeToken, token_label(token), revoking).await
+}
+
+/// What is revoked is not valid any more at once, though its record may wait for the disk.
+async fn revoked(
+    hive: &SharedHive,
+    action: Action,
+    what: String,
+    revoking: impl Future<Output = Result<(), HiveError>>,
+) -> Result<Reply, HiveError> {
+    let Ok(done) = timeout(DURABLE, revoking).await else {
+        tell(hive, action, what.clone(), &Ok(()));
+        return Ok(Reply::Refused(format!(
+            "{what} is revoked, but the disk takes no writes: it would be valid again if the Queen ended now. The same \
+             command waits for the disk again"
+        )));
+    };
+    tell(hive, action, what.clone(), &done);
+    done.map(|()| Reply::Revoked(what))
 }
 
 /// Who asks here has no token and no address.

@@ -35,8 +35,9 @@ const PROGRESS: Duration = Duration::from_millis(200);
 /// If anything fails or any result is wrong.
 pub async fn run(demo: Demo, config: Config, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (drones, http) = (listeners.drones.local_addr()?, listeners.http.local_addr()?);
+    let show_words = config.exposure.may_show_words(drones, http);
     let queen = tokio::spawn(crate::run(config, listeners, shutdown.clone()));
-    let fleet = start_drones(&demo, drones, &shutdown)?;
+    let fleet = start_drones(&demo, drones, show_words, &shutdown)?;
     let worked = tokio::select! {
         worked = work(&demo, http) => worked,
         () = shutdown.cancelled() => Ok(()),
@@ -52,7 +53,12 @@ pub async fn run(demo: Demo, config: Config, listeners: Listeners, shutdown: Can
     worked
 }
 
-fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) -> anyhow::Result<JoinSet<()>> {
+fn start_drones(
+    demo: &Demo,
+    queen: SocketAddr,
+    show_words: bool,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<JoinSet<()>> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = NonZeroUsize::new(cores / usize::from(demo.drones)).unwrap_or(NonZeroUsize::MIN);
     let mut fleet = JoinSet::new();
@@ -65,7 +71,7 @@ fn start_drones(demo: &Demo, queen: SocketAddr, shutdown: &CancellationToken) ->
             join: None,
             kernel: demo.kernel,
             nice: drone::NICE,
-            show_words: true,
+            show_words,
         };
         let shutdown = drone::Shutdown { drain: shutdown.clone(), now: shutdown.clone() };
         fleet.spawn(async move {

@@ -19,10 +19,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use web::hive::{Action, By, Deed, Hive};
 use web::places::Port;
 use wire::codec::bound_unsent;
 
 use self::complaints::{Complaints, PERIOD};
+use self::connection::Broken;
 use crate::access::{JoinSecrets, Served};
 use crate::hive::SharedHive;
 
@@ -95,9 +97,12 @@ pub async fn serve(listener: TcpListener, port: Port, hive: SharedHive, config: 
                 let config = Arc::clone(&config);
                 connections.spawn(async move {
                     prepare(&socket);
-                    if let Err(error) = connection::serve(socket, peer, &hive, &config, &place, shutdown).await
-                        && lock(&complaints).add()
-                    {
+                    let Err(error) = connection::serve(socket, peer, &hive, &config, &place, shutdown).await else {
+                        return;
+                    };
+                    if config.protection.is_some() && error.is_refusal() {
+                        hive.tell(refused(peer, &error));
+                    } else if lock(&complaints).add() {
                         tracing::info!(%peer, %error, "a connection on the drones' port ended");
                     }
                 });
@@ -114,6 +119,12 @@ pub async fn serve(listener: TcpListener, port: Port, hive: SharedHive, config: 
     if tokio::time::timeout(FAREWELL, parted).await.is_err() {
         tracing::warn!("some drones did not part in time and were cut off");
     }
+}
+
+/// A Drone, or who wanted to be one, was not let in.
+fn refused(peer: SocketAddr, why: &Broken) -> Deed {
+    let by = By { name: None, address: Some(peer.ip().to_canonical()) };
+    Deed { by, action: Action::Join, target: "drones' port".into(), refused: Some(why.to_string()) }
 }
 
 /// The secrets that are valid now, when they have changed; never done where there are none, or will be no others.

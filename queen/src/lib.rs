@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::core::Patience;
 use crate::drones::Protection;
 use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
-use crate::store::{Location, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// What a Queen has to know before she starts.
 #[derive(Debug, Clone)]
@@ -93,6 +93,18 @@ pub enum Error {
     /// There is no certificate for a port.
     #[error(transparent)]
     Certificates(#[from] certificates::Error),
+    /// A port is closed, and there is no authority to sign a certificate for it.
+    #[error(
+        "{} has a {what} and no certificate authority, so that there is no TLS to ask for it with: it is damaged, of \
+         which `queen check --data-dir {0}` says more; restore a backup",
+        directory.display()
+    )]
+    NoAuthority {
+        /// The data directory.
+        directory: PathBuf,
+        /// What was made in it: a secret or a token.
+        what: &'static str,
+    },
     /// There is nothing to make secrets from.
     #[error("the system has no randomness to give: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -132,7 +144,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         has_token: false,
         data_dir: config.data.as_ref().map(|location| location.directory.clone()),
     };
-    let settings = Settings {
+    let mut settings = Settings {
         memory_limit: config.memory_limit,
         drone_addr: listeners.drones.local_addr()?.to_string(),
         keep_finished: config.keep_finished,
@@ -140,7 +152,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         max_queued: config.max_queued,
         patience: config.patience,
         clock: Arc::clone(&config.clock),
-        show_words: config.exposure.show_words || situation.is_local(),
+        show_words: config.exposure.may_show_words(situation.drones, situation.http),
     };
     let result = match config.data.clone() {
         None => {
@@ -148,7 +160,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
             serve(SharedHive::ephemeral(settings)?, config, ports, listeners, shutdown).await
         }
         Some(location) => {
-            if store::find_used(&location.directory).is_err() {
+            if let Err(StoreError::Missing { .. }) = store::find_used(&location.directory) {
                 // Nothing is set up, and nothing is made where she will not serve.
                 config.exposure.check(&situation)?;
             }
@@ -156,7 +168,9 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
             situation.has_secret |= store.access.has_secret();
             situation.has_token = store.access.has_token();
             config.exposure.hosts.extend(store.access.hosts.iter().cloned());
+            settings.show_words = config.exposure.may_show_words(situation.drones, situation.http);
             let ports = Ports::new(&config, &situation, store.access.authority.clone())?;
+            ports.require(&store)?;
             if let Some(data) = &mut config.data {
                 // Perhaps a folder in the one that was asked for.
                 data.directory = store.directory.path().to_owned();
@@ -205,6 +219,19 @@ impl Ports {
         let now = config.clock.wall();
         let certificates = Certificates::begin(authority.clone(), names, exposure.files.clone(), now)?;
         Ok(Self { certificates, authority, are_open })
+    }
+
+    /// Looks whether there is TLS where a secret or a token is asked for: no port goes on without because the
+    /// authority was lost.
+    fn require(&self, store: &Store) -> Result<(), Error> {
+        let lacks = |what| Error::NoAuthority { directory: store.directory.path().to_owned(), what };
+        if store.access.has_secret() && self.certificates.drones().is_none() {
+            return Err(lacks("secret"));
+        }
+        if store.access.has_token() && self.certificates.http().is_none() {
+            return Err(lacks("token"));
+        }
+        Ok(())
     }
 }
 

@@ -176,6 +176,8 @@ pub enum Action {
     LogIn,
     /// A session was ended.
     LogOut,
+    /// A Drone wanted to be let in.
+    Join,
     /// A request for which a scope lacks, or that shows a token that is none.
     Ask,
 }

@@ -71,31 +71,40 @@ pub struct Places<T> {
     next: PlaceId,
     held: HashMap<PlaceId, Holder<T>>,
     crowds: HashMap<Origin, Crowd>,
-    /// A rank of each crowd of which somebody yields.
-    yielding: BTreeSet<Rank>,
+    /// A rank of each crowd of which somebody yields, by [`Standing`].
+    yielding: [BTreeSet<Rank>; 2],
 }
 
 #[derive(Debug)]
 struct Holder<T> {
     origin: Origin,
     activity: Activity,
+    standing: Standing,
     handle: T,
 }
 
-/// All that come from one origin.
+/// Whether a holder has proved who it is. Those who have yield only when nobody else does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Stranger,
+    Known,
+}
+
+/// All that come from one origin, by [`Standing`].
 #[derive(Debug, Default)]
 struct Crowd {
-    places: usize,
+    places: [usize; 2],
     /// Those of them that yield.
-    yielding: BTreeSet<PlaceId>,
+    yielding: [BTreeSet<PlaceId>; 2],
 }
 
 /// The larger a crowd, the sooner it loses a place; of equal ones that goes first which has the oldest to lose.
 type Rank = (usize, Reverse<PlaceId>, Origin);
 
 impl Crowd {
-    fn rank(&self, origin: Origin) -> Option<Rank> {
-        self.yielding.first().map(|oldest| (self.places, Reverse(*oldest), origin))
+    fn rank(&self, origin: Origin, standing: Standing) -> Option<Rank> {
+        let standing = standing as usize;
+        self.yielding[standing].first().map(|oldest| (self.places[standing], Reverse(*oldest), origin))
     }
 }
 
@@ -107,7 +116,8 @@ impl<T> Places<T> {
     }
 
     /// Gives a newcomer a place. When all are held, that is the oldest of those that yield, of the origin that holds
-    /// most. `None` if nobody yields, or only origins that hold less than the newcomer's, all of whose are
+    /// most; of those that were [admitted](Self::admit), who are counted by themselves, only if no others yield. `None`
+    /// if nobody yields, or only origins that hold less than the newcomer's, all of whose are
     /// [at work](Activity::Working) then.
     pub fn enter(&mut self, origin: Origin, handle: T) -> Option<Entered<T>> {
         let displaced = match self.held.len() < self.most {
@@ -116,56 +126,76 @@ impl<T> Places<T> {
         };
         let id = self.next;
         self.next = PlaceId(id.0 + 1);
-        self.held.insert(id, Holder { origin, activity: Activity::Idle, handle });
-        self.change(origin, |crowd| {
-            crowd.places += 1;
-            crowd.yielding.insert(id);
+        let standing = Standing::Stranger;
+        self.held.insert(id, Holder { origin, activity: Activity::Idle, standing, handle });
+        self.change(origin, standing, |places, yielding| {
+            *places += 1;
+            yielding.insert(id);
         });
         Some(Entered { id, displaced })
     }
 
     fn first_to_yield(&self, newcomer: Origin) -> Option<PlaceId> {
-        let (places, Reverse(oldest), _) = self.yielding.last()?;
-        let own = self.crowds.get(&newcomer).map_or(0, |crowd| crowd.places);
-        (own <= *places).then_some(*oldest)
+        let of = |standing: Standing| {
+            let (places, Reverse(oldest), _) = self.yielding[standing as usize].last()?;
+            let own = self.crowds.get(&newcomer).map_or(0, |crowd| crowd.places[standing as usize]);
+            (own <= *places).then_some(*oldest)
+        };
+        of(Standing::Stranger).or_else(|| of(Standing::Known))
+    }
+
+    /// A holder has proved who it is. Of who holds no place any more nothing changes.
+    pub fn admit(&mut self, id: PlaceId) {
+        let Some(holder) = self.held.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut holder.standing, Standing::Known);
+        let (origin, yields) = (holder.origin, holder.activity.yields());
+        self.change(origin, before, |places, yielding| {
+            *places -= 1;
+            yielding.remove(&id);
+        });
+        self.change(origin, Standing::Known, |places, yielding| {
+            *places += 1;
+            yielding.extend(yields.then_some(id));
+        });
     }
 
     /// A holder is at something else now. Of who holds no place any more nothing changes.
     pub fn set(&mut self, id: PlaceId, activity: Activity) {
         let Some(holder) = self.held.get_mut(&id) else { return };
         let before = std::mem::replace(&mut holder.activity, activity);
-        let origin = holder.origin;
+        let (origin, standing) = (holder.origin, holder.standing);
         match (before.yields(), activity.yields()) {
-            (false, true) => self.change(origin, |crowd| _ = crowd.yielding.insert(id)),
-            (true, false) => self.change(origin, |crowd| _ = crowd.yielding.remove(&id)),
+            (false, true) => self.change(origin, standing, |_, yielding| _ = yielding.insert(id)),
+            (true, false) => self.change(origin, standing, |_, yielding| _ = yielding.remove(&id)),
             _ => {}
         }
     }
 
     /// A place is free; who held it, if anybody did.
     pub fn leave(&mut self, id: PlaceId) -> Option<T> {
-        let Holder { origin, handle, .. } = self.held.remove(&id)?;
-        self.change(origin, |crowd| {
-            crowd.places -= 1;
-            crowd.yielding.remove(&id);
+        let Holder { origin, standing, handle, .. } = self.held.remove(&id)?;
+        self.change(origin, standing, |places, yielding| {
+            *places -= 1;
+            yielding.remove(&id);
         });
         Some(handle)
     }
 
     /// Changes a crowd, and its rank with it.
-    fn change(&mut self, origin: Origin, change: impl FnOnce(&mut Crowd)) {
+    fn change(&mut self, origin: Origin, standing: Standing, change: impl FnOnce(&mut usize, &mut BTreeSet<PlaceId>)) {
         let crowd = self.crowds.entry(origin).or_default();
-        let before = crowd.rank(origin);
-        change(crowd);
-        let after = crowd.rank(origin);
-        if crowd.places == 0 {
+        let before = crowd.rank(origin, standing);
+        change(&mut crowd.places[standing as usize], &mut crowd.yielding[standing as usize]);
+        let after = crowd.rank(origin, standing);
+        if crowd.places == [0, 0] {
             self.crowds.remove(&origin);
         }
         if before != after {
+            let yielding = &mut self.yielding[standing as usize];
             if let Some(rank) = before {
-                self.yielding.remove(&rank);
+                yielding.remove(&rank);
             }
-            self.yielding.extend(after);
+            yielding.extend(after);
         }
     }
 }

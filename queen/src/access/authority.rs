@@ -8,6 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use web::model::Timestamp;
 use wire::join::QUEEN_NAME;
@@ -29,8 +30,17 @@ const PEM_LINE: usize = 64;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
-#[error("no certificate could be made: {0}")]
-pub struct CertificateError(#[from] rcgen::Error);
+pub enum CertificateError {
+    /// There is no randomness, a name cannot be one, or a key is damaged.
+    #[error("no certificate could be made: {0}")]
+    Unmade(#[from] rcgen::Error),
+    /// Nobody who has the authority's certificate would believe what it signs.
+    #[error(
+        "the authority's key is not the one of its certificate: it is damaged, of which `queen check` says more; restore \
+         a backup"
+    )]
+    Damaged,
+}
 
 /// The authority: its certificate and its key.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,6 +95,12 @@ impl Authority {
     pub fn issue(&self, names: &[String], now: Timestamp) -> Result<Issued, CertificateError> {
         let signing = PrivatePkcs8KeyDer::from(self.key.as_slice());
         let signing = KeyPair::from_pkcs8_der_and_sign_algo(&signing, &PKCS_ECDSA_P256_SHA256)?;
+        let public = signing.public_key_raw();
+        let certificate = CertificateDer::from(self.certificate.as_slice());
+        let is_whole = RootCertStore::empty().add(certificate).is_ok();
+        if !is_whole || !self.certificate.windows(public.len()).any(|part| part == public) {
+            return Err(CertificateError::Damaged);
+        }
         let all: Vec<String> = [QUEEN_NAME.to_owned()].into_iter().chain(names.iter().cloned()).collect();
         let mut params = CertificateParams::new(all)?;
         params.distinguished_name = Default::default();
@@ -117,4 +133,17 @@ fn valid(params: &mut CertificateParams, now: Timestamp, life: Duration) -> Time
     params.not_before = epoch + now.saturating_sub(EARLIER);
     params.not_after = epoch + now + life;
     Timestamp(i64::try_from((now + life).as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_not_the_certificates_signs_nothing() {
+        let [mut authority, other] = [(); 2].map(|()| Authority::generate(Timestamp(0)).unwrap());
+        assert!(authority.issue(&[], Timestamp(0)).is_ok());
+        authority.key = other.key;
+        assert!(matches!(authority.issue(&[], Timestamp(0)), Err(CertificateError::Damaged)));
+    }
 }

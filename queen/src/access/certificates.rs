@@ -20,8 +20,8 @@ use crate::clock::Clock;
 /// So long before its end a certificate is renewed.
 const RENEWED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How often it is looked at.
-const LOOKED_AT: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked at: soon, since the clock may have been set right just behind the start.
+const LOOKED_AT: Duration = Duration::from_secs(60);
 
 /// The longest file of certificates or of a key, in bytes.
 const FILE_MAX: u64 = 1 << 20;
@@ -110,12 +110,13 @@ impl Certificates {
     pub async fn keep(mut self, clock: Arc<dyn Clock>, reload: Arc<Notify>) {
         loop {
             tokio::select! {
-                () = clock.reach(clock.elapsed() + LOOKED_AT) => match self.renew(clock.wall()) {
-                    Ok(true) => story!("📜", "The Queen's certificate is a new one, for another year"),
-                    Ok(false) => {}
-                    Err(error) => tracing::error!("the Queen's certificate is not renewed: {error}"),
-                },
+                () = clock.reach(clock.elapsed() + LOOKED_AT) => {}
                 () = reload.notified() => self.read_again().await,
+            }
+            match self.renew(clock.wall()) {
+                Ok(true) => story!("📜", "The Queen's certificate is a new one, for another year"),
+                Ok(false) => {}
+                Err(error) => tracing::error!("the Queen's certificate is not renewed: {error}"),
             }
         }
     }

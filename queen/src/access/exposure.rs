@@ -50,14 +50,14 @@ pub struct Unprotected {
     advice: String,
 }
 
-impl Situation {
-    /// Whether this machine alone can reach her.
-    pub fn is_local(&self) -> bool {
-        self.drones.ip().is_loopback() && self.http.ip().is_loopback()
-    }
-}
-
 impl Exposure {
+    /// Whether the console may tell inputs and digests: where nobody else's are served, or because it is wanted.
+    pub fn may_show_words(&self, drones: SocketAddr, http: SocketAddr) -> bool {
+        let is_reached_here = drones.ip().is_loopback() && http.ip().is_loopback();
+        let is_passed_on = !self.trusted_proxies.is_empty() || !self.hosts.iter().all(|host| is_local(host));
+        self.show_words || is_reached_here && !is_passed_on
+    }
+
     /// Looks whether she may serve; says whether she does although nothing protects her.
     ///
     /// # Errors
@@ -137,6 +137,19 @@ mod tests {
         }
         let local = Exposure { hosts: vec!["localhost".into(), "::1".into()], ..Exposure::default() };
         assert_eq!(local.check(&situation("127.0.0.1:1", "127.0.0.1:2")), Ok(false));
+    }
+
+    #[test]
+    fn words_are_told_where_nobody_elses_are_served() {
+        let shows = |exposure: &Exposure, http: &str| {
+            exposure.may_show_words("127.0.0.1:1".parse().unwrap(), http.parse().unwrap())
+        };
+        let (local, other) = ("[::1]:2", "10.0.0.1:2");
+        let host = |host: &str| Exposure { hosts: vec![host.into()], ..Exposure::default() };
+        let proxy = Exposure { trusted_proxies: vec!["127.0.0.1/32".parse().unwrap()], ..Exposure::default() };
+        assert!(shows(&Exposure::default(), local) && !shows(&Exposure::default(), other));
+        assert!(shows(&host("localhost"), local) && !shows(&host("hive.example"), local) && !shows(&proxy, local));
+        assert!(shows(&Exposure { show_words: true, ..proxy }, other));
     }
 
     #[test]

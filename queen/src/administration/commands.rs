@@ -1,13 +1,14 @@
 //! `queen init`, `queen token` and `queen secret`, as people see them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use rustix::process::geteuid;
 
 use super::{Reply, Request, answer, socket};
 use crate::args::{Init, SecretCommand, TokenCommand};
@@ -29,9 +30,10 @@ const MEMORY: u64 = 64 << 20;
 /// If it is already, or anything cannot be written.
 pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<()> {
     let directory = &directory.data_dir;
-    let again = || {
+    let file = JoinFile::create(join_file, directory)?;
+    let again = |how: &str| {
         format!(
-            "{} is set up already: make another token with `queen token create --name NAME --scope admin --data-dir \
+            "{} is set up {how}: make another token with `queen token create --name NAME --scope admin --data-dir \
              {0}`, and another join file with `queen secret create --name NAME --join-file FILE --data-dir {0}`",
             directory.display()
         )
@@ -45,14 +47,13 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
         opened => opened?,
     };
     if store.access.has_token() || store.access.has_secret() {
-        bail!(again());
+        bail!(again("already"));
     }
     let home = store.directory.path().to_owned();
-    let file = JoinFile::create(join_file)?;
     let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
-    // The token first, which is nowhere else.
-    say(&token)?;
-    file.write(&text)?;
+    // Both are tried, since there is no second time.
+    let (said, written) = (say(&token), file.write(&text));
+    said.and(written).with_context(|| again("now, though not all of what was made could be handed over"))?;
     let authority = store::authority(&home);
     let (home, join_file) = (home.display(), join_file.display());
     let name = host.first().map_or("HOST", String::as_str);
@@ -104,7 +105,7 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<()> {
 pub async fn secret(command: SecretCommand) -> anyhow::Result<()> {
     match command {
         SecretCommand::Create { directory, name, join_file } => {
-            let file = JoinFile::create(&join_file)?;
+            let file = JoinFile::create(&join_file, &directory.data_dir)?;
             match ask(&directory.data_dir, Request::CreateSecret(name)).await? {
                 Reply::Made { what, text, restart } => {
                     file.write(&text)?;
@@ -198,30 +199,62 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
     done.context("the writer has ended before it began")
 }
 
-/// A new file for its owner alone; it goes again if nothing is written into it.
+/// A new file for its owner alone, which is locked; it goes again if nothing is written into it.
 struct JoinFile {
     path: PathBuf,
+    folder: PathBuf,
     file: File,
     is_written: bool,
 }
 
 impl JoinFile {
-    fn create(path: &Path) -> anyhow::Result<Self> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => Ok(Self { path: path.to_owned(), file, is_written: false }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                bail!("{} exists, and is not replaced: choose another name with --join-file", path.display())
-            }
-            Err(error) => Err(error).with_context(|| format!("{} cannot be written", path.display())),
+    fn create(path: &Path, directory: &Path) -> anyhow::Result<Self> {
+        let unwritten = || format!("{} cannot be written", path.display());
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let folder = folder.canonicalize().with_context(unwritten)?;
+        if directory.canonicalize().is_ok_and(|directory| folder.starts_with(directory)) {
+            bail!("{} lies in the data directory itself: choose another place with --join-file", path.display());
+        }
+        let made = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(file) => file.try_lock().is_ok().then_some(file),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_empty(path).with_context(unwritten)?,
+            Err(error) => return Err(error).with_context(unwritten),
+        };
+        match made {
+            Some(file) => Ok(Self { path: path.to_owned(), folder, file, is_written: false }),
+            None => bail!("{} exists, and is not replaced: choose another name with --join-file", path.display()),
         }
     }
 
     fn write(mut self, text: &str) -> anyhow::Result<()> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        let written = written.and_then(|()| File::open(&self.folder)?.sync_all());
         written.with_context(|| format!("{} cannot be written: make another secret", self.path.display()))?;
         self.is_written = true;
         Ok(())
     }
+}
+
+/// A file of ours in which there is nothing, as somebody leaves it who is killed before it is written; locked, since
+/// it may as well be somebody's who is about to.
+fn left_empty(path: &Path) -> io::Result<Option<File>> {
+    let is_empty = |there: &Metadata| {
+        there.is_file() && there.len() == 0 && there.mode() & 0o777 == 0o600 && there.uid() == geteuid().as_raw()
+    };
+    if !is_empty(&fs::symlink_metadata(path)?) {
+        return Ok(None);
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    if file.try_lock().is_err() {
+        return Ok(None);
+    }
+    // What is opened may be another one by now.
+    let (opened, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    let is_same = (opened.dev(), opened.ino()) == (there.dev(), there.ino());
+    Ok((is_same && is_empty(&opened)).then_some(file))
 }
 
 impl Drop for JoinFile {

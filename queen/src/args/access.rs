@@ -17,8 +17,14 @@ use crate::access::exposure::Exposure;
 pub struct Expose {
     /// A name under which HTTP is served, besides localhost, addresses, and the names that `queen init` was given;
     /// once for each, or with commas between them
-    #[arg(long, env = "HIVE_HOSTS", value_name = "NAME", value_delimiter = ',', value_parser = values::host)]
-    pub host: Vec<String>,
+    #[arg(
+        long,
+        env = "HIVE_HOSTS",
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = values::listed(values::host)
+    )]
+    pub host: Vec<Option<String>>,
     /// A reverse proxy, such as 10.0.0.7 or 10.0.0.0/24, whose X-Forwarded-For and X-Forwarded-Proto are believed;
     /// once for each, or with commas between them
     #[arg(
@@ -26,9 +32,9 @@ pub struct Expose {
         env = "HIVE_TRUSTED_PROXIES",
         value_name = "CIDR",
         value_delimiter = ',',
-        value_parser = values::network
+        value_parser = values::listed(values::network)
     )]
-    pub trusted_proxy: Vec<IpNet>,
+    pub trusted_proxy: Vec<Option<IpNet>>,
     /// A certificate of your own for HTTP, with those that lead to its authority, in PEM; read again on SIGHUP.
     /// Drones go on with the Hive's own
     #[arg(long, env = "HIVE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
@@ -50,8 +56,8 @@ impl Expose {
     pub fn exposure(&self) -> Exposure {
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         Exposure {
-            hosts: self.host.clone(),
-            trusted_proxies: self.trusted_proxy.clone(),
+            hosts: self.host.iter().flatten().cloned().collect(),
+            trusted_proxies: self.trusted_proxy.iter().flatten().copied().collect(),
             insecure: self.insecure,
             files: files.map(|(certificate, key)| Files { certificate, key }),
             show_words: self.show_words,

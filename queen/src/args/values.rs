@@ -89,6 +89,16 @@ pub fn host(text: &str) -> Result<String, String> {
     }
 }
 
+/// One of several with commas between them. An empty one is none, since a variable may be set and empty.
+pub fn listed<T>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Option<T>, String> + Clone + Send + Sync + 'static
+where
+    T: 'static,
+{
+    move |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
 /// An address, or a network of them.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
@@ -166,6 +176,13 @@ mod tests {
         let shown = |text| network(text).map(|network| network.to_string());
         assert_eq!((shown("10.0.0.7"), shown("10.0.0.7/24")), (Ok("10.0.0.7/32".into()), Ok("10.0.0.0/24".into())));
         assert!(network("proxy").is_err() && network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn an_empty_variable_lists_nothing() {
+        let listed = listed(host);
+        assert_eq!((listed(""), listed("a.test")), (Ok(None), Ok(Some("a.test".into()))));
+        assert!(listed(" ").is_err());
     }
 
     #[test]

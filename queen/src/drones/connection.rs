@@ -44,6 +44,16 @@ pub(super) enum Broken {
 }
 
 impl Broken {
+    /// Whether somebody was not let in, or does not believe that this is its Queen. Who only vanishes in the middle
+    /// of TLS is no such one.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Tls(error) => error.kind() == ErrorKind::InvalidData,
+            _ => false,
+        }
+    }
+
     /// What the peer is told, if it was its fault.
     pub(super) fn reason(&self) -> Option<String> {
         match self {
@@ -80,6 +90,10 @@ pub(super) async fn serve(
         () = shutdown.cancelled() => return Ok(()),
     };
     let Some((mut reader, writer, joined)) = welcomed else { return Ok(()) };
+    if config.protection.is_some() {
+        // Who knows no secret takes no place from who does.
+        place.admit();
+    }
     let Joined { link, outbox, stored, closed } = joined;
     let (answers, (breach, reasons)) = (mpsc::channel(4), oneshot::channel());
     let speaking = speak(writer, outbox, (stored, answers.1, reasons), link, (hive, place));

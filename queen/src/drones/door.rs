@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{BufReader, split};
+use tokio::io::{AsyncReadExt, join, split};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use wire::greeting::{Incoming, Outgoing};
@@ -15,8 +15,12 @@ use super::{Config, stranger};
 /// The first byte of every TLS connection: a record of the handshake (RFC 8446, 5.1).
 pub(super) const TLS: u8 = 0x16;
 
-/// What is read from a socket at once with TLS, in bytes: a whole record, of which TLS would read a part at a time.
-const READ_AHEAD: usize = 16 << 10;
+/// The most that is read until TLS has come about, in bytes: a Drone needs a tenth of it, and what is incomplete is
+/// held in memory for anybody.
+const HANDSHAKE_MAX: u64 = 16 << 10;
+
+/// The most that waits in a connection's TLS to be sent, in bytes.
+const SEND_MAX: usize = 32 << 10;
 
 /// A connection whose prefaces have been exchanged.
 pub(super) struct Opened {
@@ -41,9 +45,12 @@ pub(super) async fn open(mut socket: TcpStream, config: &Config) -> Result<Optio
     {
         // Certificate and digest of one moment, since another certificate may come at any time.
         let served = Arc::clone(&protection.tls.borrow());
-        let socket = BufReader::with_capacity(READ_AHEAD, socket);
-        let accepted = TlsAcceptor::from(Arc::clone(&served.config)).accept(socket).await;
+        let acceptor = TlsAcceptor::from(Arc::clone(&served.config));
+        let (reader, writer) = socket.into_split();
+        let socket = join(reader.take(HANDSHAKE_MAX), writer);
+        let accepted = acceptor.accept_with(socket, |tls| tls.set_buffer_limit(Some(SEND_MAX))).await;
         let mut stream = accepted.map_err(Broken::Tls)?;
+        stream.get_mut().0.reader_mut().set_limit(u64::MAX);
         let Some(preface) = stranger::preface(&mut stream, &page).await? else { return Ok(None) };
         let (incoming, outgoing) = split(stream);
         let (incoming, outgoing) = (Box::new(incoming), Box::new(outgoing));

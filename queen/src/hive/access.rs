@@ -3,6 +3,7 @@
 //! What is made is valid when it is on disk; what is revoked ends at once, and who asked is answered when that
 //! is on disk.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use web::access::{
     Access, Holder, LogFilter, LogPage, NAME_MAX, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView,
     is_token_name,
 };
-use web::hive::HiveError;
+use web::hive::{Action, By, Deed, HiveError};
 use web::model::Timestamp;
 use wire::join::{self, JoinFile};
 
@@ -56,6 +57,22 @@ impl Making {
             had_secret: stored.has_secret(),
             had_authority: stored.authority.is_some(),
         }
+    }
+}
+
+/// What was revoked, and is not on disk yet: it would be valid again if the Queen ended now.
+#[derive(Default)]
+pub(super) struct Revoking {
+    tokens: BTreeMap<TokenId, TokenView>,
+    /// With their numbers.
+    secrets: BTreeMap<String, (u64, SecretView)>,
+}
+
+impl Revoking {
+    /// All of it, for people.
+    pub(super) fn names(&self) -> Vec<String> {
+        let tokens = self.tokens.values().map(|token| format!("token {} ({})", token.id, token.name));
+        tokens.chain(self.secrets.keys().map(|name| format!("secret {name}"))).collect()
     }
 }
 
@@ -142,7 +159,7 @@ impl SharedHive {
     }
 
     /// Makes what a new Hive needs: names, the authority, a secret for Drones, and a token that may do everything.
-    /// Returns the join file, and the token.
+    /// Tells the audit trail, and returns the join file and the token.
     ///
     /// # Errors
     /// If any of it was ever made, a name cannot be one, or it cannot be written.
@@ -153,11 +170,17 @@ impl SharedHive {
         }
         let (mut made, now) = (Made::default(), self.moment().at);
         hosts.iter().for_each(|host| made.write(AccessChange::Host(host.clone())));
-        let (_, file) = made.secret(&making, FIRST_SECRET, now)?;
+        let (secret, file) = made.secret(&making, FIRST_SECRET, now)?;
         let scopes = Scopes::from_iter([Scope::Admin]);
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
-        let (_, text) = made.token(&making, admin, now)?;
+        let (token, text) = made.token(&making, admin, now)?;
         self.keep(&mut making, made).await?;
+        let token = format!("token {} ({})", token.id, token.name);
+        for (action, target) in
+            [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token)]
+        {
+            self.log_deed(Deed { by: By::default(), action, target, refused: None });
+        }
         Ok((file, text))
     }
 
@@ -201,18 +224,41 @@ impl SharedHive {
         Ok(made_secret)
     }
 
-    /// Revokes a token; see [`Access::revoke_token`].
-    async fn end_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
-        let removed = self.inner.grants.remove_token(id).ok_or(HiveError::NoToken(id))?;
-        self.write_revocation(AccessChange::RevokeToken(id)).await.map(|()| removed)
+    /// Tokens that were revoked, which is not on disk yet.
+    pub fn tokens_being_revoked(&self) -> Vec<TokenView> {
+        self.lock().revoking.tokens.values().cloned().collect()
     }
 
-    /// Revokes a secret; see [`Access::revoke_secret`].
+    /// Revokes a token; see [`Access::revoke_token`]. What was revoked already is revoked once more until that is on
+    /// disk, so that nobody is told before that it is done.
+    async fn end_token(&self, id: TokenId) -> Result<TokenView, HiveError> {
+        let revoked = {
+            let mut state = self.lock();
+            if let Some(view) = self.inner.grants.remove_token(id) {
+                state.revoking.tokens.insert(id, view);
+            }
+            state.revoking.tokens.get(&id).cloned().ok_or(HiveError::NoToken(id))?
+        };
+        self.write_revocation(AccessChange::RevokeToken(id)).await?;
+        self.lock().revoking.tokens.remove(&id);
+        Ok(revoked)
+    }
+
+    /// Revokes a secret, likewise; see [`Access::revoke_secret`].
     async fn end_secret(&self, name: &str) -> Result<SecretView, HiveError> {
-        let JoinSecret { id, created_at, .. } =
-            self.inner.grants.remove_secret(name).ok_or_else(|| HiveError::NoSecret(name.into()))?;
-        let view = SecretView { name: name.into(), created_at, drones: self.drones_of_secret(id) };
-        self.write_revocation(AccessChange::RevokeSecret(id)).await.map(|()| view)
+        let secret = self.join_secrets().borrow().by_name.get(name).map(|secret| secret.id);
+        let drones = secret.map_or(0, |id| self.drones_of_secret(id));
+        let (id, view) = {
+            let mut state = self.lock();
+            if let Some(JoinSecret { id, created_at, .. }) = self.inner.grants.remove_secret(name) {
+                let view = SecretView { name: name.into(), created_at, drones };
+                state.revoking.secrets.insert(name.into(), (id, view));
+            }
+            state.revoking.secrets.get(name).cloned().ok_or_else(|| HiveError::NoSecret(name.into()))?
+        };
+        self.write_revocation(AccessChange::RevokeSecret(id)).await?;
+        self.lock().revoking.secrets.retain(|_, (revoked, _)| *revoked != id);
+        Ok(view)
     }
 
     /// Writes when tokens were used, and tells of those that have expired, until the future is dropped.

@@ -83,7 +83,7 @@ impl Presence {
             software: visit.software.clone(),
             ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
             kernels: visit.kernels.clone(),
-            secret: None,
+            secret: visit.secret,
         };
         Self {
             newcomer,
@@ -152,6 +152,7 @@ impl Presence {
             connected_at: self.connected_at.0,
             last_seen_at: self.last_seen_at.0,
             has_left: self.seat.is_none() && matches!(self.parting, Parting::Left),
+            secret: self.newcomer.secret,
         };
         Change::Visit { drone, visit: Box::new(visit) }
     }

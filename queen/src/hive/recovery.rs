@@ -1,6 +1,6 @@
 //! The Queen's start and end: taking over what is on disk, and leaving it in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -22,7 +22,7 @@ use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
 use crate::store::{
-    Change, Directory, Leased, Live, Removed, Store, StoreError, StoredAccess, Submission, Tidied, Writer,
+    Change, Directory, KnownDrone, Leased, Live, Removed, Store, StoreError, StoredAccess, Submission, Tidied, Writer,
 };
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -62,6 +62,17 @@ pub enum Lost {
     /// The disk did not take it.
     #[error("what was computed last could not be written, and will be computed again")]
     Store(#[from] StoreError),
+    /// Nor did it take that something was revoked.
+    #[error(
+        "what was computed last could not be written, and will be computed again; and what was revoked last could not \
+         either, so that it is valid again at the next start: {what}"
+    )]
+    Revocations {
+        /// Tokens and secrets, for people.
+        what: String,
+        /// What the disk said.
+        source: StoreError,
+    },
     /// A bug ended the writer.
     #[error("the writer has ended unexpectedly")]
     Writer,
@@ -192,18 +203,25 @@ impl SharedHive {
         });
     }
 
-    /// Takes over which Drones there were, and what they were computing.
+    /// Takes over which Drones there were, and what they were computing; of those whose secret was revoked others
+    /// compute it.
     fn take_drones(&self, disk: &Disk) -> Result<(), StoreError> {
         let known = disk.reader.drones()?;
         let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
         for Leased { task, drone, range, .. } in disk.reader.leases()? {
             held.entry(drone).or_default().push((task, range));
         }
+        let secrets = Arc::clone(&self.join_secrets().borrow());
+        let is_revoked = |drone: &&KnownDrone| {
+            let secret = drone.visit.as_ref().and_then(|visit| visit.secret);
+            secret.is_some_and(|secret| !secrets.has(secret))
+        };
+        let revoked: BTreeSet<_> = known.iter().filter(is_revoked).map(|drone| drone.id).collect();
         self.change(|state, now| {
             state.remember(&known);
             state.registry.take_over(known);
             for (drone, held) in held {
-                if state.registry.quarantined(drone).is_none() {
+                if state.registry.quarantined(drone).is_none() && !revoked.contains(&drone) {
                     state.handle(Event::Inherit { drone, held }, now);
                 }
             }
@@ -327,7 +345,10 @@ impl Keeper {
         let _ = ended.await;
         let result = thread.join().map_err(|_| Lost::Writer)?;
         drop(directory);
-        Ok(result?)
+        result.map_err(|source| match hive.lock().revoking.names() {
+            names if names.is_empty() => Lost::Store(source),
+            names => Lost::Revocations { what: names.join(", "), source },
+        })
     }
 }
 

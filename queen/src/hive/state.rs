@@ -14,6 +14,7 @@ use web::hive::{HiveError, TaskFilter};
 use web::model::{Change as News, Overview, TaskCounts, TaskState, TaskView};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
+use super::access::Revoking;
 use super::cache::Cache;
 use super::claims::Claims;
 use super::control::RETRY;
@@ -103,6 +104,7 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// What users did, on its way to the disk.
     pub(super) trail: Trail,
+    pub(super) revoking: Revoking,
     pub(super) paces: Paces,
     effects: Vec<Effect>,
 }
@@ -190,6 +192,7 @@ impl State {
             was_moving: false,
             stories: Vec::new(),
             trail: Trail::default(),
+            revoking: Revoking::default(),
             paces: Paces::default(),
             effects: Vec::new(),
         }

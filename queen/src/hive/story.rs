@@ -139,7 +139,7 @@ fn did(Deed { by, action, target, refused }: &Deed) {
         Action::RevokeToken | Action::RevokeSecret => story!("🔒", "Revoked by {by} [{target}]"),
         Action::LogIn => story!("🔓", "{by} logged in"),
         Action::LogOut => story!("🔓", "{by} logged out"),
-        Action::Ask => {}
+        Action::Ask | Action::Join => {}
     }
 }
 

@@ -253,6 +253,7 @@ fn name(action: &Action) -> &'static str {
         Action::LogIn => "log-in",
         Action::LogOut => "log-out",
         Action::Ask => "ask",
+        Action::Join => "join",
     }
 }
 

@@ -179,7 +179,7 @@ pub(super) fn check(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     match connection.query_row(select, [], read).optional()? {
         None if is_needed => findings.push("the authority is missing that signs the Queen's certificates".into()),
         Some(authority) if authority.issue(&[], Timestamp::now()).is_err() => {
-            findings.push("the authority's key is damaged".into());
+            findings.push("the authority's certificate or key is damaged".into());
         }
         _ => {}
     }
@@ -256,7 +256,8 @@ mod tests {
         for (damage, said) in [
             ("UPDATE tokens SET hash = x'00'", "the token 1 cannot be one"),
             ("UPDATE sqlite_sequence SET seq = 0", "the token 1 cannot be one"),
-            ("UPDATE authority SET key = x'00'", "the authority's key is damaged"),
+            ("UPDATE authority SET certificate = x'00'", "the authority's certificate or key is damaged"),
+            ("UPDATE authority SET key = x'00'", "the authority's certificate or key is damaged"),
             ("DELETE FROM authority", "the authority is missing"),
         ] {
             database.execute_batch(damage).unwrap();

@@ -378,6 +378,8 @@ pub struct Visit {
     pub last_seen_at: i64,
     /// It went as it should.
     pub has_left: bool,
+    /// The number of the secret that it came with, if it needed one.
+    pub secret: Option<u64>,
 }
 
 /// A lease as its row has it.

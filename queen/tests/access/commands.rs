@@ -3,11 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use wire::join::JoinFile;
 
 use super::support::programs::{Program, drone, output};
 use super::{SetUp, https};
 
-fn mode(path: &std::path::Path) -> u32 {
+fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().mode() & 0o777
 }
 
@@ -33,6 +36,63 @@ fn a_hive_is_set_up_once_by_one_command() {
     assert!(code == Some(1) && said.is_empty() && error.contains("--join-file"), "{error}");
     let mut tokens = super::queen();
     assert!(output(tokens.args(["token", "list", "--data-dir"]).arg(&elsewhere)).1.lines().count() <= 1);
+}
+
+#[test]
+fn what_init_leaves_behind_when_it_is_cut_off_can_be_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("hive.join"));
+    let init = |join_file: &Path| {
+        let mut init = super::queen();
+        init.args(["init", "--data-dir"]).arg(&data).arg("--join-file").arg(join_file);
+        init
+    };
+    // In the directory itself it would be something foreign.
+    fs::create_dir(&data).unwrap();
+    let (code, _, error) = output(&mut init(&data.join("hive.join")));
+    assert!(code == Some(1) && error.contains("in the data directory itself"), "{error}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
+    // One that others may read is not what a command leaves.
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, _, error) = output(&mut init(&file));
+    assert!(code == Some(1) && error.contains("is not replaced"), "{error}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    // Nobody takes the token.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let cut_off = init(&file).stdout(full).output().unwrap();
+    let error = String::from_utf8(cut_off.stderr).unwrap();
+    assert_eq!(cut_off.status.code(), Some(1));
+    for said in ["is set up now", "queen token create", "queen secret create"] {
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(fs::read_to_string(&file).unwrap().parse::<JoinFile>().is_ok());
+    let mut token = super::queen();
+    token.args(["token", "create", "--name", "other", "--scope", "admin", "--data-dir"]).arg(&data);
+    assert!(output(&mut token).1.starts_with("hive_2_"));
+    let mut secret = super::queen();
+    secret.args(["secret", "create", "--name", "other", "--data-dir"]).arg(&data);
+    let (code, _, error) = output(secret.arg("--join-file").arg(data.join("other.join")));
+    assert!(code == Some(1) && error.contains("in the data directory itself"), "{error}");
+}
+
+#[test]
+fn the_trail_begins_with_the_set_up_and_names_who_is_not_let_in() {
+    let hive = SetUp::new();
+    let queen = hive.start(&[]);
+    let mut maja = drone();
+    let mut maja = Program::start(maja.args(["--threads", "1", "--queen", &queen.drones.to_string()]));
+    maja.line("start this one with --join FILE");
+    queen.stop();
+    let records = rusqlite::Connection::open(hive.data().join("hive.db")).unwrap();
+    let mut lines = records.prepare("SELECT action, target, address, outcome FROM log ORDER BY id").unwrap();
+    let lines = lines.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))).unwrap();
+    let lines: Vec<(String, String, Option<String>, String)> = lines.map(Result::unwrap).collect();
+    let done = |action: &str, target: &str| (action.to_owned(), target.to_owned(), None, "done".to_owned());
+    assert_eq!(lines[..2], [done("create-secret", "secret drones"), done("create-token", "token 1 (admin)")]);
+    let (action, _, address, outcome) = &lines[2];
+    assert_eq!((&**action, address.as_deref()), ("join", Some("127.0.0.1")));
+    assert!(outcome.contains("--join FILE"), "{outcome}");
 }
 
 #[test]

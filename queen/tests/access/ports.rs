@@ -58,6 +58,19 @@ fn others_are_served_only_by_a_queen_who_is_protected() {
 }
 
 #[test]
+fn a_port_that_was_closed_does_not_open_because_the_authority_is_lost() {
+    let hive = SetUp::new();
+    let records = rusqlite::Connection::open(hive.data().join("hive.db")).unwrap();
+    assert_eq!(records.execute("DELETE FROM authority", []).unwrap(), 1);
+    drop(records);
+    let local = ["--drone-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+    for more in [&[][..], &["--insecure"]] {
+        let error = hive.refused(&[&local[..], more].concat());
+        assert!(error.contains("no certificate authority") && error.contains("queen check"), "{error}");
+    }
+}
+
+#[test]
 fn both_ports_prove_whose_they_are() {
     let hive = SetUp::new();
     let queen = hive.start(&[]);
@@ -155,12 +168,13 @@ async fn a_certificate_is_renewed_before_it_ends() {
     let first = drones.borrow_and_update().leaf;
     http.mark_unchanged();
     let clock: Arc<dyn Clock> = Arc::new(hands.clone());
-    let keeping = tokio::spawn(certificates.keep(clock, Arc::new(Notify::new())));
+    let reload = Arc::new(Notify::new());
+    let keeping = tokio::spawn(certificates.keep(clock, Arc::clone(&reload)));
     let mut leaves = vec![first];
-    // It is valid for a year, and looked at every hour.
+    // It is valid for a year, and looked at every minute.
     for (days, is_new) in [(334, false), (336, true), (336 + 334, false), (336 + 336, true)] {
         hands.set_wall(WALL + (days * DAY * 1000) as i64);
-        hands.advance(Duration::from_secs(60 * 60));
+        hands.advance(Duration::from_secs(60));
         match is_new {
             true => {
                 drones.changed().await.unwrap();
@@ -173,9 +187,14 @@ async fn a_certificate_is_renewed_before_it_ends() {
             }
         }
     }
+    // Whoever is hung up often does not miss it.
+    hands.set_wall(WALL + (3 * 336 * DAY * 1000) as i64);
+    reload.notify_one();
+    drones.changed().await.unwrap();
+    leaves.push(drones.borrow_and_update().leaf);
     leaves.sort_unstable();
     leaves.dedup();
-    assert_eq!(leaves.len(), 3);
+    assert_eq!(leaves.len(), 4);
     keeping.abort();
 }
 

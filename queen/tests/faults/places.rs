@@ -8,6 +8,7 @@ use wire::message::ToQueen;
 
 use super::Queen;
 use super::support::Hive;
+use super::support::protection::{Entry, Shield};
 use super::support::scripted::{Scripted, knock};
 
 /// So many files may a Queen have open here, and so many places has each port then.
@@ -72,6 +73,24 @@ async fn a_drone_with_leases_keeps_its_place_and_one_without_is_told_to_go() {
     let _silent = self::silent(queen, PLACES).await;
     assert_eq!(working.closed().await.as_deref(), Some(reason));
     drop((working, idle));
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drone_that_has_proved_its_secret_keeps_its_place_from_who_has_not() {
+    let shield = Shield::new();
+    let file = shield.admit("attic");
+    let protection = Some(shield.protection());
+    let hive = Hive::start_with(queen::Config { open_files: FILES, protection, ..super::config(None) }).await;
+    let queen = Queen::from(&hive);
+    let mut idle = Scripted::start(Entry::new(queen.drones, &file), "idle").await;
+    assert!(idle.beats(&[], 0).await);
+    let mut silent = silent(queen, 2 * PLACES).await;
+    for stream in &mut silent[..=PLACES] {
+        until_closed(stream).await;
+    }
+    assert!(idle.beats(&[], 0).await, "it is older than all others, of the same address, and stays");
+    drop(idle);
     hive.stop().await;
 }
 

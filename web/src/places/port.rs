@@ -107,6 +107,15 @@ impl Place {
         }
     }
 
+    /// Its holder has proved who it is: it yields only when nobody yields who has not.
+    pub fn admit(&self) {
+        if let Some(held) = &self.0
+            && !held.stays
+        {
+            held.shared.lock().admit(held.id);
+        }
+    }
+
     /// Whether that is what the connection is at.
     pub fn is(&self, activity: Activity) -> bool {
         self.0.as_ref().is_some_and(|held| held.activity.load(Relaxed) == activity as u8)

@@ -75,35 +75,51 @@ fn a_smaller_crowd_does_not_yield_to_one_that_is_at_work() {
 }
 
 #[test]
+fn who_was_admitted_yields_when_nobody_else_does() {
+    let (mut places, ids) = held(5, &[1, 1, 1, 2, 3]);
+    ids[..3].iter().for_each(|id| places.admit(*id));
+    assert_eq!(comes(&mut places, 4), Some(Some(3)), "of equal crowds of strangers the one with the oldest");
+    assert_eq!(comes(&mut places, 1), Some(Some(4)), "the admitted of its origin do not count against it");
+    assert_eq!(places.leave(ids[0]), Some(0));
+    assert_eq!(comes(&mut places, 5), Some(None));
+    for id in [1, 2, 3].map(|back| PlaceId(places.next.0 - back)) {
+        places.set(id, Activity::Working);
+    }
+    places.set(ids[1], Activity::Working);
+    assert_eq!(comes(&mut places, 6), Some(Some(2)));
+}
+
+#[test]
 fn without_places_all_are_refused() {
     assert_eq!(comes(&mut Places::new(0), 1), None);
 }
 
-/// The same rules over a list, oldest first: number, origin, whether it is at work.
+/// The same rules over a list, oldest first: number, origin, whether it is at work, whether it was admitted.
 struct Model {
     most: usize,
-    held: Vec<(usize, u8, bool)>,
+    held: Vec<(usize, u8, bool, bool)>,
 }
 
 impl Model {
-    fn places_of(&self, from: u8) -> usize {
-        self.held.iter().filter(|(_, origin, _)| *origin == from).count()
+    fn places_of(&self, from: u8, admitted: bool) -> usize {
+        self.held.iter().filter(|held| (held.1, held.3) == (from, admitted)).count()
+    }
+
+    fn oldest(&self, from: u8, admitted: bool) -> Option<usize> {
+        let yielding = self.held.iter().filter(|held| !held.2 && held.3 == admitted);
+        // Of equal ones the last, which is the oldest.
+        let (oldest, origin, ..) = *yielding.rev().max_by_key(|held| self.places_of(held.1, admitted))?;
+        (self.places_of(from, admitted) <= self.places_of(origin, admitted)).then_some(oldest)
     }
 
     fn enter(&mut self, number: usize, from: u8) -> Option<Option<usize>> {
         let mut displaced = None;
         if self.held.len() == self.most {
-            let yielding = self.held.iter().filter(|(_, _, is_at_work)| !is_at_work);
-            // Of equal ones the last, which is the oldest.
-            let (oldest, origin, _) = *yielding.rev().max_by_key(|(_, origin, _)| self.places_of(*origin))?;
-            if self.places_of(from) > self.places_of(origin) {
-                assert!(self.held.iter().all(|(_, origin, is_at_work)| *origin != from || *is_at_work));
-                return None;
-            }
+            let oldest = self.oldest(from, false).or_else(|| self.oldest(from, true))?;
             displaced = Some(oldest);
             self.held.retain(|(number, ..)| *number != oldest);
         }
-        self.held.push((number, from, false));
+        self.held.push((number, from, false, false));
         Some(displaced)
     }
 }
@@ -112,6 +128,7 @@ impl Model {
 enum Step {
     Enter(u8),
     Set(prop::sample::Index, bool),
+    Admit(prop::sample::Index),
     Leave(prop::sample::Index),
 }
 
@@ -119,6 +136,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..6_u8).prop_map(|from| Step::Enter(from * from / 8)),
         3 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(which, is_at_work)| Step::Set(which, is_at_work)),
+        1 => any::<prop::sample::Index>().prop_map(Step::Admit),
         1 => any::<prop::sample::Index>().prop_map(Step::Leave),
     ]
 }
@@ -142,16 +160,21 @@ proptest! {
                     places.set(ids[number], if is_at_work { Activity::Working } else { Activity::Waiting });
                     model.held.iter_mut().filter(|held| held.0 == number).for_each(|held| held.2 = is_at_work);
                 }
+                Step::Admit(which) if !ids.is_empty() => {
+                    let number = which.index(ids.len());
+                    places.admit(ids[number]);
+                    model.held.iter_mut().filter(|held| held.0 == number).for_each(|held| held.3 = true);
+                }
                 Step::Leave(which) if !ids.is_empty() => {
                     let number = which.index(ids.len());
                     let is_held = model.held.iter().any(|held| held.0 == number);
                     prop_assert_eq!(places.leave(ids[number]), is_held.then_some(number));
                     model.held.retain(|held| held.0 != number);
                 }
-                Step::Set(..) | Step::Leave(_) => {}
+                Step::Set(..) | Step::Admit(_) | Step::Leave(_) => {}
             }
             prop_assert_eq!(places.held.len(), model.held.len());
-            prop_assert!(places.crowds.values().all(|crowd| crowd.places > 0));
+            prop_assert!(places.crowds.values().all(|crowd| crowd.places != [0, 0]));
         }
     }
 }

@@ -63,7 +63,7 @@ fn watchers_hear_of_tasks_however_many_drones_compute() {
 fn who_is_back_at_a_new_queen_is_counted_anew() {
     let hive = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
-    let visit = Visit { items_done: 7, checked: 3, wrong: 1, connections: 4, ..Visit::default() };
+    let visit = Visit { items_done: 7, checked: 3, wrong: 1, connections: 4, secret: Some(5), ..Visit::default() };
     let known = [1, 2].map(|number| KnownDrone {
         id: DroneId(number),
         instance: instance(number),
@@ -77,6 +77,8 @@ fn who_is_back_at_a_new_queen_is_counted_anew() {
         let view = state.drone(DroneId(number), Time::ZERO).unwrap();
         (view.items_done, view.checked, view.wrong, view.connections)
     };
+    // So its leases end when that is revoked before it is back.
+    assert_eq!(state.presences[&DroneId(2)].newcomer.secret, Some(5));
     seat(&mut state, 1);
     assert_eq!([1, 2].map(|number| counts(&state, number)), [(0, 0, 0, 5), (7, 3, 1, 4)]);
     state.presences.get_mut(&DroneId(1)).unwrap().items_done = 9;
