@@ -311,7 +311,7 @@ pub struct LogEntry {
     pub target: String,
     /// What came of it: `done`, or why not.
     pub outcome: String,
-    /// How many that were alike, within an hour.
+    /// How many that were alike, within ten minutes.
     #[serde(skip_serializing_if = "is_one")]
     pub count: u64,
 }

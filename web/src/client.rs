@@ -99,6 +99,19 @@ impl Client {
         }
     }
 
+    /// Resolves when what they showed was revoked or ended. That it has expired is seen when it is looked.
+    pub(crate) async fn forgotten(&self, app: &App) {
+        let (mut of_access, mut of_sessions) = (app.access.changes(), app.entrance.changes());
+        while self.is_still_known(app) {
+            tokio::select! {
+                Ok(()) = of_access.changed() => {}
+                Ok(()) = of_sessions.changed() => {}
+                // Nothing changes where nothing can.
+                else => std::future::pending().await,
+            }
+        }
+    }
+
     /// Who sends the request that has these extensions.
     pub(crate) fn of(extensions: &Extensions) -> Option<&Self> {
         extensions.get()

@@ -55,6 +55,8 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
     let (said, written) = (say(&token), file.write(&text));
     said.and(written).with_context(|| again("now, though not all of what was made could be handed over"))?;
     let authority = store::authority(&home);
+    // On another machine it is where it was copied to.
+    let file_name = join_file.file_name().unwrap_or_default().display();
     let (home, join_file) = (home.display(), join_file.display());
     let name = host.first().map_or("HOST", String::as_str);
     note(&format!(
@@ -64,7 +66,7 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
 1. Start her:
      queen --data-dir {home} --drone-addr 0.0.0.0:8080 --http-addr 0.0.0.0:8081
 2. Copy {join_file} to each machine that is to work for her, readable by its owner alone (0600), and there:
-     drone --queen {name}:8080 --join hive.join
+     drone --queen {name}:8080 --join {file_name}
 3. Copy {} to whoever uses her, so that browsers and programs know her:
      curl --cacert authority.pem https://{name}:8081/readyz
 4. Log in at https://{name}:8081/ with the admin token. It stands alone on standard output, this once; if it is lost:

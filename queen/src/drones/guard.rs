@@ -57,6 +57,6 @@ impl Guard<'_> {
 /// Why a Drone is not let in.
 fn unknown() -> Broken {
     let reason = "the secret of its join file is not valid here: it was revoked, or the file is of another Hive; \
-                  `queen secret create` makes a new one";
+                  `queen secret create` makes another one, with which the drone is started again";
     Broken::Refused(reason.into())
 }

@@ -187,6 +187,10 @@ impl SharedHive {
     /// Makes a token; see [`Access::create_token`].
     async fn make_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
         check_token(&new)?;
+        if !self.inner.grants.is_closed() && !new.scopes.has(Scope::Admin) {
+            let reason = "the first token needs the scope admin: once there is one, only such a token makes others";
+            return Err(HiveError::Invalid(reason.into()));
+        }
         let mut making = self.inner.making.lock().await;
         let (mut made, now) = (Made::default(), self.moment().at);
         let grants = &self.inner.grants;

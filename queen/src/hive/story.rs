@@ -120,7 +120,7 @@ fn did(Deed { by, action, target, refused }: &Deed) {
         (Some(name), Some(address)) => format!("{name} ({address})"),
         (Some(name), None) => name.to_string(),
         (None, Some(address)) => address.to_string(),
-        (None, None) => "somebody".to_owned(),
+        (None, None) => "somebody on this machine".to_owned(),
     };
     if let Some(reason) = refused {
         tracing::warn!("{by} was refused: {reason} [{target}]");

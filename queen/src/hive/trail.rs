@@ -16,14 +16,17 @@ use super::reading::unreadable;
 use super::story::Story;
 use crate::core::Time;
 
-/// For how long what is alike is counted together.
-const ALIKE: Duration = Duration::from_secs(60 * 60);
+/// For how long what is alike is counted together, and not yet seen.
+const ALIKE: Duration = Duration::from_secs(10 * 60);
 
 /// How often it is looked whether that is over.
 const CLOSED: Duration = Duration::from_secs(60);
 
-/// Lines that have their own of what was done alike, before it is counted: nobody does the same ten times an hour.
+/// Lines that have their own of what was done alike, before it is counted: nobody does the same ten times in ten minutes.
 const OWN: u64 = 10;
+
+/// The target of lines that are counted together, where they had several.
+const SEVERAL: &str = "several";
 
 /// What is counted at a time of each kind.
 const COUNTED: usize = 1000;
@@ -144,7 +147,9 @@ impl Tally {
             true => counted.own += 1,
             false => {
                 counted.more += 1;
-                counted.last = entry.clone();
+                let is_same = counted.more == 1 || counted.last.target == entry.target;
+                let target = if is_same { entry.target.clone() } else { SEVERAL.to_owned() };
+                counted.last = LogEntry { target, ..entry.clone() };
             }
         }
         is_own
@@ -175,7 +180,7 @@ impl SharedHive {
     /// Writes the audit trail, as soon as there are lines, until the future is dropped.
     pub async fn keep_trail(&self) {
         loop {
-            // What is counted becomes lines after an hour, with nobody doing anything.
+            // What is counted becomes lines after a while, with nobody doing anything.
             let _ = self.within(CLOSED, self.inner.logged.notified()).await;
             self.write_trail(false).await;
         }
@@ -290,7 +295,7 @@ mod tests {
         assert!(!trail.has_lines());
         assert_eq!(trail.close(false, ALIKE).len(), 1);
         assert_eq!(lines(&mut trail), [line("192.0.2.1", 99)]);
-        assert!(trail.record(&refused("192.0.2.1", "no such token"), at, ALIKE).is_some(), "the next hour begins");
+        assert!(trail.record(&refused("192.0.2.1", "no such token"), at, ALIKE).is_some(), "another time begins");
     }
 
     fn done(target: &str) -> Deed {

@@ -33,7 +33,8 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
     [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
 }
 
-/// What is waited for, if that is there within so many seconds, and as long as the connection has its place.
+/// What is waited for, if that is there within so many seconds, and as long as the connection has its place and what
+/// the client showed still counts.
 ///
 /// # Errors
 /// Those of what is waited for, and 401 if what the client showed has ended meanwhile.
@@ -47,6 +48,7 @@ pub(crate) async fn in_time<T>(
     place.set(Activity::Waiting);
     let awaited = tokio::select! {
         awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => awaited.ok(),
+        () = client.forgotten(app) => None,
         () = place.lost() => None,
         () = app.config.shutdown.cancelled() => None,
     };

@@ -60,6 +60,7 @@ fn local(next: Option<String>) -> String {
         let rest = next.strip_prefix(HOME);
         next.len() <= NEXT_MAX
             && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+            && !next.contains("/.")
             && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
     next.filter(is_page).unwrap_or_else(|| HOME.to_owned())
@@ -153,6 +154,7 @@ mod tests {
             "https://evil.example/admin",
             "/adminx",
             "/admin/\\evil",
+            "/admin/../evil",
             "/admin/\r\nx: y",
             &long,
         ] {
