@@ -20,7 +20,7 @@ use super::{Queen, both, lines};
 
 /// What everybody is told who cannot prove to know a secret.
 const UNKNOWN: &str = "the secret of its join file is not valid here: it was revoked, or the file is of another Hive; \
-                       `queen secret create` makes a new one";
+                       `queen secret create` makes another one, with which the drone is started again";
 
 pub(super) async fn start(shield: &Shield) -> (Hive, Queen) {
     let config = queen::Config { protection: Some(shield.protection()), ..super::config(None) };
