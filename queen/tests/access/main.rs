@@ -4,6 +4,7 @@
 mod commands;
 mod https;
 mod ports;
+mod proxy;
 #[path = "../support/mod.rs"]
 mod support;
 
