@@ -228,6 +228,24 @@ async fn why_nothing_happens_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_made_less_urgent_lets_others_go_first() {
+    let hive = Hive::start_with(config(None)).await;
+    let queen = Queen::from(&hive);
+    let mut drone = Scripted::start(queen.drones, "drone").await;
+    let long = queen.submit(&format!("?priority=5&{EXPENSIVE}"), &lines(100)).await;
+    let lease = drone.work().await;
+    let other = queen.submit(&format!("?{EXPENSIVE}"), &lines(1)).await;
+    let why = queen.task(other).await["waiting_because"].clone();
+    assert_eq!(why, format!("the drones are busy with task {long}, which has a higher priority"));
+    queen.amend(long, json!({ "priority": -5 })).await;
+    assert_eq!(drone.shrink(lease.id).await, lease.from);
+    while drone.work().await.task.0 != other {}
+    assert_eq!(queen.task(other).await["waiting_because"], Value::Null);
+    drop(drone);
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
     let hive = Hive::start_with(config(None)).await;
     let queen = Queen::from(&hive);
