@@ -88,6 +88,16 @@ two_machines() {
     fi
 }
 
+# Prometheus need not be there for anything else.
+alert_rules() {
+    if ! command -v promtool >/dev/null; then
+        skip "alert rules, because there is no promtool (Debian's package prometheus)"
+        return
+    fi
+    promtool check rules docs/monitoring/alerts.yml >/dev/null
+    (cd docs/monitoring && promtool test rules alerts.test.yml >/dev/null)
+}
+
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 # As for a CPU for which there are no kernels but the portable one.
@@ -97,6 +107,7 @@ step "binaries" cargo build --workspace --bins --locked
 step "tools of the tests" install_tools
 HIVE_BROWSER=1 step "tests" run_tests --workspace
 step "two machines" two_machines
+step "alert rules" alert_rules
 step "tests in the documentation" cargo test --workspace --doc --locked
 step "documentation" docs
 step "cargo-deny" install_deny

@@ -99,6 +99,11 @@ pub fn init(format: LogFormat) -> io::Result<Unwritten> {
     Ok(Unwritten(output))
 }
 
+/// Lines of the log that were dropped since this process began, because nobody read them in time.
+pub fn dropped_lines() -> u64 {
+    output::dropped()
+}
+
 /// Says why a program ends, on standard error; nobody has to read it for longer than a second.
 pub fn complain(why: &str) {
     match Output::start(io::stderr(), |_| {}) {

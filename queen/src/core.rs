@@ -44,9 +44,10 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use drone::Drone;
 pub use event::{
-    Ability, Blame, Distrust, DroneStatus, Effect, Event, Grant, Idle, Outcome, Progress, Speed, TaskWork, Totals,
-    Waiting,
+    Ability, Blame, Distrust, DroneStatus, Effect, Event, Grant, Idle, LeaseCounts, Outcome, Progress, Speed, Standing,
+    TaskWork, Totals, Waiting,
 };
 pub use fleet::Patience;
 pub use intervals::RangeSet;
@@ -85,6 +86,8 @@ pub struct Core {
     next_lease: u64,
     items_queued: u64,
     items_done: u64,
+    cost_done: u64,
+    lease_counts: LeaseCounts,
     meter: Meter,
 }
 
@@ -111,6 +114,8 @@ impl Core {
             next_lease: 1,
             items_queued: 0,
             items_done: 0,
+            cost_done: 0,
+            lease_counts: LeaseCounts::default(),
             meter: Meter::new(Time::ZERO),
         }
     }
@@ -219,9 +224,9 @@ impl Core {
         self.drones.get(id).map(|drone| drone.status(self.idle(id), now))
     }
 
-    /// Whether a Drone holds leases.
-    pub fn has_leases(&self, id: DroneId) -> bool {
-        self.drones.get(id).is_some_and(|drone| !drone.is_empty())
+    /// Where a Drone stands that is connected, or that is waited for.
+    pub fn standing(&self, id: DroneId) -> Option<Standing> {
+        self.drones.get(id).map(Drone::standing)
     }
 
     /// All work at a glance.
@@ -231,7 +236,8 @@ impl Core {
         // Nobody knows when tasks go on that are paused.
         let is_at_rest = self.queue.cost() == 0 && self.items_queued > 0;
         let eta = class.filter(|_| !is_at_rest).and_then(|class| self.duration_of(self.queue.cost(), class, now));
-        Totals { items_queued: self.items_queued, items_done: self.items_done, rate, cost_rate, eta }
+        let Self { items_queued, items_done, cost_done, lease_counts: leases, .. } = *self;
+        Totals { items_queued, items_done, cost_done, leases, rate, cost_rate, eta }
     }
 
     /// How long all Drones together need for `cost`: by what they do, or, while they have not
@@ -291,6 +297,13 @@ impl Core {
         let Some(task) = self.tasks.get_mut(id).filter(|task| task.priority != priority) else { return };
         if task.is_paused {
             task.priority = priority;
+            return;
+        }
+        if priority < task.priority {
+            // Drones would go on with what they hold of it as the urgent work that it was when it was given to them.
+            self.pause(id, now, effects);
+            self.set_priority(id, priority, now, effects);
+            self.resume(id, now, effects);
             return;
         }
         self.queue.dismiss(id, task);

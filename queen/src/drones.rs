@@ -67,7 +67,13 @@ pub struct Config {
 
 /// Serves Drones until `shutdown`, then says goodbye and waits until all connections are closed.
 /// `port` are the places for their connections.
-pub async fn serve(listener: TcpListener, port: Port, hive: SharedHive, config: Config, shutdown: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    port: Arc<Port>,
+    hive: SharedHive,
+    config: Config,
+    shutdown: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     let config = Arc::new(config);
     let mut secrets = config.protection.as_ref().map(|protection| protection.secrets.clone());
@@ -123,7 +129,7 @@ pub async fn serve(listener: TcpListener, port: Port, hive: SharedHive, config: 
 
 /// A Drone, or who wanted to be one, was not let in.
 fn refused(peer: SocketAddr, why: &Broken) -> Deed {
-    let by = By { name: None, address: Some(peer.ip().to_canonical()) };
+    let by = By { address: Some(peer.ip().to_canonical()), ..By::default() };
     Deed { by, action: Action::Join, target: "drones' port".into(), refused: Some(why.to_string()) }
 }
 

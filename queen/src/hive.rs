@@ -24,6 +24,7 @@ mod keys;
 mod link;
 mod members;
 mod memory;
+mod overview;
 mod pace;
 mod reading;
 mod record;

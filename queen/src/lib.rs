@@ -251,6 +251,7 @@ async fn serve(
     let Listeners { drones, http } = listeners;
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
     let sockets = sockets(config.open_files);
+    let drone_port = Arc::new(Port::new(sockets));
     let web = web::Config {
         address: http_addr,
         max_body: config.max_body,
@@ -259,7 +260,8 @@ async fn serve(
         trusted_proxies: config.exposure.trusted_proxies.clone(),
         insecure: are_open,
         tls: certificates.http(),
-        connections: sockets.min(affordable(hive.memory().connections(), http_has_tls)),
+        port: Arc::new(Port::new(sockets.min(affordable(hive.memory().connections(), http_has_tls)))),
+        drone_port: Arc::clone(&drone_port),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
         readers: Arc::clone(hive.memory().readers()),
@@ -293,7 +295,7 @@ async fn serve(
             None => story!("📜", "Everything is in memory, and ends with the Queen"),
         }
         let port = drones::Config { http: http_addr, http_has_tls, protection: config.protection };
-        let working = drones::serve(drones, Port::new(sockets), hive.clone(), port, shutdown.clone());
+        let working = drones::serve(drones, drone_port, hive.clone(), port, shutdown.clone());
         tokio::select! {
             () = working => {}
             () = hive.keep_time() => {}

@@ -283,3 +283,41 @@ async fn a_drone_that_breaks_the_protocol_costs_only_itself() {
     worker.leave().await;
     hive.stop().await;
 }
+
+/// The value of a metric, as a line has it.
+fn metric(text: &str, name: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dashboards_and_alerts_ask_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Some(queen::store::Location::new(folder.path().join("data")));
+    let hive = Hive::start_with(queen::Config { data, ..support::config() }).await;
+    let worker = hive.worker("maja");
+    hive.compute(json!({ "input": WORD })).await;
+    let slow = r#"{"input":"honey","algorithm":"pbkdf2-hmac-sha256","salt":"pepper","iterations":10}"#;
+    hive.compute(serde_json::from_str(slow).unwrap()).await;
+    let (metrics, stats) = (hive.get("/metrics").await.text(), hive.get("/stats").await.json());
+    assert_eq!(metric(&metrics, "hive_items_done_total"), Some(2.0));
+    assert_eq!(metric(&metrics, "hive_leases_given_total"), stats["leases"]["given"].as_f64());
+    // A word is one compression, and of PBKDF2 each iteration two.
+    assert!(stats["compressions_done"].as_u64() > Some(20), "{stats}");
+    assert!(metric(&metrics, "hive_commit_duration_seconds_count") > Some(0.0), "{metrics}");
+    assert_eq!(metric(&metrics, "hive_connections{port=\"drones\"}"), Some(1.0));
+    assert_eq!((&stats["drone_states"]["idle"], &stats["oldest_pending_seconds"]), (&json!(1), &Value::Null));
+    let monitoring = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/monitoring");
+    let mut asked_for = 0;
+    for file in ["alerts.yml", "dashboard.json"] {
+        let text = std::fs::read_to_string(monitoring.join(file)).unwrap();
+        let words = text.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+        for name in words.filter(|word| word.starts_with("hive_") || word.starts_with("process_")) {
+            let is_told = [" ", "{"].into_iter().any(|end| metrics.contains(&format!("\n{name}{end}")));
+            assert!(is_told, "{file} asks for {name}, which nobody tells");
+            asked_for += 1;
+        }
+    }
+    assert!(asked_for > 40);
+    worker.leave().await;
+    hive.stop().await;
+}

@@ -23,7 +23,9 @@ use web::hive::{
     Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
+use web::metrics::Measures;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp, Verify};
+use web::places::Port;
 use web::serve::CONNECTION;
 use web::{Config, Site};
 use wire::blob::{BlobBuf, SharedBlob};
@@ -193,6 +195,9 @@ impl Hive for Ready {
     async fn overview(&self) -> Result<Overview, HiveError> {
         nothing()
     }
+    async fn measures(&self) -> Result<Measures, HiveError> {
+        nothing()
+    }
     fn subscribe(&self, _: Option<EventId>) -> Subscription {
         let at = EventId { epoch: Epoch(1), seq: 0 };
         Subscription { reset: false, backlog: Vec::new(), events: broadcast::channel(1).1, at }
@@ -216,7 +221,8 @@ impl Plane {
             trusted_proxies: Vec::new(),
             insecure: false,
             tls: None,
-            connections: 64,
+            port: Arc::new(Port::new(64)),
+            drone_port: Arc::new(Port::new(64)),
             compressing: 1,
             memory: Budget::new(64 * CONNECTION),
             readers: Budget::new(256 << 20),

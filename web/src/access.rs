@@ -311,6 +311,9 @@ pub struct LogEntry {
     pub target: String,
     /// What came of it: `done`, or why not.
     pub outcome: String,
+    /// How the request was called that did it; `None` if it was none of HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// How many that were alike, within ten minutes.
     #[serde(skip_serializing_if = "is_one")]
     pub count: u64,

@@ -18,6 +18,7 @@ use crate::hive::{Action, By, Deed};
 use crate::limits::Allowance;
 use crate::places::Place;
 use crate::proxies::{self, Start};
+use crate::request_id::RequestId;
 use crate::session::SessionId;
 use crate::{App, Config};
 
@@ -47,14 +48,16 @@ pub(crate) struct Client {
     pub(crate) session: Option<SessionId>,
     /// What they may ask for.
     pub(crate) allowance: Allowance,
+    /// How the request is called.
+    pub(crate) request: RequestId,
 }
 
 impl Client {
     /// Who sends a request over that connection, before it is known what they show.
-    pub(crate) fn at(config: &Config, connection: &Connection, headers: &HeaderMap) -> Self {
+    pub(crate) fn at(config: &Config, connection: &Connection, request: RequestId, headers: &HeaderMap) -> Self {
         let peer = connection.peer.map(|peer| peer.ip());
         let Start { address, is_secure } = proxies::start(&config.trusted_proxies, peer, config.tls.is_some(), headers);
-        Self { address, is_secure, place: connection.place.clone(), ..Self::default() }
+        Self { address, is_secure, place: connection.place.clone(), request, ..Self::default() }
     }
 
     /// With what they show: a token, or the cookie of a session that was begun with one.
@@ -119,7 +122,8 @@ impl Client {
 
     /// Who it is, in the words of the audit trail.
     pub(crate) fn by(&self) -> By {
-        By { name: self.caller.holder().map(|holder| Arc::clone(&holder.name)), address: self.address }
+        let name = self.caller.holder().map(|holder| Arc::clone(&holder.name));
+        By { name, address: self.address, request: Some(self.request.text()) }
     }
 
     /// Refuses a request, of this method for this address, for which a scope lacks.

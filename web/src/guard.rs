@@ -21,6 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::client::Client;
 use crate::error::{Problem, shown};
 use crate::pages::Viewer;
+use crate::request_id::RequestId;
 use crate::{Config, pages};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -184,19 +185,18 @@ impl Asker {
 
 /// Makes a [`Problem`] of every error that is none yet, a page of each that is for people, and a login of what only
 /// lacks one.
-pub(crate) async fn problems(asker: &Asker, response: Response) -> Response {
+pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Response) -> Response {
     let Asker { is_page, is_read, .. } = *asker;
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let problem = response.extensions().get::<Problem>().cloned();
-    let is_shown = match is_page {
-        // A form that came back says what is wrong.
-        true => response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")),
-        false => problem.is_some(),
+    // A form that came back says what is wrong.
+    let is_html = |response: &Response| {
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
     };
-    if is_shown {
+    if is_page && is_html(&response) {
         return response;
     }
     if is_page && status == StatusCode::UNAUTHORIZED {
@@ -207,6 +207,10 @@ pub(crate) async fn problems(asker: &Asker, response: Response) -> Response {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
+    let problem = problem.with("request_id", request.to_string());
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request = %request, "a request failed: {problem}");
+    }
     let mut response = match is_page {
         true => pages::problem(asker.viewer.clone(), &problem, is_read),
         false => problem.clone().into_response(),
@@ -217,6 +221,7 @@ pub(crate) async fn problems(asker: &Asker, response: Response) -> Response {
         parts.headers.remove(name);
     }
     response.headers_mut().extend(parts.headers);
+    *response.extensions_mut() = parts.extensions;
     response.extensions_mut().insert(problem);
     response
 }

@@ -14,6 +14,7 @@ use wire::ids::{DroneId, TaskId};
 
 use crate::access::{Owner, TokenId};
 use crate::kinds::Specification;
+use crate::metrics::Measures;
 use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
 
 /// Why a Queen does not do what was asked. The text is for the user who asked.
@@ -130,6 +131,8 @@ pub struct By {
     pub name: Option<Arc<str>>,
     /// The address that the request came from, if that is known.
     pub address: Option<IpAddr>,
+    /// How the request is called; `None` if it was none of HTTP.
+    pub request: Option<Arc<str>>,
 }
 
 /// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.
@@ -386,6 +389,9 @@ pub trait Hive: Send + Sync + 'static {
 
     /// The whole at a glance.
     async fn overview(&self) -> Result<Overview, HiveError>;
+
+    /// What there is to measure, the whole at a glance among it.
+    async fn measures(&self) -> Result<Measures, HiveError>;
 
     /// Tells the operator what a user did, and writes it into the audit trail.
     fn tell(&self, deed: Deed);

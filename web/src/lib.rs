@@ -17,11 +17,13 @@ pub mod hive;
 pub mod kinds;
 pub mod limits;
 mod map;
+pub mod metrics;
 pub mod model;
 mod own;
 mod pages;
 pub mod places;
 mod proxies;
+mod request_id;
 mod room;
 pub mod serve;
 mod session;
@@ -45,6 +47,9 @@ use crate::hive::Hive;
 use crate::limits::{Limiter, Limits};
 use crate::map::Map;
 pub use crate::map::{Needs, Route};
+use crate::metrics::RouteMetrics;
+use crate::places::Port;
+use crate::request_id::RequestIds;
 use crate::room::Room;
 pub use crate::site::Site;
 
@@ -65,8 +70,10 @@ pub struct Config {
     pub insecure: bool,
     /// With what the port speaks TLS, at each moment; plain HTTP if `None`.
     pub tls: Option<watch::Receiver<Arc<ServerConfig>>>,
-    /// The most open connections; more wait to be accepted.
-    pub connections: usize,
+    /// The places of HTTP connections; more wait to be accepted.
+    pub port: Arc<Port>,
+    /// Those of Drones, of which it is only told how many are taken.
+    pub drone_port: Arc<Port>,
     /// The most answers that are compressed at once; the others go as they are.
     pub compressing: usize,
     /// What open connections take of memory: [`CONNECTION`](serve::CONNECTION) bytes each.
@@ -90,6 +97,9 @@ pub(crate) struct App {
     /// For all requests' bodies.
     room: Room,
     limiter: Limiter,
+    request_ids: Arc<RequestIds>,
+    /// What is measured of each route, and of what is answered elsewhere.
+    pub(crate) routes: Arc<[RouteMetrics]>,
 }
 
 /// The site map.
@@ -117,6 +127,7 @@ fn map() -> Map {
         .delete("/secrets/{name}", Needs::Admin, secrets::revoke)
         .get("/log", Needs::Admin, log::list)
         .get("/stats", Needs::Read, stats::stats)
+        .get("/metrics", Needs::Read, metrics::show)
         .get("/events", Needs::SeeTasks, events::events)
         .get("/healthz", Needs::Nothing, stats::healthz)
         .get("/readyz", Needs::Nothing, stats::readyz);
@@ -136,7 +147,10 @@ pub fn routes() -> Vec<Route> {
 pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Site {
     let room = Room::new(config.room);
     let (limiter, entrance) = (Limiter::new(config.limits), Arc::new(Entrance::new()));
-    let app = App { hive, access, config: Arc::new(config), entrance, room, limiter };
-    let router = map().into_router().fallback(guard::nothing_here).with_state(app.clone());
-    Site::new(router, app)
+    let (map, elsewhere) = (map(), RouteMetrics::elsewhere());
+    let routes = map.metrics().iter().cloned().chain([elsewhere.clone()]).collect();
+    let (config, request_ids) = (Arc::new(config), Arc::new(RequestIds::new()));
+    let app = App { hive, access, config, entrance, room, limiter, request_ids, routes };
+    let router = map.into_router().fallback(guard::nothing_here).with_state(app.clone());
+    Site::new(router, app, elsewhere)
 }

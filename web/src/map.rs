@@ -1,6 +1,8 @@
 //! The site map: each route stands in it together with what it needs of who asks, so that none can be added without.
 
 use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::extract::Request;
@@ -14,6 +16,7 @@ use crate::App;
 use crate::access::{Caller, Scope};
 use crate::client::Client;
 use crate::error::Problem;
+use crate::metrics::{Answered, RouteMetrics};
 
 /// What a route needs of who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,7 @@ pub struct Route {
 pub(crate) struct Map {
     router: Router<App>,
     routes: Vec<Route>,
+    metrics: Vec<RouteMetrics>,
 }
 
 impl Map {
@@ -86,19 +90,39 @@ impl Map {
         Self::default()
     }
 
-    pub(crate) fn get<T: 'static>(self, path: &'static str, needs: Needs, handler: impl Handler<T, App>) -> Self {
+    pub(crate) fn get<T: 'static>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: impl Handler<T, App, Future: Unpin>,
+    ) -> Self {
         self.on(Method::GET, MethodFilter::GET, path, needs, handler)
     }
 
-    pub(crate) fn post<T: 'static>(self, path: &'static str, needs: Needs, handler: impl Handler<T, App>) -> Self {
+    pub(crate) fn post<T: 'static>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: impl Handler<T, App, Future: Unpin>,
+    ) -> Self {
         self.on(Method::POST, MethodFilter::POST, path, needs, handler)
     }
 
-    pub(crate) fn patch<T: 'static>(self, path: &'static str, needs: Needs, handler: impl Handler<T, App>) -> Self {
+    pub(crate) fn patch<T: 'static>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: impl Handler<T, App, Future: Unpin>,
+    ) -> Self {
         self.on(Method::PATCH, MethodFilter::PATCH, path, needs, handler)
     }
 
-    pub(crate) fn delete<T: 'static>(self, path: &'static str, needs: Needs, handler: impl Handler<T, App>) -> Self {
+    pub(crate) fn delete<T: 'static>(
+        self,
+        path: &'static str,
+        needs: Needs,
+        handler: impl Handler<T, App, Future: Unpin>,
+    ) -> Self {
         self.on(Method::DELETE, MethodFilter::DELETE, path, needs, handler)
     }
 
@@ -108,9 +132,11 @@ impl Map {
         filter: MethodFilter,
         path: &'static str,
         needs: Needs,
-        handler: impl Handler<T, App>,
+        handler: impl Handler<T, App, Future: Unpin>,
     ) -> Self {
-        self.router = self.router.route(path, on(filter, Guarded { needs, handler }));
+        let metrics = RouteMetrics::new(method.clone(), path);
+        self.metrics.push(metrics.clone());
+        self.router = self.router.route(path, on(filter, Guarded { needs, metrics, handler }));
         self.routes.push(Route { method, path, needs });
         self
     }
@@ -119,12 +145,18 @@ impl Map {
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.routes.extend(other.routes);
+        self.metrics.extend(other.metrics);
         self
     }
 
     /// What answers by it.
     pub(crate) fn into_router(self) -> Router<App> {
         self.router
+    }
+
+    /// What is measured of each route.
+    pub(crate) fn metrics(&self) -> &[RouteMetrics] {
+        &self.metrics
     }
 
     /// What stands in it.
@@ -137,18 +169,37 @@ impl Map {
 #[derive(Clone)]
 struct Guarded<H> {
     needs: Needs,
+    metrics: RouteMetrics,
     handler: H,
 }
 
-impl<H: Handler<T, App>, T> Handler<T, App> for Guarded<H> {
-    type Future = Either<H::Future, Ready<Response>>;
+impl<H: Handler<T, App, Future: Unpin>, T> Handler<T, App> for Guarded<H> {
+    type Future = Marked<Either<H::Future, Ready<Response>>>;
 
     fn call(self, request: Request, app: App) -> Self::Future {
         let client = Client::of(request.extensions());
-        match self.needs.are_met_by(client.map_or(&Caller::Unknown, |client| &client.caller)) {
+        let answer = match self.needs.are_met_by(client.map_or(&Caller::Unknown, |client| &client.caller)) {
             true => Either::Left(self.handler.call(request, app)),
             false => Either::Right(ready(refusal(&app, &request, self.needs).into_response())),
-        }
+        };
+        Marked { answer, metrics: self.metrics }
+    }
+}
+
+/// An answer that will say of which route it is.
+pub(crate) struct Marked<F> {
+    answer: F,
+    metrics: RouteMetrics,
+}
+
+impl<F: Future<Output = Response> + Unpin> Future for Marked<F> {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        Pin::new(&mut self.answer).poll(context).map(|mut answer| {
+            answer.extensions_mut().insert(Answered(self.metrics.clone()));
+            answer
+        })
     }
 }
 

@@ -351,6 +351,59 @@ impl TaskCounts {
     }
 }
 
+/// How many Drones that are connected, or waited for, stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct DroneCounts {
+    /// In state `idle`.
+    pub idle: u64,
+    /// In state `busy`.
+    pub busy: u64,
+    /// In state `leaving`.
+    pub leaving: u64,
+    /// In state `quarantined`.
+    pub quarantined: u64,
+    /// In state `away`.
+    pub away: u64,
+}
+
+impl DroneCounts {
+    /// Counts one more in this state, if it is one of these.
+    pub fn count(&mut self, state: DroneState) {
+        match state {
+            DroneState::Idle => self.idle += 1,
+            DroneState::Busy => self.busy += 1,
+            DroneState::Leaving => self.leaving += 1,
+            DroneState::Quarantined => self.quarantined += 1,
+            DroneState::Away => self.away += 1,
+            DroneState::Left | DroneState::Lost => {}
+        }
+    }
+}
+
+/// How many leases there were since the Queen started, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LeaseCounts {
+    /// That were sent to Drones; twins are among them.
+    pub given: u64,
+    /// Of ranges that another Drone had too.
+    pub twinned: u64,
+    /// Of ranges that Drones which came back still had: nothing was sent.
+    pub adopted: u64,
+    /// Taken back because their Drone was lost, silent, or did not know of them.
+    pub expired: u64,
+    /// That their Drones could not compute.
+    pub failed: u64,
+}
+
+/// Results that were computed a second time since the Queen started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct VerifiedCounts {
+    /// That were right.
+    pub checked: u64,
+    /// That were wrong.
+    pub wrong: u64,
+}
+
 /// The whole at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Overview {
@@ -369,12 +422,23 @@ pub struct Overview {
     pub drones: u64,
     /// Those of them that are in quarantine.
     pub quarantined: u64,
+    /// Where they stand, and those that are waited for.
+    pub drone_states: DroneCounts,
     /// The compute threads of all that are connected.
     pub threads: u64,
     /// Items of tasks that have not ended and are not done.
     pub items_queued: u64,
     /// Items done since she started.
     pub items_done: u64,
+    /// SHA-256 compressions that Drones computed for it, and for what was computed a second time.
+    pub compressions_done: u64,
+    /// Their leases.
+    pub leases: LeaseCounts,
+    /// What was computed a second time, to compare.
+    pub verified: VerifiedCounts,
+    /// For how long the oldest task has waited of which nothing has been given to a Drone; `None` if there is none.
+    #[serde(serialize_with = "known_thousandths")]
+    pub oldest_pending_seconds: Option<f64>,
     /// Items per second lately.
     #[serde(serialize_with = "thousandths")]
     pub rate: f64,

@@ -171,6 +171,11 @@ impl<T> Places<T> {
         }
     }
 
+    /// How many are held.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
     /// A place is free; who held it, if anybody did.
     pub fn leave(&mut self, id: PlaceId) -> Option<T> {
         let Holder { origin, standing, handle, .. } = self.held.remove(&id)?;

@@ -4,6 +4,7 @@ mod connection;
 mod tls;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -13,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Site;
-use crate::places::Port;
 
 /// The longest head of a request, in bytes, and what is read or written at once besides.
 const HEAD_MAX: usize = 32 << 10;
@@ -47,7 +47,7 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true).max_buf_size(HEAD_MAX);
     let mut spare = http.clone();
     spare.header_read_timeout(SPARE_HEAD_TIMEOUT).keep_alive(false);
-    let (mut connections, port) = (JoinSet::new(), Port::new(site.connections()));
+    let (mut connections, port) = (JoinSet::new(), Arc::clone(site.port()));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept(), if connections.len() < port.sockets() => accepted,
@@ -55,7 +55,7 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => match site.enter(&port, peer.ip()) {
+            Ok((stream, peer)) => match site.enter(peer.ip()) {
                 Some(place) => {
                     let memory = site.hold_memory();
                     let (http, head) = match place.is_spare() {

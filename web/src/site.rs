@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
@@ -20,11 +20,14 @@ use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tower::Service;
 
+use crate::api::prefer::PREFERENCE_APPLIED;
 use crate::budget::Reservation;
 use crate::client::{Client, Connection, lasting};
 use crate::compress::Compressor;
 use crate::error::Problem;
+use crate::metrics::{Answered, RouteMetrics};
 use crate::places::{Place, Port};
+use crate::request_id::REQUEST_ID;
 use crate::serve::{CONNECTION, TLS};
 use crate::{App, Config, body, guard, limits, proxies, whole};
 
@@ -37,14 +40,16 @@ pub struct Site {
     router: Router,
     app: App,
     compressor: Compressor,
+    /// What is measured of answers that are of no route.
+    elsewhere: RouteMetrics,
     /// Over which requests come.
     connection: Connection,
 }
 
 impl Site {
-    pub(crate) fn new(router: Router, app: App) -> Self {
+    pub(crate) fn new(router: Router, app: App, elsewhere: RouteMetrics) -> Self {
         let compressor = Compressor::new(app.config.compressing);
-        Self { router, app, compressor, connection: Connection::default() }
+        Self { router, app, compressor, elsewhere, connection: Connection::default() }
     }
 
     /// For a connection that comes from there and has this place.
@@ -52,9 +57,9 @@ impl Site {
         Self { connection: Connection { peer: Some(peer), place }, ..self.clone() }
     }
 
-    /// The most open connections.
-    pub(crate) fn connections(&self) -> usize {
-        self.app.config.connections
+    /// The places of connections.
+    pub(crate) fn port(&self) -> &Arc<Port> {
+        &self.app.config.port
     }
 
     /// What a connection takes of memory, for as long as it is open.
@@ -65,7 +70,8 @@ impl Site {
 
     /// A place for who comes from there; a proxy that is trusted gives its own up to nobody, since everybody comes
     /// over it.
-    pub(crate) fn enter(&self, port: &Port, address: IpAddr) -> Option<Place> {
+    pub(crate) fn enter(&self, address: IpAddr) -> Option<Place> {
+        let port = self.port();
         match proxies::is_trusted(&self.app.config.trusted_proxies, address) {
             true => port.enter_to_stay(address),
             false => port.enter(address),
@@ -78,7 +84,9 @@ impl Site {
     }
 
     pub(crate) async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
-        let client = Client::at(&self.app.config, &self.connection, request.headers());
+        let began = Instant::now();
+        let request_id = self.app.request_ids.of(request.headers());
+        let client = Client::at(&self.app.config, &self.connection, request_id.clone(), request.headers());
         let mut asker = guard::Asker::of(&request, &client);
         let response = match self.admit(client, &mut asker, request) {
             Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
@@ -88,8 +96,13 @@ impl Site {
             Err(problem) => problem.into_response(),
         };
         let response = whole::counted(&self.app.config.readers, response).unwrap_or_else(Problem::into_response);
-        let mut response = guard::problems(&asker, response).await;
+        let mut response = guard::problems(&asker, &request_id, response).await;
         guard::headers(&asker, response.headers_mut());
+        response.headers_mut().extend(request_id.header().map(|id| (REQUEST_ID, id)));
+        let answered = response.extensions_mut().remove::<Answered>();
+        let route = answered.as_ref().map_or(&self.elsewhere, |Answered(route)| route);
+        let is_asked_to_wait = response.headers().contains_key(PREFERENCE_APPLIED);
+        route.count(response.status(), began.elapsed(), is_asked_to_wait);
         response
     }
 

@@ -5,6 +5,7 @@
 //! meanwhile are dropped, and counted.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The pause before a stream that does not block is written to again.
 const RETRY: Duration = Duration::from_millis(10);
+
+/// Lines that were dropped since this process began.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// See [`dropped_lines`](super::dropped_lines).
+pub(super) fn dropped() -> u64 {
+    DROPPED.load(Relaxed)
+}
 
 /// Takes lines, each in one call of `write`, and never blocks. Clones share the queue.
 #[derive(Clone)]
@@ -76,7 +85,10 @@ impl Write for Output {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
         match state.waiting.len() + line.len() > CAPACITY {
-            true => state.dropped += 1,
+            true => {
+                state.dropped += 1;
+                DROPPED.fetch_add(1, Relaxed);
+            }
             false => {
                 state.waiting.extend_from_slice(line);
                 state.accepted += line.len() as u64;

@@ -146,8 +146,11 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<LeaseId> {
+        let is_twin = terms.twin.is_some();
         let (lease, rank) = self.lease_out(task_id, drone_id, terms, now, effects)?;
         let (priority, range) = (self.tasks.get(task_id)?.priority, self.leases.get(lease)?.range.clone());
+        self.lease_counts.given += 1;
+        self.lease_counts.twinned += u64::from(is_twin);
         effects.push(Effect::Lease(Grant { drone: drone_id, lease, task: task_id, range, priority, rank }));
         Some(lease)
     }

@@ -14,7 +14,7 @@ use wire::work::Kind;
 
 use super::meter::Meter;
 use super::task::Task;
-use super::{Ability, Class, Core, DroneStatus, Patience, Speed, Time};
+use super::{Ability, Class, Core, DroneStatus, Patience, Speed, Standing, Time};
 
 /// Thread time for each thread that is leased ahead.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -386,8 +386,11 @@ impl Drone {
     /// What there is to know of it, with why it is idle, if it is.
     pub(super) fn status(&self, idle: Option<super::Idle>, now: Time) -> DroneStatus {
         let (rate, cost_rate) = self.meter.rates(now);
-        let (leaving, away, quarantined) = (self.leaving, self.away_until.is_some(), self.quarantined);
-        DroneStatus { leases: self.held() as u64, leaving, away, quarantined, idle, rate, cost_rate }
+        DroneStatus { standing: self.standing(), idle, rate, cost_rate }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing { leases: self.held() as u64, leaving: self.leaving, away: self.away_until.is_some() }
     }
 
     /// Leases, thread time and bytes held, added up anew.

@@ -418,17 +418,22 @@ pub enum Idle {
     NothingToDo,
 }
 
-/// What there is to know of a Drone's work.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DroneStatus {
+/// Where a Drone stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
     /// Leases that it holds.
     pub leases: u64,
     /// Whether it takes no more.
     pub leaving: bool,
     /// Whether its connection broke and it is waited for.
     pub away: bool,
-    /// Whether it is given no work.
-    pub quarantined: bool,
+}
+
+/// What there is to know of a Drone's work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DroneStatus {
+    /// Where it stands.
+    pub standing: Standing,
     /// Why it has nothing to do.
     pub idle: Option<Idle>,
     /// Items per second lately.
@@ -444,10 +449,29 @@ pub struct Totals {
     pub items_queued: u64,
     /// Items done since the start.
     pub items_done: u64,
+    /// Compressions that Drones computed since the start, and that counted.
+    pub cost_done: u64,
+    /// What became of leases since the start.
+    pub leases: LeaseCounts,
     /// Items per second lately.
     pub rate: f64,
     /// Compressions per second lately.
     pub cost_rate: f64,
     /// When all of it is expected to be done.
     pub eta: Option<Duration>,
+}
+
+/// How many leases there were since the start, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseCounts {
+    /// That were sent to Drones; twins are among them.
+    pub given: u64,
+    /// Of ranges that another Drone had too.
+    pub twinned: u64,
+    /// Of ranges that Drones which came back still had: nothing was sent.
+    pub adopted: u64,
+    /// Taken back because their Drone was lost, silent, or did not know of them.
+    pub expired: u64,
+    /// That their Drones could not compute.
+    pub failed: u64,
 }

@@ -71,11 +71,12 @@ impl Core {
         let leases = offers
             .iter()
             .map(|(task, range)| trusted.then(|| self.adopt(id, *task, range, &mut held, now, effects)).flatten());
-        let leases = leases.collect();
+        let leases: Vec<_> = leases.collect();
+        self.lease_counts.adopted += leases.iter().flatten().count() as u64;
         effects.push(Effect::Adopted { drone: id, leases });
         let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, Fault::None));
         let lost: Vec<_> = lost.collect();
-        self.give_up(&lost, false, now, effects);
+        self.expire(&lost, false, now, effects);
         self.fill(id, now, effects);
     }
 
@@ -215,7 +216,7 @@ impl Core {
         };
         let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, Fault::None)).collect();
         lost.sort_unstable_by_key(|(id, _)| *id);
-        self.give_up(&lost, true, now, effects);
+        self.expire(&lost, true, now, effects);
         self.fill(id, now, effects);
     }
 
@@ -306,7 +307,7 @@ impl Core {
         }
         self.free_reservation(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
-        self.give_up(&rest, false, now, effects);
+        self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
         // Whoever is idle does not wait for it.
         self.drones.settle();
@@ -328,7 +329,7 @@ impl Core {
         let is_over = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.kept_until <= now);
         let over = lease::in_order(drone.leases()).into_iter().filter(is_over);
         let over: Vec<_> = over.map(|lease| (lease, Fault::Loss)).collect();
-        self.give_up(&over, false, now, effects);
+        self.expire(&over, false, now, effects);
         let kept = self.drones.get(id).into_iter().flat_map(Drone::leases);
         let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
         match next {
@@ -354,7 +355,13 @@ impl Core {
         let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
         let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
-        self.give_up(&leases, false, now, effects);
+        self.expire(&leases, false, now, effects);
+    }
+
+    /// Takes leases back that their Drone does not compute any more, without having given them back.
+    fn expire(&mut self, leases: &[(LeaseId, Fault)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
+        self.lease_counts.expired += leases.len() as u64;
+        self.give_up(leases, withdraw, now, effects);
     }
 
     fn forget(&mut self, id: DroneId) {

@@ -198,6 +198,7 @@ impl Core {
     fn count_done(&mut self, items: u64, cost: u64, now: Time) {
         self.items_queued -= items;
         self.items_done += items;
+        self.cost_done += cost;
         self.meter.add(items, cost, now);
     }
 
@@ -225,6 +226,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
+        self.lease_counts.failed += 1;
         let task = lease.task;
         let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
         let (range, is_batch) = (lease.range.clone(), self.tasks.get(task).is_some_and(|task| task.is_batch));

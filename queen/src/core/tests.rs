@@ -479,7 +479,7 @@ fn a_detached_item_is_not_computed() {
     assert!(world.held.values().all(|grant| [0, 5, 29].iter().all(|index| !grant.range.contains(index))));
     world.run();
     assert_eq!(world.ended[&task], Outcome::Done);
-    assert_eq!(world.core.drone(drone, world.now).unwrap().leases, 0);
+    assert_eq!(world.core.standing(drone).unwrap().leases, 0);
 }
 
 #[test]

@@ -40,7 +40,6 @@ impl State {
         }
         renew(&mut terms, Times { created: record.created, now: on }, amendment.deadline_seconds);
         let (priority, change) = (terms.priority, amended(id, &terms));
-        let is_less_urgent = priority < record.terms.priority && !record.is_paused();
         terms.room = self.budget.hold(terms.bytes()).into();
         self.unfinished -= record.on_disk();
         record.terms = Arc::new(terms);
@@ -48,14 +47,7 @@ impl State {
         let deadline = record.deadline_in_core(on, now);
         self.changes.push(change);
         self.feed.task(id);
-        // What Drones hold of it they would go on with first, as the urgent work that it was when it was given to them.
-        if is_less_urgent {
-            self.handle(Event::Pause { task: id }, now);
-        }
         self.handle(Event::SetPriority { task: id, priority }, now);
-        if is_less_urgent {
-            self.handle(Event::Resume { task: id }, now);
-        }
         self.handle(Event::SetDeadline { task: id, deadline }, now);
     }
 

@@ -10,7 +10,8 @@ use web::hive::{
     Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription,
     TaskFilter, Upload,
 };
-use web::model::{Data, DroneView, EventId, Overview, TaskState, TaskView};
+use web::metrics::Measures;
+use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
@@ -34,52 +35,6 @@ pub(super) const RETRY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SharedHive {
-    pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
-        let totals = state.core.totals(now);
-        let (drones, threads, quarantined) = state.fleet();
-        let (audited, audits) = state.audits.counts();
-        Overview {
-            version: env!("CARGO_PKG_VERSION"),
-            epoch: self.inner.epoch,
-            started_at: self.inner.started_at,
-            uptime_seconds: now.as_secs_f64(),
-            tasks: state.counts,
-            drones,
-            quarantined,
-            threads,
-            items_queued: totals.items_queued - audits,
-            items_done: totals.items_done - audited,
-            rate: totals.rate,
-            compressions_per_second: totals.cost_rate,
-            eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
-            memory_used: self.memory_used(state),
-            memory_limit: self.inner.memory.limit(),
-            data: self.data(state),
-            drone_addr: self.inner.drone_addr.clone(),
-        }
-    }
-
-    fn memory_used(&self, state: &State) -> u64 {
-        let written = self.inner.disk.as_ref().map_or(0, |disk| disk.journal.used());
-        self.inner.memory.used() + state.cache.used() + written
-    }
-
-    fn data(&self, state: &State) -> Option<Data> {
-        let disk = self.inner.disk.as_ref()?;
-        let (recovered, taken) = disk.recovered.get().copied().unwrap_or_default();
-        Some(Data {
-            directory: disk.directory.display().to_string(),
-            used: state.used,
-            unfinished: state.bound() + disk.uploads.used(),
-            limit: disk.limit.bytes,
-            removes_early: disk.limit.removes,
-            removed_early: state.removed_early,
-            fault: state.fault.clone(),
-            recovered,
-            recovery_seconds: taken.as_secs_f64(),
-        })
-    }
-
     /// Whether a new task can be written at present.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
         self.admit_task(&self.lock(), 0)
@@ -493,6 +448,12 @@ impl Hive for SharedHive {
     async fn overview(&self) -> Result<Overview, HiveError> {
         let state = self.serving()?;
         Ok(self.overview_of(&state, self.now()))
+    }
+
+    async fn measures(&self) -> Result<Measures, HiveError> {
+        let overview = self.overview().await?;
+        let journal = self.inner.disk.as_ref().map(|disk| disk.journal.measures());
+        Ok(Measures { overview, journal, dropped_log_lines: drone::console::dropped_lines() })
     }
 
     fn tell(&self, deed: Deed) {

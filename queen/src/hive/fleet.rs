@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use web::model::{DroneState, DroneView, Timestamp};
+use web::model::{DroneCounts, DroneState, DroneView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 use wire::message::Adoption;
 
@@ -19,7 +19,7 @@ use super::explain;
 use super::state::State;
 use super::story::Story;
 use super::{Link, MAX_DRONES, Newcomer, Outbound, Parting, Receipt, label};
-use crate::core::{Ability, Distrust, Event, Grant, Time};
+use crate::core::{Ability, Distrust, Event, Grant, Standing, Time};
 use crate::crash;
 use crate::store::{Change, KnownDrone, Visit};
 
@@ -52,6 +52,17 @@ pub(super) struct Presence {
     is_awaited: bool,
     /// It has not been here since the Queen started: its counts are of the Queen before.
     is_remembered: bool,
+}
+
+/// All Drones at a glance.
+#[derive(Default)]
+pub(super) struct Fleet {
+    pub(super) connected: u64,
+    /// Compute threads of those that are connected.
+    pub(super) threads: u64,
+    /// Those of them that are in quarantine, though they may be leaving.
+    pub(super) quarantined: u64,
+    pub(super) states: DroneCounts,
 }
 
 /// A connection.
@@ -155,6 +166,21 @@ impl Presence {
             secret: self.newcomer.secret,
         };
         Change::Visit { drone, visit: Box::new(visit) }
+    }
+
+    /// Where it stands, for users.
+    fn state(&self, standing: Option<Standing>, is_quarantined: bool) -> DroneState {
+        match (&self.seat, standing) {
+            (None, Some(standing)) if standing.away => DroneState::Away,
+            (None, _) => match self.parting {
+                Parting::Left => DroneState::Left,
+                Parting::Lost | Parting::Revoked => DroneState::Lost,
+            },
+            (Some(_), Some(standing)) if standing.leaving => DroneState::Leaving,
+            (Some(_), _) if is_quarantined => DroneState::Quarantined,
+            (Some(_), Some(standing)) if standing.leases > 0 => DroneState::Busy,
+            (Some(_), _) => DroneState::Idle,
+        }
     }
 
     /// The part of its threads' time in which they computed, over the last heartbeats.
@@ -270,20 +296,20 @@ impl State {
             Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
             Parting::Lost => self.handle(Event::Lost { drone }, now),
         }
-        self.part(drone, now);
+        self.part(drone);
     }
 
     /// Its connection is to end, and the core has given up what it had.
-    pub(super) fn disconnect(&mut self, id: DroneId, reason: &'static str, now: Time) {
+    pub(super) fn disconnect(&mut self, id: DroneId, reason: &'static str) {
         self.send(id, Outbound::Goodbye(reason));
         self.vacate(id, Parting::Lost);
-        self.part(id, now);
+        self.part(id);
     }
 
     /// A Drone did not come back in time.
-    pub(super) fn forgotten(&mut self, id: DroneId, now: Time) {
+    pub(super) fn forgotten(&mut self, id: DroneId) {
         if self.presences.get(&id).is_some_and(|presence| presence.is_awaited) {
-            self.part(id, now);
+            self.part(id);
         }
     }
 
@@ -324,9 +350,9 @@ impl State {
     }
 
     /// Tells that a Drone is gone, or away, and forgets the oldest of those that are gone.
-    fn part(&mut self, id: DroneId, now: Time) {
-        let is_awaited = self.core.drone(id, now).is_some_and(|drone| drone.away && drone.leases > 0);
-        let connected = self.fleet().0;
+    fn part(&mut self, id: DroneId) {
+        let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
+        let connected = self.fleet().connected;
         let Some(presence) = self.presences.get_mut(&id) else { return };
         let was_awaited = std::mem::replace(&mut presence.is_awaited, is_awaited);
         let (drone, parting) = (presence.newcomer.name.clone(), presence.parting);
@@ -433,19 +459,8 @@ impl State {
     pub(super) fn drone(&self, id: DroneId, now: Time) -> Option<DroneView> {
         let presence = self.presences.get(&id)?;
         let status = self.core.drone(id, now);
-        let leases = status.map_or(0, |status| status.leases);
+        let standing = status.map(|status| status.standing);
         let quarantined = self.registry.quarantined(id);
-        let state = match (&presence.seat, &status) {
-            (None, Some(status)) if status.away => DroneState::Away,
-            (None, _) => match presence.parting {
-                Parting::Left => DroneState::Left,
-                Parting::Lost | Parting::Revoked => DroneState::Lost,
-            },
-            (Some(_), Some(status)) if status.leaving => DroneState::Leaving,
-            (Some(_), _) if quarantined.is_some() => DroneState::Quarantined,
-            (Some(_), _) if leases > 0 => DroneState::Busy,
-            (Some(_), _) => DroneState::Idle,
-        };
         let idle = status.and_then(|status| status.idle).filter(|_| presence.seat.is_some());
         Some(DroneView {
             id,
@@ -453,10 +468,10 @@ impl State {
             instance: presence.newcomer.instance.to_string(),
             address: presence.newcomer.address.clone(),
             software: presence.newcomer.software.clone(),
-            state,
+            state: presence.state(standing, quarantined.is_some()),
             threads: presence.newcomer.ability.threads,
             kernels: presence.newcomer.kernels.clone(),
-            leases,
+            leases: standing.map_or(0, |standing| standing.leases),
             idle_because: idle.map(|idle| explain::idle(idle).into()),
             quarantined_because: quarantined.map(Into::into),
             rate: status.map_or(0.0, |status| status.rate),
@@ -477,12 +492,19 @@ impl State {
         here.chain(self.departed.iter().rev()).filter_map(|id| self.drone(*id, now)).collect()
     }
 
-    /// Connected Drones, their threads, and how many of them are in quarantine.
-    pub(super) fn fleet(&self) -> (u64, u64, u64) {
-        let connected = || self.presences.iter().filter(|(_, presence)| presence.seat.is_some());
-        let threads = connected().map(|(_, presence)| u64::from(presence.newcomer.ability.threads)).sum();
-        let quarantined = connected().filter(|(id, _)| self.registry.quarantined(**id).is_some()).count();
-        (connected().count() as u64, threads, quarantined as u64)
+    /// Connected Drones, their threads, and how many of them are in quarantine; and how many stand where.
+    pub(super) fn fleet(&self) -> Fleet {
+        let mut fleet = Fleet::default();
+        for (id, presence) in &self.presences {
+            let is_quarantined = self.registry.quarantined(*id).is_some();
+            fleet.states.count(presence.state(self.core.standing(*id), is_quarantined));
+            if presence.seat.is_some() {
+                fleet.connected += 1;
+                fleet.threads += u64::from(presence.newcomer.ability.threads);
+                fleet.quarantined += u64::from(is_quarantined);
+            }
+        }
+        fleet
     }
 
     /// Drones besides this one that may be given work.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use web::metrics::{Histogram, JournalMeasures};
 use web::model::TaskState;
 use wire::ids::TaskId;
 
@@ -51,7 +52,21 @@ pub(super) struct Journal {
     room: Arc<Semaphore>,
     capacity: u32,
     stopping: CancellationToken,
+    commits: CommitMeasures,
 }
+
+/// How commits went.
+#[derive(Debug, Clone)]
+pub(super) struct CommitMeasures {
+    seconds: Histogram,
+    changes: Histogram,
+}
+
+/// Bounds of what commits take, in seconds: from a fast disk that syncs nothing to one that is stuck.
+const SECONDS: [f64; 8] = [0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 1.0, 10.0];
+
+/// Bounds of how many changes are committed together.
+const CHANGES: [f64; 7] = [1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 16_384.0];
 
 /// A place in the queue that is taken already.
 pub(super) struct Slot {
@@ -96,12 +111,27 @@ impl Journal {
         let exit = Exit::new(entries, stopping.clone(), runtime, bulk);
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
         let relief = Arc::new(Semaphore::new(RELIEF));
-        (Self { queue, places, relief, room, capacity, stopping }, exit)
+        let commits = CommitMeasures { seconds: Histogram::new(SECONDS), changes: Histogram::new(CHANGES) };
+        (Self { queue, places, relief, room, capacity, stopping, commits }, exit)
     }
 
     /// Bytes of results that wait.
     pub(super) fn used(&self) -> u64 {
         u64::from(self.capacity).saturating_sub(self.room.available_permits() as u64)
+    }
+
+    /// What there is to measure.
+    pub(super) fn measures(&self) -> JournalMeasures {
+        let waiting =
+            (ENTRIES + RELIEF).saturating_sub(self.places.available_permits() + self.relief.available_permits());
+        let CommitMeasures { seconds, changes } = self.commits.clone();
+        JournalMeasures { waiting: waiting as u64, waiting_bytes: self.used(), seconds, changes }
+    }
+
+    /// So many changes were committed.
+    pub(super) fn count_commit(&self, changes: usize, took: Duration) {
+        self.commits.seconds.observe(took.as_secs_f64());
+        self.commits.changes.observe(changes as f64);
     }
 
     /// Waits for room for changes with so many bytes of results.

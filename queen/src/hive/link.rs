@@ -228,7 +228,8 @@ impl SharedHive {
 
     /// Tells whether a Drone holds leases, at a moment: no lease is given to it until `tell` is over.
     pub fn tell_load(&self, link: Link, tell: impl FnOnce(bool)) {
-        tell(self.lock().core.has_leases(link.drone));
+        let standing = self.lock().core.standing(link.drone);
+        tell(standing.is_some_and(|standing| standing.leases > 0));
     }
 
     /// Results came from a Drone, within `frame`; with them there were `received` on its

@@ -155,6 +155,7 @@ impl State {
     /// A Drone gave a wrong result; whether that is the first one that is known of it.
     fn convict(&mut self, lie: &Lie, now: Time) -> bool {
         let Lie { drone, task, index } = *lie;
+        self.audits.verified.wrong += 1;
         if let Some(presence) = self.presences.get_mut(&drone) {
             presence.wrong += 1;
         }

@@ -224,8 +224,8 @@ impl State {
                 }
                 Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from, now),
                 Effect::Quarantined { drone, why } => self.distrusted(drone, &why),
-                Effect::Disconnect { drone, reason } => self.disconnect(drone, reason, now),
-                Effect::Forgotten(drone) => self.forgotten(drone, now),
+                Effect::Disconnect { drone, reason } => self.disconnect(drone, reason),
+                Effect::Forgotten(drone) => self.forgotten(drone),
             }
         }
         self.effects = effects;

@@ -115,7 +115,7 @@ fn rate(rate: f64) -> String {
 
 /// What a user did, and from where.
 fn did(Deed { by, action, target, refused }: &Deed) {
-    let By { name, address } = by;
+    let By { name, address, request: _ } = by;
     let by = match (name, address) {
         (Some(name), Some(address)) => format!("{name} ({address})"),
         (Some(name), None) => name.to_string(),
@@ -144,9 +144,10 @@ fn did(Deed { by, action, target, refused }: &Deed) {
 }
 
 /// A line of the audit trail, for who collects logs.
-fn logged(LogEntry { who, address, action, target, outcome, .. }: &LogEntry) {
+fn logged(LogEntry { who, address, action, target, outcome, request_id, .. }: &LogEntry) {
+    let request = request_id.as_deref().unwrap_or("-");
     let (who, address) = (who.as_deref().unwrap_or("-"), address.as_deref().unwrap_or("-"));
-    tracing::info!(target: "audit", who, address, action, target, outcome, "{action} {target}: {outcome}");
+    tracing::info!(target: "audit", who, address, action, target, outcome, request, "{action} {target}: {outcome}");
 }
 
 fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String {

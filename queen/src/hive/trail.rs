@@ -160,7 +160,7 @@ impl Tally {
 fn lost_lines(at: Timestamp, kind: LogKind, count: u64) -> LogEntry {
     let outcome = "these lines could not be kept while the disk took no writes".to_owned();
     let (action, target) = ("lose".to_owned(), "audit trail".to_owned());
-    LogEntry { at, kind, who: None, address: None, action, target, outcome, count }
+    LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count }
 }
 
 impl SharedHive {
@@ -237,6 +237,7 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
         action: name(action).to_owned(),
         target: cut(target),
         outcome: cut(refused.as_deref().unwrap_or("done")),
+        request_id: by.request.as_deref().map(str::to_owned),
         count: 1,
     }
 }
@@ -272,7 +273,7 @@ mod tests {
 
     fn refused(address: &str, why: &str) -> Deed {
         let address: IpAddr = address.parse().unwrap();
-        let by = By { name: None, address: Some(address) };
+        let by = By { address: Some(address), ..By::default() };
         Deed { by, action: Action::LogIn, target: "session".into(), refused: Some(why.into()) }
     }
 
@@ -322,7 +323,7 @@ mod tests {
         (0..3 * COUNTED).for_each(|number| {
             trail.record(&refused(&format!("2001:db8:{number:x}::1"), "no such token"), Timestamp(7), Time::ZERO);
         });
-        let by = By { name: Some("ci".into()), address: Some([192, 0, 2, 1].into()) };
+        let by = By { name: Some("ci".into()), address: Some([192, 0, 2, 1].into()), request: None };
         for target in ["DELETE /tasks/7", "POST /tokens"] {
             let (by, target, refused) = (by.clone(), target.to_owned(), Some("it has `read`".to_owned()));
             let line = trail.record(&Deed { by, action: Action::Ask, target, refused }, Timestamp(7), Time::ZERO);

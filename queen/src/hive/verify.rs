@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
+use web::model::VerifiedCounts;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use self::sampling::{choose, one_part_in, random, sample_of};
@@ -124,6 +125,8 @@ pub(super) struct Audits {
     under_way: std::collections::BTreeMap<TaskId, Audit>,
     begun: u64,
     done: u64,
+    /// Results that were computed a second time in whatever way, since the start.
+    pub(super) verified: VerifiedCounts,
 }
 
 impl Doubt {
@@ -305,6 +308,7 @@ impl State {
 
     /// A Drone was right.
     pub(super) fn trust(&mut self, drone: DroneId, times: u64) {
+        self.audits.verified.checked += times;
         if let Some(presence) = self.presences.get_mut(&drone) {
             presence.checked += times;
         }

@@ -20,7 +20,7 @@ use crate::kinds::{hash_of, is_long};
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -219,6 +219,10 @@ const MIGRATIONS: [&str; 8] = [
     CREATE TABLE hosts (
         name TEXT PRIMARY KEY
     ) STRICT, WITHOUT ROWID;
+    ",
+    "
+    -- How the request was called that a line of the audit trail is about.
+    ALTER TABLE log ADD COLUMN request TEXT;
     ",
 ];
 

@@ -112,11 +112,13 @@ async fn what_users_did_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let log = async |hive: &SharedHive| {
         let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+        assert!(page.entries.iter().all(|line| line.request_id.as_deref() == Some("trace-7")));
         page.entries.into_iter().map(|line| (line.who, line.action, line.count)).collect::<Vec<_>>()
     };
     let who = Some("ops".to_owned());
     let deed = |action, refused: Option<&str>| {
-        let by = By { name: Some("ops".into()), address: Some([192, 0, 2, 1].into()) };
+        let (name, request) = (Some("ops".into()), Some("trace-7".into()));
+        let by = By { name, address: Some([192, 0, 2, 1].into()), request };
         Deed { by, action, target: "task 7 (bees)".into(), refused: refused.map(str::to_owned) }
     };
     let (hive, keeper) = open(folder.path(), settings());

@@ -268,7 +268,7 @@ impl Model {
         }
         assert_eq!(core.totals(now).items_queued, left);
         for drone in self.peers.keys() {
-            let leases = core.drone(*drone, now).map(|status| status.leases);
+            let leases = core.standing(*drone).map(|standing| standing.leases);
             assert_eq!(leases, Some(self.held(*drone).count() as u64), "what Drone {drone} holds");
         }
         if self.troubled.is_disjoint(&self.live) {

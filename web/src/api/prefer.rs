@@ -14,7 +14,7 @@ use crate::places::Activity;
 const WAIT_MAX: u64 = 60;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// How many seconds a client likes to wait. What cannot be understood is no preference.
 pub(crate) fn wait(headers: &HeaderMap) -> Option<u64> {

@@ -100,11 +100,11 @@ pub(super) async fn log_in(
         Ok((holder, secret)) => {
             // A browser has one session: this one goes on with nothing of what it had before.
             client.session.map(|before| app.entrance.end(before));
-            tell(By { name: Some(holder.name.clone()), address: client.address }, None);
+            tell(By { name: Some(holder.name.clone()), ..client.by() }, None);
             Ok(([(SET_COOKIE, cookie::given(&secret, client.is_secure))], Redirect::to(&next)).into_response())
         }
         Err(error) => {
-            tell(By { name: None, address: client.address }, Some(error.to_string()));
+            tell(By { name: None, ..client.by() }, Some(error.to_string()));
             let problem = Problem::from(error);
             let mut answer = form::answer(&problem, Page { viewer, next, fault: Some(problem.detail.clone()) });
             if problem.status == StatusCode::UNAUTHORIZED {

@@ -204,7 +204,7 @@ mod tests {
     use wire::ids::Epoch;
 
     use super::*;
-    use crate::model::Timestamp;
+    use crate::model::{DroneCounts, LeaseCounts, Timestamp, VerifiedCounts};
 
     #[test]
     fn health_is_told_by_drones_and_work() {
@@ -217,9 +217,14 @@ mod tests {
                 tasks,
                 drones,
                 quarantined,
+                drone_states: DroneCounts::default(),
                 threads: drones,
                 items_queued,
                 items_done: 0,
+                compressions_done: 0,
+                leases: LeaseCounts::default(),
+                verified: VerifiedCounts::default(),
+                oldest_pending_seconds: None,
                 rate: 0.0,
                 compressions_per_second: 0.0,
                 eta_seconds: None,

@@ -38,6 +38,11 @@ impl Port {
         self.sockets
     }
 
+    /// How many places are held.
+    pub fn held(&self) -> usize {
+        self.usual.lock().held() + self.spare.lock().held()
+    }
+
     /// A place for who comes from there, at the expense of somebody else if need be. `None` if there is not even a
     /// spare one.
     pub fn enter(&self, address: IpAddr) -> Option<Place> {

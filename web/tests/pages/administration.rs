@@ -150,12 +150,22 @@ async fn the_log_is_shown_filtered_and_paged() {
         action: "cancel".to_owned(),
         target: format!("task {number}"),
         outcome: if number % 2 == 0 { "done".to_owned() } else { "this <token> is none".to_owned() },
+        request_id: Some(format!("request-{number}")),
         count: if number == 101 { 1234 } else { 1 },
     };
     access.kept().log = (0..102).map(entry).collect();
     let first = get(&router, "/admin/log").await;
     let text = page(&first);
-    contains(text, &["<bdi>task 101</bdi>", "<bdi>task 2</bdi>", "href=\"/admin/log?cursor=2\"", "1,234 times"]);
+    contains(
+        text,
+        &[
+            "<bdi>task 101</bdi>",
+            "<bdi>task 2</bdi>",
+            "href=\"/admin/log?cursor=2\"",
+            "1,234 times",
+            "request request-101",
+        ],
+    );
     contains(text, &["this &#60;token&#62; is none", "without a token", "&#60;b&#62; &#38; co", "192.0.2.7"]);
     contains(text, &["href=\"/admin/log?who=%3Cb%3E%20%26%20co\""]);
     assert!(!text.contains("<bdi>task 1</bdi>") && !text.contains("rel=\"first\""));

@@ -154,6 +154,7 @@ fn entry(number: i64, kind: LogKind, who: Option<&str>, target: &str, count: u64
         action: "cancel".to_owned(),
         target: target.to_owned(),
         outcome: "done".to_owned(),
+        request_id: None,
         count,
     }
 }

@@ -260,14 +260,15 @@ async fn the_operator_is_told_who_did_what() {
         ("DELETE", "/tasks/1", Some(Action::Remove)),
     ] {
         let body = if method == "PATCH" { r#"{"priority": 7}"# } else { "" };
-        send(&site, request(method, path, &[("content-type", "application/json")], body)).await;
+        send(&site, request(method, path, &[("content-type", "application/json"), ("x-request-id", "one")], body))
+            .await;
         let target = match &action {
             Some(Action::Remove) => "task 1",
             Some(Action::Drain | Action::Pardon) => "drone 1 (<b>worker</b>)",
             _ => "task 1 (bees)",
         };
         let told = action.map(|action| Deed {
-            by: By { name: None, address: Some(peer.ip()) },
+            by: By { address: Some(peer.ip()), request: Some("one".into()), ..By::default() },
             action,
             target: target.to_owned(),
             refused: None,

@@ -10,6 +10,7 @@ mod events;
 mod guard;
 mod idempotency;
 mod limits;
+mod metrics;
 mod places;
 mod proxies;
 mod results;

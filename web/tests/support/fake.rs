@@ -12,8 +12,10 @@ use web::hive::{
     Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
+use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
-    Change, Data, DroneState, DroneView, Event, EventId, Kernels, Overview, TaskCounts, TaskState, TaskView, Timestamp,
+    Change, Data, DroneCounts, DroneState, DroneView, Event, EventId, Kernels, LeaseCounts, Overview, TaskCounts,
+    TaskState, TaskView, Timestamp, VerifiedCounts,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -489,6 +491,13 @@ impl Hive for Fake {
         Ok(Overview { data, drones, quarantined, drone_addr, ..overview() })
     }
 
+    async fn measures(&self) -> Result<Measures, HiveError> {
+        let (seconds, changes) = (Histogram::new([0.01]), Histogram::new([10.0]));
+        seconds.observe(0.002);
+        let journal = Some(JournalMeasures { waiting: 2, waiting_bytes: 64, seconds, changes });
+        Ok(Measures { overview: self.overview().await?, journal, dropped_log_lines: 3 })
+    }
+
     fn tell(&self, deed: Deed) {
         self.inner().deeds.push(deed);
     }
@@ -545,9 +554,14 @@ pub fn overview() -> Overview {
         tasks: TaskCounts::default(),
         drones: 1,
         quarantined: 0,
+        drone_states: DroneCounts { busy: 1, ..DroneCounts::default() },
         threads: 4,
         items_queued: 0,
         items_done: 12_345,
+        compressions_done: 24_690,
+        leases: LeaseCounts { given: 7, ..LeaseCounts::default() },
+        verified: VerifiedCounts { checked: 9, wrong: 0 },
+        oldest_pending_seconds: None,
         rate: 1_000_000.0,
         compressions_per_second: 2_000_000.0,
         eta_seconds: None,

@@ -16,6 +16,7 @@ use web::Config;
 use web::Site;
 use web::budget::Budget;
 use web::limits::Limits;
+use web::places::Port;
 
 pub use access::*;
 pub use fake::*;
@@ -31,7 +32,8 @@ pub fn config() -> Config {
         trusted_proxies: Vec::new(),
         insecure: false,
         tls: None,
-        connections: 8,
+        port: Arc::new(Port::new(8)),
+        drone_port: Arc::new(Port::new(8)),
         compressing: 1,
         memory: Budget::new(1 << 20),
         readers: Budget::new(256 << 20),

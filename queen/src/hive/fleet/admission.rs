@@ -39,7 +39,7 @@ impl State {
             if self.core.drone(drone, now).is_some() {
                 self.handle(Event::Gone { drone }, now);
             }
-            self.part(drone, now);
+            self.part(drone);
         }
     }
 }

@@ -105,5 +105,5 @@ fn drones_are_counted_by_their_secret_and_go_with_it() {
     assert_eq!(connected(), [0, 2, 0]);
     let states: Vec<_> = hive.lock().drones(Time::ZERO).into_iter().map(|drone| drone.state).collect();
     assert_eq!(states.iter().filter(|state| **state == DroneState::Lost).count(), 2, "{states:?}");
-    assert_eq!(hive.lock().fleet().0, 3, "who needed no secret stays");
+    assert_eq!(hive.lock().fleet().connected, 3, "who needed no secret stays");
 }

@@ -30,7 +30,7 @@ pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Res
     }
     values.push(Box::new(i64::try_from(*limit).unwrap_or(i64::MAX)));
     let select = format!(
-        "SELECT id, at, kind, who, address, action, target, outcome, count FROM log WHERE {} ORDER BY id DESC LIMIT ?",
+        "SELECT id, at, kind, who, address, action, target, outcome, count, request FROM log WHERE {} ORDER BY id DESC LIMIT ?",
         conditions.join(" AND ")
     );
     let mut select = connection.prepare_cached(&select)?;
@@ -50,6 +50,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<(u64, LogEntry)> {
         target: row.get(6)?,
         outcome: row.get(7)?,
         count: row.get(8)?,
+        request_id: row.get(9)?,
     };
     Ok((row.get(0)?, entry))
 }

@@ -372,10 +372,13 @@ impl<'a> Step<'a> {
     }
 
     fn log(&mut self, entry: &LogEntry) -> rusqlite::Result<()> {
-        let LogEntry { at, kind, who, address, action, target, outcome, count } = entry;
-        let insert = "INSERT INTO log (at, kind, who, address, action, target, outcome, count) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        self.run(insert, params![at.0, log_kind_number(*kind), who, address, action, target, outcome, count])
+        let LogEntry { at, kind, who, address, action, target, outcome, count, request_id } = entry;
+        let insert = "INSERT INTO log (at, kind, who, address, action, target, outcome, count, request) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        self.run(
+            insert,
+            params![at.0, log_kind_number(*kind), who, address, action, target, outcome, count, request_id],
+        )
     }
 
     /// A Drone keeps its id and its process.

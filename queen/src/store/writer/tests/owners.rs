@@ -56,7 +56,8 @@ fn who_is_forgotten_in_a_batch_is_its_owners() {
 fn line(at: i64, kind: LogKind, who: Option<&str>, target: &str) -> Change {
     let (who, address) = (who.map(str::to_owned), Some("192.0.2.1".to_owned()));
     let (target, action, outcome) = (target.to_owned(), "cancel".to_owned(), "done".to_owned());
-    Change::Log(Box::new(LogEntry { at: Timestamp(at), kind, who, address, action, target, outcome, count: 1 }))
+    let (at, request_id) = (Timestamp(at), Some(format!("request-{at}")));
+    Change::Log(Box::new(LogEntry { at, kind, who, address, action, target, outcome, request_id, count: 1 }))
 }
 
 #[test]

@@ -1,0 +1,73 @@
+//! The whole at a glance.
+
+use std::time::Duration;
+
+use web::model::{Data, LeaseCounts, Overview, TaskState};
+
+use super::SharedHive;
+use super::state::State;
+use crate::core::{self, Time};
+
+impl SharedHive {
+    /// What users are shown of all of it.
+    pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
+        let totals = state.core.totals(now);
+        let fleet = state.fleet();
+        let core::LeaseCounts { given, twinned, adopted, expired, failed } = totals.leases;
+        let (audited, audits) = state.audits.counts();
+        Overview {
+            version: env!("CARGO_PKG_VERSION"),
+            epoch: self.inner.epoch,
+            started_at: self.inner.started_at,
+            uptime_seconds: now.as_secs_f64(),
+            tasks: state.counts,
+            drones: fleet.connected,
+            quarantined: fleet.quarantined,
+            drone_states: fleet.states,
+            threads: fleet.threads,
+            items_queued: totals.items_queued - audits,
+            items_done: totals.items_done - audited,
+            compressions_done: totals.cost_done,
+            leases: LeaseCounts { given, twinned, adopted, expired, failed },
+            verified: state.audits.verified,
+            oldest_pending_seconds: state.waited(now).map(|waited| waited.as_secs_f64()),
+            rate: totals.rate,
+            compressions_per_second: totals.cost_rate,
+            eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
+            memory_used: self.memory_used(state),
+            memory_limit: self.inner.memory.limit(),
+            data: self.data(state),
+            drone_addr: self.inner.drone_addr.clone(),
+        }
+    }
+
+    fn memory_used(&self, state: &State) -> u64 {
+        let written = self.inner.disk.as_ref().map_or(0, |disk| disk.journal.used());
+        self.inner.memory.used() + state.cache.used() + written
+    }
+
+    fn data(&self, state: &State) -> Option<Data> {
+        let disk = self.inner.disk.as_ref()?;
+        let (recovered, taken) = disk.recovered.get().copied().unwrap_or_default();
+        Some(Data {
+            directory: disk.directory.display().to_string(),
+            used: state.used,
+            unfinished: state.bound() + disk.uploads.used(),
+            limit: disk.limit.bytes,
+            removes_early: disk.limit.removes,
+            removed_early: state.removed_early,
+            fault: state.fault.clone(),
+            recovered,
+            recovery_seconds: taken.as_secs_f64(),
+        })
+    }
+}
+
+impl State {
+    /// For how long the oldest task has waited of which nothing has been given to a Drone.
+    fn waited(&self, now: Time) -> Option<Duration> {
+        let oldest = self.tasks.get(self.oldest(TaskState::Pending).next()?)?;
+        let millis = self.on(now).0.saturating_sub(oldest.created.on.0);
+        Some(Duration::from_millis(u64::try_from(millis).unwrap_or_default()))
+    }
+}
