@@ -12,6 +12,7 @@ Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Que
 """
 import argparse
 import http.client
+import io
 import json
 import os
 import shutil
@@ -93,7 +94,8 @@ class Hive:
         offset, patience = 0, Patience()
         while True:
             try:
-                for line in self.ask("GET", f"/tasks/{task}/results?format=ndjson&offset={offset}", {}):
+                answer = self.ask("GET", f"/tasks/{task}/results?format=ndjson&offset={offset}", {})
+                for line in io.BufferedReader(answer, 1 << 16):     # http.client reads lines slowly
                     if not line.endswith(b"\n"):
                         break
                     row = json.loads(line)
