@@ -1,7 +1,11 @@
 //! `drone.py`, a Drone in another language.
 
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
@@ -10,13 +14,57 @@ use sha2::{Digest, Sha256};
 use super::support::programs::{Program, output, start_drone};
 use super::{Hive, example, numbers, sums};
 
+/// Two inputs that take longer than it takes the Queen to write that they are leased, and their results, as OpenSSL
+/// computes them.
+const LONG: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=5000000";
+const LONG_SUMS: &str = "0c762ded461e9e817a70e0ee4625d82c3887f79c8c19420e968a35dfcf3c0b4c  word 0\n\
+                         26d6448f3bae660536573a81c60143eeca70fd2f9b1979572a35d897646e6341  word 1\n";
+
+/// What is between a Drone and the Queen, and can break.
+struct Wire {
+    address: SocketAddr,
+    ends: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Wire {
+    fn to(queen: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, ends) = (listener.local_addr().unwrap(), Arc::default());
+        let made: Arc<Mutex<Vec<TcpStream>>> = Arc::clone(&ends);
+        thread::spawn(move || {
+            for drone in listener.incoming().map(Result::unwrap) {
+                let queen = TcpStream::connect(queen).unwrap();
+                for (from, to) in [(&drone, &queen), (&queen, &drone)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+                made.lock().unwrap().extend([drone, queen]);
+            }
+        });
+        Self { address, ends }
+    }
+
+    fn cut(&self) {
+        for end in self.ends.lock().unwrap().drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 fn pbkdf2(word: &[u8], iterations: u32) -> [u8; 32] {
     pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(word, b"s", iterations)
 }
 
 fn drone_py(hive: &Hive, name: &str, threads: &str) -> Command {
+    drone_py_over(hive.drones, hive, name, threads)
+}
+
+fn drone_py_over(address: SocketAddr, hive: &Hive, name: &str, threads: &str) -> Command {
     let mut drone = example("drone.py");
-    drone.args(["--queen", &hive.drones.to_string(), "--name", name, "--threads", threads, "--join"]);
+    drone.args(["--queen", &address.to_string(), "--name", name, "--threads", threads, "--join"]);
     drone.arg(hive.path("hive.join"));
     drone
 }
@@ -76,8 +124,7 @@ fn what_it_holds_outlives_a_killed_queen() {
     let mut hive = Hive::start("127.0.0.91");
     let mut drone = Program::start(&mut drone_py(&hive, "py", "2"));
     drone.line("Connected to the Queen; this is Drone 1");
-    // Each takes longer than it takes the Queen to write that it is leased.
-    let task = hive.submit("?algorithm=pbkdf2-hmac-sha256&iterations=5000000", &numbers(2));
+    let task = hive.submit(LONG, &numbers(2));
     until_leases(&hive.path("data"), 2);
     hive.kill_queen();
     // It computes on while she is away, and keeps what it has.
@@ -86,10 +133,26 @@ fn what_it_holds_outlives_a_killed_queen() {
     drone.line("Connected to the Queen; this is Drone 1");
     drone.line("takes back 2 of 2 leases");
     hive.until_done(task);
-    // As OpenSSL computes them.
-    let right = "0c762ded461e9e817a70e0ee4625d82c3887f79c8c19420e968a35dfcf3c0b4c  word 0\n\
-                 26d6448f3bae660536573a81c60143eeca70fd2f9b1979572a35d897646e6341  word 1\n";
-    assert_eq!(hive.results(task), right);
+    assert_eq!(hive.results(task), LONG_SUMS);
+    drone.signal("-TERM");
+    let (code, said) = drone.end();
+    assert_eq!((code, said.contains("inputs computed: 2")), (Some(0), true), "{said}");
+}
+
+#[test]
+fn a_connection_that_breaks_costs_nothing() {
+    let hive = Hive::start("127.0.0.96");
+    let wire = Wire::to(hive.drones);
+    let mut drone = Program::start(&mut drone_py_over(wire.address, &hive, "py", "2"));
+    drone.line("Connected to the Queen; this is Drone 1");
+    let task = hive.submit(LONG, &numbers(2));
+    while of_drone(&hive, "py")["leases"] != 2 {}
+    wire.cut();
+    drone.line("Leases held for her: 2, computed: 0");
+    drone.line("takes back 2 of 2 leases");
+    hive.until_done(task);
+    assert_eq!(hive.results(task), LONG_SUMS);
+    assert_eq!(of_drone(&hive, "py")["connections"], 2);
     drone.signal("-TERM");
     let (code, said) = drone.end();
     assert_eq!((code, said.contains("inputs computed: 2")), (Some(0), true), "{said}");
