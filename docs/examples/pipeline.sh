@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Replaces a column of a table by pseudonyms: by the HMAC-SHA-256 of each value, under a key that stays with its owner.
+# Who has the key finds a person again, who has the table alone does not; equal values stay equal, so that tables
+# can still be joined.
+#
+#     docs/examples/pipeline.sh key.txt 2 < customers.tsv > pseudonyms.tsv
+#
+# The table is of lines, its columns are separated by tabs, and columns count from 1. Capitals make no difference, as is
+# usual with addresses of e-mail. The Queen is at HIVE_URL, http://127.0.0.1:8081 unless it says otherwise; HIVE_CA is a file
+# with the certificate of her authority, HIVE_TOKEN_FILE one with a token.
+#
+# Needs bash, curl 7.84 or newer, coreutils, grep, and awk.
+set -euo pipefail
+
+url=${HIVE_URL:-http://127.0.0.1:8081}
+fail() { printf 'pipeline.sh: %s\n' "$*" >&2; exit 1; }
+(($# == 2)) && [[ $2 =~ ^[1-9][0-9]*$ ]] || fail 'usage: pipeline.sh KEY_FILE COLUMN < TABLE'
+key_file=$1 column=$2
+for tool in curl awk; do
+    command -v "$tool" >/dev/null || fail "this needs $tool: apt-get install $tool"
+done
+
+umask 077
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# Keys and tokens are no arguments, since others see command lines.
+printf 'Hive-Key: %s\n' "$(<"$key_file")" >"$folder/header"
+[[ -z ${HIVE_TOKEN_FILE:-} ]] || printf 'Authorization: Bearer %s\n' "$(<"$HIVE_TOKEN_FILE")" >>"$folder/header"
+curl=(curl --silent --show-error --fail-with-body --header "@$folder/header")
+[[ -z ${HIVE_CA:-} ]] || curl+=(--cacert "$HIVE_CA")
+
+# The column is sent while it is read, and no longer than it is read.
+task=$(
+    tee "$folder/table" | cut -f "$column" | tr '[:upper:]' '[:lower:]' |
+        "${curl[@]}" --request POST --upload-file - --header 'Content-Type: text/plain' \
+            --output "$folder/answer" --write-out '%header{location}' "$url/tasks?algorithm=hmac-sha256&name=pseudonyms"
+) || fail "the Queen did not take it: $(cat "$folder/answer" 2>/dev/null)"
+
+until "${curl[@]}" --header 'Prefer: wait=60' "$url$task" >"$folder/answer" && grep -q '"state":"done"' "$folder/answer"; do
+    ! grep -E '"state":"(failed|cancelled)"' "$folder/answer" >&2 || fail "this task will never be done"
+    sleep 1
+done
+
+# Results come in the order of the lines. Of each, the digest is what stands before the two spaces.
+"${curl[@]}" "$url$task/results?format=text" | cut -c -64 |
+    awk -v table="$folder/table" -v column="$column" '
+        BEGIN { FS = OFS = "\t" }
+        { digest = $1; if ((getline < table) <= 0 || NF < column) exit 1; $column = digest; print }' ||
+    fail "line by line, the results do not belong to the table: has each of its lines $column columns?"
