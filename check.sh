@@ -30,16 +30,16 @@ step() {
 
 run_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --locked --no-fail-fast "$@"
+        cargo nextest run --all-features --locked --no-fail-fast "$@"
     else
-        cargo test --locked --no-fail-fast --lib --bins --tests "$@"
+        cargo test --all-features --locked --no-fail-fast --lib --bins --tests "$@"
     fi
 }
 
 # Private items too: who reads these pages works on the code.
 docs() {
     RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
-        cargo doc --workspace --no-deps --document-private-items --locked
+        cargo doc --workspace --all-features --no-deps --document-private-items --locked
 }
 
 # Built without optimisation, which takes a minute or two, once.
@@ -89,27 +89,37 @@ two_machines() {
     fi
 }
 
-# Prometheus need not be there for anything else.
+# Unpacked where it is not installed, since Debian's package would start a Prometheus.
+find_promtool() {
+    promtool=$(command -v promtool) && return
+    local folder=target/tools/prometheus
+    promtool=$PWD/$folder/usr/bin/promtool
+    [[ -x $promtool ]] && return
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+    mkdir -p "$folder"
+    (cd "$folder" && apt-get download -q prometheus >/dev/null 2>&1 && dpkg-deb -x prometheus_*.deb .)
+}
+
 alert_rules() {
-    if ! command -v promtool >/dev/null; then
+    if ! find_promtool; then
         skip "alert rules, because there is no promtool (Debian's package prometheus)"
         return
     fi
-    promtool check rules docs/monitoring/alerts.yml >/dev/null
-    (cd docs/monitoring && promtool test rules alerts.test.yml >/dev/null)
+    "$promtool" check rules docs/monitoring/alerts.yml >/dev/null
+    (cd docs/monitoring && "$promtool" test rules alerts.test.yml >/dev/null)
 }
 
 step "format" cargo fmt --all --check
-step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "clippy" cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 # As for a CPU for which there are no kernels but the portable one.
 step "without kernels of a CPU" cargo rustc -p drone --lib --profile check --locked -- --cfg hive_portable -D warnings
-# The tests start the binaries, `drone` beside `queen`.
-step "binaries" cargo build --workspace --bins --locked
+# The tests start the binaries, `drone` and `hive` beside `queen`. All features everywhere, or they would be built again.
+step "binaries" cargo build --workspace --all-features --bins --locked
 step "tools of the tests" install_tools
 HIVE_BROWSER=1 step "tests" run_tests --workspace
 step "two machines" two_machines
 step "alert rules" alert_rules
-step "tests in the documentation" cargo test --workspace --doc --locked
+step "tests in the documentation" cargo test --workspace --all-features --doc --locked
 step "documentation" docs
 step "cargo-deny" install_deny
 step "dependencies" "${deny[@]}" check --hide-inclusion-graph bans licenses sources

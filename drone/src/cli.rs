@@ -1,9 +1,15 @@
-//! Command lines of both programs.
+//! Command lines of all programs.
+
+mod documents;
+mod span;
 
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, Error, Parser};
+
+pub use documents::Documents;
+pub use span::Span;
 
 /// Reads this process's command line and its environment. What is wrong is told with its place, and
 /// ends the process with exit code 2.

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::builder::BoolishValueParser;
 use clap::{Parser, Subcommand};
 use drone::NICE;
+use drone::cli::Documents;
 use drone::console::{self, LogFormat};
 use drone::kernel::Choice;
 use drone::signals::StopSignals;
@@ -108,6 +109,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Documents(Documents),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -126,6 +129,7 @@ async fn start(args: Args) -> anyhow::Result<()> {
     drone::limits::leave_no_core();
     match args.command {
         Some(Command::Bench { json }) => bench(json),
+        Some(Command::Documents(documents)) => documents.write::<Args>().context("cannot print"),
         None => run(args).await,
     }
 }

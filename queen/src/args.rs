@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
+use drone::cli::Documents;
 use drone::console::LogFormat;
 use drone::kernel::Choice;
 use rustix::process::{Resource, getrlimit};
@@ -94,6 +95,9 @@ pub enum Command {
     /// Make, list and revoke secrets, with which drones join
     #[command(after_help = access::SECRETS)]
     Secret(Secrets),
+    /// What she says of herself.
+    #[command(flatten)]
+    Documents(Documents),
 }
 
 const CHECK: &str = "\

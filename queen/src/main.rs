@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Init(init)) => runtime.block_on(administration::init(&init))?,
         Some(Command::Token(tokens)) => runtime.block_on(administration::token(tokens.command))?,
         Some(Command::Secret(secrets)) => runtime.block_on(administration::secret(secrets.command))?,
+        Some(Command::Documents(documents)) => documents.write::<Cli>().context("cannot print")?,
         Some(Command::Backup(Backup { from, to, force })) => {
             let begun = Instant::now();
             let backup::Written { tasks, bytes } = backup::run(&from.data_dir, &to, force)?;

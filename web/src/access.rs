@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::watch;
 use wire::text::is_hidden;
 
@@ -136,6 +136,12 @@ impl Serialize for Scopes {
     }
 }
 
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<Scope>::deserialize(deserializer).map(|scopes| scopes.into_iter().collect())
+    }
+}
+
 /// Whose a task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -235,7 +241,7 @@ pub struct NewToken {
 }
 
 /// A token as users see it: not what it is, which is shown once, when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenView {
     /// Its number.
     pub id: TokenId,
@@ -252,7 +258,7 @@ pub struct TokenView {
 }
 
 /// A secret that Drones prove to know, as users see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretView {
     /// By which Drones name it.
     pub name: String,
@@ -263,7 +269,7 @@ pub struct SecretView {
 }
 
 /// What something in the audit trail is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
     /// Somebody did something to a task or a Drone.
@@ -295,7 +301,7 @@ impl LogKind {
 }
 
 /// A line of the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// When; of those that were alike, the last one.
     pub at: Timestamp,
@@ -315,8 +321,12 @@ pub struct LogEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// How many that were alike, within ten minutes.
-    #[serde(skip_serializing_if = "is_one")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 fn is_one(count: &u64) -> bool {

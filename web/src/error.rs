@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::hive::HiveError;
@@ -177,22 +177,33 @@ impl From<MultipartError> for Problem {
     }
 }
 
-/// In the order that people read it in.
-#[derive(Serialize)]
-struct Body<'a> {
+/// The body of an answer that says what went wrong (RFC 9457), in the order that people read it in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProblemView<'a> {
+    /// What names its kind: `about:blank`, as its status says all that a program needs.
     #[serde(rename = "type")]
-    about: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
+    pub about: Cow<'a, str>,
+    /// What kind of problem it is, in words that a person understands.
+    pub title: Cow<'a, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong here, and what to do.
+    pub detail: Cow<'a, str>,
+    /// Extension members: where the fault is, such as `line` or `path`.
     #[serde(flatten)]
-    members: &'a Map<String, Value>,
+    pub members: Cow<'a, Map<String, Value>>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { title, detail, members, .. } = &self;
-        let body = Body { about: "about:blank", title, status: self.status.as_u16(), detail, members };
+        let body = ProblemView {
+            about: "about:blank".into(),
+            title: title.into(),
+            status: self.status.as_u16(),
+            detail: detail.into(),
+            members: Cow::Borrowed(members),
+        };
         let mut body = serde_json::to_vec(&body).unwrap_or_default();
         body.push(b'\n');
         let mut response = (self.status, body).into_response();

@@ -5,7 +5,8 @@ mod options;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use options::{NAMES as OPTION_NAMES, Options, renewed_deadline};
+pub use options::NAMES as OPTION_NAMES;
+pub(crate) use options::{Options, renewed_deadline};
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

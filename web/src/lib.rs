@@ -11,7 +11,7 @@ mod client;
 mod compress;
 mod deeds;
 mod entrance;
-mod error;
+pub mod error;
 mod guard;
 pub mod hive;
 pub mod kinds;

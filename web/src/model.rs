@@ -1,13 +1,17 @@
-//! One set of views, for JSON and for HTML.
+//! One set of views, for JSON and for HTML: served by the Queen, read by her clients.
 
+mod lists;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use crate::access::TokenId;
+pub use lists::{DroneList, Health, LogList, SecretList, TaskList, TokenList};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,9 +33,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// RFC 3339, of any offset; what is finer than a millisecond is dropped.
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<jiff::Timestamp>().map(|time| Self(time.as_millisecond()))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 
@@ -49,7 +69,7 @@ fn known_thousandths<S: Serializer>(number: &Option<f64>, serializer: S) -> Resu
 }
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// No Drone has begun with it.
@@ -106,7 +126,7 @@ pub enum Verify {
 }
 
 /// A task as users see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskView {
     /// Sequential, from 1.
     pub id: TaskId,
@@ -117,9 +137,9 @@ pub struct TaskView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_task: Option<TaskId>,
     /// The kind of work.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The algorithm of a digest task.
-    pub algorithm: &'static str,
+    pub algorithm: Cow<'static, str>,
     /// How its inputs are written.
     pub encoding: crate::kinds::digest::Encoding,
     /// PBKDF2's iterations.
@@ -180,7 +200,7 @@ impl TaskView {
 }
 
 /// Where a Drone stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DroneState {
     /// Connected, without work.
@@ -226,7 +246,7 @@ impl fmt::Display for DroneState {
 }
 
 /// A Drone as users see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DroneView {
     /// Sequential, from 1, for each process: one that connects again keeps it.
     pub id: DroneId,
@@ -308,7 +328,7 @@ impl Kernels {
 }
 
 /// How many tasks stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskCounts {
     /// In state `pending`.
     pub pending: u64,
@@ -352,7 +372,7 @@ impl TaskCounts {
 }
 
 /// How many Drones that are connected, or waited for, stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroneCounts {
     /// In state `idle`.
     pub idle: u64,
@@ -381,7 +401,7 @@ impl DroneCounts {
 }
 
 /// How many leases there were since the Queen started, and what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeaseCounts {
     /// That were sent to Drones; twins are among them.
     pub given: u64,
@@ -396,7 +416,7 @@ pub struct LeaseCounts {
 }
 
 /// Results that were computed a second time since the Queen started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifiedCounts {
     /// That were right.
     pub checked: u64,
@@ -405,10 +425,10 @@ pub struct VerifiedCounts {
 }
 
 /// The whole at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Overview {
     /// The Queen's version.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// Her epoch.
     pub epoch: Epoch,
     /// When she started.
@@ -467,7 +487,7 @@ impl Overview {
 }
 
 /// What is on disk.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Data {
     /// Where.
     pub directory: String,
@@ -569,6 +589,39 @@ pub enum Change {
 }
 
 impl Change {
+    /// What an SSE event tells that has this name and this data; `None` if no event has the name.
+    ///
+    /// # Errors
+    /// If the data is not what belongs to the name.
+    pub fn read(name: &str, data: &str) -> serde_json::Result<Option<Self>> {
+        #[derive(Deserialize)]
+        struct TaskRemoved {
+            id: TaskId,
+        }
+        #[derive(Deserialize)]
+        struct ResultChanged {
+            task: TaskId,
+            from: u64,
+            to: u64,
+            drone: DroneId,
+        }
+        Ok(Some(match name {
+            "task" => Self::Task(serde_json::from_str(data)?),
+            "task-removed" => {
+                let TaskRemoved { id } = serde_json::from_str(data)?;
+                Self::TaskRemoved { id, owner: None }
+            }
+            "drone" => Self::Drone(serde_json::from_str(data)?),
+            "result-changed" => {
+                let ResultChanged { task, from, to, drone } = serde_json::from_str(data)?;
+                Self::ResultChanged { task, from, to, drone, owner: None }
+            }
+            "overview" => Self::Overview(serde_json::from_str(data)?),
+            "reset" => Self::Reset {},
+            _ => return Ok(None),
+        }))
+    }
+
     /// The SSE event name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -581,3 +634,6 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

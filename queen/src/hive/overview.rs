@@ -16,7 +16,7 @@ impl SharedHive {
         let core::LeaseCounts { given, twinned, adopted, expired, failed } = totals.leases;
         let (audited, audits) = state.audits.counts();
         Overview {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             epoch: self.inner.epoch,
             started_at: self.inner.started_at,
             uptime_seconds: now.as_secs_f64(),

@@ -10,10 +10,19 @@ pub fn queen() -> Command {
     clean(Command::new(env!("CARGO_BIN_EXE_queen")))
 }
 
-/// Built by `cargo build --workspace --bins`; it lies beside the Queen.
 pub fn drone() -> Command {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_queen")).with_file_name("drone");
-    assert!(path.exists(), "{} is missing: run `cargo build --workspace --bins` first", path.display());
+    beside("drone")
+}
+
+/// The client.
+pub fn hive() -> Command {
+    beside("hive")
+}
+
+/// Built by `cargo build --workspace --all-features --bins`; it lies beside the Queen.
+fn beside(name: &str) -> Command {
+    let path = PathBuf::from(env!("CARGO_BIN_EXE_queen")).with_file_name(name);
+    assert!(path.exists(), "{} is missing: run `cargo build --workspace --all-features --bins` first", path.display());
     clean(Command::new(path))
 }
 

@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
 use wire::ids::DroneId;
 
 use super::Id;
@@ -10,16 +9,11 @@ use super::json::Json;
 use crate::App;
 use crate::error::Problem;
 use crate::hive::By;
-use crate::model::DroneView;
-
-#[derive(Serialize)]
-pub(crate) struct List {
-    drones: Vec<DroneView>,
-}
+use crate::model::{DroneList, DroneView};
 
 /// `GET /drones`
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<List>, Problem> {
-    Ok(Json(List { drones: app.hive.drones().await? }))
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<DroneList>, Problem> {
+    Ok(Json(DroneList { drones: app.hive.drones().await? }))
 }
 
 /// `GET /drones/{id}`

@@ -1,32 +1,26 @@
 //! `/log`: the audit trail.
 
 use axum::extract::State;
-use serde::Serialize;
 
 use super::cursor;
 use super::json::Json;
 use super::query::Query;
 use crate::App;
-use crate::access::{LogEntry, LogFilter, LogKind};
+use crate::access::{LogFilter, LogKind};
 use crate::error::Problem;
+use crate::model::LogList;
 
 const LIST_DEFAULT: u64 = 50;
 const LIST_MAX: u64 = 1000;
 
-#[derive(Serialize)]
-pub(crate) struct List {
-    entries: Vec<LogEntry>,
-    next_cursor: Option<String>,
-}
-
 /// `GET /log`: newest first.
-pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<List>, Problem> {
+pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<LogList>, Problem> {
     let filter = filter(&mut query)?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
     let before = cursor::take(&mut query)?;
     query.end()?;
     let page = app.access.log(LogFilter { before, limit, ..filter }).await?;
-    Ok(Json(List { entries: page.entries, next_cursor: page.next.map(cursor::of) }))
+    Ok(Json(LogList { entries: page.entries, next_cursor: page.next.map(cursor::of) }))
 }
 
 /// Takes which lines are wanted.

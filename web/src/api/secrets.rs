@@ -3,24 +3,19 @@
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::json::{self, Json};
 use super::submit;
 use crate::App;
-use crate::access::{NAME_MAX, SecretView};
+use crate::access::NAME_MAX;
 use crate::error::{Problem, shown};
 use crate::hive::By;
-
-#[derive(Serialize)]
-pub(crate) struct List {
-    secrets: Vec<SecretView>,
-}
+use crate::model::SecretList;
 
 /// `GET /secrets`: by name.
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<List>, Problem> {
-    Ok(Json(List { secrets: app.access.secrets().await? }))
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<SecretList>, Problem> {
+    Ok(Json(SecretList { secrets: app.access.secrets().await? }))
 }
 
 /// `POST /secrets`: the answer has the join file, which nobody is shown again.

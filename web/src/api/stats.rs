@@ -1,25 +1,17 @@
 //! `/stats`, and whether the Queen is well.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::extract::State;
-use serde::Serialize;
 
 use super::json::Json;
 use crate::App;
 use crate::error::Problem;
-use crate::model::{Data, Overview};
+use crate::model::{Data, Health, Overview};
 
 /// When to ask again whether the disk takes writes.
 const FAULT_RETRY: Duration = Duration::from_secs(5);
-
-#[derive(Serialize)]
-pub(crate) struct Health {
-    status: &'static str,
-    /// Unfinished tasks taken over at the start, if anything is kept.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovered: Option<u64>,
-}
 
 /// `GET /stats`
 pub(crate) async fn stats(State(app): State<App>) -> Result<Json<Overview>, Problem> {
@@ -28,7 +20,7 @@ pub(crate) async fn stats(State(app): State<App>) -> Result<Json<Overview>, Prob
 
 /// `GET /healthz`: this process answers.
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", recovered: None })
+    Json(Health { status: Cow::Borrowed("ok"), recovered: None })
 }
 
 /// `GET /readyz`: the Queen answers too, and takes new tasks.
@@ -38,6 +30,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
     match overview.fault() {
         Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),
         None if is_used_up => Err(Problem::unavailable("tasks take all that --max-data allows", FAULT_RETRY)),
-        None => Ok(Json(Health { status: "ready", recovered: overview.data.map(|data| data.recovered) })),
+        None => {
+            Ok(Json(Health { status: Cow::Borrowed("ready"), recovered: overview.data.map(|data| data.recovered) }))
+        }
     }
 }

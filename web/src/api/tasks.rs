@@ -4,7 +4,6 @@ use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use wire::ids::TaskId;
 
 use super::json::{self, Json};
@@ -15,7 +14,7 @@ use crate::access::Caller;
 use crate::client::Client;
 use crate::error::Problem;
 use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
-use crate::model::{TaskState, TaskView};
+use crate::model::{TaskList, TaskState, TaskView};
 use crate::own::Changeable;
 
 const LIST_DEFAULT: u64 = 50;
@@ -92,14 +91,8 @@ pub(crate) async fn show(
     Ok((prefer::applied(seconds), Task::of(&app, view).await?).into_response())
 }
 
-#[derive(Serialize)]
-pub(crate) struct List {
-    tasks: Vec<TaskView>,
-    next_cursor: Option<String>,
-}
-
 /// `GET /tasks`: newest first.
-pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<List>, Problem> {
+pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<TaskList>, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
     let before = cursor::take(&mut query)?.map(TaskId);
@@ -109,7 +102,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Quer
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor::of(task.id.0));
-    Ok(Json(List { tasks, next_cursor }))
+    Ok(Json(TaskList { tasks, next_cursor }))
 }
 
 /// `POST /tasks/{id}/cancel`

@@ -3,24 +3,19 @@
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::json::{self, Json};
 use super::{Id, submit};
 use crate::App;
-use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, TokenView, is_token_name};
+use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, is_token_name};
 use crate::error::{Problem, shown};
 use crate::hive::By;
-
-#[derive(Serialize)]
-pub(crate) struct List {
-    tokens: Vec<TokenView>,
-}
+use crate::model::TokenList;
 
 /// `GET /tokens`: the valid ones, the oldest first.
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<List>, Problem> {
-    Ok(Json(List { tokens: app.access.tokens().await? }))
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<TokenList>, Problem> {
+    Ok(Json(TokenList { tokens: app.access.tokens().await? }))
 }
 
 /// `POST /tokens`: the answer has the token itself, which nobody is shown again.

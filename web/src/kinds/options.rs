@@ -12,7 +12,7 @@ use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
 use crate::model::Verify;
 
 /// Every option there is; JSON members, query parameters and form fields have the same names.
-pub(crate) const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 13] = [
     "kind",
     "algorithm",
     "key",

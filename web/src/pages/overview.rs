@@ -210,7 +210,7 @@ mod tests {
     fn health_is_told_by_drones_and_work() {
         let health_of = |drones, quarantined, items_queued, tasks| {
             let overview = Overview {
-                version: "",
+                version: "".into(),
                 epoch: Epoch(1),
                 started_at: Timestamp(0),
                 uptime_seconds: 0.0,

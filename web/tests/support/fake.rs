@@ -163,8 +163,8 @@ impl Fake {
             id: TaskId(inner.tasks.len() as u64 + 1),
             batch: None,
             first_task: new.batch.then(|| TaskId(inner.tasks.len() as u64 + 2)),
-            kind: new.specification.kind(),
-            algorithm: digest.algorithm.name(),
+            kind: new.specification.kind().into(),
+            algorithm: digest.algorithm.name().into(),
             encoding: digest.encoding,
             iterations: None,
             name: new.name.clone(),
@@ -547,7 +547,7 @@ pub fn drone() -> DroneView {
 
 pub fn overview() -> Overview {
     Overview {
-        version: "0.1.0",
+        version: "0.1.0".into(),
         epoch: Epoch(3),
         started_at: Timestamp(1_700_000_000_000),
         uptime_seconds: 1.5,

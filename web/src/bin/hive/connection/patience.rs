@@ -1,0 +1,108 @@
+//! For how long, and how often, something is tried again.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use drone::console::span;
+
+use crate::failure::Failure;
+use crate::notes::Notes;
+
+/// The first pause before it is tried again; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest, unless the Queen asks for a longer one.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why a try came to nothing.
+#[derive(Debug)]
+pub struct Trouble {
+    /// What it is if nothing helps.
+    pub failure: Failure,
+    /// What the answer was, if there was one.
+    pub status: Option<u16>,
+    /// Whether trying again may help.
+    pub is_passing: bool,
+    /// Before when it does not.
+    pub after: Option<Duration>,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { failure, status: None, is_passing: false, after: None }
+    }
+}
+
+/// The tries of one thing.
+#[derive(Debug)]
+pub struct Patience {
+    notes: Notes,
+    /// How long nothing may come of it.
+    limit: Duration,
+    since: Option<Instant>,
+    tries: u32,
+    /// What was said of it last.
+    told: String,
+}
+
+impl Patience {
+    pub fn new(notes: Notes, limit: Duration) -> Self {
+        Self { notes, limit, since: None, tries: 0, told: String::new() }
+    }
+
+    /// Something came of it: what goes wrong next has all the time again.
+    pub fn relax(&mut self) {
+        (self.since, self.tries) = (None, 0);
+        self.told.clear();
+    }
+
+    /// Waits until it may be tried again.
+    ///
+    /// # Errors
+    /// What is wrong, if trying again does not help, or not in time.
+    pub fn wait(&mut self, trouble: Trouble) -> Result<(), Failure> {
+        let Trouble { failure, is_passing, after, .. } = trouble;
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let left = self.limit.saturating_sub(since.elapsed());
+        let pause = after.unwrap_or_else(|| spread(PAUSE.saturating_mul(1 << self.tries.min(16)).min(PAUSE_MAX)));
+        if !is_passing || left.is_zero() || after.is_some_and(|after| after > left) {
+            return Err(failure);
+        }
+        let text = failure.to_string();
+        // A moment's absence is not worth a word.
+        if self.tries >= 3 && text != self.told {
+            self.notes.note(&format!("{text}\nTrying again for {}", span(left.as_secs_f64())));
+            self.told = text;
+        }
+        self.tries += 1;
+        thread::sleep(pause.min(left));
+        Ok(())
+    }
+}
+
+/// A little more or less, so that many who lost the same Queen do not come back at once.
+fn spread(pause: Duration) -> Duration {
+    let mut byte = [0; 1];
+    // Without randomness they do.
+    let _ = getrandom::fill(&mut byte);
+    pause.mul_f64(0.75 + f64::from(byte[0]) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trouble(is_passing: bool, after: Option<u64>) -> Trouble {
+        let failure = Failure::Unreachable("she is away".to_owned());
+        Trouble { failure, status: None, is_passing, after: after.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn what_does_not_pass_is_not_tried_again() {
+        let mut patience = Patience::new(Notes::default(), Duration::from_secs(60));
+        assert!(patience.wait(trouble(false, None)).is_err());
+        assert!(patience.wait(trouble(true, Some(61))).is_err(), "that is too late");
+        assert!(patience.wait(trouble(true, Some(0))).is_ok());
+        assert!(Patience::new(Notes::default(), Duration::ZERO).wait(trouble(true, None)).is_err());
+    }
+}

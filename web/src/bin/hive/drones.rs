@@ -1,0 +1,77 @@
+//! Drones: who there are, and what is done to them.
+
+use web::model::{DroneList, DroneView};
+
+use crate::arguments::{DroneIds, Drones, Output};
+use crate::connection::{Answer, Connection, Request};
+use crate::failure::Failure;
+use crate::show::{self, Table, details};
+
+/// `hive drones`
+///
+/// # Errors
+/// If they cannot be had.
+pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Output) -> Result<(), Failure> {
+    if !ids.is_empty() {
+        return each(ids, |id, gap| {
+            told(&connection.ask(&Request::get(format!("/drones/{id}")))?, output, |drone| {
+                format!("{gap}{}", details::drone(drone))
+            })
+        });
+    }
+    let answer = connection.ask(&Request::get("/drones"))?;
+    if output == Output::Json {
+        return show::print(&answer.text);
+    }
+    let DroneList { mut drones } = answer.read()?;
+    let known = drones.len();
+    drones.retain(|drone| *all || drone.state.is_connected() || drone.state == web::model::DroneState::Away);
+    if output == Output::Quiet {
+        return show::print(&drones.iter().map(|drone| format!("{}\n", drone.id)).collect::<String>());
+    }
+    Table::of_drones().print(&drones)?;
+    match (drones.len(), known) {
+        (0, 0) => connection.notes.note("there are none yet: `drone --queen HOST:8080` starts one"),
+        (0, _) => connection.notes.note("none is connected; --all shows those that left"),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `hive drain`
+///
+/// # Errors
+/// If one is not there, or not connected.
+pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
+    each(ids, |id, _| {
+        told(&connection.ask(&Request::post(format!("/drones/{id}/drain")))?, output, |drone| {
+            let name = show::visible(&drone.name);
+            format!("Drone {id} ({name}) finishes what it has, and leaves\n")
+        })
+    })
+}
+
+/// `hive pardon`
+///
+/// # Errors
+/// If one is not there.
+pub fn pardon(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
+    each(ids, |id, _| {
+        told(&connection.ask(&Request::post(format!("/drones/{id}/resume")))?, output, |drone| {
+            format!("Drone {id} ({}) is {}\n", show::visible(&drone.name), drone.state)
+        })
+    })
+}
+
+/// With what stands between two of them.
+fn each(ids: &[u64], mut deed: impl FnMut(u64, &str) -> Result<(), Failure>) -> Result<(), Failure> {
+    ids.iter().enumerate().try_for_each(|(at, id)| deed(*id, if at > 0 { "\n" } else { "" }))
+}
+
+fn told(answer: &Answer, output: Output, text: impl Fn(&DroneView) -> String) -> Result<(), Failure> {
+    match output {
+        Output::Text => show::print(&text(&answer.read()?)),
+        Output::Json => show::print(&answer.text),
+        Output::Quiet => Ok(()),
+    }
+}

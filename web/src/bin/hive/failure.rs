@@ -1,0 +1,115 @@
+//! What went wrong, and the exit code that says so.
+
+use std::io;
+use std::process::ExitCode;
+
+use web::error::ProblemView;
+use web::model::{TaskState, TaskView};
+
+use crate::show::visible;
+
+/// Who pressed Ctrl-C gets this exit code, as a shell would say it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why a command did not do what it was to.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A task that was waited for failed or was cancelled.
+    #[error("{0}")]
+    Task(String),
+    /// A mistake on this side: an option, a profile, a file that cannot be read or written.
+    #[error("{0}")]
+    Here(String),
+    /// The Queen cannot be reached, or something is wrong on her side (5xx).
+    #[error("{0}")]
+    Unreachable(String),
+    /// She refused it (4xx).
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody reads what is written any more, as behind `| head`.
+    #[error("nobody reads the output")]
+    Unread,
+}
+
+impl Failure {
+    /// A file, or something else of this machine, that does not work: `what` names it and what was to be done.
+    pub fn here(what: impl Into<String>, error: &dyn std::error::Error) -> Self {
+        Self::Here(format!("{}: {error}", what.into()))
+    }
+
+    /// What became of writing to standard output.
+    pub fn of_output(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::here("the output cannot be written", error),
+        }
+    }
+
+    /// What an answer says that is none of 2xx, to a request with a token or without one.
+    pub fn of_answer(status: u16, body: &[u8], has_token: bool) -> Self {
+        let text = match serde_json::from_slice::<ProblemView<'_>>(body) {
+            Ok(problem) => {
+                let detail = visible(&problem.detail);
+                let title = visible(&problem.title);
+                format!("{title} ({status}): {detail}")
+            }
+            // It is not the Queen who says so, but a proxy, or somebody else altogether.
+            Err(_) => format!("the answer is {status}, and says no more: is this address a Queen's?"),
+        };
+        let hint = match status {
+            401 if !has_token => "\nA token is taken from `hive login`, HIVE_TOKEN, or the file of --token-file",
+            _ => "",
+        };
+        match status {
+            400..500 => Self::Refused(text + hint),
+            _ => Self::Unreachable(text),
+        }
+    }
+
+    /// That a task ended without being done.
+    pub fn of_task(task: &TaskView) -> Self {
+        let TaskView { id, state, done, total, error, .. } = task;
+        let why = match error {
+            Some(error) => format!(": {}", visible(error)),
+            None => String::new(),
+        };
+        let how = match state {
+            TaskState::Failed => "failed",
+            TaskState::Cancelled => "was cancelled",
+            _ => "is done, but not all of it",
+        };
+        let rest = match (*done, *state) {
+            (0, _) | (_, TaskState::Done) => String::new(),
+            (done, _) => format!("\n{done} of {total} results are there: hive results {id} --partial"),
+        };
+        Self::Task(format!("task {id} {how}{why}{rest}"))
+    }
+
+    /// What the process ends with.
+    pub fn code(&self) -> ExitCode {
+        match self {
+            Self::Unread => ExitCode::SUCCESS,
+            Self::Task(_) => ExitCode::from(1),
+            Self::Here(_) => ExitCode::from(2),
+            Self::Unreachable(_) => ExitCode::from(3),
+            Self::Refused(_) => ExitCode::from(4),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_with_what_it_says() {
+        let body = br#"{"type":"about:blank","title":"The request is not valid","status":422,"detail":"line 3: \u001b[2J","line":3}"#;
+        let failure = Failure::of_answer(422, body, false);
+        assert_eq!(failure.to_string(), "The request is not valid (422): line 3: \\u{1b}[2J");
+        assert!(matches!(failure, Failure::Refused(_)));
+        assert!(matches!(Failure::of_answer(502, b"<html>", false), Failure::Unreachable(_)));
+        assert!(Failure::of_answer(404, b"<html>", false).to_string().contains("404"));
+        assert!(Failure::of_answer(401, b"", false).to_string().contains("hive login"));
+        assert!(!Failure::of_answer(401, b"", true).to_string().contains("hive login"));
+    }
+}

@@ -1,0 +1,129 @@
+//! `hive results`: rows as they come, whole and each once, however often the connection breaks.
+
+mod rows;
+
+use std::io::{self, Read as _};
+
+use web::model::TaskView;
+use wire::ids::TaskId;
+
+use self::rows::Rows;
+use crate::arguments::{Format, Output, Results};
+use crate::connection::{Connection, Request, Trouble};
+use crate::failure::Failure;
+use crate::{tasks, wait};
+
+/// What is read at once, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// Which results, and how they are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    pub format: Format,
+    /// The first index.
+    pub offset: u64,
+    pub limit: Option<u64>,
+    /// Incomplete ones, too.
+    pub partial: bool,
+}
+
+/// # Errors
+/// If they are not there, refused, or cannot be written.
+pub fn run(connection: &Connection, results: &Results, output: Output) -> Result<(), Failure> {
+    let id = tasks::resolve(connection, results.id)?;
+    let ended = match results.wait {
+        true => Some(wait::until_ended(connection, id, results.progress, output)?),
+        false => None,
+    };
+    if let Some(ended) = &ended
+        && !ended.is_done()
+    {
+        return Err(Failure::of_task(&ended.task));
+    }
+    let lacking = ended.filter(|ended| ended.task.error.is_some());
+    let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
+    let (offset, limit, partial) = (results.offset, results.limit, results.partial || lacking.is_some());
+    print(connection, id, &Wanted { format, offset, limit, partial })?;
+    match lacking {
+        Some(ended) => Err(Failure::of_task(&ended.task)),
+        None => Ok(()),
+    }
+}
+
+/// Writes results to standard output.
+///
+/// # Errors
+/// If they are not there, refused, or cannot be written.
+pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    let mut rows = Rows::new(wanted.format, wanted.offset);
+    let mut patience = connection.patience(true);
+    // Text does not say which row is which, so that it cannot go on where some may be left out.
+    let may_lack = wanted.partial && wanted.format == Format::Text && is_batch(connection, id)?;
+    loop {
+        let before = rows.next_index();
+        match part(connection, id, wanted, &mut rows, &mut output) {
+            Ok(()) => return Ok(()),
+            Err(Stop::Output(error)) => return Err(Failure::of_output(&error)),
+            Err(Stop::Trouble(trouble)) => {
+                let has_begun = rows.next_index() > before;
+                if may_lack && rows.next_index() > wanted.offset {
+                    return Err(trouble.failure);
+                }
+                if has_begun {
+                    patience.relax();
+                }
+                patience.wait(trouble)?;
+                rows.go_on();
+            }
+        }
+    }
+}
+
+fn is_batch(connection: &Connection, id: TaskId) -> Result<bool, Failure> {
+    let task: TaskView = connection.ask(&Request::get(format!("/tasks/{id}")).long())?.read()?;
+    Ok(task.first_task.is_some())
+}
+
+/// Why it does not go on.
+enum Stop {
+    Trouble(Trouble),
+    Output(io::Error),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+/// Writes what comes of one request.
+fn part(
+    connection: &Connection,
+    id: TaskId,
+    wanted: &Wanted,
+    rows: &mut Rows,
+    output: &mut impl io::Write,
+) -> Result<(), Stop> {
+    let mut path = format!("/tasks/{id}/results?format={}&offset={}", wanted.format.name(), rows.next_index());
+    if let Some(limit) = wanted.limit {
+        path += &format!("&limit={}", limit.saturating_sub(rows.next_index() - wanted.offset));
+    }
+    if wanted.partial {
+        path += "&partial=1";
+    }
+    let mut body = connection.try_open(&Request::get(path).long())?.into_reader();
+    let mut piece = vec![0; PIECE];
+    loop {
+        let read = body.read(&mut piece).map_err(|error| connection.trouble(ureq::Error::from(error)))?;
+        if read == 0 {
+            break;
+        }
+        rows.take(&piece[..read], output).map_err(Stop::Output)?;
+    }
+    output.flush().map_err(Stop::Output)?;
+    match rows.is_whole() {
+        true => Ok(()),
+        false => Err(Stop::Trouble(connection.trouble(io::Error::from(io::ErrorKind::UnexpectedEof).into()))),
+    }
+}

@@ -1,0 +1,209 @@
+//! What is done to tasks, and how they are listed.
+
+use serde_json::{Map, Value};
+use web::model::{TaskList, TaskState, TaskView};
+use wire::ids::TaskId;
+
+use crate::arguments::{Change, Ids, Output, Retry, TaskRef, Tasks};
+use crate::connection::{Answer, Connection, Request};
+use crate::failure::Failure;
+use crate::show::{self, Line, Table, details};
+
+/// The most tasks of a page.
+const PAGE: u64 = 1000;
+
+/// The number of a task.
+///
+/// # Errors
+/// If the newest one is meant, and there is none.
+pub fn resolve(connection: &Connection, id: TaskRef) -> Result<TaskId, Failure> {
+    let TaskRef::Id(id) = id else {
+        let list: TaskList = connection.ask(&Request::get("/tasks?limit=1"))?.read()?;
+        let newest = list.tasks.first();
+        return newest
+            .map(|task| task.id)
+            .ok_or_else(|| Failure::Refused("there is no task yet, so no `last` one".to_owned()));
+    };
+    Ok(id)
+}
+
+/// `hive tasks`
+///
+/// # Errors
+/// If they cannot be had, or not be written.
+pub fn list(connection: &Connection, tasks: &Tasks, output: Output) -> Result<(), Failure> {
+    let mut left = if tasks.all { u64::MAX } else { tasks.limit };
+    let mut cursor = None;
+    let mut table = Table::of_tasks();
+    let mut shown = 0;
+    while left > 0 {
+        let mut path = format!("/tasks?limit={}", left.min(PAGE));
+        if let Some(state) = tasks.state {
+            path += &format!("&state={state}");
+        }
+        if let Some(cursor) = &cursor {
+            path += &format!("&cursor={cursor}");
+        }
+        let answer = connection.ask(&Request::get(path))?;
+        let page: TaskList = answer.read()?;
+        match output {
+            Output::Json => show::print(&answer.text)?,
+            Output::Quiet => show::print(&page.tasks.iter().map(|task| format!("{}\n", task.id)).collect::<String>())?,
+            Output::Text => {
+                shown += page.tasks.len();
+                table.print(&page.tasks)?;
+            }
+        }
+        left = left.saturating_sub(page.tasks.len() as u64);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    match (output, cursor) {
+        (Output::Text, _) if shown == 0 => connection.notes.note("there are none; `hive submit` makes one"),
+        (Output::Text, Some(_)) => connection.notes.note("there are more: --all, or --limit N"),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `hive task`
+///
+/// # Errors
+/// If one of them cannot be had.
+pub fn show(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+    for (at, id) in ids.iter().enumerate() {
+        let id = resolve(connection, *id)?;
+        let answer = connection.ask(&Request::get(format!("/tasks/{id}")))?;
+        match output {
+            Output::Json => show::print(&answer.text)?,
+            Output::Quiet => show::print(&format!("{id}\n"))?,
+            Output::Text => {
+                let gap = if at > 0 { "\n" } else { "" };
+                show::print(&format!("{gap}{}", details::task(&answer.read()?)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Something that is done to tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Cancel,
+    Pause,
+    Resume,
+    Delete,
+}
+
+impl Deed {
+    fn request(self, id: TaskId) -> Request {
+        match self {
+            Self::Cancel => Request::post(format!("/tasks/{id}/cancel")),
+            Self::Pause => Request::post(format!("/tasks/{id}/pause")),
+            Self::Resume => Request::post(format!("/tasks/{id}/resume")),
+            Self::Delete => Request::delete(format!("/tasks/{id}")),
+        }
+    }
+
+    /// Whether a task that is so needs it no more.
+    fn is_done_of(self, state: TaskState) -> bool {
+        self == Self::Cancel && state == TaskState::Cancelled
+    }
+}
+
+/// Does it to each, whatever came of the others.
+///
+/// # Errors
+/// The first one's.
+pub fn each(connection: &Connection, deed: Deed, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+    for_each(connection, ids, |id| {
+        let (request, again) = (deed.request(id), |state| deed.is_done_of(state));
+        let answer = repeated(connection, id, &request, again)?;
+        match (deed, output) {
+            (Deed::Delete, Output::Text) => show::print(&format!("Task {id} is removed\n")),
+            (_, _) => told(&answer, output),
+        }
+    })
+}
+
+/// `hive retry`
+///
+/// # Errors
+/// The first one's.
+pub fn retry(connection: &Connection, Retry { ids, deadline }: &Retry, output: Output) -> Result<(), Failure> {
+    for_each(connection, ids, |id| {
+        let mut request = Request::post(format!("/tasks/{id}/retry"));
+        if let Some(deadline) = deadline {
+            request = request.json(&serde_json::json!({ "deadline_seconds": deadline.0 }));
+        }
+        let has_begun = |state| matches!(state, TaskState::Pending | TaskState::Running);
+        told(&repeated(connection, id, &request, has_begun)?, output)
+    })
+}
+
+/// `hive change`
+///
+/// # Errors
+/// If it is refused.
+pub fn change(connection: &Connection, Change { id, what }: &Change, output: Output) -> Result<(), Failure> {
+    let id = resolve(connection, *id)?;
+    let mut members = Map::new();
+    if let Some(name) = &what.name {
+        members.insert("name".to_owned(), name.as_str().into());
+    }
+    if let Some(priority) = what.priority {
+        members.insert("priority".to_owned(), priority.into());
+    }
+    if let Some(deadline) = what.deadline {
+        members.insert("deadline_seconds".to_owned(), deadline.0.into());
+    }
+    let request = Request::patch(format!("/tasks/{id}")).json(&Value::Object(members));
+    told(&connection.ask(&request)?, output)
+}
+
+fn for_each(
+    connection: &Connection,
+    ids: &[TaskRef],
+    deed: impl Fn(TaskId) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut first = Ok(());
+    for id in ids {
+        match resolve(connection, *id).and_then(&deed) {
+            Err(Failure::Unread) => return Err(Failure::Unread),
+            Err(failure) if first.is_ok() => first = Err(failure),
+            // The first one is told in the end.
+            Err(failure) => connection.notes.note(&failure.to_string()),
+            Ok(()) => {}
+        }
+    }
+    first
+}
+
+/// Sends what cannot be done twice: where an answer was lost, it may have been done already.
+fn repeated(
+    connection: &Connection,
+    id: TaskId,
+    request: &Request,
+    is_done: impl Fn(TaskState) -> bool,
+) -> Result<Answer, Failure> {
+    match connection.ask_and_count(request) {
+        Ok((answer, _)) => Ok(answer),
+        Err((failure, 0)) => Err(failure),
+        Err((failure, _)) => match connection.ask(&Request::get(format!("/tasks/{id}"))) {
+            // It is gone.
+            Err(Failure::Refused(_)) if request.is_delete() => Ok(Answer { text: String::new() }),
+            Ok(answer) if answer.read::<TaskView>().is_ok_and(|task| is_done(task.state)) => Ok(answer),
+            _ => Err(failure),
+        },
+    }
+}
+
+fn told(answer: &Answer, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Text => show::print(&format!("{}\n", Line(&answer.read()?))),
+        Output::Json => show::print(&answer.text),
+        Output::Quiet => Ok(()),
+    }
+}

@@ -1,0 +1,57 @@
+//! What answers have around views.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DroneView, TaskView};
+use crate::access::{LogEntry, SecretView, TokenView};
+
+/// A page of `GET /tasks`, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskList {
+    /// Newest first.
+    pub tasks: Vec<TaskView>,
+    /// What `cursor` is to be for the next page; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What `GET /drones` answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DroneList {
+    /// Those that are connected, and those that were lately.
+    pub drones: Vec<DroneView>,
+}
+
+/// A page of `GET /log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogList {
+    /// Newest first.
+    pub entries: Vec<LogEntry>,
+    /// What `cursor` is to be for the next page; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What `GET /tokens` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenList {
+    /// The valid ones, the oldest first.
+    pub tokens: Vec<TokenView>,
+}
+
+/// What `GET /secrets` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretList {
+    /// By name.
+    pub secrets: Vec<SecretView>,
+}
+
+/// What `GET /healthz` and `GET /readyz` answer when all is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`, or `ready`.
+    pub status: Cow<'static, str>,
+    /// Unfinished tasks taken over at the start, if anything is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<u64>,
+}
