@@ -5,7 +5,9 @@ mod options;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use options::{NAMES as OPTION_NAMES, Options, renewed_deadline};
+pub(crate) use options::{
+    NAME_MAX as TASK_NAME_MAX, NAMES as OPTION_NAMES, Options, SECRET_HEADERS, renewed_deadline, whole,
+};
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
