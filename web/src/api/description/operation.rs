@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use crate::error::Problem;
 use crate::map::Needs;
 
+/// A header's name, and how it is described.
+type AnswerHeader = (&'static str, fn() -> Value);
+
 /// An answer that many operations have in common, and whose words are the same in all.
 struct Shared {
     status: StatusCode,
@@ -16,7 +19,7 @@ struct Shared {
     when: &'static str,
     detail: &'static str,
     /// A header that comes with it.
-    header: Option<(&'static str, fn() -> Value)>,
+    header: Option<AnswerHeader>,
 }
 
 const SHARED: [Shared; 13] = [
@@ -225,9 +228,15 @@ impl Operation {
         self
     }
 
-    /// One in the query string, which may be left out.
+    /// One in the query string, which may be left out, or be empty, which means the same.
     pub(super) fn query(self, name: &str, about: &str, schema: Value) -> Self {
-        self.takes(json!({ "name": name, "in": "query", "description": about, "schema": schema }))
+        self.takes(json!({
+            "name": name,
+            "in": "query",
+            "description": about,
+            "schema": schema,
+            "allowEmptyValue": true,
+        }))
     }
 
     /// One in a header, which may be left out.

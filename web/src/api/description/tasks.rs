@@ -146,10 +146,10 @@ fn results() -> Operation {
             "type": "string",
             "enum": crate::api::results::formats(),
         }))
-        .query("offset", "The index of the first", json!({ "type": "integer", "minimum": 0, "default": 0 }))
+        .query("offset", "The index of the first", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 0 }))
         .query("limit", "The most results; all that there are if it is left out", json!({
             "type": "integer",
-            "minimum": 0,
+            "minimum": 0, "maximum": u64::MAX,
         }))
         .query(
             "partial",
