@@ -10,6 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 use wire::text::is_hidden;
 
 use crate::hive::HiveError;
@@ -27,7 +28,7 @@ impl fmt::Display for TokenId {
 }
 
 /// What a token may be for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// See everything: tasks and results of all, Drones, statistics, events.
@@ -241,13 +242,16 @@ pub struct NewToken {
 }
 
 /// A token as users see it: not what it is, which is shown once, when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Token)]
 pub struct TokenView {
     /// Its number.
+    #[schema(value_type = u64)]
     pub id: TokenId,
     /// For people.
     pub name: String,
     /// What it may be used for.
+    #[schema(value_type = Vec<Scope>)]
     pub scopes: Scopes,
     /// When it was made.
     pub created_at: Timestamp,
@@ -258,7 +262,8 @@ pub struct TokenView {
 }
 
 /// A secret that Drones prove to know, as users see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Secret)]
 pub struct SecretView {
     /// By which Drones name it.
     pub name: String,
@@ -269,7 +274,7 @@ pub struct SecretView {
 }
 
 /// What something in the audit trail is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
     /// Somebody did something to a task or a Drone.
@@ -301,7 +306,7 @@ impl LogKind {
 }
 
 /// A line of the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {
     /// When; of those that were alike, the last one.
     pub at: Timestamp,

@@ -1,6 +1,7 @@
 //! The REST API: one file a noun.
 
 mod cursor;
+pub(crate) mod description;
 pub(crate) mod drones;
 pub(crate) mod events;
 pub(crate) mod form;

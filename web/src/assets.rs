@@ -53,7 +53,7 @@ async fn file(Path(name): Path<String>, mut query: Query, headers: HeaderMap) ->
 }
 
 /// Whether the client has this version (RFC 9110, section 13.1.2: a weak comparison).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let opaque = tag.trim_start_matches("W/");
     let mut tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.any(|list| list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == opaque))

@@ -78,6 +78,18 @@ impl Problem {
         self
     }
 
+    /// What is answered of it.
+    pub(crate) fn body(&self) -> ProblemView<'_> {
+        let Self { title, detail, members, .. } = self;
+        ProblemView {
+            about: "about:blank".into(),
+            title: title.into(),
+            status: self.status.as_u16(),
+            detail: detail.into(),
+            members: Cow::Borrowed(members),
+        }
+    }
+
     /// When trying again may help, in whole seconds.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         self.retry_after.map(|after| (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
@@ -196,15 +208,7 @@ pub struct ProblemView<'a> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { title, detail, members, .. } = &self;
-        let body = ProblemView {
-            about: "about:blank".into(),
-            title: title.into(),
-            status: self.status.as_u16(),
-            detail: detail.into(),
-            members: Cow::Borrowed(members),
-        };
-        let mut body = serde_json::to_vec(&body).unwrap_or_default();
+        let mut body = serde_json::to_vec(&self.body()).unwrap_or_default();
         body.push(b'\n');
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();

@@ -6,7 +6,7 @@ mod options;
 use serde::{Deserialize, Serialize};
 
 pub use options::NAMES as OPTION_NAMES;
-pub(crate) use options::{Options, renewed_deadline};
+pub(crate) use options::{NAME_MAX as TASK_NAME_MAX, Options, SECRET_HEADERS, renewed_deadline, whole};
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -40,7 +40,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::api::{drones, events, log, results, secrets, stats, tasks, tokens};
+use crate::api::{description, drones, events, log, results, secrets, stats, tasks, tokens};
 use crate::budget::Budget;
 use crate::entrance::Entrance;
 use crate::hive::Hive;
@@ -130,7 +130,8 @@ fn map() -> Map {
         .get("/metrics", Needs::Read, metrics::show)
         .get("/events", Needs::SeeTasks, events::events)
         .get("/healthz", Needs::Nothing, stats::healthz)
-        .get("/readyz", Needs::Nothing, stats::readyz);
+        .get("/readyz", Needs::Nothing, stats::readyz)
+        .get("/openapi.json", Needs::Nothing, description::show);
     Map::new()
         .get("/", Needs::Nothing, async || Redirect::temporary("/admin"))
         .merge(api)

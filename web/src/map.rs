@@ -52,7 +52,7 @@ impl Needs {
     }
 
     /// The scope that lacks, in words.
-    fn scope(self) -> &'static str {
+    pub(crate) fn scope(self) -> &'static str {
         match self {
             Self::Nothing => "no scope",
             Self::Read => "the scope `read`",

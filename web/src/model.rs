@@ -8,13 +8,15 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use crate::access::TokenId;
 pub use lists::{DroneList, Health, LogList, SecretList, TaskList, TokenList};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ToSchema)]
+#[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
@@ -69,7 +71,7 @@ fn known_thousandths<S: Serializer>(number: &Option<f64>, serializer: S) -> Resu
 }
 
 /// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
     /// No Drone has begun with it.
@@ -115,7 +117,7 @@ impl fmt::Display for TaskState {
 }
 
 /// How many of a task's results are computed a second time, to compare.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verify {
     /// A sample.
@@ -126,19 +128,25 @@ pub enum Verify {
 }
 
 /// A task as users see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Task)]
 pub struct TaskView {
     /// Sequential, from 1.
+    #[schema(value_type = u64)]
     pub id: TaskId,
     /// The batch that it came in, unless it has left it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub batch: Option<TaskId>,
     /// If it is a batch itself: the first of its tasks. There are `total` of them, and their ids follow each other.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub first_task: Option<TaskId>,
     /// The kind of work.
+    #[schema(value_type = String)]
     pub kind: Cow<'static, str>,
     /// The algorithm of a digest task.
+    #[schema(value_type = String)]
     pub algorithm: Cow<'static, str>,
     /// How its inputs are written.
     pub encoding: crate::kinds::digest::Encoding,
@@ -153,6 +161,7 @@ pub struct TaskView {
     #[serde(skip)]
     pub owner_id: Option<TokenId>,
     /// The address that it was submitted from.
+    #[schema(value_type = Option<String>)]
     pub address: Option<IpAddr>,
     /// More urgent is larger; -100..=100.
     pub priority: i8,
@@ -200,7 +209,7 @@ impl TaskView {
 }
 
 /// Where a Drone stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DroneState {
     /// Connected, without work.
@@ -246,9 +255,11 @@ impl fmt::Display for DroneState {
 }
 
 /// A Drone as users see it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Drone)]
 pub struct DroneView {
     /// Sequential, from 1, for each process: one that connects again keeps it.
+    #[schema(value_type = u64)]
     pub id: DroneId,
     /// The name of its process, in hexadecimal: the first half of the SHA-256 of its secret.
     pub instance: String,
@@ -297,7 +308,7 @@ pub struct DroneView {
 
 /// The kernels with which a Drone computes each class of work, as it calls them; `None` where it did
 /// not say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Kernels {
     /// SHA-256 of short inputs.
     pub short: Option<String>,
@@ -328,7 +339,7 @@ impl Kernels {
 }
 
 /// How many tasks stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskCounts {
     /// In state `pending`.
     pub pending: u64,
@@ -372,7 +383,7 @@ impl TaskCounts {
 }
 
 /// How many Drones that are connected, or waited for, stand where.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DroneCounts {
     /// In state `idle`.
     pub idle: u64,
@@ -401,7 +412,7 @@ impl DroneCounts {
 }
 
 /// How many leases there were since the Queen started, and what became of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseCounts {
     /// That were sent to Drones; twins are among them.
     pub given: u64,
@@ -416,7 +427,7 @@ pub struct LeaseCounts {
 }
 
 /// Results that were computed a second time since the Queen started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerifiedCounts {
     /// That were right.
     pub checked: u64,
@@ -425,11 +436,13 @@ pub struct VerifiedCounts {
 }
 
 /// The whole at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Overview {
     /// The Queen's version.
+    #[schema(value_type = String)]
     pub version: Cow<'static, str>,
     /// Her epoch.
+    #[schema(value_type = u64)]
     pub epoch: Epoch,
     /// When she started.
     pub started_at: Timestamp,
@@ -487,7 +500,7 @@ impl Overview {
 }
 
 /// What is on disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Data {
     /// Where.
     pub directory: String,

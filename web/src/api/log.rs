@@ -10,8 +10,8 @@ use crate::access::{LogFilter, LogKind};
 use crate::error::Problem;
 use crate::model::LogList;
 
-const LIST_DEFAULT: u64 = 50;
-const LIST_MAX: u64 = 1000;
+pub(super) const LIST_DEFAULT: u64 = 50;
+pub(super) const LIST_MAX: u64 = 1000;
 
 /// `GET /log`: newest first.
 pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<LogList>, Problem> {

@@ -11,7 +11,7 @@ use crate::hive::HiveError;
 use crate::places::Activity;
 
 /// The longest wait, in seconds.
-const WAIT_MAX: u64 = 60;
+pub(crate) const WAIT_MAX: u64 = 60;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");

@@ -91,6 +91,11 @@ pub(crate) async fn show(
     Ok(response)
 }
 
+/// The names of the forms that results can have.
+pub(super) fn formats() -> [&'static str; 3] {
+    Format::ALL.map(Format::name)
+}
+
 /// Only the connection says there that a body is over, whether or not it broke off.
 fn no_end(format: Format) -> Problem {
     let detail = format!(

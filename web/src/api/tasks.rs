@@ -17,8 +17,8 @@ use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
 use crate::model::{TaskList, TaskState, TaskView};
 use crate::own::Changeable;
 
-const LIST_DEFAULT: u64 = 50;
-const LIST_MAX: u64 = 1000;
+pub(super) const LIST_DEFAULT: u64 = 50;
+pub(super) const LIST_MAX: u64 = 1000;
 
 /// A task, and its results when they are few.
 struct Task {

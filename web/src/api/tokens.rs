@@ -11,6 +11,7 @@ use crate::App;
 use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, is_token_name};
 use crate::error::{Problem, shown};
 use crate::hive::By;
+use crate::kinds::whole;
 use crate::model::TokenList;
 
 /// `GET /tokens`: the valid ones, the oldest first.
@@ -95,7 +96,8 @@ fn read_expiry(value: &Value) -> Result<Option<u64>, Problem> {
     if value.is_null() {
         return Ok(None);
     }
-    let seconds = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    let seconds = whole(value).and_then(|seconds| u64::try_from(seconds).ok());
+    let seconds = seconds.or_else(|| value.as_str()?.parse().ok());
     seconds.filter(|seconds| (1..=EXPIRES_MAX).contains(seconds)).map(Some).ok_or_else(|| {
         let detail =
             format!("`expires_seconds` is a whole number from 1 to {EXPIRES_MAX}; without it the token never expires");

@@ -5,9 +5,11 @@ mod rows;
 mod specify;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use encoding::EncodingError;
 pub(crate) use rows::{CSV_HEADER, OVER, Row, first_with_line_feed};
+pub(crate) use specify::ALGORITHMS;
 
 /// The name of this kind.
 pub const KIND: &str = "digest";
@@ -109,7 +111,7 @@ impl Algorithm {
 
 /// How inputs are written. They are kept and shown as they were given; what is hashed are
 /// the bytes that they stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// The bytes themselves.

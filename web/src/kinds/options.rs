@@ -30,11 +30,11 @@ pub const NAMES: [&str; 13] = [
 
 /// Options that are nobody else's business, and the headers that they may stand in. An address is kept in histories and
 /// logs, so that none of them is taken from a query.
-const SECRET: [(&str, &str); 4] =
+pub(crate) const SECRET_HEADERS: [(&str, &str); 4] =
     [("key", "Hive-Key"), ("key_hex", "Hive-Key-Hex"), ("salt", "Hive-Salt"), ("salt_hex", "Hive-Salt-Hex")];
 
 /// The longest name of a task, in characters.
-const NAME_MAX: usize = 200;
+pub(crate) const NAME_MAX: usize = 200;
 
 /// Named values that were given. What is made of them takes those it knows, and
 /// [`new_task`](Self::new_task) refuses the rest.
@@ -56,7 +56,7 @@ impl Options {
         let mut options = Self::default();
         for (name, value) in crate::api::form::pairs(query.as_bytes()) {
             let name = String::from_utf8_lossy(&name);
-            if let Some((name, header)) = SECRET.into_iter().find(|(secret, _)| *secret == name) {
+            if let Some((name, header)) = SECRET_HEADERS.into_iter().find(|(secret, _)| *secret == name) {
                 let detail = format!(
                     "`{name}` does not go into the address, which is kept in histories and logs; send it as the \
                      header `{header}`, as a field of a form, or in JSON"
@@ -67,7 +67,7 @@ impl Options {
         }
         for (header, value) in headers {
             let is_this = |(_, known): &(&str, &str)| known.eq_ignore_ascii_case(header.as_str());
-            if let Some((name, _)) = SECRET.into_iter().find(is_this) {
+            if let Some((name, _)) = SECRET_HEADERS.into_iter().find(is_this) {
                 options.set_text(name, value.as_bytes())?;
             }
         }
@@ -110,7 +110,7 @@ impl Options {
     /// Takes a whole number; queries and forms write it as text.
     pub(crate) fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, Problem> {
         let Some(value) = self.take(name) else { return Ok(None) };
-        let number = value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        let number = whole(&value).or_else(|| value.as_str()?.trim().parse().ok());
         match number {
             Some(number) if range.contains(&number) => Ok(Some(number)),
             _ => {
@@ -271,6 +271,14 @@ impl Specification {
             Self::Digest(digest) => digest.algorithm.name(),
         }
     }
+}
+
+/// A whole number of JSON, which may be written as `5.0` too.
+pub(crate) fn whole(value: &Value) -> Option<i64> {
+    /// From here on not every whole number has a float.
+    const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+    let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < EXACT_MAX;
+    value.as_i64().or_else(|| value.as_f64().filter(is_whole).map(|number| number as i64))
 }
 
 /// An option has a value that means nothing.

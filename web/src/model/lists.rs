@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DroneView, TaskView};
 use crate::access::{LogEntry, SecretView, TokenView};
 
 /// A page of `GET /tasks`, newest first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskList {
     /// Newest first.
     pub tasks: Vec<TaskView>,
@@ -17,14 +18,14 @@ pub struct TaskList {
 }
 
 /// What `GET /drones` answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DroneList {
     /// Those that are connected, and those that were lately.
     pub drones: Vec<DroneView>,
 }
 
 /// A page of `GET /log`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogList {
     /// Newest first.
     pub entries: Vec<LogEntry>,
@@ -33,23 +34,24 @@ pub struct LogList {
 }
 
 /// What `GET /tokens` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenList {
     /// The valid ones, the oldest first.
     pub tokens: Vec<TokenView>,
 }
 
 /// What `GET /secrets` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SecretList {
     /// By name.
     pub secrets: Vec<SecretView>,
 }
 
 /// What `GET /healthz` and `GET /readyz` answer when all is well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// `ok`, or `ready`.
+    #[schema(value_type = String)]
     pub status: Cow<'static, str>,
     /// Unfinished tasks taken over at the start, if anything is kept.
     #[serde(skip_serializing_if = "Option::is_none")]

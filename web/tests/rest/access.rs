@@ -77,9 +77,10 @@ fn without_token(mut request: axum::http::Request<Body>) -> axum::http::Request<
 fn only_what_says_nothing_needs_nothing() {
     let open = web::routes().into_iter().filter(|route| route.needs == Needs::Nothing);
     let open: Vec<_> = open.map(|route| format!("{} {}", route.method, route.path)).collect();
-    let expected = ["GET /", "GET /healthz", "GET /readyz", "GET /login", "POST /login", "POST /logout"];
-    assert_eq!(open[..6], expected);
-    assert_eq!(open[6..], ["GET /static/{*name}"]);
+    let expected =
+        ["GET /", "GET /healthz", "GET /readyz", "GET /openapi.json", "GET /login", "POST /login", "POST /logout"];
+    assert_eq!(open[..7], expected);
+    assert_eq!(open[7..], ["GET /static/{*name}"]);
 }
 
 #[tokio::test]

@@ -47,7 +47,8 @@ async fn what_the_hive_says_has_a_status() {
     ] {
         let detail = error.to_string();
         fake.inner().error = Some(error);
-        for answer in [get(&router, "/tasks/1").await, post_json(&router, json!({"input": "x"})).await] {
+        let amended = request("PATCH", "/tasks/1", &[], "{\"priority\":1}");
+        for answer in [send(&router, amended).await, post_json(&router, json!({"input": "x"})).await] {
             assert_eq!(answer.problem(status)["detail"], detail);
             assert_eq!(answer.header("retry-after"), if status == 503 { "5" } else { "" });
         }

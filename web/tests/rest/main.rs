@@ -5,6 +5,7 @@ mod access;
 mod administration;
 mod allowances;
 mod control;
+mod description;
 mod errors;
 mod events;
 mod guard;

@@ -488,3 +488,13 @@ async fn all_results_may_have_to_be_computed_twice() {
     assert_eq!((&problem["path"], &problem["detail"]), (&json!("verify"), &json!(detail)));
     assert_eq!(fake.tasks(), 0);
 }
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let (_, router) = world();
+    let answer = post_json(&router, json!({"input": "x", "priority": 5.0})).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["priority"]), (201, &json!(5)));
+    for wrong in [json!(5.5), json!(1e300), json!(101.0)] {
+        assert_eq!(post_json(&router, json!({"input": "x", "priority": wrong})).await.problem(422)["path"], "priority");
+    }
+}

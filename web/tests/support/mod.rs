@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod described;
 mod fake;
 
 use std::sync::Arc;
@@ -94,6 +95,7 @@ impl Answer {
 }
 
 pub async fn send(router: &Site, request: Request<Body>) -> Answer {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let mut stream = body.into_data_stream();
@@ -104,7 +106,9 @@ pub async fn send(router: &Site, request: Request<Body>) -> Answer {
             Err(_) => is_whole = false,
         }
     }
-    Answer { status: parts.status, headers: parts.headers, body: body.into(), is_whole }
+    let answer = Answer { status: parts.status, headers: parts.headers, body: body.into(), is_whole };
+    described::check(method.as_str(), &path, &answer);
+    answer
 }
 
 /// A request of that many header pairs, to our host.

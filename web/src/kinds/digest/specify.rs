@@ -4,7 +4,8 @@ use super::{Algorithm, Digest, Encoding, MAX_ITERATIONS, MAX_KEY};
 use crate::error::Problem;
 use crate::kinds::options::{Options, fault, unknown};
 
-const ALGORITHMS: &str = "sha256, sha256d, hmac-sha256, pbkdf2-hmac-sha256";
+/// The names of all algorithms.
+pub(crate) const ALGORITHMS: [&str; 4] = ["sha256", "sha256d", "hmac-sha256", "pbkdf2-hmac-sha256"];
 
 impl Digest {
     /// Takes what belongs to it from a request's options.
@@ -26,7 +27,7 @@ impl Digest {
                     .and_then(|count| u32::try_from(count).ok())
                     .ok_or_else(|| fault("iterations", "pbkdf2-hmac-sha256 needs `iterations`".to_owned()))?,
             },
-            Some(other) => return Err(unknown("algorithm", other, ALGORITHMS)),
+            Some(other) => return Err(unknown("algorithm", other, &ALGORITHMS.join(", "))),
         };
         Ok(Self { algorithm, encoding })
     }

@@ -1,0 +1,50 @@
+//! `/drones`: who computes.
+
+use axum::http::{Method, StatusCode};
+use serde_json::json;
+
+use super::examples;
+use super::operation::{Operation, reference};
+
+pub(super) const TAG: &str = "drones";
+
+/// All of this noun.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![list(), show(), drain(), resume()]
+}
+
+fn of_a_drone(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(TAG, (method, path), id, summary).refuses(
+        StatusCode::NOT_FOUND,
+        "There is no such Drone",
+        "there is no drone 7",
+    )
+}
+
+fn list() -> Operation {
+    Operation::new(TAG, (Method::GET, "/drones"), "listDrones", "Lists Drones")
+        .about("Those that are connected or away, and the last 200 that left, over restarts too.")
+        .answers_json(200, "All of them", reference("DroneList"), json!({ "drones": [examples::drone()] }))
+}
+
+fn show() -> Operation {
+    of_a_drone(Method::GET, "/drones/{id}", "getDrone", "Shows a Drone").answers_json(
+        200,
+        "The Drone",
+        reference("Drone"),
+        examples::drone(),
+    )
+}
+
+fn drain() -> Operation {
+    of_a_drone(Method::POST, "/drones/{id}/drain", "drainDrone", "Lets a Drone finish what it has, and leave")
+        .about("Answered at once, and the same for one that is leaving already.")
+        .answers_json(202, "The Drone, which is leaving", reference("Drone"), examples::drone())
+        .refuses(StatusCode::CONFLICT, "It is not connected", "drone 7 is not connected")
+}
+
+fn resume() -> Operation {
+    of_a_drone(Method::POST, "/drones/{id}/resume", "resumeDrone", "Lifts a Drone's quarantine")
+        .about("One that is in none stays as it is.")
+        .answers_json(200, "The Drone as it is now", reference("Drone"), examples::drone())
+}
