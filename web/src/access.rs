@@ -323,7 +323,6 @@ pub struct LogEntry {
     /// What came of it: `done`, or why not.
     pub outcome: String,
     /// How the request was called that did it; `None` if it was none of HTTP.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// How many that were alike, within ten minutes.
     #[serde(default = "one", skip_serializing_if = "is_one")]

@@ -170,7 +170,7 @@ async fn the_log_is_filtered_and_paged() {
     ];
     let first = json!({
         "at": "2023-11-14T22:16:20.000Z", "kind": "refusal", "who": "ci", "address": "192.0.2.7", "action": "cancel",
-        "target": "/drones/1/drain", "outcome": "done", "count": 12,
+        "target": "/drones/1/drain", "outcome": "done", "request_id": null, "count": 12,
     });
     let all = get(&router, "/log").await.json();
     assert_eq!((&all["entries"][0], &all["next_cursor"]), (&first, &Value::Null));
