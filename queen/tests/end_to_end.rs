@@ -289,6 +289,19 @@ fn metric(text: &str, name: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
+/// Asks Prometheus' own tool whether these are metrics as they should be.
+fn check_metrics(promtool: std::ffi::OsString, metrics: &str) {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = check.spawn().unwrap();
+    check.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let said = check.wait_with_output().unwrap();
+    assert!(said.status.success() && said.stdout.is_empty() && said.stderr.is_empty(), "{said:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_dashboards_and_alerts_ask_for_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -318,6 +331,9 @@ async fn what_dashboards_and_alerts_ask_for_is_told() {
         }
     }
     assert!(asked_for > 40);
+    if let Some(promtool) = std::env::var_os("HIVE_PROMTOOL") {
+        check_metrics(promtool, &metrics);
+    }
     worker.leave().await;
     hive.stop().await;
 }

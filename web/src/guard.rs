@@ -200,7 +200,9 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
         return response;
     }
     if is_page && status == StatusCode::UNAUTHORIZED {
-        return pages::to_login(asker.uri.as_ref().filter(|_| is_read));
+        let mut login = pages::to_login(asker.uri.as_ref().filter(|_| is_read));
+        login.extensions_mut().extend(response.into_parts().0.extensions);
+        return login;
     }
     let (mut parts, body) = response.into_parts();
     let problem = match problem {
@@ -241,8 +243,8 @@ pub(crate) async fn nothing_here(request: Request) -> Problem {
 }
 
 /// What a panic becomes; its message is in the log alone.
-pub(crate) fn panicked(cause: &(dyn Any + Send)) -> Response {
+pub(crate) fn panicked(request: &RequestId, cause: &(dyn Any + Send)) -> Response {
     let message = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
-    tracing::error!("a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
+    tracing::error!(%request, "a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the Queen failed at this; her log says more").into_response()
 }

@@ -27,6 +27,8 @@ use crate::model::{DroneCounts, LeaseCounts, Overview, TaskState, VerifiedCounts
 pub struct Measures {
     /// The whole at a glance.
     pub overview: Overview,
+    /// She takes over what there is on disk, and knows a part of it.
+    pub recovering: bool,
     /// Changes on their way to the disk; `None` if nothing is kept.
     pub journal: Option<JournalMeasures>,
     /// Lines of the log that were dropped because nobody read them in time, since the start.
@@ -90,7 +92,9 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let mut lines = Lines(encoder);
-        let Measures { overview, journal, dropped_log_lines } = &self.measures;
+        let Measures { overview, recovering, journal, dropped_log_lines } = &self.measures;
+        let help = "1 while the Queen takes over what there is on disk, and knows a part of it";
+        lines.gauge("hive_recovering", help, f64::from(u8::from(*recovering)))?;
         work(&mut lines, overview)?;
         drones(&mut lines, overview)?;
         storage(&mut lines, overview)?;
@@ -119,7 +123,7 @@ fn work(lines: &mut Lines, overview: &Overview) -> Result<(), std::fmt::Error> {
     lines.gauge("hive_epoch", "How often a Queen has taken over what is kept", overview.epoch.0 as f64)?;
     let tasks = TaskState::ALL.map(|state| ([("state", state.name())], overview.tasks.of(state) as f64));
     lines.gauges("hive_tasks", "Tasks that are kept, by state", tasks)?;
-    let help = "For how long the oldest task has waited of which nothing was given to a Drone; 0 if there is none";
+    let help = "How long ago the oldest task was submitted that is pending; 0 if there is none";
     lines.gauge("hive_queue_age_seconds", help, overview.oldest_pending_seconds.unwrap_or_default())?;
     lines.gauge("hive_items_queued", "Items that are to be computed", overview.items_queued as f64)?;
     lines.counter("hive_items_done", "Items that were computed", overview.items_done as f64)?;
@@ -133,8 +137,8 @@ fn work(lines: &mut Lines, overview: &Overview) -> Result<(), std::fmt::Error> {
     let help = "Leases that were taken back because their Drone was lost, silent, or did not know of them";
     lines.counter("hive_leases_expired", help, expired as f64)?;
     lines.counter("hive_leases_failed", "Leases that their Drones could not compute", failed as f64)?;
-    let VerifiedCounts { checked, wrong } = overview.verified;
-    let verdicts = [("right", checked), ("wrong", wrong)];
+    let VerifiedCounts { right, wrong } = overview.verified;
+    let verdicts = [("right", right), ("wrong", wrong)];
     let verdicts = verdicts.map(|(verdict, count)| ([("verdict", verdict)], count as f64));
     lines.counters("hive_results_verified", "Results that were computed a second time, to compare", verdicts)
 }

@@ -92,7 +92,7 @@ impl Site {
             Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
                 .catch_unwind()
                 .await
-                .unwrap_or_else(|cause| guard::panicked(&*cause)),
+                .unwrap_or_else(|cause| guard::panicked(&request_id, &*cause)),
             Err(problem) => problem.into_response(),
         };
         let response = whole::counted(&self.app.config.readers, response).unwrap_or_else(Problem::into_response);

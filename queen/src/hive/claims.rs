@@ -351,8 +351,9 @@ impl State {
 
     /// Two Drones gave the same.
     fn agree(&mut self, first: DroneId, second: DroneId, items: u64) {
-        self.trust(first, 1);
-        self.trust(second, 1);
+        self.trust(first);
+        self.trust(second);
+        self.audits.verified.right += items;
         if let Some(presence) = self.presences.get_mut(&first) {
             presence.items_done += items;
         }
@@ -399,7 +400,10 @@ impl State {
     /// The Queen has computed what a Drone claimed: it is right before index `end`.
     fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrived, end: u64, now: Time) {
         part.trust = Trust::Checked;
-        self.trust(drone, u64::from(end > part.range.start));
+        if end > part.range.start {
+            self.trust(drone);
+            self.audits.verified.right += end - part.range.start;
+        }
         for range in self.core.with_queen(task, &(part.range.start..end)) {
             self.keep(task, drone, &range, &part);
             self.handle(Event::Second { task, range, agrees: true }, now);

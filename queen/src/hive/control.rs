@@ -451,9 +451,13 @@ impl Hive for SharedHive {
     }
 
     async fn measures(&self) -> Result<Measures, HiveError> {
-        let overview = self.overview().await?;
+        // Also while she takes over what there is on disk: that is when somebody looks.
+        let (overview, recovering) = {
+            let state = self.lock();
+            (self.overview_of(&state, self.now()), state.is_serving().is_err())
+        };
         let journal = self.inner.disk.as_ref().map(|disk| disk.journal.measures());
-        Ok(Measures { overview, journal, dropped_log_lines: drone::console::dropped_lines() })
+        Ok(Measures { overview, recovering, journal, dropped_log_lines: drone::console::dropped_lines() })
     }
 
     fn tell(&self, deed: Deed) {

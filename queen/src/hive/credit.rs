@@ -46,7 +46,10 @@ impl State {
             return;
         }
         let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
-        self.trust(drone, u64::from(wanted.is_some() && arrived.looked_at > 0));
+        if wanted.is_some() && arrived.looked_at > 0 {
+            self.trust(drone);
+            self.audits.verified.right += arrived.looked_at;
+        }
         let first = range.start;
         match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
             Some(job) => self.output_twice(drone, &job, &arrived, now, further),

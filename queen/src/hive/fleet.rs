@@ -352,7 +352,7 @@ impl State {
     /// Tells that a Drone is gone, or away, and forgets the oldest of those that are gone.
     fn part(&mut self, id: DroneId) {
         let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
-        let connected = self.fleet().connected;
+        let connected = self.connected().count() as u64;
         let Some(presence) = self.presences.get_mut(&id) else { return };
         let was_awaited = std::mem::replace(&mut presence.is_awaited, is_awaited);
         let (drone, parting) = (presence.newcomer.name.clone(), presence.parting);

@@ -128,7 +128,7 @@ impl Journal {
         JournalMeasures { waiting: waiting as u64, waiting_bytes: self.used(), seconds, changes }
     }
 
-    /// So many changes were committed.
+    /// So many changes were committed, or were to be and the disk did not take them.
     pub(super) fn count_commit(&self, changes: usize, took: Duration) {
         self.commits.seconds.observe(took.as_secs_f64());
         self.commits.changes.observe(changes as f64);

@@ -30,7 +30,7 @@ impl SharedHive {
             compressions_done: totals.cost_done,
             leases: LeaseCounts { given, twinned, adopted, expired, failed },
             verified: state.audits.verified,
-            oldest_pending_seconds: state.waited(now).map(|waited| waited.as_secs_f64()),
+            oldest_pending_seconds: state.oldest_pending(now).map(|age| age.as_secs_f64()),
             rate: totals.rate,
             compressions_per_second: totals.cost_rate,
             eta_seconds: totals.eta.map(|eta| eta.as_secs_f64()),
@@ -64,8 +64,8 @@ impl SharedHive {
 }
 
 impl State {
-    /// For how long the oldest task has waited of which nothing has been given to a Drone.
-    fn waited(&self, now: Time) -> Option<Duration> {
+    /// How long ago the oldest task was submitted that is pending.
+    fn oldest_pending(&self, now: Time) -> Option<Duration> {
         let oldest = self.tasks.get(self.oldest(TaskState::Pending).next()?)?;
         let millis = self.on(now).0.saturating_sub(oldest.created.on.0);
         Some(Duration::from_millis(u64::try_from(millis).unwrap_or_default()))

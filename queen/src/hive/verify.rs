@@ -285,7 +285,11 @@ impl SharedHive {
         let Ok(Some(right)) = computed.await else { return };
         for (drone, digest) in claims {
             match digest[..] == right {
-                true => self.lock().trust(drone, 1),
+                true => {
+                    let mut state = self.lock();
+                    state.trust(drone);
+                    state.audits.verified.right += 1;
+                }
                 false => self.caught(Lie { drone, task, index }).await,
             }
         }
@@ -307,10 +311,9 @@ impl State {
     }
 
     /// A Drone was right.
-    pub(super) fn trust(&mut self, drone: DroneId, times: u64) {
-        self.audits.verified.checked += times;
+    pub(super) fn trust(&mut self, drone: DroneId) {
         if let Some(presence) = self.presences.get_mut(&drone) {
-            presence.checked += times;
+            presence.checked += 1;
         }
     }
 
@@ -367,8 +370,9 @@ impl State {
             return None;
         }
         if first == digest {
-            self.trust(by, 1);
-            self.trust(drone, 1);
+            self.trust(by);
+            self.trust(drone);
+            self.audits.verified.right += 1;
             return None;
         }
         Some(Doubt { job, result, claims: vec![(by, first), (drone, digest)] })

@@ -77,6 +77,10 @@ pub(crate) async fn show(
     let rows = Rows::new(format, &task, range, first, results);
     let body = futures_util::stream::unfold((rows, client, app), async |(mut rows, client, app)| {
         let piece = rows.next(|| client.is_still_known(&app)).await?;
+        if let Err(problem) = &piece {
+            let (request, at) = (&client.request, rows.cursor.index);
+            tracing::warn!(%request, at, "a download of results broke off: {problem}");
+        }
         Some((piece, (rows, client, app)))
     });
     let mut response = Body::from_stream(body.fuse()).into_response();
@@ -181,8 +185,7 @@ impl Rows {
             true => self.piece().await,
             false => Err(Problem::unauthorized()),
         };
-        if let Err(problem) = &piece {
-            tracing::warn!(at = self.cursor.index, "a download of results broke off: {}", problem.detail);
+        if piece.is_err() {
             self.state = Part::Over;
         }
         piece.transpose()

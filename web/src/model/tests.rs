@@ -3,6 +3,8 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use wire::ids::Epoch;
+
 use super::*;
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenView};
 use crate::error::ProblemView;
@@ -100,7 +102,7 @@ fn overview(data: Option<Data>) -> Overview {
         items_done: 11,
         compressions_done: 22,
         leases: LeaseCounts { given: 1, twinned: 2, adopted: 3, expired: 4, failed: 5 },
-        verified: VerifiedCounts { checked: 6, wrong: 7 },
+        verified: VerifiedCounts { right: 6, wrong: 7 },
         oldest_pending_seconds: Some(0.25),
         rate: 12.5,
         compressions_per_second: 13.0,

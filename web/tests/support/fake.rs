@@ -495,7 +495,7 @@ impl Hive for Fake {
         let (seconds, changes) = (Histogram::new([0.01]), Histogram::new([10.0]));
         seconds.observe(0.002);
         let journal = Some(JournalMeasures { waiting: 2, waiting_bytes: 64, seconds, changes });
-        Ok(Measures { overview: self.overview().await?, journal, dropped_log_lines: 3 })
+        Ok(Measures { overview: self.overview().await?, recovering: false, journal, dropped_log_lines: 3 })
     }
 
     fn tell(&self, deed: Deed) {
@@ -560,7 +560,7 @@ pub fn overview() -> Overview {
         items_done: 12_345,
         compressions_done: 24_690,
         leases: LeaseCounts { given: 7, ..LeaseCounts::default() },
-        verified: VerifiedCounts { checked: 9, wrong: 0 },
+        verified: VerifiedCounts { right: 9, wrong: 0 },
         oldest_pending_seconds: None,
         rate: 1_000_000.0,
         compressions_per_second: 2_000_000.0,

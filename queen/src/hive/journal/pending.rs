@@ -174,14 +174,14 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
     let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
     let (began, count) = (hive.now(), changes.len());
     let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.moment()) };
+    if let Some(disk) = hive.inner.disk.as_ref().filter(|_| count > 0) {
+        disk.journal.count_commit(count, hive.now().saturating_sub(began));
+    }
     let removed = match written {
         Ok(removed) => removed,
         Err(error) => return Err((error, commits)),
     };
     let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
-    if let Some(disk) = hive.inner.disk.as_ref().filter(|_| count > 0) {
-        disk.journal.count_commit(count, hive.now().saturating_sub(began));
-    }
     hive.committed(&changes);
     hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
     hive.removed(removed);

@@ -152,7 +152,7 @@ pub(super) fn overview() -> Value {
         items_done: 1_000_000,
         compressions_done: 1_000_000,
         leases: LeaseCounts { given: 12, ..LeaseCounts::default() },
-        verified: VerifiedCounts { checked: 240, wrong: 0 },
+        verified: VerifiedCounts { right: 240, wrong: 0 },
         oldest_pending_seconds: Some(0.5),
         rate: 125_000_000.0,
         compressions_per_second: 125_000_000.0,
