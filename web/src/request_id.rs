@@ -31,6 +31,12 @@ impl RequestIds {
         Self { process: getrandom::u64().unwrap_or_default(), next: AtomicU64::new(0) }
     }
 
+    fn new_one(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Relaxed);
+        let id = ((u128::from(self.process) << 64) | u128::from(number)).to_be_bytes();
+        RequestId(const_hex::Buffer::<16>::new().format(&id).into())
+    }
+
     /// The name that a request has already, perhaps of a proxy, if it is one; else a new one.
     pub(crate) fn of(&self, headers: &HeaderMap) -> RequestId {
         let mut given = headers.get_all(REQUEST_ID).iter();
@@ -38,7 +44,7 @@ impl RequestIds {
             (Some(name), None) if is_name(name.as_bytes()) => {
                 RequestId(String::from_utf8_lossy(name.as_bytes()).into())
             }
-            _ => RequestId(format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Relaxed)).into()),
+            _ => self.new_one(),
         }
     }
 }
@@ -85,7 +91,7 @@ mod tests {
         let long = [b'a'; LENGTH_MAX + 1];
         let wrong: [&[&[u8]]; 6] = [&[], &[b""], &[b"a b"], &[b"\xff"], &[&long], &[b"one", b"two"]];
         let mut made: Vec<_> = wrong.into_iter().map(of).collect();
-        assert!(made.iter().all(|id| id.len() > 17 && is_name(id.as_bytes())), "{made:?}");
+        assert!(made.iter().all(|id| id.len() == 32 && is_name(id.as_bytes())), "{made:?}");
         made.sort();
         made.dedup();
         assert_eq!(made.len(), wrong.len());

@@ -215,7 +215,7 @@ pub(super) fn log_entry() -> Value {
         action: "cancel".to_owned(),
         target: "task 7 (bees)".to_owned(),
         outcome: "done".to_owned(),
-        request_id: Some("0d5c3a8e6f1b2794-2a".to_owned()),
+        request_id: Some("0d5c3a8e6f1b2794000000000000002a".to_owned()),
         count: 1,
     })
 }

@@ -170,7 +170,7 @@ fn problem(when: &str, example: &Problem) -> Value {
         "content": {
             "application/problem+json": {
                 "schema": reference("Problem"),
-                "example": example.clone().with("request_id", "0d5c3a8e6f1b2794-2a").body(),
+                "example": example.clone().with("request_id", "0d5c3a8e6f1b2794000000000000002a").body(),
             },
         },
     })
