@@ -78,8 +78,11 @@ pub(crate) fn admit(config: &Config, is_secure: bool, request: &Request) -> Resu
 fn misdirected(foreign: &str, config: &Config) -> Problem {
     let (foreign, address, port) = (shown(foreign), config.address, config.address.port());
     let scheme = if config.tls.is_some() { "https" } else { "http" };
+    // Who listens on all addresses is found by a name.
+    let own = config.hosts.first().filter(|_| address.ip().is_unspecified());
+    let own = own.map_or_else(|| address.to_string(), |name| format!("{name}:{port}"));
     let detail = format!(
-        "`{foreign}` is not served here; this is {scheme}://{address}/ and {scheme}://localhost:{port}/. A Queen with \
+        "`{foreign}` is not served here; this is {scheme}://{own}/ and {scheme}://localhost:{port}/. A Queen with \
          `--host {foreign}` serves that name too"
     );
     Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
