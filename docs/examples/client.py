@@ -8,7 +8,8 @@ A client of docs/API.md in Python's standard library alone. The Queen is at HIVE
 says otherwise; HIVE_CA is a file with the certificate of her authority, HIVE_TOKEN_FILE one with a token. A Queen who is
 killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time.
 
-Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached, 4 she refuses.
+Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached or answers 5xx,
+4 she refuses.
 """
 import argparse
 import http.client
@@ -199,7 +200,7 @@ if __name__ == "__main__":
         sys.exit(130)
     except Problem as problem:
         print(f"client.py: {problem}", file=sys.stderr)
-        sys.exit(3 if problem.status in NOT_NOW else 4)
+        sys.exit(3 if problem.status >= 500 else 4)
     except (OSError, http.client.HTTPException) as error:
         print(f"client.py: the Queen cannot be reached: {error}", file=sys.stderr)
         sys.exit(3)

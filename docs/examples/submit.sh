@@ -8,7 +8,8 @@
 # says otherwise; HIVE_CA is a file with the certificate of her authority, HIVE_TOKEN_FILE one with a token. A Queen who is
 # killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time.
 #
-# Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached, 4 she refuses.
+# Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached or
+# answers 5xx, 4 she refuses.
 # Needs bash, curl 7.87 or newer, and coreutils.
 set -euo pipefail
 
