@@ -7,7 +7,8 @@
 #
 # The table is of lines, its columns are separated by tabs, and columns count from 1. Capitals make no difference, as is
 # usual with addresses of e-mail. The Queen is at HIVE_URL, http://127.0.0.1:8081 unless it says otherwise; HIVE_CA is a file
-# with the certificate of her authority, HIVE_TOKEN_FILE one with a token.
+# with the certificate of her authority, HIVE_TOKEN_FILE one with a token. A token goes over plain http:// to this machine
+# alone, unless HIVE_ALLOW_PLAIN_HTTP is 1.
 #
 # Needs bash, curl 7.84 or newer, coreutils, grep, and awk.
 set -euo pipefail
@@ -26,7 +27,12 @@ trap 'rm -rf "$folder"' EXIT
 
 # Keys and tokens are no arguments, since others see command lines.
 printf 'Hive-Key: %s\n' "$(<"$key_file")" >"$folder/header"
-[[ -z ${HIVE_TOKEN_FILE:-} ]] || printf 'Authorization: Bearer %s\n' "$(<"$HIVE_TOKEN_FILE")" >>"$folder/header"
+if [[ -n ${HIVE_TOKEN_FILE:-} ]]; then
+    local='^(http://)?(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?/?$'
+    [[ $url == https://* || $url =~ $local || ${HIVE_ALLOW_PLAIN_HTTP:-} == 1 ]] ||
+        fail "the token is not sent to $url, since others could read it on its way: use https://, or set HIVE_ALLOW_PLAIN_HTTP=1"
+    printf 'Authorization: Bearer %s\n' "$(<"$HIVE_TOKEN_FILE")" >>"$folder/header"
+fi
 curl=(curl --silent --show-error --fail-with-body --header "@$folder/header")
 [[ -z ${HIVE_CA:-} ]] || curl+=(--cacert "$HIVE_CA")
 
