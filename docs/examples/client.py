@@ -6,13 +6,16 @@
 
 A client of docs/API.md in Python's standard library alone. The Queen is at HIVE_URL, http://127.0.0.1:8081 unless it
 says otherwise; HIVE_CA is a file with the certificate of her authority, HIVE_TOKEN_FILE one with a token. A Queen who is
-killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time.
+killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time. A token goes over plain
+http:// to this machine alone, unless HIVE_ALLOW_PLAIN_HTTP is 1.
 
-Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached, 4 she refuses.
+Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached or answers 5xx,
+4 she refuses.
 """
 import argparse
 import http.client
 import io
+import ipaddress
 import json
 import os
 import shutil
@@ -48,6 +51,9 @@ class Hive:
             raise ValueError(f"HIVE_URL has to be http://HOST:PORT or https://HOST:PORT, and is {url}")
         self.address = parts.hostname, parts.port
         self.tls = ssl.create_default_context(cafile=ca) if parts.scheme == "https" else None
+        if token and not self.tls and not is_loopback(parts.hostname) and os.environ.get("HIVE_ALLOW_PLAIN_HTTP") != "1":
+            raise ValueError(f"the token is not sent to {url}, since others could read it on its way: use https://, or set "
+                             "HIVE_ALLOW_PLAIN_HTTP=1 if that is what you want")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def ask(self, method, path, headers, body=None):
@@ -174,6 +180,13 @@ def main():
         sys.exit(f"client.py: task {task} {ended['state']}: {ended['error']}")
 
 
+def is_loopback(host):
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False        # a name
+
+
 def spooled(path):
     """A file that can be read again: what comes from a pipe is kept in one without a name."""
     source = sys.stdin.buffer if path == "-" else open(path, "rb")
@@ -199,7 +212,7 @@ if __name__ == "__main__":
         sys.exit(130)
     except Problem as problem:
         print(f"client.py: {problem}", file=sys.stderr)
-        sys.exit(3 if problem.status in NOT_NOW else 4)
+        sys.exit(3 if problem.status >= 500 else 4)
     except (OSError, http.client.HTTPException) as error:
         print(f"client.py: the Queen cannot be reached: {error}", file=sys.stderr)
         sys.exit(3)

@@ -330,7 +330,7 @@ class Drone:
                 told = why
             finally:
                 if link: link.writer.close()
-            tries = 0 if link and (link.stored or time.monotonic() - began > 60) else tries + 1
+            tries = 0 if link and time.monotonic() - began > 5 else tries + 1
             if not self.is_leaving: await asyncio.sleep(min(0.1 * 2 ** tries, 5) * (0.5 + os.urandom(1)[0] / 512))
 
 if __name__ == "__main__":

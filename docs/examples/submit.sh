@@ -6,9 +6,11 @@
 #
 # What follows the file are options of the API (docs/API.md). The Queen is at HIVE_URL, http://127.0.0.1:8081 unless it
 # says otherwise; HIVE_CA is a file with the certificate of her authority, HIVE_TOKEN_FILE one with a token. A Queen who is
-# killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time.
+# killed and started again within five minutes (HIVE_PATIENCE, in seconds) costs nothing but time. A token goes over plain
+# http:// to this machine alone, unless HIVE_ALLOW_PLAIN_HTTP is 1.
 #
-# Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached, 4 she refuses.
+# Exit codes: 0 done, 1 the task failed or was cancelled, 2 wrong usage, 3 the Queen cannot be reached or
+# answers 5xx, 4 she refuses.
 # Needs bash, curl 7.87 or newer, and coreutils.
 set -euo pipefail
 
@@ -28,6 +30,9 @@ curl=(curl --silent --output "$folder/answer" --retry 9999 --retry-all-errors --
 curl+=(--retry-max-time "$patience")
 [[ -z ${HIVE_CA:-} ]] || curl+=(--cacert "$HIVE_CA")
 if [[ -n ${HIVE_TOKEN_FILE:-} ]]; then
+    local='^(http://)?(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?/?$'
+    [[ $url == https://* || $url =~ $local || ${HIVE_ALLOW_PLAIN_HTTP:-} == 1 ]] ||
+        fail 2 "the token is not sent to $url, since others could read it on its way: use https://, or set HIVE_ALLOW_PLAIN_HTTP=1"
     # Others see command lines, but not this file.
     printf 'Authorization: Bearer %s\n' "$(<"$HIVE_TOKEN_FILE")" >"$folder/header"
     curl+=(--header "@$folder/header")

@@ -1,6 +1,7 @@
 //! The clients of the API.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, TcpListener};
 use std::process::{Child, Command, Stdio};
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::support::programs::{Program, drone, output};
-use super::{Hive, example, numbers, sums};
+use super::{Hive, example, numbers, sums, until};
 
 fn start_drone(hive: &Hive) -> Program {
     let mut drone = drone();
@@ -36,6 +37,26 @@ fn run(command: &mut Command, input: &str) -> (Option<i32>, String, String) {
 fn end(child: Child) -> (Option<i32>, String, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Waits until so many tasks are accepted.
+fn until_tasks(hive: &Hive, count: usize) {
+    until(|| hive.get("/tasks")["tasks"].as_array().unwrap().len() >= count);
+}
+
+/// The URL of a server that answers everything with this status.
+fn always(status: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map(Result::unwrap) {
+            let answer = format!("HTTP/1.1 {status} So it is\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = client.write_all(answer.as_bytes()).and_then(|()| client.shutdown(Shutdown::Write));
+            // What is closed before all is read breaks the answer off as well.
+            let _ = std::io::copy(&mut client, &mut std::io::sink());
+        }
+    });
+    url
 }
 
 /// A row of NDJSON for each of these lines.
@@ -80,13 +101,13 @@ fn submit_sh_says_by_its_exit_code_what_went_wrong() {
     let (code, error) = outcome(hive.client("submit.sh").env("HIVE_TOKEN_FILE", &nobody).arg("-"));
     assert!(code == Some(4) && error.contains("401"), "{error}");
     let mut away = hive.client("submit.sh");
-    let free = std::net::TcpListener::bind("127.0.0.102:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.102:0").unwrap().local_addr().unwrap();
     away.env("HIVE_URL", format!("http://{free}")).env("HIVE_PATIENCE", "1").arg("-");
     assert_eq!(outcome(&mut away).0, Some(3));
     // There is no Drone, so that it waits until it is cancelled.
     let mut waiting = spawn(hive.client("submit.sh").arg("-"));
     waiting.stdin.take().unwrap().write_all(b"honey").unwrap();
-    while hive.get("/tasks")["tasks"].as_array().unwrap().is_empty() {}
+    until_tasks(&hive, 1);
     hive.curl(&["--request", "POST"], "/tasks/1/cancel");
     let (code, _, error) = end(waiting);
     assert!(code == Some(1) && error.contains("cancelled"), "{error}");
@@ -104,9 +125,10 @@ fn client_py_prints_results_as_they_come() {
     // Nobody knows when it has begun to watch.
     let is_told = |line: String| line.contains(r#""name": "wax""#) && line.contains(r#""state": "done""#);
     let told = std::thread::spawn(move || events.any(is_told));
-    while !told.is_finished() {
+    until(|| {
         hive.until_done(hive.submit("?name=wax", &words[..1]));
-    }
+        told.is_finished()
+    });
     assert!(told.join().unwrap());
     watching.kill().unwrap();
     watching.wait().unwrap();
@@ -130,7 +152,7 @@ fn a_killed_queen_costs_them_nothing_but_time() {
         client.stdin.take().unwrap().write_all(words.join("\n").as_bytes()).unwrap();
         client
     });
-    while hive.get("/tasks")["tasks"].as_array().unwrap().len() < clients.len() {}
+    until_tasks(&hive, clients.len());
     hive.kill_queen();
     // One more is there before she is.
     let mut early = spawn(hive.client("client.py").arg("-"));
@@ -144,6 +166,65 @@ fn a_killed_queen_costs_them_nothing_but_time() {
     assert!(early.0 == Some(0) && parsed(&early.1) == rows(&words), "{}", early.2);
     assert_eq!(hive.get("/stats")["tasks"]["done"], 3);
     drop(drone);
+}
+
+#[test]
+fn what_lasts_longer_than_their_patience_has_an_exit_code() {
+    let hive = Hive::start_open("127.0.0.107");
+    for (status, code) in [(409, 4), (429, 4), (501, 3), (503, 3)] {
+        for client in ["client.py", "submit.sh"] {
+            let mut client = hive.client(client);
+            let client = client.env("HIVE_URL", always(status)).env("HIVE_PATIENCE", "1").arg("-");
+            let (ended, said, error) = run(client, "honey");
+            assert_eq!((ended, said.as_str()), (Some(code), ""), "{status}: {error}");
+            assert!(error.contains(&status.to_string()), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_token_goes_over_plain_http_to_this_machine_alone() {
+    let hive = Hive::start_open("127.0.0.108");
+    let token = hive.write("a.token", "hive_1_secret");
+    for (client, arguments) in [("client.py", &["-"][..]), ("submit.sh", &["-"]), ("pipeline.sh", &["/dev/null", "1"])]
+    {
+        let tried = |url: &str, allowed: &str| {
+            let mut client = example(client);
+            client.env("HIVE_URL", url).env("HIVE_TOKEN_FILE", &token).env("HIVE_PATIENCE", "1");
+            run(client.env("HIVE_ALLOW_PLAIN_HTTP", allowed).args(arguments), "honey")
+        };
+        for url in ["http://hive.invalid:8081", "http://127.0.0.1@hive.invalid", "http://127.hive.invalid"] {
+            let (code, said, error) = tried(url, "0");
+            assert!(code != Some(0) && said.is_empty() && error.contains("the token is not sent to"), "{error}");
+        }
+        for (url, allowed) in [(&*always(403), ""), ("https://hive.invalid", ""), ("http://hive.invalid", "1")] {
+            let (code, _, error) = tried(url, allowed);
+            assert!(code != Some(0) && !error.contains("the token is not sent to"), "{url}: {error}");
+        }
+    }
+}
+
+#[test]
+fn pipeline_sh_ends_when_it_is_refused() {
+    let mut hive = Hive::start("127.0.0.109");
+    let key = hive.write("key", "pepper\n");
+    let json = ["--header", "content-type: application/json", "--data", r#"{"name":"ci","scopes":["submit"]}"#];
+    let made: Value = serde_json::from_str(&hive.curl(&json, "/tokens")).unwrap();
+    let token = hive.write("ci.token", made["token"].as_str().unwrap());
+    let start = |token: &std::path::Path| {
+        let mut client = hive.client("pipeline.sh");
+        let mut client = spawn(client.env("HIVE_TOKEN_FILE", token).env("HIVE_PATIENCE", "1").arg(&key).arg("1"));
+        client.stdin.take().unwrap().write_all(b"honey\n").unwrap();
+        client
+    };
+    let (revoked, left) = (start(&token), start(&hive.path("admin.token")));
+    until_tasks(&hive, 2);
+    hive.curl(&["--request", "DELETE"], &format!("/tokens/{}", made["id"]));
+    let (code, said, error) = end(revoked);
+    assert!(code == Some(1) && said.is_empty() && error.contains("refused with 401"), "{error}");
+    hive.kill_queen();
+    let (code, said, error) = end(left);
+    assert!(code == Some(1) && said.is_empty() && error.contains("cannot be reached"), "{error}");
 }
 
 #[test]

@@ -10,10 +10,25 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::programs::{Program, address, output, queen};
 use tempfile::TempDir;
+
+/// How long something may take on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Looks until it is so, with pauses in which the others come forward.
+#[track_caller]
+fn until(mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < end, "it does not come to that");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
 
 /// A program of the folder.
 fn example(name: &str) -> Command {
@@ -25,9 +40,10 @@ fn example(name: &str) -> Command {
     command
 }
 
-/// A Queen who is set up: both ports speak TLS, Drones need a join file, and requests a token.
+/// A Queen on disk.
 struct Hive {
     folder: TempDir,
+    scheme: &'static str,
     /// On an address of each test's own, so that nobody else is given its ports while she is away.
     drones: SocketAddr,
     http: SocketAddr,
@@ -35,6 +51,7 @@ struct Hive {
 }
 
 impl Hive {
+    /// She is set up: both ports speak TLS, Drones need a join file, and requests a token.
     fn start(ip: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let join_file = folder.path().join("hive.join");
@@ -45,10 +62,19 @@ impl Hive {
             .arg(join_file);
         let (code, token, said) = output(&mut init);
         assert_eq!(code, Some(0), "{said}");
+        Self::of(folder, "https", ip, &token)
+    }
+
+    /// She has no secrets, and speaks no TLS.
+    fn start_open(ip: &str) -> Self {
+        Self::of(tempfile::tempdir().unwrap(), "http", ip, "")
+    }
+
+    fn of(folder: TempDir, scheme: &'static str, ip: &str, token: &str) -> Self {
         let any_port = SocketAddr::new(ip.parse().unwrap(), 0);
-        let mut hive = Self { folder, drones: any_port, http: any_port, queen: None };
-        hive.write("admin.token", &token);
-        hive.write("header", &format!("Authorization: Bearer {token}"));
+        let mut hive = Self { folder, scheme, drones: any_port, http: any_port, queen: None };
+        hive.write("admin.token", token);
+        hive.write("header", &if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}") });
         hive.start_queen();
         hive
     }
@@ -56,7 +82,9 @@ impl Hive {
     /// Starts her on the ports that she had, if she had any.
     fn start_queen(&mut self) {
         let mut command = queen();
-        command.args(["--drone-addr", &self.drones.to_string(), "--http-addr", &self.http.to_string(), "--data-dir"]);
+        // On a busy machine a Drone may come back late, and what it holds is still its own then.
+        command.args(["--lease-grace", "1h", "--drone-addr", &self.drones.to_string()]);
+        command.args(["--http-addr", &self.http.to_string(), "--data-dir"]);
         let mut queen = Program::start(command.arg(self.path("data")));
         self.drones = address(&queen.line("listening for drones"));
         self.http = address(&queen.line("admin page"));
@@ -100,7 +128,7 @@ impl Hive {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--fail-with-body", "--cacert"]).arg(self.path("data/authority.pem"));
         curl.arg("--header").arg(format!("@{}", self.path("header").display())).args(arguments);
-        let (code, answer, error) = output(curl.arg(format!("https://{}{path}", self.http)));
+        let (code, answer, error) = output(curl.arg(format!("{}://{}{path}", self.scheme, self.http)));
         assert_eq!(code, Some(0), "{path}: {answer} {error}");
         answer
     }
