@@ -21,12 +21,12 @@ fn a_task_of_a_batch_is_watched_to_its_end() {
 }
 
 #[test]
-fn a_task_goes_with_its_batch() {
+fn a_task_ends_with_its_batch() {
     let hive = Hive::on("127.0.0.1");
     hive.done(&["submit", "--each", "task", "--input", "honey", "wax"]);
     let mut client = Client::start(&mut hive.client(&["watch", "3"]));
     client.0.stdout.as_mut().unwrap().read_exact(&mut [0; 20]).unwrap();
-    hive.done(&["delete", "1"]);
+    hive.done(&["cancel", "1"]);
     let output = client.end();
-    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
 }
