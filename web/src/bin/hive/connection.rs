@@ -1,6 +1,7 @@
 //! Requests to the Queen, and sending them again.
 
 mod early;
+mod host;
 mod patience;
 mod trust;
 mod url;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Method, Request as Sent, Response};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
 pub use self::early::Early;
+use self::host::Hosts;
 pub use self::patience::{Patience, Trouble};
 pub use self::trust::given as certificates;
 pub use self::url::{DEFAULT as DEFAULT_URL, Url};
@@ -190,7 +191,7 @@ impl Connection {
             false => config,
         };
         let connector = DefaultConnector::default().chain(early.clone());
-        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        let agent = Agent::with_parts(config.build(), connector, <Hosts>::default());
         Ok(Self { agent, authorization: authorization.transpose()?, target, retries, early, notes })
     }
 
@@ -300,7 +301,8 @@ impl Connection {
         };
         let (why, is_passing) = match (&error, tls) {
             (_, Some(error)) => (of_tls(error), false),
-            (ureq::Error::HostNotFound, _) => ("there is no such host".to_owned(), false),
+            (ureq::Error::HostNotFound, _) => ("her host is not found any more".to_owned(), true),
+            (ureq::Error::Other(error), _) => (error.to_string(), false),
             (ureq::Error::Io(error), _) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 ("nobody listens there; is the Queen running? --url or HIVE_URL says where she is".to_owned(), true)
             }
