@@ -58,7 +58,7 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Login(_) => return login::run(&reach, retries, notes),
         _ => {}
     }
-    let connection = &Connection::new(target::resolve(&reach)?, retries, notes.clone())?;
+    let connection = &Connection::new(target::resolve(&reach, notes)?, retries, notes.clone())?;
     let output = reach.output;
     match &command {
         Command::Submit(submit) => submit::run(connection, submit, output, reach.no_retry),
