@@ -206,16 +206,19 @@ impl Connection {
         self.ask_and_count(request).map(|(answer, _)| answer).map_err(|(failure, _)| failure)
     }
 
-    /// The same, with the number of tries that came to nothing.
+    /// The same, with the number of tries whose answer was lost: she may have done what they asked for.
     pub fn ask_and_count(&self, request: &Request) -> Result<(Answer, u32), (Failure, u32)> {
         let mut patience = self.patience(request.is_long);
         let mut lost = 0;
         loop {
             match self.try_ask(request) {
                 Ok(answer) => return Ok((answer, lost)),
-                Err(trouble) => patience.wait(trouble).map_err(|failure| (failure, lost))?,
+                Err(trouble) => {
+                    // By these a proxy says that her answer did not reach it.
+                    lost += u32::from(matches!(trouble.status, None | Some(502 | 504)));
+                    patience.wait(trouble).map_err(|failure| (failure, lost))?;
+                }
             }
-            lost += 1;
         }
     }
 
