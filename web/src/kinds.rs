@@ -5,8 +5,8 @@ mod options;
 
 use serde::{Deserialize, Serialize};
 
-pub use options::NAMES as OPTION_NAMES;
 pub(crate) use options::{NAME_MAX as TASK_NAME_MAX, Options, SECRET_HEADERS, renewed_deadline, whole};
+pub use options::{NAMES as OPTION_NAMES, SECRET_HEADER_MAX};
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

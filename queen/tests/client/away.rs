@@ -2,22 +2,14 @@
 
 use std::fs;
 use std::io::Read;
-use std::thread;
-use std::time::Duration;
 
 use web::model::TaskList;
 
+use super::support::look_again;
 use super::{Client, Hive, lines, numbers, sums};
 
-/// Something that is waited for.
-fn until(what: impl Fn() -> bool) {
-    while !what() {
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-#[test]
-fn a_submission_survives_and_is_one_task() {
+#[tokio::test]
+async fn a_submission_survives_and_is_one_task() {
     let mut hive = Hive::on("127.0.0.81");
     let inputs = numbers(2_000_000);
     let path = hive.path("inputs");
@@ -26,10 +18,13 @@ fn a_submission_survives_and_is_one_task() {
     drop(client.input());
     let bulk = hive.path("data").join("bulk");
     // Some of it has arrived, and lies in a file.
-    until(|| {
+    let has_some = || {
         let files = fs::read_dir(&bulk).into_iter().flatten().flatten();
         files.filter_map(|file| file.metadata().ok()).any(|metadata| metadata.len() >= 1 << 20)
-    });
+    };
+    while !has_some() {
+        look_again().await;
+    }
     hive.kill();
     hive.restart();
     let _drone = hive.drone("maja");

@@ -27,9 +27,13 @@ fn each_kind_of_failure_has_its_exit_code() {
     let (code, complaint) = exit(&hive, &["results", "last"]);
     assert!(code == Some(4) && complaint.contains("no task yet"), "{complaint}");
     // Nobody listens behind a port that was given back.
-    let closed = TcpListener::bind("127.0.0.91:0").unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.85:0").unwrap().local_addr().unwrap();
     let (code, complaint) = exit(&hive, &["stats", "--no-retry", "--url", &format!("http://{closed}")]);
     assert!(code == Some(3) && complaint.contains("nobody listens there"), "{complaint}");
+    // A label of a name has at most 63 characters, so that nobody has to be asked for this one.
+    let mistyped = format!("http://{}.invalid:1", "x".repeat(64));
+    let (code, complaint) = exit(&hive, &["watch", "--url", &mistyped]);
+    assert!(code == Some(3) && complaint.contains("is not found"), "{complaint}");
     let (code, said, complaint) = output(hive.client(&["tasks"]).env("HIVE_URL", "nonsense"));
     assert!(code == Some(2) && said.is_empty() && complaint.contains("HIVE_URL"), "{complaint}");
 }

@@ -86,7 +86,8 @@ fn a_login_is_kept_for_its_owner_alone() {
     assert_eq!(wrong.end().status.code(), Some(4));
     let profile = closed.path("config").join("hive").join("default.json");
     assert!(!profile.exists());
-    let said = piped(&mut closed.client(&login), format!("{}\n", closed.token).as_bytes());
+    // What is in the input comes before the environment.
+    let said = piped(closed.client(&login).env("HIVE_TOKEN", "hive_1_other"), format!("{}\n", closed.token).as_bytes());
     assert!(said.contains("default") && !said.contains(&closed.token), "{said}");
     assert_eq!(fs::metadata(&profile).unwrap().mode() & 0o777, 0o600);
     // The certificate is in it.
@@ -102,4 +103,7 @@ fn a_login_is_kept_for_its_owner_alone() {
     fs::set_permissions(&profile, fs::Permissions::from_mode(0o644)).unwrap();
     let (code, _, complaint) = output(&mut closed.client(&tasks));
     assert!(code == Some(2) && complaint.contains("chmod 600"), "{complaint}");
+    // Another Queen does not need it.
+    let (code, _, complaint) = output(&mut closed.client(&["tasks", "--url", &other]));
+    assert!(code == Some(0) && complaint.contains("chmod 600"), "{complaint}");
 }

@@ -8,6 +8,7 @@ mod printed;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;
+mod watch;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

@@ -33,6 +33,10 @@ pub const NAMES: [&str; 13] = [
 pub(crate) const SECRET_HEADERS: [(&str, &str); 4] =
     [("key", "Hive-Key"), ("key_hex", "Hive-Key-Hex"), ("salt", "Hive-Salt"), ("salt_hex", "Hive-Salt-Hex")];
 
+/// The longest key or salt that goes into a header, in characters of the header, so that all of them fit in the head of
+/// a request: 32 KiB.
+pub const SECRET_HEADER_MAX: usize = 6 << 10;
+
 /// The longest name of a task, in characters.
 pub(crate) const NAME_MAX: usize = 200;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Operation, reference};
 use crate::hive::DEADLINE_MAX;
 use crate::kinds::digest::{ALGORITHMS, KIND, MAX_INPUT, MAX_ITERATIONS, MAX_KEY};
-use crate::kinds::{OPTION_NAMES, SECRET_HEADERS, TASK_NAME_MAX};
+use crate::kinds::{OPTION_NAMES, SECRET_HEADER_MAX, SECRET_HEADERS, TASK_NAME_MAX};
 
 /// Two hexadecimal digits a byte.
 const HEX: &str = "^([0-9A-Fa-f]{2})*$";
@@ -70,9 +70,6 @@ fn secret_hex() -> Value {
     json!({ "type": "string", "maxLength": 2 * MAX_KEY, "pattern": HEX })
 }
 
-/// The longest key or salt in a header, in bytes, so that all of them fit in the head of a request: 32 KiB.
-const HEADER_MAX: usize = 6 << 10;
-
 /// How a whole number may be written as a text in JSON; others that are read too are nothing to write.
 const NUMBER: &str = "^[1-9][0-9]{0,6}$";
 const PRIORITY: &str = "^-?(100|[1-9]?[0-9])$";
@@ -120,7 +117,7 @@ pub(super) fn take_all(operation: Operation) -> Operation {
         match SECRET_HEADERS.iter().find(|(secret, _)| secret == name) {
             Some((_, header)) => {
                 let mut schema = schema;
-                schema["maxLength"] = HEADER_MAX.into();
+                schema["maxLength"] = SECRET_HEADER_MAX.into();
                 operation.header(header, about, schema)
             }
             None => operation.query(name, about, schema),

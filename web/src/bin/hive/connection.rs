@@ -1,6 +1,7 @@
 //! Requests to the Queen, and sending them again.
 
 mod early;
+mod host;
 mod patience;
 mod trust;
 mod url;
@@ -11,11 +12,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Method, Request as Sent, Response};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
 pub use self::early::Early;
+use self::host::Hosts;
 pub use self::patience::{Patience, Trouble};
 pub use self::trust::given as certificates;
 pub use self::url::{DEFAULT as DEFAULT_URL, Url};
@@ -190,7 +191,7 @@ impl Connection {
             false => config,
         };
         let connector = DefaultConnector::default().chain(early.clone());
-        let agent = Agent::with_parts(config.build(), connector, DefaultResolver::default());
+        let agent = Agent::with_parts(config.build(), connector, <Hosts>::default());
         Ok(Self { agent, authorization: authorization.transpose()?, target, retries, early, notes })
     }
 
@@ -205,16 +206,19 @@ impl Connection {
         self.ask_and_count(request).map(|(answer, _)| answer).map_err(|(failure, _)| failure)
     }
 
-    /// The same, with the number of tries that came to nothing.
+    /// The same, with the number of tries whose answer was lost: she may have done what they asked for.
     pub fn ask_and_count(&self, request: &Request) -> Result<(Answer, u32), (Failure, u32)> {
         let mut patience = self.patience(request.is_long);
         let mut lost = 0;
         loop {
             match self.try_ask(request) {
                 Ok(answer) => return Ok((answer, lost)),
-                Err(trouble) => patience.wait(trouble).map_err(|failure| (failure, lost))?,
+                Err(trouble) => {
+                    // By these a proxy says that her answer did not reach it.
+                    lost += u32::from(matches!(trouble.status, None | Some(502 | 504)));
+                    patience.wait(trouble).map_err(|failure| (failure, lost))?;
+                }
             }
-            lost += 1;
         }
     }
 
@@ -300,7 +304,8 @@ impl Connection {
         };
         let (why, is_passing) = match (&error, tls) {
             (_, Some(error)) => (of_tls(error), false),
-            (ureq::Error::HostNotFound, _) => ("there is no such host".to_owned(), false),
+            (ureq::Error::HostNotFound, _) => ("her host is not found any more".to_owned(), true),
+            (ureq::Error::Other(error), _) => (error.to_string(), false),
             (ureq::Error::Io(error), _) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 ("nobody listens there; is the Queen running? --url or HIVE_URL says where she is".to_owned(), true)
             }

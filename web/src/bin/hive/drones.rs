@@ -4,6 +4,7 @@ use web::model::{DroneList, DroneView};
 
 use crate::arguments::{DroneIds, Drones, Output};
 use crate::connection::{Answer, Connection, Request};
+use crate::each;
 use crate::failure::Failure;
 use crate::show::{self, Table, details};
 
@@ -13,9 +14,10 @@ use crate::show::{self, Table, details};
 /// If they cannot be had.
 pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Output) -> Result<(), Failure> {
     if !ids.is_empty() {
-        return each(ids, |id, gap| {
+        let mut gap = "";
+        return each::of(&connection.notes, ids, |id| {
             told(&connection.ask(&Request::get(format!("/drones/{id}")))?, output, |drone| {
-                format!("{gap}{}", details::drone(drone))
+                format!("{}{}", std::mem::replace(&mut gap, "\n"), details::drone(drone))
             })
         });
     }
@@ -41,9 +43,9 @@ pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Outpu
 /// `hive drain`
 ///
 /// # Errors
-/// If one is not there, or not connected.
+/// The first one's.
 pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
-    each(ids, |id, _| {
+    each::of(&connection.notes, ids, |id| {
         told(&connection.ask(&Request::post(format!("/drones/{id}/drain")))?, output, |drone| {
             let name = show::visible(&drone.name);
             format!("Drone {id} ({name}) finishes what it has, and leaves\n")
@@ -54,21 +56,16 @@ pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Outpu
 /// `hive pardon`
 ///
 /// # Errors
-/// If one is not there.
+/// The first one's.
 pub fn pardon(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
-    each(ids, |id, _| {
+    each::of(&connection.notes, ids, |id| {
         told(&connection.ask(&Request::post(format!("/drones/{id}/resume")))?, output, |drone| {
             format!("Drone {id} ({}) is {}\n", show::visible(&drone.name), drone.state)
         })
     })
 }
 
-/// With what stands between two of them.
-fn each(ids: &[u64], mut deed: impl FnMut(u64, &str) -> Result<(), Failure>) -> Result<(), Failure> {
-    ids.iter().enumerate().try_for_each(|(at, id)| deed(*id, if at > 0 { "\n" } else { "" }))
-}
-
-fn told(answer: &Answer, output: Output, text: impl Fn(&DroneView) -> String) -> Result<(), Failure> {
+fn told(answer: &Answer, output: Output, text: impl FnOnce(&DroneView) -> String) -> Result<(), Failure> {
     match output {
         Output::Text => show::print(&text(&answer.read()?)),
         Output::Json => show::print(&answer.text),

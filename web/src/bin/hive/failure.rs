@@ -24,8 +24,13 @@ pub enum Failure {
     #[error("{0}")]
     Unreachable(String),
     /// She refused it (4xx).
-    #[error("{0}")]
-    Refused(String),
+    #[error("{text}")]
+    Refused {
+        /// What she said.
+        text: String,
+        /// With which status.
+        status: u16,
+    },
     /// Nobody reads what is written any more, as behind `| head`.
     #[error("nobody reads the output")]
     Unread,
@@ -61,7 +66,7 @@ impl Failure {
             _ => "",
         };
         match status {
-            400..500 => Self::Refused(text + hint),
+            400..500 => Self::Refused { text: text + hint, status },
             _ => Self::Unreachable(text),
         }
     }
@@ -92,7 +97,7 @@ impl Failure {
             Self::Task(_) => ExitCode::from(1),
             Self::Here(_) => ExitCode::from(2),
             Self::Unreachable(_) => ExitCode::from(3),
-            Self::Refused(_) => ExitCode::from(4),
+            Self::Refused { .. } => ExitCode::from(4),
         }
     }
 }
@@ -106,7 +111,7 @@ mod tests {
         let body = br#"{"type":"about:blank","title":"The request is not valid","status":422,"detail":"line 3: \u001b[2J","line":3}"#;
         let failure = Failure::of_answer(422, body, false);
         assert_eq!(failure.to_string(), "The request is not valid (422): line 3: \\u{1b}[2J");
-        assert!(matches!(failure, Failure::Refused(_)));
+        assert!(matches!(failure, Failure::Refused { status: 422, .. }));
         assert!(matches!(Failure::of_answer(502, b"<html>", false), Failure::Unreachable(_)));
         assert!(Failure::of_answer(404, b"<html>", false).to_string().contains("404"));
         assert!(Failure::of_answer(401, b"", false).to_string().contains("hive login"));

@@ -39,22 +39,7 @@ pub fn run(reach: &Reach, retries: Retries, notes: &Notes) -> Result<(), Failure
     if let Some(ca) = &ca {
         certificates(ca.as_bytes())?;
     }
-    let token = match (target::token(reach)?, is_asked) {
-        (Some(token), _) => token,
-        (None, true) => {
-            say("The token? (It is not shown; none if she needs none) ")?;
-            let token =
-                terminal.read_secure_line().map_err(|error| Failure::here("the token cannot be read", &error))?;
-            token.trim().to_owned()
-        }
-        (None, false) => {
-            let mut line = String::new();
-            let read = io::stdin().lock().read_line(&mut line);
-            read.map_err(|error| Failure::here("the token cannot be read from standard input", &error))?;
-            target::first_line(&line).to_owned()
-        }
-    };
-    let token = Some(token).filter(|token| !token.is_empty());
+    let token = token(reach, &terminal)?;
     let target = Target { url, ca, token };
     target::guard(&target, reach.allow_plain_http)?;
     let connection = Connection::new(target.clone(), retries, notes.clone())?;
@@ -66,6 +51,41 @@ pub fn run(reach: &Reach, retries: Retries, notes: &Notes) -> Result<(), Failure
     match reach.output {
         Output::Text => show::print(&text),
         Output::Json | Output::Quiet => Ok(()),
+    }
+}
+
+/// What an option says; what is in standard input, unless that is a terminal; what the environment says; what a person
+/// says.
+fn token(reach: &Reach, terminal: &console::Term) -> Result<Option<String>, Failure> {
+    if let Some(token) = target::token_by_option(reach)? {
+        return Ok(Some(token));
+    }
+    let is_person = io::IsTerminal::is_terminal(&io::stdin());
+    if !is_person {
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Failure::here("the token cannot be read from standard input", &error))?;
+        let token = target::first_line(&line);
+        if !token.is_empty() {
+            return Ok(Some(token.to_owned()));
+        }
+    }
+    if let Some(token) = target::token_by_environment()? {
+        return Ok(Some(token));
+    }
+    match (is_person, terminal.is_term()) {
+        (false, _) => Ok(None),
+        (true, false) => Err(Failure::Here(
+            "the token is not asked for where standard error is no terminal, since it would be shown: give it with \
+             --token-file FILE, or in standard input"
+                .to_owned(),
+        )),
+        (true, true) => {
+            say("The token? (It is not shown; none if she needs none) ")?;
+            let token = terminal.read_secure_line();
+            let token = token.map_err(|error| Failure::here("the token cannot be read", &error))?;
+            Ok(Some(token.trim().to_owned()).filter(|token| !token.is_empty()))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod arguments;
 mod connection;
 mod drones;
+mod each;
 mod failure;
 mod log;
 mod login;
@@ -25,7 +26,7 @@ use crate::arguments::{Cli, Command, RETRY_FOR};
 use crate::connection::{Connection, Retries};
 use crate::failure::Failure;
 use crate::notes::Notes;
-use crate::tasks::Deed;
+use crate::tasks::Action;
 
 /// How long it is tried again where somebody waits at a terminal.
 const BRIEF: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Login(_) => return login::run(&reach, retries, notes),
         _ => {}
     }
-    let connection = &Connection::new(target::resolve(&reach)?, retries, notes.clone())?;
+    let connection = &Connection::new(target::resolve(&reach, notes)?, retries, notes.clone())?;
     let output = reach.output;
     match &command {
         Command::Submit(submit) => submit::run(connection, submit, output, reach.no_retry),
@@ -66,10 +67,10 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Watch(watch) => watch::run(connection, watch, output),
         Command::Tasks(tasks) => tasks::list(connection, tasks, output),
         Command::Task(ids) => tasks::show(connection, ids, output),
-        Command::Cancel(ids) => tasks::each(connection, Deed::Cancel, ids, output),
-        Command::Pause(ids) => tasks::each(connection, Deed::Pause, ids, output),
-        Command::Resume(ids) => tasks::each(connection, Deed::Resume, ids, output),
-        Command::Delete(ids) => tasks::each(connection, Deed::Delete, ids, output),
+        Command::Cancel(ids) => tasks::each(connection, Action::Cancel, ids, output),
+        Command::Pause(ids) => tasks::each(connection, Action::Pause, ids, output),
+        Command::Resume(ids) => tasks::each(connection, Action::Resume, ids, output),
+        Command::Delete(ids) => tasks::each(connection, Action::Delete, ids, output),
         Command::Retry(retry) => tasks::retry(connection, retry, output),
         Command::Change(change) => tasks::change(connection, change, output),
         Command::Drones(drones) => drones::list(connection, drones, output),

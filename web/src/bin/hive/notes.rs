@@ -43,8 +43,9 @@ impl Notes {
         }
     }
 
-    /// What Ctrl-C is answered with from now on.
-    pub fn on_interrupt(&self, parting: String) {
+    /// What Ctrl-C is answered with until that is dropped.
+    #[must_use]
+    pub fn on_interrupt(&self, parting: String) -> Parting {
         let mut state = self.state();
         state.parting = Some(parting);
         if !std::mem::replace(&mut state.is_listening, true) {
@@ -52,6 +53,7 @@ impl Notes {
             // Without it, Ctrl-C ends the process all the same, and only less is said.
             let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(move || notes.listen());
         }
+        Parting(self.clone())
     }
 
     fn listen(&self) {
@@ -67,7 +69,31 @@ impl Notes {
     }
 }
 
+/// Takes back what Ctrl-C is answered with.
+#[derive(Debug)]
+pub struct Parting(Notes);
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        self.0.state().parting = None;
+    }
+}
+
 /// Nobody may be listening, which is no reason to stop.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "hive: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parting_words_are_said_while_they_are_true() {
+        let notes = Notes::default();
+        let parting = notes.on_interrupt("it goes on".to_owned());
+        assert_eq!(notes.state().parting.as_deref(), Some("it goes on"));
+        drop(parting);
+        assert_eq!(notes.state().parting, None);
+    }
 }

@@ -6,6 +6,7 @@ mod secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+use web::kinds::SECRET_HEADER_MAX;
 use web::model::TaskView;
 use wire::ids::{Instance, TaskId};
 
@@ -17,10 +18,6 @@ use crate::failure::Failure;
 use crate::results::{self, Wanted};
 use crate::show::{self, Line};
 use crate::wait;
-
-/// The longest secret that is sent as a header, in bytes: in hexadecimal, and with all other headers, it has to stay
-/// below 32 KiB. A longer one goes with the inputs as a form.
-const HEADER_MAX: usize = 8 << 10;
 
 /// # Errors
 /// If it is not taken, or waited for in vain.
@@ -81,7 +78,8 @@ fn send(connection: &Connection, options: &Options, mut inputs: Inputs, secrets:
     let mut headers = HeaderMap::new();
     let name = Instance::random().map_err(|error| Failure::Here(format!("the system has no randomness: {error}")))?;
     put(&mut headers, "idempotency-key", &name.to_string())?;
-    let is_form = secrets.iter().any(|secret| secret.bytes.len() > HEADER_MAX);
+    // Two hexadecimal digits a byte; what is longer goes with the inputs as a form.
+    let is_form = secrets.iter().any(|secret| 2 * secret.bytes.len() > SECRET_HEADER_MAX);
     match is_form {
         true => inputs.become_form(&name.to_string(), secrets),
         false => {

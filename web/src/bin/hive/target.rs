@@ -7,22 +7,28 @@ use std::path::Path;
 use crate::arguments::Reach;
 use crate::connection::{DEFAULT_URL, Target};
 use crate::failure::Failure;
+use crate::notes::Notes;
 use crate::profile::{self, Profile};
 
 /// What is to be asked. A profile's token and certificate are for the profile's address alone.
 ///
 /// # Errors
 /// If a file or a profile cannot be read, or a token would travel in the open.
-pub fn resolve(reach: &Reach) -> Result<Target, Failure> {
+pub fn resolve(reach: &Reach, notes: &Notes) -> Result<Target, Failure> {
     let name = reach.profile.as_deref().unwrap_or(profile::DEFAULT);
     let kept = match (profile::path(name), &reach.profile) {
-        (Ok(path), named) => match (Profile::read(&path)?, named) {
-            (None, Some(name)) => {
+        (Ok(path), named) => match (Profile::read(&path), named) {
+            (Ok(None), Some(name)) => {
                 let text =
                     format!("there is no profile {name}: `hive login --profile {name}` makes it ({})", path.display());
                 return Err(Failure::Here(text));
             }
-            (profile, _) => profile,
+            // Nobody asked for it, and it may be another Queen's.
+            (Err(failure), None) if reach.url.is_some() => {
+                notes.note(&format!("{failure}\nIt goes on without it"));
+                None
+            }
+            (profile, _) => profile?,
         },
         // Without a home there is none.
         (Err(_), None) => None,
@@ -74,9 +80,19 @@ pub fn authority(path: &Path) -> Result<String, Failure> {
 
 /// The token that the options or the environment give.
 pub fn token(reach: &Reach) -> Result<Option<String>, Failure> {
-    if let Some(path) = &reach.token_file {
-        return from_file(path).map(Some);
+    match token_by_option(reach)? {
+        None => token_by_environment(),
+        found => Ok(found),
     }
+}
+
+/// The token in the file that an option names.
+pub fn token_by_option(reach: &Reach) -> Result<Option<String>, Failure> {
+    reach.token_file.as_deref().map(from_file).transpose()
+}
+
+/// The token in the environment, or in the file that it names.
+pub fn token_by_environment() -> Result<Option<String>, Failure> {
     if let Some(token) = env::var_os("HIVE_TOKEN").filter(|token| !token.is_empty()) {
         let token = token.into_string().map_err(|_| Failure::Here("HIVE_TOKEN is no text".to_owned()))?;
         return Ok(Some(token.trim().to_owned()));

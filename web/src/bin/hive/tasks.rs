@@ -6,6 +6,7 @@ use wire::ids::TaskId;
 
 use crate::arguments::{Change, Ids, Output, Retry, TaskRef, Tasks};
 use crate::connection::{Answer, Connection, Request};
+use crate::each;
 use crate::failure::Failure;
 use crate::show::{self, Line, Table, details};
 
@@ -20,9 +21,10 @@ pub fn resolve(connection: &Connection, id: TaskRef) -> Result<TaskId, Failure> 
     let TaskRef::Id(id) = id else {
         let list: TaskList = connection.ask(&Request::get("/tasks?limit=1"))?.read()?;
         let newest = list.tasks.first();
-        return newest
-            .map(|task| task.id)
-            .ok_or_else(|| Failure::Refused("there is no task yet, so no `last` one".to_owned()));
+        return newest.map(|task| task.id).ok_or_else(|| Failure::Refused {
+            text: "there is no task yet, so no `last` one".to_owned(),
+            status: 404,
+        });
     };
     Ok(id)
 }
@@ -71,33 +73,33 @@ pub fn list(connection: &Connection, tasks: &Tasks, output: Output) -> Result<()
 /// `hive task`
 ///
 /// # Errors
-/// If one of them cannot be had.
+/// The first one's.
 pub fn show(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
-    for (at, id) in ids.iter().enumerate() {
+    let mut gap = "";
+    each::of(&connection.notes, ids, |id| {
         let id = resolve(connection, *id)?;
         let answer = connection.ask(&Request::get(format!("/tasks/{id}")))?;
         match output {
-            Output::Json => show::print(&answer.text)?,
-            Output::Quiet => show::print(&format!("{id}\n"))?,
+            Output::Json => show::print(&answer.text),
+            Output::Quiet => show::print(&format!("{id}\n")),
             Output::Text => {
-                let gap = if at > 0 { "\n" } else { "" };
-                show::print(&format!("{gap}{}", details::task(&answer.read()?)))?;
+                let gap = std::mem::replace(&mut gap, "\n");
+                show::print(&format!("{gap}{}", details::task(&answer.read()?)))
             }
         }
-    }
-    Ok(())
+    })
 }
 
 /// Something that is done to tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     Cancel,
     Pause,
     Resume,
     Delete,
 }
 
-impl Deed {
+impl Action {
     fn request(self, id: TaskId) -> Request {
         match self {
             Self::Cancel => Request::post(format!("/tasks/{id}/cancel")),
@@ -117,12 +119,12 @@ impl Deed {
 ///
 /// # Errors
 /// The first one's.
-pub fn each(connection: &Connection, deed: Deed, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+pub fn each(connection: &Connection, action: Action, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
     for_each(connection, ids, |id| {
-        let (request, again) = (deed.request(id), |state| deed.is_done_of(state));
+        let (request, again) = (action.request(id), |state| action.is_done_of(state));
         let answer = repeated(connection, id, &request, again)?;
-        match (deed, output) {
-            (Deed::Delete, Output::Text) => show::print(&format!("Task {id} is removed\n")),
+        match (action, output) {
+            (Action::Delete, Output::Text) => show::print(&format!("Task {id} is removed\n")),
             (_, _) => told(&answer, output),
         }
     })
@@ -138,7 +140,8 @@ pub fn retry(connection: &Connection, Retry { ids, deadline }: &Retry, output: O
         if let Some(deadline) = deadline {
             request = request.json(&serde_json::json!({ "deadline_seconds": deadline.0 }));
         }
-        let has_begun = |state| matches!(state, TaskState::Pending | TaskState::Running);
+        // It may even be done by then.
+        let has_begun = |state| matches!(state, TaskState::Pending | TaskState::Running | TaskState::Done);
         told(&repeated(connection, id, &request, has_begun)?, output)
     })
 }
@@ -168,17 +171,7 @@ fn for_each(
     ids: &[TaskRef],
     deed: impl Fn(TaskId) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut first = Ok(());
-    for id in ids {
-        match resolve(connection, *id).and_then(&deed) {
-            Err(Failure::Unread) => return Err(Failure::Unread),
-            Err(failure) if first.is_ok() => first = Err(failure),
-            // The first one is told in the end.
-            Err(failure) => connection.notes.note(&failure.to_string()),
-            Ok(()) => {}
-        }
-    }
-    first
+    each::of(&connection.notes, ids, |id| resolve(connection, *id).and_then(&deed))
 }
 
 /// Sends what cannot be done twice: where an answer was lost, it may have been done already.
@@ -192,8 +185,9 @@ fn repeated(
         Ok((answer, _)) => Ok(answer),
         Err((failure, 0)) => Err(failure),
         Err((failure, _)) => match connection.ask(&Request::get(format!("/tasks/{id}"))) {
-            // It is gone.
-            Err(Failure::Refused(_)) if request.is_delete() => Ok(Answer { text: String::new() }),
+            Err(Failure::Refused { status: 404 | 410, .. }) if request.is_delete() => {
+                Ok(Answer { text: String::new() })
+            }
             Ok(answer) if answer.read::<TaskView>().is_ok_and(|task| is_done(task.state)) => Ok(answer),
             _ => Err(failure),
         },
@@ -205,5 +199,61 @@ fn told(answer: &Answer, output: Output) -> Result<(), Failure> {
         Output::Text => show::print(&format!("{}\n", Line(&answer.read()?))),
         Output::Json => show::print(&answer.text),
         Output::Quiet => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::connection::{Retries, Target};
+    use crate::notes::Notes;
+
+    /// Somebody who answers one request after the other with these statuses, and this body; 0 is no answer.
+    fn queen(statuses: &'static [u16], body: &'static str) -> (Connection, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let answering = thread::spawn(move || {
+            for status in statuses {
+                let mut stream = BufReader::new(listener.accept().unwrap().0);
+                let mut line = String::new();
+                while line != "\r\n" {
+                    line.clear();
+                    assert_ne!(stream.read_line(&mut line).unwrap(), 0);
+                }
+                if *status > 0 {
+                    let length = body.len();
+                    let head = format!("HTTP/1.1 {status} It\r\ncontent-length: {length}\r\nconnection: close\r\n");
+                    let head = head + if *status == 503 { "retry-after: 0\r\n\r\n" } else { "\r\n" };
+                    stream.get_mut().write_all((head + body).as_bytes()).unwrap();
+                }
+            }
+        });
+        let target = Target { url, ca: None, token: None };
+        let long = Duration::from_secs(60);
+        let connection = Connection::new(target, Retries { brief: long, long }, Notes::default()).unwrap();
+        (connection, answering)
+    }
+
+    fn deleted(statuses: &'static [u16]) -> Result<Answer, Failure> {
+        let (connection, answering) = queen(statuses, "{}");
+        let deleted = repeated(&connection, TaskId(7), &Action::Delete.request(TaskId(7)), |_| false);
+        answering.join().unwrap();
+        deleted
+    }
+
+    #[test]
+    fn a_task_counts_as_removed_when_it_is_gone() {
+        assert!(deleted(&[204]).is_ok());
+        assert!(deleted(&[0, 410, 410]).is_ok(), "the answer was lost");
+        assert!(deleted(&[0, 404, 404]).is_ok(), "the answer was lost");
+        assert!(matches!(deleted(&[404]), Err(Failure::Refused { status: 404, .. })));
+        assert!(matches!(deleted(&[503, 404]), Err(Failure::Refused { status: 404, .. })), "no answer was lost");
+        assert!(matches!(deleted(&[0, 403, 403]), Err(Failure::Refused { status: 403, .. })), "nobody knows");
+        assert!(matches!(deleted(&[0, 401, 401]), Err(Failure::Refused { status: 401, .. })), "nobody knows");
     }
 }

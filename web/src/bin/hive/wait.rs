@@ -32,9 +32,10 @@ impl Ended {
 /// If the Queen is away for too long, or does not know the task.
 pub fn until_ended(connection: &Connection, id: TaskId, progress: Progress, output: Output) -> Result<Ended, Failure> {
     let notes = &connection.notes;
-    notes.on_interrupt(format!(
-        "task {id} goes on without you: `hive results {id} --wait` waits for it, `hive cancel {id}` stops it"
-    ));
+    let parting =
+        format!("task {id} goes on without you: `hive results {id} --wait` waits for it, `hive cancel {id}` stops it");
+    // It is true for as long as it is waited for.
+    let _parting = notes.on_interrupt(parting);
     let mut shown = Shown::new(notes.clone(), progress, output);
     // What takes no time is not worth a word, and what takes longer is to say so soon.
     let mut seconds = 1;

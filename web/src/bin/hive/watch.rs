@@ -3,7 +3,7 @@
 mod brief;
 mod events;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drone::console::span;
 use web::model::{Change, DroneView, Overview, TaskView, Timestamp};
@@ -12,7 +12,7 @@ use wire::ids::TaskId;
 use self::brief::Brief;
 use self::events::{Event, Events};
 use crate::arguments::{Output, Watch};
-use crate::connection::{Connection, Request, Trouble};
+use crate::connection::{Connection, Patience, Request, Trouble};
 use crate::failure::Failure;
 use crate::show::{self, Line, moment, per_second, visible};
 use crate::{tasks, wait};
@@ -20,24 +20,26 @@ use crate::{tasks, wait};
 /// Without a word for so long, of which the Queen says one every 15 seconds, a connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(45);
 
+/// A stream that lived so long is none that breaks off at once.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// # Errors
 /// If the Queen is away for too long, or the task that is watched is not done in the end.
 pub fn run(connection: &Connection, watch: &Watch, output: Output) -> Result<(), Failure> {
     let id = watch.id.map(|id| tasks::resolve(connection, id)).transpose()?;
-    let mut watcher = Watcher { connection, id, output, brief: Brief::default() };
+    let mut watcher = Watcher { connection, id, batch: None, output, brief: Brief::default() };
     let mut patience = connection.patience(true);
-    let mut last: Option<String> = None;
-    // What happened before the stream began is asked for behind its beginning.
-    let mut is_new = true;
+    let mut events = Events::default();
     loop {
+        events.begin();
         let mut request = Request::get("/events").stalled(SILENCE).long();
-        if let Some(last) = &last {
+        if let Some(last) = &events.last_id {
             request = request.header("last-event-id", last);
         }
-        let ended = connection.try_open(&request).and_then(|body| {
-            patience.relax();
-            watcher.follow(body.into_reader(), &mut last, std::mem::take(&mut is_new)).map_err(Trouble::from)
-        });
+        let ended = connection
+            .try_open(&request)
+            .and_then(|body| watcher.follow(body.into_reader(), &mut events, &mut patience).map_err(Trouble::from));
+        patience.pause_at_least(events.retry);
         match ended {
             Ok(Some(ended)) if ended.is_done() => return Ok(()),
             Ok(Some(ended)) => return Err(Failure::of_task(&ended.task)),
@@ -55,6 +57,8 @@ struct Watcher<'a> {
     connection: &'a Connection,
     /// The one task that is watched.
     id: Option<TaskId>,
+    /// The batch that it is in: events are of the batch alone, not of its tasks.
+    batch: Option<TaskId>,
     output: Output,
     brief: Brief,
 }
@@ -64,78 +68,88 @@ impl Watcher<'_> {
     fn follow(
         &mut self,
         mut body: impl std::io::Read,
-        last: &mut Option<String>,
-        is_new: bool,
+        events: &mut Events,
+        patience: &mut Patience,
     ) -> Result<Option<wait::Ended>, Failure> {
-        let mut events = Events::default();
+        let begun = Instant::now();
         let mut piece = [0; 16 << 10];
-        if is_new && let Some(ended) = self.look(true)? {
+        // What happened before the stream began is asked for behind its beginning.
+        if let Some(ended) = self.look()? {
             return Ok(Some(ended));
         }
         loop {
-            let Ok(read) = body.read(&mut piece) else { return Ok(None) };
+            let read = body.read(&mut piece).unwrap_or(0);
             if read == 0 {
+                if begun.elapsed() >= STEADY {
+                    patience.relax();
+                }
                 return Ok(None);
             }
             events.take(&piece[..read]);
             while let Some(event) = events.next() {
-                self.tell(&event)?;
-                let (is_about_it, is_missed) = match Change::read(&event.name, &event.data).ok().flatten() {
-                    Some(Change::Task(task)) => (Some(task.id) == self.id && task.state.has_ended(), false),
-                    Some(Change::TaskRemoved { id, .. }) => (Some(id) == self.id, false),
-                    Some(Change::Reset {}) => (true, true),
-                    _ => (false, false),
-                };
-                if is_about_it && let Some(ended) = self.look(is_missed)? {
+                patience.relax();
+                let Some(change) = read_change(&event)? else { continue };
+                self.tell(&event, &change)?;
+                if self.may_end_with(&change)
+                    && let Some(ended) = self.look()?
+                {
                     return Ok(Some(ended));
                 }
-            }
-            if events.last_id.is_some() {
-                last.clone_from(&events.last_id);
             }
         }
     }
 
+    /// Whether the task that is watched may have ended.
+    fn may_end_with(&self, change: &Change) -> bool {
+        match change {
+            Change::Task(task) => Some(task.id) == self.batch || Some(task.id) == self.id && task.state.has_ended(),
+            Change::TaskRemoved { id, .. } => Some(*id) == self.id || Some(*id) == self.batch,
+            Change::Reset {} => true,
+            Change::ResultChanged { .. } | Change::Drone(_) | Change::Overview(_) => false,
+        }
+    }
+
     /// How the task is now that is watched, if it has ended.
-    fn look(&self, is_told: bool) -> Result<Option<wait::Ended>, Failure> {
+    fn look(&mut self) -> Result<Option<wait::Ended>, Failure> {
         let Some(id) = self.id else { return Ok(None) };
         let answer = self.connection.ask(&Request::get(format!("/tasks/{id}")).long())?;
         let task: TaskView = answer.read()?;
-        if is_told && self.output == Output::Text {
+        self.batch = task.batch;
+        if self.output == Output::Text && self.brief.is_news(&Change::Task(task.clone())) {
             show::print(&line(&told_task(&task)))?;
         }
         Ok(task.state.has_ended().then_some(wait::Ended { task, answer }))
     }
 
-    fn tell(&mut self, event: &Event) -> Result<(), Failure> {
-        let change = match Change::read(&event.name, &event.data) {
-            Ok(change) => change,
-            Err(error) => {
-                let text = format!("an event {:?} is not what a Queen of this version says: {error}", event.name);
-                return Err(Failure::Unreachable(text));
-            }
-        };
-        let is_its = |change: &Change| match (self.id, change) {
-            (None, _) | (_, Change::Reset {}) => true,
-            (Some(id), Change::Task(task)) => task.id == id,
-            (Some(id), Change::TaskRemoved { id: removed, .. }) => *removed == id,
-            (Some(id), Change::ResultChanged { task, .. }) => *task == id,
-            (Some(_), Change::Drone(_) | Change::Overview(_)) => false,
+    fn tell(&mut self, event: &Event, change: &Change) -> Result<(), Failure> {
+        // As text, the task itself is told when its batch has changed.
+        let is_watched = |id: &TaskId| Some(*id) == self.id || self.output == Output::Json && Some(*id) == self.batch;
+        let is_its = match change {
+            Change::Reset {} => true,
+            Change::Task(task) => is_watched(&task.id),
+            Change::TaskRemoved { id, .. } | Change::ResultChanged { task: id, .. } => is_watched(id),
+            Change::Drone(_) | Change::Overview(_) => false,
         };
         match self.output {
-            _ if !change.as_ref().is_none_or(is_its) => Ok(()),
+            _ if self.id.is_some() && !is_its => Ok(()),
             Output::Quiet => Ok(()),
             Output::Json => {
                 let (name, id) =
                     (serde_json::Value::from(event.name.as_str()), serde_json::Value::from(event.id.clone()));
                 show::print(&format!("{{\"event\":{name},\"id\":{id},\"data\":{}}}\n", event.data))
             }
-            Output::Text => match change.as_ref().filter(|change| self.brief.is_news(change)).map(told) {
-                Some(text) => show::print(&line(&text)),
-                None => Ok(()),
-            },
+            Output::Text if self.brief.is_news(change) => show::print(&line(&told(change))),
+            Output::Text => Ok(()),
         }
     }
+}
+
+/// What an event says; `None` if it is one of a newer Queen.
+fn read_change(event: &Event) -> Result<Option<Change>, Failure> {
+    Change::read(&event.name, &event.data).map_err(|error| {
+        let name = &event.name;
+        Failure::Unreachable(format!("an event {name:?} is not what a Queen of this version says: {error}"))
+    })
 }
 
 /// What happened just now.

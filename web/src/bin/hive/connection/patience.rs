@@ -39,6 +39,8 @@ pub struct Patience {
     notes: Notes,
     /// How long nothing may come of it.
     limit: Duration,
+    /// No pause is shorter, unless the Queen asks for that.
+    least: Duration,
     since: Option<Instant>,
     tries: u32,
     /// What was said of it last.
@@ -47,13 +49,18 @@ pub struct Patience {
 
 impl Patience {
     pub fn new(notes: Notes, limit: Duration) -> Self {
-        Self { notes, limit, since: None, tries: 0, told: String::new() }
+        Self { notes, limit, least: Duration::ZERO, since: None, tries: 0, told: String::new() }
     }
 
     /// Something came of it: what goes wrong next has all the time again.
     pub fn relax(&mut self) {
         (self.since, self.tries) = (None, 0);
         self.told.clear();
+    }
+
+    /// No pause is shorter from now on.
+    pub fn pause_at_least(&mut self, least: Duration) {
+        self.least = least;
     }
 
     /// Waits until it may be tried again.
@@ -64,7 +71,8 @@ impl Patience {
         let Trouble { failure, is_passing, after, .. } = trouble;
         let since = *self.since.get_or_insert_with(Instant::now);
         let left = self.limit.saturating_sub(since.elapsed());
-        let pause = after.unwrap_or_else(|| spread(PAUSE.saturating_mul(1 << self.tries.min(16)).min(PAUSE_MAX)));
+        let grown = PAUSE.saturating_mul(1 << self.tries.min(16)).min(PAUSE_MAX);
+        let pause = after.unwrap_or_else(|| spread(grown).max(self.least));
         if !is_passing || left.is_zero() || after.is_some_and(|after| after > left) {
             return Err(failure);
         }

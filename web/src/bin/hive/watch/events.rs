@@ -1,5 +1,7 @@
 //! Server-sent events out of bytes, as HTML's standard describes them ("Interpreting an event stream").
 
+use std::time::Duration;
+
 /// The longest event that is taken, in bytes; a longer one is dropped.
 const LONGEST: usize = 16 << 20;
 
@@ -11,17 +13,37 @@ pub struct Event {
     pub data: String,
 }
 
+/// How long it is waited before coming back, unless the stream says so; and the longest that it may say.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
 /// What came so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Events {
     pending: Vec<u8>,
     name: String,
     data: String,
-    /// What is to be asked for after a loss.
+    /// Of an event that has not come as a whole.
+    id: Option<String>,
+    /// What is to be asked for after a loss: the id of the last event that came as a whole.
     pub last_id: Option<String>,
+    /// How long to wait after a loss.
+    pub retry: Duration,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let (pending, name, data) = (Vec::new(), String::new(), String::new());
+        Self { pending, name, data, id: None, last_id: None, retry: RETRY }
+    }
 }
 
 impl Events {
+    /// A stream begins; what the one before did not end is forgotten.
+    pub fn begin(&mut self) {
+        *self = Self { last_id: self.last_id.take(), retry: self.retry, ..Self::default() };
+    }
+
     pub fn take(&mut self, piece: &[u8]) {
         if self.pending.len() + self.data.len() > LONGEST {
             self.pending.clear();
@@ -48,6 +70,8 @@ impl Events {
 
     fn line(&mut self, line: &str) -> Option<Event> {
         if line.is_empty() {
+            // The greeting has an id and no data.
+            self.last_id = self.id.take().or_else(|| self.last_id.take());
             let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
             return (!data.is_empty()).then(|| Event { name, id: self.last_id.clone(), data });
         }
@@ -55,14 +79,18 @@ impl Events {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => value.clone_into(&mut self.name),
-            "id" => self.last_id = Some(value.to_owned()),
+            "id" => self.id = Some(value.to_owned()),
+            "retry" => {
+                let span = value.parse().map(Duration::from_millis);
+                self.retry = span.map_or(self.retry, |span| span.min(RETRY_MAX));
+            }
             "data" => {
                 if !self.data.is_empty() {
                     self.data.push('\n');
                 }
                 self.data.push_str(value);
             }
-            // A comment, or how long to wait before coming back, which is known better here.
+            // A comment.
             _ => {}
         }
         None
@@ -75,7 +103,7 @@ mod tests {
 
     #[test]
     fn events_come_in_whatever_pieces() {
-        let stream = "retry: 1000\nid: 4-1\n\n: kept alive\n\nevent: task-removed\r\nid:4-2\r\ndata: {\"id\":7}\r\n\r\n\
+        let stream = "retry: 3000\nid: 4-1\n\n: kept alive\n\nevent: task-removed\r\nid:4-2\r\ndata: {\"id\":7}\r\n\r\n\
                       event: reset\ndata: {}\n\n";
         for size in [1, 3, 1000] {
             let mut events = Events::default();
@@ -87,6 +115,38 @@ mod tests {
             let event = |name: &str, data: &str| Event { name: name.into(), id: Some("4-2".into()), data: data.into() };
             assert_eq!(seen, [event("task-removed", "{\"id\":7}"), event("reset", "{}")]);
             assert_eq!(events.last_id.as_deref(), Some("4-2"));
+            assert_eq!(events.retry, Duration::from_secs(3));
         }
+    }
+
+    #[test]
+    fn no_event_is_lost_wherever_a_stream_breaks() {
+        let told: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
+        // As the Queen does: what came behind an id, or the greeting alone if nothing did.
+        let stream = |last: Option<&str>| {
+            let last = last.map_or(0, |id| id.strip_prefix("4-").unwrap().parse::<usize>().unwrap());
+            let id = if last == told.len() { "id: 4-3\n" } else { "" };
+            format!("retry: 1000\n{id}\n{}", told[last..].concat())
+        };
+        for cut in 0..stream(None).len() {
+            let mut events = Events::default();
+            events.take(&stream(None).as_bytes()[..cut]);
+            let mut seen: Vec<_> = std::iter::from_fn(|| events.next()).collect();
+            events.begin();
+            let rest = stream(events.last_id.as_deref());
+            events.take(rest.as_bytes());
+            seen.extend(std::iter::from_fn(|| events.next()));
+            let seen: Vec<_> = seen.into_iter().map(|event| event.data).collect();
+            assert_eq!(seen, ["1", "2", "3"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_greeting_without_data_is_where_to_go_on() {
+        let mut events = Events::default();
+        events.take(b"retry: 1000\nid: 4-9\n");
+        assert_eq!((events.next(), events.last_id.as_deref()), (None, None));
+        events.take(b"\n");
+        assert_eq!((events.next(), events.last_id.as_deref()), (None, Some("4-9")));
     }
 }
