@@ -256,4 +256,19 @@ mod tests {
         assert!(matches!(deleted(&[0, 403, 403]), Err(Failure::Refused { status: 403, .. })), "nobody knows");
         assert!(matches!(deleted(&[0, 401, 401]), Err(Failure::Refused { status: 401, .. })), "nobody knows");
     }
+
+    #[test]
+    fn a_retry_may_be_done_before_it_is_asked_for_again() {
+        let done = r#"{"id":7,"kind":"digest","algorithm":"sha256","encoding":"utf8","name":null,"owner":null,
+            "address":null,"priority":0,"verify":"sample","state":"done","waiting_because":null,"total":9,"done":9,
+            "suspect":false,"corrected":0,"created_at":"2026-01-31T00:00:00Z","started_at":null,"deadline_at":null,
+            "finished_at":null,"rate":0.0,"eta_seconds":null,"error":null}"#;
+        let again = Retry { ids: vec![TaskRef::Id(TaskId(7))], deadline: None };
+        let (connection, answering) = queen(&[0, 409, 200], done);
+        assert!(retry(&connection, &again, Output::Quiet).is_ok());
+        answering.join().unwrap();
+        let (connection, answering) = queen(&[409], done);
+        assert!(retry(&connection, &again, Output::Quiet).is_err(), "no answer was lost");
+        answering.join().unwrap();
+    }
 }
