@@ -28,7 +28,9 @@ trap 'rm -rf "$folder"' EXIT
 # answer that breaks off is begun anew, which is why answers go into a file.
 curl=(curl --silent --output "$folder/answer" --retry 9999 --retry-all-errors --retry-delay 1)
 curl+=(--retry-max-time "$patience")
-[[ -z ${HIVE_CA:-} ]] || curl+=(--cacert "$HIVE_CA")
+ca=()
+[[ -z ${HIVE_CA:-} ]] || ca=(--cacert "$HIVE_CA")
+curl+=("${ca[@]}")
 if [[ -n ${HIVE_TOKEN_FILE:-} ]]; then
     local='^(http://)?(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?/?$'
     [[ $url == https://* || $url =~ $local || ${HIVE_ALLOW_PLAIN_HTTP:-} == 1 ]] ||
@@ -37,6 +39,15 @@ if [[ -n ${HIVE_TOKEN_FILE:-} ]]; then
     printf 'Authorization: Bearer %s\n' "$(<"$HIVE_TOKEN_FILE")" >"$folder/header"
     curl+=(--header "@$folder/header")
 fi
+
+# A Queen who is away may come back; a certificate does not become right by waiting.
+status=0
+curl --silent --show-error --max-time 10 --output /dev/null "${ca[@]}" "$url/healthz" || status=$?
+case $status in
+    0) ;;
+    35 | 51 | 58 | 59 | 60 | 77) fail 3 "the Queen at $url is not trusted: HIVE_CA names what knows her" ;;
+    *) printf 'submit.sh: trying again for %s seconds\n' "$patience" >&2 ;;
+esac
 
 # request ARGUMENT...: the answer is in the file, its Location in $location.
 request() {

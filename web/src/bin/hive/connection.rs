@@ -240,10 +240,17 @@ impl Connection {
         self.look(answer?)
     }
 
-    /// Sends a long body once.
-    pub fn try_upload(&self, path: &str, headers: &HeaderMap, upload: &mut dyn Upload) -> Result<Body, Trouble> {
+    /// Sends a long body once; `went` says how many bytes of it did.
+    pub fn try_upload(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        upload: &mut dyn Upload,
+        went: &mut u64,
+    ) -> Result<Body, Trouble> {
         let (length, is_repeatable) = (upload.length(), upload.is_repeatable());
-        let mut reader = Reading { inner: upload.begin()?, early: self.early.clone(), left: length, error: None };
+        let mut reader =
+            Reading { inner: upload.begin()?, early: self.early.clone(), left: length, went: 0, error: None };
         let mut headers = headers.clone();
         if let Some(length) = length {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -252,6 +259,7 @@ impl Connection {
         self.early.begin();
         let answer = self.run(sent.body(SendBody::from_reader(&mut reader)), &headers, STALLED);
         self.early.end();
+        *went = reader.went;
         if let Some(error) = reader.error.take() {
             return Err(Failure::here("the inputs cannot be read", &error).into());
         }
@@ -327,6 +335,9 @@ fn of_tls(error: &rustls::Error) -> String {
              her data directory, with --ca FILE or HIVE_CA"
                 .to_owned()
         }
+        Error::InvalidCertificate(
+            error @ (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }),
+        ) => format!("her certificate has other names ({error}): ask her by one of them, or start her with this one as --host"),
         Error::InvalidCertificate(error) => format!("her certificate is not right: {error}"),
         Error::InvalidMessage(_) => "she speaks no TLS there: is it http:// and not https://?".to_owned(),
         error => format!("TLS failed: {error}"),
@@ -338,6 +349,7 @@ struct Reading<'a> {
     inner: Box<dyn Read + 'a>,
     early: Early,
     left: Option<u64>,
+    went: u64,
     error: Option<io::Error>,
 }
 
@@ -364,6 +376,7 @@ impl Read for Reading<'_> {
             io::Error::from(kind)
         })?;
         self.left = self.left.map(|left| left.saturating_sub(read as u64));
+        self.went += read as u64;
         Ok(read)
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use web::error::ProblemView;
+use web::kinds::OPTION_NAMES;
 use web::model::{TaskState, TaskView};
 
 use crate::show::visible;
@@ -53,20 +54,24 @@ impl Failure {
     /// What an answer says that is none of 2xx, to a request with a token or without one.
     pub fn of_answer(status: u16, body: &[u8], has_token: bool) -> Self {
         let text = match serde_json::from_slice::<ProblemView<'_>>(body) {
-            Ok(problem) => {
-                let detail = visible(&problem.detail);
+            Ok(problem) if status == 401 && !has_token => {
                 let title = visible(&problem.title);
+                format!(
+                    "{title} ({status}): a token is taken from `hive login`, HIVE_TOKEN, or the file of --token-file"
+                )
+            }
+            Ok(problem) => {
+                let (title, detail) = (visible(&problem.title), in_options(&visible(&problem.detail)));
                 format!("{title} ({status}): {detail}")
             }
-            // It is not the Queen who says so, but a proxy, or somebody else altogether.
-            Err(_) => format!("the answer is {status}, and says no more: is this address a Queen's?"),
-        };
-        let hint = match status {
-            401 if !has_token => "\nA token is taken from `hive login`, HIVE_TOKEN, or the file of --token-file",
-            _ => "",
+            // It is not an answer of the API: a port that speaks something else, a proxy, or somebody else altogether.
+            Err(_) => match sentence(body) {
+                Some(said) => format!("the answer is {status}: {said}"),
+                None => format!("the answer is {status}, and says no more: is this address a Queen's?"),
+            },
         };
         match status {
-            400..500 => Self::Refused { text: text + hint, status },
+            400..500 => Self::Refused { text, status },
             _ => Self::Unreachable(text),
         }
     }
@@ -102,6 +107,29 @@ impl Failure {
     }
 }
 
+/// What the API says, with what it takes called as the command line calls it.
+fn in_options(detail: &str) -> String {
+    let options = OPTION_NAMES.into_iter().map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
+    let others = [("`partial=1`", "`--partial`"), ("`format=ndjson`", "`--format ndjson`")];
+    let others = others.map(|(name, option)| (name.to_owned(), option.to_owned()));
+    options.chain(others).fold(detail.to_owned(), |detail, (name, option)| detail.replace(&name, &option))
+}
+
+/// The option of the command line for one of the API. Keys and salts are always sent in hexadecimal.
+fn option(name: &str) -> String {
+    format!("--{}", name.trim_end_matches("_seconds").trim_end_matches("_hex").replace('_', "-"))
+}
+
+/// The longest sentence that is repeated of somebody who is no Queen, in bytes.
+const SENTENCE_MAX: usize = 200;
+
+/// A line of text that says what is wrong, and is no page.
+fn sentence(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let is_one = (1..=SENTENCE_MAX).contains(&text.len()) && !text.contains(['\n', '<', '{']);
+    is_one.then(|| visible(text).into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +142,17 @@ mod tests {
         assert!(matches!(failure, Failure::Refused { status: 422, .. }));
         assert!(matches!(Failure::of_answer(502, b"<html>", false), Failure::Unreachable(_)));
         assert!(Failure::of_answer(404, b"<html>", false).to_string().contains("404"));
-        assert!(Failure::of_answer(401, b"", false).to_string().contains("hive login"));
-        assert!(!Failure::of_answer(401, b"", true).to_string().contains("hive login"));
+        let unknown = br#"{"type":"about:blank","title":"It has to be known who asks","status":401,"detail":"this needs a token"}"#;
+        assert!(Failure::of_answer(401, unknown, false).to_string().contains("hive login"));
+        assert!(!Failure::of_answer(401, unknown, true).to_string().contains("hive login"));
+        let tls = Failure::of_answer(400, b"This port speaks TLS: its addresses begin with https://\n", false);
+        assert!(tls.to_string().ends_with("its addresses begin with https://"), "{tls}");
+    }
+
+    #[test]
+    fn what_the_api_takes_is_called_as_the_command_line_calls_it() {
+        let said = "add `partial=1`, or take `format=ndjson`; `key_hex` does not belong to sha256; `deadline_seconds`";
+        let expected = "add `--partial`, or take `--format ndjson`; `--key` does not belong to sha256; `--deadline`";
+        assert_eq!(in_options(said), expected);
     }
 }

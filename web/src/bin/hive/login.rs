@@ -43,7 +43,12 @@ pub fn run(reach: &Reach, retries: Retries, notes: &Notes) -> Result<(), Failure
     let target = Target { url, ca, token };
     target::guard(&target, reach.allow_plain_http)?;
     let connection = Connection::new(target.clone(), retries, notes.clone())?;
-    connection.ask(&Request::get("/tasks?limit=1"))?;
+    connection.ask(&Request::get("/tasks?limit=1")).map_err(|failure| match failure {
+        Failure::Refused { status: 401, .. } if target.token.is_none() => Failure::Here(
+            "she needs a token: give it in standard input (hive login … < token), or with --token-file FILE".to_owned(),
+        ),
+        failure => failure,
+    })?;
     let Target { url, ca, token } = target;
     let with = if token.is_some() { "with the token" } else { "without a token" };
     let text = format!("{url} answers, {with}; kept as the profile {name} in {}\n", path.display());

@@ -92,13 +92,21 @@ fn send(connection: &Connection, options: &Options, mut inputs: Inputs, secrets:
     headers.insert(CONTENT_TYPE, media_type.map_err(|error| Failure::here("the request cannot be made", &error))?);
     let path = format!("/tasks{}", query(options));
     let mut patience = connection.patience(true);
+    let mut furthest = 0;
     loop {
-        let sent = connection.try_upload(&path, &headers, &mut inputs).and_then(|body| {
+        let mut went = 0;
+        let sent = connection.try_upload(&path, &headers, &mut inputs, &mut went).and_then(|body| {
             let text = body.into_with_config().read_to_string();
             text.map(|text| Answer { text }).map_err(|error| connection.trouble(error))
         });
         match sent {
             Ok(answer) => return Ok(answer),
+            Err(trouble) if went > furthest => {
+                // It came further than any before.
+                furthest = went;
+                patience.relax();
+                patience.wait(under_way(trouble))?;
+            }
             Err(trouble) => patience.wait(under_way(trouble))?,
         }
     }

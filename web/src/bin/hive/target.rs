@@ -70,12 +70,25 @@ pub fn guard(target: &Target, allow_plain_http: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file of certificates.
+/// The certificates in a file, and nothing else of it: a join file has them too, beside a secret.
 pub fn authority(path: &Path) -> Result<String, Failure> {
     let read = fs::read_to_string(path);
-    read.map_err(|error| {
+    read.map(|text| certificates_of(&text)).map_err(|error| {
         Failure::here(format!("the file of the authority (--ca, HIVE_CA) {} cannot be read", path.display()), &error)
     })
+}
+
+/// The blocks of PEM (RFC 7468) that are certificates.
+fn certificates_of(text: &str) -> String {
+    let mut is_within = false;
+    let lines = text.lines().filter(|line| {
+        let line = line.trim_end();
+        let is_last = line == "-----END CERTIFICATE-----";
+        let is_kept = is_within || line == "-----BEGIN CERTIFICATE-----";
+        is_within = is_kept && !is_last;
+        is_kept
+    });
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The token that the options or the environment give.
@@ -112,4 +125,18 @@ fn from_file(path: &Path) -> Result<String, Failure> {
 /// What stands before the first line feed, without spaces around it.
 pub fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_certificates_is_taken_of_a_join_file() {
+        let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let key = "-----BEGIN PRIVATE KEY-----\nBBBB\n-----END PRIVATE KEY-----\n";
+        let file = format!("# With this file\nhive-join 1\nsecret drones 00ff\n{certificate}{key}{certificate}");
+        assert_eq!(certificates_of(&file), certificate.repeat(2));
+        assert_eq!(certificates_of("hive-join 1\nsecret drones 00ff\n"), "");
+    }
 }
