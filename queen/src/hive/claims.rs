@@ -351,9 +351,7 @@ impl State {
 
     /// Two Drones gave the same.
     fn agree(&mut self, first: DroneId, second: DroneId, items: u64) {
-        self.trust(first);
-        self.trust(second);
-        self.audits.verified.right += items;
+        self.trust(&[first, second], items);
         if let Some(presence) = self.presences.get_mut(&first) {
             presence.items_done += items;
         }
@@ -400,10 +398,7 @@ impl State {
     /// The Queen has computed what a Drone claimed: it is right before index `end`.
     fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrived, end: u64, now: Time) {
         part.trust = Trust::Checked;
-        if end > part.range.start {
-            self.trust(drone);
-            self.audits.verified.right += end - part.range.start;
-        }
+        self.trust(&[drone], end.saturating_sub(part.range.start));
         for range in self.core.with_queen(task, &(part.range.start..end)) {
             self.keep(task, drone, &range, &part);
             self.handle(Event::Second { task, range, agrees: true }, now);

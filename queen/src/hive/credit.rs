@@ -46,10 +46,7 @@ impl State {
             return;
         }
         let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
-        if wanted.is_some() && arrived.looked_at > 0 {
-            self.trust(drone);
-            self.audits.verified.right += arrived.looked_at;
-        }
+        self.trust(&[drone], wanted.as_ref().map_or(0, |_| arrived.looked_at));
         let first = range.start;
         match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
             Some(job) => self.output_twice(drone, &job, &arrived, now, further),

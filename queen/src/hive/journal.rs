@@ -52,12 +52,7 @@ pub(super) struct Journal {
     room: Arc<Semaphore>,
     capacity: u32,
     stopping: CancellationToken,
-    commits: CommitMeasures,
-}
-
-/// How commits went.
-#[derive(Debug, Clone)]
-pub(super) struct CommitMeasures {
+    /// What commits took, in seconds, and how many changes were in each.
     seconds: Histogram,
     changes: Histogram,
 }
@@ -111,8 +106,8 @@ impl Journal {
         let exit = Exit::new(entries, stopping.clone(), runtime, bulk);
         let (places, room) = (Arc::new(Semaphore::new(ENTRIES)), Arc::new(Semaphore::new(capacity as usize)));
         let relief = Arc::new(Semaphore::new(RELIEF));
-        let commits = CommitMeasures { seconds: Histogram::new(SECONDS), changes: Histogram::new(CHANGES) };
-        (Self { queue, places, relief, room, capacity, stopping, commits }, exit)
+        let (seconds, changes) = (Histogram::new(SECONDS), Histogram::new(CHANGES));
+        (Self { queue, places, relief, room, capacity, stopping, seconds, changes }, exit)
     }
 
     /// Bytes of results that wait.
@@ -124,14 +119,14 @@ impl Journal {
     pub(super) fn measures(&self) -> JournalMeasures {
         let waiting =
             (ENTRIES + RELIEF).saturating_sub(self.places.available_permits() + self.relief.available_permits());
-        let CommitMeasures { seconds, changes } = self.commits.clone();
+        let (seconds, changes) = (self.seconds.clone(), self.changes.clone());
         JournalMeasures { waiting: waiting as u64, waiting_bytes: self.used(), seconds, changes }
     }
 
     /// So many changes were committed, or were to be and the disk did not take them.
     pub(super) fn count_commit(&self, changes: usize, took: Duration) {
-        self.commits.seconds.observe(took.as_secs_f64());
-        self.commits.changes.observe(changes as f64);
+        self.seconds.observe(took.as_secs_f64());
+        self.changes.observe(changes as f64);
     }
 
     /// Waits for room for changes with so many bytes of results.

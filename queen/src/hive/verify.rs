@@ -285,11 +285,7 @@ impl SharedHive {
         let Ok(Some(right)) = computed.await else { return };
         for (drone, digest) in claims {
             match digest[..] == right {
-                true => {
-                    let mut state = self.lock();
-                    state.trust(drone);
-                    state.audits.verified.right += 1;
-                }
+                true => self.lock().trust(&[drone], 1),
                 false => self.caught(Lie { drone, task, index }).await,
             }
         }
@@ -310,10 +306,13 @@ impl State {
         Some(Order { job: record.job(task), audit: None, is_rework: record.is_rework(), trust, next })
     }
 
-    /// A Drone was right.
-    pub(super) fn trust(&mut self, drone: DroneId) {
-        if let Some(presence) = self.presences.get_mut(&drone) {
-            presence.checked += 1;
+    /// These Drones were right about so many results that were computed a second time.
+    pub(super) fn trust(&mut self, drones: &[DroneId], results: u64) {
+        self.audits.verified.right += results;
+        for drone in drones.iter().filter(|_| results > 0) {
+            if let Some(presence) = self.presences.get_mut(drone) {
+                presence.checked += 1;
+            }
         }
     }
 
@@ -370,9 +369,7 @@ impl State {
             return None;
         }
         if first == digest {
-            self.trust(by);
-            self.trust(drone);
-            self.audits.verified.right += 1;
+            self.trust(&[by, drone], 1);
             return None;
         }
         Some(Doubt { job, result, claims: vec![(by, first), (drone, digest)] })
