@@ -15,7 +15,8 @@ use wire::ids::{DroneId, TaskId};
 
 use crate::access::TokenId;
 pub use event::{Change, Event, EventId};
-pub use lists::{DroneList, Health, LogList, SecretList, TaskList, TokenList};
+pub(crate) use lists::PAGE_DEFAULT;
+pub use lists::{DroneList, Health, LogList, PAGE_MAX, SecretList, TaskList, TokenList};
 pub use overview::{Data, DroneCounts, LeaseCounts, Overview, TaskCounts, VerifiedCounts};
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z; shown as RFC 3339 in UTC.

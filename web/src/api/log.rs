@@ -8,15 +8,12 @@ use super::query::Query;
 use crate::App;
 use crate::access::{LogFilter, LogKind};
 use crate::error::Problem;
-use crate::model::LogList;
-
-pub(super) const LIST_DEFAULT: u64 = 50;
-pub(super) const LIST_MAX: u64 = 1000;
+use crate::model::{LogList, PAGE_DEFAULT, PAGE_MAX};
 
 /// `GET /log`: newest first.
 pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<LogList>, Problem> {
     let filter = filter(&mut query)?;
-    let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
+    let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
     let before = cursor::take(&mut query)?;
     query.end()?;
     let page = app.access.log(LogFilter { before, limit, ..filter }).await?;

@@ -83,9 +83,9 @@ impl Query {
     /// Takes a moment: of RFC 3339, or a day with a time or without, which is in UTC then.
     pub(crate) fn moment(&mut self, name: &'static str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let in_utc = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-        let moment = text.parse::<jiff::Timestamp>().ok().or_else(in_utc);
-        moment.map(|moment| Some(Timestamp(moment.as_millisecond()))).ok_or_else(|| {
+        let in_utc = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+        let in_utc = || in_utc().map(|zoned| Timestamp(zoned.timestamp().as_millisecond()));
+        text.parse().ok().or_else(in_utc).map(Some).ok_or_else(|| {
             let detail = format!("`{name}` is a moment such as 2026-01-31T23:59:00Z, or a day, not {}", shown(&text));
             fault(name, detail)
         })

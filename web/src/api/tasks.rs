@@ -14,11 +14,8 @@ use crate::access::Caller;
 use crate::client::Client;
 use crate::error::Problem;
 use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
-use crate::model::{TaskList, TaskState, TaskView};
+use crate::model::{PAGE_DEFAULT, PAGE_MAX, TaskList, TaskState, TaskView};
 use crate::own::Changeable;
-
-pub(super) const LIST_DEFAULT: u64 = 50;
-pub(super) const LIST_MAX: u64 = 1000;
 
 /// A task, and its results when they are few.
 struct Task {
@@ -94,7 +91,7 @@ pub(crate) async fn show(
 /// `GET /tasks`: newest first.
 pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<TaskList>, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
-    let limit = query.number("limit", 1..=LIST_MAX)?.unwrap_or(LIST_DEFAULT) as usize;
+    let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
     let before = cursor::take(&mut query)?.map(TaskId);
     query.end()?;
     // One more tells whether there are more.

@@ -8,6 +8,10 @@ use utoipa::ToSchema;
 use super::{DroneView, TaskView};
 use crate::access::{LogEntry, SecretView, TokenView};
 
+/// The most things of a page of a list, and how many there are unless something else is asked for.
+pub const PAGE_MAX: u64 = 1000;
+pub(crate) const PAGE_DEFAULT: u64 = 50;
+
 /// A page of `GET /tasks`, newest first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskList {

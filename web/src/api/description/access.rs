@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use super::examples;
 use super::operation::{Operation, reference};
 use crate::access::{EXPIRES_MAX, NAME_MAX};
-use crate::api::log::{LIST_DEFAULT, LIST_MAX};
 
 pub(super) const TAG: &str = "access";
 
@@ -107,7 +106,7 @@ fn log() -> Operation {
         .query("target", "Only those to this: `task 7` finds `task 7 (bees)` as well", text())
         .query("since", MOMENT, moment())
         .query("until", "Only those before this moment", moment())
-        .page(LIST_DEFAULT, LIST_MAX)
+        .page()
         .answers_json(
             200,
             "A part of the list",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Problem;
 use crate::map::Needs;
+use crate::model::{PAGE_DEFAULT, PAGE_MAX};
 
 /// A header's name, and how it is described.
 type AnswerHeader = (&'static str, fn() -> Value);
@@ -323,8 +324,8 @@ impl Operation {
     }
 
     /// The query of a list that is shown in parts.
-    pub(super) fn page(self, default: u64, most: u64) -> Self {
-        let limit = json!({ "type": "integer", "minimum": 1, "maximum": most, "default": default });
+    pub(super) fn page(self) -> Self {
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT });
         let cursor = "Where this part begins: the `next_cursor` of the one before";
         self.query("limit", "The most entries", limit)
             .query("cursor", cursor, json!({ "type": "string" }))

@@ -7,7 +7,6 @@ use super::examples;
 use super::operation::{Operation, reference};
 use super::options;
 use crate::api::prefer::WAIT_MAX;
-use crate::api::tasks::{LIST_DEFAULT, LIST_MAX};
 use crate::error::Problem;
 
 pub(super) const TAG: &str = "tasks";
@@ -114,7 +113,7 @@ fn list() -> Operation {
     Operation::new(TAG, (Method::GET, "/tasks"), "listTasks", "Lists tasks, newest first")
         .about("A batch is one entry. A token that has `submit` and not `read` gets its own tasks alone.")
         .query("state", "Only those that stand there", reference("TaskState"))
-        .page(LIST_DEFAULT, LIST_MAX)
+        .page()
         .answers_json(
             200,
             "A part of the list",

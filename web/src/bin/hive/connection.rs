@@ -9,6 +9,7 @@ mod url;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Method, Request as Sent, Response};
@@ -37,6 +38,14 @@ const ANSWER_MAX: u64 = 256 << 20;
 
 /// The longest problem that is read, in bytes.
 const PROBLEM_MAX: u64 = 1 << 20;
+
+/// The query of an address, with what is given of these; nothing if nothing is.
+pub fn query<'a>(named: impl IntoIterator<Item = &'a (&'a str, Option<String>)>) -> String {
+    let given = named.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let given = given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+    let given: Vec<_> = given.collect();
+    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+}
 
 /// Whom to ask, and as whom.
 #[derive(Debug, Clone)]

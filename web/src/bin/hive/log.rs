@@ -1,15 +1,12 @@
 //! `hive log` and `hive stats`.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use web::model::LogList;
 
 use crate::arguments::{Log, Output};
 use crate::connection::{Connection, Request};
 use crate::failure::Failure;
+use crate::pages;
 use crate::show::{self, Table, details};
-
-/// The most lines of a page.
-const PAGE: u64 = 1000;
 
 /// # Errors
 /// If it cannot be had.
@@ -21,36 +18,18 @@ pub fn log(connection: &Connection, log: &Log, output: Output) -> Result<(), Fai
         ("since", log.since.as_ref().map(ToString::to_string)),
         ("until", log.until.as_ref().map(ToString::to_string)),
     ];
-    let filters: String = filters
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("&{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC))))
-        .collect();
-    let mut left = if log.all { u64::MAX } else { log.limit };
-    let mut cursor = String::new();
     let mut table = Table::of_log();
-    let mut shown = 0;
-    while left > 0 {
-        let answer = connection.ask(&Request::get(format!("/log?limit={}{filters}{cursor}", left.min(PAGE))))?;
-        let page: LogList = answer.read()?;
+    let most = if log.all { u64::MAX } else { log.limit };
+    let came = pages::of(connection, "/log", &filters, most, |answer, page: LogList| {
         match output {
             Output::Json => show::print(&answer.text)?,
             Output::Text => table.print(&page.entries)?,
             Output::Quiet => {}
         }
-        left = left.saturating_sub(page.entries.len() as u64);
-        shown += page.entries.len();
-        match page.next_cursor {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => {
-                if shown == 0 && output == Output::Text {
-                    connection.notes.note("there is nothing");
-                }
-                return Ok(());
-            }
-        }
-    }
+        Ok((page.entries.len(), page.next_cursor))
+    })?;
     if output == Output::Text {
-        connection.notes.note("there are more: --all, or --limit N");
+        came.tell(&connection.notes, "there is nothing");
     }
     Ok(())
 }

@@ -3,7 +3,6 @@
 mod inputs;
 mod secret;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use web::kinds::SECRET_HEADER_MAX;
@@ -13,7 +12,7 @@ use wire::ids::{Instance, TaskId};
 use self::inputs::Inputs;
 use self::secret::Secret;
 use crate::arguments::{Each, Format, Options, Output, Submit, VerifyOption};
-use crate::connection::{Answer, Connection, Trouble, Upload as _};
+use crate::connection::{self, Answer, Connection, Trouble, Upload as _};
 use crate::failure::Failure;
 use crate::results::{self, Wanted};
 use crate::show::{self, Line};
@@ -140,11 +139,7 @@ fn query(options: &Options) -> String {
         ("each", each.map(|Each::Task| "task".to_owned())),
         ("verify", verify.map(VerifyOption::name).map(str::to_owned)),
     ];
-    let given = named
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", utf8_percent_encode(&value?, NON_ALPHANUMERIC))));
-    let given: Vec<_> = given.collect();
-    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+    connection::query(&named)
 }
 
 #[cfg(test)]

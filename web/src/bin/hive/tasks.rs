@@ -6,12 +6,9 @@ use wire::ids::TaskId;
 
 use crate::arguments::{Change, Ids, Output, Retry, TaskRef, Tasks};
 use crate::connection::{Answer, Connection, Request};
-use crate::each;
 use crate::failure::Failure;
 use crate::show::{self, Line, Table, details};
-
-/// The most tasks of a page.
-const PAGE: u64 = 1000;
+use crate::{each, pages};
 
 /// The number of a task.
 ///
@@ -34,38 +31,19 @@ pub fn resolve(connection: &Connection, id: TaskRef) -> Result<TaskId, Failure> 
 /// # Errors
 /// If they cannot be had, or not be written.
 pub fn list(connection: &Connection, tasks: &Tasks, output: Output) -> Result<(), Failure> {
-    let mut left = if tasks.all { u64::MAX } else { tasks.limit };
-    let mut cursor = None;
     let mut table = Table::of_tasks();
-    let mut shown = 0;
-    while left > 0 {
-        let mut path = format!("/tasks?limit={}", left.min(PAGE));
-        if let Some(state) = tasks.state {
-            path += &format!("&state={state}");
-        }
-        if let Some(cursor) = &cursor {
-            path += &format!("&cursor={cursor}");
-        }
-        let answer = connection.ask(&Request::get(path))?;
-        let page: TaskList = answer.read()?;
+    let most = if tasks.all { u64::MAX } else { tasks.limit };
+    let filters = [("state", tasks.state.map(|state| state.name().to_owned()))];
+    let came = pages::of(connection, "/tasks", &filters, most, |answer, page: TaskList| {
         match output {
             Output::Json => show::print(&answer.text)?,
             Output::Quiet => show::print(&page.tasks.iter().map(|task| format!("{}\n", task.id)).collect::<String>())?,
-            Output::Text => {
-                shown += page.tasks.len();
-                table.print(&page.tasks)?;
-            }
+            Output::Text => table.print(&page.tasks)?,
         }
-        left = left.saturating_sub(page.tasks.len() as u64);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    match (output, cursor) {
-        (Output::Text, _) if shown == 0 => connection.notes.note("there are none; `hive submit` makes one"),
-        (Output::Text, Some(_)) => connection.notes.note("there are more: --all, or --limit N"),
-        _ => {}
+        Ok((page.tasks.len(), page.next_cursor))
+    })?;
+    if output == Output::Text {
+        came.tell(&connection.notes, "there are none; `hive submit` makes one");
     }
     Ok(())
 }
