@@ -18,7 +18,6 @@ pub mod kinds;
 pub mod store;
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -253,12 +252,11 @@ async fn serve(
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
     let sockets = sockets(config.open_files);
     let drone_port = Arc::new(Port::new(sockets));
-    let hosts = config.exposure.hosts.clone();
     let web = web::Config {
         address: http_addr,
         max_body: config.max_body,
         room: (config.memory_limit / 2).clamp(*ROOM.start(), *ROOM.end()) as usize,
-        hosts: hosts.clone(),
+        hosts: config.exposure.hosts.clone(),
         trusted_proxies: config.exposure.trusted_proxies.clone(),
         insecure: are_open,
         tls: certificates.http(),
@@ -270,6 +268,7 @@ async fn serve(
         limits: Limits::default(),
         shutdown: shutdown.clone(),
     };
+    let shown_address = web.shown_address();
     let site = web::site(Arc::new(hive.clone()), Arc::new(hive.clone()), web);
     let working = async {
         let (taking, stop) = (hive.clone(), shutdown.clone());
@@ -288,7 +287,7 @@ async fn serve(
             publish(location.directory.clone(), authority).await;
         }
         story!("👑", "The Queen is listening for drones on {drone_addr}");
-        story!("🍯", "The admin page and the REST API are at {scheme}://{}/", authority_of(http_addr, &hosts));
+        story!("🍯", "The admin page and the REST API are at {scheme}://{shown_address}/");
         match &config.data {
             Some(location) => {
                 let most = hive.max_data().unwrap_or_default() >> 20;
@@ -330,16 +329,6 @@ fn listen_to_commands(directory: &Path) -> Option<Socket> {
     socket.inspect_err(warn).ok()
 }
 
-/// Where people find what listens there: on all addresses, by the first of her names.
-fn authority_of(address: SocketAddr, hosts: &[String]) -> String {
-    let name = hosts.first().map_or("localhost", String::as_str);
-    match address.ip().is_unspecified() {
-        true if name.parse::<Ipv6Addr>().is_ok() => format!("[{name}]:{}", address.port()),
-        true => format!("{name}:{}", address.port()),
-        false => address.to_string(),
-    }
-}
-
 /// Leaves the authority's certificate where others find it.
 async fn publish(directory: PathBuf, authority: Authority) {
     if let Err(error) = blocking(move || store::publish_authority(&directory, &authority.pem())).await {
@@ -378,17 +367,6 @@ async fn blocking<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn people_are_told_a_name_and_not_all_addresses() {
-        let at = |address: &str, hosts: &[&str]| {
-            authority_of(address.parse().unwrap(), &hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(at("127.0.0.1:8081", &["hive.example"]), "127.0.0.1:8081");
-        assert_eq!(at("0.0.0.0:8081", &["hive.example", "192.0.2.7"]), "hive.example:8081");
-        assert_eq!(at("[::]:8081", &["2001:db8::7"]), "[2001:db8::7]:8081");
-        assert_eq!(at("0.0.0.0:8081", &[]), "localhost:8081");
-    }
 
     #[test]
     fn both_ports_leave_files_for_the_rest() {

@@ -6,6 +6,7 @@
 //! comes from elsewhere is a forgery.
 
 use std::any::Any;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -75,14 +76,25 @@ pub(crate) fn admit(config: &Config, is_secure: bool, request: &Request) -> Resu
     Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
 }
 
+/// Where people find what listens there: on all addresses, by the first of its names.
+pub(crate) fn shown_address(address: SocketAddr, hosts: &[String]) -> String {
+    let name = hosts.first().map_or("localhost", String::as_str);
+    match address.ip().is_unspecified() {
+        true if name.parse::<Ipv6Addr>().is_ok() => format!("[{name}]:{}", address.port()),
+        true => format!("{name}:{}", address.port()),
+        false => address.to_string(),
+    }
+}
+
 fn misdirected(foreign: &str, config: &Config) -> Problem {
-    let (foreign, address, port) = (shown(foreign), config.address, config.address.port());
+    let (foreign, port) = (shown(foreign), config.address.port());
     let scheme = if config.tls.is_some() { "https" } else { "http" };
-    // Who listens on all addresses is found by a name.
-    let own = config.hosts.first().filter(|_| address.ip().is_unspecified());
-    let own = own.map_or_else(|| address.to_string(), |name| format!("{name}:{port}"));
+    let mut own =
+        [config.shown_address(), format!("localhost:{port}")].map(|own| format!("{scheme}://{own}/")).to_vec();
+    own.dedup();
+    let own = own.join(" and ");
     let detail = format!(
-        "`{foreign}` is not served here; this is {scheme}://{own}/ and {scheme}://localhost:{port}/. A Queen with \
+        "`{foreign}` is not served here; this is {own}. A Queen with \
          `--host {foreign}` serves that name too"
     );
     Problem::new(StatusCode::MISDIRECTED_REQUEST, detail)
@@ -195,11 +207,9 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
         return response;
     }
     let problem = response.extensions().get::<Problem>().cloned();
+    let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     // A form that came back says what is wrong.
-    let is_html = |response: &Response| {
-        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
-    };
-    if is_page && is_html(&response) {
+    if is_page && is_html {
         return response;
     }
     if is_page && status == StatusCode::UNAUTHORIZED {
@@ -250,4 +260,20 @@ pub(crate) fn panicked(request: &RequestId, cause: &(dyn Any + Send)) -> Respons
     let message = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
     tracing::error!(%request, "a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the Queen failed at this; her log says more").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_a_name_and_not_all_addresses() {
+        let at = |address: &str, hosts: &[&str]| {
+            shown_address(address.parse().unwrap(), &hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(at("127.0.0.1:8081", &["hive.example"]), "127.0.0.1:8081");
+        assert_eq!(at("0.0.0.0:8081", &["hive.example", "192.0.2.7"]), "hive.example:8081");
+        assert_eq!(at("[::]:8081", &["2001:db8::7"]), "[2001:db8::7]:8081");
+        assert_eq!(at("0.0.0.0:8081", &[]), "localhost:8081");
+    }
 }

@@ -86,6 +86,13 @@ pub struct Config {
     pub shutdown: CancellationToken,
 }
 
+impl Config {
+    /// Where people find what is served: a name or an address, and the port.
+    pub fn shown_address(&self) -> String {
+        guard::shown_address(self.address, &self.hosts)
+    }
+}
+
 /// What every handler can reach.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -149,7 +156,7 @@ pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Sit
     let room = Room::new(config.room);
     let (limiter, entrance) = (Limiter::new(config.limits), Arc::new(Entrance::new()));
     let (map, elsewhere) = (map(), RouteMetrics::elsewhere());
-    let routes = map.metrics().iter().cloned().chain([elsewhere.clone()]).collect();
+    let routes = map.metrics().chain([elsewhere.clone()]).collect();
     let (config, request_ids) = (Arc::new(config), Arc::new(RequestIds::new()));
     let app = App { hive, access, config, entrance, room, limiter, request_ids, routes };
     let router = map.into_router().fallback(guard::nothing_here).with_state(app.clone());

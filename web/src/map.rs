@@ -74,6 +74,8 @@ pub struct Route {
     pub path: &'static str,
     /// Of who asks.
     pub needs: Needs,
+    /// How it is answered.
+    metrics: RouteMetrics,
 }
 
 /// Routes, each with what it needs.
@@ -81,7 +83,6 @@ pub struct Route {
 pub(crate) struct Map {
     router: Router<App>,
     routes: Vec<Route>,
-    metrics: Vec<RouteMetrics>,
 }
 
 impl Map {
@@ -135,9 +136,8 @@ impl Map {
         handler: impl Handler<T, App, Future: Unpin>,
     ) -> Self {
         let metrics = RouteMetrics::new(method.clone(), path);
-        self.metrics.push(metrics.clone());
-        self.router = self.router.route(path, on(filter, Guarded { needs, metrics, handler }));
-        self.routes.push(Route { method, path, needs });
+        self.router = self.router.route(path, on(filter, Guarded { needs, metrics: metrics.clone(), handler }));
+        self.routes.push(Route { method, path, needs, metrics });
         self
     }
 
@@ -145,7 +145,6 @@ impl Map {
     pub(crate) fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.routes.extend(other.routes);
-        self.metrics.extend(other.metrics);
         self
     }
 
@@ -155,8 +154,8 @@ impl Map {
     }
 
     /// What is measured of each route.
-    pub(crate) fn metrics(&self) -> &[RouteMetrics] {
-        &self.metrics
+    pub(crate) fn metrics(&self) -> impl Iterator<Item = RouteMetrics> {
+        self.routes.iter().map(|route| route.metrics.clone())
     }
 
     /// What stands in it.

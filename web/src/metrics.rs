@@ -7,6 +7,8 @@ mod answers;
 mod lines;
 mod process;
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -60,7 +62,7 @@ struct Connections {
 #[derive(Debug)]
 struct Scrape {
     measures: Measures,
-    routes: Vec<RouteMetrics>,
+    routes: Arc<[RouteMetrics]>,
     connections: [Connections; 2],
     process: Option<Process>,
 }
@@ -76,7 +78,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         open: places.held(),
         most: places.sockets(),
     });
-    let scrape = Scrape { measures, routes: app.routes.to_vec(), connections, process };
+    let scrape = Scrape { measures, routes: app.routes, connections, process };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(scrape));
     let mut text = String::new();
