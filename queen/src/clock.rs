@@ -38,6 +38,30 @@ pub struct Moment {
     pub on: HiveTime,
 }
 
+/// What all clocks of a Queen show at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// How much time has passed since the Queen started, which never goes back.
+    pub elapsed: Duration,
+    /// What the wall clock shows, for people.
+    pub at: Timestamp,
+    /// What the Hive's shows.
+    pub on: HiveTime,
+}
+
+impl Now {
+    /// When so much time has passed since a Queen started, who did so in 1970.
+    #[cfg(test)]
+    pub fn after(elapsed: Duration) -> Self {
+        Self { elapsed, at: Timestamp(millis(elapsed)), on: HiveTime(millis(elapsed)) }
+    }
+
+    /// What the clocks show that outlive a Queen.
+    pub fn moment(self) -> Moment {
+        Moment { at: self.at, on: self.on }
+    }
+}
+
 /// How far the Hive's clock goes on at most while no Queen runs, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -63,19 +87,14 @@ impl HiveClock {
         Self::resume(clock, Moment { at, on: HiveTime(at.0) })
     }
 
-    /// What both clocks show now.
-    pub fn now(&self) -> Moment {
+    /// What all clocks show now.
+    pub fn now(&self) -> Now {
         self.when(self.elapsed())
     }
 
-    /// What both show now that so much time has passed for the Queen.
-    pub fn when(&self, elapsed: Duration) -> Moment {
-        Moment { at: self.clock.wall(), on: self.on(elapsed) }
-    }
-
-    /// What the Hive's shows when so much time has passed for the Queen.
-    pub fn on(&self, elapsed: Duration) -> HiveTime {
-        HiveTime(self.start.0 + millis(elapsed))
+    /// What they show now that so much time has passed for the Queen.
+    fn when(&self, elapsed: Duration) -> Now {
+        Now { elapsed, at: self.clock.wall(), on: HiveTime(self.start.0 + millis(elapsed)) }
     }
 
     /// How much time has passed for the Queen.
@@ -142,7 +161,7 @@ mod tests {
         let passed = Duration::from_millis(30);
         for (wall, on) in [(0, 0), (17, 17), (-1, 0), (-4_000_000_000, 0), (DAY, DAY), (30 * DAY, DAY)] {
             let clock = HiveClock::resume(Arc::new(Still(last.at.0 + wall, passed)), last);
-            assert_eq!(clock.now(), Moment { at: Timestamp(last.at.0 + wall), on: HiveTime(700 + on) });
+            assert_eq!(clock.now().moment(), Moment { at: Timestamp(last.at.0 + wall), on: HiveTime(700 + on) });
             assert_eq!(clock.when(passed * 3).on, HiveTime(700 + on + 60));
         }
     }

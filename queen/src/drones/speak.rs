@@ -132,7 +132,7 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
                 Err(error) => {
                     tracing::error!(task = %grant.task, %error, "inputs cannot be read");
                     if error.is_damage() {
-                        hive.spoiled(link, grant.lease, error.to_string()).await;
+                        hive.unreadable(link, grant.lease, error.to_string()).await;
                     } else {
                         let (hive, lease) = (hive.clone(), grant.lease);
                         // What else there is for this Drone does not wait.

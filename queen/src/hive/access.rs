@@ -3,7 +3,6 @@
 //! What is made is valid when it is on disk; what is revoked ends at once, and who asked is answered when that
 //! is on disk.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,15 +14,15 @@ use web::access::{
     is_token_name,
 };
 use web::hive::{Action, By, Deed, HiveError};
-use web::model::Timestamp;
-use wire::join::{self, JoinFile};
+use wire::join;
 
-use super::SharedHive;
 use super::journal::Ack;
-use super::upload::stopping;
+use super::making::{Made, Making};
+use super::refusal::stopping;
+use super::shared::SharedHive;
 use crate::access::grants::{SECRETS, TOKENS};
-use crate::access::{Authority, JoinSecret, JoinSecrets, Token, random, token};
-use crate::store::{AccessChange, Change, StoredAccess, publish_authority};
+use crate::access::{JoinSecret, JoinSecrets};
+use crate::store::{AccessChange, Change, publish_authority};
 
 /// How often it is written when tokens were used, and told that some have expired.
 const WRITTEN: Duration = Duration::from_secs(60);
@@ -37,108 +36,6 @@ const EXPIRY_MAX: u64 = 100 * 365 * 24 * 60 * 60;
 /// What the first secret and the first token are called.
 const FIRST_SECRET: &str = "drones";
 const FIRST_TOKEN: &str = "admin";
-
-/// What is needed to make tokens and secrets. It is held by one at a time who makes some.
-pub(super) struct Making {
-    next_token: u64,
-    next_secret: u64,
-    authority: Option<Authority>,
-    /// What there was when the Queen started, and her ports began to serve.
-    had_secret: bool,
-    had_authority: bool,
-}
-
-impl Making {
-    pub(super) fn new(stored: &StoredAccess) -> Self {
-        Self {
-            next_token: stored.next_token,
-            next_secret: stored.next_secret,
-            authority: stored.authority.clone(),
-            had_secret: stored.has_secret(),
-            had_authority: stored.authority.is_some(),
-        }
-    }
-}
-
-/// What was revoked, and is not on disk yet: it would be valid again if the Queen ended now.
-#[derive(Default)]
-pub(super) struct Revoking {
-    tokens: BTreeMap<TokenId, TokenView>,
-    /// With their numbers.
-    secrets: BTreeMap<String, (u64, SecretView)>,
-}
-
-impl Revoking {
-    /// All of it, for people.
-    pub(super) fn names(&self) -> Vec<String> {
-        let tokens = self.tokens.values().map(|token| format!("token {} ({})", token.id, token.name));
-        tokens.chain(self.secrets.keys().map(|name| format!("secret {name}"))).collect()
-    }
-}
-
-/// What is about to be made: what is written, and becomes valid then.
-#[derive(Default)]
-struct Made {
-    changes: Vec<Change>,
-    token: Option<Token>,
-    secret: Option<(Box<str>, JoinSecret)>,
-    authority: Option<Authority>,
-}
-
-impl Made {
-    fn write(&mut self, change: AccessChange) {
-        self.changes.push(Change::Access(Box::new(change)));
-    }
-
-    /// A new token, and its text.
-    fn token(&mut self, making: &Making, new: NewToken, now: Timestamp) -> Result<(TokenView, String), HiveError> {
-        let id = TokenId(making.next_token);
-        let text = token::text(id).map_err(unmade)?;
-        let life = |seconds: u64| Timestamp(now.0.saturating_add_unsigned(seconds.saturating_mul(1000)));
-        let token = Token {
-            id,
-            hash: token::hash(&text),
-            name: new.name.into(),
-            scopes: new.scopes,
-            created_at: now,
-            expires_at: new.expires_seconds.map(life),
-            last_used_at: None,
-        };
-        self.write(AccessChange::Token(token.clone()));
-        let view = token.view();
-        self.token = Some(token);
-        Ok((view, text))
-    }
-
-    /// A new secret, and its join file.
-    fn secret(&mut self, making: &Making, name: &str, now: Timestamp) -> Result<(SecretView, String), HiveError> {
-        let secret = JoinSecret { id: making.next_secret, key: random().map_err(unmade)?, created_at: now };
-        let authority = self.authority(making, now)?;
-        let file = JoinFile { name: name.into(), secret: secret.key, authority: authority.pem() }.to_string();
-        self.write(AccessChange::Secret(name.into(), secret.clone()));
-        self.secret = Some((name.into(), secret));
-        Ok((SecretView { name: name.into(), created_at: now, drones: 0 }, file))
-    }
-
-    /// The authority, which is made with the first that needs it.
-    fn authority(&mut self, making: &Making, now: Timestamp) -> Result<Authority, HiveError> {
-        if let Some(authority) = making.authority.as_ref().or(self.authority.as_ref()) {
-            return Ok(authority.clone());
-        }
-        let authority = Authority::generate(now).map_err(unmade)?;
-        self.write(AccessChange::Authority(authority.clone()));
-        Ok(self.authority.insert(authority).clone())
-    }
-
-    /// It is on its way to the disk, which takes it sooner or later: nothing of it is made once more.
-    fn enter(&self, making: &mut Making) {
-        making.next_token += u64::from(self.token.is_some());
-        making.next_secret += u64::from(self.secret.is_some());
-        if let Some(authority) = &self.authority {
-            making.authority = Some(authority.clone());
-        }
-    }
-}
 
 impl SharedHive {
     /// The secrets that are valid.
@@ -168,7 +65,7 @@ impl SharedHive {
         if making.authority.is_some() || making.next_token > 1 || making.next_secret > 1 {
             return Err(HiveError::Conflict("it is set up already".into()));
         }
-        let (mut made, now) = (Made::default(), self.moment().at);
+        let (mut made, now) = (Made::default(), self.now().at);
         hosts.iter().for_each(|host| made.write(AccessChange::Host(host.clone())));
         let (secret, file) = made.secret(&making, FIRST_SECRET, now)?;
         let scopes = Scopes::from_iter([Scope::Admin]);
@@ -192,7 +89,7 @@ impl SharedHive {
             return Err(HiveError::Invalid(reason.into()));
         }
         let mut making = self.inner.making.lock().await;
-        let (mut made, now) = (Made::default(), self.moment().at);
+        let (mut made, now) = (Made::default(), self.now().at);
         let grants = &self.inner.grants;
         let valid = grants.tokens(now);
         if let Some(other) = valid.iter().find(|token| token.name == new.name) {
@@ -215,7 +112,7 @@ impl SharedHive {
     async fn make_secret(&self, name: &str) -> Result<(SecretView, String), HiveError> {
         join::check_name(name).map_err(|error| HiveError::Invalid(error.to_string()))?;
         let mut making = self.inner.making.lock().await;
-        let (mut made, now) = (Made::default(), self.moment().at);
+        let (mut made, now) = (Made::default(), self.now().at);
         let secrets = Arc::clone(&self.join_secrets().borrow());
         if secrets.by_name.contains_key(name) {
             return Err(HiveError::Conflict(format!("there is a secret {name:?} already: revoke it first")));
@@ -269,14 +166,14 @@ impl SharedHive {
     pub async fn keep_tokens(&self) {
         loop {
             self.pass(WRITTEN).await;
-            self.inner.grants.tell_expired(self.moment().at);
+            self.inner.grants.tell_expired(self.now().at);
             let used = self.inner.grants.take_used();
             if !used.is_empty()
                 && let Ok(slot) = self.slot(0).await
             {
                 // Nobody waits for it: what is lost with the Queen is a minute.
                 self.change_durably(slot, |state, _| {
-                    state.changes.push(Change::Access(Box::new(AccessChange::Used(used))));
+                    state.outgoing.push(Change::Access(Box::new(AccessChange::Used(used))));
                 });
             }
         }
@@ -289,7 +186,8 @@ impl SharedHive {
         let slot = self.prompt_slot().await?;
         made.enter(making);
         let Made { changes, token, secret, authority } = made;
-        let ((), ack) = self.change_durably(slot, |state, _| state.changes.extend(changes));
+        let ((), ack) =
+            self.change_durably(slot, |state, _| changes.into_iter().for_each(|change| state.outgoing.push(change)));
         if let Err(error) = self.durable(ack).await {
             let hive = self.clone();
             let ended = token.map(|token| AccessChange::RevokeToken(token.id));
@@ -326,7 +224,7 @@ impl SharedHive {
         let Some(disk) = &self.inner.disk else { return Ok(()) };
         let slot = disk.journal.relief_slot().await.map_err(|_| stopping())?;
         let ((), ack) =
-            self.change_durably(Some(slot), |state, _| state.changes.push(Change::Access(Box::new(change))));
+            self.change_durably(Some(slot), |state, _| state.outgoing.push(Change::Access(Box::new(change))));
         self.settle(ack).await
     }
 
@@ -368,11 +266,11 @@ impl Access for SharedHive {
     }
 
     fn authenticate(&self, token: &str) -> Option<Arc<Holder>> {
-        self.inner.grants.authenticate(token, self.moment().at)
+        self.inner.grants.authenticate(token, self.now().at)
     }
 
     fn holder(&self, id: TokenId) -> Option<Arc<Holder>> {
-        self.inner.grants.holder(id, self.moment().at)
+        self.inner.grants.holder(id, self.now().at)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -380,7 +278,7 @@ impl Access for SharedHive {
     }
 
     async fn tokens(&self) -> Result<Vec<TokenView>, HiveError> {
-        Ok(self.inner.grants.tokens(self.moment().at))
+        Ok(self.inner.grants.tokens(self.now().at))
     }
 
     async fn create_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
@@ -439,9 +337,4 @@ fn check_token(new: &NewToken) -> Result<(), HiveError> {
         Some(EXPIRY_MAX..) => Err(HiveError::Invalid("a token expires after 100 years at the latest".into())),
         _ => Ok(()),
     }
-}
-
-/// There is no randomness, or no certificate.
-fn unmade(error: impl std::fmt::Display) -> HiveError {
-    HiveError::Internal(format!("nothing can be made that others cannot guess: {error}"))
 }

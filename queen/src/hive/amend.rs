@@ -6,17 +6,18 @@ use web::hive::{Amendment, HiveError};
 use web::model::TaskState;
 use wire::ids::TaskId;
 
-use super::control::ended_already;
-use super::record::Record;
+use super::record::{Record, due};
+use super::refusal::ended_already;
 use super::state::State;
-use crate::clock::{HiveTime, Moment};
-use crate::core::{Event, Time};
+use super::story::label;
+use crate::clock::{HiveTime, Moment, Now};
+use crate::core::Event;
 use crate::kinds::Terms;
-use crate::store::{Change, Removed, Tally};
+use crate::store::{Change, Tally};
 
 impl State {
     /// Holds a task back, or lets it go on.
-    pub(super) fn pause(&mut self, id: TaskId, paused: bool, now: Time) {
+    pub(super) fn pause(&mut self, id: TaskId, paused: bool, now: Now) {
         if self.tasks.get(id).is_none_or(|record| record.is_paused() == paused) {
             return;
         }
@@ -24,31 +25,30 @@ impl State {
             // Nobody knows how long they would take memory.
             self.claims.forget(id);
         }
-        self.change_state(id, |record| record.pause(paused));
-        self.changes.push(Change::Pause { task: id, paused });
+        self.change_task(id, |record| record.pause(paused));
+        self.outgoing.push(Change::Pause { task: id, paused });
         self.handle(if paused { Event::Pause { task: id } } else { Event::Resume { task: id } }, now);
     }
 
     /// Changes what a task is called, how urgent it is, and when it fails.
-    pub(super) fn amend(&mut self, id: TaskId, amendment: Amendment, now: Time) {
-        let on = self.on(now);
-        let Some(record) = self.tasks.get_mut(id) else { return };
+    pub(super) fn amend(&mut self, id: TaskId, amendment: Amendment, now: Now) {
+        let Some(record) = self.tasks.get(id) else { return };
         let mut terms = Terms::clone(&record.terms);
         terms.priority = amendment.priority.unwrap_or(terms.priority);
         if let Some(name) = amendment.name {
             terms.name = name.map(Into::into);
         }
-        renew(&mut terms, Times { created: record.created, now: on }, amendment.deadline_seconds);
+        renew(&mut terms, Times { created: record.created, now: now.on }, amendment.deadline_seconds);
         let (priority, change) = (terms.priority, amended(id, &terms));
         terms.room = self.budget.hold(terms.bytes()).into();
-        self.unfinished -= record.on_disk();
-        record.terms = Arc::new(terms);
-        self.unfinished += record.on_disk();
-        let deadline = record.deadline_in_core(on, now);
-        self.changes.push(change);
+        let deadline = self.tasks.change(id, |record| {
+            record.terms = Arc::new(terms);
+            record.deadline_in_core(now)
+        });
+        self.outgoing.push(change);
         self.feed.task(id);
         self.handle(Event::SetPriority { task: id, priority }, now);
-        self.handle(Event::SetDeadline { task: id, deadline }, now);
+        self.handle(Event::SetDeadline { task: id, deadline: deadline.flatten() }, now);
     }
 
     /// Cancels a task; whether it is in memory. While nothing can be written, one whose end is not
@@ -56,16 +56,16 @@ impl State {
     ///
     /// # Errors
     /// If it has ended otherwise.
-    pub(super) fn cancel(&mut self, id: TaskId, now: Time) -> Result<bool, HiveError> {
-        let is_failing = self.fault.is_some();
-        let Some(record) = self.tasks.get_mut(id) else { return Ok(false) };
+    pub(super) fn cancel(&mut self, id: TaskId, now: Now) -> Result<bool, HiveError> {
+        let Some(record) = self.tasks.get(id) else { return Ok(false) };
         if !record.is_over() {
             self.handle(Event::Cancel { task: id }, now);
             return Ok(true);
         }
-        if is_failing && !record.state().has_ended() {
-            let ending = record.give_up();
-            self.changes.extend(ending.map(|ending| Change::End(id, Box::new(ending))));
+        if self.disk.fault.is_some() && !record.state().has_ended() {
+            let ending = self.tasks.change(id, Record::give_up).flatten();
+            let change = ending.map(|ending| Change::End(id, Box::new(ending)));
+            change.into_iter().for_each(|change| self.outgoing.push(change));
             return Ok(true);
         }
         match record.view_ahead(id, None).state {
@@ -76,7 +76,7 @@ impl State {
 
     /// Removes a task that has ended, in memory and on disk, where [`removed`](Self::removed)
     /// follows if it was there. `None` if it has not ended, or not any more.
-    pub(super) fn remove_ended(&mut self, id: TaskId, now: Time) -> Option<Option<Record>> {
+    pub(super) fn remove_ended(&mut self, id: TaskId, now: Now) -> Option<Option<Record>> {
         let record = match self.tasks.get(id) {
             Some(record) if !record.state().has_ended() => return None,
             Some(_) => self.forget(id),
@@ -84,25 +84,19 @@ impl State {
         };
         if let Some(record) = &record {
             if record.is_rework() {
-                // Without its record, its end is no news.
+                // It is taken out before the core ends it, so that its end is told to nobody.
                 self.reworks -= 1;
                 self.handle(Event::Cancel { task: id }, now);
             }
-            if self.is_durable {
+            if self.disk.is_durable {
                 // It is still counted, until it is gone from the disk as well.
-                self.recount(Tally::default(), record.tally());
+                self.tasks.recount(Tally::default(), record.tally());
             }
             self.feed.removed(id, record.terms.owner_id());
         }
-        self.leaving.insert(id);
-        self.changes.push(Change::Remove(id));
+        self.tasks.leaves_disk(id);
+        self.outgoing.push(Change::Remove(id));
         Some(record)
-    }
-
-    /// A task is no longer on disk.
-    pub(super) fn removed(&mut self, removed: &Removed) {
-        self.recount(removed.tally, Tally::default());
-        self.feed.removed(removed.task, removed.owner);
     }
 }
 
@@ -125,4 +119,25 @@ pub(super) fn renew(terms: &mut Terms, times: Times, deadline_seconds: Option<Op
 /// What is to be written of terms that have changed.
 pub(super) fn amended(task: TaskId, terms: &Terms) -> Change {
     Change::Amend { task, priority: terms.priority, name: terms.name.clone(), deadline: terms.deadline }
+}
+
+/// A task whose deadline has passed would fail again, unless it is given another one.
+///
+/// # Errors
+/// If that is so.
+pub(super) fn check_deadline(
+    id: TaskId,
+    terms: &Terms,
+    times: Times,
+    deadline_seconds: Option<Option<u32>>,
+) -> Result<(), HiveError> {
+    let has_passed = due(terms, times.created).is_some_and(|due| due <= times.now);
+    match has_passed && deadline_seconds.is_none() {
+        true => Err(HiveError::Conflict(format!(
+            "the deadline of {} has passed, so it would fail again: give it a new one with `deadline_seconds`, \
+             or none with null",
+            label(id, terms.name.as_deref())
+        ))),
+        false => Ok(()),
+    }
 }

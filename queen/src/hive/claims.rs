@@ -16,23 +16,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use web::budget::{Budget, Reservation};
+use web::budget::Budget;
 use wire::ids::{DroneId, TaskId};
 
-use super::SharedHive;
-use super::journal;
-use super::state::State;
-use super::verify::{Arrived, Doubt, Lie};
-use crate::core::{Event, Time};
+use super::arrival::{Arrival, ClaimRoom};
+use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job};
-use crate::store::Trust;
 
-/// The part of the tasks' share of the memory limit that claims may take.
-const PART: u64 = 8;
-
-/// Parts that an output falls into at most, by what is known of it: a liar could make very many.
-const PARTS: usize = 64;
+/// Claims may take one part in so many of the tasks' share of the memory limit.
+const SHARE_DIVISOR: u64 = 8;
 
 /// What a claim takes of memory besides its digests, in bytes.
 const CLAIM: u64 = 256;
@@ -45,28 +37,22 @@ pub(super) struct Claims {
     memory: Arc<Budget>,
     own: Arc<Budget>,
     /// What the Queen is to compute, by priority, then in the order in which it came.
-    seconds: BTreeMap<(Reverse<i8>, u64), Second>,
+    own_checks: BTreeMap<(Reverse<i8>, u64), OwnCheck>,
     came: u64,
     /// How many more ranges she may compute at once.
     idle: usize,
 }
 
 /// Results that one Drone gave.
-struct Claim {
-    drone: DroneId,
-    bytes: Bytes,
-    room: Room,
-}
-
-/// Memory for a claim, given back when all of it is gone.
-#[derive(Clone)]
-pub(super) struct Room {
-    _taken: Arc<[Reservation; 2]>,
+pub(super) struct Claim {
+    pub(super) drone: DroneId,
+    pub(super) bytes: Bytes,
+    pub(super) room: ClaimRoom,
 }
 
 /// What is known of results when they come.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Nobody else gave any.
     New,
     /// This other Drone gave the same.
@@ -76,49 +62,42 @@ enum Verdict {
 }
 
 /// Results that the Queen computes again, since no other Drone can.
-struct Second {
-    job: Job,
-    drone: DroneId,
-    part: Arrived,
-}
-
-/// What is to be looked into behind the lock.
-pub(super) enum Further {
-    Doubt(Doubt),
-    /// There are claims for the Queen.
-    Seconds,
+pub(super) struct OwnCheck {
+    pub(super) job: Job,
+    pub(super) drone: DroneId,
+    pub(super) part: Arrival,
 }
 
 impl Claims {
     /// None yet. The Queen computes so many ranges at once.
     pub(super) fn new(memory: Arc<Budget>, at_once: usize) -> Self {
-        let own = Budget::new(memory.limit() / PART);
-        Self { by_task: BTreeMap::new(), memory, own, seconds: BTreeMap::new(), came: 0, idle: at_once }
+        let own = Budget::new(memory.limit() / SHARE_DIVISOR);
+        Self { by_task: BTreeMap::new(), memory, own, own_checks: BTreeMap::new(), came: 0, idle: at_once }
     }
 
     /// Has the Queen compute something.
-    fn add_second(&mut self, second: Second) {
+    pub(super) fn add_own_check(&mut self, check: OwnCheck) {
         self.came += 1;
-        self.seconds.insert((Reverse(second.job.terms.priority), self.came), second);
+        self.own_checks.insert((Reverse(check.job.terms.priority), self.came), check);
     }
 
     /// Whether the Queen may compute one more range, for which there is something.
-    fn begin(&mut self) -> bool {
-        let begins = self.idle > 0 && !self.seconds.is_empty();
+    pub(super) fn begin(&mut self) -> bool {
+        let begins = self.idle > 0 && !self.own_checks.is_empty();
         self.idle -= usize::from(begins);
         begins
     }
 
     /// Room for a claim of so many bytes, if there is any.
-    fn reserve(&self, bytes: usize) -> Option<Room> {
+    pub(super) fn reserve(&self, bytes: usize) -> Option<ClaimRoom> {
         let wanted = CLAIM + bytes as u64;
         let (mut own, mut memory) = (self.own.reserve(), self.memory.reserve());
         own.grow(wanted).and_then(|()| memory.grow(wanted)).ok()?;
-        Some(Room { _taken: Arc::new([own, memory]) })
+        Some(ClaimRoom::new([own, memory]))
     }
 
     /// Whether other Drones than this one have claimed all of a range.
-    fn are_of_others(&self, task: TaskId, drone: DroneId, range: &Range<u64>) -> bool {
+    pub(super) fn are_of_others(&self, task: TaskId, drone: DroneId, range: &Range<u64>) -> bool {
         let mut next = range.start;
         while next < range.end {
             match self.around(task, next) {
@@ -136,7 +115,7 @@ impl Claims {
     }
 
     /// What is known of the first of these results, and of how many the same.
-    fn judge(&self, task: TaskId, drone: DroneId, range: &Range<u64>, bytes: &[u8]) -> (Verdict, u64) {
+    pub(super) fn judge(&self, task: TaskId, drone: DroneId, range: &Range<u64>, bytes: &[u8]) -> (Verdict, u64) {
         let items = range.end - range.start;
         let Some((first, claim)) = self.around(task, range.start) else {
             let claims = self.by_task.get(&task);
@@ -157,13 +136,13 @@ impl Claims {
     }
 
     /// Keeps what a Drone claims, instead of what was claimed before.
-    fn put(&mut self, task: TaskId, first: u64, claim: Claim) {
+    pub(super) fn put(&mut self, task: TaskId, first: u64, claim: Claim) {
         self.remove(task, &(first..first + claim.items()));
         self.by_task.entry(task).or_default().insert(first, claim);
     }
 
     /// Forgets what is claimed of a range.
-    fn remove(&mut self, task: TaskId, range: &Range<u64>) {
+    pub(super) fn remove(&mut self, task: TaskId, range: &Range<u64>) {
         let Some(claims) = self.by_task.get_mut(&task) else { return };
         let last = |claims: &BTreeMap<u64, Claim>| {
             let (first, claim) = claims.range(..range.end).next_back()?;
@@ -182,6 +161,17 @@ impl Claims {
         if claims.is_empty() {
             self.by_task.remove(&task);
         }
+    }
+
+    /// What the Queen computes next, if that `is_wanted` still. If there is nothing, she may compute something else.
+    pub(super) fn next_own_check(&mut self, is_wanted: impl Fn(&OwnCheck) -> bool) -> Option<OwnCheck> {
+        while let Some((_, check)) = self.own_checks.pop_first() {
+            if is_wanted(&check) {
+                return Some(check);
+            }
+        }
+        self.idle += 1;
+        None
     }
 
     /// Forgets all that is claimed of a task.
@@ -206,204 +196,5 @@ impl Claim {
     fn part(&self, items: Range<u64>) -> Self {
         let bytes = self.bytes.slice(items.start as usize * DIGEST..items.end as usize * DIGEST);
         Self { drone: self.drone, bytes, room: self.room.clone() }
-    }
-}
-
-impl SharedHive {
-    /// Looks at results that are computed twice, as far as that is to be done before they are taken:
-    /// where there is no room for claiming them, the Queen computes all of them.
-    ///
-    /// # Errors
-    /// If one is wrong.
-    pub(super) async fn examine_claim(&self, drone: DroneId, job: &Job, arrived: &mut Arrived) -> Result<(), Lie> {
-        {
-            let claims = &self.lock().claims;
-            if claims.are_of_others(job.task, drone, &arrived.range) {
-                return Ok(());
-            }
-            arrived.room = claims.reserve(arrived.bytes.len());
-        }
-        if arrived.room.is_some() {
-            return Ok(());
-        }
-        match self.right_until(job, &arrived.range, &arrived.bytes).await {
-            Some(end) if end == arrived.range.end => {
-                (arrived.trust, arrived.looked_at) = (Trust::Checked, end - arrived.range.start);
-                Ok(())
-            }
-            Some(index) => Err(Lie { drone, task: job.task, index }),
-            // Unreadable inputs say nothing about the Drone.
-            None => Ok(()),
-        }
-    }
-
-    /// Computes all results of a range, which lies in one segment, on a thread that may take long; up to
-    /// which index those that were given are right. `None` if its inputs cannot be read.
-    async fn right_until(&self, job: &Job, range: &Range<u64>, given: &Bytes) -> Option<u64> {
-        let _turn = Arc::clone(&self.inner.seconds).acquire_owned().await.ok()?;
-        let job = self.whole(job).await.ok()?;
-        let inputs = self.inputs(&job.inputs, range).await.ok()?;
-        let (terms, range, given) = (Arc::clone(&job.terms), range.clone(), given.clone());
-        let comparing = tokio::task::spawn_blocking(move || {
-            let blob = inputs.as_blob();
-            // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
-            let is_right = |(input, given): (&[u8], &[u8])| {
-                kinds::reference(&terms.specification, input).is_none_or(|right| right == given)
-            };
-            let right = blob.iter().zip(given.chunks_exact(DIGEST)).take_while(|pair| is_right(*pair)).count();
-            range.end.min(range.start + right as u64)
-        });
-        comparing.await.ok()
-    }
-
-    /// Looks into what came up when results were taken, while everything else goes on.
-    pub(super) fn look_further(&self, further: Further) {
-        match further {
-            Further::Doubt(doubt) => self.look_into(doubt),
-            Further::Seconds => {
-                if self.lock().claims.begin() {
-                    let hive = self.clone();
-                    tokio::spawn(async move { hive.compute_seconds().await });
-                }
-            }
-        }
-    }
-
-    /// Computes what Drones claim, until there is nothing left.
-    async fn compute_seconds(&self) {
-        loop {
-            let next = self.lock().next_second();
-            let Some(second) = next else { return };
-            if self.compute_second(second).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// Computes what a Drone claims, and stores it if it is right.
-    ///
-    /// # Errors
-    /// If nothing is kept any more: the Queen stops.
-    async fn compute_second(&self, second: Second) -> Result<(), journal::Closed> {
-        let Second { job, drone, part } = second;
-        let (task, range) = (job.task, part.range.clone());
-        let right = self.right_until(&job, &range, &part.bytes).await;
-        let slot = self.slot(part.bytes.len()).await?;
-        let end = right.unwrap_or(range.start);
-        self.change_durably(slot, |state, now| state.settle_claim(task, drone, part, end, now));
-        if let Some(index) = right.filter(|right| *right < range.end) {
-            self.caught(Lie { drone, task, index }).await;
-        }
-        Ok(())
-    }
-}
-
-impl State {
-    /// Takes results that are computed twice: keeps those of which it is the second time, and has the
-    /// others computed again.
-    pub(super) fn output_twice(
-        &mut self,
-        drone: DroneId,
-        job: &Job,
-        arrived: &Arrived,
-        now: Time,
-        further: &mut Vec<Further>,
-    ) {
-        let (task, lease) = (job.task, arrived.lease);
-        let mut rest = arrived.range.clone();
-        let mut is_in_doubt = false;
-        for nth in 0.. {
-            if rest.is_empty() {
-                return;
-            }
-            let offset = (rest.start - arrived.range.start) as usize * DIGEST;
-            let Some(bytes) = arrived.bytes.get(offset..) else { return };
-            let (verdict, items) = match nth < PARTS {
-                true => self.claims.judge(task, drone, &rest, bytes),
-                false => (Verdict::New, rest.end - rest.start),
-            };
-            let mut part = arrived.part(rest.start..rest.start + items);
-            rest.start += items;
-            // What was done with the part before may have taken this one from its Drone.
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.range) else {
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
-                continue;
-            };
-            if let Verdict::Differs(other, digest) = &verdict
-                && !std::mem::replace(&mut is_in_doubt, true)
-            {
-                let claims = vec![(*other, digest.clone()), (drone, part.bytes.slice(..DIGEST))];
-                further.push(Further::Doubt(Doubt::between(job.clone(), part.range.start, claims)));
-            }
-            if let Verdict::Agreed(other) = verdict {
-                part.trust = Trust::Checked;
-                self.agree(other, drone, wanted.end - wanted.start);
-            }
-            if part.trust == Trust::Checked {
-                self.claims.remove(task, &wanted);
-                self.keep(task, drone, &wanted, &part);
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
-            } else {
-                self.claim(drone, job, part, &wanted, now, further);
-            }
-        }
-    }
-
-    /// Two Drones gave the same.
-    fn agree(&mut self, first: DroneId, second: DroneId, items: u64) {
-        self.trust(&[first, second], items);
-        if let Some(presence) = self.presences.get_mut(&first) {
-            presence.items_done += items;
-        }
-    }
-
-    /// Has another Drone compute what came, or the Queen, if there is none.
-    fn claim(
-        &mut self,
-        drone: DroneId,
-        job: &Job,
-        part: Arrived,
-        wanted: &Range<u64>,
-        now: Time,
-        further: &mut Vec<Further>,
-    ) {
-        let (task, lease, range, spent) = (job.task, part.lease, part.range.clone(), part.spent);
-        self.claims.remove(task, wanted);
-        let mut part = part.part(wanted.clone());
-        // Until now somebody else had claimed it, or something else.
-        part.room = part.room.or_else(|| self.claims.reserve(part.bytes.len()));
-        let by_queen = part.room.is_some() && !self.core.has_another(drone, lease);
-        if by_queen {
-            self.claims.add_second(Second { job: job.clone(), drone, part });
-            further.push(Further::Seconds);
-        } else if let Some(room) = part.room {
-            self.claims.put(task, wanted.start, Claim { drone, bytes: part.bytes, room });
-        }
-        // Without room it is as if nothing had come.
-        self.handle(Event::Claim { drone, lease, range, spent, by_queen }, now);
-    }
-
-    /// What the Queen computes next; that of tasks that have ended meanwhile is passed over. If there is
-    /// nothing, who asks is idle from here on.
-    fn next_second(&mut self) -> Option<Second> {
-        while let Some((_, second)) = self.claims.seconds.pop_first() {
-            if !self.core.with_queen(second.job.task, &second.part.range).is_empty() {
-                return Some(second);
-            }
-        }
-        self.claims.idle += 1;
-        None
-    }
-
-    /// The Queen has computed what a Drone claimed: it is right before index `end`.
-    fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrived, end: u64, now: Time) {
-        part.trust = Trust::Checked;
-        self.trust(&[drone], end.saturating_sub(part.range.start));
-        for range in self.core.with_queen(task, &(part.range.start..end)) {
-            self.keep(task, drone, &range, &part);
-            self.handle(Event::Second { task, range, agrees: true }, now);
-        }
-        self.handle(Event::Second { task, range: end..part.range.end, agrees: false }, now);
-        self.release_inputs(task, part.range.start);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use web::access::TokenId;
 use web::hive::Subscription;
-use web::model::{Change, Event, EventId, TaskView};
+use web::model::{Change, Event, EventId, Overview, TaskView};
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use crate::core::Time;
@@ -32,6 +32,8 @@ pub(super) struct Feed {
     drones: BTreeSet<DroneId>,
     overflow: bool,
     overview_at: Time,
+    /// Something was computed lately when the whole was told last.
+    has_moved: bool,
     /// Somebody watched when that was looked at last.
     has_watchers: bool,
     /// When somebody watched last, who may come back.
@@ -61,6 +63,7 @@ impl Feed {
             drones: BTreeSet::new(),
             overflow: false,
             overview_at: Time::ZERO,
+            has_moved: false,
             has_watchers: false,
             watched_at: None,
             epoch,
@@ -161,6 +164,13 @@ impl Feed {
         self.kept.push_back(Arc::clone(&event));
         // Nobody watching is no error.
         let _ = self.sender.send(event);
+    }
+
+    /// Publishes the whole; returns whether it had moved when that was done last.
+    pub(super) fn publish_overview(&mut self, overview: Overview) -> bool {
+        let had_moved = std::mem::replace(&mut self.has_moved, overview.rate > 0.0);
+        self.publish(Change::Overview(overview));
+        had_moved
     }
 
     fn at(&self) -> EventId {

@@ -25,7 +25,8 @@ use wire::ids::TaskId;
 
 pub(super) use self::exit::Exit;
 use self::pending::Pending;
-use super::{Receipt, SharedHive};
+use super::seat::Receipt;
+use super::shared::SharedHive;
 use crate::kinds::digest::DIGEST;
 use crate::store::{Bulk, Change, Fate, FileResults, StoreError, Writer};
 
@@ -234,7 +235,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
         match pending.batch.then.take() {
             Some(Entry::Between(work)) => work(),
             Some(Entry::Tidy(done)) => {
-                match writer.tidy(hive.moment()) {
+                match writer.tidy(hive.now().moment()) {
                     Ok(tidied) => hive.tidied(tidied),
                     Err(error) => tracing::warn!(%error, "cannot give back space"),
                 }
@@ -244,7 +245,7 @@ pub(super) fn run(hive: &SharedHive, mut writer: Writer, mut exit: Exit) -> Resu
             Some(Entry::Commit(_) | Entry::Wake) | None => {}
         }
     }
-    writer.close(hive.moment());
+    writer.close(hive.now().moment());
     Ok(())
 }
 

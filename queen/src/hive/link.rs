@@ -10,94 +10,17 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use web::budget::Reservation;
-use web::model::Kernels;
-use wire::ids::{DroneId, Epoch, Instance, LeaseId};
-use wire::message::{Adoption, MAX_PART, Offered, Output};
+use wire::ids::{Epoch, LeaseId};
+use wire::message::{MAX_PART, Offered, Output};
 
-use super::fleet::Ends;
+use super::arrival::Arrival;
 use super::journal::{self, Slot};
-use super::state::State;
-use super::{EXCUSE, KEEP, KEEP_FRAME, OUTBOX, SharedHive};
-use crate::core::{Ability, Event, Grant, Progress, Time};
-use crate::kinds::{Job, Rejected};
-
-/// Something to be sent to a Drone.
-#[derive(Debug)]
-pub enum Outbound {
-    /// A lease, and what it is about.
-    Lease(Grant, Job),
-    /// A lease ends at `end` now.
-    Shrink {
-        /// Which lease.
-        lease: LeaseId,
-        /// Its new end.
-        end: u64,
-    },
-    /// The answer to what it offered.
-    Adopted(Vec<Option<Adoption>>),
-    /// It is to leave for good.
-    Drain,
-    /// The last message.
-    Goodbye(&'static str),
-}
-
-/// One connection of one Drone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// Whose.
-    pub drone: DroneId,
-    pub(super) number: u64,
-}
-
-/// What can be told to a Drone when changes are on disk: the first so many outputs of this
-/// connection are safe.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Receipt {
-    pub(super) link: Link,
-    pub(super) outputs: u64,
-}
-
-/// A Drone that said hello.
-#[derive(Debug, Clone)]
-pub struct Newcomer {
-    /// As it calls itself.
-    pub name: String,
-    /// Its process.
-    pub instance: Instance,
-    /// Where it connects from.
-    pub address: String,
-    /// Program and version.
-    pub software: String,
-    /// What it can do.
-    pub ability: Ability,
-    /// What computes each class of work.
-    pub kernels: Kernels,
-    /// The number of the secret that it proved to know; `None` where it needed none.
-    pub secret: Option<u64>,
-}
-
-/// A Drone's place in the Hive, as its connection holds it.
-pub struct Joined {
-    /// What it is called.
-    pub link: Link,
-    /// What is to be sent to it.
-    pub outbox: mpsc::Receiver<Outbound>,
-    /// How many of its outputs are safe.
-    pub stored: watch::Receiver<u64>,
-    /// The connection is to be closed.
-    pub closed: CancellationToken,
-}
-
-/// How a Drone's connection ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
-    /// It had said that it would leave, or the Queen stops.
-    Left,
-    /// It broke.
-    Lost,
-    /// The Drone's secret was revoked.
-    Revoked,
-}
+use super::presence::Ends;
+use super::seat::{Joined, Link, Newcomer, Parting, Receipt};
+use super::shared::SharedHive;
+use crate::access::JoinSecrets;
+use crate::core::{Event, Progress};
+use crate::kinds::Rejected;
 
 /// Why a Drone cannot mean what it says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,6 +67,17 @@ pub enum Breach {
     },
 }
 
+/// What waits to be sent to one Drone; the core's credit keeps it far below this.
+const OUTBOX: usize = 32_768;
+
+/// How often a Drone is told that the Queen lives, while she waits for her disk.
+const EXCUSE: Duration = Duration::from_secs(1);
+
+/// A result piece of fewer bytes is copied, and one that fills less of its frame than one part in so many, so
+/// that it does not keep alive what was read with it: the whole frame, or many small ones.
+const COPIED_BELOW: usize = 32 << 10;
+const COPIED_PART: usize = 2;
+
 /// What a frame takes of memory while it is taken in, for each of its bytes.
 const FRAME_COST: u64 = 2;
 
@@ -152,7 +86,7 @@ fn check_range(from: u64, to: u64) -> Result<(), Breach> {
 }
 
 impl SharedHive {
-    /// A Drone has connected; `None` if there are [`MAX_DRONES`](super::MAX_DRONES) already. It is given work when it
+    /// A Drone has connected; `None` if there are [`MAX_DRONES`](super::settings::MAX_DRONES) already. It is given work when it
     /// has said what it holds ([`offer`](Self::offer)).
     pub async fn connect(&self, newcomer: Newcomer) -> Option<Joined> {
         let (sender, outbox) = mpsc::channel(OUTBOX);
@@ -197,28 +131,13 @@ impl SharedHive {
             }
         }
         let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return Ok(()) };
-        self.change_durably(slot, |state, now| {
-            if state.is_current(link) {
-                let offers = offers.iter().map(|offer| state.offered(offer)).collect();
-                state.join(link, offers, now);
-            }
-        });
+        self.change_durably(slot, |state, now| state.join(link, &offers, now));
         Ok(())
     }
 
     /// A Drone lives and holds these leases.
     pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.heard(link.drone, false);
-                state.was_busy(link.drone, busy_ns, now);
-                if state.fault.is_some() || state.owes(link.drone) {
-                    // As long as its results are not stored, it may have to stop computing.
-                    state.handle(Event::Excuse { drone: link.drone, was_heard: true }, now);
-                }
-                state.handle(Event::Heartbeat { drone: link.drone, progress, computed }, now);
-            }
-        });
+        self.change(|state, now| state.heartbeat(link, progress, computed, busy_ns, now));
     }
 
     /// Waits for the memory that a frame of so many bytes takes, and what is read from it.
@@ -252,33 +171,33 @@ impl SharedHive {
                 return Err(Breach::Long { lease: *lease, size: output.size() });
             }
         }
-        let orders: Vec<_> = {
+        let expected: Vec<_> = {
             let state = self.lock();
-            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.is_current(link);
-            outputs.iter().map(|output| state.order_of(link.drone, output.lease).filter(|_| ours(output))).collect()
+            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.fleet.is_current(link);
+            outputs.iter().map(|output| state.expected(link.drone, output.lease).filter(|_| ours(output))).collect()
         };
         let mut results = Vec::with_capacity(outputs.len());
         // A frame may bring several parts of one lease.
         let mut next = BTreeMap::new();
-        for (output, order) in outputs.iter().zip(orders) {
-            let Some(order) = order else { continue };
-            let expected = next.insert(output.lease, output.to).unwrap_or(order.next);
-            if output.from != expected {
-                return Err(Breach::Order { lease: output.lease, from: output.from, next: expected });
+        for (output, expected) in outputs.iter().zip(expected) {
+            let Some(expected) = expected else { continue };
+            let first = next.insert(output.lease, output.to).unwrap_or(expected.next);
+            if output.from != first {
+                return Err(Breach::Order { lease: output.lease, from: output.from, next: first });
             }
-            let bytes = order.job.check(&(output.from..output.to), &output.output)?;
-            let kept = match bytes.len() >= KEEP && bytes.len() >= frame.len() / KEEP_FRAME {
+            let bytes = expected.job.check(&(output.from..output.to), &output.output)?;
+            let kept = match bytes.len() >= COPIED_BELOW && bytes.len() >= frame.len() / COPIED_PART {
                 true => frame.slice_ref(bytes),
                 false => Bytes::copy_from_slice(bytes),
             };
             let spent = Duration::from_nanos(output.spent_ns);
-            let range = output.from..output.to;
-            let examining = self.examine(link.drone, order, output.lease, range, kept, spent);
+            let arrival = Arrival::new(output.lease, output.from..output.to, kept, spent);
+            let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
                 // It is not heard any more; what it said before stands until it is looked at.
-                Err(lie) => {
-                    self.caught(lie).await;
+                Err(wrong) => {
+                    self.convict(wrong).await;
                     return Ok(());
                 }
             }
@@ -286,56 +205,30 @@ impl SharedHive {
         let bytes = results.iter().map(|result| result.bytes.len()).sum();
         let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
         let receipt = Receipt { link, outputs: received };
-        let further = self.change_with_receipt(slot, receipt, |state, now| {
-            let mut further = Vec::new();
-            if state.is_current(link) {
-                state.heard(link.drone, true);
-                state.received(link.drone, received);
-                results.into_iter().for_each(|result| state.output(link.drone, result, now, &mut further));
-            }
-            further
-        });
-        further.into_iter().for_each(|further| self.look_further(further));
+        self.change_and_tell(slot, Some(receipt), |state, now| state.outputs(receipt, results, now));
         Ok(())
     }
 
     /// A Drone cannot compute a lease.
     pub async fn failed(&self, link: Link, lease: LeaseId, reason: String, waiting: impl Fn()) {
         let Ok(slot) = self.patient_slot(link, 0, waiting).await else { return };
-        self.change_durably(slot, |state, now| {
-            if state.is_current(link) && !state.is_audit(link.drone, lease, now) {
-                state.handle(Event::Failed { drone: link.drone, lease, reason }, now);
-            }
-        });
+        self.change_durably(slot, |state, now| state.failed(link, lease, reason, now));
     }
 
-    /// What a Drone needs for a lease cannot be had.
-    pub async fn spoiled(&self, link: Link, lease: LeaseId, reason: String) {
+    /// The inputs that a Drone needs for a lease cannot be read.
+    pub async fn unreadable(&self, link: Link, lease: LeaseId, reason: String) {
         let Ok(slot) = self.slot(0).await else { return };
-        self.change_durably(slot, |state, now| {
-            if let Some(task) = state.core.lease(link.drone, lease) {
-                state.handle(Event::Spoil { task, reason }, now);
-            }
-        });
+        self.change_durably(slot, |state, now| state.unreadable(link, lease, reason, now));
     }
 
     /// A Drone gives leases back.
     pub fn hand_back(&self, link: Link, leases: Vec<LeaseId>) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.handle(Event::HandBack { drone: link.drone, leases }, now);
-            }
-        });
+        self.change(|state, now| state.hand_back(link, leases, now));
     }
 
     /// A Drone takes no more.
     pub fn leaving(&self, link: Link) {
-        self.change(|state, now| {
-            if state.is_current(link) {
-                state.heard(link.drone, true);
-                state.handle(Event::Leaving { drone: link.drone }, now);
-            }
-        });
+        self.change(|state, now| state.leaving(link, now));
     }
 
     /// A Drone's connection has ended.
@@ -343,7 +236,7 @@ impl SharedHive {
         // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
         match self.slot(0).await {
             Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
-            Err(journal::Closed) => self.lock().close(link),
+            Err(journal::Closed) => self.lock().fleet.close(link),
         }
     }
 
@@ -372,13 +265,14 @@ impl SharedHive {
         }
     }
 
-    /// Changes the state; when all of that is on disk, and all that came before, a Drone is told.
-    fn change_with_receipt<T>(
-        &self,
-        slot: Option<Slot>,
-        receipt: Receipt,
-        change: impl FnOnce(&mut State, Time) -> T,
-    ) -> T {
-        self.change_and_tell(slot, Some(receipt), change).0
+    /// Cuts off all Drones that came with a secret that is not among the `valid` ones. What they held goes to others
+    /// at once, also what is kept for one whose connection broke.
+    pub fn expel(&self, valid: &JoinSecrets) {
+        self.change(|state, now| state.expel(valid, now));
+    }
+
+    /// How many connected Drones came with the secret that has this number.
+    pub fn drones_of_secret(&self, secret: u64) -> u64 {
+        self.lock().fleet.with_secret(secret)
     }
 }

@@ -1,26 +1,25 @@
 //! The whole at a glance.
 
-use std::time::Duration;
+use web::model::{Data, LeaseCounts, Overview};
 
-use web::model::{Data, LeaseCounts, Overview, TaskState};
-
-use super::SharedHive;
+use super::shared::SharedHive;
 use super::state::State;
-use crate::core::{self, Time};
+use crate::clock::Now;
+use crate::core;
 
 impl SharedHive {
     /// What users are shown of all of it.
-    pub(super) fn overview_of(&self, state: &State, now: Time) -> Overview {
-        let totals = state.core.totals(now);
-        let fleet = state.fleet();
+    pub(super) fn overview_of(&self, state: &State, now: Now) -> Overview {
+        let totals = state.core.totals(now.elapsed);
+        let fleet = state.fleet.counts(|drone| state.core.standing(drone));
         let core::LeaseCounts { given, twinned, adopted, expired, failed } = totals.leases;
         let (audited, audits) = state.audits.counts();
         Overview {
             version: env!("CARGO_PKG_VERSION").into(),
             epoch: self.inner.epoch,
             started_at: self.inner.started_at,
-            uptime_seconds: now.as_secs_f64(),
-            tasks: state.counts,
+            uptime_seconds: now.elapsed.as_secs_f64(),
+            tasks: state.tasks.counts(),
             drones: fleet.connected,
             quarantined: fleet.quarantined,
             drone_states: fleet.states,
@@ -48,26 +47,17 @@ impl SharedHive {
 
     fn data(&self, state: &State) -> Option<Data> {
         let disk = self.inner.disk.as_ref()?;
-        let (recovered, taken) = disk.recovered.get().copied().unwrap_or_default();
+        let (recovered, taken) = state.disk.recovered;
         Some(Data {
             directory: disk.directory.display().to_string(),
-            used: state.used,
-            unfinished: state.bound() + disk.uploads.used(),
+            used: state.disk.used,
+            unfinished: state.bound_bytes() + disk.uploads.used(),
             limit: disk.limit.bytes,
             removes_early: disk.limit.removes,
-            removed_early: state.removed_early,
-            fault: state.fault.clone(),
+            removed_early: state.disk.removed_early,
+            fault: state.disk.fault.clone(),
             recovered,
             recovery_seconds: taken.as_secs_f64(),
         })
-    }
-}
-
-impl State {
-    /// How long ago the oldest task was submitted that is pending.
-    fn oldest_pending(&self, now: Time) -> Option<Duration> {
-        let oldest = self.tasks.get(self.oldest(TaskState::Pending).next()?)?;
-        let millis = self.on(now).0.saturating_sub(oldest.created.on.0);
-        Some(Duration::from_millis(u64::try_from(millis).unwrap_or_default()))
     }
 }

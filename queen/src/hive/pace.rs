@@ -1,16 +1,15 @@
 //! The console's word on tasks that take long: now and then, how far each of them is.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use web::model::{TaskState, Timestamp};
 use wire::ids::TaskId;
 
 use super::record::Record;
+use super::shared::SharedHive;
 use super::state::State;
-use super::story::Story;
-use super::{SharedHive, label};
-use crate::core::Time;
+use super::story::{Story, label};
+use crate::clock::Now;
 
 /// A task that takes longer than this is told of, and so often.
 const LONG: Duration = Duration::from_secs(10);
@@ -21,25 +20,24 @@ const TOLD: usize = 5;
 /// Running tasks that are looked at for that.
 const LOOK: usize = 1024;
 
-/// How many items of them were done when they were told of last.
-pub(super) type Paces = BTreeMap<TaskId, u64>;
-
 impl SharedHive {
     /// Tells the operator how far long tasks are, until the future is dropped.
     pub async fn tell_pace(&self) {
         loop {
             tokio::time::sleep(LONG).await;
-            let before = Timestamp(Timestamp::now().0 - LONG.as_millis() as i64);
-            self.change(|state, now| state.tell_pace(before, now));
+            self.change(|state, now| {
+                let before = Timestamp(now.at.0 - LONG.as_millis() as i64);
+                state.tell_pace(before, now);
+            });
         }
     }
 }
 
 impl State {
     /// Tells of running tasks that began at `before` or earlier, and have moved since they were told of.
-    fn tell_pace(&mut self, before: Timestamp, now: Time) {
+    fn tell_pace(&mut self, before: Timestamp, now: Now) {
         let is_long = |id: &TaskId| self.tasks.get(*id).and_then(Record::started_at).is_some_and(|at| at <= before);
-        let long: Vec<_> = self.oldest(TaskState::Running).take(LOOK).filter(is_long).take(TOLD).collect();
+        let long: Vec<_> = self.tasks.oldest(TaskState::Running).take(LOOK).filter(is_long).take(TOLD).collect();
         let long: Vec<_> = long.into_iter().filter_map(|id| self.view(id, now)).collect();
         let told = long.iter().map(|view| (view.id, view.done)).collect();
         let before = std::mem::replace(&mut self.paces, told);
@@ -59,7 +57,7 @@ mod tests {
     use web::kinds::digest::{Algorithm, Digest, Encoding};
 
     use super::*;
-    use crate::hive::Settings;
+    use crate::hive::settings::Settings;
 
     #[tokio::test]
     async fn long_tasks_are_told_of_when_they_have_moved() {
@@ -83,17 +81,17 @@ mod tests {
         let (always, never) = (Timestamp(i64::MAX), Timestamp(0));
         // None of them has begun.
         assert_eq!(told(&mut state, always), [0; 0]);
-        (1..=TOLD as u64 + 2).for_each(|id| state.change_state(TaskId(id), Record::start));
+        (1..=TOLD as u64 + 2).for_each(|id| state.change_task(TaskId(id), |record| record.start(Now::after(LONG))));
         assert_eq!(told(&mut state, never), [0; 0]);
         assert_eq!(told(&mut state, always), [1, 2, 3, 4, 5]);
         // They stand still.
         assert_eq!(told(&mut state, always), [0; 0]);
-        state.pause(TaskId(2), true, Time::ZERO);
+        state.pause(TaskId(2), true, Now::after(LONG));
         assert_eq!(told(&mut state, always), [6]);
     }
 
     fn told(state: &mut State, before: Timestamp) -> Vec<u64> {
-        state.tell_pace(before, Time::ZERO);
+        state.tell_pace(before, Now::after(LONG));
         let stories = state.take_stories().into_iter();
         let moved = stories.filter_map(|story| match story {
             Story::Moved { task, .. } => Some(task.id.0),

@@ -6,20 +6,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use web::kinds::Specification;
-use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
-use crate::clock::{HiveTime, Moment};
-use crate::core::{RangeSet, Status, Time};
+use super::batch::Members;
+use super::views::{finish, view};
+use crate::clock::{HiveTime, Moment, Now};
+use crate::core::{RangeSet, Status, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Stored, Tally};
-
-use super::members::Members;
-use super::rework::Rework;
-use super::state::Computed;
+use crate::kinds::{self, Job, Terms};
+use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Tally};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 208;
@@ -44,14 +40,33 @@ struct Progress {
     rework: Option<Rework>,
     /// Results that changed when they were computed again.
     corrected: u64,
-    /// Compressions that may be spent on looking at its results, times [`SHARE`].
+    /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
     saved: u64,
     /// Of a batch.
     members: Option<Box<Members>>,
 }
 
-/// The part of what a task costs that may be spent on looking at its results.
-const SHARE: u64 = 50;
+/// One part in so many of what a task costs may be spent on looking at its results.
+const SHARE_DIVISOR: u64 = 50;
+
+/// What has come of a task, for who need not look it up then.
+pub(super) struct Computed {
+    pub(super) task: TaskView,
+    pub(super) job: Job,
+    /// Where the results end that can be read without a gap.
+    pub(super) prefix: u64,
+    /// They themselves, if they are few.
+    pub(super) kept: Option<Pieces>,
+}
+
+/// A task that had ended and is computed again in part.
+#[derive(Debug)]
+pub(super) struct Rework {
+    /// Whose results are computed again.
+    pub(super) drone: DroneId,
+    /// How many of them were wrong.
+    pub(super) corrected: u64,
+}
 
 /// How a task ends.
 pub(super) enum Ended {
@@ -151,8 +166,9 @@ impl Record {
         self.progress.as_ref()?.started_at
     }
 
-    pub(super) fn start(&mut self) {
-        self.progress().started_at.get_or_insert_with(Timestamp::now);
+    /// A Drone is given a part of it.
+    pub(super) fn start(&mut self, now: Now) {
+        self.progress().started_at.get_or_insert(now.at);
     }
 
     pub(super) fn outputs(&self) -> Option<&Outputs> {
@@ -197,11 +213,27 @@ impl Record {
         }
     }
 
-    /// When it fails, on the core's clock, which shows `now` when the Hive's shows `on`; never while only
-    /// results that were there are computed again.
-    pub(super) fn deadline_in_core(&self, on: HiveTime, now: Time) -> Option<Time> {
-        let left = |due: HiveTime| Time::from_millis(due.0.saturating_sub(on.0).max(0) as u64);
-        due(&self.terms, self.created).filter(|_| !self.is_rework()).map(|due| now + left(due))
+    /// What the core is told of it, of which some ranges may be done.
+    pub(super) fn work(&self, done: RangeSet, now: Now) -> TaskWork {
+        let specification = &self.terms.specification;
+        let segments = self.inputs.segments(|inputs| kinds::weigh(specification, inputs));
+        TaskWork {
+            class: kinds::class(specification, &segments),
+            priority: self.terms.priority,
+            segments,
+            done,
+            paused: self.is_paused(),
+            deadline: self.deadline_in_core(now),
+            avoid: None,
+            batch: self.terms.batch,
+            twice: self.terms.is_twice(),
+        }
+    }
+
+    /// When it fails, on the core's clock; never while only results that were there are computed again.
+    pub(super) fn deadline_in_core(&self, now: Now) -> Option<Time> {
+        let left = |due: HiveTime| Time::from_millis(due.0.saturating_sub(now.on.0).max(0) as u64);
+        due(&self.terms, self.created).filter(|_| !self.is_rework()).map(|due| now.elapsed + left(due))
     }
 
     pub(super) fn is_paused(&self) -> bool {
@@ -226,8 +258,11 @@ impl Record {
         self.progress.as_ref().is_some_and(|progress| progress.rework.is_some())
     }
 
-    pub(super) fn rework_mut(&mut self) -> Option<&mut Rework> {
-        self.progress.as_mut()?.rework.as_mut()
+    /// So many of its results that are computed again were wrong; says whose they were.
+    pub(super) fn correct(&mut self, results: u64) -> Option<DroneId> {
+        let rework = self.progress.as_mut()?.rework.as_mut()?;
+        rework.corrected += results;
+        Some(rework.drone)
     }
 
     /// It has ended so, and is computed again in part.
@@ -315,9 +350,9 @@ impl Record {
     /// Spends so much on looking at a result, if it may.
     pub(super) fn spend(&mut self, cost: u64) -> bool {
         let progress = self.progress();
-        let may = progress.saved >= cost.saturating_mul(SHARE);
+        let may = progress.saved >= cost.saturating_mul(SHARE_DIVISOR);
         if may {
-            progress.saved -= cost * SHARE;
+            progress.saved -= cost * SHARE_DIVISOR;
         }
         may
     }
@@ -404,66 +439,6 @@ fn ranges(pieces: Pieces) -> RangeSet {
 /// When a task fails that has not ended.
 pub(super) fn due(terms: &Terms, created: Moment) -> Option<HiveTime> {
     terms.deadline.map(|seconds| HiveTime(created.on.0 + i64::from(seconds) * 1000))
-}
-
-/// The same by the wall clock, for people.
-fn deadline_at(terms: &Terms, created: Moment) -> Option<Timestamp> {
-    terms.deadline.map(|seconds| Timestamp(created.at.0 + i64::from(seconds) * 1000))
-}
-
-/// A task of which nothing is in memory.
-pub(super) fn stored_view(stored: &Stored) -> TaskView {
-    let mut view = view(stored.id, &stored.terms, stored.total, stored.created);
-    if let Some(ending) = &stored.ending {
-        finish(&mut view, ending);
-    }
-    (view.suspect, view.corrected) = (stored.suspect, stored.corrected);
-    view
-}
-
-fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
-    let Specification::Digest(digest) = &terms.specification;
-    let iterations = match digest.algorithm {
-        Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
-        _ => None,
-    };
-    TaskView {
-        id,
-        batch: None,
-        first_task: terms.batch.then_some(TaskId(id.0 + 1)),
-        kind: digest::KIND.into(),
-        algorithm: digest.algorithm.name().into(),
-        encoding: digest.encoding,
-        iterations,
-        name: terms.name.as_deref().map(Into::into),
-        priority: terms.priority,
-        verify: terms.verify,
-        owner: terms.owner.as_ref().map(|owner| owner.name.to_string()),
-        owner_id: terms.owner_id(),
-        address: terms.address,
-        state: TaskState::Pending,
-        waiting_because: None,
-        total,
-        done: 0,
-        suspect: false,
-        corrected: 0,
-        created_at: created.at,
-        started_at: None,
-        deadline_at: deadline_at(terms, created),
-        finished_at: None,
-        rate: 0.0,
-        eta_seconds: None,
-        error: None,
-    }
-}
-
-pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
-    view.state = ending.state;
-    view.done = ending.done;
-    view.started_at = ending.started_at;
-    view.finished_at = Some(ending.finished.at);
-    (view.rate, view.eta_seconds) = (0.0, None);
-    view.error = ending.error.as_deref().map(Into::into);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,16 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
-use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::journal::{self, Exit, Journal};
 use super::memory::Memory;
 use super::record::Record;
-use super::{Disk, Limit, Receipt, Settings, SharedHive};
+use super::refusal::reason;
+use super::seat::Receipt;
+use super::settings::Settings;
+use super::shared::{Disk, Limit, SharedHive};
+use super::story::unfinished;
 use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::crash;
@@ -39,9 +42,6 @@ const READS: usize = 32;
 
 /// How long the last lines of the audit trail are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// How soon a client should ask again while tasks are being taken over.
-const SOON: Duration = Duration::from_secs(1);
 
 /// The data directory in the hands of a Hive: it writes to it until it is closed.
 pub struct Keeper {
@@ -110,18 +110,16 @@ impl SharedHive {
             reader,
             reads: Arc::new(Semaphore::new(READS)),
             runtime: Handle::current(),
-            recovered: OnceLock::new(),
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
         let hive = Self::build(settings, memory, inheritance.epoch, clock, Some(disk), access)?;
         {
             let mut state = hive.lock();
-            state.next_task = inheritance.next_task;
-            state.registry.set_next(inheritance.next_drone);
-            state.has_suspects = inheritance.suspect > 0;
-            state.counts = inheritance.ended;
-            state.used = inheritance.used;
-            state.stored_keys = inheritance.keys;
+            state.tasks.take_over(inheritance.next_task, inheritance.ended);
+            state.fleet.set_next_id(inheritance.next_drone);
+            state.disk.has_suspects = inheritance.suspect > 0;
+            state.disk.used = inheritance.used;
+            state.disk.keys = inheritance.keys;
             state.recovering = Some((0, inheritance.live));
         }
         Ok((hive, Keeper { writer, exit, directory }))
@@ -137,7 +135,7 @@ impl SharedHive {
         let begun = Instant::now();
         let all = self.lock().recovering.map_or(0, |(_, all)| all);
         if all > 0 {
-            story!("📜", "Taking over what the Queen before left: {}", tasks(all));
+            story!("📜", "Taking over what the Queen before left: {}", unfinished(all));
         }
         let mut batch = Vec::with_capacity(TAKEN_AT_ONCE);
         disk.reader.live(|live| {
@@ -156,10 +154,9 @@ impl SharedHive {
         self.sweep()?;
         let (taken, _) = self.lock().recovering.unwrap_or_default();
         let seconds = begun.elapsed();
-        // Set once: this is called once.
-        let _ = disk.recovered.set((taken, seconds));
+        self.lock().disk.recovered = (taken, seconds);
         if taken > 0 {
-            story!("📜", "Took over {} in {:.2} s", tasks(taken), seconds.as_secs_f64());
+            story!("📜", "Took over {} in {:.2} s", unfinished(taken), seconds.as_secs_f64());
         }
         self.inner.changed.notify_one();
         Ok(())
@@ -171,7 +168,7 @@ impl SharedHive {
         let Some(disk) = &self.inner.disk else { return };
         let Ok(slot) = self.slot(0).await else { return };
         let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
-        if self.lock().has_suspects {
+        if self.lock().disk.has_suspects {
             let hive = self.clone();
             tokio::spawn(async move { hive.compute_again().await });
         }
@@ -179,7 +176,7 @@ impl SharedHive {
             return;
         }
         // It is tried again; what comes behind it in the journal waits for it.
-        while self.lock().fault.is_some() {
+        while self.lock().disk.fault.is_some() {
             disk.journal.tidy().await;
             tokio::time::sleep(RETRIED).await;
         }
@@ -190,7 +187,7 @@ impl SharedHive {
             for live in batch.drain(..) {
                 let (id, done, is_paused) = (live.task.id, live.done.clone(), live.task.paused);
                 let mut record = Record::revived(live);
-                record.terms = state.share_counted(&record.terms);
+                record.terms = state.tasks.share_counted(&record.terms);
                 if is_paused {
                     record.pause(true);
                 }
@@ -218,10 +215,9 @@ impl SharedHive {
         };
         let revoked: BTreeSet<_> = known.iter().filter(is_revoked).map(|drone| drone.id).collect();
         self.change(|state, now| {
-            state.remember(&known);
-            state.registry.take_over(known);
+            state.fleet.take_over(known);
             for (drone, held) in held {
-                if state.registry.quarantined(drone).is_none() && !revoked.contains(&drone) {
+                if !state.fleet.is_quarantined(drone) && !revoked.contains(&drone) {
                     state.handle(Event::Inherit { drone, held }, now);
                 }
             }
@@ -246,10 +242,10 @@ impl SharedHive {
     /// The disk takes writes, or does not.
     pub(super) fn set_fault(&self, error: Option<&StoreError>) {
         let mut state = self.lock();
-        match (error, &state.fault) {
+        match (error, &state.disk.fault) {
             (None, None) => {}
             (None, Some(_)) => {
-                state.fault = None;
+                state.disk.fault = None;
                 drop(state);
                 story!("🩹", "The disk takes writes again");
                 self.inner.changed.notify_one();
@@ -257,7 +253,7 @@ impl SharedHive {
             (Some(error), before) => {
                 let is_new = before.is_none();
                 let reason = reason(error);
-                state.fault = Some(reason.clone());
+                state.disk.fault = Some(reason.clone());
                 drop(state);
                 if is_new {
                     tracing::error!("{reason}");
@@ -270,8 +266,8 @@ impl SharedHive {
     /// What is on disk.
     pub(super) fn tidied(&self, tidied: Tidied) {
         let mut state = self.lock();
-        state.used = tidied.used;
-        state.stored_keys = state.stored_keys.saturating_sub(tidied.expired);
+        state.disk.used = tidied.used;
+        state.disk.keys = state.disk.keys.saturating_sub(tidied.expired);
     }
 
     /// These changes are on disk.
@@ -359,33 +355,4 @@ fn spawn(hive: SharedHive, writer: Writer, exit: Exit) -> std::io::Result<Writin
         journal::run(&hive, writer, exit)
     })?;
     Ok(Writing { thread, ended })
-}
-
-fn tasks(count: u64) -> String {
-    format!("{} unfinished task{}", drone::console::count(count), if count == 1 { "" } else { "s" })
-}
-
-/// What a user is told of a disk that does not take writes.
-pub(super) fn reason(error: &StoreError) -> String {
-    match error.is_full() {
-        true if error.is_file_too_large() => format!(
-            "a file is as long as the limit on file sizes lets it be, so nothing new can be kept: raise the limit \
-             (ulimit -f, or LimitFSIZE= of systemd), or delete finished tasks ({error})"
-        ),
-        true => {
-            format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
-        }
-        false if matches!(error, StoreError::Gone { .. }) => format!("nothing new can be kept: {error}"),
-        false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
-    }
-}
-
-/// What a client is told while tasks are being taken over.
-pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
-    let count = drone::console::count;
-    let reason = match all {
-        0 => "the Queen is starting".into(),
-        _ => format!("the Queen is taking over {}, {} so far", tasks(all), count(taken)),
-    };
-    HiveError::Unavailable { reason, retry_after: SOON }
 }

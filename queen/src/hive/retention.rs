@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use drone::story;
-use wire::ids::TaskId;
 
-use super::SharedHive;
+use super::shared::SharedHive;
 use crate::clock::HiveTime;
 use crate::store::StoreError;
 
@@ -29,7 +28,7 @@ impl SharedHive {
     async fn remove_what_is_over(&self) -> Result<(), StoreError> {
         loop {
             let kept = i64::try_from(self.inner.keep_finished.as_millis()).unwrap_or(i64::MAX);
-            let before = HiveTime(self.moment().on.0.saturating_sub(kept));
+            let before = HiveTime(self.now().on.0.saturating_sub(kept));
             if self.remove_ended(before, u64::MAX).await? < AT_ONCE {
                 break;
             }
@@ -41,7 +40,7 @@ impl SharedHive {
             && let count = self.remove_ended(HiveTime(i64::MAX), excess).await?
             && count > 0
         {
-            self.lock().removed_early += count as u64;
+            self.lock().disk.removed_early += count as u64;
             disk.journal.tidy().await;
         }
         Ok(())
@@ -50,7 +49,7 @@ impl SharedHive {
     /// By how many bytes there is too much on disk, with so many of uploads.
     fn excess(&self, limit: u64, uploads: u64) -> Option<u64> {
         let state = self.lock();
-        let excess = state.used.saturating_add(uploads).saturating_sub(limit);
+        let excess = state.disk.used.saturating_add(uploads).saturating_sub(limit);
         (excess > 0).then_some(excess)
     }
 
@@ -61,8 +60,7 @@ impl SharedHive {
             Some(_) => self.read(move |reader| reader.oldest(before, AT_ONCE)).await?,
             None => {
                 let state = self.lock();
-                let ended = state.ended.range(..(before, TaskId(0))).take(AT_ONCE);
-                ended.map(|(_, id)| (*id, 0)).collect()
+                state.tasks.ended_before(before).take(AT_ONCE).map(|id| (id, 0)).collect()
             }
         };
         let mut free = 0;
@@ -76,10 +74,10 @@ impl SharedHive {
         }
         let Ok(slot) = self.relief_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed behind the lock.
-        let (records, ack) = self.change_durably(slot, |hive, now| {
+        let (records, ack) = self.change_durably(slot, |state, now| {
             // A disk that takes nothing is not asked for the same again and again.
-            oldest.retain(|(id, _)| !hive.leaving.contains(id));
-            oldest.into_iter().filter_map(|(id, _)| hive.remove_ended(id, now)).collect::<Vec<_>>()
+            oldest.retain(|(id, _)| !state.tasks.is_leaving(*id));
+            oldest.into_iter().filter_map(|(id, _)| state.remove_ended(id, now)).collect::<Vec<_>>()
         });
         let count = records.len();
         drop(records);

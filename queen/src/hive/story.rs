@@ -5,8 +5,9 @@ use drone::story;
 use web::access::LogEntry;
 use web::hive::{Action, Amendment, By, Deed};
 use web::model::{TaskState, TaskView};
+use wire::ids::TaskId;
 
-use super::Parting;
+use super::seat::Parting;
 use crate::kinds::Job;
 
 /// A line for the console.
@@ -181,4 +182,17 @@ impl EndOfTask {
             _ => story!("🛑", "Cancelled after {done} digests [{task}]"),
         }
     }
+}
+
+/// A task, for people.
+pub(super) fn label(id: TaskId, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("task {id} ({name})"),
+        None => format!("task {id}"),
+    }
+}
+
+/// So many unfinished tasks, for people.
+pub(super) fn unfinished(count: u64) -> String {
+    format!("{} unfinished task{}", drone::console::count(count), if count == 1 { "" } else { "s" })
 }

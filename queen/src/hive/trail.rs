@@ -6,21 +6,15 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use web::access::{LogEntry, LogFilter, LogKind, LogPage};
-use web::hive::{Action, Deed, HiveError};
+use web::access::{LogEntry, LogKind};
+use web::hive::{Action, Deed};
 use web::model::Timestamp;
 use web::places::Origin;
 
-use super::SharedHive;
-use super::reading::unreadable;
-use super::story::Story;
 use crate::core::Time;
 
 /// For how long what is alike is counted together, and not yet seen.
 const ALIKE: Duration = Duration::from_secs(10 * 60);
-
-/// How often it is looked whether that is over.
-const CLOSED: Duration = Duration::from_secs(60);
 
 /// Lines that have their own of what was done alike, before it is counted: nobody does the same ten times in ten minutes.
 const OWN: u64 = 10;
@@ -161,58 +155,6 @@ fn lost_lines(at: Timestamp, kind: LogKind, count: u64) -> LogEntry {
     let outcome = "these lines could not be kept while the disk took no writes".to_owned();
     let (action, target) = ("lose".to_owned(), "audit trail".to_owned());
     LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count }
-}
-
-impl SharedHive {
-    /// A user did something, or wanted to: the operator is told, and it goes into the audit trail.
-    pub(super) fn log_deed(&self, deed: Deed) {
-        self.change(|state, now| {
-            let line = state.trail.record(&deed, Timestamp::now(), now);
-            // The console need not tell each of many that were refused.
-            if deed.refused.is_none() || line.is_some() {
-                state.stories.push(Story::Did(deed));
-            }
-            state.stories.extend(line.map(|line| Story::Logged(Box::new(line))));
-        });
-        self.inner.logged.notify_one();
-    }
-
-    /// Writes the audit trail, as soon as there are lines, until the future is dropped.
-    pub async fn keep_trail(&self) {
-        loop {
-            // What is counted becomes lines after a while, with nobody doing anything.
-            let _ = self.within(CLOSED, self.inner.logged.notified()).await;
-            self.write_trail(false).await;
-        }
-    }
-
-    /// Gives the journal the lines that there are. `all`: those as well of what is still counted.
-    pub(super) async fn write_trail(&self, all: bool) {
-        let has_lines = self.change(|state, now| {
-            let lines = state.trail.close(all, now);
-            state.stories.extend(lines.into_iter().map(|line| Story::Logged(Box::new(line))));
-            state.trail.has_lines()
-        });
-        if has_lines && let Ok(slot) = self.slot(0).await {
-            self.change_durably(slot, |_, _| ());
-        }
-    }
-
-    /// Reads the audit trail, as far as it is on disk.
-    pub(super) async fn read_log(&self, filter: LogFilter) -> Result<LogPage, HiveError> {
-        self.serving().map(drop)?;
-        if self.inner.disk.is_none() {
-            return Ok(LogPage::default());
-        }
-        let limit = filter.limit;
-        // One more tells whether there are more.
-        let filter = LogFilter { limit: limit.saturating_add(1), ..filter };
-        let mut lines = self.read(move |reader| reader.log(&filter)).await.map_err(unreadable)?;
-        let has_more = lines.len() > limit;
-        lines.truncate(limit);
-        let next = lines.last().filter(|_| has_more).map(|(number, _)| *number);
-        Ok(LogPage { entries: lines.into_iter().map(|(_, entry)| entry).collect(), next })
-    }
 }
 
 /// What is written of a deed.

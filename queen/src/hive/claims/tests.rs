@@ -3,8 +3,8 @@ use wire::ids::LeaseId;
 
 use super::*;
 use crate::kinds::Terms;
+use crate::store::Inputs;
 use crate::store::testing::terms;
-use crate::store::{Inputs, Pieces};
 
 const TASK: TaskId = TaskId(1);
 const ONE: DroneId = DroneId(1);
@@ -51,7 +51,7 @@ fn results_are_judged_by_what_others_gave() {
 #[test]
 fn claims_take_memory_and_give_it_back() {
     let room = CLAIM + 10 * DIGEST as u64;
-    let (mut claims, memory) = claims(PART * 2 * room);
+    let (mut claims, memory) = claims(SHARE_DIVISOR * 2 * room);
     put(&mut claims, ONE, 0..10);
     put(&mut claims, OTHER, 10..20);
     assert!(claims.reserve(DIGEST).is_none(), "there is room for two");
@@ -68,14 +68,13 @@ fn claims_take_memory_and_give_it_back() {
 }
 
 /// Something for the Queen to compute.
-fn second(priority: i8, first: u64) -> Second {
+fn own_check(priority: i8, first: u64) -> OwnCheck {
     let terms = Terms { priority, verify: Verify::All, ..terms() };
     let job = Job { task: TASK, terms: Arc::new(terms), inputs: Inputs::Small([].into()) };
     let range = first..first + 1;
     let bytes = digests(range.clone());
-    let (lease, spent, trust, looked_at) = (LeaseId(1), std::time::Duration::ZERO, Trust::Sampled, 0);
-    let (old, expensive, room) = (Pieces::new(), None, None);
-    Second { job, drone: ONE, part: Arrived { lease, range, bytes, spent, trust, looked_at, old, expensive, room } }
+    let part = Arrival::new(LeaseId(1), range, bytes, std::time::Duration::ZERO);
+    OwnCheck { job, drone: ONE, part }
 }
 
 #[test]
@@ -83,10 +82,10 @@ fn the_queen_computes_the_most_urgent_first() {
     let (mut claims, _memory) = claims(1 << 20);
     assert!(!claims.begin(), "there is nothing");
     for (priority, first) in [(0, 1), (5, 2), (-5, 3), (5, 4), (0, 5)] {
-        claims.add_second(second(priority, first));
+        claims.add_own_check(own_check(priority, first));
     }
     assert!(claims.begin());
     assert!(!claims.begin(), "she computes one range at a time here");
-    let order = claims.seconds.into_values().map(|second| second.part.range.start);
+    let order = claims.own_checks.into_values().map(|check| check.part.range.start);
     assert_eq!(order.collect::<Vec<_>>(), [2, 4, 1, 5, 3]);
 }

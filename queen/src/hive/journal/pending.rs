@@ -7,7 +7,8 @@ use wire::ids::TaskId;
 
 use super::Commit;
 use super::exit::{Batch, Exit};
-use crate::hive::{SharedHive, recovery};
+use crate::hive::refusal;
+use crate::hive::shared::SharedHive;
 use crate::store::{Change, Fate, StoreError, Writer};
 
 /// Bytes of results for which there may be room on a full disk, of one task and of those that are
@@ -152,7 +153,7 @@ impl Pending {
     pub(super) fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
         let mut refused = HashSet::new();
         for commit in &mut self.batch.commits {
-            commit.answer(Err(recovery::reason(error)));
+            commit.answer(Err(refusal::reason(error)));
             for change in &commit.changes {
                 if let Change::Submit(submission) = change {
                     refused.insert(submission.id);
@@ -172,10 +173,10 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
         return Ok(());
     }
     let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    let (began, count) = (hive.now(), changes.len());
-    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.moment()) };
+    let (began, count) = (hive.now().elapsed, changes.len());
+    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.now().moment()) };
     if let Some(disk) = hive.inner.disk.as_ref().filter(|_| count > 0) {
-        disk.journal.count_commit(count, hive.now().saturating_sub(began));
+        disk.journal.count_commit(count, hive.now().elapsed.saturating_sub(began));
     }
     let removed = match written {
         Ok(removed) => removed,

@@ -3,18 +3,9 @@
 /// Results that are computed a second time of a part of a Drone that is new.
 const SAMPLE: u64 = 32;
 
-/// Expensive parts of a new Drone that are looked at in any case; and one of so many at least, ever after.
-const ALWAYS: u64 = 4;
-const SELDOM: u64 = 50;
-
 /// How many results of a part are looked at, of a Drone that was right so often.
 pub(super) fn sample_of(trust: u64) -> u64 {
     (SAMPLE / (1 + trust / 8)).max(1)
-}
-
-/// Of how many parts with expensive results one is looked at, of a Drone that was right so often.
-pub(super) fn one_part_in(trust: u64) -> u64 {
-    (1 + trust / ALWAYS).min(SELDOM)
 }
 
 /// `count` of the first `items` numbers, in order, at random if it is not all of them.
@@ -42,6 +33,7 @@ pub(super) fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hive::audit::one_part_in;
 
     /// With which probability a Drone is found out within so many parts, of which this share of
     /// results is wrong.

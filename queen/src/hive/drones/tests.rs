@@ -3,13 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use web::model::{Change as News, Overview};
+use web::model::{Change as News, DroneState, Overview, Timestamp};
 use wire::ids::Instance;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::access::{JoinSecret, JoinSecrets};
-use crate::core::Ability;
-use crate::hive::{Settings, SharedHive};
+use crate::core::{Ability, Time};
+use crate::hive::settings::Settings;
+use crate::hive::shared::SharedHive;
+use crate::store::{KnownDrone, Visit};
 
 const DRONES: u64 = 2_000;
 
@@ -18,6 +23,10 @@ fn instance(number: u64) -> Instance {
 }
 
 fn seat(state: &mut State, number: u64) {
+    seat_with(state, number, None);
+}
+
+fn seat_with(state: &mut State, number: u64, secret: Option<u64>) {
     let newcomer = Newcomer {
         name: format!("drone-{number}"),
         instance: instance(number),
@@ -25,10 +34,10 @@ fn seat(state: &mut State, number: u64) {
         software: String::new(),
         ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
         kernels: Default::default(),
-        secret: None,
+        secret,
     };
     let ends = Ends { outbox: mpsc::channel(1).0, closed: CancellationToken::new(), stored: watch::channel(0).0 };
-    assert!(state.seat(newcomer, ends, Time::ZERO).is_some());
+    assert!(state.seat(newcomer, ends, Now::after(Time::ZERO)).is_some());
 }
 
 #[test]
@@ -37,14 +46,14 @@ fn watchers_hear_of_tasks_however_many_drones_compute() {
     let mut state = hive.lock();
     let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..DRONES).for_each(|number| seat(&mut state, number));
-    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Time::ZERO) };
+    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
     // That all of them come at once is too much to be told one by one.
-    state.tell(overview.clone(), Time::ZERO);
+    state.tell(overview.clone(), Now::after(Time::ZERO));
     while events.try_recv().is_ok() {}
     let (mut told, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
         state.feed.removed(TaskId(turn), None);
-        assert!(state.tell(overview.clone(), Duration::from_millis(100) * turn as u32));
+        assert!(state.tell(overview.clone(), Now::after(Duration::from_millis(100) * turn as u32)));
         while let Ok(event) = events.try_recv() {
             match &event.change {
                 News::Drone(drone) => {
@@ -71,17 +80,16 @@ fn who_is_back_at_a_new_queen_is_counted_anew() {
         quarantine: None,
         visit: Some(visit.clone()),
     });
-    state.registry.take_over(known.to_vec());
-    state.remember(&known);
+    state.fleet.take_over(known.to_vec());
     let counts = |state: &State, number| {
-        let view = state.drone(DroneId(number), Time::ZERO).unwrap();
+        let view = state.drone(DroneId(number), Now::after(Time::ZERO)).unwrap();
         (view.items_done, view.checked, view.wrong, view.connections)
     };
     // So its leases end when that is revoked before it is back.
-    assert_eq!(state.presences[&DroneId(2)].newcomer.secret, Some(5));
+    assert_eq!(state.fleet.with_revoked(&JoinSecrets::default()), [1, 2].map(DroneId));
     seat(&mut state, 1);
     assert_eq!([1, 2].map(|number| counts(&state, number)), [(0, 0, 0, 5), (7, 3, 1, 4)]);
-    state.presences.get_mut(&DroneId(1)).unwrap().items_done = 9;
+    state.fleet.count_items(DroneId(1), 9);
     seat(&mut state, 1);
     assert_eq!(counts(&state, 1), (9, 0, 0, 6));
 }
@@ -91,19 +99,15 @@ fn drones_are_counted_by_their_secret_and_go_with_it() {
     let hive = SharedHive::ephemeral(Settings::default()).unwrap();
     {
         let mut state = hive.lock();
-        (1..=5).for_each(|number| seat(&mut state, number));
-        for (secret, presence) in
-            [Some(1), Some(2), Some(1), Some(2), None].into_iter().zip(state.presences.values_mut())
-        {
-            presence.newcomer.secret = secret;
-        }
+        let secrets = [Some(1), Some(2), Some(1), Some(2), None];
+        (1..).zip(secrets).for_each(|(number, secret)| seat_with(&mut state, number, secret));
     }
     let connected = || [1, 2, 3].map(|secret| hive.drones_of_secret(secret));
     assert_eq!(connected(), [2, 2, 0]);
     let valid = JoinSecret { id: 2, key: [0; 32], created_at: Timestamp::now() };
     hive.expel(&JoinSecrets { by_name: [("second".into(), valid)].into() });
     assert_eq!(connected(), [0, 2, 0]);
-    let states: Vec<_> = hive.lock().drones(Time::ZERO).into_iter().map(|drone| drone.state).collect();
+    let states: Vec<_> = hive.lock().drones(Now::after(Time::ZERO)).into_iter().map(|drone| drone.state).collect();
     assert_eq!(states.iter().filter(|state| **state == DroneState::Lost).count(), 2, "{states:?}");
-    assert_eq!(hive.lock().fleet().connected, 3, "who needed no secret stays");
+    assert_eq!(hive.lock().fleet.connected().count(), 3, "who needed no secret stays");
 }

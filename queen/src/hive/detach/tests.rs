@@ -108,7 +108,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
     for ack in acks {
         hive.durable(ack).await.unwrap();
     }
-    (done, hive.lock().counts)
+    (done, hive.lock().tasks.counts())
 }
 
 /// A Hive over this folder, in which the steps are taken; what comes of them, what is counted then,

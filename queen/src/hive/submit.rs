@@ -3,21 +3,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use web::budget::{OverBudget, Reservation};
+use web::access::TokenId;
+use web::budget::Reservation;
 use web::hive::{Hive, HiveError, Identity, NewTask, Submitted, Upload};
 use web::kinds::Specification;
 use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{Instance, TaskId};
 
-use super::SharedHive;
 use super::cache::Key;
-use super::record::{TASK, weight};
-use super::state::{New, STORED_KEY, State};
-use crate::core::Time;
+use super::on_disk::STORED_KEY;
+use super::record::{Record, TASK, weight};
+use super::refusal::{RETRY, broken, full, too_many};
+use super::shared::SharedHive;
+use super::state::State;
+use crate::clock::Now;
+use crate::core::RangeSet;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, LongSecret, Room, Terms, hash_of, is_long};
-use crate::store::{Extent, Inputs, Large, NewFile, Place, SMALL};
+use crate::store::{Change, Extent, Inputs, Large, NewFile, Place, SMALL, Submission};
 
 /// Inputs that have come so far.
 pub(super) struct Incoming {
@@ -205,7 +209,7 @@ impl SharedHive {
         if !waits {
             return Ok(Submitted::Seen(self.create(creation, State::seen).await??.into()));
         }
-        let (id, waiting) = self.create(creation, |state, id, _| (id, state.wait_hastily(id))).await?;
+        let (id, waiting) = self.create(creation, |state, id, _| (id, state.wait_for_results(id))).await?;
         let hive = self.clone();
         let computed = async move {
             match waiting {
@@ -235,7 +239,7 @@ impl SharedHive {
     async fn create<T>(
         &self,
         creation: Creation,
-        found: impl FnOnce(&mut State, TaskId, Time) -> T,
+        found: impl FnOnce(&mut State, TaskId, Now) -> T,
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { mut specification, name, priority, deadline_seconds, batch, verify, owner, address } = new;
@@ -261,11 +265,10 @@ impl SharedHive {
             // From here on it is the task that counts.
             drop(ready.disk.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
-            let bytes = ready.inputs.on_disk() + terms.on_disk() + state.secrets.new_bytes(terms.secret) + key;
+            let bytes = ready.inputs.on_disk() + terms.on_disk() + state.tasks.secrets.new_bytes(terms.secret) + key;
             self.admit_task(state, bytes)?;
             state.admit_owner(terms.owner_id(), self.inner.max_queued)?;
             let inputs = ready.keep();
-            terms.base = state.base;
             let id = state.submit(New { terms, inputs, identity, secret }, now);
             Ok(found(state, id, now))
         });
@@ -295,19 +298,57 @@ impl SharedHive {
     }
 }
 
-pub(super) fn full(over: OverBudget) -> HiveError {
-    let reason = format!(
-        "{over}; wait until queued tasks are done, delete finished ones if nothing is kept on disk, \
-         or start the Queen with a larger --memory-limit"
-    );
-    HiveError::Unavailable { reason, retry_after: super::control::RETRY }
+/// A new task, apart from its id.
+pub(super) struct New {
+    pub(super) terms: Terms,
+    pub(super) inputs: Inputs,
+    pub(super) identity: Option<Identity>,
+    /// The key or salt that is kept apart.
+    pub(super) secret: Option<LongSecret>,
 }
 
-fn broken() -> HiveError {
-    HiveError::Internal("writing the inputs was broken off".into())
-}
+impl State {
+    /// Creates a task, for whose memory the budget has been asked already.
+    pub(super) fn submit(&mut self, new: New, now: Now) -> TaskId {
+        let New { terms, inputs, identity, secret } = new;
+        let id = self.tasks.take_ids(terms.members(inputs.total()));
+        let (terms, created) = (self.tasks.share(terms), now.moment());
+        let secret = secret.map(|secret| self.tasks.secrets.comes(secret));
+        if let Some(identity) = &identity {
+            self.keys.used(identity, id, created.on);
+            self.disk.keys += u64::from(self.disk.is_durable);
+        }
+        let submission =
+            Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity, secret };
+        self.outgoing.push(Change::Submit(Box::new(submission)));
+        self.enter(id, Record::new(terms, inputs, created), RangeSet::default(), now);
+        id
+    }
 
-/// The Queen takes nothing more.
-pub(super) fn stopping() -> HiveError {
-    HiveError::Unavailable { reason: "the Queen is stopping".into(), retry_after: super::control::RETRY }
+    /// A new task, as its creator sees it.
+    fn seen(&mut self, id: TaskId, now: Now) -> Result<TaskView, HiveError> {
+        self.view(id, now).ok_or(HiveError::NoTask(id))
+    }
+
+    /// Whether an owner may have one more task that has not ended.
+    ///
+    /// # Errors
+    /// If there are `most` already.
+    pub(super) fn admit_owner(&self, owner: Option<TokenId>, most: usize) -> Result<(), HiveError> {
+        match owner.map_or(0, |owner| self.tasks.unfinished_of(owner)) {
+            unfinished if unfinished < most || owner.is_none() => Ok(()),
+            unfinished => Err(too_many(unfinished, most)),
+        }
+    }
+
+    /// Whether a change can be written at present.
+    ///
+    /// # Errors
+    /// If the disk does not take writes.
+    pub(super) fn admit(&self) -> Result<(), HiveError> {
+        match &self.disk.fault {
+            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
+            None => Ok(()),
+        }
+    }
 }

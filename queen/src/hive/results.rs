@@ -9,8 +9,9 @@ use web::hive::{HiveError, ResultBatch, Results, SEGMENT};
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
 
-use super::SharedHive;
 use super::cache::Key;
+use super::refusal::{missing, unreadable};
+use super::shared::SharedHive;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Apart, Job, LongSecret, SecretHash};
 use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
@@ -62,7 +63,7 @@ impl SharedHive {
     }
 
     fn coming_secret(&self, hash: &SecretHash) -> Option<Arc<LongSecret>> {
-        self.lock().secrets.coming(hash)
+        self.lock().tasks.secrets.coming(hash)
     }
 
     /// A key or salt as one string.
@@ -291,17 +292,6 @@ impl ResultReader {
         let inputs = self.inputs(job, &range).await?;
         Ok(Some(ResultBatch::Digest { first: first - self.base, inputs, digests }))
     }
-}
-
-fn missing(task: TaskId, index: u64) -> HiveError {
-    tracing::error!(%task, index, "a result that was done is not there");
-    HiveError::Internal(format!("result {index} of task {task} is missing"))
-}
-
-/// The disk does not give back what it was given.
-pub(super) fn unreadable(error: StoreError) -> HiveError {
-    tracing::error!(%error, "cannot read what is on disk");
-    HiveError::Internal(format!("it cannot be read from the disk: {error}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,112 @@
+//! Whether something can be written at present, and the way into the journal for who asks over HTTP.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use web::hive::HiveError;
+
+use super::journal::{Ack, Slot};
+use super::refusal::{RETRY, behind, reason, stopping};
+use super::shared::{Limit, SharedHive};
+use super::state::State;
+use crate::store::StoreError;
+
+/// How long a request waits for room in the journal.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl SharedHive {
+    /// Whether a new task can be written at present.
+    pub(super) fn admit(&self) -> Result<(), HiveError> {
+        self.admit_task(&self.lock(), 0)
+    }
+
+    /// The same of one that takes so many bytes on disk, for who has the state.
+    pub(super) fn admit_task(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
+        state.is_serving()?;
+        state.admit()?;
+        self.admit_in(state, bytes, bytes)
+    }
+
+    /// Whether a change of what there is can be written at present.
+    pub(super) fn admit_change(&self) -> Result<(), HiveError> {
+        self.lock().admit()
+    }
+
+    /// Whether an upload may have grown to so many bytes, which are counted already.
+    pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
+        let largest = self.inner.disk.as_ref().map_or(u64::MAX, |disk| disk.reader.bulk().largest_file());
+        if bytes > largest {
+            let reason = format!(
+                "with its results it takes more than the {largest} bytes that a file may have: submit it in parts, \
+                 or raise the limit on file sizes (ulimit -f, or LimitFSIZE= of systemd)"
+            );
+            return Err(HiveError::TooLarge(reason));
+        }
+        self.admit_in(&self.lock(), bytes, 0)
+    }
+
+    /// Whether a task of so many `bytes` may come, of which `more` are not counted yet.
+    fn admit_in(&self, state: &State, bytes: u64, more: u64) -> Result<(), HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let Limit { bytes: limit, removes } = disk.limit;
+        if removes && bytes > limit {
+            let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");
+            return Err(HiveError::TooLarge(reason));
+        }
+        let coming = more.saturating_add(disk.uploads.used());
+        let bound = state.bound_bytes().saturating_add(coming);
+        // More than finished tasks make room for is refused; by default they make none.
+        let (taken, what) = match removes {
+            true => (bound, "what cannot go"),
+            false => (bound.max(state.disk.used.saturating_add(coming)), "everything"),
+        };
+        if taken <= limit {
+            return Ok(());
+        }
+        let reason = format!(
+            "with it, {what} would take {taken} of {limit} bytes on disk (tasks that have not ended, idempotency keys, \
+             uploads{}): wait until some have ended, delete finished ones, or start the Queen with a larger --max-data",
+            if removes { "" } else { ", finished tasks" }
+        );
+        Err(HiveError::Unavailable { reason, retry_after: RETRY })
+    }
+
+    /// The disk did not take something that nobody has been told of.
+    pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
+        tracing::warn!(%error, "an upload could not be written");
+        HiveError::Unavailable { reason: reason(error), retry_after: RETRY }
+    }
+
+    /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes
+    /// no writes.
+    pub(super) async fn prompt_slot(&self) -> Result<Option<Slot>, HiveError> {
+        let impatience = async {
+            self.admit_change()?;
+            sleep(PATIENCE).await;
+            self.admit_change()?;
+            Err(behind())
+        };
+        tokio::select! {
+            biased;
+            slot = self.slot(0) => slot.map_err(|_| stopping()),
+            refused = impatience => refused,
+        }
+    }
+
+    /// Room in the journal for what makes room on the disk, which there is on a full disk as well.
+    pub(super) async fn relief_slot(&self) -> Result<Option<Slot>, HiveError> {
+        let Some(disk) = &self.inner.disk else { return Ok(None) };
+        let slot = timeout(PATIENCE, disk.journal.relief_slot()).await.map_err(|_| behind())?;
+        slot.map(Some).map_err(|_| stopping())
+    }
+
+    /// Waits until a change is on disk.
+    pub(super) async fn durable(&self, ack: Option<Ack>) -> Result<(), HiveError> {
+        let Some(ack) = ack else { return Ok(()) };
+        match ack.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => Err(HiveError::Unavailable { reason, retry_after: RETRY }),
+            Err(_) => Err(stopping()),
+        }
+    }
+}

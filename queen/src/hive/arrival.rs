@@ -1,0 +1,107 @@
+//! Results that come from Drones, on their way into a task.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use web::budget::Reservation;
+use wire::ids::{DroneId, LeaseId, TaskId};
+
+use crate::kinds::Job;
+use crate::kinds::digest::DIGEST;
+use crate::store::{Pieces, Trust};
+
+/// What is expected of a lease's next output.
+pub(super) struct Expected {
+    /// Whose results they are.
+    pub(super) job: Job,
+    /// It is one result that is computed a second time.
+    pub(super) is_audit: bool,
+    /// Results that were there are computed again.
+    pub(super) is_rework: bool,
+    /// How often its Drone was right so far.
+    pub(super) trust: u64,
+    /// The index that it has to begin with.
+    pub(super) next: u64,
+}
+
+/// Results that came and were looked at.
+pub(super) struct Arrival {
+    pub(super) lease: LeaseId,
+    pub(super) range: Range<u64>,
+    pub(super) bytes: Bytes,
+    /// How long their Drone computed them.
+    pub(super) spent: Duration,
+    pub(super) trust: Trust,
+    /// How many of them were computed a second time.
+    pub(super) looked_at: u64,
+    /// What was there before.
+    pub(super) old: Pieces,
+    /// The one that is worth a look, but too expensive for one now.
+    pub(super) expensive: Option<Expensive>,
+    /// Where they are kept until they were computed twice, if they have to be.
+    pub(super) room: Option<ClaimRoom>,
+}
+
+/// A result that is expensive to compute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expensive {
+    pub(super) index: u64,
+    /// What it costs, in compressions.
+    pub(super) cost: u64,
+    /// Bytes of its input.
+    pub(super) length: u64,
+    /// A random number, which decides whether it is looked at.
+    pub(super) chance: u64,
+}
+
+/// A result that a Drone gave and that is wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WrongResult {
+    pub(super) drone: DroneId,
+    pub(super) task: TaskId,
+    pub(super) index: u64,
+}
+
+/// Memory for results that are kept until they were computed twice, given back when all of them are gone.
+#[derive(Clone)]
+pub(super) struct ClaimRoom {
+    _held: Arc<[Reservation; 2]>,
+}
+
+impl ClaimRoom {
+    /// All that was reserved for them.
+    pub(super) fn new(held: [Reservation; 2]) -> Self {
+        Self { _held: Arc::new(held) }
+    }
+}
+
+impl Arrival {
+    /// Results that nobody has looked at.
+    pub(super) fn new(lease: LeaseId, range: Range<u64>, bytes: Bytes, spent: Duration) -> Self {
+        let (trust, old) = (Trust::Sampled, Pieces::new());
+        Self { lease, range, bytes, spent, trust, looked_at: 0, old, expensive: None, room: None }
+    }
+
+    /// A part of it, of which none is worth a look.
+    pub(super) fn part(&self, range: Range<u64>) -> Self {
+        let (all, items) = (u128::from(self.range.end - self.range.start), u128::from(range.end - range.start));
+        let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
+        let bytes = self.bytes_of(&range);
+        let (old, room) = (self.old.clone(), self.room.clone());
+        Self { range, bytes, spent, old, room, expensive: None, ..*self }
+    }
+
+    /// The results of `range`, which is a part of it.
+    pub(super) fn bytes_of(&self, range: &Range<u64>) -> Bytes {
+        let offset = |index: u64| (index - self.range.start) as usize * DIGEST;
+        self.bytes.slice(offset(range.start)..offset(range.end))
+    }
+
+    /// The result of an index.
+    pub(super) fn result(&self, index: u64) -> Option<&[u8]> {
+        let offset = index.checked_sub(self.range.start)? as usize * DIGEST;
+        self.bytes.get(offset..offset + DIGEST)
+    }
+}

@@ -1,0 +1,179 @@
+//! Results that somebody computes again, to find out whether they are right.
+//!
+//! The Queen computes some herself, one at a time; others are given to another Drone, as tasks that
+//! nobody sees (*audits*). Where two Drones differ, she decides.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use web::model::VerifiedCounts;
+use wire::ids::{DroneId, TaskId};
+
+use super::arrival::{Arrival, Expensive};
+use crate::core::{Segment, TaskWork};
+use crate::kinds::{self, Job};
+use crate::store::TASKS_END;
+
+/// Results of one Drone, and of all, that others compute a second time at one time. Few, since
+/// they stand before other work in the queue.
+const AUDITS_OF_ONE: usize = 8;
+const AUDITS: usize = 1024;
+
+/// Compressions that the Queen spends on one result at most, behind its acceptance.
+const BY_QUEEN: u64 = 4_000_000;
+
+/// Expensive parts of a new Drone that are looked at in any case.
+const ALWAYS: u64 = 4;
+
+/// One of so many expensive parts is looked at of a Drone that was right very often.
+const SELDOM: u64 = 50;
+
+/// A result that somebody has to compute again.
+#[derive(Debug, Clone)]
+pub(super) struct Recheck {
+    pub(super) job: Job,
+    pub(super) result: Expensive,
+    /// Who gave which digest.
+    pub(super) given: Vec<(DroneId, Bytes)>,
+}
+
+/// A result that is computed a second time by another Drone.
+struct Audit {
+    job: Job,
+    result: Expensive,
+    by: DroneId,
+    digest: Bytes,
+}
+
+/// What comes of an audit.
+pub(super) enum Compared {
+    /// These two Drones agree.
+    Same([DroneId; 2]),
+    /// They do not.
+    Differs(Recheck),
+    /// There was no other Drone, so that nothing is known.
+    Nothing,
+}
+
+/// Results that are computed again at present.
+#[derive(Default)]
+pub(super) struct Audits {
+    under_way: BTreeMap<TaskId, Audit>,
+    begun: u64,
+    done: u64,
+    /// The Queen computes one result again.
+    is_rechecking: bool,
+    /// Results on which Drones differ, which she computes next.
+    disputes: VecDeque<Recheck>,
+    /// Results that were computed a second time in whatever way, since the start.
+    pub(super) verified: VerifiedCounts,
+}
+
+impl Recheck {
+    /// Drones that gave different results of one index.
+    pub(super) fn between(job: Job, index: u64, given: Vec<(DroneId, Bytes)>) -> Self {
+        Self { job, result: Expensive { index, cost: 0, length: 0, chance: 0 }, given }
+    }
+
+    /// The result of a part that is worth a look, of a Drone that was right so often.
+    pub(super) fn of(drone: DroneId, job: Job, arrival: &Arrival, trust: u64) -> Option<Self> {
+        let result = arrival.expensive.filter(|result| result.chance.is_multiple_of(one_part_in(trust)))?;
+        let digest = Bytes::copy_from_slice(arrival.result(result.index)?);
+        Some(Self { job, result, given: vec![(drone, digest)] })
+    }
+
+    /// Whether the Queen may compute it herself although no Drones differ on it.
+    pub(super) fn is_cheap(&self) -> bool {
+        self.result.cost <= BY_QUEEN
+    }
+}
+
+impl Audits {
+    /// Results that were computed a second time by another Drone, and those that are about to be.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.done, self.under_way.len() as u64)
+    }
+
+    /// What an audit is about: which index of which job.
+    pub(super) fn of(&self, id: TaskId) -> Option<(&Job, u64)> {
+        self.under_way.get(&id).map(|audit| (&audit.job, audit.result.index))
+    }
+
+    /// Has another Drone compute a result that one Drone gave; what the core is to be told. `None` if there are
+    /// too many already.
+    pub(super) fn begin(&mut self, recheck: Recheck) -> Option<(TaskId, TaskWork)> {
+        let Recheck { job, result, given } = recheck;
+        let (by, digest) = given.into_iter().next()?;
+        let of_one = || self.under_way.values().filter(|other| other.by == by).count();
+        if self.under_way.len() >= AUDITS || of_one() >= AUDITS_OF_ONE {
+            return None;
+        }
+        let id = TaskId(TASKS_END + self.begun);
+        self.begun += 1;
+        let segments = [Segment { items: 1, cost: result.cost.max(1), bytes: 8 + result.length }];
+        let work = TaskWork {
+            class: kinds::class(&job.terms.specification, &segments),
+            priority: job.terms.priority,
+            segments: Box::new(segments),
+            done: Default::default(),
+            paused: false,
+            deadline: None,
+            avoid: Some(by),
+            batch: false,
+            twice: false,
+        };
+        self.under_way.insert(id, Audit { job, result, by, digest });
+        Some((id, work))
+    }
+
+    /// The second result of an audit is there, by `drone`.
+    pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Compared {
+        let Some(Audit { job, result, by, digest: first }) = self.under_way.remove(&id) else {
+            return Compared::Nothing;
+        };
+        self.done += 1;
+        match first == digest {
+            _ if by == drone => Compared::Nothing,
+            true => Compared::Same([by, drone]),
+            false => Compared::Differs(Recheck { job, result, given: vec![(by, first), (drone, digest)] }),
+        }
+    }
+
+    /// An audit has ended in one way or another.
+    pub(super) fn end(&mut self, id: TaskId) {
+        self.under_way.remove(&id);
+    }
+
+    /// Audits of what a Drone gave.
+    pub(super) fn of_drone(&self, by: DroneId) -> Vec<TaskId> {
+        self.under_way.iter().filter(|(_, audit)| audit.by == by).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the Queen computes a result again at present.
+    pub(super) fn is_rechecking(&self) -> bool {
+        self.is_rechecking
+    }
+
+    /// She begins to.
+    pub(super) fn begin_recheck(&mut self) {
+        self.is_rechecking = true;
+    }
+
+    /// She has her hands full: a result on which Drones differ comes next.
+    pub(super) fn add_dispute(&mut self, recheck: Recheck) {
+        self.disputes.push_back(recheck);
+    }
+
+    /// She has computed a result; what she computes next, if there is anything.
+    pub(super) fn next_dispute(&mut self) -> Option<Recheck> {
+        let next = self.disputes.pop_front();
+        self.is_rechecking = next.is_some();
+        next
+    }
+}
+
+/// Of how many parts with expensive results one is looked at, of a Drone that was right so often
+/// (adaptive replication, as in BOINC).
+pub(super) fn one_part_in(trust: u64) -> u64 {
+    (1 + trust / ALWAYS).min(SELDOM)
+}

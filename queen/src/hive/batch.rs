@@ -1,0 +1,102 @@
+//! What is known of the tasks of one batch.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use web::model::TaskState;
+
+use crate::core::RangeSet;
+use crate::store::{Detached, Tally};
+
+/// What a task that has left its batch takes of memory there, in bytes.
+const DETACHED: u64 = 64;
+
+/// Which of a batch's tasks are where.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// The batch is on disk, or as good as that: there are such tasks.
+    is_there: bool,
+    /// Whose results are on disk, or as good as that.
+    stored: RangeSet,
+    /// Who has left; why, if it failed.
+    detached: BTreeMap<u64, Option<Box<str>>>,
+    failed: u64,
+    /// How many of those who have left had results on disk.
+    forgotten: u64,
+}
+
+impl Members {
+    /// As they are on disk.
+    pub(super) fn revived(done: RangeSet, suspect: RangeSet, detached: BTreeMap<u64, Option<Box<str>>>) -> Self {
+        let mut stored = done;
+        suspect.iter().for_each(|range| stored.insert(range));
+        let failed = detached.values().filter(|error| error.is_some()).count() as u64;
+        let forgotten = detached.len() as u64;
+        Self { is_there: true, stored, detached, failed, forgotten }
+    }
+
+    /// The batch is on disk: there are such tasks from here on.
+    pub(super) fn begin(&mut self) {
+        self.is_there = true;
+    }
+
+    /// Whether there are such tasks yet.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// Results are on disk. Those that replace others were there already.
+    pub(super) fn stored(&mut self, range: Range<u64>) {
+        while self.stored.take_within(&range).is_some() {}
+        self.stored.insert(range);
+    }
+
+    /// Whether a task's result is on disk.
+    pub(super) fn has_stored(&self, index: u64) -> bool {
+        self.stored.contains(index)
+    }
+
+    /// Whether a task has left the batch; and why it failed, if it did.
+    pub(super) fn detached(&self, index: u64) -> Option<Option<&str>> {
+        self.detached.get(&index).map(|error| error.as_deref())
+    }
+
+    /// Tasks of `range` that have left, at most so many, and why those failed that did.
+    pub(super) fn detached_in(&self, range: Range<u64>, limit: usize) -> Detached {
+        let detached = self.detached.range(range).take(limit);
+        detached.map(|(index, error)| (*index, error.clone())).collect()
+    }
+
+    /// What is known of who has left takes so many bytes of memory.
+    pub(super) fn weight(&self) -> u64 {
+        self.detached.len() as u64 * DETACHED
+    }
+
+    /// How many tasks the batch stands for while it is in this state.
+    pub(super) fn tally(&self, state: TaskState, total: u64) -> Tally {
+        let done = self.stored.len() - self.forgotten;
+        Tally { state, open: total - done - self.detached.len() as u64, done, failed: self.failed }
+    }
+
+    /// Who has left.
+    pub(super) fn gone(&self) -> impl Iterator<Item = u64> {
+        self.detached.keys().copied()
+    }
+
+    /// What is to be said of a batch whose tasks are done but for some.
+    pub(super) fn failure(&self) -> Option<Box<str>> {
+        let (index, error) = self.detached.iter().find_map(|(index, error)| Some((index, error.as_deref()?)))?;
+        let s = if self.failed == 1 { "" } else { "s" };
+        Some(format!("{} task{s} of it failed, the first at index {index}: {error}", self.failed).into())
+    }
+
+    /// A task leaves the batch; why, if it failed.
+    pub(super) fn detach(&mut self, index: u64, error: Option<Box<str>>) {
+        self.failed += u64::from(error.is_some());
+        let was_stored = self.stored.contains(index);
+        match self.detached.insert(index, error) {
+            Some(before) => self.failed -= u64::from(before.is_some()),
+            None => self.forgotten += u64::from(was_stored),
+        }
+    }
+}

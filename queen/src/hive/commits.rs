@@ -1,0 +1,118 @@
+//! What follows when the journal has written something, or refused it.
+
+use wire::ids::TaskId;
+
+use super::record::Record;
+use super::seat::Receipt;
+use super::state::State;
+use crate::clock::Now;
+use crate::core::Event;
+use crate::kinds::digest::DIGEST;
+use crate::kinds::member_id;
+use crate::store::{Change, Ending, Removed, Submission, Tally};
+
+impl State {
+    /// A change is on disk, or as good as that where nothing is.
+    pub(super) fn committed(&mut self, change: &Change) {
+        match change {
+            Change::Submit(submission) => {
+                // What is on disk is looked up there.
+                if let Some(identity) = submission.identity.as_ref().filter(|_| self.disk.is_durable) {
+                    self.keys.release(&identity.key);
+                }
+                self.brought(submission);
+                if submission.terms.batch {
+                    self.tasks.change(submission.id, |record| record.members_mut().begin());
+                }
+            }
+            Change::Results { task, first, bytes, large, .. } => {
+                let end = first + (bytes.len() / DIGEST) as u64;
+                let is_batch = self.tasks.is_batch(*task);
+                if !is_batch && large.is_none() {
+                    return;
+                }
+                self.tasks.change(*task, |record| {
+                    if large.is_some() {
+                        record.outputs_mut().remove(*first, bytes, DIGEST);
+                    }
+                    if is_batch {
+                        record.members_mut().stored(*first..end);
+                    }
+                });
+                if is_batch {
+                    self.tasks.waiters.wake(member_id(*task, *first)..member_id(*task, end));
+                }
+            }
+            Change::End(id, ending) => self.settle(*id, ending),
+            Change::Remove(id) => self.tasks.has_left_disk(*id),
+            Change::Detach { batch, index, .. } => self.tasks.has_left_disk(member_id(*batch, *index)),
+            Change::Cleared { task, .. } => {
+                self.leave_memory(*task);
+                self.tasks.keep_as_ended(*task);
+            }
+            _ => {}
+        }
+    }
+
+    /// The first so many outputs of a connection are on disk.
+    pub(super) fn stored(&self, receipt: Receipt) {
+        self.fleet.stored(receipt);
+    }
+
+    /// The disk refuses a new task, which nobody was told of.
+    pub(super) fn refuse(&mut self, submission: &Submission, now: Now) {
+        if let Some(identity) = &submission.identity {
+            self.keys.release(&identity.key);
+            self.disk.keys -= u64::from(self.disk.is_durable);
+        }
+        self.brought(submission);
+        // It is taken out before the core ends it, so that its end is told to nobody.
+        self.forget(submission.id);
+        self.feed.removed(submission.id, submission.terms.owner_id());
+        self.handle(Event::Cancel { task: submission.id }, now);
+    }
+
+    /// A task is no longer on disk.
+    pub(super) fn removed(&mut self, removed: &Removed) {
+        self.tasks.recount(removed.tally, Tally::default());
+        self.feed.removed(removed.task, removed.owner);
+    }
+
+    /// A submission is on disk, or will never be: its long key or salt need not be in memory.
+    fn brought(&mut self, submission: &Submission) {
+        if let Some(secret) = &submission.secret {
+            self.tasks.secrets.has_come(secret.hash);
+        }
+    }
+
+    /// A task's end is on disk: nobody needs it in memory any more, except where there is no disk.
+    fn settle(&mut self, id: TaskId, ending: &Ending) {
+        self.change_task(id, |record| record.settle(ending));
+        let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
+        self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));
+        match self.disk.is_durable {
+            true => self.leave_memory(id),
+            false => self.tasks.keep_as_ended(id),
+        }
+    }
+
+    /// A task that has ended is on disk as it is here.
+    pub(super) fn leave_memory(&mut self, id: TaskId) {
+        let Some(record) = self.tasks.get(id).filter(|_| self.disk.is_durable) else { return };
+        let tally = record.tally();
+        self.feed.ended(id, || record.view(id, None));
+        self.forget(id);
+        // It is still there, on disk.
+        self.tasks.recount(Tally::default(), tally);
+    }
+
+    /// Takes a task out of memory.
+    pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
+        let record = self.tasks.forget(id)?;
+        if let Some((large, file)) = record.inputs.in_file() {
+            // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
+            drop(self.cache.forget(file, large.segments.len()));
+        }
+        Some(record)
+    }
+}

@@ -1,0 +1,173 @@
+//! What Drones say, and what users do to them.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use wire::ids::{DroneId, LeaseId, TaskId};
+use wire::message::Offered;
+
+use super::arrival::Arrival;
+use super::presence::Ends;
+use super::seat::{Link, Newcomer, Outbound, Parting, Receipt};
+use super::settings::MAX_DRONES;
+use super::state::State;
+use super::story::Story;
+use crate::access::JoinSecrets;
+use crate::clock::Now;
+use crate::core::{Event, Progress};
+use crate::store::Change;
+
+impl State {
+    /// Gives a connection its place; an older one of the same process ends. `None` if there are too many.
+    pub(super) fn seat(&mut self, newcomer: Newcomer, ends: Ends, now: Now) -> Option<Link> {
+        if self.fleet.connected().count() >= MAX_DRONES {
+            return None;
+        }
+        let (id, is_new) = self.fleet.identify(newcomer.instance);
+        if is_new {
+            let (instance, name) = (newcomer.instance, newcomer.name.as_str().into());
+            self.outgoing.push(Change::Drone { id, instance, name });
+        }
+        if self.fleet.is_seated(id) {
+            self.fleet.vacate(id, Parting::Lost);
+            self.handle(Event::Lost { drone: id }, now);
+        }
+        let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
+        let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
+        self.outgoing.push(visit);
+        self.stories.push(Story::Joined { drone, threads, is_back: was_here || !is_new });
+        self.feed.drone(id);
+        Some(link)
+    }
+
+    /// The Drone has said what it holds; from now on it takes work.
+    pub(super) fn join(&mut self, link: Link, offers: &[Offered], now: Now) {
+        if !self.fleet.is_current(link) {
+            return;
+        }
+        let Some((ability, trusted)) = self.fleet.join(link.drone) else { return };
+        let offers = offers.iter().map(|offer| self.offered(offer)).collect();
+        self.handle(Event::Join { drone: link.drone, ability, trusted, offers }, now);
+    }
+
+    /// What of a Drone's offer the core may have back.
+    fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
+        let record = self.tasks.get(offer.task);
+        let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
+        // No task has that id.
+        (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
+    }
+
+    /// A Drone lives and holds these leases.
+    pub(super) fn heartbeat(&mut self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64, now: Now) {
+        let drone = link.drone;
+        if !self.fleet.is_current(link) {
+            return;
+        }
+        self.fleet.heard(drone, false, now);
+        self.fleet.was_busy(drone, busy_ns, now);
+        if self.disk.fault.is_some() || self.fleet.has_unstored(drone) {
+            // As long as its results are not stored, it may have to stop computing.
+            self.handle(Event::Excuse { drone, was_heard: true }, now);
+        }
+        self.handle(Event::Heartbeat { drone, progress, computed }, now);
+    }
+
+    /// Results came over a connection, and were looked at; the receipt says how many came over it so far.
+    pub(super) fn outputs(&mut self, receipt: Receipt, arrivals: Vec<Arrival>, now: Now) {
+        let Receipt { link, outputs } = receipt;
+        if self.fleet.is_current(link) {
+            self.fleet.heard(link.drone, true, now);
+            self.fleet.received(link.drone, outputs);
+            arrivals.into_iter().for_each(|arrival| self.output(link.drone, arrival, now));
+        }
+    }
+
+    /// A Drone cannot compute a lease.
+    pub(super) fn failed(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
+        if self.fleet.is_current(link) && !self.is_audit(link.drone, lease, now) {
+            self.handle(Event::Failed { drone: link.drone, lease, reason }, now);
+        }
+    }
+
+    /// The inputs that a Drone needs for a lease cannot be read.
+    pub(super) fn unreadable(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
+        if let Some(task) = self.core.lease(link.drone, lease) {
+            self.handle(Event::Spoil { task, reason }, now);
+        }
+    }
+
+    /// A Drone gives leases back.
+    pub(super) fn hand_back(&mut self, link: Link, leases: Vec<LeaseId>, now: Now) {
+        if self.fleet.is_current(link) {
+            self.handle(Event::HandBack { drone: link.drone, leases }, now);
+        }
+    }
+
+    /// A Drone takes no more.
+    pub(super) fn leaving(&mut self, link: Link, now: Now) {
+        if self.fleet.is_current(link) {
+            self.fleet.heard(link.drone, true, now);
+            self.handle(Event::Leaving { drone: link.drone }, now);
+        }
+    }
+
+    /// A Drone's connection has ended. Of one that broke the core says what follows.
+    pub(super) fn unseat(&mut self, link: Link, parting: Parting, now: Now) {
+        if self.fleet.is_dismissed() {
+            return self.fleet.close(link);
+        }
+        if !self.fleet.is_current(link) {
+            return;
+        }
+        let drone = link.drone;
+        let had_joined = self.fleet.vacate(drone, parting);
+        match parting {
+            _ if !had_joined && self.core.standing(drone).is_none() => {}
+            Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
+            Parting::Lost => self.handle(Event::Lost { drone }, now),
+        }
+        self.part(drone);
+    }
+
+    /// Cuts off all Drones that came with a secret that is not among the `valid` ones.
+    pub(super) fn expel(&mut self, valid: &JoinSecrets, now: Now) {
+        if self.fleet.is_dismissed() {
+            return;
+        }
+        for drone in self.fleet.with_revoked(valid) {
+            let is_known = self.core.standing(drone).is_some();
+            if !is_known && !self.fleet.is_seated(drone) {
+                continue;
+            }
+            self.fleet.send(drone, Outbound::Goodbye("its secret was revoked"));
+            self.fleet.vacate(drone, Parting::Revoked);
+            if is_known {
+                self.handle(Event::Gone { drone }, now);
+            }
+            self.part(drone);
+        }
+    }
+
+    /// A user wants a Drone to leave; whether it is there.
+    pub(super) fn drain(&mut self, drone: DroneId, now: Now) -> bool {
+        let is_there = self.fleet.is_seated(drone);
+        if is_there {
+            self.fleet.send(drone, Outbound::Drain);
+            self.feed.drone(drone);
+            self.handle(Event::Leaving { drone }, now);
+        }
+        is_there
+    }
+
+    /// A user trusts a Drone again.
+    pub(super) fn pardon(&mut self, drone: DroneId, now: Now) {
+        if self.fleet.pardon(drone) {
+            self.outgoing.push(Change::Quarantine { drone, reason: None });
+            self.feed.drone(drone);
+            self.handle(Event::Pardon { drone }, now);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Where a task is, and what there is of it.
+
+use std::ops::Range;
+
+use tokio::sync::oneshot;
+use web::hive::{HiveError, ResultsFound, TaskFilter};
+use web::model::{TaskState, TaskView};
+use wire::ids::TaskId;
+
+use super::record::Computed;
+use super::refusal::unreadable;
+use super::results::ResultReader;
+use super::shared::SharedHive;
+use super::state::State;
+use super::views::{member_of_stored, stored_view};
+use crate::clock::Now;
+use crate::kinds::Job;
+use crate::store::{Pieces, Stored, StoredMember};
+
+/// What there is of a task that is not in memory for itself.
+pub(super) enum Elsewhere {
+    /// It is in a batch that is in memory.
+    InBatch(Box<TaskView>, Member),
+    /// It is on disk.
+    Stored(Stored),
+    /// It is in a batch that is on disk.
+    InStoredBatch(StoredMember),
+}
+
+/// A task of a batch in memory.
+pub(super) struct Member {
+    pub(super) batch: TaskId,
+    pub(super) index: u64,
+    /// What is computed of the batch.
+    pub(super) job: Job,
+}
+
+impl Elsewhere {
+    fn view(self, id: TaskId) -> TaskView {
+        match self {
+            Self::InBatch(view, _) => *view,
+            Self::Stored(stored) => stored_view(&stored),
+            Self::InStoredBatch(member) => member_of_stored(id, &member),
+        }
+    }
+}
+
+impl State {
+    /// A task that is in a batch in memory.
+    pub(super) fn member(&self, id: TaskId) -> Option<Member> {
+        let (batch, index) = self.tasks.member(id)?;
+        Some(Member { batch, index, job: self.tasks.get(batch)?.job(batch) })
+    }
+
+    /// Is told when the task has ended and that is on disk; `None` if there is nothing to wait for.
+    pub(super) fn wait_for_end(&mut self, id: TaskId, now: Now) -> Option<oneshot::Receiver<()>> {
+        let has_ended = match self.tasks.get(id) {
+            Some(record) => record.state().has_ended(),
+            None => self.member_view(id, false, now)?.state.has_ended(),
+        };
+        (!has_ended).then(|| self.tasks.waiters.for_end(id))
+    }
+
+    /// Is told what has come of a task when it is computed, or has ended otherwise; `None` if it has, or is not in
+    /// memory.
+    pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Computed>> {
+        self.tasks.get(id).filter(|record| !record.is_over())?;
+        Some(self.tasks.waiters.for_results(id))
+    }
+}
+
+impl SharedHive {
+    /// Finds a task that is not in memory for itself.
+    ///
+    /// # Errors
+    /// If it is nowhere, or cannot be read.
+    async fn locate(&self, id: TaskId) -> Result<Elsewhere, HiveError> {
+        let missing = {
+            let state = self.lock();
+            if let Some((view, member)) = state.member_view(id, true, self.now()).zip(state.member(id)) {
+                return Ok(Elsewhere::InBatch(Box::new(view), member));
+            }
+            state.tasks.missing(id)
+        };
+        if self.inner.disk.is_none() || !matches!(missing, HiveError::TaskGone(_)) {
+            return Err(missing);
+        }
+        let found = self.read(move |reader| match reader.task(id)? {
+            Some(stored) => Ok(Some(Elsewhere::Stored(stored))),
+            None => Ok(reader.member(id)?.filter(StoredMember::is_inside).map(Elsewhere::InStoredBatch)),
+        });
+        found.await.map_err(unreadable)?.ok_or(missing)
+    }
+
+    /// A task that is not in memory for itself.
+    pub(super) async fn elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        Ok(self.locate(id).await?.view(id))
+    }
+
+    /// A task that has ended and is not in memory for itself.
+    pub(super) async fn ended_elsewhere(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        let view = self.elsewhere(id).await?;
+        match view.state.has_ended() {
+            true => Ok(view),
+            // It left memory when it ended, and that was written before.
+            false => Err(self.lock().tasks.missing(id)),
+        }
+    }
+
+    /// Whether a task that was there has been removed.
+    pub(super) async fn is_gone(&self, id: TaskId) -> bool {
+        let is_here = self.lock().tasks.get(id).is_some();
+        !is_here && matches!(self.elsewhere(id).await, Err(HiveError::TaskGone(_)))
+    }
+
+    /// The newest tasks that a filter lets through, in memory and on disk, newest first.
+    pub(super) async fn list(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
+        // Memory first: what ends on disk meanwhile is then found twice, not never.
+        let mut tasks = self.serving()?.list(&filter, self.now());
+        if self.inner.disk.is_none() {
+            return Ok(tasks);
+        }
+        let states = match filter.state {
+            Some(state) => vec![state],
+            None => TaskState::ALL.to_vec(),
+        };
+        let before = filter.before.unwrap_or(TaskId(u64::MAX));
+        let stored = self.read(move |reader| {
+            let mut stored = Vec::new();
+            for state in states.into_iter().filter(|state| state.has_ended()) {
+                stored.extend(reader.ended(state, filter.owner, before, filter.limit)?);
+            }
+            Ok(stored)
+        });
+        let stored = stored.await.map_err(unreadable)?;
+        // Stable, so that the newer of two views of one task is first.
+        tasks.splice(..0, stored.iter().map(stored_view));
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.id));
+        tasks.dedup_by_key(|task| task.id);
+        tasks.truncate(filter.limit);
+        Ok(tasks)
+    }
+
+    /// What comes of a task.
+    pub(super) async fn awaited(
+        &self,
+        id: TaskId,
+        waiting: oneshot::Receiver<Computed>,
+    ) -> Result<ResultsFound, HiveError> {
+        // An error means that the task is gone, which who waits is told now.
+        let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
+            return self.results_of(id, 0..u64::MAX).await;
+        };
+        self.found(task, job, 0..prefix, kept).await
+    }
+
+    /// The results of a task in `range`, as far as they are there without a gap from the first on.
+    pub(super) async fn results_of(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
+        let in_memory = {
+            let state = self.serving()?;
+            let running = state.core.task(id, self.now().elapsed);
+            let record = state.tasks.get(id);
+            record.map(|record| (record.view_ahead(id, running), record.status(running).prefix, record.job(id)))
+        };
+        let (task, prefix, job) = match in_memory {
+            Some(found) => found,
+            None => match self.locate(id).await? {
+                Elsewhere::InBatch(view, Member { index, job, .. }) => {
+                    return Ok(self.found_in(*view, job, index, &range));
+                }
+                Elsewhere::InStoredBatch(member) => {
+                    let batch = member.batch.id;
+                    let job = self.read(move |reader| reader.job(batch)).await.map_err(unreadable)?;
+                    let (view, job) = (member_of_stored(id, &member), job.ok_or(HiveError::TaskGone(id))?);
+                    return Ok(self.found_in(view, job, member.index, &range));
+                }
+                Elsewhere::Stored(stored) => {
+                    let view = stored_view(&stored);
+                    let is_whole = view.done == view.total;
+                    let found = self.read(move |reader| {
+                        let prefix = if is_whole { stored.total } else { reader.prefix(id)? };
+                        Ok((prefix, reader.job(id)?))
+                    });
+                    let (prefix, job) = found.await.map_err(unreadable)?;
+                    (view, prefix, job.ok_or(HiveError::TaskGone(id))?)
+                }
+            },
+        };
+        let end = range.end.min(prefix);
+        self.found(task, job, range.start.min(end)..end, None).await
+    }
+
+    /// The results in `range`, which are there.
+    async fn found(
+        &self,
+        task: TaskView,
+        job: Job,
+        range: Range<u64>,
+        kept: Option<Pieces>,
+    ) -> Result<ResultsFound, HiveError> {
+        let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
+        let results = Box::new(ResultReader::new(self, job, range.clone(), kept));
+        Ok(ResultsFound { task, range, is_whole, results })
+    }
+
+    /// The result of a task that is in a batch, if that is there.
+    fn found_in(&self, task: TaskView, batch: Job, index: u64, asked: &Range<u64>) -> ResultsFound {
+        let end = asked.end.min(u64::from(task.state == TaskState::Done));
+        let range = asked.start.min(end)..end;
+        let rest = index + range.start..index + range.end;
+        let results = Box::new(ResultReader::of_member(self, batch, index, rest));
+        ResultsFound { task, range, is_whole: true, results }
+    }
+}

@@ -1,0 +1,112 @@
+//! Results that come from Drones: what is wanted of them is stored and credited.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use web::model::Change as News;
+use wire::ids::{DroneId, TaskId};
+
+use super::arrival::Arrival;
+use super::audit::Recheck;
+use super::cache::Key;
+use super::state::State;
+use crate::clock::Now;
+use crate::core::{Event, RangeSet};
+use crate::kinds::digest::DIGEST;
+use crate::store::{Change, Computed, Pieces, Trust};
+
+/// Changed ranges that are told one by one of one part of results; more are told as one.
+const TOLD: usize = 64;
+
+impl State {
+    /// Stores the wanted part of results that were looked at, and credits it. A frame may bring several parts of one
+    /// lease, so what is wanted of one is known only behind the one before.
+    pub(super) fn output(&mut self, drone: DroneId, arrival: Arrival, now: Now) {
+        let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.range.clone());
+        let Some(task) = self.core.lease(drone, lease) else { return };
+        if self.audits.of(task).is_some() {
+            let recheck = self.compare(task, drone, arrival.bytes);
+            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
+            recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
+            return;
+        }
+        let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
+        self.trust(&[drone], wanted.as_ref().map_or(0, |_| arrival.looked_at));
+        let first = range.start;
+        match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
+            Some(job) => self.output_twice(drone, &job, &arrival, now),
+            None => {
+                let recheck = wanted.and_then(|wanted| self.store_results(task, drone, &wanted, &arrival));
+                self.handle(Event::Output { drone, lease, range, spent }, now);
+                recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
+            }
+        }
+        self.release_inputs(task, first);
+    }
+
+    /// Stores results, which are about to be credited; returns what is worth to be computed again.
+    pub(super) fn store_results(
+        &mut self,
+        task: TaskId,
+        drone: DroneId,
+        wanted: &Range<u64>,
+        arrival: &Arrival,
+    ) -> Option<Recheck> {
+        let (first, bytes, trust) = (wanted.start, arrival.bytes_of(wanted), arrival.trust);
+        let items = wanted.end - wanted.start;
+        let (replaces, is_rework, old) = self.tasks.change(task, |record| {
+            let (replaces, is_rework) = (record.expects_old(), record.is_rework());
+            let mut old = if is_rework { record.old_outputs(wanted) } else { Pieces::new() };
+            old.extend(arrival.old.iter().cloned());
+            record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
+            if let Some(result) = arrival.expensive {
+                record.save_up(result.cost * items);
+            }
+            (replaces, is_rework, old)
+        })?;
+        if is_rework {
+            self.correct(task, wanted, &bytes, &old);
+        }
+        let record = self.tasks.get(task)?;
+        let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
+        let recheck =
+            arrival.expensive.and_then(|_| Recheck::of(drone, record.job(task), arrival, self.fleet.trust_in(drone)));
+        let checked = trust == Trust::Checked;
+        self.outgoing.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
+        self.fleet.count_items(drone, items);
+        recheck
+    }
+
+    /// Inputs of which all results have come are not needed again: this segment's, perhaps.
+    pub(super) fn release_inputs(&mut self, task: TaskId, index: u64) {
+        if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
+            && self.core.is_done(task, &large.around(index))
+        {
+            drop(self.cache.remove(Key::Segment(file, large.segment_of(index))));
+        }
+    }
+
+    /// Counts and tells what of new results differs from what was there.
+    fn correct(&mut self, id: TaskId, wanted: &Range<u64>, new: &Bytes, old: &Pieces) {
+        let mut changed = RangeSet::default();
+        for (first, bytes) in old {
+            for (index, before) in (*first..).zip(bytes.chunks_exact(DIGEST)) {
+                let offset = index.checked_sub(wanted.start).map(|offset| offset as usize * DIGEST);
+                let now = offset.and_then(|offset| new.get(offset..offset + DIGEST));
+                if now.is_some_and(|now| now != before) {
+                    changed.insert(index..index + 1);
+                }
+            }
+        }
+        let drone = self.tasks.change(id, |record| record.correct(changed.len()));
+        let Some(drone) = drone.flatten() else { return };
+        let owner = self.tasks.get(id).and_then(|record| record.terms.owner_id());
+        let ranges: Vec<_> = changed.iter().collect();
+        let all = ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end);
+        let ranges = if ranges.len() > TOLD { all.into_iter().collect() } else { ranges };
+        for range in ranges {
+            self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone, owner });
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What is known of one Drone that is connected, or was.
+//!
+//! A Drone is one process; it may have one connection after the other.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use web::model::{DroneState, DroneView, Timestamp};
+use wire::ids::DroneId;
+
+use super::explain;
+use super::seat::{Newcomer, Outbound, Parting};
+use crate::clock::Now;
+use crate::core::{Ability, DroneStatus, Standing, Time};
+use crate::store::{Change, KnownDrone, Visit};
+
+/// Heartbeats over which its utilisation is told.
+const BEATS: usize = 6;
+
+/// A Drone that is connected, or was.
+pub(super) struct Presence {
+    pub(super) newcomer: Newcomer,
+    pub(super) seat: Option<Seat>,
+    pub(super) connections: u64,
+    connected_at: Timestamp,
+    last_seen_at: Timestamp,
+    pub(super) items_done: u64,
+    /// When it said lately for how long its threads had computed, in nanoseconds.
+    busy: VecDeque<(Time, u64)>,
+    /// How often some of its results were computed a second time and were right.
+    pub(super) checked: u64,
+    /// Results of it that were wrong.
+    pub(super) wrong: u64,
+    /// How its last connection ended.
+    pub(super) parting: Parting,
+    /// Its connection broke, what it holds is kept for it, and the console says so.
+    pub(super) is_awaited: bool,
+    /// It has not been here since the Queen started: its counts are of the Queen before.
+    is_remembered: bool,
+}
+
+/// A connection.
+pub(super) struct Seat {
+    pub(super) number: u64,
+    pub(super) ends: Ends,
+    /// How many outputs have come of it.
+    pub(super) received: u64,
+    /// The Drone has said what it holds, and takes work.
+    pub(super) has_joined: bool,
+}
+
+/// The Hive's ends of what it shares with a connection.
+pub(super) struct Ends {
+    /// What is sent to the Drone.
+    pub(super) outbox: mpsc::Sender<Outbound>,
+    /// Cancelled when the connection is to be closed.
+    pub(super) closed: CancellationToken,
+    /// How many of its outputs are on disk.
+    pub(super) stored: watch::Sender<u64>,
+}
+
+impl Presence {
+    /// A process that was here before the Queen started.
+    pub(super) fn remembered(drone: &KnownDrone, visit: &Visit) -> Self {
+        let newcomer = Newcomer {
+            name: drone.name.to_string(),
+            instance: drone.instance,
+            address: visit.address.clone(),
+            software: visit.software.clone(),
+            ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
+            kernels: visit.kernels.clone(),
+            secret: visit.secret,
+        };
+        Self {
+            newcomer,
+            seat: None,
+            connections: visit.connections,
+            connected_at: Timestamp(visit.connected_at),
+            last_seen_at: Timestamp(visit.last_seen_at),
+            items_done: visit.items_done,
+            busy: VecDeque::new(),
+            checked: visit.checked,
+            wrong: visit.wrong,
+            parting: if visit.has_left { Parting::Left } else { Parting::Lost },
+            is_awaited: false,
+            is_remembered: true,
+        }
+    }
+
+    /// A process on its first connection to this Queen, of which `connections` were to others before.
+    pub(super) fn new(newcomer: Newcomer, seat: Seat, connections: u64, now: Now) -> Self {
+        Self {
+            newcomer,
+            seat: Some(seat),
+            connections: connections + 1,
+            connected_at: now.at,
+            last_seen_at: now.at,
+            items_done: 0,
+            busy: VecDeque::new(),
+            checked: 0,
+            wrong: 0,
+            parting: Parting::Lost,
+            is_awaited: false,
+            is_remembered: false,
+        }
+    }
+
+    /// The same process on another connection. Its counts go on, as the Queen's own do.
+    pub(super) fn back(self, newcomer: Newcomer, seat: Seat, now: Now) -> Self {
+        if self.is_remembered {
+            return Self::new(newcomer, seat, self.connections, now);
+        }
+        let connections = self.connections + 1;
+        Self {
+            newcomer,
+            seat: Some(seat),
+            connections,
+            connected_at: now.at,
+            last_seen_at: now.at,
+            is_awaited: false,
+            ..self
+        }
+    }
+
+    /// It said something.
+    pub(super) fn heard(&mut self, now: Now) {
+        self.last_seen_at = now.at;
+    }
+
+    /// It says for how long its threads have computed so far, in nanoseconds.
+    pub(super) fn was_busy(&mut self, busy_ns: u64, now: Now) {
+        self.busy.truncate(BEATS - 1);
+        self.busy.push_front((now.elapsed, busy_ns));
+    }
+
+    /// What is to be remembered of it.
+    pub(super) fn visit(&self, drone: DroneId) -> Change {
+        let visit = Visit {
+            address: self.newcomer.address.clone(),
+            software: self.newcomer.software.clone(),
+            threads: self.newcomer.ability.threads,
+            kernels: self.newcomer.kernels.clone(),
+            items_done: self.items_done,
+            checked: self.checked,
+            wrong: self.wrong,
+            connections: self.connections,
+            connected_at: self.connected_at.0,
+            last_seen_at: self.last_seen_at.0,
+            has_left: self.seat.is_none() && matches!(self.parting, Parting::Left),
+            secret: self.newcomer.secret,
+        };
+        Change::Visit { drone, visit: Box::new(visit) }
+    }
+
+    /// Where it stands, for users.
+    pub(super) fn state(&self, standing: Option<Standing>, is_quarantined: bool) -> DroneState {
+        match (&self.seat, standing) {
+            (None, Some(standing)) if standing.away => DroneState::Away,
+            (None, _) => match self.parting {
+                Parting::Left => DroneState::Left,
+                Parting::Lost | Parting::Revoked => DroneState::Lost,
+            },
+            (Some(_), Some(standing)) if standing.leaving => DroneState::Leaving,
+            (Some(_), _) if is_quarantined => DroneState::Quarantined,
+            (Some(_), Some(standing)) if standing.leases > 0 => DroneState::Busy,
+            (Some(_), _) => DroneState::Idle,
+        }
+    }
+
+    /// As users are told; `status` is what the core knows of it, `quarantined` why it is given no work.
+    pub(super) fn view(&self, id: DroneId, status: Option<DroneStatus>, quarantined: Option<&str>) -> DroneView {
+        let standing = status.map(|status| status.standing);
+        let idle = status.and_then(|status| status.idle).filter(|_| self.seat.is_some());
+        DroneView {
+            id,
+            name: self.newcomer.name.clone(),
+            instance: self.newcomer.instance.to_string(),
+            address: self.newcomer.address.clone(),
+            software: self.newcomer.software.clone(),
+            state: self.state(standing, quarantined.is_some()),
+            threads: self.newcomer.ability.threads,
+            kernels: self.newcomer.kernels.clone(),
+            leases: standing.map_or(0, |standing| standing.leases),
+            idle_because: idle.map(|idle| explain::idle(idle).into()),
+            quarantined_because: quarantined.map(Into::into),
+            rate: status.map_or(0.0, |status| status.rate),
+            compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
+            utilisation: self.seat.as_ref().and_then(|_| self.utilisation()),
+            items_done: self.items_done,
+            checked: self.checked,
+            wrong: self.wrong,
+            connections: self.connections,
+            connected_at: self.connected_at,
+            last_seen_at: self.last_seen_at,
+        }
+    }
+
+    /// The part of its threads' time in which they computed, over the last heartbeats.
+    fn utilisation(&self) -> Option<f64> {
+        let (newest, oldest) = (self.busy.front()?, self.busy.back()?);
+        let passed = newest.0.saturating_sub(oldest.0).as_secs_f64() * f64::from(self.newcomer.ability.threads);
+        let busy = newest.1.saturating_sub(oldest.1) as f64 / 1e9;
+        (passed > 0.0).then(|| (busy / passed).min(1.0))
+    }
+}

@@ -1,0 +1,13 @@
+//! Work that takes time, which the state asks for.
+
+use super::audit::Recheck;
+
+/// What is to be done behind the lock, while everything else goes on; the state is told what comes of it.
+pub(super) enum Request {
+    /// Compute a result again: see [`State::rechecked`](super::state::State).
+    Recheck(Box<Recheck>),
+    /// Compute what Drones claim, for want of another Drone, until there is nothing left.
+    ComputeClaims,
+    /// Take up the tasks on disk that have suspect results.
+    Rework,
+}

@@ -1,0 +1,195 @@
+//! Results that are computed twice before they count: what of them is believed when they come, and what
+//! the Queen computes herself.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wire::ids::{DroneId, TaskId};
+
+use super::arrival::{Arrival, WrongResult};
+use super::audit::Recheck;
+use super::claims::{Claim, OwnCheck, Verdict};
+use super::journal;
+use super::request::Request;
+use super::shared::SharedHive;
+use super::state::State;
+use crate::clock::Now;
+use crate::core::Event;
+use crate::kinds::digest::DIGEST;
+use crate::kinds::{self, Job};
+use crate::store::Trust;
+
+/// Parts that an output falls into at most, by what is known of it: a liar could make very many.
+const PARTS: usize = 64;
+
+impl SharedHive {
+    /// Looks at results that are computed twice, as far as that is to be done before they are taken:
+    /// where there is no room for claiming them, the Queen computes all of them.
+    ///
+    /// # Errors
+    /// If one is wrong.
+    pub(super) async fn examine_claim(
+        &self,
+        drone: DroneId,
+        job: &Job,
+        arrival: &mut Arrival,
+    ) -> Result<(), WrongResult> {
+        {
+            let claims = &self.lock().claims;
+            if claims.are_of_others(job.task, drone, &arrival.range) {
+                return Ok(());
+            }
+            arrival.room = claims.reserve(arrival.bytes.len());
+        }
+        if arrival.room.is_some() {
+            return Ok(());
+        }
+        match self.right_until(job, &arrival.range, &arrival.bytes).await {
+            Some(end) if end == arrival.range.end => {
+                (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.range.start);
+                Ok(())
+            }
+            Some(index) => Err(WrongResult { drone, task: job.task, index }),
+            // Unreadable inputs say nothing about the Drone.
+            None => Ok(()),
+        }
+    }
+
+    /// Computes all results of a range, which lies in one segment, on a thread that may take long; up to
+    /// which index those that were given are right. `None` if its inputs cannot be read.
+    async fn right_until(&self, job: &Job, range: &Range<u64>, given: &Bytes) -> Option<u64> {
+        let _turn = Arc::clone(&self.inner.own_checks).acquire_owned().await.ok()?;
+        let job = self.whole(job).await.ok()?;
+        let inputs = self.inputs(&job.inputs, range).await.ok()?;
+        let (terms, range, given) = (Arc::clone(&job.terms), range.clone(), given.clone());
+        let comparing = tokio::task::spawn_blocking(move || {
+            let blob = inputs.as_blob();
+            // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
+            let is_right = |(input, given): (&[u8], &[u8])| {
+                kinds::reference(&terms.specification, input).is_none_or(|right| right == given)
+            };
+            let right = blob.iter().zip(given.chunks_exact(DIGEST)).take_while(|pair| is_right(*pair)).count();
+            range.end.min(range.start + right as u64)
+        });
+        comparing.await.ok()
+    }
+
+    /// Computes what Drones claim, until there is nothing left.
+    pub(super) async fn compute_claims(&self) {
+        loop {
+            let next = self.lock().next_own_check();
+            let Some(check) = next else { return };
+            if self.compute_claim(check).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Computes what a Drone claims, and stores it if it is right.
+    ///
+    /// # Errors
+    /// If nothing is kept any more: the Queen stops.
+    async fn compute_claim(&self, check: OwnCheck) -> Result<(), journal::Closed> {
+        let OwnCheck { job, drone, part } = check;
+        let (task, range) = (job.task, part.range.clone());
+        let right = self.right_until(&job, &range, &part.bytes).await;
+        let slot = self.slot(part.bytes.len()).await?;
+        let end = right.unwrap_or(range.start);
+        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult { drone, task, index });
+        self.change_durably(slot, |state, now| {
+            state.settle_claim(task, drone, part, end, now);
+            wrong.into_iter().for_each(|wrong| state.convict(wrong, now));
+        });
+        Ok(())
+    }
+}
+
+impl State {
+    /// Takes results that are computed twice: keeps those of which it is the second time, and has the
+    /// others computed again.
+    pub(super) fn output_twice(&mut self, drone: DroneId, job: &Job, arrival: &Arrival, now: Now) {
+        let (task, lease) = (job.task, arrival.lease);
+        let mut rest = arrival.range.clone();
+        let mut is_in_doubt = false;
+        for nth in 0.. {
+            if rest.is_empty() {
+                return;
+            }
+            let offset = (rest.start - arrival.range.start) as usize * DIGEST;
+            let Some(bytes) = arrival.bytes.get(offset..) else { return };
+            let (verdict, items) = match nth < PARTS {
+                true => self.claims.judge(task, drone, &rest, bytes),
+                false => (Verdict::New, rest.end - rest.start),
+            };
+            let mut part = arrival.part(rest.start..rest.start + items);
+            rest.start += items;
+            // What was done with the part before may have taken this one from its Drone.
+            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.range) else {
+                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
+                continue;
+            };
+            if let Verdict::Differs(other, digest) = &verdict
+                && !std::mem::replace(&mut is_in_doubt, true)
+            {
+                let given = vec![(*other, digest.clone()), (drone, part.bytes.slice(..DIGEST))];
+                self.recheck(Recheck::between(job.clone(), part.range.start, given), now);
+            }
+            if let Verdict::Agreed(other) = verdict {
+                part.trust = Trust::Checked;
+                self.agree(other, drone, wanted.end - wanted.start);
+            }
+            if part.trust == Trust::Checked {
+                self.claims.remove(task, &wanted);
+                self.store_results(task, drone, &wanted, &part);
+                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
+            } else {
+                self.claim(drone, job, part, &wanted, now);
+            }
+        }
+    }
+
+    /// Two Drones gave the same.
+    fn agree(&mut self, first: DroneId, second: DroneId, items: u64) {
+        self.trust(&[first, second], items);
+        self.fleet.count_items(first, items);
+    }
+
+    /// Has another Drone compute what came, or the Queen, if there is none.
+    fn claim(&mut self, drone: DroneId, job: &Job, part: Arrival, wanted: &Range<u64>, now: Now) {
+        let (task, lease, range, spent) = (job.task, part.lease, part.range.clone(), part.spent);
+        self.claims.remove(task, wanted);
+        let mut part = part.part(wanted.clone());
+        // Until now somebody else had claimed it, or something else.
+        part.room = part.room.or_else(|| self.claims.reserve(part.bytes.len()));
+        let by_queen = part.room.is_some() && !self.core.has_another(drone, lease);
+        if by_queen {
+            self.claims.add_own_check(OwnCheck { job: job.clone(), drone, part });
+            if self.claims.begin() {
+                self.requests.push(Request::ComputeClaims);
+            }
+        } else if let Some(room) = part.room {
+            self.claims.put(task, wanted.start, Claim { drone, bytes: part.bytes, room });
+        }
+        // Without room it is as if nothing had come.
+        self.handle(Event::Claim { drone, lease, range, spent, by_queen }, now);
+    }
+
+    /// What the Queen computes next; that of tasks that have ended meanwhile is passed over.
+    fn next_own_check(&mut self) -> Option<OwnCheck> {
+        let core = &self.core;
+        self.claims.next_own_check(|check| !core.with_queen(check.job.task, &check.part.range).is_empty())
+    }
+
+    /// The Queen has computed what a Drone claimed: it is right before index `end`.
+    fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrival, end: u64, now: Now) {
+        part.trust = Trust::Checked;
+        self.trust(&[drone], end.saturating_sub(part.range.start));
+        for range in self.core.with_queen(task, &(part.range.start..end)) {
+            self.store_results(task, drone, &range, &part);
+            self.handle(Event::Second { task, range, agrees: true }, now);
+        }
+        self.handle(Event::Second { task, range: end..part.range.end, agrees: false }, now);
+        self.release_inputs(task, part.range.start);
+    }
+}
