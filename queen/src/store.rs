@@ -12,8 +12,7 @@
 //! ```
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
-//! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
-//! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
+//! and what a record refers to was durable before. [`Reader`] reads beside it.
 
 mod access;
 pub mod backup;
@@ -23,8 +22,6 @@ pub mod check;
 mod directory;
 pub mod disk;
 mod error;
-mod inputs;
-mod outputs;
 mod reader;
 mod records;
 mod schema;
@@ -35,6 +32,10 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use crate::work::results::join;
+pub use crate::work::{
+    Ending, Extent, Inputs, Large, Piece, Place, ResultMap, Results, SMALL, TASKS_END, Tally, Trust,
+};
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
@@ -42,14 +43,8 @@ use directory::OpenFiles;
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
 use disk::{Disk, System};
 pub use error::StoreError;
-pub use inputs::{Extent, Inputs, Large, Place, SMALL};
-pub(crate) use outputs::join;
-pub use outputs::{Outputs, Pieces};
 pub use reader::{Detached, Live, Reader, Suspects};
-pub use records::{
-    Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, TASKS_END,
-    Tally, Trust, Visit,
-};
+pub use records::{Change, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, Visit};
 pub use writer::{Inheritance, KEY_LIFE, Removed, Tidied, Writer};
 
 /// Where a Queen keeps what has to outlive her.

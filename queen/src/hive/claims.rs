@@ -24,8 +24,8 @@ use super::journal;
 use super::state::State;
 use super::verify::{Arrived, Doubt, Lie};
 use crate::core::{Event, Time};
+use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job};
 use crate::store::Trust;
 
 /// The part of the tasks' share of the memory limit that claims may take.
@@ -247,9 +247,8 @@ impl SharedHive {
         let comparing = tokio::task::spawn_blocking(move || {
             let blob = inputs.as_blob();
             // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
-            let is_right = |(input, given): (&[u8], &[u8])| {
-                kinds::reference(&terms.specification, input).is_none_or(|right| right == given)
-            };
+            let is_right =
+                |(input, given): (&[u8], &[u8])| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
             let right = blob.iter().zip(given.chunks_exact(DIGEST)).take_while(|pair| is_right(*pair)).count();
             range.end.min(range.start + right as u64)
         });

@@ -26,7 +26,7 @@ use super::upload::{Incoming, stopping};
 use super::{Limit, SharedHive, label};
 use crate::core::Time;
 use crate::kinds::Job;
-use crate::store::{Pieces, StoreError, Stored};
+use crate::store::{Piece, StoreError, Stored};
 
 /// When to try again that was refused for want of room.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -174,7 +174,7 @@ impl SharedHive {
         task: TaskView,
         job: Job,
         range: Range<u64>,
-        kept: Option<Pieces>,
+        kept: Option<Vec<Piece>>,
     ) -> Result<ResultsFound, HiveError> {
         let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
         let results = Box::new(ResultReader::new(self, job, range.clone(), kept));

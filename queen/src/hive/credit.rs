@@ -12,8 +12,7 @@ use super::state::State;
 use super::verify::{Arrived, Doubt};
 use crate::core::{Event, Grant, Time};
 use crate::kinds::Job;
-use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Computed, Trust};
+use crate::store::{Change, Results};
 
 impl State {
     /// What of a Drone's offer the core may have back.
@@ -77,23 +76,21 @@ impl State {
         arrived: &Arrived,
     ) -> Option<Doubt> {
         let record = self.tasks.get_mut(task)?;
-        let offset = |index: u64| (index - arrived.range.start) as usize * DIGEST;
-        let bytes = arrived.bytes.slice(offset(wanted.start)..offset(wanted.end));
-        let (first, trust) = (wanted.start, arrived.trust);
+        let piece = arrived.piece().within(wanted);
         let (replaces, is_rework) = (record.expects_old(), record.is_rework());
         let mut old = if is_rework { record.old_outputs(wanted) } else { Default::default() };
         old.extend(arrived.old.iter().cloned());
-        record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
+        let results = Results { piece, drone: Some(drone), trust: arrived.trust };
+        record.outputs_mut().insert(results.clone());
         let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
         let job = arrived.expensive.map(|result| {
             record.save_up(result.cost * (wanted.end - wanted.start));
             record.job(task)
         });
         if is_rework {
-            self.correct(task, wanted, &bytes, &old);
+            self.correct(task, &results.piece, &old);
         }
-        let checked = trust == Trust::Checked;
-        self.changes.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
+        self.changes.push(Change::Results { task, results, large, replaces });
         if let Some(presence) = self.presences.get_mut(&drone) {
             presence.items_done += wanted.end - wanted.start;
         }

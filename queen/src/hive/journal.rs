@@ -26,7 +26,6 @@ use wire::ids::TaskId;
 pub(super) use self::exit::Exit;
 use self::pending::Pending;
 use super::{Receipt, SharedHive};
-use crate::kinds::digest::DIGEST;
 use crate::store::{Bulk, Change, Fate, FileResults, StoreError, Writer};
 
 /// Entries that may wait, and those besides that make room on a full disk.
@@ -274,7 +273,7 @@ impl Commit {
         let forgotten = self.changes.extract_if(.., |change| concerns(change) && !is_own(change));
         let items = |change: Change| match change {
             Change::Detach { fate: Fate::Failed(_), .. } => 1,
-            change => (change.result_bytes() / DIGEST) as u64,
+            change => change.result_items(),
         };
         forgotten.map(items).sum()
     }

@@ -266,7 +266,7 @@ impl SharedHive {
             if output.from != expected {
                 return Err(Breach::Order { lease: output.lease, from: output.from, next: expected });
             }
-            let bytes = order.job.check(&(output.from..output.to), &output.output)?;
+            let bytes = order.job.kind().check(&(output.from..output.to), &output.output)?;
             let kept = match bytes.len() >= KEEP && bytes.len() >= frame.len() / KEEP_FRAME {
                 true => frame.slice_ref(bytes),
                 false => Bytes::copy_from_slice(bytes),

@@ -6,16 +6,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use web::kinds::Specification;
-use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use crate::clock::{HiveTime, Moment};
 use crate::core::{RangeSet, Status, Time};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{Job, Terms};
-use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Stored, Tally};
+use crate::kinds::{Job, Summary, Terms};
+use crate::store::{Ending, Inputs, Live, Piece, ResultMap, Stored, Tally};
 
 use super::members::Members;
 use super::rework::Rework;
@@ -35,7 +33,7 @@ pub(super) struct Record {
 #[derive(Default)]
 struct Progress {
     started_at: Option<Timestamp>,
-    outputs: Outputs,
+    outputs: ResultMap,
     end: Option<End>,
     is_paused: bool,
     /// There are suspect results, on disk or here, which new ones replace.
@@ -80,7 +78,7 @@ impl Record {
         let Live { task, inputs, done, suspect, results, old, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         for results in results.into_iter().chain(old) {
-            record.outputs_mut().insert(results, DIGEST);
+            record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
             record.expect_old();
@@ -97,7 +95,7 @@ impl Record {
 
     /// About what it takes on disk when all its results are there, in bytes, apart from a long key or salt.
     pub(super) fn on_disk(&self) -> u64 {
-        self.inputs.on_disk() + self.terms.on_disk()
+        self.inputs.on_disk(self.terms.kind().width()) + self.terms.on_disk()
     }
 
     /// What it is counted with against the memory limit. Results of small tasks, and those
@@ -155,17 +153,17 @@ impl Record {
         self.progress().started_at.get_or_insert_with(Timestamp::now);
     }
 
-    pub(super) fn outputs(&self) -> Option<&Outputs> {
+    pub(super) fn outputs(&self) -> Option<&ResultMap> {
         self.progress.as_ref().map(|progress| &progress.outputs)
     }
 
-    pub(super) fn outputs_mut(&mut self) -> &mut Outputs {
+    pub(super) fn outputs_mut(&mut self) -> &mut ResultMap {
         &mut self.progress().outputs
     }
 
     /// Whether the result of an index is in memory.
     pub(super) fn has_output(&self, index: u64) -> bool {
-        self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), DIGEST, 1).0.is_empty())
+        self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), 1).0.is_empty())
     }
 
     /// Ends it; what is to be written of that.
@@ -259,7 +257,7 @@ impl Record {
         let all = 0..self.inputs.total();
         let progress = self.progress();
         (progress.end, progress.started_at, progress.is_paused) = (None, None, false);
-        let (pieces, _) = progress.outputs.pieces(&all, DIGEST, usize::MAX);
+        let (pieces, _) = progress.outputs.pieces(&all, usize::MAX);
         let mut done = ranges(pieces);
         for index in self.members().into_iter().flat_map(Members::gone) {
             if !done.contains(index) {
@@ -276,14 +274,14 @@ impl Record {
     /// Calls the results of a Drone suspect that nobody computed a second time.
     pub(super) fn suspect(&mut self, drone: DroneId) {
         if let Some(progress) = &mut self.progress {
-            progress.outputs.suspect(drone, DIGEST);
+            progress.outputs.suspect(drone);
         }
     }
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
         let all = 0..self.inputs.total();
-        let pieces = self.outputs().map(|outputs| outputs.pieces(&all, DIGEST, usize::MAX).0);
+        let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
         let mut trusted = ranges(pieces.unwrap_or_default());
         for range in self.suspects().iter() {
             while trusted.take_within(&range).is_some() {}
@@ -302,8 +300,8 @@ impl Record {
     }
 
     /// Suspect results in memory.
-    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Pieces {
-        self.outputs().map(|outputs| outputs.old(range, DIGEST)).unwrap_or_default()
+    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
+        self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
     }
 
     /// Results that cost so much came.
@@ -363,15 +361,14 @@ impl Record {
         let task = self.view_ahead(id, None);
         let prefix = self.status(None).prefix;
         let is_small = matches!(self.inputs, Inputs::Small(_));
-        let kept =
-            self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), DIGEST, usize::MAX).0);
+        let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
         Computed { task, job: self.job(id), prefix, kept }
     }
 
     /// The digest of a task of one word.
     pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), DIGEST, 1);
-        pieces.into_iter().next().map(|(_, digest)| digest)
+        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
+        pieces.into_iter().next().map(|piece| piece.bytes)
     }
 
     /// How it has ended, settled or not.
@@ -394,9 +391,9 @@ pub(super) fn weight(inputs: &Inputs) -> u64 {
     TASK + inputs.resident() + results
 }
 
-fn ranges(pieces: Pieces) -> RangeSet {
-    pieces.into_iter().fold(RangeSet::default(), |mut ranges, (first, bytes)| {
-        ranges.insert(first..first + (bytes.len() / DIGEST) as u64);
+fn ranges(pieces: Vec<Piece>) -> RangeSet {
+    pieces.into_iter().fold(RangeSet::default(), |mut ranges, piece| {
+        ranges.insert(piece.range);
         ranges
     })
 }
@@ -422,18 +419,14 @@ pub(super) fn stored_view(stored: &Stored) -> TaskView {
 }
 
 fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
-    let Specification::Digest(digest) = &terms.specification;
-    let iterations = match digest.algorithm {
-        Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
-        _ => None,
-    };
+    let Summary { kind, algorithm, encoding, iterations } = terms.kind().summary();
     TaskView {
         id,
         batch: None,
         first_task: terms.batch.then_some(TaskId(id.0 + 1)),
-        kind: digest::KIND.into(),
-        algorithm: digest.algorithm.name().into(),
-        encoding: digest.encoding,
+        kind: kind.into(),
+        algorithm: algorithm.into(),
+        encoding,
         iterations,
         name: terms.name.as_deref().map(Into::into),
         priority: terms.priority,

@@ -1,11 +1,9 @@
 //! Computing again what has been computed: the results of a Drone that gave a wrong one, and
 //! what is missing of a task that failed or was cancelled.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 use web::hive::HiveError;
 use web::model::{Change as News, TaskState, TaskView};
@@ -21,8 +19,7 @@ use super::upload::full;
 use super::verify::Lie;
 use crate::core::{Event, RangeSet, Time};
 use crate::kinds::Terms;
-use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Ending, Live, Pieces, StoreError, Suspects, Tally};
+use crate::store::{Change, Ending, Live, Piece, StoreError, Suspects, Tally};
 
 /// Tasks whose suspect results are looked up at a time.
 const AT_ONCE: usize = 64;
@@ -291,16 +288,12 @@ impl State {
     }
 
     /// Counts and tells what of new results differs from what was there.
-    pub(super) fn correct(&mut self, id: TaskId, wanted: &Range<u64>, new: &Bytes, old: &Pieces) {
+    pub(super) fn correct(&mut self, id: TaskId, new: &Piece, old: &[Piece]) {
         let Some(rework) = self.tasks.get_mut(id).and_then(Record::rework_mut) else { return };
         let mut changed = RangeSet::default();
-        for (first, bytes) in old {
-            for (index, before) in (*first..).zip(bytes.chunks_exact(DIGEST)) {
-                let offset = index.checked_sub(wanted.start).map(|offset| offset as usize * DIGEST);
-                let now = offset.and_then(|offset| new.get(offset..offset + DIGEST));
-                if now.is_some_and(|now| now != before) {
-                    changed.insert(index..index + 1);
-                }
+        for (index, before) in old.iter().flat_map(Piece::iter) {
+            if new.get(index).is_some_and(|now| now != before) {
+                changed.insert(index..index + 1);
             }
         }
         rework.corrected += changed.len();

@@ -34,9 +34,8 @@ use super::trail::Trail;
 use super::verify::Audits;
 use crate::clock::{HiveClock, HiveTime};
 use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
-use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, LongSecret, Terms, member_id};
-use crate::store::{Change, Ending, Inputs, Pieces, Submission, Tally};
+use crate::store::{Change, Ending, Inputs, Piece, Submission, Tally};
 
 pub(super) struct State {
     clock: HiveClock,
@@ -127,7 +126,7 @@ pub(super) struct Computed {
     /// Where the results end that can be read without a gap.
     pub(super) prefix: u64,
     /// They themselves, if they are few.
-    pub(super) kept: Option<Pieces>,
+    pub(super) kept: Option<Vec<Piece>>,
 }
 
 /// A new task, apart from its id.
@@ -366,9 +365,9 @@ impl State {
     /// Takes a task in of which some ranges may be done.
     pub(super) fn enter(&mut self, id: TaskId, record: Record, done: RangeSet, now: Time) {
         let specification = &record.terms.specification;
-        let segments = record.inputs.segments(|inputs| kinds::weigh(specification, inputs));
+        let segments = record.inputs.segments(|inputs| kinds::of(specification).weigh(inputs));
         let work = TaskWork {
-            class: kinds::class(specification, &segments),
+            class: kinds::of(specification).class(&segments),
             priority: record.terms.priority,
             segments,
             done,
@@ -540,11 +539,11 @@ impl State {
                     self.batch_is_there(submission.id);
                 }
             }
-            Change::Results { task, first, bytes, large, .. } => {
+            Change::Results { task, results, large, .. } => {
                 if let Some(record) = self.tasks.get_mut(*task).filter(|_| large.is_some()) {
-                    record.outputs_mut().remove(*first, bytes, DIGEST);
+                    record.outputs_mut().remove(&results.piece);
                 }
-                self.members_stored(*task, *first..first + (bytes.len() / DIGEST) as u64);
+                self.members_stored(*task, results.piece.range.clone());
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => drop(self.leaving.remove(id)),

@@ -22,9 +22,8 @@ use super::SharedHive;
 use super::claims::Room;
 use super::state::State;
 use crate::core::{Event, Segment, TaskWork, Time};
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job};
-use crate::store::{Pieces, TASKS_END, Trust};
+use crate::kinds::Job;
+use crate::store::{Piece, TASKS_END, Trust};
 
 /// The part of a task's cost that the Queen spends at most.
 const SHARE: u64 = 50;
@@ -67,7 +66,7 @@ pub(super) struct Arrived {
     /// How many of them were computed a second time.
     pub(super) looked_at: u64,
     /// What was there before.
-    pub(super) old: Pieces,
+    pub(super) old: Vec<Piece>,
     /// The one that is worth a look, but too expensive for one now.
     pub(super) expensive: Option<Expensive>,
     /// Where they are kept until they were computed twice, if they have to be.
@@ -75,12 +74,16 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    /// The results.
+    pub(super) fn piece(&self) -> Piece {
+        Piece { range: self.range.clone(), bytes: self.bytes.clone() }
+    }
+
     /// A part of it, of which none is worth a look.
     pub(super) fn part(&self, range: Range<u64>) -> Self {
-        let offset = |index: u64| (index - self.range.start) as usize * DIGEST;
         let (all, items) = (u128::from(self.range.end - self.range.start), u128::from(range.end - range.start));
         let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
-        let bytes = self.bytes.slice(offset(range.start)..offset(range.end));
+        let bytes = self.piece().within(&range).bytes;
         let (old, room) = (self.old.clone(), self.room.clone());
         Self { range, bytes, spent, old, room, expensive: None, ..*self }
     }
@@ -165,7 +168,7 @@ impl SharedHive {
             spent,
             trust: Trust::Sampled,
             looked_at: 0,
-            old: Pieces::new(),
+            old: Vec::new(),
             expensive: None,
             room: None,
         };
@@ -189,10 +192,10 @@ impl SharedHive {
         let range = &arrived.range;
         // Unreadable inputs say nothing about the Drone.
         let Ok(inputs) = self.inputs(&job.inputs, range).await else { return Ok(arrived) };
-        let specification = &job.terms.specification;
+        let kind = job.kind();
         let blob = inputs.as_blob();
         let items = range.end - range.start;
-        let mean = kinds::cost(specification, blob.bytes().len() as u64 / items).max(1);
+        let mean = kind.cost(blob.bytes().len() as u64 / items).max(1);
         let allowed = (mean.saturating_mul(items) / SHARE).clamp(FREE, AT_ONCE);
         let sample = choose(items, sample_of(trust).min(allowed / mean));
         if sample.is_empty() && job.terms.is_twice() {
@@ -202,20 +205,19 @@ impl SharedHive {
             let offset = random() % items;
             let input = blob.iter().nth(offset as usize).unwrap_or_default();
             let length = input.len() as u64;
-            let cost = kinds::cost(specification, length);
+            let cost = kind.cost(length);
             arrived.expensive = Some(Expensive { index: range.start + offset, cost, length });
             return Ok(arrived);
         }
         let Ok(job) = self.whole(&job).await else { return Ok(arrived) };
-        let specification = &job.terms.specification;
+        let (kind, given) = (job.kind(), arrived.piece());
         let mut sample = sample.into_iter().peekable();
         for (offset, input) in (0..items).zip(blob.iter()) {
             if sample.next_if_eq(&offset).is_none() {
                 continue;
             }
-            let given = arrived.bytes.get(offset as usize * DIGEST..).and_then(|rest| rest.get(..DIGEST));
-            match kinds::reference(specification, input) {
-                Some(right) if given == Some(&right[..]) => arrived.looked_at += 1,
+            match kind.reference(input) {
+                Some(right) if given.get(range.start + offset) == Some(&right[..]) => arrived.looked_at += 1,
                 Some(_) => return Err(Lie { drone, task: job.task, index: range.start + offset }),
                 // Inputs were checked when they came; this one has suffered on the disk.
                 None => {}
@@ -231,15 +233,15 @@ impl SharedHive {
     }
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
-    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Pieces {
+    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
         if job.inputs.in_file().is_none() {
-            return Pieces::new();
+            return Vec::new();
         }
-        let (task, range) = (job.task, range.clone());
-        let read = self.read(move |reader| reader.old_results(task, &range)).await;
+        let (task, range, width) = (job.task, range.clone(), job.kind().width());
+        let read = self.read(move |reader| reader.old_results(task, &range, width)).await;
         read.unwrap_or_else(|error| {
             tracing::warn!(%task, %error, "old results cannot be compared");
-            Pieces::new()
+            Vec::new()
         })
     }
 
@@ -280,11 +282,11 @@ impl SharedHive {
         let task = job.task;
         let computed = tokio::task::spawn_blocking(move || {
             let input = input.as_blob().iter().next().unwrap_or_default();
-            kinds::reference(&job.terms.specification, input)
+            job.kind().reference(input)
         });
         let Ok(Some(right)) = computed.await else { return };
         for (drone, digest) in claims {
-            match digest[..] == right {
+            match digest[..] == right[..] {
                 true => self.lock().trust(&[drone], 1),
                 false => self.caught(Lie { drone, task, index }).await,
             }
@@ -323,8 +325,7 @@ impl State {
         if !random().is_multiple_of(one_part_in(trust)) {
             return None;
         }
-        let offset = (result.index - arrived.range.start) as usize * DIGEST;
-        let digest = Bytes::copy_from_slice(arrived.bytes.get(offset..offset + DIGEST)?);
+        let digest = Bytes::copy_from_slice(arrived.piece().get(result.index)?);
         Some(Doubt { job, result, claims: vec![(drone, digest)] })
     }
 
@@ -341,7 +342,7 @@ impl State {
         let segment = Segment { items: 1, cost: audit.result.cost.max(1), bytes: 8 + audit.result.length };
         let segments = [segment];
         let work = TaskWork {
-            class: kinds::class(&terms.specification, &segments),
+            class: terms.kind().class(&segments),
             priority: terms.priority,
             segments: Box::new(segments),
             done: Default::default(),

@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use web::access::{LogEntry, LogFilter, TokenId};
 use web::hive::Identity;
@@ -20,12 +19,13 @@ use wire::ids::TaskId;
 pub use self::live::{Live, Suspects};
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::inputs::Inputs;
 use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
 use super::schema;
 use crate::clock::HiveTime;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{Job, SecretHash, hash_of};
+use crate::work::inputs::Inputs;
+use crate::work::job::Job;
+use crate::work::results::Piece;
+use crate::work::terms::{SecretHash, hash_of};
 
 /// Connections that are kept for the next query.
 const IDLE: usize = 8;
@@ -152,13 +152,14 @@ impl Reader {
         })
     }
 
-    /// Results of a small task that touch `range`, each with its first index; suspect ones too.
-    pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<(u64, Bytes)>, StoreError> {
+    /// Results of a small task that touch `range`, suspect ones too.
+    pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<Piece>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT first, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
+            let select =
+                "SELECT first, past, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
             let mut select = connection.prepare_cached(select)?;
             let rows = select.query_map(params![id.0, range.end, range.start], |row| {
-                Ok((row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
+                Ok(Piece { range: row.get(0)?..row.get(1)?, bytes: row.get::<_, Vec<u8>>(2)?.into() })
             })?;
             rows.collect()
         })
@@ -193,11 +194,11 @@ impl Reader {
     /// Tasks that ended before `before`, the longest ago first, and about how many bytes each takes.
     pub fn oldest(&self, before: HiveTime, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT id, bytes + ifnull(length(inputs) + total * ?, 0) FROM tasks \
+            let select = "SELECT id, bytes + ifnull(length(inputs), 0) + \
+                          ifnull((SELECT sum(length(bytes)) FROM results WHERE task = id), 0) FROM tasks \
                           WHERE finished_on < ? ORDER BY finished_on LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
-            let rows =
-                select.query_map(params![DIGEST, before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
+            let rows = select.query_map(params![before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
             rows.collect()
         })
     }

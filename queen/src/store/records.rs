@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput};
 use rusqlite::{Row, types::Type};
 use serde::{Deserialize, Serialize};
@@ -15,14 +14,12 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::access::AccessChange;
 use super::bulk::FileResults;
-use super::inputs::{Extent, Inputs, Large, Place};
 use super::schema;
 use crate::clock::{HiveTime, Moment};
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{Apart, LongSecret, Room, SecretHash, Terms};
-
-/// No task has this id or a larger one: what is computed a second time has, and is not kept.
-pub const TASKS_END: u64 = 1 << 62;
+use crate::work::ending::Ending;
+use crate::work::inputs::{Extent, Inputs, Large, Place};
+use crate::work::results::{Results, Trust};
+use crate::work::terms::{Apart, LongSecret, Room, SecretHash, Terms};
 
 /// One change of the records. Changes are committed in the order in which they happened.
 #[derive(Debug)]
@@ -31,20 +28,14 @@ pub enum Change {
     Epoch(Epoch),
     /// A new task. The only change that may be refused; all others are kept until they are on disk.
     Submit(Box<Submission>),
-    /// Results from index `first` on.
+    /// Results that follow each other.
     Results {
         /// Of which task.
         task: TaskId,
-        /// The index of the first.
-        first: u64,
-        /// All of one width.
-        bytes: Bytes,
+        /// What was computed. It is not suspect.
+        results: Results,
         /// The task's inputs, if the results belong into their file.
         large: Option<Arc<Large>>,
-        /// The Drone that computed them, if that is known.
-        drone: Option<DroneId>,
-        /// Every one of them was computed a second time and agreed.
-        checked: bool,
         /// The task has suspect results, so that some of them may be in the way of these and go.
         /// That they are suspect is on disk already, if they are in a file.
         replaces: bool,
@@ -150,39 +141,6 @@ pub enum Fate {
     },
 }
 
-/// How many tasks an entry stands for: a task for itself, a batch for those that have not left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
-    /// The state of the entry.
-    pub state: TaskState,
-    /// Those that are in that state.
-    pub open: u64,
-    /// Those of a batch that are done before it is.
-    pub done: u64,
-    /// Those of a batch that have failed alone.
-    pub failed: u64,
-}
-
-impl Default for Tally {
-    /// Of nothing.
-    fn default() -> Self {
-        Self { state: TaskState::Pending, open: 0, done: 0, failed: 0 }
-    }
-}
-
-impl Tally {
-    /// Of a task.
-    pub fn one(state: TaskState) -> Self {
-        Self { state, open: 1, ..Self::default() }
-    }
-
-    /// The numbers, by state.
-    pub fn counts(&self) -> [(TaskState, i64); 3] {
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        [(self.state, count(self.open)), (TaskState::Done, count(self.done)), (TaskState::Failed, count(self.failed))]
-    }
-}
-
 /// A task of a batch that has no row.
 #[derive(Debug, Clone)]
 pub struct StoredMember {
@@ -220,21 +178,6 @@ pub struct Submission {
     pub secret: Option<Arc<LongSecret>>,
 }
 
-/// How a task ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// One of the states that have ended.
-    pub state: TaskState,
-    /// When a Drone was first given a part of it.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub finished: Moment,
-    /// Items that are done.
-    pub done: u64,
-    /// Why it failed.
-    pub error: Option<Box<str>>,
-}
-
 impl Change {
     /// Which task it is about.
     pub fn task(&self) -> Option<TaskId> {
@@ -260,19 +203,27 @@ impl Change {
         }
     }
 
+    /// How many results.
+    pub fn result_items(&self) -> u64 {
+        match self {
+            Self::Results { results, .. } => results.piece.items(),
+            _ => 0,
+        }
+    }
+
     /// Bytes of results.
     pub fn result_bytes(&self) -> usize {
         match self {
-            Self::Results { bytes, .. } => bytes.len(),
+            Self::Results { results, .. } => results.piece.bytes.len(),
             _ => 0,
         }
     }
 
     /// The results, if they belong into a file.
     pub fn in_file(&self) -> Option<FileResults> {
-        let Self::Results { first, bytes, large: Some(large), .. } = self else { return None };
+        let Self::Results { results, large: Some(large), .. } = self else { return None };
         let Place::File(file) = large.place else { return None };
-        Some(FileResults { file, large: Arc::clone(large), first: *first, bytes: bytes.clone() })
+        Some(FileResults { file, large: Arc::clone(large), piece: results.piece.clone() })
     }
 }
 
@@ -295,42 +246,6 @@ pub struct Stored {
     pub suspect: bool,
     /// Results that were suspect and wrong, and are right now.
     pub corrected: u64,
-}
-
-/// Results of one task that follow each other, and what is known of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Computed {
-    /// The index of the first.
-    pub first: u64,
-    /// All of one width.
-    pub bytes: Bytes,
-    /// The Drone that computed them, if that is known.
-    pub drone: Option<DroneId>,
-    /// How far they are trusted.
-    pub trust: Trust,
-}
-
-/// How far results are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// At most a sample of them was computed a second time.
-    Sampled = 0,
-    /// Every one of them was computed a second time and agreed.
-    Checked = 1,
-    /// Their Drone gave a wrong result elsewhere: they are to be computed again.
-    Suspect = 2,
-}
-
-impl Trust {
-    /// Of results that are new.
-    pub fn new(checked: bool) -> Self {
-        if checked { Self::Checked } else { Self::Sampled }
-    }
-
-    /// By its number in a row.
-    pub(super) fn of(number: i64) -> Option<Self> {
-        [Self::Sampled, Self::Checked, Self::Suspect].into_iter().find(|trust| *trust as i64 == number)
-    }
 }
 
 /// Drone processes that are known; the oldest are forgotten when there are more.
@@ -540,6 +455,20 @@ pub(super) fn state_of(number: i64) -> Option<TaskState> {
     [TaskState::Done, TaskState::Failed, TaskState::Cancelled].into_iter().find(|state| state_number(*state) == number)
 }
 
+/// What trust in results is in a row.
+pub(super) fn trust_number(trust: Trust) -> i64 {
+    match trust {
+        Trust::Sampled => 0,
+        Trust::Checked => 1,
+        Trust::Suspect => 2,
+    }
+}
+
+/// Trust in results, by its number.
+pub(super) fn trust_of(number: i64) -> Option<Trust> {
+    [Trust::Sampled, Trust::Checked, Trust::Suspect].into_iter().find(|trust| trust_number(*trust) == number)
+}
+
 /// What a kind of line of the audit trail is in a row.
 pub(super) fn log_kind_number(kind: LogKind) -> i64 {
     match kind {
@@ -554,11 +483,6 @@ pub(super) fn log_kind_number(kind: LogKind) -> i64 {
 /// The kind of a line, by its number.
 pub(super) fn log_kind_of(number: i64) -> Option<LogKind> {
     LogKind::ALL.into_iter().find(|kind| log_kind_number(*kind) == number)
-}
-
-/// What the file of a task takes when all its results are there, in bytes.
-pub(super) fn file_bytes(large: &Large) -> u64 {
-    (large.bytes() + large.total() * DIGEST as u64).next_multiple_of(4096)
 }
 
 /// The table of segments: for each, as little-endian integers, its items (`u32`), bytes

@@ -14,7 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
 use super::records;
-use crate::kinds::{hash_of, is_long};
+use crate::work::terms::{hash_of, is_long};
 
 /// In the file's header: "HIVE" in ASCII.
 pub const APPLICATION_ID: i32 = 0x4849_5645;
@@ -515,7 +515,7 @@ mod tests {
     fn tasks_results_and_keys_of_version_2_stay_readable() {
         use std::ops::ControlFlow;
 
-        use super::super::testing::{layout, moment, right, terms};
+        use super::super::testing::{layout, moment, piece, right, terms};
         use super::super::{Inputs, Location, Trust, check};
         use wire::ids::TaskId;
 
@@ -560,7 +560,7 @@ mod tests {
         assert_eq!((done.created, ending.finished, ending.done), (moment(10), moment(20), 5));
         assert_eq!((done.terms.deadline, done.paused, done.suspect, done.corrected), (None, false, false, 0));
         assert_eq!(reader.prefix(TaskId(1)).unwrap(), 5);
-        assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [(0, right(0, 2)), (2, right(2, 5))]);
+        assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [piece(0, right(0, 2)), piece(2, right(2, 5))]);
         assert_eq!(reader.key(&[0; 32], crate::clock::HiveTime(999)).unwrap().unwrap().1, TaskId(1));
         let mut live = Vec::new();
         let push = |task| {

@@ -22,10 +22,11 @@ use self::step::Step;
 use super::ballast::Ballast;
 use super::directory::OpenFiles;
 use super::error::StoreError;
-use super::records::{Change, Tally, log_kind_number, state_number, state_of};
+use super::records::{Change, log_kind_number, state_number, state_of};
 use super::schema;
 use crate::clock::{HiveTime, Moment};
 use crate::crash;
+use crate::work::ending::Tally;
 
 /// How long an idempotency key is known.
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);

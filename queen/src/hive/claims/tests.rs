@@ -3,8 +3,8 @@ use wire::ids::LeaseId;
 
 use super::*;
 use crate::kinds::Terms;
+use crate::store::Inputs;
 use crate::store::testing::terms;
-use crate::store::{Inputs, Pieces};
 
 const TASK: TaskId = TaskId(1);
 const ONE: DroneId = DroneId(1);
@@ -74,7 +74,7 @@ fn second(priority: i8, first: u64) -> Second {
     let range = first..first + 1;
     let bytes = digests(range.clone());
     let (lease, spent, trust, looked_at) = (LeaseId(1), std::time::Duration::ZERO, Trust::Sampled, 0);
-    let (old, expensive, room) = (Pieces::new(), None, None);
+    let (old, expensive, room) = (Vec::new(), None, None);
     Second { job, drone: ONE, part: Arrived { lease, range, bytes, spent, trust, looked_at, old, expensive, room } }
 }
 

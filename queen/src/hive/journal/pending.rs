@@ -192,8 +192,8 @@ fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::testing::{layout, moment, right, terms};
-    use crate::store::{Inputs, Submission};
+    use crate::store::testing::{layout, moment, piece, right, terms};
+    use crate::store::{Inputs, Results, Submission, Trust};
 
     fn pending(commits: Vec<Vec<Change>>) -> Pending {
         let commit = |changes| Commit { changes, receipt: None, ack: None, _held: None };
@@ -204,8 +204,8 @@ mod tests {
     }
 
     fn result(task: u64) -> Change {
-        let (task, bytes) = (TaskId(task), right(0, 1));
-        Change::Results { task, first: 0, bytes, large: None, drone: None, checked: false, replaces: false }
+        let results = Results { piece: piece(0, right(0, 1)), drone: None, trust: Trust::Sampled };
+        Change::Results { task: TaskId(task), results, large: None, replaces: false }
     }
 
     #[test]

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 
-use bytes::Bytes;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
 use super::{Reader, inputs};
 use crate::core::RangeSet;
-use crate::kinds::digest::DIGEST;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
-use crate::store::inputs::{Inputs, Large, Place};
-use crate::store::outputs::Pieces;
-use crate::store::records::{COLUMN_COUNT, COLUMNS, Computed, KnownDrone, Leased, Rows, Stored, Trust, large};
+use crate::store::records::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
+use crate::work::inputs::{Inputs, Large, Place};
+use crate::work::results::{Piece, Results, Trust};
 
 /// A task of which something is to be computed, as it was left.
 #[derive(Debug)]
@@ -29,9 +27,9 @@ pub struct Live {
     /// What was done of it and is to be computed again, since it is suspect.
     pub suspect: RangeSet,
     /// Results that are not in its file, of what is done.
-    pub results: Vec<Computed>,
+    pub results: Vec<Results>,
     /// Results that are not in its file and are suspect.
-    pub old: Vec<Computed>,
+    pub old: Vec<Results>,
     /// Of a batch, who has left it; they count as done.
     pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
@@ -126,9 +124,9 @@ impl Reader {
         })
     }
 
-    /// The suspect results in `range`, each piece with its first index. In a file there may be
-    /// those already that are to replace them, or a part of that.
-    pub fn old_results(&self, id: TaskId, range: &Range<u64>) -> Result<Pieces, StoreError> {
+    /// The suspect results in `range`, of `width` bytes each. In a file there may be those already
+    /// that are to replace them, or a part of that.
+    pub fn old_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
         let found = self.query(|connection| {
             let select = "SELECT file, extents FROM tasks LEFT JOIN segments ON task = id WHERE id = ?";
             let file = connection.prepare_cached(select)?.query_row([id.0], |row| {
@@ -144,18 +142,14 @@ impl Reader {
             Ok((file.optional()?.flatten(), rows.collect::<rusqlite::Result<Vec<(Range<u64>, _)>>>()?))
         });
         let (large, rows) = found?;
-        let mut pieces = Pieces::new();
+        let mut pieces = Vec::new();
         for (row, bytes) in rows {
             let part = row.start.max(range.start)..row.end.min(range.end);
-            let bytes = match (bytes, &large) {
-                (Some(bytes), _) => {
-                    let part = (part.start - row.start) as usize * DIGEST..(part.end - row.start) as usize * DIGEST;
-                    Bytes::copy_from_slice(bytes.get(part).unwrap_or_default())
-                }
-                (None, Some((number, large))) => self.bulk.results(*number, large, &part, DIGEST)?,
+            pieces.push(match (bytes, &large) {
+                (Some(bytes), _) => Piece { range: row, bytes: bytes.into() }.within(&part),
+                (None, Some((number, large))) => self.bulk.results(*number, large, &part, width)?,
                 (None, None) => continue,
-            };
-            pieces.push((part.start, bytes));
+            });
         }
         Ok(pieces)
     }
@@ -219,16 +213,17 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query([id.0])?;
     while let Some(row) = rows.next()? {
-        let range = row.get(0)?..row.get(1)?;
+        let range: Range<u64> = row.get(0)?..row.get(1)?;
         let number = row.get(4)?;
-        let trust = Trust::of(number).ok_or(FromSqlError::OutOfRange(number))?;
+        let trust = trust_of(number).ok_or(FromSqlError::OutOfRange(number))?;
         let (done, results) = match trust {
             Trust::Suspect => (&mut live.suspect, &mut live.old),
             Trust::Sampled | Trust::Checked => (&mut live.done, &mut live.results),
         };
         if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {
             let drone = row.get::<_, Option<u64>>(3)?.map(DroneId);
-            results.push(Computed { first: range.start, bytes: bytes.into(), drone, trust });
+            let piece = Piece { range: range.clone(), bytes: bytes.into() };
+            results.push(Results { piece, drone, trust });
         }
         done.insert(range);
     }

@@ -12,14 +12,16 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::{KEY_LIFE, Removed};
 use crate::clock::Moment;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{SecretHash, Terms, member_id};
 use crate::store::access;
-use crate::store::inputs::{Inputs, Place};
 use crate::store::records::{
-    Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, log_kind_number,
-    state_number, state_of,
+    Asked, Change, Extents, Fate, KNOWN_DRONES, Submission, in_row, log_kind_number, state_number, state_of,
+    trust_number,
 };
+use crate::work::ending::{Ending, Tally};
+use crate::work::inputs::{Inputs, Place};
+use crate::work::job::member_id;
+use crate::work::results::{Piece, Results, Trust};
+use crate::work::terms::{SecretHash, Terms};
 
 /// See the module.
 pub(super) struct Step<'a> {
@@ -144,7 +146,7 @@ impl<'a> Step<'a> {
             Place::File(number) => Some(number),
             Place::Memory(_) => None,
         });
-        let bytes = large.map_or(0, |large| file_bytes(large));
+        let bytes = large.map_or(0, |large| large.file_bytes(terms.kind().width()));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
                       bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on, \
@@ -208,14 +210,13 @@ impl<'a> Step<'a> {
     }
 
     fn results(&mut self, change: &Change) -> rusqlite::Result<()> {
-        let Change::Results { task, first, bytes, large, drone, checked, replaces } = change else { return Ok(()) };
-        let range = *first..first + (bytes.len() / DIGEST) as u64;
+        let Change::Results { task, results, large, replaces } = change else { return Ok(()) };
+        let Results { piece: Piece { range, bytes }, drone, trust } = results;
         if *replaces {
-            self.cut(*task, &range)?;
+            self.cut(*task, range)?;
         }
         let in_row = large.is_none().then_some(&bytes[..]);
-        let trust = Trust::new(*checked);
-        self.insert(*task, &range, crc32fast::hash(bytes), drone.map(|drone| drone.0), trust, in_row)
+        self.insert(*task, range, crc32fast::hash(bytes), drone.map(|drone| drone.0), *trust, in_row)
     }
 
     fn insert(
@@ -228,7 +229,7 @@ impl<'a> Step<'a> {
         bytes: Option<&[u8]>,
     ) -> rusqlite::Result<()> {
         let insert = "INSERT INTO results (task, first, past, crc, bytes, drone, checked) VALUES (?, ?, ?, ?, ?, ?, ?)";
-        self.run(insert, params![task.0, range.start, range.end, crc, bytes, drone, trust as i64])
+        self.run(insert, params![task.0, range.start, range.end, crc, bytes, drone, trust_number(trust)])
     }
 
     /// Removes suspect results in `range`; what rows have beyond it stays.
@@ -243,11 +244,11 @@ impl<'a> Step<'a> {
         })?;
         for (row, drone, bytes) in rows.collect::<rusqlite::Result<Vec<(Range<u64>, _, _)>>>()? {
             self.run("DELETE FROM results WHERE task = ? AND first = ?", [task.0, row.start])?;
-            for rest in [row.start..range.start, range.end..row.end].into_iter().filter(|rest| !rest.is_empty()) {
-                let part = (rest.start - row.start) as usize * DIGEST..(rest.end - row.start) as usize * DIGEST;
-                // Of damaged ones there may be less.
-                let bytes = bytes.as_deref().map(|bytes| bytes.get(part).unwrap_or_default());
-                self.insert(task, &rest, 0, drone, Trust::Suspect, bytes)?;
+            let rests = [row.start..range.start, range.end..row.end];
+            let piece = bytes.map(|bytes| Piece { range: row, bytes: bytes.into() });
+            for rest in rests.into_iter().filter(|rest| !rest.is_empty()) {
+                let part = piece.as_ref().map(|piece| piece.within(&rest).bytes);
+                self.insert(task, &rest, 0, drone, Trust::Suspect, part.as_deref())?;
             }
         }
         Ok(())
