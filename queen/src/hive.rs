@@ -6,7 +6,7 @@
 //! same lock as the event that caused them, so that every queue sees them in the core's order;
 //! lines for the console are collected and told after it.
 //!
-//! What has to outlive the Queen leaves through the [`journal`]. Where nothing is kept on
+//! What has to outlive the Queen leaves through the [`Journal`]. Where nothing is kept on
 //! disk, what would go there is settled at once instead; nothing else differs.
 
 mod access;
@@ -19,7 +19,6 @@ mod explain;
 mod feed;
 mod fleet;
 mod index;
-mod journal;
 mod keys;
 mod link;
 mod members;
@@ -53,12 +52,10 @@ use wire::ids::{Epoch, Instance, TaskId};
 use crate::access::Grants;
 use crate::clock::{Clock, HiveClock, Moment};
 use crate::core::{Event, Patience, Time};
-use crate::store::{Reader, StoredAccess};
+use crate::store::{Ack, Journal, Reader, Receipt, Slot, StoredAccess, journal};
 use access::Making;
 use cache::Cache;
 use feed::Feed;
-use journal::{Ack, Journal, Slot};
-use link::Receipt;
 pub use link::{Breach, Joined, Link, Newcomer, Outbound, Parting};
 pub use memory::Memory;
 pub use recovery::{Keeper, Lost};

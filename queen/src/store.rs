@@ -18,12 +18,14 @@ mod access;
 pub mod backup;
 mod ballast;
 mod bulk;
+mod change;
 pub mod check;
 mod directory;
 pub mod disk;
 mod error;
+pub(crate) mod journal;
 mod reader;
-mod records;
+mod rows;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -39,13 +41,15 @@ pub use crate::work::{
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
+pub use change::{Change, Fate, KEY_LIFE, Removed, Submission, Visit};
 use directory::OpenFiles;
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
 use disk::{Disk, System};
 pub use error::StoreError;
+pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writing};
 pub use reader::{Detached, Live, Reader, Suspects};
-pub use records::{Change, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, Visit};
-pub use writer::{Inheritance, KEY_LIFE, Removed, Tidied, Writer};
+pub use rows::{KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember};
+pub use writer::{Inheritance, Tidied, Writer};
 
 /// Where a Queen keeps what has to outlive her.
 #[derive(Debug, Clone)]

@@ -94,7 +94,7 @@ impl SharedHive {
     /// The disk did not take something that nobody has been told of.
     pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
         tracing::warn!(%error, "an upload could not be written");
-        HiveError::Unavailable { reason: super::recovery::reason(error), retry_after: RETRY }
+        HiveError::Unavailable { reason: error.refusal(), retry_after: RETRY }
     }
 
     /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes

@@ -18,10 +18,10 @@ use wire::message::Adoption;
 use super::explain;
 use super::state::State;
 use super::story::Story;
-use super::{Link, MAX_DRONES, Newcomer, Outbound, Parting, Receipt, label};
+use super::{Link, MAX_DRONES, Newcomer, Outbound, Parting, label};
 use crate::core::{Ability, Distrust, Event, Grant, Standing, Time};
 use crate::crash;
-use crate::store::{Change, KnownDrone, Visit};
+use crate::store::{Change, KnownDrone, Receipt, Visit};
 
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 200;
@@ -431,7 +431,8 @@ impl State {
 
     /// So many outputs of a connection are safe.
     pub(super) fn stored(&self, receipt: Receipt) {
-        let Receipt { link, outputs } = receipt;
+        let Receipt { drone, connection, outputs } = receipt;
+        let link = Link { drone, number: connection };
         if self.is_current(link)
             && let Some(seat) = self.presences.get(&link.drone).and_then(|presence| presence.seat.as_ref())
         {

@@ -20,6 +20,7 @@ use super::state::State;
 use super::{EXCUSE, KEEP, KEEP_FRAME, OUTBOX, SharedHive};
 use crate::core::{Ability, Event, Grant, Progress, Time};
 use crate::kinds::{Job, Rejected};
+use crate::store::Receipt;
 
 /// Something to be sent to a Drone.
 #[derive(Debug)]
@@ -47,14 +48,6 @@ pub struct Link {
     /// Whose.
     pub drone: DroneId,
     pub(super) number: u64,
-}
-
-/// What can be told to a Drone when changes are on disk: the first so many outputs of this
-/// connection are safe.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Receipt {
-    pub(super) link: Link,
-    pub(super) outputs: u64,
 }
 
 /// A Drone that said hello.
@@ -285,7 +278,7 @@ impl SharedHive {
         }
         let bytes = results.iter().map(|result| result.bytes.len()).sum();
         let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
-        let receipt = Receipt { link, outputs: received };
+        let receipt = Receipt { drone: link.drone, connection: link.number, outputs: received };
         let further = self.change_with_receipt(slot, receipt, |state, now| {
             let mut further = Vec::new();
             if state.is_current(link) {

@@ -3,26 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use drone::story;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
 use web::hive::HiveError;
 use wire::ids::{DroneId, Epoch, TaskId};
 
-use super::journal::{self, Exit, Journal};
 use super::memory::Memory;
 use super::record::Record;
-use super::{Disk, Limit, Receipt, Settings, SharedHive};
+use super::{Disk, Limit, Settings, SharedHive};
 use crate::clock::HiveClock;
 use crate::core::Event;
-use crate::crash;
 use crate::store::{
-    Change, Directory, KnownDrone, Leased, Live, Removed, Store, StoreError, StoredAccess, Submission, Tidied, Writer,
+    Change, Consumer, Directory, Follower, Journal, KnownDrone, Leased, Live, Receipt, Removed, Store, StoreError,
+    StoredAccess, Submission, Tidied, Writer,
 };
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -46,14 +44,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// The data directory in the hands of a Hive: it writes to it until it is closed.
 pub struct Keeper {
     writer: Writer,
-    exit: Exit,
+    consumer: Consumer,
     directory: Directory,
-}
-
-/// The thread that writes.
-struct Writing {
-    thread: JoinHandle<Result<(), StoreError>>,
-    ended: oneshot::Receiver<()>,
 }
 
 /// Something that was to be written is not.
@@ -101,7 +93,7 @@ impl SharedHive {
         let Store { inheritance, access, writer, reader, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit, true);
-        let (journal, exit) = Journal::new(memory.journal, Handle::current(), bulk);
+        let (journal, consumer) = Journal::new(memory.journal, Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: Limit::new(settings.max_data, free.saturating_add(inheritance.used)),
@@ -124,7 +116,7 @@ impl SharedHive {
             state.stored_keys = inheritance.keys;
             state.recovering = Some((0, inheritance.live));
         }
-        Ok((hive, Keeper { writer, exit, directory }))
+        Ok((hive, Keeper { writer, consumer, directory }))
     }
 
     /// Takes over the tasks that have not ended, and removes what no task owns; or leaves that to the
@@ -242,84 +234,39 @@ impl SharedHive {
         }
         Ok(())
     }
+}
 
-    /// The disk takes writes, or does not.
-    pub(super) fn set_fault(&self, error: Option<&StoreError>) {
-        let mut state = self.lock();
-        match (error, &state.fault) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                state.fault = None;
-                drop(state);
-                story!("🩹", "The disk takes writes again");
-                self.inner.changed.notify_one();
-            }
-            (Some(error), before) => {
-                let is_new = before.is_none();
-                let reason = reason(error);
-                state.fault = Some(reason.clone());
-                drop(state);
-                if is_new {
-                    tracing::error!("{reason}");
-                    self.inner.changed.notify_one();
-                }
-            }
-        }
-    }
-
-    /// What is on disk.
-    pub(super) fn tidied(&self, tidied: Tidied) {
-        let mut state = self.lock();
-        state.used = tidied.used;
-        state.stored_keys = state.stored_keys.saturating_sub(tidied.expired);
-    }
-
-    /// These changes are on disk.
-    pub(super) fn committed(&self, changes: &[Change]) {
+impl Follower for SharedHive {
+    fn committed(&self, changes: &[Change], receipts: &[Receipt], removed: &[Removed]) {
+        self.change(|state, _| {
+            changes.iter().for_each(|change| state.committed(change));
+            receipts.iter().for_each(|receipt| state.stored(*receipt));
+            removed.iter().for_each(|removed| state.removed(removed));
+        });
         if changes.iter().any(|change| matches!(change, Change::Cleared { .. })) {
             self.inner.reworked.notify_one();
         }
-        for some in changes.chunks(TAKEN_AT_ONCE) {
-            self.change(|state, _| some.iter().for_each(|change| state.committed(change)));
-        }
     }
 
-    /// What these receipts are about is on disk.
-    pub(super) fn confirm(&self, receipts: impl Iterator<Item = Receipt>) {
-        let state = self.lock();
-        receipts.for_each(|receipt| state.stored(receipt));
-    }
-
-    /// These tasks are no longer on disk.
-    pub(super) fn removed(&self, removed: Vec<Removed>) {
-        let files = removed.iter().filter_map(|removed| removed.file).collect();
-        if !removed.is_empty() {
-            self.change(|state, _| removed.iter().for_each(|removed| state.removed(removed)));
-        }
-        self.remove_files(files);
-    }
-
-    /// This new task will never be on disk.
-    pub(super) fn refuse(&self, submission: &Submission) {
+    fn refused(&self, submission: &Submission) {
         self.change(|state, now| state.refuse(submission, now));
-        if let Some((_, file)) = submission.inputs.in_file() {
-            self.remove_files(vec![file]);
-        }
     }
 
-    /// Removes bulk files on a thread of their own: a large one takes seconds, and commits
-    /// need not wait for it.
-    pub(super) fn remove_files(&self, files: Vec<u64>) {
-        let Some(disk) = self.inner.disk.as_ref().filter(|_| !files.is_empty()) else { return };
-        let bulk = Arc::clone(disk.reader.bulk());
-        disk.runtime.spawn_blocking(move || {
-            for file in files {
-                if let Err(error) = bulk.remove(file) {
-                    tracing::warn!(%error, "a file that no task needs will be removed at the next start");
-                }
-                crash::point("remove-unlinked");
-            }
-        });
+    fn fault(&self, error: Option<&StoreError>) {
+        let reason = error.map(StoreError::refusal);
+        let before = std::mem::replace(&mut self.lock().fault, reason.clone());
+        match (before, reason) {
+            (None, Some(reason)) => tracing::error!("{reason}"),
+            (Some(_), None) => story!("🩹", "The disk takes writes again"),
+            _ => return,
+        }
+        self.inner.changed.notify_one();
+    }
+
+    fn tidied(&self, tidied: Tidied) {
+        let mut state = self.lock();
+        state.used = tidied.used;
+        state.stored_keys = state.stored_keys.saturating_sub(tidied.expired);
     }
 }
 
@@ -330,20 +277,19 @@ impl Keeper {
     /// # Errors
     /// If something could not be written, or the writer ends before.
     pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
-        let Self { writer, exit, directory } = self;
-        let Writing { thread, mut ended } = spawn(hive.clone(), writer, exit).map_err(|_| Lost::Writer)?;
+        let Self { writer, consumer, directory } = self;
+        let follower = Box::new(hive.clone());
+        let mut writing = consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| Lost::Writer)?;
         tokio::select! {
             () = serving => {}
-            // Nothing is sent; this ends when the thread does.
-            _ = &mut ended => return Err(Lost::Writer),
+            () = writing.ended() => return Err(Lost::Writer),
         }
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         if let Some(disk) = &hive.inner.disk {
             disk.journal.stop();
         }
-        let _ = ended.await;
-        let result = thread.join().map_err(|_| Lost::Writer)?;
+        let result = writing.join().await.map_err(|_| Lost::Writer)?;
         drop(directory);
         result.map_err(|source| match hive.lock().revoking.names() {
             names if names.is_empty() => Lost::Store(source),
@@ -352,32 +298,8 @@ impl Keeper {
     }
 }
 
-fn spawn(hive: SharedHive, writer: Writer, exit: Exit) -> std::io::Result<Writing> {
-    let (end, ended) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-        let _end = end;
-        journal::run(&hive, writer, exit)
-    })?;
-    Ok(Writing { thread, ended })
-}
-
 fn tasks(count: u64) -> String {
     format!("{} unfinished task{}", drone::console::count(count), if count == 1 { "" } else { "s" })
-}
-
-/// What a user is told of a disk that does not take writes.
-pub(super) fn reason(error: &StoreError) -> String {
-    match error.is_full() {
-        true if error.is_file_too_large() => format!(
-            "a file is as long as the limit on file sizes lets it be, so nothing new can be kept: raise the limit \
-             (ulimit -f, or LimitFSIZE= of systemd), or delete finished tasks ({error})"
-        ),
-        true => {
-            format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
-        }
-        false if matches!(error, StoreError::Gone { .. }) => format!("nothing new can be kept: {error}"),
-        false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
-    }
 }
 
 /// What a client is told while tasks are being taken over.

@@ -22,7 +22,7 @@ use super::bulk::{Bulk, result_offset};
 use super::directory;
 use super::disk::{NO_FOLLOW, System};
 use super::error::StoreError;
-use super::records::{asked, large};
+use super::rows::{asked, large};
 use super::schema;
 use crate::kinds;
 

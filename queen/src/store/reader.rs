@@ -19,7 +19,7 @@ use wire::ids::TaskId;
 pub use self::live::{Live, Suspects};
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
+use super::rows::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
 use super::schema;
 use crate::clock::HiveTime;
 use crate::work::inputs::Inputs;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
-use super::records;
+use super::rows;
 use crate::work::terms::{hash_of, is_long};
 
 /// In the file's header: "HIVE" in ASCII.
@@ -395,14 +395,14 @@ fn move_secrets(step: &Transaction<'_>) -> rusqlite::Result<()> {
         let row = select.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
         row.optional()?
     } {
-        let mut asked = records::asked(&text)?;
+        let mut asked = rows::asked(&text)?;
         let secret = asked.specification.take_secret();
         let hash = is_long(&secret).then(|| hash_of(&secret));
         if let Some(hash) = hash {
             insert.execute(params![hash, secret])?;
         }
         let short = hash.is_none().then_some(secret);
-        update.execute(params![records::in_row(&asked)?, short, hash, id])?;
+        update.execute(params![rows::in_row(&asked)?, short, hash, id])?;
         last = id;
     }
     Ok(())

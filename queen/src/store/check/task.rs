@@ -14,7 +14,7 @@ use wire::blob::Blob;
 use super::sample::Picks;
 use super::{Check, STATES};
 use crate::store::bulk::result_offset;
-use crate::store::records::{COLUMN_COUNT, Stored, large, trust_of};
+use crate::store::rows::{COLUMN_COUNT, Stored, large, trust_of};
 use crate::store::schema::HAS_DRONES;
 use crate::work::inputs::Large;
 use crate::work::results::Trust;

@@ -11,7 +11,7 @@ use super::{Reader, inputs};
 use crate::core::RangeSet;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
-use crate::store::records::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
+use crate::store::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
 use crate::work::inputs::{Inputs, Large, Place};
 use crate::work::results::{Piece, Results, Trust};
 

@@ -10,13 +10,10 @@ use web::access::{LogEntry, TokenId};
 use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
-use super::{KEY_LIFE, Removed};
 use crate::clock::Moment;
 use crate::store::access;
-use crate::store::records::{
-    Asked, Change, Extents, Fate, KNOWN_DRONES, Submission, in_row, log_kind_number, state_number, state_of,
-    trust_number,
-};
+use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
+use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
 use crate::work::ending::{Ending, Tally};
 use crate::work::inputs::{Inputs, Place};
 use crate::work::job::member_id;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tokio::runtime::Runtime;
 
-use super::super::Journal;
 use super::*;
+use crate::store::Journal;
 use crate::store::disk::{Disk, DiskFile, System};
 use crate::store::testing::{layout, moment, piece, right, terms};
 use crate::store::{Change, Extent, Inputs, Large, Place, Results, Submission, Trust};
@@ -80,12 +80,12 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
         let results = Results { piece: piece(first, right(first, first + 1)), drone: None, trust: Trust::Sampled };
         Change::Results { task: TaskId(1), results, large: Some(Arc::clone(&large)), replaces: false }
     };
-    let (journal, mut exit) = Journal::new(1 << 20, runtime.handle().clone(), Arc::clone(&bulk));
+    let (journal, mut consumer) = Journal::new(1 << 20, runtime.handle().clone(), Arc::clone(&bulk));
     let enter = |change| drop(runtime.block_on(journal.slot(0)).unwrap().enter(vec![change], None));
     let mut gathered = |change: Option<Change>| {
         change.into_iter().for_each(enter);
         let mut batch = Batch::default();
-        exit.gather(&mut batch);
+        consumer.intake.gather(&mut batch);
         (tasks(&batch), batch.failure.is_some())
     };
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use wire::ids::TaskId;
 
-use super::Commit;
-use super::exit::{Batch, Exit};
-use crate::hive::{SharedHive, recovery};
-use crate::store::{Change, Fate, StoreError, Writer};
+use super::commit::Commit;
+use super::committer::Committer;
+use super::intake::{Batch, Intake};
+use crate::store::change::{Change, Fate};
+use crate::store::error::StoreError;
 
 /// Bytes of results for which there may be room on a full disk, of one task and of those that are
 /// committed together; and how many these are at most.
@@ -30,23 +31,23 @@ pub(super) struct Pending {
 impl Pending {
     /// Commits what there is. Once that failed, all results are written anew, but not into the room
     /// that is held back for removals; and the disk is trusted again when there is that room still.
-    pub(super) fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
-        writer.check_files()?;
+    pub(super) fn advance(&mut self, committer: &mut Committer, intake: &Intake) -> Result<(), StoreError> {
+        committer.writer.check_files()?;
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
         if self.is_failing {
-            writer.probe()?;
-            exit.write(&self.batch.commits)?;
+            committer.writer.probe()?;
+            intake.write(&self.batch.commits)?;
         }
         let commits = std::mem::take(&mut self.batch.commits);
         let has_commits = !commits.is_empty();
-        commit(hive, writer, commits).map_err(|(error, commits)| {
+        committer.commit(commits).map_err(|(error, commits)| {
             self.batch.commits = commits;
             error
         })?;
         if self.is_failing || has_commits && !self.has_ballast {
-            writer.probe()?;
+            committer.writer.probe()?;
             self.has_ballast = true;
         }
         Ok(())
@@ -54,7 +55,7 @@ impl Pending {
 
     /// On a full disk, what makes room goes first, and what the ballast leaves is its own. What was to be
     /// written of these tasks before is in vain; a task that is cancelled has done so much less.
-    pub(super) fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
+    pub(super) fn make_room(&mut self, committer: &mut Committer, intake: &mut Intake) {
         let held = self.held();
         let concerns =
             |commit: &Commit| commit.changes.iter().filter_map(Change::task).any(|task| held.contains(&task));
@@ -64,14 +65,14 @@ impl Pending {
             return;
         }
         for change in relief.iter_mut().flat_map(|commit| &mut commit.changes) {
-            let lost = change.task().map_or(0, |task| self.forget(&HashSet::from([task]), exit));
+            let lost = change.task().map_or(0, |task| self.forget(&HashSet::from([task]), intake));
             if let Change::End(_, ending) = change {
                 ending.done = ending.done.saturating_sub(lost);
             }
         }
         self.has_ballast = false;
-        let released = writer.release_ballast();
-        let written = commit(hive, writer, relief).map_err(|(error, relief)| {
+        let released = committer.writer.release_ballast();
+        let written = committer.commit(relief).map_err(|(error, relief)| {
             self.batch.commits.extend(relief);
             error
         });
@@ -97,14 +98,14 @@ impl Pending {
 
     /// What room a full disk has besides the ballast is given to small tasks, the smallest first: so
     /// they end, and can be removed.
-    pub(super) fn save_smallest(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) {
-        if !writer.has_ballast() {
+    pub(super) fn save_smallest(&mut self, committer: &mut Committer, intake: &Intake) {
+        if !committer.writer.has_ballast() {
             return;
         }
         for tasks in self.smallest() {
             let parts: Vec<Commit> = self.batch.commits.iter_mut().filter_map(|commit| commit.part(&tasks)).collect();
-            let saved = match exit.write(&parts) {
-                Ok(()) => commit(hive, writer, parts),
+            let saved = match intake.write(&parts) {
+                Ok(()) => committer.commit(parts),
                 Err(error) => Err((error, parts)),
             };
             if let Err((error, parts)) = saved {
@@ -142,51 +143,28 @@ impl Pending {
     }
 
     /// What came out of the queue of these tasks is in vain; returns how many items were done by that.
-    fn forget(&mut self, tasks: &HashSet<TaskId>, exit: &mut Exit) -> u64 {
+    fn forget(&mut self, tasks: &HashSet<TaskId>, intake: &mut Intake) -> u64 {
         let here: u64 = self.batch.commits.iter_mut().map(|commit| commit.forget(tasks)).sum();
-        here + exit.forget(tasks)
+        here + intake.forget(tasks)
     }
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
     /// Nobody is left waiting for the disk.
-    pub(super) fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
+    pub(super) fn refuse(&mut self, committer: &Committer, intake: &mut Intake, error: &StoreError) {
         let mut refused = HashSet::new();
         for commit in &mut self.batch.commits {
-            commit.answer(Err(recovery::reason(error)));
+            commit.answer(Err(error.refusal()));
             for change in &commit.changes {
                 if let Change::Submit(submission) = change {
                     refused.insert(submission.id);
-                    hive.refuse(submission);
+                    committer.refuse(submission);
                 }
             }
         }
-        self.forget(&refused, exit);
-        exit.forget_queued(refused);
+        self.forget(&refused, intake);
+        intake.forget_queued(refused);
         self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
-}
-
-/// Makes these durable together, and does what follows from that; or gives them back.
-fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> Result<(), (StoreError, Vec<Commit>)> {
-    if commits.is_empty() {
-        return Ok(());
-    }
-    let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    let (began, count) = (hive.now(), changes.len());
-    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.moment()) };
-    if let Some(disk) = hive.inner.disk.as_ref().filter(|_| count > 0) {
-        disk.journal.count_commit(count, hive.now().saturating_sub(began));
-    }
-    let removed = match written {
-        Ok(removed) => removed,
-        Err(error) => return Err((error, commits)),
-    };
-    let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
-    hive.committed(&changes);
-    hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
-    hive.removed(removed);
-    commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
-    Ok(())
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::ids::TaskId;
 
-use super::{Commit, Entry};
-use crate::store::{Bulk, StoreError};
+use super::commit::{Commit, Entry};
+use crate::store::bulk::Bulk;
+use crate::store::error::StoreError;
 
 /// Entries that are committed together at most.
 const BATCH: usize = 1024;
@@ -40,8 +41,8 @@ const MANY: usize = 8;
 const PAUSE: Duration = Duration::from_micros(100);
 const PAUSES: usize = 3;
 
-/// The queue's exit.
-pub(in crate::hive) struct Exit {
+/// Takes what is committed next out of the queue.
+pub(super) struct Intake {
     entries: mpsc::Receiver<Entry>,
     /// Out of the queue and in no batch yet: new tasks, and all else in its order.
     fresh: VecDeque<Commit>,
@@ -94,7 +95,7 @@ impl Batch {
     }
 }
 
-impl Exit {
+impl Intake {
     pub(super) fn new(
         entries: mpsc::Receiver<Entry>,
         stopping: CancellationToken,
