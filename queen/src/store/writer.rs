@@ -4,6 +4,8 @@
 //! and synced first, then the records that refer to them are committed, and files are removed only
 //! when no record names them any more. If a commit fails, nothing was done, and it can be tried again.
 
+mod brief;
+mod leases;
 mod step;
 #[cfg(test)]
 mod tests;

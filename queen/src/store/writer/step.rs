@@ -1,6 +1,6 @@
 //! A transaction in the making: what each change does to the rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,8 +8,10 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params};
 use web::access::{LogEntry, TokenId};
 use web::model::TaskState;
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, TaskId};
 
+use super::brief::ended_at_once;
+use super::leases::Leases;
 use crate::clock::Moment;
 use crate::store::access;
 use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
@@ -34,8 +36,7 @@ pub(super) struct Step<'a> {
     bulk: i64,
     /// The smallest id that no task has, if there are new ones.
     next_task: u64,
-    /// What becomes of leases. Most that begin in a transaction end in it as well.
-    leases: BTreeMap<LeaseId, Option<Holder<'a>>>,
+    leases: Leases<'a>,
     removed: Vec<Removed>,
 }
 
@@ -49,9 +50,6 @@ struct Member {
     owner: Option<TokenId>,
 }
 
-/// Of which task a lease is, whose, and what it is about.
-type Holder<'a> = (TaskId, DroneId, &'a Range<u64>);
-
 impl<'a> Step<'a> {
     /// What these do, with nothing done yet.
     pub(super) fn new(transaction: &'a Transaction<'a>, changes: &[&'a Change]) -> Self {
@@ -63,7 +61,7 @@ impl<'a> Step<'a> {
             counts: [0; 4],
             bulk: 0,
             next_task: 0,
-            leases: BTreeMap::new(),
+            leases: Leases::default(),
             removed: Vec::new(),
         }
     }
@@ -100,11 +98,11 @@ impl<'a> Step<'a> {
                 self.mark(*task)
             }
             Change::Lease { lease, task, drone, range } => {
-                self.leases.insert(*lease, Some((*task, *drone, range)));
+                self.leases.begin(*lease, (*task, *drone, range));
                 Ok(())
             }
             Change::Unlease(lease) => {
-                self.leases.insert(*lease, None);
+                self.leases.end(*lease);
                 Ok(())
             }
             Change::Log(entry) => self.log(entry),
@@ -128,7 +126,7 @@ impl<'a> Step<'a> {
     }
 
     fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
-        self.leases.clear();
+        self.leases = Leases::default();
         self.run("DELETE FROM leases", [])?;
         self.run("UPDATE hive SET epoch = ?", [epoch.0])
     }
@@ -415,16 +413,7 @@ impl<'a> Step<'a> {
         let update = "UPDATE hive SET next_task = max(next_task, ?), bulk_bytes = bulk_bytes + ?, clock = ?, wall = ?";
         let (next_task, bulk) = (self.next_task, self.bulk);
         self.run(update, params![next_task, bulk, now.on.0, now.at.0])?;
-        for (lease, holder) in std::mem::take(&mut self.leases) {
-            match holder {
-                Some((task, drone, range)) => {
-                    let insert = "INSERT OR REPLACE INTO leases (lease, task, drone, first, past) \
-                                  VALUES (?, ?, ?, ?, ?)";
-                    self.run(insert, [lease.0, task.0, drone.0, range.start, range.end])?;
-                }
-                None => self.run("DELETE FROM leases WHERE lease = ?", [lease.0])?,
-            }
-        }
+        self.leases.write(self.transaction)?;
         Ok(self.removed)
     }
 }
@@ -432,29 +421,4 @@ impl<'a> Step<'a> {
 /// A token, as a row has it.
 fn owner(owner: Option<u64>) -> Option<TokenId> {
     owner.map(TokenId)
-}
-
-/// The tasks that begin and end in one transaction, with nothing but results in between.
-fn ended_at_once<'a>(changes: &[&'a Change]) -> HashMap<TaskId, &'a Ending> {
-    let mut open = HashMap::new();
-    for change in changes {
-        match change {
-            Change::Submit(submission) => drop(open.insert(submission.id, None)),
-            Change::Results { .. } => {}
-            Change::End(task, ending) => {
-                if let Some(end) = open.get_mut(task) {
-                    end.get_or_insert(&**ending);
-                }
-            }
-            other => {
-                // What has to find the row as it was then.
-                if let Some(task) = other.task()
-                    && matches!(open.get(&task), Some(None))
-                {
-                    open.remove(&task);
-                }
-            }
-        }
-    }
-    open.into_iter().filter_map(|(task, end)| Some((task, end?))).collect()
 }
