@@ -11,6 +11,7 @@
 
 mod commit;
 mod committer;
+mod entry;
 mod follower;
 mod intake;
 mod pending;
@@ -23,8 +24,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use web::metrics::JournalMeasures;
 
-use self::commit::{Commit, Entry};
+use self::commit::Commit;
 use self::committer::Commits;
+use self::entry::{Entry, Errand};
 pub use self::follower::{Follower, Receipt};
 use self::intake::Intake;
 pub use self::thread::{Consumer, Writing};
@@ -35,7 +37,7 @@ use crate::store::change::Change;
 const ENTRIES: usize = 4096;
 const RELIEF: usize = 64;
 
-/// The queue's entrance.
+/// The end of the queue at which changes go in.
 pub struct Journal {
     queue: mpsc::Sender<Entry>,
     /// Commits that may wait, those included that are out of the queue and not yet durable.
@@ -59,12 +61,12 @@ pub struct Slot {
 /// Whether changes became durable; if not, why not.
 pub type Ack = oneshot::Receiver<Result<(), String>>;
 
-/// The queue has ended, because the Queen stops.
+/// Nothing is written any more, because the Queen stops.
 #[derive(Debug)]
 pub struct Closed;
 
 impl Journal {
-    /// A queue in which so many bytes of results may wait, and its exit.
+    /// A queue in which so many bytes of results may wait, and its other end.
     pub fn new(bytes: u64, runtime: Handle, bulk: Arc<Bulk>) -> (Self, Consumer) {
         let (queue, entries) = mpsc::channel(ENTRIES + RELIEF);
         let capacity = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -91,6 +93,9 @@ impl Journal {
     }
 
     /// Waits for room for changes with so many bytes of results.
+    ///
+    /// # Errors
+    /// If the Queen stops, as with all that follow.
     pub async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
         self.slot_among(&self.places, bytes, false).await
     }
@@ -111,7 +116,7 @@ impl Journal {
     /// Has the writer tidy up; waits until she has.
     pub async fn tidy(&self) {
         let (done, waiting) = oneshot::channel();
-        if self.queue.send(Entry::Tidy(done)).await.is_ok() {
+        if self.queue.send(Entry::Errand(Errand::Tidy(done))).await.is_ok() {
             // An error means that she has stopped.
             let _ = waiting.await;
         }
@@ -125,7 +130,7 @@ impl Journal {
             // Who asked may be gone.
             let _ = done.send(work());
         });
-        self.queue.send(Entry::Between(work)).await.ok()?;
+        self.queue.send(Entry::Errand(Errand::Call(work))).await.ok()?;
         waiting.await.ok()
     }
 

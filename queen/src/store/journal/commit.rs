@@ -1,4 +1,4 @@
-//! What goes through the journal's queue.
+//! Changes that go through the journal's queue together.
 
 use std::collections::HashSet;
 
@@ -10,18 +10,7 @@ use super::follower::Receipt;
 use crate::store::bulk::FileResults;
 use crate::store::change::{Change, Fate};
 
-/// Something for the journal's thread to do.
-pub(super) enum Entry {
-    Commit(Commit),
-    /// Forget what has expired, give back space, count what is left.
-    Tidy(oneshot::Sender<()>),
-    /// Do this while nothing is being committed.
-    Between(Box<dyn FnOnce() + Send>),
-    /// Look whether there will be more.
-    Wake,
-}
-
-/// Changes that belong together.
+/// Changes that are committed together.
 pub(super) struct Commit {
     pub(super) changes: Vec<Change>,
     pub(super) receipt: Option<Receipt>,

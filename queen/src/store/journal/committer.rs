@@ -79,6 +79,19 @@ impl Committer {
         Ok(())
     }
 
+    /// Forgets what has expired, gives back space, and counts what is left.
+    pub(super) fn tidy(&mut self) {
+        match self.writer.tidy(self.clock.now()) {
+            Ok(tidied) => self.follower.tidied(tidied),
+            Err(error) => tracing::warn!(%error, "cannot give back space"),
+        }
+    }
+
+    /// Leaves the database in order.
+    pub(super) fn close(self) {
+        self.writer.close(self.clock.now());
+    }
+
     /// This new task will never be on disk.
     pub(super) fn refuse(&self, submission: &Submission) {
         self.follower.refused(submission);

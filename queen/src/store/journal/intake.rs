@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::ids::TaskId;
 
-use super::commit::{Commit, Entry};
+use super::commit::Commit;
+use super::entry::{Entry, Errand};
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
 
@@ -80,7 +81,7 @@ pub(super) struct Batch {
     /// Why results of them are not in their files.
     pub(super) failure: Option<StoreError>,
     /// Then this is done, which is no commit.
-    pub(super) then: Option<Entry>,
+    pub(super) then: Option<Errand>,
 }
 
 impl Batch {
@@ -242,8 +243,8 @@ impl Intake {
                 self.fresh.extend(fresh);
                 self.rest.extend(rest.map(Entry::Commit));
             }
+            Entry::Errand(errand) => self.rest.push_back(Entry::Errand(errand)),
             Entry::Wake => {}
-            other => self.rest.push_back(other),
         }
     }
 
@@ -296,14 +297,13 @@ impl Intake {
         while batch.then.is_none() {
             let next = self.rest.pop_front_if(|entry| match entry {
                 Entry::Commit(commit) => fits(commit),
-                _ => true,
+                Entry::Errand(_) | Entry::Wake => true,
             });
             match next {
                 Some(Entry::Commit(commit)) => batch.commits.push(commit),
-                other => {
-                    batch.then = other;
-                    return;
-                }
+                Some(Entry::Errand(errand)) => batch.then = Some(errand),
+                Some(Entry::Wake) => {}
+                None => return,
             }
         }
     }

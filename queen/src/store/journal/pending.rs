@@ -2,11 +2,13 @@
 //! take it, kept for another attempt.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use wire::ids::TaskId;
 
 use super::commit::Commit;
 use super::committer::Committer;
+use super::entry::Errand;
 use super::intake::{Batch, Intake};
 use crate::store::change::{Change, Fate};
 use crate::store::error::StoreError;
@@ -16,27 +18,92 @@ use crate::store::error::StoreError;
 const SMALL: usize = 64 << 10;
 const GROUP: usize = 256;
 
+/// How long to wait before another attempt when the disk does not take writes; twice as long each
+/// time, up to the longest.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// How often an attempt is repeated before a Queen who stops gives up.
+const LAST_ATTEMPTS: u32 = 8;
+
 /// What has come out of the queue and is not done yet.
 #[derive(Default)]
 pub(super) struct Pending {
-    pub(super) batch: Batch,
-    pub(super) is_failing: bool,
+    batch: Batch,
+    /// Attempts that failed since the last that did not.
+    failed: u32,
+    /// Those since the Queen stops.
+    failed_stopping: u32,
     /// The writer's ballast is whole.
     has_ballast: bool,
-    pub(super) attempts: u32,
-    /// Those since the Queen stops.
-    pub(super) last_attempts: u32,
 }
 
 impl Pending {
+    /// No change is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.commits.is_empty()
+    }
+
+    /// Adds what comes out of the queue.
+    pub(super) fn gather(&mut self, intake: &mut Intake) {
+        match self.is_failing() {
+            false => intake.gather(&mut self.batch),
+            true => intake.gather_all(&mut self.batch),
+        }
+    }
+
+    /// What is to be done next, which is no commit.
+    pub(super) fn take_errand(&mut self) -> Option<Errand> {
+        self.batch.then.take()
+    }
+
+    /// Tries to commit what there is. Where the disk does not take it, new tasks are refused, a full disk is
+    /// given what makes room, and all else is kept for another attempt, for which it is time when this returns.
+    ///
+    /// # Errors
+    /// If the Queen stops, and there were enough attempts.
+    pub(super) fn attempt(&mut self, committer: &mut Committer, intake: &mut Intake) -> Result<(), StoreError> {
+        let Err(error) = self.advance(committer, intake) else {
+            if self.is_failing() {
+                committer.follower.fault(None);
+            }
+            self.failed = 0;
+            return Ok(());
+        };
+        // Whatever failed first, files that are gone are the reason.
+        let error = committer.writer.check_files().err().unwrap_or(error);
+        committer.follower.fault(Some(&error));
+        if error.is_full() {
+            committer.writer.empty_log();
+            self.make_room(committer, intake);
+        }
+        self.refuse(committer, intake, &error);
+        if error.is_full() {
+            self.save_smallest(committer, intake);
+        }
+        // Who asked for it is not to wait for the disk.
+        self.batch.then = None;
+        self.failed += 1;
+        self.failed_stopping += u32::from(intake.is_stopping());
+        if self.failed_stopping >= LAST_ATTEMPTS {
+            return Err(error);
+        }
+        std::thread::sleep(RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(RETRY_DELAY_MAX));
+        Ok(())
+    }
+
+    fn is_failing(&self) -> bool {
+        self.failed > 0
+    }
+
     /// Commits what there is. Once that failed, all results are written anew, but not into the room
     /// that is held back for removals; and the disk is trusted again when there is that room still.
-    pub(super) fn advance(&mut self, committer: &mut Committer, intake: &Intake) -> Result<(), StoreError> {
+    fn advance(&mut self, committer: &mut Committer, intake: &Intake) -> Result<(), StoreError> {
         committer.writer.check_files()?;
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
-        if self.is_failing {
+        if self.is_failing() {
             committer.writer.probe()?;
             intake.write(&self.batch.commits)?;
         }
@@ -46,7 +113,7 @@ impl Pending {
             self.batch.commits = commits;
             error
         })?;
-        if self.is_failing || has_commits && !self.has_ballast {
+        if self.is_failing() || has_commits && !self.has_ballast {
             committer.writer.probe()?;
             self.has_ballast = true;
         }
@@ -55,7 +122,7 @@ impl Pending {
 
     /// On a full disk, what makes room goes first, and what the ballast leaves is its own. What was to be
     /// written of these tasks before is in vain; a task that is cancelled has done so much less.
-    pub(super) fn make_room(&mut self, committer: &mut Committer, intake: &mut Intake) {
+    fn make_room(&mut self, committer: &mut Committer, intake: &mut Intake) {
         let held = self.held();
         let concerns =
             |commit: &Commit| commit.changes.iter().filter_map(Change::task).any(|task| held.contains(&task));
@@ -98,7 +165,7 @@ impl Pending {
 
     /// What room a full disk has besides the ballast is given to small tasks, the smallest first: so
     /// they end, and can be removed.
-    pub(super) fn save_smallest(&mut self, committer: &mut Committer, intake: &Intake) {
+    fn save_smallest(&mut self, committer: &mut Committer, intake: &Intake) {
         if !committer.writer.has_ballast() {
             return;
         }
@@ -150,7 +217,7 @@ impl Pending {
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
     /// Nobody is left waiting for the disk.
-    pub(super) fn refuse(&mut self, committer: &Committer, intake: &mut Intake, error: &StoreError) {
+    fn refuse(&mut self, committer: &Committer, intake: &mut Intake, error: &StoreError) {
         let mut refused = HashSet::new();
         for commit in &mut self.batch.commits {
             commit.answer(Err(error.refusal()));

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::commit::Entry;
 use super::committer::{Commits, Committer};
 use super::follower::Follower;
 use super::intake::Intake;
@@ -16,14 +14,6 @@ use crate::clock::HiveClock;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
 use crate::store::writer::Writer;
-
-/// How long to wait before the next attempt when the disk does not take writes; twice as long
-/// each time, up to a second.
-const RETRY: Duration = Duration::from_millis(20);
-const RETRY_MAX: Duration = Duration::from_secs(1);
-
-/// How often an attempt is repeated before a Queen who stops gives up.
-const LAST_ATTEMPTS: u32 = 8;
 
 /// The end of the queue at which changes come out; nothing is written before it is [spawned](Self::spawn).
 pub struct Consumer {
@@ -74,61 +64,19 @@ impl Writing {
     }
 }
 
-/// Commits what comes out of the queue, until it is told to stop.
+/// Commits what comes out of the queue, until it is told to stop and the queue is empty.
 ///
 /// # Errors
 /// If what was still to be written could not be.
 fn run(mut committer: Committer, mut intake: Intake) -> Result<(), StoreError> {
     let mut pending = Pending::default();
-    while !intake.is_stopping() || !pending.batch.commits.is_empty() || !intake.is_empty() {
-        match pending.is_failing {
-            false => intake.gather(&mut pending.batch),
-            true => intake.gather_all(&mut pending.batch),
-        }
-        match pending.advance(&mut committer, &intake) {
-            Ok(()) => {
-                if pending.is_failing {
-                    committer.follower.fault(None);
-                }
-                pending.is_failing = false;
-                pending.attempts = 0;
-            }
-            Err(error) => {
-                // Whatever failed first, files that are gone are the reason.
-                let error = committer.writer.check_files().err().unwrap_or(error);
-                committer.follower.fault(Some(&error));
-                if error.is_full() {
-                    committer.writer.empty_log();
-                    pending.make_room(&mut committer, &mut intake);
-                }
-                pending.refuse(&committer, &mut intake, &error);
-                if error.is_full() {
-                    pending.save_smallest(&mut committer, &intake);
-                }
-                // Who asked is not to wait for the disk.
-                pending.batch.then = None;
-                pending.is_failing = true;
-                pending.attempts += 1;
-                pending.last_attempts += u32::from(intake.is_stopping());
-                if pending.last_attempts >= LAST_ATTEMPTS {
-                    return Err(error);
-                }
-                std::thread::sleep(RETRY.saturating_mul(1 << pending.attempts.min(8)).min(RETRY_MAX));
-            }
-        }
-        match pending.batch.then.take() {
-            Some(Entry::Between(work)) => work(),
-            Some(Entry::Tidy(done)) => {
-                match committer.writer.tidy(committer.clock.now()) {
-                    Ok(tidied) => committer.follower.tidied(tidied),
-                    Err(error) => tracing::warn!(%error, "cannot give back space"),
-                }
-                // Who asked may be gone.
-                let _ = done.send(());
-            }
-            Some(Entry::Commit(_) | Entry::Wake) | None => {}
+    while !intake.is_stopping() || !pending.is_empty() || !intake.is_empty() {
+        pending.gather(&mut intake);
+        pending.attempt(&mut committer, &mut intake)?;
+        if let Some(errand) = pending.take_errand() {
+            errand.run(&mut committer);
         }
     }
-    committer.writer.close(committer.clock.now());
+    committer.close();
     Ok(())
 }
