@@ -21,18 +21,18 @@ use crate::work::terms::{LongSecret, Terms};
 /// How long an idempotency key is known.
 pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One change of the records. Changes are committed in the order in which they happened.
+/// One change of what is on disk. Changes are committed in the order in which they happened.
 #[derive(Debug)]
 pub enum Change {
     /// A Queen has taken over: the first change of each. No lease of the Queen before is left.
     Epoch(Epoch),
-    /// A new task. The only change that may be refused; all others are kept until they are on disk.
+    /// A task is new. This change alone may be refused; all others are kept until they are on disk.
     Submit(Box<Submission>),
-    /// Results that follow each other.
+    /// Results have come.
     Results {
-        /// Of which task.
+        /// The task.
         task: TaskId,
-        /// What was computed. It is not suspect.
+        /// The results, which are not suspect.
         results: Results,
         /// The task's inputs, if the results belong into their file.
         large: Option<Arc<Large>>,
@@ -44,9 +44,9 @@ pub enum Change {
     Detach {
         /// The batch.
         batch: TaskId,
-        /// Its index there.
+        /// The task's index there.
         index: u64,
-        /// What becomes of it.
+        /// What becomes of the task.
         fate: Fate,
     },
     /// A task that had not ended is over.
@@ -55,73 +55,73 @@ pub enum Change {
     Remove(TaskId),
     /// A task that failed or was cancelled has not ended any more.
     Reopen(TaskId),
-    /// A task is called otherwise, is more urgent or less, or has another deadline.
+    /// A task has another name, priority or deadline.
     Amend {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// See [`Terms`], as with the name.
+        /// Its priority; more urgent is larger.
         priority: i8,
-        /// For people.
+        /// Its name, for people.
         name: Option<Box<str>>,
-        /// In seconds behind its creation.
+        /// Its deadline, in seconds behind its creation.
         deadline: Option<u32>,
     },
-    /// A task that has not ended waits, or does not any more.
+    /// A task that has not ended waits until it is let go on, or goes on.
     Pause {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// Whether it waits.
         paused: bool,
     },
-    /// A Drone is known from here on, or is called otherwise. Comes before all that names it.
+    /// A Drone is known from here on, or has another name. This comes before all that names the Drone.
     Drone {
-        /// Which one.
+        /// The Drone.
         id: DroneId,
-        /// Its process.
+        /// The random name of its process.
         instance: Instance,
-        /// For people.
+        /// Its name, for people.
         name: Box<str>,
     },
     /// A known Drone is given no work, or is again.
     Quarantine {
-        /// Which one.
+        /// The Drone.
         drone: DroneId,
-        /// Why; `None` ends it.
+        /// Why it is given none; `None` ends the quarantine.
         reason: Option<String>,
     },
-    /// What people are shown of a known Drone that is gone.
+    /// A known Drone has connected or gone.
     Visit {
-        /// Which one.
+        /// The Drone.
         drone: DroneId,
-        /// What is to be remembered.
+        /// What people are shown of it while it is away.
         visit: Box<Visit>,
     },
     /// A Drone gave a wrong result, so that all its results that are not checked become suspect.
     Suspect {
-        /// Which one.
+        /// The Drone.
         drone: DroneId,
     },
     /// No result of a task is suspect any more.
     Cleared {
-        /// Which task.
+        /// The task.
         task: TaskId,
-        /// How many of those that were had been wrong.
+        /// How many of the suspect results had been wrong.
         corrected: u64,
     },
-    /// A Drone has a lease, or has it of another range.
+    /// A lease begins, or is of another range.
     Lease {
-        /// Its number.
+        /// The lease's number.
         lease: LeaseId,
-        /// Of which task.
+        /// The task that it is of.
         task: TaskId,
-        /// Whose it is.
+        /// The Drone that has it.
         drone: DroneId,
-        /// What it is about.
+        /// The indices that the Drone computes.
         range: Range<u64>,
     },
     /// A lease is over. Needed for each, since the end of a task leaves its leases alone.
     Unlease(LeaseId),
-    /// A line of the audit trail.
+    /// A line is added to the audit trail.
     Log(Box<LogEntry>),
     /// Who may do what has changed.
     Access(Box<AccessChange>),
@@ -130,11 +130,11 @@ pub enum Change {
 /// What becomes of a task that leaves its batch.
 #[derive(Debug)]
 pub enum Fate {
-    /// It goes its own way, as if it had been submitted so.
+    /// The task goes its own way, as if it had been submitted so.
     Own(Box<Submission>),
-    /// It has failed, for this reason.
+    /// The task has failed, for this reason.
     Failed(Box<str>),
-    /// It has ended, and is forgotten.
+    /// The task has ended, and is forgotten.
     Forgotten {
         /// Nothing of the batch is in memory, so that whether it was there is known only when it goes.
         on_disk: bool,
@@ -144,13 +144,13 @@ pub enum Fate {
 /// A new task.
 #[derive(Debug)]
 pub struct Submission {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
     /// What was asked for.
     pub terms: Arc<Terms>,
-    /// With which inputs.
+    /// The inputs of which it was asked for.
     pub inputs: Inputs,
-    /// When.
+    /// When the task was created.
     pub created: Moment,
     /// The idempotency key that it was asked for with.
     pub identity: Option<Identity>,
@@ -158,16 +158,16 @@ pub struct Submission {
     pub secret: Option<Arc<LongSecret>>,
 }
 
-/// What is remembered of a Drone, as of when it connected or went. Members that a row lacks are as in
-/// one that says nothing.
+/// What is remembered of a Drone that is gone, as of when it connected or went. In JSON, where a member that is
+/// missing is as in one that says nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Visit {
-    /// Where it connected from.
+    /// The address that it connected from.
     pub address: String,
-    /// Program and version.
+    /// Its program and version.
     pub software: String,
-    /// Compute threads.
+    /// Its compute threads.
     pub threads: u16,
     /// What computed each class of work.
     pub kernels: Kernels,
@@ -181,9 +181,9 @@ pub struct Visit {
     pub connections: u64,
     /// When it connected last, in milliseconds since 1970.
     pub connected_at: i64,
-    /// When it was last heard, likewise.
+    /// When it was last heard, in milliseconds since 1970.
     pub last_seen_at: i64,
-    /// It went as it should.
+    /// Whether it said goodbye.
     pub has_left: bool,
     /// The number of the secret that it came with, if it needed one.
     pub secret: Option<u64>,
@@ -192,18 +192,18 @@ pub struct Visit {
 /// A task that is no longer on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
-    /// Which one.
+    /// The task, or batch.
     pub task: TaskId,
     /// What it was counted as.
     pub tally: Tally,
-    /// Its file, which nobody needs any more.
+    /// The number of its file, which nobody needs any more.
     pub file: Option<u64>,
-    /// Whose it was.
+    /// The token that it was submitted with.
     pub owner: Option<TokenId>,
 }
 
 impl Change {
-    /// Which task it is about.
+    /// The task that it is about.
     pub fn task(&self) -> Option<TaskId> {
         match self {
             Self::Submit(submission) => Some(submission.id),
@@ -227,7 +227,7 @@ impl Change {
         }
     }
 
-    /// How many results.
+    /// How many results it brings.
     pub fn result_items(&self) -> u64 {
         match self {
             Self::Results { results, .. } => results.piece.items(),
@@ -235,7 +235,7 @@ impl Change {
         }
     }
 
-    /// Bytes of results.
+    /// Bytes of the results that it brings.
     pub fn result_bytes(&self) -> usize {
         match self {
             Self::Results { results, .. } => results.piece.bytes.len(),
@@ -243,7 +243,7 @@ impl Change {
         }
     }
 
-    /// The results, if they belong into a file.
+    /// The results that it brings, if they belong into a file.
     pub fn in_file(&self) -> Option<FileResults> {
         let Self::Results { results, large: Some(large), .. } = self else { return None };
         let Place::File(file) = large.place else { return None };

@@ -32,7 +32,8 @@ const IDLE: usize = 8;
 /// Tasks that have left a batch: their indices there, and why they failed there.
 pub type Detached = Vec<(u64, Option<Box<str>>)>;
 
-/// See the module. Everything here blocks; none of it is called on an async thread.
+/// Reads the data directory, on several threads at once. Everything here blocks; none of it is called on an
+/// async thread.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,

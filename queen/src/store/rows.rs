@@ -24,11 +24,11 @@ use crate::work::terms::{Apart, Room, SecretHash, Terms};
 pub struct StoredMember {
     /// The batch.
     pub batch: Stored,
-    /// Its index there.
+    /// The task's index there.
     pub index: u64,
-    /// Its result is there.
+    /// Whether its result is on disk.
     pub has_result: bool,
-    /// It has left the batch; why it failed there.
+    /// If it has left the batch: why it failed there, if it did.
     pub detached: Option<Option<Box<str>>>,
 }
 
@@ -42,19 +42,19 @@ impl StoredMember {
 /// A task as its row has it.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
     /// What was asked for.
     pub terms: Arc<Terms>,
-    /// When.
+    /// When the task was created.
     pub created: Moment,
     /// How many items it has.
     pub total: u64,
     /// How it ended, if it has.
     pub ending: Option<Ending>,
-    /// It has not ended, and waits until it is let go on.
+    /// Whether it waits until it is let go on; one that has ended does not.
     pub paused: bool,
-    /// It has ended, and some of its results are to be computed again.
+    /// Whether it has ended, and some of its results are to be computed again.
     pub suspect: bool,
     /// Results that were suspect and wrong, and are right now.
     pub corrected: u64,
@@ -66,11 +66,11 @@ pub const KNOWN_DRONES: usize = 65_536;
 /// A Drone process as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDrone {
-    /// Its id.
+    /// The Drone's id.
     pub id: DroneId,
-    /// The process.
+    /// The random name of its process.
     pub instance: Instance,
-    /// For people.
+    /// Its name, for people.
     pub name: Box<str>,
     /// Why it is given no work.
     pub quarantine: Option<Box<str>>,
@@ -81,13 +81,13 @@ pub struct KnownDrone {
 /// A lease as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leased {
-    /// Its number.
+    /// The lease's number.
     pub lease: LeaseId,
-    /// Of which task, which may have ended.
+    /// The task that it is of, which may have ended.
     pub task: TaskId,
-    /// Whose it is.
+    /// The Drone that has it.
     pub drone: DroneId,
-    /// What it is about.
+    /// The indices that the Drone computes.
     pub range: Range<u64>,
 }
 

@@ -51,7 +51,7 @@ const LOG_CUT: u64 = 10_000;
 /// Keys that are forgotten at a time.
 const EXPIRED_KEYS: i64 = 10_000;
 
-/// See the module.
+/// Writes the records; there is one in a process.
 pub struct Writer {
     path: PathBuf,
     connection: Connection,

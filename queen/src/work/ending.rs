@@ -7,7 +7,7 @@ use crate::clock::Moment;
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// One of the states that have ended.
+    /// The state in which it ended.
     pub state: TaskState,
     /// When a Drone was first given a part of it.
     pub started_at: Option<Timestamp>,
@@ -33,14 +33,14 @@ pub struct Tally {
 }
 
 impl Default for Tally {
-    /// Of nothing.
+    /// A tally of nothing.
     fn default() -> Self {
         Self { state: TaskState::Pending, open: 0, done: 0, failed: 0 }
     }
 }
 
 impl Tally {
-    /// Of a task.
+    /// The tally of a task that is no batch.
     pub fn one(state: TaskState) -> Self {
         Self { state, open: 1, ..Self::default() }
     }

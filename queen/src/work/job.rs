@@ -18,11 +18,11 @@ pub fn member_id(batch: TaskId, index: u64) -> TaskId {
 /// Everything that is to be computed for one task.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Which task it is.
+    /// The task.
     pub task: TaskId,
-    /// What to do.
+    /// What is to be done.
     pub terms: Arc<Terms>,
-    /// With what.
+    /// The inputs that it is to be done with.
     pub inputs: Inputs,
 }
 

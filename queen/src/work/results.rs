@@ -144,7 +144,7 @@ impl ResultMap {
         suspect
     }
 
-    /// Whose results are suspect, or one of those.
+    /// A Drone whose results are suspect, if there is one.
     pub fn suspected(&self) -> Option<DroneId> {
         let mut entries = self.held.range(0, u64::MAX);
         entries.find(|(_, entry)| entry.trust == Trust::Suspect).and_then(|(_, entry)| entry.drone)

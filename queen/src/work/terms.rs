@@ -16,21 +16,21 @@ pub struct Terms {
     pub specification: Specification,
     /// Where a long key or salt is that is kept apart.
     pub secret: Option<Apart>,
-    /// For people.
+    /// The task's name, for people.
     pub name: Option<Box<str>>,
-    /// More urgent is larger.
+    /// The task's priority; more urgent is larger.
     pub priority: i8,
-    /// How long it may take from its creation on, in seconds.
+    /// How long the task may take from its creation on, in seconds.
     pub deadline: Option<u32>,
-    /// Its inputs are tasks of their own, whose ids follow its own.
+    /// Whether it is a batch: its inputs are tasks of their own, whose ids follow its own.
     pub batch: bool,
     /// How many of its results are computed a second time.
     pub verify: Verify,
-    /// Whose it is.
+    /// The token that it was submitted with.
     pub owner: Option<Owner>,
-    /// Where it was submitted from.
+    /// The address that it was submitted from.
     pub address: Option<IpAddr>,
-    /// Random; a task's instance is this and its id.
+    /// A random number, of which and its id a task's instance is made.
     pub base: Instance,
     /// What this takes of the memory limit.
     pub room: Room,
@@ -42,9 +42,9 @@ pub type SecretHash = [u8; 32];
 /// A key or salt that is kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Apart {
-    /// By which it is found.
+    /// Its SHA-256, by which it is found.
     pub hash: SecretHash,
-    /// How long it is.
+    /// Its length, in bytes.
     pub bytes: u32,
 }
 
@@ -56,7 +56,7 @@ pub fn is_long(secret: &[u8]) -> bool {
     secret.len() > SECRET
 }
 
-/// By which a long key or salt is found.
+/// The SHA-256 by which a long key or salt is found.
 pub fn hash_of(secret: &[u8]) -> SecretHash {
     Sha256::digest(secret).into()
 }
@@ -64,7 +64,7 @@ pub fn hash_of(secret: &[u8]) -> SecretHash {
 /// A key or salt that is kept apart, on its way to the disk.
 #[derive(Debug)]
 pub struct LongSecret {
-    /// By which it is found.
+    /// Its SHA-256, by which it is found.
     pub hash: SecretHash,
     /// The key or salt.
     pub bytes: Vec<u8>,
@@ -73,13 +73,14 @@ pub struct LongSecret {
 }
 
 impl LongSecret {
-    /// Where it will be.
+    /// How terms name it.
     pub fn apart(&self) -> Apart {
         Apart { hash: self.hash, bytes: self.bytes.len() as u32 }
     }
 }
 
-/// What something takes of the memory limit. It is no part of what terms say, and a copy takes nothing of its own.
+/// Bytes that something takes of the memory limit, given back when it goes. They are no part of what terms say, and a
+/// copy takes none of its own.
 #[derive(Debug, Default)]
 pub struct Room {
     _held: Option<Reservation>,
@@ -136,14 +137,14 @@ impl Terms {
         self.name.as_ref().map_or(0, |name| name.len()) + self.owner.as_ref().map_or(0, |owner| owner.name.len())
     }
 
-    /// With the key or salt that is kept apart.
+    /// The same with the key or salt that is kept apart.
     pub fn whole(&self, secret: &[u8]) -> Self {
         let mut whole = Self { secret: None, ..self.clone() };
         whole.specification.set_secret(secret.to_vec());
         whole
     }
 
-    /// Of a task of a batch.
+    /// The terms of a task of this batch.
     pub fn of_member(&self) -> Self {
         Self { batch: false, ..self.clone() }
     }

@@ -26,7 +26,7 @@ pub trait Follower: Send {
 /// so many outputs of this connection are safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which Drone.
+    /// The Drone.
     pub drone: DroneId,
     /// The number of its connection.
     pub connection: u64,

@@ -18,7 +18,7 @@ use crate::work::results::{Piece, Results, Trust};
 /// A task of which something is to be computed, as it was left.
 #[derive(Debug)]
 pub struct Live {
-    /// Its row.
+    /// What its row says.
     pub task: Stored,
     /// Its inputs.
     pub inputs: Inputs,
@@ -30,7 +30,7 @@ pub struct Live {
     pub results: Vec<Results>,
     /// Results that are not in its file and are suspect.
     pub old: Vec<Results>,
-    /// Of a batch, who has left it; they count as done.
+    /// Tasks that have left it, if it is a batch, where they count as done: by index, why they failed there.
     pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
 
@@ -47,13 +47,13 @@ impl Live {
 /// What is suspect of a task that has not ended, or is called suspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspects {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
     /// Whether it has ended.
     pub has_ended: bool,
     /// The results.
     pub ranges: RangeSet,
-    /// Who computed the first of them.
+    /// The Drone that computed the first of them.
     pub drone: Option<DroneId>,
 }
 

@@ -22,7 +22,7 @@ use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
 use crate::work::terms::{SecretHash, Terms};
 
-/// See the module.
+/// What is to become of rows, and is not committed yet.
 pub(super) struct Step<'a> {
     transaction: &'a Transaction<'a>,
     /// Those that were run, by their text.
@@ -46,7 +46,7 @@ struct Member {
     state: Option<TaskState>,
     /// It counts as done in the batch.
     has_result: bool,
-    /// Whose the batch is.
+    /// The token that the batch was submitted with.
     owner: Option<TokenId>,
 }
 
