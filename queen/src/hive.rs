@@ -6,7 +6,7 @@
 //! same lock as the event that caused them, so that every queue sees them in the core's order;
 //! lines for the console are collected and told after it.
 //!
-//! What has to outlive the Queen leaves through the [`journal`]. Where nothing is kept on
+//! What has to outlive the Queen leaves through the [journal](crate::store::Journal). Where nothing is kept on
 //! disk, what would go there is settled at once instead; nothing else differs.
 
 mod access;
@@ -26,7 +26,6 @@ mod explain;
 mod feed;
 mod fleet;
 mod index;
-mod journal;
 mod keys;
 mod link;
 mod log;

@@ -1,8 +1,9 @@
 //! The Hive's server: hands work to Drones, keeps the shared state, serves the control plane.
 //!
-//! [`core`] decides, [`kinds`] knows what the work is, [`store`] keeps what has to outlive the
-//! process, [`hive`] holds all of it together behind one lock, [`drones`] speaks with the
-//! Drones, and the `web` crate with everybody else. [`run`] is the wiring.
+//! [`core`] decides, [`work`] says what a task is, [`kinds`] knows how each kind of work is done,
+//! [`store`] keeps what has to outlive the process, [`hive`] holds all of it together behind one
+//! lock, [`drones`] speaks with the Drones, and the `web` crate with everybody else. [`run`] is the
+//! wiring.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -16,6 +17,7 @@ pub mod drones;
 pub mod hive;
 pub mod kinds;
 pub mod store;
+pub mod work;
 
 use std::io;
 use std::num::NonZeroUsize;

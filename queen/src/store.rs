@@ -12,21 +12,20 @@
 //! ```
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
-//! and what a record refers to was durable before. [`Reader`] reads beside it. Inputs in
-//! memory have the same shape ([`Inputs`]), so that nothing else knows the difference.
+//! and what a record refers to was durable before. [`Reader`] reads beside it.
 
 mod access;
 pub mod backup;
 mod ballast;
 mod bulk;
+mod change;
 pub mod check;
 mod directory;
 pub mod disk;
 mod error;
-mod inputs;
-mod outputs;
+pub(crate) mod journal;
 mod reader;
-mod records;
+mod rows;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,22 +34,22 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use crate::work::results::join;
+pub use crate::work::{
+    Ending, Extent, Inputs, Large, Piece, Place, ResultMap, Results, SMALL, TASKS_END, Tally, Trust,
+};
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
+pub use change::{Change, Fate, KEY_LIFE, Removed, Submission, Visit};
 use directory::OpenFiles;
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
 use disk::{Disk, System};
 pub use error::StoreError;
-pub use inputs::{Extent, Inputs, Large, Place, SMALL};
-pub(crate) use outputs::join;
-pub use outputs::{Outputs, Pieces};
+pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writing};
 pub use reader::{Detached, Live, Reader, Suspects};
-pub use records::{
-    Change, Computed, Ending, Fate, KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember, Submission, TASKS_END,
-    Tally, Trust, Visit,
-};
-pub use writer::{Inheritance, KEY_LIFE, Removed, Tidied, Writer};
+pub use rows::{KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember};
+pub use writer::{Inheritance, Tidied, Writer};
 
 /// Where a Queen keeps what has to outlive her.
 #[derive(Debug, Clone)]

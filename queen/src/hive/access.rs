@@ -16,13 +16,12 @@ use web::access::{
 use web::hive::{Action, By, Deed, HiveError};
 use wire::join;
 
-use super::journal::Ack;
 use super::making::{Made, Making};
 use super::refusal::stopping;
 use super::shared::SharedHive;
 use crate::access::grants::{SECRETS, TOKENS};
 use crate::access::{JoinSecret, JoinSecrets};
-use crate::store::{AccessChange, Change, publish_authority};
+use crate::store::{AccessChange, Ack, Change, publish_authority};
 
 /// How often it is written when tokens were used, and told that some have expired.
 const WRITTEN: Duration = Duration::from_secs(60);

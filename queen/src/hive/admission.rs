@@ -5,11 +5,10 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use web::hive::HiveError;
 
-use super::journal::{Ack, Slot};
-use super::refusal::{RETRY, behind, reason, stopping};
+use super::refusal::{RETRY, behind, stopping};
 use super::shared::{Limit, SharedHive};
 use super::state::State;
-use crate::store::StoreError;
+use crate::store::{Ack, Slot, StoreError};
 
 /// How long a request waits for room in the journal.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -74,7 +73,7 @@ impl SharedHive {
     /// The disk did not take something that nobody has been told of.
     pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
         tracing::warn!(%error, "an upload could not be written");
-        HiveError::Unavailable { reason: reason(error), retry_after: RETRY }
+        HiveError::Unavailable { reason: error.refusal(), retry_after: RETRY }
     }
 
     /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes

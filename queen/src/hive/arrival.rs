@@ -4,13 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use web::budget::Reservation;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use crate::kinds::Job;
-use crate::kinds::digest::DIGEST;
-use crate::store::{Pieces, Trust};
+use crate::work::Job;
+use crate::work::{Piece, Trust};
 
 /// What is expected of a lease's next output.
 pub(super) struct Expected {
@@ -29,15 +27,15 @@ pub(super) struct Expected {
 /// Results that came and were looked at.
 pub(super) struct Arrival {
     pub(super) lease: LeaseId,
-    pub(super) range: Range<u64>,
-    pub(super) bytes: Bytes,
+    /// The results.
+    pub(super) piece: Piece,
     /// How long their Drone computed them.
     pub(super) spent: Duration,
     pub(super) trust: Trust,
     /// How many of them were computed a second time.
     pub(super) looked_at: u64,
     /// What was there before.
-    pub(super) old: Pieces,
+    pub(super) old: Vec<Piece>,
     /// The one that is worth a look, but too expensive for one now.
     pub(super) expensive: Option<Expensive>,
     /// Where they are kept until they were computed twice, if they have to be.
@@ -79,29 +77,17 @@ impl ClaimRoom {
 
 impl Arrival {
     /// Results that nobody has looked at.
-    pub(super) fn new(lease: LeaseId, range: Range<u64>, bytes: Bytes, spent: Duration) -> Self {
-        let (trust, old) = (Trust::Sampled, Pieces::new());
-        Self { lease, range, bytes, spent, trust, looked_at: 0, old, expensive: None, room: None }
+    pub(super) fn new(lease: LeaseId, piece: Piece, spent: Duration) -> Self {
+        let (trust, old) = (Trust::Sampled, Vec::new());
+        Self { lease, piece, spent, trust, looked_at: 0, old, expensive: None, room: None }
     }
 
     /// A part of it, of which none is worth a look.
-    pub(super) fn part(&self, range: Range<u64>) -> Self {
-        let (all, items) = (u128::from(self.range.end - self.range.start), u128::from(range.end - range.start));
+    pub(super) fn part(&self, range: &Range<u64>) -> Self {
+        let piece = self.piece.within(range);
+        let (all, items) = (u128::from(self.piece.items()), u128::from(piece.items()));
         let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
-        let bytes = self.bytes_of(&range);
         let (old, room) = (self.old.clone(), self.room.clone());
-        Self { range, bytes, spent, old, room, expensive: None, ..*self }
-    }
-
-    /// The results of `range`, which is a part of it.
-    pub(super) fn bytes_of(&self, range: &Range<u64>) -> Bytes {
-        let offset = |index: u64| (index - self.range.start) as usize * DIGEST;
-        self.bytes.slice(offset(range.start)..offset(range.end))
-    }
-
-    /// The result of an index.
-    pub(super) fn result(&self, index: u64) -> Option<&[u8]> {
-        let offset = index.checked_sub(self.range.start)? as usize * DIGEST;
-        self.bytes.get(offset..offset + DIGEST)
+        Self { piece, spent, old, room, expensive: None, ..*self }
     }
 }

@@ -11,8 +11,7 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Expensive};
 use crate::core::{Segment, TaskWork};
-use crate::kinds::{self, Job};
-use crate::store::TASKS_END;
+use crate::work::{Job, TASKS_END};
 
 /// Results of one Drone, and of all, that others compute a second time at one time. Few, since
 /// they stand before other work in the queue.
@@ -78,7 +77,7 @@ impl Recheck {
     /// The result of a part that is worth a look, of a Drone that was right so often.
     pub(super) fn of(drone: DroneId, job: Job, arrival: &Arrival, trust: u64) -> Option<Self> {
         let result = arrival.expensive.filter(|result| result.chance.is_multiple_of(one_part_in(trust)))?;
-        let digest = Bytes::copy_from_slice(arrival.result(result.index)?);
+        let digest = Bytes::copy_from_slice(arrival.piece.get(result.index)?);
         Some(Self { job, result, given: vec![(drone, digest)] })
     }
 
@@ -112,7 +111,7 @@ impl Audits {
         self.begun += 1;
         let segments = [Segment { items: 1, cost: result.cost.max(1), bytes: 8 + result.length }];
         let work = TaskWork {
-            class: kinds::class(&job.terms.specification, &segments),
+            class: job.kind().class(&segments),
             priority: job.terms.priority,
             segments: Box::new(segments),
             done: Default::default(),

@@ -20,8 +20,8 @@ use web::budget::Budget;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, ClaimRoom};
-use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
+use crate::work::Job;
 
 /// Claims may take one part in so many of the tasks' share of the memory limit.
 const SHARE_DIVISOR: u64 = 8;

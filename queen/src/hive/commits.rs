@@ -3,13 +3,11 @@
 use wire::ids::TaskId;
 
 use super::record::Record;
-use super::seat::Receipt;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::member_id;
-use crate::store::{Change, Ending, Removed, Submission, Tally};
+use crate::store::{Change, Receipt, Removed, Submission};
+use crate::work::{Ending, Tally, member_id};
 
 impl State {
     /// A change is on disk, or as good as that where nothing is.
@@ -25,22 +23,22 @@ impl State {
                     self.tasks.change(submission.id, |record| record.members_mut().begin());
                 }
             }
-            Change::Results { task, first, bytes, large, .. } => {
-                let end = first + (bytes.len() / DIGEST) as u64;
+            Change::Results { task, results, large, .. } => {
+                let range = &results.piece.range;
                 let is_batch = self.tasks.is_batch(*task);
                 if !is_batch && large.is_none() {
                     return;
                 }
                 self.tasks.change(*task, |record| {
                     if large.is_some() {
-                        record.outputs_mut().remove(*first, bytes, DIGEST);
+                        record.outputs_mut().remove(&results.piece);
                     }
                     if is_batch {
-                        record.members_mut().stored(*first..end);
+                        record.members_mut().stored(range.clone());
                     }
                 });
                 if is_batch {
-                    self.tasks.waiters.wake(member_id(*task, *first)..member_id(*task, end));
+                    self.tasks.waiters.wake(member_id(*task, range.start)..member_id(*task, range.end));
                 }
             }
             Change::End(id, ending) => self.settle(*id, ending),

@@ -17,7 +17,6 @@ use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
 use super::amend::{Times, check_deadline, renew};
-use super::journal::{Ack, Slot};
 use super::lookup::Member;
 use super::record::Record;
 use super::refusal::{computed_again, stopping, unreadable};
@@ -28,7 +27,7 @@ use super::views::member_of_stored;
 use crate::clock::Now;
 use crate::core::{Event, RangeSet};
 use crate::kinds::{Job, Terms, member_id};
-use crate::store::{Change, Detached, Fate, Inputs, Stored, StoredMember, Submission, Tally};
+use crate::store::{Ack, Change, Detached, Fate, Inputs, Slot, Stored, StoredMember, Submission, Tally};
 
 impl State {
     /// A task of a batch in memory leaves it.

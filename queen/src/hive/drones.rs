@@ -10,14 +10,14 @@ use wire::message::Offered;
 
 use super::arrival::Arrival;
 use super::presence::Ends;
-use super::seat::{Link, Newcomer, Outbound, Parting, Receipt};
+use super::seat::{Link, Newcomer, Outbound, Parting};
 use super::settings::MAX_DRONES;
 use super::state::State;
 use super::story::Story;
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Event, Progress};
-use crate::store::Change;
+use crate::store::{Change, Receipt};
 
 impl State {
     /// Gives a connection its place; an older one of the same process ends. `None` if there are too many.
@@ -77,11 +77,11 @@ impl State {
 
     /// Results came over a connection, and were looked at; the receipt says how many came over it so far.
     pub(super) fn outputs(&mut self, receipt: Receipt, arrivals: Vec<Arrival>, now: Now) {
-        let Receipt { link, outputs } = receipt;
-        if self.fleet.is_current(link) {
-            self.fleet.heard(link.drone, true, now);
-            self.fleet.received(link.drone, outputs);
-            arrivals.into_iter().for_each(|arrival| self.output(link.drone, arrival, now));
+        let Receipt { drone, connection, outputs } = receipt;
+        if self.fleet.is_current(Link { drone, number: connection }) {
+            self.fleet.heard(drone, true, now);
+            self.fleet.received(drone, outputs);
+            arrivals.into_iter().for_each(|arrival| self.output(drone, arrival, now));
         }
     }
 

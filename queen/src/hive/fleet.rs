@@ -10,11 +10,11 @@ use wire::ids::{DroneId, Instance};
 
 use super::presence::{Ends, Presence, Seat};
 use super::registry::Registry;
-use super::seat::{Link, Newcomer, Outbound, Parting, Receipt};
+use super::seat::{Link, Newcomer, Outbound, Parting};
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Ability, DroneStatus, Standing};
-use crate::store::{Change, KnownDrone};
+use crate::store::{Change, KnownDrone, Receipt};
 
 /// Drones that are still shown after they went.
 const DEPARTED: usize = 200;
@@ -215,8 +215,8 @@ impl Fleet {
 
     /// The first so many outputs of a connection are on disk.
     pub(super) fn stored(&self, receipt: Receipt) {
-        let Receipt { link, outputs } = receipt;
-        if let Some(seat) = self.seat_of(link.drone).filter(|seat| seat.number == link.number) {
+        let Receipt { drone, connection, outputs } = receipt;
+        if let Some(seat) = self.seat_of(drone).filter(|seat| seat.number == connection) {
             seat.ends.stored.send_replace(outputs);
         }
     }

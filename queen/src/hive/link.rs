@@ -14,13 +14,14 @@ use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::Arrival;
-use super::journal::{self, Slot};
 use super::presence::Ends;
-use super::seat::{Joined, Link, Newcomer, Parting, Receipt};
+use super::seat::{Joined, Link, Newcomer, Parting};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;
 use crate::core::{Event, Progress};
 use crate::kinds::Rejected;
+use crate::store::{Closed, Receipt, Slot};
+use crate::work::Piece;
 
 /// Why a Drone cannot mean what it says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,13 +186,14 @@ impl SharedHive {
             if output.from != first {
                 return Err(Breach::Order { lease: output.lease, from: output.from, next: first });
             }
-            let bytes = expected.job.check(&(output.from..output.to), &output.output)?;
+            let bytes = expected.job.kind().check(&(output.from..output.to), &output.output)?;
             let kept = match bytes.len() >= COPIED_BELOW && bytes.len() >= frame.len() / COPIED_PART {
                 true => frame.slice_ref(bytes),
                 false => Bytes::copy_from_slice(bytes),
             };
             let spent = Duration::from_nanos(output.spent_ns);
-            let arrival = Arrival::new(output.lease, output.from..output.to, kept, spent);
+            let piece = Piece { range: output.from..output.to, bytes: kept };
+            let arrival = Arrival::new(output.lease, piece, spent);
             let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
@@ -202,9 +204,9 @@ impl SharedHive {
                 }
             }
         }
-        let bytes = results.iter().map(|result| result.bytes.len()).sum();
+        let bytes = results.iter().map(|result| result.piece.bytes.len()).sum();
         let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
-        let receipt = Receipt { link, outputs: received };
+        let receipt = Receipt { drone: link.drone, connection: link.number, outputs: received };
         self.change_and_tell(slot, Some(receipt), |state, now| state.outputs(receipt, results, now));
         Ok(())
     }
@@ -236,17 +238,12 @@ impl SharedHive {
         // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
         match self.slot(0).await {
             Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
-            Err(journal::Closed) => self.lock().fleet.close(link),
+            Err(Closed) => self.lock().fleet.close(link),
         }
     }
 
     /// Like [`slot`](Self::slot), for who speaks with a Drone.
-    async fn patient_slot(
-        &self,
-        link: Link,
-        bytes: usize,
-        waiting: impl Fn(),
-    ) -> Result<Option<Slot>, journal::Closed> {
+    async fn patient_slot(&self, link: Link, bytes: usize, waiting: impl Fn()) -> Result<Option<Slot>, Closed> {
         self.patiently(link, waiting, self.slot(bytes)).await
     }
 

@@ -15,7 +15,8 @@ use super::state::State;
 use super::views::{member_of_stored, stored_view};
 use crate::clock::Now;
 use crate::kinds::Job;
-use crate::store::{Pieces, Stored, StoredMember};
+use crate::store::{Stored, StoredMember};
+use crate::work::Piece;
 
 /// What there is of a task that is not in memory for itself.
 pub(super) enum Elsewhere {
@@ -196,7 +197,7 @@ impl SharedHive {
         task: TaskView,
         job: Job,
         range: Range<u64>,
-        kept: Option<Pieces>,
+        kept: Option<Vec<Piece>>,
     ) -> Result<ResultsFound, HiveError> {
         let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
         let results = Box::new(ResultReader::new(self, job, range.clone(), kept));

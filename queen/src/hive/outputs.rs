@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use web::model::Change as News;
 use wire::ids::{DroneId, TaskId};
 
@@ -13,8 +12,8 @@ use super::cache::Key;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::{Event, RangeSet};
-use crate::kinds::digest::DIGEST;
-use crate::store::{Change, Computed, Pieces, Trust};
+use crate::store::Change;
+use crate::work::{Piece, Results};
 
 /// Changed ranges that are told one by one of one part of results; more are told as one.
 const TOLD: usize = 64;
@@ -23,10 +22,10 @@ impl State {
     /// Stores the wanted part of results that were looked at, and credits it. A frame may bring several parts of one
     /// lease, so what is wanted of one is known only behind the one before.
     pub(super) fn output(&mut self, drone: DroneId, arrival: Arrival, now: Now) {
-        let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.range.clone());
+        let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
         let Some(task) = self.core.lease(drone, lease) else { return };
         if self.audits.of(task).is_some() {
-            let recheck = self.compare(task, drone, arrival.bytes);
+            let recheck = self.compare(task, drone, arrival.piece.bytes);
             self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
             recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
             return;
@@ -53,27 +52,26 @@ impl State {
         wanted: &Range<u64>,
         arrival: &Arrival,
     ) -> Option<Recheck> {
-        let (first, bytes, trust) = (wanted.start, arrival.bytes_of(wanted), arrival.trust);
-        let items = wanted.end - wanted.start;
+        let results = Results { piece: arrival.piece.within(wanted), drone: Some(drone), trust: arrival.trust };
+        let items = results.piece.items();
         let (replaces, is_rework, old) = self.tasks.change(task, |record| {
             let (replaces, is_rework) = (record.expects_old(), record.is_rework());
-            let mut old = if is_rework { record.old_outputs(wanted) } else { Pieces::new() };
+            let mut old = if is_rework { record.old_outputs(wanted) } else { Vec::new() };
             old.extend(arrival.old.iter().cloned());
-            record.outputs_mut().insert(Computed { first, bytes: bytes.clone(), drone: Some(drone), trust }, DIGEST);
+            record.outputs_mut().insert(results.clone());
             if let Some(result) = arrival.expensive {
                 record.save_up(result.cost * items);
             }
             (replaces, is_rework, old)
         })?;
         if is_rework {
-            self.correct(task, wanted, &bytes, &old);
+            self.correct(task, &results.piece, &old);
         }
         let record = self.tasks.get(task)?;
         let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
         let recheck =
             arrival.expensive.and_then(|_| Recheck::of(drone, record.job(task), arrival, self.fleet.trust_in(drone)));
-        let checked = trust == Trust::Checked;
-        self.outgoing.push(Change::Results { task, first, bytes, large, drone: Some(drone), checked, replaces });
+        self.outgoing.push(Change::Results { task, results, large, replaces });
         self.fleet.count_items(drone, items);
         recheck
     }
@@ -88,15 +86,11 @@ impl State {
     }
 
     /// Counts and tells what of new results differs from what was there.
-    fn correct(&mut self, id: TaskId, wanted: &Range<u64>, new: &Bytes, old: &Pieces) {
+    fn correct(&mut self, id: TaskId, new: &Piece, old: &[Piece]) {
         let mut changed = RangeSet::default();
-        for (first, bytes) in old {
-            for (index, before) in (*first..).zip(bytes.chunks_exact(DIGEST)) {
-                let offset = index.checked_sub(wanted.start).map(|offset| offset as usize * DIGEST);
-                let now = offset.and_then(|offset| new.get(offset..offset + DIGEST));
-                if now.is_some_and(|now| now != before) {
-                    changed.insert(index..index + 1);
-                }
+        for (index, before) in old.iter().flat_map(Piece::iter) {
+            if new.get(index).is_some_and(|now| now != before) {
+                changed.insert(index..index + 1);
             }
         }
         let drone = self.tasks.change(id, |record| record.correct(changed.len()));

@@ -14,8 +14,8 @@ use super::views::{finish, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job, Terms};
-use crate::store::{Ending, Inputs, Live, Outputs, Pieces, Tally};
+use crate::store::Live;
+use crate::work::{Ending, Inputs, Job, Piece, ResultMap, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 208;
@@ -31,7 +31,7 @@ pub(super) struct Record {
 #[derive(Default)]
 struct Progress {
     started_at: Option<Timestamp>,
-    outputs: Outputs,
+    outputs: ResultMap,
     end: Option<End>,
     is_paused: bool,
     /// There are suspect results, on disk or here, which new ones replace.
@@ -56,7 +56,7 @@ pub(super) struct Computed {
     /// Where the results end that can be read without a gap.
     pub(super) prefix: u64,
     /// They themselves, if they are few.
-    pub(super) kept: Option<Pieces>,
+    pub(super) kept: Option<Vec<Piece>>,
 }
 
 /// A task that had ended and is computed again in part.
@@ -95,7 +95,7 @@ impl Record {
         let Live { task, inputs, done, suspect, results, old, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         for results in results.into_iter().chain(old) {
-            record.outputs_mut().insert(results, DIGEST);
+            record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
             record.expect_old();
@@ -112,7 +112,7 @@ impl Record {
 
     /// About what it takes on disk when all its results are there, in bytes, apart from a long key or salt.
     pub(super) fn on_disk(&self) -> u64 {
-        self.inputs.on_disk() + self.terms.on_disk()
+        self.inputs.on_disk(self.terms.kind().width()) + self.terms.on_disk()
     }
 
     /// What it is counted with against the memory limit. Results of small tasks, and those
@@ -171,17 +171,17 @@ impl Record {
         self.progress().started_at.get_or_insert(now.at);
     }
 
-    pub(super) fn outputs(&self) -> Option<&Outputs> {
+    pub(super) fn outputs(&self) -> Option<&ResultMap> {
         self.progress.as_ref().map(|progress| &progress.outputs)
     }
 
-    pub(super) fn outputs_mut(&mut self) -> &mut Outputs {
+    pub(super) fn outputs_mut(&mut self) -> &mut ResultMap {
         &mut self.progress().outputs
     }
 
     /// Whether the result of an index is in memory.
     pub(super) fn has_output(&self, index: u64) -> bool {
-        self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), DIGEST, 1).0.is_empty())
+        self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), 1).0.is_empty())
     }
 
     /// Ends it; what is to be written of that.
@@ -215,10 +215,10 @@ impl Record {
 
     /// What the core is told of it, of which some ranges may be done.
     pub(super) fn work(&self, done: RangeSet, now: Now) -> TaskWork {
-        let specification = &self.terms.specification;
-        let segments = self.inputs.segments(|inputs| kinds::weigh(specification, inputs));
+        let kind = self.terms.kind();
+        let segments = self.inputs.segments(|inputs| kind.weigh(inputs));
         TaskWork {
-            class: kinds::class(specification, &segments),
+            class: kind.class(&segments),
             priority: self.terms.priority,
             segments,
             done,
@@ -294,7 +294,7 @@ impl Record {
         let all = 0..self.inputs.total();
         let progress = self.progress();
         (progress.end, progress.started_at, progress.is_paused) = (None, None, false);
-        let (pieces, _) = progress.outputs.pieces(&all, DIGEST, usize::MAX);
+        let (pieces, _) = progress.outputs.pieces(&all, usize::MAX);
         let mut done = ranges(pieces);
         for index in self.members().into_iter().flat_map(Members::gone) {
             if !done.contains(index) {
@@ -311,14 +311,14 @@ impl Record {
     /// Calls the results of a Drone suspect that nobody computed a second time.
     pub(super) fn suspect(&mut self, drone: DroneId) {
         if let Some(progress) = &mut self.progress {
-            progress.outputs.suspect(drone, DIGEST);
+            progress.outputs.suspect(drone);
         }
     }
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
         let all = 0..self.inputs.total();
-        let pieces = self.outputs().map(|outputs| outputs.pieces(&all, DIGEST, usize::MAX).0);
+        let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
         let mut trusted = ranges(pieces.unwrap_or_default());
         for range in self.suspects().iter() {
             while trusted.take_within(&range).is_some() {}
@@ -337,8 +337,8 @@ impl Record {
     }
 
     /// Suspect results in memory.
-    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Pieces {
-        self.outputs().map(|outputs| outputs.old(range, DIGEST)).unwrap_or_default()
+    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
+        self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
     }
 
     /// Results that cost so much came.
@@ -398,15 +398,14 @@ impl Record {
         let task = self.view_ahead(id, None);
         let prefix = self.status(None).prefix;
         let is_small = matches!(self.inputs, Inputs::Small(_));
-        let kept =
-            self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), DIGEST, usize::MAX).0);
+        let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
         Computed { task, job: self.job(id), prefix, kept }
     }
 
     /// The digest of a task of one word.
     pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), DIGEST, 1);
-        pieces.into_iter().next().map(|(_, digest)| digest)
+        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
+        pieces.into_iter().next().map(|piece| piece.bytes)
     }
 
     /// How it has ended, settled or not.
@@ -429,9 +428,9 @@ pub(super) fn weight(inputs: &Inputs) -> u64 {
     TASK + inputs.resident() + results
 }
 
-fn ranges(pieces: Pieces) -> RangeSet {
-    pieces.into_iter().fold(RangeSet::default(), |mut ranges, (first, bytes)| {
-        ranges.insert(first..first + (bytes.len() / DIGEST) as u64);
+fn ranges(pieces: Vec<Piece>) -> RangeSet {
+    pieces.into_iter().fold(RangeSet::default(), |mut ranges, piece| {
+        ranges.insert(piece.range);
         ranges
     })
 }

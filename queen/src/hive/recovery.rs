@@ -3,29 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use drone::story;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
 use wire::ids::{DroneId, Epoch, TaskId};
 
-use super::journal::{self, Exit, Journal};
 use super::memory::Memory;
 use super::record::Record;
-use super::refusal::reason;
-use super::seat::Receipt;
 use super::settings::Settings;
 use super::shared::{Disk, Limit, SharedHive};
 use super::story::unfinished;
 use crate::clock::HiveClock;
 use crate::core::Event;
-use crate::crash;
 use crate::store::{
-    Change, Directory, KnownDrone, Leased, Live, Removed, Store, StoreError, StoredAccess, Submission, Tidied, Writer,
+    Change, Consumer, Directory, Follower, Journal, KnownDrone, Leased, Live, Receipt, Removed, Store, StoreError,
+    StoredAccess, Submission, Tidied, Writer,
 };
 
 /// The epoch of a Queen that keeps nothing from one start to the next.
@@ -46,14 +42,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// The data directory in the hands of a Hive: it writes to it until it is closed.
 pub struct Keeper {
     writer: Writer,
-    exit: Exit,
+    consumer: Consumer,
     directory: Directory,
-}
-
-/// The thread that writes.
-struct Writing {
-    thread: JoinHandle<Result<(), StoreError>>,
-    ended: oneshot::Receiver<()>,
 }
 
 /// Something that was to be written is not.
@@ -101,7 +91,7 @@ impl SharedHive {
         let Store { inheritance, access, writer, reader, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit, true);
-        let (journal, exit) = Journal::new(memory.journal, Handle::current(), bulk);
+        let (journal, consumer) = Journal::new(memory.journal, Handle::current(), bulk);
         let disk = Disk {
             directory: directory.path().to_owned(),
             limit: Limit::new(settings.max_data, free.saturating_add(inheritance.used)),
@@ -122,7 +112,7 @@ impl SharedHive {
             state.disk.keys = inheritance.keys;
             state.recovering = Some((0, inheritance.live));
         }
-        Ok((hive, Keeper { writer, exit, directory }))
+        Ok((hive, Keeper { writer, consumer, directory }))
     }
 
     /// Takes over the tasks that have not ended, and removes what no task owns; or leaves that to the
@@ -238,84 +228,39 @@ impl SharedHive {
         }
         Ok(())
     }
+}
 
-    /// The disk takes writes, or does not.
-    pub(super) fn set_fault(&self, error: Option<&StoreError>) {
-        let mut state = self.lock();
-        match (error, &state.disk.fault) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                state.disk.fault = None;
-                drop(state);
-                story!("🩹", "The disk takes writes again");
-                self.inner.changed.notify_one();
-            }
-            (Some(error), before) => {
-                let is_new = before.is_none();
-                let reason = reason(error);
-                state.disk.fault = Some(reason.clone());
-                drop(state);
-                if is_new {
-                    tracing::error!("{reason}");
-                    self.inner.changed.notify_one();
-                }
-            }
-        }
-    }
-
-    /// What is on disk.
-    pub(super) fn tidied(&self, tidied: Tidied) {
-        let mut state = self.lock();
-        state.disk.used = tidied.used;
-        state.disk.keys = state.disk.keys.saturating_sub(tidied.expired);
-    }
-
-    /// These changes are on disk.
-    pub(super) fn committed(&self, changes: &[Change]) {
+impl Follower for SharedHive {
+    fn committed(&self, changes: &[Change], receipts: &[Receipt], removed: &[Removed]) {
+        self.change(|state, _| {
+            changes.iter().for_each(|change| state.committed(change));
+            receipts.iter().for_each(|receipt| state.stored(*receipt));
+            removed.iter().for_each(|removed| state.removed(removed));
+        });
         if changes.iter().any(|change| matches!(change, Change::Cleared { .. })) {
             self.inner.reworked.notify_one();
         }
-        for some in changes.chunks(TAKEN_AT_ONCE) {
-            self.change(|state, _| some.iter().for_each(|change| state.committed(change)));
-        }
     }
 
-    /// What these receipts are about is on disk.
-    pub(super) fn confirm(&self, receipts: impl Iterator<Item = Receipt>) {
-        let state = self.lock();
-        receipts.for_each(|receipt| state.stored(receipt));
-    }
-
-    /// These tasks are no longer on disk.
-    pub(super) fn removed(&self, removed: Vec<Removed>) {
-        let files = removed.iter().filter_map(|removed| removed.file).collect();
-        if !removed.is_empty() {
-            self.change(|state, _| removed.iter().for_each(|removed| state.removed(removed)));
-        }
-        self.remove_files(files);
-    }
-
-    /// This new task will never be on disk.
-    pub(super) fn refuse(&self, submission: &Submission) {
+    fn refused(&self, submission: &Submission) {
         self.change(|state, now| state.refuse(submission, now));
-        if let Some((_, file)) = submission.inputs.in_file() {
-            self.remove_files(vec![file]);
-        }
     }
 
-    /// Removes bulk files on a thread of their own: a large one takes seconds, and commits
-    /// need not wait for it.
-    pub(super) fn remove_files(&self, files: Vec<u64>) {
-        let Some(disk) = self.inner.disk.as_ref().filter(|_| !files.is_empty()) else { return };
-        let bulk = Arc::clone(disk.reader.bulk());
-        disk.runtime.spawn_blocking(move || {
-            for file in files {
-                if let Err(error) = bulk.remove(file) {
-                    tracing::warn!(%error, "a file that no task needs will be removed at the next start");
-                }
-                crash::point("remove-unlinked");
-            }
-        });
+    fn fault(&self, error: Option<&StoreError>) {
+        let reason = error.map(StoreError::refusal);
+        let before = std::mem::replace(&mut self.lock().disk.fault, reason.clone());
+        match (before, reason) {
+            (None, Some(reason)) => tracing::error!("{reason}"),
+            (Some(_), None) => story!("🩹", "The disk takes writes again"),
+            _ => return,
+        }
+        self.inner.changed.notify_one();
+    }
+
+    fn tidied(&self, tidied: Tidied) {
+        let mut state = self.lock();
+        state.disk.used = tidied.used;
+        state.disk.keys = state.disk.keys.saturating_sub(tidied.expired);
     }
 }
 
@@ -326,33 +271,23 @@ impl Keeper {
     /// # Errors
     /// If something could not be written, or the writer ends before.
     pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
-        let Self { writer, exit, directory } = self;
-        let Writing { thread, mut ended } = spawn(hive.clone(), writer, exit).map_err(|_| Lost::Writer)?;
+        let Self { writer, consumer, directory } = self;
+        let follower = Box::new(hive.clone());
+        let mut writing = consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| Lost::Writer)?;
         tokio::select! {
             () = serving => {}
-            // Nothing is sent; this ends when the thread does.
-            _ = &mut ended => return Err(Lost::Writer),
+            () = writing.ended() => return Err(Lost::Writer),
         }
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         if let Some(disk) = &hive.inner.disk {
             disk.journal.stop();
         }
-        let _ = ended.await;
-        let result = thread.join().map_err(|_| Lost::Writer)?;
+        let result = writing.join().await.map_err(|_| Lost::Writer)?;
         drop(directory);
         result.map_err(|source| match hive.lock().revoking.names() {
             names if names.is_empty() => Lost::Store(source),
             names => Lost::Revocations { what: names.join(", "), source },
         })
     }
-}
-
-fn spawn(hive: SharedHive, writer: Writer, exit: Exit) -> std::io::Result<Writing> {
-    let (end, ended) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new().name("journal".into()).spawn(move || {
-        let _end = end;
-        journal::run(&hive, writer, exit)
-    })?;
-    Ok(Writing { thread, ended })
 }

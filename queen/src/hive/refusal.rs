@@ -26,21 +26,6 @@ pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
     HiveError::Unavailable { reason, retry_after: SOON }
 }
 
-/// What a user is told of a disk that does not take writes.
-pub(super) fn reason(error: &StoreError) -> String {
-    match error.is_full() {
-        true if error.is_file_too_large() => format!(
-            "a file is as long as the limit on file sizes lets it be, so nothing new can be kept: raise the limit \
-             (ulimit -f, or LimitFSIZE= of systemd), or delete finished tasks ({error})"
-        ),
-        true => {
-            format!("the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({error})")
-        }
-        false if matches!(error, StoreError::Gone { .. }) => format!("nothing new can be kept: {error}"),
-        false => format!("the disk does not take writes, so nothing new can be kept: {error}"),
-    }
-}
-
 pub(super) fn behind() -> HiveError {
     HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY }
 }

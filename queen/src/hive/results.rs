@@ -14,7 +14,7 @@ use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Apart, Job, LongSecret, SecretHash};
-use crate::store::{self, Inputs, Large, Pieces, Place, Reader, StoreError};
+use crate::store::{self, Inputs, Large, Piece, Place, Reader, StoreError};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -98,23 +98,23 @@ impl SharedHive {
     }
 
     /// The digests of `range`, which are there, or of a beginning of it.
-    async fn digests(&self, job: &Job, range: Range<u64>) -> Result<(Pieces, Range<u64>), StoreError> {
+    async fn digests(&self, job: &Job, range: Range<u64>) -> Result<(Vec<Piece>, Range<u64>), StoreError> {
         let task = job.task;
         let (found, is_kept) = match self.lock().tasks.get(task) {
-            Some(record) => (record.outputs().map(|outputs| outputs.pieces(&range, DIGEST, PIECES)), true),
+            Some(record) => (record.outputs().map(|outputs| outputs.pieces(&range, PIECES)), true),
             None => (None, false),
         };
-        let (mut pieces, end) = found.unwrap_or((Pieces::new(), range.end));
+        let (mut pieces, end) = found.unwrap_or((Vec::new(), range.end));
         let range = range.start..end;
         match job.inputs.in_file() {
             // What is not in memory was written before it was taken from there.
             Some((large, file)) => {
                 for gap in gaps(&pieces, &range) {
-                    let (large, part) = (Arc::clone(large), gap.clone());
+                    let (large, part) = (Arc::clone(large), gap);
                     let read = self.read(move |reader| reader.bulk().results(file, &large, &part, DIGEST));
-                    pieces.push((gap.start, read.await?));
+                    pieces.push(read.await?);
                 }
-                pieces.sort_unstable_by_key(|(first, _)| *first);
+                pieces.sort_unstable_by_key(|piece| piece.range.start);
             }
             None if !is_kept && self.inner.disk.is_some() => {
                 let part = range.clone();
@@ -133,10 +133,10 @@ fn small(inputs: &Inputs, range: &Range<u64>) -> SharedBlob {
 }
 
 /// What of `range` lies in none of the pieces.
-fn gaps(pieces: &Pieces, range: &Range<u64>) -> Vec<Range<u64>> {
-    let ends = pieces.iter().map(|(first, piece)| first + (piece.len() / DIGEST) as u64);
+fn gaps(pieces: &[Piece], range: &Range<u64>) -> Vec<Range<u64>> {
+    let ends = pieces.iter().map(|piece| piece.range.end);
     let starts = std::iter::once(range.start).chain(ends);
-    let gaps = starts.zip(pieces.iter().map(|(first, _)| *first).chain([range.end]));
+    let gaps = starts.zip(pieces.iter().map(|piece| piece.range.start).chain([range.end]));
     gaps.map(|(start, end)| start..end).filter(|gap| !gap.is_empty()).collect()
 }
 
@@ -152,7 +152,7 @@ pub(super) struct ResultReader {
     /// What is taken from indices: a task of a batch has only one, which is 0.
     base: u64,
     /// All of them, if they are at hand.
-    kept: Option<Pieces>,
+    kept: Option<Vec<Piece>>,
     /// The segment of the inputs that was read last: it takes several steps.
     segment: Option<(usize, SharedBlob)>,
     /// What the job, a segment and digests of it take, and the number of that segment.
@@ -202,7 +202,7 @@ impl From<StoreError> for Trouble {
 
 impl ResultReader {
     /// Of the results with these indices.
-    pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>, kept: Option<Pieces>) -> Self {
+    pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>, kept: Option<Vec<Piece>>) -> Self {
         Self { hive: hive.clone(), task: job.task, job: Some(job), rest, base: 0, kept, segment: None, room: None }
     }
 
@@ -283,8 +283,7 @@ impl ResultReader {
             Some(kept) => (kept, first..end),
             None => self.hive.digests(job, first..end).await?,
         };
-        let digests = store::join(pieces, &range, DIGEST);
-        let range = first..first + (digests.len() / DIGEST) as u64;
+        let Piece { range, bytes: digests } = store::join(pieces, &range, DIGEST);
         if range.is_empty() {
             return Err(Trouble::Missing(first));
         }
@@ -302,9 +301,9 @@ mod tests {
 
     #[test]
     fn gaps_are_what_no_piece_covers() {
-        let piece = |first, count: usize| (first, Bytes::from(vec![0; count * DIGEST]));
-        assert_eq!(gaps(&vec![], &(3..9)), vec![3..9]);
-        assert_eq!(gaps(&vec![piece(3, 6)], &(3..9)), []);
-        assert_eq!(gaps(&vec![piece(4, 1), piece(5, 1), piece(7, 1)], &(3..9)), [3..4, 6..7, 8..9]);
+        let piece = |range| Piece { range, bytes: Bytes::new() };
+        assert_eq!(gaps(&[], &(3..9)), vec![3..9]);
+        assert_eq!(gaps(&[piece(3..9)], &(3..9)), []);
+        assert_eq!(gaps(&[piece(4..5), piece(5..6), piece(7..8)], &(3..9)), [3..4, 6..7, 8..9]);
     }
 }

@@ -36,14 +36,6 @@ pub struct Link {
     pub(super) number: u64,
 }
 
-/// What can be told to a Drone when changes are on disk: the first so many outputs of this
-/// connection are safe.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Receipt {
-    pub(super) link: Link,
-    pub(super) outputs: u64,
-}
-
 /// A Drone's place in the Hive, as its connection holds it.
 pub struct Joined {
     /// What it is called.

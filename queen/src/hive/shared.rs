@@ -12,16 +12,14 @@ use web::hive::HiveError;
 use web::model::Timestamp;
 use wire::ids::{Epoch, Instance};
 
-use super::journal::{self, Ack, Journal, Slot};
 use super::making::Making;
 use super::memory::Memory;
-use super::seat::Receipt;
 use super::settings::Settings;
 use super::state::{Beginnings, State};
 use crate::access::Grants;
 use crate::clock::{HiveClock, Now};
 use crate::core::{Event, Patience};
-use crate::store::{Reader, StoredAccess};
+use crate::store::{Ack, Closed, Journal, Reader, Receipt, Slot, StoredAccess};
 
 /// How often changes are told to watchers.
 const TELL: Duration = Duration::from_millis(100);
@@ -244,7 +242,7 @@ impl SharedHive {
 
     /// Room in the journal for changes with so many bytes of results; none is needed where
     /// nothing is kept on disk.
-    pub(super) async fn slot(&self, bytes: usize) -> Result<Option<Slot>, journal::Closed> {
+    pub(super) async fn slot(&self, bytes: usize) -> Result<Option<Slot>, Closed> {
         match &self.inner.disk {
             Some(disk) => disk.journal.slot(bytes).await.map(Some),
             None => Ok(None),

@@ -80,9 +80,11 @@ impl Story {
                     drone::console::count(*corrected)
                 );
             }
-            Self::Sent { task, drone, job } if show_words => story!("🚀", "Work sent to {drone}: {job} [{task}]"),
+            Self::Sent { task, drone, job } if show_words => {
+                story!("🚀", "Work sent to {drone}: {} [{task}]", job.kind().title(&job.inputs))
+            }
             Self::Sent { task, drone, job } => {
-                let (count, algorithm) = (drone::console::count(job.inputs.total()), job.algorithm());
+                let (count, algorithm) = (drone::console::count(job.inputs.total()), job.kind().summary().algorithm);
                 story!("🚀", "Work sent to {drone}: {count} to hash ({algorithm}) [{task}]");
             }
             Self::Ended { task, record } => record.tell(task, show_words),

@@ -117,7 +117,7 @@ impl Incoming {
         if inputs.is_empty() {
             return Ok(());
         }
-        let weight = kinds::weigh(&self.new.specification, inputs.as_blob());
+        let weight = kinds::of(&self.new.specification).weigh(inputs.as_blob());
         let before = self.extents.last().copied();
         let end = before.map_or(0, |extent| extent.end) + weight.items;
         let offset = before.map_or(0, |extent| extent.offset + u64::from(extent.bytes));
@@ -265,7 +265,10 @@ impl SharedHive {
             // From here on it is the task that counts.
             drop(ready.disk.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
-            let bytes = ready.inputs.on_disk() + terms.on_disk() + state.tasks.secrets.new_bytes(terms.secret) + key;
+            let bytes = ready.inputs.on_disk(terms.kind().width())
+                + terms.on_disk()
+                + state.tasks.secrets.new_bytes(terms.secret)
+                + key;
             self.admit_task(state, bytes)?;
             state.admit_owner(terms.owner_id(), self.inner.max_queued)?;
             let inputs = ready.keep();

@@ -10,15 +10,14 @@ use wire::ids::{DroneId, TaskId};
 use super::arrival::{Arrival, WrongResult};
 use super::audit::Recheck;
 use super::claims::{Claim, OwnCheck, Verdict};
-use super::journal;
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
 use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job};
-use crate::store::Trust;
+use crate::store::Closed;
+use crate::work::{Job, Trust};
 
 /// Parts that an output falls into at most, by what is known of it: a liar could make very many.
 const PARTS: usize = 64;
@@ -37,17 +36,17 @@ impl SharedHive {
     ) -> Result<(), WrongResult> {
         {
             let claims = &self.lock().claims;
-            if claims.are_of_others(job.task, drone, &arrival.range) {
+            if claims.are_of_others(job.task, drone, &arrival.piece.range) {
                 return Ok(());
             }
-            arrival.room = claims.reserve(arrival.bytes.len());
+            arrival.room = claims.reserve(arrival.piece.bytes.len());
         }
         if arrival.room.is_some() {
             return Ok(());
         }
-        match self.right_until(job, &arrival.range, &arrival.bytes).await {
-            Some(end) if end == arrival.range.end => {
-                (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.range.start);
+        match self.right_until(job, &arrival.piece.range, &arrival.piece.bytes).await {
+            Some(end) if end == arrival.piece.range.end => {
+                (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.piece.range.start);
                 Ok(())
             }
             Some(index) => Err(WrongResult { drone, task: job.task, index }),
@@ -66,9 +65,8 @@ impl SharedHive {
         let comparing = tokio::task::spawn_blocking(move || {
             let blob = inputs.as_blob();
             // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
-            let is_right = |(input, given): (&[u8], &[u8])| {
-                kinds::reference(&terms.specification, input).is_none_or(|right| right == given)
-            };
+            let is_right =
+                |(input, given): (&[u8], &[u8])| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
             let right = blob.iter().zip(given.chunks_exact(DIGEST)).take_while(|pair| is_right(*pair)).count();
             range.end.min(range.start + right as u64)
         });
@@ -90,11 +88,11 @@ impl SharedHive {
     ///
     /// # Errors
     /// If nothing is kept any more: the Queen stops.
-    async fn compute_claim(&self, check: OwnCheck) -> Result<(), journal::Closed> {
+    async fn compute_claim(&self, check: OwnCheck) -> Result<(), Closed> {
         let OwnCheck { job, drone, part } = check;
-        let (task, range) = (job.task, part.range.clone());
-        let right = self.right_until(&job, &range, &part.bytes).await;
-        let slot = self.slot(part.bytes.len()).await?;
+        let (task, range) = (job.task, part.piece.range.clone());
+        let right = self.right_until(&job, &range, &part.piece.bytes).await;
+        let slot = self.slot(part.piece.bytes.len()).await?;
         let end = right.unwrap_or(range.start);
         let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult { drone, task, index });
         self.change_durably(slot, |state, now| {
@@ -110,30 +108,30 @@ impl State {
     /// others computed again.
     pub(super) fn output_twice(&mut self, drone: DroneId, job: &Job, arrival: &Arrival, now: Now) {
         let (task, lease) = (job.task, arrival.lease);
-        let mut rest = arrival.range.clone();
+        let mut rest = arrival.piece.range.clone();
         let mut is_in_doubt = false;
         for nth in 0.. {
             if rest.is_empty() {
                 return;
             }
-            let offset = (rest.start - arrival.range.start) as usize * DIGEST;
-            let Some(bytes) = arrival.bytes.get(offset..) else { return };
+            let offset = (rest.start - arrival.piece.range.start) as usize * DIGEST;
+            let Some(bytes) = arrival.piece.bytes.get(offset..) else { return };
             let (verdict, items) = match nth < PARTS {
                 true => self.claims.judge(task, drone, &rest, bytes),
                 false => (Verdict::New, rest.end - rest.start),
             };
-            let mut part = arrival.part(rest.start..rest.start + items);
+            let mut part = arrival.part(&(rest.start..rest.start + items));
             rest.start += items;
             // What was done with the part before may have taken this one from its Drone.
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.range) else {
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
+            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.piece.range) else {
+                self.handle(Event::Output { drone, lease, range: part.piece.range, spent: part.spent }, now);
                 continue;
             };
             if let Verdict::Differs(other, digest) = &verdict
                 && !std::mem::replace(&mut is_in_doubt, true)
             {
-                let given = vec![(*other, digest.clone()), (drone, part.bytes.slice(..DIGEST))];
-                self.recheck(Recheck::between(job.clone(), part.range.start, given), now);
+                let given = vec![(*other, digest.clone()), (drone, part.piece.bytes.slice(..DIGEST))];
+                self.recheck(Recheck::between(job.clone(), part.piece.range.start, given), now);
             }
             if let Verdict::Agreed(other) = verdict {
                 part.trust = Trust::Checked;
@@ -142,7 +140,7 @@ impl State {
             if part.trust == Trust::Checked {
                 self.claims.remove(task, &wanted);
                 self.store_results(task, drone, &wanted, &part);
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
+                self.handle(Event::Output { drone, lease, range: part.piece.range, spent: part.spent }, now);
             } else {
                 self.claim(drone, job, part, &wanted, now);
             }
@@ -157,11 +155,11 @@ impl State {
 
     /// Has another Drone compute what came, or the Queen, if there is none.
     fn claim(&mut self, drone: DroneId, job: &Job, part: Arrival, wanted: &Range<u64>, now: Now) {
-        let (task, lease, range, spent) = (job.task, part.lease, part.range.clone(), part.spent);
+        let (task, lease, range, spent) = (job.task, part.lease, part.piece.range.clone(), part.spent);
         self.claims.remove(task, wanted);
-        let mut part = part.part(wanted.clone());
+        let mut part = part.part(wanted);
         // Until now somebody else had claimed it, or something else.
-        part.room = part.room.or_else(|| self.claims.reserve(part.bytes.len()));
+        part.room = part.room.or_else(|| self.claims.reserve(part.piece.bytes.len()));
         let by_queen = part.room.is_some() && !self.core.has_another(drone, lease);
         if by_queen {
             self.claims.add_own_check(OwnCheck { job: job.clone(), drone, part });
@@ -169,7 +167,7 @@ impl State {
                 self.requests.push(Request::ComputeClaims);
             }
         } else if let Some(room) = part.room {
-            self.claims.put(task, wanted.start, Claim { drone, bytes: part.bytes, room });
+            self.claims.put(task, wanted.start, Claim { drone, bytes: part.piece.bytes, room });
         }
         // Without room it is as if nothing had come.
         self.handle(Event::Claim { drone, lease, range, spent, by_queen }, now);
@@ -178,18 +176,18 @@ impl State {
     /// What the Queen computes next; that of tasks that have ended meanwhile is passed over.
     fn next_own_check(&mut self) -> Option<OwnCheck> {
         let core = &self.core;
-        self.claims.next_own_check(|check| !core.with_queen(check.job.task, &check.part.range).is_empty())
+        self.claims.next_own_check(|check| !core.with_queen(check.job.task, &check.part.piece.range).is_empty())
     }
 
     /// The Queen has computed what a Drone claimed: it is right before index `end`.
     fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrival, end: u64, now: Now) {
         part.trust = Trust::Checked;
-        self.trust(&[drone], end.saturating_sub(part.range.start));
-        for range in self.core.with_queen(task, &(part.range.start..end)) {
+        self.trust(&[drone], end.saturating_sub(part.piece.range.start));
+        for range in self.core.with_queen(task, &(part.piece.range.start..end)) {
             self.store_results(task, drone, &range, &part);
             self.handle(Event::Second { task, range, agrees: true }, now);
         }
-        self.handle(Event::Second { task, range: end..part.range.end, agrees: false }, now);
-        self.release_inputs(task, part.range.start);
+        self.handle(Event::Second { task, range: end..part.piece.range.end, agrees: false }, now);
+        self.release_inputs(task, part.piece.range.start);
     }
 }

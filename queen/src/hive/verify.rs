@@ -21,9 +21,8 @@ use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Job};
-use crate::store::{Change, Pieces, Trust};
+use crate::store::Change;
+use crate::work::{Job, Piece, Trust};
 
 /// The Queen spends at most one part in so many of a part's cost.
 const SHARE_DIVISOR: u64 = 50;
@@ -50,9 +49,9 @@ impl SharedHive {
             return Ok(arrival);
         }
         if is_rework {
-            arrival.old = self.old_results(&job, &arrival.range).await;
+            arrival.old = self.old_results(&job, &arrival.piece.range).await;
         }
-        let range = arrival.range.clone();
+        let range = arrival.piece.range.clone();
         if range.end > job.inputs.total() || job.inputs.segment_end(range.start) < range.end {
             // No lease is like that: it will not be wanted.
             return Ok(arrival);
@@ -65,31 +64,31 @@ impl SharedHive {
         }
         // Unreadable inputs say nothing about the Drone.
         let Ok(inputs) = self.inputs(&job.inputs, &range).await else { return Ok(arrival) };
-        let specification = &job.terms.specification;
+        let kind = job.kind();
         let blob = inputs.as_blob();
         let items = range.end - range.start;
-        let mean = kinds::cost(specification, blob.bytes().len() as u64 / items).max(1);
+        let mean = kind.cost(blob.bytes().len() as u64 / items).max(1);
         let allowed = (mean.saturating_mul(items) / SHARE_DIVISOR).clamp(FREE, AT_ONCE);
         let sample = choose(items, sample_of(trust).min(allowed / mean));
         if sample.is_empty() {
             if !job.terms.is_twice() {
                 let offset = random() % items;
                 let length = blob.iter().nth(offset as usize).unwrap_or_default().len() as u64;
-                let cost = kinds::cost(specification, length);
+                let cost = kind.cost(length);
                 arrival.expensive = Some(Expensive { index: range.start + offset, cost, length, chance: random() });
             }
             return Ok(arrival);
         }
         let Ok(job) = self.whole(&job).await else { return Ok(arrival) };
-        let specification = &job.terms.specification;
+        let kind = job.kind();
         let mut sample = sample.into_iter().peekable();
         for (offset, input) in (0..items).zip(blob.iter()) {
             if sample.next_if_eq(&offset).is_none() {
                 continue;
             }
             let index = range.start + offset;
-            match kinds::reference(specification, input) {
-                Some(right) if arrival.result(index) == Some(&right[..]) => arrival.looked_at += 1,
+            match kind.reference(input) {
+                Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
                 Some(_) => return Err(WrongResult { drone, task: job.task, index }),
                 // Inputs were checked when they came; this one has suffered on the disk.
                 None => {}
@@ -105,15 +104,15 @@ impl SharedHive {
     }
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
-    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Pieces {
+    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
         if job.inputs.in_file().is_none() {
-            return Pieces::new();
+            return Vec::new();
         }
-        let (task, range) = (job.task, range.clone());
-        let read = self.read(move |reader| reader.old_results(task, &range)).await;
+        let (task, range, width) = (job.task, range.clone(), job.kind().width());
+        let read = self.read(move |reader| reader.old_results(task, &range, width)).await;
         read.unwrap_or_else(|error| {
             tracing::warn!(%task, %error, "old results cannot be compared");
-            Pieces::new()
+            Vec::new()
         })
     }
 
@@ -137,7 +136,7 @@ impl SharedHive {
     /// Computes one result, and sees who was right.
     async fn recheck(&self, recheck: Recheck) {
         let right = self.reference(&recheck.job, recheck.result.index).await;
-        let is_right = |given: &Bytes| right.is_none_or(|right| given[..] == right);
+        let is_right = |given: &Bytes| right.as_deref().is_none_or(|right| given == right);
         // What is revoked of who was wrong has to be written.
         let slot = match recheck.given.iter().all(|(_, given)| is_right(given)) {
             true => None,
@@ -146,16 +145,16 @@ impl SharedHive {
                 Err(_) => return,
             },
         };
-        self.change_durably(slot, |state, now| state.rechecked(&recheck, right, now));
+        self.change_durably(slot, |state, now| state.rechecked(&recheck, right.as_deref(), now));
     }
 
     /// The result of an index, on a thread that may take long; `None` if its input cannot be read.
-    async fn reference(&self, job: &Job, index: u64) -> Option<[u8; DIGEST]> {
+    async fn reference(&self, job: &Job, index: u64) -> Option<Box<[u8]>> {
         let input = self.inputs(&job.inputs, &(index..index + 1)).await.ok()?;
         let job = self.whole(job).await.ok()?;
         let computed = tokio::task::spawn_blocking(move || {
             let input = input.as_blob().iter().next().unwrap_or_default();
-            kinds::reference(&job.terms.specification, input)
+            job.kind().reference(input)
         });
         computed.await.ok().flatten()
     }
@@ -197,10 +196,10 @@ impl State {
     }
 
     /// The Queen has computed a result again; nothing is known if there is none.
-    pub(super) fn rechecked(&mut self, recheck: &Recheck, right: Option<[u8; DIGEST]>, now: Now) {
+    pub(super) fn rechecked(&mut self, recheck: &Recheck, right: Option<&[u8]>, now: Now) {
         let Recheck { job, result, given } = recheck;
         for (drone, digest) in given.iter().filter(|_| right.is_some()) {
-            match right.is_some_and(|right| digest[..] == right) {
+            match right.is_some_and(|right| digest == right) {
                 true => self.trust(&[*drone], 1),
                 false => self.convict(WrongResult { drone: *drone, task: job.task, index: result.index }, now),
             }

@@ -1,27 +1,22 @@
 //! How tasks look to users, by what is known of them in memory or on disk.
 
-use web::kinds::Specification;
-use web::kinds::digest::{self, Algorithm};
 use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use crate::clock::Moment;
-use crate::kinds::Terms;
-use crate::store::{Ending, Stored, StoredMember};
+use crate::kinds::Summary;
+use crate::store::{Stored, StoredMember};
+use crate::work::{Ending, Terms};
 
 pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
-    let Specification::Digest(digest) = &terms.specification;
-    let iterations = match digest.algorithm {
-        Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
-        _ => None,
-    };
+    let Summary { kind, algorithm, encoding, iterations } = terms.kind().summary();
     TaskView {
         id,
         batch: None,
         first_task: terms.batch.then_some(TaskId(id.0 + 1)),
-        kind: digest::KIND.into(),
-        algorithm: digest.algorithm.name().into(),
-        encoding: digest.encoding,
+        kind: kind.into(),
+        algorithm: algorithm.into(),
+        encoding,
         iterations,
         name: terms.name.as_deref().map(Into::into),
         priority: terms.priority,

@@ -5,104 +5,114 @@ use std::ops::Range;
 use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac_array;
 use sha2::{Digest as _, Sha256};
-use web::kinds::digest::{Algorithm, Digest, Encoding};
+use web::kinds::digest::{Algorithm, Digest, Encoding, KIND};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
 use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests};
 
-use super::Rejected;
+use super::kind::{Kind, Rejected, Summary};
 use crate::core::{Class, Segment};
+use crate::work::inputs::Inputs;
 
-/// What a segment's items cost and weigh.
-pub(super) fn weigh(digest: &Digest, inputs: Blob<'_>) -> Segment {
-    Segment {
-        items: inputs.len() as u64,
-        cost: inputs.byte_lengths().map(|length| cost(digest, u64::from(length))).sum(),
-        bytes: inputs.layout_len() as u64,
-    }
-}
-
-/// What an input of so many bytes, as it was given, costs.
-pub(super) fn cost(digest: &Digest, length: u64) -> u64 {
-    compressions(&digest.algorithm, decoded_len(digest.encoding, length))
-}
-
-/// The digest of one input as it was given, by other code than the Drones'. `None` if the
-/// input is not written in its encoding.
-pub(crate) fn reference(digest: &Digest, input: &[u8]) -> Option<[u8; DIGEST]> {
-    let mut decoded = Vec::new();
-    digest.encoding.decode(input, &mut decoded).ok()?;
-    Some(match &digest.algorithm {
-        Algorithm::Sha256 => Sha256::digest(&decoded).into(),
-        Algorithm::Sha256d => Sha256::digest(Sha256::digest(&decoded)).into(),
-        // A key of any length is one.
-        Algorithm::HmacSha256 { key } => {
-            Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(&decoded).finalize().into_bytes().into()
-        }
-        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
-            pbkdf2_hmac_array::<Sha256, DIGEST>(&decoded, salt, *iterations)
-        }
-    })
-}
-
-/// Each algorithm has a rate of its own, since a short string is mostly overhead and PBKDF2 none.
-pub(super) fn class(digest: &Digest, segments: &[Segment]) -> Class {
-    match digest.algorithm {
-        Algorithm::Sha256 => {
-            let items: u64 = segments.iter().map(|segment| segment.items).sum();
-            let layouts: u64 = segments.iter().map(|segment| segment.bytes).sum();
-            let given = layouts.saturating_sub(size_of::<u32>() as u64 * (items + segments.len() as u64));
-            Class::sha256(items, decoded_len(digest.encoding, given))
-        }
-        Algorithm::Sha256d => Class::SHA256D,
-        Algorithm::HmacSha256 { .. } => Class::HMAC,
-        Algorithm::Pbkdf2HmacSha256 { .. } => Class::PBKDF2,
-    }
-}
-
-/// The bytes to hash of inputs as they were given.
-pub(super) fn decoded(digest: &Digest, given: SharedBlob) -> SharedBlob {
-    match digest.encoding {
-        Encoding::Utf8 => given,
-        encoding => decode(encoding, given.as_blob()),
-    }
-}
-
-/// The message that carries `inputs`.
-pub(super) fn chunk<'a>(digest: &'a Digest, inputs: &'a SharedBlob) -> Chunk<'a> {
-    let algorithm = match &digest.algorithm {
-        Algorithm::Sha256 => work::Algorithm::Sha256,
-        Algorithm::Sha256d => work::Algorithm::Sha256d,
-        Algorithm::HmacSha256 { key } => work::Algorithm::HmacSha256 { key },
-        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
-            work::Algorithm::Pbkdf2HmacSha256 { salt, iterations: *iterations }
-        }
-    };
-    Chunk::Digest(DigestChunk { algorithm, inputs: inputs.as_blob() })
-}
-
-/// Bytes that every chunk carries besides its inputs.
-pub(super) fn parameter_bytes(digest: &Digest) -> usize {
-    match &digest.algorithm {
-        Algorithm::Sha256 | Algorithm::Sha256d => 0,
-        Algorithm::HmacSha256 { key } => key.len(),
-        Algorithm::Pbkdf2HmacSha256 { salt, .. } => salt.len(),
-    }
-}
-
-/// The digests' bytes, if there is one for each index of `range`.
-///
-/// # Errors
-/// If there are more or fewer.
-pub(super) fn check<'a>(range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
-    let ChunkOutput::Digests(digests) = output;
-    match digests.len() as u64 == range.end.saturating_sub(range.start) && !digests.is_empty() {
-        true => Ok(digests.bytes()),
-        false => Err(Rejected { count: digests.len(), range: range.clone() }),
-    }
-}
-
-/// Bytes of one digest in the store.
+/// Bytes of one digest.
 pub const DIGEST: usize = Digests::SIZE;
+
+impl Kind for Digest {
+    fn summary(&self) -> Summary {
+        let iterations = match self.algorithm {
+            Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
+            _ => None,
+        };
+        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: self.encoding, iterations }
+    }
+
+    fn width(&self) -> usize {
+        DIGEST
+    }
+
+    /// Each algorithm has a rate of its own, since a short string is mostly overhead and PBKDF2 none.
+    fn class(&self, segments: &[Segment]) -> Class {
+        match self.algorithm {
+            Algorithm::Sha256 => {
+                let items: u64 = segments.iter().map(|segment| segment.items).sum();
+                let layouts: u64 = segments.iter().map(|segment| segment.bytes).sum();
+                let given = layouts.saturating_sub(size_of::<u32>() as u64 * (items + segments.len() as u64));
+                Class::sha256(items, decoded_len(self.encoding, given))
+            }
+            Algorithm::Sha256d => Class::SHA256D,
+            Algorithm::HmacSha256 { .. } => Class::HMAC,
+            Algorithm::Pbkdf2HmacSha256 { .. } => Class::PBKDF2,
+        }
+    }
+
+    fn cost(&self, length: u64) -> u64 {
+        compressions(&self.algorithm, decoded_len(self.encoding, length))
+    }
+
+    fn decoded(&self, given: SharedBlob) -> SharedBlob {
+        match self.encoding {
+            Encoding::Utf8 => given,
+            encoding => decode(encoding, given.as_blob()),
+        }
+    }
+
+    fn chunk<'a>(&'a self, inputs: Blob<'a>) -> Chunk<'a> {
+        let algorithm = match &self.algorithm {
+            Algorithm::Sha256 => work::Algorithm::Sha256,
+            Algorithm::Sha256d => work::Algorithm::Sha256d,
+            Algorithm::HmacSha256 { key } => work::Algorithm::HmacSha256 { key },
+            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+                work::Algorithm::Pbkdf2HmacSha256 { salt, iterations: *iterations }
+            }
+        };
+        Chunk::Digest(DigestChunk { algorithm, inputs })
+    }
+
+    fn parameter_bytes(&self) -> usize {
+        match &self.algorithm {
+            Algorithm::Sha256 | Algorithm::Sha256d => 0,
+            Algorithm::HmacSha256 { key } => key.len(),
+            Algorithm::Pbkdf2HmacSha256 { salt, .. } => salt.len(),
+        }
+    }
+
+    fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
+        let ChunkOutput::Digests(digests) = output;
+        match digests.len() as u64 == range.end.saturating_sub(range.start) && !digests.is_empty() {
+            true => Ok(digests.bytes()),
+            false => Err(Rejected { count: digests.len(), range: range.clone() }),
+        }
+    }
+
+    fn reference(&self, input: &[u8]) -> Option<Box<[u8]>> {
+        let mut decoded = Vec::new();
+        self.encoding.decode(input, &mut decoded).ok()?;
+        let digest: [u8; DIGEST] = match &self.algorithm {
+            Algorithm::Sha256 => Sha256::digest(&decoded).into(),
+            Algorithm::Sha256d => Sha256::digest(Sha256::digest(&decoded)).into(),
+            // A key of any length is one.
+            Algorithm::HmacSha256 { key } => {
+                Hmac::<Sha256>::new_from_slice(key).ok()?.chain_update(&decoded).finalize().into_bytes().into()
+            }
+            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
+                pbkdf2_hmac_array::<Sha256, DIGEST>(&decoded, salt, *iterations)
+            }
+        };
+        Some(digest.into())
+    }
+
+    /// What is hashed with a key or a salt may be a password.
+    fn title(&self, inputs: &Inputs) -> String {
+        let algorithm = self.algorithm.name();
+        match (inputs.total(), inputs.only()) {
+            (1, Some(_)) if self.algorithm.is_keyed() => format!("Hash a word ({algorithm})"),
+            (1, Some(word)) => {
+                format!("Hash the word '{}' ({algorithm})", drone::console::word(word.as_blob().bytes()))
+            }
+            (1, None) => format!("Hash one long word ({algorithm})"),
+            (count, _) => format!("Hash {} words ({algorithm})", drone::console::count(count)),
+        }
+    }
+}
 
 /// SHA-256 compressions that an input of so many bytes takes (FIPS 180-4, 5.1.1: at least
 /// nine bytes of padding to blocks of 64).
@@ -154,7 +164,7 @@ mod tests {
         let class = |encoding, inputs: &[usize]| {
             let digest = Digest { algorithm: Algorithm::Sha256, encoding };
             let inputs: BlobBuf = inputs.iter().map(|length| "a".repeat(*length)).collect();
-            class(&digest, &[weigh(&digest, inputs.as_blob())])
+            digest.class(&[digest.weigh(inputs.as_blob())])
         };
         assert_eq!(class(Encoding::Utf8, &[4096, 4096]), Class::SHORT);
         assert_eq!(class(Encoding::Utf8, &[4096, 4097]), Class::LONG);
@@ -165,9 +175,8 @@ mod tests {
 
     #[test]
     fn references_are_the_published_ones() {
-        let hex = |algorithm, encoding, input: &[u8]| {
-            reference(&Digest { algorithm, encoding }, input).map(const_hex::encode)
-        };
+        let hex =
+            |algorithm, encoding, input: &[u8]| Digest { algorithm, encoding }.reference(input).map(const_hex::encode);
         let sha256 = hex(Algorithm::Sha256, Encoding::Hex, b"616263").unwrap();
         assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let sha256d = hex(Algorithm::Sha256d, Encoding::Utf8, b"hello").unwrap();
@@ -187,7 +196,7 @@ mod tests {
     fn what_is_written_in_hex_is_sent_as_bytes() {
         let given: BlobBuf = ["6162", "FF"].iter().collect();
         let digest = Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Hex };
-        let part = decoded(&digest, given.freeze());
+        let part = digest.decoded(given.freeze());
         assert!(part.as_blob().iter().eq([&b"ab"[..], &[0xFF]]));
     }
 }

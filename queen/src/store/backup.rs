@@ -22,9 +22,9 @@ use super::bulk::{Bulk, result_offset};
 use super::directory;
 use super::disk::{NO_FOLLOW, System};
 use super::error::StoreError;
-use super::records::large;
+use super::rows::{asked, large};
 use super::schema;
-use crate::kinds::digest::DIGEST;
+use crate::kinds;
 
 /// Bytes that are read and written at a time.
 const BUFFER: usize = 1 << 20;
@@ -168,12 +168,14 @@ fn bulk_files(
     let broken = StoreError::database;
     let database = directory::database(from);
     let select = "SELECT id, file, (SELECT extents FROM segments WHERE task = id), \
-                  coalesce((SELECT max(past) FROM results WHERE task = id), 0) FROM tasks WHERE file IS NOT NULL";
+                  coalesce((SELECT max(past) FROM results WHERE task = id), 0), specification \
+                  FROM tasks WHERE file IS NOT NULL";
     let mut select = snapshot.prepare(select).map_err(broken(&database))?;
     let named = select.query_map([], |row| {
         let (task, number, past): (i64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(3)?);
         let large = large(number, row.get_ref(2)?.as_blob()?)?;
-        Ok((task, number, result_offset(&large, past, DIGEST)))
+        let asked = asked(row.get_ref(4)?.as_str()?)?;
+        Ok((task, number, result_offset(&large, past, kinds::of(&asked.specification).width())))
     });
     let mut since = Since::default();
     for row in named.map_err(broken(&database))? {
@@ -305,7 +307,7 @@ mod tests {
     use web::model::TaskState;
     use wire::ids::{DroneId, Instance, TaskId};
 
-    use super::super::testing::right;
+    use super::super::testing::{DIGEST, right};
     use super::super::{Change, Location, Store, check};
     use super::*;
 

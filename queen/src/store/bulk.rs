@@ -22,9 +22,9 @@ use wire::blob::SharedBlob;
 
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
-use super::inputs::{Extent, Large};
 use crate::crash;
-use crate::kinds::digest::DIGEST;
+use crate::work::inputs::{Extent, Large};
+use crate::work::results::Piece;
 
 /// An upload is synced each time that it has grown by so many bytes, so that its end does
 /// not wait for all of it.
@@ -46,10 +46,8 @@ pub struct FileResults {
     pub file: u64,
     /// What is in front of them there.
     pub large: Arc<Large>,
-    /// The index of the first.
-    pub first: u64,
-    /// All of one width.
-    pub bytes: Bytes,
+    /// The results.
+    pub piece: Piece,
 }
 
 /// A file that no record names yet; dropped, it is removed.
@@ -123,9 +121,10 @@ impl Bulk {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn results(&self, number: u64, large: &Large, range: &Range<u64>, width: usize) -> Result<Bytes, StoreError> {
+    pub fn results(&self, number: u64, large: &Large, range: &Range<u64>, width: usize) -> Result<Piece, StoreError> {
         let length = (range.end - range.start) as usize * width;
-        Ok(self.read(number, result_offset(large, range.start, width), length)?.into())
+        let bytes = self.read(number, result_offset(large, range.start, width), length)?.into();
+        Ok(Piece { range: range.clone(), bytes })
     }
 
     /// Makes results durable. The records that say that they are there may be committed then.
@@ -135,13 +134,13 @@ impl Bulk {
     /// have dropped what was written before it.
     pub fn write_results(&self, results: &[FileResults]) -> Result<(), StoreError> {
         let mut files = BTreeMap::new();
-        for FileResults { file: number, large, first, bytes } in results {
+        for FileResults { file: number, large, piece } in results {
             let file = match files.entry(*number) {
                 Entry::Occupied(open) => open.into_mut(),
                 Entry::Vacant(closed) => closed.insert(self.open(*number)?),
             };
-            let offset = result_offset(large, *first, DIGEST);
-            file.write_all_at(bytes, offset).map_err(StoreError::io(&self.path(*number)))?;
+            let offset = result_offset(large, piece.range.start, piece.width());
+            file.write_all_at(&piece.bytes, offset).map_err(StoreError::io(&self.path(*number)))?;
         }
         if !files.is_empty() {
             crash::point("result-written");
@@ -253,8 +252,8 @@ mod tests {
     use wire::blob::BlobBuf;
 
     use super::super::disk::System;
-    use super::super::inputs::Place;
     use super::*;
+    use crate::work::inputs::Place;
 
     #[test]
     fn inputs_and_results_share_a_file() {
@@ -273,7 +272,7 @@ mod tests {
         let large = Large { segments: [extent].into(), place: Place::File(number) };
         let file = bulk.open(number).unwrap();
         file.write_all_at(b"bb", result_offset(&large, 1, 2)).unwrap();
-        assert_eq!(bulk.results(number, &large, &(1..2), 2).unwrap(), "bb");
+        assert_eq!(bulk.results(number, &large, &(1..2), 2).unwrap().bytes, "bb");
         assert!(bulk.segment(number, &extent).unwrap().as_blob().iter().eq([&b"honey"[..], b"wax"]));
         let short = bulk.results(number, &large, &(1..3), 2).unwrap_err();
         assert!(short.to_string().contains("ends before"), "{short}");

@@ -24,9 +24,10 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
-use super::records::{COLUMN_COUNT, Rows, TASKS_END, columns_of};
+use super::rows::{COLUMN_COUNT, Rows, columns_of};
 use super::schema::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
-use crate::kinds::hash_of;
+use crate::work::job::TASKS_END;
+use crate::work::terms::hash_of;
 
 /// What tasks are called by the number of their state.
 const STATES: [&str; 4] = ["unfinished", "done", "failed", "cancelled"];

@@ -128,6 +128,21 @@ impl StoreError {
         }
     }
 
+    /// What a user is told of a disk that does not take writes.
+    pub fn refusal(&self) -> String {
+        match self.is_full() {
+            true if self.is_file_too_large() => format!(
+                "a file is as long as the limit on file sizes lets it be, so nothing new can be kept: raise the limit \
+                 (ulimit -f, or LimitFSIZE= of systemd), or delete finished tasks ({self})"
+            ),
+            true => format!(
+                "the disk is full, so nothing new can be kept: make room on it, or delete finished tasks ({self})"
+            ),
+            false if matches!(self, Self::Gone { .. }) => format!("nothing new can be kept: {self}"),
+            false => format!("the disk does not take writes, so nothing new can be kept: {self}"),
+        }
+    }
+
     /// Whether what was written is not there any more, or the device does not give it back. All else
     /// may pass.
     pub fn is_damage(&self) -> bool {

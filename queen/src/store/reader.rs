@@ -6,11 +6,10 @@
 mod live;
 mod log;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use web::access::{LogEntry, LogFilter, TokenId};
 use web::hive::Identity;
@@ -20,12 +19,12 @@ use wire::ids::TaskId;
 pub use self::live::{Live, Suspects};
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::inputs::Inputs;
-use super::records::{COLUMN_COUNT, COLUMNS, Rows, Stored, StoredMember, large, state_number};
+use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
 use super::schema;
 use crate::clock::HiveTime;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{Job, SecretHash, hash_of};
+use crate::work::job::Job;
+use crate::work::results::Piece;
+use crate::work::terms::{SecretHash, hash_of};
 
 /// Connections that are kept for the next query.
 const IDLE: usize = 8;
@@ -33,7 +32,8 @@ const IDLE: usize = 8;
 /// Tasks that have left a batch: their indices there, and why they failed there.
 pub type Detached = Vec<(u64, Option<Box<str>>)>;
 
-/// See the module. Everything here blocks; none of it is called on an async thread.
+/// Reads the data directory, on several threads at once. Everything here blocks; none of it is called on an
+/// async thread.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -127,7 +127,7 @@ impl Reader {
                 Ok((stored, file, small))
             });
             let Some((stored, file, small)) = found.optional()? else { return Ok(None) };
-            let inputs = inputs(connection, id, file, small)?;
+            let inputs = live::inputs(connection, id, file, small)?;
             Ok(Some(Job { task: id, terms: stored.terms, inputs }))
         })
     }
@@ -152,13 +152,14 @@ impl Reader {
         })
     }
 
-    /// Results of a small task that touch `range`, each with its first index; suspect ones too.
-    pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<(u64, Bytes)>, StoreError> {
+    /// Results of a small task that touch `range`, suspect ones too.
+    pub fn results(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<Piece>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT first, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
+            let select =
+                "SELECT first, past, bytes FROM results WHERE task = ? AND first < ? AND past > ? ORDER BY first";
             let mut select = connection.prepare_cached(select)?;
             let rows = select.query_map(params![id.0, range.end, range.start], |row| {
-                Ok((row.get(0)?, Bytes::from(row.get::<_, Vec<u8>>(1)?)))
+                Ok(Piece { range: row.get(0)?..row.get(1)?, bytes: row.get::<_, Vec<u8>>(2)?.into() })
             })?;
             rows.collect()
         })
@@ -193,22 +194,59 @@ impl Reader {
     /// Tasks that ended before `before`, the longest ago first, and about how many bytes each takes.
     pub fn oldest(&self, before: HiveTime, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
         self.query(|connection| {
-            let select = "SELECT id, bytes + ifnull(length(inputs) + total * ?, 0) FROM tasks \
+            let select = "SELECT id, bytes + ifnull(length(inputs), 0) + \
+                          ifnull((SELECT sum(length(bytes)) FROM results WHERE task = id), 0) FROM tasks \
                           WHERE finished_on < ? ORDER BY finished_on LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
-            let rows =
-                select.query_map(params![DIGEST, before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
+            let rows = select.query_map(params![before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;
             rows.collect()
         })
     }
 
+    /// Hands every task that has not ended to `visit`, by id; and then those that have, but are
+    /// called suspect; until it breaks off.
+    ///
+    /// # Errors
+    /// If the file of one that has not ended is not what it must be; or the database cannot be read, as with all
+    /// that follow.
+    pub fn live(&self, visit: impl FnMut(Live) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.query(|connection| live::visit(connection, &self.bulk, visit))?
+    }
+
+    /// One task as [`live`](Self::live) gives it, whatever its state.
+    pub fn revive(&self, id: TaskId) -> Result<Option<Live>, StoreError> {
+        self.query(|connection| live::revive(connection, id))
+    }
+
+    /// What is to be computed again of the first `limit` tasks behind `after`, by id, of which
+    /// there is something.
+    pub fn suspects(&self, after: TaskId, limit: usize) -> Result<Vec<Suspects>, StoreError> {
+        self.query(|connection| live::suspects(connection, after, limit))
+    }
+
+    /// The suspect results in `range`, of `width` bytes each. In a file there may be those already
+    /// that are to replace them, or a part of that.
+    pub fn old_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
+        self.query(|connection| live::old_rows(connection, id, range))?.within(&self.bulk, range, width)
+    }
+
+    /// Every Drone that is known, by id.
+    pub fn drones(&self) -> Result<Vec<KnownDrone>, StoreError> {
+        self.query(live::drones)
+    }
+
+    /// The leases of the Queen before, by number, until the next one's first change.
+    pub fn leases(&self) -> Result<Vec<Leased>, StoreError> {
+        self.query(live::leases)
+    }
+
     /// The numbers of the bulk files that records name.
-    pub fn files(&self, mut take: impl FnMut(u64)) -> Result<(), StoreError> {
+    pub fn files(&self, mut visit: impl FnMut(u64)) -> Result<(), StoreError> {
         self.query(|connection| {
             let mut select = connection.prepare("SELECT file FROM segments JOIN tasks ON tasks.id = segments.task")?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                take(row.get(0)?);
+                visit(row.get(0)?);
             }
             Ok(())
         })
@@ -232,11 +270,4 @@ impl Reader {
         }
         Ok(result)
     }
-}
-
-fn inputs(connection: &Connection, id: TaskId, file: Option<u64>, small: Option<Vec<u8>>) -> rusqlite::Result<Inputs> {
-    let Some(number) = file else { return Ok(Inputs::Small(small.unwrap_or_default().into())) };
-    let mut select = connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
-    let large = select.query_row([id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
-    Ok(Inputs::Large(Arc::new(large)))
 }

@@ -13,8 +13,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
-use super::records;
-use crate::kinds::{hash_of, is_long};
+use super::rows;
+use crate::work::terms::{hash_of, is_long};
 
 /// In the file's header: "HIVE" in ASCII.
 pub const APPLICATION_ID: i32 = 0x4849_5645;
@@ -395,14 +395,14 @@ fn move_secrets(step: &Transaction<'_>) -> rusqlite::Result<()> {
         let row = select.query_row([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
         row.optional()?
     } {
-        let mut asked = records::asked(&text)?;
+        let mut asked = rows::asked(&text)?;
         let secret = asked.specification.take_secret();
         let hash = is_long(&secret).then(|| hash_of(&secret));
         if let Some(hash) = hash {
             insert.execute(params![hash, secret])?;
         }
         let short = hash.is_none().then_some(secret);
-        update.execute(params![records::in_row(&asked)?, short, hash, id])?;
+        update.execute(params![rows::in_row(&asked)?, short, hash, id])?;
         last = id;
     }
     Ok(())
@@ -515,7 +515,7 @@ mod tests {
     fn tasks_results_and_keys_of_version_2_stay_readable() {
         use std::ops::ControlFlow;
 
-        use super::super::testing::{layout, moment, right, terms};
+        use super::super::testing::{layout, moment, piece, right, terms};
         use super::super::{Inputs, Location, Trust, check};
         use wire::ids::TaskId;
 
@@ -560,7 +560,7 @@ mod tests {
         assert_eq!((done.created, ending.finished, ending.done), (moment(10), moment(20), 5));
         assert_eq!((done.terms.deadline, done.paused, done.suspect, done.corrected), (None, false, false, 0));
         assert_eq!(reader.prefix(TaskId(1)).unwrap(), 5);
-        assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [(0, right(0, 2)), (2, right(2, 5))]);
+        assert_eq!(reader.results(TaskId(1), &(1..3)).unwrap(), [piece(0, right(0, 2)), piece(2, right(2, 5))]);
         assert_eq!(reader.key(&[0; 32], crate::clock::HiveTime(999)).unwrap().unwrap().1, TaskId(1));
         let mut live = Vec::new();
         let push = |task| {

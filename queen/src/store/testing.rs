@@ -10,9 +10,12 @@ use web::model::{TaskState, Timestamp};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Instance, TaskId};
 
-use super::{Change, Ending, Extent, Inputs, Large, Place, Removed, Store, Submission};
+use super::{Change, Removed, Store, Submission};
 use crate::clock::{HiveTime, Moment};
-use crate::kinds::Terms;
+use crate::work::{Ending, Extent, Inputs, Large, Piece, Place, Results, Terms, Trust};
+
+/// Bytes of a SHA-256 digest.
+pub(crate) const DIGEST: usize = 32;
 
 /// A task, and its file if it has one.
 pub(super) struct Task {
@@ -53,6 +56,11 @@ pub(crate) fn right(first: u64, past: u64) -> Bytes {
     (first..past).flat_map(|index| Sha256::digest(index.to_string())).collect()
 }
 
+/// Results from `first` on.
+pub(crate) fn piece(first: u64, bytes: Bytes) -> Piece {
+    Piece { range: first..first + (bytes.len() / DIGEST) as u64, bytes }
+}
+
 impl Store {
     pub(super) fn write(&mut self, changes: &[Change]) -> Vec<Removed> {
         let results: Vec<_> = changes.iter().filter_map(Change::in_file).collect();
@@ -91,9 +99,9 @@ impl Store {
 impl Task {
     /// Results of a Drone, from `first` on.
     pub(super) fn results(&self, first: u64, bytes: Bytes, drone: u64) -> Change {
-        let drone = Some(DroneId(drone));
-        let (task, large) = (self.id, self.large.clone());
-        Change::Results { task, first, bytes, large, drone, checked: false, replaces: false }
+        let (task, large, drone) = (self.id, self.large.clone(), Some(DroneId(drone)));
+        let results = Results { piece: piece(first, bytes), drone, trust: Trust::Sampled };
+        Change::Results { task, results, large, replaces: false }
     }
 
     pub(super) fn replacing(&self, first: u64, bytes: Bytes, drone: u64) -> Change {

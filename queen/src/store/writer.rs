@@ -4,31 +4,31 @@
 //! and synced first, then the records that refer to them are committed, and files are removed only
 //! when no record names them any more. If a commit fails, nothing was done, and it can be tried again.
 
+mod brief;
+mod leases;
 mod step;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_WRITE};
 use rusqlite::{Connection, params};
-use web::access::{LogKind, TokenId};
+use web::access::LogKind;
 use web::model::{TaskCounts, TaskState, Timestamp};
-use wire::ids::{Epoch, TaskId};
+use wire::ids::Epoch;
 
 use self::step::Step;
 use super::ballast::Ballast;
+use super::change::{Change, Removed};
 use super::directory::OpenFiles;
 use super::error::StoreError;
-use super::records::{Change, Tally, log_kind_number, state_number, state_of};
+use super::rows::{log_kind_number, state_number, state_of};
 use super::schema;
 use crate::clock::{HiveTime, Moment};
 use crate::crash;
-
-/// How long an idempotency key is known.
-pub const KEY_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::work::ending::Tally;
 
 /// Free pages of the database that are given back to the file system at a time.
 const VACUUM_PAGES: i64 = 256;
@@ -51,7 +51,7 @@ const LOG_CUT: u64 = 10_000;
 /// Keys that are forgotten at a time.
 const EXPIRED_KEYS: i64 = 10_000;
 
-/// See the module.
+/// Writes the records; there is one in a process.
 pub struct Writer {
     path: PathBuf,
     connection: Connection,
@@ -65,19 +65,6 @@ pub struct Writer {
     told: Option<HiveTime>,
     /// The audit trail may have grown beyond its bounds.
     has_logged: bool,
-}
-
-/// A task that is no longer on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Removed {
-    /// Which one.
-    pub task: TaskId,
-    /// What it was counted as.
-    pub tally: Tally,
-    /// Its file, which nobody needs any more.
-    pub file: Option<u64>,
-    /// Whose it was.
-    pub owner: Option<TokenId>,
 }
 
 /// What a Queen takes over.

@@ -208,11 +208,11 @@ fn check_results(reader: &Reader, id: TaskId, range: std::ops::Range<u64>) -> Re
     let digests = match &job.inputs {
         Inputs::Small(_) => {
             let pieces = reader.results(id, &range).map_err(|error| error.to_string())?;
-            pieces.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect::<Vec<u8>>()
+            pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect::<Vec<u8>>()
         }
         Inputs::Large(large) => {
             let Place::File(file) = large.place else { return Err("inputs in memory".into()) };
-            reader.bulk().results(file, large, &range, 32).map_err(|error| error.to_string())?.to_vec()
+            reader.bulk().results(file, large, &range, 32).map_err(|error| error.to_string())?.bytes.to_vec()
         }
     };
     let right = range.clone().map(|index| Sha256::digest(&inputs[index as usize]).into());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use queen::clock::{HiveTime, Moment};
-use queen::kinds::Terms;
-use queen::store::{Change, Ending, Extent, Inputs, Large, Location, Place, Store, StoreError, Submission, check};
+use queen::store::{Change, Location, Store, StoreError, Submission, check};
+use queen::work::{Ending, Extent, Inputs, Large, Piece, Place, Results, Terms, Trust};
 use sha2::{Digest as _, Sha256};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
@@ -79,8 +79,9 @@ fn right(first: u64, past: u64) -> Bytes {
 }
 
 fn results(large: &Arc<Large>, first: u64, bytes: Bytes, drone: DroneId, replaces: bool) -> Change {
-    let (drone, large) = (Some(drone), Some(Arc::clone(large)));
-    Change::Results { task: TASK, first, bytes, large, drone, checked: false, replaces }
+    let piece = Piece { range: first..first + (bytes.len() / 32) as u64, bytes };
+    let results = Results { piece, drone: Some(drone), trust: Trust::Sampled };
+    Change::Results { task: TASK, results, large: Some(Arc::clone(large)), replaces }
 }
 
 /// Whether what is left is sound.

@@ -5,6 +5,7 @@ use super::*;
 use crate::kinds::Terms;
 use crate::store::Inputs;
 use crate::store::testing::terms;
+use crate::work::Piece;
 
 const TASK: TaskId = TaskId(1);
 const ONE: DroneId = DroneId(1);
@@ -73,7 +74,7 @@ fn own_check(priority: i8, first: u64) -> OwnCheck {
     let job = Job { task: TASK, terms: Arc::new(terms), inputs: Inputs::Small([].into()) };
     let range = first..first + 1;
     let bytes = digests(range.clone());
-    let part = Arrival::new(LeaseId(1), range, bytes, std::time::Duration::ZERO);
+    let part = Arrival::new(LeaseId(1), Piece { range, bytes }, std::time::Duration::ZERO);
     OwnCheck { job, drone: ONE, part }
 }
 
@@ -86,6 +87,6 @@ fn the_queen_computes_the_most_urgent_first() {
     }
     assert!(claims.begin());
     assert!(!claims.begin(), "she computes one range at a time here");
-    let order = claims.own_checks.into_values().map(|check| check.part.range.start);
+    let order = claims.own_checks.into_values().map(|check| check.part.piece.range.start);
     assert_eq!(order.collect::<Vec<_>>(), [2, 4, 1, 5, 3]);
 }

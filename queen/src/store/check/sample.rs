@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::collections::btree_set::IntoIter;
 use std::iter::Peekable;
 
-use crate::kinds::digest::DIGEST;
-
 /// Results of one task that are computed again.
 const MOST: u64 = 64;
 
@@ -31,6 +29,8 @@ pub(super) struct Picks {
     behind: u64,
     /// What was chosen and met.
     pub(super) samples: Vec<Sample>,
+    /// Bytes of one result.
+    width: usize,
     /// What its task may cost yet.
     budget: u64,
 }
@@ -41,7 +41,7 @@ pub(super) struct Sample {
     /// Its index in the task.
     pub(super) index: u64,
     /// What is stored.
-    pub(super) digest: [u8; DIGEST],
+    pub(super) result: Box<[u8]>,
 }
 
 impl Default for Sampler {
@@ -56,8 +56,8 @@ impl Sampler {
         Self { random: seed, left: ALL, rehashed: 0 }
     }
 
-    /// Chooses of `count` results that cost so much each.
-    pub(super) fn pick(&mut self, count: u64, cost: u64) -> Picks {
+    /// Chooses of `count` results that cost so much each, and have `width` bytes.
+    pub(super) fn pick(&mut self, count: u64, cost: u64, width: usize) -> Picks {
         let affordable = (TASK / cost.max(1)).clamp(1, MOST);
         let mut chosen = BTreeSet::new();
         if count <= affordable {
@@ -69,7 +69,7 @@ impl Sampler {
             let free = affordable - chosen.len() as u64;
             chosen.extend((0..free).map(|_| self.random() % count));
         }
-        Picks { chosen: chosen.into_iter().peekable(), behind: 0, samples: Vec::new(), budget: TASK }
+        Picks { chosen: chosen.into_iter().peekable(), behind: 0, samples: Vec::new(), width, budget: TASK }
     }
 
     /// Whether a result may be computed again that costs so much.
@@ -95,13 +95,15 @@ impl Sampler {
 impl Picks {
     /// Meets the next results, from index `first` on.
     pub(super) fn meet(&mut self, first: u64, results: &[u8]) {
-        let (digests, _) = results.as_chunks::<DIGEST>();
-        let end = self.behind + digests.len() as u64;
+        let mut results = results.chunks_exact(self.width);
+        let end = self.behind + results.len() as u64;
+        let mut passed = 0;
         while let Some(number) = self.chosen.next_if(|number| *number < end) {
             let at = number - self.behind;
-            if let Some(digest) = digests.get(at as usize) {
-                self.samples.push(Sample { index: first + at, digest: *digest });
+            if let Some(result) = results.nth((at - passed) as usize) {
+                self.samples.push(Sample { index: first + at, result: result.into() });
             }
+            passed = at + 1;
         }
         self.behind = end;
     }
@@ -118,7 +120,7 @@ mod tests {
     use super::*;
 
     fn chosen(count: u64, cost: u64) -> Vec<u64> {
-        Sampler::new(7).pick(count, cost).chosen.collect()
+        Sampler::new(7).pick(count, cost, 1).chosen.collect()
     }
 
     #[test]
@@ -132,18 +134,17 @@ mod tests {
         assert_eq!(chosen(1000, TASK / 3).len(), 3);
         assert_eq!(chosen(1000, u64::MAX).len(), 1);
         let mut sampler = Sampler::new(0);
-        let mut picks = sampler.pick(3, 1);
+        let mut picks = sampler.pick(3, 1, 1);
         assert!(sampler.affords(&mut picks, TASK) && !sampler.affords(&mut picks, 1));
     }
 
     #[test]
     fn chosen_results_are_met_across_gaps() {
-        let mut picks = Sampler::new(1).pick(4, 1);
-        let digests: Vec<u8> = (0..2 * DIGEST).map(|at| (at / DIGEST) as u8).collect();
-        picks.meet(10, &digests);
+        let mut picks = Sampler::new(1).pick(4, 1, 2);
+        picks.meet(10, &[0, 0, 1, 1]);
         picks.skip(1);
-        picks.meet(50, &digests[DIGEST..]);
-        let sample = |index, byte| Sample { index, digest: [byte; DIGEST] };
+        picks.meet(50, &[1, 1]);
+        let sample = |index, byte| Sample { index, result: [byte; 2].into() };
         assert_eq!(picks.samples, [sample(10, 0), sample(11, 1), sample(50, 1)]);
     }
 }

@@ -13,12 +13,12 @@ use wire::blob::Blob;
 
 use super::sample::Picks;
 use super::{Check, STATES};
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, Apart, Terms};
 use crate::store::bulk::result_offset;
-use crate::store::inputs::Large;
-use crate::store::records::{COLUMN_COUNT, Stored, Trust, file_bytes, large};
+use crate::store::rows::{COLUMN_COUNT, Stored, large, trust_of};
 use crate::store::schema::HAS_DRONES;
+use crate::work::inputs::Large;
+use crate::work::results::Trust;
+use crate::work::terms::{Apart, Terms};
 
 /// Bytes of results that are read at a time.
 const PIECE: u64 = 1 << 20;
@@ -29,6 +29,8 @@ struct Opened {
     path: PathBuf,
     length: u64,
     large: Large,
+    /// Bytes of one result.
+    width: usize,
 }
 
 /// What has been met of a task's results.
@@ -97,7 +99,7 @@ impl Check<'_, '_> {
                 return Ok(());
             }
         };
-        let cost = kinds::weigh(&stored.terms.specification, blob).cost;
+        let cost = stored.terms.kind().weigh(blob).cost;
         let mut picks = self.results(stored, cost, None)?;
         let indices = 0..stored.total;
         self.rehash(stored, blob, &indices, &mut picks);
@@ -112,8 +114,9 @@ impl Check<'_, '_> {
             self.wrong(stored, format_args!("its segments in {} are not listed", path.display()));
             return Ok(());
         };
-        if large.total() != stored.total || file_bytes(&large) != bytes {
-            let (there, total, takes) = (large.total(), stored.total, file_bytes(&large));
+        let width = stored.terms.kind().width();
+        let (there, total, takes) = (large.total(), stored.total, large.file_bytes(width));
+        if there != total || takes != bytes {
             self.wrong(
                 stored,
                 format_args!(
@@ -134,7 +137,7 @@ impl Check<'_, '_> {
         if !self.unnamed.remove(&number) {
             self.wrong(stored, format_args!("{} belongs to another task as well", path.display()));
         }
-        let opened = Opened { file, path, length, large };
+        let opened = Opened { file, path, length, large, width };
         let cost = opened.large.segments.iter().map(|segment| segment.cost).fold(0, u64::saturating_add);
         let mut picks = self.results(stored, cost, Some(&opened))?;
         self.segments(stored, &opened, &mut picks);
@@ -146,7 +149,8 @@ impl Check<'_, '_> {
         let (drone, checked) = if self.version < HAS_DRONES { ("NULL", "0") } else { ("drone", "checked") };
         let select = format!("SELECT coalesce(sum(past - first), 0) FROM results WHERE task = ? AND {checked} <> 2");
         let there: i64 = self.connection.prepare_cached(&select)?.query_row([stored.id.0], |row| row.get(0))?;
-        let mut picks = self.sampler.pick(there.max(0) as u64, cost / stored.total.max(1));
+        let width = stored.terms.kind().width();
+        let mut picks = self.sampler.pick(there.max(0) as u64, cost / stored.total.max(1), width);
         let select =
             format!("SELECT first, past, crc, bytes, {drone}, {checked} FROM results WHERE task = ? ORDER BY first");
         let mut select = self.connection.prepare_cached(&select)?;
@@ -167,9 +171,9 @@ impl Check<'_, '_> {
             seen.meet(&range, trust);
             let wrong = match (row.get_ref(3)?.as_blob_or_null()?, opened, trust) {
                 // Others may be half written in their place.
-                (Some(results), None, Trust::Suspect) => short_of(results, &range),
+                (Some(results), None, Trust::Suspect) => short_of(results, &range, width),
                 (None, Some(opened), Trust::Suspect) => beyond(opened, &range),
-                (Some(results), None, _) => in_row(results, &range, row.get(2)?, &mut picks),
+                (Some(results), None, _) => in_row(results, &range, width, row.get(2)?, &mut picks),
                 (None, Some(opened), _) => self.in_file(opened, &range, row.get(2)?, &mut picks),
                 _ => Some("they are not where the inputs are".into()),
             };
@@ -200,7 +204,7 @@ impl Check<'_, '_> {
                 format_args!("results {start}..{end} are of Drone {drone}, and the next is to be {next}"),
             );
         }
-        Trust::of(checked).unwrap_or_else(|| {
+        trust_of(checked).unwrap_or_else(|| {
             self.wrong(
                 stored,
                 format_args!("results {start}..{end} are checked {checked}, and there is no such thing"),
@@ -239,20 +243,21 @@ impl Check<'_, '_> {
             return Some(wrong);
         }
         let path = opened.path.display();
-        let offset = |index| result_offset(&opened.large, index, DIGEST);
+        let width = opened.width as u64;
+        let offset = |index| result_offset(&opened.large, index, opened.width);
         let (start, end) = (offset(range.start), offset(range.end));
         let met = picks.samples.len();
         let mut hasher = crc32fast::Hasher::new();
         let mut piece = Vec::new();
         let mut at = start;
         while at < end {
-            piece.resize((end - at).min(PIECE) as usize, 0);
+            piece.resize((end - at).min(PIECE / width * width) as usize, 0);
             if let Err(error) = opened.file.read_exact_at(&mut piece, at) {
-                picks.skip(range.end - range.start - (at - start) / DIGEST as u64);
+                picks.skip(range.end - range.start - (at - start) / width);
                 return Some(format!("{path} cannot be read at byte {at}: {error}"));
             }
             hasher.update(&piece);
-            picks.meet(range.start + (at - start) / DIGEST as u64, &piece);
+            picks.meet(range.start + (at - start) / width, &piece);
             at += piece.len() as u64;
             self.bytes += piece.len() as u64;
             self.progress();
@@ -266,7 +271,7 @@ impl Check<'_, '_> {
 
     /// Looks at the inputs in a file.
     fn segments(&mut self, stored: &Stored, opened: &Opened, picks: &mut Picks) {
-        let Opened { file, path, length, large } = opened;
+        let Opened { file, path, length, large, .. } = opened;
         let (path, mut start, mut layout) = (path.display(), 0, Vec::new());
         for segment in &large.segments {
             self.bytes += u64::from(segment.bytes);
@@ -311,19 +316,19 @@ impl Check<'_, '_> {
     fn rehash(&mut self, stored: &Stored, inputs: Blob<'_>, indices: &Range<u64>, picks: &mut Picks) {
         // What is missing has been told.
         let Ok(terms) = self.whole(stored) else { return };
-        let specification = &terms.specification;
+        let kind = terms.kind();
         let (mut strings, mut at) = (inputs.iter(), indices.start);
         let chosen = |sample: &super::sample::Sample| indices.contains(&sample.index);
         let samples: Vec<_> = picks.samples.iter().filter(|sample| chosen(sample)).cloned().collect();
         for sample in samples {
             let Some(input) = strings.nth((sample.index - at) as usize) else { return };
             at = sample.index + 1;
-            if !self.sampler.affords(picks, kinds::cost(specification, input.len() as u64)) {
+            if !self.sampler.affords(picks, kind.cost(input.len() as u64)) {
                 continue;
             }
             self.progress();
-            let what = match kinds::reference(specification, input) {
-                Some(digest) if digest == sample.digest => continue,
+            let what = match kind.reference(input) {
+                Some(right) if right == sample.result => continue,
                 Some(_) => "its digest is another than what is stored",
                 None => "it is not written in its encoding",
             };
@@ -336,19 +341,19 @@ impl Check<'_, '_> {
 /// Whether a file ends before all results of a range.
 fn beyond(opened: &Opened, range: &Range<u64>) -> Wrong {
     let (path, length) = (opened.path.display(), opened.length);
-    let end = result_offset(&opened.large, range.end, DIGEST);
+    let end = result_offset(&opened.large, range.end, opened.width);
     (end > length).then(|| format!("{path} ends at byte {length}, before byte {end}"))
 }
 
 /// Whether there are not as many results as in a range.
-fn short_of(results: &[u8], range: &Range<u64>) -> Wrong {
-    let expected = (range.end - range.start).saturating_mul(DIGEST as u64);
+fn short_of(results: &[u8], range: &Range<u64>, width: usize) -> Wrong {
+    let expected = (range.end - range.start).saturating_mul(width as u64);
     (results.len() as u64 != expected).then(|| format!("they have {} bytes", results.len()))
 }
 
-fn in_row(results: &[u8], range: &Range<u64>, crc: u32, picks: &mut Picks) -> Wrong {
+fn in_row(results: &[u8], range: &Range<u64>, width: usize, crc: u32, picks: &mut Picks) -> Wrong {
     let has_changed = || (crc32fast::hash(results) != crc).then(|| "their checksum is wrong".into());
-    let wrong = short_of(results, range).or_else(has_changed);
+    let wrong = short_of(results, range, width).or_else(has_changed);
     match wrong {
         None => picks.meet(range.start, results),
         Some(_) => picks.skip(range.end - range.start),

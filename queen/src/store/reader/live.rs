@@ -2,25 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
-use super::{Reader, inputs};
 use crate::core::RangeSet;
-use crate::kinds::digest::DIGEST;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
-use crate::store::inputs::{Inputs, Large, Place};
-use crate::store::outputs::Pieces;
-use crate::store::records::{COLUMN_COUNT, COLUMNS, Computed, KnownDrone, Leased, Rows, Stored, Trust, large};
+use crate::store::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
+use crate::work::inputs::{Inputs, Large, Place};
+use crate::work::results::{Piece, Results, Trust};
 
 /// A task of which something is to be computed, as it was left.
 #[derive(Debug)]
 pub struct Live {
-    /// Its row.
+    /// What its row says.
     pub task: Stored,
     /// Its inputs.
     pub inputs: Inputs,
@@ -29,10 +27,10 @@ pub struct Live {
     /// What was done of it and is to be computed again, since it is suspect.
     pub suspect: RangeSet,
     /// Results that are not in its file, of what is done.
-    pub results: Vec<Computed>,
+    pub results: Vec<Results>,
     /// Results that are not in its file and are suspect.
-    pub old: Vec<Computed>,
-    /// Of a batch, who has left it; they count as done.
+    pub old: Vec<Results>,
+    /// Tasks that have left it, if it is a batch, where they count as done: by index, why they failed there.
     pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
 
@@ -49,143 +47,147 @@ impl Live {
 /// What is suspect of a task that has not ended, or is called suspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspects {
-    /// Which task.
+    /// The task.
     pub task: TaskId,
     /// Whether it has ended.
     pub has_ended: bool,
     /// The results.
     pub ranges: RangeSet,
-    /// Who computed the first of them.
+    /// The Drone that computed the first of them.
     pub drone: Option<DroneId>,
 }
 
-impl Reader {
-    /// Hands every task that has not ended to `take`, by id; and then those that have, but are
-    /// called suspect; until it breaks off. An unfinished one whose file is not what it must be is an error.
-    pub fn live(&self, mut take: impl FnMut(Live) -> ControlFlow<()>) -> Result<(), StoreError> {
-        let mut damage = Ok(());
-        self.query(|connection| {
-            for which in ["state = 0", "suspect = 1"] {
-                let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE {which} ORDER BY id");
-                let mut select = connection.prepare(&select)?;
-                let mut found = select.query([])?;
-                let mut rows = Rows::default();
-                while let Some(row) = found.next()? {
-                    let live = live(connection, &mut rows, row)?;
-                    if live.task.ending.is_none()
-                        && let Inputs::Large(large) = &live.inputs
-                    {
-                        damage = check_file(&self.bulk, large);
-                        if damage.is_err() {
-                            return Ok(());
-                        }
-                    }
-                    if take(live).is_break() {
-                        return Ok(());
-                    }
-                }
+/// Hands every task that has not ended to `visit`, and then those that are called suspect. The file of one that
+/// has not ended is looked at; what is wrong with one ends the visits.
+pub(super) fn visit(
+    connection: &Connection,
+    bulk: &Bulk,
+    mut visit: impl FnMut(Live) -> ControlFlow<()>,
+) -> rusqlite::Result<Result<(), StoreError>> {
+    for which in ["state = 0", "suspect = 1"] {
+        let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE {which} ORDER BY id");
+        let mut select = connection.prepare(&select)?;
+        let mut found = select.query([])?;
+        let mut rows = Rows::default();
+        while let Some(row) = found.next()? {
+            let live = live(connection, &mut rows, row)?;
+            if live.task.ending.is_none()
+                && let Inputs::Large(large) = &live.inputs
+                && let Err(damage) = check_file(bulk, large)
+            {
+                return Ok(Err(damage));
             }
-            Ok(())
-        })?;
-        damage
-    }
-
-    /// One task as [`live`](Self::live) gives it, whatever its state.
-    pub fn revive(&self, id: TaskId) -> Result<Option<Live>, StoreError> {
-        self.query(|connection| {
-            let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE id = ?");
-            let mut select = connection.prepare_cached(&select)?;
-            select.query_row([id.0], |row| live(connection, &mut Rows::default(), row)).optional()
-        })
-    }
-
-    /// What is to be computed again of the first `limit` tasks behind `after`, by id, of which
-    /// there is something.
-    pub fn suspects(&self, after: TaskId, limit: usize) -> Result<Vec<Suspects>, StoreError> {
-        self.query(|connection| {
-            let select = "SELECT results.task, state <> 0, first, past, drone FROM results INDEXED BY results_suspect \
-                          JOIN tasks ON id = results.task \
-                          WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
-                          ORDER BY results.task, first";
-            let mut select = connection.prepare_cached(select)?;
-            let mut rows = select.query([after.0])?;
-            let mut found: Vec<Suspects> = Vec::new();
-            while let Some(row) = rows.next()? {
-                let (task, range) = (TaskId(row.get(0)?), row.get(2)?..row.get(3)?);
-                let is_full = found.len() == limit;
-                match found.last_mut() {
-                    Some(last) if last.task == task => last.ranges.insert(range),
-                    _ if is_full => break,
-                    _ => {
-                        let drone = row.get::<_, Option<u64>>(4)?.map(DroneId);
-                        found.push(Suspects { task, has_ended: row.get(1)?, ranges: range.into(), drone });
-                    }
-                }
+            if visit(live).is_break() {
+                return Ok(Ok(()));
             }
-            Ok(found)
-        })
+        }
     }
+    Ok(Ok(()))
+}
 
-    /// The suspect results in `range`, each piece with its first index. In a file there may be
-    /// those already that are to replace them, or a part of that.
-    pub fn old_results(&self, id: TaskId, range: &Range<u64>) -> Result<Pieces, StoreError> {
-        let found = self.query(|connection| {
-            let select = "SELECT file, extents FROM tasks LEFT JOIN segments ON task = id WHERE id = ?";
-            let file = connection.prepare_cached(select)?.query_row([id.0], |row| {
-                let Some(number) = row.get(0)? else { return Ok(None) };
-                Ok(Some((number, large(number, row.get_ref(1)?.as_blob()?)?)))
-            });
-            let select = "SELECT first, past, bytes FROM results INDEXED BY results_suspect \
-                          WHERE task = ? AND checked = 2 AND first < ? AND past > ? ORDER BY first";
-            let mut select = connection.prepare_cached(select)?;
-            let rows = select.query_map(params![id.0, range.end, range.start], |row| {
-                Ok((row.get(0)?..row.get(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
-            })?;
-            Ok((file.optional()?.flatten(), rows.collect::<rusqlite::Result<Vec<(Range<u64>, _)>>>()?))
-        });
-        let (large, rows) = found?;
-        let mut pieces = Pieces::new();
-        for (row, bytes) in rows {
+/// One task, whatever its state.
+pub(super) fn revive(connection: &Connection, id: TaskId) -> rusqlite::Result<Option<Live>> {
+    let select = format!("SELECT {COLUMNS}, file, inputs FROM tasks WHERE id = ?");
+    let mut select = connection.prepare_cached(&select)?;
+    select.query_row([id.0], |row| live(connection, &mut Rows::default(), row)).optional()
+}
+
+/// What is to be computed again of the first `limit` tasks behind `after`.
+pub(super) fn suspects(connection: &Connection, after: TaskId, limit: usize) -> rusqlite::Result<Vec<Suspects>> {
+    let select = "SELECT results.task, state <> 0, first, past, drone FROM results INDEXED BY results_suspect \
+                  JOIN tasks ON id = results.task \
+                  WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
+                  ORDER BY results.task, first";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query([after.0])?;
+    let mut found: Vec<Suspects> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (task, range) = (TaskId(row.get(0)?), row.get(2)?..row.get(3)?);
+        let is_full = found.len() == limit;
+        match found.last_mut() {
+            Some(last) if last.task == task => last.ranges.insert(range),
+            _ if is_full => break,
+            _ => {
+                let drone = row.get::<_, Option<u64>>(4)?.map(DroneId);
+                found.push(Suspects { task, has_ended: row.get(1)?, ranges: range.into(), drone });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The ranges of a task's results that are suspect and touch `range`, with their bytes where they are not in a
+/// file; and the file, with its number.
+pub(super) fn old_rows(connection: &Connection, id: TaskId, range: &Range<u64>) -> rusqlite::Result<OldRows> {
+    let select = "SELECT file, extents FROM tasks LEFT JOIN segments ON task = id WHERE id = ?";
+    let file = connection.prepare_cached(select)?.query_row([id.0], |row| {
+        let Some(number) = row.get(0)? else { return Ok(None) };
+        Ok(Some((number, large(number, row.get_ref(1)?.as_blob()?)?)))
+    });
+    let select = "SELECT first, past, bytes FROM results INDEXED BY results_suspect \
+                  WHERE task = ? AND checked = 2 AND first < ? AND past > ? ORDER BY first";
+    let mut select = connection.prepare_cached(select)?;
+    let rows = select.query_map(params![id.0, range.end, range.start], |row| {
+        Ok((row.get(0)?..row.get(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+    })?;
+    Ok(OldRows { file: file.optional()?.flatten(), rows: rows.collect::<rusqlite::Result<_>>()? })
+}
+
+/// Rows of suspect results.
+pub(super) struct OldRows {
+    file: Option<(u64, Large)>,
+    rows: Vec<(Range<u64>, Option<Vec<u8>>)>,
+}
+
+impl OldRows {
+    /// What of them lies in `range`, of `width` bytes each.
+    pub(super) fn within(self, bulk: &Bulk, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
+        let mut pieces = Vec::new();
+        for (row, bytes) in self.rows {
             let part = row.start.max(range.start)..row.end.min(range.end);
-            let bytes = match (bytes, &large) {
-                (Some(bytes), _) => {
-                    let part = (part.start - row.start) as usize * DIGEST..(part.end - row.start) as usize * DIGEST;
-                    Bytes::copy_from_slice(bytes.get(part).unwrap_or_default())
-                }
-                (None, Some((number, large))) => self.bulk.results(*number, large, &part, DIGEST)?,
+            pieces.push(match (bytes, &self.file) {
+                (Some(bytes), _) => Piece { range: row, bytes: bytes.into() }.within(&part),
+                (None, Some((number, large))) => bulk.results(*number, large, &part, width)?,
                 (None, None) => continue,
-            };
-            pieces.push((part.start, bytes));
+            });
         }
         Ok(pieces)
     }
+}
 
-    /// Every Drone that is known, by id.
-    pub fn drones(&self) -> Result<Vec<KnownDrone>, StoreError> {
-        self.query(|connection| {
-            let mut select =
-                connection.prepare("SELECT id, instance, name, quarantine, visit FROM drones ORDER BY id")?;
-            let rows = select.query_map([], |row| {
-                let (id, instance) = (DroneId(row.get(0)?), Instance(row.get(1)?));
-                // It is for people alone: one that cannot be read is none.
-                let visit = row.get_ref(4)?.as_str_or_null()?.and_then(|visit| serde_json::from_str(visit).ok());
-                Ok(KnownDrone { id, instance, name: row.get(2)?, quarantine: row.get(3)?, visit })
-            })?;
-            rows.collect()
-        })
-    }
+/// Every Drone that is known, by id.
+pub(super) fn drones(connection: &Connection) -> rusqlite::Result<Vec<KnownDrone>> {
+    let mut select = connection.prepare("SELECT id, instance, name, quarantine, visit FROM drones ORDER BY id")?;
+    let rows = select.query_map([], |row| {
+        let (id, instance) = (DroneId(row.get(0)?), Instance(row.get(1)?));
+        // It is for people alone: one that cannot be read is none.
+        let visit = row.get_ref(4)?.as_str_or_null()?.and_then(|visit| serde_json::from_str(visit).ok());
+        Ok(KnownDrone { id, instance, name: row.get(2)?, quarantine: row.get(3)?, visit })
+    })?;
+    rows.collect()
+}
 
-    /// The leases of the Queen before, by number, until the next one's first change.
-    pub fn leases(&self) -> Result<Vec<Leased>, StoreError> {
-        self.query(|connection| {
-            let mut select = connection.prepare("SELECT lease, task, drone, first, past FROM leases ORDER BY lease")?;
-            let rows = select.query_map([], |row| {
-                let (lease, task, drone) = (LeaseId(row.get(0)?), TaskId(row.get(1)?), DroneId(row.get(2)?));
-                Ok(Leased { lease, task, drone, range: row.get(3)?..row.get(4)? })
-            })?;
-            rows.collect()
-        })
-    }
+/// The leases that are open, by number.
+pub(super) fn leases(connection: &Connection) -> rusqlite::Result<Vec<Leased>> {
+    let mut select = connection.prepare("SELECT lease, task, drone, first, past FROM leases ORDER BY lease")?;
+    let rows = select.query_map([], |row| {
+        let (lease, task, drone) = (LeaseId(row.get(0)?), TaskId(row.get(1)?), DroneId(row.get(2)?));
+        Ok(Leased { lease, task, drone, range: row.get(3)?..row.get(4)? })
+    })?;
+    rows.collect()
+}
+
+/// The inputs of a task, which are in a file of this number, or small ones.
+pub(super) fn inputs(
+    connection: &Connection,
+    id: TaskId,
+    file: Option<u64>,
+    small: Option<Vec<u8>>,
+) -> rusqlite::Result<Inputs> {
+    let Some(number) = file else { return Ok(Inputs::Small(small.unwrap_or_default().into())) };
+    let mut select = connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
+    let large = select.query_row([id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
+    Ok(Inputs::Large(Arc::new(large)))
 }
 
 /// A task whose row has `file` and `inputs` behind the columns of a task.
@@ -219,16 +221,17 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query([id.0])?;
     while let Some(row) = rows.next()? {
-        let range = row.get(0)?..row.get(1)?;
+        let range: Range<u64> = row.get(0)?..row.get(1)?;
         let number = row.get(4)?;
-        let trust = Trust::of(number).ok_or(FromSqlError::OutOfRange(number))?;
+        let trust = trust_of(number).ok_or(FromSqlError::OutOfRange(number))?;
         let (done, results) = match trust {
             Trust::Suspect => (&mut live.suspect, &mut live.old),
             Trust::Sampled | Trust::Checked => (&mut live.done, &mut live.results),
         };
         if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {
             let drone = row.get::<_, Option<u64>>(3)?.map(DroneId);
-            results.push(Computed { first: range.start, bytes: bytes.into(), drone, trust });
+            let piece = Piece { range: range.clone(), bytes: bytes.into() };
+            results.push(Results { piece, drone, trust });
         }
         done.insert(range);
     }

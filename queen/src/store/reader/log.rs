@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use web::access::{LogEntry, LogFilter};
 use web::model::Timestamp;
 
-use crate::store::records::{log_kind_number, log_kind_of};
+use crate::store::rows::{log_kind_number, log_kind_of};
 
 /// Lines that the filter lets through, newest first, each with its number.
 pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Result<Vec<(u64, LogEntry)>> {

@@ -1,6 +1,6 @@
 //! A transaction in the making: what each change does to the rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,20 +8,21 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, OptionalExtension, Params, Transaction, params};
 use web::access::{LogEntry, TokenId};
 use web::model::TaskState;
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use wire::ids::{DroneId, Epoch, Instance, TaskId};
 
-use super::{KEY_LIFE, Removed};
+use super::brief::ended_at_once;
+use super::leases::Leases;
 use crate::clock::Moment;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{SecretHash, Terms, member_id};
 use crate::store::access;
-use crate::store::inputs::{Inputs, Place};
-use crate::store::records::{
-    Asked, Change, Ending, Extents, Fate, KNOWN_DRONES, Submission, Tally, Trust, file_bytes, in_row, log_kind_number,
-    state_number, state_of,
-};
+use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
+use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
+use crate::work::ending::{Ending, Tally};
+use crate::work::inputs::{Inputs, Place};
+use crate::work::job::member_id;
+use crate::work::results::{Piece, Results, Trust};
+use crate::work::terms::{SecretHash, Terms};
 
-/// See the module.
+/// What is to become of rows, and is not committed yet.
 pub(super) struct Step<'a> {
     transaction: &'a Transaction<'a>,
     /// Those that were run, by their text.
@@ -35,8 +36,7 @@ pub(super) struct Step<'a> {
     bulk: i64,
     /// The smallest id that no task has, if there are new ones.
     next_task: u64,
-    /// What becomes of leases. Most that begin in a transaction end in it as well.
-    leases: BTreeMap<LeaseId, Option<Holder<'a>>>,
+    leases: Leases<'a>,
     removed: Vec<Removed>,
 }
 
@@ -46,12 +46,9 @@ struct Member {
     state: Option<TaskState>,
     /// It counts as done in the batch.
     has_result: bool,
-    /// Whose the batch is.
+    /// The token that the batch was submitted with.
     owner: Option<TokenId>,
 }
-
-/// Of which task a lease is, whose, and what it is about.
-type Holder<'a> = (TaskId, DroneId, &'a Range<u64>);
 
 impl<'a> Step<'a> {
     /// What these do, with nothing done yet.
@@ -64,7 +61,7 @@ impl<'a> Step<'a> {
             counts: [0; 4],
             bulk: 0,
             next_task: 0,
-            leases: BTreeMap::new(),
+            leases: Leases::default(),
             removed: Vec::new(),
         }
     }
@@ -101,11 +98,11 @@ impl<'a> Step<'a> {
                 self.mark(*task)
             }
             Change::Lease { lease, task, drone, range } => {
-                self.leases.insert(*lease, Some((*task, *drone, range)));
+                self.leases.begin(*lease, (*task, *drone, range));
                 Ok(())
             }
             Change::Unlease(lease) => {
-                self.leases.insert(*lease, None);
+                self.leases.end(*lease);
                 Ok(())
             }
             Change::Log(entry) => self.log(entry),
@@ -129,7 +126,7 @@ impl<'a> Step<'a> {
     }
 
     fn begin(&mut self, epoch: Epoch) -> rusqlite::Result<()> {
-        self.leases.clear();
+        self.leases = Leases::default();
         self.run("DELETE FROM leases", [])?;
         self.run("UPDATE hive SET epoch = ?", [epoch.0])
     }
@@ -144,7 +141,7 @@ impl<'a> Step<'a> {
             Place::File(number) => Some(number),
             Place::Memory(_) => None,
         });
-        let bytes = large.map_or(0, |large| file_bytes(large));
+        let bytes = large.map_or(0, |large| large.file_bytes(terms.kind().width()));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
                       bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on, \
@@ -208,14 +205,13 @@ impl<'a> Step<'a> {
     }
 
     fn results(&mut self, change: &Change) -> rusqlite::Result<()> {
-        let Change::Results { task, first, bytes, large, drone, checked, replaces } = change else { return Ok(()) };
-        let range = *first..first + (bytes.len() / DIGEST) as u64;
+        let Change::Results { task, results, large, replaces } = change else { return Ok(()) };
+        let Results { piece: Piece { range, bytes }, drone, trust } = results;
         if *replaces {
-            self.cut(*task, &range)?;
+            self.cut(*task, range)?;
         }
         let in_row = large.is_none().then_some(&bytes[..]);
-        let trust = Trust::new(*checked);
-        self.insert(*task, &range, crc32fast::hash(bytes), drone.map(|drone| drone.0), trust, in_row)
+        self.insert(*task, range, crc32fast::hash(bytes), drone.map(|drone| drone.0), *trust, in_row)
     }
 
     fn insert(
@@ -228,7 +224,7 @@ impl<'a> Step<'a> {
         bytes: Option<&[u8]>,
     ) -> rusqlite::Result<()> {
         let insert = "INSERT INTO results (task, first, past, crc, bytes, drone, checked) VALUES (?, ?, ?, ?, ?, ?, ?)";
-        self.run(insert, params![task.0, range.start, range.end, crc, bytes, drone, trust as i64])
+        self.run(insert, params![task.0, range.start, range.end, crc, bytes, drone, trust_number(trust)])
     }
 
     /// Removes suspect results in `range`; what rows have beyond it stays.
@@ -243,11 +239,11 @@ impl<'a> Step<'a> {
         })?;
         for (row, drone, bytes) in rows.collect::<rusqlite::Result<Vec<(Range<u64>, _, _)>>>()? {
             self.run("DELETE FROM results WHERE task = ? AND first = ?", [task.0, row.start])?;
-            for rest in [row.start..range.start, range.end..row.end].into_iter().filter(|rest| !rest.is_empty()) {
-                let part = (rest.start - row.start) as usize * DIGEST..(rest.end - row.start) as usize * DIGEST;
-                // Of damaged ones there may be less.
-                let bytes = bytes.as_deref().map(|bytes| bytes.get(part).unwrap_or_default());
-                self.insert(task, &rest, 0, drone, Trust::Suspect, bytes)?;
+            let rests = [row.start..range.start, range.end..row.end];
+            let piece = bytes.map(|bytes| Piece { range: row, bytes: bytes.into() });
+            for rest in rests.into_iter().filter(|rest| !rest.is_empty()) {
+                let part = piece.as_ref().map(|piece| piece.within(&rest).bytes);
+                self.insert(task, &rest, 0, drone, Trust::Suspect, part.as_deref())?;
             }
         }
         Ok(())
@@ -417,16 +413,7 @@ impl<'a> Step<'a> {
         let update = "UPDATE hive SET next_task = max(next_task, ?), bulk_bytes = bulk_bytes + ?, clock = ?, wall = ?";
         let (next_task, bulk) = (self.next_task, self.bulk);
         self.run(update, params![next_task, bulk, now.on.0, now.at.0])?;
-        for (lease, holder) in std::mem::take(&mut self.leases) {
-            match holder {
-                Some((task, drone, range)) => {
-                    let insert = "INSERT OR REPLACE INTO leases (lease, task, drone, first, past) \
-                                  VALUES (?, ?, ?, ?, ?)";
-                    self.run(insert, [lease.0, task.0, drone.0, range.start, range.end])?;
-                }
-                None => self.run("DELETE FROM leases WHERE lease = ?", [lease.0])?,
-            }
-        }
+        self.leases.write(self.transaction)?;
         Ok(self.removed)
     }
 }
@@ -434,29 +421,4 @@ impl<'a> Step<'a> {
 /// A token, as a row has it.
 fn owner(owner: Option<u64>) -> Option<TokenId> {
     owner.map(TokenId)
-}
-
-/// The tasks that begin and end in one transaction, with nothing but results in between.
-fn ended_at_once<'a>(changes: &[&'a Change]) -> HashMap<TaskId, &'a Ending> {
-    let mut open = HashMap::new();
-    for change in changes {
-        match change {
-            Change::Submit(submission) => drop(open.insert(submission.id, None)),
-            Change::Results { .. } => {}
-            Change::End(task, ending) => {
-                if let Some(end) = open.get_mut(task) {
-                    end.get_or_insert(&**ending);
-                }
-            }
-            other => {
-                // What has to find the row as it was then.
-                if let Some(task) = other.task()
-                    && matches!(open.get(&task), Some(None))
-                {
-                    open.remove(&task);
-                }
-            }
-        }
-    }
-    open.into_iter().filter_map(|(task, end)| Some((task, end?))).collect()
 }

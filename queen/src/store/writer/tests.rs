@@ -14,12 +14,9 @@ use web::model::TaskState;
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
-use crate::kinds::digest::DIGEST;
-use crate::store::testing::{Task, moment, right, terms};
-use crate::store::{
-    Change, Computed, Ending, Fate, KNOWN_DRONES, Live, Location, Outputs, Pieces, Removed, Store, Submission, Tally,
-    Trust, check,
-};
+use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
+use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
+use crate::work::{Ending, Piece, Place, ResultMap, Results, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +115,7 @@ fn the_oldest_drones_are_forgotten() {
 fn who_left_a_batch_unseen_is_forgotten_alone() {
     let (folder, mut store) = open();
     let (batch, mut submission) = store.submission(1, 3, false);
-    submission.terms = crate::kinds::Terms { batch: true, ..terms() }.into();
+    submission.terms = crate::work::Terms { batch: true, ..terms() }.into();
     let (task, own) = store.submission(3, 1, false);
     let leaves = |fate| Change::Detach { batch: TaskId(1), index: 1, fate };
     store.write(&[Change::Submit(Box::new(submission)), batch.end(TaskState::Cancelled, 0)]);
@@ -135,7 +132,7 @@ fn who_left_a_batch_unseen_is_forgotten_alone() {
 
 #[test]
 fn a_long_key_is_on_disk_once_and_goes_with_its_last_task() {
-    use crate::kinds::{LongSecret, Terms, hash_of};
+    use crate::work::{LongSecret, Terms, hash_of};
     let (folder, mut store) = open();
     let bytes = vec![7; 64 << 10];
     let secret = Arc::new(LongSecret { hash: hash_of(&bytes), bytes: bytes.clone(), room: Default::default() });
@@ -206,7 +203,7 @@ fn a_task_is_amended_paused_and_reopened() {
     assert_eq!((store.count(0), store.count(2)), (1, 0));
     let live = store.live().remove(0);
     assert_eq!((live.task.ending, live.done), (None, (1..2).into()));
-    assert_eq!(live.results[0].bytes, right(1, 2));
+    assert_eq!(live.results[0].piece.bytes, right(1, 2));
     let row = "SELECT done = 0 AND started_at IS NULL AND finished_at IS NULL AND error IS NULL FROM tasks";
     assert!(store.writer.connection.query_row(row, [], |row| row.get::<_, bool>(0)).unwrap());
     store.write(&[task.results(0, right(0, 1), 1), task.results(2, right(2, 3), 1), task.end(TaskState::Done, 3)]);
@@ -225,8 +222,8 @@ fn a_liar_makes_suspect_what_is_not_checked() {
     let word = store.submit(4, 1, false);
     let wrong = Bytes::from(vec![9; DIGEST]);
     let mut checked = done.results(3, right(3, 4), 1);
-    if let Change::Results { checked, .. } = &mut checked {
-        *checked = true;
+    if let Change::Results { results, .. } = &mut checked {
+        results.trust = Trust::Checked;
     }
     store.write(&[done.results(0, wrong.clone(), 1), done.results(1, right(1, 3), 1), checked]);
     store.write(&[done.end(TaskState::Done, 4), word.results(0, wrong.clone(), 1), word.end(TaskState::Done, 1)]);
@@ -247,15 +244,18 @@ fn a_liar_makes_suspect_what_is_not_checked() {
     assert_eq!(prefixes, [4, 0, 0, 1]);
     let live: Vec<_> = store.live().iter().map(|live| (live.task.id.0, live.task.suspect, live.done.len())).collect();
     assert_eq!(live, [(2, false, 0), (1, true, 1), (4, true, 0)]);
-    assert_eq!(store.reader.old_results(done.id, &(0..2)).unwrap(), [(0, wrong.clone()), (1, right(1, 2))][..]);
-    assert_eq!(store.reader.results(word.id, &(0..1)).unwrap(), [(0, wrong)]);
+    assert_eq!(
+        store.reader.old_results(done.id, &(0..2), DIGEST).unwrap(),
+        [piece(0, wrong.clone()), piece(1, right(1, 2))]
+    );
+    assert_eq!(store.reader.results(word.id, &(0..1)).unwrap(), [piece(0, wrong)]);
 
     let cleared = |task: &Task, corrected| Change::Cleared { task: task.id, corrected };
     store.write(&[done.replacing(0, right(0, 3), 2), cleared(&done, 1)]);
     store.write(&[word.replacing(0, right(0, 1), 2), cleared(&word, 1)]);
     let stored = store.revive(&done);
     assert_eq!((stored.task.suspect, stored.task.corrected, stored.done), (false, 1, (0..4).into()));
-    assert_eq!(store.revive(&word).results[0].bytes, right(0, 1));
+    assert_eq!(store.revive(&word).results[0].piece.bytes, right(0, 1));
     store.write(&[Change::Reopen(cancelled.id)]);
     assert_eq!(store.suspects(), [(2, false, (0..2).into()), (3, false, (0..2).into())]);
     drop(store);
@@ -304,18 +304,12 @@ fn indices(model: &Model, suspect: bool) -> RangeSet {
 }
 
 /// One byte of each result.
-fn flat<'a>(pieces: impl IntoIterator<Item = (u64, &'a Bytes)>) -> Vec<(u64, u8)> {
-    let each = |(first, bytes): (u64, &'a Bytes)| {
-        (first..).zip(bytes.chunks(DIGEST)).map(|(index, digest)| (index, digest[DIGEST - 1])).collect::<Vec<_>>()
-    };
+fn flat<'a>(pieces: impl IntoIterator<Item = &'a Piece>) -> Vec<(u64, u8)> {
+    let each = |piece: &'a Piece| piece.iter().map(|(index, digest)| (index, digest[DIGEST - 1]));
     pieces.into_iter().flat_map(each).collect()
 }
 
-fn of(pieces: &Pieces) -> Vec<(u64, u8)> {
-    flat(pieces.iter().map(|(first, bytes)| (*first, bytes)))
-}
-
-fn compare(store: &Store, tasks: &[Task; 2], outputs: &Outputs, model: &Model) {
+fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
     let expected = |suspect: Option<bool>| -> Vec<(u64, u8)> {
         let wanted = |trust| suspect.is_none_or(|suspect| suspect == (trust == Trust::Suspect));
         let there = (0..).zip(model).filter_map(|(index, result)| result.map(|result| (index, result)));
@@ -325,28 +319,30 @@ fn compare(store: &Store, tasks: &[Task; 2], outputs: &Outputs, model: &Model) {
     for task in tasks {
         let live = store.revive(task);
         assert_eq!((&live.done, &live.suspect), (&done, &suspect));
-        assert_eq!(of(&store.reader.old_results(task.id, &(0..TOTAL)).unwrap()), expected(Some(true)));
+        assert_eq!(flat(&store.reader.old_results(task.id, &(0..TOTAL), DIGEST).unwrap()), expected(Some(true)));
         let within = |all: Vec<(u64, u8)>| all.into_iter().filter(|(at, _)| (5..17).contains(at)).collect::<Vec<_>>();
-        assert_eq!(of(&store.reader.old_results(task.id, &(5..17)).unwrap()), within(expected(Some(true))));
+        assert_eq!(flat(&store.reader.old_results(task.id, &(5..17), DIGEST).unwrap()), within(expected(Some(true))));
         let found = store.suspects().into_iter().find(|(id, ..)| *id == task.id.0);
         assert_eq!(found.map(|(.., ranges)| ranges).unwrap_or_default(), suspect);
-        let of = |all: &[Computed]| flat(all.iter().map(|results| (results.first, &results.bytes)));
+        let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
         if let Some(large) = &task.large {
             for (index, byte) in expected(None) {
-                let crate::store::Place::File(file) = large.place else { panic!("it is in a file") };
+                let Place::File(file) = large.place else { panic!("it is in a file") };
                 let read = store.reader.bulk().results(file, large, &(index..index + 1), DIGEST).unwrap();
-                assert_eq!(read, vec![byte; DIGEST]);
+                assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
         } else {
             assert_eq!((of(&live.results), of(&live.old)), (expected(Some(false)), expected(Some(true))));
             for results in live.results.iter().chain(&live.old) {
-                let Some((_, drone, trust)) = model[results.first as usize] else { panic!("nothing is there") };
+                let Some((_, drone, trust)) = model[results.piece.range.start as usize] else {
+                    panic!("nothing is there")
+                };
                 assert_eq!((results.drone, results.trust), (Some(DroneId(drone)), trust));
             }
         }
     }
-    assert_eq!(of(&outputs.pieces(&(0..TOTAL), DIGEST, 100).0), expected(None));
-    assert_eq!(of(&outputs.old(&(0..TOTAL), DIGEST)), expected(Some(true)));
+    assert_eq!(flat(&held.pieces(&(0..TOTAL), 100).0), expected(None));
+    assert_eq!(flat(&held.old(&(0..TOTAL))), expected(Some(true)));
 }
 
 proptest! {
@@ -356,7 +352,7 @@ proptest! {
     fn suspect_results_are_cut_where_others_come(steps in steps()) {
         let (_folder, mut store) = open();
         let tasks = [store.submit(1, TOTAL, false), store.submit(2, TOTAL, true)];
-        let (mut model, mut outputs) = (Model::default(), Outputs::default());
+        let (mut model, mut held) = (Model::default(), ResultMap::default());
         for (byte, (step, fails)) in (1..).zip(steps) {
             let changes = match step {
                 Step::Suspect { drone } => {
@@ -367,7 +363,7 @@ proptest! {
                             became.push(index);
                         }
                     }
-                    assert!(outputs.suspect(DroneId(drone), DIGEST).iter().flatten().eq(became));
+                    assert!(held.suspect(DroneId(drone)).iter().flatten().eq(became));
                     vec![suspect(drone)]
                 }
                 Step::Results { start, count, drone, checked } => {
@@ -379,13 +375,14 @@ proptest! {
                     let past = (first..end).find(|index| !is_free(index)).unwrap_or(end);
                     let replaces = !indices(&model, true).is_empty();
                     let bytes = Bytes::from(vec![byte; (past - first) as usize * DIGEST]);
-                    let trust = Trust::new(checked);
+                    let trust = if checked { Trust::Checked } else { Trust::Sampled };
                     (first..past).for_each(|index| model[index as usize] = Some((byte, drone, trust)));
                     let drone = Some(DroneId(drone));
-                    outputs.insert(Computed { first, bytes: bytes.clone(), drone, trust }, DIGEST);
+                    let results = Results { piece: piece(first, bytes), drone, trust };
+                    held.insert(results.clone());
                     let change = |task: &Task| {
-                        let (bytes, large) = (bytes.clone(), task.large.clone());
-                        Change::Results { task: task.id, first, bytes, large, drone, checked, replaces }
+                        let (results, large) = (results.clone(), task.large.clone());
+                        Change::Results { task: task.id, results, large, replaces }
                     };
                     tasks.iter().map(change).collect()
                 }
@@ -396,7 +393,7 @@ proptest! {
             } else {
                 store.write(&changes);
             }
-            compare(&store, &tasks, &outputs, &model);
+            compare(&store, &tasks, &held, &model);
         }
     }
 }
@@ -422,7 +419,7 @@ fn a_change_says_which_task_it_is_about() {
     let others = [Change::Epoch(Epoch(1)), drone(1, "maja"), suspect(1), quarantine, Change::Unlease(LeaseId(1))];
     assert!(others.iter().all(|change| change.task().is_none()));
     // Many wait on their way to the disk.
-    assert!(size_of::<Change>() <= 88, "{} bytes", size_of::<Change>());
+    assert!(size_of::<Change>() <= 96, "{} bytes", size_of::<Change>());
     let ending = Ending { state: TaskState::Done, started_at: None, finished: moment(1), done: 2, error: None };
     assert_eq!(Change::End(task.id, Box::new(ending)).task(), Some(task.id));
 }

@@ -6,7 +6,7 @@ use web::access::{LogEntry, LogFilter, LogKind, Owner, TokenId};
 use web::model::Timestamp;
 
 use super::*;
-use crate::kinds::Terms;
+use crate::work::Terms;
 
 /// A task of this owner.
 fn submit(store: &mut Store, id: u64, total: u64, token: Option<u64>, batch: bool) {

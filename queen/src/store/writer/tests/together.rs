@@ -44,7 +44,7 @@ fn after(stage: Stage, turn: Turn) -> Option<Stage> {
 
 fn change(store: &mut Store, id: u64, turn: Turn, stage: Stage) -> Change {
     let (task, mut submission) = store.submission(id, INPUTS, false);
-    submission.terms = crate::kinds::Terms { priority: id as i8, ..terms() }.into();
+    submission.terms = crate::work::Terms { priority: id as i8, ..terms() }.into();
     let done = if let Stage::Live(done) = stage { done } else { 0 };
     match turn {
         Turn::Submit => Change::Submit(Box::new(submission)),

@@ -2,52 +2,119 @@
 //! take it, kept for another attempt.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use wire::ids::TaskId;
 
-use super::Commit;
-use super::exit::{Batch, Exit};
-use crate::hive::refusal;
-use crate::hive::shared::SharedHive;
-use crate::store::{Change, Fate, StoreError, Writer};
+use super::commit::Commit;
+use super::committer::Committer;
+use super::entry::Errand;
+use super::intake::{Batch, Intake};
+use crate::store::change::{Change, Fate};
+use crate::store::error::StoreError;
 
 /// Bytes of results for which there may be room on a full disk, of one task and of those that are
 /// committed together; and how many these are at most.
 const SMALL: usize = 64 << 10;
 const GROUP: usize = 256;
 
+/// How long to wait before another attempt when the disk does not take writes; twice as long each
+/// time, up to the longest.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// How often an attempt is repeated before a Queen who stops gives up.
+const LAST_ATTEMPTS: u32 = 8;
+
 /// What has come out of the queue and is not done yet.
 #[derive(Default)]
 pub(super) struct Pending {
-    pub(super) batch: Batch,
-    pub(super) is_failing: bool,
+    batch: Batch,
+    /// Attempts that failed since the last that did not.
+    failed: u32,
+    /// Those since the Queen stops.
+    failed_stopping: u32,
     /// The writer's ballast is whole.
     has_ballast: bool,
-    pub(super) attempts: u32,
-    /// Those since the Queen stops.
-    pub(super) last_attempts: u32,
 }
 
 impl Pending {
+    /// No change is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.commits.is_empty()
+    }
+
+    /// Adds what comes out of the queue.
+    pub(super) fn gather(&mut self, intake: &mut Intake) {
+        match self.is_failing() {
+            false => intake.gather(&mut self.batch),
+            true => intake.gather_all(&mut self.batch),
+        }
+    }
+
+    /// What is to be done next, which is no commit.
+    pub(super) fn take_errand(&mut self) -> Option<Errand> {
+        self.batch.then.take()
+    }
+
+    /// Tries to commit what there is. Where the disk does not take it, new tasks are refused, a full disk is
+    /// given what makes room, and all else is kept for another attempt, for which it is time when this returns.
+    ///
+    /// # Errors
+    /// If the Queen stops, and there were enough attempts.
+    pub(super) fn attempt(&mut self, committer: &mut Committer, intake: &mut Intake) -> Result<(), StoreError> {
+        let Err(error) = self.advance(committer, intake) else {
+            if self.is_failing() {
+                committer.follower.fault(None);
+            }
+            self.failed = 0;
+            return Ok(());
+        };
+        // Whatever failed first, files that are gone are the reason.
+        let error = committer.writer.check_files().err().unwrap_or(error);
+        committer.follower.fault(Some(&error));
+        if error.is_full() {
+            committer.writer.empty_log();
+            self.make_room(committer, intake);
+        }
+        self.refuse(committer, intake, &error);
+        if error.is_full() {
+            self.save_smallest(committer, intake);
+        }
+        // Who asked for it is not to wait for the disk.
+        self.batch.then = None;
+        self.failed += 1;
+        self.failed_stopping += u32::from(intake.is_stopping());
+        if self.failed_stopping >= LAST_ATTEMPTS {
+            return Err(error);
+        }
+        std::thread::sleep(RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(RETRY_DELAY_MAX));
+        Ok(())
+    }
+
+    fn is_failing(&self) -> bool {
+        self.failed > 0
+    }
+
     /// Commits what there is. Once that failed, all results are written anew, but not into the room
     /// that is held back for removals; and the disk is trusted again when there is that room still.
-    pub(super) fn advance(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) -> Result<(), StoreError> {
-        writer.check_files()?;
+    fn advance(&mut self, committer: &mut Committer, intake: &Intake) -> Result<(), StoreError> {
+        committer.writer.check_files()?;
         if let Some(error) = self.batch.failure.take() {
             return Err(error);
         }
-        if self.is_failing {
-            writer.probe()?;
-            exit.write(&self.batch.commits)?;
+        if self.is_failing() {
+            committer.writer.probe()?;
+            intake.write(&self.batch.commits)?;
         }
         let commits = std::mem::take(&mut self.batch.commits);
         let has_commits = !commits.is_empty();
-        commit(hive, writer, commits).map_err(|(error, commits)| {
+        committer.commit(commits).map_err(|(error, commits)| {
             self.batch.commits = commits;
             error
         })?;
-        if self.is_failing || has_commits && !self.has_ballast {
-            writer.probe()?;
+        if self.is_failing() || has_commits && !self.has_ballast {
+            committer.writer.probe()?;
             self.has_ballast = true;
         }
         Ok(())
@@ -55,7 +122,7 @@ impl Pending {
 
     /// On a full disk, what makes room goes first, and what the ballast leaves is its own. What was to be
     /// written of these tasks before is in vain; a task that is cancelled has done so much less.
-    pub(super) fn make_room(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &mut Exit) {
+    fn make_room(&mut self, committer: &mut Committer, intake: &mut Intake) {
         let held = self.held();
         let concerns =
             |commit: &Commit| commit.changes.iter().filter_map(Change::task).any(|task| held.contains(&task));
@@ -65,14 +132,14 @@ impl Pending {
             return;
         }
         for change in relief.iter_mut().flat_map(|commit| &mut commit.changes) {
-            let lost = change.task().map_or(0, |task| self.forget(&HashSet::from([task]), exit));
+            let lost = change.task().map_or(0, |task| self.forget(&HashSet::from([task]), intake));
             if let Change::End(_, ending) = change {
                 ending.done = ending.done.saturating_sub(lost);
             }
         }
         self.has_ballast = false;
-        let released = writer.release_ballast();
-        let written = commit(hive, writer, relief).map_err(|(error, relief)| {
+        let released = committer.writer.release_ballast();
+        let written = committer.commit(relief).map_err(|(error, relief)| {
             self.batch.commits.extend(relief);
             error
         });
@@ -98,14 +165,14 @@ impl Pending {
 
     /// What room a full disk has besides the ballast is given to small tasks, the smallest first: so
     /// they end, and can be removed.
-    pub(super) fn save_smallest(&mut self, hive: &SharedHive, writer: &mut Writer, exit: &Exit) {
-        if !writer.has_ballast() {
+    fn save_smallest(&mut self, committer: &mut Committer, intake: &Intake) {
+        if !committer.writer.has_ballast() {
             return;
         }
         for tasks in self.smallest() {
             let parts: Vec<Commit> = self.batch.commits.iter_mut().filter_map(|commit| commit.part(&tasks)).collect();
-            let saved = match exit.write(&parts) {
-                Ok(()) => commit(hive, writer, parts),
+            let saved = match intake.write(&parts) {
+                Ok(()) => committer.commit(parts),
                 Err(error) => Err((error, parts)),
             };
             if let Err((error, parts)) = saved {
@@ -143,58 +210,35 @@ impl Pending {
     }
 
     /// What came out of the queue of these tasks is in vain; returns how many items were done by that.
-    fn forget(&mut self, tasks: &HashSet<TaskId>, exit: &mut Exit) -> u64 {
+    fn forget(&mut self, tasks: &HashSet<TaskId>, intake: &mut Intake) -> u64 {
         let here: u64 = self.batch.commits.iter_mut().map(|commit| commit.forget(tasks)).sum();
-        here + exit.forget(tasks)
+        here + intake.forget(tasks)
     }
 
     /// Refuses new tasks; what else there is of them is in vain, and all other changes stay.
     /// Nobody is left waiting for the disk.
-    pub(super) fn refuse(&mut self, hive: &SharedHive, exit: &mut Exit, error: &StoreError) {
+    fn refuse(&mut self, committer: &Committer, intake: &mut Intake, error: &StoreError) {
         let mut refused = HashSet::new();
         for commit in &mut self.batch.commits {
-            commit.answer(Err(refusal::reason(error)));
+            commit.answer(Err(error.refusal()));
             for change in &commit.changes {
                 if let Change::Submit(submission) = change {
                     refused.insert(submission.id);
-                    hive.refuse(submission);
+                    committer.refuse(submission);
                 }
             }
         }
-        self.forget(&refused, exit);
-        exit.forget_queued(refused);
+        self.forget(&refused, intake);
+        intake.forget_queued(refused);
         self.batch.commits.retain(|commit| !commit.changes.is_empty() || commit.receipt.is_some());
     }
-}
-
-/// Makes these durable together, and does what follows from that; or gives them back.
-fn commit(hive: &SharedHive, writer: &mut Writer, mut commits: Vec<Commit>) -> Result<(), (StoreError, Vec<Commit>)> {
-    if commits.is_empty() {
-        return Ok(());
-    }
-    let changes: Vec<&Change> = commits.iter().flat_map(|commit| &commit.changes).collect();
-    let (began, count) = (hive.now().elapsed, changes.len());
-    let written = if changes.is_empty() { Ok(Vec::new()) } else { writer.commit(&changes, hive.now().moment()) };
-    if let Some(disk) = hive.inner.disk.as_ref().filter(|_| count > 0) {
-        disk.journal.count_commit(count, hive.now().elapsed.saturating_sub(began));
-    }
-    let removed = match written {
-        Ok(removed) => removed,
-        Err(error) => return Err((error, commits)),
-    };
-    let changes: Vec<Change> = commits.iter_mut().flat_map(|commit| std::mem::take(&mut commit.changes)).collect();
-    hive.committed(&changes);
-    hive.confirm(commits.iter().filter_map(|commit| commit.receipt));
-    hive.removed(removed);
-    commits.iter_mut().for_each(|commit| commit.answer(Ok(())));
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::testing::{layout, moment, right, terms};
-    use crate::store::{Inputs, Submission};
+    use crate::store::testing::{layout, moment, piece, right, terms};
+    use crate::store::{Inputs, Results, Submission, Trust};
 
     fn pending(commits: Vec<Vec<Change>>) -> Pending {
         let commit = |changes| Commit { changes, receipt: None, ack: None, _held: None };
@@ -205,8 +249,8 @@ mod tests {
     }
 
     fn result(task: u64) -> Change {
-        let (task, bytes) = (TaskId(task), right(0, 1));
-        Change::Results { task, first: 0, bytes, large: None, drone: None, checked: false, replaces: false }
+        let results = Results { piece: piece(0, right(0, 1)), drone: None, trust: Trust::Sampled };
+        Change::Results { task: TaskId(task), results, large: None, replaces: false }
     }
 
     #[test]

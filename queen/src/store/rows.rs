@@ -1,198 +1,34 @@
-//! What is written about tasks, and how it stands in columns.
+//! How what is on disk stands in columns.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput};
 use rusqlite::{Row, types::Type};
 use serde::{Deserialize, Serialize};
-use web::access::{LogEntry, LogKind, Owner, TokenId};
-use web::hive::Identity;
+use web::access::{LogKind, Owner, TokenId};
 use web::kinds::Specification;
-use web::model::{Kernels, TaskState, Timestamp, Verify};
-use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
+use web::model::{TaskState, Timestamp, Verify};
+use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
-use super::access::AccessChange;
-use super::bulk::FileResults;
-use super::inputs::{Extent, Inputs, Large, Place};
+use super::change::Visit;
 use super::schema;
 use crate::clock::{HiveTime, Moment};
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{Apart, LongSecret, Room, SecretHash, Terms};
-
-/// No task has this id or a larger one: what is computed a second time has, and is not kept.
-pub const TASKS_END: u64 = 1 << 62;
-
-/// One change of the records. Changes are committed in the order in which they happened.
-#[derive(Debug)]
-pub enum Change {
-    /// A Queen has taken over: the first change of each. No lease of the Queen before is left.
-    Epoch(Epoch),
-    /// A new task. The only change that may be refused; all others are kept until they are on disk.
-    Submit(Box<Submission>),
-    /// Results from index `first` on.
-    Results {
-        /// Of which task.
-        task: TaskId,
-        /// The index of the first.
-        first: u64,
-        /// All of one width.
-        bytes: Bytes,
-        /// The task's inputs, if the results belong into their file.
-        large: Option<Arc<Large>>,
-        /// The Drone that computed them, if that is known.
-        drone: Option<DroneId>,
-        /// Every one of them was computed a second time and agreed.
-        checked: bool,
-        /// The task has suspect results, so that some of them may be in the way of these and go.
-        /// That they are suspect is on disk already, if they are in a file.
-        replaces: bool,
-    },
-    /// A task leaves its batch, where it counts as done.
-    Detach {
-        /// The batch.
-        batch: TaskId,
-        /// Its index there.
-        index: u64,
-        /// What becomes of it.
-        fate: Fate,
-    },
-    /// A task that had not ended is over.
-    End(TaskId, Box<Ending>),
-    /// A task that has ended is forgotten.
-    Remove(TaskId),
-    /// A task that failed or was cancelled has not ended any more.
-    Reopen(TaskId),
-    /// A task is called otherwise, is more urgent or less, or has another deadline.
-    Amend {
-        /// Which task.
-        task: TaskId,
-        /// See [`Terms`], as with the name.
-        priority: i8,
-        /// For people.
-        name: Option<Box<str>>,
-        /// In seconds behind its creation.
-        deadline: Option<u32>,
-    },
-    /// A task that has not ended waits, or does not any more.
-    Pause {
-        /// Which task.
-        task: TaskId,
-        /// Whether it waits.
-        paused: bool,
-    },
-    /// A Drone is known from here on, or is called otherwise. Comes before all that names it.
-    Drone {
-        /// Which one.
-        id: DroneId,
-        /// Its process.
-        instance: Instance,
-        /// For people.
-        name: Box<str>,
-    },
-    /// A known Drone is given no work, or is again.
-    Quarantine {
-        /// Which one.
-        drone: DroneId,
-        /// Why; `None` ends it.
-        reason: Option<String>,
-    },
-    /// What people are shown of a known Drone that is gone.
-    Visit {
-        /// Which one.
-        drone: DroneId,
-        /// What is to be remembered.
-        visit: Box<Visit>,
-    },
-    /// A Drone gave a wrong result, so that all its results that are not checked become suspect.
-    Suspect {
-        /// Which one.
-        drone: DroneId,
-    },
-    /// No result of a task is suspect any more.
-    Cleared {
-        /// Which task.
-        task: TaskId,
-        /// How many of those that were had been wrong.
-        corrected: u64,
-    },
-    /// A Drone has a lease, or has it of another range.
-    Lease {
-        /// Its number.
-        lease: LeaseId,
-        /// Of which task.
-        task: TaskId,
-        /// Whose it is.
-        drone: DroneId,
-        /// What it is about.
-        range: Range<u64>,
-    },
-    /// A lease is over. Needed for each, since the end of a task leaves its leases alone.
-    Unlease(LeaseId),
-    /// A line of the audit trail.
-    Log(Box<LogEntry>),
-    /// Who may do what has changed.
-    Access(Box<AccessChange>),
-}
-
-/// What becomes of a task that leaves its batch.
-#[derive(Debug)]
-pub enum Fate {
-    /// It goes its own way, as if it had been submitted so.
-    Own(Box<Submission>),
-    /// It has failed, for this reason.
-    Failed(Box<str>),
-    /// It has ended, and is forgotten.
-    Forgotten {
-        /// Nothing of the batch is in memory, so that whether it was there is known only when it goes.
-        on_disk: bool,
-    },
-}
-
-/// How many tasks an entry stands for: a task for itself, a batch for those that have not left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
-    /// The state of the entry.
-    pub state: TaskState,
-    /// Those that are in that state.
-    pub open: u64,
-    /// Those of a batch that are done before it is.
-    pub done: u64,
-    /// Those of a batch that have failed alone.
-    pub failed: u64,
-}
-
-impl Default for Tally {
-    /// Of nothing.
-    fn default() -> Self {
-        Self { state: TaskState::Pending, open: 0, done: 0, failed: 0 }
-    }
-}
-
-impl Tally {
-    /// Of a task.
-    pub fn one(state: TaskState) -> Self {
-        Self { state, open: 1, ..Self::default() }
-    }
-
-    /// The numbers, by state.
-    pub fn counts(&self) -> [(TaskState, i64); 3] {
-        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        [(self.state, count(self.open)), (TaskState::Done, count(self.done)), (TaskState::Failed, count(self.failed))]
-    }
-}
+use crate::work::ending::Ending;
+use crate::work::inputs::{Extent, Large, Place};
+use crate::work::results::Trust;
+use crate::work::terms::{Apart, Room, SecretHash, Terms};
 
 /// A task of a batch that has no row.
 #[derive(Debug, Clone)]
 pub struct StoredMember {
     /// The batch.
     pub batch: Stored,
-    /// Its index there.
+    /// The task's index there.
     pub index: u64,
-    /// Its result is there.
+    /// Whether its result is on disk.
     pub has_result: bool,
-    /// It has left the batch; why it failed there.
+    /// If it has left the batch: why it failed there, if it did.
     pub detached: Option<Option<Box<str>>>,
 }
 
@@ -203,134 +39,25 @@ impl StoredMember {
     }
 }
 
-/// A new task.
-#[derive(Debug)]
-pub struct Submission {
-    /// Its id.
-    pub id: TaskId,
-    /// What was asked for.
-    pub terms: Arc<Terms>,
-    /// With which inputs.
-    pub inputs: Inputs,
-    /// When.
-    pub created: Moment,
-    /// The idempotency key that it was asked for with.
-    pub identity: Option<Identity>,
-    /// Its key or salt, if that is long and may not be on disk yet.
-    pub secret: Option<Arc<LongSecret>>,
-}
-
-/// How a task ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// One of the states that have ended.
-    pub state: TaskState,
-    /// When a Drone was first given a part of it.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub finished: Moment,
-    /// Items that are done.
-    pub done: u64,
-    /// Why it failed.
-    pub error: Option<Box<str>>,
-}
-
-impl Change {
-    /// Which task it is about.
-    pub fn task(&self) -> Option<TaskId> {
-        match self {
-            Self::Submit(submission) => Some(submission.id),
-            Self::Results { task, .. }
-            | Self::End(task, _)
-            | Self::Remove(task)
-            | Self::Reopen(task)
-            | Self::Amend { task, .. }
-            | Self::Pause { task, .. }
-            | Self::Cleared { task, .. }
-            | Self::Lease { task, .. } => Some(*task),
-            Self::Detach { batch, .. } => Some(*batch),
-            Self::Epoch(_)
-            | Self::Drone { .. }
-            | Self::Quarantine { .. }
-            | Self::Visit { .. }
-            | Self::Suspect { .. }
-            | Self::Unlease(_)
-            | Self::Log(_)
-            | Self::Access(_) => None,
-        }
-    }
-
-    /// Bytes of results.
-    pub fn result_bytes(&self) -> usize {
-        match self {
-            Self::Results { bytes, .. } => bytes.len(),
-            _ => 0,
-        }
-    }
-
-    /// The results, if they belong into a file.
-    pub fn in_file(&self) -> Option<FileResults> {
-        let Self::Results { first, bytes, large: Some(large), .. } = self else { return None };
-        let Place::File(file) = large.place else { return None };
-        Some(FileResults { file, large: Arc::clone(large), first: *first, bytes: bytes.clone() })
-    }
-}
-
 /// A task as its row has it.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
     /// What was asked for.
     pub terms: Arc<Terms>,
-    /// When.
+    /// When the task was created.
     pub created: Moment,
     /// How many items it has.
     pub total: u64,
     /// How it ended, if it has.
     pub ending: Option<Ending>,
-    /// It has not ended, and waits until it is let go on.
+    /// Whether it waits until it is let go on; one that has ended does not.
     pub paused: bool,
-    /// It has ended, and some of its results are to be computed again.
+    /// Whether it has ended, and some of its results are to be computed again.
     pub suspect: bool,
     /// Results that were suspect and wrong, and are right now.
     pub corrected: u64,
-}
-
-/// Results of one task that follow each other, and what is known of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Computed {
-    /// The index of the first.
-    pub first: u64,
-    /// All of one width.
-    pub bytes: Bytes,
-    /// The Drone that computed them, if that is known.
-    pub drone: Option<DroneId>,
-    /// How far they are trusted.
-    pub trust: Trust,
-}
-
-/// How far results are trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// At most a sample of them was computed a second time.
-    Sampled = 0,
-    /// Every one of them was computed a second time and agreed.
-    Checked = 1,
-    /// Their Drone gave a wrong result elsewhere: they are to be computed again.
-    Suspect = 2,
-}
-
-impl Trust {
-    /// Of results that are new.
-    pub fn new(checked: bool) -> Self {
-        if checked { Self::Checked } else { Self::Sampled }
-    }
-
-    /// By its number in a row.
-    pub(super) fn of(number: i64) -> Option<Self> {
-        [Self::Sampled, Self::Checked, Self::Suspect].into_iter().find(|trust| *trust as i64 == number)
-    }
 }
 
 /// Drone processes that are known; the oldest are forgotten when there are more.
@@ -339,11 +66,11 @@ pub const KNOWN_DRONES: usize = 65_536;
 /// A Drone process as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDrone {
-    /// Its id.
+    /// The Drone's id.
     pub id: DroneId,
-    /// The process.
+    /// The random name of its process.
     pub instance: Instance,
-    /// For people.
+    /// Its name, for people.
     pub name: Box<str>,
     /// Why it is given no work.
     pub quarantine: Option<Box<str>>,
@@ -351,47 +78,16 @@ pub struct KnownDrone {
     pub visit: Option<Visit>,
 }
 
-/// What is remembered of a Drone, as of when it connected or went. Members that a row lacks are as in
-/// one that says nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Visit {
-    /// Where it connected from.
-    pub address: String,
-    /// Program and version.
-    pub software: String,
-    /// Compute threads.
-    pub threads: u16,
-    /// What computed each class of work.
-    pub kernels: Kernels,
-    /// Items that it has done.
-    pub items_done: u64,
-    /// Results of it that were computed again, and were right.
-    pub checked: u64,
-    /// Results of it that were computed again, and were wrong.
-    pub wrong: u64,
-    /// How often it has connected.
-    pub connections: u64,
-    /// When it connected last, in milliseconds since 1970.
-    pub connected_at: i64,
-    /// When it was last heard, likewise.
-    pub last_seen_at: i64,
-    /// It went as it should.
-    pub has_left: bool,
-    /// The number of the secret that it came with, if it needed one.
-    pub secret: Option<u64>,
-}
-
 /// A lease as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leased {
-    /// Its number.
+    /// The lease's number.
     pub lease: LeaseId,
-    /// Of which task, which may have ended.
+    /// The task that it is of, which may have ended.
     pub task: TaskId,
-    /// Whose it is.
+    /// The Drone that has it.
     pub drone: DroneId,
-    /// What it is about.
+    /// The indices that the Drone computes.
     pub range: Range<u64>,
 }
 
@@ -540,6 +236,20 @@ pub(super) fn state_of(number: i64) -> Option<TaskState> {
     [TaskState::Done, TaskState::Failed, TaskState::Cancelled].into_iter().find(|state| state_number(*state) == number)
 }
 
+/// What trust in results is in a row.
+pub(super) fn trust_number(trust: Trust) -> i64 {
+    match trust {
+        Trust::Sampled => 0,
+        Trust::Checked => 1,
+        Trust::Suspect => 2,
+    }
+}
+
+/// Trust in results, by its number.
+pub(super) fn trust_of(number: i64) -> Option<Trust> {
+    [Trust::Sampled, Trust::Checked, Trust::Suspect].into_iter().find(|trust| trust_number(*trust) == number)
+}
+
 /// What a kind of line of the audit trail is in a row.
 pub(super) fn log_kind_number(kind: LogKind) -> i64 {
     match kind {
@@ -554,11 +264,6 @@ pub(super) fn log_kind_number(kind: LogKind) -> i64 {
 /// The kind of a line, by its number.
 pub(super) fn log_kind_of(number: i64) -> Option<LogKind> {
     LogKind::ALL.into_iter().find(|kind| log_kind_number(*kind) == number)
-}
-
-/// What the file of a task takes when all its results are there, in bytes.
-pub(super) fn file_bytes(large: &Large) -> u64 {
-    (large.bytes() + large.total() * DIGEST as u64).next_multiple_of(4096)
 }
 
 /// The table of segments: for each, as little-endian integers, its items (`u32`), bytes

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::blob::{Blob, SharedBlob};
 
-use super::records::file_bytes;
 use crate::core::Segment;
-use crate::kinds::digest::DIGEST;
 
 /// What a task's record may take, inputs and results together, in bytes.
 pub const SMALL: usize = 64 << 10;
@@ -91,11 +89,11 @@ impl Inputs {
         matches!(self, Self::Small(_))
     }
 
-    /// Bytes on disk that they and their results take there.
-    pub fn on_disk(&self) -> u64 {
+    /// Bytes on disk that they and their results take there, each of which has `width` bytes.
+    pub fn on_disk(&self, width: usize) -> u64 {
         match self {
-            Self::Small(layout) => ROWS + layout.len() as u64 + self.total() * DIGEST as u64,
-            Self::Large(large) => ROWS + file_bytes(large),
+            Self::Small(layout) => ROWS + layout.len() as u64 + self.total() * width as u64,
+            Self::Large(large) => ROWS + large.file_bytes(width),
         }
     }
 
@@ -169,6 +167,11 @@ impl Large {
     /// The bytes of all segments together.
     pub fn bytes(&self) -> u64 {
         self.segments.last().map_or(0, |segment| segment.offset + u64::from(segment.bytes))
+    }
+
+    /// Bytes that the task's file takes when all its results are there, each of which has `width` bytes.
+    pub fn file_bytes(&self, width: usize) -> u64 {
+        (self.bytes() + self.total() * width as u64).next_multiple_of(4096)
     }
 
     /// The number of the segment that `index` is in.

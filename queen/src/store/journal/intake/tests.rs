@@ -4,11 +4,11 @@ use std::path::Path;
 
 use tokio::runtime::Runtime;
 
-use super::super::Journal;
 use super::*;
+use crate::store::Journal;
 use crate::store::disk::{Disk, DiskFile, System};
-use crate::store::testing::{layout, moment, right, terms};
-use crate::store::{Change, Extent, Inputs, Large, Place, Submission};
+use crate::store::testing::{layout, moment, piece, right, terms};
+use crate::store::{Change, Extent, Inputs, Large, Place, Results, Submission, Trust};
 
 /// The system's disk, on which each sync waits until it is allowed, and fails if that is over.
 #[derive(Debug)]
@@ -77,15 +77,15 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
     let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
     file.keep();
     let results = |first: u64| {
-        let (task, bytes, large) = (TaskId(1), right(first, first + 1), Some(Arc::clone(&large)));
-        Change::Results { task, first, bytes, large, drone: None, checked: false, replaces: false }
+        let results = Results { piece: piece(first, right(first, first + 1)), drone: None, trust: Trust::Sampled };
+        Change::Results { task: TaskId(1), results, large: Some(Arc::clone(&large)), replaces: false }
     };
-    let (journal, mut exit) = Journal::new(1 << 20, runtime.handle().clone(), Arc::clone(&bulk));
+    let (journal, mut consumer) = Journal::new(1 << 20, runtime.handle().clone(), Arc::clone(&bulk));
     let enter = |change| drop(runtime.block_on(journal.slot(0)).unwrap().enter(vec![change], None));
     let mut gathered = |change: Option<Change>| {
         change.into_iter().for_each(enter);
         let mut batch = Batch::default();
-        exit.gather(&mut batch);
+        consumer.intake.gather(&mut batch);
         (tasks(&batch), batch.failure.is_some())
     };
 
@@ -95,7 +95,7 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
     assert_eq!(gathered(Some(submit(3))), (vec![3], false));
     allow.send(()).unwrap();
     assert_eq!(gathered(None), (vec![1, 2], false));
-    assert_eq!(bulk.results(file_of(&large), &large, &(0..1), 32).unwrap(), right(0, 1));
+    assert_eq!(bulk.results(file_of(&large), &large, &(0..1), 32).unwrap().bytes, right(0, 1));
     // The next one fails.
     drop(allow);
     assert_eq!(gathered(Some(results(1))), (vec![], false));

@@ -19,8 +19,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wire::ids::TaskId;
 
-use super::{Commit, Entry};
-use crate::store::{Bulk, StoreError};
+use super::commit::Commit;
+use super::entry::{Entry, Errand};
+use crate::store::bulk::Bulk;
+use crate::store::error::StoreError;
 
 /// Entries that are committed together at most.
 const BATCH: usize = 1024;
@@ -40,8 +42,8 @@ const MANY: usize = 8;
 const PAUSE: Duration = Duration::from_micros(100);
 const PAUSES: usize = 3;
 
-/// The queue's exit.
-pub(in crate::hive) struct Exit {
+/// Takes what is committed next out of the queue.
+pub(super) struct Intake {
     entries: mpsc::Receiver<Entry>,
     /// Out of the queue and in no batch yet: new tasks, and all else in its order.
     fresh: VecDeque<Commit>,
@@ -79,7 +81,7 @@ pub(super) struct Batch {
     /// Why results of them are not in their files.
     pub(super) failure: Option<StoreError>,
     /// Then this is done, which is no commit.
-    pub(super) then: Option<Entry>,
+    pub(super) then: Option<Errand>,
 }
 
 impl Batch {
@@ -94,7 +96,7 @@ impl Batch {
     }
 }
 
-impl Exit {
+impl Intake {
     pub(super) fn new(
         entries: mpsc::Receiver<Entry>,
         stopping: CancellationToken,
@@ -241,8 +243,8 @@ impl Exit {
                 self.fresh.extend(fresh);
                 self.rest.extend(rest.map(Entry::Commit));
             }
+            Entry::Errand(errand) => self.rest.push_back(Entry::Errand(errand)),
             Entry::Wake => {}
-            other => self.rest.push_back(other),
         }
     }
 
@@ -295,14 +297,13 @@ impl Exit {
         while batch.then.is_none() {
             let next = self.rest.pop_front_if(|entry| match entry {
                 Entry::Commit(commit) => fits(commit),
-                _ => true,
+                Entry::Errand(_) | Entry::Wake => true,
             });
             match next {
                 Some(Entry::Commit(commit)) => batch.commits.push(commit),
-                other => {
-                    batch.then = other;
-                    return;
-                }
+                Some(Entry::Errand(errand)) => batch.then = Some(errand),
+                Some(Entry::Wake) => {}
+                None => return,
             }
         }
     }

@@ -1,0 +1,13 @@
+//! What a task is, whatever kind of work it asks for: its terms, its inputs, its results, its end.
+
+pub mod ending;
+pub mod inputs;
+pub mod job;
+pub mod results;
+pub mod terms;
+
+pub use ending::{Ending, Tally};
+pub use inputs::{Extent, Inputs, Large, Place, SMALL};
+pub use job::{Job, TASKS_END, member_id};
+pub use results::{Piece, ResultMap, Results, Trust};
+pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};
