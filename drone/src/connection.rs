@@ -12,7 +12,8 @@ use std::{fmt, io};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use wire::codec::ConnectionError;
-use wire::handshake::{Rate, VERSION};
+use wire::handshake::Rate;
+use wire::preface::VERSION;
 
 use self::backoff::Backoff;
 use self::serve::Departure;

@@ -15,9 +15,10 @@ use tokio::net::tcp::OwnedReadHalf;
 use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, Preface, Rate, Role};
+use wire::handshake::{FromDrone, Rate};
 use wire::ids::SeatSecret;
 use wire::message::{Output, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{ChunkOutput, Class, Digests, Kind};
 
 const WORD: &str = "super_secret_password_123";

@@ -17,9 +17,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use wire::frame::{FrameError, MAX, MAX_TO_QUEEN, decode, encode};
-use wire::handshake::{FromDrone, Preface, Rate, Role};
+use wire::handshake::{FromDrone, Rate};
 use wire::ids::{Epoch, LeaseId, SeatSecret};
 use wire::message::{Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{Class, Kind};
 
 #[global_allocator]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::frame::{self, FrameError, HEADER};
-use crate::handshake::{Preface, PrefaceError};
+use crate::preface::{Preface, PrefaceError};
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]

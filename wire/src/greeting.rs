@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::codec::{ConnectionError, FrameReader, FrameWriter};
 use crate::frame::{self, HEADER, MAX_HANDSHAKE};
-use crate::handshake::{Preface, Role};
+use crate::preface::{Preface, Role};
 use crate::proof::{Keys, MAC, Transcript};
 
 /// The receiving side of a connection, with TLS or without.

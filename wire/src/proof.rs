@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::frame::HEADER;
-use crate::handshake::{Preface, Role};
+use crate::preface::{Preface, Role};
 
-/// What is proved, so that a mac is never one of anything else. The version in it is [`crate::handshake::VERSION`].
+/// What is proved, so that a mac is never one of anything else. The version in it is [`crate::preface::VERSION`].
 const LABEL: &[u8] = b"Hive, Queen and Drone, version 3, proof";
 
 /// Bytes of a mac.
@@ -131,6 +131,6 @@ mod tests {
     #[test]
     fn the_label_names_the_version() {
         let label = str::from_utf8(LABEL).unwrap();
-        assert!(label.contains(&format!("version {},", crate::handshake::VERSION)));
+        assert!(label.contains(&format!("version {},", crate::preface::VERSION)));
     }
 }

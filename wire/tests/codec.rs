@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use tokio::io::{AsyncRead, ReadBuf};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
 use wire::frame::{FrameError, MAX, MAX_HANDSHAKE};
-use wire::handshake::{Preface, PrefaceError, Role};
 use wire::message::ToDrone;
+use wire::preface::{Preface, PrefaceError, Role};
 
 /// A socket on which one chunk arrives after the other, with a pause before each.
 struct Trickle {

@@ -10,10 +10,11 @@ use proptest::strategy::LazyJust;
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::preface::{MAGIC, Preface, Role};
 use wire::proof::{Keys, MAC, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 

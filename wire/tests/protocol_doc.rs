@@ -81,5 +81,5 @@ fn the_limits_are_those_of_the_program() {
     for class in wire::work::Class::ALL {
         assert!(PAGE.contains(&format!("| {}, {} |", class.kind.0, class.variant)), "{class:?}");
     }
-    assert!(PAGE.contains(&format!("every byte of version {}.", wire::handshake::VERSION)));
+    assert!(PAGE.contains(&format!("every byte of version {}.", wire::preface::VERSION)));
 }

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, bound_unsent, read_preface};
 use wire::frame;
 use wire::greeting::{Greeting, Incoming, Outgoing};
-use wire::handshake::{FromDrone, FromQueen, Preface, PrefaceError, Rate, Role, VERSION};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch};
+use wire::preface::{Preface, PrefaceError, Role, VERSION};
 use wire::proof::{Keys, MAC};
 use wire::work::Kind;
 

@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 use wire::blob::BlobBuf;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Kind};
 
 pub const EPOCH: Epoch = Epoch(3);
@@ -102,7 +103,7 @@ impl Queen {
 
     /// Takes a connection up to the Drone's hello.
     pub async fn hello(listener: &TcpListener) -> (Self, Hello) {
-        let stream = accept(listener, wire::handshake::VERSION).await;
+        let stream = accept(listener, wire::preface::VERSION).await;
         let (reader, writer) = stream.into_split();
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
         let mut queen = Self { reader, writer, waiting: Default::default(), outputs: 0, stores: true };

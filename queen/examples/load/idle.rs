@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::SeatSecret;
 use wire::message::ToQueen;
+use wire::preface::{Preface, Role};
 use wire::work::{Class, Kind};
 
 /// What it says it can compute; nobody asks it to.

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, join, split};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use wire::greeting::{Incoming, Outgoing};
-use wire::handshake::Preface;
+use wire::preface::Preface;
 
 use super::connection::Broken;
 use super::{Config, stranger};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use wire::frame;
 use wire::greeting::Greeting;
-use wire::handshake::{FromDrone, FromQueen, Role};
+use wire::handshake::{FromDrone, FromQueen};
+use wire::preface::Role;
 use wire::proof::Keys;
 
 use super::connection::Broken;

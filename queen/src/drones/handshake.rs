@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wire::codec::{FrameReader, FrameWriter};
 use wire::frame;
 use wire::greeting::{Greeting, Incoming, Outgoing};
-use wire::handshake::{FromQueen, Preface, Role, VERSION};
+use wire::handshake::FromQueen;
+use wire::preface::{Preface, Role, VERSION};
 use wire::proof::MAC;
 
 use super::connection::Broken;

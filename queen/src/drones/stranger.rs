@@ -1,7 +1,7 @@
 //! Who connects to the Drones' port without being a Drone gets an answer that helps.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use wire::handshake::{MAGIC, Preface, Role};
+use wire::preface::{MAGIC, Preface, Role};
 
 use super::connection::Broken;
 use super::door::TLS;

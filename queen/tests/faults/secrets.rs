@@ -7,9 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use wire::frame::{HEADER, MAX_HANDSHAKE, decode, encode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
 use wire::ids::{DroneId, Epoch, SeatSecret};
 use wire::join::JoinFile;
+use wire::preface::{Preface, Role};
 use wire::proof::{MAC, Transcript};
 
 use super::support::Hive;

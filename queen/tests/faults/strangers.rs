@@ -3,9 +3,10 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wire::frame::{MAX_HANDSHAKE, MAX_TO_QUEEN, decode, encode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
 use wire::ids::SeatSecret;
 use wire::message::ToQueen;
+use wire::preface::{Preface, Role};
 use wire::proof::MAC;
 
 use super::support::Hive;

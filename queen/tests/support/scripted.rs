@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX, MAX_TO_QUEEN, decode};
 use wire::greeting::{Greeting, Incoming, Outgoing};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::proof::{Keys, MAC};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use wire::List;
 use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::proof::{Keys, MAC, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
