@@ -51,6 +51,6 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     story::tell_kernels(&kernels);
     let rates = kernels.rates();
     let (pool, reports) = Pool::start(threads, kernels, nice)?;
-    connection::keep(&config, &rates, &pool, reports, &shutdown).await;
+    connection::run(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
 }

@@ -14,10 +14,10 @@ use crate::story;
 use crate::story::Teller;
 
 /// Reports taken from the pool at once.
-const REPORTS: usize = 64;
+const MAX_REPORTS: usize = 64;
 
 /// How often the story looks for something to sum up.
-const STORY: Duration = Duration::from_millis(250);
+const STORY_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) struct Worker<'a> {
     pool: &'a Pool,
@@ -36,7 +36,7 @@ impl<'a> Worker<'a> {
         show_words: bool,
     ) -> Self {
         let (session, teller) = (Session::default(), Teller::new(show_words));
-        Self { pool, shutdown, reports, session, teller, story: interval(STORY) }
+        Self { pool, shutdown, reports, session, teller, story: interval(STORY_INTERVAL) }
     }
 
     /// Waits for `future` without a Queen, while the threads go on; `None` when the Drone is to
@@ -50,7 +50,7 @@ impl<'a> Worker<'a> {
                 () = self.shutdown.requested() => return None,
                 outcome = &mut future => return Some(outcome),
                 () = next_reports(&mut self.reports, &mut reports), if self.session.takes_reports() => {
-                    self.take(&mut reports);
+                    self.receive(&mut reports);
                 }
                 _ = self.story.tick() => self.teller.tick(Instant::now()),
             }
@@ -64,11 +64,11 @@ impl<'a> Worker<'a> {
         heard
     }
 
-    /// Takes these reports, and those that are there already, while there is room.
-    pub(super) fn take(&mut self, reports: &mut Vec<Report>) {
+    /// Gives the session these reports, and those that are there already, while there is room.
+    pub(super) fn receive(&mut self, reports: &mut Vec<Report>) {
         let mut effects = Vec::new();
         reports.drain(..).for_each(|report| self.session.report(report, &mut effects));
-        for _ in 1..REPORTS {
+        for _ in 1..MAX_REPORTS {
             match self.session.takes_reports().then(|| self.reports.try_recv()) {
                 Some(Ok(report)) => self.session.report(report, &mut effects),
                 _ => break,
