@@ -19,8 +19,8 @@ use self::backoff::Backoff;
 use self::serve::Departure;
 use self::worker::Worker;
 use crate::config::{Config, Shutdown};
+use crate::console::story;
 use crate::pool::{Pool, Report};
-use crate::story;
 
 /// A connection that lasted this long was a good one: the pauses between attempts begin anew behind it.
 const STABLE_AFTER: Duration = Duration::from_secs(5);

@@ -22,9 +22,6 @@ pub use join::{Join, JoinError};
 use crate::kernel::{Kernels, Unfit};
 use crate::pool::Pool;
 
-#[doc(hidden)]
-pub use tracing as __tracing;
-
 /// Why a Drone cannot work. A Queen that is not there is no error: it tries again for ever.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

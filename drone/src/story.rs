@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use wire::ids::TaskId;
 use wire::work::Class;
 
+use crate::console::story;
 use crate::console::{count, word};
 use crate::kernel::{Kernels, Output};
 use crate::pool::Ticket;
 use crate::session::{Effect, End, Note, Part};
-use crate::story;
 
 /// Tells once which kernels were taken.
 pub(crate) fn tell_kernels(kernels: &Kernels) {

@@ -6,8 +6,8 @@ use wire::ids::DroneId;
 
 use super::outage::Outage;
 use crate::config::Config;
+use crate::console::story;
 use crate::session::Session;
-use crate::story;
 
 /// Tells the operator what becomes of the connection, and nothing twice.
 pub(super) struct Announcer<'a> {

@@ -19,8 +19,8 @@ use wire::message::ToDrone;
 use super::dial::{Timing, Welcome};
 use super::outage::Outage;
 use super::worker::{Worker, next_reports};
+use crate::console::story;
 use crate::session::Message;
-use crate::story;
 
 /// Messages between the deciding and the writing task; few, since nothing overtakes them.
 const WRITER_QUEUE: usize = 1;

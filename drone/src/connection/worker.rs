@@ -8,9 +8,9 @@ use tokio::time::{Interval, interval};
 use wire::message::ToDrone;
 
 use crate::config::Shutdown;
+use crate::console::story;
 use crate::pool::{Assignment, Pool, Report};
 use crate::session::{Effect, Session, Violation};
-use crate::story;
 use crate::story::Teller;
 
 /// Reports taken from the pool at once.
