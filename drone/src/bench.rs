@@ -13,13 +13,13 @@ use crate::kernel::{Choice, Kernel, Kernels, Sample, Unfit};
 
 /// All kernels take turns, shorter than what a scheduler gives to others, and the best one counts.
 const TURNS: u32 = 24;
-const TURN: Duration = Duration::from_millis(3);
+const TURN_TIME: Duration = Duration::from_millis(3);
 
 /// Long strings and passwords that are computed together: enough for the widest kernel.
 const LANES: usize = 16;
 
 /// Compressions of a step, as in the compute threads.
-const STEP: u64 = 1024;
+const STEP_COMPRESSIONS: u64 = 1024;
 
 /// What was measured.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Unit {
 /// If a kernel computes wrongly, or there are not so many threads.
 pub fn run(threads: NonZeroUsize) -> Result<Report, Unfit> {
     let kernels: Vec<_> = Kernel::all().collect();
-    let auto = Kernels::choose(Choice::Measured, threads, NICE)?;
+    let auto = Choice::Measured.kernels(threads, NICE)?;
     let row = |case: Case| {
         let (rates, auto) = (measure(&case, &kernels).map_err(Unfit::Wrong)?, auto.of_class(case.class));
         Ok(Row { rates, auto, case })
@@ -123,10 +123,10 @@ fn measure(case: &Case, kernels: &[Kernel]) -> Result<Vec<f64>, String> {
 /// Units per second, in one turn.
 fn turn(case: &Case, kernels: &Kernels) -> Result<f64, String> {
     let (started, mut units) = (Instant::now(), 0.0);
-    while started.elapsed() < TURN {
+    while started.elapsed() < TURN_TIME {
         let mut job = case.sample.job()?;
         while !job.is_finished() {
-            job.step(kernels, STEP);
+            job.step(kernels, STEP_COMPRESSIONS);
         }
         std::hint::black_box(job.collect());
         units += case.units;

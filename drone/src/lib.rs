@@ -19,7 +19,7 @@ mod story;
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 pub use join::{Join, JoinError};
 
-use crate::kernel::{Kernels, Unfit};
+use crate::kernel::Unfit;
 use crate::pool::Pool;
 
 /// Why a Drone cannot work. A Queen that is not there is no error: it tries again for ever.
@@ -43,7 +43,7 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     check_name(&config.name)?;
     let (choice, threads, nice) = (config.kernel, config.threads, config.nice);
-    let chosen = tokio::task::spawn_blocking(move || Kernels::choose(choice, threads, nice)).await;
+    let chosen = tokio::task::spawn_blocking(move || choice.kernels(threads, nice)).await;
     let kernels = chosen.map_err(|error| Unfit::Wrong(error.to_string()))??;
     story::tell_kernels(&kernels);
     let rates = kernels.rates();

@@ -4,7 +4,7 @@ use wire::blob::Blob;
 use wire::work::Class;
 
 use super::results::Results;
-use crate::kernel::Kernels;
+use crate::kernel::kernels::Kernels;
 use crate::kernel::lanes::{Feed, Lane};
 use crate::kernel::sha256::{Budget, Nest};
 
@@ -65,7 +65,7 @@ impl Hashing {
         let each = lanes * if self.nest.outer.is_some() { 2 } else { 1 };
         let rounds = (usize::try_from(budget.left()).unwrap_or(usize::MAX) / each).max(1);
         feed.end = end.min(feed.next + rounds * lanes);
-        let mut slots = results.places(feed.end);
+        let mut slots = results.slots(feed.end);
         budget.spend(kernel.absorb(start, &mut self.lanes, &mut feed, &mut slots, rounds));
         (self.next, self.at) = (feed.next, feed.at);
         self.lanes.retain(|lane| !lane.message.is_over());

@@ -30,8 +30,8 @@ impl Results {
         self.waiting() * size_of::<Digest>()
     }
 
-    /// Places for the digests of all strings before `end` that were not collected.
-    pub(super) fn places(&mut self, end: usize) -> Slots<'_> {
+    /// Slots for the digests of all strings before `end` that were not collected.
+    pub(super) fn slots(&mut self, end: usize) -> Slots<'_> {
         let len = end.saturating_sub(self.first);
         if len > self.digests.len() {
             if self.digests.capacity() == 0 {
@@ -50,7 +50,7 @@ impl Results {
 
     /// The digest of the next string.
     pub(super) fn push(&mut self, digest: Digest) {
-        self.places(self.done + 1);
+        self.slots(self.done + 1);
         self.next(1)[0] = digest;
         self.done += 1;
     }
