@@ -30,7 +30,7 @@ use self::held::{Frames, Held, Phase};
 use self::link::Link;
 pub use self::outbox::{Message, Say};
 pub use self::words::{Effect, End, Key, Note, Part, Violation};
-use crate::pool::{Event, Report, Standing, Ticket, Worked};
+use crate::pool::{Outcome, Report, Standing, Ticket, Worked};
 
 /// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
 pub const MAX_LEASES: usize = 4096;
@@ -177,16 +177,16 @@ impl Session {
 impl Session {
     /// Hears the pool. To be called only while [`takes_reports`](Self::takes_reports) says so.
     pub fn report(&mut self, report: Report, effects: &mut Vec<Effect>) {
-        let Report { ticket, event } = report;
+        let Report { ticket, outcome } = report;
         let Some(held) = self.held.get_mut(&ticket).filter(|held| held.phase == Phase::Computing) else { return };
-        match event {
-            Event::Failed { reason } => {
+        match outcome {
+            Outcome::Failed { reason } => {
                 let key = held.key;
                 effects.push(Effect::Failed { reason: reason.clone() });
                 self.say_now(Say::Failed { key, reason });
                 self.end(ticket, End::Failed, effects);
             }
-            Event::Output { from, output, spent_ns } => {
+            Outcome::Output { from, output, spent_ns } => {
                 debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
                 let whole = Part { task: held.task, ticket, from, spent_ns, output };
                 whole.split().for_each(|part| self.computed(part, effects));

@@ -75,17 +75,17 @@ fn shrink(session: &mut Session, lease: u64, end: u64) -> Vec<Effect> {
     hear(session, &frame_of(&ToDrone::Shrink { lease: LeaseId(lease), epoch: EPOCH, end })).unwrap()
 }
 
-fn report(session: &mut Session, ticket: u64, event: Event) -> Vec<Effect> {
+fn report(session: &mut Session, ticket: u64, outcome: Outcome) -> Vec<Effect> {
     let mut effects = Vec::new();
-    session.report(Report { ticket: Ticket(ticket), event }, &mut effects);
+    session.report(Report { ticket: Ticket(ticket), outcome }, &mut effects);
     effects
 }
 
-fn computed(from: u64, items: u64) -> Event {
+fn computed(from: u64, items: u64) -> Outcome {
     // Each digest tells its index.
     let digests = (from..from + items).flat_map(|index| [index.to_le_bytes(); 4].concat()).collect::<Vec<u8>>();
     let output = Output::Digests(digests.into());
-    Event::Output { from, output, spent_ns: 1_000 }
+    Outcome::Output { from, output, spent_ns: 1_000 }
 }
 
 fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
@@ -194,7 +194,7 @@ fn what_is_held_outlives_the_connection_under_a_new_name() {
         other => panic!("{other:?}"),
     });
     let digests = |from, items| {
-        let Event::Output { output, .. } = computed(from, items) else { unreachable!() };
+        let Outcome::Output { output, .. } = computed(from, items) else { unreachable!() };
         output
     };
     // What is short and whole comes first.
@@ -240,14 +240,14 @@ fn what_ends_unheard_is_not_offered() {
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3), (3, 0, 3)])).unwrap();
     report(&mut session, 1, computed(0, 1));
     session.disconnected();
-    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 1, Outcome::Failed { reason: "chance".to_owned() });
     assert_eq!(offered(&mut session, EPOCH), [(2, 1, 0, 3), (3, 1, 0, 3)]);
-    assert_eq!(ends(&report(&mut session, 2, Event::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
+    assert_eq!(ends(&report(&mut session, 2, Outcome::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
     assert_eq!(says(&mut session), []);
     hear(&mut session, &adopted(&[Some((8, 0, 3)), Some((9, 0, 3))])).unwrap();
     assert_eq!(says(&mut session), [Say::HandBack(vec![key(8)])], "it ended while she thought about it");
     report(&mut session, 3, computed(0, 1));
-    report(&mut session, 3, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 3, Outcome::Failed { reason: "chance".to_owned() });
     let heard = says(&mut session);
     assert!(matches!(&heard[..], [Say::Output(..), Say::Failed { .. }]), "in this order");
     assert!(!session.is_empty(), "what was output before is still valid");
@@ -259,7 +259,7 @@ fn what_ends_unheard_is_not_offered() {
 fn nothing_of_one_connection_leaks_into_the_next() {
     let mut session = open();
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3)])).unwrap();
-    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 1, Outcome::Failed { reason: "chance".to_owned() });
     report(&mut session, 2, computed(0, 1));
     session.heartbeat(&[], Worked { compressions: 1, busy_ns: 0 });
     session.disconnected();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drone::kernel::{Job, Kernel, Kernels, Output};
-use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
+use drone::pool::{Assignment, Outcome, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX, MAX_TO_QUEEN};
 use wire::handshake::{FromDrone, FromQueen, Rate};
@@ -420,7 +420,7 @@ impl Machine {
         if work.is_between_groups() && work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
             report = Some(work.report(ctx, illness));
         }
-        let has_failed = matches!(report, Some(Report { event: Event::Failed { .. }, .. }));
+        let has_failed = matches!(report, Some(Report { outcome: Outcome::Failed { .. }, .. }));
         if !work.job.is_finished() && !has_failed {
             let is_least = process.running.iter().flatten().all(|other| other.work.urgency < running.work.urgency);
             let yields = is_least && process.waiting.keys().next().is_some_and(|first| *first < running.work.urgency);
@@ -540,7 +540,7 @@ impl Work {
         match illness {
             Some(Illness::Failing(per_mille)) if ctx.random.chance(per_mille) => {
                 ctx.fault(Fault::Failing);
-                return Report { ticket, event: Event::Failed { reason: "out of luck".to_owned() } };
+                return Report { ticket, outcome: Outcome::Failed { reason: "out of luck".to_owned() } };
             }
             Some(Illness::Lying { per_mille, subtly }) if ctx.random.chance(per_mille) => {
                 ctx.fault(Fault::Lie);
@@ -556,7 +556,7 @@ impl Work {
             _ => {}
         }
         let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
-        Report { ticket, event: Event::Output { from, output: Output::Digests(digests), spent_ns } }
+        Report { ticket, outcome: Outcome::Output { from, output: Output::Digests(digests), spent_ns } }
     }
 }
 

@@ -117,7 +117,7 @@ impl World {
             Happening::Work(totals) if self.is_open() && !self.session.is_leaving() => self.work(&totals),
             Happening::Compute { lease, items } => self.compute(lease as u64, items),
             Happening::Fail { lease } => {
-                let effects = report(&mut self.session, lease as u64, Event::Failed { reason: "chance".to_owned() });
+                let effects = report(&mut self.session, lease as u64, Outcome::Failed { reason: "chance".to_owned() });
                 self.observe(effects);
             }
             Happening::Shrink { lease, end } if self.is_open() => self.shrink(lease as u64, end),
@@ -204,7 +204,7 @@ impl World {
         let ticket = self.ticket_of(key);
         let known = self.leases.get_mut(&ticket).unwrap();
         assert_eq!((ticket, part.from), (part.ticket.0, known.next), "in order, and without gaps");
-        let Event::Output { output, .. } = computed(part.from, part.to() - part.from) else { unreachable!() };
+        let Outcome::Output { output, .. } = computed(part.from, part.to() - part.from) else { unreachable!() };
         assert_eq!(part.output, output, "the right results");
         known.next = part.to();
         self.sent.push((ticket, part.to()));
