@@ -1,11 +1,11 @@
-//! One lease, and what all leases together take up.
+//! One lease that a Drone is responsible for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use wire::ids::{Instance, TaskId};
 use wire::message::{Adoption, Lease, Offered};
 
-use super::{Key, Part};
+use super::part::{Key, Part};
 use crate::pool::Urgency;
 
 /// What a part is counted for besides its results, in bytes.
@@ -102,49 +102,4 @@ impl Held {
 fn wanted(part: Part, from: u64, to: u64) -> Option<Part> {
     let (from, to) = (from.max(part.from), to.min(part.to()));
     (from < to).then(|| Part { from, output: part.output.slice(from - part.from..to - part.from), ..part })
-}
-
-/// Frames that leases keep in memory, by their number in order of arrival.
-#[derive(Default)]
-pub(super) struct Frames {
-    held: BTreeMap<u64, Frame>,
-    seen: u64,
-    bytes: usize,
-}
-
-struct Frame {
-    bytes: usize,
-    leases: usize,
-}
-
-impl Frames {
-    /// The number of a frame that has just come.
-    pub(super) fn arrived(&mut self) -> u64 {
-        self.seen += 1;
-        self.seen
-    }
-
-    /// What all of them take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// One more lease of this frame is held.
-    pub(super) fn take(&mut self, number: u64, bytes: usize) {
-        let frame = self.held.entry(number).or_insert_with(|| {
-            self.bytes += bytes;
-            Frame { bytes, leases: 0 }
-        });
-        frame.leases += 1;
-    }
-
-    /// One lease of this frame needs it no more.
-    pub(super) fn release(&mut self, number: u64) {
-        let Some(frame) = self.held.get_mut(&number) else { return };
-        frame.leases -= 1;
-        if frame.leases == 0 {
-            self.bytes -= frame.bytes;
-            self.held.remove(&number);
-        }
-    }
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::ids::Epoch;
 use wire::message::{Adoption, Offered};
 
+use super::limits::MAX_WAITING;
 use super::outbox::{May, Message, Outbox, Say};
-use super::{Key, MAX_WAITING, Part, Violation};
+use super::part::{Key, Part};
+use super::violation::Violation;
 use crate::pool::Ticket;
 
 /// Long results are said only while less than this is sent and not stored, in bytes. While the

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use wire::List;
 use wire::message::{MAX_REASON, Offered, Output, Progress, ToQueen};
 
-use super::{Key, Part};
+use super::part::{Key, Part};
 use crate::pool::{Ticket, Worked};
 
 /// Outputs share a frame up to this size, in bytes; a longer one goes alone.

@@ -8,8 +8,13 @@ use wire::ids::Epoch;
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::{Algorithm, Chunk};
 
+use super::effect::{Effect, Note};
 use super::held::{Held, Phase};
-use super::{Effect, Key, MAX_BYTES, MAX_LEASES, Note, Say, Session, Violation};
+use super::limits::{MAX_BYTES, MAX_LEASES};
+use super::outbox::Say;
+use super::part::Key;
+use super::state::Session;
+use super::violation::Violation;
 use crate::kernel;
 use crate::pool::{Assignment, Ticket, Urgency};
 

@@ -4,7 +4,7 @@ mod world;
 
 use wire::List;
 use wire::blob::BlobBuf;
-use wire::ids::{Instance, LeaseId, TaskId};
+use wire::ids::{Epoch, Instance, LeaseId, TaskId};
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::{Algorithm, Chunk, DigestChunk};
 
@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::kernel::Output;
+use crate::pool::{Outcome, Report, Standing, Ticket, Worked};
 
 const EPOCH: Epoch = Epoch(1);
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::held::Held;
 
 /// What may happen.
 #[derive(Debug, Clone)]
