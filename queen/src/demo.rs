@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use wire::ids::SeatSecret;
 
 use crate::args::Demo;
-use crate::{Config, Listeners};
+use crate::config::{Config, Listeners};
 use client::Client;
 
 const WORD: &str = "super_secret_password_123";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::certificates::Files;
+use super::certificates::CertificateFiles;
 
 /// To whom a Queen shows herself, and as whom.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ pub struct Exposure {
     /// Serve others although nothing protects the Hive.
     pub insecure: bool,
     /// The operator's certificate for HTTP.
-    pub files: Option<Files>,
+    pub files: Option<CertificateFiles>,
     /// Notified when that is to be read again.
     pub reload: Arc<Notify>,
     /// Inputs and digests are shown on the console although others are served.

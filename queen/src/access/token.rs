@@ -9,6 +9,8 @@ use subtle::ConstantTimeEq;
 use web::access::{Holder, Scopes, TokenId, TokenView};
 use web::model::Timestamp;
 
+use super::random::random;
+
 /// By what secret scanners and people know one.
 const PREFIX: &str = "hive_";
 
@@ -66,7 +68,7 @@ impl Token {
 /// # Errors
 /// If the system has no randomness to give.
 pub fn text(id: TokenId) -> Result<String, getrandom::Error> {
-    Ok(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(super::random()?)))
+    Ok(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(random()?)))
 }
 
 /// What is kept of a text.

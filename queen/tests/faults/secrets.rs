@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queen::access::Served;
+use queen::access::TlsIdentity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -208,7 +208,7 @@ fn relayed(file: &JoinFile, between: std::net::SocketAddr) -> tokio::task::JoinH
 
 /// Accepts Drones with this certificate, and passes on what they say to the Queen by TLS of its own; where that is, and
 /// who was met.
-async fn stand_between(queen: Queen, served: Served) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
+async fn stand_between(queen: Queen, served: TlsIdentity) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (meeting, met) = tokio::sync::mpsc::channel(100);

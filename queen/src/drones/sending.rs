@@ -1,4 +1,4 @@
-//! What is said to one Drone: frames of what waits for it.
+//! What is sent to one Drone: frames of what waits for it.
 
 use std::time::Duration;
 
@@ -13,21 +13,19 @@ use wire::ids::Epoch;
 use wire::message::{Lease, ToDrone};
 
 use super::backlog::Backlog;
-use super::connection::Broken;
-use super::handshake::Writer;
+use super::disconnect::Disconnect;
+use super::frames::Writer;
+use super::timeouts::FAREWELL_TIMEOUT;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
 use crate::kinds::{Job, Part};
 use crate::store::StoreError;
 
-/// How long the last messages may take to leave.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
-
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;
 
-/// When inputs are read again that could not be read, although they are there.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait before inputs are read again that could not be read, although they are there.
+const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message, and what it takes along if it is a lease: all that is asked for, and the inputs.
 struct Loaded {
@@ -35,20 +33,20 @@ struct Loaded {
     work: Option<(Job, SharedBlob)>,
 }
 
-/// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of large tasks may have to
-/// be read from the disk, while leases of small ones go on.
-pub(super) async fn speak(
+/// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of
+/// large tasks may have to be read from the disk, while leases of small ones go on.
+pub(super) async fn send(
     mut writer: Writer,
     mut outbox: mpsc::Receiver<Outbound>,
     (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
     link: Link,
     (hive, place): (&SharedHive, &Place),
-) -> Result<(), Broken> {
+) -> Result<(), Disconnect> {
     let mut backlog = Backlog::default();
     let mut loading = None;
     loop {
         if loading.is_none() {
-            let rest = backlog.take_rest();
+            let rest = backlog.next_rest();
             // A task of its own: who reads has one of few turns at the disk, and must not keep it
             // while this Drone does not take what it is sent.
             loading = (!rest.is_empty()).then(|| AbortOnDropHandle::new(tokio::spawn(load(rest, link, hive.clone()))));
@@ -91,14 +89,14 @@ pub(super) async fn speak(
             writer.push(&ToDrone::Stored { outputs }, MAX)?;
         }
         // These are in memory.
-        let small = load(backlog.take_small(), link, hive.clone()).await;
+        let small = load(backlog.next_small(), link, hive.clone()).await;
         write(&mut writer, &small, hive).await?;
         let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));
         loaded.truncate(goodbye.map_or(loaded.len(), |at| at + 1));
         write(&mut writer, &loaded, hive).await?;
         backlog.said(loaded.iter().map(|loaded| &loaded.message));
         if goodbye.is_some() {
-            return match timeout(FAREWELL, part(&mut writer)).await {
+            return match timeout(FAREWELL_TIMEOUT, part(&mut writer)).await {
                 Ok(ended) => Ok(ended?),
                 Err(_) => Ok(()),
             };
@@ -137,7 +135,7 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
                         let (hive, lease) = (hive.clone(), grant.lease);
                         // What else there is for this Drone does not wait.
                         tokio::spawn(async move {
-                            sleep(READ_AGAIN).await;
+                            sleep(READ_RETRY_INTERVAL).await;
                             hive.hand_back(link, vec![lease]);
                         });
                     }
@@ -157,7 +155,7 @@ async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, Share
 }
 
 /// Turns messages into frames; neighbouring leases share one.
-async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
+async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Disconnect> {
     let mut leases = Vec::new();
     let mut bytes = 0;
     for Loaded { message, work } in round {
@@ -211,7 +209,7 @@ impl Pending<'_> {
     }
 }
 
-async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: &SharedHive) -> Result<(), Broken> {
+async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: &SharedHive) -> Result<(), Disconnect> {
     if pending.is_empty() {
         return Ok(());
     }
