@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 use wire::greeting::TLS_RECORD;
-use wire::join::{JoinFile, MAX_SIZE};
+use wire::join::{JoinFile, MAX_FILE_BYTES};
 
 /// How a Drone is let in by a Queen who has secrets.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ impl Join {
         }
         let mut text = String::new();
         // One byte more than there may be shows that it is too long.
-        file.take(MAX_SIZE as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
         let file = text.parse().map_err(|error| JoinError::Malformed { path: path.to_owned(), error })?;
         Self::new(file).map_err(|error| JoinError::Certificate { path: path.to_owned(), error })
     }

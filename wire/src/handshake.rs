@@ -9,7 +9,7 @@ use bincode::{BorrowDecode, Encode};
 
 use crate::ids::{DroneId, Epoch, SeatSecret};
 use crate::list::List;
-use crate::proof::MAC;
+use crate::proof::MAC_BYTES;
 use crate::work::{Class, Kind};
 
 /// The longest name of a Drone, in bytes.
@@ -43,7 +43,7 @@ pub enum FromDrone<'a> {
         /// The name of the secret; at most [`crate::join::MAX_SECRET_NAME`] bytes.
         secret: &'a str,
         /// Proves that it knows the secret; see [`crate::proof`]. It is the last field, since it covers all before it.
-        mac: [u8; MAC],
+        mac: [u8; MAC_BYTES],
     },
 }
 
@@ -80,7 +80,7 @@ pub enum FromQueen<'a> {
         silence_ms: u32,
         /// Proves that the Queen knows the secret, if there was a challenge; see [`crate::proof`]. It is the last
         /// field, since it covers all before it.
-        mac: Option<[u8; MAC]>,
+        mac: Option<[u8; MAC_BYTES]>,
     },
     /// The connection ends here.
     Refused {

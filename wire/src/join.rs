@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The longest join file, in bytes.
-pub const MAX_SIZE: usize = 16 << 10;
+pub const MAX_FILE_BYTES: usize = 16 << 10;
 
 /// The longest name of a secret, in bytes.
 pub const MAX_SECRET_NAME: usize = 64;
@@ -67,8 +67,8 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 /// Why a text is not a join file. None of these shows what stands in it, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// It is longer than [`MAX_SIZE`].
-    #[error("this is no join file: it has more than {MAX_SIZE} bytes")]
+    /// It is longer than [`MAX_FILE_BYTES`].
+    #[error("this is no join file: it has more than {MAX_FILE_BYTES} bytes")]
     TooLong,
     /// It ends before all is said.
     #[error("the join file is not whole: {0} is missing at its end")]
@@ -103,7 +103,7 @@ impl FromStr for JoinFile {
     type Err = JoinError;
 
     fn from_str(text: &str) -> Result<Self, JoinError> {
-        if text.len() > MAX_SIZE {
+        if text.len() > MAX_FILE_BYTES {
             return Err(JoinError::TooLong);
         }
         let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
@@ -213,6 +213,6 @@ mod tests {
             let error = part.join("\n").parse::<JoinFile>().unwrap_err();
             assert!(matches!(error, JoinError::Short(_)), "{lines}: {error}");
         }
-        assert_eq!("#".repeat(MAX_SIZE + 1).parse::<JoinFile>(), Err(JoinError::TooLong));
+        assert_eq!("#".repeat(MAX_FILE_BYTES + 1).parse::<JoinFile>(), Err(JoinError::TooLong));
     }
 }

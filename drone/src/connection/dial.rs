@@ -14,7 +14,7 @@ use wire::greeting::{Greeting, Incoming, Outgoing};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch};
 use wire::preface::{Preface, PrefaceError, Role, VERSION};
-use wire::proof::{Keys, MAC};
+use wire::proof::{Keys, MAC_BYTES};
 use wire::work::Kind;
 
 use super::outage::{Outage, Untrusted};
@@ -134,7 +134,7 @@ async fn challenged(greeting: &mut Greeting, join: &Join, keys: &Keys) -> Result
     let frame = hear(greeting).await?;
     match decode(&frame)? {
         FromQueen::Challenge { .. } => {
-            let proof = FromDrone::Proof { secret: &join.name, mac: [0; MAC] };
+            let proof = FromDrone::Proof { secret: &join.name, mac: [0; MAC_BYTES] };
             said(greeting.say_signed(&proof, Role::Drone, keys).await)
         }
         _ => Err(Untrusted::NoChallenge.into()),

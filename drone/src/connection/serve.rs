@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{self, MissedTickBehavior, sleep_until, timeout};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter};
-use wire::frame::{self, MAX, MAX_TO_QUEEN};
+use wire::frame::{self, MAX_TO_DRONE, MAX_TO_QUEEN};
 use wire::greeting::{Incoming, Outgoing};
 use wire::message::ToDrone;
 
@@ -95,7 +95,7 @@ impl Transport {
                 stored.as_mut().reset(time::Instant::now() + RECEIPT_TIMEOUT);
             }
             tokio::select! {
-                frame = self.reader.next(MAX), if worker.session.listens() => {
+                frame = self.reader.next(MAX_TO_DRONE), if worker.session.listens() => {
                     let frame = frame?.ok_or(Outage::Closed)?;
                     heard = time::Instant::now();
                     hear(&frame, worker)?;
@@ -136,7 +136,7 @@ impl Transport {
             say(worker, &to_writer).await;
             // Before she has answered the offer there is little that she may be told.
             while !worker.session.is_open()
-                && let Ok(Some(frame)) = reader.next(MAX).await
+                && let Ok(Some(frame)) = reader.next(MAX_TO_DRONE).await
                 && hear(&frame, worker).is_ok()
             {}
             let say = async {
@@ -144,7 +144,7 @@ impl Transport {
                 drop(to_writer);
                 writing.join_next().await;
             };
-            let hear = async { while let Ok(Some(_)) = reader.next(MAX).await {} };
+            let hear = async { while let Ok(Some(_)) = reader.next(MAX_TO_DRONE).await {} };
             tokio::join!(say, hear);
         };
         if timeout(FAREWELL_TIMEOUT, leave).await.is_err() {

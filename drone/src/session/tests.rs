@@ -39,7 +39,7 @@ fn work_of(leases: &[(u64, u64, usize)], epoch: Epoch, algorithm: Algorithm<'_>)
 
 fn frame_of(message: &ToDrone<'_>) -> Bytes {
     let mut bytes = Vec::new();
-    wire::frame::encode(message, wire::frame::MAX, &mut bytes).unwrap();
+    wire::frame::encode(message, wire::frame::MAX_TO_DRONE, &mut bytes).unwrap();
     Bytes::from(bytes).slice(wire::frame::HEADER..)
 }
 

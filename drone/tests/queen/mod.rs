@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use wire::blob::BlobBuf;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{self, MAX, MAX_HANDSHAKE};
+use wire::frame::{self, MAX_HANDSHAKE, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
@@ -129,7 +129,7 @@ impl Queen {
 
     /// Says something to a Drone that may have left already.
     pub async fn say(&mut self, message: &ToDrone<'_>) {
-        self.writer.push(message, MAX).unwrap();
+        self.writer.push(message, MAX_TO_DRONE).unwrap();
         let _ = self.writer.flush().await;
     }
 
@@ -173,7 +173,7 @@ impl Queen {
             if let Some(heard) = self.waiting.pop_front() {
                 return Some(heard);
             }
-            let frame = self.reader.next(MAX).await.unwrap()?;
+            let frame = self.reader.next(MAX_TO_DRONE).await.unwrap()?;
             self.waiting.extend(heard(&frame));
             if let Some(Heard::Output { .. }) = self.waiting.back() {
                 self.outputs += self.waiting.len() as u64;

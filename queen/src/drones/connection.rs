@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use web::budget::Reservation;
 use web::places::{Activity, Place};
-use wire::codec::{ConnectionError, READ};
+use wire::codec::{ConnectionError, READ_BYTES};
 use wire::frame::{self, MAX_TO_QUEEN};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{MAX_REASON, ToQueen};
@@ -97,7 +97,7 @@ async fn hear(
 ) -> Result<Option<Heard>, Disconnect> {
     let Some(size) = reader.announced(MAX_TO_QUEEN).await? else { return Ok(None) };
     // Short ones have been read already, or all but.
-    let room = if size > READ { Some(hive.room_for_frame(link, size, waiting).await) } else { None };
+    let room = if size > READ_BYTES { Some(hive.room_for_frame(link, size, waiting).await) } else { None };
     let body = reader.next(MAX_TO_QUEEN).await?;
     Ok(body.map(|body| Heard { body, _room: room }))
 }

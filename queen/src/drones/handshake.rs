@@ -9,7 +9,7 @@ use wire::frame;
 use wire::greeting::Greeting;
 use wire::handshake::FromQueen;
 use wire::preface::{Preface, Role, VERSION};
-use wire::proof::MAC;
+use wire::proof::MAC_BYTES;
 
 use super::accept::{Accepted, accept};
 use super::authentication::Authenticator;
@@ -114,7 +114,7 @@ async fn welcome(
         // A revocation ends the connections that are there when it comes. This one may have been on its way.
         Some((authenticator, authenticated)) => match authenticator.check(authenticated.secret) {
             Ok(()) => {
-                let welcome = welcome_to(&joined, hive, Some([0; MAC]));
+                let welcome = welcome_to(&joined, hive, Some([0; MAC_BYTES]));
                 greeting.say_signed(&welcome, Role::Queen, &authenticated.keys).await.map_err(Disconnect::from)
             }
             Err(revoked) => Err(revoked),
@@ -130,7 +130,7 @@ async fn welcome(
     }
 }
 
-fn welcome_to(joined: &Joined, hive: &SharedHive, mac: Option<[u8; MAC]>) -> FromQueen<'static> {
+fn welcome_to(joined: &Joined, hive: &SharedHive, mac: Option<[u8; MAC_BYTES]>) -> FromQueen<'static> {
     FromQueen::Welcome {
         drone: joined.link.drone,
         epoch: hive.epoch(),

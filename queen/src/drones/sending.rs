@@ -8,7 +8,7 @@ use tokio_util::task::AbortOnDropHandle;
 use web::places::{Activity, Place};
 use wire::List;
 use wire::blob::SharedBlob;
-use wire::frame::MAX;
+use wire::frame::MAX_TO_DRONE;
 use wire::ids::Epoch;
 use wire::message::{Lease, ToDrone};
 
@@ -58,7 +58,7 @@ pub(super) async fn send(
         tokio::select! {
             biased;
             Ok(reason) = &mut breach => {
-                writer.push(&ToDrone::Goodbye { reason: &reason }, MAX)?;
+                writer.push(&ToDrone::Goodbye { reason: &reason }, MAX_TO_DRONE)?;
                 return Ok(part(&mut writer).await?);
             }
             Some(rest) = async { Some(loading.as_mut()?.await) } => {
@@ -69,7 +69,7 @@ pub(super) async fn send(
                 Some(message) => hear(message, &mut backlog, place),
                 None => return Ok(()),
             },
-            Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
+            Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX_TO_DRONE)?,
             Ok(()) = stored.changed() => stored.mark_changed(),
         }
         if !has_small {
@@ -77,7 +77,7 @@ pub(super) async fn send(
             tokio::task::yield_now().await;
         }
         if answers.try_recv().is_ok() {
-            writer.push(&ToDrone::Heartbeat, MAX)?;
+            writer.push(&ToDrone::Heartbeat, MAX_TO_DRONE)?;
         }
         while backlog.has_room()
             && let Ok(message) = outbox.try_recv()
@@ -86,7 +86,7 @@ pub(super) async fn send(
         }
         if stored.has_changed().unwrap_or_default() {
             let outputs = *stored.borrow_and_update();
-            writer.push(&ToDrone::Stored { outputs }, MAX)?;
+            writer.push(&ToDrone::Stored { outputs }, MAX_TO_DRONE)?;
         }
         // These are in memory.
         let small = load(backlog.next_small(), link, hive.clone()).await;
@@ -174,13 +174,13 @@ async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Resu
         match message {
             Outbound::Lease(..) => {}
             Outbound::Shrink { lease, end } => {
-                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX)?;
+                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX_TO_DRONE)?;
             }
             Outbound::Adopted(leases) => {
-                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
+                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX_TO_DRONE)?;
             }
-            Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
-            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
+            Outbound::Drain => writer.push(&ToDrone::Drain, MAX_TO_DRONE)?,
+            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX_TO_DRONE)?,
         }
     }
     send_leases(writer, &mut leases, hive).await
@@ -214,7 +214,7 @@ async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: 
         return Ok(());
     }
     let leases = List(pending.iter().map(|pending| pending.lease(hive.epoch())).collect());
-    writer.push(&ToDrone::Work { leases }, MAX)?;
+    writer.push(&ToDrone::Work { leases }, MAX_TO_DRONE)?;
     pending.clear();
     if writer.pending() > FRAME_BYTES {
         writer.flush().await?;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use drone::kernel::{Job, Kernel, Kernels, Output};
 use drone::pool::{Assignment, Outcome, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
-use wire::frame::{self, HEADER, MAX, MAX_TO_QUEEN};
+use wire::frame::{self, HEADER, MAX_TO_DRONE, MAX_TO_QUEEN};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, SeatSecret, TaskId};
 use wire::message::ToDrone;
@@ -234,7 +234,7 @@ impl Machine {
             nonce: [0; 32],
         };
         let mut bytes = Vec::new();
-        frame::encode(&hello, MAX, &mut bytes).unwrap();
+        frame::encode(&hello, MAX_TO_DRONE, &mut bytes).unwrap();
         ctx.tell(format_args!("machine {} dials as link {link}", self.index));
         ctx.send(link, Side::Queen, &bytes);
     }
@@ -578,7 +578,7 @@ fn lie(sum: &Sum, now: Duration) -> Sum {
 /// Takes the body of the first frame out of `buffer`, once all of it is there.
 pub fn next_frame(buffer: Option<&mut Vec<u8>>) -> Option<Vec<u8>> {
     let buffer = buffer?;
-    let length = HEADER + frame::body_len(buffer, MAX).unwrap()?;
+    let length = HEADER + frame::body_len(buffer, MAX_TO_DRONE).unwrap()?;
     if buffer.len() < length {
         return None;
     }
