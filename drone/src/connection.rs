@@ -58,6 +58,6 @@ pub(crate) async fn run(
         let pause = if outage.is_lasting() { backoff.longest() } else { backoff.next() };
         let Some(()) = worker.meanwhile(sleep(pause)).await else { break worker.abandon() };
     }
-    worker.teller.finish(Instant::now());
+    worker.narrator.finish(Instant::now());
     story!("👋", "Left the Hive");
 }

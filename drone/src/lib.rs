@@ -10,11 +10,11 @@ pub mod console;
 mod join;
 pub mod kernel;
 pub mod limits;
+mod narrator;
 mod nice;
 pub mod pool;
 pub mod session;
 pub mod signals;
-mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 pub use join::{Join, JoinError};
@@ -45,7 +45,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     let (choice, threads, nice) = (config.kernel, config.threads, config.nice);
     let chosen = tokio::task::spawn_blocking(move || choice.kernels(threads, nice)).await;
     let kernels = chosen.map_err(|error| Unfit::Wrong(error.to_string()))??;
-    story::tell_kernels(&kernels);
+    narrator::tell_kernels(&kernels);
     let rates = kernels.rates();
     let (pool, reports) = Pool::start(threads, kernels, nice)?;
     connection::run(&config, &rates, &pool, reports, &shutdown).await;

@@ -27,8 +27,8 @@ mod tests;
 mod violation;
 
 pub use self::effect::{Effect, End, Note};
-pub use self::limits::{MAX_BYTES, MAX_KEPT, MAX_LEASES};
-pub use self::outbox::{Message, Say};
+pub use self::limits::{MAX_HELD_BYTES, MAX_KEPT_BYTES, MAX_LEASES};
+pub use self::outbox::{Message, Statement};
 pub use self::part::{Key, Part};
 pub use self::state::Session;
 pub use self::violation::Violation;

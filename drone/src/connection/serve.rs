@@ -110,7 +110,7 @@ impl Transport {
                     worker.receive(&mut reports);
                 }
                 _ = heartbeat.tick() => worker.heartbeat(),
-                _ = worker.story.tick() => worker.teller.tick(Instant::now()),
+                _ = worker.story.tick() => worker.narrator.tick(Instant::now()),
                 () = &mut silence => {
                     if heard.elapsed() >= timing.silence {
                         return Err(Outage::Silent(timing.silence));

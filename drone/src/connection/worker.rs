@@ -9,9 +9,9 @@ use wire::message::ToDrone;
 
 use crate::config::Shutdown;
 use crate::console::story;
+use crate::narrator::Narrator;
 use crate::pool::{Assignment, Pool, Report};
 use crate::session::{Effect, Session, Violation};
-use crate::story::Teller;
 
 /// Reports taken from the pool at once.
 const MAX_REPORTS: usize = 64;
@@ -24,7 +24,7 @@ pub(super) struct Worker<'a> {
     pub(super) shutdown: &'a Shutdown,
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) session: Session,
-    pub(super) teller: Teller,
+    pub(super) narrator: Narrator,
     pub(super) story: Interval,
 }
 
@@ -35,8 +35,8 @@ impl<'a> Worker<'a> {
         shutdown: &'a Shutdown,
         show_words: bool,
     ) -> Self {
-        let (session, teller) = (Session::default(), Teller::new(show_words));
-        Self { pool, shutdown, reports, session, teller, story: interval(STORY_INTERVAL) }
+        let (session, narrator) = (Session::default(), Narrator::new(show_words));
+        Self { pool, shutdown, reports, session, narrator, story: interval(STORY_INTERVAL) }
     }
 
     /// Waits for `future` without a Queen, while the threads go on; `None` when the Drone is to
@@ -52,7 +52,7 @@ impl<'a> Worker<'a> {
                 () = next_reports(&mut self.reports, &mut reports), if self.session.takes_reports() => {
                     self.receive(&mut reports);
                 }
-                _ = self.story.tick() => self.teller.tick(Instant::now()),
+                _ = self.story.tick() => self.narrator.tick(Instant::now()),
             }
         }
     }
@@ -110,12 +110,12 @@ impl<'a> Worker<'a> {
     fn perform(&mut self, effects: Vec<Effect>) {
         let now = Instant::now();
         for effect in effects {
-            self.teller.see(&effect, now);
+            self.narrator.tell(&effect, now);
             match effect {
                 Effect::Start { assignment, .. } => self.start(assignment),
                 Effect::Shrink { urgency, end } => self.pool.shrink(urgency, end),
                 Effect::Recall => self.recall(),
-                Effect::Computed(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
+                Effect::Results(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
             }
         }
     }

@@ -26,7 +26,7 @@ pub enum Effect {
     /// [`Session::hand_back`](super::Session::hand_back).
     Recall,
     /// Nothing: these results came, and are kept.
-    Computed(Part),
+    Results(Part),
     /// Nothing: a lease cannot be computed.
     Failed {
         /// Why, for people.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 /// Frames that leases keep in memory, by their number in order of arrival.
 #[derive(Default)]
 pub(super) struct Frames {
-    held: BTreeMap<u64, Frame>,
-    seen: u64,
+    by_number: BTreeMap<u64, Frame>,
+    /// How many have come.
+    arrived: u64,
     bytes: usize,
 }
 
@@ -18,18 +19,18 @@ struct Frame {
 impl Frames {
     /// The number of a frame that has just come.
     pub(super) fn arrived(&mut self) -> u64 {
-        self.seen += 1;
-        self.seen
+        self.arrived += 1;
+        self.arrived
     }
 
-    /// What all of them take.
+    /// What all of them take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// One more lease of this frame is held.
-    pub(super) fn take(&mut self, number: u64, bytes: usize) {
-        let frame = self.held.entry(number).or_insert_with(|| {
+    pub(super) fn add_lease(&mut self, number: u64, bytes: usize) {
+        let frame = self.by_number.entry(number).or_insert_with(|| {
             self.bytes += bytes;
             Frame { bytes, leases: 0 }
         });
@@ -37,12 +38,12 @@ impl Frames {
     }
 
     /// One lease of this frame needs it no more.
-    pub(super) fn release(&mut self, number: u64) {
-        let Some(frame) = self.held.get_mut(&number) else { return };
+    pub(super) fn remove_lease(&mut self, number: u64) {
+        let Some(frame) = self.by_number.get_mut(&number) else { return };
         frame.leases -= 1;
         if frame.leases == 0 {
             self.bytes -= frame.bytes;
-            self.held.remove(&number);
+            self.by_number.remove(&number);
         }
     }
 }

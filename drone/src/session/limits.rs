@@ -7,10 +7,10 @@ use wire::message::Offered;
 pub const MAX_LEASES: usize = 4096;
 
 /// Bytes of the frames whose leases are computed or wait for it; a Queen that sends more breaks the protocol.
-pub const MAX_BYTES: usize = 256 << 20;
+pub const MAX_HELD_BYTES: usize = 256 << 20;
 
 /// Results that are kept, in bytes: beyond it [`Session::takes_reports`](super::Session::takes_reports) is false.
-pub const MAX_KEPT: usize = 256 << 20;
+pub const MAX_KEPT_BYTES: usize = 256 << 20;
 
 /// Leases that are computed but not yet stored; beyond it [`Session::takes_reports`](super::Session::takes_reports) is
 /// false. All that is held fits into one offer.

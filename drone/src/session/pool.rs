@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::message::Progress;
 
 use super::effect::{Effect, End};
-use super::held::{Held, Phase, size};
-use super::outbox::Say;
+use super::held::{HeldLease, Phase, size};
+use super::outbox::Statement;
 use super::part::{Key, Part};
 use super::state::Session;
 use crate::pool::{Outcome, Report, Standing, Ticket, Worked};
@@ -18,9 +18,9 @@ impl Session {
         let Some(link) = &mut self.link else { return };
         let pool: BTreeMap<Ticket, &Standing> = pool.iter().map(|standing| (standing.ticket, standing)).collect();
         let unsaid: BTreeSet<Ticket> = link.unsaid();
-        let progress = |(ticket, held): (&Ticket, &Held)| {
+        let progress = |(ticket, held): (&Ticket, &HeldLease)| {
             let standing = pool.get(ticket);
-            let reached = standing.map_or(held.computed, |standing| standing.reached.max(held.computed));
+            let reached = standing.map_or(held.reported, |standing| standing.reached.max(held.reported));
             // What the pool does not know any more it has finished; the report is on its way.
             let begun = standing.is_none_or(|standing| standing.begun);
             let Key { lease, epoch } = held.key;
@@ -32,7 +32,7 @@ impl Session {
             true => self.held.iter().filter_map(progress).collect(),
             false => Vec::new(),
         };
-        link.heartbeat(Say::Heartbeat { progress, worked });
+        link.heartbeat(Statement::Heartbeat { progress, worked });
     }
 
     /// Hears the pool. To be called only while [`takes_reports`](Self::takes_reports) says so.
@@ -43,11 +43,11 @@ impl Session {
             Outcome::Failed { reason } => {
                 let key = held.key;
                 effects.push(Effect::Failed { reason: reason.clone() });
-                self.say_now(Say::Failed { key, reason });
+                self.say_now(Statement::Failed { key, reason });
                 self.end(ticket, End::Failed, effects);
             }
             Outcome::Output { from, output, spent_ns } => {
-                debug_assert_eq!(from, held.computed, "parts come in order and without gaps");
+                debug_assert_eq!(from, held.reported, "parts come in order and without gaps");
                 let whole = Part { task: held.task, ticket, from, spent_ns, output };
                 whole.split().for_each(|part| self.computed(part, effects));
             }
@@ -58,19 +58,19 @@ impl Session {
     fn computed(&mut self, part: Part, effects: &mut Vec<Effect>) {
         let (ticket, from) = (part.ticket, part.from);
         let Some(held) = self.held.get_mut(&ticket) else { return };
-        held.computed = part.to();
-        let is_done = held.computed >= held.to;
+        held.reported = part.to();
+        let is_done = held.reported >= held.to;
         let is_whole = is_done && from <= held.from;
-        if let Some(part) = held.keep(part) {
-            self.kept += size(&part);
+        if let Some(part) = held.add(part) {
+            self.kept_bytes += size(&part);
             let key = held.key;
             if let Some(link) = self.open_link() {
                 match is_whole {
                     true => link.say_whole(key, part.clone()),
-                    false => link.say(Say::Output(key, part.clone())),
+                    false => link.say(Statement::Output(key, part.clone())),
                 }
             }
-            effects.push(Effect::Computed(part));
+            effects.push(Effect::Results(part));
         }
         if is_done {
             self.end(ticket, End::Done, effects);
@@ -94,7 +94,7 @@ impl Session {
             }
         }
         if !keys.is_empty() {
-            self.say_now(Say::HandBack(keys));
+            self.say_now(Statement::HandBack(keys));
         }
     }
 
@@ -112,7 +112,7 @@ impl Session {
         if !self.leaving
             && let Some(link) = &mut self.link
         {
-            link.say(Say::Leaving);
+            link.say(Statement::Leaving);
         }
         std::mem::replace(&mut self.leaving, true)
     }

@@ -6,22 +6,22 @@ use wire::ids::Epoch;
 
 use super::effect::{Effect, End};
 use super::frames::Frames;
-use super::held::{Held, Phase};
-use super::limits::{MAX_COMPUTED, MAX_KEPT, MAX_SENT, MAX_WAITING};
+use super::held::{HeldLease, Phase};
+use super::limits::{MAX_COMPUTED, MAX_KEPT_BYTES, MAX_SENT, MAX_WAITING};
 use super::link::Link;
-use super::outbox::{Message, Say};
+use super::outbox::{Message, Statement};
 use crate::pool::Ticket;
 
 /// See [`crate::session`].
 #[derive(Default)]
 pub struct Session {
-    pub(super) held: BTreeMap<Ticket, Held>,
+    pub(super) held: BTreeMap<Ticket, HeldLease>,
     /// The ticket that was given last.
     pub(super) tickets: u64,
     /// How many of `held` are to be computed.
     pub(super) computing: usize,
     /// What all that is kept takes, in bytes.
-    pub(super) kept: usize,
+    pub(super) kept_bytes: usize,
     pub(super) frames: Frames,
     pub(super) link: Option<Link>,
     pub(super) leaving: bool,
@@ -65,13 +65,13 @@ impl Session {
     }
 
     /// What the results that are kept take, in bytes, with something for each part's own.
-    pub fn kept(&self) -> usize {
-        self.kept
+    pub fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Whether there is room for one more report; the pool has to wait otherwise.
     pub fn takes_reports(&self) -> bool {
-        self.kept < MAX_KEPT
+        self.kept_bytes < MAX_KEPT_BYTES
             && self.held.len() - self.computing < MAX_COMPUTED
             && self.link.as_ref().is_none_or(|link| link.sent() < MAX_SENT)
     }
@@ -94,7 +94,7 @@ impl Session {
         let offer = self.held.iter().map(|(ticket, held)| (*ticket, held.offered())).collect();
         let mut link = Link::new(epoch, offer);
         if self.leaving {
-            link.say(Say::Leaving);
+            link.say(Statement::Leaving);
         }
         self.link = Some(link);
     }
@@ -115,9 +115,9 @@ impl Session {
 /// The lives of leases.
 impl Session {
     /// Says something that means nothing on any other connection: only if she hears it now.
-    pub(super) fn say_now(&mut self, say: Say) {
+    pub(super) fn say_now(&mut self, statement: Statement) {
         if let Some(link) = self.open_link() {
-            link.say(say);
+            link.say(statement);
         }
     }
 
@@ -127,7 +127,7 @@ impl Session {
     }
 
     /// Nothing is wanted from index `end` on.
-    pub(super) fn cut(&mut self, ticket: Ticket, end: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn truncate(&mut self, ticket: Ticket, end: u64, effects: &mut Vec<Effect>) {
         let Some(held) = self.held.get_mut(&ticket) else { return };
         if end < held.to {
             held.to = end;
@@ -137,15 +137,15 @@ impl Session {
                 effects.push(Effect::Shrink { urgency: held.urgency, end });
             }
         }
-        if held.computed.max(held.from) >= held.to {
+        if held.reported.max(held.from) >= held.to {
             self.end(ticket, End::Withdrawn, effects);
         }
-        self.settle(ticket);
+        self.forget_if_over(ticket);
     }
 
     /// Nothing is wanted of it at all.
-    pub(super) fn unwanted(&mut self, ticket: Ticket, effects: &mut Vec<Effect>) {
-        self.cut(ticket, 0, effects);
+    pub(super) fn withdraw(&mut self, ticket: Ticket, effects: &mut Vec<Effect>) {
+        self.truncate(ticket, 0, effects);
     }
 
     /// Nothing more of it is computed.
@@ -156,18 +156,18 @@ impl Session {
             End::Failed | End::HandedBack => Phase::Abandoned,
         };
         self.computing -= 1;
-        self.frames.release(held.frame);
+        self.frames.remove_lease(held.frame);
         effects.push(Effect::Ended { task: held.task, ticket, end });
-        self.settle(ticket);
+        self.forget_if_over(ticket);
     }
 
     /// Forgets it if nothing of it will be asked for.
-    pub(super) fn settle(&mut self, ticket: Ticket) {
+    pub(super) fn forget_if_over(&mut self, ticket: Ticket) {
         let is_open = self.is_open();
         let is_over = self.held.get(&ticket).is_some_and(|held| match held.phase {
             Phase::Computing => false,
             Phase::Computed => held.from >= held.to,
-            Phase::Abandoned => held.kept() == 0 || !is_open,
+            Phase::Abandoned => held.kept_bytes() == 0 || !is_open,
         });
         if is_over {
             self.forget(ticket);
@@ -176,7 +176,7 @@ impl Session {
 
     pub(super) fn forget(&mut self, ticket: Ticket) {
         let Some(held) = self.held.remove(&ticket) else { return };
-        self.kept -= held.kept();
+        self.kept_bytes -= held.kept_bytes();
         if let Some(link) = &mut self.link {
             link.forget(held.key, ticket);
         }

@@ -60,7 +60,7 @@ fn key(lease: u64) -> Key {
 fn open() -> Session {
     let mut session = Session::default();
     session.connected(EPOCH);
-    assert_eq!(says(&mut session), [Say::Offer(vec![])]);
+    assert_eq!(says(&mut session), [Statement::Offer(vec![])]);
     assert!(hear(&mut session, &adopted(&[])).unwrap().is_empty());
     session
 }
@@ -98,10 +98,10 @@ fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
 }
 
 /// Everything that is sent now.
-fn says(session: &mut Session) -> Vec<Say> {
+fn says(session: &mut Session) -> Vec<Statement> {
     let messages: Vec<_> = std::iter::from_fn(|| session.next_message()).collect();
     let says = messages.into_iter().flat_map(|message| match message {
-        Message::Outputs(parts) => parts.into_iter().map(|(key, part)| Say::Output(key, part)).collect(),
+        Message::Outputs(parts) => parts.into_iter().map(|(key, part)| Statement::Output(key, part)).collect(),
         Message::Other(say) => vec![say],
     });
     says.collect()
@@ -110,7 +110,7 @@ fn says(session: &mut Session) -> Vec<Say> {
 /// The lease, first index and end of each output that is sent now.
 fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
     let part = |say| match say {
-        Say::Output(key, part) => Some((key.lease.0, part.from, part.to())),
+        Statement::Output(key, part) => Some((key.lease.0, part.from, part.to())),
         _ => None,
     };
     says(session).into_iter().filter_map(part).collect()
@@ -119,12 +119,14 @@ fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
 /// What is offered on a new connection: lease, epoch, first index, end.
 fn offered(session: &mut Session, epoch: Epoch) -> Vec<(u64, u64, u64, u64)> {
     session.connected(epoch);
-    let Some(Message::Other(Say::Offer(leases))) = session.next_message() else { panic!("the offer comes first") };
+    let Some(Message::Other(Statement::Offer(leases))) = session.next_message() else {
+        panic!("the offer comes first")
+    };
     leases.iter().map(|offered| (offered.lease.0, offered.epoch.0, offered.from, offered.to)).collect()
 }
 
 fn is_free(session: &Session) -> bool {
-    session.is_empty() && (session.computing(), session.kept(), session.frames.bytes()) == (0, 0, 0)
+    session.is_empty() && (session.computing(), session.kept_bytes(), session.frames.bytes()) == (0, 0, 0)
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn what_is_held_outlives_the_connection_under_a_new_name() {
     assert!(matches!(effects.last(), Some(Effect::Adopted { taken: 2, offered: 3 })));
     let all = says(&mut session);
     let parts = all.iter().map(|say| match say {
-        Say::Output(key, part) => (key.lease.0, key.epoch.0, part.from, part.to(), part.output.clone()),
+        Statement::Output(key, part) => (key.lease.0, key.epoch.0, part.from, part.to(), part.output.clone()),
         other => panic!("{other:?}"),
     });
     let digests = |from, items| {
@@ -246,11 +248,11 @@ fn what_ends_unheard_is_not_offered() {
     assert_eq!(ends(&report(&mut session, 2, Outcome::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
     assert_eq!(says(&mut session), []);
     hear(&mut session, &adopted(&[Some((8, 0, 3)), Some((9, 0, 3))])).unwrap();
-    assert_eq!(says(&mut session), [Say::HandBack(vec![key(8)])], "it ended while she thought about it");
+    assert_eq!(says(&mut session), [Statement::HandBack(vec![key(8)])], "it ended while she thought about it");
     report(&mut session, 3, computed(0, 1));
     report(&mut session, 3, Outcome::Failed { reason: "chance".to_owned() });
     let heard = says(&mut session);
-    assert!(matches!(&heard[..], [Say::Output(..), Say::Failed { .. }]), "in this order");
+    assert!(matches!(&heard[..], [Statement::Output(..), Statement::Failed { .. }]), "in this order");
     assert!(!session.is_empty(), "what was output before is still valid");
     session.disconnected();
     assert!(is_free(&session));
@@ -283,7 +285,10 @@ fn a_leaving_drone_takes_nothing_new() {
     assert_eq!(ends(&effects), [(2, End::HandedBack)]);
     hear(&mut session, &work(&[(3, 0, 1)])).unwrap();
     session.drain(&mut effects);
-    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(2)]), Say::HandBack(vec![key(3)])]);
+    assert_eq!(
+        says(&mut session),
+        [Statement::Leaving, Statement::HandBack(vec![key(2)]), Statement::HandBack(vec![key(3)])]
+    );
     assert!(!session.is_said());
     assert_eq!(ends(&report(&mut session, 1, computed(0, 1))), [(1, End::Done)]);
     assert!(!session.is_said());
@@ -304,7 +309,7 @@ fn a_drain_before_the_answer_waits_for_it() {
     assert_eq!(says(&mut session), []);
     assert!(!session.is_said());
     hear(&mut session, &adopted(&[Some((3, 0, 1)), None])).unwrap();
-    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(3)])]);
+    assert_eq!(says(&mut session), [Statement::Leaving, Statement::HandBack(vec![key(3)])]);
     assert!(session.is_over());
 }
 
@@ -318,7 +323,7 @@ fn giving_up_hands_back_what_is_not_computed() {
     session.give_up(&mut effects);
     assert_eq!(ends(&effects), [(1, End::HandedBack), (2, End::HandedBack)]);
     let heard = says(&mut session);
-    assert!(matches!(&heard[2..], [Say::Leaving, Say::HandBack(keys)] if *keys == [key(1), key(2)]));
+    assert!(matches!(&heard[2..], [Statement::Leaving, Statement::HandBack(keys)] if *keys == [key(1), key(2)]));
     hear(&mut session, &stored(2)).unwrap();
     assert!(session.is_over());
 }
@@ -336,7 +341,7 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
         &[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)],
         Worked { compressions: 77, busy_ns: 5 },
     );
-    let Some(Message::Other(Say::Heartbeat { progress, worked: Worked { compressions: 77, busy_ns: 5 } })) =
+    let Some(Message::Other(Statement::Heartbeat { progress, worked: Worked { compressions: 77, busy_ns: 5 } })) =
         session.next_message()
     else {
         panic!("it overtakes the results")
@@ -348,7 +353,10 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
     offered(&mut session, EPOCH);
     session.heartbeat(&[standing(2, 13, true)], Worked { compressions: 78, busy_ns: 6 });
     let heard = says(&mut session);
-    assert!(matches!(&heard[..], [Say::Heartbeat { progress, .. }] if progress.is_empty()), "she knows no names yet");
+    assert!(
+        matches!(&heard[..], [Statement::Heartbeat { progress, .. }] if progress.is_empty()),
+        "she knows no names yet"
+    );
 }
 
 #[test]
@@ -357,7 +365,7 @@ fn an_impossible_lease_fails_and_is_not_held() {
     let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
     let effects = hear(&mut session, &work_of(&[(1, 0, 1)], EPOCH, none)).unwrap();
     assert!(matches!(&effects[..], [Effect::Failed { .. }]));
-    assert!(matches!(&says(&mut session)[..], [Say::Failed { key: failed, .. }] if *failed == key(1)));
+    assert!(matches!(&says(&mut session)[..], [Statement::Failed { key: failed, .. }] if *failed == key(1)));
     assert!(is_free(&session));
 }
 
@@ -374,7 +382,7 @@ fn a_queen_who_leases_wrongly_is_found_out() {
     let many: Vec<_> = (0..=MAX_LEASES as u64).map(|lease| (lease, 0, 1)).collect();
     assert_eq!(refused(&many), Some(Violation::TooManyLeases));
     let mut session = open();
-    session.frames.take(0, MAX_BYTES);
+    session.frames.add_lease(0, MAX_HELD_BYTES);
     assert_eq!(hear(&mut session, &work(&[(1, 0, 1)])).err(), Some(Violation::TooManyBytes));
     let mut session = Session::default();
     session.connected(EPOCH);
@@ -414,7 +422,7 @@ fn without_room_no_reports_are_taken() {
         session.takes_reports()
     });
     let leases = leases.count() as u64 + 1;
-    assert!((MAX_KEPT..MAX_KEPT + (2 << 20)).contains(&session.kept()));
+    assert!((MAX_KEPT_BYTES..MAX_KEPT_BYTES + (2 << 20)).contains(&session.kept_bytes()));
     session.disconnected();
     assert!(!session.takes_reports());
     offered(&mut session, EPOCH);

@@ -1,6 +1,6 @@
 //! How a Queen can break the protocol.
 
-use super::limits::{MAX_BYTES, MAX_LEASES};
+use super::limits::{MAX_HELD_BYTES, MAX_LEASES};
 
 /// How the Queen broke the protocol.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -8,8 +8,8 @@ pub enum Violation {
     /// See [`MAX_LEASES`].
     #[error("she leased more than {MAX_LEASES} chunks at once")]
     TooManyLeases,
-    /// See [`MAX_BYTES`].
-    #[error("she leased more than {} MiB of work at once", MAX_BYTES >> 20)]
+    /// See [`MAX_HELD_BYTES`].
+    #[error("she leased more than {} MiB of work at once", MAX_HELD_BYTES >> 20)]
     TooManyBytes,
     /// Two leases of one connection have the same number.
     #[error("she leased {0} twice")]

@@ -251,11 +251,14 @@ impl Machine {
     pub fn is_cut_off(&mut self, ctx: &mut Context) {
         let Some(process) = &mut self.process else { return };
         process.line = None;
-        let kept = process.session.kept();
+        let kept = process.session.kept_bytes();
         process.session.disconnected();
         // Only what was given back, or has failed, is worth nothing without its connection.
         let has_failed = self.history.iter().any(|illness| matches!(illness, Illness::Failing(_)));
-        assert!(has_failed || process.session.is_leaving() || process.session.kept() == kept, "results are dropped");
+        assert!(
+            has_failed || process.session.is_leaving() || process.session.kept_bytes() == kept,
+            "results are dropped"
+        );
         process.retry = ctx.now + ctx.random.millis(10..=600);
     }
 
@@ -342,7 +345,7 @@ impl Machine {
                 }
                 Effect::Failed { .. } => drop(marks.next()),
                 Effect::Ended { ticket, .. } => drop(process.marks.remove(&ticket)),
-                Effect::Computed(_) | Effect::Adopted { .. } => {}
+                Effect::Results(_) | Effect::Adopted { .. } => {}
             }
         }
     }

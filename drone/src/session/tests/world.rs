@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::held::Held;
+use crate::session::held::HeldLease;
 
 /// What may happen.
 #[derive(Debug, Clone)]
@@ -179,20 +179,20 @@ impl World {
         let Some(message) = self.session.next_message() else { return };
         match message {
             Message::Outputs(parts) => parts.into_iter().for_each(|(key, part)| self.output(key, &part)),
-            Message::Other(Say::Offer(leases)) => {
+            Message::Other(Statement::Offer(leases)) => {
                 let owed = self.leases.iter().filter(|(_, known)| known.is_owed());
                 let owed: Vec<_> = owed.map(|(ticket, known)| (*ticket, known.stored, known.wanted)).collect();
                 let offered: Vec<_> = leases.iter().map(|offered| (offered.from, offered.to)).collect();
                 assert!(owed.iter().map(|(_, from, to)| (*from, *to)).eq(offered), "all that is owed is offered");
                 self.offer = Some(owed.iter().map(|(ticket, _, _)| *ticket).collect());
             }
-            Message::Other(Say::HandBack(keys)) => {
+            Message::Other(Statement::HandBack(keys)) => {
                 for key in keys {
                     let ticket = self.ticket_of(key);
                     assert!(self.leases[&ticket].dropped);
                 }
             }
-            Message::Other(Say::Failed { key, .. }) => {
+            Message::Other(Statement::Failed { key, .. }) => {
                 let ticket = self.ticket_of(key);
                 assert!(self.leases[&ticket].dropped);
             }
@@ -276,8 +276,8 @@ impl World {
         for (ticket, known) in &self.leases {
             assert!(!known.is_owed() || self.session.held.contains_key(&Ticket(*ticket)), "nothing owed is forgotten");
         }
-        let kept: usize = self.session.held.values().map(Held::kept).sum();
-        assert_eq!(self.session.kept(), kept);
+        let kept: usize = self.session.held.values().map(HeldLease::kept_bytes).sum();
+        assert_eq!(self.session.kept_bytes(), kept);
     }
 
     /// All goes well at last.
