@@ -53,7 +53,7 @@ const SUMMARY_DELAY: Duration = Duration::from_millis(500);
 
 /// Tells the story of the work, over all connections.
 pub(crate) struct Narrator {
-    /// Words and digests are told, too.
+    /// Whether words and digests are told, too.
     show_words: bool,
     words: BTreeSet<Ticket>,
     tasks: BTreeMap<TaskId, TaskStory>,

@@ -24,8 +24,8 @@ pub enum ConnectionError {
     Preface(#[from] PrefaceError),
 }
 
-/// What is read from the socket at once when nothing larger is expected, in bytes, and so what is kept at most
-/// of what follows a frame: little, since thousands may be connected.
+/// How many bytes are read from the socket at once when nothing larger is expected, and so how many are kept at most
+/// of what follows a frame: few, since thousands may be connected.
 pub const READ_BYTES: usize = 8 << 10;
 
 /// The longest frame for which room is made at once because the last one was as long, in bytes.
@@ -37,7 +37,7 @@ const MAX_SLACK_FACTOR: usize = 8;
 /// The length below which a buffer for writing does not shrink, in bytes.
 const MIN_WRITE_BUFFER_BYTES: usize = 4 << 10;
 
-/// What the system may hold back of what is to be sent, in bytes.
+/// How many bytes that are to be sent the system may hold back.
 #[cfg(target_os = "linux")]
 const MAX_UNSENT_BYTES: u32 = 128 << 10;
 

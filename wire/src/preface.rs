@@ -27,7 +27,7 @@ pub struct Preface {
 /// Why eight bytes are not the preface of a Hive connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PrefaceError {
-    /// Somebody else's protocol.
+    /// It is of another protocol.
     #[error(
         "this is not a Hive connection: it begins with {:02X} {:02X} {:02X} {:02X} instead of F0 9F 90 9D",
         .0[0], .0[1], .0[2], .0[3]

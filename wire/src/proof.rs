@@ -11,13 +11,13 @@ use subtle::ConstantTimeEq;
 use crate::frame::HEADER;
 use crate::preface::{Preface, Role};
 
-/// What is proved, so that a mac is never one of anything else. The version in it is [`crate::preface::VERSION`].
+/// What a proof's mac begins with, so that it is valid for nothing else. The version in it is [`crate::preface::VERSION`].
 const LABEL: &[u8] = b"Hive, Queen and Drone, version 3, proof";
 
 /// Bytes of a mac.
 pub const MAC_BYTES: usize = 32;
 
-/// What both have to have alike.
+/// What Queen and Drone must have alike for a proof to hold.
 #[derive(Clone, Copy)]
 pub struct Keys {
     /// The secret, 32 random bytes.

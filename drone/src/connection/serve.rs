@@ -22,7 +22,7 @@ use super::worker::{Worker, next_reports};
 use crate::console::story;
 use crate::session::Message;
 
-/// Messages between the deciding and the writing task; few, since nothing overtakes them.
+/// Messages that may be between the deciding and the writing task; few, since nothing overtakes them there.
 const WRITER_QUEUE: usize = 1;
 
 /// Bytes that the writer gathers before it writes them.
@@ -34,7 +34,7 @@ const RECEIPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The Queen has this long to take the last words.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A timer that is not set yet.
+/// A time that never comes, for a timer that is not set yet.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// How a connection ended.

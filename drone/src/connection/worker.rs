@@ -98,7 +98,7 @@ impl<'a> Worker<'a> {
         self.perform(effects);
     }
 
-    /// Leaves where nobody listens.
+    /// Tells the operator what is lost because the Drone leaves while there is no Queen to give it back to.
     pub(super) fn abandon(&self) {
         let (all, unfinished) = (self.session.len(), self.session.computing());
         if all > 0 {

@@ -13,10 +13,10 @@ use super::selftest;
 /// How long all kernels together are measured.
 const MEASURE_ALL: Duration = Duration::from_millis(300);
 
-/// How long one is measured that was asked for.
+/// How long a kernel is measured that was asked for by name.
 const MEASURE_ONE: Duration = Duration::from_millis(60);
 
-/// What is to compute.
+/// Which kernels are to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     /// `auto`: for each class of work the kernel that was measured to be the fastest.
@@ -39,7 +39,7 @@ impl FromStr for Choice {
 /// Why a machine cannot compute.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
-    /// It gets SHA-256 wrong.
+    /// A kernel computed a wrong digest.
     #[error("this machine computes wrongly and must not work: {0}")]
     Wrong(String),
     /// The operating system gives no more threads.

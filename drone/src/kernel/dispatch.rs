@@ -29,13 +29,13 @@ pub struct Kernel(pub(super) &'static Table);
 /// Why there is no such [`Kernel`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
-    /// The name is none.
+    /// There is no kernel of this name.
     #[error("there is no such kernel here, but auto, {}", TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", "))]
     Unknown,
-    /// This CPU cannot do that.
+    /// This CPU lacks the kernel's instructions.
     #[error("it needs {needs}, and this CPU does not have all of these; auto takes the fastest that it has")]
     Unsupported {
-        /// The instructions.
+        /// The instructions, for people.
         needs: &'static str,
     },
 }

@@ -25,7 +25,7 @@ pub struct Kernels {
     classes: [Chosen; Class::ALL.len()],
 }
 
-/// What computes one class.
+/// The kernels that compute one class.
 #[derive(Debug, Clone)]
 struct Chosen {
     class: Class,

@@ -12,20 +12,20 @@ pub struct Ticket(pub u64);
 /// The order of computation: the smaller is the more urgent, and no two leases are equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Urgency {
-    /// The Queen's, larger first.
+    /// The Queen's priority; larger ones come first.
     pub priority: cmp::Reverse<i8>,
-    /// The Queen's, smaller first.
+    /// The Queen's rank; among equal priorities smaller ones come first.
     pub rank: u64,
-    /// Whose urgency it is.
+    /// The lease, which decides where the others are equal: the older one comes first.
     pub ticket: Ticket,
 }
 
 /// A lease to compute.
 pub struct Assignment {
-    /// When.
+    /// Before and after which others it is computed.
     pub urgency: Urgency,
     /// The task's index of the job's first item.
     pub from: u64,
-    /// What.
+    /// What is to be computed.
     pub job: Box<dyn Job>,
 }

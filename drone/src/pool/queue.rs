@@ -8,7 +8,7 @@ use super::assignment::Urgency;
 use super::computation::{Computation, Tally};
 use crate::kernel::Kernels;
 
-/// What the threads have in common.
+/// What the compute threads and the pool share.
 pub(super) struct Shared {
     pub(super) queue: Mutex<Queue>,
     pub(super) added: Condvar,
@@ -21,7 +21,7 @@ pub(super) struct Shared {
 /// What a thread touches between two steps.
 #[derive(Default)]
 pub(super) struct Slot {
-    /// Look at the queue: something concerns you.
+    /// Whether the thread is to look at the queue, since something there concerns it.
     pub(super) attend: AtomicBool,
     /// Indices below this one are computed of the running lease.
     pub(super) reached: AtomicU64,
@@ -41,7 +41,7 @@ pub(super) struct Queue {
 pub(super) struct Running {
     pub(super) urgency: Urgency,
     pub(super) end: u64,
-    /// Asked to make room already.
+    /// Whether its thread was asked already to make room for a more urgent lease.
     pub(super) yielding: bool,
 }
 

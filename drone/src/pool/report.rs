@@ -8,16 +8,16 @@ use crate::kernel::Output;
 pub struct Report {
     /// Which lease.
     pub ticket: Ticket,
-    /// What became of it.
+    /// Whether there are results of it, or will be none.
     pub outcome: Outcome,
 }
 
-/// See [`Report`].
+/// Results of a part of a lease, or its failure.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The next items, in index order and without a gap.
     Output {
-        /// The task's index of the first.
+        /// The task's index of the first item.
         from: u64,
         /// At least one item's results.
         output: Output,

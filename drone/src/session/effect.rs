@@ -6,33 +6,33 @@ use wire::ids::TaskId;
 use super::part::Part;
 use crate::pool::{Assignment, Ticket, Urgency};
 
-/// What is to be done.
+/// What is to be done, or only told.
 pub enum Effect {
     /// Compute this.
     Start {
-        /// For people.
+        /// What people may be told of it.
         note: Note,
-        /// For the pool.
+        /// What the pool is to compute.
         assignment: Assignment,
     },
     /// Compute less: nothing from index `end` on. Results below it are still wanted.
     Shrink {
         /// Which lease.
         urgency: Urgency,
-        /// The task's index.
+        /// An index of the task.
         end: u64,
     },
     /// Take back from the pool all leases that it has not begun with, and give their tickets to
     /// [`Session::hand_back`](super::Session::hand_back).
     Recall,
-    /// Nothing: these results came, and are kept.
+    /// Only told: these results came, and are kept.
     Results(Part),
-    /// Nothing: a lease cannot be computed.
+    /// Only told: a lease cannot be computed.
     Failed {
         /// Why, for people.
         reason: String,
     },
-    /// Nothing: nothing more of a lease is to be computed. Its results may still be kept.
+    /// Only told: nothing more of a lease is to be computed. Its results may still be kept.
     Ended {
         /// Its task.
         task: TaskId,
@@ -41,7 +41,7 @@ pub enum Effect {
         /// In which way.
         end: End,
     },
-    /// Nothing: the Queen has answered an offer that was not empty.
+    /// Only told: the Queen has answered an offer that was not empty.
     Adopted {
         /// Leases that she took back.
         taken: usize,
@@ -61,7 +61,7 @@ pub struct Note {
     pub to: u64,
     /// The input, if there is only one.
     pub word: Option<Bytes>,
-    /// It may be a password.
+    /// Whether the input may be a password, which is never shown.
     pub is_secret: bool,
 }
 

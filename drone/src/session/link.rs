@@ -16,7 +16,7 @@ use crate::pool::Ticket;
 /// word's result, which here would overtake it.
 const WINDOW_BYTES: usize = 4 << 20;
 
-/// One connection.
+/// What was said and is to be said on one connection.
 pub(super) struct Link {
     /// The Queen's, from her welcome.
     epoch: Epoch,
@@ -66,7 +66,7 @@ impl Link {
     fn may_say(&self, is_leaving: bool) -> Allowed {
         match self.is_open() {
             false => Allowed::Opening,
-            // Who cannot say the rest does not listen either, nor hear of what is stored.
+            // With so much waiting the session does not listen, and so would not hear that something was stored.
             true if is_leaving || self.unstored_bytes < WINDOW_BYTES || self.waiting() >= MAX_WAITING => Allowed::All,
             true => Allowed::Short,
         }

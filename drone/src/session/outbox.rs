@@ -33,7 +33,7 @@ pub enum Statement {
     },
     /// Leases are given back.
     HandBack(Vec<Key>),
-    /// The Drone is there.
+    /// The Drone's sign of life, with how far it is.
     Heartbeat {
         /// How far each lease is of which something is to be computed or said.
         progress: Vec<Progress>,
@@ -53,12 +53,12 @@ pub enum Message {
     Other(Statement),
 }
 
-/// What may be said at present.
+/// What may be said on a connection at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowed {
-    /// The offer and the heartbeat.
+    /// The offer and the heartbeat alone, until the Queen has answered the offer.
     Opening,
-    /// Short results as well, and what waits for no long ones.
+    /// All but long results, while the Queen has not stored enough of what was sent.
     Short,
     All,
 }

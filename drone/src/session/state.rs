@@ -12,7 +12,7 @@ use super::link::Link;
 use super::outbox::{Message, Statement};
 use crate::pool::Ticket;
 
-/// See [`crate::session`].
+/// What a Drone holds over all its connections; see [`crate::session`].
 #[derive(Default)]
 pub struct Session {
     pub(super) held: BTreeMap<Ticket, HeldLease>,
@@ -27,7 +27,7 @@ pub struct Session {
     pub(super) leaving: bool,
 }
 
-/// What is asked of a session and changes nothing.
+/// Questions that change nothing.
 impl Session {
     /// Whether there is nothing left to do before leaving: all is computed, said and stored.
     pub fn is_over(&self) -> bool {
@@ -87,7 +87,7 @@ impl Session {
     }
 }
 
-/// Connections.
+/// What the beginning and the end of a connection change.
 impl Session {
     /// A Queen of this epoch has welcomed the Drone: offers her what is held.
     pub fn connected(&mut self, epoch: Epoch) {
@@ -112,9 +112,9 @@ impl Session {
     }
 }
 
-/// The lives of leases.
+/// What becomes of leases.
 impl Session {
-    /// Says something that means nothing on any other connection: only if she hears it now.
+    /// Says something that means nothing on any other connection: only if the Queen can be told now.
     pub(super) fn say_now(&mut self, statement: Statement) {
         if let Some(link) = self.open_link() {
             link.say(statement);
@@ -126,7 +126,7 @@ impl Session {
         self.link.as_mut().filter(|link| link.is_open())
     }
 
-    /// Nothing is wanted from index `end` on.
+    /// Ends a lease before index `end`, from which on nothing is wanted.
     pub(super) fn truncate(&mut self, ticket: Ticket, end: u64, effects: &mut Vec<Effect>) {
         let Some(held) = self.held.get_mut(&ticket) else { return };
         if end < held.to {
@@ -143,12 +143,12 @@ impl Session {
         self.forget_if_over(ticket);
     }
 
-    /// Nothing is wanted of it at all.
+    /// Ends a lease of which nothing is wanted at all.
     pub(super) fn withdraw(&mut self, ticket: Ticket, effects: &mut Vec<Effect>) {
         self.truncate(ticket, 0, effects);
     }
 
-    /// Nothing more of it is computed.
+    /// Ends a lease of which nothing more is computed.
     pub(super) fn end(&mut self, ticket: Ticket, end: End, effects: &mut Vec<Effect>) {
         let Some(held) = self.held.get_mut(&ticket).filter(|held| held.phase == Phase::Computing) else { return };
         held.phase = match end {
@@ -161,7 +161,7 @@ impl Session {
         self.forget_if_over(ticket);
     }
 
-    /// Forgets it if nothing of it will be asked for.
+    /// Forgets a lease of which nothing more will be asked for.
     pub(super) fn forget_if_over(&mut self, ticket: Ticket) {
         let is_open = self.is_open();
         let is_over = self.held.get(&ticket).is_some_and(|held| match held.phase {

@@ -5,10 +5,10 @@ use super::limits::{MAX_HELD_BYTES, MAX_LEASES};
 /// How the Queen broke the protocol.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Violation {
-    /// See [`MAX_LEASES`].
+    /// More leases at once than [`MAX_LEASES`].
     #[error("she leased more than {MAX_LEASES} chunks at once")]
     TooManyLeases,
-    /// See [`MAX_HELD_BYTES`].
+    /// More bytes of frames at once than [`MAX_HELD_BYTES`].
     #[error("she leased more than {} MiB of work at once", MAX_HELD_BYTES >> 20)]
     TooManyBytes,
     /// Two leases of one connection have the same number.

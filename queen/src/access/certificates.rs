@@ -39,10 +39,10 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-/// Why a port cannot prove anything.
+/// Why there is no certificate for a port.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The authority does not sign.
+    /// The authority cannot sign.
     #[error(transparent)]
     Authority(#[from] CertificateError),
     /// A key is not its certificate's.
@@ -51,15 +51,15 @@ pub enum Error {
     /// A file cannot be read.
     #[error("{}: {error}", path.display())]
     Io {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         error: io::Error,
     },
     /// A file is not what it should be.
     #[error("{}: {what}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What it is instead, and what to do.
         what: String,

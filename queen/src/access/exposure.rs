@@ -1,4 +1,4 @@
-//! Closed by default: who reaches a Queen beyond this machine finds her protected, or she does not start.
+//! Whether a Queen may serve other machines: only if what protects that port is set up, or `--insecure` is said.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub struct Situation {
     pub data_dir: Option<PathBuf>,
 }
 
-/// Others could use the Hive.
+/// Why a Queen must not serve: others could use the Hive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}, so others could use this Hive, and {lacking} yet: {advice}")]
 pub struct Unprotected {

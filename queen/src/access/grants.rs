@@ -17,7 +17,7 @@ pub const MAX_TOKENS: usize = 1000;
 /// The most secrets that there may be.
 pub const MAX_SECRETS: usize = 64;
 
-/// When a token was never used.
+/// The time of last use of a token that was never used.
 const NEVER: i64 = i64::MIN;
 
 /// The valid tokens and secrets. Readers hold up nobody: what changes is replaced as a whole.

@@ -1,4 +1,4 @@
-//! What nobody can guess.
+//! Bytes for secrets.
 
 /// 32 bytes that nobody can guess.
 ///

@@ -10,7 +10,7 @@ use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifie
 use sha2::{Digest, Sha256};
 use wire::greeting::TLS_RECORD;
 
-/// How a port proves that it is the Queen's.
+/// The certificate by which the Drones' port proves that it is the Queen's, ready to serve.
 #[derive(Debug, Clone)]
 pub struct TlsIdentity {
     /// Certificate and key, and what may be negotiated.

@@ -11,7 +11,7 @@ use web::model::Timestamp;
 
 use super::random::random;
 
-/// By what secret scanners and people know one.
+/// What every token begins with, so that people and secret scanners recognise one.
 const PREFIX: &str = "hive_";
 
 /// A token without its text, which only who it was made for has.
@@ -44,7 +44,7 @@ impl Token {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// As a request has it.
+    /// What a request carries of it.
     pub fn holder(&self) -> Holder {
         Holder { id: self.id, name: Arc::clone(&self.name), scopes: self.scopes }
     }

@@ -80,7 +80,7 @@ async fn revoked(
     done.map(|()| Reply::Revoked(what))
 }
 
-/// Who asks here has no token and no address.
+/// Tells the operator and the audit trail. Who asks here has no token and no address.
 fn tell<T>(hive: &SharedHive, action: Action, target: String, done: &Result<T, HiveError>) {
     let refused = done.as_ref().err().map(HiveError::to_string);
     hive.tell(Deed { by: By::default(), action, target, refused });

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use web::access::Scope;
 
-/// What is asked for.
+/// What a command asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
@@ -11,9 +11,9 @@ pub enum Request {
     CreateToken {
         /// See [`NewToken`](web::access::NewToken), as with the others.
         name: String,
-        /// At least one.
+        /// What it may be used for; at least one.
         scopes: Vec<Scope>,
-        /// In seconds from now.
+        /// In how many seconds it expires; never if `None`.
         expires_seconds: Option<u64>,
     },
     /// List the valid tokens.
@@ -28,7 +28,7 @@ pub enum Request {
     RevokeSecret(String),
 }
 
-/// What came of it.
+/// What came of a [`Request`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {

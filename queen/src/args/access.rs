@@ -106,7 +106,7 @@ Examples:
 /// What to do about tokens.
 #[derive(Debug, Clone, Args)]
 pub struct Tokens {
-    /// What.
+    /// Whether to make, list or revoke.
     #[command(subcommand)]
     pub command: TokenCommand,
 }
@@ -158,7 +158,7 @@ Examples:
 /// What to do about the Drones' secrets.
 #[derive(Debug, Clone, Args)]
 pub struct Secrets {
-    /// What.
+    /// Whether to make, list or revoke.
     #[command(subcommand)]
     pub command: SecretCommand,
 }

@@ -20,8 +20,8 @@ use crate::core::Patience;
 use crate::hive::MAX_QUEUED;
 use crate::store::Location;
 
-/// Where a system does not say how much memory it has: 1 GiB.
-const MEMORY_UNKNOWN: u64 = 1 << 30;
+/// How much memory a machine is taken to have whose system does not say it, in bytes.
+const UNKNOWN_MEMORY_BYTES: u64 = 1 << 30;
 
 /// What a Queen keeps, and where.
 #[derive(Debug, Clone, Args)]
@@ -121,5 +121,5 @@ fn memory() -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     });
-    kib.map_or(MEMORY_UNKNOWN, |kib| kib * 1024)
+    kib.map_or(UNKNOWN_MEMORY_BYTES, |kib| kib * 1024)
 }

@@ -24,7 +24,7 @@ const MAX_UNSENT_BYTES: usize = 32 << 10;
 pub(super) struct Accepted {
     pub(super) incoming: Incoming,
     pub(super) outgoing: Outgoing,
-    /// The Drone's.
+    /// The preface that the Drone sent.
     pub(super) preface: Preface,
     /// SHA-256 of the certificate that it was shown; `None` without TLS.
     pub(super) leaf: Option<[u8; 32]>,

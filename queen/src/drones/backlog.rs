@@ -15,7 +15,7 @@ const MAX_MESSAGES: usize = 512;
 pub(super) struct Backlog {
     small: VecDeque<Outbound>,
     rest: VecDeque<Outbound>,
-    /// How many of the rest are no leases; those are not overtaken.
+    /// How many of the rest are no leases. While there are any, no lease goes to `small`, as it would overtake them.
     others: usize,
 }
 
@@ -53,7 +53,7 @@ impl Backlog {
         next_round(&mut self.rest, |message| !has_small || matches!(message, Outbound::Lease(..)))
     }
 
-    /// These have been said.
+    /// Counts messages as sent, so that they hold up nothing any more.
     pub(super) fn said<'a>(&mut self, messages: impl Iterator<Item = &'a Outbound>) {
         self.others -= messages.filter(|message| !matches!(message, Outbound::Lease(..))).count();
     }

@@ -17,7 +17,7 @@ pub struct Protection {
     pub secrets: watch::Receiver<Arc<JoinSecrets>>,
 }
 
-/// Not the secrets: what is logged may be read by others.
+/// Without the secrets, since what is logged may be read by others.
 impl fmt::Debug for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Protection").finish_non_exhaustive()
@@ -29,7 +29,7 @@ impl fmt::Debug for Protection {
 pub struct Config {
     /// Where somebody is sent who came here for the page.
     pub http: SocketAddr,
-    /// Whether that speaks TLS.
+    /// Whether HTTP is served with TLS there.
     pub http_has_tls: bool,
     /// Anybody is let in, without TLS, if `None`.
     pub protection: Option<Protection>,

@@ -42,7 +42,7 @@ pub(super) async fn serve(
     };
     let Some((mut reader, writer, joined)) = welcomed else { return Ok(()) };
     if config.protection.is_some() {
-        // Who knows no secret takes no place from who does.
+        // From now on nobody who knows no secret can take this connection's place.
         place.admit();
     }
     let Joined { link, outbox, stored, closed } = joined;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// How long the count lasts.
+/// How long connections are counted until the count begins anew.
 pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
-/// Lines in each [`PERIOD`].
+/// The most lines of the console in each [`PERIOD`].
 const MAX_LINES: u64 = 10;
 
 /// The connections that ended badly in this period.

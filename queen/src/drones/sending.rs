@@ -88,7 +88,7 @@ pub(super) async fn send(
             let outputs = *stored.borrow_and_update();
             writer.push(&ToDrone::Stored { outputs }, MAX_TO_DRONE)?;
         }
-        // These are in memory.
+        // Inputs of small tasks are in memory, so that this does not wait for the disk.
         let small = load(backlog.next_small(), link, hive.clone()).await;
         write(&mut writer, &small, hive).await?;
         let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));

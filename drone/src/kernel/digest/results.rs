@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::kernel::lanes::{Digest, Slots};
 
-/// Room that is set aside for digests at once; they are collected about then.
-const ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();
+/// How many digests there is room for at once; the compute threads collect them when they are about as many.
+const MAX_ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();
 
 /// Digests in the order of their strings, the first of which are done.
 pub(super) struct Results {
@@ -79,7 +79,7 @@ impl Results {
 
     /// Digests that are still to come, and fit.
     fn room(&self) -> usize {
-        ROOM.min(self.total.saturating_sub(self.first))
+        MAX_ROOM.min(self.total.saturating_sub(self.first))
     }
 
     /// How many wait to be collected: none if what was collected is more than is still wanted.

@@ -18,7 +18,7 @@ pub(super) struct Stretching {
     left: u32,
     /// The password behind these, if it is begun.
     begun: Option<Stage>,
-    /// Where the next one begins.
+    /// Where the next password begins, in bytes.
     at: usize,
 }
 

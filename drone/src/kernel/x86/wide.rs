@@ -172,7 +172,7 @@ unsafe fn gather<'a, V: Vector<N>, const N: usize>(state: impl Fn(usize) -> &'a 
     words.map(|words| unsafe { V::load(&words) })
 }
 
-/// What [`gather`] undoes.
+/// Gives `take` the state of each lane: the opposite of [`gather`].
 #[inline(always)]
 unsafe fn scatter<V: Vector<N>, const N: usize>(states: [V; 8], mut take: impl FnMut(usize, State)) {
     let mut words = [[0; N]; 8];
