@@ -11,17 +11,19 @@ use wire::work::{Algorithm, Class};
 use crate::config::NICE;
 use crate::kernel::{Choice, Kernel, Kernels, Sample, Unfit};
 
-/// All kernels take turns, shorter than what a scheduler gives to others, and the best one counts.
+/// How many turns each kernel has, of which the best one counts.
 const TURNS: u32 = 24;
-const TURN: Duration = Duration::from_millis(3);
 
-/// Long strings and passwords that are computed together: enough for the widest kernel.
-const LANES: usize = 16;
+/// How long a turn takes: less than an operating system lets others compute in between.
+const TURN_TIME: Duration = Duration::from_millis(3);
+
+/// How many long strings or passwords are computed together: enough for the widest kernel.
+const LONG_STRINGS: usize = 16;
 
 /// Compressions of a step, as in the compute threads.
-const STEP: u64 = 1024;
+const STEP_COMPRESSIONS: u64 = 1024;
 
-/// What was measured.
+/// The rates of all kernels at all cases.
 #[derive(Debug)]
 pub struct Report {
     /// In the order of preference, the portable one last.
@@ -34,11 +36,11 @@ struct Row {
     case: Case,
     /// Units per second with each kernel.
     rates: Vec<f64>,
-    /// What a Drone takes for it.
+    /// The kernel that a Drone takes for it.
     auto: Kernel,
 }
 
-/// Something to measure.
+/// One kind of work to measure.
 #[derive(Debug)]
 struct Case {
     name: String,
@@ -74,7 +76,7 @@ impl Unit {
 /// If a kernel computes wrongly, or there are not so many threads.
 pub fn run(threads: NonZeroUsize) -> Result<Report, Unfit> {
     let kernels: Vec<_> = Kernel::all().collect();
-    let auto = Kernels::choose(Choice::Measured, threads, NICE)?;
+    let auto = Choice::Measured.kernels(threads, NICE)?;
     let row = |case: Case| {
         let (rates, auto) = (measure(&case, &kernels).map_err(Unfit::Wrong)?, auto.of_class(case.class));
         Ok(Row { rates, auto, case })
@@ -92,7 +94,7 @@ fn cases() -> Result<Vec<Case>, String> {
         case(format!("{name}, {length} bytes"), class, Unit::Strings, algorithm, strings(4096, length), 4096)
     };
     let hashes = [16, 32, 55, 64, 100].map(|length| short("sha256", Class::SHORT, Algorithm::Sha256, length));
-    let (long, size) = (strings(LANES, 64 << 10), LANES * (64 << 10));
+    let (long, size) = (strings(LONG_STRINGS, 64 << 10), LONG_STRINGS * (64 << 10));
     let pbkdf2 = Algorithm::Pbkdf2HmacSha256 { salt: b"pepper", iterations: 1000 };
     let others = [
         case("sha256, 64 KiB".to_owned(), Class::LONG, Unit::Bytes, Algorithm::Sha256, long, size),
@@ -103,8 +105,8 @@ fn cases() -> Result<Vec<Case>, String> {
             Class::PBKDF2,
             Unit::Iterations,
             pbkdf2,
-            strings(LANES, 12),
-            LANES * 1000,
+            strings(LONG_STRINGS, 12),
+            LONG_STRINGS * 1000,
         ),
     ];
     hashes.into_iter().chain(others).collect()
@@ -123,10 +125,10 @@ fn measure(case: &Case, kernels: &[Kernel]) -> Result<Vec<f64>, String> {
 /// Units per second, in one turn.
 fn turn(case: &Case, kernels: &Kernels) -> Result<f64, String> {
     let (started, mut units) = (Instant::now(), 0.0);
-    while started.elapsed() < TURN {
+    while started.elapsed() < TURN_TIME {
         let mut job = case.sample.job()?;
         while !job.is_finished() {
-            job.step(kernels, STEP);
+            job.step(kernels, STEP_COMPRESSIONS);
         }
         std::hint::black_box(job.collect());
         units += case.units;

@@ -17,14 +17,14 @@ pub fn parse<T: Parser>() -> T {
     let arguments: Vec<_> = std::env::args_os().collect();
     T::try_parse_from(&arguments).unwrap_or_else(|error| {
         let mut command = T::command();
-        // An argument does not know how it is written before.
+        // Only the built command knows how its arguments are written.
         command.build();
-        blame(error, &command, &arguments).exit()
+        name_source(error, &command, &arguments).exit()
     })
 }
 
 /// Names the environment variable that a wrong value came from, and not the flag that nobody gave.
-fn blame(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
+fn name_source(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     let Some(arg) = find(command, flag) else { return error };
     let is_given = arg.get_long().is_none_or(|long| {
@@ -41,7 +41,7 @@ fn blame(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     error
 }
 
-/// The argument that is written so.
+/// The argument that the command line names `flag`.
 fn find<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     let own = command.get_arguments().find(|arg| arg.to_string() == flag);
     own.or_else(|| command.get_subcommands().find_map(|command| find(command, flag)))

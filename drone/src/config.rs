@@ -23,15 +23,15 @@ pub struct Config {
     pub threads: NonZeroUsize,
     /// For people; see [`check_name`].
     pub name: String,
-    /// Of this process, or of this one of several Drones in a process.
+    /// The secret that names this process, or this one of several Drones in a process, to the Queen.
     pub seat: SeatSecret,
-    /// By what it is let in, and knows the Queen. Without it there is no TLS, and none is proved.
+    /// How the Drone is let in, and knows the Queen. Without it there is no TLS, and nobody proves anything.
     pub join: Option<Join>,
-    /// What computes.
+    /// Which kernels compute.
     pub kernel: Choice,
     /// How far compute threads stand back for all else on the machine: 0 not at all, 19 most (Linux's nice value).
     pub nice: u8,
-    /// The console tells words and digests.
+    /// Whether the console shows words and digests.
     pub show_words: bool,
 }
 

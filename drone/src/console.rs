@@ -6,6 +6,7 @@
 
 mod layer;
 mod output;
+mod target;
 mod text;
 mod throttle;
 
@@ -18,12 +19,14 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use layer::{Console, Style};
-use output::Output;
-pub use text::{count, span, word};
+use self::layer::{Console, Style};
+use self::output::Output;
+use self::target::STATUS;
+pub use self::target::STORY;
+pub use self::text::{count, span, word};
 
-/// The tracing target of [`story!`](crate::story!).
-pub const TARGET: &str = "story";
+#[doc(hidden)]
+pub use tracing as __tracing;
 
 /// How a program speaks to its operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -41,17 +44,15 @@ pub enum LogFormat {
 #[macro_export]
 macro_rules! story {
     ($emoji:expr, $($message:tt)+) => {
-        $crate::__tracing::info!(target: "story", emoji = $emoji, $($message)+)
+        $crate::console::__tracing::info!(target: $crate::console::STORY, emoji = $emoji, $($message)+)
     };
 }
-
-/// The tracing target of [`status`].
-const STATUS: &str = "status";
+pub(crate) use story;
 
 /// Shows on a terminal, below all lines, how something goes; an empty text ends that. Nothing where
 /// the console is no terminal, or tells no story.
 pub fn status(text: &str) {
-    tracing::info!(target: "status", "{text}");
+    tracing::info!(target: STATUS, "{text}");
 }
 
 /// Lines that are logged and not written yet: they are when this is dropped, unless nobody reads

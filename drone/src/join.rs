@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore};
 use wire::greeting::TLS_RECORD;
-use wire::join::{JoinFile, MAX_SIZE};
+use wire::join::{JoinFile, MAX_FILE_BYTES};
 
 /// How a Drone is let in by a Queen who has secrets.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct Join {
     pub(crate) tls: Arc<ClientConfig>,
 }
 
-/// Not the secret: what is logged may be read by others.
+/// Without the secret, since what is logged may be read by others.
 impl fmt::Debug for Join {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Join").field("name", &self.name).finish_non_exhaustive()
@@ -36,7 +36,7 @@ impl fmt::Debug for Join {
 /// Why a join file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// It is not there, or not to be read.
+    /// It does not exist or cannot be read.
     #[error("cannot read the join file {}: {error}", path.display())]
     Unreadable {
         /// The file.
@@ -47,7 +47,7 @@ pub enum JoinError {
     /// Others than its owner may read or change it.
     #[error("the join file {path} holds a secret, and others may read or change it: run `chmod 600 {path}`", path = .0.display())]
     Exposed(PathBuf),
-    /// It is something else.
+    /// Its content is no join file.
     #[error("{}: {error}", path.display())]
     Malformed {
         /// The file.
@@ -55,7 +55,7 @@ pub enum JoinError {
         /// What is wrong with it.
         error: wire::join::JoinError,
     },
-    /// It has a certificate that is none.
+    /// Its certificate cannot be read.
     #[error("{}: what stands for the authority's certificate is none: {error}", path.display())]
     Certificate {
         /// The file.
@@ -78,15 +78,15 @@ impl Join {
         }
         let mut text = String::new();
         // One byte more than there may be shows that it is too long.
-        file.take(MAX_SIZE as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_FILE_BYTES as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
         let file = text.parse().map_err(|error| JoinError::Malformed { path: path.to_owned(), error })?;
         Self::new(file).map_err(|error| JoinError::Certificate { path: path.to_owned(), error })
     }
 
-    /// What a join file says.
+    /// What a Drone needs of a join file.
     ///
     /// # Errors
-    /// If its certificate is none.
+    /// If its certificate cannot be read.
     pub fn new(JoinFile { name, secret, authority }: JoinFile) -> Result<Self, rustls::Error> {
         let authority = CertificateDer::from_pem_slice(authority.as_bytes())
             .map_err(|error| rustls::Error::General(error.to_string()))?;

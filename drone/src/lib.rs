@@ -10,20 +10,17 @@ pub mod console;
 mod join;
 pub mod kernel;
 pub mod limits;
+mod narrator;
 mod nice;
 pub mod pool;
 pub mod session;
 pub mod signals;
-mod story;
 
 pub use config::{Config, NICE, NameError, QueenAddr, QueenAddrError, Shutdown, check_name};
 pub use join::{Join, JoinError};
 
-use crate::kernel::{Kernels, Unfit};
+use crate::kernel::Unfit;
 use crate::pool::Pool;
-
-#[doc(hidden)]
-pub use tracing as __tracing;
 
 /// Why a Drone cannot work. A Queen that is not there is no error: it tries again for ever.
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +43,11 @@ pub enum Error {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), Error> {
     check_name(&config.name)?;
     let (choice, threads, nice) = (config.kernel, config.threads, config.nice);
-    let chosen = tokio::task::spawn_blocking(move || Kernels::choose(choice, threads, nice)).await;
+    let chosen = tokio::task::spawn_blocking(move || choice.kernels(threads, nice)).await;
     let kernels = chosen.map_err(|error| Unfit::Wrong(error.to_string()))??;
-    story::tell_kernels(&kernels);
+    narrator::tell_kernels(&kernels);
     let rates = kernels.rates();
     let (pool, reports) = Pool::start(threads, kernels, nice)?;
-    connection::keep(&config, &rates, &pool, reports, &shutdown).await;
+    connection::run(&config, &rates, &pool, reports, &shutdown).await;
     Ok(())
 }

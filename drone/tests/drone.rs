@@ -6,9 +6,9 @@ mod queen;
 mod reference;
 
 use tokio::net::TcpListener;
-use wire::handshake::VERSION;
 use wire::ids::LeaseId;
 use wire::message::ToDrone;
+use wire::preface::VERSION;
 use wire::work::{Algorithm, Class, Kind};
 
 use queen::{EPOCH, Heard, Queen, TestChunk, TestDrone, accept, start};

@@ -63,7 +63,7 @@ impl Now {
 }
 
 /// How far the Hive's clock goes on at most while no Queen runs, in milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1000;
+const MAX_AWAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The Hive's clock while a Queen runs.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ pub struct HiveClock {
 impl HiveClock {
     /// Goes on from what it showed when it was last written down.
     pub fn resume(clock: Arc<dyn Clock>, last: Moment) -> Self {
-        let away = clock.wall().0.saturating_sub(last.at.0).clamp(0, DAY);
+        let away = clock.wall().0.saturating_sub(last.at.0).clamp(0, MAX_AWAY_MS);
         let start = HiveTime(last.on.0 + away - millis(clock.elapsed()));
         Self { clock, start }
     }
@@ -138,7 +138,7 @@ impl Clock for System {
 mod tests {
     use super::*;
 
-    /// Both clocks stand.
+    /// A clock that stands still: what the wall shows, and how much time has passed.
     #[derive(Debug)]
     struct Still(i64, Duration);
 
@@ -159,7 +159,14 @@ mod tests {
     fn from_one_queen_to_the_next_it_goes_on_by_the_wall_within_bounds() {
         let last = Moment { at: Timestamp(5_000_000_000), on: HiveTime(700) };
         let passed = Duration::from_millis(30);
-        for (wall, on) in [(0, 0), (17, 17), (-1, 0), (-4_000_000_000, 0), (DAY, DAY), (30 * DAY, DAY)] {
+        for (wall, on) in [
+            (0, 0),
+            (17, 17),
+            (-1, 0),
+            (-4_000_000_000, 0),
+            (MAX_AWAY_MS, MAX_AWAY_MS),
+            (30 * MAX_AWAY_MS, MAX_AWAY_MS),
+        ] {
             let clock = HiveClock::resume(Arc::new(Still(last.at.0 + wall, passed)), last);
             assert_eq!(clock.now().moment(), Moment { at: Timestamp(last.at.0 + wall), on: HiveTime(700 + on) });
             assert_eq!(clock.when(passed * 3).on, HiveTime(700 + on + 60));

@@ -18,16 +18,16 @@ use tokio_util::sync::CancellationToken;
 use wire::ids::SeatSecret;
 
 use crate::args::Demo;
-use crate::{Config, Listeners};
+use crate::config::{Config, Listeners};
 use client::Client;
 
 const WORD: &str = "super_secret_password_123";
 
 /// Lines of the large task's results that are shown.
-const SHOWN: usize = 3;
+const SHOWN_LINES: usize = 3;
 
 /// How often progress is shown.
-const PROGRESS: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs the demo; serves on until `shutdown` unless it is to exit.
 ///
@@ -116,7 +116,7 @@ async fn hash_many(client: &mut Client, strings: u64, shows_bar: bool) -> anyhow
     let results = client.bytes("GET", &format!("{path}/results?format=text"), &[], Bytes::new()).await?;
     let taken = started.elapsed();
     verify(&results, strings)?;
-    for line in String::from_utf8_lossy(&results).lines().take(SHOWN) {
+    for line in String::from_utf8_lossy(&results).lines().take(SHOWN_LINES) {
         story!("✨", "{line}");
     }
     let rate = |time: Duration| count((strings as f64 / time.as_secs_f64()) as u64);
@@ -155,7 +155,7 @@ async fn follow(client: &mut Client, path: &str, strings: u64, shows_bar: bool) 
         match task["state"].as_str() {
             Some("done") => return Ok(task),
             Some("failed" | "cancelled") => bail!("the large task did not end well: {task}"),
-            _ => tokio::time::sleep(PROGRESS).await,
+            _ => tokio::time::sleep(PROGRESS_INTERVAL).await,
         }
     }
 }

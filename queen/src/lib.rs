@@ -10,6 +10,7 @@ pub mod access;
 pub mod administration;
 pub mod args;
 pub mod clock;
+mod config;
 pub mod core;
 pub mod crash;
 pub mod demo;
@@ -23,59 +24,20 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use drone::story;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
 use web::limits::Limits;
 use web::places::{Port, SPARE_MAX};
 
-use crate::access::exposure::{Exposure, Situation, Unprotected};
+use crate::access::exposure::{Situation, Unprotected};
 use crate::access::{Authority, Certificates, certificates};
 use crate::administration::Socket;
-use crate::clock::Clock;
-use crate::core::Patience;
+pub use crate::config::{Config, Listeners};
 use crate::drones::Protection;
 use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
-use crate::store::{Location, Store, StoreError};
-
-/// What a Queen has to know before she starts.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The longest request body in bytes.
-    pub max_body: u64,
-    /// What may be held in memory, in bytes.
-    pub memory_limit: u64,
-    /// Where everything is kept; nothing is if `None`.
-    pub data: Option<Location>,
-    /// How long finished tasks are kept.
-    pub keep_finished: Duration,
-    /// How long Drones are waited for.
-    pub patience: Patience,
-    /// Tasks of one token that may not have ended; a batch is one.
-    pub max_queued: usize,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// From how many bytes on disk on finished tasks go earlier; by default new tasks are refused from some on.
-    pub max_data: Option<u64>,
-    /// How many files she may have open, of which each connection is one.
-    pub open_files: u64,
-    /// To whom she shows herself, and as whom.
-    pub exposure: Exposure,
-    /// Who is let in at the Drones' port where the data directory has no secrets; anybody if `None`.
-    pub protection: Option<Protection>,
-}
-
-/// Where a Queen listens: bound by the caller, so that a port can be free to choose.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For Drones.
-    pub drones: TcpListener,
-    /// For REST and the pages.
-    pub http: TcpListener,
-}
+use crate::store::{Store, StoreError};
 
 /// Why a Queen does not serve, or not any longer.
 #[derive(Debug, thiserror::Error)]
@@ -318,7 +280,7 @@ async fn serve(
     tokio::select! {
         (served, worked, ()) = serving => worked.and(served.map_err(Error::from)),
         () = hive.tell_watchers() => Ok(()),
-        () = certificates.keep(config.clock, config.exposure.reload) => Ok(()),
+        () = certificates.maintain(config.clock, config.exposure.reload) => Ok(()),
     }
 }
 

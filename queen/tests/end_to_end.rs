@@ -15,9 +15,10 @@ use tokio::net::tcp::OwnedReadHalf;
 use wire::List;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, Preface, Rate, Role};
+use wire::handshake::{FromDrone, Rate};
 use wire::ids::SeatSecret;
 use wire::message::{Output, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{ChunkOutput, Class, Digests, Kind};
 
 const WORD: &str = "super_secret_password_123";
@@ -204,7 +205,7 @@ async fn events_tell_of_tasks_and_drones() {
 
 /// The next message of a Queen to a scripted Drone.
 async fn frame(reader: &mut FrameReader<OwnedReadHalf>) -> Bytes {
-    reader.next(wire::frame::MAX).await.unwrap().expect("the Queen closed the connection")
+    reader.next(wire::frame::MAX_TO_DRONE).await.unwrap().expect("the Queen closed the connection")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,7 +224,7 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
     writer.push(&hello, MAX_HANDSHAKE).unwrap();
     writer.flush().await.unwrap();
     frame(&mut reader).await;
-    writer.push(&ToQueen::Offer { leases: List(vec![]) }, wire::frame::MAX).unwrap();
+    writer.push(&ToQueen::Offer { leases: List(vec![]) }, wire::frame::MAX_TO_DRONE).unwrap();
     writer.flush().await.unwrap();
     let body = frame(&mut reader).await;
     assert_eq!(decode::<ToDrone<'_>>(&body).unwrap(), ToDrone::Adopted { leases: List(vec![]) });
@@ -241,7 +242,7 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
         output: ChunkOutput::Digests(Digests::new(digest).unwrap()),
     });
     let outputs = outputs.collect::<Vec<_>>().into();
-    writer.push(&ToQueen::Outputs { outputs }, wire::frame::MAX).unwrap();
+    writer.push(&ToQueen::Outputs { outputs }, wire::frame::MAX_TO_DRONE).unwrap();
     writer.flush().await.unwrap();
     hive.until_done(task).await;
     assert_eq!(hive.get(&format!("/tasks/{task}/results?format=text")).await.text(), expected(&lines(3)));

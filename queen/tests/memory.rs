@@ -16,10 +16,11 @@ use support::Hive;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use wire::frame::{FrameError, MAX, MAX_TO_QUEEN, decode, encode};
-use wire::handshake::{FromDrone, Preface, Rate, Role};
+use wire::frame::{FrameError, MAX_TO_DRONE, MAX_TO_QUEEN, decode, encode};
+use wire::handshake::{FromDrone, Rate};
 use wire::ids::{Epoch, LeaseId, SeatSecret};
 use wire::message::{Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{Class, Kind};
 
 #[global_allocator]
@@ -57,8 +58,8 @@ fn connect(queen: SocketAddr) -> TcpStream {
     let rates = Class::ALL.map(rate).to_vec().into();
     let seat = SeatSecret::random().unwrap();
     let hello = FromDrone::Hello { name: "idle", software: "a test", seat, threads: 4, kinds, rates, nonce: [0; 32] };
-    ask(&mut socket, |out| encode(&hello, MAX, out));
-    ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX, out));
+    ask(&mut socket, |out| encode(&hello, MAX_TO_DRONE, out));
+    ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX_TO_DRONE, out));
     socket
 }
 
@@ -66,7 +67,7 @@ fn beat(socket: &mut TcpStream, leases: usize) {
     let progress = |number| Progress { lease: LeaseId(1 << 40 | number), epoch: Epoch(1), reached: 0, begun: false };
     let progress = (0..leases as u64).map(progress).collect::<Vec<_>>().into();
     let message = ToQueen::Heartbeat { progress, compressions: 0, busy_ns: 0 };
-    let answer = ask(socket, |out| encode(&message, MAX, out));
+    let answer = ask(socket, |out| encode(&message, MAX_TO_DRONE, out));
     assert_eq!(decode::<ToDrone<'_>>(&answer).unwrap(), ToDrone::Heartbeat);
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wire::List;
 use wire::blob::BlobBuf;
-use wire::frame::{self, HEADER, MAX};
+use wire::frame::{self, HEADER, MAX_TO_DRONE};
 use wire::ids::{Epoch, Instance, LeaseId, TaskId};
 use wire::message::{Lease, Output, ToDrone, ToQueen};
 use wire::work::{Algorithm, Chunk, ChunkOutput, DigestChunk, Digests};
@@ -56,7 +56,7 @@ macro_rules! both_ways {
         group.bench_function("encode", |bench| {
             bench.iter(|| {
                 out.clear();
-                frame::encode(&$message, MAX, &mut out).is_ok()
+                frame::encode(&$message, MAX_TO_DRONE, &mut out).is_ok()
             });
         });
         let body = Bytes::from(out).slice(HEADER..);

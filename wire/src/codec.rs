@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::frame::{self, FrameError, HEADER};
-use crate::handshake::{Preface, PrefaceError};
+use crate::preface::{Preface, PrefaceError};
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -24,20 +24,22 @@ pub enum ConnectionError {
     Preface(#[from] PrefaceError),
 }
 
-/// What is read from the socket at once when nothing larger is expected, in bytes, and so what is kept at most
-/// of what follows a frame: little, since thousands may be connected.
-pub const READ: usize = 8 << 10;
+/// How many bytes are read from the socket at once when nothing larger is expected, and so how many are kept at most
+/// of what follows a frame: few, since thousands may be connected.
+pub const READ_BYTES: usize = 8 << 10;
 
-/// Room for so long a frame is made at once if the last one was as long.
-const TRUSTED_MAX: usize = 2 << 20;
+/// The longest frame for which room is made at once because the last one was as long, in bytes.
+const MAX_TRUSTED_BYTES: usize = 2 << 20;
 
-/// A buffer for writing is kept while one part in so many of it is used each time, or it is no longer than this.
-const WRITE_KEPT: usize = 8;
-const WRITE_MIN: usize = 4 << 10;
+/// A buffer for writing shrinks when it is more than so many times as long as what was written.
+const MAX_SLACK_FACTOR: usize = 8;
 
-/// What the system may hold back of what is to be sent, in bytes.
+/// The length below which a buffer for writing does not shrink, in bytes.
+const MIN_WRITE_BUFFER_BYTES: usize = 4 << 10;
+
+/// How many bytes that are to be sent the system may hold back.
 #[cfg(target_os = "linux")]
-const UNSENT: u32 = 128 << 10;
+const MAX_UNSENT_BYTES: u32 = 128 << 10;
 
 /// Lets the system hold back little of what is to be sent, since nothing overtakes it there. Does
 /// nothing but on Linux.
@@ -46,7 +48,7 @@ const UNSENT: u32 = 128 << 10;
 /// If the socket knows no such bound; it is as good without.
 pub fn bound_unsent(socket: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)?;
+    socket2::SockRef::from(socket).set_tcp_notsent_lowat(MAX_UNSENT_BYTES)?;
     #[cfg(not(target_os = "linux"))]
     let _ = socket;
     Ok(())
@@ -73,7 +75,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     /// How long the body of the next frame is, at most `limit` bytes; `None` when the peer closed the
-    /// connection between two frames. No more than [`READ`] bytes of the frame have been read yet. Safe to
+    /// connection between two frames. No more than [`READ_BYTES`] bytes of the frame have been read yet. Safe to
     /// cancel: nothing that was read is lost.
     ///
     /// # Errors
@@ -83,7 +85,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(size) = frame::body_len(&self.buffer, limit)? {
                 return Ok(Some(size));
             }
-            if !self.read(READ).await? {
+            if !self.read(READ_BYTES).await? {
                 return Ok(None);
             }
         }
@@ -99,12 +101,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let whole = HEADER + size;
         while self.buffer.len() < whole {
             // A peer that announces much and sends little costs only what it has sent, or sent before.
-            let most = READ.max(4 * self.buffer.len()).max(self.trusted);
-            self.read((whole - self.buffer.len()).clamp(READ, most)).await?;
+            let most = READ_BYTES.max(4 * self.buffer.len()).max(self.trusted);
+            self.read((whole - self.buffer.len()).clamp(READ_BYTES, most)).await?;
         }
-        self.trusted = size.min(TRUSTED_MAX);
+        self.trusted = size.min(MAX_TRUSTED_BYTES);
         let mut frame = self.buffer.split_to(whole);
-        if whole > READ {
+        if whole > READ_BYTES {
             // What follows a long frame must not keep its memory.
             self.buffer = BytesMut::from(&self.buffer[..]);
         }
@@ -113,7 +115,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// Reads at most `room` bytes more; false if the peer closed the connection and there is nothing.
     async fn read(&mut self, room: usize) -> Result<bool, ConnectionError> {
-        if self.buffer.capacity() - self.buffer.len() < room.min(READ) {
+        if self.buffer.capacity() - self.buffer.len() < room.min(READ_BYTES) {
             self.buffer.reserve(room);
         }
         match (&mut self.inner).take(room as u64).read_buf(&mut self.buffer).await? {
@@ -164,8 +166,8 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
         let used = self.buffer.len();
         self.buffer.clear();
         // Growing anew for each of many long frames costs more than sending them.
-        if self.buffer.capacity() > WRITE_KEPT * used {
-            self.buffer.shrink_to(used.max(WRITE_MIN));
+        if self.buffer.capacity() > MAX_SLACK_FACTOR * used {
+            self.buffer.shrink_to(used.max(MIN_WRITE_BUFFER_BYTES));
         }
         self.inner.flush().await
     }

@@ -10,7 +10,7 @@ use bincode::error::DecodeError;
 use bincode::{BorrowDecode, Encode, config};
 
 /// The longest body of a frame to a Drone after the handshake, in bytes.
-pub const MAX: usize = 8 << 20;
+pub const MAX_TO_DRONE: usize = 8 << 20;
 
 /// The longest body of a frame to the Queen after the handshake, in bytes: many Drones send to her at once.
 pub const MAX_TO_QUEEN: usize = 1 << 20;
@@ -22,7 +22,7 @@ pub const MAX_HANDSHAKE: usize = 4 << 10;
 pub const HEADER: usize = size_of::<u32>();
 
 /// Decoded memory may exceed the bytes of a frame, small elements most; this bounds it.
-const MAX_DECODED: usize = 4 * MAX;
+const MAX_DECODED: usize = 4 * MAX_TO_DRONE;
 
 /// Why bytes are not a frame or a message not encodable.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use crate::codec::{ConnectionError, FrameReader, FrameWriter};
 use crate::frame::{self, HEADER, MAX_HANDSHAKE};
-use crate::handshake::{Preface, Role};
-use crate::proof::{Keys, MAC, Transcript};
+use crate::preface::{Preface, Role};
+use crate::proof::{Keys, MAC_BYTES, Transcript};
 
 /// The receiving side of a connection, with TLS or without.
 pub type Incoming = Box<dyn AsyncRead + Send + Unpin>;
@@ -50,7 +50,7 @@ impl Greeting {
     }
 
     /// Whether the message that was heard last ended with `mac`, and that is the one of `by`.
-    pub fn proves(&self, mac: &[u8; MAC], by: Role, keys: &Keys) -> bool {
+    pub fn proves(&self, mac: &[u8; MAC_BYTES], by: Role, keys: &Keys) -> bool {
         self.transcript.proves(mac, by, keys)
     }
 

@@ -1,105 +1,22 @@
-//! How a connection begins.
+//! The handshake: what the two say behind their [prefaces](crate::preface) before there is work.
 //!
-//! Each side first sends its [`Preface`], eight fixed bytes that mean the same in every
-//! version. Then, in frames of at most [`crate::frame::MAX_HANDSHAKE`] bytes: the Drone's
+//! In frames of at most [`crate::frame::MAX_HANDSHAKE`] bytes: the Drone's
 //! [`Hello`](FromDrone::Hello), where the Queen has secrets her [`Challenge`](FromQueen::Challenge)
 //! and the Drone's [`Proof`](FromDrone::Proof), and the Queen's [`Welcome`](FromQueen::Welcome) or,
 //! at any point, [`Refused`](FromQueen::Refused).
 
 use bincode::{BorrowDecode, Encode};
 
-use crate::List;
 use crate::ids::{DroneId, Epoch, SeatSecret};
-use crate::proof::MAC;
+use crate::list::List;
+use crate::proof::MAC_BYTES;
 use crate::work::{Class, Kind};
-
-/// The first four bytes of every connection: a bee in UTF-8.
-pub const MAGIC: [u8; 4] = [0xF0, 0x9F, 0x90, 0x9D];
-
-/// The version of the protocol that this build speaks.
-pub const VERSION: u16 = 3;
 
 /// The longest name of a Drone, in bytes.
 pub const MAX_NAME: usize = 64;
 
 /// The longest name of a kernel, in bytes.
 pub const MAX_KERNEL: usize = 32;
-
-/// Who sends a preface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// `0`: it listens.
-    Queen,
-    /// `1`: it connects.
-    Drone,
-}
-
-/// Magic, version as `u16`, role as `u8`, and a zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Preface {
-    /// The protocol version of the sender.
-    pub version: u16,
-    /// The sender.
-    pub role: Role,
-}
-
-/// Why eight bytes are not the preface of a Hive connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PrefaceError {
-    /// Somebody else's protocol.
-    #[error(
-        "this is not a Hive connection: it begins with {:02X} {:02X} {:02X} {:02X} instead of F0 9F 90 9D",
-        .0[0], .0[1], .0[2], .0[3]
-    )]
-    Magic([u8; 4]),
-    /// The magic is right, the rest is not.
-    #[error("the preface has an unknown role ({0}) or a byte that is not zero")]
-    Role(u8),
-}
-
-impl Role {
-    /// As it stands in a preface.
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Queen => 0,
-            Self::Drone => 1,
-        }
-    }
-}
-
-impl Preface {
-    /// Bytes of a preface.
-    pub const SIZE: usize = 8;
-
-    /// What this build sends as `role`.
-    pub fn ours(role: Role) -> Self {
-        Self { version: VERSION, role }
-    }
-
-    /// The bytes on the wire.
-    pub fn encode(self) -> [u8; Self::SIZE] {
-        let [m0, m1, m2, m3] = MAGIC;
-        let [v0, v1] = self.version.to_le_bytes();
-        [m0, m1, m2, m3, v0, v1, self.role.number(), 0]
-    }
-
-    /// Reads a preface of any version.
-    ///
-    /// # Errors
-    /// If the sender does not speak this protocol at all.
-    pub fn decode(bytes: [u8; Self::SIZE]) -> Result<Self, PrefaceError> {
-        let [m0, m1, m2, m3, v0, v1, role, zero] = bytes;
-        if [m0, m1, m2, m3] != MAGIC {
-            return Err(PrefaceError::Magic([m0, m1, m2, m3]));
-        }
-        let role = match (role, zero) {
-            (0, 0) => Role::Queen,
-            (1, 0) => Role::Drone,
-            _ => return Err(PrefaceError::Role(role)),
-        };
-        Ok(Self { version: u16::from_le_bytes([v0, v1]), role })
-    }
-}
 
 /// What a Drone says before it is welcome.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, BorrowDecode)]
@@ -126,7 +43,7 @@ pub enum FromDrone<'a> {
         /// The name of the secret; at most [`crate::join::MAX_SECRET_NAME`] bytes.
         secret: &'a str,
         /// Proves that it knows the secret; see [`crate::proof`]. It is the last field, since it covers all before it.
-        mac: [u8; MAC],
+        mac: [u8; MAC_BYTES],
     },
 }
 
@@ -163,7 +80,7 @@ pub enum FromQueen<'a> {
         silence_ms: u32,
         /// Proves that the Queen knows the secret, if there was a challenge; see [`crate::proof`]. It is the last
         /// field, since it covers all before it.
-        mac: Option<[u8; MAC]>,
+        mac: Option<[u8; MAC_BYTES]>,
     },
     /// The connection ends here.
     Refused {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The longest join file, in bytes.
-pub const MAX_SIZE: usize = 16 << 10;
+pub const MAX_FILE_BYTES: usize = 16 << 10;
 
 /// The longest name of a secret, in bytes.
 pub const MAX_SECRET_NAME: usize = 64;
@@ -32,7 +32,7 @@ pub struct JoinFile {
     pub authority: String,
 }
 
-/// Not the secret: what is logged may be read by others.
+/// Without the secret, since what is logged may be read by others.
 impl fmt::Debug for JoinFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinFile").field("name", &self.name).finish_non_exhaustive()
@@ -49,7 +49,7 @@ impl fmt::Display for JoinFile {
     }
 }
 
-/// A name that no secret may have.
+/// A text that no secret may have as its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a secret's name has 1 to {MAX_SECRET_NAME} letters, digits, dots, hyphens and underscores, all of them ASCII")]
 pub struct NameError;
@@ -67,10 +67,10 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 /// Why a text is not a join file. None of these shows what stands in it, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// It is longer than [`MAX_SIZE`].
-    #[error("this is no join file: it has more than {MAX_SIZE} bytes")]
+    /// It is longer than [`MAX_FILE_BYTES`].
+    #[error("this is no join file: it has more than {MAX_FILE_BYTES} bytes")]
     TooLong,
-    /// It ends before all is said.
+    /// A part of it is missing at its end.
     #[error("the join file is not whole: {0} is missing at its end")]
     Short(&'static str),
     /// A line is not what has to stand there.
@@ -89,7 +89,7 @@ pub enum JoinError {
         /// Which names there may be.
         error: NameError,
     },
-    /// It is of another release.
+    /// It has another version of the format.
     #[error(
         "line {line} of the join file: it is of another version than {VERSION}, which is all that this release reads"
     )]
@@ -103,7 +103,7 @@ impl FromStr for JoinFile {
     type Err = JoinError;
 
     fn from_str(text: &str) -> Result<Self, JoinError> {
-        if text.len() > MAX_SIZE {
+        if text.len() > MAX_FILE_BYTES {
             return Err(JoinError::TooLong);
         }
         let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
@@ -213,6 +213,6 @@ mod tests {
             let error = part.join("\n").parse::<JoinFile>().unwrap_err();
             assert!(matches!(error, JoinError::Short(_)), "{lines}: {error}");
         }
-        assert_eq!("#".repeat(MAX_SIZE + 1).parse::<JoinFile>(), Err(JoinError::TooLong));
+        assert_eq!("#".repeat(MAX_FILE_BYTES + 1).parse::<JoinFile>(), Err(JoinError::TooLong));
     }
 }

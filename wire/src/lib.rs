@@ -2,7 +2,7 @@
 //!
 //! `docs/PROTOCOL.md` describes every byte. The order of the modules is the order of
 //! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`work`] says what is to be
-//! computed, [`message`] and [`handshake`] are all that can be said, [`frame`] turns that
+//! computed, [`preface`], [`handshake`] and [`message`] are all that can be said, [`frame`] turns that
 //! into bytes and back without doing any IO, and [`codec`] is its tokio adapter. [`join`] is what
 //! a Drone is given beforehand, [`proof`] what the two prove with it, and [`greeting`] the
 //! connection on which they do.
@@ -17,6 +17,7 @@ pub mod ids;
 pub mod join;
 mod list;
 pub mod message;
+pub mod preface;
 pub mod proof;
 pub mod text;
 pub mod work;

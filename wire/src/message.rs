@@ -5,8 +5,8 @@
 
 use bincode::{BorrowDecode, Encode};
 
-use crate::List;
 use crate::ids::{Epoch, Instance, LeaseId, TaskId};
+use crate::list::List;
 use crate::work::{Chunk, ChunkOutput};
 
 /// The most results of one [`Output`], in bytes.

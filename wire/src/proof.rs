@@ -9,15 +9,15 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::frame::HEADER;
-use crate::handshake::{Preface, Role};
+use crate::preface::{Preface, Role};
 
-/// What is proved, so that a mac is never one of anything else. The version in it is [`crate::handshake::VERSION`].
+/// What a proof's mac begins with, so that it is valid for nothing else. The version in it is [`crate::preface::VERSION`].
 const LABEL: &[u8] = b"Hive, Queen and Drone, version 3, proof";
 
 /// Bytes of a mac.
-pub const MAC: usize = 32;
+pub const MAC_BYTES: usize = 32;
 
-/// What both have to have alike.
+/// What Queen and Drone must have alike for a proof to hold.
 #[derive(Clone, Copy)]
 pub struct Keys {
     /// The secret, 32 random bytes.
@@ -31,7 +31,7 @@ pub struct Keys {
 #[derive(Clone)]
 pub struct Transcript {
     all: Sha256,
-    /// All but the last [`MAC`] bytes of the last frame, which are its mac if it has one.
+    /// All but the last [`MAC_BYTES`] bytes of the last frame, which are its mac if it has one.
     unproven: Sha256,
 }
 
@@ -44,13 +44,13 @@ impl Transcript {
 
     /// Goes on with the frame that has this body.
     pub fn add(&mut self, body: &[u8]) {
-        let (message, mac) = body.split_at(body.len().saturating_sub(MAC));
+        let (message, mac) = body.split_at(body.len().saturating_sub(MAC_BYTES));
         let length: [u8; HEADER] = (body.len() as u32).to_le_bytes();
         self.unproven = self.all.clone().chain_update(length).chain_update(message);
         self.all = self.unproven.clone().chain_update(mac);
     }
 
-    /// Puts the mac of `by` at the end of a body, whose last [`MAC`] bytes are room for it, and goes on with that.
+    /// Puts the mac of `by` at the end of a body, whose last [`MAC_BYTES`] bytes are room for it, and goes on with that.
     pub fn sign(&mut self, body: &mut [u8], by: Role, keys: &Keys) {
         self.add(body);
         let mac = self.mac(by, keys);
@@ -61,12 +61,12 @@ impl Transcript {
     }
 
     /// Whether the last frame ends with the mac of `by`. Takes the same time wherever the two differ.
-    pub fn proves(&self, mac: &[u8; MAC], by: Role, keys: &Keys) -> bool {
+    pub fn proves(&self, mac: &[u8; MAC_BYTES], by: Role, keys: &Keys) -> bool {
         self.mac(by, keys).ct_eq(mac).into()
     }
 
     /// HMAC-SHA-256 (RFC 2104) under the secret of label, role, SHA-256 of the transcript, and the certificate's.
-    fn mac(&self, by: Role, keys: &Keys) -> [u8; MAC] {
+    fn mac(&self, by: Role, keys: &Keys) -> [u8; MAC_BYTES] {
         // A key of 32 bytes is shorter than a block, and stands for itself.
         let mut key = [0; 64];
         key[..keys.secret.len()].copy_from_slice(&keys.secret);
@@ -86,7 +86,7 @@ mod tests {
         let mut transcript = Transcript::new(Preface::ours(Role::Drone), Preface::ours(Role::Queen));
         transcript.add(hello);
         transcript.add(challenge);
-        let mut proof = [&b"proof"[..], &[0; MAC]].concat();
+        let mut proof = [&b"proof"[..], &[0; MAC_BYTES]].concat();
         transcript.sign(&mut proof, Role::Drone, &KEYS);
         (transcript, proof)
     }
@@ -103,7 +103,7 @@ mod tests {
             let (other, _) = said(hello.as_bytes(), challenge.as_bytes());
             assert!(!other.proves(&mac, Role::Drone, &KEYS), "{hello} {challenge}");
         }
-        for bit in 0..8 * MAC {
+        for bit in 0..8 * MAC_BYTES {
             let mut wrong = mac;
             wrong[bit / 8] ^= 1 << (bit % 8);
             assert!(!transcript.proves(&wrong, Role::Drone, &KEYS));
@@ -118,7 +118,7 @@ mod tests {
             received.add(body);
         }
         assert!(received.proves(proof.last_chunk().unwrap(), Role::Drone, &KEYS));
-        let mut welcome = [&b"welcome"[..], &[0; MAC]].concat();
+        let mut welcome = [&b"welcome"[..], &[0; MAC_BYTES]].concat();
         received.sign(&mut welcome, Role::Queen, &KEYS);
         one.add(&welcome);
         assert!(one.proves(welcome.last_chunk().unwrap(), Role::Queen, &KEYS));
@@ -131,6 +131,6 @@ mod tests {
     #[test]
     fn the_label_names_the_version() {
         let label = str::from_utf8(LABEL).unwrap();
-        assert!(label.contains(&format!("version {},", crate::handshake::VERSION)));
+        assert!(label.contains(&format!("version {},", crate::preface::VERSION)));
     }
 }

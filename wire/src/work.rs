@@ -21,7 +21,7 @@ impl Kind {
 pub struct Class {
     /// The kind that a Drone must be able to do.
     pub kind: Kind,
-    /// Which part of the kind.
+    /// Which of the kind's classes.
     pub variant: u16,
 }
 
@@ -37,7 +37,7 @@ impl Class {
     /// SHA-256 of longer inputs: the blocks of one message take all the time, and to begin the
     /// next one takes none.
     pub const LONG: Self = Self { kind: Kind::DIGEST, variant: 4 };
-    /// All that there are.
+    /// All classes.
     pub const ALL: [Self; 5] = [Self::SHORT, Self::LONG, Self::SHA256D, Self::HMAC, Self::PBKDF2];
 
     /// SHA-256 of `items` inputs that have so many bytes together: [`LONG`](Self::LONG) if they
@@ -47,7 +47,7 @@ impl Class {
     }
 }
 
-/// How many bytes a short input has at most.
+/// The longest short input, in bytes.
 pub const LONG_BYTES: u64 = 4096;
 
 /// The work of one lease: its kind's number, then that kind's body.

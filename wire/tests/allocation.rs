@@ -8,7 +8,7 @@ use peak_alloc::PeakAlloc;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use wire::List;
 use wire::codec::{FrameReader, FrameWriter};
-use wire::frame::{self, FrameError, HEADER, MAX};
+use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
 
@@ -40,11 +40,11 @@ fn kept_by_idle_ends(lengths: &[usize]) -> (usize, usize) {
     let before = MEMORY.current_usage();
     let mut writer = FrameWriter::new(&mut stream);
     for length in lengths {
-        writer.push(&ToDrone::Goodbye { reason: &reason[..*length] }, MAX).unwrap();
+        writer.push(&ToDrone::Goodbye { reason: &reason[..*length] }, MAX_TO_DRONE).unwrap();
         done(writer.flush()).unwrap();
     }
     // Then come heartbeats, each by itself.
-    writer.push(&ToDrone::Heartbeat, MAX).unwrap();
+    writer.push(&ToDrone::Heartbeat, MAX_TO_DRONE).unwrap();
     done(writer.flush()).unwrap();
     let written = MEMORY.current_usage() - before;
     drop(writer);
@@ -55,14 +55,14 @@ fn kept_by_idle_ends(lengths: &[usize]) -> (usize, usize) {
     }
     let before = MEMORY.current_usage();
     let mut reader = FrameReader::new(socket);
-    (0..lengths.len() + 9).for_each(|_| assert!(done(reader.next(MAX)).unwrap().is_some()));
-    assert!(done(reader.next(MAX)).unwrap().is_none());
+    (0..lengths.len() + 9).for_each(|_| assert!(done(reader.next(MAX_TO_DRONE)).unwrap().is_some()));
+    assert!(done(reader.next(MAX_TO_DRONE)).unwrap().is_none());
     (MEMORY.current_usage() - before, written)
 }
 
 /// The first frame of a stream that ends behind `bytes`.
 fn read_ends_in_error(bytes: &[u8]) {
-    assert!(done(FrameReader::new(bytes).next(MAX)).is_err());
+    assert!(done(FrameReader::new(bytes).next(MAX_TO_DRONE)).is_err());
 }
 
 /// A body whose list announces `count` elements and holds `elements` times `element`.
@@ -87,12 +87,12 @@ fn memory_follows_the_bytes_that_arrived() {
         let (failed, used) = peak(|| frame::decode::<ToDrone<'_>>(&body).is_err());
         assert!(failed && used < 64 * KIB, "{count} leases announced: {used} bytes");
     }
-    for length in [MAX as u32, MAX as u32 + 1, u32::MAX] {
+    for length in [MAX_TO_DRONE as u32, MAX_TO_DRONE as u32 + 1, u32::MAX] {
         let header = length.to_le_bytes();
         let ((), used) = peak(|| read_ends_in_error(&header));
         assert!(used < 256 * KIB, "a frame of {length} announced: {used} bytes");
     }
-    let part = [&(MAX as u32).to_le_bytes()[..], &vec![0; MIB]].concat();
+    let part = [&(MAX_TO_DRONE as u32).to_le_bytes()[..], &vec![0; MIB]].concat();
     let ((), used) = peak(|| read_ends_in_error(&part));
     assert!(used < 8 * MIB, "1 MiB of a frame of 8 arrived: {used} bytes");
 
@@ -104,7 +104,7 @@ fn memory_follows_the_bytes_that_arrived() {
     assert_eq!(leases.0.len(), List::<Lease<'_>>::MAX);
     assert!(used < 32 * MIB, "{max} leases: {used} bytes");
 
-    let padding = MAX - many.len() - 4 - 4;
+    let padding = MAX_TO_DRONE - many.len() - 4 - 4;
     let mut full = many[..many.len() - lease.len()].to_vec();
     let layout = padding as u32 + 8;
     full.extend_from_slice(&lease[..lease.len() - 9]);
@@ -113,7 +113,7 @@ fn memory_follows_the_bytes_that_arrived() {
     full.extend_from_slice(&1u32.to_le_bytes());
     full.extend_from_slice(&(padding as u32).to_le_bytes());
     full.resize(full.len() + padding, b'x');
-    assert!((MAX - 8..=MAX).contains(&full.len()), "{}", full.len());
+    assert!((MAX_TO_DRONE - 8..=MAX_TO_DRONE).contains(&full.len()), "{}", full.len());
     let (message, used) = peak(|| frame::decode::<ToDrone<'_>>(&full).map(drop));
     assert!(message.is_ok() && used < 32 * MIB, "a full frame: {message:?}, {used} bytes");
 
@@ -125,6 +125,9 @@ fn memory_follows_the_bytes_that_arrived() {
     // What is not to be read is not to be written either.
     let leases = List(vec![(LeaseId(1), Epoch(1)); max as usize + 1]);
     let mut out = vec![7];
-    assert!(matches!(frame::encode(&ToQueen::HandBack { leases }, MAX, &mut out), Err(FrameError::Unencodable(_))));
+    assert!(matches!(
+        frame::encode(&ToQueen::HandBack { leases }, MAX_TO_DRONE, &mut out),
+        Err(FrameError::Unencodable(_))
+    ));
     assert_eq!((out, HEADER), (vec![7], 4));
 }

@@ -11,9 +11,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::{AsyncRead, ReadBuf};
 use wire::codec::{ConnectionError, FrameReader, FrameWriter, read_preface};
-use wire::frame::{FrameError, MAX, MAX_HANDSHAKE};
-use wire::handshake::{Preface, PrefaceError, Role};
+use wire::frame::{FrameError, MAX_HANDSHAKE, MAX_TO_DRONE};
 use wire::message::ToDrone;
+use wire::preface::{Preface, PrefaceError, Role};
 
 /// A socket on which one chunk arrives after the other, with a pause before each.
 struct Trickle {
@@ -92,12 +92,12 @@ proptest! {
     fn an_end_within_a_frame_is_an_error(body in vec(any::<u8>(), 0..50), cut: prop::sample::Index, cuts in vec(any::<usize>(), 0..5)) {
         let whole = frame(&body);
         let part = &whole[..1 + cut.index(whole.len() - 1)];
-        let result = next(&mut FrameReader::new(Trickle::cut(part, &cuts)), MAX);
+        let result = next(&mut FrameReader::new(Trickle::cut(part, &cuts)), MAX_TO_DRONE);
         prop_assert!(matches!(result, Err(ConnectionError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof));
     }
 
     #[test]
-    fn a_length_above_the_limit_is_refused_at_once(size: u32, limit in 0..MAX) {
+    fn a_length_above_the_limit_is_refused_at_once(size: u32, limit in 0..MAX_TO_DRONE) {
         // Nothing but the length ever arrives.
         let mut reader = FrameReader::new(Trickle::new([size.to_le_bytes().to_vec()]));
         let result = next(&mut reader, limit);
@@ -114,11 +114,11 @@ proptest! {
 
 #[test]
 fn the_largest_frame_arrives() {
-    let body: Vec<u8> = (0..MAX).map(|at| (at % 251) as u8).collect();
+    let body: Vec<u8> = (0..MAX_TO_DRONE).map(|at| (at % 251) as u8).collect();
     let chunks = [frame(&body), frame(b"next")].concat();
     let mut reader = FrameReader::new(Trickle::new(chunks.chunks(100_003).map(<[u8]>::to_vec)));
-    assert!(next(&mut reader, MAX).unwrap().unwrap() == body);
-    assert_eq!(next(&mut reader, MAX).unwrap().unwrap(), "next");
+    assert!(next(&mut reader, MAX_TO_DRONE).unwrap().unwrap() == body);
+    assert_eq!(next(&mut reader, MAX_TO_DRONE).unwrap().unwrap(), "next");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_is_written_is_read() {
     let mut socket = Vec::new();
     let mut writer = FrameWriter::new(&mut socket);
     for message in &messages {
-        writer.push(message, MAX).unwrap();
+        writer.push(message, MAX_TO_DRONE).unwrap();
     }
     let pending = writer.pending();
     let long = "x".repeat(MAX_HANDSHAKE);
@@ -139,7 +139,7 @@ fn what_is_written_is_read() {
     assert_eq!(socket.len(), pending);
     let mut reader = FrameReader::new(Trickle::new([socket]));
     for message in &messages {
-        let body = next(&mut reader, MAX).unwrap().unwrap();
+        let body = next(&mut reader, MAX_TO_DRONE).unwrap().unwrap();
         assert_eq!(wire::frame::decode::<ToDrone<'_>>(&body).unwrap(), *message);
     }
 }

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 use proptest::strategy::LazyJust;
 use wire::List;
 use wire::blob::Blob;
-use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, MAGIC, Preface, Rate, Role};
+use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
-use wire::proof::{Keys, MAC, Transcript};
+use wire::preface::{MAGIC, Preface, Role};
+use wire::proof::{Keys, MAC_BYTES, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// Small numbers and those around the steps of the encoding, as well as any.
@@ -162,14 +163,14 @@ fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
             rates,
             nonce
         }),
-        (text(), any::<[u8; MAC]>()).prop_map(|(secret, mac)| FromDrone::Proof { secret, mac }),
+        (text(), any::<[u8; MAC_BYTES]>()).prop_map(|(secret, mac)| FromDrone::Proof { secret, mac }),
     ]
 }
 
 fn from_queen() -> impl Strategy<Value = FromQueen<'static>> {
     prop_oneof![
         any::<[u8; 32]>().prop_map(|nonce| FromQueen::Challenge { nonce }),
-        (number(), number(), any::<u32>(), any::<u32>(), prop::option::of(any::<[u8; MAC]>())).prop_map(
+        (number(), number(), any::<u32>(), any::<u32>(), prop::option::of(any::<[u8; MAC_BYTES]>())).prop_map(
             |(drone, epoch, heartbeat_ms, silence_ms, mac)| FromQueen::Welcome {
                 drone: DroneId(drone),
                 epoch: Epoch(epoch),
@@ -188,13 +189,13 @@ where
     M: Encode + BorrowDecode<'static, ()> + PartialEq + Debug,
 {
     let mut frame = Vec::new();
-    frame::encode(message, MAX, &mut frame).unwrap();
+    frame::encode(message, MAX_TO_DRONE, &mut frame).unwrap();
     let size = frame.len() - HEADER;
     let mut short = b"what was there before".to_vec();
     assert!(matches!(frame::encode(message, size - 1, &mut short), Err(FrameError::TooLong { .. })));
     assert_eq!(short, b"what was there before");
     for cut in 0..HEADER {
-        assert!(frame::body_len(&frame[..cut], MAX).unwrap().is_none());
+        assert!(frame::body_len(&frame[..cut], MAX_TO_DRONE).unwrap().is_none());
     }
     assert_eq!(frame::body_len(&frame, size).unwrap(), Some(size));
     assert!(matches!(frame::body_len(&frame, size - 1), Err(FrameError::TooLong { .. })));
@@ -212,7 +213,7 @@ fn are_safe(body: &[u8]) {
     fn as_one<'a, M: Encode + BorrowDecode<'a, ()>>(body: &'a [u8]) {
         let Ok(message) = frame::decode::<M>(body) else { return };
         let mut again = Vec::new();
-        frame::encode(&message, MAX, &mut again).unwrap();
+        frame::encode(&message, MAX_TO_DRONE, &mut again).unwrap();
         assert!(again.len() - HEADER <= body.len());
     }
     as_one::<ToDrone<'_>>(body);
@@ -225,7 +226,7 @@ fn are_safe(body: &[u8]) {
 /// Turns one bit at a time of `message`'s body.
 fn survives_flips(message: &impl Encode) {
     let mut frame = Vec::new();
-    frame::encode(message, MAX, &mut frame).unwrap();
+    frame::encode(message, MAX_TO_DRONE, &mut frame).unwrap();
     let body = &mut frame[HEADER..];
     for bit in 0..8 * body.len() {
         body[bit / 8] ^= 1 << (bit % 8);
@@ -285,7 +286,7 @@ proptest! {
     ) {
         let keys = Keys { secret, leaf };
         let begin = Transcript::new(Preface::ours(Role::Drone), Preface::ours(Role::Queen));
-        let (mut said, mut signed) = (begin.clone(), [&b"message"[..], &[0; MAC]].concat());
+        let (mut said, mut signed) = (begin.clone(), [&b"message"[..], &[0; MAC_BYTES]].concat());
         bodies.iter().for_each(|body| said.add(body));
         said.sign(&mut signed, Role::Queen, &keys);
         let all: Vec<_> = bodies.iter().chain([&signed]).cloned().collect();

@@ -72,7 +72,7 @@ fn the_limits_are_those_of_the_program() {
             digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
         groups.join(",")
     };
-    for limit in [wire::frame::MAX, wire::frame::MAX_HANDSHAKE, wire::List::<()>::MAX] {
+    for limit in [wire::frame::MAX_TO_DRONE, wire::frame::MAX_HANDSHAKE, wire::List::<()>::MAX] {
         assert!(PAGE.contains(&grouped(limit)), "{limit}");
     }
     assert!(PAGE.contains(&format!("1 to {} bytes", wire::handshake::MAX_NAME)));
@@ -81,5 +81,5 @@ fn the_limits_are_those_of_the_program() {
     for class in wire::work::Class::ALL {
         assert!(PAGE.contains(&format!("| {}, {} |", class.kind.0, class.variant)), "{class:?}");
     }
-    assert!(PAGE.contains(&format!("every byte of version {}.", wire::handshake::VERSION)));
+    assert!(PAGE.contains(&format!("every byte of version {}.", wire::preface::VERSION)));
 }

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(100);
-const CAP: Duration = Duration::from_secs(5);
+/// The longest wait after the first failure; twice as long after each further one.
+const FIRST_CEILING: Duration = Duration::from_millis(100);
+
+/// The longest wait at all.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// How long to wait before the next try.
 #[derive(Debug, Default)]
@@ -13,16 +16,16 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// After one more failure.
+    /// How long to wait after one more failure.
     pub(super) fn next(&mut self) -> Duration {
-        let ceiling = FIRST.saturating_mul(1 << self.tries.min(16)).min(CAP);
+        let ceiling = FIRST_CEILING.saturating_mul(1 << self.tries.min(16)).min(MAX_WAIT);
         self.tries = self.tries.saturating_add(1);
         ceiling.mul_f64(fraction())
     }
 
-    /// When the next try will hardly help: half the cap or more.
+    /// How long to wait when the next try will hardly help: half of [`MAX_WAIT`] or more.
     pub(super) fn longest(&self) -> Duration {
-        CAP.mul_f64(0.5 + 0.5 * fraction())
+        MAX_WAIT.mul_f64(0.5 + 0.5 * fraction())
     }
 }
 
@@ -38,11 +41,11 @@ mod tests {
     #[test]
     fn waits_grow_up_to_the_cap() {
         let mut backoff = Backoff::default();
-        assert!(backoff.next() <= FIRST);
-        assert!(backoff.next() <= 2 * FIRST);
+        assert!(backoff.next() <= FIRST_CEILING);
+        assert!(backoff.next() <= 2 * FIRST_CEILING);
         for _ in 0..100 {
-            assert!(backoff.next() <= CAP);
+            assert!(backoff.next() <= MAX_WAIT);
         }
-        assert!((CAP / 2..=CAP).contains(&backoff.longest()));
+        assert!((MAX_WAIT / 2..=MAX_WAIT).contains(&backoff.longest()));
     }
 }

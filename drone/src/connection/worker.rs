@@ -8,23 +8,23 @@ use tokio::time::{Interval, interval};
 use wire::message::ToDrone;
 
 use crate::config::Shutdown;
+use crate::console::story;
+use crate::narrator::Narrator;
 use crate::pool::{Assignment, Pool, Report};
 use crate::session::{Effect, Session, Violation};
-use crate::story;
-use crate::story::Teller;
 
 /// Reports taken from the pool at once.
-const REPORTS: usize = 64;
+const MAX_REPORTS: usize = 64;
 
 /// How often the story looks for something to sum up.
-const STORY: Duration = Duration::from_millis(250);
+const STORY_INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) struct Worker<'a> {
     pool: &'a Pool,
     pub(super) shutdown: &'a Shutdown,
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) session: Session,
-    pub(super) teller: Teller,
+    pub(super) narrator: Narrator,
     pub(super) story: Interval,
 }
 
@@ -35,8 +35,8 @@ impl<'a> Worker<'a> {
         shutdown: &'a Shutdown,
         show_words: bool,
     ) -> Self {
-        let (session, teller) = (Session::default(), Teller::new(show_words));
-        Self { pool, shutdown, reports, session, teller, story: interval(STORY) }
+        let (session, narrator) = (Session::default(), Narrator::new(show_words));
+        Self { pool, shutdown, reports, session, narrator, story: interval(STORY_INTERVAL) }
     }
 
     /// Waits for `future` without a Queen, while the threads go on; `None` when the Drone is to
@@ -50,9 +50,9 @@ impl<'a> Worker<'a> {
                 () = self.shutdown.requested() => return None,
                 outcome = &mut future => return Some(outcome),
                 () = next_reports(&mut self.reports, &mut reports), if self.session.takes_reports() => {
-                    self.take(&mut reports);
+                    self.receive(&mut reports);
                 }
-                _ = self.story.tick() => self.teller.tick(Instant::now()),
+                _ = self.story.tick() => self.narrator.tick(Instant::now()),
             }
         }
     }
@@ -64,11 +64,11 @@ impl<'a> Worker<'a> {
         heard
     }
 
-    /// Takes these reports, and those that are there already, while there is room.
-    pub(super) fn take(&mut self, reports: &mut Vec<Report>) {
+    /// Gives the session these reports, and those that are there already, while there is room.
+    pub(super) fn receive(&mut self, reports: &mut Vec<Report>) {
         let mut effects = Vec::new();
         reports.drain(..).for_each(|report| self.session.report(report, &mut effects));
-        for _ in 1..REPORTS {
+        for _ in 1..MAX_REPORTS {
             match self.session.takes_reports().then(|| self.reports.try_recv()) {
                 Some(Ok(report)) => self.session.report(report, &mut effects),
                 _ => break,
@@ -98,7 +98,7 @@ impl<'a> Worker<'a> {
         self.perform(effects);
     }
 
-    /// Leaves where nobody listens.
+    /// Tells the operator what is lost because the Drone leaves while there is no Queen to give it back to.
     pub(super) fn abandon(&self) {
         let (all, unfinished) = (self.session.len(), self.session.computing());
         if all > 0 {
@@ -110,12 +110,12 @@ impl<'a> Worker<'a> {
     fn perform(&mut self, effects: Vec<Effect>) {
         let now = Instant::now();
         for effect in effects {
-            self.teller.see(&effect, now);
+            self.narrator.tell(&effect, now);
             match effect {
                 Effect::Start { assignment, .. } => self.start(assignment),
                 Effect::Shrink { urgency, end } => self.pool.shrink(urgency, end),
                 Effect::Recall => self.recall(),
-                Effect::Computed(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
+                Effect::Results(_) | Effect::Failed { .. } | Effect::Ended { .. } | Effect::Adopted { .. } => {}
             }
         }
     }

@@ -13,8 +13,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::{Context, Layer};
 use wire::text::is_hidden;
 
+use super::target::{STATUS, STORY};
 use super::throttle::Throttle;
-use super::{STATUS, TARGET};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -62,7 +62,7 @@ impl<W> Console<W> {
 
     fn line(&self, event: &Event<'_>, skipped: u64) -> Option<String> {
         let level = *event.metadata().level();
-        let is_story = event.metadata().target() == TARGET;
+        let is_story = event.metadata().target() == STORY;
         if event.metadata().target() == STATUS {
             return None;
         }
@@ -105,7 +105,7 @@ impl<W> Console<W> {
 impl<S: Subscriber, W: for<'w> MakeWriter<'w> + 'static> Layer<S> for Console<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut skipped = 0;
-        if event.metadata().target() == TARGET {
+        if event.metadata().target() == STORY {
             let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
             match throttle.admit(event.metadata().callsite(), Instant::now()) {
                 Some(count) => skipped = count,
@@ -174,6 +174,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::console::story;
 
     #[derive(Clone, Default)]
     struct Paper(Arc<Mutex<Vec<u8>>>);
@@ -202,7 +203,7 @@ mod tests {
     fn the_story_is_emoji_and_message_and_warnings_stand_out() {
         let text = printed(Style::Story, false, || {
             let name = "Maja";
-            crate::story!("🐝", "A Drone connected: {name}");
+            story!("🐝", "A Drone connected: {name}");
             tracing::info!("not for this console");
             tracing::warn!(lease = 7, "odd");
         });
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn plain_lines_have_a_time_a_level_and_fields_but_no_emoji() {
         let text = printed(Style::Plain, false, || {
-            crate::story!("🐝", "hello");
+            story!("🐝", "hello");
             tracing::info!(drone = "Maja", count = 3, "hello again");
         });
         let lines: Vec<_> = text.lines().map(|line| line.split_once(' ').unwrap()).collect();
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn control_characters_of_others_are_escaped() {
         let name = "a\x1b[2Jb\nc\u{202e}d";
-        let text = printed(Style::Story, false, || crate::story!("🐝", "hello {name}"));
+        let text = printed(Style::Story, false, || story!("🐝", "hello {name}"));
         assert_eq!(text, "🐝 hello a\\u{1b}[2Jb\\nc\\u{202e}d\n");
         let text = printed(Style::Story, false, || tracing::warn!(name, "odd"));
         assert_eq!(text, "⚠️  odd name=a\\u{1b}[2Jb\\nc\\u{202e}d\n");
@@ -243,13 +244,13 @@ mod tests {
         let out = paper.clone();
         let console = Console::new(Style::Story, false, move || out.clone()).with_status(true);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(console), || {
-            crate::story!("🐝", "one");
+            story!("🐝", "one");
             crate::console::status("half");
             crate::console::status("half");
-            crate::story!("🐝", "two");
+            story!("🐝", "two");
             crate::console::status("all");
             crate::console::status("");
-            crate::story!("🐝", "three");
+            story!("🐝", "three");
         });
         let bytes = paper.0.lock().unwrap().clone();
         let clear = "\r\x1b[2K";
@@ -265,9 +266,9 @@ mod tests {
     fn many_lines_of_one_place_are_thinned_out() {
         let text = printed(Style::Story, false, || {
             for number in 0..10_000 {
-                crate::story!("🐝", "line {number}");
+                story!("🐝", "line {number}");
             }
-            crate::story!("🐝", "another place");
+            story!("🐝", "another place");
         });
         assert!(text.lines().count() < 10_000);
         assert!(text.starts_with("🐝 line 0\n") && text.ends_with("another place\n"));

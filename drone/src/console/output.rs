@@ -11,16 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Bytes of lines that may wait to be written; as many again may be on their way out.
-const CAPACITY: usize = 1 << 20;
+const CAPACITY_BYTES: usize = 1 << 20;
 
 /// Bytes that are written at once. A pipe takes so many as one.
-const PIECE: usize = 4 << 10;
+const WRITE_BYTES: usize = 4 << 10;
 
 /// How long a reader who takes nothing is waited for at the end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pause before a stream that does not block is written to again.
-const RETRY: Duration = Duration::from_millis(10);
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Lines that were dropped since this process began.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -66,13 +66,13 @@ impl Output {
     }
 
     /// Waits until everything that came before is written, or the reader takes nothing for
-    /// [`PATIENCE`].
+    /// [`FLUSH_TIMEOUT`].
     pub(super) fn finish(&self) {
         let mut state = self.0.lock();
         let goal = state.accepted;
         let (mut reached, mut since) = (state.finished, Instant::now());
         while state.finished < goal {
-            let Some(left) = PATIENCE.checked_sub(since.elapsed()) else { return };
+            let Some(left) = FLUSH_TIMEOUT.checked_sub(since.elapsed()) else { return };
             state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
             if state.finished > reached {
                 (reached, since) = (state.finished, Instant::now());
@@ -84,7 +84,7 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        match state.waiting.len() + line.len() > CAPACITY {
+        match state.waiting.len() + line.len() > CAPACITY_BYTES {
             true => {
                 state.dropped += 1;
                 DROPPED.fetch_add(1, Relaxed);
@@ -110,8 +110,8 @@ impl Queue {
 
     fn write_to(&self, mut out: impl Write, tell: impl Fn(u64)) {
         loop {
-            let (lines, dropped) = self.take();
-            for piece in lines.chunks(PIECE) {
+            let (lines, dropped) = self.next_lines();
+            for piece in lines.chunks(WRITE_BYTES) {
                 // A reader that went away (`drone | head`) is no reason to stop working.
                 let _ = write_all(&mut out, piece).and_then(|()| out.flush());
                 self.lock().finished += piece.len() as u64;
@@ -124,7 +124,7 @@ impl Queue {
     }
 
     /// All lines that wait, and how many were dropped behind them. Waits until there are any.
-    fn take(&self) -> (Vec<u8>, u64) {
+    fn next_lines(&self) -> (Vec<u8>, u64) {
         let state = self.changed.wait_while(self.lock(), |state| state.waiting.is_empty());
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut state.waiting), std::mem::take(&mut state.dropped))
@@ -138,7 +138,7 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_INTERVAL),
             Err(error) => return Err(error),
         }
     }
@@ -182,7 +182,7 @@ mod tests {
     fn a_reader_who_stalls_stops_nobody_and_what_is_dropped_is_counted() {
         let (mut output, lets, taken, dropped) = output();
         let line = [[b'x'; 1023].as_slice(), b"\n"].concat();
-        let sent = 3 * CAPACITY / line.len();
+        let sent = 3 * CAPACITY_BYTES / line.len();
         for _ in 0..sent {
             output.write_all(&line).unwrap();
         }

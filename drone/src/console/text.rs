@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 use wire::text::is_hidden;
 
 /// Characters shown of a word.
-const WORD: usize = 60;
+const WORD_CHARS: usize = 60;
 
 /// An input as people may see it: its beginning, with nothing that hides or reorders what is seen.
 pub fn word(input: &[u8]) -> impl Display + '_ {
@@ -35,9 +35,9 @@ struct Word<'a>(&'a [u8]);
 impl Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A character has at most four bytes.
-        let start = &self.0[..self.0.len().min(4 * (WORD + 1))];
+        let start = &self.0[..self.0.len().min(4 * (WORD_CHARS + 1))];
         for (index, char) in String::from_utf8_lossy(start).chars().enumerate() {
-            if index == WORD {
+            if index == WORD_CHARS {
                 return f.write_char('…');
             }
             match is_hidden(char) {

@@ -7,6 +7,8 @@ use tracing::callsite::Identifier;
 
 /// Lines that one callsite may print in a [`WINDOW`].
 const LINES: u32 = 10;
+
+/// For how long lines are counted.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// Counts lines per callsite; there are only as many as the code has.

@@ -11,8 +11,9 @@ use wire::work::{Algorithm, Class, DigestChunk};
 use self::hashing::Hashing;
 use self::results::Results;
 use self::stretching::Stretching;
+use super::job::{Job, Output};
+use super::kernels::Kernels;
 use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, cost, digest_bytes};
-use super::{Job, Kernels, Output};
 
 /// [`Job`] of [`Kind::DIGEST`](wire::work::Kind::DIGEST).
 pub(super) struct DigestJob {

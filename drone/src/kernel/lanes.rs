@@ -4,7 +4,7 @@ use wire::blob::Blob;
 
 use super::sha256::{BLOCK, Midstate, State};
 
-/// Bytes of a SHA-256.
+/// A SHA-256 digest.
 pub(super) type Digest = [u8; 32];
 
 /// A message with at most this many bytes left ends with its next block, which also takes the

@@ -10,22 +10,16 @@ use std::time::{Duration, Instant};
 use wire::blob::BlobBuf;
 use wire::work::{Algorithm, Class};
 
-use super::{Kernel, Kernels, Sample};
+use super::dispatch::Kernel;
+use super::kernels::{ClassRates, Kernels};
+use super::sample::Sample;
 use crate::nice::stand_back;
 
 /// For how long a kernel computes one class at most before the next has its turn.
-const TURN: Duration = Duration::from_millis(3);
+const TURN_TIME: Duration = Duration::from_millis(3);
 
 /// Rounds of turns that there are at least, however slow they are: the best counts.
-const ROUNDS_MIN: usize = 2;
-
-/// What was seen of one class.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) class: Class,
-    /// Of each kernel, in the order of preference: compressions per second of one thread.
-    pub(super) rates: Vec<(Kernel, f64)>,
-}
+const MIN_ROUNDS: usize = 2;
 
 /// A kernel's turn at one class.
 struct Turn {
@@ -44,7 +38,7 @@ pub(super) fn measure(
     threads: NonZeroUsize,
     nice: u8,
     time: Duration,
-) -> io::Result<[Seen; Class::ALL.len()]> {
+) -> io::Result<[ClassRates; Class::ALL.len()]> {
     let mut turns = Vec::new();
     for class in Class::ALL {
         let sample = sample(class).map_err(io::Error::other)?;
@@ -60,7 +54,7 @@ pub(super) fn measure(
         let rate = |(number, kernel): (usize, &Kernel)| (*kernel, best(class * kernels.len() + number));
         kernels.iter().enumerate().map(rate).collect()
     };
-    Ok(std::array::from_fn(|index| Seen { class: Class::ALL[index], rates: rates(index) }))
+    Ok(std::array::from_fn(|index| ClassRates { class: Class::ALL[index], rates: rates(index) }))
 }
 
 /// Of each thread and each round the rates of all turns.
@@ -77,7 +71,7 @@ fn on_threads(threads: usize, nice: u8, turns: &[Turn], time: Duration) -> io::R
         loop {
             if thread == 0 {
                 let round = began.elapsed().checked_div(rounds.len() as u32).unwrap_or_default();
-                is_over.store(rounds.len() >= ROUNDS_MIN && began.elapsed() + round > time, Ordering::Relaxed);
+                is_over.store(rounds.len() >= MIN_ROUNDS && began.elapsed() + round > time, Ordering::Relaxed);
             }
             barrier.wait();
             if is_over.load(Ordering::Relaxed) {
@@ -103,7 +97,7 @@ impl Turn {
     /// Compressions per second of this thread's own time, whatever else the machine does.
     fn compute(&self) -> f64 {
         let (started, before, mut compressions) = (Instant::now(), own_time(), 0);
-        while started.elapsed() < TURN {
+        while started.elapsed() < TURN_TIME {
             let Ok(mut job) = self.sample.job() else { return 0.0 };
             while !job.is_finished() {
                 compressions += job.step(&self.kernels, 1024);

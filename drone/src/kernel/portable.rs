@@ -17,7 +17,7 @@ pub(super) static TABLE: Table = Table {
     iterate,
 };
 
-/// See [`Kernel::absorb`](super::Kernel::absorb).
+/// See [`Kernel::absorb`](crate::kernel::Kernel::absorb).
 fn absorb(start: &Midstate, lanes: &mut [Lane], feed: &mut Feed<'_>, slots: &mut Slots<'_>, rounds: usize) -> u64 {
     let Some(lane) = lanes.first_mut() else { return 0 };
     let mut left = rounds;
@@ -55,14 +55,14 @@ fn advance(start: &Midstate, lane: &mut Lane, feed: &mut Feed<'_>, slots: &mut S
     taken
 }
 
-/// See [`Kernel::rehash`](super::Kernel::rehash).
+/// See [`Kernel::rehash`](crate::kernel::Kernel::rehash).
 fn rehash(start: &Midstate, digests: &mut [Digest]) {
     for digest in digests {
         *digest = digest_bytes(&start.finish(digest));
     }
 }
 
-/// See [`Kernel::iterate`](super::Kernel::iterate).
+/// See [`Kernel::iterate`](crate::kernel::Kernel::iterate).
 fn iterate(chains: &mut [Chain], times: u32) {
     for Chain { inner, outer, u, t } in chains {
         for _ in 0..times {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use wire::blob::BlobBuf;
 use wire::work::{Algorithm, Chunk, DigestChunk};
 
-use super::Job;
+use super::chunk;
+use super::job::Job;
 
 /// Strings and what to do to them, as they would come in a frame.
 #[derive(Debug, Clone)]
@@ -28,6 +29,6 @@ impl Sample {
     /// If this cannot be computed, with the reason for people.
     pub fn job(&self) -> Result<Box<dyn Job>, String> {
         let chunk: Chunk<'_> = wire::frame::decode(&self.0).map_err(|error| error.to_string())?;
-        super::job(&self.0, &chunk)
+        chunk::job(&self.0, &chunk)
     }
 }

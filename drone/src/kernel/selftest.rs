@@ -4,7 +4,10 @@ use bytes::Bytes;
 use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
-use super::{Kernel, Kernels, Output, Sample};
+use super::dispatch::Kernel;
+use super::job::Output;
+use super::kernels::Kernels;
+use super::sample::Sample;
 
 /// Published answers: input, algorithm, digest. FIPS 180-4 example, RFC 4231 case 2,
 /// RFC 7914 section 11; SHA-256d of "hello".

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc as sync;
 
 use super::*;
-use crate::kernel::Kernel;
+use crate::kernel::{Job, Kernel, Output};
 
 /// A job of `total` items; each step computes one, after its test allowed it.
 struct Scripted {
@@ -76,7 +76,7 @@ fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
 /// Lease, first index and number of items of the next output.
 fn output(reports: &mut mpsc::Receiver<Report>) -> (u64, u64, u64) {
     match reports.blocking_recv().unwrap() {
-        Report { ticket, event: Event::Output { from, output, .. } } => (ticket.0, from, output.items()),
+        Report { ticket, outcome: Outcome::Output { from, output, .. } } => (ticket.0, from, output.items()),
         other => panic!("{other:?}"),
     }
 }
@@ -195,7 +195,7 @@ fn a_panic_fails_the_lease_but_not_the_thread() {
     let (bad, step) = scripted(urgency(0, 0, 1), 0, 1);
     pool.add(bad);
     step.send(Step::Panic).unwrap();
-    let Report { ticket: failed, event: Event::Failed { reason } } = reports.blocking_recv().unwrap() else {
+    let Report { ticket: failed, outcome: Outcome::Failed { reason } } = reports.blocking_recv().unwrap() else {
         panic!("a failure is reported")
     };
     assert_eq!(failed, Ticket(1));
@@ -208,18 +208,19 @@ fn a_panic_fails_the_lease_but_not_the_thread() {
 fn a_brief_lease_is_computed_by_who_asks_and_a_long_one_given_back() {
     let (pool, mut reports) = pool(1);
     let brief = |items| scripted(urgency(0, 1, 1), 5, items).0;
-    let Ok(Report { ticket: Ticket(1), event: Event::Output { from: 5, output, .. } }) = pool.compute_brief(brief(3))
+    let Ok(Report { ticket: Ticket(1), outcome: Outcome::Output { from: 5, output, .. } }) =
+        pool.compute_brief(brief(3))
     else {
         panic!("it is computed")
     };
     assert_eq!((output.items(), pool.worked().compressions), (3, 1));
-    for items in [0, BRIEF + 1] {
+    for items in [0, BRIEF_COMPRESSIONS + 1] {
         assert!(pool.compute_brief(brief(items)).is_err());
     }
     let (bad, step) = scripted(urgency(0, 1, 1), 0, 1);
     let script = std::thread::spawn(move || step.send(Step::Panic));
-    let failed = pool.compute_brief(bad).map(|report| report.event);
-    assert!(matches!(failed, Ok(Event::Failed { reason }) if reason.contains("the script says so")));
+    let failed = pool.compute_brief(bad).map(|report| report.outcome);
+    assert!(matches!(failed, Ok(Outcome::Failed { reason }) if reason.contains("the script says so")));
     script.join().unwrap().unwrap();
     assert!(reports.try_recv().is_err());
 }
@@ -227,10 +228,10 @@ fn a_brief_lease_is_computed_by_who_asks_and_a_long_one_given_back() {
 #[test]
 fn a_dropped_pool_ends_threads_that_wait_for_room() {
     let (pool, reports) = pool(2);
-    for lease in 0..3 * REPORTS as u64 {
+    for lease in 0..3 * MAX_REPORTS as u64 {
         pool.add(scripted(urgency(0, lease, lease), 0, 1).0);
     }
-    while reports.len() < REPORTS {
+    while reports.len() < MAX_REPORTS {
         std::thread::yield_now();
     }
     drop(reports);

@@ -5,17 +5,19 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
-use super::{Lease, Report, Shared};
+use super::computation::Computation;
+use super::queue::Shared;
+use super::report::Report;
 
 /// Compressions between two looks at the flag: some 16 to 50 microseconds where the CPU has
 /// instructions for SHA-256, and less than a millisecond where it has none.
-const STEP: u64 = 1024;
+const STEP_COMPRESSIONS: u64 = 1024;
 
 /// Results are reported when this much compute time went into them, in nanoseconds …
 const PART_NS: u64 = 250_000_000;
 
 /// … or when they are this long, in bytes.
-const PART_SIZE: usize = 256 << 10;
+const PART_BYTES: usize = 256 << 10;
 
 /// Computes until the pool closes.
 pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
@@ -26,7 +28,7 @@ pub(super) fn run(shared: &Shared, index: usize, reports: &Sender<Report>) {
 }
 
 /// Computes until the lease has ended, or until the flag says that something else matters.
-fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Report>) -> Option<Lease> {
+fn compute(shared: &Shared, index: usize, mut lease: Computation, reports: &Sender<Report>) -> Option<Computation> {
     let slot = &shared.slots[index];
     // An error means that nobody wants to know any more.
     let send = |report: Report| reports.blocking_send(report);
@@ -35,7 +37,7 @@ fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Rep
         if slot.attend.load(Ordering::Acquire) {
             return Some(lease);
         }
-        match lease.step(&shared.kernels, STEP, &slot.tally, before) {
+        match lease.step(&shared.kernels, STEP_COMPRESSIONS, &slot.tally, before) {
             Ok(now) => before = now,
             Err(failed) => {
                 let _ = send(failed);
@@ -44,7 +46,7 @@ fn compute(shared: &Shared, index: usize, mut lease: Lease, reports: &Sender<Rep
         }
         slot.reached.store(lease.reached(), Ordering::Relaxed);
         let waits = lease.job.uncollected();
-        if waits >= PART_SIZE || (waits > 0 && lease.spent_ns >= PART_NS) {
+        if waits >= PART_BYTES || (waits > 0 && lease.spent_ns >= PART_NS) {
             send(lease.report()).ok()?;
             before = Instant::now();
         }

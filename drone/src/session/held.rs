@@ -1,18 +1,18 @@
-//! One lease, and what all leases together take up.
+//! One lease that a Drone is responsible for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use wire::ids::{Instance, TaskId};
 use wire::message::{Adoption, Lease, Offered};
 
-use super::{Key, Part};
+use super::part::{Key, Part};
 use crate::pool::Urgency;
 
-/// What a part is counted for besides its results, in bytes.
-const PART: usize = 256;
+/// What a part takes besides its results, in bytes.
+const PART_OVERHEAD_BYTES: usize = 256;
 
 /// A lease that the Drone is responsible for.
-pub(super) struct Held {
+pub(super) struct HeldLease {
     /// What the Queen called it last.
     pub(super) key: Key,
     pub(super) task: TaskId,
@@ -21,7 +21,7 @@ pub(super) struct Held {
     /// The first index that is wanted and not known to be stored.
     pub(super) from: u64,
     /// Results below this index have come from the pool.
-    pub(super) computed: u64,
+    pub(super) reported: u64,
     /// Behind the last index that is wanted.
     pub(super) to: u64,
     pub(super) phase: Phase,
@@ -30,7 +30,7 @@ pub(super) struct Held {
     /// Results that are wanted and not known to be stored, in index order and without gaps.
     parts: VecDeque<Part>,
     /// What they take, in bytes.
-    kept: usize,
+    kept_bytes: usize,
 }
 
 /// What is still to be done with a lease.
@@ -46,14 +46,14 @@ pub(super) enum Phase {
 
 /// What keeping a part takes, in bytes.
 pub(super) fn size(part: &Part) -> usize {
-    PART + part.output.size()
+    PART_OVERHEAD_BYTES + part.output.size()
 }
 
-impl Held {
+impl HeldLease {
     pub(super) fn new(key: Key, urgency: Urgency, lease: &Lease<'_>, frame: u64) -> Self {
         let Lease { task, instance, from, to, .. } = *lease;
         let (phase, parts) = (Phase::Computing, VecDeque::new());
-        Self { key, task, instance, urgency, from, computed: from, to, phase, frame, parts, kept: 0 }
+        Self { key, task, instance, urgency, from, reported: from, to, phase, frame, parts, kept_bytes: 0 }
     }
 
     /// What the Queen is told of it on a new connection.
@@ -68,23 +68,23 @@ impl Held {
     }
 
     /// What its parts take, in bytes.
-    pub(super) fn kept(&self) -> usize {
-        self.kept
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Keeps what is wanted of `part`, and returns it.
-    pub(super) fn keep(&mut self, part: Part) -> Option<Part> {
+    pub(super) fn add(&mut self, part: Part) -> Option<Part> {
         let part = wanted(part, self.from, self.to)?;
-        self.kept += size(&part);
+        self.kept_bytes += size(&part);
         self.parts.push_back(part.clone());
         Some(part)
     }
 
     /// The first part is stored: returns how many bytes this sets free.
-    pub(super) fn stored(&mut self) -> usize {
+    pub(super) fn pop_stored(&mut self) -> usize {
         let Some(part) = self.parts.pop_front() else { return 0 };
         self.from = self.from.max(part.to());
-        self.kept -= size(&part);
+        self.kept_bytes -= size(&part);
         size(&part)
     }
 
@@ -94,7 +94,7 @@ impl Held {
         self.from = adoption.from;
         let parts = std::mem::take(&mut self.parts);
         self.parts = parts.into_iter().filter_map(|part| wanted(part, adoption.from, adoption.to)).collect();
-        self.kept = self.parts.iter().map(size).sum();
+        self.kept_bytes = self.parts.iter().map(size).sum();
     }
 }
 
@@ -102,49 +102,4 @@ impl Held {
 fn wanted(part: Part, from: u64, to: u64) -> Option<Part> {
     let (from, to) = (from.max(part.from), to.min(part.to()));
     (from < to).then(|| Part { from, output: part.output.slice(from - part.from..to - part.from), ..part })
-}
-
-/// Frames that leases keep in memory, by their number in order of arrival.
-#[derive(Default)]
-pub(super) struct Frames {
-    held: BTreeMap<u64, Frame>,
-    seen: u64,
-    bytes: usize,
-}
-
-struct Frame {
-    bytes: usize,
-    leases: usize,
-}
-
-impl Frames {
-    /// The number of a frame that has just come.
-    pub(super) fn arrived(&mut self) -> u64 {
-        self.seen += 1;
-        self.seen
-    }
-
-    /// What all of them take.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// One more lease of this frame is held.
-    pub(super) fn take(&mut self, number: u64, bytes: usize) {
-        let frame = self.held.entry(number).or_insert_with(|| {
-            self.bytes += bytes;
-            Frame { bytes, leases: 0 }
-        });
-        frame.leases += 1;
-    }
-
-    /// One lease of this frame needs it no more.
-    pub(super) fn release(&mut self, number: u64) {
-        let Some(frame) = self.held.get_mut(&number) else { return };
-        frame.leases -= 1;
-        if frame.leases == 0 {
-            self.bytes -= frame.bytes;
-            self.held.remove(&number);
-        }
-    }
 }

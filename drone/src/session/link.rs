@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::ids::Epoch;
 use wire::message::{Adoption, Offered};
 
-use super::outbox::{May, Message, Outbox, Say};
-use super::{Key, MAX_WAITING, Part, Violation};
+use super::limits::MAX_WAITING;
+use super::outbox::{Allowed, Message, Outbox, Statement};
+use super::part::{Key, Part};
+use super::violation::Violation;
 use crate::pool::Ticket;
 
 /// Long results are said only while less than this is sent and not stored, in bytes. While the
 /// Queen's disk is behind she takes nothing more in: what she has not read by then is in front of a
 /// word's result, which here would overtake it.
-const WINDOW: usize = 4 << 20;
+const WINDOW_BYTES: usize = 4 << 20;
 
-/// One connection.
+/// What was said and is to be said on one connection.
 pub(super) struct Link {
     /// The Queen's, from her welcome.
     epoch: Epoch,
@@ -26,16 +28,24 @@ pub(super) struct Link {
     /// Whose output each one was that was sent and is not stored yet, and its size, in order.
     sent: VecDeque<(Ticket, usize)>,
     /// What those take, in bytes.
-    unstored: usize,
-    /// How many outputs before those were sent.
-    stored: u64,
+    unstored_bytes: usize,
+    /// How many outputs of this connection are stored.
+    stored_outputs: u64,
 }
 
 impl Link {
     pub(super) fn new(epoch: Epoch, offer: Vec<(Ticket, Offered)>) -> Self {
         let leases = offer.iter().map(|(_, offered)| *offered).collect();
         let (names, sent) = Default::default();
-        Self { epoch, offer: Some(offer), names, outbox: Outbox::new(Say::Offer(leases)), sent, unstored: 0, stored: 0 }
+        Self {
+            epoch,
+            offer: Some(offer),
+            names,
+            outbox: Outbox::new(Statement::Offer(leases)),
+            sent,
+            unstored_bytes: 0,
+            stored_outputs: 0,
+        }
     }
 
     /// Whether the offer was answered.
@@ -48,17 +58,17 @@ impl Link {
         self.is_open() && self.outbox.is_empty()
     }
 
-    /// Whether there may be something to say; `hurries` as with [`next`](Self::next).
-    pub(super) fn has_messages(&self, hurries: bool) -> bool {
-        self.outbox.has_messages(self.may_say(hurries))
+    /// Whether there may be something to say; `is_leaving` as with [`next`](Self::next).
+    pub(super) fn has_messages(&self, is_leaving: bool) -> bool {
+        self.outbox.has_messages(self.may_say(is_leaving))
     }
 
-    fn may_say(&self, hurries: bool) -> May {
+    fn may_say(&self, is_leaving: bool) -> Allowed {
         match self.is_open() {
-            false => May::Begin,
-            // Who cannot say the rest does not listen either, nor hear of what is stored.
-            true if hurries || self.unstored < WINDOW || self.waiting() >= MAX_WAITING => May::All,
-            true => May::Short,
+            false => Allowed::Opening,
+            // With so much waiting the session does not listen, and so would not hear that something was stored.
+            true if is_leaving || self.unstored_bytes < WINDOW_BYTES || self.waiting() >= MAX_WAITING => Allowed::All,
+            true => Allowed::Short,
         }
     }
 
@@ -96,8 +106,8 @@ impl Link {
         self.outbox.outputs().map(|part| part.ticket).collect()
     }
 
-    pub(super) fn say(&mut self, say: Say) {
-        self.outbox.push(say);
+    pub(super) fn say(&mut self, statement: Statement) {
+        self.outbox.push(statement);
     }
 
     /// Says all results that there are of a lease.
@@ -105,19 +115,19 @@ impl Link {
         self.outbox.push_whole(key, part);
     }
 
-    pub(super) fn heartbeat(&mut self, heartbeat: Say) {
+    pub(super) fn heartbeat(&mut self, heartbeat: Statement) {
         self.outbox.set_heartbeat(heartbeat);
     }
 
-    /// The next message; results of leases that are not held any more are passed over. Who `hurries`
-    /// does not mind how much is not stored.
-    pub(super) fn next(&mut self, hurries: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
-        let message = self.outbox.pop(self.may_say(hurries), is_held)?;
+    /// The next message; results of leases that are not held any more are passed over. Who leaves does
+    /// not mind how much is not stored.
+    pub(super) fn next(&mut self, is_leaving: bool, is_held: impl Fn(Ticket) -> bool) -> Option<Message> {
+        let message = self.outbox.pop(self.may_say(is_leaving), is_held)?;
         if let Message::Outputs(parts) = &message {
             for (_, part) in parts {
                 let size = part.output.size();
                 self.sent.push_back((part.ticket, size));
-                self.unstored += size;
+                self.unstored_bytes += size;
             }
         }
         Some(message)
@@ -143,16 +153,16 @@ impl Link {
     }
 
     /// The first `outputs` outputs are stored: whose the newly stored ones were, in order.
-    pub(super) fn stored(&mut self, outputs: u64) -> Result<Vec<Ticket>, Violation> {
-        let sent = self.stored + self.sent.len() as u64;
+    pub(super) fn receipt(&mut self, outputs: u64) -> Result<Vec<Ticket>, Violation> {
+        let sent = self.stored_outputs + self.sent.len() as u64;
         if outputs > sent {
             return Err(Violation::Receipt { stored: outputs, sent });
         }
         // An older receipt says nothing new.
-        let new = outputs.saturating_sub(self.stored);
-        self.stored += new;
+        let new = outputs.saturating_sub(self.stored_outputs);
+        self.stored_outputs += new;
         let (tickets, sizes): (Vec<_>, Vec<_>) = self.sent.drain(..new as usize).unzip();
-        self.unstored -= sizes.iter().sum::<usize>();
+        self.unstored_bytes -= sizes.iter().sum::<usize>();
         Ok(tickets)
     }
 }

@@ -8,8 +8,13 @@ use wire::ids::Epoch;
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::{Algorithm, Chunk};
 
-use super::held::{Held, Phase};
-use super::{Effect, Key, MAX_BYTES, MAX_LEASES, Note, Say, Session, Violation};
+use super::effect::{Effect, Note};
+use super::held::{HeldLease, Phase};
+use super::limits::{MAX_HELD_BYTES, MAX_LEASES};
+use super::outbox::Statement;
+use super::part::Key;
+use super::state::Session;
+use super::violation::Violation;
 use crate::kernel;
 use crate::pool::{Assignment, Ticket, Urgency};
 
@@ -37,13 +42,13 @@ impl Session {
             return Err(Violation::Early);
         }
         if self.leaving {
-            self.say_now(Say::HandBack(leases.iter().map(key_of).collect()));
+            self.say_now(Statement::HandBack(leases.iter().map(key_of).collect()));
             return Ok(());
         }
         if self.computing + leases.len() > MAX_LEASES {
             return Err(Violation::TooManyLeases);
         }
-        if self.frames.bytes() + frame.len() > MAX_BYTES {
+        if self.frames.bytes() + frame.len() > MAX_HELD_BYTES {
             return Err(Violation::TooManyBytes);
         }
         let mut new = BTreeSet::new();
@@ -68,15 +73,15 @@ impl Session {
             Ok(job) => job,
             Err(reason) => {
                 effects.push(Effect::Failed { reason: reason.clone() });
-                return self.say_now(Say::Failed { key, reason });
+                return self.say_now(Statement::Failed { key, reason });
             }
         };
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let urgency = Urgency { priority: Reverse(lease.priority), rank: lease.rank, ticket };
-        self.held.insert(ticket, Held::new(key, urgency, lease, number));
+        self.held.insert(ticket, HeldLease::new(key, urgency, lease, number));
         self.computing += 1;
-        self.frames.take(number, frame.len());
+        self.frames.add_lease(number, frame.len());
         if let Some(link) = &mut self.link {
             link.name(key, ticket);
         }
@@ -89,7 +94,7 @@ impl Session {
 
     fn shrink(&mut self, key: Key, end: u64, effects: &mut Vec<Effect>) {
         if let Some(ticket) = self.link.as_ref().and_then(|link| link.ticket(key)) {
-            self.cut(ticket, end, effects);
+            self.truncate(ticket, end, effects);
         }
     }
 
@@ -101,14 +106,14 @@ impl Session {
         let mut over = Vec::new();
         for ((ticket, _), answer) in offer.into_iter().zip(answers) {
             match answer {
-                None => self.unwanted(ticket, effects),
+                None => self.withdraw(ticket, effects),
                 Some(adoption) if self.held.contains_key(&ticket) => self.resume(ticket, epoch, adoption, effects),
                 // It failed or was given back while the Queen thought about it.
                 Some(adoption) => over.push(Key { lease: adoption.lease, epoch }),
             }
         }
         if !over.is_empty() {
-            self.say_now(Say::HandBack(over));
+            self.say_now(Statement::HandBack(over));
         }
         if offered > 0 {
             effects.push(Effect::Adopted { taken, offered });
@@ -121,23 +126,23 @@ impl Session {
         let (Some(held), Some(link)) = (self.held.get_mut(&ticket), &mut self.link) else { return };
         let key = Key { lease: adoption.lease, epoch };
         link.name(key, ticket);
-        self.kept -= held.kept();
+        self.kept_bytes -= held.kept_bytes();
         held.adopt(key, adoption);
-        self.kept += held.kept();
+        self.kept_bytes += held.kept_bytes();
         match (held.phase, held.parts()) {
             (Phase::Computed, [whole]) => link.say_whole(key, whole.clone()),
-            (_, parts) => parts.iter().for_each(|part| link.say(Say::Output(key, part.clone()))),
+            (_, parts) => parts.iter().for_each(|part| link.say(Statement::Output(key, part.clone()))),
         }
-        self.cut(ticket, adoption.to, effects);
+        self.truncate(ticket, adoption.to, effects);
     }
 
     fn stored(&mut self, outputs: u64) -> Result<(), Violation> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        for ticket in link.stored(outputs)? {
+        for ticket in link.receipt(outputs)? {
             if let Some(held) = self.held.get_mut(&ticket) {
-                self.kept -= held.stored();
+                self.kept_bytes -= held.pop_stored();
             }
-            self.settle(ticket);
+            self.forget_if_over(ticket);
         }
         Ok(())
     }

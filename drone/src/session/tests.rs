@@ -4,7 +4,7 @@ mod world;
 
 use wire::List;
 use wire::blob::BlobBuf;
-use wire::ids::{Instance, LeaseId, TaskId};
+use wire::ids::{Epoch, Instance, LeaseId, TaskId};
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::{Algorithm, Chunk, DigestChunk};
 
@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::kernel::Output;
+use crate::pool::{Outcome, Report, Standing, Ticket, Worked};
 
 const EPOCH: Epoch = Epoch(1);
 
@@ -38,7 +39,7 @@ fn work_of(leases: &[(u64, u64, usize)], epoch: Epoch, algorithm: Algorithm<'_>)
 
 fn frame_of(message: &ToDrone<'_>) -> Bytes {
     let mut bytes = Vec::new();
-    wire::frame::encode(message, wire::frame::MAX, &mut bytes).unwrap();
+    wire::frame::encode(message, wire::frame::MAX_TO_DRONE, &mut bytes).unwrap();
     Bytes::from(bytes).slice(wire::frame::HEADER..)
 }
 
@@ -59,7 +60,7 @@ fn key(lease: u64) -> Key {
 fn open() -> Session {
     let mut session = Session::default();
     session.connected(EPOCH);
-    assert_eq!(says(&mut session), [Say::Offer(vec![])]);
+    assert_eq!(says(&mut session), [Statement::Offer(vec![])]);
     assert!(hear(&mut session, &adopted(&[])).unwrap().is_empty());
     session
 }
@@ -75,17 +76,17 @@ fn shrink(session: &mut Session, lease: u64, end: u64) -> Vec<Effect> {
     hear(session, &frame_of(&ToDrone::Shrink { lease: LeaseId(lease), epoch: EPOCH, end })).unwrap()
 }
 
-fn report(session: &mut Session, ticket: u64, event: Event) -> Vec<Effect> {
+fn report(session: &mut Session, ticket: u64, outcome: Outcome) -> Vec<Effect> {
     let mut effects = Vec::new();
-    session.report(Report { ticket: Ticket(ticket), event }, &mut effects);
+    session.report(Report { ticket: Ticket(ticket), outcome }, &mut effects);
     effects
 }
 
-fn computed(from: u64, items: u64) -> Event {
+fn computed(from: u64, items: u64) -> Outcome {
     // Each digest tells its index.
     let digests = (from..from + items).flat_map(|index| [index.to_le_bytes(); 4].concat()).collect::<Vec<u8>>();
     let output = Output::Digests(digests.into());
-    Event::Output { from, output, spent_ns: 1_000 }
+    Outcome::Output { from, output, spent_ns: 1_000 }
 }
 
 fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
@@ -97,10 +98,10 @@ fn ends(effects: &[Effect]) -> Vec<(u64, End)> {
 }
 
 /// Everything that is sent now.
-fn says(session: &mut Session) -> Vec<Say> {
+fn says(session: &mut Session) -> Vec<Statement> {
     let messages: Vec<_> = std::iter::from_fn(|| session.next_message()).collect();
     let says = messages.into_iter().flat_map(|message| match message {
-        Message::Outputs(parts) => parts.into_iter().map(|(key, part)| Say::Output(key, part)).collect(),
+        Message::Outputs(parts) => parts.into_iter().map(|(key, part)| Statement::Output(key, part)).collect(),
         Message::Other(say) => vec![say],
     });
     says.collect()
@@ -109,7 +110,7 @@ fn says(session: &mut Session) -> Vec<Say> {
 /// The lease, first index and end of each output that is sent now.
 fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
     let part = |say| match say {
-        Say::Output(key, part) => Some((key.lease.0, part.from, part.to())),
+        Statement::Output(key, part) => Some((key.lease.0, part.from, part.to())),
         _ => None,
     };
     says(session).into_iter().filter_map(part).collect()
@@ -118,12 +119,14 @@ fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
 /// What is offered on a new connection: lease, epoch, first index, end.
 fn offered(session: &mut Session, epoch: Epoch) -> Vec<(u64, u64, u64, u64)> {
     session.connected(epoch);
-    let Some(Message::Other(Say::Offer(leases))) = session.next_message() else { panic!("the offer comes first") };
+    let Some(Message::Other(Statement::Offer(leases))) = session.next_message() else {
+        panic!("the offer comes first")
+    };
     leases.iter().map(|offered| (offered.lease.0, offered.epoch.0, offered.from, offered.to)).collect()
 }
 
 fn is_free(session: &Session) -> bool {
-    session.is_empty() && (session.computing(), session.kept(), session.frames.bytes()) == (0, 0, 0)
+    session.is_empty() && (session.computing(), session.kept_bytes(), session.frames.bytes()) == (0, 0, 0)
 }
 
 #[test]
@@ -190,11 +193,11 @@ fn what_is_held_outlives_the_connection_under_a_new_name() {
     assert!(matches!(effects.last(), Some(Effect::Adopted { taken: 2, offered: 3 })));
     let all = says(&mut session);
     let parts = all.iter().map(|say| match say {
-        Say::Output(key, part) => (key.lease.0, key.epoch.0, part.from, part.to(), part.output.clone()),
+        Statement::Output(key, part) => (key.lease.0, key.epoch.0, part.from, part.to(), part.output.clone()),
         other => panic!("{other:?}"),
     });
     let digests = |from, items| {
-        let Event::Output { output, .. } = computed(from, items) else { unreachable!() };
+        let Outcome::Output { output, .. } = computed(from, items) else { unreachable!() };
         output
     };
     // What is short and whole comes first.
@@ -240,16 +243,16 @@ fn what_ends_unheard_is_not_offered() {
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3), (3, 0, 3)])).unwrap();
     report(&mut session, 1, computed(0, 1));
     session.disconnected();
-    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 1, Outcome::Failed { reason: "chance".to_owned() });
     assert_eq!(offered(&mut session, EPOCH), [(2, 1, 0, 3), (3, 1, 0, 3)]);
-    assert_eq!(ends(&report(&mut session, 2, Event::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
+    assert_eq!(ends(&report(&mut session, 2, Outcome::Failed { reason: "chance".to_owned() })), [(2, End::Failed)]);
     assert_eq!(says(&mut session), []);
     hear(&mut session, &adopted(&[Some((8, 0, 3)), Some((9, 0, 3))])).unwrap();
-    assert_eq!(says(&mut session), [Say::HandBack(vec![key(8)])], "it ended while she thought about it");
+    assert_eq!(says(&mut session), [Statement::HandBack(vec![key(8)])], "it ended while she thought about it");
     report(&mut session, 3, computed(0, 1));
-    report(&mut session, 3, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 3, Outcome::Failed { reason: "chance".to_owned() });
     let heard = says(&mut session);
-    assert!(matches!(&heard[..], [Say::Output(..), Say::Failed { .. }]), "in this order");
+    assert!(matches!(&heard[..], [Statement::Output(..), Statement::Failed { .. }]), "in this order");
     assert!(!session.is_empty(), "what was output before is still valid");
     session.disconnected();
     assert!(is_free(&session));
@@ -259,7 +262,7 @@ fn what_ends_unheard_is_not_offered() {
 fn nothing_of_one_connection_leaks_into_the_next() {
     let mut session = open();
     hear(&mut session, &work(&[(1, 0, 3), (2, 0, 3)])).unwrap();
-    report(&mut session, 1, Event::Failed { reason: "chance".to_owned() });
+    report(&mut session, 1, Outcome::Failed { reason: "chance".to_owned() });
     report(&mut session, 2, computed(0, 1));
     session.heartbeat(&[], Worked { compressions: 1, busy_ns: 0 });
     session.disconnected();
@@ -282,7 +285,10 @@ fn a_leaving_drone_takes_nothing_new() {
     assert_eq!(ends(&effects), [(2, End::HandedBack)]);
     hear(&mut session, &work(&[(3, 0, 1)])).unwrap();
     session.drain(&mut effects);
-    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(2)]), Say::HandBack(vec![key(3)])]);
+    assert_eq!(
+        says(&mut session),
+        [Statement::Leaving, Statement::HandBack(vec![key(2)]), Statement::HandBack(vec![key(3)])]
+    );
     assert!(!session.is_said());
     assert_eq!(ends(&report(&mut session, 1, computed(0, 1))), [(1, End::Done)]);
     assert!(!session.is_said());
@@ -303,7 +309,7 @@ fn a_drain_before_the_answer_waits_for_it() {
     assert_eq!(says(&mut session), []);
     assert!(!session.is_said());
     hear(&mut session, &adopted(&[Some((3, 0, 1)), None])).unwrap();
-    assert_eq!(says(&mut session), [Say::Leaving, Say::HandBack(vec![key(3)])]);
+    assert_eq!(says(&mut session), [Statement::Leaving, Statement::HandBack(vec![key(3)])]);
     assert!(session.is_over());
 }
 
@@ -317,7 +323,7 @@ fn giving_up_hands_back_what_is_not_computed() {
     session.give_up(&mut effects);
     assert_eq!(ends(&effects), [(1, End::HandedBack), (2, End::HandedBack)]);
     let heard = says(&mut session);
-    assert!(matches!(&heard[2..], [Say::Leaving, Say::HandBack(keys)] if *keys == [key(1), key(2)]));
+    assert!(matches!(&heard[2..], [Statement::Leaving, Statement::HandBack(keys)] if *keys == [key(1), key(2)]));
     hear(&mut session, &stored(2)).unwrap();
     assert!(session.is_over());
 }
@@ -335,7 +341,7 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
         &[standing(1, 1, true), standing(2, 13, true), standing(3, 20, false)],
         Worked { compressions: 77, busy_ns: 5 },
     );
-    let Some(Message::Other(Say::Heartbeat { progress, worked: Worked { compressions: 77, busy_ns: 5 } })) =
+    let Some(Message::Other(Statement::Heartbeat { progress, worked: Worked { compressions: 77, busy_ns: 5 } })) =
         session.next_message()
     else {
         panic!("it overtakes the results")
@@ -347,7 +353,10 @@ fn a_heartbeat_names_what_is_to_be_computed_or_said() {
     offered(&mut session, EPOCH);
     session.heartbeat(&[standing(2, 13, true)], Worked { compressions: 78, busy_ns: 6 });
     let heard = says(&mut session);
-    assert!(matches!(&heard[..], [Say::Heartbeat { progress, .. }] if progress.is_empty()), "she knows no names yet");
+    assert!(
+        matches!(&heard[..], [Statement::Heartbeat { progress, .. }] if progress.is_empty()),
+        "she knows no names yet"
+    );
 }
 
 #[test]
@@ -356,7 +365,7 @@ fn an_impossible_lease_fails_and_is_not_held() {
     let none = Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 0 };
     let effects = hear(&mut session, &work_of(&[(1, 0, 1)], EPOCH, none)).unwrap();
     assert!(matches!(&effects[..], [Effect::Failed { .. }]));
-    assert!(matches!(&says(&mut session)[..], [Say::Failed { key: failed, .. }] if *failed == key(1)));
+    assert!(matches!(&says(&mut session)[..], [Statement::Failed { key: failed, .. }] if *failed == key(1)));
     assert!(is_free(&session));
 }
 
@@ -373,7 +382,7 @@ fn a_queen_who_leases_wrongly_is_found_out() {
     let many: Vec<_> = (0..=MAX_LEASES as u64).map(|lease| (lease, 0, 1)).collect();
     assert_eq!(refused(&many), Some(Violation::TooManyLeases));
     let mut session = open();
-    session.frames.take(0, MAX_BYTES);
+    session.frames.add_lease(0, MAX_HELD_BYTES);
     assert_eq!(hear(&mut session, &work(&[(1, 0, 1)])).err(), Some(Violation::TooManyBytes));
     let mut session = Session::default();
     session.connected(EPOCH);
@@ -413,7 +422,7 @@ fn without_room_no_reports_are_taken() {
         session.takes_reports()
     });
     let leases = leases.count() as u64 + 1;
-    assert!((MAX_KEPT..MAX_KEPT + (2 << 20)).contains(&session.kept()));
+    assert!((MAX_KEPT_BYTES..MAX_KEPT_BYTES + (2 << 20)).contains(&session.kept_bytes()));
     session.disconnected();
     assert!(!session.takes_reports());
     offered(&mut session, EPOCH);

@@ -10,10 +10,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use wire::blob::BlobBuf;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{self, MAX, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::frame::{self, MAX_HANDSHAKE, MAX_TO_DRONE};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
+use wire::preface::{Preface, Role};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Kind};
 
 pub const EPOCH: Epoch = Epoch(3);
@@ -102,7 +103,7 @@ impl Queen {
 
     /// Takes a connection up to the Drone's hello.
     pub async fn hello(listener: &TcpListener) -> (Self, Hello) {
-        let stream = accept(listener, wire::handshake::VERSION).await;
+        let stream = accept(listener, wire::preface::VERSION).await;
         let (reader, writer) = stream.into_split();
         let (reader, writer) = (FrameReader::new(reader), FrameWriter::new(writer));
         let mut queen = Self { reader, writer, waiting: Default::default(), outputs: 0, stores: true };
@@ -128,7 +129,7 @@ impl Queen {
 
     /// Says something to a Drone that may have left already.
     pub async fn say(&mut self, message: &ToDrone<'_>) {
-        self.writer.push(message, MAX).unwrap();
+        self.writer.push(message, MAX_TO_DRONE).unwrap();
         let _ = self.writer.flush().await;
     }
 
@@ -172,7 +173,7 @@ impl Queen {
             if let Some(heard) = self.waiting.pop_front() {
                 return Some(heard);
             }
-            let frame = self.reader.next(MAX).await.unwrap()?;
+            let frame = self.reader.next(MAX_TO_DRONE).await.unwrap()?;
             self.waiting.extend(heard(&frame));
             if let Some(Heard::Output { .. }) = self.waiting.back() {
                 self.outputs += self.waiting.len() as u64;

@@ -11,10 +11,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{MAX, MAX_HANDSHAKE, decode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::frame::{MAX_HANDSHAKE, MAX_TO_DRONE, decode};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::SeatSecret;
 use wire::message::ToQueen;
+use wire::preface::{Preface, Role};
 use wire::work::{Class, Kind};
 
 /// What it says it can compute; nobody asks it to.
@@ -87,7 +88,7 @@ impl Idle {
         writer.flush().await?;
         let answer = reader.next(MAX_HANDSHAKE).await?.context("the Queen closed the connection")?;
         let FromQueen::Welcome { heartbeat_ms, .. } = decode(&answer)? else { bail!("a Drone is not welcome") };
-        writer.push(&ToQueen::Offer { leases: vec![].into() }, MAX)?;
+        writer.push(&ToQueen::Offer { leases: vec![].into() }, MAX_TO_DRONE)?;
         writer.flush().await?;
         Ok(Self { reader, writer, heartbeat: Duration::from_millis(heartbeat_ms.into()) })
     }
@@ -97,10 +98,10 @@ impl Idle {
         let mut beats = interval(self.heartbeat);
         loop {
             tokio::select! {
-                heard = self.reader.next(MAX) => drop(heard?.context("the Queen closed the connection")?),
+                heard = self.reader.next(MAX_TO_DRONE) => drop(heard?.context("the Queen closed the connection")?),
                 _ = beats.tick() => {
                     let beat = ToQueen::Heartbeat { progress: vec![].into(), compressions: 0, busy_ns: 0 };
-                    self.writer.push(&beat, MAX)?;
+                    self.writer.push(&beat, MAX_TO_DRONE)?;
                     self.writer.flush().await?;
                 }
             }

@@ -14,7 +14,7 @@ use web::model::Timestamp;
 use wire::join::QUEEN_NAME;
 
 /// What the authority is called in its certificate.
-const AUTHORITY: &str = "Hive authority";
+const AUTHORITY_NAME: &str = "Hive authority";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -22,11 +22,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(20 * 365);
 const CERTIFICATE_LIFE: Duration = DAY.saturating_mul(365);
 
-/// How long before now what is made now is valid, for who has a clock that is behind.
-const EARLIER: Duration = DAY;
+/// How long before it is made a certificate is already valid, for those whose clock is behind.
+const BACKDATED: Duration = DAY;
 
 /// Characters of a line of PEM (RFC 7468, section 2).
-const PEM_LINE: usize = 64;
+const PEM_LINE_CHARS: usize = 64;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ impl Authority {
     pub fn pem(&self) -> String {
         let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
         let text = STANDARD.encode(&self.certificate);
-        for line in text.as_bytes().chunks(PEM_LINE) {
+        for line in text.as_bytes().chunks(PEM_LINE_CHARS) {
             pem.extend(line.iter().map(|byte| char::from(*byte)));
             pem.push('\n');
         }
@@ -119,7 +119,7 @@ impl Authority {
 fn authority() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = Default::default();
-    params.distinguished_name.push(DnType::CommonName, AUTHORITY);
+    params.distinguished_name.push(DnType::CommonName, AUTHORITY_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -130,7 +130,7 @@ fn valid(params: &mut CertificateParams, now: Timestamp, life: Duration) -> Time
     // Certificates know no fractions of seconds, and 1970 is before any of them.
     let now = Duration::from_secs(u64::try_from(now.0 / 1000).unwrap_or_default());
     let epoch = date_time_ymd(1970, 1, 1);
-    params.not_before = epoch + now.saturating_sub(EARLIER);
+    params.not_before = epoch + now.saturating_sub(BACKDATED);
     params.not_after = epoch + now + life;
     Timestamp(i64::try_from((now + life).as_millis()).unwrap_or(i64::MAX))
 }

@@ -14,34 +14,35 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Notify, watch};
 use web::model::Timestamp;
 
-use super::{Authority, CertificateError, Issued, Served, tls};
+use super::authority::{Authority, CertificateError, Issued};
+use super::tls::{self, TlsIdentity};
 use crate::clock::Clock;
 
-/// So long before its end a certificate is renewed.
-const RENEWED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long before its end a certificate is renewed.
+const RENEWAL_LEAD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// How often it is looked at: soon, since the clock may have been set right just behind the start.
-const LOOKED_AT: Duration = Duration::from_secs(60);
+/// Between two looks at when a certificate ends: short, since the clock may have been set right just after the start.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The longest file of certificates or of a key, in bytes.
-const FILE_MAX: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Rights of group and others to read and to write.
-const BY_OTHERS: u32 = 0o066;
+const OTHERS_READ_WRITE: u32 = 0o066;
 
 /// Where a certificate is that the operator gives for HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
+pub struct CertificateFiles {
     /// The certificate and those that lead to its authority, in PEM.
     pub certificate: PathBuf,
     /// Its key, in PEM, readable by nobody else.
     pub key: PathBuf,
 }
 
-/// Why a port cannot prove anything.
+/// Why there is no certificate for a port.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The authority does not sign.
+    /// The authority cannot sign.
     #[error(transparent)]
     Authority(#[from] CertificateError),
     /// A key is not its certificate's.
@@ -50,29 +51,29 @@ pub enum Error {
     /// A file cannot be read.
     #[error("{}: {error}", path.display())]
     Io {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         error: io::Error,
     },
     /// A file is not what it should be.
     #[error("{}: {what}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What it is instead, and what to do.
         what: String,
     },
 }
 
-/// See the module.
+/// The certificates of both ports.
 pub struct Certificates {
     authority: Option<Authority>,
     names: Vec<String>,
-    files: Option<Files>,
+    files: Option<CertificateFiles>,
     /// When what the authority signed ends.
     expires_at: Option<Timestamp>,
-    drones: Option<watch::Sender<Arc<Served>>>,
+    drones: Option<watch::Sender<Arc<TlsIdentity>>>,
     http: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
@@ -84,7 +85,7 @@ impl Certificates {
     pub fn begin(
         authority: Option<Authority>,
         names: Vec<String>,
-        files: Option<Files>,
+        files: Option<CertificateFiles>,
         now: Timestamp,
     ) -> Result<Self, Error> {
         let mut all = Self { authority, names, files, expires_at: None, drones: None, http: None };
@@ -96,7 +97,7 @@ impl Certificates {
     }
 
     /// What the Drones' port serves.
-    pub fn drones(&self) -> Option<watch::Receiver<Arc<Served>>> {
+    pub fn drones(&self) -> Option<watch::Receiver<Arc<TlsIdentity>>> {
         self.drones.as_ref().map(watch::Sender::subscribe)
     }
 
@@ -107,10 +108,10 @@ impl Certificates {
 
     /// Renews what is about to end, and reads the files again whenever `reload` says so, until the future is
     /// dropped.
-    pub async fn keep(mut self, clock: Arc<dyn Clock>, reload: Arc<Notify>) {
+    pub async fn maintain(mut self, clock: Arc<dyn Clock>, reload: Arc<Notify>) {
         loop {
             tokio::select! {
-                () = clock.reach(clock.elapsed() + LOOKED_AT) => {}
+                () = clock.reach(clock.elapsed() + CHECK_INTERVAL) => {}
                 () = reload.notified() => self.read_again().await,
             }
             match self.renew(clock.wall()) {
@@ -124,12 +125,12 @@ impl Certificates {
     /// Has the authority sign a certificate, if there is none or it ends soon; says whether it did.
     fn renew(&mut self, now: Timestamp) -> Result<bool, Error> {
         let Some(authority) = &self.authority else { return Ok(false) };
-        let soon = now.0.saturating_add(RENEWED.as_millis() as i64);
+        let soon = now.0.saturating_add(RENEWAL_LEAD.as_millis() as i64);
         if self.expires_at.is_some_and(|end| soon < end.0) {
             return Ok(false);
         }
         let Issued { certificate, key, expires_at } = authority.issue(&self.names, now)?;
-        publish(&mut self.drones, Arc::new(Served::new(vec![certificate.clone()], key.clone_key())?));
+        publish(&mut self.drones, Arc::new(TlsIdentity::new(vec![certificate.clone()], key.clone_key())?));
         if self.files.is_none() {
             publish(&mut self.http, Arc::new(tls::http_config(vec![certificate], key)?));
         }
@@ -162,7 +163,7 @@ fn publish<T>(port: &mut Option<watch::Sender<T>>, config: T) {
     }
 }
 
-impl Files {
+impl CertificateFiles {
     fn config(&self) -> Result<ServerConfig, Error> {
         let Self { certificate, key } = self;
         let wrong = |path: &Path, what: String| Error::File { path: path.to_owned(), what };
@@ -184,12 +185,12 @@ fn read(path: &Path, is_secret: bool) -> Result<Vec<u8>, Error> {
     let failed = |error| Error::Io { path: path.to_owned(), error };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode();
-    if is_secret && mode & BY_OTHERS != 0 {
+    if is_secret && mode & OTHERS_READ_WRITE != 0 {
         let (mode, shown) = (mode & 0o777, path.display());
         let what = format!("others may read it (mode {mode:04o}), so it is not used: `chmod 600 {shown}`");
         return Err(Error::File { path: path.to_owned(), what });
     }
     let mut bytes = Vec::new();
-    file.take(FILE_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }

@@ -1,4 +1,4 @@
-//! Closed by default: who reaches a Queen beyond this machine finds her protected, or she does not start.
+//! Whether a Queen may serve other machines: only if what protects that port is set up, or `--insecure` is said.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::certificates::Files;
+use super::certificates::CertificateFiles;
 
 /// To whom a Queen shows herself, and as whom.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ pub struct Exposure {
     /// Serve others although nothing protects the Hive.
     pub insecure: bool,
     /// The operator's certificate for HTTP.
-    pub files: Option<Files>,
+    pub files: Option<CertificateFiles>,
     /// Notified when that is to be read again.
     pub reload: Arc<Notify>,
     /// Inputs and digests are shown on the console although others are served.
@@ -41,7 +41,7 @@ pub struct Situation {
     pub data_dir: Option<PathBuf>,
 }
 
-/// Others could use the Hive.
+/// Why a Queen must not serve: others could use the Hive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}, so others could use this Hive, and {lacking} yet: {advice}")]
 pub struct Unprotected {

@@ -8,45 +8,45 @@ use tokio::sync::watch;
 use web::access::{Holder, TokenId, TokenView};
 use web::model::Timestamp;
 
+use super::secrets::{JoinSecret, JoinSecrets};
 use super::token::{self, Token};
-use super::{JoinSecret, JoinSecrets};
 
-/// The most tokens, those that have expired not counted.
-pub const TOKENS: usize = 1000;
+/// The most tokens that there may be, those that have expired not counted.
+pub const MAX_TOKENS: usize = 1000;
 
-/// The most secrets.
-pub const SECRETS: usize = 64;
+/// The most secrets that there may be.
+pub const MAX_SECRETS: usize = 64;
 
-/// When a token was never used.
+/// The time of last use of a token that was never used.
 const NEVER: i64 = i64::MIN;
 
-/// See the module. Readers hold up nobody: what changes is replaced as a whole.
+/// The valid tokens and secrets. Readers hold up nobody: what changes is replaced as a whole.
 pub struct Grants {
-    tokens: watch::Sender<Arc<Granted>>,
+    tokens: watch::Sender<Arc<Tokens>>,
     secrets: watch::Sender<Arc<JoinSecrets>>,
     changes: watch::Sender<u64>,
     is_closed: AtomicBool,
 }
 
-type Granted = BTreeMap<TokenId, Arc<Grant>>;
+type Tokens = BTreeMap<TokenId, Arc<LiveToken>>;
 
-/// A token that was not revoked.
-struct Grant {
+/// A token that was not revoked, though it may have expired.
+struct LiveToken {
     token: Token,
     holder: Arc<Holder>,
     /// When it was last used, and what of that is on disk or on its way there; in milliseconds since 1970.
     used: AtomicI64,
     written: AtomicI64,
-    /// That it has expired was told.
-    has_ended: AtomicBool,
+    /// Whether those who watch were told that it has expired.
+    told_expired: AtomicBool,
 }
 
-impl Grant {
+impl LiveToken {
     fn new(token: Token) -> Arc<Self> {
         let used = token.last_used_at.map_or(NEVER, |time| time.0);
         let holder = Arc::new(token.holder());
         let (used, written) = (AtomicI64::new(used), AtomicI64::new(used));
-        Arc::new(Self { token, holder, used, written, has_ended: AtomicBool::new(false) })
+        Arc::new(Self { token, holder, used, written, told_expired: AtomicBool::new(false) })
     }
 
     fn used(&self) -> Option<Timestamp> {
@@ -57,7 +57,7 @@ impl Grant {
 impl Grants {
     /// What is valid at the start. `is_closed`: there was a token once.
     pub fn new(tokens: Vec<Token>, secrets: JoinSecrets, is_closed: bool) -> Self {
-        let tokens = tokens.into_iter().map(|token| (token.id, Grant::new(token))).collect();
+        let tokens = tokens.into_iter().map(|token| (token.id, LiveToken::new(token))).collect();
         Self {
             tokens: watch::Sender::new(Arc::new(tokens)),
             secrets: watch::Sender::new(Arc::new(secrets)),
@@ -78,40 +78,40 @@ impl Grants {
 
     /// Who has the token with this text, if it is valid now. It counts as used.
     pub fn authenticate(&self, text: &str, now: Timestamp) -> Option<Arc<Holder>> {
-        let grant = self.grant(token::id(text)?, now).filter(|grant| grant.token.is(text))?;
-        grant.used.fetch_max(now.0, Ordering::Relaxed);
-        Some(Arc::clone(&grant.holder))
+        let live = self.valid(token::id(text)?, now).filter(|live| live.token.is(text))?;
+        live.used.fetch_max(now.0, Ordering::Relaxed);
+        Some(Arc::clone(&live.holder))
     }
 
     /// Who has the token with this number, if it is valid now. It counts as used: a session goes on with it.
     pub fn holder(&self, id: TokenId, now: Timestamp) -> Option<Arc<Holder>> {
-        let grant = self.grant(id, now)?;
-        grant.used.fetch_max(now.0, Ordering::Relaxed);
-        Some(Arc::clone(&grant.holder))
+        let live = self.valid(id, now)?;
+        live.used.fetch_max(now.0, Ordering::Relaxed);
+        Some(Arc::clone(&live.holder))
     }
 
-    fn grant(&self, id: TokenId, now: Timestamp) -> Option<Arc<Grant>> {
-        self.tokens.borrow().get(&id).filter(|grant| grant.token.is_valid(now)).cloned()
+    fn valid(&self, id: TokenId, now: Timestamp) -> Option<Arc<LiveToken>> {
+        self.tokens.borrow().get(&id).filter(|live| live.token.is_valid(now)).cloned()
     }
 
     /// Those that are valid now, the oldest first.
     pub fn tokens(&self, now: Timestamp) -> Vec<TokenView> {
         let tokens = Arc::clone(&self.tokens.borrow());
-        let valid = tokens.values().filter(|grant| grant.token.is_valid(now));
-        valid.map(|grant| TokenView { last_used_at: grant.used(), ..grant.token.view() }).collect()
+        let valid = tokens.values().filter(|live| live.token.is_valid(now));
+        valid.map(|live| TokenView { last_used_at: live.used(), ..live.token.view() }).collect()
     }
 
     /// Those that have expired; more of them than of valid ones are not worth to be kept.
     pub fn expired(&self, now: Timestamp) -> Vec<TokenId> {
         let tokens = Arc::clone(&self.tokens.borrow());
-        tokens.values().filter(|grant| !grant.token.is_valid(now)).map(|grant| grant.token.id).collect()
+        tokens.values().filter(|live| !live.token.is_valid(now)).map(|live| live.token.id).collect()
     }
 
     /// Tells those who watch if a token has expired since they were last told.
     pub fn tell_expired(&self, now: Timestamp) {
         let tokens = Arc::clone(&self.tokens.borrow());
-        let expired = tokens.values().filter(|grant| !grant.token.is_valid(now));
-        if expired.map(|grant| !grant.has_ended.swap(true, Ordering::Relaxed)).fold(false, |any, ended| any | ended) {
+        let expired = tokens.values().filter(|live| !live.token.is_valid(now));
+        if expired.map(|live| !live.told_expired.swap(true, Ordering::Relaxed)).fold(false, |any, ended| any | ended) {
             self.changed();
         }
     }
@@ -119,9 +119,9 @@ impl Grants {
     /// Tokens that were used since this was last asked, and when.
     pub fn take_used(&self) -> Vec<(TokenId, Timestamp)> {
         let tokens = Arc::clone(&self.tokens.borrow());
-        let used = |grant: &Arc<Grant>| {
-            let used = grant.used()?;
-            (grant.written.swap(used.0, Ordering::Relaxed) != used.0).then_some((grant.token.id, used))
+        let used = |live: &Arc<LiveToken>| {
+            let used = live.used()?;
+            (live.written.swap(used.0, Ordering::Relaxed) != used.0).then_some((live.token.id, used))
         };
         tokens.values().filter_map(used).collect()
     }
@@ -130,7 +130,7 @@ impl Grants {
     pub fn add_token(&self, token: Token) {
         // Before it can be seen, so that nobody who sees it finds the Hive open.
         self.is_closed.store(true, Ordering::Release);
-        self.tokens.send_modify(|tokens| drop(Arc::make_mut(tokens).insert(token.id, Grant::new(token))));
+        self.tokens.send_modify(|tokens| drop(Arc::make_mut(tokens).insert(token.id, LiveToken::new(token))));
         self.changed();
     }
 
@@ -139,7 +139,7 @@ impl Grants {
         let mut removed = None;
         self.tokens.send_modify(|tokens| removed = Arc::make_mut(tokens).remove(&id));
         self.changed();
-        removed.map(|grant| TokenView { last_used_at: grant.used(), ..grant.token.view() })
+        removed.map(|live| TokenView { last_used_at: live.used(), ..live.token.view() })
     }
 
     /// The secrets that are valid.

@@ -10,9 +10,16 @@ use rustls::{ConfigBuilder, ServerConfig, SupportedProtocolVersion, WantsVerifie
 use sha2::{Digest, Sha256};
 use wire::greeting::TLS_RECORD;
 
-use super::Served;
+/// The certificate by which the Drones' port proves that it is the Queen's, ready to serve.
+#[derive(Debug, Clone)]
+pub struct TlsIdentity {
+    /// Certificate and key, and what may be negotiated.
+    pub config: Arc<ServerConfig>,
+    /// SHA-256 of the certificate, in DER.
+    pub leaf: [u8; 32],
+}
 
-impl Served {
+impl TlsIdentity {
     /// For the Drones' port: see [`drones_config`].
     ///
     /// # Errors

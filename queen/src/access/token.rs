@@ -9,7 +9,9 @@ use subtle::ConstantTimeEq;
 use web::access::{Holder, Scopes, TokenId, TokenView};
 use web::model::Timestamp;
 
-/// By what secret scanners and people know one.
+use super::random::random;
+
+/// What every token begins with, so that people and secret scanners recognise one.
 const PREFIX: &str = "hive_";
 
 /// A token without its text, which only who it was made for has.
@@ -42,7 +44,7 @@ impl Token {
         self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// As a request has it.
+    /// What a request carries of it.
     pub fn holder(&self) -> Holder {
         Holder { id: self.id, name: Arc::clone(&self.name), scopes: self.scopes }
     }
@@ -66,7 +68,7 @@ impl Token {
 /// # Errors
 /// If the system has no randomness to give.
 pub fn text(id: TokenId) -> Result<String, getrandom::Error> {
-    Ok(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(super::random()?)))
+    Ok(format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(random()?)))
 }
 
 /// What is kept of a text.

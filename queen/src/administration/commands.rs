@@ -1,28 +1,30 @@
 //! `queen init`, `queen token` and `queen secret`, as people see them.
 
-use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use rustix::process::geteuid;
 
-use super::{Reply, Request, answer, socket};
+use super::answer::answer;
+use super::join_file::NewJoinFile;
+use super::request::{Reply, Request};
+use super::socket;
 use crate::args::{Init, SecretCommand, TokenCommand};
 use crate::clock::System;
 use crate::core::Patience;
 use crate::hive::{MAX_QUEUED, Settings, SharedHive};
 use crate::store::{self, Location, Store, StoreError};
 
-/// A Queen who starts or stops is not asked, and has the directory: how often it is tried again, and the pause between.
+/// How often it is tried again where a Queen starts or stops, who has the directory and cannot be asked.
 const ATTEMPTS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(200);
 
-/// What tokens and secrets take of memory is next to nothing.
-const MEMORY: u64 = 64 << 20;
+/// How long it is waited before it is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The memory limit of a Queen who only makes tokens and secrets, in bytes.
+const MEMORY_LIMIT: u64 = 64 << 20;
 
 /// Sets a Hive up.
 ///
@@ -30,7 +32,7 @@ const MEMORY: u64 = 64 << 20;
 /// If it is already, or anything cannot be written.
 pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<()> {
     let directory = &directory.data_dir;
-    let file = JoinFile::create(join_file, directory)?;
+    let file = NewJoinFile::create(join_file, directory)?;
     let again = |how: &str| {
         format!(
             "{} is set up {how}: make another token with `queen token create --name NAME --scope admin --data-dir \
@@ -107,7 +109,7 @@ pub async fn token(command: TokenCommand) -> anyhow::Result<()> {
 pub async fn secret(command: SecretCommand) -> anyhow::Result<()> {
     match command {
         SecretCommand::Create { directory, name, join_file } => {
-            let file = JoinFile::create(&join_file, &directory.data_dir)?;
+            let file = NewJoinFile::create(&join_file, &directory.data_dir)?;
             match ask(&directory.data_dir, Request::CreateSecret(name)).await? {
                 Reply::Made { what, text, restart } => {
                     file.write(&text)?;
@@ -175,7 +177,7 @@ async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
             return Ok(reply);
         }
         match Location::new(directory.to_owned()).open() {
-            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(PAUSE).await,
+            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(RETRY_INTERVAL).await,
             opened => return alone(opened?, async |hive| answer(hive, request, false).await).await,
         }
     }
@@ -185,7 +187,7 @@ async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
 /// Changes who may do what in a directory that no Queen has open, and nothing else in it.
 async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
     let settings = Settings {
-        memory_limit: MEMORY,
+        memory_limit: MEMORY_LIMIT,
         drone_addr: String::new(),
         keep_finished: Duration::MAX,
         max_data: None,
@@ -199,71 +201,4 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
     let mut done = None;
     keeper.keep(&hive, async { done = Some(work(&hive).await) }).await?;
     done.context("the writer has ended before it began")
-}
-
-/// A new file for its owner alone, which is locked; it goes again if nothing is written into it.
-struct JoinFile {
-    path: PathBuf,
-    folder: PathBuf,
-    file: File,
-    is_written: bool,
-}
-
-impl JoinFile {
-    fn create(path: &Path, directory: &Path) -> anyhow::Result<Self> {
-        let unwritten = || format!("{} cannot be written", path.display());
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let folder = folder.canonicalize().with_context(unwritten)?;
-        if directory.canonicalize().is_ok_and(|directory| folder.starts_with(directory)) {
-            bail!("{} lies in the data directory itself: choose another place with --join-file", path.display());
-        }
-        let made = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(file) => file.try_lock().is_ok().then_some(file),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_empty(path).with_context(unwritten)?,
-            Err(error) => return Err(error).with_context(unwritten),
-        };
-        match made {
-            Some(file) => Ok(Self { path: path.to_owned(), folder, file, is_written: false }),
-            None => bail!("{} exists, and is not replaced: choose another name with --join-file", path.display()),
-        }
-    }
-
-    fn write(mut self, text: &str) -> anyhow::Result<()> {
-        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
-        let written = written.and_then(|()| File::open(&self.folder)?.sync_all());
-        written.with_context(|| format!("{} cannot be written: make another secret", self.path.display()))?;
-        self.is_written = true;
-        Ok(())
-    }
-}
-
-/// A file of ours in which there is nothing, as somebody leaves it who is killed before it is written; locked, since
-/// it may as well be somebody's who is about to.
-fn left_empty(path: &Path) -> io::Result<Option<File>> {
-    let is_empty = |there: &Metadata| {
-        there.is_file() && there.len() == 0 && there.mode() & 0o777 == 0o600 && there.uid() == geteuid().as_raw()
-    };
-    if !is_empty(&fs::symlink_metadata(path)?) {
-        return Ok(None);
-    }
-    let file = OpenOptions::new().write(true).open(path)?;
-    if file.try_lock().is_err() {
-        return Ok(None);
-    }
-    // What is opened may be another one by now.
-    let (opened, there) = (file.metadata()?, fs::symlink_metadata(path)?);
-    let is_same = (opened.dev(), opened.ino()) == (there.dev(), there.ino());
-    Ok((is_same && is_empty(&opened)).then_some(file))
-}
-
-impl Drop for JoinFile {
-    fn drop(&mut self) {
-        if !self.is_written {
-            // It is empty.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }

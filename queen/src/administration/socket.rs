@@ -17,25 +17,28 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reply, Request, answer};
+use super::answer::answer;
+use super::request::{Reply, Request};
 use crate::hive::SharedHive;
 use crate::store;
 
 /// The longest path of a socket, in bytes, that every system takes.
-const PATH_MAX: usize = 100;
+const MAX_PATH_BYTES: usize = 100;
 
-/// The longest line, in bytes: a request, and a list of all tokens.
-const REQUEST_MAX: u64 = 64 << 10;
-const REPLY_MAX: u64 = 1 << 20;
+/// The longest request, in bytes.
+const MAX_REQUEST_BYTES: u64 = 64 << 10;
 
-/// How many ask at once; more wait.
-const CLIENTS: usize = 16;
+/// The longest reply, in bytes: a list of all tokens.
+const MAX_REPLY_BYTES: u64 = 1 << 20;
 
-/// How long a line may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How many commands are answered at once; more wait.
+const MAX_CLIENTS: usize = 16;
+
+/// How long a line may take on its way.
+const LINE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an answer may take, which waits for the disk.
-const ANSWERED: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where a Queen is asked, until it is dropped.
 pub struct Socket {
@@ -65,7 +68,7 @@ impl Socket {
         let mut clients = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = self.listener.accept(), if clients.len() < CLIENTS => accepted,
+                accepted = self.listener.accept(), if clients.len() < MAX_CLIENTS => accepted,
                 Some(_) = clients.join_next() => continue,
                 () = stop.cancelled() => return,
             };
@@ -110,8 +113,8 @@ pub(super) async fn ask(directory: &Path, request: &Request) -> io::Result<Optio
     let owner = fs::metadata(directory).map(|found| std::os::unix::fs::MetadataExt::uid(&found))?;
     require_trusted(&stream, &[owner, ROOT])?;
     let (from, mut to) = stream.into_split();
-    within(PATIENCE, say(&mut to, request)).await?;
-    within(ANSWERED, hear(from, REPLY_MAX)).await.map(Some)
+    within(LINE_TIMEOUT, say(&mut to, request)).await?;
+    within(ANSWER_TIMEOUT, hear(from, MAX_REPLY_BYTES)).await.map(Some)
 }
 
 /// The superuser's number.
@@ -120,9 +123,9 @@ const ROOT: u32 = 0;
 async fn converse(stream: UnixStream, hive: &SharedHive) -> io::Result<()> {
     require_trusted(&stream, &[geteuid().as_raw(), ROOT])?;
     let (from, mut to) = stream.into_split();
-    let request = within(PATIENCE, hear(from, REQUEST_MAX)).await?;
+    let request = within(LINE_TIMEOUT, hear(from, MAX_REQUEST_BYTES)).await?;
     let reply = answer(hive, request, true).await;
-    within(PATIENCE, say(&mut to, &reply)).await
+    within(LINE_TIMEOUT, say(&mut to, &reply)).await
 }
 
 fn require_trusted(stream: &UnixStream, users: &[u32]) -> io::Result<()> {
@@ -151,7 +154,7 @@ async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) ->
 
 /// A socket's path has to be short, so one that is not is said by way of the directory, which is open.
 fn short(directory: &File, path: &Path) -> PathBuf {
-    match path.as_os_str().len() <= PATH_MAX {
+    match path.as_os_str().len() <= MAX_PATH_BYTES {
         true => path.to_owned(),
         false => store::socket(Path::new(&format!("/proc/self/fd/{}", directory.as_raw_fd()))),
     }

@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use web::access::Scope;
 
-use super::DataDir;
+use super::data_dir::DataDir;
 use super::values::{self, Span};
-use crate::access::certificates::Files;
+use crate::access::certificates::CertificateFiles;
 use crate::access::exposure::Exposure;
 
 /// To whom a Queen shows herself, and as whom.
@@ -59,7 +59,7 @@ impl Expose {
             hosts: self.host.iter().flatten().cloned().collect(),
             trusted_proxies: self.trusted_proxy.iter().flatten().copied().collect(),
             insecure: self.insecure,
-            files: files.map(|(certificate, key)| Files { certificate, key }),
+            files: files.map(|(certificate, key)| CertificateFiles { certificate, key }),
             show_words: self.show_words,
             ..Exposure::default()
         }
@@ -106,7 +106,7 @@ Examples:
 /// What to do about tokens.
 #[derive(Debug, Clone, Args)]
 pub struct Tokens {
-    /// What.
+    /// Whether to make, list or revoke.
     #[command(subcommand)]
     pub command: TokenCommand,
 }
@@ -158,7 +158,7 @@ Examples:
 /// What to do about the Drones' secrets.
 #[derive(Debug, Clone, Args)]
 pub struct Secrets {
-    /// What.
+    /// Whether to make, list or revoke.
     #[command(subcommand)]
     pub command: SecretCommand,
 }

@@ -4,18 +4,18 @@ use std::collections::VecDeque;
 
 use crate::hive::Outbound;
 
-/// A round is closed when it holds so many bytes of inputs of large tasks, or as many of small ones.
+/// A round is closed when its leases bring so many bytes of inputs, keys and salts.
 const ROUND_BYTES: u64 = 256 << 10;
 
 /// Messages that are there at most, and so in one round.
-const MAX: usize = 512;
+const MAX_MESSAGES: usize = 512;
 
 /// Messages in their order, except that leases of small tasks overtake those of large ones.
 #[derive(Default)]
 pub(super) struct Backlog {
     small: VecDeque<Outbound>,
     rest: VecDeque<Outbound>,
-    /// How many of the rest are no leases; those are not overtaken.
+    /// How many of the rest are no leases. While there are any, no lease goes to `small`, as it would overtake them.
     others: usize,
 }
 
@@ -27,7 +27,7 @@ impl Backlog {
 
     /// Whether there is room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.small.len() + self.rest.len() < MAX
+        self.small.len() + self.rest.len() < MAX_MESSAGES
     }
 
     pub(super) fn push(&mut self, message: Outbound) {
@@ -42,24 +42,24 @@ impl Backlog {
     }
 
     /// A round's leases of small tasks.
-    pub(super) fn take_small(&mut self) -> Vec<Outbound> {
-        take(&mut self.small, |_| true)
+    pub(super) fn next_small(&mut self) -> Vec<Outbound> {
+        next_round(&mut self.small, |_| true)
     }
 
     /// A round of the rest. What is no lease overtakes no lease of a small task, and is not overtaken
     /// until it is [`said`](Self::said).
-    pub(super) fn take_rest(&mut self) -> Vec<Outbound> {
+    pub(super) fn next_rest(&mut self) -> Vec<Outbound> {
         let has_small = self.has_small();
-        take(&mut self.rest, |message| !has_small || matches!(message, Outbound::Lease(..)))
+        next_round(&mut self.rest, |message| !has_small || matches!(message, Outbound::Lease(..)))
     }
 
-    /// These have been said.
+    /// Counts messages as sent, so that they hold up nothing any more.
     pub(super) fn said<'a>(&mut self, messages: impl Iterator<Item = &'a Outbound>) {
         self.others -= messages.filter(|message| !matches!(message, Outbound::Lease(..))).count();
     }
 }
 
-fn take(queue: &mut VecDeque<Outbound>, may_go: impl Fn(&Outbound) -> bool) -> Vec<Outbound> {
+fn next_round(queue: &mut VecDeque<Outbound>, may_go: impl Fn(&Outbound) -> bool) -> Vec<Outbound> {
     let (mut round, mut bytes) = (Vec::new(), 0);
     while bytes < ROUND_BYTES
         && let Some(message) = queue.pop_front_if(|message| may_go(message))
@@ -106,7 +106,7 @@ mod tests {
     fn rounds(backlog: &mut Backlog) -> Vec<Vec<u64>> {
         let mut rounds = Vec::new();
         loop {
-            let (mut round, rest) = (backlog.take_small(), backlog.take_rest());
+            let (mut round, rest) = (backlog.next_small(), backlog.next_rest());
             backlog.said(rest.iter());
             round.extend(rest);
             if round.is_empty() {
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(rounds(&mut backlog), [[1, 0, 2]]);
         // That has been said, so that it holds up nobody any more; taken alone it would.
         backlog.push(Outbound::Drain);
-        let taken = backlog.take_rest();
+        let taken = backlog.next_rest();
         backlog.push(lease(3, true));
         assert!(!backlog.has_small());
         backlog.said(taken.iter());
@@ -139,7 +139,7 @@ mod tests {
     fn what_is_said_of_a_small_task_stays_behind_it() {
         let mut backlog = Backlog::default();
         [lease(1, true), Outbound::Drain].into_iter().for_each(|message| backlog.push(message));
-        assert!(backlog.take_rest().is_empty());
+        assert!(backlog.next_rest().is_empty());
         assert_eq!(rounds(&mut backlog), [[1, 0]]);
     }
 
@@ -147,9 +147,9 @@ mod tests {
     fn large_tasks_get_on_behind_any_number_of_small_ones() {
         let mut backlog = Backlog::default();
         backlog.push(lease(1, false));
-        (2..MAX as u64).for_each(|number| backlog.push(lease(number, true)));
+        (2..MAX_MESSAGES as u64).for_each(|number| backlog.push(lease(number, true)));
         assert!(backlog.has_room());
-        backlog.push(lease(MAX as u64, true));
+        backlog.push(lease(MAX_MESSAGES as u64, true));
         assert!(!backlog.has_room());
         let rounds = rounds(&mut backlog);
         assert_eq!((rounds.len(), rounds[0].last()), (1, Some(&1)));

@@ -9,7 +9,7 @@ use wire::handshake::{FromDrone, MAX_KERNEL, MAX_NAME, Rate};
 use wire::ids::{Instance, SeatSecret};
 use wire::work::Class;
 
-use super::connection::printable;
+use super::text::printable;
 use crate::core::{Ability, Speed};
 use crate::hive::Newcomer;
 

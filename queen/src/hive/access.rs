@@ -19,7 +19,7 @@ use wire::join;
 use super::making::{Made, Making};
 use super::refusal::stopping;
 use super::shared::SharedHive;
-use crate::access::grants::{SECRETS, TOKENS};
+use crate::access::grants::{MAX_SECRETS, MAX_TOKENS};
 use crate::access::{JoinSecret, JoinSecrets};
 use crate::store::{AccessChange, Ack, Change, publish_authority};
 
@@ -95,8 +95,8 @@ impl SharedHive {
             let reason = format!("there is a token {:?} already, number {}: revoke it first", other.name, other.id);
             return Err(HiveError::Conflict(reason));
         }
-        if valid.len() >= TOKENS {
-            return Err(HiveError::Conflict(format!("there are {TOKENS} tokens already: revoke some")));
+        if valid.len() >= MAX_TOKENS {
+            return Err(HiveError::Conflict(format!("there are {MAX_TOKENS} tokens already: revoke some")));
         }
         let expired = grants.expired(now);
         expired.iter().for_each(|id| made.write(AccessChange::RevokeToken(*id)));
@@ -116,8 +116,8 @@ impl SharedHive {
         if secrets.by_name.contains_key(name) {
             return Err(HiveError::Conflict(format!("there is a secret {name:?} already: revoke it first")));
         }
-        if secrets.by_name.len() >= SECRETS {
-            return Err(HiveError::Conflict(format!("there are {SECRETS} secrets already: revoke some")));
+        if secrets.by_name.len() >= MAX_SECRETS {
+            return Err(HiveError::Conflict(format!("there are {MAX_SECRETS} secrets already: revoke some")));
         }
         let made_secret = made.secret(&making, name, now)?;
         self.keep(&mut making, made).await?;

@@ -169,7 +169,7 @@ async fn a_certificate_is_renewed_before_it_ends() {
     http.mark_unchanged();
     let clock: Arc<dyn Clock> = Arc::new(hands.clone());
     let reload = Arc::new(Notify::new());
-    let keeping = tokio::spawn(certificates.keep(clock, Arc::clone(&reload)));
+    let keeping = tokio::spawn(certificates.maintain(clock, Arc::clone(&reload)));
     let mut leaves = vec![first];
     // It is valid for a year, and looked at every minute.
     for (days, is_new) in [(334, false), (336, true), (336 + 334, false), (336 + 336, true)] {

@@ -6,9 +6,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use wire::codec::{FrameReader, read_preface};
 use wire::frame::{HEADER, MAX_HANDSHAKE, MAX_TO_QUEEN, decode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
 use wire::ids::{Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{MAX_PART, Offered, ToQueen};
+use wire::preface::{Preface, Role};
 
 use super::support::Hive;
 use super::support::scripted::{Lease, Scripted, hello};

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use queen::access::Served;
+use queen::access::TlsIdentity;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use wire::frame::{HEADER, MAX_HANDSHAKE, decode, encode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
 use wire::ids::{DroneId, Epoch, SeatSecret};
 use wire::join::JoinFile;
-use wire::proof::{MAC, Transcript};
+use wire::preface::{Preface, Role};
+use wire::proof::{MAC_BYTES, Transcript};
 
 use super::support::Hive;
 use super::support::clock::Hands;
@@ -143,7 +144,7 @@ async fn a_proof_that_was_recorded_proves_nothing() {
     transcript.add(&said[HEADER..]);
     transcript.add(&challenge);
     let mut proof = Vec::new();
-    encode(&FromDrone::Proof { secret: "attic", mac: [0; MAC] }, MAX_HANDSHAKE, &mut proof).unwrap();
+    encode(&FromDrone::Proof { secret: "attic", mac: [0; MAC_BYTES] }, MAX_HANDSHAKE, &mut proof).unwrap();
     transcript.sign(&mut proof[HEADER..], Role::Drone, &keys);
     greeting.writer.inner().write_all(&proof).await.unwrap();
     greeting.writer.inner().flush().await.unwrap();
@@ -207,7 +208,7 @@ fn relayed(file: &JoinFile, between: std::net::SocketAddr) -> tokio::task::JoinH
 
 /// Accepts Drones with this certificate, and passes on what they say to the Queen by TLS of its own; where that is, and
 /// who was met.
-async fn stand_between(queen: Queen, served: Served) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
+async fn stand_between(queen: Queen, served: TlsIdentity) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (meeting, met) = tokio::sync::mpsc::channel(100);
@@ -235,7 +236,8 @@ async fn who_welcomes_without_a_proof_is_given_no_results() {
     let worker = relayed(&file, listener.local_addr().unwrap());
     let welcome =
         |mac| FromQueen::Welcome { drone: DroneId(1), epoch: Epoch(1), heartbeat_ms: 1000, silence_ms: 10_000, mac };
-    for (challenges, mac) in [(false, None), (false, Some([0; MAC])), (true, None), (true, Some([7; MAC]))] {
+    for (challenges, mac) in [(false, None), (false, Some([0; MAC_BYTES])), (true, None), (true, Some([7; MAC_BYTES]))]
+    {
         let (socket, _) = listener.accept().await.unwrap();
         let mut drone = TlsAcceptor::from(Arc::clone(&served.config)).accept(socket).await.unwrap();
         drone.read_exact(&mut [0; Preface::SIZE]).await.unwrap();

@@ -3,10 +3,11 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wire::frame::{MAX_HANDSHAKE, MAX_TO_QUEEN, decode, encode};
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
 use wire::ids::SeatSecret;
 use wire::message::ToQueen;
-use wire::proof::MAC;
+use wire::preface::{Preface, Role};
+use wire::proof::MAC_BYTES;
 
 use super::support::Hive;
 use super::support::protection::{Entry, Shield, connect, connect_with};
@@ -112,7 +113,7 @@ async fn what_breaks_the_protocol_is_told_before_the_proof() {
         frame
     };
     let hello = framed(&hello("drone", SeatSecret([1; 32])));
-    let proof = framed(&FromDrone::Proof { secret: "attic", mac: [0; MAC] });
+    let proof = framed(&FromDrone::Proof { secret: "attic", mac: [0; MAC_BYTES] });
     let long = [&4097u32.to_le_bytes()[..], &[0; 4097]].concat();
     let too_long = "a frame of 4097 bytes is longer than the 4096 allowed here";
     assert_eq!(refused(&[&long]).await, too_long);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drone::kernel::{Job, Kernel, Kernels, Output};
-use drone::pool::{Assignment, Event, Report, Standing, Ticket, Urgency, Worked};
+use drone::pool::{Assignment, Outcome, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
-use wire::frame::{self, HEADER, MAX, MAX_TO_QUEEN};
+use wire::frame::{self, HEADER, MAX_TO_DRONE, MAX_TO_QUEEN};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, SeatSecret, TaskId};
 use wire::message::ToDrone;
@@ -234,7 +234,7 @@ impl Machine {
             nonce: [0; 32],
         };
         let mut bytes = Vec::new();
-        frame::encode(&hello, MAX, &mut bytes).unwrap();
+        frame::encode(&hello, MAX_TO_DRONE, &mut bytes).unwrap();
         ctx.tell(format_args!("machine {} dials as link {link}", self.index));
         ctx.send(link, Side::Queen, &bytes);
     }
@@ -251,11 +251,14 @@ impl Machine {
     pub fn is_cut_off(&mut self, ctx: &mut Context) {
         let Some(process) = &mut self.process else { return };
         process.line = None;
-        let kept = process.session.kept();
+        let kept = process.session.kept_bytes();
         process.session.disconnected();
         // Only what was given back, or has failed, is worth nothing without its connection.
         let has_failed = self.history.iter().any(|illness| matches!(illness, Illness::Failing(_)));
-        assert!(has_failed || process.session.is_leaving() || process.session.kept() == kept, "results are dropped");
+        assert!(
+            has_failed || process.session.is_leaving() || process.session.kept_bytes() == kept,
+            "results are dropped"
+        );
         process.retry = ctx.now + ctx.random.millis(10..=600);
     }
 
@@ -342,7 +345,7 @@ impl Machine {
                 }
                 Effect::Failed { .. } => drop(marks.next()),
                 Effect::Ended { ticket, .. } => drop(process.marks.remove(&ticket)),
-                Effect::Computed(_) | Effect::Adopted { .. } => {}
+                Effect::Results(_) | Effect::Adopted { .. } => {}
             }
         }
     }
@@ -420,7 +423,7 @@ impl Machine {
         if work.is_between_groups() && work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
             report = Some(work.report(ctx, illness));
         }
-        let has_failed = matches!(report, Some(Report { event: Event::Failed { .. }, .. }));
+        let has_failed = matches!(report, Some(Report { outcome: Outcome::Failed { .. }, .. }));
         if !work.job.is_finished() && !has_failed {
             let is_least = process.running.iter().flatten().all(|other| other.work.urgency < running.work.urgency);
             let yields = is_least && process.waiting.keys().next().is_some_and(|first| *first < running.work.urgency);
@@ -540,7 +543,7 @@ impl Work {
         match illness {
             Some(Illness::Failing(per_mille)) if ctx.random.chance(per_mille) => {
                 ctx.fault(Fault::Failing);
-                return Report { ticket, event: Event::Failed { reason: "out of luck".to_owned() } };
+                return Report { ticket, outcome: Outcome::Failed { reason: "out of luck".to_owned() } };
             }
             Some(Illness::Lying { per_mille, subtly }) if ctx.random.chance(per_mille) => {
                 ctx.fault(Fault::Lie);
@@ -556,7 +559,7 @@ impl Work {
             _ => {}
         }
         let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
-        Report { ticket, event: Event::Output { from, output: Output::Digests(digests), spent_ns } }
+        Report { ticket, outcome: Outcome::Output { from, output: Output::Digests(digests), spent_ns } }
     }
 }
 
@@ -578,7 +581,7 @@ fn lie(sum: &Sum, now: Duration) -> Sum {
 /// Takes the body of the first frame out of `buffer`, once all of it is there.
 pub fn next_frame(buffer: Option<&mut Vec<u8>>) -> Option<Vec<u8>> {
     let buffer = buffer?;
-    let length = HEADER + frame::body_len(buffer, MAX).unwrap()?;
+    let length = HEADER + frame::body_len(buffer, MAX_TO_DRONE).unwrap()?;
     if buffer.len() < length {
         return None;
     }

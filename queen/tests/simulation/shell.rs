@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience, Speed};
 use wire::blob::BlobBuf;
-use wire::frame::{self, MAX};
+use wire::frame::{self, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, TaskId};
 use wire::message::{Adoption, Lease, Offered, ToDrone, ToQueen};
@@ -304,7 +304,7 @@ impl Queen {
     pub fn say_on(&self, ctx: &mut Context, link: LinkId, message: &ToDrone<'_>) {
         if self.lines.get(&link).is_some_and(|line| line.stage == Stage::Joined) {
             let mut bytes = Vec::new();
-            frame::encode(message, MAX, &mut bytes).unwrap();
+            frame::encode(message, MAX_TO_DRONE, &mut bytes).unwrap();
             ctx.send(link, Side::Drone, &bytes);
         }
     }
@@ -413,7 +413,7 @@ impl Queen {
         }
         let welcome = FromQueen::Welcome { drone, epoch: self.epoch, heartbeat_ms: 0, silence_ms: 0, mac: None };
         let mut bytes = Vec::new();
-        frame::encode(&welcome, MAX, &mut bytes).unwrap();
+        frame::encode(&welcome, MAX_TO_DRONE, &mut bytes).unwrap();
         ctx.send(link, Side::Drone, &bytes);
     }
 

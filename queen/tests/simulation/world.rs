@@ -625,7 +625,7 @@ impl World {
     fn say_goodbye(&mut self) {
         self.is_closing = true;
         for machine in 0..self.machines.len() {
-            assert_eq!(self.machines[machine].process.as_ref().map(|process| process.session.kept()), Some(0));
+            assert_eq!(self.machines[machine].process.as_ref().map(|process| process.session.kept_bytes()), Some(0));
             self.machines[machine].die(&mut self.ctx, false);
         }
         let until = self.ctx.now + 4 * self.patience.silence + 2 * self.patience.grace;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use queen::access::{JoinSecret, JoinSecrets, Served};
+use queen::access::{JoinSecret, JoinSecrets, TlsIdentity};
 use queen::drones::Protection;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::client::Resumption;
@@ -40,19 +40,19 @@ impl Authority {
     }
 
     /// A certificate of the Queen's.
-    pub fn certify(&self) -> Served {
+    pub fn certify(&self) -> TlsIdentity {
         self.certify_until(2100)
     }
 
     /// One that ends with the first day of a year.
-    pub fn certify_until(&self, year: i32) -> Served {
+    pub fn certify_until(&self, year: i32) -> TlsIdentity {
         let mut params = CertificateParams::new([QUEEN_NAME.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Served::new(vec![certificate.der().clone()], key).unwrap()
+        TlsIdentity::new(vec![certificate.der().clone()], key).unwrap()
     }
 
     pub fn join_file(&self, name: &str, secret: [u8; 32]) -> JoinFile {
@@ -63,7 +63,7 @@ impl Authority {
 /// All that protects the Drones' port of one Queen, and can be changed while she runs.
 pub struct Shield {
     pub authority: Authority,
-    tls: watch::Sender<Arc<Served>>,
+    tls: watch::Sender<Arc<TlsIdentity>>,
     secrets: watch::Sender<Arc<JoinSecrets>>,
     /// The number of the secret that was made last.
     last: AtomicU64,
@@ -82,7 +82,7 @@ impl Shield {
     }
 
     /// Another certificate from now on.
-    pub fn serve(&self, served: Served) {
+    pub fn serve(&self, served: TlsIdentity) {
         self.tls.send_replace(Arc::new(served));
     }
 

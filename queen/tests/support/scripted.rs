@@ -11,12 +11,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use wire::codec::{FrameReader, FrameWriter, read_preface};
-use wire::frame::{MAX, MAX_TO_QUEEN, decode};
+use wire::frame::{MAX_TO_DRONE, MAX_TO_QUEEN, decode};
 use wire::greeting::{Greeting, Incoming, Outgoing};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
-use wire::proof::{Keys, MAC};
+use wire::preface::{Preface, Role};
+use wire::proof::{Keys, MAC_BYTES};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 
 use super::protection::{self, Entry};
@@ -122,7 +123,7 @@ impl Scripted {
         let mut drone = Self::welcome(queen, name, seat).await;
         drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
         loop {
-            let body = drone.reader.next(MAX).await.unwrap().expect("the Queen answers");
+            let body = drone.reader.next(MAX_TO_DRONE).await.unwrap().expect("the Queen answers");
             match decode(&body).unwrap() {
                 ToDrone::Adopted { leases } => return (drone, leases.0),
                 // The disk takes its time, and she says that she lives.
@@ -146,7 +147,7 @@ impl Scripted {
             let body = greeting.hear().await.unwrap().expect("the Queen answers");
             match (decode(&body).unwrap(), &entry.file, &keys) {
                 (FromQueen::Challenge { .. }, Some(file), Some(keys)) => {
-                    let proof = FromDrone::Proof { secret: &file.name, mac: [0; MAC] };
+                    let proof = FromDrone::Proof { secret: &file.name, mac: [0; MAC_BYTES] };
                     greeting.say_signed(&proof, Role::Drone, keys).await.unwrap();
                 }
                 (FromQueen::Welcome { drone: id, epoch, mac, .. }, _, keys) => {
@@ -167,7 +168,7 @@ impl Scripted {
             if let Some(heard) = self.waiting.pop_front() {
                 return Some(heard);
             }
-            let body = self.reader.next(MAX).await.ok().flatten()?;
+            let body = self.reader.next(MAX_TO_DRONE).await.ok().flatten()?;
             let one = |heard| VecDeque::from([heard]);
             self.waiting = match decode(&body).unwrap() {
                 ToDrone::Work { leases } => leases.0.iter().map(|lease| Heard::Work(owned(lease))).collect(),

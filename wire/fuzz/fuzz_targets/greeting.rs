@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use libfuzzer_sys::fuzz_target;
 use wire::frame;
 use wire::greeting::Greeting;
-use wire::handshake::{FromDrone, FromQueen, Preface, Role};
+use wire::handshake::{FromDrone, FromQueen};
+use wire::preface::{Preface, Role};
 use wire::proof::Keys;
 
 const KEYS: Keys = Keys { secret: *b"a secret that nobody can guess..", leaf: [7; 32] };

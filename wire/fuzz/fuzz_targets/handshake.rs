@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use wire::frame::{self, HEADER, MAX_HANDSHAKE};
-use wire::handshake::{FromDrone, FromQueen, Preface};
+use wire::handshake::{FromDrone, FromQueen};
+use wire::preface::Preface;
 
 fuzz_target!(|body: &[u8]| {
     if let Some(bytes) = body.first_chunk()

@@ -7,11 +7,12 @@ use bincode::{BorrowDecode, Encode};
 use sha2::{Digest, Sha256};
 use wire::List;
 use wire::blob::Blob;
-use wire::frame::{self, FrameError, HEADER, MAX};
-use wire::handshake::{FromDrone, FromQueen, Preface, Rate, Role};
+use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
+use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
-use wire::proof::{Keys, MAC, Transcript};
+use wire::preface::{Preface, Role};
+use wire::proof::{Keys, MAC_BYTES, Transcript};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
 
 /// The digest of `super_secret_password_123`.
@@ -73,12 +74,12 @@ impl Said {
 
 pub fn encode(message: &impl Encode) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::encode(message, MAX, &mut bytes).unwrap();
+    frame::encode(message, MAX_TO_DRONE, &mut bytes).unwrap();
     bytes
 }
 
 fn decode<M: BorrowDecode<'static, ()>>(bytes: &'static [u8]) -> M {
-    let size = frame::body_len(bytes, MAX).unwrap().unwrap();
+    let size = frame::body_len(bytes, MAX_TO_DRONE).unwrap().unwrap();
     assert_eq!(bytes.len(), HEADER + size, "the length of the frame");
     frame::decode(&bytes[HEADER..]).unwrap()
 }
@@ -176,7 +177,7 @@ fn hello() -> Said {
     })
 }
 
-fn welcome(mac: Option<[u8; MAC]>) -> FromQueen<'static> {
+fn welcome(mac: Option<[u8; MAC_BYTES]>) -> FromQueen<'static> {
     FromQueen::Welcome { drone: DroneId(1), epoch: EPOCH, heartbeat_ms: 1000, silence_ms: 10_000, mac }
 }
 
@@ -194,8 +195,8 @@ fn proofs() -> Vec<(&'static str, Said)> {
         transcript.sign(&mut frame[HEADER..], by, &keys);
         unsigned.decode_alike(&frame)
     };
-    let proof = sign(Said::FromDrone(FromDrone::Proof { secret: "first", mac: [0; MAC] }), Role::Drone);
-    let welcome = sign(Said::FromQueen(welcome(Some([0; MAC]))), Role::Queen);
+    let proof = sign(Said::FromDrone(FromDrone::Proof { secret: "first", mac: [0; MAC_BYTES] }), Role::Drone);
+    let welcome = sign(Said::FromQueen(welcome(Some([0; MAC_BYTES]))), Role::Queen);
     vec![("Challenge", challenge), ("Proof", proof), ("Welcome with a mac", welcome)]
 }
 

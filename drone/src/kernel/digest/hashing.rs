@@ -4,12 +4,12 @@ use wire::blob::Blob;
 use wire::work::Class;
 
 use super::results::Results;
-use crate::kernel::Kernels;
+use crate::kernel::kernels::Kernels;
 use crate::kernel::lanes::{Feed, Lane};
 use crate::kernel::sha256::{Budget, Nest};
 
-/// How many strings may be begun beyond one that takes long.
-const AHEAD: usize = 4096;
+/// How many strings may be begun behind one that takes long, so that a job's unfinished digests are bounded.
+const MAX_AHEAD: usize = 4096;
 
 /// SHA-256, SHA-256d or HMAC of each string.
 pub(super) struct Hashing {
@@ -17,7 +17,7 @@ pub(super) struct Hashing {
     nest: Nest,
     /// What is begun, in no order.
     lanes: Vec<Lane>,
-    /// Which string is to be begun next, and where it is.
+    /// Which string is to be begun next, and at which byte it begins.
     next: usize,
     at: usize,
 }
@@ -55,7 +55,7 @@ impl Hashing {
 
     fn absorb(&mut self, kernels: &Kernels, inputs: Blob<'_>, results: &mut Results, budget: &mut Budget) {
         let start = &self.nest.inner;
-        let end = results.total.min(self.hashed() + AHEAD);
+        let end = results.total.min(self.hashed() + MAX_AHEAD);
         let kernel = kernels.of(self.class, self.lanes.len() + end.saturating_sub(self.next));
         let mut feed = Feed::new(inputs, self.next, self.at, end);
         let begun = std::iter::from_fn(|| Some(Lane { message: feed.begin(start)?, state: start.state }));
@@ -65,7 +65,7 @@ impl Hashing {
         let each = lanes * if self.nest.outer.is_some() { 2 } else { 1 };
         let rounds = (usize::try_from(budget.left()).unwrap_or(usize::MAX) / each).max(1);
         feed.end = end.min(feed.next + rounds * lanes);
-        let mut slots = results.places(feed.end);
+        let mut slots = results.slots(feed.end);
         budget.spend(kernel.absorb(start, &mut self.lanes, &mut feed, &mut slots, rounds));
         (self.next, self.at) = (feed.next, feed.at);
         self.lanes.retain(|lane| !lane.message.is_over());

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::kernel::lanes::{Digest, Slots};
 
-/// Room that is set aside for digests at once; they are collected about then.
-const ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();
+/// How many digests there is room for at once; the compute threads collect them when they are about as many.
+const MAX_ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();
 
 /// Digests in the order of their strings, the first of which are done.
 pub(super) struct Results {
@@ -30,8 +30,8 @@ impl Results {
         self.waiting() * size_of::<Digest>()
     }
 
-    /// Places for the digests of all strings before `end` that were not collected.
-    pub(super) fn places(&mut self, end: usize) -> Slots<'_> {
+    /// Slots for the digests of all strings before `end` that were not collected.
+    pub(super) fn slots(&mut self, end: usize) -> Slots<'_> {
         let len = end.saturating_sub(self.first);
         if len > self.digests.len() {
             if self.digests.capacity() == 0 {
@@ -50,7 +50,7 @@ impl Results {
 
     /// The digest of the next string.
     pub(super) fn push(&mut self, digest: Digest) {
-        self.places(self.done + 1);
+        self.slots(self.done + 1);
         self.next(1)[0] = digest;
         self.done += 1;
     }
@@ -79,7 +79,7 @@ impl Results {
 
     /// Digests that are still to come, and fit.
     fn room(&self) -> usize {
-        ROOM.min(self.total.saturating_sub(self.first))
+        MAX_ROOM.min(self.total.saturating_sub(self.first))
     }
 
     /// How many wait to be collected: none if what was collected is more than is still wanted.

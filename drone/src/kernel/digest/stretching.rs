@@ -4,7 +4,7 @@ use wire::blob::Blob;
 use wire::work::Class;
 
 use super::results::Results;
-use crate::kernel::Kernels;
+use crate::kernel::kernels::Kernels;
 use crate::kernel::sha256::{Absorb, BLOCK, Budget, Chain, Hmac, Midstate, digest_bytes};
 
 /// The first block of PBKDF2-HMAC-SHA-256, with each string as the password.
@@ -18,7 +18,7 @@ pub(super) struct Stretching {
     left: u32,
     /// The password behind these, if it is begun.
     begun: Option<Stage>,
-    /// Where the next one begins.
+    /// Where the next password begins, in bytes.
     at: usize,
 }
 

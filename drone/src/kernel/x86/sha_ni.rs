@@ -133,13 +133,13 @@ struct Run<'a, const N: usize> {
     messages: [Message; N],
     states: [Pair; N],
     feed: Feed<'a>,
-    /// Whether a lane is.
+    /// Whether a lane has neither a message nor another one to begin.
     is_over: bool,
 }
 
 impl<const N: usize> Run<'_, N> {
-    /// Behind a block of lane number `I`. (The compiler would leave a loop over the lanes one,
-    /// and the states in memory for it.)
+    /// Goes on behind a block of lane number `I`, and of those after it. A recursion, since the compiler would not
+    /// unroll a loop over the lanes, and keep the states in memory for it.
     #[inline(always)]
     unsafe fn settle<const I: usize>(&mut self, start: &Midstate, slots: &mut Slots<'_>) {
         if I >= N {

@@ -7,43 +7,12 @@
 #![allow(unsafe_code)]
 
 mod compress;
+mod vector;
 
 use self::compress::compress;
+pub(super) use self::vector::Vector;
 use crate::kernel::lanes::{Digest, Feed, LAST, Lane, Message, Slots};
 use crate::kernel::sha256::{BLOCK, Chain, Midstate, State};
-
-/// A register of `N` lanes. All functions are for callers that enable its features.
-pub(super) trait Vector<const N: usize>: Copy {
-    /// One word in all lanes.
-    unsafe fn splat(word: u32) -> Self;
-    /// A word for each lane.
-    unsafe fn load(words: &[u32; N]) -> Self;
-    unsafe fn store(self, words: &mut [u32; N]);
-
-    unsafe fn add(self, other: Self) -> Self;
-    unsafe fn xor(self, other: Self) -> Self;
-    unsafe fn or(self, other: Self) -> Self;
-    /// Σ₀ of FIPS 180-4, section 4.1.2, as all up to `majority`.
-    unsafe fn upper_sigma_0(self) -> Self;
-    unsafe fn upper_sigma_1(self) -> Self;
-    unsafe fn lower_sigma_0(self) -> Self;
-    unsafe fn lower_sigma_1(self) -> Self;
-    unsafe fn choose(self, yes: Self, no: Self) -> Self;
-    unsafe fn majority(self, second: Self, third: Self) -> Self;
-    /// `other` in the lanes whose bits are set, `self` in the others.
-    unsafe fn replace(self, lanes: u32, other: Self) -> Self;
-
-    /// The next block of each message, with `0x80` behind the last byte and zeros behind that,
-    /// as big-endian words: the n-th of all messages in the n-th register.
-    ///
-    /// # Safety
-    /// Besides the features: `left` bytes of each message, and if that is more than a block, a
-    /// block's, lie within `bytes` at `at`.
-    unsafe fn blocks(bytes: &[u8], messages: &[Message; N]) -> [Self; 16];
-    /// The words of each digest.
-    unsafe fn of_digests(digests: &[Digest; N]) -> [Self; 8];
-    unsafe fn into_digests(state: [Self; 8], digests: &mut [Digest; N]);
-}
 
 /// See [`Kernel::absorb`](crate::kernel::Kernel::absorb).
 #[inline(always)]
@@ -203,7 +172,7 @@ unsafe fn gather<'a, V: Vector<N>, const N: usize>(state: impl Fn(usize) -> &'a 
     words.map(|words| unsafe { V::load(&words) })
 }
 
-/// What [`gather`] undoes.
+/// Gives `take` the state of each lane: the opposite of [`gather`].
 #[inline(always)]
 unsafe fn scatter<V: Vector<N>, const N: usize>(states: [V; 8], mut take: impl FnMut(usize, State)) {
     let mut words = [[0; N]; 8];

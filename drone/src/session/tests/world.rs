@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::held::HeldLease;
 
 /// What may happen.
 #[derive(Debug, Clone)]
@@ -117,7 +118,7 @@ impl World {
             Happening::Work(totals) if self.is_open() && !self.session.is_leaving() => self.work(&totals),
             Happening::Compute { lease, items } => self.compute(lease as u64, items),
             Happening::Fail { lease } => {
-                let effects = report(&mut self.session, lease as u64, Event::Failed { reason: "chance".to_owned() });
+                let effects = report(&mut self.session, lease as u64, Outcome::Failed { reason: "chance".to_owned() });
                 self.observe(effects);
             }
             Happening::Shrink { lease, end } if self.is_open() => self.shrink(lease as u64, end),
@@ -178,20 +179,20 @@ impl World {
         let Some(message) = self.session.next_message() else { return };
         match message {
             Message::Outputs(parts) => parts.into_iter().for_each(|(key, part)| self.output(key, &part)),
-            Message::Other(Say::Offer(leases)) => {
+            Message::Other(Statement::Offer(leases)) => {
                 let owed = self.leases.iter().filter(|(_, known)| known.is_owed());
                 let owed: Vec<_> = owed.map(|(ticket, known)| (*ticket, known.stored, known.wanted)).collect();
                 let offered: Vec<_> = leases.iter().map(|offered| (offered.from, offered.to)).collect();
                 assert!(owed.iter().map(|(_, from, to)| (*from, *to)).eq(offered), "all that is owed is offered");
                 self.offer = Some(owed.iter().map(|(ticket, _, _)| *ticket).collect());
             }
-            Message::Other(Say::HandBack(keys)) => {
+            Message::Other(Statement::HandBack(keys)) => {
                 for key in keys {
                     let ticket = self.ticket_of(key);
                     assert!(self.leases[&ticket].dropped);
                 }
             }
-            Message::Other(Say::Failed { key, .. }) => {
+            Message::Other(Statement::Failed { key, .. }) => {
                 let ticket = self.ticket_of(key);
                 assert!(self.leases[&ticket].dropped);
             }
@@ -204,7 +205,7 @@ impl World {
         let ticket = self.ticket_of(key);
         let known = self.leases.get_mut(&ticket).unwrap();
         assert_eq!((ticket, part.from), (part.ticket.0, known.next), "in order, and without gaps");
-        let Event::Output { output, .. } = computed(part.from, part.to() - part.from) else { unreachable!() };
+        let Outcome::Output { output, .. } = computed(part.from, part.to() - part.from) else { unreachable!() };
         assert_eq!(part.output, output, "the right results");
         known.next = part.to();
         self.sent.push((ticket, part.to()));
@@ -275,8 +276,8 @@ impl World {
         for (ticket, known) in &self.leases {
             assert!(!known.is_owed() || self.session.held.contains_key(&Ticket(*ticket)), "nothing owed is forgotten");
         }
-        let kept: usize = self.session.held.values().map(Held::kept).sum();
-        assert_eq!(self.session.kept(), kept);
+        let kept: usize = self.session.held.values().map(HeldLease::kept_bytes).sum();
+        assert_eq!(self.session.kept_bytes(), kept);
     }
 
     /// All goes well at last.

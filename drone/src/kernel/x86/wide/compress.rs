@@ -1,6 +1,6 @@
 //! One compression of every lane's message (FIPS 180-4, section 6.2.2).
 
-use super::Vector;
+use super::vector::Vector;
 use crate::kernel::sha256::K;
 
 /// Sixteen rounds from round `from` on. The working words do not move: the names do.

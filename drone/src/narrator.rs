@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use wire::ids::TaskId;
 use wire::work::Class;
 
+use crate::console::story;
 use crate::console::{count, word};
 use crate::kernel::{Kernels, Output};
 use crate::pool::Ticket;
 use crate::session::{Effect, End, Note, Part};
-use crate::story;
 
 /// Tells once which kernels were taken.
 pub(crate) fn tell_kernels(kernels: &Kernels) {
@@ -45,22 +45,22 @@ const CLASSES: [(Class, &str); Class::ALL.len()] = [
     (Class::PBKDF2, "PBKDF2"),
 ];
 
-/// Between two lines on the progress of one task.
-const PROGRESS: Duration = Duration::from_secs(5);
+/// How often at most a line tells the progress of one task.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A task of which nothing is left here is summed up after this: the next chunk may be near.
-const PAUSE: Duration = Duration::from_millis(500);
+const SUMMARY_DELAY: Duration = Duration::from_millis(500);
 
 /// Tells the story of the work, over all connections.
-pub(crate) struct Teller {
-    /// Words and digests are told, too.
+pub(crate) struct Narrator {
+    /// Whether words and digests are told, too.
     show_words: bool,
     words: BTreeSet<Ticket>,
-    tasks: BTreeMap<TaskId, Told>,
+    tasks: BTreeMap<TaskId, TaskStory>,
 }
 
 /// What this Drone did of one bulk task.
-struct Told {
+struct TaskStory {
     held: usize,
     items: u64,
     spent_ns: u64,
@@ -70,16 +70,16 @@ struct Told {
     idle_since: Option<Instant>,
 }
 
-impl Teller {
+impl Narrator {
     pub(crate) fn new(show_words: bool) -> Self {
         Self { show_words, words: BTreeSet::new(), tasks: BTreeMap::new() }
     }
 
     /// Tells what is worth telling of an effect.
-    pub(crate) fn see(&mut self, effect: &Effect, now: Instant) {
+    pub(crate) fn tell(&mut self, effect: &Effect, now: Instant) {
         match effect {
             Effect::Start { note, assignment } => self.received(note, assignment.urgency.ticket, now),
-            Effect::Computed(part) => self.computed(part, now),
+            Effect::Results(part) => self.computed(part, now),
             Effect::Failed { reason } => story!("💥", "Work failed: {reason}"),
             Effect::Ended { task, ticket, end } => self.ended(*task, *ticket, *end, now),
             Effect::Adopted { taken, offered: 1 } => match taken {
@@ -93,7 +93,8 @@ impl Teller {
 
     /// Sums up the tasks of which nothing has been left for a while.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let is_over = |_: &TaskId, told: &mut Told| told.idle_since.is_some_and(|since| now - since >= PAUSE);
+        let is_over =
+            |_: &TaskId, told: &mut TaskStory| told.idle_since.is_some_and(|since| now - since >= SUMMARY_DELAY);
         self.tasks.extract_if(.., is_over).for_each(|(task, told)| told.sum_up(task, now));
     }
 
@@ -116,7 +117,7 @@ impl Teller {
             let (items, task, from) = (words(note.to - note.from), note.task, count(note.from));
             story!("🚨", "Received work: {items} to hash (task {task}, from index {from} on)");
             story!("⏳", "Crunching numbers …");
-            Told { held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
+            TaskStory { held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
         });
         told.held += 1;
         told.idle_since = None;
@@ -132,7 +133,7 @@ impl Teller {
         } else if let Some(told) = self.tasks.get_mut(&part.task) {
             told.items += part.output.items();
             told.spent_ns += part.spent_ns;
-            if now - told.progress_at >= PROGRESS {
+            if now - told.progress_at >= PROGRESS_INTERVAL {
                 told.progress_at = now;
                 let (task, items, rate) = (part.task, words(told.items), told.rate(now));
                 story!("📈", "Task {task}: {items} hashed here so far, {rate} a second");
@@ -158,7 +159,7 @@ fn words(number: u64) -> String {
     format!("{} word{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-impl Told {
+impl TaskStory {
     fn sum_up(self, task: TaskId, now: Instant) {
         let (items, rate) = (words(self.items), self.rate(self.idle_since.unwrap_or(now)));
         let cpu = Duration::from_nanos(self.spent_ns).as_secs_f64();

@@ -1,4 +1,4 @@
-//! What is said to one Drone: frames of what waits for it.
+//! What is sent to one Drone: frames of what waits for it.
 
 use std::time::Duration;
 
@@ -8,26 +8,24 @@ use tokio_util::task::AbortOnDropHandle;
 use web::places::{Activity, Place};
 use wire::List;
 use wire::blob::SharedBlob;
-use wire::frame::MAX;
+use wire::frame::MAX_TO_DRONE;
 use wire::ids::Epoch;
 use wire::message::{Lease, ToDrone};
 
 use super::backlog::Backlog;
-use super::connection::Broken;
-use super::handshake::Writer;
+use super::disconnect::Disconnect;
+use super::frames::Writer;
+use super::timeouts::FAREWELL_TIMEOUT;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
 use crate::kinds::{Job, Part};
 use crate::store::StoreError;
 
-/// How long the last messages may take to leave.
-pub(super) const FAREWELL: Duration = Duration::from_secs(2);
-
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;
 
-/// When inputs are read again that could not be read, although they are there.
-const READ_AGAIN: Duration = Duration::from_secs(1);
+/// How long to wait before inputs are read again that could not be read, although they are there.
+const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message, and what it takes along if it is a lease: all that is asked for, and the inputs.
 struct Loaded {
@@ -35,20 +33,20 @@ struct Loaded {
     work: Option<(Job, SharedBlob)>,
 }
 
-/// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of large tasks may have to
-/// be read from the disk, while leases of small ones go on.
-pub(super) async fn speak(
+/// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of
+/// large tasks may have to be read from the disk, while leases of small ones go on.
+pub(super) async fn send(
     mut writer: Writer,
     mut outbox: mpsc::Receiver<Outbound>,
     (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
     link: Link,
     (hive, place): (&SharedHive, &Place),
-) -> Result<(), Broken> {
+) -> Result<(), Disconnect> {
     let mut backlog = Backlog::default();
     let mut loading = None;
     loop {
         if loading.is_none() {
-            let rest = backlog.take_rest();
+            let rest = backlog.next_rest();
             // A task of its own: who reads has one of few turns at the disk, and must not keep it
             // while this Drone does not take what it is sent.
             loading = (!rest.is_empty()).then(|| AbortOnDropHandle::new(tokio::spawn(load(rest, link, hive.clone()))));
@@ -60,7 +58,7 @@ pub(super) async fn speak(
         tokio::select! {
             biased;
             Ok(reason) = &mut breach => {
-                writer.push(&ToDrone::Goodbye { reason: &reason }, MAX)?;
+                writer.push(&ToDrone::Goodbye { reason: &reason }, MAX_TO_DRONE)?;
                 return Ok(part(&mut writer).await?);
             }
             Some(rest) = async { Some(loading.as_mut()?.await) } => {
@@ -71,7 +69,7 @@ pub(super) async fn speak(
                 Some(message) => hear(message, &mut backlog, place),
                 None => return Ok(()),
             },
-            Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX)?,
+            Some(()) = answers.recv() => writer.push(&ToDrone::Heartbeat, MAX_TO_DRONE)?,
             Ok(()) = stored.changed() => stored.mark_changed(),
         }
         if !has_small {
@@ -79,7 +77,7 @@ pub(super) async fn speak(
             tokio::task::yield_now().await;
         }
         if answers.try_recv().is_ok() {
-            writer.push(&ToDrone::Heartbeat, MAX)?;
+            writer.push(&ToDrone::Heartbeat, MAX_TO_DRONE)?;
         }
         while backlog.has_room()
             && let Ok(message) = outbox.try_recv()
@@ -88,17 +86,17 @@ pub(super) async fn speak(
         }
         if stored.has_changed().unwrap_or_default() {
             let outputs = *stored.borrow_and_update();
-            writer.push(&ToDrone::Stored { outputs }, MAX)?;
+            writer.push(&ToDrone::Stored { outputs }, MAX_TO_DRONE)?;
         }
-        // These are in memory.
-        let small = load(backlog.take_small(), link, hive.clone()).await;
+        // Inputs of small tasks are in memory, so that this does not wait for the disk.
+        let small = load(backlog.next_small(), link, hive.clone()).await;
         write(&mut writer, &small, hive).await?;
         let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));
         loaded.truncate(goodbye.map_or(loaded.len(), |at| at + 1));
         write(&mut writer, &loaded, hive).await?;
         backlog.said(loaded.iter().map(|loaded| &loaded.message));
         if goodbye.is_some() {
-            return match timeout(FAREWELL, part(&mut writer)).await {
+            return match timeout(FAREWELL_TIMEOUT, part(&mut writer)).await {
                 Ok(ended) => Ok(ended?),
                 Err(_) => Ok(()),
             };
@@ -137,7 +135,7 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
                         let (hive, lease) = (hive.clone(), grant.lease);
                         // What else there is for this Drone does not wait.
                         tokio::spawn(async move {
-                            sleep(READ_AGAIN).await;
+                            sleep(READ_RETRY_INTERVAL).await;
                             hive.hand_back(link, vec![lease]);
                         });
                     }
@@ -157,7 +155,7 @@ async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, Share
 }
 
 /// Turns messages into frames; neighbouring leases share one.
-async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Broken> {
+async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Disconnect> {
     let mut leases = Vec::new();
     let mut bytes = 0;
     for Loaded { message, work } in round {
@@ -176,13 +174,13 @@ async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Resu
         match message {
             Outbound::Lease(..) => {}
             Outbound::Shrink { lease, end } => {
-                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX)?;
+                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX_TO_DRONE)?;
             }
             Outbound::Adopted(leases) => {
-                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX)?;
+                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX_TO_DRONE)?;
             }
-            Outbound::Drain => writer.push(&ToDrone::Drain, MAX)?,
-            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX)?,
+            Outbound::Drain => writer.push(&ToDrone::Drain, MAX_TO_DRONE)?,
+            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX_TO_DRONE)?,
         }
     }
     send_leases(writer, &mut leases, hive).await
@@ -211,12 +209,12 @@ impl Pending<'_> {
     }
 }
 
-async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: &SharedHive) -> Result<(), Broken> {
+async fn send_leases(writer: &mut Writer, pending: &mut Vec<Pending<'_>>, hive: &SharedHive) -> Result<(), Disconnect> {
     if pending.is_empty() {
         return Ok(());
     }
     let leases = List(pending.iter().map(|pending| pending.lease(hive.epoch())).collect());
-    writer.push(&ToDrone::Work { leases }, MAX)?;
+    writer.push(&ToDrone::Work { leases }, MAX_TO_DRONE)?;
     pending.clear();
     if writer.pending() > FRAME_BYTES {
         writer.flush().await?;

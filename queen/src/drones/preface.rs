@@ -1,19 +1,22 @@
-//! Who connects to the Drones' port without being a Drone gets an answer that helps.
+//! The prefaces of a connection. Who connects to the Drones' port without being a Drone gets an answer that helps.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use wire::handshake::{MAGIC, Preface, Role};
+use wire::preface::{MAGIC, Preface, Role};
 
-use super::connection::Broken;
-use super::door::TLS;
+use super::disconnect::Disconnect;
 
-/// The longest request that is read before it is answered, and what is read after that.
-const MAX_REQUEST: usize = 16 << 10;
+/// The first byte of every TLS connection: a record of the handshake (RFC 8446, 5.1).
+pub(super) const TLS_HANDSHAKE: u8 = 0x16;
+
+/// The longest request that is read before it is answered, and what is read after that, in bytes.
+const MAX_REQUEST_BYTES: usize = 16 << 10;
 
 /// Methods that the first bytes of an HTTP request may be of.
 const METHODS: [&[u8]; 8] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT "];
 
-/// Reads the Drone's preface and sends ours. `None` if it was no Drone: it has been answered, and told where the page is.
-pub(super) async fn preface<S>(socket: &mut S, page: &str) -> Result<Option<Preface>, Broken>
+/// Reads the Drone's preface and sends ours. `None` if it was no Drone: it has been answered, and told where the page
+/// is.
+pub(super) async fn exchange<S>(socket: &mut S, page: &str) -> Result<Option<Preface>, Disconnect>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -43,20 +46,20 @@ fn may_become(whole: &[u8], begin: &[u8]) -> bool {
     whole[..length] == begin[..length]
 }
 
-async fn answer<S>(socket: &mut S, mut request: Vec<u8>, page: &str) -> Result<(), Broken>
+async fn answer<S>(socket: &mut S, mut request: Vec<u8>, page: &str) -> Result<(), Disconnect>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let reply = match METHODS.iter().any(|method| request.starts_with(method)) {
         true => {
-            while request.len() < MAX_REQUEST && !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            while request.len() < MAX_REQUEST_BYTES && !request.windows(4).any(|end| end == b"\r\n\r\n") {
                 if socket.read_buf(&mut request).await? == 0 {
                     break;
                 }
             }
             redirect(page, target(&request))
         }
-        false if request.first() == Some(&TLS) => format!(
+        false if request.first() == Some(&TLS_HANDSHAKE) => format!(
             "This port is for the Hive's drones, and has no TLS: `queen init` sets that up. Until then drones come \
              without --join; the page is at {page}/\n"
         ),
@@ -68,7 +71,7 @@ where
     socket.write_all(reply.as_bytes()).await?;
     socket.shutdown().await?;
     // Closing with unread bytes would reset the connection before the answer is read.
-    tokio::io::copy(&mut socket.take(MAX_REQUEST as u64), &mut tokio::io::sink()).await?;
+    tokio::io::copy(&mut socket.take(MAX_REQUEST_BYTES as u64), &mut tokio::io::sink()).await?;
     Ok(())
 }
 
