@@ -7,7 +7,7 @@ use web::error::ProblemView;
 use web::kinds::OPTION_NAMES;
 use web::model::{TaskState, TaskView};
 
-use crate::show::visible;
+use crate::text::visible;
 
 /// Who pressed Ctrl-C gets this exit code, as a shell would say it.
 pub const INTERRUPTED: u8 = 130;

@@ -16,6 +16,7 @@ mod show;
 mod submit;
 mod target;
 mod tasks;
+mod text;
 mod wait;
 mod watch;
 
