@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
-use web::access::{Access, NewToken, Scope, SecretView, TokenId, TokenView};
-use web::hive::{Action, By, Deed, Hive, HiveError};
+use web::access::{NewToken, Scope, SecretView, TokenId, TokenView};
+use web::hive::{Access, Action, By, Deed, Hive, HiveError};
 
 pub use self::commands::{init, secret, token};
 pub use self::socket::Socket;

@@ -1,5 +1,7 @@
 //! One door from errors to `application/problem+json` (RFC 9457), or to an HTML page under `/admin`.
 
+mod body;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::body::BodyError;
 use crate::hive::HiveError;
 
 /// When to send again what lost its place on the way.
@@ -97,26 +100,18 @@ impl Problem {
 
     /// What broke a request's body off: its length, its slowness, or the connection.
     pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(problem) = error.downcast_ref::<crate::body::TooLong>() {
-                return Self::too_large(problem.limit);
-            }
-            if let Some(error) = error.downcast_ref::<crate::api::submit::LongHead>() {
-                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}; nothing was created"));
-            }
-            if let Some(slow) = error.downcast_ref::<crate::body::TooSlow>() {
-                return Self::new(StatusCode::REQUEST_TIMEOUT, format!("{slow}; nothing was created"));
-            }
-            if error.is::<crate::client::Ended>() {
-                return Self::unauthorized();
-            }
-            if error.is::<crate::body::Displaced>() {
-                return Self::unavailable(format!("{error}; nothing was created"), DISPLACED_RETRY);
-            }
-            cause = error.source();
+        let mut causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+        let Some(cause) = causes.find_map(|error| error.downcast_ref::<BodyError>()) else {
+            return Self::malformed(format!("the body broke off: {error}; nothing was created"));
+        };
+        let detail = format!("{cause}; nothing was created");
+        match *cause {
+            BodyError::TooLong { limit } => Self::too_large(limit),
+            BodyError::LongHead { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            BodyError::Stopped | BodyError::Crawls => Self::new(StatusCode::REQUEST_TIMEOUT, detail),
+            BodyError::Displaced => Self::unavailable(detail, DISPLACED_RETRY),
+            BodyError::Unknown => Self::unauthorized(),
         }
-        Self::malformed(format!("the body broke off: {error}; nothing was created"))
     }
 }
 

@@ -11,10 +11,9 @@ use async_trait::async_trait;
 use drone::story;
 use tokio::sync::watch;
 use web::access::{
-    Access, Holder, LogFilter, LogPage, NAME_MAX, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView,
-    is_token_name,
+    Holder, LogFilter, LogPage, NAME_MAX, NewToken, Scope, Scopes, SecretView, TokenId, TokenView, is_token_name,
 };
-use web::hive::{Action, By, Deed, HiveError};
+use web::hive::{Access, Action, By, Deed, HiveError, Open};
 use web::model::Timestamp;
 use wire::join::{self, JoinFile};
 

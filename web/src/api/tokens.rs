@@ -1,45 +1,54 @@
 //! `/tokens`
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::json::{self, Json};
-use super::{Id, submit};
-use crate::App;
+use super::submit;
 use crate::access::{EXPIRES_MAX, NAME_MAX, NewToken, Scope, Scopes, TokenId, is_token_name};
+use crate::deeds::Administration;
 use crate::error::{Problem, shown};
-use crate::hive::By;
-use crate::kinds::whole;
+use crate::hive::Access;
 use crate::model::TokenList;
+use crate::options::whole;
+use crate::request::id::Id;
+use crate::room::Room;
 
 /// `GET /tokens`: the valid ones, the oldest first.
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<TokenList>, Problem> {
-    Ok(Json(TokenList { tokens: app.access.tokens().await? }))
+pub(crate) async fn list(State(access): State<Arc<dyn Access>>) -> Result<Json<TokenList>, Problem> {
+    Ok(Json(TokenList { tokens: access.tokens().await? }))
 }
 
 /// `POST /tokens`: the answer has the token itself, which nobody is shown again.
-pub(crate) async fn create(State(app): State<App>, by: By, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    administration: Administration,
+    State(access): State<Arc<dyn Access>>,
+    State(room): State<Room>,
+    request: Request,
+) -> Result<Response, Problem> {
     const DETAIL: &str = "a token is asked for in JSON, such as {\"name\":\"ci\",\"scopes\":[\"submit\"]}, sent as \
                           application/json";
-    let members = submit::members(&app, request, DETAIL).await?;
-    let (view, token) = app.create_token(by, new_token(&app, members)?).await?;
+    let members = submit::members(&room, request, DETAIL).await?;
+    let (view, token) = administration.create_token(new_token(&*access, members)?).await?;
     let token = Value::from(token).to_string();
     Ok((StatusCode::CREATED, json::object(&view, Some(("token", token.as_bytes())))).into_response())
 }
 
 /// `DELETE /tokens/{id}`
-pub(crate) async fn revoke(State(app): State<App>, by: By, Id(id): Id) -> Result<StatusCode, Problem> {
-    app.revoke_token(by, TokenId(id)).await?;
+pub(crate) async fn revoke(administration: Administration, Id(id): Id) -> Result<StatusCode, Problem> {
+    administration.revoke_token(TokenId(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The token that a request asks for. Where it is the first it has to be one that can make others, since nobody can
 /// do anything without one from then on.
-pub(crate) fn new_token(app: &App, members: Vec<(String, Value)>) -> Result<NewToken, Problem> {
+pub(crate) fn new_token(access: &dyn Access, members: Vec<(String, Value)>) -> Result<NewToken, Problem> {
     let new = read(members)?;
-    match app.access.is_closed() || new.scopes.has(Scope::Admin) {
+    match access.is_closed() || new.scopes.has(Scope::Admin) {
         true => Ok(new),
         false => {
             let detail = "the first token needs the scope `admin`: once there is one, only such a token makes others";

@@ -1,19 +1,21 @@
 //! The audit trail.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
 
 use super::filters;
 use super::viewer::Viewer;
-use crate::App;
 use crate::access::{LogEntry, LogFilter, LogKind};
-use crate::api::form::encoded;
 use crate::api::log;
-use crate::api::query::Query;
 use crate::assets;
 use crate::error::Problem;
+use crate::hive::Access;
 use crate::model::Timestamp;
+use crate::request::form::encoded;
+use crate::request::query::Query;
 
 /// Lines a page.
 const PAGE: usize = 100;
@@ -77,9 +79,13 @@ fn address(filter: &LogFilter) -> String {
     if query.is_empty() { "/admin/log".to_owned() } else { format!("/admin/log?{}", query.join("&")) }
 }
 
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
+pub(super) async fn page(
+    State(access): State<Arc<dyn Access>>,
+    viewer: Viewer,
+    mut query: Query,
+) -> Result<Page, Problem> {
     let before = query.number("cursor", 0..=u64::MAX)?;
     let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query)? };
-    let page = app.access.log(filter.clone()).await?;
+    let page = access.log(filter.clone()).await?;
     Ok(Page { viewer, entries: page.entries, filter, next: page.next })
 }

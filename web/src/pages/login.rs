@@ -1,6 +1,7 @@
 //! The way in, and out again.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -11,15 +12,15 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::viewer::Viewer;
 use super::{filters, form};
-use crate::App;
 use crate::access::Caller;
-use crate::api::query::Query;
 use crate::api::submit;
 use crate::assets;
 use crate::client::Client;
-use crate::entrance::{LoginError, cookie};
+use crate::entrance::{Entrance, LoginError, cookie};
 use crate::error::{CHALLENGE, Problem};
-use crate::hive::{Action, By, Deed};
+use crate::hive::{Action, By, Deed, Hive};
+use crate::request::query::Query;
+use crate::room::Room;
 
 /// Where one gets to who wanted to get nowhere in particular.
 const HOME: &str = "/admin";
@@ -78,13 +79,15 @@ pub(super) async fn page(caller: Caller, viewer: Viewer, mut query: Query) -> Re
 
 /// `POST /login`
 pub(super) async fn log_in(
-    State(app): State<App>,
+    State(hive): State<Arc<dyn Hive>>,
+    State(entrance): State<Arc<Entrance>>,
+    State(room): State<Room>,
     client: Client,
     viewer: Viewer,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut token, mut next) = (String::new(), None);
-    for (name, value) in submit::form_values(&app, request).await? {
+    for (name, value) in submit::form_values(&room, request).await? {
         match name.as_str() {
             "token" => token = value,
             "next" => next = Some(value),
@@ -95,11 +98,11 @@ pub(super) async fn log_in(
     if client.caller == Caller::Anyone {
         return Ok(Redirect::to(&next).into_response());
     }
-    let tell = |by, refused| app.hive.tell(Deed { by, action: Action::LogIn, target: "session".to_owned(), refused });
-    match app.entrance.log_in(&*app.access, token.trim(), client.address) {
+    let tell = |by, refused| hive.tell(Deed { by, action: Action::LogIn, target: "session".to_owned(), refused });
+    match entrance.log_in(token.trim(), client.address) {
         Ok((holder, secret)) => {
             // A browser has one session: this one goes on with nothing of what it had before.
-            client.session.map(|before| app.entrance.end(before));
+            client.session.map(|before| entrance.end(before));
             tell(By { name: Some(holder.name.clone()), ..client.by() }, None);
             Ok(([(SET_COOKIE, cookie::given(&secret, client.is_secure))], Redirect::to(&next)).into_response())
         }
@@ -129,10 +132,14 @@ impl From<LoginError> for Problem {
 }
 
 /// `POST /logout`
-pub(super) async fn log_out(State(app): State<App>, client: Client) -> Response {
-    if client.session.is_some_and(|session| app.entrance.end(session)) {
+pub(super) async fn log_out(
+    State(hive): State<Arc<dyn Hive>>,
+    State(entrance): State<Arc<Entrance>>,
+    client: Client,
+) -> Response {
+    if client.session.is_some_and(|session| entrance.end(session)) {
         let target = "session".to_owned();
-        app.hive.tell(Deed { by: client.by(), action: Action::LogOut, target, refused: None });
+        hive.tell(Deed { by: client.by(), action: Action::LogOut, target, refused: None });
     }
     ([(SET_COOKIE, cookie::taken(client.is_secure))], Redirect::to("/login")).into_response()
 }

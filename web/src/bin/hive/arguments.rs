@@ -219,7 +219,7 @@ mod tests {
         let command = Cli::command();
         let submit = command.find_subcommand("submit").unwrap();
         let names: Vec<_> = submit.get_arguments().filter_map(|argument| argument.get_long()).collect();
-        for option in web::kinds::OPTION_NAMES {
+        for option in web::options::NAMES {
             let name = option.replace("_seconds", "").replace('_', "-");
             assert!(names.contains(&name.as_str()), "{name}");
         }
