@@ -13,4 +13,4 @@ pub use self::caller::{Caller, Holder, Owner};
 pub use self::log::{LogEntry, LogFilter, LogKind, LogPage};
 pub use self::scope::{Scope, ScopeError, Scopes};
 pub use self::secret::SecretView;
-pub use self::token::{EXPIRES_MAX, NAME_MAX, NewToken, TokenId, TokenView, is_token_name};
+pub use self::token::{EXPIRES_MAX, NAME_MAX, NewToken, NewTokenError, TokenId, TokenView};
