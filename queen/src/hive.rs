@@ -408,8 +408,5 @@ fn seconds() -> usize {
 
 /// The id of a task, for the log.
 fn label(id: TaskId, name: Option<&str>) -> String {
-    match name {
-        Some(name) => format!("task {id} ({name})"),
-        None => format!("task {id}"),
-    }
+    web::label("task", id, name)
 }

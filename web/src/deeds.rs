@@ -2,7 +2,6 @@
 
 mod administration;
 mod control;
-mod told;
 
 pub(crate) use self::administration::Administration;
 pub(crate) use self::control::Control;

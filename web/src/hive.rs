@@ -101,6 +101,13 @@ pub struct Deed {
     pub refused: Option<String>,
 }
 
+impl Deed {
+    /// Something that was done.
+    pub fn done(by: By, action: Action, target: String) -> Self {
+        Self { by, action, target, refused: None }
+    }
+}
+
 /// What a user did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {

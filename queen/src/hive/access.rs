@@ -65,7 +65,7 @@ pub(super) struct Revoking {
 impl Revoking {
     /// All of it, for people.
     pub(super) fn names(&self) -> Vec<String> {
-        let tokens = self.tokens.values().map(|token| format!("token {} ({})", token.id, token.name));
+        let tokens = self.tokens.values().map(TokenView::label);
         tokens.chain(self.secrets.keys().map(|name| format!("secret {name}"))).collect()
     }
 }
@@ -169,9 +169,8 @@ impl SharedHive {
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
         let (token, text) = made.token(&making, admin, now)?;
         self.keep(&mut making, made).await?;
-        let token = format!("token {} ({})", token.id, token.name);
         for (action, target) in
-            [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token)]
+            [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token.label())]
         {
             self.log_deed(Deed { by: By::default(), action, target, refused: None });
         }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use wire::text::is_hidden;
 
 use super::scope::{Scope, Scopes};
+use crate::label::label;
 use crate::timestamp::Timestamp;
 
 /// A token's number; no other one ever has the same.
@@ -112,6 +113,13 @@ pub struct TokenView {
     pub expires_at: Option<Timestamp>,
     /// When it was last used, give or take a minute.
     pub last_used_at: Option<Timestamp>,
+}
+
+impl TokenView {
+    /// How it is called in the audit trail: `token 7 (ci)`.
+    pub fn label(&self) -> String {
+        label("token", self.id, Some(&self.name))
+    }
 }
 
 #[cfg(test)]

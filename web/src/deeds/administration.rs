@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::told::{named, tell};
 use crate::access::{NewToken, SecretView, TokenId, TokenView};
 use crate::app::App;
 use crate::entrance::Entrance;
-use crate::hive::{Access, Action, By, Hive, HiveError};
+use crate::hive::{Access, Action, By, Deed, Hive, HiveError};
+use crate::label::label;
 use crate::session::Session;
 
 /// Says by a request who may do what.
@@ -43,26 +43,26 @@ impl Administration {
             return Err(HiveError::Conflict(reason.into()));
         }
         let (view, token) = self.access.create_token(new).await?;
-        self.tell(Action::CreateToken, named("token", view.id, Some(&view.name)));
+        self.tell(Action::CreateToken, view.label());
         Ok((view, token))
     }
 
     pub(crate) async fn revoke_token(self, id: TokenId) -> Result<TokenView, HiveError> {
         let view = self.access.revoke_token(id).await?;
-        self.tell(Action::RevokeToken, named("token", id, Some(&view.name)));
+        self.tell(Action::RevokeToken, view.label());
         Ok(view)
     }
 
     /// How the new secret is seen, and the join file that Drones need.
     pub(crate) async fn create_secret(self, name: String) -> Result<(SecretView, String), HiveError> {
         let (view, join_file) = self.access.create_secret(name).await?;
-        self.tell(Action::CreateSecret, named("secret", &view.name, None));
+        self.tell(Action::CreateSecret, label("secret", &view.name, None));
         Ok((view, join_file))
     }
 
     pub(crate) async fn revoke_secret(self, name: &str) -> Result<SecretView, HiveError> {
         let view = self.access.revoke_secret(name).await?;
-        self.tell(Action::RevokeSecret, named("secret", name, None));
+        self.tell(Action::RevokeSecret, label("secret", name, None));
         Ok(view)
     }
 
@@ -70,12 +70,12 @@ impl Administration {
     pub(crate) fn end_session(self, session: &Session) {
         if self.entrance.end(session.id) {
             let holder = self.access.holder(session.token);
-            let token = named("token", session.token, holder.as_ref().map(|holder| &*holder.name));
+            let token = label("token", session.token, holder.as_ref().map(|holder| &*holder.name));
             self.tell(Action::LogOut, format!("session of {token}"));
         }
     }
 
     fn tell(self, action: Action, target: String) {
-        tell(&*self.hive, self.by, action, target);
+        self.hive.tell(Deed::done(self.by, action, target));
     }
 }

@@ -7,9 +7,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use wire::ids::DroneId;
 
-use super::told::{named, tell};
 use crate::app::App;
-use crate::hive::{Action, Amendment, By, Hive, HiveError};
+use crate::hive::{Action, Amendment, By, Deed, Hive, HiveError};
+use crate::label::label;
 use crate::model::{DroneView, TaskView};
 use crate::own::Changeable;
 
@@ -61,24 +61,24 @@ impl Control {
 
     pub(crate) async fn remove(self, task: Changeable) -> Result<(), HiveError> {
         self.hive.remove(task.id()).await?;
-        tell(&*self.hive, self.by, Action::Remove, format!("task {}", task.id()));
+        self.hive.tell(Deed::done(self.by, Action::Remove, format!("task {}", task.id())));
         Ok(())
     }
 
     pub(crate) async fn drain(self, id: DroneId) -> Result<DroneView, HiveError> {
         let drone = self.hive.drain(id).await?;
-        tell(&*self.hive, self.by, Action::Drain, named("drone", id, Some(&drone.name)));
+        self.hive.tell(Deed::done(self.by, Action::Drain, label("drone", id, Some(&drone.name))));
         Ok(drone)
     }
 
     pub(crate) async fn pardon(self, id: DroneId) -> Result<DroneView, HiveError> {
         let drone = self.hive.pardon(id).await?;
-        tell(&*self.hive, self.by, Action::Pardon, named("drone", id, Some(&drone.name)));
+        self.hive.tell(Deed::done(self.by, Action::Pardon, label("drone", id, Some(&drone.name))));
         Ok(drone)
     }
 
     fn did(self, action: Action, task: TaskView) -> TaskView {
-        tell(&*self.hive, self.by, action, named("task", task.id, task.name.as_deref()));
+        self.hive.tell(Deed::done(self.by, action, label("task", task.id, task.name.as_deref())));
         task
     }
 }

@@ -139,7 +139,7 @@ pub(super) async fn log_out(
 ) -> Response {
     if client.session.is_some_and(|session| entrance.end(session)) {
         let target = "session".to_owned();
-        hive.tell(Deed { by: client.by(), action: Action::LogOut, target, refused: None });
+        hive.tell(Deed::done(client.by(), Action::LogOut, target));
     }
     ([(SET_COOKIE, cookie::taken(client.is_secure))], Redirect::to("/login")).into_response()
 }
