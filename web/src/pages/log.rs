@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
+use percent_encoding::utf8_percent_encode;
 
 use super::filters;
 use super::viewer::Viewer;
@@ -14,7 +15,7 @@ use crate::assets;
 use crate::error::Problem;
 use crate::hive::Access;
 use crate::model::Timestamp;
-use crate::request::form::encoded;
+use crate::request::form::VALUE;
 use crate::request::query::Query;
 
 /// Lines a page.
@@ -74,8 +75,8 @@ fn address(filter: &LogFilter) -> String {
         ("until", moment(until)),
         ("cursor", before.map(|before| before.to_string())),
     ];
-    let values = values.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(&value?))));
-    let query: Vec<_> = values.collect();
+    let given = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let query: Vec<_> = given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, VALUE))).collect();
     if query.is_empty() { "/admin/log".to_owned() } else { format!("/admin/log?{}", query.join("&")) }
 }
 

@@ -1,6 +1,5 @@
 //! The way in, and out again.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use askama::Template;
@@ -9,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::viewer::Viewer;
 use super::{filters, form};
@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::entrance::{Entrance, LoginError, cookie};
 use crate::error::{CHALLENGE, Problem};
 use crate::hive::{Action, By, Deed, Hive};
+use crate::request::form::VALUE;
 use crate::request::query::Query;
 use crate::room::Room;
 
@@ -27,6 +28,9 @@ const HOME: &str = "/admin";
 
 /// The longest address that a login leads on to, in bytes.
 const NEXT_MAX: usize = 1 << 10;
+
+/// What is escaped in the address that a login leads on to: its slashes stay, for people.
+const NEXT: &AsciiSet = &VALUE.remove(b'/');
 
 #[derive(Template, WebTemplate)]
 #[template(path = "login.html")]
@@ -41,18 +45,10 @@ pub(super) struct Page {
 /// Where one logs in who wants to see a page.
 pub(super) fn address(wanted: Option<&Uri>) -> String {
     let wanted = wanted.and_then(Uri::path_and_query).map_or(HOME, |wanted| wanted.as_str());
-    let mut address = "/login".to_owned();
-    if wanted != HOME {
-        address.push_str("?next=");
-        for byte in wanted.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => address.push(byte.into()),
-                // Writing to a string never fails.
-                _ => _ = write!(address, "%{byte:02X}"),
-            }
-        }
+    match wanted {
+        HOME => "/login".to_owned(),
+        wanted => format!("/login?next={}", utf8_percent_encode(wanted, NEXT)),
     }
-    address
 }
 
 /// A page of this site, whatever a link to the login says.
