@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::multipart::MultipartError;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -23,7 +24,7 @@ const DISPLACED_RETRY: Duration = Duration::from_secs(1);
 /// How who asks can say who they are (RFC 6750, 3).
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"hive\"");
 
-/// An error as its reader sees it. A response made of it carries it in its extensions.
+/// An error as its reader sees it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub(crate) struct Problem {
@@ -91,6 +92,22 @@ impl Problem {
             detail: detail.into(),
             members: Cow::Borrowed(members),
         }
+    }
+
+    /// The answer that says it to a program.
+    pub(crate) fn answer(&self) -> Response {
+        let mut body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        body.push(b'\n');
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 
     /// When trying again may help, in whole seconds.
@@ -201,20 +218,10 @@ pub struct ProblemView<'a> {
     pub members: Cow<'a, Map<String, Value>>,
 }
 
+/// What a handler answers. It is written once it is known how the request is called, and who reads it: until then the
+/// problem goes in the answer's extensions.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::to_vec(&self.body()).unwrap_or_default();
-        body.push(b'\n');
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
-        }
-        if let Some(seconds) = self.retry_seconds() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response.extensions_mut().insert(self);
-        response
+        (self.status, Extension(self)).into_response()
     }
 }

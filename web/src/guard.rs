@@ -195,7 +195,6 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let problem = response.extensions().get::<Problem>().cloned();
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     // A form that came back says what is wrong.
     if is_page && is_html {
@@ -207,7 +206,7 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
         return login;
     }
     let (mut parts, body) = response.into_parts();
-    let problem = match problem {
+    let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
@@ -217,7 +216,7 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     }
     let mut response = match is_page {
         true => pages::problem(asker.viewer.clone(), &problem, is_read),
-        false => problem.clone().into_response(),
+        false => problem.answer(),
     };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
@@ -226,7 +225,6 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     }
     response.headers_mut().extend(parts.headers);
     *response.extensions_mut() = parts.extensions;
-    response.extensions_mut().insert(problem);
     response
 }
 
