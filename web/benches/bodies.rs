@@ -16,8 +16,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
-use web::access::Open;
 use web::budget::Budget;
+use web::hive::Open;
 use web::hive::{
     Amendment, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT,
     Submitted, Subscription, TaskFilter, Upload,

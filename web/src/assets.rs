@@ -7,9 +7,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use crate::api::query::Query;
 use crate::error::Problem;
-use crate::map::{Map, Needs};
+use crate::needs::Needs;
+use crate::request::query::Query;
+use crate::routes::Routes;
 
 #[derive(RustEmbed)]
 #[folder = "$CARGO_MANIFEST_DIR/../static"]
@@ -19,8 +20,8 @@ struct Files;
 const VERSION_BYTES: usize = 8;
 
 /// Everything under `/static`.
-pub(crate) fn routes() -> Map {
-    Map::new().get("/static/{*name}", Needs::Nothing, file)
+pub(crate) fn routes() -> Routes {
+    Routes::new().get("/static/{*name}", Needs::Nothing, file)
 }
 
 /// The address of a static file, with its version.

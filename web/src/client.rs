@@ -1,7 +1,5 @@
 //! Who sends a request, and from where.
 
-mod lasting;
-
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,18 +10,15 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 
 use crate::access::Caller;
-use crate::entrance::{LoginError, cookie};
+use crate::config::Config;
+use crate::entrance::{Entrance, LoginError, cookie};
 use crate::error::{Problem, shown};
-use crate::hive::{Action, By, Deed};
-use crate::limits::Allowance;
+use crate::hive::{Action, By, Deed, Hive};
+use crate::limits::{Allowance, Limiter};
 use crate::places::Place;
 use crate::proxies::{self, Start};
 use crate::request_id::RequestId;
 use crate::session::SessionId;
-use crate::{App, Config};
-
-pub(crate) use self::lasting::{Ended, lasting};
-
 /// The connection that a request comes over; the default is none, of what comes over no network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connection {
@@ -64,54 +59,55 @@ impl Client {
     ///
     /// # Errors
     /// If it is a token that is none.
-    pub(crate) fn known(mut self, app: &App, request: &Request) -> Result<Self, Problem> {
+    pub(crate) fn known(
+        mut self,
+        entrance: &Entrance,
+        limiter: &Limiter,
+        hive: &dyn Hive,
+        request: &Request,
+    ) -> Result<Self, Problem> {
         match bearer(request.headers())? {
-            Some(token) => match app.access.authenticate(token) {
+            Some(token) => match entrance.authenticate(token) {
                 Some(holder) => self.caller = Caller::Holder(holder),
                 None => {
-                    app.limiter.allowance(&Caller::Unknown, self.address).request(false)?;
+                    limiter.allowance(&Caller::Unknown, self.address).request(false)?;
                     let (request, detail) = ((request.method(), request.uri()), LoginError::NoToken.to_string());
-                    return Err(self.refused(app, request, StatusCode::UNAUTHORIZED, detail));
+                    return Err(self.refused(hive, request, StatusCode::UNAUTHORIZED, detail));
                 }
             },
-            None if !app.access.is_closed() => self.caller = Caller::Anyone,
-            None => self.resume(app, request.headers()),
+            None if !entrance.is_closed() => self.caller = Caller::Anyone,
+            None => self.resume(entrance, request.headers()),
         }
-        self.allowance = app.limiter.allowance(&self.caller, self.address);
+        self.allowance = limiter.allowance(&self.caller, self.address);
         Ok(self)
     }
 
     /// Goes on with the session that a request's cookie names, if its token is still valid.
-    fn resume(&mut self, app: &App, headers: &HeaderMap) {
+    fn resume(&mut self, entrance: &Entrance, headers: &HeaderMap) {
         let secret = cookie::read(headers, self.is_secure);
-        let Some(session) = secret.and_then(|secret| app.entrance.session(&secret)) else { return };
-        match app.access.holder(session.token) {
+        let Some(session) = secret.and_then(|secret| entrance.session(&secret)) else { return };
+        match entrance.holder(session.token) {
             Some(holder) => (self.caller, self.session) = (Caller::Holder(holder), Some(session.id)),
-            None => _ = app.entrance.end(session.id),
+            None => _ = entrance.end(session.id),
         }
     }
 
     /// Whether what they showed still counts.
-    pub(crate) fn is_still_known(&self, app: &App) -> bool {
+    pub(crate) fn is_still_known(&self, entrance: &Entrance) -> bool {
         match &self.caller {
             Caller::Unknown => false,
-            Caller::Anyone => !app.access.is_closed(),
+            Caller::Anyone => !entrance.is_closed(),
             Caller::Holder(holder) => {
-                app.access.holder(holder.id).is_some() && self.session.is_none_or(|id| app.entrance.is_open(id))
+                entrance.holder(holder.id).is_some() && self.session.is_none_or(|id| entrance.is_open(id))
             }
         }
     }
 
     /// Resolves when what they showed was revoked or ended. That it has expired is seen when it is looked.
-    pub(crate) async fn forgotten(&self, app: &App) {
-        let (mut of_access, mut of_sessions) = (app.access.changes(), app.entrance.changes());
-        while self.is_still_known(app) {
-            tokio::select! {
-                Ok(()) = of_access.changed() => {}
-                Ok(()) = of_sessions.changed() => {}
-                // Nothing changes where nothing can.
-                else => std::future::pending().await,
-            }
+    pub(crate) async fn forgotten(&self, entrance: &Entrance) {
+        let mut changes = entrance.changes();
+        while self.is_still_known(entrance) {
+            changes.next().await;
         }
     }
 
@@ -127,15 +123,15 @@ impl Client {
     }
 
     /// Refuses a request, of this method for this address, for which a scope lacks.
-    pub(crate) fn lacks(&self, app: &App, request: (&Method, &Uri), scope: &str) -> Problem {
+    pub(crate) fn lacks(&self, hive: &dyn Hive, request: (&Method, &Uri), scope: &str) -> Problem {
         let Some(holder) = self.caller.holder() else { return Problem::unauthorized() };
         let refused = format!("this needs {scope}; token `{}` has {}", holder.name, holder.scopes);
-        self.refused(app, request, StatusCode::FORBIDDEN, refused)
+        self.refused(hive, request, StatusCode::FORBIDDEN, refused)
     }
 
-    fn refused(&self, app: &App, (method, uri): (&Method, &Uri), status: StatusCode, refused: String) -> Problem {
+    fn refused(&self, hive: &dyn Hive, (method, uri): (&Method, &Uri), status: StatusCode, refused: String) -> Problem {
         let target = format!("{method} {}", shown(uri.path()));
-        app.hive.tell(Deed { by: self.by(), action: Action::Ask, target, refused: Some(refused.clone()) });
+        hive.tell(Deed { by: self.by(), action: Action::Ask, target, refused: Some(refused.clone()) });
         Problem::new(status, refused)
     }
 }

@@ -14,7 +14,7 @@ use tower::{Service as _, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::Compression;
 
-use crate::attached::Attached;
+use crate::body::attached::Attached;
 
 /// Compresses answers, as many at once as there are turns. Clones share these.
 #[derive(Clone)]

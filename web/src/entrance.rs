@@ -1,4 +1,4 @@
-//! The way in for people: a login with a token begins a session, and too many wrong ones have to wait.
+//! The way in: by a token, or by a session. A login with a token begins one, and too many wrong ones have to wait.
 
 pub(crate) mod cookie;
 mod throttle;
@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::throttle::Throttle;
-use crate::access::{Access, Holder};
+use crate::access::{Holder, TokenId};
+use crate::hive::Access;
 use crate::session::{Session, SessionId, SessionSecret, Sessions};
 
 /// Why nobody was let in.
@@ -28,9 +29,10 @@ pub(crate) enum LoginError {
     Random(#[from] getrandom::Error),
 }
 
-/// Sessions and failed logins, behind a lock of their own.
-#[derive(Debug)]
+/// Who is known: by a token, or by a session that was begun with one.
 pub(crate) struct Entrance {
+    access: Arc<dyn Access>,
+    /// Sessions and failed logins.
     inner: Mutex<Inner>,
     /// Changes when a session was ended.
     changes: watch::Sender<()>,
@@ -43,21 +45,36 @@ struct Inner {
 }
 
 impl Entrance {
-    pub(crate) fn new() -> Self {
-        Self { inner: Mutex::default(), changes: watch::Sender::default() }
+    /// Without any session yet, for tokens of which `access` knows.
+    pub(crate) fn new(access: Arc<dyn Access>) -> Self {
+        Self { access, inner: Mutex::default(), changes: watch::Sender::default() }
+    }
+
+    /// Whether requests need a token: one was made once.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.access.is_closed()
+    }
+
+    /// Who shows this token; `None` if it is none, or none any more. It counts as used.
+    pub(crate) fn authenticate(&self, token: &str) -> Option<Arc<Holder>> {
+        self.access.authenticate(token)
+    }
+
+    /// The token with this number, as long as it is valid.
+    pub(crate) fn holder(&self, id: TokenId) -> Option<Arc<Holder>> {
+        self.access.holder(id)
     }
 
     /// Begins a session for who shows a token; what only their browser is to have.
     pub(crate) fn log_in(
         &self,
-        access: &dyn Access,
         token: &str,
         address: Option<IpAddr>,
     ) -> Result<(Arc<Holder>, SessionSecret), LoginError> {
         // What comes over no network is one origin.
         let origin = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).into();
         self.lock().throttle.begin(origin, Instant::now()).map_err(LoginError::TooEarly)?;
-        let holder = access.authenticate(token).ok_or(LoginError::NoToken)?;
+        let holder = self.access.authenticate(token).ok_or(LoginError::NoToken)?;
         let mut secret = SessionSecret::default();
         getrandom::fill(&mut secret)?;
         let mut inner = self.lock();
@@ -93,13 +110,35 @@ impl Entrance {
         is_ended
     }
 
-    /// Changes when a session was ended.
-    pub(crate) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+    /// Tells when somebody may not be known any more.
+    pub(crate) fn changes(&self) -> Changes {
+        let mut of_access = self.access.changes();
+        // Something may have changed since it was asked for the last time.
+        of_access.mark_changed();
+        Changes { of_access, of_sessions: self.changes.subscribe() }
     }
 
     /// What is done under it leaves everything as it has to be wherever it ends.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells when tokens and sessions were made or ended.
+pub(crate) struct Changes {
+    of_access: watch::Receiver<u64>,
+    of_sessions: watch::Receiver<()>,
+}
+
+impl Changes {
+    /// Resolves at once the first time, and then when something has changed since the last time. That a token has
+    /// expired, or a session was not used for long, is seen only by who asks.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            Ok(()) = self.of_access.changed() => {}
+            Ok(()) = self.of_sessions.changed() => {}
+            // Nothing changes where nothing can.
+            else => std::future::pending().await,
+        }
     }
 }

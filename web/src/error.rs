@@ -1,9 +1,12 @@
 //! One door from errors to `application/problem+json` (RFC 9457), or to an HTML page under `/admin`.
 
+mod body;
+
 use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::multipart::MultipartError;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -12,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::body::BodyError;
 use crate::hive::HiveError;
 
 /// When to send again what lost its place on the way.
@@ -20,7 +24,7 @@ const DISPLACED_RETRY: Duration = Duration::from_secs(1);
 /// How who asks can say who they are (RFC 6750, 3).
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"hive\"");
 
-/// An error as its reader sees it. A response made of it carries it in its extensions.
+/// An error as its reader sees it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub(crate) struct Problem {
@@ -90,6 +94,22 @@ impl Problem {
         }
     }
 
+    /// The answer that says it to a program.
+    pub(crate) fn answer(&self) -> Response {
+        let mut body = serde_json::to_vec(&self.body()).unwrap_or_default();
+        body.push(b'\n');
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
+        if let Some(seconds) = self.retry_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
     /// When trying again may help, in whole seconds.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         self.retry_after.map(|after| (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1))
@@ -97,26 +117,18 @@ impl Problem {
 
     /// What broke a request's body off: its length, its slowness, or the connection.
     pub(crate) fn of_body(error: &(dyn Error + 'static)) -> Self {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(problem) = error.downcast_ref::<crate::body::TooLong>() {
-                return Self::too_large(problem.limit);
-            }
-            if let Some(error) = error.downcast_ref::<crate::api::submit::LongHead>() {
-                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{error}; nothing was created"));
-            }
-            if let Some(slow) = error.downcast_ref::<crate::body::TooSlow>() {
-                return Self::new(StatusCode::REQUEST_TIMEOUT, format!("{slow}; nothing was created"));
-            }
-            if error.is::<crate::client::Ended>() {
-                return Self::unauthorized();
-            }
-            if error.is::<crate::body::Displaced>() {
-                return Self::unavailable(format!("{error}; nothing was created"), DISPLACED_RETRY);
-            }
-            cause = error.source();
+        let mut causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+        let Some(cause) = causes.find_map(|error| error.downcast_ref::<BodyError>()) else {
+            return Self::malformed(format!("the body broke off: {error}; nothing was created"));
+        };
+        let detail = format!("{cause}; nothing was created");
+        match *cause {
+            BodyError::TooLong { limit } => Self::too_large(limit),
+            BodyError::LongHead { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            BodyError::Stopped | BodyError::Crawls => Self::new(StatusCode::REQUEST_TIMEOUT, detail),
+            BodyError::Displaced => Self::unavailable(detail, DISPLACED_RETRY),
+            BodyError::Unknown => Self::unauthorized(),
         }
-        Self::malformed(format!("the body broke off: {error}; nothing was created"))
     }
 }
 
@@ -206,20 +218,10 @@ pub struct ProblemView<'a> {
     pub members: Cow<'a, Map<String, Value>>,
 }
 
+/// What a handler answers. It is written once it is known how the request is called, and who reads it: until then the
+/// problem goes in the answer's extensions.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::to_vec(&self.body()).unwrap_or_default();
-        body.push(b'\n');
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
-        }
-        if let Some(seconds) = self.retry_seconds() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response.extensions_mut().insert(self);
-        response
+        (self.status, Extension(self)).into_response()
     }
 }

@@ -6,7 +6,6 @@
 //! comes from elsewhere is a forgery.
 
 use std::any::Any;
-use std::net::{Ipv6Addr, SocketAddr};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -20,10 +19,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::client::Client;
+use crate::config::Config;
 use crate::error::{Problem, shown};
-use crate::pages::Viewer;
+use crate::pages::{self, Viewer};
 use crate::request_id::RequestId;
-use crate::{Config, pages};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -74,16 +73,6 @@ pub(crate) fn admit(config: &Config, is_secure: bool, request: &Request) -> Resu
         return Ok(());
     }
     Err(Problem::new(StatusCode::FORBIDDEN, "another site's page made the browser send this; only pages from here may"))
-}
-
-/// Where people find what listens there: on all addresses, by the first of its names.
-pub(crate) fn shown_address(address: SocketAddr, hosts: &[String]) -> String {
-    let name = hosts.first().map_or("localhost", String::as_str);
-    match address.ip().is_unspecified() {
-        true if name.parse::<Ipv6Addr>().is_ok() => format!("[{name}]:{}", address.port()),
-        true => format!("{name}:{}", address.port()),
-        false => address.to_string(),
-    }
 }
 
 fn misdirected(foreign: &str, config: &Config) -> Problem {
@@ -206,7 +195,6 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let problem = response.extensions().get::<Problem>().cloned();
     let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     // A form that came back says what is wrong.
     if is_page && is_html {
@@ -218,7 +206,7 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
         return login;
     }
     let (mut parts, body) = response.into_parts();
-    let problem = match problem {
+    let problem = match parts.extensions.remove::<Problem>() {
         Some(problem) => problem,
         None => Problem::new(status, detail(status, &parts.headers, body).await),
     };
@@ -228,7 +216,7 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     }
     let mut response = match is_page {
         true => pages::problem(asker.viewer.clone(), &problem, is_read),
-        false => problem.clone().into_response(),
+        false => problem.answer(),
     };
     *response.status_mut() = status;
     // What else was said, such as `Allow`, stays; what described the old body goes.
@@ -237,7 +225,6 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     }
     response.headers_mut().extend(parts.headers);
     *response.extensions_mut() = parts.extensions;
-    response.extensions_mut().insert(problem);
     response
 }
 
@@ -260,20 +247,4 @@ pub(crate) fn panicked(request: &RequestId, cause: &(dyn Any + Send)) -> Respons
     let message = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
     tracing::error!(%request, "a request's handler panicked: {}", message.unwrap_or("for an unknown reason"));
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the Queen failed at this; her log says more").into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn people_are_told_a_name_and_not_all_addresses() {
-        let at = |address: &str, hosts: &[&str]| {
-            shown_address(address.parse().unwrap(), &hosts.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>())
-        };
-        assert_eq!(at("127.0.0.1:8081", &["hive.example"]), "127.0.0.1:8081");
-        assert_eq!(at("0.0.0.0:8081", &["hive.example", "192.0.2.7"]), "hive.example:8081");
-        assert_eq!(at("[::]:8081", &["2001:db8::7"]), "[2001:db8::7]:8081");
-        assert_eq!(at("0.0.0.0:8081", &[]), "localhost:8081");
-    }
 }

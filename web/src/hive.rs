@@ -1,10 +1,12 @@
 //! What the control plane needs of a Queen.
 
+mod access;
+mod error;
+
 use std::net::IpAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,61 +14,12 @@ use tokio::sync::broadcast;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, TaskId};
 
+pub use self::access::{Access, Open};
+pub use self::error::HiveError;
 use crate::access::{Owner, TokenId};
 use crate::kinds::Specification;
 use crate::metrics::Measures;
 use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
-
-/// Why a Queen does not do what was asked. The text is for the user who asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HiveError {
-    /// There never was such a task.
-    #[error("there is no task {0}")]
-    NoTask(TaskId),
-    /// There was such a task, and it was removed.
-    #[error("task {0} was removed")]
-    TaskGone(TaskId),
-    /// There is no such Drone.
-    #[error("there is no drone {0}")]
-    NoDrone(DroneId),
-    /// There is no such token, or none that is valid.
-    #[error("there is no token {0}")]
-    NoToken(TokenId),
-    /// There is no such secret.
-    #[error("there is no secret {0:?}")]
-    NoSecret(String),
-    /// A value is not allowed.
-    #[error("{0}")]
-    Invalid(String),
-    /// A token has as much as it may have.
-    #[error("{reason}")]
-    TooMany {
-        /// Of what, and what would help.
-        reason: String,
-        /// When trying again may help.
-        retry_after: Duration,
-    },
-    /// The state of the task or Drone forbids it.
-    #[error("{0}")]
-    Conflict(String),
-    /// It is more than there may ever be.
-    #[error("{0}")]
-    TooLarge(String),
-    /// A task needs at least one item.
-    #[error("the task has no inputs: send at least one")]
-    Empty,
-    /// The Queen cannot take it now.
-    #[error("{reason}")]
-    Unavailable {
-        /// What is short, and what would help.
-        reason: String,
-        /// When trying again may help.
-        retry_after: Duration,
-    },
-    /// Something is wrong on this side; details are in the log.
-    #[error("{0}")]
-    Internal(String),
-}
 
 /// A task as it is asked for, apart from its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +101,13 @@ pub struct Deed {
     pub refused: Option<String>,
 }
 
+impl Deed {
+    /// Something that was done.
+    pub fn done(by: By, action: Action, target: String) -> Self {
+        Self { by, action, target, refused: None }
+    }
+}
+
 /// What a user did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -167,13 +127,13 @@ pub enum Action {
     Drain,
     /// To a Drone: [`Hive::pardon`].
     Pardon,
-    /// A token was made: [`Access::create_token`](crate::access::Access::create_token).
+    /// A token was made: [`Access::create_token`].
     CreateToken,
-    /// A token was revoked: [`Access::revoke_token`](crate::access::Access::revoke_token).
+    /// A token was revoked: [`Access::revoke_token`].
     RevokeToken,
-    /// A secret was made: [`Access::create_secret`](crate::access::Access::create_secret).
+    /// A secret was made: [`Access::create_secret`].
     CreateSecret,
-    /// A secret was revoked: [`Access::revoke_secret`](crate::access::Access::revoke_secret).
+    /// A secret was revoked: [`Access::revoke_secret`].
     RevokeSecret,
     /// A session was begun with a token, or was to be.
     LogIn,

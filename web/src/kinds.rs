@@ -1,12 +1,8 @@
 //! The kinds of work as people see them: what they specify, and how its results look.
 
 pub mod digest;
-mod options;
 
 use serde::{Deserialize, Serialize};
-
-pub(crate) use options::{NAME_MAX as TASK_NAME_MAX, Options, SECRET_HEADERS, renewed_deadline, whole};
-pub use options::{NAMES as OPTION_NAMES, SECRET_HEADER_MAX};
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

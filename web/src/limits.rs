@@ -4,7 +4,6 @@
 //! Who needs no token and is on this machine has no limits, and costs nothing here.
 
 mod bucket;
-mod metered;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,7 +15,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 pub use self::bucket::Rate;
-pub(crate) use self::metered::metered;
 
 use self::bucket::Bucket;
 use crate::access::{Caller, TokenId};
@@ -192,8 +190,13 @@ impl Allowance {
         }
     }
 
+    /// Whether there is something that they may not.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Counts bytes of a body that came; how far they are ahead of their rate.
-    fn came(&self, bytes: usize) -> Duration {
+    pub(crate) fn came(&self, bytes: usize) -> Duration {
         let Some(account) = &self.0 else { return Duration::ZERO };
         account.bytes.charge(account.limits.bytes, account.now(), bytes as u64)
     }

@@ -9,9 +9,6 @@ mod process;
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text};
 pub use prometheus_client::metrics::histogram::Histogram;
@@ -19,10 +16,11 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use self::answers::{Answered, RouteMetrics};
 use self::lines::Lines;
-use self::process::Process;
-use crate::App;
-use crate::error::Problem;
+pub(crate) use self::process::Process;
 use crate::model::{DroneCounts, LeaseCounts, Overview, TaskState, VerifiedCounts};
+
+/// The media type of what is told.
+pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// What a Queen says of herself besides the [`Overview`].
 #[derive(Debug, Clone)]
@@ -52,42 +50,36 @@ pub struct JournalMeasures {
 
 /// Connections of one port.
 #[derive(Debug, Clone, Copy)]
-struct Connections {
-    port: &'static str,
-    open: usize,
-    most: usize,
+pub(crate) struct Connections {
+    /// Who connects there.
+    pub(crate) port: &'static str,
+    /// How many there are.
+    pub(crate) open: usize,
+    /// How many there may be.
+    pub(crate) most: usize,
 }
 
 /// All that is told at one time.
 #[derive(Debug)]
-struct Scrape {
-    measures: Measures,
-    routes: Arc<[RouteMetrics]>,
-    connections: [Connections; 2],
-    process: Option<Process>,
+pub(crate) struct Scrape {
+    /// What the Queen says.
+    pub(crate) measures: Measures,
+    /// How requests were answered.
+    pub(crate) routes: Arc<[RouteMetrics]>,
+    /// Of each port.
+    pub(crate) connections: [Connections; 2],
+    /// What the kernel says, where it does.
+    pub(crate) process: Option<Process>,
 }
 
-/// `GET /metrics`
-pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    let measures = app.hive.measures().await?;
-    // The kernel's files about a process are read without waiting, but open descriptors are counted one by one.
-    let process = tokio::task::spawn_blocking(Process::read).await.ok().flatten();
-    let (http, drones) = (&app.config.port, &app.config.drone_port);
-    let connections = [("http", http), ("drones", drones)].map(|(port, places)| Connections {
-        port,
-        open: places.held(),
-        most: places.sockets(),
-    });
-    let scrape = Scrape { measures, routes: app.routes, connections, process };
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(scrape));
-    let mut text = String::new();
-    match prometheus_text::encode(&mut text, &registry) {
-        Ok(()) => Ok(([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text).into_response()),
-        Err(error) => {
-            tracing::error!("the metrics could not be written: {error}");
-            Err(Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"))
-        }
+impl Scrape {
+    /// All of it as Prometheus reads it: of the media type [`CONTENT_TYPE`].
+    pub(crate) fn into_text(self) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self));
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry)?;
+        Ok(text)
     }
 }
 

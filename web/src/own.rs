@@ -7,29 +7,27 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use wire::ids::TaskId;
 
-use crate::App;
 use crate::access::{Caller, TokenId};
-use crate::api::Id;
+use crate::app::App;
 use crate::client::Client;
 use crate::error::Problem;
-use crate::hive::{HiveError, ResultsFound};
+use crate::hive::{Hive, HiveError, ResultsFound};
 use crate::model::{Change, TaskView};
+use crate::request::id::Id;
 
-impl App {
-    /// The task now, for a caller who may see it.
-    pub(crate) async fn task(&self, caller: &Caller, id: TaskId) -> Result<TaskView, HiveError> {
-        reached(caller, id, self.hive.task(id).await, |task| task)
-    }
+/// The task now, for a caller who may see it.
+pub(crate) async fn task(hive: &dyn Hive, caller: &Caller, id: TaskId) -> Result<TaskView, HiveError> {
+    reached(caller, id, hive.task(id).await, |task| task)
+}
 
-    /// What there is of its results, likewise.
-    pub(crate) async fn results(
-        &self,
-        caller: &Caller,
-        id: TaskId,
-        range: Range<u64>,
-    ) -> Result<ResultsFound, HiveError> {
-        reached(caller, id, self.hive.results(id, range).await, |found| &found.task)
-    }
+/// What there is of its results, likewise.
+pub(crate) async fn results(
+    hive: &dyn Hive,
+    caller: &Caller,
+    id: TaskId,
+    range: Range<u64>,
+) -> Result<ResultsFound, HiveError> {
+    reached(caller, id, hive.results(id, range).await, |found| &found.task)
 }
 
 fn reached<T>(
@@ -67,12 +65,14 @@ impl FromRequestParts<App> for Changeable {
         if caller.controls(None) {
             return Ok(Self(id));
         }
-        let task = app.task(caller, id).await?;
+        let task = task(&*app.hive, caller, id).await?;
         match caller.controls(task.owner_id) {
             true => Ok(Self(id)),
-            false => {
-                Err(client.lacks(app, (&parts.method, &parts.uri), "the scope `control`, since the task is another's"))
-            }
+            false => Err(client.lacks(
+                &*app.hive,
+                (&parts.method, &parts.uri),
+                "the scope `control`, since the task is another's",
+            )),
         }
     }
 }

@@ -22,11 +22,12 @@ use serde_json::Value;
 pub(crate) use self::viewer::Viewer;
 use crate::assets;
 use crate::error::Problem;
-use crate::map::{Map, Needs};
+use crate::needs::Needs;
+use crate::routes::Routes;
 
 /// What is for people: everything under `/admin`, and the way to it.
-pub(crate) fn routes() -> Map {
-    Map::new()
+pub(crate) fn routes() -> Routes {
+    Routes::new()
         .get("/login", Needs::Nothing, login::page)
         .post("/login", Needs::Nothing, login::log_in)
         .post("/logout", Needs::Nothing, login::log_out)

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::Site;
+use crate::site::Site;
 
 /// The longest head of a request, in bytes, and what is read or written at once besides.
 const HEAD_MAX: usize = 32 << 10;
@@ -57,7 +57,7 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: CancellationToke
         match accepted {
             Ok((stream, peer)) => match site.enter(peer.ip()) {
                 Some(place) => {
-                    let memory = site.hold_memory();
+                    let memory = site.hold_memory(CONNECTION + if site.speaks_tls() { TLS } else { 0 });
                     let (http, head) = match place.is_spare() {
                         false => (&http, HEAD_TIMEOUT),
                         true => (&spare, SPARE_HEAD_TIMEOUT),

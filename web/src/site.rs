@@ -11,25 +11,30 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::body::{Bytes, HttpBody};
+use axum::body::HttpBody as _;
 use axum::extract::Request;
 use axum::http::header::ACCEPT_ENCODING;
 use axum::response::{IntoResponse as _, Response};
-use axum::{BoxError, Router, http};
+use axum::{Router, http};
 use futures_util::FutureExt as _;
 use rustls::ServerConfig;
 use tower::Service;
 
 use crate::api::prefer::PREFERENCE_APPLIED;
+use crate::app::App;
+use crate::body::bounded::{RequestBody, bounded};
+use crate::body::lasting::lasting;
+use crate::body::metered::metered;
+use crate::body::whole;
 use crate::budget::Reservation;
-use crate::client::{Client, Connection, lasting};
+use crate::client::{Client, Connection};
 use crate::compress::Compressor;
 use crate::error::Problem;
+use crate::limits::Limiter;
 use crate::metrics::{Answered, RouteMetrics};
 use crate::places::{Place, Port};
-use crate::request_id::REQUEST_ID;
-use crate::serve::{CONNECTION, TLS};
-use crate::{App, Config, body, guard, limits, proxies, whole};
+use crate::request_id::{REQUEST_ID, RequestIds};
+use crate::{guard, proxies};
 
 /// When to try again while there is no place.
 const CROWDED: Duration = Duration::from_secs(1);
@@ -39,6 +44,8 @@ const CROWDED: Duration = Duration::from_secs(1);
 pub struct Site {
     router: Router,
     app: App,
+    limiter: Limiter,
+    request_ids: Arc<RequestIds>,
     compressor: Compressor,
     /// What is measured of answers that are of no route.
     elsewhere: RouteMetrics,
@@ -48,8 +55,9 @@ pub struct Site {
 
 impl Site {
     pub(crate) fn new(router: Router, app: App, elsewhere: RouteMetrics) -> Self {
+        let (limiter, request_ids) = (Limiter::new(app.config.limits), Arc::new(RequestIds::new()));
         let compressor = Compressor::new(app.config.compressing);
-        Self { router, app, compressor, elsewhere, connection: Connection::default() }
+        Self { router, app, limiter, request_ids, compressor, elsewhere, connection: Connection::default() }
     }
 
     /// For a connection that comes from there and has this place.
@@ -62,10 +70,9 @@ impl Site {
         &self.app.config.port
     }
 
-    /// What a connection takes of memory, for as long as it is open.
-    pub(crate) fn hold_memory(&self) -> Reservation {
-        let Config { memory, tls, .. } = &*self.app.config;
-        memory.hold(CONNECTION + if tls.is_some() { TLS } else { 0 })
+    /// So much memory, in bytes, for a connection that is open.
+    pub(crate) fn hold_memory(&self, bytes: u64) -> Reservation {
+        self.app.config.memory.hold(bytes)
     }
 
     /// A place for who comes from there; a proxy that is trusted gives its own up to nobody, since everybody comes
@@ -78,6 +85,11 @@ impl Site {
         }
     }
 
+    /// Whether the port speaks TLS.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.app.config.tls.is_some()
+    }
+
     /// With what TLS begins at present, if the port speaks it.
     pub(crate) fn tls(&self) -> Option<Arc<ServerConfig>> {
         self.app.config.tls.as_ref().map(|tls| Arc::clone(&tls.borrow()))
@@ -85,7 +97,7 @@ impl Site {
 
     pub(crate) async fn answer<B: RequestBody>(self, request: http::Request<B>) -> Response {
         let began = Instant::now();
-        let request_id = self.app.request_ids.of(request.headers());
+        let request_id = self.request_ids.of(request.headers());
         let client = Client::at(&self.app.config, &self.connection, request_id.clone(), request.headers());
         let mut asker = guard::Asker::of(&request, &client);
         let response = match self.admit(client, &mut asker, request) {
@@ -112,18 +124,18 @@ impl Site {
         asker: &mut guard::Asker,
         request: http::Request<B>,
     ) -> Result<Request, Problem> {
-        let App { config, room, .. } = &self.app;
+        let App { hive, config, entrance, room, .. } = &self.app;
         // Bounded first: what is refused is still read for a while.
-        let mut request = body::bound(config, room, &client.place, request)?;
+        let mut request = bounded(config.max_body, room, &client.place, request)?;
         if client.place.is_spare() && !guard::is_probe(&request) {
             return Err(Problem::unavailable("every place is taken by a request that is being worked on", CROWDED));
         }
         guard::admit(config, client.is_secure, &request)?;
-        let client = client.known(&self.app, &request)?;
+        let client = client.known(entrance, &self.limiter, &**hive, &request)?;
         asker.is_known(&client, config);
         if !guard::is_probe(&request) {
             client.allowance.request(!request.body().is_end_stream())?;
-            request = lasting(&self.app, &client, limits::metered(request, &client.allowance));
+            request = lasting(entrance, &client, metered(request, &client.allowance));
         }
         request.extensions_mut().insert(client);
         Ok(request)
@@ -135,11 +147,6 @@ async fn route(mut router: Router, compressor: Compressor, request: Request) -> 
     let answer = router.call(request).await.unwrap_or_else(|never| match never {});
     compressor.compress(accepted, answer).await
 }
-
-/// What a request's body has to be like.
-pub(crate) trait RequestBody: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
-
-impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> RequestBody for B {}
 
 impl<B: RequestBody> Service<http::Request<B>> for Site {
     type Response = Response;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use web::access::{Access, NewToken, SecretView, TokenId, TokenView};
-use web::hive::{Action, By, Deed, Hive, HiveError};
+use web::access::{NewToken, SecretView, TokenId, TokenView};
+use web::hive::{Access, Action, By, Deed, Hive, HiveError};
 
 use super::request::{Reply, Request};
 use crate::hive::SharedHive;
@@ -18,7 +18,7 @@ pub async fn answer(hive: &SharedHive, request: Request, is_serving: bool) -> Re
         Request::CreateToken { name, scopes, expires_seconds } => {
             let new = NewToken { name, scopes: scopes.into_iter().collect(), expires_seconds };
             let about = format!("token {:?}", new.name);
-            let made = hive.create_token(new).await.map(|(view, text)| (token_label(&view), text));
+            let made = hive.create_token(new).await.map(|(view, text)| (view.label(), text));
             made_of(hive, made, Action::CreateToken, about, is_serving).await
         }
         Request::ListTokens => hive.tokens().await.map(|tokens| Reply::List(token_list(tokens))),
@@ -59,7 +59,7 @@ async fn revoke_token(hive: &SharedHive, which: String) -> Result<Reply, HiveErr
         )));
     };
     let revoking = async { hive.revoke_token(token.id).await.map(drop) };
-    revoked(hive, Action::RevokeToken, token_label(token), revoking).await
+    revoked(hive, Action::RevokeToken, token.label(), revoking).await
 }
 
 /// What is revoked is not valid any more at once, though its record may wait for the disk.
@@ -84,10 +84,6 @@ async fn revoked(
 fn tell<T>(hive: &SharedHive, action: Action, target: String, done: &Result<T, HiveError>) {
     let refused = done.as_ref().err().map(HiveError::to_string);
     hive.tell(Deed { by: By::default(), action, target, refused });
-}
-
-fn token_label(token: &TokenView) -> String {
-    format!("token {} ({})", token.id, token.name)
 }
 
 fn token_list(tokens: Vec<TokenView>) -> Vec<Vec<String>> {

@@ -9,11 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drone::story;
 use tokio::sync::watch;
-use web::access::{
-    Access, Holder, LogFilter, LogPage, NAME_MAX, NewToken, Open, Scope, Scopes, SecretView, TokenId, TokenView,
-    is_token_name,
-};
-use web::hive::{Action, By, Deed, HiveError};
+use web::access::{Holder, LogFilter, LogPage, NewToken, Scope, Scopes, SecretView, TokenId, TokenView};
+use web::hive::{Access, Action, By, Deed, HiveError, Open};
 use wire::join;
 
 use super::making::{Made, Making};
@@ -28,9 +25,6 @@ const WRITTEN: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether the disk takes a change that it did not take.
 const RETRIED: Duration = Duration::from_millis(100);
-
-/// The longest time for which a token is made, in seconds: a hundred years.
-const EXPIRY_MAX: u64 = 100 * 365 * 24 * 60 * 60;
 
 /// What the first secret and the first token are called.
 const FIRST_SECRET: &str = "drones";
@@ -71,9 +65,8 @@ impl SharedHive {
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
         let (token, text) = made.token(&making, admin, now)?;
         self.keep(&mut making, made).await?;
-        let token = format!("token {} ({})", token.id, token.name);
         for (action, target) in
-            [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token)]
+            [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token.label())]
         {
             self.log_deed(Deed { by: By::default(), action, target, refused: None });
         }
@@ -82,11 +75,8 @@ impl SharedHive {
 
     /// Makes a token; see [`Access::create_token`].
     async fn make_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
-        check_token(&new)?;
-        if !self.inner.grants.is_closed() && !new.scopes.has(Scope::Admin) {
-            let reason = "the first token needs the scope admin: once there is one, only such a token makes others";
-            return Err(HiveError::Invalid(reason.into()));
-        }
+        let is_first = !self.inner.grants.is_closed();
+        new.check(is_first).map_err(|error| HiveError::Invalid(error.to_string()))?;
         let mut making = self.inner.making.lock().await;
         let (mut made, now) = (Made::default(), self.now().at);
         let grants = &self.inner.grants;
@@ -318,22 +308,5 @@ impl Access for SharedHive {
 
     async fn log(&self, filter: LogFilter) -> Result<LogPage, HiveError> {
         self.read_log(filter).await
-    }
-}
-
-fn check_token(new: &NewToken) -> Result<(), HiveError> {
-    if !is_token_name(&new.name) {
-        let reason = format!(
-            "a token's name has 1 to {NAME_MAX} characters that can be seen, no space around it, and is no number"
-        );
-        return Err(HiveError::Invalid(reason));
-    }
-    if new.scopes == Scopes::default() {
-        return Err(HiveError::Invalid("a token needs a scope: read, submit, control or admin".into()));
-    }
-    match new.expires_seconds {
-        Some(0) => Err(HiveError::Invalid("a token cannot expire before it is made".into())),
-        Some(EXPIRY_MAX..) => Err(HiveError::Invalid("a token expires after 100 years at the latest".into())),
-        _ => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct Revoking {
 impl Revoking {
     /// All of it, for people.
     pub(super) fn names(&self) -> Vec<String> {
-        let tokens = self.tokens.values().map(|token| format!("token {} ({})", token.id, token.name));
+        let tokens = self.tokens.values().map(TokenView::label);
         tokens.chain(self.secrets.keys().map(|name| format!("secret {name}"))).collect()
     }
 }

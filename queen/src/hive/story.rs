@@ -188,10 +188,7 @@ impl EndOfTask {
 
 /// A task, for people.
 pub(super) fn label(id: TaskId, name: Option<&str>) -> String {
-    match name {
-        Some(name) => format!("task {id} ({name})"),
-        None => format!("task {id}"),
-    }
+    web::label("task", id, name)
 }
 
 /// So many unfinished tasks, for people.

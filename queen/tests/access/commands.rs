@@ -119,6 +119,8 @@ fn tokens_and_secrets_are_made_and_revoked_without_a_queen() {
     hive.done(&["secret", "revoke", "attic"]);
     assert!(hive.refused(&["secret", "revoke", "attic"]).contains("attic"));
     assert!(hive.done(&["check"]).contains("OK"));
+    let late = ["token", "create", "--name", "x", "--scope", "read", "--expires", "4000d"];
+    assert!(hive.refused(&late).contains("ten years"));
     let (code, ..) = output(&mut hive.queen(&["token", "create", "--name", "x", "--scope", "everything"]));
     assert_eq!(code, Some(2));
 }

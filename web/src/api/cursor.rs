@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::query::Query;
 use crate::error::Problem;
+use crate::request::query::Query;
 
 /// What goes on before this number.
 pub(crate) fn of(before: u64) -> String {

@@ -12,8 +12,6 @@ mod schemas;
 mod tasks;
 mod whole;
 
-use std::sync::LazyLock;
-
 use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -24,7 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::operation::{Operation, shared_answers};
 use crate::assets::is_known;
-use crate::map::Route;
+use crate::routes::Route;
 
 /// What stands at the head of the description, in Markdown.
 const ABOUT: &str = include_str!("description/about.md");
@@ -32,25 +30,34 @@ const ABOUT: &str = include_str!("description/about.md");
 /// Bytes of the description's SHA-256 that name its version.
 const VERSION_BYTES: usize = 8;
 
-/// The description, as it is served, and the name of its version.
-static SERVED: LazyLock<(Bytes, HeaderValue)> = LazyLock::new(|| {
-    let mut body = serde_json::to_vec(&document(&crate::routes())).unwrap_or_default();
-    body.push(b'\n');
-    let version = const_hex::encode(&Sha256::digest(&body)[..VERSION_BYTES]);
-    // Weak, because what is sent may be compressed on its way.
-    let tag = HeaderValue::try_from(format!("W/\"{version}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
-    (body.into(), tag)
-});
+/// The description, as it is served.
+pub(crate) struct Description {
+    body: Bytes,
+    /// The name of its version.
+    tag: HeaderValue,
+}
 
-/// `GET /openapi.json`
-pub(crate) async fn show(headers: HeaderMap) -> Response {
-    let (body, tag) = &*SERVED;
-    let head = [(ETAG, tag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-    if tag.to_str().is_ok_and(|tag| is_known(&headers, tag)) {
-        return (StatusCode::NOT_MODIFIED, head).into_response();
+impl Description {
+    /// Of these routes.
+    pub(crate) fn of(routes: &[Route]) -> Self {
+        let mut body = serde_json::to_vec(&document(routes)).unwrap_or_default();
+        body.push(b'\n');
+        let version = const_hex::encode(&Sha256::digest(&body)[..VERSION_BYTES]);
+        // Weak, because what is sent may be compressed on its way.
+        let tag = HeaderValue::try_from(format!("W/\"{version}\"")).unwrap_or(HeaderValue::from_static("W/\"\""));
+        Self { body: body.into(), tag }
     }
-    let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (head, kind, body.clone()).into_response()
+
+    /// Answers `GET /openapi.json`.
+    pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
+        let Self { body, tag } = self;
+        let head = [(ETAG, tag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        if tag.to_str().is_ok_and(|tag| is_known(headers, tag)) {
+            return (StatusCode::NOT_MODIFIED, head).into_response();
+        }
+        let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        (head, kind, body.clone()).into_response()
+    }
 }
 
 /// In the order of OpenAPI's own examples.

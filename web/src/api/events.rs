@@ -11,13 +11,13 @@ use axum::response::sse::{Event as Sent, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
 use tokio::time::{Instant, Interval, interval_at};
 
-use crate::App;
 use crate::client::Client;
+use crate::config::Config;
+use crate::entrance::{Changes, Entrance};
 use crate::error::Problem;
-use crate::hive::Subscription;
+use crate::hive::{Hive, Subscription};
 use crate::limits::Turn;
 use crate::model::{Event, EventId};
 use crate::own::is_told;
@@ -34,17 +34,23 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// `GET /events`
-pub(crate) async fn events(State(app): State<App>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(hive): State<Arc<dyn Hive>>,
+    State(config): State<Arc<Config>>,
+    State(entrance): State<Arc<Entrance>>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let turn = client.allowance.stream()?;
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
-    let mut subscription = app.hive.subscribe(last.flatten());
+    let mut subscription = hive.subscribe(last.flatten());
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
     let told = VecDeque::from([greeting]);
     client.place.set(Activity::Watching);
-    let changes = Changes::of(&app);
-    let teller = Teller { app, client, changes, subscription, told, _turn: turn };
+    let (changes, due) = (entrance.changes(), interval_at(Instant::now() + LOOK, LOOK));
+    let teller = Teller { hive, config, entrance, client, changes, due, subscription, told, _turn: turn };
     let stream = futures_util::stream::unfold(teller, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok::<_, Infallible>(event), teller))
@@ -62,36 +68,14 @@ fn greeting(subscription: &Subscription) -> Sent {
     }
 }
 
-/// After what it is to be asked whether somebody may still watch.
-struct Changes {
-    of_access: watch::Receiver<u64>,
-    of_sessions: watch::Receiver<()>,
-    due: Interval,
-}
-
-impl Changes {
-    fn of(app: &App) -> Self {
-        let mut of_access = app.access.changes();
-        // Something may have changed since it was asked for the first time.
-        of_access.mark_changed();
-        let due = interval_at(Instant::now() + LOOK, LOOK);
-        Self { of_access, of_sessions: app.entrance.changes(), due }
-    }
-
-    /// Resolves when something is otherwise, and now and then in any case: a token or a session ends with time.
-    async fn next(&mut self) {
-        tokio::select! {
-            Ok(()) = self.of_access.changed() => {}
-            Ok(()) = self.of_sessions.changed() => {}
-            _ = self.due.tick() => {}
-        }
-    }
-}
-
 struct Teller {
-    app: App,
+    hive: Arc<dyn Hive>,
+    config: Arc<Config>,
+    entrance: Arc<Entrance>,
     client: Client,
+    /// After what it is to be asked whether the client may still watch, and when in any case.
     changes: Changes,
+    due: Interval,
     subscription: Subscription,
     /// What comes before the subscription's events.
     told: VecDeque<Sent>,
@@ -116,21 +100,27 @@ impl Teller {
             return Some(sent);
         }
         loop {
+            let doubted = async {
+                tokio::select! {
+                    () = self.changes.next() => {}
+                    _ = self.due.tick() => {}
+                }
+            };
             let event = tokio::select! {
                 event = self.subscription.events.recv() => event,
-                () = self.changes.next() => match self.client.is_still_known(&self.app) {
+                () = doubted => match self.client.is_still_known(&self.entrance) {
                     true => continue,
                     false => return None,
                 },
                 () = self.client.place.lost() => return None,
-                () = self.app.config.shutdown.cancelled() => return None,
+                () = self.config.shutdown.cancelled() => return None,
             };
             match event {
                 Ok(event) if is_told(&self.client.caller, &event.change) => return Some(sent(&event)),
                 Ok(_) => {}
                 Err(RecvError::Closed) => return None,
                 Err(RecvError::Lagged(_)) => {
-                    self.subscription = self.app.hive.subscribe(None);
+                    self.subscription = self.hive.subscribe(None);
                     return Some(self.reset());
                 }
             }

@@ -1,22 +1,24 @@
 //! `/log`: the audit trail.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 
 use super::cursor;
 use super::json::Json;
-use super::query::Query;
-use crate::App;
 use crate::access::{LogFilter, LogKind};
 use crate::error::Problem;
+use crate::hive::Access;
 use crate::model::{LogList, PAGE_DEFAULT, PAGE_MAX};
+use crate::request::query::Query;
 
 /// `GET /log`: newest first.
-pub(crate) async fn list(State(app): State<App>, mut query: Query) -> Result<Json<LogList>, Problem> {
+pub(crate) async fn list(State(access): State<Arc<dyn Access>>, mut query: Query) -> Result<Json<LogList>, Problem> {
     let filter = filter(&mut query)?;
     let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
     let before = cursor::take(&mut query)?;
     query.end()?;
-    let page = app.access.log(LogFilter { before, limit, ..filter }).await?;
+    let page = access.log(LogFilter { before, limit, ..filter }).await?;
     Ok(Json(LogList { entries: page.entries, next_cursor: page.next.map(cursor::of) }))
 }
 

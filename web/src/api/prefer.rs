@@ -1,11 +1,17 @@
 //! `Prefer: wait=N` (RFC 7240): a client that would rather wait for the result.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::App;
+use crate::app::App;
 use crate::client::Client;
+use crate::config::Config;
+use crate::entrance::Entrance;
 use crate::error::Problem;
 use crate::hive::HiveError;
 use crate::places::Activity;
@@ -33,29 +39,45 @@ pub(crate) fn applied(seconds: u64) -> [(HeaderName, HeaderValue); 1] {
     [(PREFERENCE_APPLIED, value.unwrap_or(HeaderValue::from_static("wait")))]
 }
 
-/// What is waited for, if that is there within so many seconds, and as long as the connection has its place and what
-/// the client showed still counts.
-///
-/// # Errors
-/// Those of what is waited for, and 401 if what the client showed has ended meanwhile.
-pub(crate) async fn in_time<T>(
-    app: &App,
-    client: &Client,
-    seconds: u64,
-    awaited: impl Future<Output = Result<T, HiveError>>,
-) -> Result<Option<T>, Problem> {
-    let place = &client.place;
-    place.set(Activity::Waiting);
-    let awaited = tokio::select! {
-        awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => awaited.ok(),
-        () = client.forgotten(app) => None,
-        () = place.lost() => None,
-        () = app.config.shutdown.cancelled() => None,
-    };
-    place.set(Activity::Working);
-    match client.is_still_known(app) {
-        true => Ok(awaited.transpose()?),
-        false => Err(Problem::unauthorized()),
+/// A client that may wait for something, for as long as its connection has its place and what it showed still counts.
+pub(crate) struct Waiter {
+    pub(crate) client: Client,
+    entrance: Arc<Entrance>,
+    config: Arc<Config>,
+}
+
+impl FromRequestParts<App> for Waiter {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let client = Client::from_request_parts(parts, app).await?;
+        Ok(Self { client, entrance: Arc::clone(&app.entrance), config: Arc::clone(&app.config) })
+    }
+}
+
+impl Waiter {
+    /// What is waited for, if that is there within so many seconds.
+    ///
+    /// # Errors
+    /// Those of what is waited for, and 401 if what the client showed has ended meanwhile.
+    pub(crate) async fn in_time<T>(
+        &self,
+        seconds: u64,
+        awaited: impl Future<Output = Result<T, HiveError>>,
+    ) -> Result<Option<T>, Problem> {
+        let Self { client, entrance, config } = self;
+        client.place.set(Activity::Waiting);
+        let awaited = tokio::select! {
+            awaited = tokio::time::timeout(Duration::from_secs(seconds), awaited) => awaited.ok(),
+            () = client.forgotten(entrance) => None,
+            () = client.place.lost() => None,
+            () = config.shutdown.cancelled() => None,
+        };
+        client.place.set(Activity::Working);
+        match client.is_still_known(entrance) {
+            true => Ok(awaited.transpose()?),
+            false => Err(Problem::unauthorized()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod format;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -12,15 +13,16 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
-use self::format::{Cursor, Format};
-use super::Id;
-use super::query::Query;
-use crate::App;
+use self::format::{Cursor, Format, PIECE, torn};
 use crate::client::Client;
+use crate::entrance::Entrance;
 use crate::error::Problem;
-use crate::hive::{HiveError, ResultBatch, Results, ResultsFound};
+use crate::hive::{Hive, HiveError, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::{self, Row};
 use crate::model::{TaskState, TaskView};
+use crate::own;
+use crate::request::id::Id;
+use crate::request::query::Query;
 
 /// The most results that a task's view shows.
 const INLINE_ROWS: u64 = 100;
@@ -30,16 +32,14 @@ const INLINE_BYTES: usize = 64 << 10;
 /// What a row of a short input takes in JSON, in bytes.
 const ROW: usize = 160;
 
-/// A piece of a body is sent when it is so long, in bytes: what its client does not take yet stays in memory.
-const PIECE: usize = 32 << 10;
-
 /// How far behind the start of its memory a piece begins, in bytes, so that its first record of TLS is not slow either:
 /// see [`TLS_RECORD`](wire::greeting::TLS_RECORD).
 const MARGIN: usize = 64;
 
 /// `GET /tasks/{id}/results`: in index order, as far as they are there without a gap.
 pub(crate) async fn show(
-    State(app): State<App>,
+    State(hive): State<Arc<dyn Hive>>,
+    State(entrance): State<Arc<Entrance>>,
     Id(id): Id,
     client: Client,
     mut query: Query,
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     let is_partial = query.flag("partial")?;
     let is_download = query.flag("download")?;
     query.end()?;
-    let found = app.results(&client.caller, TaskId(id), offset..offset.saturating_add(limit));
+    let found = own::results(&*hive, &client.caller, TaskId(id), offset..offset.saturating_add(limit));
     let format = match asked_format {
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
@@ -75,13 +75,13 @@ pub(crate) async fn show(
         return Err(torn(first + at as u64));
     }
     let rows = Rows::new(format, &task, range, first, results);
-    let body = futures_util::stream::unfold((rows, client, app), async |(mut rows, client, app)| {
-        let piece = rows.next(|| client.is_still_known(&app)).await?;
+    let body = futures_util::stream::unfold((rows, client, entrance), async |(mut rows, client, entrance)| {
+        let piece = rows.next(|| client.is_still_known(&entrance)).await?;
         if let Err(problem) = &piece {
             let (request, at) = (&client.request, rows.cursor.index);
             tracing::warn!(%request, at, "a download of results broke off: {problem}");
         }
-        Some((piece, (rows, client, app)))
+        Some((piece, (rows, client, entrance)))
     });
     let mut response = Body::from_stream(body.fuse()).into_response();
     let headers = response.headers_mut();
@@ -128,13 +128,6 @@ fn not_whole(task: &TaskView, format: Format) -> Problem {
          or take `format=ndjson`"
     );
     Problem::new(StatusCode::CONFLICT, detail)
-}
-
-fn torn(index: u64) -> Problem {
-    let detail = format!(
-        "input {index} contains a line feed, so that lines of text are ambiguous; take `format=ndjson` or `csv`"
-    );
-    Problem::new(StatusCode::NOT_ACCEPTABLE, detail).with("index", index)
 }
 
 /// A body of results in the making.
@@ -242,9 +235,9 @@ impl Rows {
 }
 
 /// The results of a finished task as a JSON array, if they are few.
-pub(super) async fn inline(app: &App, task: &TaskView) -> Result<Option<Vec<u8>>, Problem> {
+pub(super) async fn inline(hive: &dyn Hive, task: &TaskView) -> Result<Option<Vec<u8>>, Problem> {
     match is_inline(task) {
-        true => inline_of(&mut app.hive.results(task.id, 0..task.total).await?).await,
+        true => inline_of(&mut hive.results(task.id, 0..task.total).await?).await,
         false => Ok(None),
     }
 }

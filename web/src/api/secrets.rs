@@ -1,5 +1,7 @@
 //! `/secrets`
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -7,29 +9,34 @@ use serde_json::Value;
 
 use super::json::{self, Json};
 use super::submit;
-use crate::App;
 use crate::access::NAME_MAX;
+use crate::deeds::Administration;
 use crate::error::{Problem, shown};
-use crate::hive::By;
+use crate::hive::Access;
 use crate::model::SecretList;
+use crate::room::Room;
 
 /// `GET /secrets`: by name.
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<SecretList>, Problem> {
-    Ok(Json(SecretList { secrets: app.access.secrets().await? }))
+pub(crate) async fn list(State(access): State<Arc<dyn Access>>) -> Result<Json<SecretList>, Problem> {
+    Ok(Json(SecretList { secrets: access.secrets().await? }))
 }
 
 /// `POST /secrets`: the answer has the join file, which nobody is shown again.
-pub(crate) async fn create(State(app): State<App>, by: By, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    administration: Administration,
+    State(room): State<Room>,
+    request: Request,
+) -> Result<Response, Problem> {
     const DETAIL: &str = "a secret is asked for in JSON, such as {\"name\":\"lab\"}, sent as application/json";
-    let members = submit::members(&app, request, DETAIL).await?;
-    let (view, join_file) = app.create_secret(by, name(members)?).await?;
+    let members = submit::members(&room, request, DETAIL).await?;
+    let (view, join_file) = administration.create_secret(name(members)?).await?;
     let join_file = Value::from(join_file).to_string();
     Ok((StatusCode::CREATED, json::object(&view, Some(("join_file", join_file.as_bytes())))).into_response())
 }
 
 /// `DELETE /secrets/{name}`
-pub(crate) async fn revoke(State(app): State<App>, by: By, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    app.revoke_secret(by, &name).await?;
+pub(crate) async fn revoke(administration: Administration, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    administration.revoke_secret(&name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

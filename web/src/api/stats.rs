@@ -1,21 +1,22 @@
 //! `/stats`, and whether the Queen is well.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
 
 use super::json::Json;
-use crate::App;
 use crate::error::Problem;
+use crate::hive::Hive;
 use crate::model::{Data, Health, Overview};
 
 /// When to ask again whether the disk takes writes.
 const FAULT_RETRY: Duration = Duration::from_secs(5);
 
 /// `GET /stats`
-pub(crate) async fn stats(State(app): State<App>) -> Result<Json<Overview>, Problem> {
-    Ok(Json(app.hive.overview().await?))
+pub(crate) async fn stats(State(hive): State<Arc<dyn Hive>>) -> Result<Json<Overview>, Problem> {
+    Ok(Json(hive.overview().await?))
 }
 
 /// `GET /healthz`: this process answers.
@@ -24,8 +25,8 @@ pub(crate) async fn healthz() -> Json<Health> {
 }
 
 /// `GET /readyz`: the Queen answers too, and takes new tasks.
-pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
-    let overview = app.hive.overview().await?;
+pub(crate) async fn readyz(State(hive): State<Arc<dyn Hive>>) -> Result<Json<Health>, Problem> {
+    let overview = hive.overview().await?;
     let is_used_up = overview.data.as_ref().is_some_and(Data::is_used_up);
     match overview.fault() {
         Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),

@@ -10,6 +10,7 @@ mod keyed;
 mod lines;
 mod members;
 mod multipart;
+mod resources;
 mod typed;
 
 use axum::body::Bytes;
@@ -23,13 +24,12 @@ use self::frames::{Frames, Start};
 use self::intake::{Intake, Pieces, encoding};
 use self::lines::Form;
 pub(crate) use self::members::{form_values, members, value};
-pub(crate) use self::multipart::LongHead;
+pub(crate) use self::resources::Resources;
 pub(crate) use self::typed::Typed;
-use super::form;
-use crate::App;
 use crate::error::Problem;
 use crate::hive::Submitted;
-use crate::kinds::{OPTION_NAMES, Options};
+use crate::options::{self, Options};
+use crate::request::form;
 use crate::room::Share;
 
 /// The longest body that is read as a whole, in bytes; longer ones are streamed in other forms.
@@ -45,32 +45,36 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 /// `waits`: for what comes of it.
 ///
 /// Futures of bodies that are long or rare have boxes of their own, so that the others' are small.
-pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<Submitted, Problem> {
+pub(crate) async fn submit(resources: &Resources, request: Request, waits: bool) -> Result<Submitted, Problem> {
     let media_type = media_type(request.headers())?;
     let options = Options::of_head(request.uri().query().unwrap_or_default(), request.headers())?;
-    let asker = Asker::of(&request, waits).claim(app, request.headers()).await?;
+    let asker = Asker::of(&request, waits).claim(&*resources.hive, request.headers()).await?;
     match media_type.as_str() {
-        "application/json" => whole_json(app, options, asker, Frames::new(request.into_body())).await,
-        "text/plain" => Box::pin(lines::read(app, options, asker, Form::Text, Frames::new(request.into_body()))).await,
-        ndjson if is_ndjson(ndjson) => {
-            Box::pin(lines::read(app, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
+        "application/json" => whole_json(resources, options, asker, Frames::new(request.into_body())).await,
+        "text/plain" => {
+            Box::pin(lines::read(resources, options, asker, Form::Text, Frames::new(request.into_body()))).await
         }
-        "multipart/form-data" => Box::pin(multipart::read(app, options, asker, request, &mut Typed::nothing())).await,
+        ndjson if is_ndjson(ndjson) => {
+            Box::pin(lines::read(resources, options, asker, Form::Ndjson, Frames::new(request.into_body()))).await
+        }
+        "multipart/form-data" => {
+            Box::pin(multipart::read(resources, options, asker, request, &mut Typed::nothing())).await
+        }
         "application/x-www-form-urlencoded" => {
             let mut frames = Frames::new(request.into_body());
             // A bare `curl -d '{…}'` calls its JSON a form.
             match frames.start().await? {
-                Start::Json => whole_json(app, options, asker, frames).await,
+                Start::Json => whole_json(resources, options, asker, frames).await,
                 Start::Utf16 => Err(utf16()),
-                Start::Other => Box::pin(whole_form(app, options, asker, frames)).await,
+                Start::Other => Box::pin(whole_form(resources, options, asker, frames)).await,
             }
         }
         "" => {
             let mut frames = Frames::new(request.into_body());
             match frames.start().await? {
-                Start::Json => whole_json(app, options, asker, frames).await,
+                Start::Json => whole_json(resources, options, asker, frames).await,
                 Start::Utf16 => Err(utf16()),
-                Start::Other => Box::pin(lines::read(app, options, asker, Form::Text, frames)).await,
+                Start::Other => Box::pin(lines::read(resources, options, asker, Form::Text, frames)).await,
             }
         }
         "application/octet-stream" => Err(unsupported(
@@ -85,11 +89,11 @@ pub(crate) async fn submit(app: &App, request: Request, waits: bool) -> Result<S
 ///
 /// # Errors
 /// Why there is no task, and what the form said, to be shown again.
-pub(crate) async fn page_form(app: &App, request: Request) -> Result<Submitted, (Problem, Typed)> {
-    let mut typed = Typed::begin(app.room.share());
+pub(crate) async fn page_form(resources: &Resources, request: Request) -> Result<Submitted, (Problem, Typed)> {
+    let mut typed = Typed::begin(resources.room.share());
     // Without scripts it sends the fields of all algorithms.
     let asker = Asker::of(&request, false);
-    let submitted = multipart::read(app, Options::of_page(), asker, request, &mut typed).await;
+    let submitted = multipart::read(resources, Options::of_page(), asker, request, &mut typed).await;
     submitted.map_err(|problem| (problem, typed))
 }
 
@@ -101,9 +105,9 @@ fn utf16() -> Problem {
     )
 }
 
-async fn whole(app: &App, frames: Frames, share: &mut Share) -> Result<Bytes, Problem> {
+async fn whole(resources: &Resources, frames: Frames, share: &mut Share) -> Result<Bytes, Problem> {
     frames.whole(WHOLE_MAX, share).await.map_err(|problem| match problem.status {
-        StatusCode::PAYLOAD_TOO_LARGE if app.config.max_body > WHOLE_MAX => Problem {
+        StatusCode::PAYLOAD_TOO_LARGE if resources.max_body > WHOLE_MAX => Problem {
             detail: format!("{}; more goes as text/plain or application/x-ndjson", problem.detail),
             ..problem
         },
@@ -111,9 +115,14 @@ async fn whole(app: &App, frames: Frames, share: &mut Share) -> Result<Bytes, Pr
     })
 }
 
-async fn whole_json(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
-    let mut share = app.room.share();
-    let body = whole(app, frames, &mut share).await?;
+async fn whole_json(
+    resources: &Resources,
+    mut options: Options,
+    asker: Asker,
+    frames: Frames,
+) -> Result<Submitted, Problem> {
+    let mut share = resources.room.share();
+    let body = whole(resources, frames, &mut share).await?;
     let (pieces, is_array) = json::request(&body, &mut options)?;
     drop(body);
     let new = options.new_task()?;
@@ -121,19 +130,24 @@ async fn whole_json(app: &App, mut options: Options, asker: Asker, frames: Frame
         let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
         Problem::invalid(format!("{path}: {error}")).with("path", path)
     })?;
-    Intake::of_pieces(app, new, asker, pieces, share).finish().await
+    Intake::of_pieces(resources, new, asker, pieces, share).finish().await
 }
 
-async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frames) -> Result<Submitted, Problem> {
-    let mut share = app.room.share();
-    let body = whole(app, frames, &mut share).await?;
+async fn whole_form(
+    resources: &Resources,
+    mut options: Options,
+    asker: Asker,
+    frames: Frames,
+) -> Result<Submitted, Problem> {
+    let mut share = resources.room.share();
+    let body = whole(resources, frames, &mut share).await?;
     let mut pieces = Pieces::default();
     for (name, value) in form::pairs(&body) {
         match &*name {
             b"input" => {
                 pieces.add(&value).map_err(|error| Problem::invalid(error.to_string()).with("path", "input"))?
             }
-            name => match std::str::from_utf8(name).ok().filter(|name| OPTION_NAMES.contains(name)) {
+            name => match std::str::from_utf8(name).ok().filter(|name| options::NAMES.contains(name)) {
                 Some(name) => options.set_text(name, &value)?,
                 None => return Err(unknown_field(name)),
             },
@@ -144,7 +158,7 @@ async fn whole_form(app: &App, mut options: Options, asker: Asker, frames: Frame
     pieces.check(encoding(&new)).map_err(|(index, error)| {
         Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
     })?;
-    Intake::of_pieces(app, new, asker, pieces, share).finish().await
+    Intake::of_pieces(resources, new, asker, pieces, share).finish().await
 }
 
 /// What is no field's name is likely to be no form at all: `curl --data-binary @lines` calls it one.
@@ -156,7 +170,7 @@ fn unknown_field(name: &[u8]) -> Problem {
              `Content-Type: text/plain`, as curl does with `-H 'content-type: text/plain'`",
         );
     };
-    let known = OPTION_NAMES.join(", ");
+    let known = options::NAMES.join(", ");
     Problem::invalid(format!(
         "there is no field `{name}` in this form; there are: input, {known}. \
          If the body is not a form but lines to hash, send it with `Content-Type: text/plain`"

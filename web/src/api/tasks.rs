@@ -1,5 +1,7 @@
 //! `/tasks`
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -7,15 +9,18 @@ use axum::response::{IntoResponse, Response};
 use wire::ids::TaskId;
 
 use super::json::{self, Json};
-use super::query::Query;
-use super::{Id, cursor, prefer, results, submit};
-use crate::App;
+use super::prefer::{self, Waiter};
+use super::submit::{self, Resources};
+use super::{cursor, results};
 use crate::access::Caller;
-use crate::client::Client;
+use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{By, Computed, ResultsFound, Submitted, TaskFilter};
+use crate::hive::{Computed, Hive, ResultsFound, Submitted, TaskFilter};
 use crate::model::{PAGE_DEFAULT, PAGE_MAX, TaskList, TaskState, TaskView};
-use crate::own::Changeable;
+use crate::own::{self, Changeable};
+use crate::request::id::Id;
+use crate::request::query::Query;
+use crate::room::Room;
 
 /// A task, and its results when they are few.
 struct Task {
@@ -25,8 +30,8 @@ struct Task {
 }
 
 impl Task {
-    async fn of(app: &App, view: TaskView) -> Result<Self, Problem> {
-        let results = results::inline(app, &view).await?;
+    async fn of(hive: &dyn Hive, view: TaskView) -> Result<Self, Problem> {
+        let results = results::inline(hive, &view).await?;
         Ok(Self { view, results })
     }
 
@@ -43,59 +48,66 @@ impl IntoResponse for Task {
 }
 
 /// `POST /tasks`
-pub(crate) async fn create(State(app): State<App>, client: Client, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn create(
+    State(resources): State<Resources>,
+    waiter: Waiter,
+    request: Request,
+) -> Result<Response, Problem> {
     let wait = prefer::wait(request.headers());
-    let _turn = wait.map(|_| client.allowance.wait()).transpose()?;
-    let submitted = submit::submit(&app, request, wait.is_some()).await?;
+    let _turn = wait.map(|_| waiter.client.allowance.wait()).transpose()?;
+    let hive = Arc::clone(&resources.hive);
+    let submitted = submit::submit(&resources, request, wait.is_some()).await?;
     let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
     let (seconds, computed) = match (wait, submitted) {
         (None, Submitted::Seen(task)) => {
-            return Ok((StatusCode::CREATED, location, Task::of(&app, *task).await?).into_response());
+            return Ok((StatusCode::CREATED, location, Task::of(&*hive, *task).await?).into_response());
         }
         (seconds, Submitted::Awaited(_, computed)) => (seconds.unwrap_or_default(), computed),
         (Some(seconds), Submitted::Seen(_)) => {
-            let app = app.clone();
-            let computed: Computed = Box::pin(async move { app.hive.computed(id).await });
+            let hive = Arc::clone(&hive);
+            let computed: Computed = Box::pin(async move { hive.computed(id).await });
             (seconds, computed)
         }
     };
     let applied = prefer::applied(seconds);
     // On disk or not: the same digests would be computed again.
-    Ok(match prefer::in_time(&app, &client, seconds, computed).await? {
+    Ok(match waiter.in_time(seconds, computed).await? {
         Some(found) => (StatusCode::OK, location, applied, Task::with(found).await?).into_response(),
-        None => {
-            (StatusCode::CREATED, location, applied, Task::of(&app, app.hive.task(id).await?).await?).into_response()
-        }
+        None => (StatusCode::CREATED, location, applied, Task::of(&*hive, hive.task(id).await?).await?).into_response(),
     })
 }
 
 /// `GET /tasks/{id}`
 pub(crate) async fn show(
-    State(app): State<App>,
+    State(hive): State<Arc<dyn Hive>>,
     Id(id): Id,
-    client: Client,
+    waiter: Waiter,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = TaskId(id);
-    let view = app.task(&client.caller, id).await?;
-    let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&app, view).await?.into_response()) };
-    let _turn = client.allowance.wait()?;
-    let view = match prefer::in_time(&app, &client, seconds, app.hive.ended(id)).await? {
+    let view = own::task(&*hive, &waiter.client.caller, id).await?;
+    let Some(seconds) = prefer::wait(&headers) else { return Ok(Task::of(&*hive, view).await?.into_response()) };
+    let _turn = waiter.client.allowance.wait()?;
+    let view = match waiter.in_time(seconds, hive.ended(id)).await? {
         Some(view) => view,
-        None => app.hive.task(id).await?,
+        None => hive.task(id).await?,
     };
-    Ok((prefer::applied(seconds), Task::of(&app, view).await?).into_response())
+    Ok((prefer::applied(seconds), Task::of(&*hive, view).await?).into_response())
 }
 
 /// `GET /tasks`: newest first.
-pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Query) -> Result<Json<TaskList>, Problem> {
+pub(crate) async fn list(
+    State(hive): State<Arc<dyn Hive>>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<Json<TaskList>, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
     let before = cursor::take(&mut query)?.map(TaskId);
     query.end()?;
     // One more tells whether there are more.
-    let mut tasks = app.hive.tasks(TaskFilter { state, before, owner: caller.only_own(), limit: limit + 1 }).await?;
+    let mut tasks = hive.tasks(TaskFilter { state, before, owner: caller.only_own(), limit: limit + 1 }).await?;
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor::of(task.id.0));
@@ -103,44 +115,44 @@ pub(crate) async fn list(State(app): State<App>, caller: Caller, mut query: Quer
 }
 
 /// `POST /tasks/{id}/cancel`
-pub(crate) async fn cancel(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.cancel(by, task).await?))
+pub(crate) async fn cancel(control: Control, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(control.cancel(task).await?))
 }
 
 /// `POST /tasks/{id}/pause`
-pub(crate) async fn pause(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.pause(by, task).await?))
+pub(crate) async fn pause(control: Control, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(control.pause(task).await?))
 }
 
 /// `POST /tasks/{id}/resume`
-pub(crate) async fn resume(State(app): State<App>, by: By, task: Changeable) -> Result<Json<TaskView>, Problem> {
-    Ok(Json(app.resume(by, task).await?))
+pub(crate) async fn resume(control: Control, task: Changeable) -> Result<Json<TaskView>, Problem> {
+    Ok(Json(control.resume(task).await?))
 }
 
 /// `POST /tasks/{id}/retry`
 pub(crate) async fn retry(
-    State(app): State<App>,
-    by: By,
+    control: Control,
+    State(room): State<Room>,
     task: Changeable,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
-    let deadline = submit::renewal(&app, request).await?;
-    Ok(Json(app.retry(by, task, deadline).await?))
+    let deadline = submit::renewal(&room, request).await?;
+    Ok(Json(control.retry(task, deadline).await?))
 }
 
 /// `PATCH /tasks/{id}`
 pub(crate) async fn amend(
-    State(app): State<App>,
-    by: By,
+    control: Control,
+    State(room): State<Room>,
     task: Changeable,
     request: Request,
 ) -> Result<Json<TaskView>, Problem> {
-    let amendment = submit::amendment(&app, request).await?;
-    Ok(Json(app.amend(by, task, amendment).await?))
+    let amendment = submit::amendment(&room, request).await?;
+    Ok(Json(control.amend(task, amendment).await?))
 }
 
 /// `DELETE /tasks/{id}`
-pub(crate) async fn remove(State(app): State<App>, by: By, task: Changeable) -> Result<StatusCode, Problem> {
-    app.remove(by, task).await?;
+pub(crate) async fn remove(control: Control, task: Changeable) -> Result<StatusCode, Problem> {
+    control.remove(task).await?;
     Ok(StatusCode::NO_CONTENT)
 }

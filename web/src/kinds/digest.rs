@@ -2,14 +2,11 @@
 
 mod encoding;
 mod rows;
-mod specify;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-pub use encoding::EncodingError;
-pub(crate) use rows::{CSV_HEADER, OVER, Row, first_with_line_feed};
-pub(crate) use specify::ALGORITHMS;
+pub use self::encoding::{Encoding, EncodingError};
+pub(crate) use self::rows::{CSV_HEADER, OVER, Row, first_with_line_feed};
 
 /// The name of this kind.
 pub const KIND: &str = "digest";
@@ -22,6 +19,9 @@ pub const MAX_KEY: usize = 64 << 10;
 
 /// The most iterations of PBKDF2.
 pub const MAX_ITERATIONS: u32 = 10_000_000;
+
+/// The names of all algorithms.
+pub(crate) const ALGORITHMS: [&str; 4] = ["sha256", "sha256d", "hmac-sha256", "pbkdf2-hmac-sha256"];
 
 /// What to do to each input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,30 +106,5 @@ impl Algorithm {
     /// Whether inputs are hashed with a key or a salt, as passwords are.
     pub fn is_keyed(&self) -> bool {
         matches!(self, Self::HmacSha256 { .. } | Self::Pbkdf2HmacSha256 { .. })
-    }
-}
-
-/// How inputs are written. They are kept and shown as they were given; what is hashed are
-/// the bytes that they stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// The bytes themselves.
-    #[default]
-    Utf8,
-    /// Two hexadecimal digits a byte, of either case.
-    Hex,
-    /// RFC 4648 base64 with padding.
-    Base64,
-}
-
-impl Encoding {
-    /// The name in requests and views.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf8",
-            Self::Hex => "hex",
-            Self::Base64 => "base64",
-        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
+use prometheus_client::metrics::histogram::Histogram;
 
-use super::Histogram;
 use super::lines::Lines;
 
 /// Bounds of buckets, in seconds: from what a look-up takes to what only large bodies do.

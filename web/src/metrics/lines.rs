@@ -4,8 +4,7 @@ use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-
-use super::Histogram;
+use prometheus_client::metrics::histogram::Histogram;
 
 /// What a metric of several values tells them apart by.
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];

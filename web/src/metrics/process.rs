@@ -10,7 +10,7 @@ use super::lines::Lines;
 
 /// At one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Process {
+pub(crate) struct Process {
     cpu_seconds: f64,
     /// Since 1970.
     start_seconds: f64,
@@ -24,7 +24,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Reads it; `None` where there is no `/proc` as Linux has it.
-    pub(super) fn read() -> Option<Self> {
+    pub(crate) fn read() -> Option<Self> {
         let (stat, boot) = (fs::read_to_string("/proc/self/stat").ok()?, fs::read_to_string("/proc/stat").ok()?);
         let open_files = fs::read_dir("/proc/self/fd").ok()?.count();
         // The directory is open itself while it is read.

@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use wire::ids::{DroneId, Epoch, TaskId};
 
-use super::{DroneView, Overview, TaskView};
+use super::drone::DroneView;
+use super::overview::Overview;
+use super::task::TaskView;
 use crate::access::TokenId;
 
 /// The name of an event: `epoch-seq`.

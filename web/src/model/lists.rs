@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DroneView, TaskView};
+use super::drone::DroneView;
+use super::task::TaskView;
 use crate::access::{LogEntry, SecretView, TokenView};
 
 /// The most things of a page of a list, and how many there are unless something else is asked for.

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use wire::ids::Epoch;
 
-use super::{DroneState, TaskState, Timestamp};
+use super::drone::DroneState;
+use super::rounded::{known_thousandths, thousandths};
+use super::task::TaskState;
+use crate::timestamp::Timestamp;
 
 /// How many tasks stand where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -117,7 +120,7 @@ pub struct Overview {
     /// When she started.
     pub started_at: Timestamp,
     /// Since then.
-    #[serde(serialize_with = "super::thousandths")]
+    #[serde(serialize_with = "thousandths")]
     pub uptime_seconds: f64,
     /// Tasks that she knows, by state.
     pub tasks: TaskCounts,
@@ -140,16 +143,16 @@ pub struct Overview {
     /// What was computed a second time, to compare.
     pub verified: VerifiedCounts,
     /// How long ago the oldest task was submitted that is pending; `None` if there is none.
-    #[serde(serialize_with = "super::known_thousandths")]
+    #[serde(serialize_with = "known_thousandths")]
     pub oldest_pending_seconds: Option<f64>,
     /// Items per second lately.
-    #[serde(serialize_with = "super::thousandths")]
+    #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// SHA-256 compressions per second lately.
-    #[serde(serialize_with = "super::thousandths")]
+    #[serde(serialize_with = "thousandths")]
     pub compressions_per_second: f64,
     /// When all queued work is expected to be done.
-    #[serde(serialize_with = "super::known_thousandths")]
+    #[serde(serialize_with = "known_thousandths")]
     pub eta_seconds: Option<f64>,
     /// What is held in memory, in bytes: small tasks that wait, segments that are cached, and
     /// results on their way to disk; all inputs and results if nothing is kept.
@@ -190,7 +193,7 @@ pub struct Data {
     /// Unfinished tasks taken over at the start from the Queen before.
     pub recovered: u64,
     /// How long that took.
-    #[serde(serialize_with = "super::thousandths")]
+    #[serde(serialize_with = "thousandths")]
     pub recovery_seconds: f64,
 }
 

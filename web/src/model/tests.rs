@@ -1,12 +1,12 @@
 use std::fmt::Debug;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-
-use wire::ids::Epoch;
+use wire::ids::{DroneId, Epoch, TaskId};
 
 use super::*;
-use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenView};
+use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::error::ProblemView;
 use crate::kinds::digest::Encoding;
 

@@ -1,12 +1,14 @@
 //! Who may do what: tokens, the secrets of Drones, and sessions.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
 use askama_web::WebTemplate;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::CACHE_CONTROL;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -17,13 +19,17 @@ use super::drones::StartDrone;
 use super::filters;
 use super::form::{self, Form};
 use super::viewer::Viewer;
-use crate::App;
 use crate::access::{NAME_MAX, Scope, SecretView, TokenId, TokenView};
-use crate::api::{Id, secrets, submit, tokens};
+use crate::api::{secrets, submit, tokens};
+use crate::app::App;
 use crate::assets;
 use crate::client::Client;
+use crate::deeds::Administration;
+use crate::entrance::Entrance;
 use crate::error::Problem;
-use crate::hive::By;
+use crate::hive::{Access, Hive};
+use crate::request::id::Id;
+use crate::room::Room;
 use crate::session::{Session, SessionId};
 
 /// For how long a token may be valid, in seconds, and how that is said; the first one is what the form begins with.
@@ -71,18 +77,18 @@ struct Shown {
 }
 
 /// Those that are open, the newest first.
-fn sessions(app: &App, client: &Client) -> Vec<Shown> {
+fn sessions(entrance: &Entrance, client: &Client) -> Vec<Shown> {
     let shown = |session: Session| {
         Some(Shown {
             id: session.id.0,
-            name: Arc::clone(&app.access.holder(session.token)?.name),
+            name: Arc::clone(&entrance.holder(session.token)?.name),
             address: session.address,
             age: session.begun.elapsed().as_secs_f64(),
             idle: session.used.elapsed().as_secs_f64(),
             is_own: client.session == Some(session.id),
         })
     };
-    app.entrance.sessions().into_iter().rev().filter_map(shown).collect()
+    entrance.sessions().into_iter().rev().filter_map(shown).collect()
 }
 
 /// What was typed into one of the forms, and what is wrong with it.
@@ -93,18 +99,38 @@ struct Typed {
     secret: Form,
 }
 
-impl Page {
-    async fn of(app: &App, client: &Client, typed: Typed) -> Result<Self, Problem> {
+/// What the page is made of, for who sends a request.
+pub(super) struct Viewed {
+    access: Arc<dyn Access>,
+    entrance: Arc<Entrance>,
+    viewer: Viewer,
+    client: Client,
+}
+
+impl FromRequestParts<App> for Viewed {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let client = Client::from_request_parts(parts, app).await?;
+        let viewer = Viewer::of(&client, &app.config);
+        Ok(Self { access: Arc::clone(&app.access), entrance: Arc::clone(&app.entrance), viewer, client })
+    }
+}
+
+impl Viewed {
+    /// The page, with what was typed into its forms.
+    async fn page(self, typed: Typed) -> Result<Page, Problem> {
+        let Self { access, entrance, viewer, client } = self;
         let Typed { token, mut chosen, secret } = typed;
-        let is_open = !app.access.is_closed();
+        let is_open = !access.is_closed();
         if is_open && !token.is_refused() {
             chosen.push(Scope::Admin.name().to_owned());
         }
-        Ok(Self {
-            viewer: Viewer::of(client, &app.config),
-            tokens: app.access.tokens().await?,
-            secrets: app.access.secrets().await?,
-            sessions: sessions(app, client),
+        Ok(Page {
+            viewer,
+            tokens: access.tokens().await?,
+            secrets: access.secrets().await?,
+            sessions: sessions(&entrance, &client),
             is_open,
             own: client.caller.holder().map(|holder| holder.id),
             token,
@@ -113,6 +139,16 @@ impl Page {
         })
     }
 
+    /// The page with what was typed, and what is wrong with that.
+    async fn again(self, problem: Problem, typed: Typed) -> Result<Response, Problem> {
+        match self.page(typed).await {
+            Ok(page) => Ok(form::answer(&problem, page)),
+            Err(_) => Err(problem),
+        }
+    }
+}
+
+impl Page {
     fn is_own(&self, token: &TokenView) -> bool {
         self.own == Some(token.id)
     }
@@ -132,8 +168,8 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, client: Client) -> Result<Page, Problem> {
-    Page::of(&app, &client, Typed::default()).await
+pub(super) async fn page(viewed: Viewed) -> Result<Page, Problem> {
+    viewed.page(Typed::default()).await
 }
 
 /// The page with the token that was made, which is shown once.
@@ -148,30 +184,31 @@ struct MadeToken {
 }
 
 pub(super) async fn create_token(
-    State(app): State<App>,
-    client: Client,
+    viewed: Viewed,
+    administration: Administration,
+    State(room): State<Room>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let values = submit::form_values(&app, request).await?;
+    let values = submit::form_values(&room, request).await?;
     let (scopes, others): (Vec<_>, Vec<_>) = values.into_iter().partition(|(name, _)| name == "scopes");
     let chosen: Vec<_> = scopes.into_iter().map(|(_, scope)| scope).collect();
-    let closes = !app.access.is_closed();
+    let closes = !viewed.access.is_closed();
     let made = async {
         let scopes = ("scopes".to_owned(), Value::from(chosen.clone()));
-        let new = tokens::new_token(&app, others.iter().map(submit::value).chain([scopes]).collect())?;
-        Ok(app.create_token(client.by(), new).await?)
+        let new = tokens::new_token(&*viewed.access, others.iter().map(submit::value).chain([scopes]).collect())?;
+        Ok(administration.create_token(new).await?)
     };
     match made.await {
-        Ok((view, token)) => Ok(once(MadeToken { viewer: Viewer::of(&client, &app.config), view, token, closes })),
+        Ok((view, token)) => Ok(once(MadeToken { viewer: viewed.viewer, view, token, closes })),
         Err(problem) => {
             let token = refused(&problem, others, &["name", "scopes", "expires_seconds"]);
-            again(&app, &client, problem, Typed { token, chosen, ..Typed::default() }).await
+            viewed.again(problem, Typed { token, chosen, ..Typed::default() }).await
         }
     }
 }
 
-pub(super) async fn revoke_token(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.revoke_token(by, TokenId(id)).await?;
+pub(super) async fn revoke_token(administration: Administration, Id(id): Id) -> Result<Redirect, Problem> {
+    administration.revoke_token(TokenId(id)).await?;
     Ok(back())
 }
 
@@ -205,43 +242,48 @@ impl MadeSecret {
 }
 
 pub(super) async fn create_secret(
-    State(app): State<App>,
-    client: Client,
+    viewed: Viewed,
+    administration: Administration,
+    State(hive): State<Arc<dyn Hive>>,
+    State(room): State<Room>,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let values = submit::form_values(&app, request).await?;
+    let values = submit::form_values(&room, request).await?;
     // Its join file is the one that is made here.
-    let start = StartDrone::of(&app.hive.overview().await?.drone_addr, &headers, false);
+    let start = StartDrone::of(&hive.overview().await?.drone_addr, &headers, false);
     let made = async {
         let name = secrets::name(values.iter().map(submit::value).collect())?;
-        Ok(app.create_secret(client.by(), name).await?)
+        Ok(administration.create_secret(name).await?)
     };
     match made.await {
         Ok((view, join_file)) => {
             let file = format!("{JOIN_FILE}-{}.join", view.name);
-            Ok(once(MadeSecret { viewer: Viewer::of(&client, &app.config), view, join_file, file, start }))
+            Ok(once(MadeSecret { viewer: viewed.viewer, view, join_file, file, start }))
         }
         Err(problem) => {
             let secret = refused(&problem, values, &["name"]);
-            again(&app, &client, problem, Typed { secret, ..Typed::default() }).await
+            viewed.again(problem, Typed { secret, ..Typed::default() }).await
         }
     }
 }
 
 pub(super) async fn revoke_secret(
-    State(app): State<App>,
-    by: By,
+    administration: Administration,
     Path(name): Path<String>,
 ) -> Result<Redirect, Problem> {
-    app.revoke_secret(by, &name).await?;
+    administration.revoke_secret(&name).await?;
     Ok(back())
 }
 
-pub(super) async fn end_session(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    let session = app.entrance.sessions().into_iter().find(|session| session.id == SessionId(id));
+pub(super) async fn end_session(
+    administration: Administration,
+    State(entrance): State<Arc<Entrance>>,
+    Id(id): Id,
+) -> Result<Redirect, Problem> {
+    let session = entrance.sessions().into_iter().find(|session| session.id == SessionId(id));
     let session = session.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session {id}")))?;
-    app.end_session(by, &session);
+    administration.end_session(&session);
     Ok(back())
 }
 
@@ -254,14 +296,6 @@ fn refused(problem: &Problem, values: Vec<(String, String)>, fields: &[&str]) ->
     let form = Form::refused(problem, values.into_iter().collect(), fields);
     // What is there already has the same name.
     if problem.status == StatusCode::CONFLICT { form.or_beside("name") } else { form }
-}
-
-/// The page with what was typed, and what is wrong with that.
-async fn again(app: &App, client: &Client, problem: Problem, typed: Typed) -> Result<Response, Problem> {
-    match Page::of(app, client, typed).await {
-        Ok(page) => Ok(form::answer(&problem, page)),
-        Err(_) => Err(problem),
-    }
 }
 
 fn back() -> Redirect {

@@ -1,6 +1,7 @@
 //! The Drones.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -13,12 +14,13 @@ use wire::ids::DroneId;
 
 use super::filters;
 use super::viewer::Viewer;
-use crate::App;
-use crate::api::Id;
 use crate::assets;
+use crate::config::Config;
+use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::By;
+use crate::hive::Hive;
 use crate::model::{DroneState, DroneView};
+use crate::request::id::Id;
 
 #[derive(Template, WebTemplate)]
 #[template(path = "drones.html")]
@@ -29,10 +31,15 @@ pub(super) struct Page {
     start: StartDrone,
 }
 
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, headers: HeaderMap) -> Result<Page, Problem> {
-    let drones = app.hive.drones().await?;
+pub(super) async fn page(
+    State(hive): State<Arc<dyn Hive>>,
+    State(config): State<Arc<Config>>,
+    viewer: Viewer,
+    headers: HeaderMap,
+) -> Result<Page, Problem> {
+    let drones = hive.drones().await?;
     let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
-    let start = StartDrone::of(&app.hive.overview().await?.drone_addr, &headers, app.config.tls.is_some());
+    let start = StartDrone::of(&hive.overview().await?.drone_addr, &headers, config.tls.is_some());
     Ok(Page { viewer, drones, connected, start })
 }
 
@@ -98,17 +105,17 @@ pub(super) struct OnePage {
     drone: DroneView,
 }
 
-pub(super) async fn one(State(app): State<App>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
-    Ok(OnePage { viewer, drone: app.hive.drone(DroneId(id)).await? })
+pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
+    Ok(OnePage { viewer, drone: hive.drone(DroneId(id)).await? })
 }
 
-pub(super) async fn drain(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.drain(by, DroneId(id)).await?;
+pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+    control.drain(DroneId(id)).await?;
     Ok(back(id))
 }
 
-pub(super) async fn resume(State(app): State<App>, by: By, Id(id): Id) -> Result<Redirect, Problem> {
-    app.pardon(by, DroneId(id)).await?;
+pub(super) async fn resume(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+    control.pardon(DroneId(id)).await?;
     Ok(back(id))
 }
 

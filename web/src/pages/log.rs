@@ -1,19 +1,22 @@
 //! The audit trail.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
+use percent_encoding::utf8_percent_encode;
 
 use super::filters;
 use super::viewer::Viewer;
-use crate::App;
 use crate::access::{LogEntry, LogFilter, LogKind};
-use crate::api::form::encoded;
 use crate::api::log;
-use crate::api::query::Query;
 use crate::assets;
 use crate::error::Problem;
+use crate::hive::Access;
 use crate::model::Timestamp;
+use crate::request::form::VALUE;
+use crate::request::query::Query;
 
 /// Lines a page.
 const PAGE: usize = 100;
@@ -72,14 +75,18 @@ fn address(filter: &LogFilter) -> String {
         ("until", moment(until)),
         ("cursor", before.map(|before| before.to_string())),
     ];
-    let values = values.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(&value?))));
-    let query: Vec<_> = values.collect();
+    let given = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let query: Vec<_> = given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, VALUE))).collect();
     if query.is_empty() { "/admin/log".to_owned() } else { format!("/admin/log?{}", query.join("&")) }
 }
 
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
+pub(super) async fn page(
+    State(access): State<Arc<dyn Access>>,
+    viewer: Viewer,
+    mut query: Query,
+) -> Result<Page, Problem> {
     let before = query.number("cursor", 0..=u64::MAX)?;
     let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query)? };
-    let page = app.access.log(filter.clone()).await?;
+    let page = access.log(filter.clone()).await?;
     Ok(Page { viewer, entries: page.entries, filter, next: page.next })
 }

@@ -1,6 +1,6 @@
 //! The way in, and out again.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -8,24 +8,29 @@ use axum::extract::{Request, State};
 use axum::http::header::{SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::viewer::Viewer;
 use super::{filters, form};
-use crate::App;
 use crate::access::Caller;
-use crate::api::query::Query;
 use crate::api::submit;
 use crate::assets;
 use crate::client::Client;
-use crate::entrance::{LoginError, cookie};
+use crate::entrance::{Entrance, LoginError, cookie};
 use crate::error::{CHALLENGE, Problem};
-use crate::hive::{Action, By, Deed};
+use crate::hive::{Action, By, Deed, Hive};
+use crate::request::form::VALUE;
+use crate::request::query::Query;
+use crate::room::Room;
 
 /// Where one gets to who wanted to get nowhere in particular.
 const HOME: &str = "/admin";
 
 /// The longest address that a login leads on to, in bytes.
 const NEXT_MAX: usize = 1 << 10;
+
+/// What is escaped in the address that a login leads on to: its slashes stay, for people.
+const NEXT: &AsciiSet = &VALUE.remove(b'/');
 
 #[derive(Template, WebTemplate)]
 #[template(path = "login.html")]
@@ -40,18 +45,10 @@ pub(super) struct Page {
 /// Where one logs in who wants to see a page.
 pub(super) fn address(wanted: Option<&Uri>) -> String {
     let wanted = wanted.and_then(Uri::path_and_query).map_or(HOME, |wanted| wanted.as_str());
-    let mut address = "/login".to_owned();
-    if wanted != HOME {
-        address.push_str("?next=");
-        for byte in wanted.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => address.push(byte.into()),
-                // Writing to a string never fails.
-                _ => _ = write!(address, "%{byte:02X}"),
-            }
-        }
+    match wanted {
+        HOME => "/login".to_owned(),
+        wanted => format!("/login?next={}", utf8_percent_encode(wanted, NEXT)),
     }
-    address
 }
 
 /// A page of this site, whatever a link to the login says.
@@ -78,13 +75,15 @@ pub(super) async fn page(caller: Caller, viewer: Viewer, mut query: Query) -> Re
 
 /// `POST /login`
 pub(super) async fn log_in(
-    State(app): State<App>,
+    State(hive): State<Arc<dyn Hive>>,
+    State(entrance): State<Arc<Entrance>>,
+    State(room): State<Room>,
     client: Client,
     viewer: Viewer,
     request: Request,
 ) -> Result<Response, Problem> {
     let (mut token, mut next) = (String::new(), None);
-    for (name, value) in submit::form_values(&app, request).await? {
+    for (name, value) in submit::form_values(&room, request).await? {
         match name.as_str() {
             "token" => token = value,
             "next" => next = Some(value),
@@ -95,11 +94,11 @@ pub(super) async fn log_in(
     if client.caller == Caller::Anyone {
         return Ok(Redirect::to(&next).into_response());
     }
-    let tell = |by, refused| app.hive.tell(Deed { by, action: Action::LogIn, target: "session".to_owned(), refused });
-    match app.entrance.log_in(&*app.access, token.trim(), client.address) {
+    let tell = |by, refused| hive.tell(Deed { by, action: Action::LogIn, target: "session".to_owned(), refused });
+    match entrance.log_in(token.trim(), client.address) {
         Ok((holder, secret)) => {
             // A browser has one session: this one goes on with nothing of what it had before.
-            client.session.map(|before| app.entrance.end(before));
+            client.session.map(|before| entrance.end(before));
             tell(By { name: Some(holder.name.clone()), ..client.by() }, None);
             Ok(([(SET_COOKIE, cookie::given(&secret, client.is_secure))], Redirect::to(&next)).into_response())
         }
@@ -129,10 +128,14 @@ impl From<LoginError> for Problem {
 }
 
 /// `POST /logout`
-pub(super) async fn log_out(State(app): State<App>, client: Client) -> Response {
-    if client.session.is_some_and(|session| app.entrance.end(session)) {
+pub(super) async fn log_out(
+    State(hive): State<Arc<dyn Hive>>,
+    State(entrance): State<Arc<Entrance>>,
+    client: Client,
+) -> Response {
+    if client.session.is_some_and(|session| entrance.end(session)) {
         let target = "session".to_owned();
-        app.hive.tell(Deed { by: client.by(), action: Action::LogOut, target, refused: None });
+        hive.tell(Deed::done(client.by(), Action::LogOut, target));
     }
     ([(SET_COOKIE, cookie::taken(client.is_secure))], Redirect::to("/login")).into_response()
 }

@@ -1,5 +1,7 @@
 //! The whole at a glance, and the form that submits.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
@@ -10,12 +12,12 @@ use super::drones::{Reach, StartDrone, reached_at};
 use super::filters;
 use super::form::{self, Form};
 use super::viewer::Viewer;
-use crate::App;
 use crate::access::TokenId;
 use crate::api::submit::Typed;
 use crate::assets;
+use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, TaskFilter};
+use crate::hive::{DEADLINE_MAX, Hive, TaskFilter};
 use crate::kinds::digest::MAX_ITERATIONS;
 use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 
@@ -79,9 +81,9 @@ struct Whole {
 }
 
 impl Whole {
-    async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
-        let overview = app.hive.overview().await?;
-        let mut drones = app.hive.drones().await?;
+    async fn of(hive: &dyn Hive, config: &Config, headers: &HeaderMap) -> Result<Self, Problem> {
+        let overview = hive.overview().await?;
+        let mut drones = hive.drones().await?;
         let has_known_drones = !drones.is_empty();
         drones.retain(|drone| drone.state.is_connected());
         drones.truncate(SHOWN_MAX);
@@ -93,7 +95,7 @@ impl Whole {
                 is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
             }),
             drones,
-            start: StartDrone::of(&overview.drone_addr, headers, app.config.tls.is_some()),
+            start: StartDrone::of(&overview.drone_addr, headers, config.tls.is_some()),
             overview,
         })
     }
@@ -137,13 +139,19 @@ impl Health {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, headers: HeaderMap) -> Result<Page, Problem> {
-    with_form(&app, viewer, &headers, Form::default(), None).await
+pub(super) async fn page(
+    State(hive): State<Arc<dyn Hive>>,
+    State(config): State<Arc<Config>>,
+    viewer: Viewer,
+    headers: HeaderMap,
+) -> Result<Page, Problem> {
+    with_form(&*hive, &config, viewer, &headers, Form::default(), None).await
 }
 
 /// The page again, with what was typed into its form, and what is wrong with that.
 pub(super) async fn refused(
-    app: &App,
+    hive: &dyn Hive,
+    config: &Config,
     viewer: Viewer,
     headers: &HeaderMap,
     problem: Problem,
@@ -153,26 +161,27 @@ pub(super) async fn refused(
     let form = Form::refused(&problem, typed.values(), &FIELDS);
     // What is wrong with the strings alone names no field.
     let form = if problem.status == StatusCode::UNPROCESSABLE_ENTITY { form.or_beside("text") } else { form };
-    match with_form(app, viewer, headers, form, missing).await {
+    match with_form(hive, config, viewer, headers, form, missing).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }
 }
 
 async fn with_form(
-    app: &App,
+    hive: &dyn Hive,
+    config: &Config,
     viewer: Viewer,
     headers: &HeaderMap,
     form: Form,
     missing: Option<&'static str>,
 ) -> Result<Page, Problem> {
-    let host = reached_at(headers).map_or_else(|| app.config.address.to_string(), |host| host.to_string());
+    let host = reached_at(headers).map_or_else(|| config.address.to_string(), |host| host.to_string());
     // From a file, since others see command lines.
     let token = if viewer.is_anyone() { "" } else { " -H @header" };
     let curl = format!("curl {}://{host}/tasks{token}", viewer.scheme());
     Ok(Page {
-        whole: if viewer.sees_all() { Some(Whole::of(app, headers).await?) } else { None },
-        tasks: newest(app, viewer.caller().only_own()).await?,
+        whole: if viewer.sees_all() { Some(Whole::of(hive, config, headers).await?) } else { None },
+        tasks: newest(hive, viewer.caller().only_own()).await?,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
         curl_one: format!("{curl} -d '{{\"input\":\"hello\"}}'"),
@@ -188,10 +197,10 @@ fn is_high(used: u64, limit: u64) -> bool {
 }
 
 /// What runs, then what came last: a long task stays in sight.
-async fn newest(app: &App, owner: Option<TokenId>) -> Result<Vec<TaskView>, Problem> {
+async fn newest(hive: &dyn Hive, owner: Option<TokenId>) -> Result<Vec<TaskView>, Problem> {
     let filter = TaskFilter { owner, limit: SHOWN_MAX, ..TaskFilter::default() };
-    let mut shown = app.hive.tasks(TaskFilter { state: Some(TaskState::Running), ..filter }).await?;
-    for task in app.hive.tasks(filter).await? {
+    let mut shown = hive.tasks(TaskFilter { state: Some(TaskState::Running), ..filter }).await?;
+    for task in hive.tasks(filter).await? {
         if shown.len() < SHOWN_MAX && shown.iter().all(|other| other.id != task.id) {
             shown.push(task);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use askama::Template;
 use askama_web::WebTemplate;
@@ -13,16 +14,17 @@ use super::filters;
 use super::form::{self, Form};
 use super::shown::{Piece, Row, Shown};
 use super::viewer::Viewer;
-use crate::App;
-use crate::api::query::Query;
-use crate::api::{Id, submit};
+use crate::api::submit;
 use crate::assets;
+use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::DEADLINE_MAX;
-use crate::hive::{By, ResultBatch, Results, ResultsFound};
+use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::Encoding;
 use crate::model::{TaskState, TaskView, Timestamp, Verify};
-use crate::own::Changeable;
+use crate::own::{self, Changeable};
+use crate::request::id::Id;
+use crate::request::query::Query;
+use crate::room::Room;
 
 /// Results a page.
 const PAGE: u64 = 100;
@@ -86,24 +88,24 @@ impl Page {
 }
 
 pub(super) async fn page(
-    State(app): State<App>,
+    State(hive): State<Arc<dyn Hive>>,
     viewer: Viewer,
     Id(id): Id,
     mut query: Query,
 ) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
-    Page::of(&app, viewer, TaskId(id), offset, None).await
+    Page::of(&*hive, viewer, TaskId(id), offset, None).await
 }
 
 impl Page {
     async fn of(
-        app: &App,
+        hive: &dyn Hive,
         viewer: Viewer,
         id: TaskId,
         offset: u64,
         refused: Option<Refused<'_>>,
     ) -> Result<Self, Problem> {
-        let found = app.results(viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
+        let found = own::results(hive, viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
         let (rows, unreadable) = match rows(found.results).await {
             Ok(rows) => (rows, None),
             // What else is known of the task is worth showing.
@@ -111,10 +113,10 @@ impl Page {
             Err(problem) => return Err(problem),
         };
         // Results may be there a moment before the task is known to be done.
-        let task = app.hive.task(id).await?;
+        let task = hive.task(id).await?;
         let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
-        let lacks_drones = is_open && viewer.sees_all() && app.hive.overview().await?.drones == 0;
-        let ResultsFound { range, is_whole, .. } = app.hive.results(task.id, 0..task.total).await?;
+        let lacks_drones = is_open && viewer.sees_all() && hive.overview().await?.drones == 0;
+        let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.total).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
@@ -172,48 +174,50 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn pause(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
-    app.pause(by, task).await?;
+pub(super) async fn pause(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+    control.pause(task).await?;
     Ok(back(task.id()))
 }
 
-pub(super) async fn resume(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
-    app.resume(by, task).await?;
+pub(super) async fn resume(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+    control.resume(task).await?;
     Ok(back(task.id()))
 }
 
-pub(super) async fn cancel(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
-    app.cancel(by, task).await?;
+pub(super) async fn cancel(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+    control.cancel(task).await?;
     Ok(back(task.id()))
 }
 
 pub(super) async fn retry(
-    State(app): State<App>,
-    by: By,
+    State(hive): State<Arc<dyn Hive>>,
+    State(room): State<Room>,
+    control: Control,
     viewer: Viewer,
     task: Changeable,
     request: Request,
 ) -> Result<Response, Problem> {
-    let values = submit::form_values(&app, request).await?;
-    let retried = async { Ok(app.retry(by, task, submit::renewal_of_form(&values)?).await?) };
-    answer(&app, viewer, task.id(), retried.await, values).await
+    let values = submit::form_values(&room, request).await?;
+    let retried = async { Ok(control.retry(task, submit::renewal_of_form(&values)?).await?) };
+    answer(&*hive, viewer, task.id(), retried.await, values).await
 }
 
 pub(super) async fn amend(
-    State(app): State<App>,
-    by: By,
+    State(hive): State<Arc<dyn Hive>>,
+    State(room): State<Room>,
+    control: Control,
     viewer: Viewer,
     task: Changeable,
     request: Request,
 ) -> Result<Response, Problem> {
-    let values = submit::form_values(&app, request).await?;
-    let amended = async { Ok(app.amend(by, task, submit::amendment_of_form(&values)?).await?) };
-    answer(&app, viewer, task.id(), amended.await, values).await
+    let values = submit::form_values(&room, request).await?;
+    let amended = async { Ok(control.amend(task, submit::amendment_of_form(&values)?).await?) };
+    answer(&*hive, viewer, task.id(), amended.await, values).await
 }
 
 /// Back to the page, or the page with what was typed into a form of it, and what is wrong with that.
 async fn answer(
-    app: &App,
+    hive: &dyn Hive,
     viewer: Viewer,
     id: TaskId,
     done: Result<TaskView, Problem>,
@@ -221,7 +225,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
-    match Page::of(app, viewer, id, 0, Some(refused)).await {
+    match Page::of(hive, viewer, id, 0, Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }
@@ -231,7 +235,7 @@ fn back(id: TaskId) -> Redirect {
     Redirect::to(&format!("/admin/tasks/{id}"))
 }
 
-pub(super) async fn delete(State(app): State<App>, by: By, task: Changeable) -> Result<Redirect, Problem> {
-    app.remove(by, task).await?;
+pub(super) async fn delete(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+    control.remove(task).await?;
     Ok(Redirect::to("/admin/tasks"))
 }

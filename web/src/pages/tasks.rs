@@ -1,5 +1,7 @@
 //! The list of tasks.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
@@ -9,13 +11,13 @@ use wire::ids::TaskId;
 
 use super::viewer::Viewer;
 use super::{filters, overview};
-use crate::App;
-use crate::api::query::Query;
-use crate::api::submit;
+use crate::api::submit::{self, Resources};
 use crate::assets;
+use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::TaskFilter;
+use crate::hive::{Hive, TaskFilter};
 use crate::model::{TaskCounts, TaskState, TaskView};
+use crate::request::query::Query;
 
 /// Tasks a page.
 const PAGE: usize = 50;
@@ -50,26 +52,27 @@ impl Page {
     }
 }
 
-pub(super) async fn page(State(app): State<App>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
+pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
     // One more than is shown tells whether there is a next page.
     let mut tasks =
-        app.hive.tasks(TaskFilter { state, before, owner: viewer.caller().only_own(), limit: PAGE + 1 }).await?;
+        hive.tasks(TaskFilter { state, before, owner: viewer.caller().only_own(), limit: PAGE + 1 }).await?;
     let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
     tasks.truncate(PAGE);
-    let counts = if viewer.sees_all() { Some(app.hive.overview().await?.tasks) } else { None };
+    let counts = if viewer.sees_all() { Some(hive.overview().await?.tasks) } else { None };
     Ok(Page { viewer, counts, state, is_first: before.is_none(), tasks, next })
 }
 
 pub(super) async fn submit(
-    State(app): State<App>,
+    State(resources): State<Resources>,
+    State(config): State<Arc<Config>>,
     viewer: Viewer,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    match submit::page_form(&app, request).await {
+    match submit::page_form(&resources, request).await {
         Ok(task) => Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response()),
-        Err((problem, typed)) => overview::refused(&app, viewer, &headers, problem, typed).await,
+        Err((problem, typed)) => overview::refused(&*resources.hive, &config, viewer, &headers, problem, typed).await,
     }
 }

@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::App;
-use crate::Config;
 use crate::access::{Caller, Scope};
+use crate::app::App;
 use crate::client::Client;
+use crate::config::Config;
 use crate::model::TaskView;
 
 /// Who reads a page. The default may see and do nothing.

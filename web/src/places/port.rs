@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Activity, Entered, PlaceId, Places};
+use super::holders::{Activity, Entered, PlaceId, Places};
 
 /// The most spare places of a port.
 pub const SPARE_MAX: usize = 64;

@@ -19,9 +19,9 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use super::tls;
-use crate::Site;
-use crate::attached::Attached;
+use crate::body::attached::Attached;
 use crate::places::{Activity, Place};
+use crate::site::Site;
 
 /// How long who asked may take nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);

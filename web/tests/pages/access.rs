@@ -267,7 +267,7 @@ async fn the_pages_form_submits_for_who_is_logged_in() {
 
 #[tokio::test]
 async fn a_hive_that_is_open_to_all_says_so() {
-    let site = web::site(fake(1), Arc::new(web::access::Open), Config { insecure: true, ..config() });
+    let site = web::site(fake(1), Arc::new(web::hive::Open), Config { insecure: true, ..config() });
     contains(page(&get(&site, "/admin").await), &["id=\"insecure\"", "queen init"]);
     assert!(!page(&get(&world().1, "/admin").await).contains("id=\"insecure\""));
 }

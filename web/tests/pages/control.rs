@@ -224,7 +224,7 @@ async fn how_to_start_a_drone_begins_with_who_can_connect() {
     assert!(local.find("this machine alone") < local.find("--queen 127"));
     fake.inner().drone_addr = "0.0.0.0:9090".to_owned();
     let config = web::Config { address: "0.0.0.0:8081".parse().unwrap(), ..config() };
-    let site = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
+    let site = web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), config);
     let open = send(&site, request("GET", "/admin/drones", &[], "")).await;
     contains(page(&open), &["--queen 127.0.0.1:9090", "in place of its own name for itself"]);
 }

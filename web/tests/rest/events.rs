@@ -114,7 +114,7 @@ async fn an_unknown_event_means_reading_anew() {
 #[tokio::test]
 async fn a_slow_reader_reads_anew() {
     let fake = fake(2);
-    let router = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config());
+    let router = web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), config());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     for seq in 1..=5 {
@@ -128,7 +128,7 @@ async fn a_slow_reader_reads_anew() {
 #[tokio::test]
 async fn a_shutdown_ends_the_stream() {
     let config = config();
-    let router = web::site(fake(2), std::sync::Arc::new(web::access::Open), config.clone());
+    let router = web::site(fake(2), std::sync::Arc::new(web::hive::Open), config.clone());
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     config.shutdown.cancel();

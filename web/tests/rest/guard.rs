@@ -44,7 +44,7 @@ async fn probes_are_answered_whatever_they_call_us() {
 #[tokio::test]
 async fn names_are_served_that_are_ours() {
     let config = web::Config { hosts: vec!["hive.example".to_owned()], ..config() };
-    let router = web::site(fake(1), std::sync::Arc::new(web::access::Open), config);
+    let router = web::site(fake(1), std::sync::Arc::new(web::hive::Open), config);
     for host in ["hive.example", "Hive.Example:443", "127.0.0.1:8081"] {
         assert_eq!(send(&router, hosts("/stats", &[host])).await.status, 200, "{host}");
     }

@@ -156,7 +156,7 @@ async fn bodies_share_the_room_there_is() {
 async fn bodies_take_room_for_what_has_come() {
     let fake = fake(1);
     let router =
-        web::site(fake.clone(), std::sync::Arc::new(web::access::Open), web::Config { room: 1 << 20, ..config() });
+        web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), web::Config { room: 1 << 20, ..config() });
     let (sender, receiver) = tokio::sync::watch::channel(());
     let begun = (0..4096).map(|_| {
         let mut receiver = receiver.clone();
@@ -194,7 +194,7 @@ fn drip(first: usize, more: usize) -> Body {
 async fn a_body_that_crawls_is_given_up_while_room_is_short() {
     let fake = fake(1);
     let router =
-        web::site(fake.clone(), std::sync::Arc::new(web::access::Open), web::Config { room: 1 << 20, ..config() });
+        web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), web::Config { room: 1 << 20, ..config() });
     let send = async |first, more| post(&router, "/tasks", "application/json", drip(first, more)).await;
     assert_eq!(send(1, 1).await.status, 201, "while nobody needs the room");
     // Its 35,000 bytes in half a minute are enough.
@@ -209,7 +209,7 @@ async fn a_body_that_crawls_is_given_up_while_room_is_short() {
 async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
     let fake = fake(1);
     let router =
-        web::site(fake.clone(), std::sync::Arc::new(web::access::Open), web::Config { room: 100_000, ..config() });
+        web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), web::Config { room: 100_000, ..config() });
     let body = |length| format!("{{\"input\": \"{}\"}}", "x".repeat(length));
     assert_eq!(post(&router, "/tasks", "application/json", body(93_000)).await.status, 201);
     let problem = post(&router, "/tasks", "application/json", body(94_000)).await.problem(413);
@@ -220,7 +220,7 @@ async fn a_body_that_no_room_can_hold_is_not_asked_for_again() {
 async fn a_body_over_the_limit_is_413() {
     let fake = fake(1);
     let router =
-        web::site(fake.clone(), std::sync::Arc::new(web::access::Open), web::Config { max_body: 1000, ..config() });
+        web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), web::Config { max_body: 1000, ..config() });
     let (content_type, form) = multipart(&[("text", &[b'\n'; 1000])]);
     for content_type in [TEXT, NDJSON, FORM, "", "application/json", &content_type] {
         // Announced, it is not even read.
@@ -241,7 +241,7 @@ async fn a_long_answer_counts_until_it_is_taken() {
     let readers = web::budget::Budget::new(1 << 20);
     let router = web::site(
         fake(1),
-        std::sync::Arc::new(web::access::Open),
+        std::sync::Arc::new(web::hive::Open),
         web::Config { readers: Arc::clone(&readers), ..config() },
     );
     for _ in 0..200 {

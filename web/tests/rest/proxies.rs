@@ -12,7 +12,7 @@ fn behind_a_proxy() -> (Arc<Fake>, Site) {
     let fake = fake(1);
     let proxies = vec!["192.0.2.0/24".parse().unwrap()];
     let config = Config { hosts: vec!["hive.example".to_owned()], trusted_proxies: proxies, ..config() };
-    (fake.clone(), web::site(fake, Arc::new(web::access::Open), config))
+    (fake.clone(), web::site(fake, Arc::new(web::hive::Open), config))
 }
 
 #[tokio::test]

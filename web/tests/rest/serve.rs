@@ -27,7 +27,7 @@ pub async fn serve_with(config: Config) -> Server {
     let address = listener.local_addr().unwrap();
     let config = Config { address, ..config };
     let (fake, shutdown) = (fake(8), config.shutdown.clone());
-    let router = web::site(fake.clone(), std::sync::Arc::new(web::access::Open), config);
+    let router = web::site(fake.clone(), std::sync::Arc::new(web::hive::Open), config);
     let serving = tokio::spawn(web::serve::serve(listener, router, shutdown.clone()));
     Server { fake, address, shutdown, serving }
 }

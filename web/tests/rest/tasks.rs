@@ -102,7 +102,7 @@ async fn a_shutdown_ends_a_wait() {
     fake.inner().computed = Some(0);
     let config = config();
     config.shutdown.cancel();
-    let router = web::site(fake, std::sync::Arc::new(web::access::Open), config);
+    let router = web::site(fake, std::sync::Arc::new(web::hive::Open), config);
     let headers = [("prefer", "wait=60"), ("content-type", "text/plain")];
     let answer = send(&router, request("POST", "/tasks", &headers, "a")).await;
     assert_eq!(answer.status, 201);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use web::access::{Access, Holder, LogEntry, LogFilter, LogPage, NewToken, Scope, SecretView, TokenId, TokenView};
-use web::hive::HiveError;
+use web::access::{Holder, LogEntry, LogFilter, LogPage, NewToken, Scope, SecretView, TokenId, TokenView};
+use web::hive::{Access, HiveError};
 use web::model::Timestamp;
 
 /// When every token and secret is made.

@@ -46,7 +46,7 @@ pub fn config() -> Config {
 /// A fake and the router to it.
 pub fn world() -> (Arc<Fake>, Site) {
     let fake = fake(64);
-    (fake.clone(), web::site(fake, std::sync::Arc::new(web::access::Open), config()))
+    (fake.clone(), web::site(fake, std::sync::Arc::new(web::hive::Open), config()))
 }
 
 /// A fake, who may do what there, and the router to both. It is open until a token is made.

@@ -6,8 +6,8 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::error::Problem;
-use crate::map::Needs;
 use crate::model::{PAGE_DEFAULT, PAGE_MAX};
+use crate::needs::Needs;
 
 /// A header's name, and how it is described.
 type AnswerHeader = (&'static str, fn() -> Value);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::operation::{Operation, reference};
 use crate::hive::DEADLINE_MAX;
 use crate::kinds::digest::{ALGORITHMS, KIND, MAX_INPUT, MAX_ITERATIONS, MAX_KEY};
-use crate::kinds::{OPTION_NAMES, SECRET_HEADER_MAX, SECRET_HEADERS, TASK_NAME_MAX};
+use crate::options::{NAME_MAX, NAMES, SECRET_HEADER_MAX, SECRET_HEADERS};
 
 /// Two hexadecimal digits a byte.
 const HEX: &str = "^([0-9A-Fa-f]{2})*$";
@@ -44,7 +44,7 @@ fn option(name: &str) -> (&'static str, Value) {
              show them as they were given",
             reference("Encoding"),
         ),
-        "name" => ("For people", json!({ "type": "string", "maxLength": TASK_NAME_MAX, "pattern": PRINTABLE })),
+        "name" => ("For people", json!({ "type": "string", "maxLength": NAME_MAX, "pattern": PRINTABLE })),
         "priority" => (
             "The larger is always computed first, equals share; 0 if it is left out",
             json!({ "type": "integer", "minimum": -100, "maximum": 100 }),
@@ -97,7 +97,7 @@ fn member(name: &str) -> Value {
 
 /// All of them as members of JSON.
 fn members() -> Map<String, Value> {
-    OPTION_NAMES.iter().map(|name| ((*name).to_owned(), member(name))).collect()
+    NAMES.iter().map(|name| ((*name).to_owned(), member(name))).collect()
 }
 
 /// All of them as fields of a form.
@@ -107,12 +107,12 @@ fn fields() -> Map<String, Value> {
         schema["description"] = about.into();
         ((*name).to_owned(), schema)
     };
-    OPTION_NAMES.iter().map(field).collect()
+    NAMES.iter().map(field).collect()
 }
 
 /// Takes them in the query, but for those that are nobody else's business, which it takes in headers.
 pub(super) fn take_all(operation: Operation) -> Operation {
-    OPTION_NAMES.iter().fold(operation, |operation, name| {
+    NAMES.iter().fold(operation, |operation, name| {
         let (about, schema) = option(name);
         match SECRET_HEADERS.iter().find(|(secret, _)| secret == name) {
             Some((_, header)) => {
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn every_option_is_described() {
-        for name in OPTION_NAMES {
+        for name in NAMES {
             let (about, schema) = option(name);
             let is_described = schema["type"].is_string() || schema["$ref"].is_string();
             assert!(!about.is_empty() && is_described, "{name}");

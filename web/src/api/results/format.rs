@@ -5,10 +5,12 @@ use axum::http::{HeaderValue, StatusCode};
 use wire::blob::Blob;
 use wire::ids::TaskId;
 
-use super::{PIECE, torn};
 use crate::error::Problem;
 use crate::hive::{HiveError, ResultBatch};
 use crate::kinds::digest::{self, Row};
+
+/// A piece of a body is sent when it is so long, in bytes: what its client does not take yet stays in memory.
+pub(super) const PIECE: usize = 32 << 10;
 
 /// A form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +135,14 @@ impl Format {
             Self::Text => Ok(Row::text()),
         }
     }
+}
+
+/// An input of this index would tear lines of text apart.
+pub(super) fn torn(index: u64) -> Problem {
+    let detail = format!(
+        "input {index} contains a line feed, so that lines of text are ambiguous; take `format=ndjson` or `csv`"
+    );
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail).with("index", index)
 }
 
 /// How far a body is.

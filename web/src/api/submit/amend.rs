@@ -7,23 +7,23 @@ use super::declared::{media_type, unsupported};
 use super::frames::Frames;
 use super::json;
 use super::members::{self, BODY_MAX, value};
-use crate::App;
 use crate::error::Problem;
 use crate::hive::Amendment;
-use crate::kinds::renewed_deadline;
+use crate::options::{self, renewed_deadline};
+use crate::room::Room;
 
 /// The changes that a body of JSON asks for (RFC 7396).
-pub(crate) async fn amendment(app: &App, request: Request) -> Result<Amendment, Problem> {
+pub(crate) async fn amendment(room: &Room, request: Request) -> Result<Amendment, Problem> {
     const DETAIL: &str = "changes are JSON, such as {\"priority\":5}, sent as application/json or \
                           application/merge-patch+json";
     let media_types = ["application/json", "application/merge-patch+json"];
-    Amendment::of(json::members(&members::json(app, request, &media_types, DETAIL).await?)?)
+    options::amendment(json::members(&members::json(room, request, &media_types, DETAIL).await?)?)
 }
 
 /// The new deadline that a retry asks for: its body is JSON, or there is none.
-pub(crate) async fn renewal(app: &App, request: Request) -> Result<Option<Option<u32>>, Problem> {
+pub(crate) async fn renewal(room: &Room, request: Request) -> Result<Option<Option<u32>>, Problem> {
     let media_type = media_type(request.headers())?;
-    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room.share()).await?;
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut room.share()).await?;
     let body = body.trim_ascii();
     if body.is_empty() {
         return Ok(None);
@@ -51,7 +51,7 @@ pub(crate) fn renewal_of_form(values: &[(String, String)]) -> Result<Option<Opti
 pub(crate) fn amendment_of_form(values: &[(String, String)]) -> Result<Amendment, Problem> {
     let is_said = |(name, text): &&(String, String)| name != "deadline_seconds" || !text.is_empty();
     let no_deadline = ("deadline_seconds".to_owned(), Value::Null);
-    Amendment::of(values.iter().filter(is_said).map(|pair| match pair.0.as_str() {
+    options::amendment(values.iter().filter(is_said).map(|pair| match pair.0.as_str() {
         "no_deadline" => no_deadline.clone(),
         _ => value(pair),
     }))

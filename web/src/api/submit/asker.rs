@@ -6,10 +6,10 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 
 use super::keyed::Keyed;
-use crate::App;
 use crate::access::Owner;
 use crate::client::Client;
 use crate::error::Problem;
+use crate::hive::Hive;
 
 /// Who asks for a task.
 #[derive(Default)]
@@ -33,8 +33,8 @@ impl Asker {
     }
 
     /// Claims the idempotency key that the request has, if any.
-    pub(super) async fn claim(self, app: &App, headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(super) async fn claim(self, hive: &dyn Hive, headers: &HeaderMap) -> Result<Self, Problem> {
         let token = self.owner.as_ref().map(|owner| owner.token);
-        Ok(Self { keyed: Keyed::of(app, headers, token).await?, ..self })
+        Ok(Self { keyed: Keyed::of(hive, headers, token).await?, ..self })
     }
 }

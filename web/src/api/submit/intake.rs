@@ -4,7 +4,7 @@ use wire::blob::BlobBuf;
 
 use super::asker::Asker;
 use super::keyed::Keyed;
-use crate::App;
+use super::resources::Resources;
 use crate::error::Problem;
 use crate::hive::{NewTask, SEGMENT, Submitted, Upload};
 use crate::kinds::Specification;
@@ -58,7 +58,7 @@ impl Pieces {
 
 /// A task in the making: a small one is submitted in one call, a larger one piece by piece.
 pub(super) struct Intake<'a> {
-    app: &'a App,
+    resources: &'a Resources,
     new: NewTask,
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
@@ -67,18 +67,24 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(app: &'a App, new: NewTask, asker: Asker) -> Self {
+    pub(super) fn new(resources: &'a Resources, new: NewTask, asker: Asker) -> Self {
         let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Self::of_pieces(app, new, asker, pieces, app.room.share())
+        Self::of_pieces(resources, new, asker, pieces, resources.room.share())
     }
 
     /// Of inputs that are all there.
-    pub(super) fn of_pieces(app: &'a App, mut new: NewTask, mut asker: Asker, pieces: Pieces, share: Share) -> Self {
+    pub(super) fn of_pieces(
+        resources: &'a Resources,
+        mut new: NewTask,
+        mut asker: Asker,
+        pieces: Pieces,
+        share: Share,
+    ) -> Self {
         (new.owner, new.address) = (asker.owner.take(), asker.address);
         if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }
-        Self { app, new, pieces, upload: None, share, asker }
+        Self { resources, new, pieces, upload: None, share, asker }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
@@ -93,7 +99,7 @@ impl<'a> Intake<'a> {
             }
             let upload = match &mut self.upload {
                 Some(upload) => upload,
-                None => self.upload.insert(self.app.hive.begin(self.new.clone()).await?),
+                None => self.upload.insert(self.resources.hive.begin(self.new.clone()).await?),
             };
             upload.push(piece).await?;
         }
@@ -107,13 +113,13 @@ impl<'a> Intake<'a> {
         if let Some(keyed) = &mut self.asker.keyed {
             keyed.add(&last);
             if let Some(known) = keyed.known()? {
-                return Ok(Submitted::Seen(self.app.hive.task(known).await?.into()));
+                return Ok(Submitted::Seen(self.resources.hive.task(known).await?.into()));
             }
         }
         // The claim stays with `self` until the Hive has answered.
         let identity = self.asker.keyed.as_ref().map(Keyed::identity);
         Ok(match self.upload {
-            None => self.app.hive.submit(self.new, last, identity, self.asker.waits).await?,
+            None => self.resources.hive.submit(self.new, last, identity, self.asker.waits).await?,
             Some(mut upload) => {
                 // Never empty: a piece is full only when one more input has come.
                 upload.push(last).await?;

@@ -11,7 +11,7 @@ use serde_json::{Deserializer as Json, Value};
 use super::frames::UTF8_MARK;
 use super::intake::Pieces;
 use crate::error::{Problem, shown};
-use crate::kinds::{OPTION_NAMES, Options};
+use crate::options::{self, Options};
 
 /// Reads a request: its options, and its inputs, whose encoding is not checked yet. Also
 /// says whether they are an array (`inputs`) or one (`input`).
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     self.gives("inputs")?;
                     members.next_value_seed(Inputs { pieces: &mut self.pieces, index: &mut self.place.index })?;
                 }
-                name if OPTION_NAMES.contains(&name) => {
+                name if options::NAMES.contains(&name) => {
                     let value = members.next_value_seed(Scalar)?;
                     if let Err(problem) = self.options.set(name, value) {
                         self.refused = Some(problem);
@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     }
                 }
                 _ => {
-                    let known = OPTION_NAMES.join(", ");
+                    let known = options::NAMES.join(", ");
                     return Err(A::Error::custom(format!(
                         "there is no such member; there are: input, inputs, {known}"
                     )));

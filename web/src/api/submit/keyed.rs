@@ -5,10 +5,9 @@ use sha2::{Digest as _, Sha256};
 use wire::blob::BlobBuf;
 use wire::ids::TaskId;
 
-use crate::App;
 use crate::access::TokenId;
 use crate::error::Problem;
-use crate::hive::{Claimed, Identity, NewTask};
+use crate::hive::{Claimed, Hive, Identity, NewTask};
 use crate::model::Verify;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -28,10 +27,14 @@ pub(super) struct Keyed {
 
 impl Keyed {
     /// Claims the key that a request has, if any.
-    pub(super) async fn of(app: &App, headers: &HeaderMap, token: Option<TokenId>) -> Result<Option<Self>, Problem> {
+    pub(super) async fn of(
+        hive: &dyn Hive,
+        headers: &HeaderMap,
+        token: Option<TokenId>,
+    ) -> Result<Option<Self>, Problem> {
         let Some(key) = key(headers)? else { return Ok(None) };
         let key = hashed(&key, token);
-        let claimed = app.hive.claim(key).await?;
+        let claimed = hive.claim(key).await?;
         Ok(Some(Self { key, claimed, fingerprint: Fingerprint::default() }))
     }
 

@@ -1,14 +1,14 @@
 //! Bodies of lines, streamed.
 
-use crate::App;
-use crate::api::submit::asker::Asker;
-use crate::api::submit::frames::Frames;
-use crate::api::submit::intake::{BadInput, Intake, Pieces};
-use crate::api::submit::json;
+use super::asker::Asker;
+use super::frames::Frames;
+use super::intake::{BadInput, Intake, Pieces};
+use super::json;
+use super::resources::Resources;
 use crate::error::Problem;
 use crate::hive::Submitted;
-use crate::kinds::Options;
 use crate::kinds::digest::MAX_INPUT;
+use crate::options::Options;
 
 /// What a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +100,13 @@ impl Lines {
 
 /// Creates a task of a body of lines.
 pub(super) async fn read(
-    app: &App,
+    resources: &Resources,
     options: Options,
     asker: Asker,
     form: Form,
     mut frames: Frames,
 ) -> Result<Submitted, Problem> {
-    let mut intake = Intake::new(app, options.new_task()?, asker);
+    let mut intake = Intake::new(resources, options.new_task()?, asker);
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {
         lines.feed(&frame, &mut intake.pieces)?;

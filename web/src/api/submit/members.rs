@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::declared::{media_type, unsupported};
 use super::frames::{Frames, Start};
 use super::json;
-use crate::App;
-use crate::api::form;
 use crate::error::Problem;
+use crate::request::form;
+use crate::room::Room;
 
 /// The longest body, in bytes.
 pub(super) const BODY_MAX: u64 = 64 << 10;
@@ -18,15 +18,15 @@ pub(super) const BODY_MAX: u64 = 64 << 10;
 ///
 /// # Errors
 /// 415 with this detail if it is something else.
-pub(crate) async fn members(app: &App, request: Request, detail: &str) -> Result<Vec<(String, Value)>, Problem> {
-    json::any_members(&json(app, request, &["application/json"], detail).await?)
+pub(crate) async fn members(room: &Room, request: Request, detail: &str) -> Result<Vec<(String, Value)>, Problem> {
+    json::any_members(&json(room, request, &["application/json"], detail).await?)
 }
 
 /// A body of JSON, which is of one of these media types.
 ///
 /// # Errors
 /// 415 with this detail if it is something else.
-pub(super) async fn json(app: &App, request: Request, media_types: &[&str], detail: &str) -> Result<Bytes, Problem> {
+pub(super) async fn json(room: &Room, request: Request, media_types: &[&str], detail: &str) -> Result<Bytes, Problem> {
     let media_type = media_type(request.headers())?;
     let mut frames = Frames::new(request.into_body());
     let is_json = match media_type.as_str() {
@@ -37,12 +37,12 @@ pub(super) async fn json(app: &App, request: Request, media_types: &[&str], deta
     if !is_json {
         return Err(unsupported(detail.to_owned()));
     }
-    frames.whole(BODY_MAX, &mut app.room.share()).await
+    frames.whole(BODY_MAX, &mut room.share()).await
 }
 
 /// What stands in the fields of a small form of the page.
-pub(crate) async fn form_values(app: &App, request: Request) -> Result<Vec<(String, String)>, Problem> {
-    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut app.room.share()).await?;
+pub(crate) async fn form_values(room: &Room, request: Request) -> Result<Vec<(String, String)>, Problem> {
+    let body = Frames::new(request.into_body()).whole(BODY_MAX, &mut room.share()).await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(form::pairs(&body).map(|(name, value)| (text(&name), text(&value))).collect())
 }

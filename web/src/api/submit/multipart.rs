@@ -14,11 +14,11 @@ use super::asker::Asker;
 use super::declared::{form_of_part, media_type};
 use super::intake::Intake;
 use super::lines::{Form, Lines};
+use super::resources::Resources;
 use super::typed::Typed;
-use crate::App;
-use crate::error::{Problem, shown};
+use crate::error::{BodyError, Problem, shown};
 use crate::hive::Submitted;
-use crate::kinds::{OPTION_NAMES, Options};
+use crate::options::{self, Options};
 
 /// The longest value of an option, in bytes: a key in hexadecimal.
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
@@ -32,11 +32,6 @@ struct Fields {
     /// How much may still come; shared with the body.
     left: Arc<AtomicUsize>,
 }
-
-/// The head of a field does not end.
-#[derive(Debug, thiserror::Error)]
-#[error("what stands before a field's value is longer than {HEAD_MAX} bytes")]
-pub(crate) struct LongHead;
 
 /// A body whose frames come one at a time, since the parser would keep all that are there.
 struct Paced {
@@ -79,7 +74,7 @@ impl HttpBody for Paced {
         }
         let left = self.left.load(Relaxed);
         if left == 0 {
-            return Poll::Ready(Some(Err(axum::Error::new(LongHead))));
+            return Poll::Ready(Some(Err(axum::Error::new(BodyError::LongHead { limit: HEAD_MAX }))));
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         self.is_given = true;
@@ -92,14 +87,14 @@ impl HttpBody for Paced {
 /// Options first, then `text` and `file`, of whose lines each is an input. `typed` keeps what is
 /// read, and of a form that is refused what follows, too.
 pub(super) async fn read(
-    app: &App,
+    resources: &Resources,
     options: Options,
     asker: Asker,
     request: Request,
     typed: &mut Typed,
 ) -> Result<Submitted, Problem> {
     let mut form = form(request).await?;
-    let submitted = fields(app, options, asker, &mut form, typed).await;
+    let submitted = fields(resources, options, asker, &mut form, typed).await;
     if submitted.is_err() {
         keep_rest(&mut form, typed).await;
     }
@@ -107,7 +102,7 @@ pub(super) async fn read(
 }
 
 async fn fields(
-    app: &App,
+    resources: &Resources,
     mut options: Options,
     asker: Asker,
     form: &mut Fields,
@@ -118,7 +113,7 @@ async fn fields(
         set(&mut options, option, typed).await?;
         field = form.next().await?;
     }
-    let mut intake = match options.new_task().map(|new| Intake::new(app, new, asker)) {
+    let mut intake = match options.new_task().map(|new| Intake::new(resources, new, asker)) {
         Ok(intake) => intake,
         Err(problem) => {
             if let Some(inputs) = field {
@@ -144,7 +139,7 @@ async fn fields(
 
 /// Keeps what follows of a form that is refused, as far as it is one of ours.
 async fn keep_rest(form: &mut Fields, typed: &mut Typed) {
-    for _ in 0..OPTION_NAMES.len() {
+    for _ in 0..options::NAMES.len() {
         if !typed.has_room() {
             return;
         }
@@ -191,8 +186,8 @@ fn is_inputs(field: &Field<'_>) -> bool {
 
 async fn set(options: &mut Options, mut option: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
     let name = name_of(&option);
-    if !OPTION_NAMES.contains(&name.as_str()) {
-        let known = OPTION_NAMES.join(", ");
+    if !options::NAMES.contains(&name.as_str()) {
+        let known = options::NAMES.join(", ");
         let detail = format!("there is no field `{name}`; there are: {known}, and then text, file");
         return Err(Problem::invalid(detail).with("path", name));
     }

@@ -1,19 +1,21 @@
 //! The command line.
 
 mod changing;
+mod output;
 mod reach;
 mod submit;
 mod values;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use drone::cli::{Documents, Span};
 use web::access::LogKind;
 use web::model::TaskState;
 
 pub use self::changing::{Change, Retry};
+pub use self::output::{Format, Output, Progress};
 pub use self::reach::{Login, Reach};
 pub use self::submit::{Each, Options, Submit, VerifyOption};
-pub use self::values::{Deadline, Moment, TaskRef};
+pub use self::values::{Moment, TaskRef};
 
 /// The Hive's client: submits SHA-256 work to a Queen, waits for it, and prints the results
 #[derive(Debug, Parser)]
@@ -84,54 +86,6 @@ pub enum Command {
     Login(Login),
     #[command(flatten)]
     Documents(Documents),
-}
-
-/// What is printed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// The JSON of the REST API, as it comes.
-    Json,
-    /// Ids alone, where something is listed or submitted, and nothing else.
-    Quiet,
-}
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// The digest, two spaces, the input: as sha256sum prints names.
-    Text,
-    /// RFC 4180, with a line of names first.
-    Csv,
-    /// An object a line, and one behind them that says how far they go.
-    Ndjson,
-}
-
-impl Format {
-    /// As the API calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Csv => "csv",
-            Self::Ndjson => "ndjson",
-        }
-    }
-}
-
-/// How progress is shown on standard error.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// A bar on a terminal, else lines.
-    #[default]
-    Auto,
-    /// A bar.
-    Bar,
-    /// A line now and then.
-    Lines,
-    /// Not at all.
-    None,
 }
 
 /// Which tasks.
@@ -265,7 +219,7 @@ mod tests {
         let command = Cli::command();
         let submit = command.find_subcommand("submit").unwrap();
         let names: Vec<_> = submit.get_arguments().filter_map(|argument| argument.get_long()).collect();
-        for option in web::kinds::OPTION_NAMES {
+        for option in web::options::NAMES {
             let name = option.replace("_seconds", "").replace('_', "-");
             assert!(names.contains(&name.as_str()), "{name}");
         }

@@ -7,6 +7,7 @@ use crate::connection::{Answer, Connection, Request};
 use crate::each;
 use crate::failure::Failure;
 use crate::show::{self, Table, details};
+use crate::text::visible;
 
 /// `hive drones`
 ///
@@ -47,7 +48,7 @@ pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Outpu
 pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
     each::of(&connection.notes, ids, |id| {
         told(&connection.ask(&Request::post(format!("/drones/{id}/drain")))?, output, |drone| {
-            let name = show::visible(&drone.name);
+            let name = visible(&drone.name);
             format!("Drone {id} ({name}) finishes what it has, and leaves\n")
         })
     })
@@ -60,7 +61,7 @@ pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Outpu
 pub fn pardon(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
     each::of(&connection.notes, ids, |id| {
         told(&connection.ask(&Request::post(format!("/drones/{id}/resume")))?, output, |drone| {
-            format!("Drone {id} ({}) is {}\n", show::visible(&drone.name), drone.state)
+            format!("Drone {id} ({}) is {}\n", visible(&drone.name), drone.state)
         })
     })
 }

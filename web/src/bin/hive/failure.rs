@@ -4,10 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use web::error::ProblemView;
-use web::kinds::OPTION_NAMES;
 use web::model::{TaskState, TaskView};
+use web::options::NAMES;
 
-use crate::show::visible;
+use crate::text::visible;
 
 /// Who pressed Ctrl-C gets this exit code, as a shell would say it.
 pub const INTERRUPTED: u8 = 130;
@@ -109,7 +109,7 @@ impl Failure {
 
 /// What the API says, with what it takes called as the command line calls it.
 fn in_options(detail: &str) -> String {
-    let options = OPTION_NAMES.into_iter().map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
+    let options = NAMES.into_iter().map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
     let others = [("`partial=1`", "`--partial`"), ("`format=ndjson`", "`--format ndjson`")];
     let others = others.map(|(name, option)| (name.to_owned(), option.to_owned()));
     options.chain(others).fold(detail.to_owned(), |detail, (name, option)| detail.replace(&name, &option))

@@ -16,6 +16,7 @@ mod show;
 mod submit;
 mod target;
 mod tasks;
+mod text;
 mod wait;
 mod watch;
 
@@ -27,7 +28,6 @@ use crate::arguments::{Cli, Command, RETRY_FOR};
 use crate::connection::{Connection, Retries};
 use crate::failure::Failure;
 use crate::notes::Notes;
-use crate::tasks::Action;
 
 /// How long it is tried again where somebody waits at a terminal.
 const BRIEF: Duration = Duration::from_secs(5);
@@ -68,10 +68,10 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Watch(watch) => watch::run(connection, watch, output),
         Command::Tasks(tasks) => tasks::list(connection, tasks, output),
         Command::Task(ids) => tasks::show(connection, ids, output),
-        Command::Cancel(ids) => tasks::each(connection, Action::Cancel, ids, output),
-        Command::Pause(ids) => tasks::each(connection, Action::Pause, ids, output),
-        Command::Resume(ids) => tasks::each(connection, Action::Resume, ids, output),
-        Command::Delete(ids) => tasks::each(connection, Action::Delete, ids, output),
+        Command::Cancel(ids) => tasks::cancel(connection, ids, output),
+        Command::Pause(ids) => tasks::pause(connection, ids, output),
+        Command::Resume(ids) => tasks::resume(connection, ids, output),
+        Command::Delete(ids) => tasks::delete(connection, ids, output),
         Command::Retry(retry) => tasks::retry(connection, retry, output),
         Command::Change(change) => tasks::change(connection, change, output),
         Command::Drones(drones) => drones::list(connection, drones, output),

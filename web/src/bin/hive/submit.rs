@@ -5,8 +5,8 @@ mod secret;
 
 use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
-use web::kinds::SECRET_HEADER_MAX;
 use web::model::TaskView;
+use web::options::SECRET_HEADER_MAX;
 use wire::ids::{Instance, TaskId};
 
 use self::inputs::Inputs;

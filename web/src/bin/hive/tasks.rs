@@ -68,44 +68,57 @@ pub fn show(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Resul
     })
 }
 
-/// Something that is done to tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    Cancel,
-    Pause,
-    Resume,
-    Delete,
-}
-
-impl Action {
-    fn request(self, id: TaskId) -> Request {
-        match self {
-            Self::Cancel => Request::post(format!("/tasks/{id}/cancel")),
-            Self::Pause => Request::post(format!("/tasks/{id}/pause")),
-            Self::Resume => Request::post(format!("/tasks/{id}/resume")),
-            Self::Delete => Request::delete(format!("/tasks/{id}")),
-        }
-    }
-
-    /// Whether a task that is so needs it no more.
-    fn is_done_of(self, state: TaskState) -> bool {
-        self == Self::Cancel && state == TaskState::Cancelled
-    }
-}
-
-/// Does it to each, whatever came of the others.
+/// `hive cancel`
 ///
 /// # Errors
 /// The first one's.
-pub fn each(connection: &Connection, action: Action, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+pub fn cancel(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
     for_each(connection, ids, |id| {
-        let (request, again) = (action.request(id), |state| action.is_done_of(state));
-        let answer = repeated(connection, id, &request, again)?;
-        match (action, output) {
-            (Action::Delete, Output::Text) => show::print(&format!("Task {id} is removed\n")),
-            (_, _) => told(&answer, output),
+        let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/cancel")), |state| {
+            state == TaskState::Cancelled
+        })?;
+        told(&answer, output)
+    })
+}
+
+/// `hive pause`
+///
+/// # Errors
+/// The first one's.
+pub fn pause(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+    for_each(connection, ids, |id| {
+        let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/pause")), |_| false)?;
+        told(&answer, output)
+    })
+}
+
+/// `hive resume`
+///
+/// # Errors
+/// The first one's.
+pub fn resume(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+    for_each(connection, ids, |id| {
+        let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/resume")), |_| false)?;
+        told(&answer, output)
+    })
+}
+
+/// `hive delete`
+///
+/// # Errors
+/// The first one's.
+pub fn delete(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
+    for_each(connection, ids, |id| {
+        let answer = deleted(connection, id)?;
+        match output {
+            Output::Text => show::print(&format!("Task {id} is removed\n")),
+            _ => told(&answer, output),
         }
     })
+}
+
+fn deleted(connection: &Connection, id: TaskId) -> Result<Answer, Failure> {
+    repeated(connection, id, &Request::delete(format!("/tasks/{id}")), |_| false)
 }
 
 /// `hive retry`
@@ -217,22 +230,22 @@ mod tests {
         (connection, answering)
     }
 
-    fn deleted(statuses: &'static [u16]) -> Result<Answer, Failure> {
+    fn deleted_of(statuses: &'static [u16]) -> Result<Answer, Failure> {
         let (connection, answering) = queen(statuses, "{}");
-        let deleted = repeated(&connection, TaskId(7), &Action::Delete.request(TaskId(7)), |_| false);
+        let deleted = deleted(&connection, TaskId(7));
         answering.join().unwrap();
         deleted
     }
 
     #[test]
     fn a_task_counts_as_removed_when_it_is_gone() {
-        assert!(deleted(&[204]).is_ok());
-        assert!(deleted(&[0, 410, 410]).is_ok(), "the answer was lost");
-        assert!(deleted(&[0, 404, 404]).is_ok(), "the answer was lost");
-        assert!(matches!(deleted(&[404]), Err(Failure::Refused { status: 404, .. })));
-        assert!(matches!(deleted(&[503, 404]), Err(Failure::Refused { status: 404, .. })), "no answer was lost");
-        assert!(matches!(deleted(&[0, 403, 403]), Err(Failure::Refused { status: 403, .. })), "nobody knows");
-        assert!(matches!(deleted(&[0, 401, 401]), Err(Failure::Refused { status: 401, .. })), "nobody knows");
+        assert!(deleted_of(&[204]).is_ok());
+        assert!(deleted_of(&[0, 410, 410]).is_ok(), "the answer was lost");
+        assert!(deleted_of(&[0, 404, 404]).is_ok(), "the answer was lost");
+        assert!(matches!(deleted_of(&[404]), Err(Failure::Refused { status: 404, .. })));
+        assert!(matches!(deleted_of(&[503, 404]), Err(Failure::Refused { status: 404, .. })), "no answer was lost");
+        assert!(matches!(deleted_of(&[0, 403, 403]), Err(Failure::Refused { status: 403, .. })), "nobody knows");
+        assert!(matches!(deleted_of(&[0, 401, 401]), Err(Failure::Refused { status: 401, .. })), "nobody knows");
     }
 
     #[test]

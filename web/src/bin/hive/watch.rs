@@ -14,7 +14,8 @@ use self::events::{Event, Events};
 use crate::arguments::{Output, Watch};
 use crate::connection::{Connection, Patience, Request, Trouble};
 use crate::failure::Failure;
-use crate::show::{self, Line, moment, per_second, visible};
+use crate::show::{self, Line};
+use crate::text::{moment, number_of, per_second, visible};
 use crate::{tasks, wait};
 
 /// Without a word for so long, of which the Queen says one every 15 seconds, a connection counts as broken.
@@ -170,7 +171,7 @@ fn told(change: &Change) -> String {
         }
         Change::Overview(overview) => {
             let Overview { drones, items_queued, rate, .. } = overview;
-            let (drones, inputs) = (show::number_of(*drones, "Drone"), show::number_of(*items_queued, "input"));
+            let (drones, inputs) = (number_of(*drones, "Drone"), number_of(*items_queued, "input"));
             format!("{drones}, {inputs} queued, {}", per_second(*rate))
         }
         Change::Reset {} => "some of what happened was missed".to_owned(),

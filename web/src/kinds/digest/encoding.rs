@@ -2,8 +2,33 @@
 
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use base64::{DecodeSliceError, Engine as _};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Encoding;
+/// How inputs are written. They are kept and shown as they were given; what is hashed are
+/// the bytes that they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// The bytes themselves.
+    #[default]
+    Utf8,
+    /// Two hexadecimal digits a byte, of either case.
+    Hex,
+    /// RFC 4648 base64 with padding.
+    Base64,
+}
+
+impl Encoding {
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf8",
+            Self::Hex => "hex",
+            Self::Base64 => "base64",
+        }
+    }
+}
 
 /// Why an input is not written in its encoding. Positions count characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

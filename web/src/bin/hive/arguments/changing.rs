@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Deadline, TaskRef};
+use super::values::{Deadline, TaskRef};
 
 #[derive(Debug, Args)]
 pub struct Retry {

@@ -6,7 +6,7 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 use drone::cli::Span;
 
-use super::Output;
+use super::output::Output;
 use crate::connection::Url;
 
 /// Whom to ask, how, and what to print.

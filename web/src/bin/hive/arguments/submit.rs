@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
 use drone::cli::Span;
 
-use super::{Format, Progress};
+use super::output::{Format, Progress};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("inputs").args(["file", "input"]).required(true))]

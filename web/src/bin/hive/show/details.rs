@@ -5,7 +5,7 @@ use std::fmt::Display;
 use drone::console::{count, span};
 use web::model::{Data, DroneView, Overview, TaskCounts, TaskState, TaskView, Verify};
 
-use super::{bytes, moment, number_of, per_second, percent, visible};
+use crate::text::{bytes, moment, number_of, per_second, percent, visible};
 
 /// Names and values, in a column each; what is not known is left out.
 #[derive(Default)]

@@ -5,8 +5,9 @@ use drone::console::{count, span};
 use web::access::LogEntry;
 use web::model::{DroneView, TaskView};
 
-use super::{moment, per_second, percent, print, visible};
+use super::print::print;
 use crate::failure::Failure;
+use crate::text::{moment, per_second, percent, visible};
 
 /// A column: its head, and on which side it is flush.
 type Column = (&'static str, Alignment);

@@ -9,7 +9,7 @@ use web::model::TaskView;
 
 use crate::arguments::{Output, Progress};
 use crate::notes::Notes;
-use crate::show::{per_second, visible};
+use crate::text::{per_second, visible};
 
 /// How long the Queen may take to answer where nothing is shown meanwhile.
 const WAIT: Duration = Duration::from_secs(60);

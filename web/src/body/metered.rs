@@ -9,14 +9,14 @@ use axum::extract::Request;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::Allowance;
+use crate::limits::Allowance;
 
 /// Waiting for less is not worth a timer, which is no finer than a millisecond.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The request with its body counted, if that has to be.
 pub(crate) fn metered(request: Request, allowance: &Allowance) -> Request {
-    match allowance.0.is_some() && !request.body().is_end_stream() {
+    match allowance.is_limited() && !request.body().is_end_stream() {
         true => request.map(|body| Body::new(Metered { body, allowance: allowance.clone(), pause: None })),
         false => request,
     }

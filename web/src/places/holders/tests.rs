@@ -1,6 +1,6 @@
 //! Who gets a place, told by examples, and compared with a model that looks through all of them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,34 +1,31 @@
 //! A body counts only as long as what its sender showed at the head does: it may take long to come.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use hyper::body::{Frame, SizeHint};
 
-use super::Client;
-use crate::App;
 use crate::access::Caller;
-
-/// What was shown at a request's head does not count any more.
-#[derive(Debug, thiserror::Error)]
-#[error("the token or session that this request began with has ended")]
-pub(crate) struct Ended;
+use crate::client::Client;
+use crate::entrance::Entrance;
+use crate::error::BodyError;
 
 /// The request, whose body breaks off when its sender is not known any more.
-pub(crate) fn lasting(app: &App, client: &Client, request: Request) -> Request {
+pub(crate) fn lasting(entrance: &Arc<Entrance>, client: &Client, request: Request) -> Request {
     // Who has shown nothing has nothing that can end.
     if client.caller == Caller::Unknown || request.body().is_end_stream() {
         return request;
     }
-    let (app, client) = (app.clone(), client.clone());
-    request.map(|body| Body::new(Lasting { body, app, client, is_broken: false }))
+    let (entrance, client) = (Arc::clone(entrance), client.clone());
+    request.map(|body| Body::new(Lasting { body, entrance, client, is_broken: false }))
 }
 
 struct Lasting {
     body: Body,
-    app: App,
+    entrance: Arc<Entrance>,
     client: Client,
     /// It was told that it breaks off.
     is_broken: bool,
@@ -47,9 +44,9 @@ impl HttpBody for Lasting {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         // Each frame may be the one that makes a request whole.
-        self.is_broken = !self.client.is_still_known(&self.app);
+        self.is_broken = !self.client.is_still_known(&self.entrance);
         match self.is_broken {
-            true => Poll::Ready(Some(Err(axum::Error::new(Ended)))),
+            true => Poll::Ready(Some(Err(axum::Error::new(BodyError::Unknown)))),
             false => Poll::Ready(frame),
         }
     }

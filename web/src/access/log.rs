@@ -1,0 +1,98 @@
+//! The audit trail.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::timestamp::Timestamp;
+
+/// What something in the audit trail is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogKind {
+    /// Somebody did something to a task or a Drone.
+    Control,
+    /// Somebody changed who may do what.
+    Administration,
+    /// A session was begun or ended.
+    Session,
+    /// A token was refused for which a scope lacks.
+    Refusal,
+    /// Somebody showed what is no token, at the login or with a request.
+    Guess,
+}
+
+impl LogKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Control, Self::Administration, Self::Session, Self::Refusal, Self::Guess];
+
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Administration => "administration",
+            Self::Session => "session",
+            Self::Refusal => "refusal",
+            Self::Guess => "guess",
+        }
+    }
+}
+
+/// A line of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogEntry {
+    /// When; of those that were alike, the last one.
+    pub at: Timestamp,
+    /// What it is about.
+    pub kind: LogKind,
+    /// The name of the token; `None` where there was none.
+    pub who: Option<String>,
+    /// The address that the request came from; `None` on the Queen's own machine.
+    pub address: Option<String>,
+    /// What was done, such as `cancel`.
+    pub action: String,
+    /// To what, such as `task 7 (bees)`.
+    pub target: String,
+    /// What came of it: `done`, or why not.
+    pub outcome: String,
+    /// How the request was called that did it; `None` if it was none of HTTP.
+    pub request_id: Option<String>,
+    /// How many that were alike, within ten minutes.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
+}
+
+/// Which lines of the audit trail are to be shown, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Only these.
+    pub kind: Option<LogKind>,
+    /// Only those of the token with this name.
+    pub who: Option<String>,
+    /// Only those whose target is this, or begins so and goes on behind a space: `task 7` finds `task 7 (bees)`.
+    pub target: Option<String>,
+    /// Only those at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those before this moment.
+    pub until: Option<Timestamp>,
+    /// Only those with a smaller number, which a page gave as [`LogPage::next`].
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A part of the audit trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogPage {
+    /// Newest first.
+    pub entries: Vec<LogEntry>,
+    /// Where the next part begins, if there is more.
+    pub next: Option<u64>,
+}

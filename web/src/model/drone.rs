@@ -1,0 +1,140 @@
+//! Drones, as users see them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wire::ids::DroneId;
+
+use super::rounded::{known_thousandths, thousandths};
+use crate::timestamp::Timestamp;
+
+/// Where a Drone stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DroneState {
+    /// Connected, without work.
+    Idle,
+    /// Connected, computing.
+    Busy,
+    /// Connected, finishing what it has; it takes no more.
+    Leaving,
+    /// Connected, but not trusted with work.
+    Quarantined,
+    /// Its connection broke a moment ago, and it may come back to what it has.
+    Away,
+    /// It closed the connection after its work was done or given back.
+    Left,
+    /// Its connection broke, or it fell silent, and it did not come back in time.
+    Lost,
+}
+
+impl DroneState {
+    /// The name in views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Leaving => "leaving",
+            Self::Quarantined => "quarantined",
+            Self::Away => "away",
+            Self::Left => "left",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether it has a connection.
+    pub fn is_connected(self) -> bool {
+        matches!(self, Self::Idle | Self::Busy | Self::Leaving | Self::Quarantined)
+    }
+}
+
+impl fmt::Display for DroneState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A Drone as users see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Drone)]
+pub struct DroneView {
+    /// Sequential, from 1, for each process: one that connects again keeps it.
+    #[schema(value_type = u64)]
+    pub id: DroneId,
+    /// The name of its process, in hexadecimal: the first half of the SHA-256 of its secret.
+    pub instance: String,
+    /// As it calls itself.
+    pub name: String,
+    /// Where it connects from.
+    pub address: String,
+    /// Program and version.
+    pub software: String,
+    /// Where it stands.
+    pub state: DroneState,
+    /// Why it has no work, while it is connected and has none.
+    pub idle_because: Option<String>,
+    /// Why it is not trusted with work, while it is in quarantine.
+    pub quarantined_because: Option<String>,
+    /// Compute threads.
+    pub threads: u16,
+    /// What computes each class of work.
+    pub kernels: Kernels,
+    /// Leases that it holds.
+    pub leases: u64,
+    /// Items per second lately.
+    #[serde(serialize_with = "thousandths")]
+    pub rate: f64,
+    /// SHA-256 compressions per second lately.
+    #[serde(serialize_with = "thousandths")]
+    pub compressions_per_second: f64,
+    /// The part of its threads' time in which they computed, over the last five seconds or so: 0 to 1;
+    /// `None` if it is not known.
+    #[serde(serialize_with = "known_thousandths")]
+    pub utilisation: Option<f64>,
+    /// Items that it has done since the Queen started; of one that has not been here since, those
+    /// that it did for the Queen before. The two counts that follow are of the same time.
+    pub items_done: u64,
+    /// Results of it that were computed again, and were right.
+    pub checked: u64,
+    /// Results of it that were computed again, and were wrong.
+    pub wrong: u64,
+    /// How often it has connected.
+    pub connections: u64,
+    /// When it connected last.
+    pub connected_at: Timestamp,
+    /// When it was last heard.
+    pub last_seen_at: Timestamp,
+}
+
+/// The kernels with which a Drone computes each class of work, as it calls them; `None` where it did
+/// not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Kernels {
+    /// SHA-256 of short inputs.
+    pub short: Option<String>,
+    /// SHA-256 of long inputs.
+    pub long: Option<String>,
+    /// SHA-256d.
+    pub sha256d: Option<String>,
+    /// HMAC-SHA-256.
+    pub hmac: Option<String>,
+    /// PBKDF2-HMAC-SHA-256.
+    pub pbkdf2: Option<String>,
+}
+
+impl Kernels {
+    /// Each that was named, with the classes that it computes.
+    pub fn by_name(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let Self { short, long, sha256d, hmac, pbkdf2 } = self;
+        let classes = [("short", short), ("long", long), ("sha256d", sha256d), ("hmac", hmac), ("pbkdf2", pbkdf2)];
+        let mut kernels: Vec<(&str, Vec<&'static str>)> = Vec::new();
+        for (class, kernel) in classes.into_iter().filter_map(|(class, kernel)| Some((class, kernel.as_deref()?))) {
+            match kernels.iter_mut().find(|(name, _)| *name == kernel) {
+                Some((_, classes)) => classes.push(class),
+                None => kernels.push((kernel, vec![class])),
+            }
+        }
+        kernels
+    }
+}
