@@ -22,7 +22,7 @@ pub use self::access::{Expose, Init, SecretCommand, Secrets, TokenCommand, Token
 pub use self::values::{Address, Size, Span};
 use crate::access::exposure::Exposure;
 use crate::clock;
-use crate::core::Patience;
+use crate::core::Timeouts;
 use crate::hive::MAX_QUEUED;
 use crate::store::Location;
 
@@ -244,7 +244,7 @@ impl Serve {
             data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
-            patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
+            timeouts: Timeouts { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Timeouts::default() },
             max_queued: self.max_queued_tasks,
             clock: Arc::new(clock::System::start()),
             // None is no limit.

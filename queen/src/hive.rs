@@ -52,7 +52,7 @@ use wire::ids::{Epoch, Instance, TaskId};
 
 use crate::access::Grants;
 use crate::clock::{Clock, HiveClock, Moment};
-use crate::core::{Event, Patience, Time};
+use crate::core::{Event, Time, Timeouts};
 use crate::store::{Reader, StoredAccess};
 use access::Making;
 use cache::Cache;
@@ -103,7 +103,7 @@ struct Inner {
     disk: Option<Disk>,
     keep_finished: Duration,
     max_queued: usize,
-    patience: Patience,
+    timeouts: Timeouts,
     show_words: bool,
     /// Bounds how many results are computed again at once, which are too expensive to do so at once.
     checks: Arc<Semaphore>,
@@ -174,7 +174,7 @@ pub struct Settings {
     /// none has to.
     pub max_data: Option<u64>,
     /// How long Drones are waited for.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Tasks of one token that may not have ended; a batch is one.
     pub max_queued: usize,
     /// Where the time comes from.
@@ -191,7 +191,7 @@ impl Default for Settings {
             drone_addr: String::new(),
             keep_finished: Duration::MAX,
             max_data: None,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             max_queued: MAX_QUEUED,
             clock: Arc::new(crate::clock::System::start()),
             show_words: true,
@@ -208,12 +208,12 @@ impl SharedHive {
         disk: Option<Disk>,
         access: StoredAccess,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { drone_addr, keep_finished, max_queued, patience, show_words, .. } = settings;
+        let Settings { drone_addr, keep_finished, max_queued, timeouts, show_words, .. } = settings;
         let (budget, cache) = (Arc::clone(&memory.tasks), Cache::new(memory.cache));
         let base = Instance::random()?;
         let is_closed = access.has_token();
         let feed = Feed::new(epoch);
-        let state = State::new(feed, base, budget, cache, disk.is_some(), patience, clock.clone());
+        let state = State::new(feed, base, budget, cache, disk.is_some(), timeouts, clock.clone());
         let inner = Inner {
             state: Mutex::new(state),
             clock,
@@ -224,7 +224,7 @@ impl SharedHive {
             disk,
             keep_finished,
             max_queued,
-            patience,
+            timeouts,
             show_words,
             checks: Arc::new(Semaphore::new(CHECKS)),
             seconds: Arc::new(Semaphore::new(seconds())),
@@ -256,8 +256,8 @@ impl SharedHive {
     }
 
     /// How long Drones are waited for.
-    pub fn patience(&self) -> Patience {
-        self.inner.patience
+    pub fn timeouts(&self) -> Timeouts {
+        self.inner.timeouts
     }
 
     /// Says goodbye to every Drone.

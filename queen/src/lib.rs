@@ -34,7 +34,7 @@ use crate::access::exposure::{Exposure, Situation, Unprotected};
 use crate::access::{Authority, Certificates, certificates};
 use crate::administration::Socket;
 use crate::clock::Clock;
-use crate::core::Patience;
+use crate::core::Timeouts;
 use crate::drones::Protection;
 use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
 use crate::store::{Location, Store, StoreError};
@@ -51,7 +51,7 @@ pub struct Config {
     /// How long finished tasks are kept.
     pub keep_finished: Duration,
     /// How long Drones are waited for.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Tasks of one token that may not have ended; a batch is one.
     pub max_queued: usize,
     /// Where the time comes from.
@@ -150,7 +150,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         keep_finished: config.keep_finished,
         max_data: config.max_data,
         max_queued: config.max_queued,
-        patience: config.patience,
+        timeouts: config.timeouts,
         clock: Arc::clone(&config.clock),
         show_words: config.exposure.may_show_words(situation.drones, situation.http),
     };

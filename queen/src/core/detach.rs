@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use super::effect::{Blame, Effect, Outcome};
+use super::scheduler::Core;
+use super::time::Time;
 use super::trouble::Trouble;
-use super::{Blame, Core, Effect, Outcome, Time};
 
 /// Into at most so many parts a batch's range is cut with which something went wrong, so that
 /// few items share the blame, and soon only one.

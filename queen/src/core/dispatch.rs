@@ -4,13 +4,16 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
+use wire::work::Class;
 
 use super::drone::Place;
+use super::effect::{Effect, Grant};
 use super::lease::Lease;
+use super::scheduler::Core;
 use super::sizing::{self, Fleet};
 use super::task::Task;
+use super::time::Time;
 use super::trouble::Trouble;
-use super::{Class, Core, Effect, Grant, Time};
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
@@ -107,7 +110,7 @@ impl Core {
     /// Whether a Drone may compute a range with which something went wrong: where it failed
     /// itself, only if there is no other one, and not at once again.
     pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId, now: Time) -> bool {
-        let is_over = |attempt| attempt + self.patience.retry <= now;
+        let is_over = |attempt| attempt + self.timeouts.retry <= now;
         !trouble.is_of(drone) || self.has_no_other(class, trouble) && trouble.last_attempt(drone).is_none_or(is_over)
     }
 

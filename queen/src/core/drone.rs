@@ -10,11 +10,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{LeaseId, TaskId};
-use wire::work::Kind;
+use wire::work::{Class, Kind};
 
 use super::meter::Meter;
+use super::status::{DroneStatus, Idle, Standing};
 use super::task::Task;
-use super::{Ability, Class, Core, DroneStatus, Patience, Speed, Standing, Time};
+use super::time::Time;
+use super::timeouts::Timeouts;
+use super::work::{Ability, Speed};
 
 /// Thread time for each thread that is leased ahead.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -144,8 +147,8 @@ impl Drone {
     }
 
     /// When its silence, or its absence, has lasted long enough.
-    pub(super) fn deadline(&self, patience: &Patience) -> Time {
-        self.away_until.unwrap_or(self.last_heard + patience.silence)
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Time {
+        self.away_until.unwrap_or(self.last_heard + timeouts.silence)
     }
 
     /// Whether it is there for work of any kind.
@@ -210,13 +213,10 @@ impl Drone {
         self.failures.retain(|(other, failed, _)| *other != task || !is_it(failed));
     }
 
-    /// Those of its leases that a thread has most likely begun with: by its heartbeats, or, of
-    /// those that no heartbeat named yet, the most urgent ones.
-    pub(super) fn begun(&self, core: &Core) -> BTreeSet<LeaseId> {
+    /// As many of its leases as it has threads, the most urgent ones first.
+    pub(super) fn first_leases(&self) -> impl Iterator<Item = LeaseId> {
         let by_urgency = self.levels.iter().rev().flat_map(|level| &level.ranks).map(|(_, lease)| *lease);
-        let known = |lease: &LeaseId| core.leases.get(*lease).is_some_and(|lease| lease.begun);
-        let first = by_urgency.take(usize::from(self.threads));
-        first.chain(self.leases().filter(known)).collect()
+        by_urgency.take(usize::from(self.threads))
     }
 
     /// Thread time held for each thread, in nanoseconds.
@@ -384,7 +384,7 @@ impl Drone {
     }
 
     /// What there is to know of it, with why it is idle, if it is.
-    pub(super) fn status(&self, idle: Option<super::Idle>, now: Time) -> DroneStatus {
+    pub(super) fn status(&self, idle: Option<Idle>, now: Time) -> DroneStatus {
         let (rate, cost_rate) = self.meter.rates(now);
         DroneStatus { standing: self.standing(), idle, rate, cost_rate }
     }

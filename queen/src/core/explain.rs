@@ -2,10 +2,12 @@
 
 use wire::ids::{DroneId, TaskId};
 
+use super::dispatch::LOOK;
 use super::drone::Drone;
+use super::scheduler::Core;
+use super::status::{Idle, Waiting};
 use super::task::Task;
 use super::trouble::Trouble;
-use super::{Core, Idle, Waiting};
 
 impl Core {
     /// Why nothing of a task is computed; `None` if something is, or if there is no such task.
@@ -58,11 +60,7 @@ impl Core {
             () if self.queue.ready().next().is_none() => Idle::NothingLeft,
             () => {
                 let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task.class));
-                if self.queue.ready().take(super::dispatch::LOOK).any(is_able) {
-                    Idle::NothingLeft
-                } else {
-                    Idle::NotAble
-                }
+                if self.queue.ready().take(LOOK).any(is_able) { Idle::NothingLeft } else { Idle::NotAble }
             }
         })
     }

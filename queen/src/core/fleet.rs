@@ -5,7 +5,7 @@
 //! [`HOLD_MIN`] and the grace, since waiting longer than it takes to compute it again helps
 //! nobody. A Drone that fell silent has had its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,26 +13,14 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
 use super::drone::{Drone, Place};
-use super::lease::{self, Fault};
+use super::effect::{Distrust, Effect};
+use super::event::Progress;
+use super::lease;
+use super::scheduler::Core;
 use super::steal::FAR;
-use super::{Ability, Core, Distrust, Effect, Progress, Time};
-
-/// How long the Queen waits for Drones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// After how long a silence a Drone, or a lease that its heartbeats leave out, is given up.
-    pub silence: Duration,
-    /// How long at most a range is kept for a Drone whose connection broke.
-    pub grace: Duration,
-    /// After how long a Drone that failed on a range tries it again, where no other one can.
-    pub retry: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { silence: Duration::from_secs(10), grace: Duration::from_secs(15), retry: Duration::from_secs(30) }
-    }
-}
+use super::time::Time;
+use super::trouble::{Fault, Trouble};
+use super::work::Ability;
 
 /// How long what was begun is kept at least, if the grace allows it.
 const HOLD_MIN: Duration = Duration::from_secs(2);
@@ -132,7 +120,7 @@ impl Core {
         if let Some(trouble) = &mut trouble {
             trouble.survived(drone);
         }
-        let is_alone = trouble.as_deref().is_some_and(super::trouble::Trouble::is_alone);
+        let is_alone = trouble.as_deref().is_some_and(Trouble::is_alone);
         if is_alone && !self.drones[drone].is_empty() {
             // It has to run alone.
             self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
@@ -158,7 +146,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let until = now + self.patience.grace;
+        let until = now + self.timeouts.grace;
         let ability = Ability { threads: 1, kinds: Default::default(), speeds: Default::default() };
         self.drones.meet(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
@@ -207,7 +195,7 @@ impl Core {
             self.strike(id, now, effects);
             return;
         }
-        let silence = self.patience.silence;
+        let silence = self.timeouts.silence;
         // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
         let is_lost = |id: &LeaseId| {
             let named =
@@ -231,7 +219,7 @@ impl Core {
     /// sent, or its threads compute nothing of what it has.
     fn stands_still(&self, id: DroneId, now: Time) -> bool {
         let Some(drone) = self.drones.get(id) else { return false };
-        let limit = self.patience.silence;
+        let limit = self.timeouts.silence;
         let is_deaf = |lease: LeaseId| {
             let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
             lease.is_some_and(|lease| lease.granted.max(drone.last_taken) + 2 * limit < now)
@@ -252,7 +240,7 @@ impl Core {
         }
         effects.push(Effect::Disconnect { drone: id, reason: "it sends heartbeats, but takes in or computes nothing" });
         // It is known again when it comes back soon.
-        let grace = self.patience.grace;
+        let grace = self.timeouts.grace;
         self.let_go(id, Fault::None, now, effects);
         self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
@@ -294,7 +282,7 @@ impl Core {
     /// A connection broke: what was not begun goes to others, the rest is kept for a while.
     pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
-        let begun = drone.begun(self);
+        let begun = self.begun(drone);
         let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
         let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
         if drone.leaving || drone.quarantined {
@@ -302,7 +290,7 @@ impl Core {
         }
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
-            let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.patience.grace);
+            let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
             self.keep(*lease, now + hold, now);
         }
         self.free_reservation(id);
@@ -313,6 +301,13 @@ impl Core {
         self.drones.settle();
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
+    }
+
+    /// Those leases of a Drone that a thread has most likely begun with: by its heartbeats, or, since
+    /// they may not have named what it took last, the most urgent ones.
+    fn begun(&self, drone: &Drone) -> BTreeSet<LeaseId> {
+        let is_begun = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.begun);
+        drone.first_leases().chain(drone.leases().filter(is_begun)).collect()
     }
 
     /// Keeps a lease for a Drone that is away.
@@ -351,7 +346,7 @@ impl Core {
     fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
         self.free_reservation(id);
         let Some(drone) = self.drones.get(id) else { return };
-        let begun = drone.begun(self);
+        let begun = self.begun(drone);
         let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
         let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Core, RangeSet};
+use super::intervals::RangeSet;
+use super::scheduler::Core;
 
 impl Core {
     /// Panics if anything that must always be true is not.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Time;
+use super::time::Time;
 
 const SLOT: Duration = Duration::from_millis(500);
 const SLOTS: usize = 10;

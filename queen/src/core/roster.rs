@@ -8,13 +8,17 @@ use std::ops::{Index, Range};
 use std::time::Duration;
 
 use wire::ids::{DroneId, TaskId};
+use wire::work::Class;
 
 use super::drone::{Drone, Place};
-use super::{Ability, Class, Ledger, Patience, Time};
+use super::ledger::Ledger;
+use super::time::Time;
+use super::timeouts::Timeouts;
+use super::work::Ability;
 
 #[derive(Debug)]
 pub(super) struct Roster {
-    patience: Patience,
+    timeouts: Timeouts,
     drones: Ledger<Entry, DroneId>,
     /// Drones that have changed since the indexes were right.
     changed: Vec<DroneId>,
@@ -48,9 +52,9 @@ struct Listed {
 }
 
 impl Roster {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         Self {
-            patience,
+            timeouts,
             drones: Ledger::default(),
             changed: Vec::new(),
             by_room: BTreeSet::new(),
@@ -162,7 +166,7 @@ impl Roster {
             // It may have been forgotten meanwhile.
             let Some(Entry { drone, has_changed, listed }) = self.drones.get_mut(id) else { continue };
             *has_changed = false;
-            let after = Listed::of(drone, &self.patience);
+            let after = Listed::of(drone, &self.timeouts);
             let before = std::mem::replace(listed, after);
             self.relist(id, before, after);
         }
@@ -214,7 +218,7 @@ impl Roster {
     #[cfg(test)]
     pub(super) fn check(&self) {
         assert!(self.changed.is_empty() && self.drones.iter().all(|(_, entry)| !entry.has_changed));
-        let listed = self.iter().map(|(id, drone)| (id, Listed::of(drone, &self.patience)));
+        let listed = self.iter().map(|(id, drone)| (id, Listed::of(drone, &self.timeouts)));
         let listed: BTreeMap<_, _> = listed.collect();
         assert!(self.drones.iter().all(|(id, entry)| entry.listed == listed[&id]));
         let rooms: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.room?, *id))).collect();
@@ -243,10 +247,10 @@ impl Index<DroneId> for Roster {
 }
 
 impl Listed {
-    fn of(drone: &Drone, patience: &Patience) -> Self {
+    fn of(drone: &Drone, timeouts: &Timeouts) -> Self {
         Self {
             room: drone.room_from().map(|(priority, place)| (priority, place, drone.load())),
-            deadline: Some(drone.deadline(patience)),
+            deadline: Some(drone.deadline(timeouts)),
             is_secluded: drone.is_secluded(),
         }
     }

@@ -13,10 +13,12 @@ use wire::ids::{DroneId, LeaseId};
 
 use super::dispatch::Terms;
 use super::drone::{Drone, Place};
+use super::effect::Effect;
 use super::lease::Lease;
+use super::scheduler::Core;
 use super::task::Task;
+use super::time::Time;
 use super::trouble::Trouble;
-use super::{Core, Effect, Time};
 
 /// How many leases are looked at, those that end last first.
 const LOOK: usize = 16;

@@ -5,34 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::LeaseId;
+use wire::work::Class;
 
+use super::intervals::RangeSet;
 use super::meter::Meter;
+use super::status::Status;
+use super::time::Time;
 use super::trouble::Trouble;
-use super::{Class, RangeSet, TaskWork, Time};
-
-/// A part of a task whose items are alike enough to count with their mean.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Segment {
-    /// How many items; at least 1.
-    pub items: u64,
-    /// SHA-256 compressions of all of them; at least 1.
-    pub cost: u64,
-    /// Bytes of all of them on the wire.
-    pub bytes: u64,
-}
-
-/// A task at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Status {
-    /// Items done.
-    pub done: u64,
-    /// Items done without a gap from the first on.
-    pub prefix: u64,
-    /// Items per second lately.
-    pub rate: f64,
-    /// When it is expected to be done, counting the work before it.
-    pub eta: Option<Duration>,
-}
+use super::work::{Segment, TaskWork};
 
 /// Tasks that wait are many, so they are small: what changes as a task is computed comes
 /// when its first chunk is leased.

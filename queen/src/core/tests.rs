@@ -4,7 +4,12 @@ mod failures;
 mod lanes;
 mod twice;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::time::Duration;
+
 use proptest::prelude::*;
+use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::*;
 
@@ -430,7 +435,7 @@ fn an_item_of_a_batch_ends_drones_alone() {
                 dead += 1;
                 world.leave(drone);
                 world.handle(Event::Lost { drone });
-                world.now += Patience::default().grace;
+                world.now += Timeouts::default().grace;
                 world.handle(Event::Tick);
                 break;
             }
@@ -454,7 +459,7 @@ fn a_paused_range_that_has_to_run_alone_keeps_no_other_waiting() {
             assert_eq!(grants.len(), 1);
             world.leave(drone);
             world.handle(Event::Lost { drone });
-            world.now += Patience::default().grace;
+            world.now += Timeouts::default().grace;
             world.handle(Event::Tick);
         }
         task

@@ -2,7 +2,7 @@
 
 use wire::ids::DroneId;
 
-use super::Time;
+use super::time::Time;
 
 /// A range that was being computed at so many losses runs alone next.
 pub(super) const MAX_LOSSES: u8 = 2;
@@ -18,6 +18,17 @@ pub(super) struct Trouble {
     pub(super) losses: u8,
     /// Who died while computing nothing else.
     pub(super) deaths: Vec<DroneId>,
+}
+
+/// Why a lease ends before its range is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// For no fault of its range or its Drone.
+    None,
+    /// The Drone was lost while it computed it.
+    Loss,
+    /// The Drone could not compute it.
+    Failure,
 }
 
 impl Trouble {

@@ -33,7 +33,7 @@ use super::story::{EndOfTask, Story};
 use super::trail::Trail;
 use super::verify::Audits;
 use crate::clock::{HiveClock, HiveTime};
-use crate::core::{Core, Effect, Event, Ledger, Outcome, Patience, RangeSet, TaskWork, Time, Waiting};
+use crate::core::{Core, Effect, Event, Ledger, Outcome, RangeSet, TaskWork, Time, Timeouts, Waiting};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job, LongSecret, Terms, member_id};
 use crate::store::{Change, Ending, Inputs, Pieces, Submission, Tally};
@@ -146,12 +146,12 @@ impl State {
         budget: Arc<Budget>,
         cache: Cache,
         is_durable: bool,
-        patience: Patience,
+        timeouts: Timeouts,
         clock: HiveClock,
     ) -> Self {
         Self {
             clock,
-            core: Core::new(patience),
+            core: Core::new(timeouts),
             tasks: Ledger::default(),
             index: Index::default(),
             batches: BTreeSet::new(),

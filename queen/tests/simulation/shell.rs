@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience, Speed};
+use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Speed, Timeouts};
 use wire::blob::BlobBuf;
 use wire::frame::{self, MAX};
 use wire::handshake::{FromDrone, FromQueen, Rate};
@@ -93,7 +93,7 @@ pub struct Journal {
 
 impl Queen {
     /// Starts on what the disk has.
-    pub fn start(ctx: &mut Context, disk: &mut State, life: u64, patience: Patience) -> Self {
+    pub fn start(ctx: &mut Context, disk: &mut State, life: u64, timeouts: Timeouts) -> Self {
         let epoch = Epoch(disk.epoch + 1);
         // The lock on the state is worth nothing without this on the disk.
         disk.apply(&Record::Epoch(epoch));
@@ -101,7 +101,7 @@ impl Queen {
         ctx.tell(format_args!("a Queen starts: epoch {epoch}"));
         let mut queen = Self {
             life,
-            core: Core::new(patience),
+            core: Core::new(timeouts),
             epoch,
             started: ctx.now,
             lines: BTreeMap::new(),
