@@ -17,6 +17,7 @@
 //! come, fall silent, go and come back, [`lease`] about what becomes of leases and who is to
 //! blame, and [`explain`] about why something is not happening.
 
+mod deadlines;
 mod detach;
 mod dispatch;
 mod drone;
@@ -28,7 +29,9 @@ mod fleet;
 mod intervals;
 #[cfg(test)]
 mod invariants;
+mod isolation;
 mod lease;
+mod leases;
 mod ledger;
 mod lifecycle;
 mod meter;
@@ -42,6 +45,7 @@ mod sizing;
 mod status;
 mod steal;
 mod task;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -74,7 +78,7 @@ impl Core {
             Event::Pause { task } => self.pause(task, now, effects),
             Event::Resume { task } => self.resume(task, now, effects),
             Event::SetPriority { task, priority } => self.set_priority(task, priority, now, effects),
-            Event::SetDeadline { task, deadline } => self.set_deadline(task, deadline),
+            Event::SetDeadline { task, deadline } => self.tasks.set_deadline(task, deadline),
             Event::Revoke { task, range } => self.revoke(task, &range, now, effects),
             Event::Detach { task, index } => self.detach(task, index, now, effects),
             Event::Inherit { drone, held } => self.inherit(drone, held, now, effects),
@@ -102,18 +106,17 @@ impl Core {
             Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
-        self.drones.settle();
     }
 
     /// When the next [`Event::Tick`] is due.
     pub fn next_deadline(&self) -> Option<Time> {
         let drone = self.drones.first_deadline().map(|(deadline, _)| deadline);
-        let task = self.by_task_deadline.first().map(|(deadline, _)| *deadline);
+        let task = self.tasks.first_deadline().map(|(deadline, _)| deadline);
         [drone, task, self.next_hold()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((_, task)) = self.by_task_deadline.first().copied().filter(|(deadline, _)| *deadline <= now) {
+        while let Some((_, task)) = self.tasks.first_deadline().filter(|(deadline, _)| *deadline <= now) {
             self.end_task(task, Outcome::Failed(Blame::Deadline), now, effects);
         }
         self.tick_drones(now, effects);

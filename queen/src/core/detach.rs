@@ -6,6 +6,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Effect, Outcome};
 use super::scheduler::Core;
+use super::task::Task;
 use super::time::Time;
 use super::trouble::Trouble;
 
@@ -65,19 +66,16 @@ impl Core {
 
     /// A range is pending again, with what went wrong.
     pub(super) fn put_back(&mut self, id: TaskId, range: Range<u64>, trouble: Option<Box<Trouble>>) {
-        let Some(task) = self.tasks.get_mut(id).filter(|_| !range.is_empty()) else { return };
-        match trouble {
-            Some(trouble) => {
-                if trouble.is_alone() {
-                    self.alone.insert((id, range.start), None);
-                }
-                task.put_apart(range, trouble);
-            }
+        if range.is_empty() || self.tasks.get(id).is_none() {
+            return;
+        }
+        if trouble.as_deref().is_some_and(Trouble::is_alone) {
+            self.isolated.entry((id, range.start)).or_default();
+        }
+        self.tasks.change(id, |task| match trouble {
+            Some(trouble) => task.put_apart(range, trouble),
             None => task.release(range),
-        }
-        if !task.is_paused {
-            self.queue.insert(task.priority, task.pass, id);
-        }
+        });
     }
 
     /// Makes what a lease has from `index` on pending; all of it, if that is where it begins.
@@ -102,17 +100,17 @@ impl Core {
 
     /// Takes an item that is pending, or with the Queen, from wherever it is; whether it was there.
     fn take(&mut self, id: TaskId, index: u64) -> bool {
-        let Some(task) = self.tasks.get_mut(id) else { return false };
         let item = index..index + 1;
-        if task.take_within(&item).or_else(|| task.take_from_queen(&item)).is_some() {
+        let take = |task: &mut Task| task.take_within(&item).or_else(|| task.take_from_queen(&item));
+        if self.tasks.change(id, take).flatten().is_some() {
             return true;
         }
-        let found = task.apart().map(|(range, _)| range).find(|range| range.contains(&index));
-        let Some((range, trouble)) = found.and_then(|range| task.take_apart(range.start)) else { return false };
-        let drone = self.alone.remove(&(id, range.start)).flatten();
-        if let Some(drone) = drone {
-            self.drones.change(drone, |drone| drone.reserved = None);
-        }
+        let take_apart = |task: &mut Task| {
+            let (range, _) = task.apart().find(|(range, _)| range.contains(&index))?;
+            task.take_apart(range.start)
+        };
+        let Some((range, trouble)) = self.tasks.change(id, take_apart).flatten() else { return false };
+        self.end_isolation((id, range.start));
         for rest in [range.start..index, index + 1..range.end] {
             self.put_back(id, rest, Some(trouble.clone()));
         }
@@ -121,18 +119,14 @@ impl Core {
 
     /// Counts a range that belongs to nobody as done.
     fn forgo(&mut self, id: TaskId, range: Range<u64>, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        self.items_queued -= range.end - range.start;
-        let cost = task.forgo(range);
-        if !task.is_paused {
-            self.queue.served(task.priority, task.in_all(cost), 0);
-        }
-        if !task.has_pending() {
-            self.queue.remove(task.priority, task.pass, id);
-        }
-        match task.is_done() {
-            true => self.end_task(id, Outcome::Done, now, effects),
-            false => effects.push(Effect::Progress(id)),
+        let forgo = |task: &mut Task| {
+            task.forgo(range);
+            task.is_done()
+        };
+        match self.tasks.change(id, forgo) {
+            Some(true) => self.end_task(id, Outcome::Done, now, effects),
+            Some(false) => effects.push(Effect::Progress(id)),
+            None => {}
         }
     }
 }

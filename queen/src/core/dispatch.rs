@@ -41,19 +41,17 @@ pub(super) struct Terms {
 impl Core {
     /// Places chunks of one task on the Drones with most room, until none has any.
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
-        self.reserve(now, effects);
-        self.drones.settle();
+        self.isolate(now, effects);
         while let Some((drone, place, pick)) = self.drone_for(id, now) {
             self.place(id, drone, place, pick, now, effects);
-            self.drones.settle();
         }
     }
 
     /// Places the next tasks on one Drone until it has no more room; what others have too much
     /// of, if there are none.
     pub(super) fn fill(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        self.reserve(now, effects);
-        self.run_alone(id, now, effects);
+        self.isolate(now, effects);
+        self.lease_isolated(id, now, effects);
         while let Some((task, place, pick)) = self.task_for(id, now) {
             self.place(task, id, place, pick, now, effects);
         }
@@ -81,7 +79,7 @@ impl Core {
 
     fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, Place, Pick)> {
         let drone = self.drones.get(id)?;
-        for (priority, ready) in self.queue.levels() {
+        for (priority, ready) in self.tasks.queue().levels() {
             // Where there is none, there is none for what is less urgent.
             let place = drone.opening(priority)?;
             let look = if place == Place::Reserve { LOOK_RESERVE } else { LOOK };
@@ -121,22 +119,16 @@ impl Core {
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let (range, trouble) = match pick {
-            Pick::Apart(start) => match task.take_apart(start) {
-                Some((range, trouble)) => (range, Some(trouble)),
-                None => return,
-            },
+        let drones = &self.drones;
+        let take = |task: &mut Task| match pick {
+            Pick::Apart(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble))),
             Pick::Fresh => {
-                let fleet = Fleet { threads: self.drones.threads(), speed: self.drones.speed(task.class) };
-                let chunk = self.drones.get(drone).and_then(|drone| sizing::chunk(task, drone, place, fleet));
-                let Some(chunk) = chunk else { return };
-                match task.take_first(chunk.end - chunk.start) {
-                    Some(range) => (range, None),
-                    None => return,
-                }
+                let fleet = Fleet { threads: drones.threads(), speed: drones.speed(task.class) };
+                let chunk = sizing::chunk(task, drones.get(drone)?, place, fleet)?;
+                Some((task.take_first(chunk.end - chunk.start)?, None))
             }
         };
+        let Some((range, trouble)) = self.tasks.change(id, take).flatten() else { return };
         self.grant(id, drone, Terms { place, range, trouble, twin: None }, now, effects);
     }
 
@@ -167,20 +159,19 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
-        let (task, drone) = (self.tasks.get_mut(task_id)?, self.drones.get(drone_id)?);
+        let drone = self.drones.get(drone_id)?;
         let Terms { place, range, trouble, twin } = terms;
-        let id = LeaseId(self.next_lease);
-        self.next_lease += 1;
-        self.queue.remove(task.priority, task.pass, task_id);
-        if twin.is_none() {
-            task.pass = task.pass.saturating_add(task.cost(&range));
-        }
-        let mut charge = drone.charge(task, &range, place, task.pass);
-        charge.rank = drone.rank(task_id, &charge);
-        if task.has_pending() && !task.is_paused {
-            self.queue.insert(task.priority, task.pass, task_id);
-        }
-        let (at, is_first) = task.lease(id);
+        let id = self.leases.next_id();
+        let lease = |task: &mut Task| {
+            if twin.is_none() {
+                task.pass = task.pass.saturating_add(task.cost(&range));
+            }
+            let mut charge = drone.charge(task, &range, place, task.pass);
+            charge.rank = drone.rank(task_id, &charge);
+            let (at, is_first) = task.lease(id);
+            (charge, at, is_first)
+        };
+        let (charge, at, is_first) = self.tasks.change(task_id, lease)?;
         if is_first {
             effects.push(Effect::Started(task_id));
         }
@@ -207,75 +198,7 @@ impl Core {
             is_held: false,
             at,
         };
-        if twin.is_none() {
-            self.by_finish.insert(lease.due(id));
-        }
         self.leases.insert(id, lease);
         Some((id, charge.rank))
-    }
-
-    /// Finds Drones for the ranges that have to run alone. Such a Drone is given nothing until
-    /// it is empty, then that range and nothing else.
-    fn reserve(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.alone.is_empty() {
-            return;
-        }
-        self.drones.settle();
-        // Most Drones go on with the rest.
-        let most = (self.drones.len() / 8).max(1);
-        let mut left = most.saturating_sub(self.drones.secluded());
-        let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
-        for key in unreserved.collect::<Vec<_>>() {
-            if left == 0 {
-                return;
-            }
-            let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
-            let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
-            let suiting = self.drones.iter().filter(|(id, drone)| {
-                drone.is_usable()
-                    && !drone.is_secluded()
-                    && drone.is_able(task.class)
-                    && self.may_try(task.class, trouble, *id, now)
-            });
-            let Some((id, _)) = suiting.min_by_key(|(_, drone)| drone.load()) else { continue };
-            left -= 1;
-            self.alone.insert(key, Some(id));
-            self.drones.change(id, |drone| drone.reserved = Some(key));
-            self.run_alone(id, now, effects);
-        }
-    }
-
-    /// Leases to an empty Drone the range that it is reserved for.
-    fn run_alone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        if self.drones.get(id).is_none_or(|drone| drone.reserved.is_none() || !drone.is_empty()) {
-            return;
-        }
-        let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() else { return };
-        self.alone.remove(&key);
-        let Some((range, trouble)) = self.tasks.get_mut(key.0).and_then(|task| task.take_apart(key.1)) else { return };
-        let terms = Terms { place: Place::Ahead, range, trouble: Some(trouble), twin: None };
-        let lease = self.grant(key.0, id, terms, now, effects);
-        self.drones.change(id, |drone| drone.alone = lease);
-    }
-
-    /// Nothing of this task has to run alone any more, or nothing for now.
-    pub(super) fn unreserve(&mut self, task: TaskId, is_over: bool) {
-        let keys: Vec<_> = self.alone.range((task, 0)..=(task, u64::MAX)).map(|(key, drone)| (*key, *drone)).collect();
-        for (key, drone) in keys {
-            if let Some(drone) = drone {
-                self.drones.change(drone, |drone| drone.reserved = None);
-            }
-            match is_over {
-                true => self.alone.remove(&key),
-                false => self.alone.insert(key, None),
-            };
-        }
-    }
-
-    /// This Drone runs nothing alone: somebody else has to.
-    pub(super) fn free_reservation(&mut self, id: DroneId) {
-        if let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() {
-            self.alone.insert(key, None);
-        }
     }
 }

@@ -84,6 +84,15 @@ struct Level {
     tasks: VecDeque<(TaskId, u32)>,
 }
 
+/// What a Drone is kept free of other work for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    /// A pending range, by its task and first index; it gets it as soon as it holds nothing.
+    Emptying((TaskId, u64)),
+    /// This lease.
+    Running(LeaseId),
+}
+
 #[derive(Debug)]
 pub(super) struct Drone {
     pub(super) threads: u16,
@@ -108,10 +117,8 @@ pub(super) struct Drone {
     pub(super) strikes: u8,
     /// What it failed on lately: tasks, and items of batches. They are few.
     failures: Vec<(TaskId, Range<u64>, Time)>,
-    /// It is being emptied for this range, which has to run alone.
-    pub(super) reserved: Option<(TaskId, u64)>,
-    /// It runs this lease, and nothing else.
-    pub(super) alone: Option<LeaseId>,
+    /// What it is kept free of other work for.
+    pub(super) isolation: Option<Isolation>,
     meter: Meter,
 }
 
@@ -132,8 +139,7 @@ impl Drone {
             computed: (0, now),
             strikes: 0,
             failures: Vec::new(),
-            reserved: None,
-            alone: None,
+            isolation: None,
             meter: Meter::new(now),
         }
     }
@@ -160,14 +166,14 @@ impl Drone {
         self.kinds.contains(&class.kind)
     }
 
-    /// Whether it runs something alone, or is being emptied for that.
-    pub(super) fn is_secluded(&self) -> bool {
-        self.reserved.is_some() || self.alone.is_some()
+    /// Whether it computes something in isolation, or is being emptied for that.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.isolation.is_some()
     }
 
     /// Whether a thread has nothing to do.
     pub(super) fn is_hungry(&self) -> bool {
-        self.is_usable() && !self.is_secluded() && self.held() < usize::from(self.threads)
+        self.is_usable() && !self.is_isolated() && self.held() < usize::from(self.threads)
     }
 
     /// How many leases it holds.
@@ -249,7 +255,7 @@ impl Drone {
 
     /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
     pub(super) fn opening(&self, priority: i8) -> Option<Place> {
-        if !self.is_usable() || self.is_secluded() || self.held() >= LEASES_MAX {
+        if !self.is_usable() || self.is_isolated() || self.held() >= LEASES_MAX {
             return None;
         }
         let (mut ahead, mut reserve, mut is_ahead_of_it) = (Held::default(), Held::default(), false);
@@ -333,7 +339,7 @@ impl Drone {
     }
 
     pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
-        self.alone = self.alone.filter(|alone| *alone != lease);
+        self.isolation.take_if(|isolation| *isolation == Isolation::Running(lease));
         self.bytes -= charge.bytes;
         let Some(level) = self.levels.iter_mut().find(|level| level.priority == charge.priority) else { return };
         if let Ok(at) = level.ranks.binary_search(&(charge.rank, lease)) {

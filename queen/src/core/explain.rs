@@ -41,7 +41,7 @@ impl Core {
     /// A task of a higher priority.
     fn ahead_of(&self, task: &Task) -> Option<TaskId> {
         let is_above = |id: &TaskId| self.tasks.get(*id).is_some_and(|other| other.priority > task.priority);
-        let waiting = self.queue.ready().next().filter(is_above);
+        let waiting = self.tasks.queue().ready().next().filter(is_above);
         // If anybody computes something more urgent, then who has least room.
         let running = || Some(self.leases.get(self.drones.most_urgent()?.most_urgent()?)?.task);
         waiting.or_else(|| running().filter(is_above))
@@ -56,11 +56,11 @@ impl Core {
             () if !drone.is_empty() => return None,
             () if drone.leaving => Idle::Leaving,
             () if self.tasks.is_empty() => Idle::NothingToDo,
-            () if self.queue.tasks() == 0 => Idle::AllPaused,
-            () if self.queue.ready().next().is_none() => Idle::NothingLeft,
+            () if self.tasks.queue().tasks() == 0 => Idle::AllPaused,
+            () if self.tasks.queue().ready().next().is_none() => Idle::NothingLeft,
             () => {
                 let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task.class));
-                if self.queue.ready().take(LOOK).any(is_able) { Idle::NothingLeft } else { Idle::NotAble }
+                if self.tasks.queue().ready().take(LOOK).any(is_able) { Idle::NothingLeft } else { Idle::NotAble }
             }
         })
     }

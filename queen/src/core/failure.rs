@@ -57,27 +57,17 @@ impl Core {
 
     /// A Drone is what was wrong where it failed: others may try, and it counts for nothing.
     fn disregard(&mut self, id: TaskId, drone: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(task) = self.tasks.get(id) else { return };
         let ranges: Vec<_> = task.apart().filter(|(_, trouble)| trouble.is_of(drone)).map(|(range, _)| range).collect();
         for range in ranges {
-            let Some((range, mut trouble)) = self.tasks.get_mut(id).and_then(|task| task.take_apart(range.start))
-            else {
-                continue;
-            };
+            let taken = self.tasks.change(id, |task| task.take_apart(range.start)).flatten();
+            let Some((range, mut trouble)) = taken else { continue };
             trouble.disregard(drone);
-            // Who was chosen to run it alone still is.
-            let chosen = self.alone.remove(&(id, range.start));
-            let start = range.start;
             self.put_back(id, range, (!trouble.is_nothing()).then_some(trouble));
-            if let Some(chosen) = chosen {
-                self.alone.insert((id, start), chosen);
-            }
         }
         let leases: Vec<_> = self.tasks.get(id).into_iter().flat_map(Task::leases).collect();
         for lease in leases {
-            if let Some(trouble) = self.leases.get_mut(lease).and_then(|lease| lease.trouble.as_mut()) {
-                trouble.disregard(drone);
-            }
+            self.leases.change(lease, |lease| lease.trouble.iter_mut().for_each(|trouble| trouble.disregard(drone)));
         }
         self.place_task(id, now, effects);
     }

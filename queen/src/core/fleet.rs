@@ -12,12 +12,13 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
-use super::drone::{Drone, Place};
+use super::drone::{Drone, Isolation, Place};
 use super::effect::{Distrust, Effect};
 use super::event::Progress;
 use super::lease;
 use super::scheduler::Core;
 use super::steal::FAR;
+use super::task::Task;
 use super::time::Time;
 use super::trouble::{Fault, Trouble};
 use super::work::Ability;
@@ -89,51 +90,46 @@ impl Core {
         let is_it = |id: &LeaseId| self.leases.get(*id).is_some_and(|lease| !common(&lease.range).is_empty());
         let found = [before, behind].into_iter().flatten().find(|(_, id)| is_it(id));
         if let Some((key, id)) = found.map(|(key, id)| (*key, *id)) {
-            let lease = self.leases.get_mut(id)?;
+            let lease = self.leases.get(id)?;
             let range = common(&lease.range);
             if lease.twin.is_some() && range != lease.range {
                 // Its twin has all of it.
                 return None;
             }
             let lost = [lease.range.start..range.start, range.end..lease.range.end];
-            (lease.range, lease.next) = (range.clone(), range.start);
-            (lease.reached, lease.named) = (range.start, Some(now));
-            let finish = now + lease.charge.time();
-            let task = self.tasks.get_mut(task_id)?;
-            lost.into_iter().filter(|range| !range.is_empty()).for_each(|range| task.release(range));
-            if task.has_pending() && !task.is_paused {
-                self.queue.insert(task.priority, task.pass, task_id);
-            }
-            self.expect(id, finish);
+            self.leases.change(id, |lease| {
+                (lease.range, lease.next) = (range.clone(), range.start);
+                (lease.reached, lease.named) = (range.start, Some(now));
+                lease.finish = now + lease.charge.time();
+            });
+            lost.into_iter().for_each(|lost| self.put_back(task_id, lost, None));
             self.recharge(id, now);
             held.remove(&key);
             return Some((id, range));
         }
-        if self.drones[drone].alone.is_some() {
+        if matches!(self.drones[drone].isolation, Some(Isolation::Running(_))) {
             return None;
         }
-        let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
-        let (range, mut trouble) = match task.apart_within(offer) {
-            Some(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble)))?,
-            None => (task.take_within(offer)?, None),
+        let take = |task: &mut Task| match task.apart_within(offer).filter(|_| !task.is_paused) {
+            Some(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble))),
+            None if task.is_paused => None,
+            None => Some((task.take_within(offer)?, None)),
         };
+        let (range, mut trouble) = self.tasks.change(task_id, take).flatten()?;
         if let Some(trouble) = &mut trouble {
             trouble.survived(drone);
         }
         let is_alone = trouble.as_deref().is_some_and(Trouble::is_alone);
         if is_alone && !self.drones[drone].is_empty() {
-            // It has to run alone.
-            self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
+            self.put_back(task_id, range, trouble);
             return None;
         }
         let terms = Terms { place: Place::Ahead, range: range.clone(), trouble, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
         if is_alone {
-            self.free_reservation(drone);
-            if let Some(reserved) = self.alone.remove(&(task_id, range.start)).flatten() {
-                self.drones.change(reserved, |drone| drone.reserved = None);
-            }
-            self.drones.change(drone, |drone| drone.alone = Some(lease));
+            self.stop_emptying(drone);
+            self.end_isolation((task_id, range.start));
+            self.runs_isolated(drone, lease);
         }
         Some((lease, range))
     }
@@ -151,7 +147,7 @@ impl Core {
         self.drones.meet(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
-            let Some(range) = self.tasks.get_mut(task_id).and_then(|task| task.take_within(&range)) else { continue };
+            let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
             let terms = Terms { place: Place::Ahead, range, trouble: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
                 self.keep(lease, until, now);
@@ -176,11 +172,15 @@ impl Core {
         }
         let (mut newest, mut is_taking) = (None, false);
         for Progress { lease: lease_id, reached, begun } in progress {
-            let Some(lease) = self.leases.get_mut(*lease_id).filter(|lease| lease.drone == id) else { continue };
+            if self.leases.get(*lease_id).is_none_or(|lease| lease.drone != id) {
+                continue;
+            }
             newest = newest.max(Some(*lease_id));
-            is_taking |= lease.named.replace(now).is_none();
-            lease.begun |= begun;
-            lease.reached = lease.reached.max((*reached).min(lease.range.end));
+            self.leases.change(*lease_id, |lease| {
+                is_taking |= lease.named.replace(now).is_none();
+                lease.begun |= begun;
+                lease.reached = lease.reached.max((*reached).min(lease.range.end));
+            });
         }
         self.drones.change(id, |drone| {
             drone.last_heard = now;
@@ -252,14 +252,12 @@ impl Core {
             return;
         }
         for lease in self.drones[id].leases() {
-            if let Some(lease) = self.leases.get_mut(lease) {
-                lease.named = lease.named.map(|_| now);
-            }
+            self.leases.change(lease, |lease| lease.named = lease.named.map(|_| now));
         }
     }
 
     pub(super) fn leaving(&mut self, id: DroneId) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.change(id, |drone| drone.leaving = true);
     }
 
@@ -267,7 +265,7 @@ impl Core {
         if self.drones.change(id, |drone| drone.quarantined = true).is_none() {
             return;
         }
-        self.free_reservation(id);
+        self.stop_emptying(id);
         let held = lease::in_order(self.drones[id].leases());
         let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);
@@ -293,12 +291,11 @@ impl Core {
             let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
             self.keep(*lease, now + hold, now);
         }
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
         self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
         // Whoever is idle does not wait for it.
-        self.drones.settle();
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
@@ -312,10 +309,7 @@ impl Core {
 
     /// Keeps a lease for a Drone that is away.
     fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.kept_until = until;
-        }
-        self.expect(id, now + FAR);
+        self.leases.change(id, |lease| (lease.kept_until, lease.finish) = (until, now + FAR));
     }
 
     /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.
@@ -344,7 +338,7 @@ impl Core {
 
     /// Gives everything that a Drone holds to others.
     fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         let Some(drone) = self.drones.get(id) else { return };
         let begun = self.begun(drone);
         let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
@@ -360,12 +354,11 @@ impl Core {
     }
 
     fn forget(&mut self, id: DroneId) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.remove(id);
     }
 
     pub(super) fn tick_drones(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        self.drones.settle();
         while let Some((_, id)) = self.drones.first_deadline().filter(|(deadline, _)| *deadline <= now) {
             match self.drones[id].away_until {
                 Some(_) => self.await_return(id, now, effects),
@@ -375,7 +368,6 @@ impl Core {
                     effects.push(Effect::Forgotten(id));
                 }
             }
-            self.drones.settle();
         }
     }
 
@@ -392,10 +384,10 @@ impl Core {
     }
 
     fn remember(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
-        if let Some(lease) = self.leases.get_mut(id).filter(|lease| !lease.is_held) {
-            lease.is_held = true;
+        if let Some(lease) = self.leases.get(id).filter(|lease| !lease.is_held) {
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
             effects.push(Effect::Hold { lease: id, drone, task, range });
+            self.leases.change(id, |lease| lease.is_held = true);
         }
     }
 }

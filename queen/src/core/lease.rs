@@ -45,9 +45,9 @@ impl Lease {
         (!wanted.is_empty()).then_some(wanted)
     }
 
-    /// Its place among leases by when they are expected to be done.
-    pub(super) fn due(&self, id: LeaseId) -> (u64, LeaseId) {
-        (self.finish.as_nanos() as u64, id)
+    /// When it is expected to be done, as far as others may take over some of it: a twin stays as it is.
+    pub(super) fn listed_finish(&self) -> Option<Time> {
+        self.twin.is_none().then_some(self.finish)
     }
 
     /// What is not said of it yet.

@@ -7,6 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Effect, Outcome};
 use super::scheduler::Core;
+use super::task::Task;
 use super::time::Time;
 use super::trouble::Trouble;
 
@@ -30,43 +31,43 @@ pub(super) enum Merit {
 impl Core {
     pub(super) fn output(&mut self, drone_id: DroneId, part: Part, merit: Merit, now: Time, effects: &mut Vec<Effect>) {
         let Part { lease: id, range, spent } = part;
-        let Some(lease) = self.leases.get_mut(id).filter(|lease| lease.drone == drone_id) else { return };
+        let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
         }
-        let task_id = lease.task;
-        let Some(task) = self.tasks.get_mut(task_id) else { return };
-        let (class, computed) = (task.class, task.cost(&range));
-        let wanted = lease.wanted(&range);
-        let (mut items, mut cost) = (0, 0);
+        let (task_id, twin, wanted) = (lease.task, lease.twin, lease.wanted(&range));
+        let Some(task) = self.tasks.get(task_id) else { return };
+        let (class, computed, is_twice) = (task.class, task.cost(&range), task.is_twice);
+        let mut items = 0;
         if let Some(wanted) = &wanted {
-            lease.range.start = wanted.end;
-            cost = task.cost(wanted);
-            let mut done = 0;
+            let cost = task.cost(wanted);
+            // What is left of the lease is not served yet. Ranks of another priority say nothing here.
+            let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
+            let rest = task.cost(&(wanted.end..lease.range.end));
+            self.tasks.serve(task.priority, rank.saturating_sub(rest));
             match merit {
                 Merit::Result => {
                     items = wanted.end - wanted.start;
-                    task.credit(wanted.clone(), now);
-                    done = task.in_all(cost);
+                    self.tasks.change(task_id, |task| task.credit(wanted.clone(), now));
                 }
-                Merit::Claim { by_queen: true } => task.give_to_queen(wanted.clone()),
+                Merit::Claim { by_queen: true } => {
+                    self.tasks.change(task_id, |task| task.give_to_queen(wanted.clone()));
+                }
                 Merit::Claim { by_queen: false } => {}
             }
-            // What is left of the lease is not served yet. Ranks of another priority say nothing here.
-            let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
-            self.queue.served(task.priority, done, rank.saturating_sub(task.cost(&lease.range)));
-        }
-        lease.next = range.end.min(lease.range.end);
-        (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
-        let is_over = lease.range.is_empty() || lease.rest().is_empty();
-        let (rest, twin) = (lease.range.start, lease.twin);
-        let (ended, is_twice) = (task.is_done(), task.is_twice);
-        if let Some(twin) = twin.and_then(|twin| self.leases.get_mut(twin)) {
-            twin.range.start = rest;
-        }
-        if wanted.is_some() {
+            if let Some(twin) = twin {
+                self.leases.change(twin, |twin| twin.range.start = wanted.end);
+            }
             self.count_done(items, cost, now);
         }
+        let is_over = self.leases.change(id, |lease| {
+            lease.range.start = wanted.as_ref().map_or(lease.range.start, |wanted| wanted.end);
+            lease.next = range.end.min(lease.range.end);
+            (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
+            lease.range.is_empty() || lease.rest().is_empty()
+        });
+        let is_over = is_over.unwrap_or_default();
+        let ended = self.tasks.get(task_id).is_some_and(Task::is_done);
         self.drones.credit(drone_id, class, (range.end - range.start, computed), spent, now);
         self.hear(drone_id, now);
         match is_over {
@@ -98,22 +99,15 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        while let Some(task) = self.tasks.get_mut(id)
-            && let Some(own) = task.take_from_queen(range)
-        {
+        while let Some(own) = self.tasks.change(id, |task| task.take_from_queen(range)).flatten() {
             if !agrees {
                 self.put_back(id, own, None);
                 continue;
             }
-            let items = own.end - own.start;
-            let cost = task.credit(own, now);
-            if !task.is_paused {
-                self.queue.served(task.priority, task.in_all(cost), 0);
-            }
-            let is_done = task.is_done();
             // What it cost was counted when it was claimed.
-            self.count_done(items, 0, now);
-            match is_done {
+            self.count_done(own.end - own.start, 0, now);
+            self.tasks.change(id, |task| task.credit(own, now));
+            match self.tasks.get(id).is_some_and(Task::is_done) {
                 true => self.end_task(id, Outcome::Done, now, effects),
                 false => effects.push(Effect::Progress(id)),
             }
@@ -122,7 +116,6 @@ impl Core {
     }
 
     fn count_done(&mut self, items: u64, cost: u64, now: Time) {
-        self.items_queued -= items;
         self.items_done += items;
         self.cost_done += cost;
         self.meter.add(items, cost, now);

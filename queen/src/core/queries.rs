@@ -34,7 +34,7 @@ impl Core {
         let task = self.tasks.get(id)?;
         let eta = match task.is_paused {
             true => None,
-            false => self.duration_of(self.queue.cost_ahead(task.priority, task.cost_left()), task.class, now),
+            false => self.duration_of(self.tasks.queue().cost_ahead(task.priority, task.cost_left()), task.class, now),
         };
         Some(task.status(eta, now))
     }
@@ -80,9 +80,11 @@ impl Core {
         let (rate, cost_rate) = self.meter.rates(now);
         let class = self.tasks.iter().next().map(|(_, task)| task.class);
         // Nobody knows when tasks go on that are paused.
-        let is_at_rest = self.queue.cost() == 0 && self.items_queued > 0;
-        let eta = class.filter(|_| !is_at_rest).and_then(|class| self.duration_of(self.queue.cost(), class, now));
-        let Self { items_queued, items_done, cost_done, lease_counts: leases, .. } = *self;
+        let is_at_rest = self.tasks.queue().cost() == 0 && self.tasks.items() > 0;
+        let eta =
+            class.filter(|_| !is_at_rest).and_then(|class| self.duration_of(self.tasks.queue().cost(), class, now));
+        let items_queued = self.tasks.items();
+        let Self { items_done, cost_done, lease_counts: leases, .. } = *self;
         Totals { items_queued, items_done, cost_done, leases, rate, cost_rate, eta }
     }
 

@@ -98,35 +98,29 @@ impl Core {
     /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does
     /// not run alone stays short of having to.
     fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault, now: Time) {
-        let Some(lease) = self.leases.get_mut(id).filter(|_| fault != Fault::None) else { return };
-        let trouble = lease.trouble.get_or_insert_default();
-        match fault {
+        self.leases.change(id, |lease| match fault {
             Fault::None => {}
-            Fault::Failure => trouble.add_attempt(drone, now),
-            Fault::Loss => trouble.losses = trouble.losses.max(MAX_LOSSES - 1),
-        }
+            Fault::Failure => lease.trouble.get_or_insert_default().add_attempt(drone, now),
+            Fault::Loss => {
+                let trouble = lease.trouble.get_or_insert_default();
+                trouble.losses = trouble.losses.max(MAX_LOSSES - 1);
+            }
+        });
     }
 
     /// The other lease of the same range has ended.
     pub(super) fn untwin(&mut self, id: LeaseId) {
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.twin = None;
-            self.by_finish.insert(lease.due(id));
-        }
+        self.leases.change(id, |lease| lease.twin = None);
     }
 
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
     pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
         let lease = self.leases.remove(id)?;
-        if lease.twin.is_none() {
-            self.by_finish.remove(&lease.due(id));
-        }
         if lease.is_held {
             effects.push(Effect::Unhold(id));
         }
-        let moved = self.tasks.get_mut(lease.task).and_then(|task| task.end_lease(lease.at));
-        if let Some(moved) = moved.and_then(|moved| self.leases.get_mut(moved)) {
-            moved.at = lease.at;
+        if let Some(moved) = self.tasks.change(lease.task, |task| task.end_lease(lease.at)).flatten() {
+            self.leases.change(moved, |moved| moved.at = lease.at);
         }
         self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
         Some(lease)
@@ -134,8 +128,8 @@ impl Core {
 
     /// Takes the tail of a lease away, from `end` on; the caller gives it to somebody.
     pub(super) fn shorten(&mut self, id: LeaseId, end: u64, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get_mut(id) else { return };
-        lease.range.end = end;
+        self.leases.change(id, |lease| lease.range.end = end);
+        let Some(lease) = self.leases.get(id) else { return };
         effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });
         if lease.is_held {
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
@@ -153,20 +147,6 @@ impl Core {
         let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
         self.drones.change(drone, |drone| drone.replace_charge(&old, &new));
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.charge = new;
-        }
-        self.expect(id, finish);
-    }
-
-    /// A lease is expected to be done by then.
-    pub(super) fn expect(&mut self, id: LeaseId, finish: Time) {
-        let Some(lease) = self.leases.get_mut(id) else { return };
-        let before = lease.due(id);
-        lease.finish = finish;
-        if lease.twin.is_none() && before != lease.due(id) {
-            self.by_finish.remove(&before);
-            self.by_finish.insert(lease.due(id));
-        }
+        self.leases.change(id, |lease| (lease.charge, lease.finish) = (new, finish));
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> O
 
 /// How many of the items that are not done one thread would compute if all ended together.
 fn fair_share(task: &Task, drone: &Drone, fleet: Fleet) -> u64 {
-    let items = u128::from(task.total() - task.done());
+    let items = u128::from(task.items_left());
     let share = (items * u128::from(drone.rate(task.class))).div_ceil(fleet.speed.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
 }

@@ -53,11 +53,9 @@ impl Core {
     }
 
     fn booty(&self, thief: DroneId, now: Time) -> Option<(LeaseId, Theft)> {
-        let at = |time: Time| time.as_nanos() as u64;
-        let worth = |(finish, _): &&(u64, LeaseId)| *finish > at(now + GAIN);
-        let last = self.by_finish.iter().rev().take_while(worth).take(LOOK);
-        let late = self.by_finish.iter().take_while(|(finish, _)| *finish < at(now.saturating_sub(SLACK))).take(LOOK);
-        last.chain(late).find_map(|(_, id)| Some((*id, self.theft(thief, self.leases.get(*id)?, now)?)))
+        let last = self.leases.ending_after(now + GAIN).take(LOOK);
+        let late = self.leases.due_before(now.saturating_sub(SLACK)).take(LOOK);
+        last.chain(late).find_map(|id| Some((id, self.theft(thief, self.leases.get(id)?, now)?)))
     }
 
     fn theft(&self, thief_id: DroneId, lease: &Lease, now: Time) -> Option<Theft> {
@@ -92,7 +90,7 @@ impl Core {
     }
 
     fn take_over(&mut self, thief: DroneId, id: LeaseId, theft: Theft, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get_mut(id) else { return };
+        let Some(lease) = self.leases.get(id) else { return };
         let (task, range) = (lease.task, lease.range.clone());
         let trouble = lease.trouble.clone();
         let place = Place::Ahead;
@@ -108,11 +106,8 @@ impl Core {
                 self.grant(task, thief, Terms { place, range, trouble, twin: None }, now, effects);
             }
             Theft::Twin => {
-                self.by_finish.remove(&lease.due(id));
                 let twin = self.grant(task, thief, Terms { place, range, trouble, twin: Some(id) }, now, effects);
-                if let Some(lease) = self.leases.get_mut(id) {
-                    lease.twin = twin;
-                }
+                self.leases.change(id, |lease| lease.twin = twin);
             }
         }
     }

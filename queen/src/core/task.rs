@@ -95,6 +95,11 @@ impl Task {
         self.progress.as_ref().map_or(0, |progress| progress.done.len())
     }
 
+    /// Indices that are not done.
+    pub(super) fn items_left(&self) -> u64 {
+        self.total() - self.done()
+    }
+
     /// What is done, when nothing more is to come.
     pub(super) fn into_done(self) -> RangeSet {
         self.progress.map(|progress| progress.done).unwrap_or_default()
@@ -119,7 +124,7 @@ impl Task {
     }
 
     /// What it costs to have done what costs so much to compute.
-    pub(super) fn in_all(&self, cost: u64) -> u64 {
+    fn in_all(&self, cost: u64) -> u64 {
         if self.is_twice { cost.saturating_mul(2) } else { cost }
     }
 
@@ -161,26 +166,21 @@ impl Task {
         leases.get(at).copied()
     }
 
-    /// Makes what belongs to nobody done; returns what it costs to compute it once.
-    pub(super) fn credit(&mut self, range: Range<u64>, now: Time) -> u64 {
-        let cost = self.cost(&range);
-        let items = range.end - range.start;
-        let progress = self.progress();
-        progress.done.insert(range);
-        progress.cost_done += cost;
+    /// Makes what belongs to nobody done.
+    pub(super) fn credit(&mut self, range: Range<u64>, now: Time) {
+        let (items, cost) = (range.end - range.start, self.cost(&range));
+        self.forgo(range);
         if !self.is_done() {
             self.progress().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
         }
-        cost
     }
 
-    /// Counts a range that belongs to nobody as done; returns its cost.
-    pub(super) fn forgo(&mut self, range: Range<u64>) -> u64 {
+    /// Counts a range that belongs to nobody as done.
+    pub(super) fn forgo(&mut self, range: Range<u64>) {
         let cost = self.cost(&range);
         let progress = self.progress();
         progress.done.insert(range);
         progress.cost_done += cost;
-        cost
     }
 
     /// What was computed once belongs to the Queen, who computes it again.
@@ -245,16 +245,17 @@ impl Task {
         self.progress().pending.take_within(&(range.start..end))
     }
 
-    /// Makes what is done of `range` pending again; returns how many items and what they cost.
-    pub(super) fn revoke(&mut self, range: &Range<u64>) -> (u64, u64) {
-        let (mut items, mut cost) = (0, 0);
+    /// Makes what is done of `range` pending again; whether anything was.
+    pub(super) fn revoke(&mut self, range: &Range<u64>) -> bool {
+        let mut is_revoked = false;
         while let Some(revoked) = self.progress().done.take_within(range) {
-            items += revoked.end - revoked.start;
-            cost += self.cost(&revoked);
-            self.progress().pending.insert(revoked);
+            let cost = self.cost(&revoked);
+            let progress = self.progress();
+            progress.cost_done -= cost;
+            progress.pending.insert(revoked);
+            is_revoked = true;
         }
-        self.progress().cost_done -= cost;
-        (items, cost)
+        is_revoked
     }
 
     pub(super) fn status(&self, eta: Option<Duration>, now: Time) -> Status {

@@ -636,18 +636,17 @@ impl World {
         let core = format!("{:?}", queen.core);
         let empty = [
             "drones: Ledger { pages: {}",
-            "changed: []",
             "leases: Ledger { pages: {}",
-            "alone: {}",
+            "isolated: {}",
             "by_room: {}",
             "by_deadline: {}",
             "by_finish: {}",
             "young: []",
-            "by_task_deadline: {}",
-            "task_deadlines: {}",
+            "by_task: {}",
+            "by_time: {}",
             "threads: 0",
-            "secluded: 0",
-            "items_queued: 0",
+            "isolated: 0",
+            "items: 0",
             "tasks: Ledger { pages: {}",
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
