@@ -60,7 +60,7 @@ pub use intervals::RangeSet;
 pub use ledger::Ledger;
 pub use release::MAX_DEATHS;
 pub use scheduler::Core;
-pub use status::{DroneStatus, Idle, LeaseCounts, Standing, Status, Totals, Waiting};
+pub use status::{DroneStatus, Idle, LeaseCounts, LeaseStatus, Standing, Status, Totals, Waiting};
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use wire::work::Class;
@@ -87,10 +87,10 @@ impl Core {
             }
             Event::Heartbeat { drone, progress, computed } => self.heartbeat(drone, &progress, computed, now, effects),
             Event::Output { drone, lease, range, spent } => {
-                self.output(drone, Part { lease, range, spent }, Merit::Result, now, effects);
+                self.output(Part { drone, lease, range, spent }, Merit::Result, now, effects);
             }
-            Event::Claim { drone, lease, range, spent, by_queen } => {
-                self.output(drone, Part { lease, range, spent }, Merit::Claim { by_queen }, now, effects);
+            Event::Claim { drone, lease, range, spent, is_kept } => {
+                self.output(Part { drone, lease, range, spent }, Merit::Claim { is_kept }, now, effects);
             }
             Event::Second { task, range, agrees } => self.second(task, &range, agrees, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),

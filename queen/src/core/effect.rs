@@ -42,6 +42,24 @@ pub enum Effect {
     Unhold(LeaseId),
     /// The task was leased for the first time.
     Started(TaskId),
+    /// Results that the event brought count: they are to be stored. This comes before all that follows
+    /// from it.
+    Credit {
+        /// Of which task.
+        task: TaskId,
+        /// Which indices.
+        range: Range<u64>,
+    },
+    /// Results that the event brought are a claim: they count when somebody has computed the same. This comes
+    /// before all that follows from it.
+    Claim {
+        /// Of which task.
+        task: TaskId,
+        /// Which indices.
+        range: Range<u64>,
+        /// Who computes them again is the Queen, since no other Drone can.
+        by_queen: bool,
+    },
     /// More of the task is done.
     Progress(TaskId),
     /// An item of a batch cannot be computed; it counts as done.

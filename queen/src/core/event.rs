@@ -89,7 +89,8 @@ pub enum Event {
         /// A number that grows while its threads compute anything.
         computed: u64,
     },
-    /// Results of a part of a lease came; what [`Core::wanted`](super::Core::wanted) wants of them is stored.
+    /// Results of a part of a lease came. What is wanted of them is
+    /// [credited](super::effect::Effect::Credit); parts come in index order, so of one that begins elsewhere nothing is.
     Output {
         /// By whom.
         drone: DroneId,
@@ -100,8 +101,8 @@ pub enum Event {
         /// Thread time that it took.
         spent: Duration,
     },
-    /// Results of a part of a lease came that count for nothing until somebody has computed the same: what
-    /// [`Core::wanted`](super::Core::wanted) wants of them is pending again, for another Drone if there is one.
+    /// Results of a part of a lease came that count for nothing until somebody has computed the same. What is
+    /// wanted of them is [claimed](super::effect::Effect::Claim): pending again for another Drone, or with the Queen.
     Claim {
         /// By whom.
         drone: DroneId,
@@ -111,17 +112,18 @@ pub enum Event {
         range: Range<u64>,
         /// Thread time that it took.
         spent: Duration,
-        /// It is no Drone that computes them again: they wait for [`Second`](Self::Second).
-        by_queen: bool,
+        /// What is claimed is kept, so that the Queen can compare; she computes it if no other Drone can, and they
+        /// wait for [`Second`](Self::Second). If it is not kept, it is as if nothing had come.
+        is_kept: bool,
     },
-    /// The Queen has computed again what a Drone claimed; those of the range that wait for that are done, or
+    /// The Queen has computed again what a Drone claimed; those of the range that wait for that are credited, or
     /// pending if the two differ.
     Second {
         /// Of which task.
         task: TaskId,
         /// Which indices.
         range: Range<u64>,
-        /// Whether the two are the same; what they are is stored.
+        /// Whether the two are the same.
         agrees: bool,
     },
     /// A Drone cannot compute the rest of a lease.

@@ -13,6 +13,7 @@ use super::trouble::Trouble;
 
 /// Results of a part of a lease that came.
 pub(super) struct Part {
+    pub(super) drone: DroneId,
     pub(super) lease: LeaseId,
     pub(super) range: Range<u64>,
     /// Thread time that it took.
@@ -24,13 +25,13 @@ pub(super) struct Part {
 pub(super) enum Merit {
     /// They are done.
     Result,
-    /// Somebody has to compute the same: another Drone if there is one, or the Queen.
-    Claim { by_queen: bool },
+    /// They are done when somebody has computed the same: the Queen only if she keeps what is claimed.
+    Claim { is_kept: bool },
 }
 
 impl Core {
-    pub(super) fn output(&mut self, drone_id: DroneId, part: Part, merit: Merit, now: Time, effects: &mut Vec<Effect>) {
-        let Part { lease: id, range, spent } = part;
+    pub(super) fn output(&mut self, part: Part, merit: Merit, now: Time, effects: &mut Vec<Effect>) {
+        let Part { drone: drone_id, lease: id, range, spent } = part;
         let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
@@ -38,27 +39,28 @@ impl Core {
         let (task_id, twin, wanted) = (lease.task, lease.twin, lease.wanted(&range));
         let Some(task) = self.tasks.get(task_id) else { return };
         let (class, computed, is_twice) = (task.class, task.cost(&range), task.is_twice);
-        let mut items = 0;
-        if let Some(wanted) = &wanted {
-            let cost = task.cost(wanted);
+        let mut is_pending = false;
+        if let Some(wanted) = wanted.clone() {
+            let cost = task.cost(&wanted);
             // What is left of the lease is not served yet. Ranks of another priority say nothing here.
             let rank = if lease.charge.priority == task.priority { lease.charge.rank } else { 0 };
             let rest = task.cost(&(wanted.end..lease.range.end));
             self.tasks.serve(task.priority, rank.saturating_sub(rest));
-            match merit {
-                Merit::Result => {
-                    items = wanted.end - wanted.start;
-                    self.tasks.change(task_id, |task| task.credit(wanted.clone(), now));
-                }
-                Merit::Claim { by_queen: true } => {
-                    self.tasks.change(task_id, |task| task.give_to_queen(wanted.clone()));
-                }
-                Merit::Claim { by_queen: false } => {}
-            }
             if let Some(twin) = twin {
                 self.leases.change(twin, |twin| twin.range.start = wanted.end);
             }
-            self.count_done(items, cost, now);
+            match merit {
+                Merit::Result => self.credit(task_id, wanted, cost, now, effects),
+                Merit::Claim { is_kept } => {
+                    let by_queen = is_kept && !self.has_another(id);
+                    is_pending = !by_queen;
+                    effects.push(Effect::Claim { task: task_id, range: wanted.clone(), by_queen });
+                    self.count_done(0, cost, now);
+                    if by_queen {
+                        self.tasks.change(task_id, |task| task.give_to_queen(wanted));
+                    }
+                }
+            }
         }
         let is_over = self.leases.change(id, |lease| {
             lease.range.start = wanted.as_ref().map_or(lease.range.start, |wanted| wanted.end);
@@ -76,10 +78,10 @@ impl Core {
         }
         match ended {
             true => self.end_task(task_id, Outcome::Done, now, effects),
-            false if items > 0 => effects.push(Effect::Progress(task_id)),
+            false if wanted.is_some() && merit == Merit::Result => effects.push(Effect::Progress(task_id)),
             false => {}
         }
-        if let Some(claimed) = wanted.filter(|_| merit == Merit::Claim { by_queen: false }) {
+        if let Some(claimed) = wanted.filter(|_| is_pending) {
             // What went wrong with it before did not this time.
             self.put_back(task_id, claimed, Some(Box::new(Trouble::avoiding(drone_id))));
         }
@@ -90,7 +92,7 @@ impl Core {
         self.fill(drone_id, now, effects);
     }
 
-    /// The Queen has computed again what a Drone claimed, and it is the same, or not.
+    /// Credits what the Queen has computed again after a Drone, or has it computed anew where the two differ.
     pub(super) fn second(
         &mut self,
         id: TaskId,
@@ -105,14 +107,29 @@ impl Core {
                 continue;
             }
             // What it cost was counted when it was claimed.
-            self.count_done(own.end - own.start, 0, now);
-            self.tasks.change(id, |task| task.credit(own, now));
+            self.credit(id, own, 0, now, effects);
             match self.tasks.get(id).is_some_and(Task::is_done) {
                 true => self.end_task(id, Outcome::Done, now, effects),
                 false => effects.push(Effect::Progress(id)),
             }
         }
         self.place_task(id, now, effects);
+    }
+
+    /// Makes a range done that belongs to nobody, and that Drones have just computed for `cost`.
+    fn credit(&mut self, id: TaskId, range: Range<u64>, cost: u64, now: Time, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Credit { task: id, range: range.clone() });
+        self.count_done(range.end - range.start, cost, now);
+        self.tasks.change(id, |task| task.credit(range, now));
+    }
+
+    /// Whether another Drone than the one that has this lease could compute the same.
+    fn has_another(&self, lease: LeaseId) -> bool {
+        let Some(lease) = self.leases.get(lease) else { return false };
+        let Some(task) = self.tasks.get(lease.task) else { return false };
+        let has_failed = |id| lease.trouble.as_deref().is_some_and(|trouble| trouble.last_attempt(id).is_some());
+        let mut able = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(task.class));
+        able.any(|(id, _)| id != lease.drone && !has_failed(id))
     }
 
     fn count_done(&mut self, items: u64, cost: u64, now: Time) {

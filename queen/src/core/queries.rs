@@ -8,25 +8,14 @@ use wire::work::Class;
 
 use super::drone::Drone;
 use super::scheduler::Core;
-use super::status::{DroneStatus, Standing, Status, Totals};
+use super::status::{DroneStatus, LeaseStatus, Standing, Status, Totals};
 use super::time::Time;
 
 impl Core {
-    /// Which part of `range` is wanted of this Drone under this lease, and of which task it is.
-    /// Outputs come in index order, so a range that begins elsewhere is not wanted.
-    pub fn wanted(&self, drone: DroneId, lease: LeaseId, range: &Range<u64>) -> Option<(TaskId, Range<u64>)> {
-        let lease = self.leases.get(lease).filter(|lease| lease.drone == drone && lease.next == range.start)?;
-        Some((lease.task, lease.wanted(range)?))
-    }
-
-    /// The task of a lease that this Drone holds.
-    pub fn lease(&self, drone: DroneId, lease: LeaseId) -> Option<TaskId> {
-        self.leases.get(lease).filter(|lease| lease.drone == drone).map(|lease| lease.task)
-    }
-
-    /// The index that the next output of a lease which this Drone holds has to begin with.
-    pub fn next_index(&self, drone: DroneId, lease: LeaseId) -> Option<u64> {
-        self.leases.get(lease).filter(|lease| lease.drone == drone).map(|lease| lease.next)
+    /// A lease that this Drone holds.
+    pub fn lease(&self, drone: DroneId, lease: LeaseId) -> Option<LeaseStatus> {
+        let lease = self.leases.get(lease).filter(|lease| lease.drone == drone)?;
+        Some(LeaseStatus { task: lease.task, next: lease.next })
     }
 
     /// A task that has not ended.
@@ -42,15 +31,6 @@ impl Core {
     /// Whether all of a range of a task that has not ended is done.
     pub fn is_done(&self, id: TaskId, range: &Range<u64>) -> bool {
         self.tasks.get(id).is_some_and(|task| task.is_done_in(range))
-    }
-
-    /// Whether a Drone besides this one could compute what it has under a lease.
-    pub fn has_another(&self, drone: DroneId, lease: LeaseId) -> bool {
-        let Some(lease) = self.leases.get(lease) else { return false };
-        let Some(task) = self.tasks.get(lease.task) else { return false };
-        let has_failed = |id| lease.trouble.as_deref().is_some_and(|trouble| trouble.last_attempt(id).is_some());
-        let mut able = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(task.class));
-        able.any(|(id, _)| id != drone && !has_failed(id))
     }
 
     /// What of `range` of a task a Drone has computed, and the Queen is to compute again, in order.

@@ -40,6 +40,15 @@ pub enum Waiting {
     Turn,
 }
 
+/// A lease that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// Of which task.
+    pub task: TaskId,
+    /// The index that its next output has to begin with.
+    pub next: u64,
+}
+
 /// Where a Drone stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {

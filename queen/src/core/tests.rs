@@ -91,6 +91,13 @@ impl World {
     /// Leases that were granted by this event, in order.
     fn handle(&mut self, event: Event) -> Vec<Grant> {
         let mut effects = Vec::new();
+        let (drone, came) = match &event {
+            Event::Output { drone, range, .. } | Event::Claim { drone, range, .. } => {
+                (Some(*drone), Some(range.clone()))
+            }
+            Event::Second { range, .. } => (None, Some(range.clone())),
+            _ => (None, None),
+        };
         self.core.handle(event, self.now, &mut effects);
         self.core.check_invariants();
         let mut grants = Vec::new();
@@ -107,6 +114,18 @@ impl World {
                 Effect::Quarantined { drone, .. } => drop(self.quarantined.insert(drone)),
                 Effect::Forgotten(_) => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
+                Effect::Credit { task, range } => {
+                    assert!(came.as_ref().is_some_and(|came| came.start <= range.start && range.end <= came.end));
+                    self.forget_once(task, &range);
+                    self.credited.entry(task).or_default().insert(range);
+                }
+                Effect::Claim { task, range, by_queen } => {
+                    self.forget_once(task, &range);
+                    match by_queen {
+                        true => self.seconds.push((task, range)),
+                        false => self.twice.entry(task).or_default().extend(drone.map(|drone| (range, drone))),
+                    }
+                }
                 Effect::Progress(_) => {}
                 Effect::FailedItem { task, index, blame } => {
                     self.credited.entry(task).or_default().insert(index..index + 1);
@@ -201,11 +220,6 @@ impl World {
         }
         if self.twice.contains_key(&task) {
             return self.output_twice(task, drone, id, range);
-        }
-        if let Some((wanted_of, wanted)) = self.core.wanted(drone, id, &range) {
-            assert_eq!(wanted_of, task);
-            assert!(range.start <= wanted.start && wanted.end == range.end);
-            self.credited.entry(task).or_default().insert(wanted);
         }
         let spent = Duration::from_nanos((range.end - range.start) * 1_000_000_000 / RATE);
         self.handle(Event::Output { drone, lease: id, range, spent })
@@ -541,15 +555,20 @@ fn a_drone_that_was_not_listened_to_is_not_silent() {
 fn an_output_counts_once_and_only_in_order() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
-    let (_, grants) = world.submit(0, &[100]);
+    let (_, grants) = world.submit(0, &[10_000_000]);
     let lease = grants[0].lease;
     let end = grants[0].range.end;
-    assert_eq!(world.core.wanted(drone, lease, &(1..2)), None, "not the next index");
-    assert_eq!(world.core.wanted(DroneId(99), lease, &(0..2)), None, "another's lease");
-    assert_eq!(world.core.wanted(drone, lease, &(0..end + 5)), Some((TaskId(1), 0..end)), "cut at its end");
-    world.output(lease, 2);
-    assert_eq!(world.core.wanted(drone, lease, &(0..2)), None, "done already");
-    assert_eq!(world.core.task(TaskId(1), world.now).unwrap().done, 2);
+    let mut credited = |drone, range| {
+        let spent = Duration::from_millis(1);
+        world.handle(Event::Output { drone, lease, range, spent });
+        world.credited.get(&TaskId(1)).map_or(0, RangeSet::len)
+    };
+    assert_eq!(credited(drone, 1..2), 0, "not the next index");
+    assert_eq!(credited(DroneId(99), 0..2), 0, "another's lease");
+    assert_eq!(credited(drone, 0..2), 2);
+    assert_eq!(credited(drone, 0..2), 2, "done already");
+    assert_eq!(credited(drone, 2..end + 5), end, "cut at its end");
+    assert_eq!(world.core.task(TaskId(1), world.now).unwrap().done, end);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::SharedHive;
 use super::journal;
 use super::state::State;
 use super::verify::{Arrived, Doubt, Lie};
-use crate::core::{Event, Time};
+use crate::core::{Effect, Event, Time};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job};
 use crate::store::Trust;
@@ -311,7 +311,7 @@ impl State {
     ) {
         let (task, lease) = (job.task, arrived.lease);
         let mut rest = arrived.range.clone();
-        let mut is_in_doubt = false;
+        let (mut is_in_doubt, mut looked_at) = (false, arrived.looked_at);
         for nth in 0.. {
             if rest.is_empty() {
                 return;
@@ -324,28 +324,41 @@ impl State {
             };
             let mut part = arrived.part(rest.start..rest.start + items);
             rest.start += items;
-            // What was done with the part before may have taken this one from its Drone.
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.range) else {
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
-                continue;
-            };
-            if let Verdict::Differs(other, digest) = &verdict
-                && !std::mem::replace(&mut is_in_doubt, true)
-            {
-                let claims = vec![(*other, digest.clone()), (drone, part.bytes.slice(..DIGEST))];
-                further.push(Further::Doubt(Doubt::between(job.clone(), part.range.start, claims)));
-            }
-            if let Verdict::Agreed(other) = verdict {
+            if let Verdict::Agreed(_) = verdict {
                 part.trust = Trust::Checked;
-                self.agree(other, drone, wanted.end - wanted.start);
             }
-            if part.trust == Trust::Checked {
-                self.claims.remove(task, &wanted);
-                self.keep(task, drone, &wanted, &part);
-                self.handle(Event::Output { drone, lease, range: part.range, spent: part.spent }, now);
-            } else {
-                self.claim(drone, job, part, &wanted, now, further);
-            }
+            let (range, spent) = (part.range.clone(), part.spent);
+            let event = match part.trust {
+                Trust::Checked => Event::Output { drone, lease, range, spent },
+                _ => {
+                    // Until now somebody else had claimed it, or something else.
+                    part.room = part.room.or_else(|| self.claims.reserve(part.bytes.len()));
+                    Event::Claim { drone, lease, range, spent, is_kept: part.room.is_some() }
+                }
+            };
+            // What was done with the part before may have taken this one from its Drone: then nothing is taken.
+            self.handle_results(event, now, |state, effect| {
+                state.trust(&[drone], std::mem::take(&mut looked_at));
+                if let Verdict::Differs(other, digest) = &verdict
+                    && !std::mem::replace(&mut is_in_doubt, true)
+                {
+                    let claims = vec![(*other, digest.clone()), (drone, part.bytes.slice(..DIGEST))];
+                    further.push(Further::Doubt(Doubt::between(job.clone(), part.range.start, claims)));
+                }
+                match effect {
+                    Effect::Credit { range, .. } => {
+                        if let Verdict::Agreed(other) = verdict {
+                            state.agree(other, drone, range.end - range.start);
+                        }
+                        state.claims.remove(task, &range);
+                        state.keep(task, drone, &range, &part);
+                    }
+                    Effect::Claim { range, by_queen, .. } => {
+                        further.extend(state.claim(drone, job, part.part(range), by_queen));
+                    }
+                    _ => {}
+                }
+            });
         }
     }
 
@@ -357,30 +370,17 @@ impl State {
         }
     }
 
-    /// Has another Drone compute what came, or the Queen, if there is none.
-    fn claim(
-        &mut self,
-        drone: DroneId,
-        job: &Job,
-        part: Arrived,
-        wanted: &Range<u64>,
-        now: Time,
-        further: &mut Vec<Further>,
-    ) {
-        let (task, lease, range, spent) = (job.task, part.lease, part.range.clone(), part.spent);
-        self.claims.remove(task, wanted);
-        let mut part = part.part(wanted.clone());
-        // Until now somebody else had claimed it, or something else.
-        part.room = part.room.or_else(|| self.claims.reserve(part.bytes.len()));
-        let by_queen = part.room.is_some() && !self.core.has_another(drone, lease);
+    /// Keeps what a Drone claims until another one has computed the same, or the Queen; without room for it, it is
+    /// as if nothing had come.
+    fn claim(&mut self, drone: DroneId, job: &Job, part: Arrived, by_queen: bool) -> Option<Further> {
+        self.claims.remove(job.task, &part.range);
         if by_queen {
             self.claims.add_second(Second { job: job.clone(), drone, part });
-            further.push(Further::Seconds);
-        } else if let Some(room) = part.room {
-            self.claims.put(task, wanted.start, Claim { drone, bytes: part.bytes, room });
+            return Some(Further::Seconds);
         }
-        // Without room it is as if nothing had come.
-        self.handle(Event::Claim { drone, lease, range, spent, by_queen }, now);
+        let room = part.room?;
+        self.claims.put(job.task, part.range.start, Claim { drone, bytes: part.bytes, room });
+        None
     }
 
     /// What the Queen computes next; that of tasks that have ended meanwhile is passed over. If there is
@@ -399,10 +399,12 @@ impl State {
     fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrived, end: u64, now: Time) {
         part.trust = Trust::Checked;
         self.trust(&[drone], end.saturating_sub(part.range.start));
-        for range in self.core.with_queen(task, &(part.range.start..end)) {
-            self.keep(task, drone, &range, &part);
-            self.handle(Event::Second { task, range, agrees: true }, now);
-        }
+        let right = Event::Second { task, range: part.range.start..end, agrees: true };
+        self.handle_results(right, now, |state, effect| {
+            if let Effect::Credit { range, .. } = effect {
+                state.keep(task, drone, &range, &part);
+            }
+        });
         self.handle(Event::Second { task, range: end..part.range.end, agrees: false }, now);
         self.release_inputs(task, part.range.start);
     }

@@ -10,7 +10,7 @@ use super::cache::Key;
 use super::claims::Further;
 use super::state::State;
 use super::verify::{Arrived, Doubt};
-use crate::core::{Event, Grant, Time};
+use crate::core::{Effect, Event, Grant, LeaseStatus, Time};
 use crate::kinds::Job;
 use crate::kinds::digest::DIGEST;
 use crate::store::{Change, Computed, Trust};
@@ -38,23 +38,22 @@ impl State {
     /// known only behind the one before.
     pub(super) fn output(&mut self, drone: DroneId, arrived: Arrived, now: Time, further: &mut Vec<Further>) {
         let (lease, spent, range) = (arrived.lease, arrived.spent, arrived.range.clone());
-        let Some(task) = self.core.lease(drone, lease) else { return };
+        let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease) else { return };
         if self.audited(task).is_some() {
-            let doubt = self.compare(task, drone, arrived.bytes);
-            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
-            further.extend(doubt.map(Further::Doubt));
+            self.handle_results(Event::Output { drone, lease, range: 0..1, spent }, now, |state, _| {
+                further.extend(state.compare(task, drone, arrived.bytes.clone()).map(Further::Doubt));
+            });
             return;
         }
-        let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
-        self.trust(&[drone], wanted.as_ref().map_or(0, |_| arrived.looked_at));
         let first = range.start;
         match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
             Some(job) => self.output_twice(drone, &job, &arrived, now, further),
-            None => {
-                let doubt = wanted.and_then(|wanted| self.keep(task, drone, &wanted, &arrived));
-                further.extend(doubt.map(Further::Doubt));
-                self.handle(Event::Output { drone, lease, range, spent }, now);
-            }
+            None => self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {
+                if let Effect::Credit { range, .. } = effect {
+                    state.trust(&[drone], arrived.looked_at);
+                    further.extend(state.keep(task, drone, &range, &arrived).map(Further::Doubt));
+                }
+            }),
         }
         self.release_inputs(task, first);
     }
@@ -68,7 +67,7 @@ impl State {
         }
     }
 
-    /// Keeps results, which are about to be credited; returns what has to be looked into.
+    /// Keeps results that are credited; returns what has to be looked into.
     pub(super) fn keep(
         &mut self,
         task: TaskId,

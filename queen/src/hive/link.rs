@@ -313,8 +313,8 @@ impl SharedHive {
     pub async fn spoiled(&self, link: Link, lease: LeaseId, reason: String) {
         let Ok(slot) = self.slot(0).await else { return };
         self.change_durably(slot, |state, now| {
-            if let Some(task) = state.core.lease(link.drone, lease) {
-                state.handle(Event::Spoil { task, reason }, now);
+            if let Some(lease) = state.core.lease(link.drone, lease) {
+                state.handle(Event::Spoil { task: lease.task, reason }, now);
             }
         });
     }

@@ -200,6 +200,12 @@ impl State {
 
     /// Tells the core, and does what it says.
     pub(super) fn handle(&mut self, event: Event, now: Time) {
+        self.handle_results(event, now, |_, _| {});
+    }
+
+    /// The same for results that came: `take` is given what the core credits of them ([`Effect::Credit`],
+    /// [`Effect::Claim`]), before what follows from that is done.
+    pub(super) fn handle_results(&mut self, event: Event, now: Time, mut take: impl FnMut(&mut Self, Effect)) {
         let from = event_source(&event);
         let mut effects = std::mem::take(&mut self.effects);
         self.core.handle(event, now, &mut effects);
@@ -217,6 +223,7 @@ impl State {
                 }
                 Effect::Unhold(lease) => drop(self.leases.insert(lease, Change::Unlease(lease))),
                 Effect::Started(task) => self.started(task),
+                Effect::Credit { .. } | Effect::Claim { .. } => take(self, effect),
                 Effect::Progress(task) => self.feed.task(task),
                 Effect::FailedItem { task, index, blame } => {
                     let error = explain::blame(blame, |drone| self.name_of(drone));

@@ -21,7 +21,7 @@ use self::sampling::{choose, one_part_in, random, sample_of};
 use super::SharedHive;
 use super::claims::Room;
 use super::state::State;
-use crate::core::{Event, Segment, TaskWork, Time};
+use crate::core::{Event, LeaseStatus, Segment, TaskWork, Time};
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, Job};
 use crate::store::{Pieces, TASKS_END, Trust};
@@ -295,14 +295,13 @@ impl SharedHive {
 impl State {
     /// What an open lease of this Drone is about.
     pub(super) fn order_of(&self, drone: DroneId, lease: LeaseId) -> Option<Order> {
-        let task = self.core.lease(drone, lease)?;
+        let LeaseStatus { task, next } = self.core.lease(drone, lease)?;
         let trust = self.presences.get(&drone).map_or(0, |presence| presence.checked);
         if let Some(audit) = self.audits.under_way.get(&task) {
             let (job, next) = (audit.job.clone(), audit.result.index);
             return Some(Order { job, audit: Some(task), is_rework: false, trust, next });
         }
         let record = self.tasks.get(task)?;
-        let next = self.core.next_index(drone, lease)?;
         Some(Order { job: record.job(task), audit: None, is_rework: record.is_rework(), trust, next })
     }
 
@@ -377,7 +376,8 @@ impl State {
 
     /// Whether a lease that failed is one of an audit, which ends by that.
     pub(super) fn is_audit(&mut self, drone: DroneId, lease: LeaseId, now: Time) -> bool {
-        let audit = self.core.lease(drone, lease).filter(|task| self.audits.under_way.contains_key(task));
+        let task = self.core.lease(drone, lease).map(|lease| lease.task);
+        let audit = task.filter(|task| self.audits.under_way.contains_key(task));
         if let Some(task) = audit {
             self.handle(Event::Cancel { task }, now);
         }

@@ -189,7 +189,9 @@ impl Model {
                 self.troubled.remove(task);
                 self.waited.remove(task);
             }
-            Effect::Hold { .. }
+            Effect::Credit { .. }
+            | Effect::Claim { .. }
+            | Effect::Hold { .. }
             | Effect::Unhold(_)
             | Effect::Started(_)
             | Effect::Progress(_)
@@ -199,7 +201,7 @@ impl Model {
     }
 
     fn adopt(&mut self, drone: DroneId, lease: LeaseId, range: &Range<u64>, core: &Core, state: &State) {
-        let task = core.lease(drone, lease).unwrap_or_else(|| panic!("Drone {drone} has lease {lease}"));
+        let task = core.lease(drone, lease).unwrap_or_else(|| panic!("Drone {drone} has lease {lease}")).task;
         let overlaps = |lent: &&Lent| lent.task == task && lent.range.start < range.end && range.start < lent.range.end;
         let twins = self.leases.values().filter(overlaps).inspect(|other| assert_eq!(&other.range, range)).count();
         assert!(twins <= 1, "{range:?} of task {task} is leased to two others");

@@ -206,6 +206,12 @@ impl Queen {
     }
 
     pub fn handle(&mut self, ctx: &mut Context, event: Event) {
+        self.handle_results(ctx, event, &[]);
+    }
+
+    /// Tells the core of these results; returns what has to be on the disk before their receipt.
+    pub fn handle_results(&mut self, ctx: &mut Context, event: Event, found: &[(u64, Found)]) -> u64 {
+        let mut number = 0;
         ctx.tell(format_args!("core <- {event:?}"));
         let now = self.now(ctx);
         self.model.before(&event);
@@ -217,6 +223,8 @@ impl Queen {
             self.model.see(ctx, &effect, &self.core, &self.state);
             match effect {
                 Effect::Lease(grant) if work.last().is_none_or(|last| last.drone == grant.drone) => work.push(grant),
+                Effect::Credit { task, range } => number = self.credit(ctx, task, &range, found),
+                Effect::Claim { task, range, by_queen } => self.claim(ctx, task, &range, by_queen, found),
                 other => {
                     self.send_work(ctx, &std::mem::take(&mut work));
                     self.perform(ctx, other, &mut work);
@@ -227,6 +235,7 @@ impl Queen {
         self.set_tick(ctx);
         let now = self.now(ctx);
         self.model.check(&self.core, now, &self.state);
+        number
     }
 
     fn set_tick(&mut self, ctx: &mut Context) {
@@ -265,6 +274,7 @@ impl Queen {
             Effect::Unhold(lease) => drop(self.write(ctx, Record::Unhold(self.epoch, lease))),
             Effect::Started(_) => {}
             Effect::Progress(_) => {}
+            Effect::Credit { .. } | Effect::Claim { .. } => unreachable!("they are carried out at once"),
             Effect::FailedItem { .. } => unreachable!("no task here is a batch"),
             Effect::Ended { task, outcome, done } => {
                 assert_eq!(done, self.state.tasks[&task].done(), "what was done of task {task}");
@@ -376,8 +386,8 @@ impl Queen {
                 self.send_receipts(ctx, link);
             }
             ToQueen::Failed { lease, epoch, reason } if epoch == self.epoch => {
-                if let Some(task) = self.core.lease(drone, lease) {
-                    self.model.has_trouble(task);
+                if let Some(lease) = self.core.lease(drone, lease) {
+                    self.model.has_trouble(lease.task);
                 }
                 self.handle(ctx, Event::Failed { drone, lease, reason: reason.to_owned() });
             }
