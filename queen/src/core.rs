@@ -14,8 +14,12 @@
 //! [`queue::Queue`] decides which task is next, [`drone::Drone`] whether a Drone has room,
 //! [`sizing`] how much of the task it gets; [`dispatch`] puts the three together, and
 //! [`steal`] gives an idle Drone what others have too much of. [`fleet`] is about Drones that
-//! come, fall silent, go and come back, [`lease`] about what becomes of leases and who is to
-//! blame, and [`explain`] about why something is not happening.
+//! come, fall silent, go and come back, [`output`] about results, [`failure`] and [`release`]
+//! about leases that end early and whose fault that is, [`isolation`] about ranges that may be
+//! what ends Drones, and [`explain`] about why something is not happening.
+//!
+//! All of these change one state, [`scheduler::Core`]; of that [`tasks`], [`leases`] and
+//! [`roster`] each keep their part and the indexes of it.
 
 mod deadlines;
 mod detach;
@@ -26,6 +30,7 @@ mod event;
 mod explain;
 mod failure;
 mod fleet;
+mod history;
 mod intervals;
 #[cfg(test)]
 mod invariants;
@@ -50,7 +55,7 @@ mod tasks;
 mod tests;
 mod time;
 mod timeouts;
-mod trouble;
+
 mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
@@ -66,8 +71,8 @@ pub use timeouts::Timeouts;
 pub use wire::work::Class;
 pub use work::{Ability, Segment, Speed, TaskWork};
 
-use output::{Merit, Part};
-use trouble::Fault;
+use history::Fault;
+use output::{Output, Validity};
 
 impl Core {
     /// Takes in what happened; `now` never goes back.
@@ -87,10 +92,11 @@ impl Core {
             }
             Event::Heartbeat { drone, progress, computed } => self.heartbeat(drone, &progress, computed, now, effects),
             Event::Output { drone, lease, range, spent } => {
-                self.output(Part { drone, lease, range, spent }, Merit::Result, now, effects);
+                self.output(Output { drone, lease, range, spent, validity: Validity::Final }, now, effects);
             }
             Event::Claim { drone, lease, range, spent, is_kept } => {
-                self.output(Part { drone, lease, range, spent }, Merit::Claim { is_kept }, now, effects);
+                let validity = Validity::Claim { is_kept };
+                self.output(Output { drone, lease, range, spent, validity }, now, effects);
             }
             Event::Second { task, range, agrees } => self.second(task, &range, agrees, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
@@ -102,7 +108,7 @@ impl Core {
             Event::Leaving { drone } => self.leaving(drone),
             Event::Quarantine { drone } => self.quarantine(drone, now, effects),
             Event::Pardon { drone } => self.pardon(drone, now, effects),
-            Event::Lost { drone } => self.lost(drone, now, effects),
+            Event::Disconnected { drone } => self.disconnected(drone, now, effects),
             Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
@@ -112,7 +118,7 @@ impl Core {
     pub fn next_deadline(&self) -> Option<Time> {
         let drone = self.drones.first_deadline().map(|(deadline, _)| deadline);
         let task = self.tasks.first_deadline().map(|(deadline, _)| deadline);
-        [drone, task, self.next_hold()].into_iter().flatten().min()
+        [drone, task, self.next_recording()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
@@ -120,6 +126,6 @@ impl Core {
             self.end_task(task, Outcome::Failed(Blame::Deadline), now, effects);
         }
         self.tick_drones(now, effects);
-        self.hold(now, effects);
+        self.record_leases(now, effects);
     }
 }

@@ -8,12 +8,12 @@ use wire::work::Class;
 
 use super::drone::Place;
 use super::effect::{Effect, Grant};
+use super::history::History;
 use super::lease::Lease;
 use super::scheduler::Core;
 use super::sizing::{self, Fleet};
 use super::task::Task;
 use super::time::Time;
-use super::trouble::Trouble;
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
@@ -27,14 +27,14 @@ enum Pick {
     /// As much as is right of what nothing went wrong with.
     Fresh,
     /// The range that begins here, with which something went wrong.
-    Apart(u64),
+    Retry(u64),
 }
 
 /// What a new lease is to be.
 pub(super) struct Terms {
     pub(super) place: Place,
     pub(super) range: Range<u64>,
-    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) history: Option<Box<History>>,
     pub(super) twin: Option<LeaseId>,
 }
 
@@ -96,40 +96,41 @@ impl Core {
 
     /// What of a task this Drone may compute next, beside other work.
     fn pick(&self, task: &Task, drone: DroneId, now: Time) -> Option<Pick> {
-        let suits = |(range, trouble): (Range<u64>, &Trouble)| {
-            (!trouble.is_alone() && self.may_try(task.class, trouble, drone, now)).then_some(Pick::Apart(range.start))
+        let suits = |(range, history): (Range<u64>, &History)| {
+            (!history.must_be_isolated() && self.may_try(task.class, history, drone, now))
+                .then_some(Pick::Retry(range.start))
         };
         // Little is to wait for being computed a second time.
         let is_behind = || task.is_twice && task.open_ends() >= LOOK;
         let fresh = || task.next_run().filter(|_| !is_behind()).map(|_| Pick::Fresh);
-        task.apart().take(LOOK).find_map(suits).or_else(fresh)
+        task.retries().take(LOOK).find_map(suits).or_else(fresh)
     }
 
     /// Whether a Drone may compute a range with which something went wrong: where it failed
     /// itself, only if there is no other one, and not at once again.
-    pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId, now: Time) -> bool {
+    pub(super) fn may_try(&self, class: Class, history: &History, drone: DroneId, now: Time) -> bool {
         let is_over = |attempt| attempt + self.timeouts.retry <= now;
-        !trouble.is_of(drone) || self.has_no_other(class, trouble) && trouble.last_attempt(drone).is_none_or(is_over)
+        !history.avoids(drone) || self.has_no_other(class, history) && history.last_failure(drone).is_none_or(is_over)
     }
 
     /// Whether all Drones that could compute a range are better not given it.
-    pub(super) fn has_no_other(&self, class: Class, trouble: &Trouble) -> bool {
+    pub(super) fn has_no_other(&self, class: Class, history: &History) -> bool {
         let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(class));
-        able.all(|(id, _)| trouble.is_of(id))
+        able.all(|(id, _)| history.avoids(id))
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
         let drones = &self.drones;
         let take = |task: &mut Task| match pick {
-            Pick::Apart(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble))),
+            Pick::Retry(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
             Pick::Fresh => {
                 let fleet = Fleet { threads: drones.threads(), speed: drones.speed(task.class) };
                 let chunk = sizing::chunk(task, drones.get(drone)?, place, fleet)?;
                 Some((task.take_first(chunk.end - chunk.start)?, None))
             }
         };
-        let Some((range, trouble)) = self.tasks.change(id, take).flatten() else { return };
-        self.grant(id, drone, Terms { place, range, trouble, twin: None }, now, effects);
+        let Some((range, history)) = self.tasks.change(id, take).flatten() else { return };
+        self.grant(id, drone, Terms { place, range, history, twin: None }, now, effects);
     }
 
     /// Leases a range, which the caller has taken from wherever it was, and has it sent.
@@ -160,7 +161,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
         let drone = self.drones.get(drone_id)?;
-        let Terms { place, range, trouble, twin } = terms;
+        let Terms { place, range, history, twin } = terms;
         let id = self.leases.next_id();
         let lease = |task: &mut Task| {
             if twin.is_none() {
@@ -179,7 +180,7 @@ impl Core {
             drone.take(id, task_id, &charge);
             drone.load()
         })?;
-        self.young.push_back((now, id));
+        self.unrecorded.push_back((now, id));
         let next = range.start;
         let lease = Lease {
             task: task_id,
@@ -194,8 +195,8 @@ impl Core {
             finish: now + Duration::from_nanos(load),
             charge,
             twin,
-            trouble,
-            is_held: false,
+            history,
+            is_recorded: false,
             at,
         };
         self.leases.insert(id, lease);

@@ -41,6 +41,11 @@ const LEASE_OVERHEAD_NS: u64 = 2_000;
 /// Failures on so many tasks within [`RECENT`], which no other Drone failed on, are the Drone's own.
 const FAILED_TASKS: usize = 3;
 const RECENT: Duration = Duration::from_secs(600);
+/// An output weighs one for each so many nanoseconds that went into it, up to a quarter of all weights.
+const WEIGHT_NS: u128 = 5_000_000;
+const MAX_WEIGHT: u64 = WEIGHTS / 4;
+/// How much the rate known so far and the one just seen weigh together.
+const WEIGHTS: u64 = 32;
 /// Until a class is measured: one core without any help from hardware.
 const RATE_UNKNOWN: u64 = 2_000_000;
 /// No thread is faster, whatever its Drone says.
@@ -145,7 +150,7 @@ impl Drone {
     }
 
     /// It has a new connection, and may be another build of the program.
-    pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
+    pub(super) fn connect(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
         (self.kinds, self.speeds) = (ability.kinds, ability.speeds);
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
@@ -172,7 +177,7 @@ impl Drone {
     }
 
     /// Whether a thread has nothing to do.
-    pub(super) fn is_hungry(&self) -> bool {
+    pub(super) fn has_idle_thread(&self) -> bool {
         self.is_usable() && !self.is_isolated() && self.held() < usize::from(self.threads)
     }
 
@@ -290,7 +295,7 @@ impl Drone {
     /// Whether a task may have this opening.
     pub(super) fn suits(&self, place: Place, id: TaskId, task: &Task) -> bool {
         let is_short = || {
-            let run = task.next_run().or_else(|| Some(task.apart().next()?.0));
+            let run = task.next_run().or_else(|| Some(task.retries().next()?.0));
             run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
         };
         self.is_able(task.class) && (place == Place::Ahead || !self.has(id) && is_short())
@@ -380,9 +385,9 @@ impl Drone {
         // Where lanes were empty, it is between what was done and what could have been done beside it.
         let known = self.rate(class);
         let seen = known.clamp(rate(cost.into()), rate(self.cost_of_full_lanes(class, items, cost)));
-        // A quarter of the way at each output; long ones weigh as much as many short ones.
-        let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;
-        let rate = (known * (32 - weight) + seen * weight) / 32;
+        // Long outputs weigh as much as many short ones, but none changes the rate at once.
+        let weight = (spent_ns / WEIGHT_NS).clamp(1, MAX_WEIGHT.into()) as u64;
+        let rate = (known * (WEIGHTS - weight) + seen * weight) / WEIGHTS;
         match self.rates.iter_mut().find(|(other, _)| *other == class) {
             Some((_, measured)) => *measured = rate,
             None => self.rates.push((class, rate)),

@@ -27,9 +27,9 @@ pub enum Effect {
         /// For each offer, its lease from now on and the part of the range that is wanted.
         leases: Vec<Option<(LeaseId, Range<u64>)>>,
     },
-    /// Remember that a Drone has this range, in case the Queen ends before it is done.
+    /// Record that a Drone has this range, in case the Queen ends before it is done.
     Hold {
-        /// Under which lease; what was remembered of it before is outdated.
+        /// Under which lease; what was recorded of it before is outdated.
         lease: LeaseId,
         /// Which Drone.
         drone: DroneId,
@@ -38,7 +38,7 @@ pub enum Effect {
         /// Which indices.
         range: Range<u64>,
     },
-    /// The lease that was to be remembered is over.
+    /// The lease that was to be recorded is over.
     Unhold(LeaseId),
     /// The task was leased for the first time.
     Started(TaskId),
@@ -61,7 +61,7 @@ pub enum Effect {
         by_queen: bool,
     },
     /// More of the task is done.
-    Progress(TaskId),
+    Advanced(TaskId),
     /// An item of a batch cannot be computed; it counts as done.
     FailedItem {
         /// Of which task.

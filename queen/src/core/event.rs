@@ -172,7 +172,7 @@ pub enum Event {
         drone: DroneId,
     },
     /// A Drone's connection broke; it may come back.
-    Lost {
+    Disconnected {
         /// Who.
         drone: DroneId,
     },

@@ -4,10 +4,10 @@ use wire::ids::{DroneId, TaskId};
 
 use super::dispatch::LOOK;
 use super::drone::Drone;
+use super::history::History;
 use super::scheduler::Core;
 use super::status::{Idle, Waiting};
 use super::task::Task;
-use super::trouble::Trouble;
 
 impl Core {
     /// Why nothing of a task is computed; `None` if something is, or if there is no such task.
@@ -26,11 +26,15 @@ impl Core {
             () if able().next().is_none() => Waiting::NoneAble,
             () if able().all(|drone| drone.quarantined) => Waiting::AllQuarantined,
             () if !able().any(Drone::is_usable) => Waiting::AllLeaving,
-            () if task.next_run().is_none() && task.apart().all(|(_, trouble)| Trouble::is_alone(trouble)) => {
-                Waiting::Alone
+            () if task.next_run().is_none()
+                && task.retries().all(|(_, history)| History::must_be_isolated(history)) =>
+            {
+                Waiting::Isolation
             }
             () if task.next_run().is_none()
-                && task.apart().all(|(_, trouble)| trouble.has_failed() && self.has_no_other(task.class, trouble)) =>
+                && task
+                    .retries()
+                    .all(|(_, history)| history.has_failed() && self.has_no_other(task.class, history)) =>
             {
                 Waiting::Again
             }

@@ -3,10 +3,10 @@
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Distrust, Effect, Outcome};
+use super::history::Fault;
 use super::scheduler::Core;
 use super::task::Task;
 use super::time::Time;
-use super::trouble::Fault;
 
 /// A range fails its task after so many attempts of one Drone, where there is no other that could
 /// try. Otherwise two Drones have to fail on it: one alone may be what is wrong.
@@ -24,7 +24,7 @@ impl Core {
         let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
         self.lease_counts.failed += 1;
         let task = lease.task;
-        let tried = lease.trouble.as_deref().map_or(&[][..], |trouble| &trouble.failed);
+        let tried = lease.history.as_deref().map_or(&[][..], |history| &history.failed);
         let (range, is_batch) = (lease.range.clone(), self.tasks.get(task).is_some_and(|task| task.is_batch));
         let may_be_blamed = !is_batch || range.end - range.start == 1;
         // Each item of a batch is a task of its own.
@@ -58,16 +58,17 @@ impl Core {
     /// A Drone is what was wrong where it failed: others may try, and it counts for nothing.
     fn disregard(&mut self, id: TaskId, drone: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get(id) else { return };
-        let ranges: Vec<_> = task.apart().filter(|(_, trouble)| trouble.is_of(drone)).map(|(range, _)| range).collect();
+        let ranges: Vec<_> =
+            task.retries().filter(|(_, history)| history.avoids(drone)).map(|(range, _)| range).collect();
         for range in ranges {
-            let taken = self.tasks.change(id, |task| task.take_apart(range.start)).flatten();
-            let Some((range, mut trouble)) = taken else { continue };
-            trouble.disregard(drone);
-            self.put_back(id, range, (!trouble.is_nothing()).then_some(trouble));
+            let taken = self.tasks.change(id, |task| task.take_retry(range.start)).flatten();
+            let Some((range, mut history)) = taken else { continue };
+            history.disregard(drone);
+            self.put_back(id, range, (!history.is_empty()).then_some(history));
         }
         let leases: Vec<_> = self.tasks.get(id).into_iter().flat_map(Task::leases).collect();
         for lease in leases {
-            self.leases.change(lease, |lease| lease.trouble.iter_mut().for_each(|trouble| trouble.disregard(drone)));
+            self.leases.change(lease, |lease| lease.history.iter_mut().for_each(|history| history.disregard(drone)));
         }
         self.place_task(id, now, effects);
     }

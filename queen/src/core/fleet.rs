@@ -15,27 +15,30 @@ use super::dispatch::Terms;
 use super::drone::{Drone, Isolation, Place};
 use super::effect::{Distrust, Effect};
 use super::event::Progress;
+use super::history::{Fault, History};
 use super::lease;
 use super::scheduler::Core;
 use super::steal::FAR;
 use super::task::Task;
 use super::time::Time;
-use super::trouble::{Fault, Trouble};
 use super::work::Ability;
 
 /// How long what was begun is kept at least, if the grace allows it.
 const HOLD_MIN: Duration = Duration::from_secs(2);
 
+/// What was begun is kept so many times as long as was spent on it.
+const HOLD_FACTOR: u32 = 4;
+
 /// How many times the silence that ends a Drone may pass without its threads computing anything.
-const STILL: u32 = 3;
+const STILL_FACTOR: u32 = 3;
 
 /// A Drone that stood still so often without giving a result between is quarantined.
 const STRIKES: u8 = 3;
 
-/// From which age on leases are remembered. Losing a younger one costs less than that.
-const YOUTH: Duration = Duration::from_millis(250);
-/// How much later, so that many are remembered together.
-const GATHER: Duration = Duration::from_millis(50);
+/// From which age on leases are recorded on disk. Losing a younger one costs less than that.
+const RECORD_AGE: Duration = Duration::from_millis(250);
+/// How much later, so that many are recorded together.
+const RECORD_DELAY: Duration = Duration::from_millis(50);
 
 /// What a Drone held when it came back, by task and first index.
 type Holdings = BTreeMap<(TaskId, u64), LeaseId>;
@@ -50,7 +53,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.drones.meet(id, ability, trusted, now);
+        self.drones.connect(id, ability, trusted, now);
         let mut held = Holdings::new();
         for lease_id in self.drones[id].leases() {
             if let Some(lease) = self.leases.get(lease_id) {
@@ -110,23 +113,23 @@ impl Core {
         if matches!(self.drones[drone].isolation, Some(Isolation::Running(_))) {
             return None;
         }
-        let take = |task: &mut Task| match task.apart_within(offer).filter(|_| !task.is_paused) {
-            Some(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble))),
+        let take = |task: &mut Task| match task.retry_within(offer).filter(|_| !task.is_paused) {
+            Some(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
             None if task.is_paused => None,
             None => Some((task.take_within(offer)?, None)),
         };
-        let (range, mut trouble) = self.tasks.change(task_id, take).flatten()?;
-        if let Some(trouble) = &mut trouble {
-            trouble.survived(drone);
+        let (range, mut history) = self.tasks.change(task_id, take).flatten()?;
+        if let Some(history) = &mut history {
+            history.survived(drone);
         }
-        let is_alone = trouble.as_deref().is_some_and(Trouble::is_alone);
-        if is_alone && !self.drones[drone].is_empty() {
-            self.put_back(task_id, range, trouble);
+        let must_be_isolated = history.as_deref().is_some_and(History::must_be_isolated);
+        if must_be_isolated && !self.drones[drone].is_empty() {
+            self.put_back(task_id, range, history);
             return None;
         }
-        let terms = Terms { place: Place::Ahead, range: range.clone(), trouble, twin: None };
+        let terms = Terms { place: Place::Ahead, range: range.clone(), history, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
-        if is_alone {
+        if must_be_isolated {
             self.stop_emptying(drone);
             self.end_isolation((task_id, range.start));
             self.runs_isolated(drone, lease);
@@ -144,14 +147,14 @@ impl Core {
     ) {
         let until = now + self.timeouts.grace;
         let ability = Ability { threads: 1, kinds: Default::default(), speeds: Default::default() };
-        self.drones.meet(id, ability, true, now);
+        self.drones.connect(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
             let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
-            let terms = Terms { place: Place::Ahead, range, trouble: None, twin: None };
+            let terms = Terms { place: Place::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
                 self.keep(lease, until, now);
-                self.remember(lease, effects);
+                self.record(lease, effects);
             }
         }
         if self.drones[id].is_empty() {
@@ -224,7 +227,7 @@ impl Core {
             let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
             lease.is_some_and(|lease| lease.granted.max(drone.last_taken) + 2 * limit < now)
         };
-        let is_stuck = drone.computed.1 + limit * STILL < now;
+        let is_stuck = drone.computed.1 + limit * STILL_FACTOR < now;
         is_stuck || drone.leases().min().is_some_and(is_deaf) || drone.leases().max().is_some_and(is_deaf)
     }
 
@@ -278,7 +281,7 @@ impl Core {
     }
 
     /// A connection broke: what was not begun goes to others, the rest is kept for a while.
-    pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn disconnected(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = self.begun(drone);
         let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
@@ -288,7 +291,7 @@ impl Core {
         }
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
-            let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
+            let hold = (HOLD_FACTOR * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
             self.keep(*lease, now + hold, now);
         }
         self.stop_emptying(id);
@@ -371,23 +374,23 @@ impl Core {
         }
     }
 
-    /// When leases are old enough to be remembered.
-    pub(super) fn next_hold(&self) -> Option<Time> {
-        self.young.front().map(|(granted, _)| *granted + YOUTH + GATHER)
+    /// When leases are old enough to be recorded.
+    pub(super) fn next_recording(&self) -> Option<Time> {
+        self.unrecorded.front().map(|(granted, _)| *granted + RECORD_AGE + RECORD_DELAY)
     }
 
-    /// Has leases remembered that are old enough.
-    pub(super) fn hold(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((_, id)) = self.young.pop_front_if(|(granted, _)| *granted + YOUTH <= now) {
-            self.remember(id, effects);
+    /// Has leases recorded that are old enough.
+    pub(super) fn record_leases(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, id)) = self.unrecorded.pop_front_if(|(granted, _)| *granted + RECORD_AGE <= now) {
+            self.record(id, effects);
         }
     }
 
-    fn remember(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
-        if let Some(lease) = self.leases.get(id).filter(|lease| !lease.is_held) {
+    fn record(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
+        if let Some(lease) = self.leases.get(id).filter(|lease| !lease.is_recorded) {
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
             effects.push(Effect::Hold { lease: id, drone, task, range });
-            self.leases.change(id, |lease| lease.is_held = true);
+            self.leases.change(id, |lease| lease.is_recorded = true);
         }
     }
 }

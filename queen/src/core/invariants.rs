@@ -37,13 +37,13 @@ impl Core {
             assert!(task.leases().all(|lease| self.leases.get(lease).unwrap().task == id));
             assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");
             assert_eq!(pending.is_empty(), !task.has_pending());
-            for (range, trouble) in task.apart() {
-                assert_eq!(trouble.is_alone(), self.isolated.contains_key(&(id, range.start)));
+            for (range, history) in task.retries() {
+                assert_eq!(history.must_be_isolated(), self.isolated.contains_key(&(id, range.start)));
             }
         }
         self.tasks.check();
         for ((task, start), drone) in &self.isolated {
-            assert!(self.tasks.get(*task).unwrap().apart().any(|(range, _)| range.start == *start));
+            assert!(self.tasks.get(*task).unwrap().retries().any(|(range, _)| range.start == *start));
             assert!(
                 drone.is_none_or(|drone| self.drones[drone].isolation == Some(Isolation::Emptying((*task, *start))))
             );

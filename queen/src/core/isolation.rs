@@ -40,12 +40,12 @@ impl Core {
     /// The least busy of the Drones that could compute a range.
     fn drone_to_isolate(&self, (task, start): (TaskId, u64), now: Time) -> Option<DroneId> {
         let task = self.tasks.get(task).filter(|task| !task.is_paused)?;
-        let (_, trouble) = task.apart().find(|(range, _)| range.start == start)?;
+        let (_, history) = task.retries().find(|(range, _)| range.start == start)?;
         let suiting = self.drones.iter().filter(|(id, drone)| {
             drone.is_usable()
                 && !drone.is_isolated()
                 && drone.is_able(task.class)
-                && self.may_try(task.class, trouble, *id, now)
+                && self.may_try(task.class, history, *id, now)
         });
         suiting.min_by_key(|(_, drone)| drone.load()).map(|(id, _)| id)
     }
@@ -55,9 +55,9 @@ impl Core {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.is_empty()) else { return };
         let Some(Isolation::Emptying(key)) = drone.isolation else { return };
         self.end_isolation(key);
-        let taken = self.tasks.change(key.0, |task| task.take_apart(key.1)).flatten();
-        let Some((range, trouble)) = taken else { return };
-        let terms = Terms { place: Place::Ahead, range, trouble: Some(trouble), twin: None };
+        let taken = self.tasks.change(key.0, |task| task.take_retry(key.1)).flatten();
+        let Some((range, history)) = taken else { return };
+        let terms = Terms { place: Place::Ahead, range, history: Some(history), twin: None };
         if let Some(lease) = self.grant(key.0, id, terms, now, effects) {
             self.runs_isolated(id, lease);
         }

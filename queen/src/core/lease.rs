@@ -5,8 +5,8 @@ use std::ops::Range;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::drone::Charge;
+use super::history::History;
 use super::time::Time;
-use super::trouble::Trouble;
 
 /// The right of one Drone to compute one chunk.
 #[derive(Debug)]
@@ -31,9 +31,9 @@ pub(super) struct Lease {
     pub(super) charge: Charge,
     /// The other lease of the same range.
     pub(super) twin: Option<LeaseId>,
-    pub(super) trouble: Option<Box<Trouble>>,
-    /// It was to be remembered.
-    pub(super) is_held: bool,
+    pub(super) history: Option<Box<History>>,
+    /// It was to be recorded.
+    pub(super) is_recorded: bool,
     /// Where it stands among the leases of its task.
     pub(super) at: usize,
 }

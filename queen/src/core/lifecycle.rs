@@ -6,18 +6,18 @@ use std::ops::Range;
 use wire::ids::TaskId;
 
 use super::effect::{Effect, Outcome};
+use super::history::Fault;
 use super::lease;
 use super::scheduler::Core;
 use super::task::Task;
 use super::time::Time;
-use super::trouble::Fault;
 use super::work::TaskWork;
 
 impl Core {
     pub(super) fn submit(&mut self, id: TaskId, work: TaskWork, now: Time, effects: &mut Vec<Effect>) {
         let deadline = work.deadline;
         let task = Task::new(work);
-        self.drones.know(task.class);
+        self.drones.add_class(task.class);
         let is_done = task.is_done();
         self.tasks.insert(id, task);
         self.tasks.set_deadline(id, deadline);
@@ -62,7 +62,7 @@ impl Core {
 
     pub(super) fn revoke(&mut self, id: TaskId, range: &Range<u64>, now: Time, effects: &mut Vec<Effect>) {
         if self.tasks.change(id, |task| task.revoke(range)) == Some(true) {
-            effects.push(Effect::Progress(id));
+            effects.push(Effect::Advanced(id));
             self.place_task(id, now, effects);
         }
     }

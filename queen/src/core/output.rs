@@ -6,32 +6,33 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Effect, Outcome};
+use super::history::History;
 use super::scheduler::Core;
 use super::task::Task;
 use super::time::Time;
-use super::trouble::Trouble;
 
 /// Results of a part of a lease that came.
-pub(super) struct Part {
+pub(super) struct Output {
     pub(super) drone: DroneId,
     pub(super) lease: LeaseId,
     pub(super) range: Range<u64>,
     /// Thread time that it took.
     pub(super) spent: Duration,
+    pub(super) validity: Validity,
 }
 
 /// What results that come count for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Merit {
+pub(super) enum Validity {
     /// They are done.
-    Result,
+    Final,
     /// They are done when somebody has computed the same: the Queen only if she keeps what is claimed.
     Claim { is_kept: bool },
 }
 
 impl Core {
-    pub(super) fn output(&mut self, part: Part, merit: Merit, now: Time, effects: &mut Vec<Effect>) {
-        let Part { drone: drone_id, lease: id, range, spent } = part;
+    pub(super) fn output(&mut self, output: Output, now: Time, effects: &mut Vec<Effect>) {
+        let Output { drone: drone_id, lease: id, range, spent, validity } = output;
         let Some(lease) = self.leases.get(id).filter(|lease| lease.drone == drone_id) else { return };
         if range.start != lease.next || range.is_empty() {
             return;
@@ -49,9 +50,9 @@ impl Core {
             if let Some(twin) = twin {
                 self.leases.change(twin, |twin| twin.range.start = wanted.end);
             }
-            match merit {
-                Merit::Result => self.credit(task_id, wanted, cost, now, effects),
-                Merit::Claim { is_kept } => {
+            match validity {
+                Validity::Final => self.credit(task_id, wanted, cost, now, effects),
+                Validity::Claim { is_kept } => {
                     let by_queen = is_kept && !self.has_another(id);
                     is_pending = !by_queen;
                     effects.push(Effect::Claim { task: task_id, range: wanted.clone(), by_queen });
@@ -78,12 +79,12 @@ impl Core {
         }
         match ended {
             true => self.end_task(task_id, Outcome::Done, now, effects),
-            false if wanted.is_some() && merit == Merit::Result => effects.push(Effect::Progress(task_id)),
+            false if wanted.is_some() && validity == Validity::Final => effects.push(Effect::Advanced(task_id)),
             false => {}
         }
         if let Some(claimed) = wanted.filter(|_| is_pending) {
-            // What went wrong with it before did not this time.
-            self.put_back(task_id, claimed, Some(Box::new(Trouble::avoiding(drone_id))));
+            // It was computed, so what went wrong with it before says nothing any more.
+            self.put_back(task_id, claimed, Some(Box::new(History::avoiding(drone_id))));
         }
         if is_twice {
             // Others may have waited for this one.
@@ -110,7 +111,7 @@ impl Core {
             self.credit(id, own, 0, now, effects);
             match self.tasks.get(id).is_some_and(Task::is_done) {
                 true => self.end_task(id, Outcome::Done, now, effects),
-                false => effects.push(Effect::Progress(id)),
+                false => effects.push(Effect::Advanced(id)),
             }
         }
         self.place_task(id, now, effects);
@@ -127,7 +128,7 @@ impl Core {
     fn has_another(&self, lease: LeaseId) -> bool {
         let Some(lease) = self.leases.get(lease) else { return false };
         let Some(task) = self.tasks.get(lease.task) else { return false };
-        let has_failed = |id| lease.trouble.as_deref().is_some_and(|trouble| trouble.last_attempt(id).is_some());
+        let has_failed = |id| lease.history.as_deref().is_some_and(|history| history.last_failure(id).is_some());
         let mut able = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(task.class));
         able.any(|(id, _)| id != lease.drone && !has_failed(id))
     }

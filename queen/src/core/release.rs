@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Effect, Outcome};
+use super::history::{Fault, MAX_LOSSES};
 use super::lease::Lease;
 use super::scheduler::Core;
 use super::time::Time;
-use super::trouble::{Fault, MAX_LOSSES};
 
 /// A range fails its task after so many Drones died while they computed nothing else.
 pub const MAX_DEATHS: usize = 3;
@@ -63,47 +63,48 @@ impl Core {
     /// What is left of a lease belongs to nobody again, but is remembered with what went wrong.
     /// Returns what its task fails of, if it was one death too many.
     fn release(&mut self, lease: Lease, fault: Fault, now: Time) -> Option<(TaskId, Blame)> {
-        let Lease { task: id, drone, range, trouble, .. } = lease;
+        let Lease { task: id, drone, range, history, .. } = lease;
         let task = self.tasks.get(id)?;
-        let trouble = match fault {
-            Fault::None => trouble,
+        let history = match fault {
+            Fault::None => history,
             Fault::Failure => {
-                let mut trouble = trouble.unwrap_or_default();
-                trouble.add_attempt(drone, now);
-                Some(trouble)
+                let mut history = history.unwrap_or_default();
+                history.add_failure(drone, now);
+                Some(history)
             }
             Fault::Loss => {
-                let mut trouble = trouble.unwrap_or_default();
-                if trouble.is_alone() {
-                    if !trouble.deaths.contains(&drone) {
-                        trouble.deaths.push(drone);
+                let mut history = history.unwrap_or_default();
+                if history.must_be_isolated() {
+                    if !history.deaths.contains(&drone) {
+                        history.deaths.push(drone);
                     }
                 } else {
-                    trouble.losses += 1;
+                    history.losses += 1;
                 }
                 let may_be_blamed = !task.is_batch || range.end - range.start == 1;
-                if trouble.deaths.len() >= MAX_DEATHS && may_be_blamed {
-                    return Some((id, Blame::Deaths { drones: trouble.deaths.clone(), range }));
+                if history.deaths.len() >= MAX_DEATHS && may_be_blamed {
+                    return Some((id, Blame::Deaths { drones: history.deaths.clone(), range }));
                 }
-                Some(trouble)
+                Some(history)
             }
         };
-        match trouble {
-            Some(trouble) if fault != Fault::None => self.put_back_in_parts(id, range, trouble),
-            trouble => self.put_back(id, range, trouble),
+        match history {
+            Some(history) if fault != Fault::None => self.put_back_in_parts(id, range, history),
+            history => self.put_back(id, range, history),
         }
         None
     }
 
-    /// A lease goes on whose twin came to nothing: what went wrong with that one counts. What does
-    /// not run alone stays short of having to.
+    /// A lease goes on whose twin came to nothing: what went wrong with that one counts for the range. The Drone
+    /// that goes on computes other work beside it, so that losses of twins do not isolate it: that is left to the
+    /// loss of this one.
     fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault, now: Time) {
         self.leases.change(id, |lease| match fault {
             Fault::None => {}
-            Fault::Failure => lease.trouble.get_or_insert_default().add_attempt(drone, now),
+            Fault::Failure => lease.history.get_or_insert_default().add_failure(drone, now),
             Fault::Loss => {
-                let trouble = lease.trouble.get_or_insert_default();
-                trouble.losses = trouble.losses.max(MAX_LOSSES - 1);
+                let history = lease.history.get_or_insert_default();
+                history.losses = history.losses.max(MAX_LOSSES - 1);
             }
         });
     }
@@ -116,7 +117,7 @@ impl Core {
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
     pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
         let lease = self.leases.remove(id)?;
-        if lease.is_held {
+        if lease.is_recorded {
             effects.push(Effect::Unhold(id));
         }
         if let Some(moved) = self.tasks.change(lease.task, |task| task.end_lease(lease.at)).flatten() {
@@ -131,7 +132,7 @@ impl Core {
         self.leases.change(id, |lease| lease.range.end = end);
         let Some(lease) = self.leases.get(id) else { return };
         effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });
-        if lease.is_held {
+        if lease.is_recorded {
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
             effects.push(Effect::Hold { lease: id, drone, task, range });
         }

@@ -91,13 +91,13 @@ impl Roster {
         self.isolated
     }
 
-    /// Compressions per second of all threads, for a class that is [known](Self::know).
+    /// Compressions per second of all threads, for a class that is [known](Self::add_class).
     pub(super) fn speed(&self, class: Class) -> u128 {
         self.speeds.get(&class).copied().unwrap_or_default()
     }
 
     /// There is work of this class.
-    pub(super) fn know(&mut self, class: Class) {
+    pub(super) fn add_class(&mut self, class: Class) {
         let drones = &self.drones;
         let speed = || drones.iter().map(|(_, entry)| entry.drone.speed(class)).sum();
         self.speeds.entry(class).or_insert_with(speed);
@@ -154,14 +154,14 @@ impl Roster {
     }
 
     /// A Drone has a new connection, and may be another build of the program.
-    pub(super) fn meet(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
+    pub(super) fn connect(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
         self.admit(id, now);
         let mut speeds = std::mem::take(&mut self.speeds);
         let mut threads = self.threads;
         self.change(id, |drone| {
             threads -= u64::from(drone.threads);
             speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
-            drone.meet(ability, trusted, now);
+            drone.connect(ability, trusted, now);
             speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
             threads += u64::from(drone.threads);
         });

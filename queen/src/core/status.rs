@@ -30,8 +30,8 @@ pub enum Waiting {
     AllQuarantined,
     /// All that could do it are leaving.
     AllLeaving,
-    /// Two Drones were lost while they computed a range of it, so that it needs one for itself.
-    Alone,
+    /// Two Drones were lost while they computed a range of it, which is to be computed in isolation.
+    Isolation,
     /// It failed on the only Drone that can compute it, which tries it again after a while.
     Again,
     /// Drones are busy with something more urgent.

@@ -56,7 +56,7 @@ struct World {
     disconnected: Vec<DroneId>,
     quarantined: BTreeSet<DroneId>,
     /// What a Queen who starts anew would know of leases.
-    remembered: BTreeMap<LeaseId, Range<u64>>,
+    recorded: BTreeMap<LeaseId, Range<u64>>,
     /// What Drones have computed that are without a connection.
     offered: BTreeMap<DroneId, Vec<Grant>>,
     computed: u64,
@@ -80,7 +80,7 @@ impl World {
             started: BTreeSet::new(),
             disconnected: Vec::new(),
             quarantined: BTreeSet::new(),
-            remembered: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             offered: BTreeMap::new(),
             computed: 0,
             twice: BTreeMap::new(),
@@ -109,8 +109,8 @@ impl World {
                 }
                 Effect::Withdraw { lease, end, .. } => self.shrink(lease, end),
                 Effect::Adopted { drone, leases } => self.adopted(drone, &leases),
-                Effect::Hold { lease, range, .. } => drop(self.remembered.insert(lease, range)),
-                Effect::Unhold(lease) => assert!(self.remembered.remove(&lease).is_some()),
+                Effect::Hold { lease, range, .. } => drop(self.recorded.insert(lease, range)),
+                Effect::Unhold(lease) => assert!(self.recorded.remove(&lease).is_some()),
                 Effect::Quarantined { drone, .. } => drop(self.quarantined.insert(drone)),
                 Effect::Forgotten(_) => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
@@ -126,7 +126,7 @@ impl World {
                         false => self.twice.entry(task).or_default().extend(drone.map(|drone| (range, drone))),
                     }
                 }
-                Effect::Progress(_) => {}
+                Effect::Advanced(_) => {}
                 Effect::FailedItem { task, index, blame } => {
                     self.credited.entry(task).or_default().insert(index..index + 1);
                     self.failed.push((task, index, blame));
@@ -448,7 +448,7 @@ fn an_item_of_a_batch_ends_drones_alone() {
             if next.range.contains(&poison) {
                 dead += 1;
                 world.leave(drone);
-                world.handle(Event::Lost { drone });
+                world.handle(Event::Disconnected { drone });
                 world.now += Timeouts::default().grace;
                 world.handle(Event::Tick);
                 break;
@@ -472,7 +472,7 @@ fn a_paused_range_that_has_to_run_alone_keeps_no_other_waiting() {
             let (drone, grants) = world.join(1);
             assert_eq!(grants.len(), 1);
             world.leave(drone);
-            world.handle(Event::Lost { drone });
+            world.handle(Event::Disconnected { drone });
             world.now += Timeouts::default().grace;
             world.handle(Event::Tick);
         }
@@ -686,7 +686,7 @@ impl World {
             Step::Lost(seed) => {
                 if let Some(drone) = self.pick_drone(seed) {
                     self.leave(drone);
-                    self.handle(Event::Lost { drone });
+                    self.handle(Event::Disconnected { drone });
                 }
             }
             Step::ComeBack(seed) => {
@@ -784,7 +784,7 @@ proptest! {
         }
         world.run();
         assert_eq!(world.ended.len() as u64, world.tasks, "every task ends once a Drone stays");
-        assert!(world.held.is_empty() && world.core.leases.is_empty() && world.remembered.is_empty());
+        assert!(world.held.is_empty() && world.core.leases.is_empty() && world.recorded.is_empty());
         let totals = world.core.totals(world.now);
         assert_eq!(totals.items_queued, 0);
     }

@@ -215,7 +215,7 @@ impl State {
         }
         if self.presences.get(&id).is_some_and(|presence| presence.seat.is_some()) {
             self.vacate(id, Parting::Lost);
-            self.handle(Event::Lost { drone: id }, now);
+            self.handle(Event::Disconnected { drone: id }, now);
         }
         self.departed.retain(|departed| *departed != id);
         let number = self.next_link;
@@ -294,7 +294,7 @@ impl State {
         match parting {
             _ if !had_joined && self.core.drone(drone, now).is_none() => {}
             Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
-            Parting::Lost => self.handle(Event::Lost { drone }, now),
+            Parting::Lost => self.handle(Event::Disconnected { drone }, now),
         }
         self.part(drone);
     }

@@ -224,7 +224,7 @@ impl State {
                 Effect::Unhold(lease) => drop(self.leases.insert(lease, Change::Unlease(lease))),
                 Effect::Started(task) => self.started(task),
                 Effect::Credit { .. } | Effect::Claim { .. } => take(self, effect),
-                Effect::Progress(task) => self.feed.task(task),
+                Effect::Advanced(task) => self.feed.task(task),
                 Effect::FailedItem { task, index, blame } => {
                     let error = explain::blame(blame, |drone| self.name_of(drone));
                     self.member_failed(task, index, error);

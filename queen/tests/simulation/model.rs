@@ -90,7 +90,7 @@ impl Model {
     pub fn before(&mut self, event: &Event) {
         self.is_ordered = matches!(event, Event::Output { .. } | Event::Submit { .. });
         match event {
-            Event::Lost { drone } | Event::Gone { drone } => self.leaves(*drone),
+            Event::Disconnected { drone } | Event::Gone { drone } => self.leaves(*drone),
             Event::Failed { drone, lease, .. } => self.end(*drone, *lease),
             Event::HandBack { drone, leases } => leases.iter().for_each(|lease| self.end(*drone, *lease)),
             Event::Quarantine { drone } => {
@@ -194,7 +194,7 @@ impl Model {
             | Effect::Hold { .. }
             | Effect::Unhold(_)
             | Effect::Started(_)
-            | Effect::Progress(_)
+            | Effect::Advanced(_)
             | Effect::FailedItem { .. }
             | Effect::Forgotten(_) => {}
         }

@@ -139,7 +139,7 @@ impl Queen {
         if line.is_leaving && is_current {
             self.handle(ctx, Event::Gone { drone });
         } else if is_current || matches!(line.stage, Stage::Offered(..)) && !self.current.contains_key(&drone) {
-            self.handle(ctx, Event::Lost { drone });
+            self.handle(ctx, Event::Disconnected { drone });
         }
     }
 

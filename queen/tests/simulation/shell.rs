@@ -273,7 +273,7 @@ impl Queen {
             }
             Effect::Unhold(lease) => drop(self.write(ctx, Record::Unhold(self.epoch, lease))),
             Effect::Started(_) => {}
-            Effect::Progress(_) => {}
+            Effect::Advanced(_) => {}
             Effect::Credit { .. } | Effect::Claim { .. } => unreachable!("they are carried out at once"),
             Effect::FailedItem { .. } => unreachable!("no task here is a batch"),
             Effect::Ended { task, outcome, done } => {
@@ -442,7 +442,7 @@ impl Queen {
         if let Some(older) = self.current.remove(&drone) {
             self.drop_line(ctx, older);
             if self.says_lost {
-                self.handle(ctx, Event::Lost { drone });
+                self.handle(ctx, Event::Disconnected { drone });
             }
         }
         let older = self.lines.iter().filter(|(id, line)| **id < link && line.drone == Some(drone));

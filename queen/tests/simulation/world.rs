@@ -641,7 +641,7 @@ impl World {
             "by_room: {}",
             "by_deadline: {}",
             "by_finish: {}",
-            "young: []",
+            "unrecorded: []",
             "by_task: {}",
             "by_time: {}",
             "threads: 0",
