@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use queen::core::{Ability, Class, Core, Effect, Event, Patience, Progress, RangeSet, Segment, Speed, TaskWork, Time};
+use queen::core::{Ability, Class, Core, Effect, Event, Progress, RangeSet, Segment, Speed, TaskWork, Time, Timeouts};
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 const CLASS: Class = Class::SHORT;
@@ -74,7 +74,7 @@ struct World {
 impl World {
     /// With so many Drones, all of them idle.
     fn new(shape: Shape, drones: usize) -> Self {
-        let core = Core::new(Patience { silence: Duration::from_secs(3600), ..Patience::default() });
+        let core = Core::new(Timeouts { silence: Duration::from_secs(3600), ..Timeouts::default() });
         let held = (0..drones).map(|_| VecDeque::new()).collect();
         let effects = Vec::new();
         let mut world =

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::access::exposure::Exposure;
 use crate::clock::Clock;
-use crate::core::Patience;
+use crate::core::Timeouts;
 use crate::drones::Protection;
 use crate::store::Location;
 
@@ -23,7 +23,7 @@ pub struct Config {
     /// How long finished tasks are kept.
     pub keep_finished: Duration,
     /// How long Drones are waited for.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Tasks of one token that may not have ended; a batch is one.
     pub max_queued: usize,
     /// Where the time comes from.

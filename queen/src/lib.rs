@@ -114,7 +114,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         keep_finished: config.keep_finished,
         max_data: config.max_data,
         max_queued: config.max_queued,
-        patience: config.patience,
+        timeouts: config.timeouts,
         clock: Arc::clone(&config.clock),
         show_words: config.exposure.may_show_words(situation.drones, situation.http),
     };

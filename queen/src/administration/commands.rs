@@ -13,7 +13,7 @@ use super::request::{Reply, Request};
 use super::socket;
 use crate::args::{Init, SecretCommand, TokenCommand};
 use crate::clock::System;
-use crate::core::Patience;
+use crate::core::Timeouts;
 use crate::hive::{MAX_QUEUED, Settings, SharedHive};
 use crate::store::{self, Location, Store, StoreError};
 
@@ -191,7 +191,7 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
         drone_addr: String::new(),
         keep_finished: Duration::MAX,
         max_data: None,
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
         max_queued: MAX_QUEUED,
         clock: Arc::new(System::start()),
         show_words: false,

@@ -16,7 +16,7 @@ use super::values::{self, Address, Size, Span};
 use crate::access::exposure::Exposure;
 use crate::clock;
 use crate::config::{Config, Listeners};
-use crate::core::Patience;
+use crate::core::Timeouts;
 use crate::hive::MAX_QUEUED;
 use crate::store::Location;
 
@@ -94,7 +94,7 @@ impl Serve {
             data: on_disk.map(|keep| Location::new(keep.directory.data_dir.clone())),
             keep_finished: keep.map_or(Duration::MAX, |keep| keep.keep_finished.0),
             max_data: keep.and_then(|keep| keep.max_data).map(|size| size.0),
-            patience: Patience { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Patience::default() },
+            timeouts: Timeouts { silence: self.silence_timeout.0, grace: self.lease_grace.0, ..Timeouts::default() },
             max_queued: self.max_queued_tasks,
             clock: Arc::new(clock::System::start()),
             // None is no limit.

@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::trouble::Trouble;
-use super::{Blame, Core, Effect, Outcome, Time};
+use super::effect::{Blame, Effect, Outcome};
+use super::history::History;
+use super::scheduler::Core;
+use super::task::Task;
+use super::time::Time;
 
 /// Into at most so many parts a batch's range is cut with which something went wrong, so that
 /// few items share the blame, and soon only one.
-const PARTS: u64 = 64;
+const MAX_PARTS: u64 = 64;
 
 impl Core {
     /// Takes an item out of a task; it counts as done.
@@ -27,7 +30,7 @@ impl Core {
             }
         }
         if self.take(id, index) {
-            self.forgo(id, index..index + 1, now, effects);
+            self.skip(id, index..index + 1, now, effects);
             self.place_task(id, now, effects);
         }
         drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
@@ -43,52 +46,49 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         effects.push(Effect::FailedItem { task: id, index: range.start, blame });
-        self.forgo(id, range, now, effects);
+        self.skip(id, range, now, effects);
     }
 
     /// A range with which something went wrong just now is pending again. That of a batch is cut.
-    pub(super) fn put_back_in_parts(&mut self, id: TaskId, range: Range<u64>, mut trouble: Box<Trouble>) {
+    pub(super) fn put_back_in_parts(&mut self, id: TaskId, range: Range<u64>, mut history: Box<History>) {
         let is_batch = self.tasks.get(id).is_some_and(|task| task.is_batch);
-        let step = if is_batch { (range.end - range.start).div_ceil(PARTS) } else { range.end - range.start };
+        let step = if is_batch { (range.end - range.start).div_ceil(MAX_PARTS) } else { range.end - range.start };
         if step < range.end - range.start {
-            trouble.is_cut();
+            history.cut();
         }
         let mut start = range.start;
         while start < range.end {
             let end = range.end.min(start + step);
-            self.put_back(id, start..end, Some(trouble.clone()));
+            self.put_back(id, start..end, Some(history.clone()));
             start = end;
         }
     }
 
     /// A range is pending again, with what went wrong.
-    pub(super) fn put_back(&mut self, id: TaskId, range: Range<u64>, trouble: Option<Box<Trouble>>) {
-        let Some(task) = self.tasks.get_mut(id).filter(|_| !range.is_empty()) else { return };
-        match trouble {
-            Some(trouble) => {
-                if trouble.is_alone() {
-                    self.alone.insert((id, range.start), None);
-                }
-                task.put_apart(range, trouble);
-            }
+    pub(super) fn put_back(&mut self, id: TaskId, range: Range<u64>, history: Option<Box<History>>) {
+        if range.is_empty() || self.tasks.get(id).is_none() {
+            return;
+        }
+        if history.as_deref().is_some_and(History::must_be_isolated) {
+            self.isolated.entry((id, range.start)).or_default();
+        }
+        self.tasks.change(id, |task| match history {
+            Some(history) => task.put_retry(range, history),
             None => task.release(range),
-        }
-        if !task.is_paused {
-            self.queue.insert(task.priority, task.pass, id);
-        }
+        });
     }
 
     /// Makes what a lease has from `index` on pending; all of it, if that is where it begins.
     fn free(&mut self, id: LeaseId, index: u64, now: Time, effects: &mut Vec<Effect>) -> Option<DroneId> {
         let lease = self.leases.get(id)?;
-        let (task, range, trouble) = (lease.task, lease.range.clone(), lease.trouble.clone());
+        let (task, range, history) = (lease.task, lease.range.clone(), lease.history.clone());
         if lease.twin.is_none() && index > range.start {
             self.shorten(id, index, now, effects);
-            self.put_back(task, index..range.end, trouble);
+            self.put_back(task, index..range.end, history);
             return None;
         }
         let drone = self.withdraw(id, effects);
-        self.put_back(task, range, trouble);
+        self.put_back(task, range, history);
         drone
     }
 
@@ -100,37 +100,33 @@ impl Core {
 
     /// Takes an item that is pending, or with the Queen, from wherever it is; whether it was there.
     fn take(&mut self, id: TaskId, index: u64) -> bool {
-        let Some(task) = self.tasks.get_mut(id) else { return false };
         let item = index..index + 1;
-        if task.take_within(&item).or_else(|| task.take_from_queen(&item)).is_some() {
+        let take = |task: &mut Task| task.take_within(&item).or_else(|| task.take_from_queen(&item));
+        if self.tasks.change(id, take).flatten().is_some() {
             return true;
         }
-        let found = task.apart().map(|(range, _)| range).find(|range| range.contains(&index));
-        let Some((range, trouble)) = found.and_then(|range| task.take_apart(range.start)) else { return false };
-        let drone = self.alone.remove(&(id, range.start)).flatten();
-        if let Some(drone) = drone {
-            self.drones.change(drone, |drone| drone.reserved = None);
-        }
+        let take_retry = |task: &mut Task| {
+            let (range, _) = task.retries().find(|(range, _)| range.contains(&index))?;
+            task.take_retry(range.start)
+        };
+        let Some((range, history)) = self.tasks.change(id, take_retry).flatten() else { return false };
+        self.end_isolation((id, range.start));
         for rest in [range.start..index, index + 1..range.end] {
-            self.put_back(id, rest, Some(trouble.clone()));
+            self.put_back(id, rest, Some(history.clone()));
         }
         true
     }
 
     /// Counts a range that belongs to nobody as done.
-    fn forgo(&mut self, id: TaskId, range: Range<u64>, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        self.items_queued -= range.end - range.start;
-        let cost = task.forgo(range);
-        if !task.is_paused {
-            self.queue.served(task.priority, task.in_all(cost), 0);
-        }
-        if !task.has_pending() {
-            self.queue.remove(task.priority, task.pass, id);
-        }
-        match task.is_done() {
-            true => self.end_task(id, Outcome::Done, now, effects),
-            false => effects.push(Effect::Progress(id)),
+    fn skip(&mut self, id: TaskId, range: Range<u64>, now: Time, effects: &mut Vec<Effect>) {
+        let skip = |task: &mut Task| {
+            task.skip(range);
+            task.is_done()
+        };
+        match self.tasks.change(id, skip) {
+            Some(true) => self.end_task(id, Outcome::Done, now, effects),
+            Some(false) => effects.push(Effect::Advanced(id)),
+            None => {}
         }
     }
 }

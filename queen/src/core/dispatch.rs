@@ -4,13 +4,16 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
+use wire::work::Class;
 
 use super::drone::Place;
+use super::effect::{Effect, Grant};
+use super::history::History;
 use super::lease::Lease;
+use super::scheduler::Core;
 use super::sizing::{self, Fleet};
 use super::task::Task;
-use super::trouble::Trouble;
-use super::{Class, Core, Effect, Grant, Time};
+use super::time::Time;
 
 /// How many tasks are looked at for one Drone, and Drones for one task, before that is left
 /// to the next occasion: every heartbeat is one.
@@ -24,33 +27,31 @@ enum Pick {
     /// As much as is right of what nothing went wrong with.
     Fresh,
     /// The range that begins here, with which something went wrong.
-    Apart(u64),
+    Retry(u64),
 }
 
 /// What a new lease is to be.
 pub(super) struct Terms {
     pub(super) place: Place,
     pub(super) range: Range<u64>,
-    pub(super) trouble: Option<Box<Trouble>>,
+    pub(super) history: Option<Box<History>>,
     pub(super) twin: Option<LeaseId>,
 }
 
 impl Core {
     /// Places chunks of one task on the Drones with most room, until none has any.
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
-        self.reserve(now, effects);
-        self.drones.settle();
+        self.isolate(now, effects);
         while let Some((drone, place, pick)) = self.drone_for(id, now) {
             self.place(id, drone, place, pick, now, effects);
-            self.drones.settle();
         }
     }
 
     /// Places the next tasks on one Drone until it has no more room; what others have too much
     /// of, if there are none.
     pub(super) fn fill(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        self.reserve(now, effects);
-        self.run_alone(id, now, effects);
+        self.isolate(now, effects);
+        self.lease_isolated(id, now, effects);
         while let Some((task, place, pick)) = self.task_for(id, now) {
             self.place(task, id, place, pick, now, effects);
         }
@@ -78,7 +79,7 @@ impl Core {
 
     fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, Place, Pick)> {
         let drone = self.drones.get(id)?;
-        for (priority, ready) in self.queue.levels() {
+        for (priority, ready) in self.tasks.queue().levels() {
             // Where there is none, there is none for what is less urgent.
             let place = drone.opening(priority)?;
             let look = if place == Place::Reserve { LOOK_RESERVE } else { LOOK };
@@ -95,46 +96,41 @@ impl Core {
 
     /// What of a task this Drone may compute next, beside other work.
     fn pick(&self, task: &Task, drone: DroneId, now: Time) -> Option<Pick> {
-        let suits = |(range, trouble): (Range<u64>, &Trouble)| {
-            (!trouble.is_alone() && self.may_try(task.class, trouble, drone, now)).then_some(Pick::Apart(range.start))
+        let suits = |(range, history): (Range<u64>, &History)| {
+            (!history.must_be_isolated() && self.may_try(task.class, history, drone, now))
+                .then_some(Pick::Retry(range.start))
         };
         // Little is to wait for being computed a second time.
         let is_behind = || task.is_twice && task.open_ends() >= LOOK;
         let fresh = || task.next_run().filter(|_| !is_behind()).map(|_| Pick::Fresh);
-        task.apart().take(LOOK).find_map(suits).or_else(fresh)
+        task.retries().take(LOOK).find_map(suits).or_else(fresh)
     }
 
     /// Whether a Drone may compute a range with which something went wrong: where it failed
     /// itself, only if there is no other one, and not at once again.
-    pub(super) fn may_try(&self, class: Class, trouble: &Trouble, drone: DroneId, now: Time) -> bool {
-        let is_over = |attempt| attempt + self.patience.retry <= now;
-        !trouble.is_of(drone) || self.has_no_other(class, trouble) && trouble.last_attempt(drone).is_none_or(is_over)
+    pub(super) fn may_try(&self, class: Class, history: &History, drone: DroneId, now: Time) -> bool {
+        let is_over = |attempt| attempt + self.timeouts.retry <= now;
+        !history.avoids(drone) || self.has_no_other(class, history) && history.last_failure(drone).is_none_or(is_over)
     }
 
     /// Whether all Drones that could compute a range are better not given it.
-    pub(super) fn has_no_other(&self, class: Class, trouble: &Trouble) -> bool {
+    pub(super) fn has_no_other(&self, class: Class, history: &History) -> bool {
         let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(class));
-        able.all(|(id, _)| trouble.is_of(id))
+        able.all(|(id, _)| history.avoids(id))
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        let (range, trouble) = match pick {
-            Pick::Apart(start) => match task.take_apart(start) {
-                Some((range, trouble)) => (range, Some(trouble)),
-                None => return,
-            },
+        let drones = &self.drones;
+        let take = |task: &mut Task| match pick {
+            Pick::Retry(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
             Pick::Fresh => {
-                let fleet = Fleet { threads: self.drones.threads(), speed: self.drones.speed(task.class) };
-                let chunk = self.drones.get(drone).and_then(|drone| sizing::chunk(task, drone, place, fleet));
-                let Some(chunk) = chunk else { return };
-                match task.take_first(chunk.end - chunk.start) {
-                    Some(range) => (range, None),
-                    None => return,
-                }
+                let fleet = Fleet { threads: drones.threads(), speed: drones.speed(task.class) };
+                let chunk = sizing::chunk(task, drones.get(drone)?, place, fleet)?;
+                Some((task.take_first(chunk.end - chunk.start)?, None))
             }
         };
-        self.grant(id, drone, Terms { place, range, trouble, twin: None }, now, effects);
+        let Some((range, history)) = self.tasks.change(id, take).flatten() else { return };
+        self.grant(id, drone, Terms { place, range, history, twin: None }, now, effects);
     }
 
     /// Leases a range, which the caller has taken from wherever it was, and has it sent.
@@ -164,20 +160,19 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
-        let (task, drone) = (self.tasks.get_mut(task_id)?, self.drones.get(drone_id)?);
-        let Terms { place, range, trouble, twin } = terms;
-        let id = LeaseId(self.next_lease);
-        self.next_lease += 1;
-        self.queue.remove(task.priority, task.pass, task_id);
-        if twin.is_none() {
-            task.pass = task.pass.saturating_add(task.cost(&range));
-        }
-        let mut charge = drone.charge(task, &range, place, task.pass);
-        charge.rank = drone.rank(task_id, &charge);
-        if task.has_pending() && !task.is_paused {
-            self.queue.insert(task.priority, task.pass, task_id);
-        }
-        let (at, is_first) = task.lease(id);
+        let drone = self.drones.get(drone_id)?;
+        let Terms { place, range, history, twin } = terms;
+        let id = self.leases.next_id();
+        let lease = |task: &mut Task| {
+            if twin.is_none() {
+                task.pass = task.pass.saturating_add(task.cost(&range));
+            }
+            let mut charge = drone.charge(task, &range, place, task.pass);
+            charge.rank = drone.rank(task_id, &charge);
+            let (at, is_first) = task.lease(id);
+            (charge, at, is_first)
+        };
+        let (charge, at, is_first) = self.tasks.change(task_id, lease)?;
         if is_first {
             effects.push(Effect::Started(task_id));
         }
@@ -185,7 +180,7 @@ impl Core {
             drone.take(id, task_id, &charge);
             drone.load()
         })?;
-        self.young.push_back((now, id));
+        self.unrecorded.push_back((now, id));
         let next = range.start;
         let lease = Lease {
             task: task_id,
@@ -200,79 +195,11 @@ impl Core {
             finish: now + Duration::from_nanos(load),
             charge,
             twin,
-            trouble,
-            is_held: false,
+            history,
+            is_recorded: false,
             at,
         };
-        if twin.is_none() {
-            self.by_finish.insert(lease.due(id));
-        }
         self.leases.insert(id, lease);
         Some((id, charge.rank))
-    }
-
-    /// Finds Drones for the ranges that have to run alone. Such a Drone is given nothing until
-    /// it is empty, then that range and nothing else.
-    fn reserve(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.alone.is_empty() {
-            return;
-        }
-        self.drones.settle();
-        // Most Drones go on with the rest.
-        let most = (self.drones.len() / 8).max(1);
-        let mut left = most.saturating_sub(self.drones.secluded());
-        let unreserved = self.alone.iter().filter(|(_, drone)| drone.is_none()).map(|(key, _)| *key);
-        for key in unreserved.collect::<Vec<_>>() {
-            if left == 0 {
-                return;
-            }
-            let Some(task) = self.tasks.get(key.0).filter(|task| !task.is_paused) else { continue };
-            let Some((_, trouble)) = task.apart().find(|(range, _)| range.start == key.1) else { continue };
-            let suiting = self.drones.iter().filter(|(id, drone)| {
-                drone.is_usable()
-                    && !drone.is_secluded()
-                    && drone.is_able(task.class)
-                    && self.may_try(task.class, trouble, *id, now)
-            });
-            let Some((id, _)) = suiting.min_by_key(|(_, drone)| drone.load()) else { continue };
-            left -= 1;
-            self.alone.insert(key, Some(id));
-            self.drones.change(id, |drone| drone.reserved = Some(key));
-            self.run_alone(id, now, effects);
-        }
-    }
-
-    /// Leases to an empty Drone the range that it is reserved for.
-    fn run_alone(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        if self.drones.get(id).is_none_or(|drone| drone.reserved.is_none() || !drone.is_empty()) {
-            return;
-        }
-        let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() else { return };
-        self.alone.remove(&key);
-        let Some((range, trouble)) = self.tasks.get_mut(key.0).and_then(|task| task.take_apart(key.1)) else { return };
-        let terms = Terms { place: Place::Ahead, range, trouble: Some(trouble), twin: None };
-        let lease = self.grant(key.0, id, terms, now, effects);
-        self.drones.change(id, |drone| drone.alone = lease);
-    }
-
-    /// Nothing of this task has to run alone any more, or nothing for now.
-    pub(super) fn unreserve(&mut self, task: TaskId, is_over: bool) {
-        let keys: Vec<_> = self.alone.range((task, 0)..=(task, u64::MAX)).map(|(key, drone)| (*key, *drone)).collect();
-        for (key, drone) in keys {
-            if let Some(drone) = drone {
-                self.drones.change(drone, |drone| drone.reserved = None);
-            }
-            match is_over {
-                true => self.alone.remove(&key),
-                false => self.alone.insert(key, None),
-            };
-        }
-    }
-
-    /// This Drone runs nothing alone: somebody else has to.
-    pub(super) fn free_reservation(&mut self, id: DroneId) {
-        if let Some(key) = self.drones.change(id, |drone| drone.reserved.take()).flatten() {
-            self.alone.insert(key, None);
-        }
     }
 }

@@ -10,11 +10,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{LeaseId, TaskId};
-use wire::work::Kind;
+use wire::work::{Class, Kind};
 
 use super::meter::Meter;
+use super::status::{DroneStatus, Idle, Standing};
 use super::task::Task;
-use super::{Ability, Class, Core, DroneStatus, Patience, Speed, Standing, Time};
+use super::time::Time;
+use super::timeouts::Timeouts;
+use super::work::{Ability, Speed};
 
 /// Thread time for each thread that is leased ahead.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -38,6 +41,11 @@ const LEASE_OVERHEAD_NS: u64 = 2_000;
 /// Failures on so many tasks within [`RECENT`], which no other Drone failed on, are the Drone's own.
 const FAILED_TASKS: usize = 3;
 const RECENT: Duration = Duration::from_secs(600);
+/// An output weighs one for each so many nanoseconds that went into it, up to a quarter of all weights.
+const WEIGHT_NS: u128 = 5_000_000;
+const MAX_WEIGHT: u64 = WEIGHTS / 4;
+/// How much the rate known so far and the one just seen weigh together.
+const WEIGHTS: u64 = 32;
 /// Until a class is measured: one core without any help from hardware.
 const RATE_UNKNOWN: u64 = 2_000_000;
 /// No thread is faster, whatever its Drone says.
@@ -81,6 +89,15 @@ struct Level {
     tasks: VecDeque<(TaskId, u32)>,
 }
 
+/// What a Drone is kept free of other work for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isolation {
+    /// A pending range, by its task and first index; it gets it as soon as it holds nothing.
+    Emptying((TaskId, u64)),
+    /// This lease.
+    Running(LeaseId),
+}
+
 #[derive(Debug)]
 pub(super) struct Drone {
     pub(super) threads: u16,
@@ -105,10 +122,8 @@ pub(super) struct Drone {
     pub(super) strikes: u8,
     /// What it failed on lately: tasks, and items of batches. They are few.
     failures: Vec<(TaskId, Range<u64>, Time)>,
-    /// It is being emptied for this range, which has to run alone.
-    pub(super) reserved: Option<(TaskId, u64)>,
-    /// It runs this lease, and nothing else.
-    pub(super) alone: Option<LeaseId>,
+    /// What it is kept free of other work for.
+    pub(super) isolation: Option<Isolation>,
     meter: Meter,
 }
 
@@ -129,14 +144,13 @@ impl Drone {
             computed: (0, now),
             strikes: 0,
             failures: Vec::new(),
-            reserved: None,
-            alone: None,
+            isolation: None,
             meter: Meter::new(now),
         }
     }
 
     /// It has a new connection, and may be another build of the program.
-    pub(super) fn meet(&mut self, ability: Ability, trusted: bool, now: Time) {
+    pub(super) fn connect(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
         (self.kinds, self.speeds) = (ability.kinds, ability.speeds);
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
@@ -144,8 +158,8 @@ impl Drone {
     }
 
     /// When its silence, or its absence, has lasted long enough.
-    pub(super) fn deadline(&self, patience: &Patience) -> Time {
-        self.away_until.unwrap_or(self.last_heard + patience.silence)
+    pub(super) fn deadline(&self, timeouts: &Timeouts) -> Time {
+        self.away_until.unwrap_or(self.last_heard + timeouts.silence)
     }
 
     /// Whether it is there for work of any kind.
@@ -157,14 +171,14 @@ impl Drone {
         self.kinds.contains(&class.kind)
     }
 
-    /// Whether it runs something alone, or is being emptied for that.
-    pub(super) fn is_secluded(&self) -> bool {
-        self.reserved.is_some() || self.alone.is_some()
+    /// Whether it computes something in isolation, or is being emptied for that.
+    pub(super) fn is_isolated(&self) -> bool {
+        self.isolation.is_some()
     }
 
     /// Whether a thread has nothing to do.
-    pub(super) fn is_hungry(&self) -> bool {
-        self.is_usable() && !self.is_secluded() && self.held() < usize::from(self.threads)
+    pub(super) fn has_idle_thread(&self) -> bool {
+        self.is_usable() && !self.is_isolated() && self.held() < usize::from(self.threads)
     }
 
     /// How many leases it holds.
@@ -210,13 +224,10 @@ impl Drone {
         self.failures.retain(|(other, failed, _)| *other != task || !is_it(failed));
     }
 
-    /// Those of its leases that a thread has most likely begun with: by its heartbeats, or, of
-    /// those that no heartbeat named yet, the most urgent ones.
-    pub(super) fn begun(&self, core: &Core) -> BTreeSet<LeaseId> {
+    /// As many of its leases as it has threads, the most urgent ones first.
+    pub(super) fn first_leases(&self) -> impl Iterator<Item = LeaseId> {
         let by_urgency = self.levels.iter().rev().flat_map(|level| &level.ranks).map(|(_, lease)| *lease);
-        let known = |lease: &LeaseId| core.leases.get(*lease).is_some_and(|lease| lease.begun);
-        let first = by_urgency.take(usize::from(self.threads));
-        first.chain(self.leases().filter(known)).collect()
+        by_urgency.take(usize::from(self.threads))
     }
 
     /// Thread time held for each thread, in nanoseconds.
@@ -249,7 +260,7 @@ impl Drone {
 
     /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
     pub(super) fn opening(&self, priority: i8) -> Option<Place> {
-        if !self.is_usable() || self.is_secluded() || self.held() >= LEASES_MAX {
+        if !self.is_usable() || self.is_isolated() || self.held() >= LEASES_MAX {
             return None;
         }
         let (mut ahead, mut reserve, mut is_ahead_of_it) = (Held::default(), Held::default(), false);
@@ -284,7 +295,7 @@ impl Drone {
     /// Whether a task may have this opening.
     pub(super) fn suits(&self, place: Place, id: TaskId, task: &Task) -> bool {
         let is_short = || {
-            let run = task.next_run().or_else(|| Some(task.apart().next()?.0));
+            let run = task.next_run().or_else(|| Some(task.retries().next()?.0));
             run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
         };
         self.is_able(task.class) && (place == Place::Ahead || !self.has(id) && is_short())
@@ -333,7 +344,7 @@ impl Drone {
     }
 
     pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
-        self.alone = self.alone.filter(|alone| *alone != lease);
+        self.isolation.take_if(|isolation| *isolation == Isolation::Running(lease));
         self.bytes -= charge.bytes;
         let Some(level) = self.levels.iter_mut().find(|level| level.priority == charge.priority) else { return };
         if let Ok(at) = level.ranks.binary_search(&(charge.rank, lease)) {
@@ -374,9 +385,9 @@ impl Drone {
         // Where lanes were empty, it is between what was done and what could have been done beside it.
         let known = self.rate(class);
         let seen = known.clamp(rate(cost.into()), rate(self.cost_of_full_lanes(class, items, cost)));
-        // A quarter of the way at each output; long ones weigh as much as many short ones.
-        let weight = (spent_ns / 5_000_000).clamp(1, 8) as u64;
-        let rate = (known * (32 - weight) + seen * weight) / 32;
+        // Long outputs weigh as much as many short ones, but none changes the rate at once.
+        let weight = (spent_ns / WEIGHT_NS).clamp(1, MAX_WEIGHT.into()) as u64;
+        let rate = (known * (WEIGHTS - weight) + seen * weight) / WEIGHTS;
         match self.rates.iter_mut().find(|(other, _)| *other == class) {
             Some((_, measured)) => *measured = rate,
             None => self.rates.push((class, rate)),
@@ -384,7 +395,7 @@ impl Drone {
     }
 
     /// What there is to know of it, with why it is idle, if it is.
-    pub(super) fn status(&self, idle: Option<super::Idle>, now: Time) -> DroneStatus {
+    pub(super) fn status(&self, idle: Option<Idle>, now: Time) -> DroneStatus {
         let (rate, cost_rate) = self.meter.rates(now);
         DroneStatus { standing: self.standing(), idle, rate, cost_rate }
     }

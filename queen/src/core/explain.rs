@@ -2,10 +2,12 @@
 
 use wire::ids::{DroneId, TaskId};
 
+use super::dispatch::LOOK;
 use super::drone::Drone;
+use super::history::History;
+use super::scheduler::Core;
+use super::status::{Idle, Waiting};
 use super::task::Task;
-use super::trouble::Trouble;
-use super::{Core, Idle, Waiting};
 
 impl Core {
     /// Why nothing of a task is computed; `None` if something is, or if there is no such task.
@@ -24,11 +26,15 @@ impl Core {
             () if able().next().is_none() => Waiting::NoneAble,
             () if able().all(|drone| drone.quarantined) => Waiting::AllQuarantined,
             () if !able().any(Drone::is_usable) => Waiting::AllLeaving,
-            () if task.next_run().is_none() && task.apart().all(|(_, trouble)| Trouble::is_alone(trouble)) => {
-                Waiting::Alone
+            () if task.next_run().is_none()
+                && task.retries().all(|(_, history)| History::must_be_isolated(history)) =>
+            {
+                Waiting::Isolation
             }
             () if task.next_run().is_none()
-                && task.apart().all(|(_, trouble)| trouble.has_failed() && self.has_no_other(task.class, trouble)) =>
+                && task
+                    .retries()
+                    .all(|(_, history)| history.has_failed() && self.has_no_other(task.class, history)) =>
             {
                 Waiting::Again
             }
@@ -39,7 +45,7 @@ impl Core {
     /// A task of a higher priority.
     fn ahead_of(&self, task: &Task) -> Option<TaskId> {
         let is_above = |id: &TaskId| self.tasks.get(*id).is_some_and(|other| other.priority > task.priority);
-        let waiting = self.queue.ready().next().filter(is_above);
+        let waiting = self.tasks.queue().ready().next().filter(is_above);
         // If anybody computes something more urgent, then who has least room.
         let running = || Some(self.leases.get(self.drones.most_urgent()?.most_urgent()?)?.task);
         waiting.or_else(|| running().filter(is_above))
@@ -54,15 +60,11 @@ impl Core {
             () if !drone.is_empty() => return None,
             () if drone.leaving => Idle::Leaving,
             () if self.tasks.is_empty() => Idle::NothingToDo,
-            () if self.queue.tasks() == 0 => Idle::AllPaused,
-            () if self.queue.ready().next().is_none() => Idle::NothingLeft,
+            () if self.tasks.queue().tasks() == 0 => Idle::AllPaused,
+            () if self.tasks.queue().ready().next().is_none() => Idle::NothingLeft,
             () => {
                 let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task.class));
-                if self.queue.ready().take(super::dispatch::LOOK).any(is_able) {
-                    Idle::NothingLeft
-                } else {
-                    Idle::NotAble
-                }
+                if self.tasks.queue().ready().take(LOOK).any(is_able) { Idle::NothingLeft } else { Idle::NotAble }
             }
         })
     }

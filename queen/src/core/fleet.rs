@@ -5,48 +5,40 @@
 //! [`HOLD_MIN`] and the grace, since waiting longer than it takes to compute it again helps
 //! nobody. A Drone that fell silent has had its time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::dispatch::Terms;
-use super::drone::{Drone, Place};
-use super::lease::{self, Fault};
+use super::drone::{Drone, Isolation, Place};
+use super::effect::{Distrust, Effect};
+use super::event::Progress;
+use super::history::{Fault, History};
+use super::lease;
+use super::scheduler::Core;
 use super::steal::FAR;
-use super::{Ability, Core, Distrust, Effect, Progress, Time};
-
-/// How long the Queen waits for Drones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// After how long a silence a Drone, or a lease that its heartbeats leave out, is given up.
-    pub silence: Duration,
-    /// How long at most a range is kept for a Drone whose connection broke.
-    pub grace: Duration,
-    /// After how long a Drone that failed on a range tries it again, where no other one can.
-    pub retry: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { silence: Duration::from_secs(10), grace: Duration::from_secs(15), retry: Duration::from_secs(30) }
-    }
-}
+use super::task::Task;
+use super::time::Time;
+use super::work::Ability;
 
 /// How long what was begun is kept at least, if the grace allows it.
 const HOLD_MIN: Duration = Duration::from_secs(2);
 
+/// What was begun is kept so many times as long as was spent on it.
+const HOLD_FACTOR: u32 = 4;
+
 /// How many times the silence that ends a Drone may pass without its threads computing anything.
-const STILL: u32 = 3;
+const STILL_FACTOR: u32 = 3;
 
 /// A Drone that stood still so often without giving a result between is quarantined.
 const STRIKES: u8 = 3;
 
-/// From which age on leases are remembered. Losing a younger one costs less than that.
-const YOUTH: Duration = Duration::from_millis(250);
-/// How much later, so that many are remembered together.
-const GATHER: Duration = Duration::from_millis(50);
+/// From which age on leases are recorded on disk. Losing a younger one costs less than that.
+const RECORD_AGE: Duration = Duration::from_millis(250);
+/// How much later, so that many are recorded together.
+const RECORD_DELAY: Duration = Duration::from_millis(50);
 
 /// What a Drone held when it came back, by task and first index.
 type Holdings = BTreeMap<(TaskId, u64), LeaseId>;
@@ -61,7 +53,7 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        self.drones.meet(id, ability, trusted, now);
+        self.drones.connect(id, ability, trusted, now);
         let mut held = Holdings::new();
         for lease_id in self.drones[id].leases() {
             if let Some(lease) = self.leases.get(lease_id) {
@@ -101,51 +93,46 @@ impl Core {
         let is_it = |id: &LeaseId| self.leases.get(*id).is_some_and(|lease| !common(&lease.range).is_empty());
         let found = [before, behind].into_iter().flatten().find(|(_, id)| is_it(id));
         if let Some((key, id)) = found.map(|(key, id)| (*key, *id)) {
-            let lease = self.leases.get_mut(id)?;
+            let lease = self.leases.get(id)?;
             let range = common(&lease.range);
             if lease.twin.is_some() && range != lease.range {
                 // Its twin has all of it.
                 return None;
             }
             let lost = [lease.range.start..range.start, range.end..lease.range.end];
-            (lease.range, lease.next) = (range.clone(), range.start);
-            (lease.reached, lease.named) = (range.start, Some(now));
-            let finish = now + lease.charge.time();
-            let task = self.tasks.get_mut(task_id)?;
-            lost.into_iter().filter(|range| !range.is_empty()).for_each(|range| task.release(range));
-            if task.has_pending() && !task.is_paused {
-                self.queue.insert(task.priority, task.pass, task_id);
-            }
-            self.expect(id, finish);
+            self.leases.change(id, |lease| {
+                (lease.range, lease.next) = (range.clone(), range.start);
+                (lease.reached, lease.named) = (range.start, Some(now));
+                lease.finish = now + lease.charge.time();
+            });
+            lost.into_iter().for_each(|lost| self.put_back(task_id, lost, None));
             self.recharge(id, now);
             held.remove(&key);
             return Some((id, range));
         }
-        if self.drones[drone].alone.is_some() {
+        if matches!(self.drones[drone].isolation, Some(Isolation::Running(_))) {
             return None;
         }
-        let task = self.tasks.get_mut(task_id).filter(|task| !task.is_paused)?;
-        let (range, mut trouble) = match task.apart_within(offer) {
-            Some(start) => task.take_apart(start).map(|(range, trouble)| (range, Some(trouble)))?,
-            None => (task.take_within(offer)?, None),
+        let take = |task: &mut Task| match task.retry_within(offer).filter(|_| !task.is_paused) {
+            Some(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
+            None if task.is_paused => None,
+            None => Some((task.take_within(offer)?, None)),
         };
-        if let Some(trouble) = &mut trouble {
-            trouble.survived(drone);
+        let (range, mut history) = self.tasks.change(task_id, take).flatten()?;
+        if let Some(history) = &mut history {
+            history.survived(drone);
         }
-        let is_alone = trouble.as_deref().is_some_and(super::trouble::Trouble::is_alone);
-        if is_alone && !self.drones[drone].is_empty() {
-            // It has to run alone.
-            self.tasks.get_mut(task_id)?.put_apart(range, trouble?);
+        let must_be_isolated = history.as_deref().is_some_and(History::must_be_isolated);
+        if must_be_isolated && !self.drones[drone].is_empty() {
+            self.put_back(task_id, range, history);
             return None;
         }
-        let terms = Terms { place: Place::Ahead, range: range.clone(), trouble, twin: None };
+        let terms = Terms { place: Place::Ahead, range: range.clone(), history, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
-        if is_alone {
-            self.free_reservation(drone);
-            if let Some(reserved) = self.alone.remove(&(task_id, range.start)).flatten() {
-                self.drones.change(reserved, |drone| drone.reserved = None);
-            }
-            self.drones.change(drone, |drone| drone.alone = Some(lease));
+        if must_be_isolated {
+            self.stop_emptying(drone);
+            self.end_isolation((task_id, range.start));
+            self.runs_isolated(drone, lease);
         }
         Some((lease, range))
     }
@@ -158,16 +145,16 @@ impl Core {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let until = now + self.patience.grace;
+        let until = now + self.timeouts.grace;
         let ability = Ability { threads: 1, kinds: Default::default(), speeds: Default::default() };
-        self.drones.meet(id, ability, true, now);
+        self.drones.connect(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
-            let Some(range) = self.tasks.get_mut(task_id).and_then(|task| task.take_within(&range)) else { continue };
-            let terms = Terms { place: Place::Ahead, range, trouble: None, twin: None };
+            let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
+            let terms = Terms { place: Place::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
                 self.keep(lease, until, now);
-                self.remember(lease, effects);
+                self.record(lease, effects);
             }
         }
         if self.drones[id].is_empty() {
@@ -188,11 +175,15 @@ impl Core {
         }
         let (mut newest, mut is_taking) = (None, false);
         for Progress { lease: lease_id, reached, begun } in progress {
-            let Some(lease) = self.leases.get_mut(*lease_id).filter(|lease| lease.drone == id) else { continue };
+            if self.leases.get(*lease_id).is_none_or(|lease| lease.drone != id) {
+                continue;
+            }
             newest = newest.max(Some(*lease_id));
-            is_taking |= lease.named.replace(now).is_none();
-            lease.begun |= begun;
-            lease.reached = lease.reached.max((*reached).min(lease.range.end));
+            self.leases.change(*lease_id, |lease| {
+                is_taking |= lease.named.replace(now).is_none();
+                lease.begun |= begun;
+                lease.reached = lease.reached.max((*reached).min(lease.range.end));
+            });
         }
         self.drones.change(id, |drone| {
             drone.last_heard = now;
@@ -207,7 +198,7 @@ impl Core {
             self.strike(id, now, effects);
             return;
         }
-        let silence = self.patience.silence;
+        let silence = self.timeouts.silence;
         // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
         let is_lost = |id: &LeaseId| {
             let named =
@@ -231,12 +222,12 @@ impl Core {
     /// sent, or its threads compute nothing of what it has.
     fn stands_still(&self, id: DroneId, now: Time) -> bool {
         let Some(drone) = self.drones.get(id) else { return false };
-        let limit = self.patience.silence;
+        let limit = self.timeouts.silence;
         let is_deaf = |lease: LeaseId| {
             let lease = self.leases.get(lease).filter(|lease| lease.named.is_none());
             lease.is_some_and(|lease| lease.granted.max(drone.last_taken) + 2 * limit < now)
         };
-        let is_stuck = drone.computed.1 + limit * STILL < now;
+        let is_stuck = drone.computed.1 + limit * STILL_FACTOR < now;
         is_stuck || drone.leases().min().is_some_and(is_deaf) || drone.leases().max().is_some_and(is_deaf)
     }
 
@@ -252,7 +243,7 @@ impl Core {
         }
         effects.push(Effect::Disconnect { drone: id, reason: "it sends heartbeats, but takes in or computes nothing" });
         // It is known again when it comes back soon.
-        let grace = self.patience.grace;
+        let grace = self.timeouts.grace;
         self.let_go(id, Fault::None, now, effects);
         self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
@@ -264,14 +255,12 @@ impl Core {
             return;
         }
         for lease in self.drones[id].leases() {
-            if let Some(lease) = self.leases.get_mut(lease) {
-                lease.named = lease.named.map(|_| now);
-            }
+            self.leases.change(lease, |lease| lease.named = lease.named.map(|_| now));
         }
     }
 
     pub(super) fn leaving(&mut self, id: DroneId) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.change(id, |drone| drone.leaving = true);
     }
 
@@ -279,7 +268,7 @@ impl Core {
         if self.drones.change(id, |drone| drone.quarantined = true).is_none() {
             return;
         }
-        self.free_reservation(id);
+        self.stop_emptying(id);
         let held = lease::in_order(self.drones[id].leases());
         let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);
@@ -292,9 +281,9 @@ impl Core {
     }
 
     /// A connection broke: what was not begun goes to others, the rest is kept for a while.
-    pub(super) fn lost(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn disconnected(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
-        let begun = drone.begun(self);
+        let begun = self.begun(drone);
         let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
         let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
         if drone.leaving || drone.quarantined {
@@ -302,25 +291,28 @@ impl Core {
         }
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
-            let hold = (4 * now.saturating_sub(granted)).max(HOLD_MIN).min(self.patience.grace);
+            let hold = (HOLD_FACTOR * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
             self.keep(*lease, now + hold, now);
         }
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
         self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
         // Whoever is idle does not wait for it.
-        self.drones.settle();
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
 
+    /// Those leases of a Drone that a thread has most likely begun with: by its heartbeats, or, since
+    /// they may not have named what it took last, the most urgent ones.
+    fn begun(&self, drone: &Drone) -> BTreeSet<LeaseId> {
+        let is_begun = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.begun);
+        drone.first_leases().chain(drone.leases().filter(is_begun)).collect()
+    }
+
     /// Keeps a lease for a Drone that is away.
     fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.kept_until = until;
-        }
-        self.expect(id, now + FAR);
+        self.leases.change(id, |lease| (lease.kept_until, lease.finish) = (until, now + FAR));
     }
 
     /// Ends what was kept long enough for a Drone that is away; with the last lease it is forgotten.
@@ -349,9 +341,9 @@ impl Core {
 
     /// Gives everything that a Drone holds to others.
     fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         let Some(drone) = self.drones.get(id) else { return };
-        let begun = drone.begun(self);
+        let begun = self.begun(drone);
         let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
         let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
@@ -365,12 +357,11 @@ impl Core {
     }
 
     fn forget(&mut self, id: DroneId) {
-        self.free_reservation(id);
+        self.stop_emptying(id);
         self.drones.remove(id);
     }
 
     pub(super) fn tick_drones(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        self.drones.settle();
         while let Some((_, id)) = self.drones.first_deadline().filter(|(deadline, _)| *deadline <= now) {
             match self.drones[id].away_until {
                 Some(_) => self.await_return(id, now, effects),
@@ -380,27 +371,26 @@ impl Core {
                     effects.push(Effect::Forgotten(id));
                 }
             }
-            self.drones.settle();
         }
     }
 
-    /// When leases are old enough to be remembered.
-    pub(super) fn next_hold(&self) -> Option<Time> {
-        self.young.front().map(|(granted, _)| *granted + YOUTH + GATHER)
+    /// When leases are old enough to be recorded.
+    pub(super) fn next_recording(&self) -> Option<Time> {
+        self.unrecorded.front().map(|(granted, _)| *granted + RECORD_AGE + RECORD_DELAY)
     }
 
-    /// Has leases remembered that are old enough.
-    pub(super) fn hold(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        while let Some((_, id)) = self.young.pop_front_if(|(granted, _)| *granted + YOUTH <= now) {
-            self.remember(id, effects);
+    /// Has leases recorded that are old enough.
+    pub(super) fn record_leases(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        while let Some((_, id)) = self.unrecorded.pop_front_if(|(granted, _)| *granted + RECORD_AGE <= now) {
+            self.record(id, effects);
         }
     }
 
-    fn remember(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
-        if let Some(lease) = self.leases.get_mut(id).filter(|lease| !lease.is_held) {
-            lease.is_held = true;
+    fn record(&mut self, id: LeaseId, effects: &mut Vec<Effect>) {
+        if let Some(lease) = self.leases.get(id).filter(|lease| !lease.is_recorded) {
             let (drone, task, range) = (lease.drone, lease.task, lease.range.clone());
             effects.push(Effect::Hold { lease: id, drone, task, range });
+            self.leases.change(id, |lease| lease.is_recorded = true);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::Time;
+use super::time::Time;
 
 const SLOT: Duration = Duration::from_millis(500);
 const SLOTS: usize = 10;
+/// A shorter time says nothing about a rate.
+const MIN_SPAN: Duration = Duration::from_millis(100);
 
 /// Items and cost over the last five seconds, in slots of half a second.
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ impl Meter {
             cost += slot.1;
         }
         let since = (SLOT * u32::try_from(oldest).unwrap_or(u32::MAX)).max(self.started);
-        let seconds = now.saturating_sub(since).max(SLOT / 5).as_secs_f64();
+        let seconds = now.saturating_sub(since).max(MIN_SPAN).as_secs_f64();
         (items as f64 / seconds, cost as f64 / seconds)
     }
 

@@ -12,7 +12,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::ids::TaskId;
 
-use super::task::Task;
+/// How a task stands in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) priority: i8,
+    /// Where it stands among those of its priority, on the scale of its virtual time.
+    pub(super) pass: u64,
+    /// It has pending ranges.
+    pub(super) is_ready: bool,
+    /// Cost that is not done.
+    pub(super) cost: u64,
+}
 
 #[derive(Debug, Default)]
 struct Level {
@@ -31,47 +41,41 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Counts a task in, and gives it the pass that it begins with.
-    pub(super) fn admit(&mut self, id: TaskId, task: &mut Task) {
-        let level = self.levels.entry(task.priority).or_default();
-        level.tasks += 1;
-        level.cost += task.cost_left();
-        task.pass = level.virtual_time;
-        if task.has_pending() {
-            level.ready.insert((task.pass, id));
+    /// A task stands elsewhere now; `None` is not in the queue.
+    pub(super) fn relist(&mut self, id: TaskId, before: Option<Entry>, after: Option<Entry>) {
+        if before == after {
+            return;
         }
-    }
-
-    /// Counts a task out.
-    pub(super) fn dismiss(&mut self, id: TaskId, task: &Task) {
-        let Some(level) = self.levels.get_mut(&task.priority) else { return };
-        level.ready.remove(&(task.pass, id));
-        level.tasks -= 1;
-        level.cost -= task.cost_left();
-    }
-
-    /// What was done of a task is to be done again.
-    pub(super) fn regain(&mut self, priority: i8, cost: u64) {
-        self.levels.entry(priority).or_default().cost += cost;
-    }
-
-    /// The task has pending ranges.
-    pub(super) fn insert(&mut self, priority: i8, pass: u64, task: TaskId) {
-        self.levels.entry(priority).or_default().ready.insert((pass, task));
-    }
-
-    /// The task has none, or has another pass now.
-    pub(super) fn remove(&mut self, priority: i8, pass: u64, task: TaskId) {
-        if let Some(level) = self.levels.get_mut(&priority) {
-            level.ready.remove(&(pass, task));
+        let place = |entry: &Entry| (entry.priority, entry.pass, entry.is_ready);
+        let moves = before.as_ref().map(place) != after.as_ref().map(place);
+        if let Some(entry) = before {
+            let level = self.levels.entry(entry.priority).or_default();
+            level.tasks -= 1;
+            level.cost -= entry.cost;
+            if moves && entry.is_ready {
+                level.ready.remove(&(entry.pass, id));
+            }
+        }
+        if let Some(entry) = after {
+            let level = self.levels.entry(entry.priority).or_default();
+            level.tasks += 1;
+            level.cost += entry.cost;
+            if moves && entry.is_ready {
+                level.ready.insert((entry.pass, id));
+            }
         }
     }
 
     /// A part of a lease was done, up to `reached` on the scale of virtual time.
-    pub(super) fn served(&mut self, priority: i8, cost: u64, reached: u64) {
-        let Some(level) = self.levels.get_mut(&priority) else { return };
-        level.cost -= cost;
-        level.virtual_time = level.virtual_time.max(reached);
+    pub(super) fn serve(&mut self, priority: i8, reached: u64) {
+        if let Some(level) = self.levels.get_mut(&priority) {
+            level.virtual_time = level.virtual_time.max(reached);
+        }
+    }
+
+    /// The pass that a task of this priority begins with.
+    pub(super) fn virtual_time(&self, priority: i8) -> u64 {
+        self.levels.get(&priority).map_or(0, |level| level.virtual_time)
     }
 
     /// Tasks with pending ranges, most urgent first.
@@ -98,13 +102,19 @@ impl Queue {
         above + equal
     }
 
-    #[cfg(test)]
-    pub(super) fn holds(&self, priority: i8, pass: u64, task: TaskId) -> bool {
-        self.levels.get(&priority).is_some_and(|level| level.ready.contains(&(pass, task)))
-    }
-
     /// How many tasks there are.
     pub(super) fn tasks(&self) -> u64 {
         self.levels.values().map(|level| level.tasks).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn check(&self, entries: impl Iterator<Item = (TaskId, Entry)>) {
+        let mut anew = Self::default();
+        entries.for_each(|(id, entry)| anew.relist(id, None, Some(entry)));
+        for (priority, level) in &self.levels {
+            let other = anew.levels.remove(priority).unwrap_or_default();
+            assert_eq!((&level.ready, level.tasks, level.cost), (&other.ready, other.tasks, other.cost));
+        }
+        assert!(anew.levels.is_empty());
     }
 }

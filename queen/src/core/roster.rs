@@ -1,30 +1,32 @@
 //! The Drones that are connected or waited for, and who of them is next for what.
 //!
-//! Each change of a Drone goes through [`Roster::change`], and once [settled](Roster::settle) the indexes are right,
-//! so that nothing has to look through all Drones, and one that changes often in one event moves once.
+//! Each change of a Drone goes through [`Roster::change`], which keeps the indexes right, so that nothing has to look
+//! through all Drones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, Range};
 use std::time::Duration;
 
 use wire::ids::{DroneId, TaskId};
+use wire::work::Class;
 
 use super::drone::{Drone, Place};
-use super::{Ability, Class, Ledger, Patience, Time};
+use super::ledger::Ledger;
+use super::time::Time;
+use super::timeouts::Timeouts;
+use super::work::Ability;
 
 #[derive(Debug)]
 pub(super) struct Roster {
-    patience: Patience,
+    timeouts: Timeouts,
     drones: Ledger<Entry, DroneId>,
-    /// Drones that have changed since the indexes were right.
-    changed: Vec<DroneId>,
     by_room: BTreeSet<(Room, DroneId)>,
     /// By when their silence or absence ends them.
     by_deadline: BTreeSet<(Time, DroneId)>,
     /// Compute threads of all.
     threads: u64,
-    /// How many run something alone, or are being emptied for it.
-    secluded: usize,
+    /// How many compute something in isolation, or are being emptied for it.
+    isolated: usize,
     /// Compressions per second of all threads, for each class of which there was work.
     speeds: BTreeMap<Class, u128>,
 }
@@ -35,7 +37,6 @@ type Room = (i8, Place, u64);
 #[derive(Debug)]
 struct Entry {
     drone: Drone,
-    has_changed: bool,
     listed: Listed,
 }
 
@@ -44,19 +45,18 @@ struct Entry {
 struct Listed {
     room: Option<Room>,
     deadline: Option<Time>,
-    is_secluded: bool,
+    is_isolated: bool,
 }
 
 impl Roster {
-    pub(super) fn new(patience: Patience) -> Self {
+    pub(super) fn new(timeouts: Timeouts) -> Self {
         Self {
-            patience,
+            timeouts,
             drones: Ledger::default(),
-            changed: Vec::new(),
             by_room: BTreeSet::new(),
             by_deadline: BTreeSet::new(),
             threads: 0,
-            secluded: 0,
+            isolated: 0,
             speeds: BTreeMap::new(),
         }
     }
@@ -86,19 +86,18 @@ impl Roster {
         self.threads
     }
 
-    /// How many Drones run something alone, or are being emptied for it.
-    pub(super) fn secluded(&self) -> usize {
-        debug_assert!(self.changed.is_empty());
-        self.secluded
+    /// How many Drones compute something in isolation, or are being emptied for it.
+    pub(super) fn isolated(&self) -> usize {
+        self.isolated
     }
 
-    /// Compressions per second of all threads, for a class that is [known](Self::know).
+    /// Compressions per second of all threads, for a class that is [known](Self::add_class).
     pub(super) fn speed(&self, class: Class) -> u128 {
         self.speeds.get(&class).copied().unwrap_or_default()
     }
 
     /// There is work of this class.
-    pub(super) fn know(&mut self, class: Class) {
+    pub(super) fn add_class(&mut self, class: Class) {
         let drones = &self.drones;
         let speed = || drones.iter().map(|(_, entry)| entry.drone.speed(class)).sum();
         self.speeds.entry(class).or_insert_with(speed);
@@ -106,25 +105,21 @@ impl Roster {
 
     /// Drones with room for work of this priority, least busy first; those with nothing but a reserve come last.
     pub(super) fn with_room(&self, priority: i8) -> impl Iterator<Item = DroneId> {
-        debug_assert!(self.changed.is_empty());
         self.by_room.range(..=((priority, Place::Reserve, u64::MAX), DroneId(u64::MAX))).map(|(_, id)| *id)
     }
 
     /// Drones that hold nothing and could.
     pub(super) fn empty(&self) -> impl Iterator<Item = DroneId> {
-        debug_assert!(self.changed.is_empty());
         self.by_room.iter().take_while(|((.., load), _)| *load == 0).map(|(_, id)| *id)
     }
 
     /// The Drone with room for nothing but what is more urgent than anything that others have room for.
     pub(super) fn most_urgent(&self) -> Option<&Drone> {
-        debug_assert!(self.changed.is_empty());
         self.by_room.last().and_then(|(_, id)| self.get(*id))
     }
 
     /// Who is ended first by silence or absence, and when.
     pub(super) fn first_deadline(&self) -> Option<(Time, DroneId)> {
-        debug_assert!(self.changed.is_empty());
         self.by_deadline.first().copied()
     }
 
@@ -136,8 +131,9 @@ impl Roster {
         let drone = Drone::new(Ability { threads: 1, kinds: Default::default(), speeds: Default::default() }, now);
         self.threads += u64::from(drone.threads);
         self.speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
-        self.drones.insert(id, Entry { drone, has_changed: true, listed: Listed::default() });
-        self.changed.push(id);
+        let listed = Listed::of(&drone, &self.timeouts);
+        self.drones.insert(id, Entry { drone, listed });
+        self.relist(id, Listed::default(), listed);
     }
 
     pub(super) fn remove(&mut self, id: DroneId) {
@@ -149,34 +145,23 @@ impl Roster {
 
     /// Changes a Drone, but not how fast it is.
     pub(super) fn change<T>(&mut self, id: DroneId, change: impl FnOnce(&mut Drone) -> T) -> Option<T> {
-        let Entry { drone, has_changed, .. } = self.drones.get_mut(id)?;
-        if !std::mem::replace(has_changed, true) {
-            self.changed.push(id);
-        }
-        Some(change(drone))
-    }
-
-    /// Makes the indexes right again.
-    pub(super) fn settle(&mut self) {
-        while let Some(id) = self.changed.pop() {
-            // It may have been forgotten meanwhile.
-            let Some(Entry { drone, has_changed, listed }) = self.drones.get_mut(id) else { continue };
-            *has_changed = false;
-            let after = Listed::of(drone, &self.patience);
-            let before = std::mem::replace(listed, after);
-            self.relist(id, before, after);
-        }
+        let Entry { drone, listed } = self.drones.get_mut(id)?;
+        let result = change(drone);
+        let after = Listed::of(drone, &self.timeouts);
+        let before = std::mem::replace(listed, after);
+        self.relist(id, before, after);
+        Some(result)
     }
 
     /// A Drone has a new connection, and may be another build of the program.
-    pub(super) fn meet(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
+    pub(super) fn connect(&mut self, id: DroneId, ability: Ability, trusted: bool, now: Time) {
         self.admit(id, now);
         let mut speeds = std::mem::take(&mut self.speeds);
         let mut threads = self.threads;
         self.change(id, |drone| {
             threads -= u64::from(drone.threads);
             speeds.iter_mut().for_each(|(class, speed)| *speed -= drone.speed(*class));
-            drone.meet(ability, trusted, now);
+            drone.connect(ability, trusted, now);
             speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
             threads += u64::from(drone.threads);
         });
@@ -208,20 +193,19 @@ impl Roster {
             before.deadline.map(|deadline| self.by_deadline.remove(&(deadline, id)));
             self.by_deadline.extend(after.deadline.map(|deadline| (deadline, id)));
         }
-        self.secluded = self.secluded - usize::from(before.is_secluded) + usize::from(after.is_secluded);
+        self.isolated = self.isolated - usize::from(before.is_isolated) + usize::from(after.is_isolated);
     }
 
     #[cfg(test)]
     pub(super) fn check(&self) {
-        assert!(self.changed.is_empty() && self.drones.iter().all(|(_, entry)| !entry.has_changed));
-        let listed = self.iter().map(|(id, drone)| (id, Listed::of(drone, &self.patience)));
+        let listed = self.iter().map(|(id, drone)| (id, Listed::of(drone, &self.timeouts)));
         let listed: BTreeMap<_, _> = listed.collect();
         assert!(self.drones.iter().all(|(id, entry)| entry.listed == listed[&id]));
         let rooms: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.room?, *id))).collect();
         let deadlines: BTreeSet<_> = listed.iter().filter_map(|(id, listed)| Some((listed.deadline?, *id))).collect();
         assert_eq!((&self.by_room, &self.by_deadline), (&rooms, &deadlines));
         assert_eq!(self.threads, self.values().map(|drone| u64::from(drone.threads)).sum::<u64>());
-        assert_eq!(self.secluded, self.values().filter(|drone| drone.is_secluded()).count());
+        assert_eq!(self.isolated, self.values().filter(|drone| drone.is_isolated()).count());
         for (class, speed) in &self.speeds {
             assert_eq!(*speed, self.values().map(|drone| drone.speed(*class)).sum::<u128>());
         }
@@ -243,11 +227,11 @@ impl Index<DroneId> for Roster {
 }
 
 impl Listed {
-    fn of(drone: &Drone, patience: &Patience) -> Self {
+    fn of(drone: &Drone, timeouts: &Timeouts) -> Self {
         Self {
             room: drone.room_from().map(|(priority, place)| (priority, place, drone.load())),
-            deadline: Some(drone.deadline(patience)),
-            is_secluded: drone.is_secluded(),
+            deadline: Some(drone.deadline(timeouts)),
+            is_isolated: drone.is_isolated(),
         }
     }
 }

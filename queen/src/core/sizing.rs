@@ -12,6 +12,8 @@ use super::task::Task;
 
 /// What one thread is to do in one chunk, where there is enough to do.
 const TARGET: Duration = Duration::from_millis(200);
+/// A chunk is at most this part of what one thread's share of the rest would be.
+const SHARE_DIVISOR: u64 = 2;
 /// Below this, leasing costs more than an uneven end.
 const FLOOR: Duration = Duration::from_millis(10);
 
@@ -27,7 +29,7 @@ pub(super) struct Fleet {
 /// The first pending indices of `task` that make one chunk for `drone`.
 ///
 /// Towards the end of a task chunks shrink, as in guided self-scheduling (Polychronopoulos
-/// and Kuck, 1987): a chunk is at most half of what one thread's share of the rest would be.
+/// and Kuck, 1987): see [`SHARE_DIVISOR`].
 pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> Option<Range<u64>> {
     let run = task.next_run()?;
     let rate = u128::from(drone.rate(task.class));
@@ -36,7 +38,7 @@ pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> O
         Place::Ahead => TARGET,
         Place::Reserve => RESERVE_CHUNK,
     };
-    let share = task.cost_left() / (2 * fleet.threads.max(1));
+    let share = task.cost_left() / (SHARE_DIVISOR * fleet.threads.max(1));
     let wanted = share.clamp(cost_in(FLOOR.min(target)), cost_in(target)).max(1);
     let length = run.end - run.start;
     let pieces = task.cost(&run).div_ceil(wanted).clamp(1, length);
@@ -51,7 +53,7 @@ pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> O
 
 /// How many of the items that are not done one thread would compute if all ended together.
 fn fair_share(task: &Task, drone: &Drone, fleet: Fleet) -> u64 {
-    let items = u128::from(task.total() - task.done());
+    let items = u128::from(task.items_left());
     let share = (items * u128::from(drone.rate(task.class))).div_ceil(fleet.speed.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
 }

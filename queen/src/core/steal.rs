@@ -13,16 +13,25 @@ use wire::ids::{DroneId, LeaseId};
 
 use super::dispatch::Terms;
 use super::drone::{Drone, Place};
+use super::effect::Effect;
+use super::history::History;
 use super::lease::Lease;
+use super::scheduler::Core;
 use super::task::Task;
-use super::trouble::Trouble;
-use super::{Core, Effect, Time};
+use super::time::Time;
 
 /// How many leases are looked at, those that end last first.
 const LOOK: usize = 16;
 
-/// Less is not worth a message.
+/// A lease that ends no later than this from now is left where it is.
 const GAIN: Duration = Duration::from_millis(20);
+
+/// What is computed twice, or taken from a faster one, has to be done sooner here by more than this part of the
+/// time that it takes.
+const MARGIN_DIVISOR: u32 = 4;
+
+/// A tail that takes less is not worth a message.
+const TAIL_MIN: Duration = Duration::from_millis(2);
 
 /// A lease that has not ended so long after it was expected to is overdue, if that is longer
 /// than it was expected to take.
@@ -44,31 +53,29 @@ enum Theft {
 impl Core {
     /// Gives a Drone that has nothing to do a part of what others have.
     pub(super) fn steal(&mut self, thief: DroneId, now: Time, effects: &mut Vec<Effect>) {
-        while self.drones.get(thief).is_some_and(Drone::is_hungry) {
-            let Some((id, theft)) = self.booty(thief, now) else { return };
+        while self.drones.get(thief).is_some_and(Drone::has_idle_thread) {
+            let Some((id, theft)) = self.next_theft(thief, now) else { return };
             self.take_over(thief, id, theft, now, effects);
         }
     }
 
-    fn booty(&self, thief: DroneId, now: Time) -> Option<(LeaseId, Theft)> {
-        let at = |time: Time| time.as_nanos() as u64;
-        let worth = |(finish, _): &&(u64, LeaseId)| *finish > at(now + GAIN);
-        let last = self.by_finish.iter().rev().take_while(worth).take(LOOK);
-        let late = self.by_finish.iter().take_while(|(finish, _)| *finish < at(now.saturating_sub(SLACK))).take(LOOK);
-        last.chain(late).find_map(|(_, id)| Some((*id, self.theft(thief, self.leases.get(*id)?, now)?)))
+    fn next_theft(&self, thief: DroneId, now: Time) -> Option<(LeaseId, Theft)> {
+        let last = self.leases.ending_after(now + GAIN).take(LOOK);
+        let late = self.leases.due_before(now.saturating_sub(SLACK)).take(LOOK);
+        last.chain(late).find_map(|id| Some((id, self.theft(thief, self.leases.get(id)?, now)?)))
     }
 
     fn theft(&self, thief_id: DroneId, lease: &Lease, now: Time) -> Option<Theft> {
         let (thief, task) = (self.drones.get(thief_id)?, self.tasks.get(lease.task)?);
         let victim = self.drones.get(lease.drone)?;
-        let is_alone = lease.trouble.as_deref().is_some_and(Trouble::is_alone);
-        // Perhaps it is the range that ends Drones: then it must not end this one meanwhile.
-        let is_suspect = lease.trouble.as_deref().is_some_and(Trouble::is_suspect) && victim.away_until.is_some();
-        let may = |trouble: &Trouble| self.may_try(task.class, trouble, thief_id, now);
-        if lease.drone == thief_id || is_alone || is_suspect || !thief.is_able(task.class) || task.is_paused {
+        let is_isolated = lease.history.as_deref().is_some_and(History::must_be_isolated);
+        // Until its Drone is back, it may be the range that ends Drones: then it must not end this one meanwhile.
+        let may_end_drones = lease.history.as_deref().is_some_and(History::has_losses) && victim.away_until.is_some();
+        let may = |history: &History| self.may_try(task.class, history, thief_id, now);
+        if lease.drone == thief_id || is_isolated || may_end_drones || !thief.is_able(task.class) || task.is_paused {
             return None;
         }
-        if !lease.trouble.as_deref().is_none_or(may) {
+        if !lease.history.as_deref().is_none_or(may) {
             return None;
         }
         let rest = lease.range.start.max(lease.reached.min(lease.range.end - 1))..lease.range.end;
@@ -85,32 +92,29 @@ impl Core {
         match tail {
             Some(start) => Some(Theft::Tail(start)),
             // What is being computed: worth it only if it is clearly sooner here.
-            None => (theirs > mine + mine / 4 + GAIN).then_some(Theft::Twin),
+            None => (theirs > mine + mine / MARGIN_DIVISOR + GAIN).then_some(Theft::Twin),
         }
     }
 
     fn take_over(&mut self, thief: DroneId, id: LeaseId, theft: Theft, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.leases.get_mut(id) else { return };
+        let Some(lease) = self.leases.get(id) else { return };
         let (task, range) = (lease.task, lease.range.clone());
-        let trouble = lease.trouble.clone();
+        let history = lease.history.clone();
         let place = Place::Ahead;
         match theft {
             Theft::Tail(start) => {
                 self.shorten(id, start, now, effects);
-                let terms = Terms { place, range: start..range.end, trouble, twin: None };
+                let terms = Terms { place, range: start..range.end, history, twin: None };
                 self.grant(task, thief, terms, now, effects);
             }
             Theft::Whole => {
                 let Some(lease) = self.remove_lease(id, effects) else { return };
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
-                self.grant(task, thief, Terms { place, range, trouble, twin: None }, now, effects);
+                self.grant(task, thief, Terms { place, range, history, twin: None }, now, effects);
             }
             Theft::Twin => {
-                self.by_finish.remove(&lease.due(id));
-                let twin = self.grant(task, thief, Terms { place, range, trouble, twin: Some(id) }, now, effects);
-                if let Some(lease) = self.leases.get_mut(id) {
-                    lease.twin = twin;
-                }
+                let twin = self.grant(task, thief, Terms { place, range, history, twin: Some(id) }, now, effects);
+                self.leases.change(id, |lease| lease.twin = twin);
             }
         }
     }
@@ -131,7 +135,7 @@ fn tail(task: &Task, (thief, victim): (&Drone, &Drone), rest: &Range<u64>, their
     let kept = (items - taken.min(items - 1)).next_multiple_of(lanes);
     if kept < items {
         let start = rest.start + kept;
-        return (mine(start) > GAIN / 10 && mine(start) < theirs).then_some(start);
+        return (mine(start) > TAIL_MIN && mine(start) < theirs).then_some(start);
     }
     // Several who are much faster may do it in parts, where one would take long for all of it.
     let ours = thief.lanes(task.class);
@@ -139,5 +143,5 @@ fn tail(task: &Task, (thief, victim): (&Drone, &Drone), rest: &Range<u64>, their
         return None;
     }
     let start = rest.end - (items / 2).next_multiple_of(ours).min(items - 1);
-    (theirs > mine(start) + mine(start) / 4 + GAIN).then_some(start)
+    (theirs > mine(start) + mine(start) / MARGIN_DIVISOR + GAIN).then_some(start)
 }

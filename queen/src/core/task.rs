@@ -5,34 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::LeaseId;
+use wire::work::Class;
 
+use super::history::History;
+use super::intervals::RangeSet;
 use super::meter::Meter;
-use super::trouble::Trouble;
-use super::{Class, RangeSet, TaskWork, Time};
-
-/// A part of a task whose items are alike enough to count with their mean.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Segment {
-    /// How many items; at least 1.
-    pub items: u64,
-    /// SHA-256 compressions of all of them; at least 1.
-    pub cost: u64,
-    /// Bytes of all of them on the wire.
-    pub bytes: u64,
-}
-
-/// A task at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Status {
-    /// Items done.
-    pub done: u64,
-    /// Items done without a gap from the first on.
-    pub prefix: u64,
-    /// Items per second lately.
-    pub rate: f64,
-    /// When it is expected to be done, counting the work before it.
-    pub eta: Option<Duration>,
-}
+use super::status::Status;
+use super::time::Time;
+use super::work::{Segment, TaskWork};
 
 /// Tasks that wait are many, so they are small: what changes as a task is computed comes
 /// when its first chunk is leased.
@@ -49,7 +29,7 @@ pub(super) struct Task {
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
-    progress: Option<Box<Progress>>,
+    execution: Option<Box<Execution>>,
 }
 
 /// What a task consists of.
@@ -61,10 +41,11 @@ enum Extent {
 }
 
 #[derive(Debug, Default)]
-struct Progress {
+struct Execution {
     pending: RangeSet,
-    /// Pending ranges with which something went wrong, by their first index, with their end.
-    apart: BTreeMap<u64, (u64, Box<Trouble>)>,
+    /// Pending ranges that were leased before and stay the ranges that they are, by their first index, with
+    /// their end and what went wrong with each.
+    retries: BTreeMap<u64, (u64, Box<History>)>,
     done: RangeSet,
     /// What a Drone computed, and the Queen computes again: first indices, with the end behind each.
     with_queen: BTreeMap<u64, u64>,
@@ -81,16 +62,16 @@ impl Task {
         let TaskWork { class, priority, segments, done, paused, deadline: _, avoid, batch, twice } = work;
         let extent = Extent::of(segments);
         let (is_paused, is_batch, is_twice) = (paused, batch, twice);
-        let mut task = Self { class, priority, is_paused, is_batch, is_twice, pass: 0, extent, progress: None };
+        let mut task = Self { class, priority, is_paused, is_batch, is_twice, pass: 0, extent, execution: None };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
-            task.progress = Some(Box::new(Progress { pending, done, cost_done, ..Progress::default() }));
+            task.execution = Some(Box::new(Execution { pending, done, cost_done, ..Execution::default() }));
         }
         if let Some(drone) = avoid {
             while let Some(run) = task.next_run() {
                 if let Some(range) = task.take_first(run.end - run.start) {
-                    task.put_apart(range, Box::new(Trouble::avoiding(drone)));
+                    task.put_retry(range, Box::new(History::avoiding(drone)));
                 }
             }
         }
@@ -102,44 +83,49 @@ impl Task {
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.done.prefix() == self.total())
+        self.execution.as_ref().is_some_and(|execution| execution.done.prefix() == self.total())
     }
 
     /// Whether all of a range is done.
     pub(super) fn is_done_in(&self, range: &Range<u64>) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.done.contains_all(range))
+        self.execution.as_ref().is_some_and(|execution| execution.done.contains_all(range))
     }
 
     /// Indices that are done.
     pub(super) fn done(&self) -> u64 {
-        self.progress.as_ref().map_or(0, |progress| progress.done.len())
+        self.execution.as_ref().map_or(0, |execution| execution.done.len())
+    }
+
+    /// Indices that are not done.
+    pub(super) fn items_left(&self) -> u64 {
+        self.total() - self.done()
     }
 
     /// What is done, when nothing more is to come.
     pub(super) fn into_done(self) -> RangeSet {
-        self.progress.map(|progress| progress.done).unwrap_or_default()
+        self.execution.map(|execution| execution.done).unwrap_or_default()
     }
 
     pub(super) fn has_pending(&self) -> bool {
-        self.progress.as_ref().is_none_or(|progress| !progress.pending.is_empty() || !progress.apart.is_empty())
+        self.execution.as_ref().is_none_or(|execution| !execution.pending.is_empty() || !execution.retries.is_empty())
     }
 
     /// Its leases, in no order that means anything.
     pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
-        self.progress.iter().flat_map(|progress| progress.leases.iter().copied())
+        self.execution.iter().flat_map(|execution| execution.leases.iter().copied())
     }
 
     pub(super) fn has_leases(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| !progress.leases.is_empty())
+        self.execution.as_ref().is_some_and(|execution| !execution.leases.is_empty())
     }
 
     /// Compressions until it is done, all computations of an item counted.
     pub(super) fn cost_left(&self) -> u64 {
-        self.in_all(self.extent.whole().cost - self.progress.as_ref().map_or(0, |progress| progress.cost_done))
+        self.in_all(self.extent.whole().cost - self.execution.as_ref().map_or(0, |execution| execution.cost_done))
     }
 
     /// What it costs to have done what costs so much to compute.
-    pub(super) fn in_all(&self, cost: u64) -> u64 {
+    fn in_all(&self, cost: u64) -> u64 {
         if self.is_twice { cost.saturating_mul(2) } else { cost }
     }
 
@@ -155,8 +141,8 @@ impl Task {
 
     /// The first pending indices with which nothing went wrong, as far as they belong to one segment.
     pub(super) fn next_run(&self) -> Option<Range<u64>> {
-        let first = match &self.progress {
-            Some(progress) => progress.pending.first()?,
+        let first = match &self.execution {
+            Some(execution) => execution.pending.first()?,
             None => 0..self.total(),
         };
         Some(first.start..first.end.min(self.extent.segment_end(first.start)))
@@ -164,54 +150,49 @@ impl Task {
 
     /// Takes the first `count` pending indices, fewer if the first pending range is shorter.
     pub(super) fn take_first(&mut self, count: u64) -> Option<Range<u64>> {
-        self.progress().pending.take_first(count)
+        self.execution().pending.take_first(count)
     }
 
     /// A lease of it is given; returns where that one stands, and whether it is the first one ever.
     pub(super) fn lease(&mut self, lease: LeaseId) -> (usize, bool) {
-        let progress = self.progress();
-        progress.leases.push(lease);
-        (progress.leases.len() - 1, !std::mem::replace(&mut progress.started, true))
+        let execution = self.execution();
+        execution.leases.push(lease);
+        (execution.leases.len() - 1, !std::mem::replace(&mut execution.started, true))
     }
 
     /// The lease that stands at `at` is over; returns the one that stands there now.
     pub(super) fn end_lease(&mut self, at: usize) -> Option<LeaseId> {
-        let leases = &mut self.progress().leases;
+        let leases = &mut self.execution().leases;
         leases.swap_remove(at);
         leases.get(at).copied()
     }
 
-    /// Makes what belongs to nobody done; returns what it costs to compute it once.
-    pub(super) fn credit(&mut self, range: Range<u64>, now: Time) -> u64 {
-        let cost = self.cost(&range);
-        let items = range.end - range.start;
-        let progress = self.progress();
-        progress.done.insert(range);
-        progress.cost_done += cost;
+    /// Makes what belongs to nobody done.
+    pub(super) fn credit(&mut self, range: Range<u64>, now: Time) {
+        let (items, cost) = (range.end - range.start, self.cost(&range));
+        self.skip(range);
         if !self.is_done() {
-            self.progress().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
+            self.execution().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
         }
-        cost
     }
 
-    /// Counts a range that belongs to nobody as done; returns its cost.
-    pub(super) fn forgo(&mut self, range: Range<u64>) -> u64 {
+    /// Counts a range that belongs to nobody as done.
+    pub(super) fn skip(&mut self, range: Range<u64>) {
         let cost = self.cost(&range);
-        let progress = self.progress();
-        progress.done.insert(range);
-        progress.cost_done += cost;
-        cost
+        let execution = self.execution();
+        execution.done.insert(range);
+        execution.cost_done += cost;
     }
 
     /// What was computed once belongs to the Queen, who computes it again.
     pub(super) fn give_to_queen(&mut self, range: Range<u64>) {
-        self.progress().with_queen.insert(range.start, range.end);
+        self.execution().with_queen.insert(range.start, range.end);
     }
 
     /// Takes the first of those that are in `range` and follow each other.
     pub(super) fn take_from_queen(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
         let taken = self.with_queen(range).next()?;
-        let with_queen = &mut self.progress.as_mut()?.with_queen;
+        let with_queen = &mut self.execution.as_mut()?.with_queen;
         let (start, end) = with_queen.range(..=taken.start).next_back().map(|(start, end)| (*start, *end))?;
         with_queen.remove(&start);
         let rest = [start..taken.start, taken.end..end].into_iter().filter(|rest| !rest.is_empty());
@@ -221,81 +202,82 @@ impl Task {
 
     /// What of `range` the Queen computes again, in order.
     pub(super) fn with_queen(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
-        let all = self.progress.iter().flat_map(|progress| progress.with_queen.range(..range.end));
+        let all = self.execution.iter().flat_map(|execution| execution.with_queen.range(..range.end));
         let within = |(start, end): (&u64, &u64)| range.start.max(*start)..range.end.min(*end);
         all.map(within).filter(|own| !own.is_empty())
     }
 
     /// How many ranges were computed once, or are pending because something went wrong with them.
     pub(super) fn open_ends(&self) -> usize {
-        self.progress.as_ref().map_or(0, |progress| progress.apart.len() + progress.with_queen.len())
+        self.execution.as_ref().map_or(0, |execution| execution.retries.len() + execution.with_queen.len())
     }
 
     /// Makes what was left of a lease pending again.
     pub(super) fn release(&mut self, range: Range<u64>) {
-        self.progress().pending.insert(range);
+        self.execution().pending.insert(range);
     }
 
     /// The same, but it stays the range that it is, with what went wrong.
-    pub(super) fn put_apart(&mut self, range: Range<u64>, trouble: Box<Trouble>) {
-        self.progress().apart.insert(range.start, (range.end, trouble));
+    pub(super) fn put_retry(&mut self, range: Range<u64>, history: Box<History>) {
+        self.execution().retries.insert(range.start, (range.end, history));
     }
 
     /// Pending ranges with which something went wrong.
-    pub(super) fn apart(&self) -> impl Iterator<Item = (Range<u64>, &Trouble)> {
-        let apart = self.progress.iter().flat_map(|progress| &progress.apart);
-        apart.map(|(start, (end, trouble))| (*start..*end, &**trouble))
+    pub(super) fn retries(&self) -> impl Iterator<Item = (Range<u64>, &History)> {
+        let retries = self.execution.iter().flat_map(|execution| &execution.retries);
+        retries.map(|(start, (end, history))| (*start..*end, &**history))
     }
 
     /// Where the first of those begins that lie within `range`.
-    pub(super) fn apart_within(&self, range: &Range<u64>) -> Option<u64> {
-        let (start, (end, _)) = self.progress.as_ref()?.apart.range(range.clone()).next()?;
+    pub(super) fn retry_within(&self, range: &Range<u64>) -> Option<u64> {
+        let (start, (end, _)) = self.execution.as_ref()?.retries.range(range.clone()).next()?;
         (*end <= range.end).then_some(*start)
     }
 
     /// Takes the range that begins at `start` from those.
-    pub(super) fn take_apart(&mut self, start: u64) -> Option<(Range<u64>, Box<Trouble>)> {
-        let (end, trouble) = self.progress().apart.remove(&start)?;
-        Some((start..end, trouble))
+    pub(super) fn take_retry(&mut self, start: u64) -> Option<(Range<u64>, Box<History>)> {
+        let (end, history) = self.execution().retries.remove(&start)?;
+        Some((start..end, history))
     }
 
     /// Takes pending indices of `range` that follow each other.
     pub(super) fn take_within(&mut self, range: &Range<u64>) -> Option<Range<u64>> {
         let end = range.end.min(self.extent.segment_end(range.start));
-        self.progress().pending.take_within(&(range.start..end))
+        self.execution().pending.take_within(&(range.start..end))
     }
 
-    /// Makes what is done of `range` pending again; returns how many items and what they cost.
-    pub(super) fn revoke(&mut self, range: &Range<u64>) -> (u64, u64) {
-        let (mut items, mut cost) = (0, 0);
-        while let Some(revoked) = self.progress().done.take_within(range) {
-            items += revoked.end - revoked.start;
-            cost += self.cost(&revoked);
-            self.progress().pending.insert(revoked);
+    /// Makes what is done of `range` pending again; whether anything was.
+    pub(super) fn revoke(&mut self, range: &Range<u64>) -> bool {
+        let mut is_revoked = false;
+        while let Some(revoked) = self.execution().done.take_within(range) {
+            let cost = self.cost(&revoked);
+            let execution = self.execution();
+            execution.cost_done -= cost;
+            execution.pending.insert(revoked);
+            is_revoked = true;
         }
-        self.progress().cost_done -= cost;
-        (items, cost)
+        is_revoked
     }
 
     pub(super) fn status(&self, eta: Option<Duration>, now: Time) -> Status {
-        let Some(progress) = &self.progress else { return Status { eta, ..Status::default() } };
-        let rate = progress.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
-        Status { done: progress.done.len(), prefix: progress.done.prefix(), rate, eta }
+        let Some(execution) = &self.execution else { return Status { eta, ..Status::default() } };
+        let rate = execution.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
+        Status { done: execution.done.len(), prefix: execution.done.prefix(), rate, eta }
     }
 
-    fn progress(&mut self) -> &mut Progress {
+    fn execution(&mut self) -> &mut Execution {
         let total = self.total();
-        self.progress
-            .get_or_insert_with(|| Box::new(Progress { pending: RangeSet::from(0..total), ..Progress::default() }))
+        self.execution
+            .get_or_insert_with(|| Box::new(Execution { pending: RangeSet::from(0..total), ..Execution::default() }))
     }
 
     /// Pending and done ranges.
     #[cfg(test)]
     pub(super) fn ranges(&self) -> (RangeSet, RangeSet) {
-        let Some(progress) = &self.progress else { return (RangeSet::from(0..self.total()), RangeSet::default()) };
-        let mut pending = progress.pending.clone();
-        self.apart().for_each(|(range, _)| pending.insert(range));
-        (pending, progress.done.clone())
+        let Some(execution) = &self.execution else { return (RangeSet::from(0..self.total()), RangeSet::default()) };
+        let mut pending = execution.pending.clone();
+        self.retries().for_each(|(range, _)| pending.insert(range));
+        (pending, execution.done.clone())
     }
 }
 

@@ -135,7 +135,7 @@ fn welcome_to(joined: &Joined, hive: &SharedHive, mac: Option<[u8; MAC_BYTES]>) 
         drone: joined.link.drone,
         epoch: hive.epoch(),
         heartbeat_ms: HEARTBEAT_INTERVAL.as_millis() as u32,
-        silence_ms: hive.patience().silence.as_millis() as u32,
+        silence_ms: hive.timeouts().silence.as_millis() as u32,
         mac,
     }
 }

@@ -32,7 +32,7 @@ impl State {
         }
         if self.fleet.is_seated(id) {
             self.fleet.vacate(id, Parting::Lost);
-            self.handle(Event::Lost { drone: id }, now);
+            self.handle(Event::Disconnected { drone: id }, now);
         }
         let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
         let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
@@ -94,8 +94,8 @@ impl State {
 
     /// The inputs that a Drone needs for a lease cannot be read.
     pub(super) fn unreadable(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
-        if let Some(task) = self.core.lease(link.drone, lease) {
-            self.handle(Event::Spoil { task, reason }, now);
+        if let Some(lease) = self.core.lease(link.drone, lease) {
+            self.handle(Event::Spoil { task: lease.task, reason }, now);
         }
     }
 
@@ -127,7 +127,7 @@ impl State {
         match parting {
             _ if !had_joined && self.core.standing(drone).is_none() => {}
             Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
-            Parting::Lost => self.handle(Event::Lost { drone }, now),
+            Parting::Lost => self.handle(Event::Disconnected { drone }, now),
         }
         self.part(drone);
     }

@@ -19,6 +19,12 @@ use crate::store::{Change, Fate};
 impl State {
     /// Tells the core, and does what it says.
     pub(super) fn handle(&mut self, event: Event, now: Now) {
+        self.handle_results(event, now, |_, _| {});
+    }
+
+    /// The same for results that came: `take` is given what the core credits of them ([`Effect::Credit`],
+    /// [`Effect::Claim`]), before what follows from that is done.
+    pub(super) fn handle_results(&mut self, event: Event, now: Now, mut take: impl FnMut(&mut Self, Effect)) {
         let from = match event {
             Event::Output { drone, .. } | Event::Failed { drone, .. } => Some(drone),
             _ => None,
@@ -35,7 +41,8 @@ impl State {
                 Effect::Hold { lease, drone, task, range } => self.outgoing.hold(lease, drone, task, range),
                 Effect::Unhold(lease) => self.outgoing.unhold(lease),
                 Effect::Started(task) => self.change_task(task, |record| record.start(now)),
-                Effect::Progress(task) => self.feed.task(task),
+                Effect::Credit { .. } | Effect::Claim { .. } => take(self, effect),
+                Effect::Advanced(task) => self.feed.task(task),
                 Effect::FailedItem { task, index, blame } => {
                     let error = explain::blame(blame, |drone| self.fleet.name_of(drone));
                     self.member_failed(task, index, error);

@@ -13,7 +13,7 @@ pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> Option<String>) ->
         Waiting::NoneAble => "no connected drone can do this kind of work".into(),
         Waiting::AllQuarantined => "every connected drone is in quarantine".into(),
         Waiting::AllLeaving => "every connected drone is about to leave".into(),
-        Waiting::Alone => {
+        Waiting::Isolation => {
             "two drones were lost while they computed a part of it, so it waits for one of its own".into()
         }
         Waiting::Again => {

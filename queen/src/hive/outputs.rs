@@ -11,7 +11,7 @@ use super::audit::Recheck;
 use super::cache::Key;
 use super::state::State;
 use crate::clock::Now;
-use crate::core::{Event, RangeSet};
+use crate::core::{Effect, Event, LeaseStatus, RangeSet};
 use crate::store::Change;
 use crate::work::{Piece, Results};
 
@@ -19,32 +19,33 @@ use crate::work::{Piece, Results};
 const TOLD: usize = 64;
 
 impl State {
-    /// Stores the wanted part of results that were looked at, and credits it. A frame may bring several parts of one
-    /// lease, so what is wanted of one is known only behind the one before.
+    /// Results came of a Drone and were looked at: what the core credits of them is stored.
     pub(super) fn output(&mut self, drone: DroneId, arrival: Arrival, now: Now) {
         let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
-        let Some(task) = self.core.lease(drone, lease) else { return };
+        let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease) else { return };
+        let mut recheck = None;
         if self.audits.of(task).is_some() {
-            let recheck = self.compare(task, drone, arrival.piece.bytes);
-            self.handle(Event::Output { drone, lease, range: 0..1, spent }, now);
+            self.handle_results(Event::Output { drone, lease, range: 0..1, spent }, now, |state, _| {
+                recheck = state.compare(task, drone, arrival.piece.bytes.clone());
+            });
             recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
             return;
         }
-        let wanted = self.core.wanted(drone, lease, &range).map(|(_, wanted)| wanted);
-        self.trust(&[drone], wanted.as_ref().map_or(0, |_| arrival.looked_at));
         let first = range.start;
         match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
             Some(job) => self.output_twice(drone, &job, &arrival, now),
-            None => {
-                let recheck = wanted.and_then(|wanted| self.store_results(task, drone, &wanted, &arrival));
-                self.handle(Event::Output { drone, lease, range, spent }, now);
-                recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
-            }
+            None => self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {
+                if let Effect::Credit { range, .. } = effect {
+                    state.trust(&[drone], arrival.looked_at);
+                    recheck = state.store_results(task, drone, &range, &arrival);
+                }
+            }),
         }
+        recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
         self.release_inputs(task, first);
     }
 
-    /// Stores results, which are about to be credited; returns what is worth to be computed again.
+    /// Stores results that are credited; returns what is worth to be computed again.
     pub(super) fn store_results(
         &mut self,
         task: TaskId,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::core::Patience;
+use crate::core::Timeouts;
 
 /// Drones that may be connected at once.
 pub const MAX_DRONES: usize = 4096;
@@ -25,7 +25,7 @@ pub struct Settings {
     /// none has to.
     pub max_data: Option<u64>,
     /// How long Drones are waited for.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Tasks of one token that may not have ended; a batch is one.
     pub max_queued: usize,
     /// Where the time comes from.
@@ -42,7 +42,7 @@ impl Default for Settings {
             drone_addr: String::new(),
             keep_finished: Duration::MAX,
             max_data: None,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             max_queued: MAX_QUEUED,
             clock: Arc::new(crate::clock::System::start()),
             show_words: true,

@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::state::{Beginnings, State};
 use crate::access::Grants;
 use crate::clock::{HiveClock, Now};
-use crate::core::{Event, Patience};
+use crate::core::{Event, Timeouts};
 use crate::store::{Ack, Closed, Journal, Reader, Receipt, Slot, StoredAccess};
 
 /// How often changes are told to watchers.
@@ -40,7 +40,7 @@ pub(super) struct Inner {
     pub(super) disk: Option<Disk>,
     pub(super) keep_finished: Duration,
     pub(super) max_queued: usize,
-    patience: Patience,
+    timeouts: Timeouts,
     show_words: bool,
     /// Bounds how many ranges the Queen computes a second time at once, for want of another Drone.
     pub(super) own_checks: Arc<Semaphore>,
@@ -107,7 +107,7 @@ impl SharedHive {
         disk: Option<Disk>,
         access: StoredAccess,
     ) -> Result<Self, getrandom::Error> {
-        let Settings { drone_addr, keep_finished, max_queued, patience, show_words, .. } = settings;
+        let Settings { drone_addr, keep_finished, max_queued, timeouts, show_words, .. } = settings;
         let is_closed = access.has_token();
         let state = State::new(Beginnings {
             epoch,
@@ -116,7 +116,7 @@ impl SharedHive {
             cache: memory.cache,
             own_checks: own_checks(),
             is_durable: disk.is_some(),
-            patience,
+            timeouts,
         });
         let inner = Inner {
             state: Mutex::new(state),
@@ -128,7 +128,7 @@ impl SharedHive {
             disk,
             keep_finished,
             max_queued,
-            patience,
+            timeouts,
             show_words,
             own_checks: Arc::new(Semaphore::new(own_checks())),
             rework: tokio::sync::Mutex::new(()),
@@ -159,8 +159,8 @@ impl SharedHive {
     }
 
     /// How long Drones are waited for.
-    pub fn patience(&self) -> Patience {
-        self.inner.patience
+    pub fn timeouts(&self) -> Timeouts {
+        self.inner.timeouts
     }
 
     /// Says goodbye to every Drone.

@@ -27,7 +27,7 @@ use super::revoking::Revoking;
 use super::story::Story;
 use super::tasks::Tasks;
 use crate::clock::Now;
-use crate::core::{Core, Effect, Event, Patience, RangeSet, Time};
+use crate::core::{Core, Effect, Event, RangeSet, Time, Timeouts};
 use crate::store::Change;
 
 /// All that HTTP handlers and Drones' connections share and change.
@@ -84,15 +84,15 @@ pub(super) struct Beginnings {
     /// Ranges that the Queen may compute herself at once.
     pub(super) own_checks: usize,
     pub(super) is_durable: bool,
-    pub(super) patience: Patience,
+    pub(super) timeouts: Timeouts,
 }
 
 impl State {
     /// Nobody and nothing.
     pub(super) fn new(beginnings: Beginnings) -> Self {
-        let Beginnings { epoch, base, budget, cache, own_checks, is_durable, patience } = beginnings;
+        let Beginnings { epoch, base, budget, cache, own_checks, is_durable, timeouts } = beginnings;
         Self {
-            core: Core::new(patience),
+            core: Core::new(timeouts),
             tasks: Tasks::new(base, Arc::clone(&budget)),
             fleet: Fleet::default(),
             audits: Audits::default(),

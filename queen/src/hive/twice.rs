@@ -14,7 +14,7 @@ use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
-use crate::core::Event;
+use crate::core::{Effect, Event};
 use crate::kinds::digest::DIGEST;
 use crate::store::Closed;
 use crate::work::{Job, Trust};
@@ -109,42 +109,55 @@ impl State {
     pub(super) fn output_twice(&mut self, drone: DroneId, job: &Job, arrival: &Arrival, now: Now) {
         let (task, lease) = (job.task, arrival.lease);
         let mut rest = arrival.piece.range.clone();
-        let mut is_in_doubt = false;
+        let (mut is_disputed, mut looked_at) = (false, arrival.looked_at);
+        let mut dispute = None;
         for nth in 0.. {
             if rest.is_empty() {
-                return;
+                break;
             }
             let offset = (rest.start - arrival.piece.range.start) as usize * DIGEST;
-            let Some(bytes) = arrival.piece.bytes.get(offset..) else { return };
+            let Some(bytes) = arrival.piece.bytes.get(offset..) else { break };
             let (verdict, items) = match nth < PARTS {
                 true => self.claims.judge(task, drone, &rest, bytes),
                 false => (Verdict::New, rest.end - rest.start),
             };
             let mut part = arrival.part(&(rest.start..rest.start + items));
             rest.start += items;
-            // What was done with the part before may have taken this one from its Drone.
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &part.piece.range) else {
-                self.handle(Event::Output { drone, lease, range: part.piece.range, spent: part.spent }, now);
-                continue;
-            };
-            if let Verdict::Differs(other, digest) = &verdict
-                && !std::mem::replace(&mut is_in_doubt, true)
-            {
-                let given = vec![(*other, digest.clone()), (drone, part.piece.bytes.slice(..DIGEST))];
-                self.recheck(Recheck::between(job.clone(), part.piece.range.start, given), now);
-            }
-            if let Verdict::Agreed(other) = verdict {
+            if let Verdict::Agreed(_) = verdict {
                 part.trust = Trust::Checked;
-                self.agree(other, drone, wanted.end - wanted.start);
             }
-            if part.trust == Trust::Checked {
-                self.claims.remove(task, &wanted);
-                self.store_results(task, drone, &wanted, &part);
-                self.handle(Event::Output { drone, lease, range: part.piece.range, spent: part.spent }, now);
-            } else {
-                self.claim(drone, job, part, &wanted, now);
-            }
+            let (range, spent) = (part.piece.range.clone(), part.spent);
+            let event = match part.trust {
+                Trust::Checked => Event::Output { drone, lease, range, spent },
+                _ => {
+                    // Until now somebody else had claimed it, or something else.
+                    part.room = part.room.or_else(|| self.claims.reserve(part.piece.bytes.len()));
+                    Event::Claim { drone, lease, range, spent, is_kept: part.room.is_some() }
+                }
+            };
+            // What was done with the part before may have taken this one from its Drone: then nothing is taken.
+            self.handle_results(event, now, |state, effect| {
+                state.trust(&[drone], std::mem::take(&mut looked_at));
+                if let Verdict::Differs(other, digest) = &verdict
+                    && !std::mem::replace(&mut is_disputed, true)
+                {
+                    let given = vec![(*other, digest.clone()), (drone, part.piece.bytes.slice(..DIGEST))];
+                    dispute = Some(Recheck::between(job.clone(), part.piece.range.start, given));
+                }
+                match effect {
+                    Effect::Credit { range, .. } => {
+                        if let Verdict::Agreed(other) = verdict {
+                            state.agree(other, drone, range.end - range.start);
+                        }
+                        state.claims.remove(task, &range);
+                        state.store_results(task, drone, &range, &part);
+                    }
+                    Effect::Claim { range, by_queen, .. } => state.claim(drone, job, part.part(&range), by_queen),
+                    _ => {}
+                }
+            });
         }
+        dispute.into_iter().for_each(|dispute| self.recheck(dispute, now));
     }
 
     /// Two Drones gave the same.
@@ -153,24 +166,18 @@ impl State {
         self.fleet.count_items(first, items);
     }
 
-    /// Has another Drone compute what came, or the Queen, if there is none.
-    fn claim(&mut self, drone: DroneId, job: &Job, part: Arrival, wanted: &Range<u64>, now: Now) {
-        let (task, lease, range, spent) = (job.task, part.lease, part.piece.range.clone(), part.spent);
-        self.claims.remove(task, wanted);
-        let mut part = part.part(wanted);
-        // Until now somebody else had claimed it, or something else.
-        part.room = part.room.or_else(|| self.claims.reserve(part.piece.bytes.len()));
-        let by_queen = part.room.is_some() && !self.core.has_another(drone, lease);
+    /// Keeps what a Drone claims until another one has computed the same, or the Queen; without room for it, it is
+    /// as if nothing had come.
+    fn claim(&mut self, drone: DroneId, job: &Job, part: Arrival, by_queen: bool) {
+        self.claims.remove(job.task, &part.piece.range);
         if by_queen {
             self.claims.add_own_check(OwnCheck { job: job.clone(), drone, part });
             if self.claims.begin() {
                 self.requests.push(Request::ComputeClaims);
             }
         } else if let Some(room) = part.room {
-            self.claims.put(task, wanted.start, Claim { drone, bytes: part.piece.bytes, room });
+            self.claims.put(job.task, part.piece.range.start, Claim { drone, bytes: part.piece.bytes, room });
         }
-        // Without room it is as if nothing had come.
-        self.handle(Event::Claim { drone, lease, range, spent, by_queen }, now);
     }
 
     /// What the Queen computes next; that of tasks that have ended meanwhile is passed over.
@@ -183,10 +190,12 @@ impl State {
     fn settle_claim(&mut self, task: TaskId, drone: DroneId, mut part: Arrival, end: u64, now: Now) {
         part.trust = Trust::Checked;
         self.trust(&[drone], end.saturating_sub(part.piece.range.start));
-        for range in self.core.with_queen(task, &(part.piece.range.start..end)) {
-            self.store_results(task, drone, &range, &part);
-            self.handle(Event::Second { task, range, agrees: true }, now);
-        }
+        let right = Event::Second { task, range: part.piece.range.start..end, agrees: true };
+        self.handle_results(right, now, |state, effect| {
+            if let Effect::Credit { range, .. } = effect {
+                state.store_results(task, drone, &range, &part);
+            }
+        });
         self.handle(Event::Second { task, range: end..part.piece.range.end, agrees: false }, now);
         self.release_inputs(task, part.piece.range.start);
     }

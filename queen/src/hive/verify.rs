@@ -20,7 +20,7 @@ use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
-use crate::core::Event;
+use crate::core::{Event, LeaseStatus};
 use crate::store::Change;
 use crate::work::{Job, Piece, Trust};
 
@@ -163,13 +163,12 @@ impl SharedHive {
 impl State {
     /// What is expected of an open lease of this Drone.
     pub(super) fn expected(&self, drone: DroneId, lease: LeaseId) -> Option<Expected> {
-        let task = self.core.lease(drone, lease)?;
+        let LeaseStatus { task, next } = self.core.lease(drone, lease)?;
         let trust = self.fleet.trust_in(drone);
         if let Some((job, next)) = self.audits.of(task) {
             return Some(Expected { job: job.clone(), is_audit: true, is_rework: false, trust, next });
         }
         let record = self.tasks.get(task)?;
-        let next = self.core.next_index(drone, lease)?;
         Some(Expected { job: record.job(task), is_audit: false, is_rework: record.is_rework(), trust, next })
     }
 
@@ -228,7 +227,8 @@ impl State {
 
     /// Whether a lease that failed is one of an audit, which ends by that.
     pub(super) fn is_audit(&mut self, drone: DroneId, lease: LeaseId, now: Now) -> bool {
-        let audit = self.core.lease(drone, lease).filter(|task| self.audits.of(*task).is_some());
+        let task = self.core.lease(drone, lease).map(|lease| lease.task);
+        let audit = task.filter(|task| self.audits.of(*task).is_some());
         if let Some(task) = audit {
             self.handle(Event::Cancel { task }, now);
         }

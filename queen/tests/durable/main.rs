@@ -347,7 +347,7 @@ fn settings() -> Settings {
         keep_finished: Duration::MAX,
         max_data: None,
         max_queued: queen::hive::MAX_QUEUED,
-        patience: Default::default(),
+        timeouts: Default::default(),
         clock: Arc::new(System::start()),
         show_words: true,
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queen::core::Patience;
+use queen::core::Timeouts;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -11,7 +11,7 @@ use super::support::{Hive, LONG};
 use super::{Queen, both, config, lines};
 
 /// What a Drone held that is gone is not kept for long.
-const BRIEF: Patience = Patience { silence: LONG, grace: Duration::from_millis(100), retry: Duration::ZERO };
+const BRIEF: Timeouts = Timeouts { silence: LONG, grace: Duration::from_millis(100), retry: Duration::ZERO };
 
 /// It can compute nothing.
 fn failing(mut drone: Scripted) -> JoinHandle<()> {
@@ -55,8 +55,8 @@ async fn a_task_fails_that_two_drones_cannot_compute() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_fails_everything_fails_no_task() {
     for (config, _directory) in both() {
-        let patience = Patience { retry: LONG, ..config.patience };
-        let hive = Hive::start_with(queen::Config { patience, ..config }).await;
+        let timeouts = Timeouts { retry: LONG, ..config.timeouts };
+        let hive = Hive::start_with(queen::Config { timeouts, ..config }).await;
         let queen = Queen::from(&hive);
         let bad = Scripted::start(queen.drones, "bad").await;
         let (id, failing) = (bad.id, failing(bad));
@@ -171,7 +171,7 @@ async fn a_drone_is_quarantined_that_fails_where_another_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_fails_that_ends_drones() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(queen::Config { patience: BRIEF, ..config }).await;
+        let hive = Hive::start_with(queen::Config { timeouts: BRIEF, ..config }).await;
         let queen = Queen::from(&hive);
         let task = queen.submit("", &lines(3)).await;
         let mut dead = Vec::new();
@@ -202,7 +202,7 @@ async fn a_task_fails_that_ends_drones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_may_end_drones_waits_for_one_of_its_own() {
-    let hive = Hive::start_with(queen::Config { patience: BRIEF, ..config(None) }).await;
+    let hive = Hive::start_with(queen::Config { timeouts: BRIEF, ..config(None) }).await;
     let queen = Queen::from(&hive);
     let task = queen.submit("?name=grim", &lines(3)).await;
     for number in 0..2 {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use queen::core::Patience;
+use queen::core::Timeouts;
 use serde_json::json;
 
 use super::support::clock::Hands;
@@ -23,8 +23,8 @@ const MANY: usize = 30;
 
 fn config(data: Option<&Path>) -> (queen::Config, Hands) {
     let clock = Hands::new();
-    let patience = Patience { silence: SILENCE, grace: LONG, ..super::support::config().patience };
-    (queen::Config { patience, clock: Arc::new(clock.clone()), ..super::config(data) }, clock)
+    let timeouts = Timeouts { silence: SILENCE, grace: LONG, ..super::support::config().timeouts };
+    (queen::Config { timeouts, clock: Arc::new(clock.clone()), ..super::config(data) }, clock)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queen::core::{Outcome, Patience};
+use queen::core::{Outcome, Timeouts};
 use wire::ids::{Instance, TaskId};
 
 use crate::net::Side;
@@ -40,8 +40,8 @@ struct Kit {
 }
 
 fn world_of(seed: u64, machines: &[Kit]) -> World {
-    let patience = Patience { silence: Duration::from_secs(2), grace: Duration::from_secs(3), ..Patience::default() };
-    let mut world = World::new(seed, false, patience);
+    let timeouts = Timeouts { silence: Duration::from_secs(2), grace: Duration::from_secs(3), ..Timeouts::default() };
+    let mut world = World::new(seed, false, timeouts);
     for Kit { threads, rate, claim, lanes } in machines {
         let machine = world.add_machine(*threads, *rate, *claim, Duration::from_millis(1));
         world.machines[machine].lanes = *lanes;

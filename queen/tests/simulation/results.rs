@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{Event, Outcome};
+use queen::core::{Event, LeaseStatus, Outcome};
 use wire::ids::{DroneId, TaskId};
 use wire::message::{Output, ToDrone};
 use wire::work::{ChunkOutput, Digests};
@@ -24,24 +24,39 @@ impl Queen {
         let (lease, range) = (output.lease, output.from..output.to);
         let ChunkOutput::Digests(digests) = output.output;
         assert_eq!(digests.len() as u64, range.end - range.start);
-        let mut number = 0;
-        if let Some((task, wanted)) = self.core.wanted(drone, lease, &range) {
-            assert!(range.start <= wanted.start && wanted.end <= range.end && !wanted.is_empty());
-            let Some(found) = self.check(ctx, drone, task, &wanted, range.start, digests) else {
-                self.distrust(ctx, drone);
-                return 0;
-            };
+        let spent = Duration::from_nanos(output.spent_ns);
+        let mut found = Vec::new();
+        // What is not in order nobody looks at, and the core wants nothing of it.
+        if let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease).filter(|lease| lease.next == range.start)
+        {
+            match self.check(ctx, drone, task, &range, digests) {
+                Some(checked) => found = checked,
+                None => {
+                    self.distrust(ctx, drone);
+                    return 0;
+                }
+            }
             if self.state.tasks[&task].spec.twice {
-                let spent = Duration::from_nanos(output.spent_ns);
                 return self.output_twice(ctx, drone, Part { task, lease, range, spent }, &found);
             }
-            self.model.credited(task, &wanted, &self.state);
-            number = self.write(ctx, Record::Results { task, found });
-            self.journal.last_of.insert(drone, number);
         }
-        let spent = Duration::from_nanos(output.spent_ns);
-        self.model.output(drone, lease, &range, spent, &self.state);
-        self.handle(ctx, Event::Output { drone, lease, range, spent });
+        self.model.output(ctx.now, drone, lease, &range, spent, &self.state);
+        self.handle_results(ctx, Event::Output { drone, lease, range, spent }, &found)
+    }
+
+    /// Stores what the core credits; returns what has to be on the disk before its receipt.
+    pub fn credit(&mut self, ctx: &mut Context, task: TaskId, range: &Range<u64>, found: &[(u64, Found)]) -> u64 {
+        let found: Vec<_> = found.iter().filter(|(index, _)| range.contains(index)).copied().collect();
+        assert!(found.iter().map(|(index, _)| *index).eq(range.clone()), "{range:?} of {task} came just now");
+        let is_twice = self.state.tasks[&task].spec.twice;
+        let found =
+            found.into_iter().map(|(index, one)| (index, Found { is_checked: one.is_checked || is_twice, ..one }));
+        let found: Vec<_> = found.collect();
+        self.claims.get_mut(&task).into_iter().for_each(|claims| claims.retain(|index, _| !range.contains(index)));
+        self.model.credited(task, range, &self.state);
+        let by = found.first().map(|(_, one)| one.by);
+        let number = self.write(ctx, Record::Results { task, found });
+        by.map(|drone| self.journal.last_of.insert(drone, number));
         number
     }
 
@@ -51,24 +66,23 @@ impl Queen {
         ctx: &mut Context,
         drone: DroneId,
         task: TaskId,
-        wanted: &Range<u64>,
-        from: u64,
+        came: &Range<u64>,
         digests: Digests<'_>,
     ) -> Option<Vec<(u64, Found)>> {
         let (sums, _): (&[Sum], _) = digests.bytes().as_chunks();
         let spec = &self.state.tasks[&task].spec;
         // What is computed twice needs no sample.
         let samples = if spec.twice { 0 } else { 2 };
-        let sample: Vec<_> = (0..samples).map(|_| ctx.random.within(wanted.start..=wanted.end - 1)).collect();
-        let is_right = |index: &u64| spec.sum(*index) == sums[(index - from) as usize];
+        let sample: Vec<_> = (0..samples).map(|_| ctx.random.within(came.start..=came.end - 1)).collect();
+        let is_right = |index: &u64| spec.sum(*index) == sums[(index - came.start) as usize];
         if !sample.iter().all(is_right) {
             return None;
         }
         let found = |index| {
-            let sum = sums[(index - from) as usize];
+            let sum = sums[(index - came.start) as usize];
             (index, Found { sum, by: drone, is_checked: sample.contains(&index) })
         };
-        Some(wanted.clone().map(found).collect())
+        Some(came.clone().map(found).collect())
     }
 
     /// A Drone lied: it gets no work any more, and what was not checked of it is computed again.
@@ -125,7 +139,7 @@ impl Queen {
         if line.is_leaving && is_current {
             self.handle(ctx, Event::Gone { drone });
         } else if is_current || matches!(line.stage, Stage::Offered(..)) && !self.current.contains_key(&drone) {
-            self.handle(ctx, Event::Lost { drone });
+            self.handle(ctx, Event::Disconnected { drone });
         }
     }
 

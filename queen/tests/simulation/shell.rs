@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Patience, Speed};
+use queen::core::{self, Ability, Blame, Core, Distrust, Effect, Event, Grant, Outcome, Speed, Timeouts};
 use wire::blob::BlobBuf;
 use wire::frame::{self, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
@@ -93,7 +93,7 @@ pub struct Journal {
 
 impl Queen {
     /// Starts on what the disk has.
-    pub fn start(ctx: &mut Context, disk: &mut State, life: u64, patience: Patience) -> Self {
+    pub fn start(ctx: &mut Context, disk: &mut State, life: u64, timeouts: Timeouts) -> Self {
         let epoch = Epoch(disk.epoch + 1);
         // The lock on the state is worth nothing without this on the disk.
         disk.apply(&Record::Epoch(epoch));
@@ -101,13 +101,13 @@ impl Queen {
         ctx.tell(format_args!("a Queen starts: epoch {epoch}"));
         let mut queen = Self {
             life,
-            core: Core::new(patience),
+            core: Core::new(timeouts),
             epoch,
             started: ctx.now,
             lines: BTreeMap::new(),
             current: BTreeMap::new(),
             journal: Journal::default(),
-            model: Model::default(),
+            model: Model::new(timeouts.silence),
             tick: None,
             says_lost: ctx.random.chance(500),
             next_task: state.tasks.keys().next_back().map_or(1, |task| task.0 + 1),
@@ -206,6 +206,12 @@ impl Queen {
     }
 
     pub fn handle(&mut self, ctx: &mut Context, event: Event) {
+        self.handle_results(ctx, event, &[]);
+    }
+
+    /// Tells the core of these results; returns what has to be on the disk before their receipt.
+    pub fn handle_results(&mut self, ctx: &mut Context, event: Event, found: &[(u64, Found)]) -> u64 {
+        let mut number = 0;
         ctx.tell(format_args!("core <- {event:?}"));
         let now = self.now(ctx);
         self.model.before(&event);
@@ -217,6 +223,8 @@ impl Queen {
             self.model.see(ctx, &effect, &self.core, &self.state);
             match effect {
                 Effect::Lease(grant) if work.last().is_none_or(|last| last.drone == grant.drone) => work.push(grant),
+                Effect::Credit { task, range } => number = self.credit(ctx, task, &range, found),
+                Effect::Claim { task, range, by_queen } => self.claim(ctx, task, &range, by_queen, found),
                 other => {
                     self.send_work(ctx, &std::mem::take(&mut work));
                     self.perform(ctx, other, &mut work);
@@ -227,6 +235,7 @@ impl Queen {
         self.set_tick(ctx);
         let now = self.now(ctx);
         self.model.check(&self.core, now, &self.state);
+        number
     }
 
     fn set_tick(&mut self, ctx: &mut Context) {
@@ -264,7 +273,8 @@ impl Queen {
             }
             Effect::Unhold(lease) => drop(self.write(ctx, Record::Unhold(self.epoch, lease))),
             Effect::Started(_) => {}
-            Effect::Progress(_) => {}
+            Effect::Advanced(_) => {}
+            Effect::Credit { .. } | Effect::Claim { .. } => unreachable!("they are carried out at once"),
             Effect::FailedItem { .. } => unreachable!("no task here is a batch"),
             Effect::Ended { task, outcome, done } => {
                 assert_eq!(done, self.state.tasks[&task].done(), "what was done of task {task}");
@@ -362,6 +372,7 @@ impl Queen {
                 let progress = ours.map(|p| core::Progress { lease: p.lease, reached: p.reached, begun: p.begun });
                 let progress = progress.collect();
                 if self.lines[&link].stage == Stage::Joined {
+                    self.model.book.hears(drone, ctx.now);
                     self.handle(ctx, Event::Heartbeat { drone, progress, computed: compressions });
                 }
                 self.say_on(ctx, link, &ToDrone::Heartbeat);
@@ -376,8 +387,8 @@ impl Queen {
                 self.send_receipts(ctx, link);
             }
             ToQueen::Failed { lease, epoch, reason } if epoch == self.epoch => {
-                if let Some(task) = self.core.lease(drone, lease) {
-                    self.model.has_trouble(task);
+                if let Some(lease) = self.core.lease(drone, lease) {
+                    self.model.has_trouble(lease.task);
                 }
                 self.handle(ctx, Event::Failed { drone, lease, reason: reason.to_owned() });
             }
@@ -432,7 +443,7 @@ impl Queen {
         if let Some(older) = self.current.remove(&drone) {
             self.drop_line(ctx, older);
             if self.says_lost {
-                self.handle(ctx, Event::Lost { drone });
+                self.handle(ctx, Event::Disconnected { drone });
             }
         }
         let older = self.lines.iter().filter(|(id, line)| **id < link && line.drone == Some(drone));
@@ -467,6 +478,7 @@ impl Queen {
             line.known = known;
         }
         self.model.joins(drone, &ability, trusted);
+        self.model.book.hears(drone, ctx.now);
         self.handle(ctx, Event::Join { drone, ability, trusted, offers: ours });
     }
 

@@ -9,7 +9,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use crate::context::{Context, Fault, Happening};
 use crate::shell::Queen;
-use crate::state::{Found, Record};
+use crate::state::Found;
 
 /// A part of a lease that came.
 pub struct Part {
@@ -46,32 +46,40 @@ impl Queen {
             let is_last = run.last() == found.last();
             let said = rest.start..if is_last { range.end } else { run[run.len() - 1].0 + 1 };
             rest.start = said.end;
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &said) else { break };
             let spent = spent * (said.end - said.start) as u32 / (range.end - range.start) as u32;
-            let run: Vec<_> = run.iter().filter(|(index, _)| wanted.contains(index)).cloned().collect();
-            if is_second(&run[0]) {
-                number = self.credit_twice(ctx, task, drone, &run);
-                self.model.output(drone, lease, &said, spent, &self.state);
-                self.handle(ctx, Event::Output { drone, lease, range: said, spent });
-                continue;
-            }
-            ctx.fault(Fault::Claimed);
-            let by_queen = !self.core.has_another(drone, lease);
-            if by_queen {
-                ctx.fault(Fault::ClaimedAlone);
-                let second = Happening::Second { life: self.life, task, claims: run };
-                ctx.queue.push(ctx.now + ctx.random.millis(1..=500), second);
-            } else {
-                self.claims.entry(task).or_default().extend(run);
-            }
-            self.model.came(task, &wanted);
-            self.model.output(drone, lease, &said, spent, &self.state);
-            self.handle(ctx, Event::Claim { drone, lease, range: said, spent, by_queen });
+            self.model.output(ctx.now, drone, lease, &said, spent, &self.state);
+            let event = match is_second(&run[0]) {
+                true => Event::Output { drone, lease, range: said, spent },
+                false => Event::Claim { drone, lease, range: said, spent, is_kept: true },
+            };
+            number = self.handle_results(ctx, event, run).max(number);
         }
         for liar in liars {
             self.convict(ctx, liar);
         }
         number
+    }
+
+    /// Keeps what the core has computed again, or computes it.
+    pub fn claim(
+        &mut self,
+        ctx: &mut Context,
+        task: TaskId,
+        range: &Range<u64>,
+        by_queen: bool,
+        found: &[(u64, Found)],
+    ) {
+        ctx.fault(Fault::Claimed);
+        let claims: Vec<_> = found.iter().filter(|(index, _)| range.contains(index)).copied().collect();
+        assert!(claims.iter().map(|(index, _)| *index).eq(range.clone()), "{range:?} of {task} came just now");
+        self.model.came(task, range);
+        if by_queen {
+            ctx.fault(Fault::ClaimedAlone);
+            let second = Happening::Second { life: self.life, task, claims };
+            ctx.queue.push(ctx.now + ctx.random.millis(1..=500), second);
+        } else {
+            self.claims.entry(task).or_default().extend(claims);
+        }
     }
 
     /// The Queen has computed what a Drone claimed.
@@ -80,27 +88,11 @@ impl Queen {
         let (Some((first, claim)), Some((last, _))) = (claims.first(), claims.last()) else { return };
         let wrong = claims.iter().find(|(index, found)| found.sum != spec.sum(*index)).map(|(index, _)| *index);
         let end = wrong.unwrap_or(last + 1);
-        for range in self.core.with_queen(task, &(*first..end)) {
-            let run: Vec<_> = claims.iter().filter(|(index, _)| range.contains(index)).cloned().collect();
-            self.credit_twice(ctx, task, claim.by, &run);
-            self.handle(ctx, Event::Second { task, range, agrees: true });
-        }
+        self.handle_results(ctx, Event::Second { task, range: *first..end, agrees: true }, claims);
         self.handle(ctx, Event::Second { task, range: end..last + 1, agrees: false });
         if wrong.is_some() {
             self.convict(ctx, claim.by);
         }
-    }
-
-    /// Two have computed these.
-    fn credit_twice(&mut self, ctx: &mut Context, task: TaskId, drone: DroneId, run: &[(u64, Found)]) -> u64 {
-        let range = run[0].0..run[run.len() - 1].0 + 1;
-        let claims = self.claims.entry(task).or_default();
-        claims.retain(|index, _| !range.contains(index));
-        self.model.credited(task, &range, &self.state);
-        let found = run.iter().map(|(index, found)| (*index, Found { is_checked: true, ..*found })).collect();
-        let number = self.write(ctx, Record::Results { task, found });
-        self.journal.last_of.insert(drone, number);
-        number
     }
 
     fn convict(&mut self, ctx: &mut Context, liar: DroneId) {

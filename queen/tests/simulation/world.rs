@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use queen::core::{Blame, Event, Outcome, Patience};
+use queen::core::{Blame, Event, Outcome, Timeouts};
 use wire::ids::{DroneId, TaskId};
 
 use crate::context::{Context, Fault, Happening};
@@ -53,7 +53,7 @@ pub struct World {
     pub machines: Vec<Machine>,
     pub queen: Option<Queen>,
     pub disk: State,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     lives: u64,
     /// By serial.
     wishes: BTreeMap<u64, Wish>,
@@ -100,7 +100,7 @@ pub fn run(seed: u64, is_told: bool) -> Report {
 
 impl World {
     /// With nobody and nothing in it.
-    pub fn new(seed: u64, is_told: bool, patience: Patience) -> Self {
+    pub fn new(seed: u64, is_told: bool, timeouts: Timeouts) -> Self {
         let mut ctx = Context::new(seed, is_told);
         ctx.queue.push(Duration::ZERO, Happening::Start);
         Self {
@@ -108,7 +108,7 @@ impl World {
             machines: Vec::new(),
             queen: None,
             disk: State::default(),
-            patience,
+            timeouts,
             lives: 0,
             wishes: BTreeMap::new(),
             capacity: 1,
@@ -127,8 +127,8 @@ impl World {
     fn random(seed: u64, is_told: bool) -> Self {
         let mut chance = crate::random::Random::new(!seed);
         let silence = chance.millis(1500..=4000);
-        let patience = Patience { silence, grace: silence * 3 / 2, retry: silence * 2 };
-        let mut world = Self::new(seed, is_told, patience);
+        let timeouts = Timeouts { silence, grace: silence * 3 / 2, retry: silence * 2 };
+        let mut world = Self::new(seed, is_told, timeouts);
         for _ in 0..chance.within(1..=5) {
             let rate = chance.pick(&[60, 200, 400, 800]);
             let claim = chance.pick(&[rate, rate, rate, rate / 2, rate * 2]);
@@ -154,7 +154,7 @@ impl World {
             process: None,
             processes: 0,
             instances: BTreeMap::new(),
-            silence: self.patience.silence,
+            silence: self.timeouts.silence,
         });
         self.capacity += threads as u64 * rate;
         let after = self.ctx.random.millis(0..=800);
@@ -199,6 +199,7 @@ impl World {
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
         let per_mille = chance.pick(&[1000, 300]);
         add(chance, 250 * rough, 1, Action::Ill(Illness::Failing(per_mille)));
+        add(chance, 250 * rough, 2, Action::Ill(Illness::Mute));
         add(chance, 150 * rough, 2, Action::Drain);
         add(chance, 150 * rough, 2, Action::DrainByQueen);
         add(chance, 400 * rough, 3, Action::QueenCrash);
@@ -313,7 +314,7 @@ impl World {
         }
         self.lives += 1;
         self.told = 0;
-        let queen = Queen::start(&mut self.ctx, &mut self.disk, self.lives, self.patience);
+        let queen = Queen::start(&mut self.ctx, &mut self.disk, self.lives, self.timeouts);
         let queen = self.queen.insert(queen);
         // Clients whose submissions were not acknowledged try again, or have lost interest.
         for wish in self.wishes.values_mut().filter(|wish| !wish.acknowledged) {
@@ -535,7 +536,7 @@ impl World {
         }
         let left: u64 = self.wishes.values().map(|wish| wish.spec.cost()).sum();
         let work = Duration::from_secs_f64(left as f64 / (600 * threads) as f64);
-        self.limit = self.ctx.now + 60 * self.patience.silence + 2 * work;
+        self.limit = self.ctx.now + 60 * self.timeouts.silence + 2 * work;
     }
 
     fn is_over(&self) -> bool {
@@ -628,7 +629,7 @@ impl World {
             assert_eq!(self.machines[machine].process.as_ref().map(|process| process.session.kept_bytes()), Some(0));
             self.machines[machine].die(&mut self.ctx, false);
         }
-        let until = self.ctx.now + 4 * self.patience.silence + 2 * self.patience.grace;
+        let until = self.ctx.now + 4 * self.timeouts.silence + 2 * self.timeouts.grace;
         while self.ctx.now < until {
             self.step();
         }
@@ -636,18 +637,17 @@ impl World {
         let core = format!("{:?}", queen.core);
         let empty = [
             "drones: Ledger { pages: {}",
-            "changed: []",
             "leases: Ledger { pages: {}",
-            "alone: {}",
+            "isolated: {}",
             "by_room: {}",
             "by_deadline: {}",
             "by_finish: {}",
-            "young: []",
-            "by_task_deadline: {}",
-            "task_deadlines: {}",
+            "unrecorded: []",
+            "by_task: {}",
+            "by_time: {}",
             "threads: 0",
-            "secluded: 0",
-            "items_queued: 0",
+            "isolated: 0",
+            "items: 0",
             "tasks: Ledger { pages: {}",
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));

@@ -23,7 +23,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use queen::access::exposure::Exposure;
 use queen::clock::System;
-use queen::core::Patience;
+use queen::core::Timeouts;
 use queen::{Config, Listeners};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -79,7 +79,7 @@ pub fn config() -> Config {
         keep_finished: Duration::from_secs(3600),
         max_data: None,
         max_queued: queen::hive::MAX_QUEUED,
-        patience: Patience { silence: LONG, grace: LONG, retry: Duration::ZERO },
+        timeouts: Timeouts { silence: LONG, grace: LONG, retry: Duration::ZERO },
         clock: Arc::new(System::start()),
         open_files: 1 << 20,
         protection: None,

@@ -33,7 +33,6 @@ impl World {
     fn output_after(&mut self, grant: &Grant, items: u64, spent: Duration) -> Vec<Grant> {
         let (drone, lease, start) = (grant.drone, grant.lease, self.held[&grant.lease].range.start);
         let range = start..start + items;
-        self.credited.entry(grant.task).or_default().insert(range.clone());
         let held = self.held.get_mut(&lease).unwrap();
         held.range.start = range.end;
         if held.range.is_empty() {

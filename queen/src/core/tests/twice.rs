@@ -35,28 +35,17 @@ impl World {
             let part = rest.start..rest.end.min(end);
             rest.start = part.end;
             let spent = Duration::from_nanos((part.end - part.start) * 1_000_000_000 / RATE);
-            let Some((_, wanted)) = self.core.wanted(drone, lease, &part) else {
-                grants.extend(self.handle(Event::Output { drone, lease, range: part, spent }));
-                continue;
-            };
-            self.forget_once(task, &wanted);
-            if is_second {
-                self.credited.entry(task).or_default().insert(wanted);
-                grants.extend(self.handle(Event::Output { drone, lease, range: part, spent }));
-                continue;
-            }
-            let by_queen = !self.core.has_another(drone, lease);
-            match by_queen {
-                true => self.seconds.push((task, wanted)),
-                false => self.twice.entry(task).or_default().push((wanted, drone)),
-            }
-            grants.extend(self.handle(Event::Claim { drone, lease, range: part, spent, by_queen }));
+            grants.extend(self.handle(match is_second {
+                true => Event::Output { drone, lease, range: part, spent },
+                false => Event::Claim { drone, lease, range: part, spent, is_kept: true },
+            }));
         }
         grants
     }
 
-    fn forget_once(&mut self, task: TaskId, range: &Range<u64>) {
-        let once = self.twice.entry(task).or_default();
+    /// These were computed a second time, or the first time anew.
+    pub(super) fn forget_once(&mut self, task: TaskId, range: &Range<u64>) {
+        let Some(once) = self.twice.get_mut(&task) else { return };
         let parts = once.drain(..).flat_map(|(claimed, by)| {
             let rest = [claimed.start..claimed.end.min(range.start), claimed.start.max(range.end)..claimed.end];
             rest.map(|rest| (rest, by))
@@ -67,11 +56,6 @@ impl World {
     /// The Queen computes what she is to.
     pub(super) fn compute_seconds(&mut self, agrees: bool) {
         while let Some((task, range)) = self.seconds.pop() {
-            for own in self.core.with_queen(task, &range) {
-                if agrees {
-                    self.credited.entry(task).or_default().insert(own);
-                }
-            }
             self.handle(Event::Second { task, range, agrees });
         }
     }

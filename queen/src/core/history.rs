@@ -1,44 +1,59 @@
-//! What is remembered of a pending range.
+//! What went wrong with a range so far, and why a lease ends early.
+//!
+//! A range keeps its history while it is pending and while it is leased again, so that it is known who is
+//! better not given it, when it is to be computed in isolation, and when its task fails of it.
 
 use wire::ids::DroneId;
 
-use super::Time;
+use super::time::Time;
 
-/// A range that was being computed at so many losses runs alone next.
+/// A range that was being computed at so many losses is computed in isolation next.
 pub(super) const MAX_LOSSES: u8 = 2;
 
 /// What went wrong with a range so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct History {
     /// Who failed to compute it, and when.
     pub(super) failed: Vec<(DroneId, Time)>,
-    /// Who is not to compute it for another reason.
+    /// Who is not to compute it for another reason: the result is to be another Drone's, or a larger range that
+    /// this one failed on was cut into parts.
     avoided: Option<DroneId>,
-    /// How many Drones were lost while they computed it among others.
+    /// How many Drones were lost while they computed it beside other work.
     pub(super) losses: u8,
-    /// Who died while computing nothing else.
+    /// Who was lost while computing it in isolation.
     pub(super) deaths: Vec<DroneId>,
 }
 
-impl Trouble {
+/// Why a lease ends before its range is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Neither its range nor its Drone is to blame.
+    None,
+    /// The Drone was lost while it computed it.
+    Loss,
+    /// The Drone could not compute it.
+    Failure,
+}
+
+impl History {
     /// The range is not for this Drone, if there is another one.
     pub(super) fn avoiding(drone: DroneId) -> Self {
         Self { avoided: Some(drone), ..Self::default() }
     }
 
     /// Whether it is better computed by another Drone than this one.
-    pub(super) fn is_of(&self, drone: DroneId) -> bool {
-        self.avoided == Some(drone) || self.last_attempt(drone).is_some()
+    pub(super) fn avoids(&self, drone: DroneId) -> bool {
+        self.avoided == Some(drone) || self.last_failure(drone).is_some()
     }
 
     /// When this Drone last failed to compute the range.
-    pub(super) fn last_attempt(&self, drone: DroneId) -> Option<Time> {
+    pub(super) fn last_failure(&self, drone: DroneId) -> Option<Time> {
         self.failed.iter().rfind(|(failed, _)| *failed == drone).map(|(_, at)| *at)
     }
 
     /// A part of the range may be without fault, so the next attempt counts as the first; but it
     /// is not for the Drone that failed last.
-    pub(super) fn is_cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         if let Some((drone, _)) = self.failed.drain(..).next_back() {
             self.avoided = Some(drone);
         }
@@ -56,18 +71,18 @@ impl Trouble {
     }
 
     /// Whether nothing went wrong, as it turned out.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// This Drone failed to compute it.
-    pub(super) fn add_attempt(&mut self, drone: DroneId, now: Time) {
+    pub(super) fn add_failure(&mut self, drone: DroneId, now: Time) {
         self.avoided = None;
         self.failed.push((drone, now));
     }
 
     /// Whether a Drone was lost while it computed the range.
-    pub(super) fn is_suspect(&self) -> bool {
+    pub(super) fn has_losses(&self) -> bool {
         self.losses > 0
     }
 
@@ -76,8 +91,8 @@ impl Trouble {
         self.deaths.retain(|dead| *dead != drone);
     }
 
-    /// Whether the range has to run alone.
-    pub(super) fn is_alone(&self) -> bool {
+    /// Whether the range is to be computed in isolation.
+    pub(super) fn must_be_isolated(&self) -> bool {
         self.losses >= MAX_LOSSES
     }
 }

@@ -1,0 +1,127 @@
+//! What there is to know of work at one moment.
+
+use std::time::Duration;
+
+use wire::ids::TaskId;
+
+/// A task at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Status {
+    /// Items done.
+    pub done: u64,
+    /// Items done without a gap from the first on.
+    pub prefix: u64,
+    /// Items per second lately.
+    pub rate: f64,
+    /// When it is expected to be done, counting the work before it.
+    pub eta: Option<Duration>,
+}
+
+/// Why nothing of a task is computed at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// A user paused it.
+    Paused,
+    /// No Drone is connected.
+    NoDrones,
+    /// No connected Drone can do this kind of work.
+    NoneAble,
+    /// All that could do it are in quarantine.
+    AllQuarantined,
+    /// All that could do it are leaving.
+    AllLeaving,
+    /// Two Drones were lost while they computed a range of it, which is to be computed in isolation.
+    Isolation,
+    /// It failed on the only Drone that can compute it, which tries it again after a while.
+    Again,
+    /// Drones are busy with something more urgent.
+    Behind(TaskId),
+    /// Drones are busy with tasks of the same priority.
+    Turn,
+}
+
+/// A lease that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// Of which task.
+    pub task: TaskId,
+    /// The index that its next output has to begin with.
+    pub next: u64,
+}
+
+/// Where a Drone stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Leases that it holds.
+    pub leases: u64,
+    /// Whether it takes no more.
+    pub leaving: bool,
+    /// Whether its connection broke and it is waited for.
+    pub away: bool,
+}
+
+/// What there is to know of a Drone's work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DroneStatus {
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why it has nothing to do.
+    pub idle: Option<Idle>,
+    /// Items per second lately.
+    pub rate: f64,
+    /// Compressions per second lately.
+    pub cost_rate: f64,
+}
+
+/// Why a Drone computes nothing at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// It is in quarantine.
+    Quarantined,
+    /// It takes no more work.
+    Leaving,
+    /// Its connection broke.
+    Away,
+    /// What is to be done is of kinds that it cannot do.
+    NotAble,
+    /// All tasks are paused.
+    AllPaused,
+    /// What is to be done has been leased to others.
+    NothingLeft,
+    /// There is nothing to do.
+    NothingToDo,
+}
+
+/// What there is to know of all work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// Items that are not done.
+    pub items_queued: u64,
+    /// Items done since the start.
+    pub items_done: u64,
+    /// Compressions that Drones computed since the start, and that counted.
+    pub cost_done: u64,
+    /// What became of leases since the start.
+    pub leases: LeaseCounts,
+    /// Items per second lately.
+    pub rate: f64,
+    /// Compressions per second lately.
+    pub cost_rate: f64,
+    /// When all of it is expected to be done.
+    pub eta: Option<Duration>,
+}
+
+/// How many leases there were since the start, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeaseCounts {
+    /// That were sent to Drones; twins are among them.
+    pub given: u64,
+    /// Of ranges that another Drone had too.
+    pub twinned: u64,
+    /// Of ranges that Drones which came back still had: nothing was sent.
+    pub adopted: u64,
+    /// Taken back because their Drone was lost, silent, or did not know of them.
+    pub expired: u64,
+    /// That their Drones could not compute.
+    pub failed: u64,
+}

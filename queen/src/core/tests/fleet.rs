@@ -1,0 +1,72 @@
+//! Drones that leave, fall silent, or forget what they hold.
+
+use super::*;
+
+#[test]
+fn what_a_lost_drone_held_is_done_by_others() {
+    let mut world = World::new();
+    let (lost, _) = world.join(1);
+    let (task, grants) = world.submit(0, &[1_000_000]);
+    world.output(grants[0].lease, 10);
+    world.held.clear();
+    world.join(1);
+    world.handle(Event::Gone { drone: lost });
+    world.run();
+    assert_eq!(world.ended[&task], Outcome::Done);
+}
+
+#[test]
+fn a_silent_drone_is_lost_when_its_time_is_over() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    world.submit(0, &[100]);
+    world.now = SILENCE / 2;
+    world.handle(Event::Tick);
+    assert_eq!(world.core.next_deadline(), Some(SILENCE));
+    world.heartbeat(drone);
+    world.now = SILENCE;
+    world.handle(Event::Tick);
+    assert_eq!(world.disconnected, []);
+    world.now = SILENCE + SILENCE / 2;
+    world.handle(Event::Tick);
+    assert_eq!(world.disconnected, [drone]);
+    assert_eq!(world.core.next_deadline(), None);
+}
+
+#[test]
+fn a_lease_that_a_drone_forgot_is_leased_anew() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (_, grants) = world.submit(0, &[1]);
+    world.heartbeat(drone);
+    for _ in 0..3 {
+        world.now += SILENCE / 2;
+        world.heartbeat_of(drone, 1);
+    }
+    assert!(!world.held.contains_key(&grants[0].lease));
+    assert_eq!(world.held.len(), 1);
+}
+
+#[test]
+fn a_leaving_drone_gets_nothing_new() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    world.handle(Event::Leaving { drone });
+    assert_eq!(world.submit(0, &[1]).1, []);
+    assert_eq!(world.join(1).1.len(), 1);
+}
+
+#[test]
+fn a_drone_that_was_not_listened_to_is_not_silent() {
+    let mut world = World::new();
+    let (drone, _) = world.join(1);
+    let (_, grants) = world.submit(0, &[100]);
+    for _ in 0..3 {
+        world.now += SILENCE / 2;
+        world.handle(Event::Excuse { drone, was_heard: false });
+        world.handle(Event::Tick);
+    }
+    assert_eq!(world.disconnected, []);
+    world.heartbeat_of(drone, 1);
+    assert!(world.held.contains_key(&grants[0].lease));
+}
