@@ -80,7 +80,10 @@ fn named(code: &str) -> Vec<String> {
     for start in ["crate::", "super::", "self::"] {
         for (at, _) in code.match_indices(start) {
             let path: String = code[at..].chars().take_while(|it| it.is_alphanumeric() || "_:".contains(*it)).collect();
-            paths.push(path.trim_end_matches(':').to_owned());
+            // A tree of a `use` goes on behind it, and is expanded above.
+            if !path.ends_with(':') {
+                paths.push(path);
+            }
         }
     }
     paths
