@@ -81,6 +81,8 @@ faults! {
     DeafThreads,
     DeafSession,
     Failing,
+    Mute,
+    Silence,
     Drain,
     Poison,
     Impossible,

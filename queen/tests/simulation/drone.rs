@@ -44,6 +44,8 @@ pub enum Illness {
     DeafSession,
     /// So many of a thousand chunks fail.
     Failing(u64),
+    /// It sends no heartbeats.
+    Mute,
 }
 
 pub struct Machine {
@@ -176,6 +178,7 @@ impl Machine {
 
     /// Looks at the timers.
     pub fn wake(&mut self, ctx: &mut Context, queen_is_up: bool) {
+        let is_mute = self.is_ill(ctx.now) == Some(Illness::Mute);
         let Some(process) = &mut self.process else { return };
         match &process.line {
             Some(line) if ctx.now >= line.heard + self.silence => {
@@ -193,7 +196,10 @@ impl Machine {
                 process.beat = ctx.now + self.silence / 4;
                 let standings = process.standings();
                 let worked = Worked { compressions: process.compressions, busy_ns: 0 };
-                process.session.heartbeat(&standings, worked);
+                match is_mute {
+                    true => ctx.fault(Fault::Mute),
+                    false => process.session.heartbeat(&standings, worked),
+                }
             }
             let said_out = process.said.is_some_and(|since| ctx.now >= since + RECEIPTS);
             if process.session.is_leaving() && (process.session.is_over() || said_out || process.line.is_none()) {

@@ -2,6 +2,7 @@
 //! `docs/SIMULATION.md`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+mod blame;
 mod context;
 mod drone;
 mod model;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{Ability, Core, Effect, Event};
+use queen::core::{Ability, Core, Distrust, Effect, Event};
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use crate::blame::Book;
 use crate::context::{Context, Fault};
 use crate::state::State;
 
@@ -37,6 +38,10 @@ struct Peer {
 
 #[derive(Debug, Default)]
 pub struct Model {
+    /// Who failed at what, and who was heard when.
+    pub book: Book,
+    /// After how long a silence a Drone is lost.
+    silence: Duration,
     /// Leases that Drones have who are connected.
     pub leases: BTreeMap<LeaseId, Lent>,
     peers: BTreeMap<DroneId, Peer>,
@@ -56,6 +61,10 @@ pub struct Model {
 }
 
 impl Model {
+    pub fn new(silence: Duration) -> Self {
+        Self { silence, ..Self::default() }
+    }
+
     pub fn submitted(&mut self, task: TaskId) {
         self.live.insert(task);
     }
@@ -91,7 +100,12 @@ impl Model {
         self.is_ordered = matches!(event, Event::Output { .. } | Event::Submit { .. });
         match event {
             Event::Disconnected { drone } | Event::Gone { drone } => self.leaves(*drone),
-            Event::Failed { drone, lease, .. } => self.end(*drone, *lease),
+            Event::Failed { drone, lease, .. } => {
+                if let Some(lent) = self.leases.get(lease).filter(|lent| lent.drone == *drone) {
+                    self.book.fails(*drone, lent.task, &lent.range);
+                }
+                self.end(*drone, *lease);
+            }
             Event::HandBack { drone, leases } => leases.iter().for_each(|lease| self.end(*drone, *lease)),
             Event::Quarantine { drone } => {
                 self.peers.get_mut(drone).into_iter().for_each(|peer| peer.is_trusted = false);
@@ -111,6 +125,7 @@ impl Model {
         let covers =
             |lent: &&mut Lent| lent.task == task && lent.range.start <= range.start && range.end <= lent.range.end;
         self.leases.values_mut().filter(covers).for_each(|lent| lent.range.start = range.end);
+        self.book.came(task, range);
     }
 
     /// This part of a task was computed, and counts.
@@ -135,12 +150,21 @@ impl Model {
     }
 
     /// A Drone gave the results of this range.
-    pub fn output(&mut self, drone: DroneId, lease: LeaseId, range: &Range<u64>, spent: Duration, state: &State) {
+    pub fn output(
+        &mut self,
+        now: Duration,
+        drone: DroneId,
+        lease: LeaseId,
+        range: &Range<u64>,
+        spent: Duration,
+        state: &State,
+    ) {
         let Some(lent) = self.leases.get_mut(&lease) else { return };
         let cost = (range.end - range.start) * state.tasks[&lent.task].spec.item_cost();
         let fastest = self.fastest.entry(drone).or_default();
         *fastest = (*fastest).max((cost as f64 / spent.as_secs_f64()) as u64 + 1);
         if lent.drone == drone && lent.next == range.start {
+            self.book.hears(drone, now);
             lent.next = range.end.min(lent.range.end).max(lent.next);
             if lent.next >= lent.range.end || lent.range.is_empty() {
                 self.leases.remove(&lease);
@@ -153,6 +177,8 @@ impl Model {
             Effect::Lease(grant) => {
                 let (drone, task, range, priority) = (grant.drone, grant.task, grant.range.clone(), grant.priority);
                 self.check_grant(ctx, drone, task, &range, state);
+                let usable = self.peers.iter().filter(|(_, peer)| !peer.is_leaving && peer.is_trusted);
+                self.book.check_grant(drone, task, &range, &usable.map(|(drone, _)| *drone).collect());
                 if self.is_ordered && self.troubled.is_disjoint(&self.live) {
                     self.check_urgency(drone, task, state);
                 }
@@ -179,11 +205,21 @@ impl Model {
                     self.adopt(*drone, *id, range, core, state);
                 }
             }
-            Effect::Disconnect { drone, .. } => self.leaves(*drone),
-            Effect::Quarantined { drone, .. } => {
+            Effect::Disconnect { drone, reason } => {
+                if reason.starts_with("nothing was heard") {
+                    ctx.fault(Fault::Silence);
+                    self.book.check_silence(*drone, ctx.now, self.silence);
+                }
+                self.leaves(*drone);
+            }
+            Effect::Quarantined { drone, why } => {
+                if let Distrust::Failures(_) = why {
+                    self.book.is_at_fault(*drone);
+                }
                 self.peers.get_mut(drone).into_iter().for_each(|peer| peer.is_trusted = false);
             }
-            Effect::Ended { task, .. } => {
+            Effect::Ended { task, outcome, .. } => {
+                self.book.ends(*task, outcome);
                 assert!(self.leases.values().all(|lent| lent.task != *task), "nothing of an ended task is leased");
                 assert!(self.live.remove(task), "a task ends once");
                 self.troubled.remove(task);

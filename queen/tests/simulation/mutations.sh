@@ -55,62 +55,64 @@ simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit
 
 mutation "forgets a range when its Drone is lost" $core/detach.rs \
     'None => task.release(range),' 'None => drop(range),'
-mutation "wants what is out of order" $core.rs \
-    'lease.drone == drone && lease.next == range.start' 'lease.drone == drone'
-mutation "wants results of anybody" $core.rs \
-    'lease.drone == drone && lease.next == range.start' 'lease.next == range.start'
-mutation "credits twins twice" $core/lease.rs \
-    'twin.range.start = rest;' ''
-mutation "never untwins" $core/lease.rs \
-    'lease.twin = None;' ''
-mutation "leaves a twin when the other is done" $core/lease.rs \
+mutation "wants what is out of order" $core/output.rs \
+    'if range.start != lease.next || range.is_empty()' 'if range.is_empty()'
+mutation "wants results of anybody" $core/output.rs \
+    'self.leases.get(id).filter(|lease| lease.drone == drone_id)' 'self.leases.get(id)'
+mutation "credits twins twice" $core/output.rs \
+    'self.leases.change(twin, |twin| twin.range.start = wanted.end);' ''
+mutation "never untwins" $core/release.rs \
+    'self.leases.change(id, |lease| lease.twin = None);' ''
+mutation "leaves a twin when the other is done" $core/output.rs \
     'match lease.range.is_empty() {' 'match false {'
 mutation "leaves leases to whom it distrusts" $core/fleet.rs \
     'let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
         self.give_up(&leases, true, now, effects);' 'drop(held);'
-mutation "leases what is paused" $core.rs \
-    'self.queue.dismiss(id, task);
-        let leases' 'let leases'
+mutation "leases what is paused" $core/tasks.rs \
+    '(!task.is_paused).then(entry)' 'Some(entry())'
 mutation "adopts what others have" $core/fleet.rs \
     'task.take_within(offer)?' 'task.take_within(offer).unwrap_or_else(|| offer.clone())'
 mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
     'let lost: Vec<_> = lost.collect();
-        self.give_up(&lost, false, now, effects);' 'drop(lost);'
+        self.expire(&lost, false, now, effects);' 'drop(lost);'
 mutation "waits for the silent for ever" $core/drone.rs \
-    'self.last_heard + patience.silence)' 'self.last_heard + patience.silence * 100)'
+    'self.last_heard + timeouts.silence)' 'self.last_heard + timeouts.silence * 100)'
 mutation "keeps leases of the lost for long" $core/fleet.rs \
     'self.keep(*lease, now + hold, now);' 'self.keep(*lease, now + hold * 20, now);'
-mutation "remembers leases that are over" $core/lease.rs \
-    'if lease.is_held {
+mutation "records leases that are over" $core/release.rs \
+    'if lease.is_recorded {
             effects.push(Effect::Unhold(id));' \
-    'if lease.is_held && id.0 % 2 == 0 {
+    'if lease.is_recorded && id.0 % 2 == 0 {
             effects.push(Effect::Unhold(id));'
-mutation "forgets what a Drone died of" $core/lease.rs \
-    'trouble.losses += 1;' ''
-mutation "forgets what a twin died of" $core/lease.rs \
+mutation "forgets what a Drone died of" $core/release.rs \
+    'history.losses += 1;' ''
+mutation "forgets what a twin came to" $core/release.rs \
     'self.blame_twin(twin, lease.drone, *fault, now);' ''
-mutation "runs what kills beside other work" $core/lease.rs \
+mutation "blames who goes on for what its twin came to" $core/release.rs \
+    'self.blame_twin(twin, lease.drone, *fault, now);' \
+    'let other = self.leases.get(twin).map_or(lease.drone, |twin| twin.drone);
+                    self.blame_twin(twin, other, *fault, now);'
+mutation "gives a range back to whom it failed on" $core/dispatch.rs \
+    '!history.must_be_isolated() && self.may_try(task.class, history, drone, now)' \
+    '!history.must_be_isolated()'
+mutation "does not take results for a sign of life" $core/output.rs \
+    'self.hear(drone_id, now);' ''
+mutation "runs what kills beside other work" $core/history.rs \
     'self.losses >= MAX_LOSSES' 'self.losses >= MAX_LOSSES + 200'
-mutation "tells nobody that a task is over" $core.rs \
+mutation "tells nobody that a task is over" $core/lifecycle.rs \
     'effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });' ''
-mutation "steals without telling" $core/lease.rs \
-    'lease.range.end = end;
-        effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });' \
-    'lease.range.end = end;'
+mutation "steals without telling" $core/release.rs \
+    'effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end });' ''
 mutation "gives no part of a lease to the idle" $core/steal.rs \
-    'while self.drones.get(thief).is_some_and(Drone::is_hungry)' 'while false'
+    'while self.drones.get(thief).is_some_and(Drone::has_idle_thread)' 'while false'
 mutation "leaves lanes empty" $core/sizing.rs \
     '0 => items.max(fair_share(task, drone, fleet).min(lanes)).min(length),' '0 => items,'
 mutation "takes the least urgent first" $core/queue.rs \
     'self.levels.iter().rev()' 'self.levels.iter()'
 mutation "gives a Drone too much" $core/drone.rs \
     'ahead.time_ns < threads * AHEAD.as_nanos() as u64' 'ahead.time_ns < threads * 8 * AHEAD.as_nanos() as u64'
-mutation "forgets to deal out what is revoked" $core.rs \
-    'self.queue.insert(task.priority, task.pass, id);
-        }
-        effects.push(Effect::Progress(id));' \
-    '}
-        effects.push(Effect::Progress(id));'
+mutation "forgets to deal out what is revoked" $core/task.rs \
+    'execution.pending.insert(revoked);' ''
 mutation "lets one task have it all" $core/dispatch.rs \
     'task.pass = task.pass.saturating_add(task.cost(&range));' ''
 mutation "session: drops results that are not stored" $session.rs \

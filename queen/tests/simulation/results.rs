@@ -40,7 +40,7 @@ impl Queen {
                 return self.output_twice(ctx, drone, Part { task, lease, range, spent }, &found);
             }
         }
-        self.model.output(drone, lease, &range, spent, &self.state);
+        self.model.output(ctx.now, drone, lease, &range, spent, &self.state);
         self.handle_results(ctx, Event::Output { drone, lease, range, spent }, &found)
     }
 

@@ -107,7 +107,7 @@ impl Queen {
             lines: BTreeMap::new(),
             current: BTreeMap::new(),
             journal: Journal::default(),
-            model: Model::default(),
+            model: Model::new(timeouts.silence),
             tick: None,
             says_lost: ctx.random.chance(500),
             next_task: state.tasks.keys().next_back().map_or(1, |task| task.0 + 1),
@@ -372,6 +372,7 @@ impl Queen {
                 let progress = ours.map(|p| core::Progress { lease: p.lease, reached: p.reached, begun: p.begun });
                 let progress = progress.collect();
                 if self.lines[&link].stage == Stage::Joined {
+                    self.model.book.hears(drone, ctx.now);
                     self.handle(ctx, Event::Heartbeat { drone, progress, computed: compressions });
                 }
                 self.say_on(ctx, link, &ToDrone::Heartbeat);
@@ -477,6 +478,7 @@ impl Queen {
             line.known = known;
         }
         self.model.joins(drone, &ability, trusted);
+        self.model.book.hears(drone, ctx.now);
         self.handle(ctx, Event::Join { drone, ability, trusted, offers: ours });
     }
 

@@ -47,7 +47,7 @@ impl Queen {
             let said = rest.start..if is_last { range.end } else { run[run.len() - 1].0 + 1 };
             rest.start = said.end;
             let spent = spent * (said.end - said.start) as u32 / (range.end - range.start) as u32;
-            self.model.output(drone, lease, &said, spent, &self.state);
+            self.model.output(ctx.now, drone, lease, &said, spent, &self.state);
             let event = match is_second(&run[0]) {
                 true => Event::Output { drone, lease, range: said, spent },
                 false => Event::Claim { drone, lease, range: said, spent, is_kept: true },

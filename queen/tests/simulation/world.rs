@@ -199,6 +199,7 @@ impl World {
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
         let per_mille = chance.pick(&[1000, 300]);
         add(chance, 250 * rough, 1, Action::Ill(Illness::Failing(per_mille)));
+        add(chance, 250 * rough, 2, Action::Ill(Illness::Mute));
         add(chance, 150 * rough, 2, Action::Drain);
         add(chance, 150 * rough, 2, Action::DrainByQueen);
         add(chance, 400 * rough, 3, Action::QueenCrash);
