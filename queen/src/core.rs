@@ -21,6 +21,7 @@
 //! All of these change one state, [`scheduler::Core`]; of that [`tasks`], [`leases`] and
 //! [`roster`] each keep their part and the indexes of it.
 
+mod credit;
 mod deadlines;
 mod detach;
 mod dispatch;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::work::Class;
 
-use super::drone::Place;
+use super::credit::Place;
 use super::effect::{Effect, Grant};
 use super::history::History;
 use super::lease::Lease;

@@ -5,13 +5,14 @@
 //! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
 //! search; and work of a higher priority does not count what is held of lower ones.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{LeaseId, TaskId};
 use wire::work::{Class, Kind};
 
+use super::credit::{Charge, Held, Level, Place};
 use super::meter::Meter;
 use super::status::{DroneStatus, Idle, Standing};
 use super::task::Task;
@@ -52,42 +53,6 @@ const RATE_UNKNOWN: u64 = 2_000_000;
 const RATE_MAX: u64 = 1 << 50;
 /// What a lease is taken to need at most, in nanoseconds: all that a Drone may hold can be added up.
 const TIME_MAX: u64 = u64::MAX >> 15;
-
-/// Which part of the credit a lease takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
-    Ahead,
-    Reserve,
-}
-
-/// What a lease takes of its Drone's credit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Charge {
-    pub(super) place: Place,
-    pub(super) priority: i8,
-    pub(super) rank: u64,
-    time_ns: u64,
-    bytes: u64,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Held {
-    leases: u64,
-    time_ns: u64,
-}
-
-/// What a Drone holds of one priority. Mostly the oldest lease of the oldest task goes first,
-/// which in a queue moves nothing.
-#[derive(Debug)]
-struct Level {
-    priority: i8,
-    ahead: Held,
-    reserve: Held,
-    /// The leases by rank.
-    ranks: VecDeque<(u64, LeaseId)>,
-    /// How many leases of each task, by task.
-    tasks: VecDeque<(TaskId, u32)>,
-}
 
 /// What a Drone is kept free of other work for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -416,48 +381,5 @@ impl Drone {
         assert!(self.levels.is_sorted_by(|one, next| one.priority < next.priority));
         let all = || self.levels.iter().flat_map(|level| [level.ahead, level.reserve]);
         (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
-    }
-}
-
-impl Level {
-    fn new(priority: i8) -> Self {
-        let (ahead, reserve) = (Held::default(), Held::default());
-        Self { priority, ahead, reserve, ranks: VecDeque::new(), tasks: VecDeque::new() }
-    }
-
-    fn held(&mut self, place: Place) -> &mut Held {
-        match place {
-            Place::Ahead => &mut self.ahead,
-            Place::Reserve => &mut self.reserve,
-        }
-    }
-
-    /// Where a task is, or would be.
-    fn find_task(&self, task: TaskId) -> Result<usize, usize> {
-        self.tasks.binary_search_by_key(&task, |(task, _)| *task)
-    }
-}
-
-impl Held {
-    fn add(&mut self, other: Self) {
-        self.leases += other.leases;
-        self.time_ns += other.time_ns;
-    }
-}
-
-impl Charge {
-    /// The same at the priority that its lease was given with.
-    pub(super) fn at(self, priority: i8) -> Self {
-        Self { priority, ..self }
-    }
-
-    /// Thread time.
-    pub(super) fn time(&self) -> Duration {
-        Duration::from_nanos(self.time_ns)
-    }
-
-    #[cfg(test)]
-    pub(super) fn parts(&self) -> (u64, u64) {
-        (self.time_ns, self.bytes)
     }
 }

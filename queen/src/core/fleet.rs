@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use super::credit::Place;
 use super::dispatch::Terms;
-use super::drone::{Drone, Isolation, Place};
+use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
 use super::event::Progress;
 use super::history::{Fault, History};

@@ -7,8 +7,9 @@
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
+use super::credit::Place;
 use super::dispatch::Terms;
-use super::drone::{Drone, Isolation, Place};
+use super::drone::{Drone, Isolation};
 use super::effect::Effect;
 use super::scheduler::Core;
 use super::time::Time;

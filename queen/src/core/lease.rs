@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::drone::Charge;
+use super::credit::Charge;
 use super::history::History;
 use super::time::Time;
 

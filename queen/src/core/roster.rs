@@ -10,7 +10,8 @@ use std::time::Duration;
 use wire::ids::{DroneId, TaskId};
 use wire::work::Class;
 
-use super::drone::{Drone, Place};
+use super::credit::Place;
+use super::drone::Drone;
 use super::ledger::Ledger;
 use super::time::Time;
 use super::timeouts::Timeouts;

@@ -7,7 +7,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::drone::{Drone, Place, RESERVE_CHUNK};
+use super::credit::Place;
+use super::drone::{Drone, RESERVE_CHUNK};
 use super::task::Task;
 
 /// What one thread is to do in one chunk, where there is enough to do.

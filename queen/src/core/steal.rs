@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId};
 
+use super::credit::Place;
 use super::dispatch::Terms;
-use super::drone::{Drone, Place};
+use super::drone::Drone;
 use super::effect::Effect;
 use super::history::History;
 use super::lease::Lease;
