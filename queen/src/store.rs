@@ -24,6 +24,7 @@ mod directory;
 pub mod disk;
 mod error;
 pub(crate) mod journal;
+mod migrations;
 mod reader;
 mod rows;
 mod schema;

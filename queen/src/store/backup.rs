@@ -23,7 +23,7 @@ use super::directory;
 use super::disk::{NO_FOLLOW, System};
 use super::error::StoreError;
 use super::rows::{asked, large};
-use super::schema;
+use super::{migrations, schema};
 use crate::kinds;
 
 /// Bytes that are read and written at a time.
@@ -141,14 +141,14 @@ fn snapshot(source: &Connection, part: &TempDir) -> anyhow::Result<Connection> {
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         let id: i32 = copy.pragma_query_value(None, "application_id", |row| row.get(0))?;
         let sound: String = copy.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-        Ok((step, schema::version(&copy)?, id, sound, copy))
+        Ok((step, migrations::version(&copy)?, id, sound, copy))
     };
     let (step, version, id, sound, copy) = copy().map_err(StoreError::database(&path))?;
     let database = source.path().unwrap_or("hive.db");
     ensure!(step == StepResult::Done, "{database} is busy: try again");
     ensure!(version > 0, "{database} is empty, so there is nothing to copy");
-    schema::check_version(Path::new(database), version)?;
-    ensure!(id == schema::APPLICATION_ID, "{database} belongs to another program");
+    migrations::check_version(Path::new(database), version)?;
+    ensure!(id == migrations::APPLICATION_ID, "{database} belongs to another program");
     ensure!(sound == "ok", "{database} is damaged: {sound} (`queen check` lists everything that is wrong)");
     Ok(copy)
 }
@@ -209,7 +209,7 @@ fn bulk_files(
 /// Adds to `since` the results of a task that the source does not have any more as they were, or
 /// does not trust any more: they may have been replaced while the file was copied.
 fn replaced(source: &Connection, snapshot: &Connection, task: i64, since: &mut Since) -> rusqlite::Result<()> {
-    if schema::version(snapshot)? < schema::HAS_DRONES {
+    if migrations::version(snapshot)? < migrations::HAS_DRONES {
         // No Queen of that version replaces any.
         return Ok(());
     }
@@ -261,7 +261,7 @@ fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
         for table in ["segments", "results"] {
             step.execute(&format!("DELETE FROM {table} WHERE task = ?"), [task])?;
         }
-        if schema::version(&step)? >= schema::HAS_BATCHES {
+        if migrations::version(&step)? >= migrations::HAS_BATCHES {
             step.execute("DELETE FROM detached WHERE batch = ?", [task])?;
         }
         step.execute("UPDATE counts SET tasks = tasks - 1 WHERE state = ?", [state])?;
@@ -271,7 +271,7 @@ fn trim(mut snapshot: Connection, since: &Since) -> rusqlite::Result<u64> {
         step.execute("UPDATE results SET checked = 2 WHERE task = ? AND first = ?", [task, first])?;
         step.execute("UPDATE tasks SET suspect = 1 WHERE id = ? AND state <> 0", [task])?;
     }
-    if schema::version(&step)? >= schema::HAS_SECRETS {
+    if migrations::version(&step)? >= migrations::HAS_SECRETS {
         let delete =
             "DELETE FROM secrets WHERE hash NOT IN (SELECT secret_hash FROM tasks WHERE secret_hash IS NOT NULL)";
         step.execute(delete, [])?;

@@ -24,8 +24,9 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
+use super::migrations::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS, VERSION};
 use super::rows::{COLUMN_COUNT, Rows, columns_of};
-use super::schema::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS};
+use super::schema;
 use crate::work::job::TASKS_END;
 use crate::work::terms::hash_of;
 
@@ -62,8 +63,8 @@ fn open(path: &Path) -> Result<(Directory, Connection, i64), StoreError> {
     let directory = Directory::open_existing(path)?;
     let database = directory.database();
     let connection = schema::open_unchanged(&database)?;
-    let version = schema::version(&connection).map_err(StoreError::database(&database))?;
-    schema::check_version(&database, version)?;
+    let version = migrations::version(&connection).map_err(StoreError::database(&database))?;
+    migrations::check_version(&database, version)?;
     Ok((directory, connection, version))
 }
 
@@ -130,8 +131,8 @@ impl<'a, 'out> Check<'a, 'out> {
             self.report.note(format_args!("{} is empty: no Queen has come so far as to use it", self.database));
             return;
         }
-        if version < schema::VERSION {
-            let known = schema::VERSION;
+        if version < VERSION {
+            let known = VERSION;
             self.report.note(format_args!(
                 "{} has the older schema {version}: it becomes {known} at the next start",
                 self.database

@@ -16,7 +16,7 @@ pub use self::open_files::OpenFiles;
 use self::owner::User;
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
-use super::schema;
+use super::migrations;
 
 const DATABASE: &str = "hive.db";
 const BULK: &str = "bulk";
@@ -181,11 +181,11 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
     }
     let number = |at: usize| header[at..].first_chunk().map_or(0, |bytes| i64::from(i32::from_be_bytes(*bytes)));
     let is_empty = number(SCHEMA_COOKIE) == 0 && number(APPLICATION_ID) == 0;
-    if number(APPLICATION_ID) != i64::from(schema::APPLICATION_ID) && !is_empty {
+    if number(APPLICATION_ID) != i64::from(migrations::APPLICATION_ID) && !is_empty {
         let why = format!("its {DATABASE} belongs to another program");
         return Err(StoreError::Foreign { path: path.to_owned(), why });
     }
-    schema::check_version(&database, number(USER_VERSION))
+    migrations::check_version(&database, number(USER_VERSION))
 }
 
 /// What is in a directory, apart from what a file system has in its root.

@@ -12,7 +12,7 @@ use web::model::{TaskState, Timestamp, Verify};
 use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
 use super::change::Visit;
-use super::schema;
+use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SECRETS};
 use crate::clock::{HiveTime, Moment};
 use crate::work::ending::Ending;
 use crate::work::inputs::{Extent, Large, Place};
@@ -109,15 +109,15 @@ pub(super) fn columns_of(version: i64) -> String {
     };
     [
         "id, state, priority, total, done, created_at, started_at, finished_at, instance, name, error, specification",
-        since(schema::HAS_DRONES, "deadline, paused, suspect, corrected", "NULL, 0, 0, 0"),
-        since(schema::HAS_BATCHES, "batch", "0"),
-        since(schema::HAS_CLOCK, "created_on, finished_on", "created_at, finished_at"),
+        since(HAS_DRONES, "deadline, paused, suspect, corrected", "NULL, 0, 0, 0"),
+        since(HAS_BATCHES, "batch", "0"),
+        since(HAS_CLOCK, "created_on, finished_on", "created_at, finished_at"),
         since(
-            schema::HAS_SECRETS,
+            HAS_SECRETS,
             "secret, secret_hash, (SELECT length(bytes) FROM secrets WHERE hash = secret_hash)",
             "NULL, NULL, NULL",
         ),
-        since(schema::HAS_ACCESS, "owner, owner_name, address", "NULL, NULL, NULL"),
+        since(HAS_ACCESS, "owner, owner_name, address", "NULL, NULL, NULL"),
     ]
     .join(", ")
 }

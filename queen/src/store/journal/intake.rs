@@ -31,14 +31,16 @@ const BATCH: usize = 1024;
 /// behind them.
 const PORTION: usize = 1 << 20;
 
-/// What nobody waits for waits itself so long for what somebody does, unless it is so many bytes
-/// that they are worth a commit of their own.
+/// How long changes that nobody waits for wait for some that somebody does, so that these need not wait for
+/// another commit's sync first; and how many bytes of results are worth a commit of their own.
 const LINGER: Duration = Duration::from_millis(2);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// After a batch of so many entries the next is likely to be no smaller: as long as more come
-/// every so often it gathers, but not for longer than this.
+/// After a batch of so many entries, the next is likely to be no smaller.
 const MANY: usize = 8;
+
+/// How long such a batch waits for more, and how often as long as some came: the fewer commits, the less CPU time
+/// for each change.
 const PAUSE: Duration = Duration::from_micros(100);
 const PAUSES: usize = 3;
 
