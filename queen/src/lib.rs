@@ -135,9 +135,9 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
             settings.show_words = config.exposure.may_show_words(situation.drones, situation.http);
             let ports = Ports::new(&config, &situation, store.access.authority.clone())?;
             ports.require(&store)?;
-            if let Some(data) = &mut config.data {
+            if let (Some(data), Some(path)) = (&mut config.data, store.path()) {
                 // Perhaps a folder in the one that was asked for.
-                data.directory = store.directory.path().to_owned();
+                data.directory = path.to_owned();
             }
             let is_closed = store.access.has_secret();
             let (hive, keeper) = SharedHive::durable_over(settings, store)?;
@@ -188,7 +188,7 @@ impl Ports {
     /// Looks whether there is TLS where a secret or a token is asked for: no port goes on without because the
     /// authority was lost.
     fn require(&self, store: &Store) -> Result<(), Error> {
-        let lacks = |what| Error::NoAuthority { directory: store.directory.path().to_owned(), what };
+        let lacks = |what| Error::NoAuthority { directory: store.path().map(Path::to_owned).unwrap_or_default(), what };
         if store.access.has_secret() && self.certificates.drones().is_none() {
             return Err(lacks("secret"));
         }

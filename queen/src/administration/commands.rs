@@ -51,7 +51,7 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
     if store.access.has_token() || store.access.has_secret() {
         bail!(again("already"));
     }
-    let home = store.directory.path().to_owned();
+    let home = store.path().unwrap_or(directory).to_owned();
     let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
     // Both are tried, since there is no second time.
     let (said, written) = (say(&token), file.write(&text));

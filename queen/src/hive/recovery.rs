@@ -43,7 +43,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct Keeper {
     writer: Writer,
     consumer: Consumer,
-    directory: Directory,
+    directory: Option<Directory>,
 }
 
 /// Something that was to be written is not.
@@ -93,7 +93,7 @@ impl SharedHive {
         let memory = Memory::share_out(settings.memory_limit, true);
         let (journal, consumer) = Journal::new(memory.journal, Handle::current(), bulk);
         let disk = Disk {
-            directory: directory.path().to_owned(),
+            directory: directory.as_ref().map(|directory| directory.path().to_owned()).unwrap_or_default(),
             limit: Limit::new(settings.max_data, free.saturating_add(inheritance.used)),
             uploads: Budget::new(u64::MAX),
             journal,

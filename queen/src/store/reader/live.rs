@@ -251,8 +251,7 @@ fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlit
 fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
     let Place::File(number) = large.place else { return Ok(()) };
     let path = bulk.path(number);
-    let length = std::fs::symlink_metadata(&path).map(|file| file.len());
-    match length {
+    match bulk.length(number) {
         Ok(length) if length >= large.bytes() => Ok(()),
         Ok(length) => Err(StoreError::Damaged {
             path,

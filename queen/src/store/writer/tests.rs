@@ -1,3 +1,4 @@
+mod in_memory;
 mod owners;
 mod together;
 
@@ -349,8 +350,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn suspect_results_are_cut_where_others_come(steps in steps()) {
-        let (_folder, mut store) = open();
+    fn suspect_results_are_cut_where_others_come(steps in steps(), is_in_memory in any::<bool>()) {
+        let (_folder, on_disk) = open();
+        let mut store = if is_in_memory { Store::in_memory().unwrap() } else { on_disk };
         let tasks = [store.submit(1, TOTAL, false), store.submit(2, TOTAL, true)];
         let (mut model, mut held) = (Model::default(), ResultMap::default());
         for (byte, (step, fails)) in (1..).zip(steps) {
