@@ -262,7 +262,6 @@ mod tests {
 
     use super::super::disk::System;
     use super::*;
-    use crate::work::inputs::Place;
 
     #[test]
     fn inputs_and_results_share_a_file() {
@@ -278,7 +277,7 @@ mod tests {
         new.seal().unwrap();
         let number = new.number();
         new.keep();
-        let large = Large { segments: [extent].into(), place: Place::File(number) };
+        let large = Large { segments: [extent].into(), file: number };
         let file = bulk.open(number).unwrap();
         file.write_all_at(b"bb", result_offset(&large, 1, 2)).unwrap();
         assert_eq!(bulk.results(number, &large, &(1..2), 2).unwrap().bytes, "bb");

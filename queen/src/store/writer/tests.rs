@@ -17,7 +17,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
 use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
-use crate::work::{Ending, Piece, Place, ResultMap, Results, Tally, Trust};
+use crate::work::{Ending, Piece, ResultMap, Results, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -328,7 +328,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
         if let Some(large) = &task.large {
             for (index, byte) in expected(None) {
-                let Place::File(file) = large.place else { panic!("it is in a file") };
+                let file = large.file;
                 let read = store.reader.bulk().results(file, large, &(index..index + 1), DIGEST).unwrap();
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
