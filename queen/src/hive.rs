@@ -6,8 +6,8 @@
 //! same lock as the event that caused them, so that every queue sees them in the core's order;
 //! lines for the console are collected and told after it.
 //!
-//! What has to outlive the Queen leaves through the [journal](crate::store::Journal). Where nothing is kept on
-//! disk, what would go there is settled at once instead; nothing else differs.
+//! What has to be stored leaves through the [journal](crate::store::Journal). The store is on disk, or in memory
+//! where nothing outlives the Queen; nothing else differs.
 
 mod access;
 mod admission;

@@ -118,41 +118,37 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         clock: Arc::clone(&config.clock),
         show_words: config.exposure.may_show_words(situation.drones, situation.http),
     };
-    let result = match config.data.clone() {
-        None => {
-            let ports = Ports::new(&config, &situation, None)?;
-            serve(SharedHive::ephemeral(settings)?, config, ports, listeners, shutdown).await
-        }
+    let store = match config.data.clone() {
+        None => Store::in_memory()?,
         Some(location) => {
             if let Err(StoreError::Missing { .. }) = store::find_used(&location.directory) {
                 // Nothing is set up, and nothing is made where she will not serve.
                 config.exposure.check(&situation)?;
             }
-            let store = blocking(move || location.open()).await?;
-            situation.has_secret |= store.access.has_secret();
-            situation.has_token = store.access.has_token();
-            config.exposure.hosts.extend(store.access.hosts.iter().cloned());
-            settings.show_words = config.exposure.may_show_words(situation.drones, situation.http);
-            let ports = Ports::new(&config, &situation, store.access.authority.clone())?;
-            ports.require(&store)?;
-            if let Some(data) = &mut config.data {
-                // Perhaps a folder in the one that was asked for.
-                data.directory = store.directory.path().to_owned();
-            }
-            let is_closed = store.access.has_secret();
-            let (hive, keeper) = SharedHive::durable_over(settings, store)?;
-            if let Some(tls) = ports.certificates.drones().filter(|_| is_closed) {
-                config.protection = Some(Protection { tls, secrets: hive.join_secrets() });
-            }
-            let mut served = Ok(());
-            keeper
-                .keep(&hive, async {
-                    served = serve(hive.clone(), config, ports, listeners, shutdown).await;
-                })
-                .await?;
-            served
+            blocking(move || location.open()).await?
         }
     };
+    situation.has_secret |= store.access.has_secret();
+    situation.has_token = store.access.has_token();
+    config.exposure.hosts.extend(store.access.hosts.iter().cloned());
+    settings.show_words = config.exposure.may_show_words(situation.drones, situation.http);
+    let ports = Ports::new(&config, &situation, store.access.authority.clone())?;
+    ports.require(&store)?;
+    if let (Some(data), Some(path)) = (&mut config.data, store.path()) {
+        // Perhaps a folder in the one that was asked for.
+        data.directory = path.to_owned();
+    }
+    let is_closed = store.access.has_secret();
+    let (hive, keeper) = SharedHive::over(settings, store)?;
+    if let Some(tls) = ports.certificates.drones().filter(|_| is_closed) {
+        config.protection = Some(Protection { tls, secrets: hive.join_secrets() });
+    }
+    let mut result = Ok(());
+    keeper
+        .keep(&hive, async {
+            result = serve(hive.clone(), config, ports, listeners, shutdown).await;
+        })
+        .await?;
     if result.is_ok() {
         story!("🌙", "The Queen has stopped");
     }
@@ -188,7 +184,7 @@ impl Ports {
     /// Looks whether there is TLS where a secret or a token is asked for: no port goes on without because the
     /// authority was lost.
     fn require(&self, store: &Store) -> Result<(), Error> {
-        let lacks = |what| Error::NoAuthority { directory: store.directory.path().to_owned(), what };
+        let lacks = |what| Error::NoAuthority { directory: store.path().map(Path::to_owned).unwrap_or_default(), what };
         if store.access.has_secret() && self.certificates.drones().is_none() {
             return Err(lacks("secret"));
         }

@@ -11,6 +11,9 @@
 //!   authority.pem     the authority's certificate, for browsers and other clients
 //! ```
 //!
+//! A Queen who keeps nothing has the same store in memory ([`Store::in_memory`]): the records in SQLite's own
+//! file system in memory, the bulk files on a [`MemoryDisk`].
+//!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
 //! and what a record refers to was durable before. [`Reader`] reads beside it.
 
@@ -32,20 +35,19 @@ mod schema;
 pub(crate) mod testing;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub(crate) use crate::work::results::join;
-pub use crate::work::{
-    Ending, Extent, Inputs, Large, Piece, Place, ResultMap, Results, SMALL, TASKS_END, Tally, Trust,
-};
+pub use crate::work::{Ending, Extent, Inputs, Large, Piece, ResultMap, Results, SMALL, TASKS_END, Tally, Trust};
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
 pub use change::{Change, Fate, KEY_LIFE, Removed, Submission, Visit};
 use directory::OpenFiles;
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
-use disk::{Disk, System};
+use disk::{Disk, MemoryDisk, System};
 pub use error::StoreError;
 pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writing};
 pub use reader::{Detached, Live, Reader, Suspects};
@@ -71,7 +73,11 @@ const BALLAST: u64 = 4 << 20;
 /// The ballast is no larger than this part of what a file may have.
 const BALLAST_PART: u64 = 4;
 
-/// An open data directory.
+/// SQLite's name of its file system in memory, whose files several connections of one process share. Temporary
+/// files of a connection are in it, too, and it has no log.
+const MEMORY_VFS: &str = "memdb";
+
+/// What is open: a data directory, or the same in memory.
 pub struct Store {
     /// What was found in it.
     pub inheritance: Inheritance,
@@ -81,8 +87,8 @@ pub struct Store {
     pub writer: Writer,
     /// For everybody else.
     pub reader: Arc<Reader>,
-    /// Locked.
-    pub directory: Directory,
+    /// Locked; `None` in memory.
+    pub directory: Option<Directory>,
     /// Bytes that were free where it is.
     pub free: u64,
 }
@@ -102,19 +108,42 @@ impl Location {
     /// # Errors
     /// If it cannot be opened.
     pub fn open(&self) -> Result<Store, StoreError> {
-        let directory = Directory::open(&self.directory)?;
-        let path = directory.database();
+        self.open_in(Some(Directory::open(&self.directory)?))
+    }
+
+    fn open_in(&self, directory: Option<Directory>) -> Result<Store, StoreError> {
+        let home = directory.as_ref().map_or(&*self.directory, Directory::path);
+        let path = directory::database(home);
         let largest = self.disk.largest_file();
         let connection = schema::open_writer(&path, self.vfs.as_deref(), largest)?;
         let inheritance = writer::inherit(&connection).map_err(StoreError::database(&path))?;
         let access = access::read(&connection).map_err(StoreError::database(&path))?;
-        let bulk = Bulk::new(directory.bulk(), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
-        let ballast =
-            Ballast::new(directory.ballast(), Arc::clone(&self.disk), self.ballast.min(largest / BALLAST_PART));
-        let files = OpenFiles::of(&directory)?;
+        let bulk = Bulk::new(directory::bulk(home), Arc::clone(&self.disk), inheritance.epoch.0 << EPOCH_SHIFT);
+        let ballast = self.ballast.min(largest / BALLAST_PART);
+        let ballast = Ballast::new(directory::ballast(home), Arc::clone(&self.disk), ballast);
+        let files = directory.as_ref().map(OpenFiles::of).transpose()?.unwrap_or_default();
         let writer = Writer::new(path.clone(), connection, ballast, largest, files);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
-        let free = self.disk.free(directory.path());
+        let free = self.disk.free(home);
         Ok(Store { inheritance, access, writer, reader, directory, free })
+    }
+}
+
+impl Store {
+    /// Where it lies; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.directory.as_ref().map(Directory::path)
+    }
+
+    /// An empty store in memory, which ends with its writer and reader.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        // Each in this process has a name of its own.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let directory = format!("/in-memory/{}", COUNT.fetch_add(1, Relaxed)).into();
+        let disk = Arc::new(MemoryDisk::default());
+        Location { directory, disk, vfs: Some(MEMORY_VFS.into()), ballast: 0 }.open_in(None)
     }
 }

@@ -7,7 +7,7 @@ pub mod results;
 pub mod terms;
 
 pub use ending::{Ending, Tally};
-pub use inputs::{Extent, Inputs, Large, Place, SMALL};
+pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
 pub use results::{Piece, ResultMap, Results, Trust};
 pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};

@@ -103,6 +103,12 @@ impl Reservation {
         Ok(())
     }
 
+    /// Takes exactly `bytes` from now on, which are there in any case, over the limit if need be.
+    pub fn set(&mut self, bytes: u64) {
+        self.budget.take(bytes);
+        self.budget.free(std::mem::replace(&mut self.bytes, bytes));
+    }
+
     /// Makes it last beyond this value: exactly `bytes` of it, until [`Budget::free`].
     pub fn keep(mut self, bytes: u64) {
         self.budget.take(bytes);

@@ -51,7 +51,7 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
     if store.access.has_token() || store.access.has_secret() {
         bail!(again("already"));
     }
-    let home = store.directory.path().to_owned();
+    let home = store.path().unwrap_or(directory).to_owned();
     let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
     // Both are tried, since there is no second time.
     let (said, written) = (say(&token), file.write(&text));
@@ -196,7 +196,7 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
         clock: Arc::new(System::start()),
         show_words: false,
     };
-    let (hive, keeper) = SharedHive::durable_over(settings, store)?;
+    let (hive, keeper) = SharedHive::over(settings, store)?;
     hive.leave_tasks();
     let mut done = None;
     keeper.keep(&hive, async { done = Some(work(&hive).await) }).await?;

@@ -83,7 +83,7 @@ mod tests {
     use crate::core::Grant;
     use crate::kinds::Job;
     use crate::store::testing::terms;
-    use crate::store::{Extent, Inputs, Large, Place};
+    use crate::store::{Extent, Inputs, Large};
 
     fn lease(number: u64, is_small: bool) -> Outbound {
         let inputs = match is_small {
@@ -94,7 +94,7 @@ mod tests {
             }
             false => {
                 let extent = Extent { end: 1, offset: 0, bytes: 200 << 10, crc: 0, cost: 1 };
-                Inputs::Large(Arc::new(Large { segments: [extent].into(), place: Place::File(1) }))
+                Inputs::Large(Arc::new(Large { segments: [extent].into(), file: 1 }))
             }
         };
         let job = Job { task: TaskId(number), terms: terms().into(), inputs };

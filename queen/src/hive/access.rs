@@ -198,8 +198,7 @@ impl SharedHive {
         if let Some((name, secret)) = secret {
             self.inner.grants.add_secret(name, secret);
         }
-        if let (Some(authority), Some(disk)) = (authority, &self.inner.disk) {
-            let directory = disk.directory.clone();
+        if let (Some(authority), Some(directory)) = (authority, self.inner.disk.directory.clone()) {
             let published = tokio::task::spawn_blocking(move || publish_authority(&directory, &authority.pem())).await;
             if let Ok(Err(error)) = published {
                 tracing::warn!(%error, "the authority's certificate is not there for others to find");
@@ -210,16 +209,13 @@ impl SharedHive {
 
     /// Writes that something was revoked; returns when that is on disk, however long the disk takes no writes.
     async fn write_revocation(&self, change: AccessChange) -> Result<(), HiveError> {
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
-        let slot = disk.journal.relief_slot().await.map_err(|_| stopping())?;
-        let ((), ack) =
-            self.change_durably(Some(slot), |state, _| state.outgoing.push(Change::Access(Box::new(change))));
+        let slot = self.inner.disk.journal.relief_slot().await.map_err(|_| stopping())?;
+        let ((), ack) = self.change_durably(slot, |state, _| state.outgoing.push(Change::Access(Box::new(change))));
         self.settle(ack).await
     }
 
     /// Waits until all that was to be written so far is on disk, however long the disk takes no writes.
     async fn settle(&self, mut ack: Option<Ack>) -> Result<(), HiveError> {
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
         loop {
             if let Some(ack) = ack.take() {
                 match ack.await {
@@ -229,7 +225,7 @@ impl SharedHive {
                 }
             }
             // It was kept, and comes before this.
-            let slot = disk.journal.slot(0).await.map_err(|_| stopping())?;
+            let slot = self.slot(0).await.map_err(|_| stopping())?;
             ack = Some(slot.enter(Vec::new(), None));
         }
     }
@@ -271,7 +267,7 @@ impl Access for SharedHive {
     }
 
     async fn create_token(&self, new: NewToken) -> Result<(TokenView, String), HiveError> {
-        if self.inner.disk.is_none() {
+        if self.inner.disk.directory.is_none() {
             return Open.create_token(new).await;
         }
         let hive = self.clone();
@@ -294,7 +290,7 @@ impl Access for SharedHive {
     }
 
     async fn create_secret(&self, name: String) -> Result<(SecretView, String), HiveError> {
-        if self.inner.disk.is_none() {
+        if self.inner.disk.directory.is_none() {
             return Open.create_secret(name).await;
         }
         let hive = self.clone();

@@ -33,7 +33,7 @@ impl SharedHive {
 
     /// Whether an upload may have grown to so many bytes, which are counted already.
     pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
-        let largest = self.inner.disk.as_ref().map_or(u64::MAX, |disk| disk.reader.bulk().largest_file());
+        let largest = self.inner.disk.reader.bulk().largest_file();
         if bytes > largest {
             let reason = format!(
                 "with its results it takes more than the {largest} bytes that a file may have: submit it in parts, \
@@ -46,7 +46,7 @@ impl SharedHive {
 
     /// Whether a task of so many `bytes` may come, of which `more` are not counted yet.
     fn admit_in(&self, state: &State, bytes: u64, more: u64) -> Result<(), HiveError> {
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let disk = &self.inner.disk;
         let Limit { bytes: limit, removes } = disk.limit;
         if removes && bytes > limit {
             let reason = format!("it takes more than the {limit} bytes of --max-data, all other tasks apart");
@@ -78,7 +78,7 @@ impl SharedHive {
 
     /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes
     /// no writes.
-    pub(super) async fn prompt_slot(&self) -> Result<Option<Slot>, HiveError> {
+    pub(super) async fn prompt_slot(&self) -> Result<Slot, HiveError> {
         let impatience = async {
             self.admit_change()?;
             sleep(PATIENCE).await;
@@ -93,10 +93,9 @@ impl SharedHive {
     }
 
     /// Room in the journal for what makes room on the disk, which there is on a full disk as well.
-    pub(super) async fn relief_slot(&self) -> Result<Option<Slot>, HiveError> {
-        let Some(disk) = &self.inner.disk else { return Ok(None) };
-        let slot = timeout(PATIENCE, disk.journal.relief_slot()).await.map_err(|_| behind())?;
-        slot.map(Some).map_err(|_| stopping())
+    pub(super) async fn relief_slot(&self) -> Result<Slot, HiveError> {
+        let slot = timeout(PATIENCE, self.inner.disk.journal.relief_slot()).await.map_err(|_| behind())?;
+        slot.map_err(|_| stopping())
     }
 
     /// Waits until a change is on disk.

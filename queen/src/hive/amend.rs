@@ -88,10 +88,8 @@ impl State {
                 self.reworks -= 1;
                 self.handle(Event::Cancel { task: id }, now);
             }
-            if self.disk.is_durable {
-                // It is still counted, until it is gone from the disk as well.
-                self.tasks.recount(Tally::default(), record.tally());
-            }
+            // It is still counted, until it is gone from the store as well.
+            self.tasks.recount(Tally::default(), record.tally());
             self.feed.removed(id, record.terms.owner_id());
         }
         self.tasks.leaves_disk(id);

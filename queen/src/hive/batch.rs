@@ -78,11 +78,6 @@ impl Members {
         Tally { state, open: total - done - self.detached.len() as u64, done, failed: self.failed }
     }
 
-    /// Who has left.
-    pub(super) fn gone(&self) -> impl Iterator<Item = u64> {
-        self.detached.keys().copied()
-    }
-
     /// What is to be said of a batch whose tasks are done but for some.
     pub(super) fn failure(&self) -> Option<Box<str>> {
         let (index, error) = self.detached.iter().find_map(|(index, error)| Some((index, error.as_deref()?)))?;

@@ -10,14 +10,15 @@ use crate::store::{Change, Receipt, Removed, Submission};
 use crate::work::{Ending, Tally, member_id};
 
 impl State {
-    /// A change is on disk, or as good as that where nothing is.
+    /// A change is in the store.
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
             Change::Submit(submission) => {
-                // What is on disk is looked up there.
-                if let Some(identity) = submission.identity.as_ref().filter(|_| self.disk.is_durable) {
+                // What is stored is looked up there.
+                if let Some(identity) = &submission.identity {
                     self.keys.release(&identity.key);
                 }
+                self.disk.has_come(submission.size());
                 self.brought(submission);
                 if submission.terms.batch {
                     self.tasks.change(submission.id, |record| record.members_mut().begin());
@@ -44,10 +45,7 @@ impl State {
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
             Change::Detach { batch, index, .. } => self.tasks.has_left_disk(member_id(*batch, *index)),
-            Change::Cleared { task, .. } => {
-                self.leave_memory(*task);
-                self.tasks.keep_as_ended(*task);
-            }
+            Change::Cleared { task, .. } => self.leave_memory(*task),
             _ => {}
         }
     }
@@ -61,8 +59,9 @@ impl State {
     pub(super) fn refuse(&mut self, submission: &Submission, now: Now) {
         if let Some(identity) = &submission.identity {
             self.keys.release(&identity.key);
-            self.disk.keys -= u64::from(self.disk.is_durable);
+            self.disk.keys -= 1;
         }
+        self.disk.is_refused(submission.size());
         self.brought(submission);
         // It is taken out before the core ends it, so that its end is told to nobody.
         self.forget(submission.id);
@@ -83,20 +82,17 @@ impl State {
         }
     }
 
-    /// A task's end is on disk: nobody needs it in memory any more, except where there is no disk.
+    /// A task's end is in the store: nobody needs it in memory any more.
     fn settle(&mut self, id: TaskId, ending: &Ending) {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
         self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));
-        match self.disk.is_durable {
-            true => self.leave_memory(id),
-            false => self.tasks.keep_as_ended(id),
-        }
+        self.leave_memory(id);
     }
 
     /// A task that has ended is on disk as it is here.
     pub(super) fn leave_memory(&mut self, id: TaskId) {
-        let Some(record) = self.tasks.get(id).filter(|_| self.disk.is_durable) else { return };
+        let Some(record) = self.tasks.get(id) else { return };
         let tally = record.tally();
         self.feed.ended(id, || record.view(id, None));
         self.forget(id);

@@ -12,9 +12,8 @@ use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
-use super::keys::Found;
 use super::refusal::{computed_again, ended_already, not_retried, unreadable};
-use super::shared::SharedHive;
+use super::shared::{Disk, SharedHive};
 use super::state::State;
 use super::story::label;
 use super::submit::Incoming;
@@ -53,22 +52,15 @@ impl SharedHive {
 impl Hive for SharedHive {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError> {
         let now = self.now().on;
-        let found = self.serving()?.keys.claim(key, now, self.inner.disk.is_some());
-        let number = match found {
-            Found::Free(number) => number,
-            Found::Used { fingerprint, task } => return Ok(Claimed::Known { task, fingerprint }),
-            Found::UnderWay => {
-                let reason = "a request with this idempotency key is still under way; wait for its answer".into();
-                return Err(HiveError::Conflict(reason));
-            }
+        let Some(number) = self.serving()?.keys.claim(key) else {
+            let reason = "a request with this idempotency key is still under way; wait for its answer".into();
+            return Err(HiveError::Conflict(reason));
         };
         let hive = self.clone();
         let claim = Claim::new(move || hive.lock().keys.drop_claim(&key, number));
-        if self.inner.disk.is_some() {
-            let known = self.read(move |reader| reader.key(&key, now)).await.map_err(unreadable)?;
-            if let Some((Identity { fingerprint, .. }, task)) = known {
-                return Ok(Claimed::Known { task, fingerprint });
-            }
+        let known = self.read(move |reader| reader.key(&key, now)).await.map_err(unreadable)?;
+        if let Some((Identity { fingerprint, .. }, task)) = known {
+            return Ok(Claimed::Known { task, fingerprint });
         }
         Ok(Claimed::New(claim))
     }
@@ -231,7 +223,8 @@ impl Hive for SharedHive {
             let state = self.lock();
             (self.overview_of(&state, self.now()), state.is_serving().is_err())
         };
-        let journal = self.inner.disk.as_ref().map(|disk| disk.journal.measures());
+        let Disk { directory, journal, .. } = &self.inner.disk;
+        let journal = directory.as_ref().map(|_| journal.measures());
         Ok(Measures { overview, recovering, journal, dropped_log_lines: drone::console::dropped_lines() })
     }
 

@@ -113,12 +113,11 @@ impl SharedHive {
                 Ok(true)
             });
             let has_left = has_left?;
-            // If not, its batch has ended meanwhile, and is on disk.
-            if has_left || self.inner.disk.is_none() {
+            // If not, its batch has ended meanwhile, and is in the store.
+            if has_left {
                 return self.durable(ack).await.map(|()| has_left);
             }
         }
-        let Some(disk) = &self.inner.disk else { return Ok(false) };
         let found = self.stored_member(id).await?.filter(|member| is_wanted(&member_of_stored(id, member)));
         let Some(StoredMember { batch, index, .. }) = found else { return Ok(false) };
         let job = self.read(move |reader| reader.job(batch.id)).await.map_err(unreadable)?;
@@ -127,7 +126,8 @@ impl SharedHive {
         let slot = self.prompt_slot().await?;
         let hive = self.clone();
         // Nothing is committed between looking and leaving.
-        match disk.journal.between(move || hive.leave_on_disk(id, &job, ready, slot, deadline_seconds)).await {
+        match self.inner.disk.journal.between(move || hive.leave_on_disk(id, &job, ready, slot, deadline_seconds)).await
+        {
             Some(ack) => self.durable(ack?).await.map(|()| true),
             None => Err(stopping()),
         }
@@ -139,11 +139,10 @@ impl SharedHive {
         id: TaskId,
         job: &Job,
         mut ready: Ready,
-        slot: Option<Slot>,
+        slot: Slot,
         deadline_seconds: Option<Option<u32>>,
     ) -> Result<Option<Ack>, HiveError> {
-        let Some(disk) = &self.inner.disk else { return Ok(None) };
-        let member = disk.reader.member(id).map_err(unreadable)?.filter(|member| member.is_inside());
+        let member = self.inner.disk.reader.member(id).map_err(unreadable)?.filter(|member| member.is_inside());
         let (left, ack) = self.change_durably(slot, |state, now| {
             // Somebody else may have had it begin again, or its batch.
             let Some(StoredMember { batch, index, .. }) = &member else { return Ok(()) };
@@ -199,7 +198,7 @@ impl SharedHive {
 
     /// A task of a batch, neither of which is in memory.
     pub(super) async fn stored_member(&self, id: TaskId) -> Result<Option<StoredMember>, HiveError> {
-        if self.inner.disk.is_none() || !self.lock().tasks.ever_was(id) {
+        if !self.lock().tasks.ever_was(id) {
             return Ok(None);
         }
         let found = self.read(move |reader| reader.member(id)).await.map_err(unreadable)?;
@@ -217,7 +216,6 @@ impl SharedHive {
         });
         match found {
             Some(found) => Ok(found),
-            None if self.inner.disk.is_none() => Ok(Detached::new()),
             None => self.read(move |reader| reader.detached(batch, &range, limit)).await.map_err(unreadable),
         }
     }

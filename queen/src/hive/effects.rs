@@ -176,7 +176,6 @@ impl State {
                 self.tasks.change(id, |record| record.clear());
                 self.reworks -= 1;
                 self.leave_memory(id);
-                self.tasks.keep_as_ended(id);
             }
         }
     }

@@ -112,9 +112,9 @@ impl SharedHive {
                 return Err(Breach::Twice { lease: *lease, epoch: *epoch });
             }
         }
-        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
         // Whoever holds nothing has nothing to wait for.
-        if let Some(slot) = slot.filter(|_| !offers.is_empty()) {
+        if !offers.is_empty() {
+            let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
             let mut before = slot.enter(Vec::new(), None);
             loop {
                 match self.within(EXCUSE, &mut before).await {
@@ -123,7 +123,7 @@ impl SharedHive {
                     // A disk that does not take it says so at once.
                     Some(Ok(Err(_))) => {
                         self.pass(EXCUSE).await;
-                        let Ok(Some(slot)) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
+                        let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
                         before = slot.enter(Vec::new(), None);
                     }
                     None => {}
@@ -207,7 +207,7 @@ impl SharedHive {
         let bytes = results.iter().map(|result| result.piece.bytes.len()).sum();
         let Ok(slot) = self.patient_slot(link, bytes, waiting).await else { return Ok(()) };
         let receipt = Receipt { drone: link.drone, connection: link.number, outputs: received };
-        self.change_and_tell(slot, Some(receipt), |state, now| state.outputs(receipt, results, now));
+        self.change_and_tell(Some(slot), Some(receipt), |state, now| state.outputs(receipt, results, now));
         Ok(())
     }
 
@@ -243,7 +243,7 @@ impl SharedHive {
     }
 
     /// Like [`slot`](Self::slot), for who speaks with a Drone.
-    async fn patient_slot(&self, link: Link, bytes: usize, waiting: impl Fn()) -> Result<Option<Slot>, Closed> {
+    async fn patient_slot(&self, link: Link, bytes: usize, waiting: impl Fn()) -> Result<Slot, Closed> {
         self.patiently(link, waiting, self.slot(bytes)).await
     }
 

@@ -83,7 +83,7 @@ impl SharedHive {
             }
             state.tasks.missing(id)
         };
-        if self.inner.disk.is_none() || !matches!(missing, HiveError::TaskGone(_)) {
+        if !matches!(missing, HiveError::TaskGone(_)) {
             return Err(missing);
         }
         let found = self.read(move |reader| match reader.task(id)? {
@@ -118,9 +118,6 @@ impl SharedHive {
     pub(super) async fn list(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
         // Memory first: what ends on disk meanwhile is then found twice, not never.
         let mut tasks = self.serving()?.list(&filter, self.now());
-        if self.inner.disk.is_none() {
-            return Ok(tasks);
-        }
         let states = match filter.state {
             Some(state) => vec![state],
             None => TaskState::ALL.to_vec(),

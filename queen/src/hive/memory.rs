@@ -5,7 +5,7 @@ use std::sync::Arc;
 use web::budget::Budget;
 
 /// The parts of the limit that go to a use, one part in so many, and what makes nothing better beyond it.
-const CACHE_PART: u64 = 4;
+const CACHE: Share = Share { part: 8, least: 0, most: 128 << 20 };
 const JOURNAL: Share = Share { part: 8, least: 0, most: 64 << 20 };
 const CONNECTIONS: Share = Share { part: 8, least: 8 << 20, most: 528 << 20 };
 const READERS: Share = Share { part: 16, least: 16 << 20, most: 256 << 20 };
@@ -16,7 +16,7 @@ const FRAMES: Share = Share { part: 16, least: 4 << 20, most: 64 << 20 };
 #[derive(Debug)]
 pub struct Memory {
     limit: u64,
-    /// Tasks that have not ended, as far as they are not on disk.
+    /// Tasks that have not ended, and all that is stored, as far as it is not on disk.
     pub(super) tasks: Arc<Budget>,
     /// Frames of Drones.
     pub(super) frames: Arc<Budget>,
@@ -47,9 +47,9 @@ impl Share {
 }
 
 impl Memory {
-    /// `limit` bytes for a Hive that keeps its tasks on disk, or does not.
-    pub(super) fn share_out(limit: u64, is_durable: bool) -> Self {
-        let (cache, journal) = if is_durable { (limit / CACHE_PART, JOURNAL.of(limit)) } else { (0, 0) };
+    /// Shares out `limit` bytes.
+    pub(super) fn share_out(limit: u64) -> Self {
+        let (cache, journal) = (CACHE.of(limit), JOURNAL.of(limit));
         let others: u64 = [CONNECTIONS, READERS, FRAMES].iter().map(|share| share.of(limit)).sum();
         Self {
             limit,
@@ -89,12 +89,11 @@ mod tests {
 
     #[test]
     fn all_shares_together_are_the_limit() {
-        for (limit, is_durable) in [(256 << 20, true), (256 << 20, false), (64 << 30, true), (1 << 40, false)] {
-            let Memory { tasks, frames, readers, connections, cache, journal, .. } =
-                Memory::share_out(limit, is_durable);
+        for limit in [256 << 20, 64 << 30, 1 << 40] {
+            let Memory { tasks, frames, readers, connections, cache, journal, .. } = Memory::share_out(limit);
             let budgets: u64 = [&tasks, &frames, &readers, &connections].map(|budget| budget.limit()).iter().sum();
             assert_eq!(budgets + cache + journal, limit);
-            assert!(tasks.limit() >= limit / 3, "{} of {limit} bytes", tasks.limit());
+            assert!(tasks.limit() >= limit / 2, "{} of {limit} bytes", tasks.limit());
         }
     }
 }

@@ -1,19 +1,25 @@
-//! What is known of the disk.
+//! What is known of the store.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use web::budget::{Budget, Reservation};
 
 /// About what an idempotency key takes on disk, with its place in indexes, in bytes.
 pub(super) const STORED_KEY: u64 = 200;
 
 /// What is on disk, and whether it takes more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OnDisk {
-    /// Whether tasks leave memory when their end is on disk.
-    pub(super) is_durable: bool,
     /// Why the disk does not take writes.
     pub(super) fault: Option<String>,
     /// What is there, in bytes, as of when that was counted last.
     pub(super) used: u64,
+    /// What new tasks take that are on their way there, and that have come since, in bytes.
+    coming: u64,
+    come: u64,
+    /// All that is taken of the space that there is.
+    taken: Reservation,
     /// Idempotency keys that are there, or on their way.
     pub(super) keys: u64,
     /// Finished tasks that were removed before their time, to make room.
@@ -25,6 +31,49 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
+    /// Nothing is there yet; what will be counts against `space`.
+    pub(super) fn new(space: &Arc<Budget>) -> Self {
+        Self {
+            fault: None,
+            used: 0,
+            coming: 0,
+            come: 0,
+            taken: space.reserve(),
+            keys: 0,
+            removed_early: 0,
+            recovered: (0, Duration::ZERO),
+            has_suspects: false,
+        }
+    }
+
+    /// So many bytes are there.
+    pub(super) fn count(&mut self, used: u64) {
+        (self.used, self.come) = (used, 0);
+        self.take();
+    }
+
+    /// A new task of so many bytes is on its way there.
+    pub(super) fn comes(&mut self, bytes: u64) {
+        self.coming += bytes;
+        self.take();
+    }
+
+    /// It is there.
+    pub(super) fn has_come(&mut self, bytes: u64) {
+        self.coming -= bytes;
+        self.come += bytes;
+    }
+
+    /// It will never be there.
+    pub(super) fn is_refused(&mut self, bytes: u64) {
+        self.coming -= bytes;
+        self.take();
+    }
+
+    fn take(&mut self) {
+        self.taken.set(self.used + self.coming + self.come);
+    }
+
     /// What idempotency keys take there, in bytes.
     pub(super) fn key_bytes(&self) -> u64 {
         self.keys * STORED_KEY

@@ -9,7 +9,6 @@ use super::trail::Trail;
 use crate::store::Change;
 
 /// What has to be written, in the order in which it happened.
-#[derive(Default)]
 pub(super) struct Outgoing {
     /// What somebody waits for, or what later changes depend on: it is written with the next commit.
     changes: Vec<Change>,
@@ -22,6 +21,12 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Nothing yet; `keeps_trail`: what users do is to be written.
+    pub(super) fn new(keeps_trail: bool) -> Self {
+        let (changes, deferred, leases) = Default::default();
+        Self { changes, deferred, leases, trail: Trail::new(keeps_trail) }
+    }
+
     /// Writes a change with the next commit.
     pub(super) fn push(&mut self, change: Change) {
         self.changes.push(change);
@@ -51,12 +56,5 @@ impl Outgoing {
             changes.extend(self.trail.take().into_iter().map(|entry| Change::Log(Box::new(entry))));
         }
         changes
-    }
-
-    /// Drops what need not be written, where nothing is.
-    pub(super) fn drop_deferred(&mut self) {
-        self.deferred.clear();
-        self.leases.clear();
-        self.trail.take();
     }
 }

@@ -41,15 +41,15 @@ impl SharedHive {
     }
 
     fn memory_used(&self, state: &State) -> u64 {
-        let written = self.inner.disk.as_ref().map_or(0, |disk| disk.journal.used());
-        self.inner.memory.used() + state.cache.used() + written
+        self.inner.memory.used() + state.cache.used() + self.inner.disk.journal.used()
     }
 
     fn data(&self, state: &State) -> Option<Data> {
-        let disk = self.inner.disk.as_ref()?;
+        let disk = &self.inner.disk;
+        let directory = disk.directory.as_ref()?;
         let (recovered, taken) = state.disk.recovered;
         Some(Data {
-            directory: disk.directory.display().to_string(),
+            directory: directory.display().to_string(),
             used: state.disk.used,
             unfinished: state.bound_bytes() + disk.uploads.used(),
             limit: disk.limit.bytes,

@@ -61,7 +61,12 @@ mod tests {
 
     #[tokio::test]
     async fn long_tasks_are_told_of_when_they_have_moved() {
-        let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+        let (hive, keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+        keeper.keep(&hive, async { tell_some(&hive).await }).await.unwrap();
+    }
+
+    async fn tell_some(hive: &SharedHive) {
+        hive.begin_epoch().await;
         for _ in 0..TOLD + 2 {
             let specification =
                 Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });

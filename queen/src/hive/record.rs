@@ -81,7 +81,7 @@ struct End {
     ending: Ending,
     /// Where its results end that can be read without a gap.
     prefix: u64,
-    /// It is on disk, or never will be because nothing is.
+    /// It is in the store.
     is_settled: bool,
 }
 
@@ -149,11 +149,6 @@ impl Record {
             (_, Some(_)) => TaskState::Running,
             (_, None) => TaskState::Pending,
         }
-    }
-
-    /// When it ended, settled or not.
-    pub(super) fn finished_on(&self) -> Option<HiveTime> {
-        self.end().map(|end| end.ending.finished.on)
     }
 
     /// Whether nothing more will be computed, settled or not.
@@ -289,25 +284,6 @@ impl Record {
         Some(corrected)
     }
 
-    /// It has not ended any more; says what is done of it, by what is in memory.
-    pub(super) fn begin_again(&mut self) -> RangeSet {
-        let all = 0..self.inputs.total();
-        let progress = self.progress();
-        (progress.end, progress.started_at, progress.is_paused) = (None, None, false);
-        let (pieces, _) = progress.outputs.pieces(&all, usize::MAX);
-        let mut done = ranges(pieces);
-        for index in self.members().into_iter().flat_map(Members::gone) {
-            if !done.contains(index) {
-                done.insert(index..index + 1);
-            }
-        }
-        // Suspect ones count for nothing.
-        for range in self.suspects().iter() {
-            while done.take_within(&range).is_some() {}
-        }
-        done
-    }
-
     /// Calls the results of a Drone suspect that nobody computed a second time.
     pub(super) fn suspect(&mut self, drone: DroneId) {
         if let Some(progress) = &mut self.progress {
@@ -324,11 +300,6 @@ impl Record {
             while trusted.take_within(&range).is_some() {}
         }
         trusted
-    }
-
-    /// A Drone whose results are suspect.
-    pub(super) fn suspected(&self) -> Option<DroneId> {
-        self.outputs()?.suspected()
     }
 
     /// Suspect results in memory.

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use web::budget::Budget;
-use wire::ids::{DroneId, Epoch, TaskId};
+use wire::ids::{DroneId, TaskId};
 
 use super::memory::Memory;
 use super::record::Record;
@@ -21,11 +21,8 @@ use crate::clock::HiveClock;
 use crate::core::Event;
 use crate::store::{
     Change, Consumer, Directory, Follower, Journal, KnownDrone, Leased, Live, Receipt, Removed, Store, StoreError,
-    StoredAccess, Submission, Tidied, Writer,
+    Submission, Tidied, Writer,
 };
-
-/// The epoch of a Queen that keeps nothing from one start to the next.
-const EPHEMERAL: Epoch = Epoch(1);
 
 /// Tasks that are taken over under one lock.
 const TAKEN_AT_ONCE: usize = 1024;
@@ -39,11 +36,11 @@ const READS: usize = 32;
 /// How long the last lines of the audit trail are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The data directory in the hands of a Hive: it writes to it until it is closed.
+/// The store in the hands of a Hive: it writes to it until it is closed.
 pub struct Keeper {
     writer: Writer,
     consumer: Consumer,
-    directory: Directory,
+    directory: Option<Directory>,
 }
 
 /// Something that was to be written is not.
@@ -69,17 +66,19 @@ pub enum Lost {
 }
 
 impl SharedHive {
-    /// An empty Hive that keeps nothing.
+    /// An empty Hive that keeps nothing. It serves behind [`begin_epoch`](Self::begin_epoch).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     ///
     /// # Errors
-    /// If the system has no randomness to give.
-    pub fn ephemeral(settings: Settings) -> Result<Self, getrandom::Error> {
-        let clock = HiveClock::begin(Arc::clone(&settings.clock));
-        let memory = Memory::share_out(settings.memory_limit, false);
-        Self::build(settings, memory, EPHEMERAL, clock, None, StoredAccess::default())
+    /// If there is no memory, or the system has no randomness to give.
+    #[cfg(test)]
+    pub fn ephemeral(settings: Settings) -> anyhow::Result<(Self, Keeper)> {
+        Ok(Self::over(settings, Store::in_memory()?)?)
     }
 
-    /// A Hive over an open data directory. It serves behind [`take_over`](Self::take_over) and
+    /// A Hive over an open store. It serves behind [`take_over`](Self::take_over) and
     /// [`begin_epoch`](Self::begin_epoch).
     ///
     /// # Panics
@@ -87,28 +86,37 @@ impl SharedHive {
     ///
     /// # Errors
     /// If the system has no randomness to give.
-    pub fn durable_over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
+    pub fn over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
         let Store { inheritance, access, writer, reader, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
-        let memory = Memory::share_out(settings.memory_limit, true);
+        let memory = Memory::share_out(settings.memory_limit);
         let (journal, consumer) = Journal::new(memory.journal, Handle::current(), bulk);
+        let path = directory.as_ref().map(|directory| directory.path().to_owned());
+        let (limit, space, uploads) = match path {
+            Some(_) => {
+                let limit = Limit::new(settings.max_data, free.saturating_add(inheritance.used));
+                (limit, Budget::new(u64::MAX), Budget::new(u64::MAX))
+            }
+            None => (Limit::new(None, u64::MAX), Arc::clone(&memory.tasks), Arc::clone(&memory.tasks)),
+        };
         let disk = Disk {
-            directory: directory.path().to_owned(),
-            limit: Limit::new(settings.max_data, free.saturating_add(inheritance.used)),
-            uploads: Budget::new(u64::MAX),
+            directory: path,
+            limit,
+            uploads,
+            space,
             journal,
             reader,
             reads: Arc::new(Semaphore::new(READS)),
             runtime: Handle::current(),
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
-        let hive = Self::build(settings, memory, inheritance.epoch, clock, Some(disk), access)?;
+        let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access)?;
         {
             let mut state = hive.lock();
             state.tasks.take_over(inheritance.next_task, inheritance.ended);
             state.fleet.set_next_id(inheritance.next_drone);
             state.disk.has_suspects = inheritance.suspect > 0;
-            state.disk.used = inheritance.used;
+            state.disk.count(inheritance.used);
             state.disk.keys = inheritance.keys;
             state.recovering = Some((0, inheritance.live));
         }
@@ -121,7 +129,7 @@ impl SharedHive {
     /// # Errors
     /// If the data directory cannot be read, or is damaged.
     pub fn take_over(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let disk = &self.inner.disk;
         let begun = Instant::now();
         let all = self.lock().recovering.map_or(0, |(_, all)| all);
         if all > 0 {
@@ -155,7 +163,6 @@ impl SharedHive {
     /// Begins the epoch, from where on the Hive serves; returns when that is on disk, and never while
     /// the disk takes no writes. Before that no Drone is given work, since its leases carry the epoch.
     pub async fn begin_epoch(&self) {
-        let Some(disk) = &self.inner.disk else { return };
         let Ok(slot) = self.slot(0).await else { return };
         let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
         if self.lock().disk.has_suspects {
@@ -167,7 +174,7 @@ impl SharedHive {
         }
         // It is tried again; what comes behind it in the journal waits for it.
         while self.lock().disk.fault.is_some() {
-            disk.journal.tidy().await;
+            self.inner.disk.journal.tidy().await;
             tokio::time::sleep(RETRIED).await;
         }
     }
@@ -217,14 +224,14 @@ impl SharedHive {
 
     /// Removes bulk files that no record names.
     fn sweep(&self) -> Result<(), StoreError> {
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
-        let mut orphans = disk.reader.bulk().numbers()?;
-        disk.reader.files(|number| {
+        let reader = &self.inner.disk.reader;
+        let mut orphans = reader.bulk().numbers()?;
+        reader.files(|number| {
             orphans.remove(&number);
         })?;
         for orphan in orphans {
-            tracing::info!(file = %disk.reader.bulk().path(orphan).display(), "an upload or removal was cut off here");
-            disk.reader.bulk().remove(orphan)?;
+            tracing::info!(file = %reader.bulk().path(orphan).display(), "an upload or removal was cut off here");
+            reader.bulk().remove(orphan)?;
         }
         Ok(())
     }
@@ -259,7 +266,7 @@ impl Follower for SharedHive {
 
     fn tidied(&self, tidied: Tidied) {
         let mut state = self.lock();
-        state.disk.used = tidied.used;
+        state.disk.count(tidied.used);
         state.disk.keys = state.disk.keys.saturating_sub(tidied.expired);
     }
 }
@@ -280,9 +287,7 @@ impl Keeper {
         }
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
-        if let Some(disk) = &hive.inner.disk {
-            disk.journal.stop();
-        }
+        hive.inner.disk.journal.stop();
         let result = writing.join().await.map_err(|_| Lost::Writer)?;
         drop(directory);
         result.map_err(|source| match hive.lock().revoking.names() {

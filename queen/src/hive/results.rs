@@ -14,7 +14,7 @@ use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{Apart, Job, LongSecret, SecretHash};
-use crate::store::{self, Inputs, Large, Piece, Place, Reader, StoreError};
+use crate::store::{self, Inputs, Large, Piece, Reader, StoreError};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -32,10 +32,7 @@ impl SharedHive {
     }
 
     async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
-        let file = match &large.place {
-            Place::Memory(segments) => return Ok(segments[number].clone()),
-            Place::File(file) => *file,
-        };
+        let file = large.file;
         if let Some(segment) = self.lock().cache.get(Key::Segment(file, number)) {
             return Ok(segment);
         }
@@ -86,7 +83,7 @@ impl SharedHive {
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let lost = || StoreError::io(&std::path::PathBuf::new())(std::io::Error::other("reading was broken off"));
-        let Some(disk) = &self.inner.disk else { return Err(lost()) };
+        let disk = &self.inner.disk;
         let turn = Arc::clone(&disk.reads).acquire_owned().await.map_err(|_| lost())?;
         let reader = Arc::clone(&disk.reader);
         let reading = move || {
@@ -116,7 +113,7 @@ impl SharedHive {
                 }
                 pieces.sort_unstable_by_key(|piece| piece.range.start);
             }
-            None if !is_kept && self.inner.disk.is_some() => {
+            None if !is_kept => {
                 let part = range.clone();
                 pieces = self.read(move |reader| reader.results(task, &part)).await?;
             }

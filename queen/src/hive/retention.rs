@@ -33,7 +33,7 @@ impl SharedHive {
                 break;
             }
         }
-        let Some(disk) = &self.inner.disk else { return Ok(()) };
+        let disk = &self.inner.disk;
         disk.journal.tidy().await;
         while disk.limit.removes
             && let Some(excess) = self.excess(disk.limit.bytes, disk.uploads.used())
@@ -56,13 +56,7 @@ impl SharedHive {
     /// Removes the tasks that ended longest ago, and before `before`, until about so many
     /// `bytes` are free; says how many.
     async fn remove_ended(&self, before: HiveTime, bytes: u64) -> Result<usize, StoreError> {
-        let mut oldest = match &self.inner.disk {
-            Some(_) => self.read(move |reader| reader.oldest(before, AT_ONCE)).await?,
-            None => {
-                let state = self.lock();
-                state.tasks.ended_before(before).take(AT_ONCE).map(|id| (id, 0)).collect()
-            }
-        };
+        let mut oldest = self.read(move |reader| reader.oldest(before, AT_ONCE)).await?;
         let mut free = 0;
         oldest.retain(|(_, size)| {
             let is_wanted = free < bytes;

@@ -32,16 +32,12 @@ impl SharedHive {
     /// disk when their results became suspect are found the second time.
     pub(super) async fn compute_again(&self) {
         let _turn = self.inner.rework.lock().await;
-        let Some(disk) = &self.inner.disk else {
-            self.change(|state, now| state.rework_in_memory(now));
-            return;
-        };
         for _ in 0..2 {
             let mut after = TaskId(0);
             loop {
                 let hive = self.clone();
                 // Nothing is committed between looking and revoking, so that what is read holds.
-                match disk.journal.between(move || hive.take_up(after)).await {
+                match self.inner.disk.journal.between(move || hive.take_up(after)).await {
                     None if self.lock().fleet.is_dismissed() => return,
                     // The disk does not take writes at present.
                     None => tokio::time::sleep(LATER).await,
@@ -62,14 +58,14 @@ impl SharedHive {
 
     /// Has some suspect results computed again; says what the last task of them is.
     fn take_up(&self, after: TaskId) -> Result<Option<TaskId>, StoreError> {
-        let Some(disk) = &self.inner.disk else { return Ok(None) };
-        let some = disk.reader.suspects(after, AT_ONCE)?;
+        let reader = &self.inner.disk.reader;
+        let some = reader.suspects(after, AT_ONCE)?;
         let last = some.last().map(|suspects| suspects.task);
         for Suspects { task, has_ended, ranges, drone } in some {
             if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
                 continue;
             }
-            if let Some(live) = disk.reader.revive(task)? {
+            if let Some(live) = reader.revive(task)? {
                 self.change(|state, now| state.reopen(live, drone.unwrap_or(DroneId(0)), now));
             }
         }
@@ -87,21 +83,12 @@ impl SharedHive {
         if let Some((state, name)) = found.filter(|(state, _)| !state.has_ended() || *state == TaskState::Done) {
             return Err(not_retried(id, name.as_deref(), state));
         }
-        if self.inner.disk.is_none() {
-            let view = self.change(|state, now| {
-                state.retry_in_memory(id, deadline_seconds, now)?;
-                state.view(id, now).ok_or_else(|| state.tasks.missing(id))
-            });
-            return view;
-        }
-        let Some(disk) = &self.inner.disk else { return Err(self.lock().tasks.missing(id)) };
         let slot = self.prompt_slot().await?;
         let hive = self.clone();
         // Nothing is committed between reading and taking up, so that what is read holds.
-        let retried = disk.journal.between(move || {
-            let disk = hive.inner.disk.as_ref();
-            let live = disk.and_then(|disk| disk.reader.revive(id).transpose()).transpose();
-            let live = live.map_err(unreadable)?.ok_or_else(|| hive.lock().tasks.missing(id))?;
+        let retried = self.inner.disk.journal.between(move || {
+            let live = hive.inner.disk.reader.revive(id).map_err(unreadable)?;
+            let live = live.ok_or_else(|| hive.lock().tasks.missing(id))?;
             if live.task.ending.as_ref().is_some_and(|ending| ending.state == TaskState::Done) {
                 return Err(not_retried(id, live.task.terms.name.as_deref(), TaskState::Done));
             }
@@ -194,46 +181,5 @@ impl State {
         }
         self.enter(id, record, done, now);
         Ok(())
-    }
-
-    /// The same where nothing is on disk.
-    fn retry_in_memory(
-        &mut self,
-        id: TaskId,
-        deadline_seconds: Option<Option<u32>>,
-        now: Now,
-    ) -> Result<(), HiveError> {
-        let missing = self.tasks.missing(id);
-        let Some(record) = self.tasks.get(id) else { return Err(missing) };
-        let times = Times { created: record.created, now: now.on };
-        check_deadline(id, &record.terms, times, deadline_seconds)?;
-        let Some(mut record) = self.tasks.take_out(id) else { return Err(missing) };
-        renew(Arc::make_mut(&mut record.terms), times, deadline_seconds);
-        let done = record.begin_again();
-        self.enter(id, record, done, now);
-        Ok(())
-    }
-
-    /// Has all results of a Drone that nobody computed a second time computed again, where
-    /// nothing is on disk.
-    fn rework_in_memory(&mut self, now: Now) {
-        for id in self.tasks.ids() {
-            let Some(record) = self.tasks.get(id) else { continue };
-            let suspect = record.suspects();
-            if suspect.is_empty() {
-                continue;
-            }
-            if !record.state().has_ended() || record.is_rework() {
-                self.revoke(id, &suspect, now);
-            } else if record.state() == TaskState::Done
-                && let Some(mut record) = self.tasks.take_out(id)
-            {
-                let drone = record.suspected().unwrap_or(DroneId(0));
-                let done = suspect.gaps(record.inputs.total());
-                self.reworks += 1;
-                record.rework_again(Rework { drone, corrected: 0 });
-                self.enter(id, record, done, now);
-            }
-        }
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub(super) epoch: Epoch,
     pub(super) memory: Memory,
     pub(super) drone_addr: String,
-    pub(super) disk: Option<Disk>,
+    pub(super) disk: Disk,
     pub(super) keep_finished: Duration,
     pub(super) max_queued: usize,
     timeouts: Timeouts,
@@ -61,11 +61,14 @@ pub(super) struct Inner {
     pub(super) logged: Notify,
 }
 
-/// What is kept on disk, and the ways there and back.
+/// What is kept, on disk or in memory, and the ways there and back.
 pub(super) struct Disk {
-    pub(super) directory: PathBuf,
+    /// The data directory; `None` if nothing outlives the Queen.
+    pub(super) directory: Option<PathBuf>,
     pub(super) limit: Limit,
-    /// What uploads under way will take there.
+    /// What is stored counts here: against the share of memory that tasks have, if it is in memory.
+    pub(super) space: Arc<Budget>,
+    /// What uploads under way will take there; in memory, of the same share.
     pub(super) uploads: Arc<Budget>,
     pub(super) journal: Journal,
     pub(super) reader: Arc<Reader>,
@@ -104,7 +107,7 @@ impl SharedHive {
         memory: Memory,
         epoch: Epoch,
         clock: HiveClock,
-        disk: Option<Disk>,
+        disk: Disk,
         access: StoredAccess,
     ) -> Result<Self, getrandom::Error> {
         let Settings { drone_addr, keep_finished, max_queued, timeouts, show_words, .. } = settings;
@@ -115,7 +118,8 @@ impl SharedHive {
             budget: Arc::clone(&memory.tasks),
             cache: memory.cache,
             own_checks: own_checks(),
-            is_durable: disk.is_some(),
+            space: Arc::clone(&disk.space),
+            keeps_trail: disk.directory.is_some(),
             timeouts,
         });
         let inner = Inner {
@@ -150,7 +154,7 @@ impl SharedHive {
 
     /// How many bytes there may be on disk, if anything is kept.
     pub fn max_data(&self) -> Option<u64> {
-        self.inner.disk.as_ref().map(|disk| disk.limit.bytes)
+        self.inner.disk.directory.as_ref().map(|_| self.inner.disk.limit.bytes)
     }
 
     /// What may be held in memory.
@@ -240,31 +244,21 @@ impl SharedHive {
         state.is_serving().map(|()| state)
     }
 
-    /// Room in the journal for changes with so many bytes of results; none is needed where
-    /// nothing is kept on disk.
-    pub(super) async fn slot(&self, bytes: usize) -> Result<Option<Slot>, Closed> {
-        match &self.inner.disk {
-            Some(disk) => disk.journal.slot(bytes).await.map(Some),
-            None => Ok(None),
-        }
+    /// Room in the journal for changes with so many bytes of results.
+    pub(super) async fn slot(&self, bytes: usize) -> Result<Slot, Closed> {
+        self.inner.disk.journal.slot(bytes).await
     }
 
     /// Changes the state, then tells what came of it. Nothing that has to be written may come
     /// of it: that is for [`change_durably`](Self::change_durably).
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Now) -> T) -> T {
-        let (result, ack) = self.change_durably(None, change);
-        debug_assert!(ack.is_none() || self.inner.disk.is_none());
-        result
+        self.change_and_tell(None, None, change).0
     }
 
     /// Changes the state; what has to be written of it enters the journal under the same lock.
-    /// `None` instead of an answer to be waited for if there is nothing, or nowhere, to write.
-    pub(super) fn change_durably<T>(
-        &self,
-        slot: Option<Slot>,
-        change: impl FnOnce(&mut State, Now) -> T,
-    ) -> (T, Option<Ack>) {
-        self.change_and_tell(slot, None, change)
+    /// `None` instead of an answer to be waited for if there is nothing to write.
+    pub(super) fn change_durably<T>(&self, slot: Slot, change: impl FnOnce(&mut State, Now) -> T) -> (T, Option<Ack>) {
+        self.change_and_tell(Some(slot), None, change)
     }
 
     pub(super) fn change_and_tell<T>(
@@ -280,9 +274,7 @@ impl SharedHive {
             let ack = match slot {
                 Some(slot) if !changes.is_empty() || receipt.is_some() => Some(slot.enter(changes, receipt)),
                 _ => {
-                    debug_assert!(changes.is_empty() || self.inner.disk.is_none(), "{changes:?} have no slot");
-                    changes.iter().for_each(|change| state.committed(change));
-                    receipt.into_iter().for_each(|receipt| state.stored(receipt));
+                    debug_assert!(changes.is_empty(), "{changes:?} have no slot");
                     None
                 }
             };

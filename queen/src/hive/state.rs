@@ -83,14 +83,17 @@ pub(super) struct Beginnings {
     pub(super) cache: u64,
     /// Ranges that the Queen may compute herself at once.
     pub(super) own_checks: usize,
-    pub(super) is_durable: bool,
+    /// What is stored counts there.
+    pub(super) space: Arc<Budget>,
+    /// What users did is kept.
+    pub(super) keeps_trail: bool,
     pub(super) timeouts: Timeouts,
 }
 
 impl State {
     /// Nobody and nothing.
     pub(super) fn new(beginnings: Beginnings) -> Self {
-        let Beginnings { epoch, base, budget, cache, own_checks, is_durable, timeouts } = beginnings;
+        let Beginnings { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = beginnings;
         Self {
             core: Core::new(timeouts),
             tasks: Tasks::new(base, Arc::clone(&budget)),
@@ -98,10 +101,10 @@ impl State {
             audits: Audits::default(),
             claims: Claims::new(Arc::clone(&budget), own_checks),
             reworks: 0,
-            outgoing: Outgoing::default(),
-            disk: OnDisk { is_durable, ..OnDisk::default() },
+            outgoing: Outgoing::new(keeps_trail),
+            disk: OnDisk::new(&space),
             recovering: None,
-            keys: Keys::new(Arc::clone(&budget)),
+            keys: Keys::default(),
             revoking: Revoking::default(),
             cache: Cache::new(cache),
             budget,
@@ -144,9 +147,6 @@ impl State {
     /// What has to be written of what was done since this was asked last; `deferred`: what need not
     /// be waited for as well.
     pub(super) fn take_changes(&mut self, deferred: bool) -> Vec<Change> {
-        if !self.disk.is_durable {
-            self.outgoing.drop_deferred();
-        }
         // What is taken over is on disk already, and nothing comes before the epoch.
         self.outgoing.take(deferred && self.recovering.is_none())
     }

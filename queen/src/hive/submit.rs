@@ -1,4 +1,4 @@
-//! New tasks on their way in: in memory, or into a file of their own.
+//! New tasks on their way in: those of many inputs into a file of their own.
 
 use std::sync::Arc;
 
@@ -21,23 +21,17 @@ use crate::clock::Now;
 use crate::core::RangeSet;
 use crate::kinds::digest::DIGEST;
 use crate::kinds::{self, LongSecret, Room, Terms, hash_of, is_long};
-use crate::store::{Change, Extent, Inputs, Large, NewFile, Place, SMALL, Submission};
+use crate::store::{Change, Extent, Inputs, Large, NewFile, SMALL, Submission};
 
 /// Inputs that have come so far.
 pub(super) struct Incoming {
     hive: SharedHive,
     new: NewTask,
     extents: Vec<Extent>,
-    place: Coming,
+    writing: Writing,
     memory: Reservation,
-    /// What they will take on disk, with results.
-    disk: Option<Reservation>,
-}
-
-/// Where they go.
-enum Coming {
-    Memory(Vec<SharedBlob>),
-    File(Writing),
+    /// What they will take where they are stored, with results.
+    stored: Reservation,
 }
 
 /// A file in the making, and its segments that are in the cache already. Dropped before the
@@ -56,8 +50,8 @@ pub(super) struct Ready {
     memory: Option<Reservation>,
     /// The file that they are in.
     writing: Option<Writing>,
-    /// What they take on disk, until they are a task's.
-    disk: Option<Reservation>,
+    /// What they take where they are stored, until they are a task's.
+    stored: Option<Reservation>,
 }
 
 impl Ready {
@@ -85,11 +79,11 @@ struct Creation {
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let Some(disk) = self.hive.inner.disk.as_ref().filter(|_| self.file.is_some() || self.segments > 0) else {
+        if self.file.is_none() && self.segments == 0 {
             return;
-        };
+        }
         let gone = (self.file.take(), self.hive.lock().cache.forget(self.number, self.segments));
-        disk.runtime.spawn_blocking(move || drop(gone));
+        self.hive.inner.disk.runtime.spawn_blocking(move || drop(gone));
     }
 }
 
@@ -100,17 +94,12 @@ impl Incoming {
         hive.lock().admit_owner(new.owner.as_ref().map(|owner| owner.token), hive.inner.max_queued)?;
         let mut memory = hive.inner.memory.tasks.reserve();
         memory.grow(TASK + new.specification.secret().len() as u64).map_err(full)?;
-        let place = match &hive.inner.disk {
-            None => Coming::Memory(Vec::new()),
-            Some(_) => {
-                let begun = hive.read(|reader| reader.bulk().begin()).await;
-                let begun = begun.map_err(|error| hive.not_written(&error))?;
-                let number = begun.number();
-                Coming::File(Writing { hive: hive.clone(), file: Some(begun), number, segments: 0 })
-            }
-        };
-        let disk = hive.inner.disk.as_ref().map(|disk| disk.uploads.reserve());
-        Ok(Self { hive: hive.clone(), new, extents: Vec::new(), place, memory, disk })
+        let begun = hive.read(|reader| reader.bulk().begin()).await;
+        let begun = begun.map_err(|error| hive.not_written(&error))?;
+        let number = begun.number();
+        let writing = Writing { hive: hive.clone(), file: Some(begun), number, segments: 0 };
+        let stored = hive.inner.disk.uploads.reserve();
+        Ok(Self { hive: hive.clone(), new, extents: Vec::new(), writing, memory, stored })
     }
 
     async fn add(&mut self, inputs: BlobBuf) -> Result<(), HiveError> {
@@ -123,34 +112,23 @@ impl Incoming {
         let offset = before.map_or(0, |extent| extent.offset + u64::from(extent.bytes));
         let mut extent = Extent { end, offset, bytes: weight.bytes as u32, crc: 0, cost: weight.cost };
         let inputs = inputs.freeze();
-        match &mut self.place {
-            Coming::Memory(segments) => {
-                // Room for the results as well, so that a task that was accepted can be done.
-                let bytes = weight.bytes + weight.items * DIGEST as u64 + size_of::<Extent>() as u64;
-                self.memory.grow(bytes).map_err(full)?;
-                segments.push(inputs);
-            }
-            Coming::File(writing) => {
-                self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
-                if let Some(disk) = &mut self.disk {
-                    disk.grow(weight.bytes + weight.items * DIGEST as u64).map_err(full)?;
-                }
-                self.hive.admit_bytes(offset + weight.bytes + end * DIGEST as u64)?;
-                let Some(mut file) = writing.file.take() else { return Err(broken()) };
-                let blob = inputs.clone();
-                let appending = tokio::task::spawn_blocking(move || {
-                    let mut layout = Vec::new();
-                    blob.as_blob().write(&mut layout);
-                    file.append(&layout).map(|_| (file, crc32fast::hash(&layout)))
-                });
-                let appended = appending.await.map_err(|_| broken())?;
-                let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
-                extent.crc = crc;
-                writing.file = Some(file);
-                self.hive.keep_if_room(Key::Segment(writing.number, writing.segments), inputs);
-                writing.segments += 1;
-            }
-        }
+        self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
+        // Room for the results as well, so that a task that was accepted can be done.
+        self.stored.grow(weight.bytes + weight.items * DIGEST as u64).map_err(full)?;
+        self.hive.admit_bytes(offset + weight.bytes + end * DIGEST as u64)?;
+        let Some(mut file) = self.writing.file.take() else { return Err(broken()) };
+        let blob = inputs.clone();
+        let appending = tokio::task::spawn_blocking(move || {
+            let mut layout = Vec::new();
+            blob.as_blob().write(&mut layout);
+            file.append(&layout).map(|_| (file, crc32fast::hash(&layout)))
+        });
+        let appended = appending.await.map_err(|_| broken())?;
+        let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
+        extent.crc = crc;
+        self.writing.file = Some(file);
+        self.hive.keep_if_room(Key::Segment(self.writing.number, self.writing.segments), inputs);
+        self.writing.segments += 1;
         self.extents.push(extent);
         Ok(())
     }
@@ -165,19 +143,14 @@ impl Incoming {
         if self.extents.is_empty() {
             return Err(HiveError::Empty);
         }
-        let (place, writing) = match self.place {
-            Coming::Memory(segments) => (Place::Memory(segments.into()), None),
-            Coming::File(mut writing) => {
-                let Some(mut file) = writing.file.take() else { return Err(broken()) };
-                let sealing = tokio::task::spawn_blocking(move || file.seal().map(|()| file));
-                let sealed = sealing.await.map_err(|_| broken())?;
-                writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
-                (Place::File(writing.number), Some(writing))
-            }
-        };
-        let segments = std::mem::take(&mut self.extents).into();
-        let inputs = Inputs::Large(Arc::new(Large { segments, place }));
-        Ok(Ready { inputs, memory: Some(self.memory), writing, disk: self.disk })
+        let mut writing = self.writing;
+        let Some(mut file) = writing.file.take() else { return Err(broken()) };
+        let sealing = tokio::task::spawn_blocking(move || file.seal().map(|()| file));
+        let sealed = sealing.await.map_err(|_| broken())?;
+        writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
+        let (segments, file) = (std::mem::take(&mut self.extents).into(), writing.number);
+        let inputs = Inputs::Large(Arc::new(Large { segments, file }));
+        Ok(Ready { inputs, memory: Some(self.memory), writing: Some(writing), stored: Some(self.stored) })
     }
 }
 
@@ -232,7 +205,7 @@ impl SharedHive {
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.memory.tasks.reserve();
         memory.grow(weight(&inputs)).map_err(full)?;
-        Ok(Ready { inputs, memory: Some(memory), writing: None, disk: None })
+        Ok(Ready { inputs, memory: Some(memory), writing: None, stored: None })
     }
 
     /// Enters a task; answers when it is on disk, with what is `found` of it as soon as it is there.
@@ -263,7 +236,7 @@ impl SharedHive {
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
             // From here on it is the task that counts.
-            drop(ready.disk.take());
+            drop(ready.stored.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
             let bytes = ready.inputs.on_disk(terms.kind().width())
                 + terms.on_disk()
@@ -280,9 +253,9 @@ impl SharedHive {
         Ok(found)
     }
 
-    /// Takes a long key or salt out, where there is a disk for it.
+    /// Takes a long key or salt out.
     fn set_apart(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
-        if self.inner.disk.is_none() || !is_long(specification.secret()) {
+        if !is_long(specification.secret()) {
             return Ok(None);
         }
         let mut room = self.inner.memory.tasks.reserve();
@@ -318,11 +291,12 @@ impl State {
         let (terms, created) = (self.tasks.share(terms), now.moment());
         let secret = secret.map(|secret| self.tasks.secrets.comes(secret));
         if let Some(identity) = &identity {
-            self.keys.used(identity, id, created.on);
-            self.disk.keys += u64::from(self.disk.is_durable);
+            self.keys.used(identity.key);
+            self.disk.keys += 1;
         }
         let submission =
             Submission { id, terms: Arc::clone(&terms), inputs: inputs.clone(), created, identity, secret };
+        self.disk.comes(submission.size());
         self.outgoing.push(Change::Submit(Box::new(submission)));
         self.enter(id, Record::new(terms, inputs, created), RangeSet::default(), now);
         id

@@ -17,7 +17,6 @@ use super::record::Record;
 use super::secrets::Secrets;
 use super::story;
 use super::waiters::Waiters;
-use crate::clock::HiveTime;
 use crate::core::Ledger;
 use crate::kinds::{Terms, member_id};
 use crate::store::{Live, Tally};
@@ -41,8 +40,6 @@ pub(super) struct Tasks {
     pub(super) secrets: Secrets,
     /// What they take on disk when all their results are there, in bytes.
     unfinished_bytes: u64,
-    /// Tasks that are in memory because nothing is kept on disk, by when they ended.
-    ended: BTreeSet<(HiveTime, TaskId)>,
     /// Tasks that go from the disk, or leave a batch there, where that is not committed yet.
     leaving: BTreeSet<TaskId>,
     pub(super) waiters: Waiters,
@@ -79,7 +76,6 @@ impl Tasks {
             last_terms: Weak::new(),
             secrets: Secrets::default(),
             unfinished_bytes: 0,
-            ended: BTreeSet::new(),
             leaving: BTreeSet::new(),
             waiters: Waiters::default(),
             budget,
@@ -149,23 +145,14 @@ impl Tasks {
         self.records.insert(id, record);
     }
 
-    /// Takes a task out, whose memory stays counted; nobody who waits for it is told.
-    pub(super) fn take_out(&mut self, id: TaskId) -> Option<Record> {
+    /// Takes a task out of memory; who waits for it is told.
+    pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.records.remove(id)?;
         self.index.remove(id, record.terms.owner_id(), record.state());
         self.batches.remove(&id);
         self.unfinished_bytes -= record.on_disk();
         self.secrets.release(record.terms.secret);
         self.recount(record.tally(), Tally::default());
-        if let Some(finished_on) = record.finished_on() {
-            self.ended.remove(&(finished_on, id));
-        }
-        Some(record)
-    }
-
-    /// Takes a task out of memory; who waits for it is told.
-    pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
-        let record = self.take_out(id)?;
         self.budget.free(record.weight());
         self.waiters.wake(id..TaskId(id.0 + record.terms.members(record.inputs.total()) + 1));
         Some(record)
@@ -255,18 +242,6 @@ impl Tasks {
             true => HiveError::TaskGone(id),
             false => HiveError::NoTask(id),
         }
-    }
-
-    /// A task stays in memory although it has ended, since nothing is kept on disk.
-    pub(super) fn keep_as_ended(&mut self, id: TaskId) {
-        if let Some(finished_on) = self.get(id).and_then(Record::finished_on) {
-            self.ended.insert((finished_on, id));
-        }
-    }
-
-    /// Tasks that are in memory because nothing is kept on disk, and ended before then, the first ones first.
-    pub(super) fn ended_before(&self, before: HiveTime) -> impl Iterator<Item = TaskId> {
-        self.ended.range(..(before, TaskId(0))).map(|(_, id)| *id)
     }
 
     /// A task goes from the disk, or leaves its batch there.

@@ -32,8 +32,9 @@ const WAITING: usize = 4096;
 const TEXT: usize = 256;
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Trail {
+    /// It is not where nothing outlives the Queen.
+    is_kept: bool,
     waiting: Vec<LogEntry>,
     by_kind: BTreeMap<LogKind, Tally>,
 }
@@ -68,6 +69,11 @@ struct Counted {
 }
 
 impl Trail {
+    /// Nothing was done yet.
+    pub(super) fn new(is_kept: bool) -> Self {
+        Self { is_kept, waiting: Vec::new(), by_kind: BTreeMap::new() }
+    }
+
     /// Something was done, or refused; its line, if it is one of its own.
     pub(super) fn record(&mut self, deed: &Deed, at: Timestamp, now: Time) -> Option<LogEntry> {
         let entry = entry(deed, at);
@@ -83,6 +89,9 @@ impl Trail {
     }
 
     fn push(&mut self, entry: LogEntry) {
+        if !self.is_kept {
+            return;
+        }
         let tally = self.by_kind.entry(entry.kind).or_default();
         match tally.waiting < WAITING {
             true => {
@@ -225,7 +234,7 @@ mod tests {
 
     #[test]
     fn refusals_that_are_alike_are_counted() {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new(true);
         let at = Timestamp(7);
         for number in 0..100 {
             let is_own = trail.record(&refused("192.0.2.1", "no such token"), at, Time::ZERO).is_some();
@@ -247,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_done_again_and_again_is_counted() {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new(true);
         let own = (0..100).filter(|_| trail.record(&done("task 7"), Timestamp(7), Time::ZERO).is_some()).count();
         assert_eq!(own as u64, OWN);
         assert!(trail.record(&done("task 8"), Timestamp(7), Time::ZERO).is_some());
@@ -261,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_a_token_was_refused_is_not_hidden_by_guesses() {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new(true);
         (0..3 * COUNTED).for_each(|number| {
             trail.record(&refused(&format!("2001:db8:{number:x}::1"), "no such token"), Timestamp(7), Time::ZERO);
         });
@@ -275,7 +284,7 @@ mod tests {
 
     #[test]
     fn many_that_differ_are_bounded() {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new(true);
         for number in 0..3 * COUNTED {
             let address = format!("2001:db8:{number:x}::1");
             trail.record(&refused(&address, "no such token"), Timestamp(7), Time::ZERO);
@@ -288,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_told_of() {
-        let mut trail = Trail::default();
+        let mut trail = Trail::new(true);
         for number in 0..WAITING + 5 {
             trail.record(&done(&format!("task {number}")), Timestamp(7), Time::ZERO);
         }

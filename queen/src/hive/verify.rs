@@ -141,11 +141,11 @@ impl SharedHive {
         let slot = match recheck.given.iter().all(|(_, given)| is_right(given)) {
             true => None,
             false => match self.slot(0).await {
-                Ok(slot) => slot,
+                Ok(slot) => Some(slot),
                 Err(_) => return,
             },
         };
-        self.change_durably(slot, |state, now| state.rechecked(&recheck, right.as_deref(), now));
+        self.change_and_tell(slot, None, |state, now| state.rechecked(&recheck, right.as_deref(), now));
     }
 
     /// The result of an index, on a thread that may take long; `None` if its input cannot be read.

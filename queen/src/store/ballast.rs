@@ -34,7 +34,7 @@ impl Ballast {
 
     /// Whether it has its size.
     pub(super) fn is_whole(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|file| file.len() == self.size)
+        self.disk.length(&self.path).is_ok_and(|length| length == self.size)
     }
 
     /// Makes it whole, and sees that there is as much room again: with less, the disk would be

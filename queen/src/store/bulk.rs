@@ -11,7 +11,6 @@
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +78,14 @@ impl Bulk {
     /// How long a file may become at most, in bytes.
     pub fn largest_file(&self) -> u64 {
         self.disk.largest_file()
+    }
+
+    /// How long a file is, in bytes.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn length(&self, number: u64) -> std::io::Result<u64> {
+        self.disk.length(&self.path(number))
     }
 
     /// Begins a file.
@@ -171,8 +178,8 @@ impl Bulk {
     /// # Errors
     /// If the folder cannot be read.
     pub fn numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
-        let entries = fs::read_dir(&self.folder).map_err(StoreError::io(&self.folder))?;
-        let numbers = entries.filter_map(|entry| u64::from_str_radix(entry.ok()?.file_name().to_str()?, 16).ok());
+        let names = self.disk.list(&self.folder).map_err(StoreError::io(&self.folder))?;
+        let numbers = names.iter().filter_map(|name| u64::from_str_radix(name.to_str()?, 16).ok());
         Ok(numbers.collect())
     }
 
@@ -217,8 +224,10 @@ impl NewFile {
     pub fn seal(&mut self) -> Result<(), StoreError> {
         let path = self.bulk.path(self.number);
         self.file.sync_data().map_err(StoreError::io(&path))?;
-        if !path.try_exists().map_err(StoreError::io(&path))? {
-            return Err(StoreError::Gone { path });
+        match self.bulk.length(self.number) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(StoreError::Gone { path }),
+            Err(error) => return Err(StoreError::io(&path)(error)),
         }
         let folder = &self.bulk.folder;
         self.bulk.disk.sync_dir(folder).map_err(StoreError::io(folder))?;
@@ -253,7 +262,6 @@ mod tests {
 
     use super::super::disk::System;
     use super::*;
-    use crate::work::inputs::Place;
 
     #[test]
     fn inputs_and_results_share_a_file() {
@@ -269,7 +277,7 @@ mod tests {
         new.seal().unwrap();
         let number = new.number();
         new.keep();
-        let large = Large { segments: [extent].into(), place: Place::File(number) };
+        let large = Large { segments: [extent].into(), file: number };
         let file = bulk.open(number).unwrap();
         file.write_all_at(b"bb", result_offset(&large, 1, 2)).unwrap();
         assert_eq!(bulk.results(number, &large, &(1..2), 2).unwrap().bytes, "bb");

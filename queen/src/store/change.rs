@@ -14,7 +14,7 @@ use super::access::AccessChange;
 use super::bulk::FileResults;
 use crate::clock::Moment;
 use crate::work::ending::{Ending, Tally};
-use crate::work::inputs::{Inputs, Large, Place};
+use crate::work::inputs::{Inputs, Large};
 use crate::work::results::Results;
 use crate::work::terms::{LongSecret, Terms};
 
@@ -202,6 +202,14 @@ pub struct Removed {
     pub owner: Option<TokenId>,
 }
 
+impl Submission {
+    /// About what it takes where it is stored when all its results are there, in bytes.
+    pub fn size(&self) -> u64 {
+        let secret = self.secret.as_ref().map_or(0, |secret| secret.bytes.len() as u64);
+        self.inputs.on_disk(self.terms.kind().width()) + self.terms.on_disk() + secret
+    }
+}
+
 impl Change {
     /// The task that it is about.
     pub fn task(&self) -> Option<TaskId> {
@@ -246,7 +254,7 @@ impl Change {
     /// The results that it brings, if they belong into a file.
     pub fn in_file(&self) -> Option<FileResults> {
         let Self::Results { results, large: Some(large), .. } = self else { return None };
-        let Place::File(file) = large.place else { return None };
+        let file = large.file;
         Some(FileResults { file, large: Arc::clone(large), piece: results.piece.clone() })
     }
 }

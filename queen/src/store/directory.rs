@@ -110,11 +110,6 @@ impl Directory {
     pub fn bulk(&self) -> PathBuf {
         bulk(&self.path)
     }
-
-    /// What is given up to make room on a full disk.
-    pub fn ballast(&self) -> PathBuf {
-        self.path.join(BALLAST)
-    }
 }
 
 /// Where a running Queen is asked.
@@ -149,6 +144,11 @@ pub fn database(directory: &Path) -> PathBuf {
 /// Where a directory's bulk files are.
 pub fn bulk(directory: &Path) -> PathBuf {
     directory.join(BULK)
+}
+
+/// Where a directory's ballast is, which is given up to make room on a full disk.
+pub fn ballast(directory: &Path) -> PathBuf {
+    directory.join(BALLAST)
 }
 
 /// Looks whether it is a data directory that can be opened, without touching it.

@@ -3,6 +3,9 @@
 //! Everything about durability hangs on the order of these calls, so that a test can put
 //! itself in between: fail any of them, or lose power behind any of them.
 
+mod memory;
+
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -13,6 +16,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use rustix::io::{pread, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
+
+pub use self::memory::MemoryDisk;
 
 /// Opening a symbolic link fails: there is none in a data directory.
 pub const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
@@ -42,6 +47,22 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As the file system says.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// The names of what is in a folder, in no order.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+
+    /// How long a file is, in bytes.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        fs::symlink_metadata(path).map(|file| file.len())
+    }
 
     /// How long a file may become at most, in bytes.
     fn largest_file(&self) -> u64 {

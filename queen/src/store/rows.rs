@@ -15,7 +15,7 @@ use super::change::Visit;
 use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SECRETS};
 use crate::clock::{HiveTime, Moment};
 use crate::work::ending::Ending;
-use crate::work::inputs::{Extent, Large, Place};
+use crate::work::inputs::{Extent, Large};
 use crate::work::results::Trust;
 use crate::work::terms::{Apart, Room, SecretHash, Terms};
 
@@ -302,7 +302,7 @@ pub(super) fn large(number: u64, table: &[u8]) -> rusqlite::Result<Large> {
         offset += u64::from(extent.bytes);
         extent
     });
-    Ok(Large { segments: segments.collect(), place: Place::File(number) })
+    Ok(Large { segments: segments.collect(), file: number })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -30,9 +31,14 @@ const LOG_KEPT: i64 = 64 << 20;
 /// A reader's cache in KiB, as SQLite wants it; the system caches the file anyway.
 const READER_CACHE: i64 = -256;
 
-/// How long a connection waits for another one; the writer is alone, so this is for
-/// checkpoints and recovery.
-const BUSY_MS: i64 = 10_000;
+/// How often a connection tries again that has to wait for another one. On disk it has to for
+/// checkpoints and recovery alone; in memory a commit and a reader wait for each other each time
+/// that they meet.
+const ATTEMPTS: i32 = 10_000;
+
+/// How long it waits before it tries again, and at most, when it has tried so often already.
+const BUSY: Duration = Duration::from_micros(50);
+const BUSY_MAX: Duration = Duration::from_millis(1);
 
 /// Opens the database for the one writer, creates it if there is none, and brings it to this
 /// program's version. It becomes no longer than `largest` bytes, so that its log can always be
@@ -105,14 +111,20 @@ fn immutable(path: &Path) -> String {
 }
 
 fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
-    let connection = match vfs {
+    let mut connection = match vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
         None => Connection::open_with_flags(path, flags)?,
     };
-    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    connection.busy_handler(Some(try_again))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
+}
+
+/// Waits for another connection; whether it is worth another attempt.
+fn try_again(attempts: i32) -> bool {
+    std::thread::sleep((BUSY * (1 << attempts.clamp(0, 8))).min(BUSY_MAX));
+    attempts < ATTEMPTS
 }
 
 /// Creates what is missing up to `target`, and sets how the writer works.
@@ -181,10 +193,10 @@ fn bound(connection: &Connection, largest: u64) -> rusqlite::Result<()> {
 }
 
 /// Moves the log into the database and empties it, as far as nobody reads, without waiting for who does.
-pub(super) fn try_checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "busy_timeout", 0)?;
+pub(super) fn try_checkpoint(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
     let moved = checkpoint(connection);
-    connection.pragma_update(None, "busy_timeout", BUSY_MS)?;
+    connection.busy_handler(Some(try_again))?;
     moved
 }
 

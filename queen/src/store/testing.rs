@@ -12,7 +12,7 @@ use wire::ids::{DroneId, Instance, TaskId};
 
 use super::{Change, Removed, Store, Submission};
 use crate::clock::{HiveTime, Moment};
-use crate::work::{Ending, Extent, Inputs, Large, Piece, Place, Results, Terms, Trust};
+use crate::work::{Ending, Extent, Inputs, Large, Piece, Results, Terms, Trust};
 
 /// Bytes of a SHA-256 digest.
 pub(crate) const DIGEST: usize = 32;
@@ -86,7 +86,7 @@ impl Store {
                 file.seal().unwrap();
                 let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
                 let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
-                let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
+                let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
                 file.keep();
                 task.large = Some(Arc::clone(&large));
                 Inputs::Large(large)

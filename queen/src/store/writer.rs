@@ -139,7 +139,7 @@ impl Writer {
 
     /// Makes the room of the log on a full disk free again, as far as nobody reads it.
     pub fn empty_log(&mut self) {
-        if let Err(error) = schema::try_checkpoint(&self.connection) {
+        if let Err(error) = schema::try_checkpoint(&mut self.connection) {
             tracing::debug!(%error, "the log stays as it is");
         }
     }

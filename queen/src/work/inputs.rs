@@ -1,7 +1,7 @@
 //! The inputs of one task, as they were given.
 //!
 //! Small ones lie in the task's record. Others lie in segments, in the pieces in which they
-//! came, in memory or in the task's file; what a segment holds, costs and weighs is known
+//! came, in the task's file; what a segment holds, costs and weighs is known
 //! without reading it.
 
 use std::ops::Range;
@@ -32,17 +32,8 @@ pub enum Inputs {
 pub struct Large {
     /// What each segment is; none is empty.
     pub segments: Box<[Extent]>,
-    /// Where they are.
-    pub place: Place,
-}
-
-/// Where segments are.
-#[derive(Debug)]
-pub enum Place {
-    /// As many as there are extents.
-    Memory(Box<[SharedBlob]>),
-    /// In the bulk file of this number, one after the other; the results follow them.
-    File(u64),
+    /// The number of the bulk file that they are in, one after the other; the results follow them.
+    pub file: u64,
 }
 
 /// One segment of the inputs.
@@ -78,10 +69,7 @@ impl Inputs {
     /// Those that lie in a bulk file, and its number.
     pub fn in_file(&self) -> Option<(&Arc<Large>, u64)> {
         let Self::Large(large) = self else { return None };
-        match large.place {
-            Place::File(number) => Some((large, number)),
-            Place::Memory(_) => None,
-        }
+        Some((large, large.file))
     }
 
     /// Whether they lie in the task's record.
@@ -114,10 +102,10 @@ impl Inputs {
     /// Bytes of memory that they take, and the segment that `index` is in, for who has read both.
     pub fn read_at(&self, index: u64) -> u64 {
         let segment = match self {
-            Self::Large(large) if matches!(large.place, Place::File(_)) => {
+            Self::Large(large) => {
                 large.segments.get(large.segment_of(index)).map_or(0, |segment| u64::from(segment.bytes))
             }
-            _ => 0,
+            Self::Small(_) => 0,
         };
         self.resident() + segment
     }
@@ -147,13 +135,7 @@ impl Inputs {
     pub fn resident(&self) -> u64 {
         match self {
             Self::Small(layout) => layout.len() as u64,
-            Self::Large(large) => {
-                let table = size_of_val(&*large.segments) as u64;
-                match &large.place {
-                    Place::Memory(_) => table + large.bytes(),
-                    Place::File(_) => table,
-                }
-            }
+            Self::Large(large) => size_of_val(&*large.segments) as u64,
         }
     }
 }
@@ -223,7 +205,7 @@ mod tests {
     #[test]
     fn an_index_finds_its_segment() {
         let extent = |end, offset| Extent { end, offset, bytes: 100, crc: 0, cost: 7 };
-        let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), place: Place::File(1) };
+        let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), file: 1 };
         assert_eq!((large.segment_of(2), large.segment_of(3)), (0, 1));
         assert_eq!((large.around(2), large.around(3)), (0..3, 3..10));
         assert_eq!(large.within_segment(&(3..5)), 0..2);

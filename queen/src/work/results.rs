@@ -144,12 +144,6 @@ impl ResultMap {
         suspect
     }
 
-    /// A Drone whose results are suspect, if there is one.
-    pub fn suspected(&self) -> Option<DroneId> {
-        let mut entries = self.held.range(0, u64::MAX);
-        entries.find(|(_, entry)| entry.trust == Trust::Suspect).and_then(|(_, entry)| entry.drone)
-    }
-
     /// The suspect results in `range`.
     pub fn old(&self, range: &Range<u64>) -> Vec<Piece> {
         let suspect = self.held.touching(range).filter(|(_, entry)| entry.trust == Trust::Suspect);

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queen::store::{Inputs, Location, Place, Reader};
+use queen::store::{Inputs, Location, Reader};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::Hive;
@@ -194,7 +194,7 @@ fn read_inputs(reader: &Reader, inputs: &Inputs) -> Result<Vec<Bytes>, String> {
     match inputs {
         Inputs::Small(_) => Ok(of(inputs.small().ok_or("inputs that are no blob")?)),
         Inputs::Large(large) => {
-            let Place::File(file) = large.place else { return Err("inputs in memory".into()) };
+            let file = large.file;
             let segments = large.segments.iter().map(|extent| reader.bulk().segment(file, extent));
             let segments: Result<Vec<_>, _> = segments.collect();
             Ok(segments.map_err(|error| error.to_string())?.into_iter().flat_map(of).collect())
@@ -211,7 +211,7 @@ fn check_results(reader: &Reader, id: TaskId, range: std::ops::Range<u64>) -> Re
             pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect::<Vec<u8>>()
         }
         Inputs::Large(large) => {
-            let Place::File(file) = large.place else { return Err("inputs in memory".into()) };
+            let file = large.file;
             reader.bulk().results(file, large, &range, 32).map_err(|error| error.to_string())?.bytes.to_vec()
         }
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queen::clock::{HiveTime, Moment};
 use queen::store::{Change, Location, Store, StoreError, Submission, check};
-use queen::work::{Ending, Extent, Inputs, Large, Piece, Place, Results, Terms, Trust};
+use queen::work::{Ending, Extent, Inputs, Large, Piece, Results, Terms, Trust};
 use sha2::{Digest as _, Sha256};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
@@ -36,7 +36,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
     file.seal().unwrap();
     let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
     let extent = Extent { end: INPUTS, offset: 0, bytes, crc, cost: INPUTS };
-    let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
+    let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
     file.keep();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     let terms = Terms {

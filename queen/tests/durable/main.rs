@@ -396,7 +396,7 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
 
     // Without HTTP, so that the removal comes just when it is to.
     let store = Location::new(folder.path().to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(settings(), store).unwrap();
+    let (hive, keeper) = SharedHive::over(settings(), store).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     let reading = async {
         hive.begin_epoch().await;
@@ -421,7 +421,7 @@ async fn who_is_told_to_stop_takes_over_no_more() {
     let task = first.submit_lines("", &lines(10)).await;
     first.stop().await;
     let store = Location::new(folder.path().to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(settings(), store).unwrap();
+    let (hive, keeper) = SharedHive::over(settings(), store).unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
     hive.take_over(&stop).unwrap();

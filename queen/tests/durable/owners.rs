@@ -15,7 +15,7 @@ use super::settings;
 
 fn open(data: &Path, settings: Settings) -> (SharedHive, Keeper) {
     let store = Location::new(data.to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(settings, store).unwrap();
+    let (hive, keeper) = SharedHive::over(settings, store).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     (hive, keeper)
 }

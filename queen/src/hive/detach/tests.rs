@@ -60,7 +60,7 @@ async fn hold(hive: &SharedHive) -> mpsc::Sender<()> {
             // An error is the release.
             let _ = released.recv();
         };
-        hive.inner.disk.as_ref().unwrap().journal.between(wait).await
+        hive.inner.disk.journal.between(wait).await
     });
     holding.await.unwrap();
     release
@@ -70,7 +70,7 @@ async fn hold(hive: &SharedHive) -> mpsc::Sender<()> {
 async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
     submit(hive).await;
     hive.cancel(BATCH).await.unwrap();
-    let reader = &hive.inner.disk.as_ref().unwrap().reader;
+    let reader = &hive.inner.disk.reader;
     let job = reader.job(BATCH).unwrap().unwrap();
     let mut prepared = Vec::new();
     for step in steps {
@@ -115,7 +115,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
 /// and what the next Queen counts as ended.
 async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCounts) {
     let open = || Location::new(folder.to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::durable_over(Settings::default(), open()).unwrap();
+    let (hive, keeper) = SharedHive::over(Settings::default(), open()).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     let mut taken = Default::default();
     let taking = async {

@@ -40,9 +40,9 @@ fn seat_with(state: &mut State, number: u64, secret: Option<u64>) {
     assert!(state.seat(newcomer, ends, Now::after(Time::ZERO)).is_some());
 }
 
-#[test]
-fn watchers_hear_of_tasks_however_many_drones_compute() {
-    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+#[tokio::test]
+async fn watchers_hear_of_tasks_however_many_drones_compute() {
+    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
     let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..DRONES).for_each(|number| seat(&mut state, number));
@@ -68,9 +68,9 @@ fn watchers_hear_of_tasks_however_many_drones_compute() {
     assert_eq!((removed, told.len() as u64), (100, DRONES));
 }
 
-#[test]
-fn who_is_back_at_a_new_queen_is_counted_anew() {
-    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+#[tokio::test]
+async fn who_is_back_at_a_new_queen_is_counted_anew() {
+    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
     let visit = Visit { items_done: 7, checked: 3, wrong: 1, connections: 4, secret: Some(5), ..Visit::default() };
     let known = [1, 2].map(|number| KnownDrone {
@@ -94,9 +94,9 @@ fn who_is_back_at_a_new_queen_is_counted_anew() {
     assert_eq!(counts(&state, 1), (9, 0, 0, 6));
 }
 
-#[test]
-fn drones_are_counted_by_their_secret_and_go_with_it() {
-    let hive = SharedHive::ephemeral(Settings::default()).unwrap();
+#[tokio::test]
+async fn drones_are_counted_by_their_secret_and_go_with_it() {
+    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
     {
         let mut state = hive.lock();
         let secrets = [Some(1), Some(2), Some(1), Some(2), None];

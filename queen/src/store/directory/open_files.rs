@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 
 /// The files that were opened. What is written into one that was deleted, moved or replaced since
 /// is lost with the process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OpenFiles {
     files: Vec<(PathBuf, Identity)>,
 }

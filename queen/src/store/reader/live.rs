@@ -12,7 +12,7 @@ use crate::core::RangeSet;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
 use crate::store::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
-use crate::work::inputs::{Inputs, Large, Place};
+use crate::work::inputs::{Inputs, Large};
 use crate::work::results::{Piece, Results, Trust};
 
 /// A task of which something is to be computed, as it was left.
@@ -249,10 +249,9 @@ fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlit
 
 /// Whether the file of live inputs is there and long enough, which is cheap to know.
 fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
-    let Place::File(number) = large.place else { return Ok(()) };
+    let number = large.file;
     let path = bulk.path(number);
-    let length = std::fs::symlink_metadata(&path).map(|file| file.len());
-    match length {
+    match bulk.length(number) {
         Ok(length) if length >= large.bytes() => Ok(()),
         Ok(length) => Err(StoreError::Damaged {
             path,

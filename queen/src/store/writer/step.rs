@@ -17,7 +17,7 @@ use crate::store::access;
 use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
 use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
 use crate::work::ending::{Ending, Tally};
-use crate::work::inputs::{Inputs, Place};
+use crate::work::inputs::Inputs;
 use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
 use crate::work::terms::{SecretHash, Terms};
@@ -137,10 +137,7 @@ impl<'a> Step<'a> {
             Inputs::Small(layout) => (Some(&**layout), None),
             Inputs::Large(large) => (None, Some(large)),
         };
-        let file = large.and_then(|large| match large.place {
-            Place::File(number) => Some(number),
-            Place::Memory(_) => None,
-        });
+        let file = large.map(|large| large.file);
         let bytes = large.map_or(0, |large| large.file_bytes(terms.kind().width()));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \

@@ -1,3 +1,4 @@
+mod in_memory;
 mod owners;
 mod together;
 
@@ -16,7 +17,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
 use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
-use crate::work::{Ending, Piece, Place, ResultMap, Results, Tally, Trust};
+use crate::work::{Ending, Piece, ResultMap, Results, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -327,7 +328,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
         if let Some(large) = &task.large {
             for (index, byte) in expected(None) {
-                let Place::File(file) = large.place else { panic!("it is in a file") };
+                let file = large.file;
                 let read = store.reader.bulk().results(file, large, &(index..index + 1), DIGEST).unwrap();
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
@@ -349,8 +350,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn suspect_results_are_cut_where_others_come(steps in steps()) {
-        let (_folder, mut store) = open();
+    fn suspect_results_are_cut_where_others_come(steps in steps(), is_in_memory in any::<bool>()) {
+        let (_folder, on_disk) = open();
+        let mut store = if is_in_memory { Store::in_memory().unwrap() } else { on_disk };
         let tasks = [store.submit(1, TOTAL, false), store.submit(2, TOTAL, true)];
         let (mut model, mut held) = (Model::default(), ResultMap::default());
         for (byte, (step, fails)) in (1..).zip(steps) {

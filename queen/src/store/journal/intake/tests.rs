@@ -8,7 +8,7 @@ use super::*;
 use crate::store::Journal;
 use crate::store::disk::{Disk, DiskFile, System};
 use crate::store::testing::{layout, moment, piece, right, terms};
-use crate::store::{Change, Extent, Inputs, Large, Place, Results, Submission, Trust};
+use crate::store::{Change, Extent, Inputs, Large, Results, Submission, Trust};
 
 /// The system's disk, on which each sync waits until it is allowed, and fails if that is over.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
     let bulk = Bulk::new(folder.path().into(), Arc::new(Gate(Arc::new(gate.into()))), 1);
     let file = bulk.begin().unwrap();
     let extent = Extent { end: 2, offset: 0, bytes: 0, crc: 0, cost: 2 };
-    let large = Arc::new(Large { segments: [extent].into(), place: Place::File(file.number()) });
+    let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
     file.keep();
     let results = |first: u64| {
         let results = Results { piece: piece(first, right(first, first + 1)), drone: None, trust: Trust::Sampled };
@@ -103,5 +103,5 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
 }
 
 fn file_of(large: &Large) -> u64 {
-    if let Place::File(file) = large.place { file } else { unreachable!() }
+    large.file
 }

@@ -1,4 +1,5 @@
-//! What changes do does not depend on how many of them are committed together.
+//! What changes do depends neither on how many of them are committed together, nor on whether they are
+//! committed on disk or in memory.
 
 use rusqlite::types::Value;
 
@@ -83,7 +84,7 @@ proptest! {
 
     #[test]
     fn changes_do_the_same_together_as_apart(turns in turns()) {
-        let ((_one, mut apart), (_other, mut together)) = (open(), open());
+        let ((_folder, mut apart), mut together) = (open(), Store::in_memory().unwrap());
         let (mut stages, mut pending) = ([Stage::Absent; TASKS], Vec::new());
         for (index, turn, is_committed) in turns {
             let (id, stage) = (index as u64 + 1, stages[index]);
