@@ -3,42 +3,21 @@
 //! Nothing in it is touched before it is clear that it is ours to touch.
 
 mod lock;
+mod names;
 mod open_files;
 mod owner;
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use self::names::{AUTHORITY, BALLAST, BULK, DATABASE, JOURNAL, SOCKET, names, require_ours};
 pub use self::open_files::OpenFiles;
 use self::owner::User;
 use super::disk::NO_FOLLOW;
 use super::error::StoreError;
 use super::migrations;
-
-const DATABASE: &str = "hive.db";
-const BULK: &str = "bulk";
-const LOCK: &str = "lock";
-const BALLAST: &str = "ballast";
-
-/// Where a running Queen is asked, and the certificate by which browsers and others know her.
-const SOCKET: &str = "control.sock";
-const AUTHORITY: &str = "authority.pem";
-
-/// SQLite's write-ahead log, and what the processes that have the database open share.
-const LOG: &str = "hive.db-wal";
-const SHARED_MEMORY: &str = "hive.db-shm";
-
-/// SQLite's rollback journal: there only while the database is being created.
-const JOURNAL: &str = "hive.db-journal";
-
-/// Names of all that may be in it.
-const OURS: [&str; 8] = [DATABASE, LOG, SHARED_MEMORY, JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
-
-/// And of what is there for others to find: nothing of it is believed.
-const FOR_OTHERS: [&str; 2] = [SOCKET, AUTHORITY];
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -99,6 +78,14 @@ impl Directory {
     /// Where everything lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The files that are open, once the database is.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn open_files(&self) -> Result<OpenFiles, StoreError> {
+        OpenFiles::of(&self.path, &self.lock)
     }
 
     /// The records.
@@ -188,26 +175,6 @@ pub fn inspect(path: &Path) -> Result<(), StoreError> {
     migrations::check_version(&database, number(USER_VERSION))
 }
 
-/// What is in a directory, apart from what a file system has in its root.
-fn names(path: &Path) -> Result<Vec<OsString>, StoreError> {
-    let entries = fs::read_dir(path).map_err(StoreError::io(path))?;
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>();
-    let mut names = names.map_err(StoreError::io(path))?;
-    names.retain(|name| name != "lost+found");
-    Ok(names)
-}
-
-/// Refuses a directory in which there is something else.
-fn require_ours(path: &Path, names: &[OsString]) -> Result<(), StoreError> {
-    match names.iter().find(|name| !OURS.iter().chain(&FOR_OTHERS).any(|ours| *name == ours)) {
-        Some(name) => {
-            let why = format!("it contains {}", name.display());
-            Err(StoreError::Foreign { path: path.to_owned(), why })
-        }
-        None => Ok(()),
-    }
-}
-
 /// Where everything lies of a data directory that a Queen has used, which is not touched.
 ///
 /// # Errors
@@ -233,6 +200,7 @@ pub fn find_used(path: &Path) -> Result<PathBuf, StoreError> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::names::LOCK;
     use super::*;
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 
-use super::LOCK;
+use super::names::LOCK;
 use crate::store::disk::NO_FOLLOW;
 use crate::store::error::StoreError;
 

@@ -1,11 +1,11 @@
 //! Whether the files of an open data directory are still those at their paths.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Directory, LOG, SHARED_MEMORY};
+use super::names::{BULK, DATABASE, LOG, SHARED_MEMORY};
 use crate::store::error::StoreError;
 
 /// The files that were opened. What is written into one that was deleted, moved or replaced since
@@ -23,15 +23,14 @@ fn identity(file: &Metadata) -> Identity {
 }
 
 impl OpenFiles {
-    /// Of a directory whose database is open.
+    /// Of the directory at `path`, which is open as `directory`, and its database, too.
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn of(directory: &Directory) -> Result<Self, StoreError> {
-        let path = directory.path();
-        let opened = directory.lock.metadata().map_err(StoreError::io(path))?;
+    pub(super) fn of(path: &Path, directory: &File) -> Result<Self, StoreError> {
+        let opened = directory.metadata().map_err(StoreError::io(path))?;
         let mut files = vec![(path.to_owned(), identity(&opened))];
-        let others = [directory.database(), path.join(LOG), path.join(SHARED_MEMORY), directory.bulk()];
+        let others = [DATABASE, LOG, SHARED_MEMORY, BULK].map(|name| path.join(name));
         for path in others {
             match fs::metadata(&path) {
                 Ok(found) => files.push((path, identity(&found))),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{getegid, geteuid, getgroups};
 
-use super::{BULK, OURS};
+use super::names::{BULK, OURS, names, require_ours};
 use crate::store::error::StoreError;
 
 /// The folder of ours in a directory that is shared.
@@ -82,14 +82,14 @@ impl User {
 /// If others could change what is there, or the file system refuses.
 pub(super) fn home(path: &Path, user: &User, create: bool) -> Result<PathBuf, StoreError> {
     let found = fs::metadata(path).map_err(StoreError::io(path))?;
-    let names = super::names(path)?;
+    let names = names(path)?;
     let folder = path.join(FOLDER);
     if names == [FOLDER] {
         require_trusted(user, &folder, &symlink_metadata(&folder)?, true)?;
         return Ok(folder);
     }
     // What is another program's is to stay its own.
-    super::require_ours(path, &names)?;
+    require_ours(path, &names)?;
     let (owner, mode) = (found.uid(), found.mode());
     match user.trust(owner, found.gid(), mode) {
         Trust::Private => Ok(path.to_owned()),
