@@ -195,6 +195,23 @@ impl Ports {
     }
 }
 
+/// Takes over what there is, and begins the epoch; returns whether the Hive serves now, which it does not when it is
+/// told to stop before.
+async fn begin(hive: &SharedHive, shutdown: &CancellationToken) -> Result<bool, Error> {
+    let (taking, stop) = (hive.clone(), shutdown.clone());
+    if let Err(error) = blocking(move || taking.take_over(&stop)).await {
+        shutdown.cancel();
+        return Err(error);
+    }
+    if shutdown.is_cancelled() {
+        return Ok(false);
+    }
+    tokio::select! {
+        () = hive.begin_epoch() => Ok(true),
+        () = shutdown.cancelled() => Ok(false),
+    }
+}
+
 /// HTTP answers at once, and says how far she is while she takes over what there is on disk;
 /// Drones are served when she has.
 async fn serve(
@@ -230,18 +247,11 @@ async fn serve(
     };
     let shown_address = web.shown_address();
     let site = web::site(Arc::new(hive.clone()), Arc::new(hive.clone()), web);
+    // In memory there is nothing to take over: who asks at once waits for a moment, and is not refused.
+    let has_begun = config.data.is_none() && begin(&hive, &shutdown).await?;
     let working = async {
-        let (taking, stop) = (hive.clone(), shutdown.clone());
-        if let Err(error) = blocking(move || taking.take_over(&stop)).await {
-            shutdown.cancel();
-            return Err(error);
-        }
-        if shutdown.is_cancelled() {
+        if !has_begun && !begin(&hive, &shutdown).await? {
             return Ok(());
-        }
-        tokio::select! {
-            () = hive.begin_epoch() => {}
-            () = shutdown.cancelled() => return Ok(()),
         }
         if let (Some(location), Some(authority)) = (&config.data, authority) {
             publish(location.directory.clone(), authority).await;

@@ -92,6 +92,8 @@ mod tests {
         // They stand still.
         assert_eq!(told(&mut state, always), [0; 0]);
         state.pause(TaskId(2), true, Now::after(LONG));
+        // Nothing is written here.
+        state.take_changes(true);
         assert_eq!(told(&mut state, always), [6]);
     }
 
