@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A Queen who keeps nothing has the same store in memory ([`Store::in_memory`]): the records in SQLite's own
-//! file system in memory, the bulk files on a [`MemoryDisk`].
+//! file system in memory, the bulk files on a disk in memory (`memory_disk`).
 //!
 //! Two seams with one promise: what [`Writer::commit`] was given is durable when it returns,
 //! and what a record refers to was durable before. [`Reader`] reads beside it.
@@ -27,6 +27,7 @@ mod directory;
 pub mod disk;
 mod error;
 pub(crate) mod journal;
+mod memory_disk;
 mod migrations;
 mod reader;
 mod rows;
@@ -47,9 +48,10 @@ pub use bulk::{Bulk, FileResults, NewFile};
 pub use change::{Change, Fate, KEY_LIFE, Removed, Submission, Visit};
 use directory::OpenFiles;
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
-use disk::{Disk, MemoryDisk, System};
+use disk::{Disk, System};
 pub use error::StoreError;
 pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writing};
+use memory_disk::MemoryDisk;
 pub use reader::{Detached, Live, Reader, Suspects};
 pub use rows::{KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember};
 pub use writer::{Inheritance, Tidied, Writer};

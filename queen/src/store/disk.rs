@@ -3,8 +3,6 @@
 //! Everything about durability hangs on the order of these calls, so that a test can put
 //! itself in between: fail any of them, or lose power behind any of them.
 
-mod memory;
-
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -16,8 +14,6 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::OFlags;
 use rustix::io::{pread, retry_on_intr};
 use rustix::process::{Resource, getrlimit};
-
-pub use self::memory::MemoryDisk;
 
 /// Opening a symbolic link fails: there is none in a data directory.
 pub const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;

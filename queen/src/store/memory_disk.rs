@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile};
 
 /// Bytes that are allocated at a time: few, since each file has on average half a block that is not used.
 const BLOCK: usize = 16 << 10;
