@@ -1,5 +1,8 @@
 //! The shared in-memory state: everything that HTTP handlers and Drone connections share.
 //!
+//! Parts know one thing each (`tasks`, `fleet`, `claims`, …); `state` holds them and the core together, `shared`
+//! has the lock around it, and the other files are use cases over that. ARCHITECTURE.md has a line for each.
+//!
 //! One lock holds the core and what the core does not know of tasks and Drones: names, bytes,
 //! times of day, who waits. It is held for moments only, never over an `.await`, and nothing
 //! is hashed, copied in bulk, written or logged under it. Effects are carried out under the

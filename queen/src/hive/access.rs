@@ -20,10 +20,10 @@ use crate::access::grants::{MAX_SECRETS, MAX_TOKENS};
 use crate::access::{JoinSecret, JoinSecrets};
 use crate::store::{AccessChange, Ack, Change, publish_authority};
 
-/// How often it is written when tokens were used, and told that some have expired.
+/// How often the times of tokens' last use are written, and it is told that some have expired.
 const WRITTEN: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether the disk takes a change that it did not take.
+/// How soon to look again whether the disk takes a change that it refused.
 const RETRIED: Duration = Duration::from_millis(100);
 
 /// What the first secret and the first token are called.
@@ -134,7 +134,7 @@ impl SharedHive {
         Ok(revoked)
     }
 
-    /// Revokes a secret, likewise; see [`Access::revoke_secret`].
+    /// Revokes a secret, as [`end_token`](Self::end_token) does a token; see [`Access::revoke_secret`].
     async fn end_secret(&self, name: &str) -> Result<SecretView, HiveError> {
         let secret = self.join_secrets().borrow().by_name.get(name).map(|secret| secret.id);
         let drones = secret.map_or(0, |id| self.drones_of_secret(id));
@@ -224,13 +224,13 @@ impl SharedHive {
                     Err(_) => return Err(stopping()),
                 }
             }
-            // It was kept, and comes before this.
+            // The journal keeps what it could not write, and writes it before an entry that comes now.
             let slot = self.slot(0).await.map_err(|_| stopping())?;
             ack = Some(slot.enter(Vec::new(), None));
         }
     }
 
-    /// Does this to its end, also when who asked for it is gone, so that what is on disk is what is known.
+    /// Carries `work` out to its end, also when who asked for it is gone, so that what is known agrees with the disk.
     async fn surely<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, HiveError>> + Send + 'static,

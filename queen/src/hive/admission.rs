@@ -19,7 +19,7 @@ impl SharedHive {
         self.admit_task(&self.lock(), 0)
     }
 
-    /// The same of one that takes so many bytes on disk, for who has the state.
+    /// Whether a new task of so many `bytes` on disk can be written at present; for callers that hold the lock.
     pub(super) fn admit_task(&self, state: &State, bytes: u64) -> Result<(), HiveError> {
         state.is_serving()?;
         state.admit()?;
@@ -31,7 +31,7 @@ impl SharedHive {
         self.lock().admit()
     }
 
-    /// Whether an upload may have grown to so many bytes, which are counted already.
+    /// Whether an upload may go on that has grown to so many bytes, which are counted already.
     pub(super) fn admit_bytes(&self, bytes: u64) -> Result<(), HiveError> {
         let largest = self.inner.disk.reader.bulk().largest_file();
         if bytes > largest {
@@ -70,7 +70,7 @@ impl SharedHive {
         Err(HiveError::Unavailable { reason, retry_after: RETRY })
     }
 
-    /// The disk did not take something that nobody has been told of.
+    /// What to answer when the disk did not take an upload, of which nobody has been told yet.
     pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
         tracing::warn!(%error, "an upload could not be written");
         HiveError::Unavailable { reason: error.refusal(), retry_after: RETRY }

@@ -22,7 +22,7 @@ impl State {
             return;
         }
         if paused {
-            // Nobody knows how long they would take memory.
+            // Claims take memory, and nobody knows for how long the task is paused.
             self.claims.forget(id);
         }
         self.change_task(id, |record| record.pause(paused));

@@ -14,9 +14,9 @@ use crate::work::{Piece, Trust};
 pub(super) struct Expected {
     /// Whose results they are.
     pub(super) job: Job,
-    /// It is one result that is computed a second time.
+    /// The lease is an audit: its one result is only compared.
     pub(super) is_audit: bool,
-    /// Results that were there are computed again.
+    /// The results replace suspect ones of a task that had ended.
     pub(super) is_rework: bool,
     /// How often its Drone was right so far.
     pub(super) trust: u64,
@@ -34,9 +34,9 @@ pub(super) struct Arrival {
     pub(super) trust: Trust,
     /// How many of them were computed a second time.
     pub(super) looked_at: u64,
-    /// What was there before.
+    /// The suspect results that are replaced.
     pub(super) old: Vec<Piece>,
-    /// The one that is worth a look, but too expensive for one now.
+    /// The result that is worth computing again, but too expensive for it before acceptance.
     pub(super) expensive: Option<Expensive>,
     /// Where they are kept until they were computed twice, if they have to be.
     pub(super) room: Option<ClaimRoom>,
@@ -69,7 +69,7 @@ pub(super) struct ClaimRoom {
 }
 
 impl ClaimRoom {
-    /// All that was reserved for them.
+    /// Holds both reservations until the last clone is gone.
     pub(super) fn new(held: [Reservation; 2]) -> Self {
         Self { _held: Arc::new(held) }
     }
@@ -82,7 +82,7 @@ impl Arrival {
         Self { lease, piece, spent, trust, looked_at: 0, old, expensive: None, room: None }
     }
 
-    /// A part of it, of which none is worth a look.
+    /// The results of `range` alone, without an expensive one to look at.
     pub(super) fn part(&self, range: &Range<u64>) -> Self {
         let piece = self.piece.within(range);
         let (all, items) = (u128::from(self.piece.items()), u128::from(piece.items()));

@@ -13,15 +13,15 @@ use super::arrival::{Arrival, Expensive};
 use crate::core::{Segment, TaskWork};
 use crate::work::{Job, TASKS_END};
 
-/// Results of one Drone, and of all, that others compute a second time at one time. Few, since
-/// they stand before other work in the queue.
+/// The most audits at a time of one Drone's results, and of all Drones'. Few, since they stand before
+/// other work in the queue.
 const AUDITS_OF_ONE: usize = 8;
 const AUDITS: usize = 1024;
 
-/// Compressions that the Queen spends on one result at most, behind its acceptance.
+/// The most compressions that the Queen spends on one result after it was accepted.
 const BY_QUEEN: u64 = 4_000_000;
 
-/// Expensive parts of a new Drone that are looked at in any case.
+/// While a Drone was right less often than this, each of its expensive parts is looked at.
 const ALWAYS: u64 = 4;
 
 /// One of so many expensive parts is looked at of a Drone that was right very often.
@@ -48,7 +48,7 @@ struct Audit {
 pub(super) enum Compared {
     /// These two Drones agree.
     Same([DroneId; 2]),
-    /// They do not.
+    /// The two Drones differ; the Queen decides.
     Differs(Recheck),
     /// There was no other Drone, so that nothing is known.
     Nothing,
@@ -74,7 +74,7 @@ impl Recheck {
         Self { job, result: Expensive { index, cost: 0, length: 0, chance: 0 }, given }
     }
 
-    /// The result of a part that is worth a look, of a Drone that was right so often.
+    /// The expensive result of a part, if chance has it looked at, of a Drone that was right `trust` times.
     pub(super) fn of(drone: DroneId, job: Job, arrival: &Arrival, trust: u64) -> Option<Self> {
         let result = arrival.expensive.filter(|result| result.chance.is_multiple_of(one_part_in(trust)))?;
         let digest = Bytes::copy_from_slice(arrival.piece.get(result.index)?);
@@ -153,17 +153,17 @@ impl Audits {
         self.is_rechecking
     }
 
-    /// She begins to.
+    /// Notes that the Queen computes a result again.
     pub(super) fn begin_recheck(&mut self) {
         self.is_rechecking = true;
     }
 
-    /// She has her hands full: a result on which Drones differ comes next.
+    /// Keeps a result on which Drones differ for when the Queen is free.
     pub(super) fn add_dispute(&mut self, recheck: Recheck) {
         self.disputes.push_back(recheck);
     }
 
-    /// She has computed a result; what she computes next, if there is anything.
+    /// Notes that the Queen has computed a result; the dispute that she decides next, if there is one.
     pub(super) fn next_dispute(&mut self) -> Option<Recheck> {
         let next = self.disputes.pop_front();
         self.is_rechecking = next.is_some();

@@ -14,19 +14,19 @@ const DETACHED: u64 = 64;
 /// Which of a batch's tasks are where.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    /// The batch is on disk, or as good as that: there are such tasks.
+    /// The batch is stored, so that its tasks exist for users.
     is_there: bool,
-    /// Whose results are on disk, or as good as that.
+    /// The indices whose results are stored.
     stored: RangeSet,
-    /// Who has left; why, if it failed.
+    /// The indices of tasks that have left, each with why it failed, if it did.
     detached: BTreeMap<u64, Option<Box<str>>>,
     failed: u64,
-    /// How many of those who have left had results on disk.
+    /// How many of the tasks that have left had results on disk.
     forgotten: u64,
 }
 
 impl Members {
-    /// As they are on disk.
+    /// The tasks of a batch that is taken over from the store.
     pub(super) fn revived(done: RangeSet, suspect: RangeSet, detached: BTreeMap<u64, Option<Box<str>>>) -> Self {
         let mut stored = done;
         suspect.iter().for_each(|range| stored.insert(range));
@@ -35,17 +35,17 @@ impl Members {
         Self { is_there: true, stored, detached, failed, forgotten }
     }
 
-    /// The batch is on disk: there are such tasks from here on.
+    /// Notes that the batch is stored: its tasks exist for users from here on.
     pub(super) fn begin(&mut self) {
         self.is_there = true;
     }
 
-    /// Whether there are such tasks yet.
+    /// Whether its tasks exist for users yet.
     pub(super) fn is_there(&self) -> bool {
         self.is_there
     }
 
-    /// Results are on disk. Those that replace others were there already.
+    /// Notes that results of `range` are stored. Those that replace others are noted already.
     pub(super) fn stored(&mut self, range: Range<u64>) {
         while self.stored.take_within(&range).is_some() {}
         self.stored.insert(range);
@@ -78,7 +78,7 @@ impl Members {
         Tally { state, open: total - done - self.detached.len() as u64, done, failed: self.failed }
     }
 
-    /// What is to be said of a batch whose tasks are done but for some.
+    /// How a batch is said to have failed in part; `None` if no task failed.
     pub(super) fn failure(&self) -> Option<Box<str>> {
         let (index, error) = self.detached.iter().find_map(|(index, error)| Some((index, error.as_deref()?)))?;
         let s = if self.failed == 1 { "" } else { "s" };

@@ -35,7 +35,7 @@ struct Cached {
 }
 
 impl Cache {
-    /// Nothing yet, and at most `limit` bytes.
+    /// An empty cache, for at most `limit` bytes.
     pub(super) fn new(limit: u64) -> Self {
         Self { limit, used: 0, uses: 0, segments: HashMap::new(), order: BTreeMap::new() }
     }

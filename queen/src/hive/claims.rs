@@ -33,7 +33,7 @@ const CLAIM: u64 = 256;
 pub(super) struct Claims {
     /// By task and first index. Those of one task do not overlap.
     by_task: BTreeMap<TaskId, BTreeMap<u64, Claim>>,
-    /// The memory of all tasks, and what may be taken of it here.
+    /// The memory of all tasks, and the part of it that all claims may take: a claim counts against both.
     memory: Arc<Budget>,
     own: Arc<Budget>,
     /// What the Queen is to compute, by priority, then in the order in which it came.
@@ -57,7 +57,7 @@ pub(super) enum Verdict {
     New,
     /// This other Drone gave the same.
     Agreed(DroneId),
-    /// This Drone gave others, of which this is the first.
+    /// This Drone gave different results, of which this is the first.
     Differs(DroneId, Bytes),
 }
 
@@ -69,19 +69,19 @@ pub(super) struct OwnCheck {
 }
 
 impl Claims {
-    /// None yet. The Queen computes so many ranges at once.
+    /// No claims yet. The Queen may compute `at_once` ranges at a time.
     pub(super) fn new(memory: Arc<Budget>, at_once: usize) -> Self {
         let own = Budget::new(memory.limit() / SHARE_DIVISOR);
         Self { by_task: BTreeMap::new(), memory, own, own_checks: BTreeMap::new(), came: 0, idle: at_once }
     }
 
-    /// Has the Queen compute something.
+    /// Adds a range that the Queen is to compute.
     pub(super) fn add_own_check(&mut self, check: OwnCheck) {
         self.came += 1;
         self.own_checks.insert((Reverse(check.job.terms.priority), self.came), check);
     }
 
-    /// Whether the Queen may compute one more range, for which there is something.
+    /// Takes the Queen's right to compute one more range, if one is free and a range waits; whether it did.
     pub(super) fn begin(&mut self) -> bool {
         let begins = self.idle > 0 && !self.own_checks.is_empty();
         self.idle -= usize::from(begins);
@@ -114,7 +114,7 @@ impl Claims {
         (index < first + claim.items()).then_some((*first, claim))
     }
 
-    /// What is known of the first of these results, and of how many the same.
+    /// What is known of the first of these results, and for how many in a row it is the same.
     pub(super) fn judge(&self, task: TaskId, drone: DroneId, range: &Range<u64>, bytes: &[u8]) -> (Verdict, u64) {
         let items = range.end - range.start;
         let Some((first, claim)) = self.around(task, range.start) else {
@@ -163,7 +163,7 @@ impl Claims {
         }
     }
 
-    /// What the Queen computes next, if that `is_wanted` still. If there is nothing, she may compute something else.
+    /// The next range for the Queen, of those that are wanted still. If there is none, her right is given back.
     pub(super) fn next_own_check(&mut self, is_wanted: impl Fn(&OwnCheck) -> bool) -> Option<OwnCheck> {
         while let Some((_, check)) = self.own_checks.pop_first() {
             if is_wanted(&check) {

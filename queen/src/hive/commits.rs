@@ -96,7 +96,7 @@ impl State {
         let tally = record.tally();
         self.feed.ended(id, || record.view(id, None));
         self.forget(id);
-        // It is still there, on disk.
+        // It is still counted, since it is in the store.
         self.tasks.recount(Tally::default(), tally);
     }
 

@@ -170,7 +170,7 @@ impl Hive for SharedHive {
         }
         // Even a full disk takes that, from its ballast.
         let slot = self.relief_slot().await?;
-        // A large task's bytes are freed behind the lock.
+        // A large task's bytes are freed after the lock is released.
         let (removed, ack) = self.change_durably(slot, |hive, now| hive.remove_ended(id, now));
         match removed {
             Some(_record) => self.durable(ack).await,

@@ -51,7 +51,7 @@ impl State {
         self.handle(Event::Detach { task: batch, index }, now);
     }
 
-    /// The same, apart from what the core has to know.
+    /// Notes that a task leaves its batch; the core knows of it, or is told apart from this.
     pub(super) fn note_detached(&mut self, batch: TaskId, index: u64, fate: Fate) {
         let error = if let Fate::Failed(error) = &fate { Some(error.clone()) } else { None };
         if self.tasks.change(batch, |record| record.members_mut().detach(index, error)).is_none() {
@@ -196,7 +196,7 @@ impl SharedHive {
         self.durable(ack).await.map(|()| true)
     }
 
-    /// A task of a batch, neither of which is in memory.
+    /// A task of a batch, where neither of the two is in memory.
     pub(super) async fn stored_member(&self, id: TaskId) -> Result<Option<StoredMember>, HiveError> {
         if !self.lock().tasks.ever_was(id) {
             return Ok(None);
@@ -205,7 +205,7 @@ impl SharedHive {
         Ok(found.filter(StoredMember::is_inside))
     }
 
-    /// Who of `range` has left a batch.
+    /// The tasks of `range` that have left a batch, at most `limit`.
     pub(super) async fn detached(&self, job: &Job, range: Range<u64>, limit: usize) -> Result<Detached, HiveError> {
         let batch = job.task;
         if !job.terms.batch {

@@ -52,11 +52,11 @@ impl State {
         self.handle(Event::Join { drone: link.drone, ability, trusted, offers }, now);
     }
 
-    /// What of a Drone's offer the core may have back.
+    /// A Drone's offer as the core hears it: it may be about another task of the same id.
     fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
         let record = self.tasks.get(offer.task);
         let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
-        // No task has that id.
+        // No task has the id 0, so that the core lets go of what is offered.
         (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
     }
 

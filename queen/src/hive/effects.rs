@@ -22,7 +22,7 @@ impl State {
         self.handle_results(event, now, |_, _| {});
     }
 
-    /// The same for results that came: `take` is given what the core credits of them ([`Effect::Credit`],
+    /// Tells the core of results, and does what it says: `take` is given what it credits of them ([`Effect::Credit`],
     /// [`Effect::Claim`]), before what follows from that is done.
     pub(super) fn handle_results(&mut self, event: Event, now: Now, mut take: impl FnMut(&mut Self, Effect)) {
         let from = match event {
@@ -54,7 +54,7 @@ impl State {
                     self.fleet.vacate(drone, Parting::Lost);
                     self.part(drone);
                 }
-                // One that is not waited for was told of when it went.
+                // Of a Drone that is not waited for this was told when it went.
                 Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.part(drone),
                 Effect::Forgotten(_) => {}
             }
@@ -131,7 +131,7 @@ impl State {
         }
     }
 
-    /// Nothing more of a task is computed.
+    /// Ends a task of which nothing more is computed; `by`: the Drone that gave its last result, or failed.
     fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>, now: Now) {
         let outcome = match outcome {
             Outcome::Failed(blame) => Ended::Failed(explain::blame(blame, |drone| self.fleet.name_of(drone))),

@@ -27,7 +27,7 @@ const OVERVIEW: Duration = Duration::from_millis(500);
 
 pub(super) struct Feed {
     tasks: BTreeMap<TaskId, Option<TaskView>>,
-    /// With whose they were.
+    /// Removed tasks, with their owners.
     removed: BTreeMap<TaskId, Option<TokenId>>,
     drones: BTreeSet<DroneId>,
     overflow: bool,
@@ -47,9 +47,9 @@ pub(super) struct Feed {
 /// What has changed since it was asked last.
 #[derive(Default)]
 pub(super) struct News {
-    /// With what is known of those that are no longer in memory.
+    /// Changed tasks, with the last view of those that are no longer in memory.
     pub(super) tasks: BTreeMap<TaskId, Option<TaskView>>,
-    /// With whose they were.
+    /// Removed tasks, with their owners.
     pub(super) removed: BTreeMap<TaskId, Option<TokenId>>,
     pub(super) drones: BTreeSet<DroneId>,
     pub(super) overflow: bool,

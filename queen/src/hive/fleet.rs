@@ -47,7 +47,7 @@ pub(super) struct FleetCounts {
     pub(super) connected: u64,
     /// Compute threads of those that are connected.
     pub(super) threads: u64,
-    /// Those of them that are in quarantine, though they may be leaving.
+    /// Connected Drones in quarantine, also those that are leaving.
     pub(super) quarantined: u64,
     pub(super) states: DroneCounts,
 }
@@ -327,7 +327,7 @@ impl Fleet {
         self.changed.extend(connected);
     }
 
-    /// Watchers are told of these Drones in any case.
+    /// These Drones need not be told of again, since watchers are told of them now.
     pub(super) fn untouch(&mut self, told: &BTreeSet<DroneId>) {
         self.changed.retain(|id| !told.contains(id));
     }

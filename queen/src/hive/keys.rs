@@ -37,12 +37,12 @@ impl Keys {
         }
     }
 
-    /// It created a task.
+    /// Notes that the request with this key created a task.
     pub(super) fn used(&mut self, key: Key) {
         self.in_use.insert(key, Use::Used);
     }
 
-    /// What it was used for is in the store, or in vain.
+    /// Forgets a key whose task is in the store, or was refused.
     pub(super) fn release(&mut self, key: &Key) {
         self.in_use.remove(key);
     }

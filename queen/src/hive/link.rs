@@ -197,7 +197,7 @@ impl SharedHive {
             let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
-                // It is not heard any more; what it said before stands until it is looked at.
+                // The Drone is not heard any more. What came before in this frame is dropped with it.
                 Err(wrong) => {
                     self.convict(wrong).await;
                     return Ok(());

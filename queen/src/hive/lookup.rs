@@ -53,7 +53,7 @@ impl State {
         Some(Member { batch, index, job: self.tasks.get(batch)?.job(batch) })
     }
 
-    /// Is told when the task has ended and that is on disk; `None` if there is nothing to wait for.
+    /// Where it is told that the task has ended and that is on disk; `None` if there is nothing to wait for.
     pub(super) fn wait_for_end(&mut self, id: TaskId, now: Now) -> Option<oneshot::Receiver<()>> {
         let has_ended = match self.tasks.get(id) {
             Some(record) => record.state().has_ended(),
@@ -62,8 +62,8 @@ impl State {
         (!has_ended).then(|| self.tasks.waiters.for_end(id))
     }
 
-    /// Is told what has come of a task when it is computed, or has ended otherwise; `None` if it has, or is not in
-    /// memory.
+    /// Where it is told what has come of a task, once it is computed or has ended otherwise; `None` if that was
+    /// before, or it is not in memory.
     pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Computed>> {
         self.tasks.get(id).filter(|record| !record.is_over())?;
         Some(self.tasks.waiters.for_results(id))
@@ -139,7 +139,7 @@ impl SharedHive {
         Ok(tasks)
     }
 
-    /// What comes of a task.
+    /// Waits for what comes of a task.
     pub(super) async fn awaited(
         &self,
         id: TaskId,

@@ -13,7 +13,7 @@ pub(super) struct Making {
     pub(super) next_token: u64,
     pub(super) next_secret: u64,
     pub(super) authority: Option<Authority>,
-    /// What there was when the Queen started, and her ports began to serve.
+    /// Whether there was a secret, and an authority, when the Queen started: her ports serve by that.
     pub(super) had_secret: bool,
     pub(super) had_authority: bool,
 }
@@ -94,7 +94,7 @@ impl Made {
         Ok(self.authority.insert(authority).clone())
     }
 
-    /// It is on its way to the disk, which takes it sooner or later: nothing of it is made once more.
+    /// Notes what is on its way to the disk, so that no number is given twice and no authority made twice.
     pub(super) fn enter(&self, making: &mut Making) {
         making.next_token += u64::from(self.token.is_some());
         making.next_secret += u64::from(self.secret.is_some());
@@ -104,7 +104,7 @@ impl Made {
     }
 }
 
-/// There is no randomness, or no certificate.
+/// What to answer when there is no randomness, or no certificate could be made.
 fn unmade(error: impl std::fmt::Display) -> HiveError {
     HiveError::Internal(format!("nothing can be made that others cannot guess: {error}"))
 }

@@ -46,25 +46,25 @@ impl OnDisk {
         }
     }
 
-    /// So many bytes are there.
+    /// Notes that so many bytes are stored, by a new count.
     pub(super) fn count(&mut self, used: u64) {
         (self.used, self.come) = (used, 0);
         self.take();
     }
 
-    /// A new task of so many bytes is on its way there.
+    /// Notes that a new task of so many bytes is on its way to the store.
     pub(super) fn comes(&mut self, bytes: u64) {
         self.coming += bytes;
         self.take();
     }
 
-    /// It is there.
+    /// Notes that the new task is stored.
     pub(super) fn has_come(&mut self, bytes: u64) {
         self.coming -= bytes;
         self.come += bytes;
     }
 
-    /// It will never be there.
+    /// Notes that the new task was refused, and will never be stored.
     pub(super) fn is_refused(&mut self, bytes: u64) {
         self.coming -= bytes;
         self.take();

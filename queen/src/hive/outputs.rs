@@ -77,7 +77,7 @@ impl State {
         recheck
     }
 
-    /// Inputs of which all results have come are not needed again: this segment's, perhaps.
+    /// Drops the inputs of the segment that `index` is in from the cache, if all their results have come.
     pub(super) fn release_inputs(&mut self, task: TaskId, index: u64) {
         if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))

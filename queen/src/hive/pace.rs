@@ -11,13 +11,13 @@ use super::state::State;
 use super::story::{Story, label};
 use crate::clock::Now;
 
-/// A task that takes longer than this is told of, and so often.
+/// How long a task takes that is told of, and how often it is.
 const LONG: Duration = Duration::from_secs(10);
 
 /// Tasks that are told of at a time: those that came first.
 const TOLD: usize = 5;
 
-/// Running tasks that are looked at for that.
+/// The most running tasks that are looked at to find them.
 const LOOK: usize = 1024;
 
 impl SharedHive {
@@ -89,7 +89,7 @@ mod tests {
         (1..=TOLD as u64 + 2).for_each(|id| state.change_task(TaskId(id), |record| record.start(Now::after(LONG))));
         assert_eq!(told(&mut state, never), [0; 0]);
         assert_eq!(told(&mut state, always), [1, 2, 3, 4, 5]);
-        // They stand still.
+        // Nothing more of them is done, so that nothing is told.
         assert_eq!(told(&mut state, always), [0; 0]);
         state.pause(TaskId(2), true, Now::after(LONG));
         // Nothing is written here.

@@ -123,7 +123,7 @@ impl Presence {
         }
     }
 
-    /// It said something.
+    /// Notes that the Drone said something.
     pub(super) fn heard(&mut self, now: Now) {
         self.last_seen_at = now.at;
     }
@@ -168,7 +168,7 @@ impl Presence {
         }
     }
 
-    /// As users are told; `status` is what the core knows of it, `quarantined` why it is given no work.
+    /// The Drone as users see it; `status` is what the core knows of it, `quarantined` why it is given no work.
     pub(super) fn view(&self, id: DroneId, status: Option<DroneStatus>, quarantined: Option<&str>) -> DroneView {
         let standing = status.map(|status| status.standing);
         let idle = status.and_then(|status| status.idle).filter(|_| self.seat.is_some());

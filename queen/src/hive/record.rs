@@ -42,7 +42,7 @@ struct Progress {
     corrected: u64,
     /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
     saved: u64,
-    /// Of a batch.
+    /// Which of a batch's tasks are where.
     members: Option<Box<Members>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Computed {
     pub(super) job: Job,
     /// Where the results end that can be read without a gap.
     pub(super) prefix: u64,
-    /// They themselves, if they are few.
+    /// The results themselves, if they are few.
     pub(super) kept: Option<Vec<Piece>>,
 }
 
@@ -72,16 +72,16 @@ pub(super) struct Rework {
 pub(super) enum Ended {
     Done,
     Cancelled,
-    /// For this reason.
+    /// The reason, for people.
     Failed(String),
 }
 
-/// How a task has ended.
+/// How a task has ended, and whether that is stored.
 struct End {
     ending: Ending,
     /// Where its results end that can be read without a gap.
     prefix: u64,
-    /// It is in the store.
+    /// The end is in the store.
     is_settled: bool,
 }
 
@@ -90,7 +90,7 @@ impl Record {
         Self { terms, inputs, created, progress: None }
     }
 
-    /// A task that was on disk, as if it had not ended.
+    /// The record of a task from the store; one that had ended is as if it had not.
     pub(super) fn revived(live: Live) -> Self {
         let Live { task, inputs, done, suspect, results, old, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
@@ -193,14 +193,14 @@ impl Record {
         ending
     }
 
-    /// It is cancelled although it is over, since its end cannot be written.
+    /// Makes a cancellation of its end, which cannot be written; what is to be written then.
     pub(super) fn give_up(&mut self) -> Option<Ending> {
         let end = self.progress.as_mut()?.end.as_mut()?;
         end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
         Some(end.ending.clone())
     }
 
-    /// Its end is settled: this one, which may differ from what was to be.
+    /// Settles its end: this one, which may differ from the one that was noted.
     pub(super) fn settle(&mut self, ending: &Ending) {
         if let Some(end) = &mut self.progress().end {
             end.ending = ending.clone();
@@ -260,7 +260,7 @@ impl Record {
         Some(rework.drone)
     }
 
-    /// It has ended so, and is computed again in part.
+    /// Has a task computed again in part that had ended so; `corrected`: how many results changed before.
     pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
         let prefix = ending.done;
         let progress = self.progress();
@@ -270,13 +270,13 @@ impl Record {
         self.rework_again(rework);
     }
 
-    /// It is computed again in part.
+    /// Has it computed again in part.
     pub(super) fn rework_again(&mut self, rework: Rework) {
         let progress = self.progress();
         (progress.rework, progress.expects_old) = (Some(rework), true);
     }
 
-    /// That is over; says how many results have changed.
+    /// Ends computing it again; says how many results have changed.
     pub(super) fn clear(&mut self) -> Option<u64> {
         let progress = self.progress();
         let corrected = progress.rework.take()?.corrected;
@@ -302,12 +302,12 @@ impl Record {
         trusted
     }
 
-    /// Suspect results in memory.
+    /// The indices of suspect results in memory.
     pub(super) fn suspects(&self) -> RangeSet {
         ranges(self.old_outputs(&(0..self.inputs.total())))
     }
 
-    /// Suspect results in memory.
+    /// The suspect results in memory of a range.
     pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
         self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
     }
@@ -338,7 +338,7 @@ impl Record {
         }
     }
 
-    /// As users are told.
+    /// The task as users see it.
     pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
         let mut view = view(id, &self.terms, self.inputs.total(), self.created);
         let status = self.status(running);
@@ -355,7 +355,7 @@ impl Record {
         view
     }
 
-    /// For who does not mind whether its end is settled.
+    /// The task as users see it, ended already if only the store has yet to take its end.
     pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
         let mut view = self.view(id, running);
         if let Some(End { ending, .. }) = self.end() {

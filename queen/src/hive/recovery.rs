@@ -49,7 +49,7 @@ pub enum Lost {
     /// The disk did not take it.
     #[error("what was computed last could not be written, and will be computed again")]
     Store(#[from] StoreError),
-    /// Nor did it take that something was revoked.
+    /// The disk did not take that something was revoked.
     #[error(
         "what was computed last could not be written, and will be computed again; and what was revoked last could not \
          either, so that it is valid again at the next start: {what}"

@@ -2,7 +2,7 @@
 
 use super::audit::Recheck;
 
-/// What is to be done behind the lock, while everything else goes on; the state is told what comes of it.
+/// What is to be done outside the lock, while everything else goes on; the state is told what comes of it.
 pub(super) enum Request {
     /// Compute a result again: see [`State::rechecked`](super::state::State).
     Recheck(Box<Recheck>),

@@ -39,7 +39,7 @@ impl SharedHive {
         let extent = large.segments[number];
         let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
         if keeps {
-            // What goes is freed behind the lock.
+            // What goes is freed after the lock is released.
             let gone = self.lock().cache.insert(Key::Segment(file, number), segment.clone());
             drop(gone);
         }
@@ -71,7 +71,7 @@ impl SharedHive {
         }
         let secret = self.read(move |reader| reader.secret(&hash)).await?;
         let secret = [secret].iter().collect::<BlobBuf>().freeze();
-        // What goes is freed behind the lock.
+        // What goes is freed after the lock is released.
         let gone = self.lock().cache.insert(key, secret.clone());
         drop(gone);
         Ok(secret)
@@ -146,9 +146,9 @@ pub(super) struct ResultReader {
     task: TaskId,
     job: Option<Job>,
     rest: Range<u64>,
-    /// What is taken from indices: a task of a batch has only one, which is 0.
+    /// Subtracted from indices that users see: a task of a batch has only one, which is 0.
     base: u64,
-    /// All of them, if they are at hand.
+    /// The results, if all of them are in memory already.
     kept: Option<Vec<Piece>>,
     /// The segment of the inputs that was read last: it takes several steps.
     segment: Option<(usize, SharedBlob)>,
@@ -187,7 +187,7 @@ impl Results for ResultReader {
 enum Trouble {
     Store(StoreError),
     Hive(HiveError),
-    /// The one of this index is not there.
+    /// The result of this index is not there.
     Missing(u64),
 }
 
@@ -198,12 +198,12 @@ impl From<StoreError> for Trouble {
 }
 
 impl ResultReader {
-    /// Of the results with these indices.
+    /// A reader of the results with these indices.
     pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>, kept: Option<Vec<Piece>>) -> Self {
         Self { hive: hive.clone(), task: job.task, job: Some(job), rest, base: 0, kept, segment: None, room: None }
     }
 
-    /// Of one task of a batch.
+    /// A reader of the result of one task of a batch.
     pub(super) fn of_member(hive: &SharedHive, batch: Job, index: u64, rest: Range<u64>) -> Self {
         Self { base: index, ..Self::new(hive, batch, rest, None) }
     }
@@ -222,7 +222,7 @@ impl ResultReader {
         Ok(part)
     }
 
-    /// What is to be read from.
+    /// The job whose results are read: from memory, or from its record.
     async fn job(&mut self) -> Result<Job, Trouble> {
         let (task, found) = (self.task, self.job.take());
         let found = found.or_else(|| Some(self.hive.lock().tasks.get(task)?.job(task)));
@@ -245,7 +245,7 @@ impl ResultReader {
             return;
         }
         (self.segment, self.room) = (None, None);
-        // What is kept for others leaves half of it free.
+        // Half of the room is free sooner or later: who keeps some while a client takes nothing leaves that much.
         let readers = &self.hive.inner.memory.readers;
         let bytes = (job.inputs.read_at(index) + DIGESTS).min(readers.limit() / 2);
         self.room = Some((segment, readers.wait_for(bytes).await));

@@ -67,7 +67,7 @@ impl SharedHive {
             return Ok(0);
         }
         let Ok(slot) = self.relief_slot().await else { return Ok(0) };
-        // Large tasks' bytes are freed behind the lock.
+        // Large tasks' bytes are freed after the lock is released.
         let (records, ack) = self.change_durably(slot, |state, now| {
             // A disk that takes nothing is not asked for the same again and again.
             oldest.retain(|(id, _)| !state.tasks.is_leaving(*id));

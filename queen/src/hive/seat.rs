@@ -31,18 +31,18 @@ pub struct Newcomer {
 /// One connection of one Drone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// Whose.
+    /// The Drone.
     pub drone: DroneId,
     pub(super) number: u64,
 }
 
 /// A Drone's place in the Hive, as its connection holds it.
 pub struct Joined {
-    /// What it is called.
+    /// The connection, as all calls about it name it.
     pub link: Link,
     /// What is to be sent to it.
     pub outbox: mpsc::Receiver<Outbound>,
-    /// How many of its outputs are safe.
+    /// How many outputs of the connection are stored.
     pub stored: watch::Receiver<u64>,
     /// The connection is to be closed.
     pub closed: CancellationToken,
@@ -62,7 +62,7 @@ pub enum Outbound {
     },
     /// The answer to what it offered.
     Adopted(Vec<Option<Adoption>>),
-    /// It is to leave for good.
+    /// The Drone is to leave for good.
     Drain,
     /// The last message.
     Goodbye(&'static str),

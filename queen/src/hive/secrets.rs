@@ -15,9 +15,9 @@ pub(super) struct Secrets {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Tasks that have it.
+    /// How many tasks have it.
     tasks: u64,
-    /// It, and how many submissions bring it to the disk.
+    /// The secret itself while submissions bring it to the disk, and how many do.
     coming: Option<(Arc<LongSecret>, u64)>,
 }
 
@@ -72,7 +72,7 @@ impl Secrets {
         self.forget(hash);
     }
 
-    /// One that may not be on disk yet.
+    /// A secret that may not be on disk yet.
     pub(super) fn coming(&self, hash: &SecretHash) -> Option<Arc<LongSecret>> {
         let (secret, _) = self.known.get(hash)?.coming.as_ref()?;
         Some(Arc::clone(secret))

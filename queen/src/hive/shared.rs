@@ -1,5 +1,5 @@
 //! The lock over the state, and what happens around it: what has to be written enters the journal under
-//! it, lines for the console and news for watchers are told behind it. Nothing is decided here.
+//! it, lines for the console and news for watchers are told when it is released. Nothing is decided here.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,18 +46,18 @@ pub(super) struct Inner {
     pub(super) own_checks: Arc<Semaphore>,
     /// Held by one at a time who has suspect results computed again.
     pub(super) rework: tokio::sync::Mutex<()>,
-    /// There are fewer tasks now whose results are computed again.
+    /// Notified when there are fewer tasks whose results are computed again.
     pub(super) reworked: Notify,
     /// Who may do what.
     pub(super) grants: Grants,
     pub(super) making: tokio::sync::Mutex<Making>,
     /// Held by who tells stories; taken before the state's lock, never after it.
     console: Mutex<()>,
-    /// The core's next deadline may have come nearer.
+    /// Notified when the core's next deadline has come nearer.
     deadline_moved: Notify,
-    /// There is something to tell to watchers.
+    /// Notified when there is something to tell to watchers.
     pub(super) changed: Notify,
-    /// The audit trail has lines to be written.
+    /// Notified when the audit trail has lines to be written.
     pub(super) logged: Notify,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Disk {
     pub(super) reader: Arc<Reader>,
     /// Bounds how many threads read at once.
     pub(super) reads: Arc<Semaphore>,
-    /// For what the writer's thread need not wait for.
+    /// Runs what the writer's thread, which is not one of the runtime's, need not wait for.
     pub(super) runtime: Handle,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Disk {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     pub(super) bytes: u64,
-    /// Finished tasks go before their time, since somebody said how many.
+    /// Finished tasks go before their time to keep within it, since the operator said how many bytes.
     pub(super) removes: bool,
 }
 

@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-/// What a row says of a batch that is in memory.
+/// A batch that is in memory as its row would say it.
 fn stored_batch(batch: TaskId, record: &Record) -> Stored {
     Stored {
         id: batch,

@@ -65,7 +65,7 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// How many items of long tasks were done when the console told of them last.
     pub(super) paces: BTreeMap<TaskId, u64>,
-    /// What is to be done behind the lock.
+    /// What is to be done outside the lock.
     pub(super) requests: Vec<Request>,
     /// When the core is told that time has passed.
     timer: Option<Time>,
@@ -91,7 +91,7 @@ pub(super) struct Beginnings {
 }
 
 impl State {
-    /// Nobody and nothing.
+    /// A state without tasks and Drones.
     pub(super) fn new(beginnings: Beginnings) -> Self {
         let Beginnings { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = beginnings;
         Self {
@@ -123,7 +123,7 @@ impl State {
         self.timer
     }
 
-    /// Whether that has come nearer since it was asked for.
+    /// Whether that has come nearer since [`set_timer`](Self::set_timer) said it.
     pub(super) fn is_due_earlier(&mut self) -> bool {
         let next = self.core.next_deadline();
         let is_earlier = next.is_some_and(|next| self.timer.is_none_or(|timer| next < timer));
@@ -161,7 +161,7 @@ impl State {
         std::mem::take(&mut self.stories)
     }
 
-    /// What is to be done behind the lock since this was asked last.
+    /// What is to be done outside the lock, of what came up since this was asked last.
     pub(super) fn take_requests(&mut self) -> Vec<Request> {
         std::mem::take(&mut self.requests)
     }

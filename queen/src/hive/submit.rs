@@ -38,7 +38,7 @@ pub(super) struct Incoming {
 /// task is created, both go, on a thread that may wait.
 struct Writing {
     hive: SharedHive,
-    /// Taken out while it is written.
+    /// Not here while a thread writes it.
     file: Option<NewFile>,
     number: u64,
     segments: usize,
@@ -55,7 +55,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// They are a task's now.
+    /// Gives the inputs to a task: from here on they stay.
     pub(super) fn keep(&mut self) -> Inputs {
         if let Some(memory) = self.memory.take() {
             memory.keep(weight(&self.inputs));
@@ -88,7 +88,7 @@ impl Drop for Writing {
 }
 
 impl Incoming {
-    /// Begins with nothing.
+    /// Begins an upload, without inputs yet.
     pub(super) async fn begin(hive: &SharedHive, new: NewTask) -> Result<Self, HiveError> {
         hive.admit()?;
         hive.lock().admit_owner(new.owner.as_ref().map(|owner| owner.token), hive.inner.max_queued)?;
@@ -235,7 +235,7 @@ impl SharedHive {
         terms.room = room.into();
         let slot = self.prompt_slot().await?;
         let (found, ack) = self.change_durably(slot, |state, now| {
-            // From here on it is the task that counts.
+            // From here on these bytes are counted with the task.
             drop(ready.stored.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
             let bytes = ready.inputs.on_disk(terms.kind().width())

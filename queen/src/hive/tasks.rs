@@ -64,7 +64,7 @@ impl Weights {
 }
 
 impl Tasks {
-    /// None yet; this Queen's are named by `base`.
+    /// No tasks yet; those of this Queen are named by `base`.
     pub(super) fn new(base: Instance, budget: Arc<Budget>) -> Self {
         Self {
             records: Ledger::default(),
@@ -99,7 +99,7 @@ impl Tasks {
         (1..self.next_id).contains(&id.0)
     }
 
-    /// Terms, which may be those of the newest task.
+    /// Terms of a new task: those of the newest one, if they are the same.
     pub(super) fn share(&mut self, terms: Terms) -> Arc<Terms> {
         let terms = Terms { base: self.base, ..terms };
         self.share_as_they_are(terms)
@@ -114,7 +114,7 @@ impl Tasks {
         terms
     }
 
-    /// The terms of a task that is there in any case, which are counted against the memory limit from here on.
+    /// The terms of a task that exists already: they count against the memory limit, even beyond it.
     pub(super) fn share_counted(&mut self, terms: &Arc<Terms>) -> Arc<Terms> {
         if let Some(last) = self.last_terms.upgrade().filter(|last| *last == *terms) {
             return last;
@@ -244,12 +244,12 @@ impl Tasks {
         }
     }
 
-    /// A task goes from the disk, or leaves its batch there.
+    /// Notes that a task goes from the disk, or leaves its batch there, once that is committed.
     pub(super) fn leaves_disk(&mut self, id: TaskId) {
         self.leaving.insert(id);
     }
 
-    /// That is committed.
+    /// Notes that it has gone from the disk, or left its batch there.
     pub(super) fn has_left_disk(&mut self, id: TaskId) {
         self.leaving.remove(&id);
     }

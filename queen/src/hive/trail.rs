@@ -13,10 +13,10 @@ use web::places::Origin;
 
 use crate::core::Time;
 
-/// For how long what is alike is counted together, and not yet seen.
+/// For how long what is alike is counted before the count becomes a line.
 const ALIKE: Duration = Duration::from_secs(10 * 60);
 
-/// Lines that have their own of what was done alike, before it is counted: nobody does the same ten times in ten minutes.
+/// How often the same thing has a line of its own before it is counted: no person does it more often in [`ALIKE`].
 const OWN: u64 = 10;
 
 /// The target of lines that are counted together, where they had several.
@@ -31,9 +31,9 @@ const WAITING: usize = 4096;
 /// The longest text of a line, in bytes: the rest is not kept.
 const TEXT: usize = 256;
 
-/// See the module.
+/// Lines on their way to the disk, and what is counted meanwhile.
 pub(super) struct Trail {
-    /// It is not where nothing outlives the Queen.
+    /// Whether the trail is kept; it is not where nothing outlives the Queen.
     is_kept: bool,
     waiting: Vec<LogEntry>,
     by_kind: BTreeMap<LogKind, Tally>,
@@ -54,7 +54,7 @@ struct Alike {
     who: Option<String>,
     origin: Option<Origin>,
     action: &'static str,
-    /// Of a guess nothing: it may name whatever it likes.
+    /// `None` for a guess, which may name whatever it likes: all of them would be different.
     target: Option<String>,
 }
 

@@ -130,7 +130,7 @@ impl State {
             let event = match part.trust {
                 Trust::Checked => Event::Output { drone, lease, range, spent },
                 _ => {
-                    // Until now somebody else had claimed it, or something else.
+                    // None was reserved if others had claimed all of it; by now these claims may be gone, or differ.
                     part.room = part.room.or_else(|| self.claims.reserve(part.piece.bytes.len()));
                     Event::Claim { drone, lease, range, spent, is_kept: part.room.is_some() }
                 }
@@ -160,7 +160,7 @@ impl State {
         dispute.into_iter().for_each(|dispute| self.recheck(dispute, now));
     }
 
-    /// Two Drones gave the same.
+    /// Notes that two Drones gave the same results.
     fn agree(&mut self, first: DroneId, second: DroneId, items: u64) {
         self.trust(&[first, second], items);
         self.fleet.count_items(first, items);

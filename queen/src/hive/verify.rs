@@ -53,7 +53,7 @@ impl SharedHive {
         }
         let range = arrival.piece.range.clone();
         if range.end > job.inputs.total() || job.inputs.segment_end(range.start) < range.end {
-            // No lease is like that: it will not be wanted.
+            // No lease has such a range, so that the core will not credit it.
             return Ok(arrival);
         }
         if job.terms.is_twice() {
@@ -172,7 +172,7 @@ impl State {
         Some(Expected { job: record.job(task), is_audit: false, is_rework: record.is_rework(), trust, next })
     }
 
-    /// These Drones were right about so many results that were computed a second time.
+    /// Notes that these Drones were right about so many results that were computed a second time.
     pub(super) fn trust(&mut self, drones: &[DroneId], results: u64) {
         self.audits.verified.right += results;
         drones.iter().filter(|_| results > 0).for_each(|drone| self.fleet.was_right(*drone));

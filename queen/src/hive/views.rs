@@ -73,7 +73,7 @@ pub(super) fn member_of_stored(id: TaskId, member: &StoredMember) -> TaskView {
     as_member(view, id, batch.id)
 }
 
-/// A task that failed alone.
+/// A task of a batch that failed alone.
 pub(super) fn failed(id: TaskId, batch: &Stored, error: &str) -> TaskView {
     let mut view = stored_view(batch);
     let finished = batch.ending.as_ref().map_or(batch.created, |ending| ending.finished);
@@ -92,7 +92,7 @@ pub(super) fn as_member(view: TaskView, id: TaskId, batch: TaskId) -> TaskView {
     TaskView { id, batch: Some(batch), first_task: None, total: 1, rate: 0.0, corrected: 0, eta_seconds, error, ..view }
 }
 
-/// The same by the wall clock, for people.
+/// When a task fails, by the wall clock, for people.
 fn deadline_at(terms: &Terms, created: Moment) -> Option<Timestamp> {
     terms.deadline.map(|seconds| Timestamp(created.at.0 + i64::from(seconds) * 1000))
 }

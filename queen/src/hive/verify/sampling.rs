@@ -46,7 +46,7 @@ mod tests {
         1.0 - unseen
     }
 
-    /// The same of expensive results.
+    /// With which probability it is found out where single results are expensive.
     fn found_expensive(share: f64, parts: u32) -> f64 {
         // The probability of each number of times that it was right so far.
         let mut right = vec![1.0];
