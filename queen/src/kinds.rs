@@ -1,7 +1,7 @@
 //! The kinds of work as the Queen deals with them: what items cost, how a range becomes a
 //! message, how what comes back is checked, how it is told.
 
-pub mod digest;
+mod digest;
 mod kind;
 
 use web::kinds::Specification;
@@ -9,7 +9,8 @@ use wire::blob::SharedBlob;
 use wire::work::Chunk;
 
 pub use self::kind::{Kind, Rejected, Summary};
-pub use crate::work::{Apart, Job, LongSecret, Room, SecretHash, Terms, hash_of, is_long, member_id};
+use crate::work::job::Job;
+use crate::work::terms::Terms;
 
 /// The bytes to hash of one chunk, ready to be sent.
 pub struct Part<'a> {

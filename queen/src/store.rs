@@ -40,8 +40,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-pub(crate) use crate::work::results::join;
-pub use crate::work::{Ending, Extent, Inputs, Large, Piece, ResultMap, Results, SMALL, TASKS_END, Tally, Trust};
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};

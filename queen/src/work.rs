@@ -9,5 +9,5 @@ pub mod terms;
 pub use ending::{Ending, Tally};
 pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
-pub use results::{Piece, ResultMap, Results, Trust};
+pub use results::{Piece, ResultMap, Results, Trust, join};
 pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};

@@ -81,9 +81,8 @@ mod tests {
 
     use super::*;
     use crate::core::Grant;
-    use crate::kinds::Job;
     use crate::store::testing::terms;
-    use crate::store::{Extent, Inputs, Large};
+    use crate::work::{Extent, Inputs, Job, Large};
 
     fn lease(number: u64, is_small: bool) -> Outbound {
         let inputs = match is_small {

@@ -18,8 +18,9 @@ use super::frames::Writer;
 use super::timeouts::FAREWELL_TIMEOUT;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
-use crate::kinds::{Job, Part};
+use crate::kinds::Part;
 use crate::store::StoreError;
+use crate::work::Job;
 
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;

@@ -12,8 +12,8 @@ use super::state::State;
 use super::story::label;
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::Event;
-use crate::kinds::Terms;
-use crate::store::{Change, Tally};
+use crate::store::Change;
+use crate::work::{Tally, Terms};
 
 impl State {
     /// Holds a task back, or lets it go on.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use web::budget::Reservation;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use crate::work::Job;
-use crate::work::{Piece, Trust};
+use crate::work::{Job, Piece, Trust};
 
 /// What is expected of a lease's next output.
 pub(super) struct Expected {

@@ -6,7 +6,8 @@ use std::ops::Range;
 use web::model::TaskState;
 
 use crate::core::RangeSet;
-use crate::store::{Detached, Tally};
+use crate::store::Detached;
+use crate::work::Tally;
 
 /// What a task that has left its batch takes of memory there, in bytes.
 const DETACHED: u64 = 64;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use wire::blob::SharedBlob;
 
-use crate::kinds::SecretHash;
+use crate::work::SecretHash;
 
 /// What is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

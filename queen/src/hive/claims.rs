@@ -20,8 +20,7 @@ use web::budget::Budget;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, ClaimRoom};
-use crate::kinds::digest::DIGEST;
-use crate::work::Job;
+use crate::work::{Job, Piece};
 
 /// Claims may take one part in so many of the tasks' share of the memory limit.
 const SHARE_DIVISOR: u64 = 8;
@@ -46,7 +45,7 @@ pub(super) struct Claims {
 /// Results that one Drone gave.
 pub(super) struct Claim {
     pub(super) drone: DroneId,
-    pub(super) bytes: Bytes,
+    pub(super) piece: Piece,
     pub(super) room: ClaimRoom,
 }
 
@@ -101,44 +100,43 @@ impl Claims {
         let mut next = range.start;
         while next < range.end {
             match self.around(task, next) {
-                Some((first, claim)) if claim.drone != drone => next = first + claim.items(),
+                Some(claim) if claim.drone != drone => next = claim.piece.range.end,
                 _ => return false,
             }
         }
         true
     }
 
-    /// The claim that an index belongs to, and where that begins.
-    fn around(&self, task: TaskId, index: u64) -> Option<(u64, &Claim)> {
-        let (first, claim) = self.by_task.get(&task)?.range(..=index).next_back()?;
-        (index < first + claim.items()).then_some((*first, claim))
+    /// The claim that an index belongs to.
+    fn around(&self, task: TaskId, index: u64) -> Option<&Claim> {
+        let (_, claim) = self.by_task.get(&task)?.range(..=index).next_back()?;
+        claim.piece.range.contains(&index).then_some(claim)
     }
 
     /// What is known of the first of these results, and for how many in a row it is the same.
-    pub(super) fn judge(&self, task: TaskId, drone: DroneId, range: &Range<u64>, bytes: &[u8]) -> (Verdict, u64) {
-        let items = range.end - range.start;
-        let Some((first, claim)) = self.around(task, range.start) else {
+    pub(super) fn judge(&self, task: TaskId, drone: DroneId, given: &Piece) -> (Verdict, u64) {
+        let (range, items) = (&given.range, given.items());
+        let Some(claim) = self.around(task, range.start) else {
             let claims = self.by_task.get(&task);
             let next = claims.and_then(|claims| claims.range(range.start..range.end).next());
             return (Verdict::New, next.map_or(items, |(next, _)| next - range.start));
         };
-        let items = items.min(first + claim.items() - range.start);
-        let theirs = claim.part(range.start - first..range.start - first + items).bytes;
+        let theirs = claim.piece.within(range);
         let agreed = if claim.drone == drone { Verdict::New } else { Verdict::Agreed(claim.drone) };
-        if bytes.starts_with(&theirs) {
-            return (agreed, items);
+        if given.bytes.starts_with(&theirs.bytes) {
+            return (agreed, theirs.items());
         }
-        let mut same = theirs.chunks_exact(DIGEST).zip(bytes.chunks_exact(DIGEST)).map(|(theirs, ours)| theirs == ours);
+        let mut same = theirs.iter().zip(given.iter()).map(|(theirs, ours)| theirs == ours);
         let is_same = same.next().unwrap_or_default();
         let count = 1 + same.take_while(|same| *same == is_same).count() as u64;
-        let verdict = if is_same { agreed } else { Verdict::Differs(claim.drone, theirs.slice(..DIGEST)) };
+        let verdict = if is_same { agreed } else { Verdict::Differs(claim.drone, theirs.first()) };
         (verdict, count)
     }
 
     /// Keeps what a Drone claims, instead of what was claimed before.
-    pub(super) fn put(&mut self, task: TaskId, first: u64, claim: Claim) {
-        self.remove(task, &(first..first + claim.items()));
-        self.by_task.entry(task).or_default().insert(first, claim);
+    pub(super) fn put(&mut self, task: TaskId, claim: Claim) {
+        self.remove(task, &claim.piece.range);
+        self.by_task.entry(task).or_default().insert(claim.piece.range.start, claim);
     }
 
     /// Forgets what is claimed of a range.
@@ -146,16 +144,16 @@ impl Claims {
         let Some(claims) = self.by_task.get_mut(&task) else { return };
         let last = |claims: &BTreeMap<u64, Claim>| {
             let (first, claim) = claims.range(..range.end).next_back()?;
-            (first + claim.items() > range.start).then_some(*first)
+            (claim.piece.range.end > range.start).then_some(*first)
         };
         while let Some(first) = last(claims)
             && let Some(claim) = claims.remove(&first)
         {
             if first < range.start {
-                claims.insert(first, claim.part(0..range.start - first));
+                claims.insert(first, claim.part(&(first..range.start)));
             }
-            if first + claim.items() > range.end {
-                claims.insert(range.end, claim.part(range.end - first..claim.items()));
+            if claim.piece.range.end > range.end {
+                claims.insert(range.end, claim.part(&(range.end..claim.piece.range.end)));
             }
         }
         if claims.is_empty() {
@@ -189,12 +187,7 @@ impl Claims {
 }
 
 impl Claim {
-    fn items(&self) -> u64 {
-        (self.bytes.len() / DIGEST) as u64
-    }
-
-    fn part(&self, items: Range<u64>) -> Self {
-        let bytes = self.bytes.slice(items.start as usize * DIGEST..items.end as usize * DIGEST);
-        Self { drone: self.drone, bytes, room: self.room.clone() }
+    fn part(&self, range: &Range<u64>) -> Self {
+        Self { drone: self.drone, piece: self.piece.within(range), room: self.room.clone() }
     }
 }

@@ -26,8 +26,8 @@ use super::submit::Ready;
 use super::views::member_of_stored;
 use crate::clock::Now;
 use crate::core::{Event, RangeSet};
-use crate::kinds::{Job, Terms, member_id};
-use crate::store::{Ack, Change, Detached, Fate, Inputs, Slot, Stored, StoredMember, Submission, Tally};
+use crate::store::{Ack, Change, Detached, Fate, Slot, Stored, StoredMember, Submission};
+use crate::work::{Inputs, Job, Tally, Terms, member_id};
 
 impl State {
     /// A task of a batch in memory leaves it.

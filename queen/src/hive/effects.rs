@@ -13,8 +13,8 @@ use super::story::{EndOfTask, Story, label};
 use crate::clock::Now;
 use crate::core::{Distrust, Effect, Event, Grant, Outcome, RangeSet};
 use crate::crash;
-use crate::kinds::Job;
 use crate::store::{Change, Fate};
+use crate::work::Job;
 
 impl State {
     /// Tells the core, and does what it says.

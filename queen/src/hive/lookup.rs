@@ -14,9 +14,8 @@ use super::shared::SharedHive;
 use super::state::State;
 use super::views::{member_of_stored, stored_view};
 use crate::clock::Now;
-use crate::kinds::Job;
 use crate::store::{Stored, StoredMember};
-use crate::work::Piece;
+use crate::work::{Job, Piece};
 
 /// What there is of a task that is not in memory for itself.
 pub(super) enum Elsewhere {

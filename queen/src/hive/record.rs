@@ -13,7 +13,6 @@ use super::batch::Members;
 use super::views::{finish, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
-use crate::kinds::digest::DIGEST;
 use crate::store::Live;
 use crate::work::{Ending, Inputs, Job, Piece, ResultMap, Tally, Terms};
 
@@ -118,7 +117,7 @@ impl Record {
     /// What it is counted with against the memory limit. Results of small tasks, and those
     /// that are never written, stay in memory with it.
     pub(super) fn weight(&self) -> u64 {
-        weight(&self.inputs) + self.members().map_or(0, Members::weight)
+        weight(&self.inputs, self.terms.kind().width()) + self.members().map_or(0, Members::weight)
     }
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
@@ -394,8 +393,8 @@ impl Record {
 }
 
 /// See [`Record::weight`].
-pub(super) fn weight(inputs: &Inputs) -> u64 {
-    let results = if inputs.in_file().is_some() { 0 } else { inputs.total() * DIGEST as u64 };
+pub(super) fn weight(inputs: &Inputs, width: usize) -> u64 {
+    let results = if inputs.in_file().is_some() { 0 } else { inputs.total() * width as u64 };
     TASK + inputs.resident() + results
 }
 

@@ -12,9 +12,8 @@ use wire::ids::TaskId;
 use super::cache::Key;
 use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{Apart, Job, LongSecret, SecretHash};
-use crate::store::{self, Inputs, Large, Piece, Reader, StoreError};
+use crate::store::{Reader, StoreError};
+use crate::work::{Apart, Inputs, Job, Large, LongSecret, Piece, SecretHash, join};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -96,7 +95,7 @@ impl SharedHive {
 
     /// The digests of `range`, which are there, or of a beginning of it.
     async fn digests(&self, job: &Job, range: Range<u64>) -> Result<(Vec<Piece>, Range<u64>), StoreError> {
-        let task = job.task;
+        let (task, width) = (job.task, job.kind().width());
         let (found, is_kept) = match self.lock().tasks.get(task) {
             Some(record) => (record.outputs().map(|outputs| outputs.pieces(&range, PIECES)), true),
             None => (None, false),
@@ -108,7 +107,7 @@ impl SharedHive {
             Some((large, file)) => {
                 for gap in gaps(&pieces, &range) {
                     let (large, part) = (Arc::clone(large), gap);
-                    let read = self.read(move |reader| reader.bulk().results(file, &large, &part, DIGEST));
+                    let read = self.read(move |reader| reader.bulk().results(file, &large, &part, width));
                     pieces.push(read.await?);
                 }
                 pieces.sort_unstable_by_key(|piece| piece.range.start);
@@ -264,7 +263,8 @@ impl ResultReader {
     }
 
     async fn batch(&mut self, job: &Job, first: u64) -> Result<Option<ResultBatch>, Trouble> {
-        let most = DIGESTS / DIGEST as u64;
+        let width = job.kind().width();
+        let most = DIGESTS / width as u64;
         let mut end = self.rest.end.min(job.inputs.segment_end(first)).min(first + most);
         let detached = self.hive.detached(job, first..end, PIECES).await.map_err(Trouble::Hive)?;
         let run = (first..).zip(&detached).take_while(|(index, (detached, _))| index == detached).count();
@@ -280,7 +280,7 @@ impl ResultReader {
             Some(kept) => (kept, first..end),
             None => self.hive.digests(job, first..end).await?,
         };
-        let Piece { range, bytes: digests } = store::join(pieces, &range, DIGEST);
+        let Piece { range, bytes: digests } = join(pieces, &range, width);
         if range.is_empty() {
             return Err(Trouble::Missing(first));
         }

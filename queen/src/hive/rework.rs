@@ -16,7 +16,8 @@ use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::{Event, RangeSet};
-use crate::store::{Change, Ending, Live, StoreError, Suspects, Tally};
+use crate::store::{Change, Live, StoreError, Suspects};
+use crate::work::{Ending, Tally};
 
 /// Tasks whose suspect results are looked up at a time.
 const AT_ONCE: usize = 64;

@@ -7,7 +7,7 @@ use wire::ids::{DroneId, Instance, LeaseId};
 use wire::message::Adoption;
 
 use crate::core::{Ability, Grant};
-use crate::kinds::Job;
+use crate::work::Job;
 
 /// A Drone that said hello.
 #[derive(Debug, Clone)]

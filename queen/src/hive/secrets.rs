@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::kinds::{Apart, LongSecret, SecretHash};
+use crate::work::{Apart, LongSecret, SecretHash};
 
 #[derive(Debug, Default)]
 pub(super) struct Secrets {

@@ -8,7 +8,7 @@ use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
 use super::seat::Parting;
-use crate::kinds::Job;
+use crate::work::Job;
 
 /// A line for the console.
 pub(super) enum Story {

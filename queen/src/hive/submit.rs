@@ -19,9 +19,9 @@ use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::RangeSet;
-use crate::kinds::digest::DIGEST;
-use crate::kinds::{self, LongSecret, Room, Terms, hash_of, is_long};
-use crate::store::{Change, Extent, Inputs, Large, NewFile, SMALL, Submission};
+use crate::kinds;
+use crate::store::{Change, NewFile, Submission};
+use crate::work::{Extent, Inputs, Large, LongSecret, Room, SMALL, Terms, hash_of, is_long};
 
 /// Inputs that have come so far.
 pub(super) struct Incoming {
@@ -47,6 +47,8 @@ struct Writing {
 /// Inputs that are where they stay. Dropped before they are [kept](Self::keep), they leave nothing.
 pub(super) struct Ready {
     inputs: Inputs,
+    /// Bytes of one result.
+    width: usize,
     memory: Option<Reservation>,
     /// The file that they are in.
     writing: Option<Writing>,
@@ -58,7 +60,7 @@ impl Ready {
     /// Gives the inputs to a task: from here on they stay.
     pub(super) fn keep(&mut self) -> Inputs {
         if let Some(memory) = self.memory.take() {
-            memory.keep(weight(&self.inputs));
+            memory.keep(weight(&self.inputs, self.width));
         }
         if let Some(writing) = &mut self.writing {
             writing.segments = 0;
@@ -106,7 +108,8 @@ impl Incoming {
         if inputs.is_empty() {
             return Ok(());
         }
-        let weight = kinds::of(&self.new.specification).weigh(inputs.as_blob());
+        let kind = kinds::of(&self.new.specification);
+        let (weight, width) = (kind.weigh(inputs.as_blob()), kind.width() as u64);
         let before = self.extents.last().copied();
         let end = before.map_or(0, |extent| extent.end) + weight.items;
         let offset = before.map_or(0, |extent| extent.offset + u64::from(extent.bytes));
@@ -114,8 +117,8 @@ impl Incoming {
         let inputs = inputs.freeze();
         self.memory.grow(size_of::<Extent>() as u64).map_err(full)?;
         // Room for the results as well, so that a task that was accepted can be done.
-        self.stored.grow(weight.bytes + weight.items * DIGEST as u64).map_err(full)?;
-        self.hive.admit_bytes(offset + weight.bytes + end * DIGEST as u64)?;
+        self.stored.grow(weight.bytes + weight.items * width).map_err(full)?;
+        self.hive.admit_bytes(offset + weight.bytes + end * width)?;
         let Some(mut file) = self.writing.file.take() else { return Err(broken()) };
         let blob = inputs.clone();
         let appending = tokio::task::spawn_blocking(move || {
@@ -150,7 +153,8 @@ impl Incoming {
         writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
         let (segments, file) = (std::mem::take(&mut self.extents).into(), writing.number);
         let inputs = Inputs::Large(Arc::new(Large { segments, file }));
-        Ok(Ready { inputs, memory: Some(self.memory), writing: Some(writing), stored: Some(self.stored) })
+        let width = kinds::of(&self.new.specification).width();
+        Ok(Ready { inputs, width, memory: Some(self.memory), writing: Some(writing), stored: Some(self.stored) })
     }
 }
 
@@ -195,7 +199,8 @@ impl SharedHive {
 
     /// Puts a few inputs where they stay.
     pub(super) async fn ready(&self, new: &NewTask, inputs: BlobBuf) -> Result<Ready, HiveError> {
-        if inputs.layout_len() + inputs.len() * DIGEST > SMALL {
+        let width = kinds::of(&new.specification).width();
+        if inputs.layout_len() + inputs.len() * width > SMALL {
             let mut incoming = Incoming::begin(self, new.clone()).await?;
             incoming.add(inputs).await?;
             return incoming.ready().await;
@@ -204,8 +209,8 @@ impl SharedHive {
         inputs.as_blob().write(&mut layout);
         let inputs = Inputs::Small(layout.into());
         let mut memory = self.inner.memory.tasks.reserve();
-        memory.grow(weight(&inputs)).map_err(full)?;
-        Ok(Ready { inputs, memory: Some(memory), writing: None, stored: None })
+        memory.grow(weight(&inputs, width)).map_err(full)?;
+        Ok(Ready { inputs, width, memory: Some(memory), writing: None, stored: None })
     }
 
     /// Enters a task; answers when it is on disk, with what is `found` of it as soon as it is there.

@@ -18,8 +18,8 @@ use super::secrets::Secrets;
 use super::story;
 use super::waiters::Waiters;
 use crate::core::Ledger;
-use crate::kinds::{Terms, member_id};
-use crate::store::{Live, Tally};
+use crate::store::Live;
+use crate::work::{Tally, Terms, member_id};
 
 /// Tasks in memory, what they are counted with, and who waits for them.
 pub(super) struct Tasks {

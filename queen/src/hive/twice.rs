@@ -1,10 +1,8 @@
 //! Results that are computed twice before they count: what of them is believed when they come, and what
 //! the Queen computes herself.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, WrongResult};
@@ -15,9 +13,8 @@ use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::{Effect, Event};
-use crate::kinds::digest::DIGEST;
 use crate::store::Closed;
-use crate::work::{Job, Trust};
+use crate::work::{Job, Piece, Trust};
 
 /// Parts that an output falls into at most, by what is known of it: a liar could make very many.
 const PARTS: usize = 64;
@@ -44,7 +41,7 @@ impl SharedHive {
         if arrival.room.is_some() {
             return Ok(());
         }
-        match self.right_until(job, &arrival.piece.range, &arrival.piece.bytes).await {
+        match self.right_until(job, &arrival.piece).await {
             Some(end) if end == arrival.piece.range.end => {
                 (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.piece.range.start);
                 Ok(())
@@ -55,20 +52,20 @@ impl SharedHive {
         }
     }
 
-    /// Computes all results of a range, which lies in one segment, on a thread that may take long; up to
+    /// Computes results again, whose inputs lie in one segment, on a thread that may take long; up to
     /// which index those that were given are right. `None` if its inputs cannot be read.
-    async fn right_until(&self, job: &Job, range: &Range<u64>, given: &Bytes) -> Option<u64> {
+    async fn right_until(&self, job: &Job, given: &Piece) -> Option<u64> {
         let _turn = Arc::clone(&self.inner.own_checks).acquire_owned().await.ok()?;
         let job = self.whole(job).await.ok()?;
-        let inputs = self.inputs(&job.inputs, range).await.ok()?;
-        let (terms, range, given) = (Arc::clone(&job.terms), range.clone(), given.clone());
+        let inputs = self.inputs(&job.inputs, &given.range).await.ok()?;
+        let (terms, given) = (Arc::clone(&job.terms), given.clone());
         let comparing = tokio::task::spawn_blocking(move || {
             let blob = inputs.as_blob();
             // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
             let is_right =
-                |(input, given): (&[u8], &[u8])| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
-            let right = blob.iter().zip(given.chunks_exact(DIGEST)).take_while(|pair| is_right(*pair)).count();
-            range.end.min(range.start + right as u64)
+                |input: &[u8], given: &[u8]| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
+            let right = blob.iter().zip(given.iter()).take_while(|(input, (_, given))| is_right(input, given)).count();
+            given.range.end.min(given.range.start + right as u64)
         });
         comparing.await.ok()
     }
@@ -91,7 +88,7 @@ impl SharedHive {
     async fn compute_claim(&self, check: OwnCheck) -> Result<(), Closed> {
         let OwnCheck { job, drone, part } = check;
         let (task, range) = (job.task, part.piece.range.clone());
-        let right = self.right_until(&job, &range, &part.piece.bytes).await;
+        let right = self.right_until(&job, &part.piece).await;
         let slot = self.slot(part.piece.bytes.len()).await?;
         let end = right.unwrap_or(range.start);
         let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult { drone, task, index });
@@ -115,10 +112,8 @@ impl State {
             if rest.is_empty() {
                 break;
             }
-            let offset = (rest.start - arrival.piece.range.start) as usize * DIGEST;
-            let Some(bytes) = arrival.piece.bytes.get(offset..) else { break };
             let (verdict, items) = match nth < PARTS {
-                true => self.claims.judge(task, drone, &rest, bytes),
+                true => self.claims.judge(task, drone, &arrival.piece.within(&rest)),
                 false => (Verdict::New, rest.end - rest.start),
             };
             let mut part = arrival.part(&(rest.start..rest.start + items));
@@ -141,7 +136,7 @@ impl State {
                 if let Verdict::Differs(other, digest) = &verdict
                     && !std::mem::replace(&mut is_disputed, true)
                 {
-                    let given = vec![(*other, digest.clone()), (drone, part.piece.bytes.slice(..DIGEST))];
+                    let given = vec![(*other, digest.clone()), (drone, part.piece.first())];
                     dispute = Some(Recheck::between(job.clone(), part.piece.range.start, given));
                 }
                 match effect {
@@ -176,7 +171,7 @@ impl State {
                 self.requests.push(Request::ComputeClaims);
             }
         } else if let Some(room) = part.room {
-            self.claims.put(job.task, part.piece.range.start, Claim { drone, bytes: part.piece.bytes, room });
+            self.claims.put(job.task, Claim { drone, piece: part.piece, room });
         }
     }
 

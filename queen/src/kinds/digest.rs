@@ -14,7 +14,7 @@ use crate::core::{Class, Segment};
 use crate::work::inputs::Inputs;
 
 /// Bytes of one digest.
-pub const DIGEST: usize = Digests::SIZE;
+const DIGEST: usize = Digests::SIZE;
 
 impl Kind for Digest {
     fn summary(&self) -> Summary {

@@ -285,7 +285,8 @@ mod tests {
         use std::ops::ControlFlow;
 
         use super::super::testing::{layout, moment, piece, right, terms};
-        use super::super::{Inputs, Location, Trust, check};
+        use super::super::{Location, check};
+        use crate::work::{Inputs, Trust};
         use wire::ids::TaskId;
 
         let folder = tempfile::tempdir().unwrap();

@@ -87,6 +87,11 @@ impl Piece {
         self.bytes.chunks_exact(self.width().max(1)).nth(at)
     }
 
+    /// The bytes of the first result.
+    pub fn first(&self) -> Bytes {
+        self.within(&(self.range.start..self.range.start.saturating_add(1))).bytes
+    }
+
     /// Each result with its index.
     pub fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.range.clone().zip(self.bytes.chunks_exact(self.width().max(1)))

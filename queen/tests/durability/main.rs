@@ -20,7 +20,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use queen::store::{Inputs, Location, Reader};
+use queen::store::{Location, Reader};
+use queen::work::Inputs;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use support::Hive;

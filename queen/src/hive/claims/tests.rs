@@ -2,10 +2,8 @@ use web::model::Verify;
 use wire::ids::LeaseId;
 
 use super::*;
-use crate::kinds::Terms;
-use crate::store::Inputs;
-use crate::store::testing::terms;
-use crate::work::Piece;
+use crate::store::testing::{DIGEST, terms};
+use crate::work::{Inputs, Piece, Terms};
 
 const TASK: TaskId = TaskId(1);
 const ONE: DroneId = DroneId(1);
@@ -23,7 +21,7 @@ fn claims(limit: u64) -> (Claims, Arc<Budget>) {
 fn put(claims: &mut Claims, drone: DroneId, range: Range<u64>) {
     let bytes = digests(range.clone());
     let room = claims.reserve(bytes.len()).unwrap();
-    claims.put(TASK, range.start, Claim { drone, bytes, room });
+    claims.put(TASK, Claim { drone, piece: Piece { range, bytes }, room });
 }
 
 #[test]
@@ -31,7 +29,7 @@ fn results_are_judged_by_what_others_gave() {
     let (mut claims, _memory) = claims(1 << 20);
     put(&mut claims, ONE, 10..20);
     put(&mut claims, OTHER, 20..30);
-    let judge = |drone, range: Range<u64>, bytes: &Bytes| claims.judge(TASK, drone, &range, bytes);
+    let judge = |drone, range, bytes: &Bytes| claims.judge(TASK, drone, &Piece { range, bytes: bytes.clone() });
     assert_eq!(judge(OTHER, 5..25, &digests(5..25)), (Verdict::New, 5));
     assert_eq!(judge(OTHER, 12..25, &digests(12..25)), (Verdict::Agreed(ONE), 8));
     assert_eq!(judge(OTHER, 20..25, &digests(20..25)), (Verdict::New, 5), "nobody confirms himself");

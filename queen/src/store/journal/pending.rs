@@ -237,8 +237,9 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Submission;
     use crate::store::testing::{layout, moment, piece, right, terms};
-    use crate::store::{Inputs, Results, Submission, Trust};
+    use crate::work::{Inputs, Results, Trust};
 
     fn pending(commits: Vec<Vec<Change>>) -> Pending {
         let commit = |changes| Commit { changes, receipt: None, ack: None, _held: None };

@@ -8,7 +8,8 @@ use super::*;
 use crate::store::Journal;
 use crate::store::disk::{Disk, DiskFile, System};
 use crate::store::testing::{layout, moment, piece, right, terms};
-use crate::store::{Change, Extent, Inputs, Large, Results, Submission, Trust};
+use crate::store::{Change, Submission};
+use crate::work::{Extent, Inputs, Large, Results, Trust};
 
 /// The system's disk, on which each sync waits until it is allowed, and fails if that is over.
 #[derive(Debug)]
