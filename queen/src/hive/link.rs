@@ -148,7 +148,8 @@ impl SharedHive {
 
     /// Tells whether a Drone holds leases, at a moment: no lease is given to it until `tell` is over.
     pub fn tell_load(&self, link: Link, tell: impl FnOnce(bool)) {
-        let standing = self.lock().core.standing(link.drone);
+        let state = self.lock();
+        let standing = state.core.standing(link.drone);
         tell(standing.is_some_and(|standing| standing.leases > 0));
     }
 

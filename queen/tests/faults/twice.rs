@@ -231,7 +231,9 @@ async fn tasks_of_a_batch_are_computed_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_no_room_the_queen_computes_before_she_takes_more() {
-    let hive = Hive::start_with(queen::Config { memory_limit: 64 << 10, ..config(None) }).await;
+    // In memory the records alone would take more.
+    let directory = tempfile::tempdir().unwrap();
+    let hive = Hive::start_with(queen::Config { memory_limit: 64 << 10, ..config(Some(directory.path())) }).await;
     let queen = Queen::from(&hive);
     let mut one = Scripted::start(queen.drones, "one").await;
     let task = queen.submit("?verify=all", &lines(FEW)).await;
