@@ -79,9 +79,11 @@ async fn foreign(page: String) -> SocketAddr {
         while let Ok((mut socket, _)) = listener.accept().await {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close";
             let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{page}", page.len());
-            // A browser opens more connections than it needs.
-            let _ = socket.read(&mut [0; 4096]).await;
-            let _ = socket.write_all(answer.as_bytes()).await;
+            // A browser opens more connections than it needs, and asks for nothing on some of them.
+            tokio::spawn(async move {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let _ = socket.write_all(answer.as_bytes()).await;
+            });
         }
     });
     address
