@@ -86,7 +86,9 @@ async fn text(client: &Client, selector: &str) -> String {
     client.wait().for_element(Locator::Css(selector)).await.unwrap();
     // The page replaces what has changed, so an element may be gone before it is read.
     let script = "return document.querySelector(arguments[0])?.textContent ?? ''";
-    client.execute(script, vec![json!(selector)]).await.unwrap().as_str().unwrap().to_owned()
+    // A form that was sent leads elsewhere meanwhile: then nothing is read.
+    let Ok(found) = client.execute(script, vec![json!(selector)]).await else { return String::new() };
+    found.as_str().unwrap().to_owned()
 }
 
 async fn until(client: &Client, selector: &str, contains: &str) {
