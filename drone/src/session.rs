@@ -7,7 +7,7 @@
 //!
 //! A lease is computed from its acceptance until it ends in exactly one way (see [`End`]). Its
 //! results are kept until the Queen says that they are stored, over any number of connections.
-//! Within the Drone it is called by its [`Ticket`], which stays when a Queen renames it.
+//! Within the Drone it is called by its [ticket](crate::pool::Ticket), which stays when a Queen renames it.
 //!
 //! A message that breaks the protocol changes nothing: the connection is closed, and what was
 //! held before stays held and is offered on the next one.
