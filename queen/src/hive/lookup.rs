@@ -18,7 +18,7 @@ use crate::store::{Stored, StoredMember};
 use crate::work::{Job, Piece};
 
 /// What there is of a task that is not in memory for itself.
-pub(super) enum Elsewhere {
+enum Elsewhere {
     /// It is in a batch that is in memory.
     InBatch(Box<TaskView>, Member),
     /// It is on disk.

@@ -280,17 +280,17 @@ impl SharedHive {
 }
 
 /// A new task, apart from its id.
-pub(super) struct New {
-    pub(super) terms: Terms,
-    pub(super) inputs: Inputs,
-    pub(super) identity: Option<Identity>,
+struct New {
+    terms: Terms,
+    inputs: Inputs,
+    identity: Option<Identity>,
     /// The key or salt that is kept apart.
-    pub(super) secret: Option<LongSecret>,
+    secret: Option<LongSecret>,
 }
 
 impl State {
     /// Creates a task, for whose memory the budget has been asked already.
-    pub(super) fn submit(&mut self, new: New, now: Now) -> TaskId {
+    fn submit(&mut self, new: New, now: Now) -> TaskId {
         let New { terms, inputs, identity, secret } = new;
         let id = self.tasks.take_ids(terms.members(inputs.total()));
         let (terms, created) = (self.tasks.share(terms), now.moment());

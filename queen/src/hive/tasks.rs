@@ -128,9 +128,9 @@ impl Tasks {
         self.records.get(id)
     }
 
-    /// All of them, the oldest first.
-    pub(super) fn ids(&self) -> Vec<TaskId> {
-        self.records.iter().map(|(id, _)| id).collect()
+    /// Those of which there may be results in memory, the oldest first.
+    pub(super) fn begun(&self) -> Vec<TaskId> {
+        self.records.iter().filter(|(_, record)| record.outputs().is_some()).map(|(id, _)| id).collect()
     }
 
     /// Takes a task in, whose memory is counted already.

@@ -126,11 +126,13 @@ impl SharedHive {
     /// Does what the state asks for, while everything else goes on.
     pub(super) fn carry_out(&self, request: Request) {
         let hive = self.clone();
-        match request {
-            Request::Recheck(recheck) => drop(tokio::spawn(async move { hive.recheck(*recheck).await })),
-            Request::ComputeClaims => drop(tokio::spawn(async move { hive.compute_claims().await })),
-            Request::Rework => drop(tokio::spawn(async move { hive.compute_again().await })),
-        }
+        self.inner.disk.runtime.spawn(async move {
+            match request {
+                Request::Recheck(recheck) => hive.recheck(*recheck).await,
+                Request::ComputeClaims => hive.compute_claims().await,
+                Request::Rework => hive.compute_again().await,
+            }
+        });
     }
 
     /// Computes one result, and sees who was right.
@@ -246,10 +248,8 @@ impl State {
         let reason = format!("it gave a wrong result for item {index} of {}", self.tasks.label(task));
         self.quarantined(drone, reason);
         self.outgoing.push(Change::Suspect { drone });
-        for id in self.tasks.ids() {
-            if self.tasks.get(id).is_some_and(|record| record.outputs().is_some()) {
-                self.tasks.change(id, |record| record.suspect(drone));
-            }
+        for id in self.tasks.begun() {
+            self.tasks.change(id, |record| record.suspect(drone));
         }
         for audit in self.audits.of_drone(drone) {
             self.handle(Event::Cancel { task: audit }, now);
