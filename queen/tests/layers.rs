@@ -17,7 +17,7 @@ fn files(folder: &Path, prefix: &[&str], found: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let is_test = ["tests", "testing", "simulation"].contains(&&*name);
+        let is_test = ["tests", "testing"].contains(&&*name);
         if path.is_dir() {
             files(&path, &[prefix, &[&name]].concat(), found);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
