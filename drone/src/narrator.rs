@@ -43,6 +43,9 @@ const CLASSES: [(Class, &str); Class::ALL.len()] = [
     (Class::SHA256D, "SHA-256d"),
     (Class::HMAC, "HMAC"),
     (Class::PBKDF2, "PBKDF2"),
+    (Class::SEARCH, "searches"),
+    (Class::SEARCH_SHA256D, "searches with SHA-256d"),
+    (Class::SEARCH_LONG, "searches among long strings"),
 ];
 
 /// How often at most a line tells the progress of one task.

@@ -1,6 +1,7 @@
 //! The kinds of work as people see them: what they specify, and how its results look.
 
 pub mod digest;
+pub mod search;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Specification {
     /// Strings to hash.
     Digest(digest::Digest),
+    /// Candidates to search.
+    Search(search::Search),
 }
 
 impl Specification {
@@ -17,27 +20,34 @@ impl Specification {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Digest(_) => digest::KIND,
+            Self::Search(_) => search::KIND,
         }
     }
 
-    /// The key or salt, which may be long; empty if there is none.
+    /// The key, the salt or the digests that are sought, which may be long; empty if there is none.
     pub fn secret(&self) -> &[u8] {
         match self {
             Self::Digest(digest) => digest.algorithm.secret(),
+            Self::Search(search) => search.sought.secret(),
         }
     }
 
-    /// Takes the key or salt out.
+    /// Takes [what may be long](Self::secret) out.
     pub fn take_secret(&mut self) -> Vec<u8> {
-        let Self::Digest(digest) = self;
-        digest.algorithm.secret_mut().map(std::mem::take).unwrap_or_default()
+        self.secret_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Puts the key or salt back; nothing happens where there is none.
+    /// Puts it back; nothing happens where there is none.
     pub fn set_secret(&mut self, secret: Vec<u8>) {
-        let Self::Digest(digest) = self;
-        if let Some(place) = digest.algorithm.secret_mut() {
+        if let Some(place) = self.secret_mut() {
             *place = secret;
+        }
+    }
+
+    fn secret_mut(&mut self) -> Option<&mut Vec<u8>> {
+        match self {
+            Self::Digest(digest) => digest.algorithm.secret_mut(),
+            Self::Search(search) => search.sought.secret_mut(),
         }
     }
 
@@ -46,6 +56,7 @@ impl Specification {
     pub(crate) fn fields(&self, field: impl FnMut(&[u8])) {
         match self {
             Self::Digest(digest) => digest.fields(field),
+            Self::Search(search) => search.fields(field),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What Queen and Drone say to each other.
 //!
 //! `docs/PROTOCOL.md` describes every byte. The order of the modules is the order of
-//! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`work`] says what is to be
-//! computed, [`preface`], [`handshake`] and [`message`] are all that can be said, [`frame`] turns that
+//! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`space`] and [`sieve`] say what is searched and
+//! found, [`work`] what is to be computed, [`preface`], [`handshake`] and [`message`] are all that can be said, [`frame`] turns that
 //! into bytes and back without doing any IO, and [`codec`] is its tokio adapter. [`join`] is what
 //! a Drone is given beforehand, [`proof`] what the two prove with it, and [`greeting`] the
 //! connection on which they do.
@@ -19,6 +19,8 @@ mod list;
 pub mod message;
 pub mod preface;
 pub mod proof;
+pub mod sieve;
+pub mod space;
 pub mod text;
 pub mod work;
 

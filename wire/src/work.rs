@@ -6,6 +6,8 @@ use bincode::error::{DecodeError, EncodeError};
 use bincode::{BorrowDecode, Encode};
 
 use crate::blob::Blob;
+use crate::sieve::Sieve;
+use crate::space::Candidates;
 
 /// The number of a kind of work, as it stands on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, bincode::Decode)]
@@ -14,6 +16,8 @@ pub struct Kind(pub u16);
 impl Kind {
     /// Strings to hash: [`DigestChunk`], answered by [`Digests`].
     pub const DIGEST: Self = Self(1);
+    /// Candidates to search: [`SearchChunk`], answered by [`ChunkOutput::Marks`].
+    pub const SEARCH: Self = Self(2);
 }
 
 /// Work that is computed at one rate: a kind, and what differs in speed within it.
@@ -37,8 +41,23 @@ impl Class {
     /// SHA-256 of longer inputs: the blocks of one message take all the time, and to begin the
     /// next one takes none.
     pub const LONG: Self = Self { kind: Kind::DIGEST, variant: 4 };
+    /// A search with SHA-256 among candidates of which nothing but a last block differs.
+    pub const SEARCH: Self = Self { kind: Kind::SEARCH, variant: 0 };
+    /// The same with SHA-256d.
+    pub const SEARCH_SHA256D: Self = Self { kind: Kind::SEARCH, variant: 1 };
+    /// A search among candidates that take several blocks each.
+    pub const SEARCH_LONG: Self = Self { kind: Kind::SEARCH, variant: 2 };
     /// All classes.
-    pub const ALL: [Self; 5] = [Self::SHORT, Self::LONG, Self::SHA256D, Self::HMAC, Self::PBKDF2];
+    pub const ALL: [Self; 8] = [
+        Self::SHORT,
+        Self::LONG,
+        Self::SHA256D,
+        Self::HMAC,
+        Self::PBKDF2,
+        Self::SEARCH,
+        Self::SEARCH_SHA256D,
+        Self::SEARCH_LONG,
+    ];
 
     /// SHA-256 of `items` inputs that have so many bytes together: [`LONG`](Self::LONG) if they
     /// have more than [`LONG_BYTES`] each, on average.
@@ -55,6 +74,8 @@ pub const LONG_BYTES: u64 = 4096;
 pub enum Chunk<'a> {
     /// [`Kind::DIGEST`].
     Digest(DigestChunk<'a>),
+    /// [`Kind::SEARCH`].
+    Search(SearchChunk<'a>),
 }
 
 impl Chunk<'_> {
@@ -62,6 +83,7 @@ impl Chunk<'_> {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Digest(_) => Kind::DIGEST,
+            Self::Search(_) => Kind::SEARCH,
         }
     }
 }
@@ -71,6 +93,7 @@ impl Encode for Chunk<'_> {
         self.kind().encode(encoder)?;
         match self {
             Self::Digest(body) => body.encode(encoder),
+            Self::Search(body) => body.encode(encoder),
         }
     }
 }
@@ -79,6 +102,7 @@ impl<'de, C> BorrowDecode<'de, C> for Chunk<'de> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         match Kind::borrow_decode(decoder)? {
             Kind::DIGEST => DigestChunk::borrow_decode(decoder).map(Self::Digest),
+            Kind::SEARCH => SearchChunk::borrow_decode(decoder).map(Self::Search),
             Kind(_) => Err(DecodeError::Other("no such kind of work")),
         }
     }
@@ -101,6 +125,53 @@ impl DigestChunk<'_> {
             Algorithm::Sha256d => Class::SHA256D,
             Algorithm::HmacSha256 { .. } => Class::HMAC,
             Algorithm::Pbkdf2HmacSha256 { .. } => Class::PBKDF2,
+        }
+    }
+}
+
+/// Candidates to search. What is hashed is the candidate between `prefix` and `suffix`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, BorrowDecode)]
+pub struct SearchChunk<'a> {
+    /// What to do to each string: [`Sha256`](Algorithm::Sha256) or [`Sha256d`](Algorithm::Sha256d) today.
+    pub algorithm: Algorithm<'a>,
+    /// Which candidates there are.
+    pub candidates: Candidates<'a>,
+    /// The number among them of the lease's first index.
+    pub first: u64,
+    /// How many candidates the lease has, as it was given.
+    pub items: u64,
+    /// Before each candidate.
+    pub prefix: &'a [u8],
+    /// Behind each candidate.
+    pub suffix: &'a [u8],
+    /// Which of them are to be told.
+    pub sieve: Sieve<'a>,
+}
+
+/// SHA-256 blocks that differ between candidates of so many bytes with a prefix and a suffix of so many: at least 1.
+pub fn varying_blocks(prefix: usize, candidate: usize, suffix: usize) -> u64 {
+    let blocks = (prefix + candidate + suffix + 9).div_ceil(BLOCK);
+    (blocks - prefix / BLOCK) as u64
+}
+
+/// Bytes of a block of SHA-256.
+const BLOCK: usize = 64;
+
+impl SearchChunk<'_> {
+    /// SHA-256 compressions of the longest candidate.
+    pub fn compressions(&self) -> u64 {
+        let last = self.first.saturating_add(self.items.saturating_sub(1));
+        let longest = *self.candidates.lengths(self.first, last).end();
+        let blocks = varying_blocks(self.prefix.len(), longest, self.suffix.len());
+        blocks + u64::from(self.algorithm == Algorithm::Sha256d)
+    }
+
+    /// The class that it belongs to.
+    pub fn class(&self) -> Class {
+        match (self.algorithm, self.compressions()) {
+            (Algorithm::Sha256, 1) => Class::SEARCH,
+            (Algorithm::Sha256d, 2) => Class::SEARCH_SHA256D,
+            _ => Class::SEARCH_LONG,
         }
     }
 }
@@ -131,6 +202,8 @@ pub enum Algorithm<'a> {
 pub enum ChunkOutput<'a> {
     /// [`Kind::DIGEST`].
     Digests(Digests<'a>),
+    /// [`Kind::SEARCH`]: [`Marks`](crate::sieve::Marks) of the part, as they are written.
+    Marks(&'a [u8]),
 }
 
 impl ChunkOutput<'_> {
@@ -138,6 +211,7 @@ impl ChunkOutput<'_> {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Digests(_) => Kind::DIGEST,
+            Self::Marks(_) => Kind::SEARCH,
         }
     }
 
@@ -145,6 +219,7 @@ impl ChunkOutput<'_> {
     pub fn size(&self) -> usize {
         match self {
             Self::Digests(digests) => digests.bytes().len(),
+            Self::Marks(bytes) => bytes.len(),
         }
     }
 }
@@ -154,6 +229,7 @@ impl Encode for ChunkOutput<'_> {
         self.kind().encode(encoder)?;
         match self {
             Self::Digests(body) => body.encode(encoder),
+            Self::Marks(bytes) => bytes.encode(encoder),
         }
     }
 }
@@ -162,6 +238,7 @@ impl<'de, C> BorrowDecode<'de, C> for ChunkOutput<'de> {
     fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         match Kind::borrow_decode(decoder)? {
             Kind::DIGEST => Digests::borrow_decode(decoder).map(Self::Digests),
+            Kind::SEARCH => BorrowDecode::borrow_decode(decoder).map(Self::Marks),
             Kind(_) => Err(DecodeError::Other("no such kind of work")),
         }
     }

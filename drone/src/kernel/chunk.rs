@@ -13,5 +13,6 @@ use super::job::Job;
 pub(crate) fn job(frame: &Bytes, chunk: &Chunk<'_>) -> Result<Box<dyn Job>, String> {
     match chunk {
         Chunk::Digest(chunk) => Ok(Box::new(DigestJob::new(frame, chunk)?)),
+        Chunk::Search(_) => Err("this Drone cannot search".to_owned()),
     }
 }

@@ -85,9 +85,13 @@ impl Session {
         if let Some(link) = &mut self.link {
             link.name(key, ticket);
         }
-        let Chunk::Digest(chunk) = &lease.chunk;
-        let word = (items(lease) == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
-        let is_secret = !matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d);
+        let (word, is_secret) = match &lease.chunk {
+            Chunk::Digest(chunk) => {
+                let word = (items(lease) == 1).then(|| frame.slice_ref(chunk.inputs.bytes()));
+                (word, !matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d))
+            }
+            Chunk::Search(_) => (None, false),
+        };
         let note = Note { task: lease.task, from: lease.from, to: lease.to, word, is_secret };
         effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
     }
@@ -153,6 +157,8 @@ fn key_of(lease: &Lease<'_>) -> Key {
 }
 
 fn items(lease: &Lease<'_>) -> u64 {
-    let Chunk::Digest(chunk) = &lease.chunk;
-    chunk.inputs.len() as u64
+    match &lease.chunk {
+        Chunk::Digest(chunk) => chunk.inputs.len() as u64,
+        Chunk::Search(chunk) => chunk.items,
+    }
 }
