@@ -2,7 +2,9 @@
 
 mod finding;
 mod marks;
+mod mask;
 mod rows;
+mod sought;
 mod space;
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +15,13 @@ use wire::work::varying_blocks;
 
 pub use self::finding::{Finding, FindingView};
 pub use self::marks::{mark_bits, marks_around};
+pub use self::mask::{CHARSETS, Charsets, MAX_MASKS, MaskError, MaskFault, Masker};
 pub(crate) use self::rows::{CSV_HEADER, potfile};
-pub use self::space::{Mask, Masks, Place, Set, Space, SpaceError, format_name};
+pub use self::sought::{MAX_TARGETS, SoughtError, Targets, bits, hex, leading_zero_bits};
+pub use self::space::{FORMATS, Mask, Masks, Place, Set, Space, SpaceError, format_name};
 
 /// The name of this kind.
 pub const KIND: &str = "search";
-
-/// The most digests that are sought at once.
-pub const MAX_TARGETS: usize = 100_000;
 
 /// The longest prefix and the longest suffix, in bytes.
 pub const MAX_AROUND: usize = 64 << 10;
