@@ -237,7 +237,7 @@ impl Rows {
     }
 }
 
-/// The results of a finished task as a JSON array, if they are few.
+/// The results of a finished task, or what a search has found, as a JSON array, if they are few.
 pub(super) async fn inline(hive: &dyn Hive, task: &TaskView) -> Result<Option<Vec<u8>>, Problem> {
     match is_inline(task) {
         true => inline_of(&mut hive.results(task.id, 0..task.results()).await?).await,
@@ -246,7 +246,7 @@ pub(super) async fn inline(hive: &dyn Hive, task: &TaskView) -> Result<Option<Ve
 }
 
 fn is_inline(task: &TaskView) -> bool {
-    task.state == TaskState::Done && task.results() <= INLINE_ROWS
+    (task.state == TaskState::Done || task.search.is_some()) && task.results() <= INLINE_ROWS
 }
 
 /// The same of results that were found.

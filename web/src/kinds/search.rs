@@ -1,5 +1,6 @@
 //! Candidates to search: the specification, and what its findings look like.
 
+mod bytes;
 mod finding;
 mod marks;
 mod mask;

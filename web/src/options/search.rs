@@ -80,23 +80,23 @@ fn space(options: &mut Options, masks: &[MaskLine]) -> Result<Space, Problem> {
     }
 }
 
-fn charsets(options: &mut Options) -> Result<Charsets, Problem> {
+/// What reads masks, with the custom charsets that were given.
+fn masker(options: &mut Options) -> Result<Masker, Problem> {
     let mut charsets = Charsets::default();
     for (charset, name) in charsets.iter_mut().zip(CHARSETS) {
         *charset = options.text(name)?.unwrap_or_default();
     }
-    Ok(charsets)
+    Masker::new(charsets).map_err(|error| {
+        let name = error.charset.and_then(|number| CHARSETS.get(number - 1)).copied().unwrap_or_default();
+        mask_fault(options.place(name), &error)
+    })
 }
 
 fn one_mask(options: &mut Options) -> Result<Space, Problem> {
-    let (place, charsets) = (options.place("mask"), charsets(options)?);
+    let (place, mut masker) = (options.place("mask"), masker(options)?);
     let mask = options.text("mask")?.unwrap_or_default();
     let min_length = options.number("min_length", 1..=256)?.map(|length| length as usize);
-    let mut masker = Masker::default();
-    masker.add(&mask, &charsets, min_length).map_err(|error| match error.charset {
-        Some(number) => mask_fault(options.place(CHARSETS[number - 1]), &error),
-        None => mask_fault(place, &error),
-    })?;
+    masker.add(&mask, min_length).map_err(|error| mask_fault(place, &error))?;
     match Masks::new(masker.finish()) {
         Ok(masks) => Ok(Space::Masks(masks)),
         Err(SpaceError::TooLarge { .. }) => Err(fault(place, format!("`{place}`: {}", too_large("candidates")))),
@@ -114,10 +114,9 @@ fn mask_fault(place: &str, error: &MaskError) -> Problem {
 }
 
 fn union(options: &mut Options, masks: &[MaskLine]) -> Result<Space, Problem> {
-    let (place, charsets) = (options.place("masks"), charsets(options)?);
-    let mut masker = Masker::default();
+    let (place, mut masker) = (options.place("masks"), masker(options)?);
     for mask in masks {
-        masker.add_line(&mask.text, &charsets).map_err(|error| {
+        masker.add_line(&mask.text).map_err(|error| {
             let charset = error.charset.map(|number| format!("charset {number}, ")).unwrap_or_default();
             let character = error.character.map(|character| format!("character {character}: ")).unwrap_or_default();
             let problem = mask.place.fault(place, &format!("{charset}{character}{error}"));

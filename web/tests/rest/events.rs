@@ -4,6 +4,7 @@ use axum::body::{Body, BodyDataStream};
 use futures_util::StreamExt as _;
 use tower::ServiceExt as _;
 use web::Site;
+use web::hive::Finding;
 use web::model::Change;
 use wire::ids::{DroneId, TaskId};
 
@@ -84,6 +85,14 @@ async fn changes_are_told_as_they_come() {
     let told = reader.next().await.unwrap();
     assert!(told.contains(&"event: result-changed".to_owned()));
     assert!(told.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
+    for (plain, shown) in [(&b"honey"[..], r#""plain":"honey""#), (b"\xff", r#""plain_base64":"/w==""#)] {
+        let finding = Finding { index: 10, plain: plain.to_vec(), digest: [0xab; 32] };
+        fake.publish(Change::Finding { task: TaskId(7), finding, owner: None });
+        let told = reader.next().await.unwrap();
+        assert!(told.contains(&"event: finding".to_owned()));
+        let digest = "ab".repeat(32);
+        assert!(told.contains(&format!(r#"data: {{"task":7,"index":10,{shown},"digest":"{digest}"}}"#)), "{told:?}");
+    }
 }
 
 #[tokio::test]

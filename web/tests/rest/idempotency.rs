@@ -244,3 +244,22 @@ async fn a_key_that_cannot_be_read_is_400() {
         assert_eq!(post_as(&key, &router, "/tasks", TEXT, "a").await.header("location"), "/tasks/1");
     }
 }
+
+#[tokio::test]
+async fn a_search_is_the_same_however_it_is_written() {
+    let (fake, router) = world();
+    let json = |bits: u8| {
+        json!({
+            "kind": "search", "space": { "mask": "?1?d", "charsets": ["ba"] }, "leading_zero_bits": bits, "stop": "first",
+        })
+        .to_string()
+    };
+    let form = "kind=search&mask=%3f1%3fd&charset1=ab&digest_prefix_bits=000";
+    assert_eq!(post_as("one", &router, "/tasks", JSON, json(3)).await.header("location"), "/tasks/1");
+    assert_eq!(post_as("one", &router, "/tasks", FORM, form).await.header("location"), "/tasks/1");
+    post_as("one", &router, "/tasks", JSON, json(4)).await.problem(422);
+    // What it would take may be asked for first.
+    assert_eq!(post_as("two", &router, "/tasks?dry_run=1", JSON, json(3)).await.status, 200);
+    assert_eq!(post_as("two", &router, "/tasks", JSON, json(3)).await.header("location"), "/tasks/2");
+    assert_eq!(fake.tasks(), 2);
+}

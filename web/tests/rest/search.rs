@@ -196,7 +196,7 @@ async fn a_search_is_asked_for_in_json_or_in_a_form() {
 async fn several_masks_are_one_space() {
     let (fake, router) = world();
     let json = search(json!({
-        "space": { "masks": ["?d", "xy,?1?2", "a\\,b"], "charsets": ["cd", "ef"] },
+        "space": { "masks": ["?d", "xy,ef,?1?2", "?2\\,b"], "charsets": ["cd", "a"] },
         "leading_zero_bits": 3,
         "stop": "never",
     }));
@@ -206,9 +206,9 @@ async fn several_masks_are_one_space() {
     assert_eq!(texts, ["xe", "ye", "xf", "yf", "a,b"]);
     let (content_type, parts) = multipart(&[
         ("kind", b"search"),
-        ("masks", b"# a comment\r\n?d\r\n\r\nxy,?1?2\r\n"),
-        ("masks", b"a\\,b"),
-        ("charset2", b"ef"),
+        ("masks", b"# a comment\r\n?d\r\n\r\nxy,ef,?1?2\r\n"),
+        ("masks", b"?2\\,b"),
+        ("charset2", b"a"),
         ("leading_zero_bits", b"3"),
         ("stop", b"never"),
     ]);
@@ -286,6 +286,12 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({ "space": { "mask": "?a?a?a?a?a?a?a?a?a?a" } }), "space.mask", "more than 2^63 candidates"),
         (json!({ "space": { "masks": ["a", "?x"] } }), "space.masks[1]", "character 1: there is no charset `?x`"),
         (json!({ "space": { "masks": ["a", ""] } }), "space.masks[1]", "the mask is empty"),
+        (
+            json!({ "space": { "masks": ["z,?1?2"], "charsets": ["a", "b"] } }),
+            "space.masks[0]",
+            "custom charset 2 is used",
+        ),
+        (json!({ "space": { "mask": "?1", "charsets": ["a".repeat(1024)] } }), "space.charsets[0]", "longer than 1023"),
         (json!({ "space": { "masks": ["a"], "mask": "a" } }), "space.masks", "two ways"),
         (json!({ "space": { "masks": ["a"], "min_length": 1 } }), "space", "does not belong"),
         (json!({ "space": { "mask": "a", "colour": 1 } }), "space", "there are: mask, charsets"),

@@ -45,6 +45,7 @@ async fn findings_are_the_results() {
     assert_eq!(csv.text(), rows);
     assert_eq!(get(&router, "/tasks/1").await.json()["results"].as_array().unwrap().len(), 5);
     fake.set_state(1, TaskState::Running);
+    assert_eq!(get(&router, "/tasks/1").await.json()["results"].as_array().unwrap().len(), 5, "at once");
     let early = get(&router, "/tasks/1/results?format=text").await.problem(409);
     assert!(early["detail"].as_str().unwrap().contains("candidates done"), "{early}");
     assert_eq!(get(&router, "/tasks/1/results?format=text&partial=1").await.status, StatusCode::OK);

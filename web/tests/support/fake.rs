@@ -9,10 +9,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, Progress,
-    ResultBatch, Results, ResultsFound, Span, Submitted, Subscription, TaskFilter, Upload, Verdict,
+    ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
-use web::kinds::search::{Algorithm, Search, Sought, Stop};
 use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
     Change, Data, DroneCounts, DroneState, DroneView, Event, EventId, Kernels, LeaseCounts, Overview, SearchView,
@@ -20,6 +19,8 @@ use web::model::{
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
+
+use super::searches::{FakeFindings, covered, searched};
 
 /// How the fake behaves, and what it saw.
 pub struct Inner {
@@ -267,9 +268,6 @@ fn renew(view: &mut TaskView, deadline_seconds: Option<Option<u32>>) {
     }
 }
 
-/// The most candidates that the fake looks at.
-const SEARCHED: u64 = 1 << 17;
-
 /// When every task is created.
 const CREATED: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -294,44 +292,6 @@ impl Upload for FakeUpload {
     async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         self.fake.inner().finished += 1;
         self.fake.create(self.new, self.inputs, identity)
-    }
-}
-
-/// What is found among the first candidates, of which there are not many.
-fn searched(search: &Search, done: u64) -> Vec<Finding> {
-    let digest = |message: Vec<u8>| -> [u8; 32] {
-        let digest = Sha256::digest(message);
-        match search.algorithm {
-            Algorithm::Sha256 => digest.into(),
-            Algorithm::Sha256d => Sha256::digest(digest).into(),
-        }
-    };
-    let is_sought = |digest: &[u8; 32]| match &search.sought {
-        Sought::Targets { digests, .. } => digests.as_chunks::<32>().0.binary_search(digest).is_ok(),
-        Sought::Interval { order, from, to } => (*from..=*to).contains(&order.number(digest)),
-    };
-    let findings = (0..done.min(SEARCHED)).map(|index| {
-        let digest = digest(search.message(index).unwrap());
-        Finding { index, plain: search.candidate(index).unwrap(), digest }
-    });
-    let most = if matches!(search.stop, Stop::First | Stop::Lowest) { 1 } else { search.max_findings };
-    findings.filter(|finding| is_sought(&finding.digest)).take(most as usize).collect()
-}
-
-struct FakeFindings {
-    findings: Vec<Finding>,
-    first: u64,
-}
-
-#[async_trait]
-impl Results for FakeFindings {
-    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
-        let findings = std::mem::take(&mut self.findings);
-        Ok((!findings.is_empty()).then_some(ResultBatch::Findings { first: self.first, findings }))
-    }
-
-    fn pause(&mut self, _next: u64) -> bool {
-        true
     }
 }
 
@@ -462,30 +422,8 @@ impl Hive for Fake {
         if task.search.is_none() {
             return Err(HiveError::Conflict(format!("task {id} is no search")));
         }
-        let (step, end) = (task.total.div_ceil(4).max(1), task.total);
-        let span = |at: u64| {
-            let (from, to) = (from.max(at), (at + step).min(end));
-            let drone = (to <= task.done).then(|| self.inner().drone.clone());
-            Span {
-                from,
-                to,
-                drone: drone.as_ref().map(|drone| drone.id),
-                drone_name: drone.as_ref().map(|drone| drone.name.clone()),
-                marks: 7,
-                expected: 6.5,
-                verdict: match drone {
-                    Some(_) if at == 0 => Verdict::SearchedAgain,
-                    Some(_) => Verdict::Searched,
-                    None if task.state.has_ended() => Verdict::NotSearched,
-                    None => Verdict::Open,
-                },
-                rate: drone.as_ref().map(|drone| drone.rate),
-                at: drone.map(|drone| drone.last_seen_at),
-            }
-        };
-        let starts = (0..4).map(|part| part * step).filter(|at| *at < end && (at + step).min(end) > from);
-        let spans: Vec<Span> = starts.map(span).take(limit).collect();
-        let next = spans.last().map(|span| span.to).filter(|to| *to < end);
+        let drone = self.inner().drone.clone();
+        let (spans, next) = covered(&task, &drone, from, limit);
         Ok(Coverage { task, spans, next })
     }
 

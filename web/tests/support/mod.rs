@@ -4,6 +4,7 @@
 mod access;
 mod described;
 mod fake;
+mod searches;
 
 use std::sync::Arc;
 

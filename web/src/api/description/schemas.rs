@@ -78,8 +78,8 @@ fn views() -> Map<String, Value> {
         task["results"] = json!({
             "type": "array",
             "items": { "oneOf": [reference("Result"), reference("Finding")] },
-            "description": "Its results once it is done, if there are at most 100 in at most 64 KiB; where one task \
-                            is shown alone",
+            "description": "Its results once it is done, or a search's findings at once, if there are at most 100 in \
+                            at most 64 KiB; where one task is shown alone",
         });
     }
     for (name, view) in &mut views {

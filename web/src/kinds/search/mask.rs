@@ -1,9 +1,10 @@
 //! Masks as people write them, in hashcat's notation (https://hashcat.net/wiki/doku.php?id=mask_attack).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use wire::space::MAX_CANDIDATE;
 
+use super::bytes::Bytes;
 use super::space::{Mask, Set};
 
 /// How many custom charsets a mask can have.
@@ -15,8 +16,14 @@ pub const MAX_MASKS: usize = 100_000;
 /// The most positions of all masks of a search together.
 pub const MAX_POSITIONS: usize = 1 << 20;
 
-/// The most bytes of all different sets of a search together.
-pub const MAX_SETS: usize = 4 << 20;
+/// The most different sets of a search.
+pub const MAX_SETS: usize = 1 << 14;
+
+/// The longest custom charset, as it is written, in bytes.
+pub const MAX_CHARSET: usize = 1023;
+
+/// The most bytes of the texts of all masks together.
+const MAX_TEXT: usize = 16 << 20;
 
 /// What is wrong with a mask, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,11 +74,17 @@ pub enum MaskFault {
     )]
     Fields(usize),
     /// There are too many masks, or too long ones.
-    #[error("these are more masks than one search can have: {MAX_MASKS}, with {MAX_POSITIONS} characters in all")]
+    #[error(
+        "these are more masks than one search can have: {MAX_MASKS}, of {MAX_POSITIONS} characters and {MAX_TEXT} bytes \
+         of text in all"
+    )]
     TooMany,
     /// There are too many different charsets.
-    #[error("these are more different charsets than one search can have: {MAX_SETS} bytes in all")]
+    #[error("these are more different charsets than one search can have: {MAX_SETS}")]
     TooManySets,
+    /// A custom charset is too long.
+    #[error("a custom charset is longer than {MAX_CHARSET} bytes; charsets of others, such as ?l, make it shorter")]
+    LongCharset,
 }
 
 impl MaskFault {
@@ -88,62 +101,81 @@ impl MaskFault {
 pub type Charsets = [String; CHARSETS];
 
 /// Reads masks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Masker {
+    charsets: Charsets,
+    custom: Custom,
     masks: Vec<Mask>,
     /// Each set once.
-    sets: HashSet<Set>,
+    sets: HashMap<Bytes, Set>,
     /// Of all masks.
     positions: usize,
-    /// Of all sets.
-    bytes: usize,
+    /// Of the texts of all masks.
+    text: usize,
 }
+
+/// What custom charsets stand for; those that are not defined are empty.
+type Custom = [Bytes; CHARSETS];
 
 /// A mask, position by position.
 struct Positions {
     sets: Vec<Set>,
     /// Where each position ends in the text, in bytes.
     ends: Vec<usize>,
+    /// The highest custom charset in it, from 1.
+    highest: usize,
 }
 
 impl Masker {
-    /// Adds a mask with these custom charsets; with `min_length` also those that are cut from the right, the shortest
-    /// first.
+    /// With these custom charsets for masks that have none of their own.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(charsets: Charsets) -> Result<Self, MaskError> {
+        let custom = custom(&charsets)?;
+        Ok(Self { charsets, custom, masks: Vec::new(), sets: HashMap::new(), positions: 0, text: 0 })
+    }
+
+    /// Adds a mask; with `min_length` also those that are cut from the right, the shortest first.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add(&mut self, mask: &str, charsets: &Charsets, min_length: Option<usize>) -> Result<(), MaskError> {
-        let custom = self.custom(charsets)?;
-        let positions = self.positions(mask, &custom)?;
-        let length = positions.sets.len();
+    pub fn add(&mut self, mask: &str, min_length: Option<usize>) -> Result<(), MaskError> {
+        let Positions { sets, ends, highest } = self.positions(mask, &self.custom.clone())?;
+        let length = sets.len();
         let least = min_length.unwrap_or(length);
         if !(1..=length).contains(&least) {
             return Err(MaskFault::MinLength { length, least }.whole());
         }
         for length in least..=length {
-            let end = positions.ends[length - 1];
-            let text = line(&String::from_utf8_lossy(&mask.as_bytes()[..end]), charsets);
-            self.push(Mask { text, sets: positions.sets[..length].to_vec() })?;
+            let text = String::from_utf8_lossy(&mask.as_bytes()[..ends[length - 1]]);
+            let text = line(&text, &self.charsets[..highest]);
+            self.push(Mask { text, sets: sets[..length].to_vec() })?;
         }
         Ok(())
     }
 
-    /// Adds a mask that is written as a line of an `.hcmask` file: its own custom charsets, which replace the given
-    /// ones, and the mask, with commas between them. A backslash takes its meaning from the character behind it.
+    /// Adds a mask that is written as a line of an `.hcmask` file: its own custom charsets, if it has any, instead of
+    /// the given ones, and the mask, with commas between them. A backslash takes its meaning from the character behind
+    /// it.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn add_line(&mut self, text: &str, charsets: &Charsets) -> Result<(), MaskError> {
+    pub fn add_line(&mut self, text: &str) -> Result<(), MaskError> {
         let mut fields = fields(text);
         let mask = fields.pop().unwrap_or_default();
+        if fields.is_empty() {
+            return self.add(&mask, None);
+        }
         if fields.len() > CHARSETS {
             return Err(MaskFault::Fields(fields.len()).whole());
         }
-        let mut charsets = charsets.clone();
+        let mut charsets = Charsets::default();
         for (place, field) in charsets.iter_mut().zip(fields) {
             *place = field;
         }
-        self.add(&mask, &charsets, None)
+        let Positions { sets, highest, .. } = self.positions(&mask, &custom(&charsets)?)?;
+        self.push(Mask { text: line(&mask, &charsets[..highest]), sets })
     }
 
     /// All masks, in the order in which they were added.
@@ -153,83 +185,91 @@ impl Masker {
 
     fn push(&mut self, mask: Mask) -> Result<(), MaskError> {
         self.positions += mask.sets.len();
-        if self.masks.len() >= MAX_MASKS || self.positions > MAX_POSITIONS {
+        self.text += mask.text.len();
+        if self.masks.len() >= MAX_MASKS || self.positions > MAX_POSITIONS || self.text > MAX_TEXT {
             return Err(MaskFault::TooMany.whole());
         }
         self.masks.push(mask);
         Ok(())
     }
 
-    fn custom(&mut self, charsets: &Charsets) -> Result<Vec<Option<Set>>, MaskError> {
-        let mut custom: Vec<Option<Set>> = Vec::with_capacity(CHARSETS);
-        for (at, charset) in charsets.iter().enumerate() {
-            let mut bytes = Vec::new();
-            for (character, symbol) in symbols(charset) {
-                let in_charset = |fault: MaskFault| MaskError { charset: Some(at + 1), ..fault.at(character) };
-                match symbol.map_err(in_charset)? {
-                    Symbol::Literal(text) => bytes.extend_from_slice(text.as_bytes()),
-                    Symbol::Set(set) => bytes.extend(set),
-                    Symbol::Custom(number) if number > at => return Err(in_charset(MaskFault::NotBefore(number))),
-                    Symbol::Custom(number) => match custom.get(number - 1) {
-                        Some(Some(set)) => bytes.extend_from_slice(set.bytes()),
-                        _ => return Err(in_charset(MaskFault::Undefined(number))),
-                    },
-                }
-            }
-            let set = (!bytes.is_empty()).then(|| self.set(bytes)).transpose();
-            custom.push(set.map_err(|error| MaskError { charset: Some(at + 1), ..error })?);
-        }
-        Ok(custom)
-    }
-
-    fn positions(&mut self, mask: &str, custom: &[Option<Set>]) -> Result<Positions, MaskError> {
-        let mut positions = Positions { sets: Vec::new(), ends: Vec::new() };
+    fn positions(&mut self, mask: &str, custom: &Custom) -> Result<Positions, MaskError> {
+        let mut positions = Positions { sets: Vec::new(), ends: Vec::new(), highest: 0 };
         let mut end = 0;
         for (character, symbol) in symbols(mask) {
             if positions.sets.len() >= MAX_CANDIDATE {
                 return Err(MaskFault::TooLong.at(character));
             }
-            let set = match symbol.map_err(|fault| fault.at(character))? {
+            let bytes = match symbol.map_err(|fault| fault.at(character))? {
                 // A character of several bytes has as many positions.
                 Symbol::Literal(text) => {
                     for byte in text.bytes() {
                         end += 1;
                         positions.ends.push(end);
-                        positions.sets.push(self.set(vec![byte])?);
+                        positions.sets.push(self.set(Bytes::range(byte..=byte))?);
                     }
                     continue;
                 }
-                Symbol::Set(set) => self.set(set)?,
-                Symbol::Custom(number) => match custom.get(number - 1) {
-                    Some(Some(set)) => set.clone(),
-                    _ => return Err(MaskFault::Undefined(number).at(character)),
-                },
+                Symbol::Set(bytes) => bytes,
+                Symbol::Custom(number) => {
+                    positions.highest = positions.highest.max(number);
+                    defined(custom, number).map_err(|fault| fault.at(character))?
+                }
             };
             end += 2;
             positions.ends.push(end);
-            positions.sets.push(set);
+            positions.sets.push(self.set(bytes)?);
         }
         match positions.sets.len() {
-            0 => return Err(MaskFault::Empty.whole()),
-            length if length > MAX_CANDIDATE => return Err(MaskFault::TooLong.whole()),
-            _ => {}
+            0 => Err(MaskFault::Empty.whole()),
+            length if length > MAX_CANDIDATE => Err(MaskFault::TooLong.whole()),
+            _ => Ok(positions),
         }
-        Ok(positions)
     }
 
     /// A set of these bytes, which all masks share.
-    fn set(&mut self, bytes: Vec<u8>) -> Result<Set, MaskError> {
-        let set = Set::new(bytes);
-        if let Some(known) = self.sets.get(&set) {
+    fn set(&mut self, bytes: Bytes) -> Result<Set, MaskError> {
+        if let Some(known) = self.sets.get(&bytes) {
             return Ok(known.clone());
         }
-        self.bytes += set.bytes().len();
-        if self.bytes > MAX_SETS {
+        if self.sets.len() >= MAX_SETS {
             return Err(MaskFault::TooManySets.whole());
         }
-        self.sets.insert(set.clone());
+        let set = Set::new(bytes.iter().collect());
+        self.sets.insert(bytes, set.clone());
         Ok(set)
     }
+}
+
+/// What custom charsets stand for.
+fn custom(charsets: &Charsets) -> Result<Custom, MaskError> {
+    let mut custom = Custom::default();
+    for (at, charset) in charsets.iter().enumerate() {
+        let in_charset = |error: MaskError| MaskError { charset: Some(at + 1), ..error };
+        if charset.len() > MAX_CHARSET {
+            return Err(in_charset(MaskFault::LongCharset.whole()));
+        }
+        for (character, symbol) in symbols(charset) {
+            let in_charset = |fault: MaskFault| in_charset(fault.at(character));
+            let bytes = match symbol.map_err(in_charset)? {
+                Symbol::Literal(text) => {
+                    text.bytes().for_each(|byte| custom[at].insert(byte));
+                    continue;
+                }
+                Symbol::Set(bytes) => bytes,
+                Symbol::Custom(number) if number > at => return Err(in_charset(MaskFault::NotBefore(number))),
+                Symbol::Custom(number) => defined(&custom, number).map_err(in_charset)?,
+            };
+            custom[at] = custom[at].and(bytes);
+        }
+    }
+    Ok(custom)
+}
+
+/// What a custom charset stands for, from 1.
+fn defined(custom: &Custom, number: usize) -> Result<Bytes, MaskFault> {
+    let bytes = custom.get(number - 1).copied().unwrap_or_default();
+    if bytes.is_empty() { Err(MaskFault::Undefined(number)) } else { Ok(bytes) }
 }
 
 /// What stands at one place of a mask or of a charset.
@@ -237,7 +277,7 @@ enum Symbol<'a> {
     /// A character that stands for itself.
     Literal(&'a str),
     /// Any of these bytes.
-    Set(Vec<u8>),
+    Set(Bytes),
     /// A custom charset, from 1.
     Custom(usize),
 }
@@ -257,17 +297,18 @@ fn symbols(text: &str) -> impl Iterator<Item = (usize, Result<Symbol<'_>, MaskFa
 
 /// What stands for `?` and this character.
 fn named(name: char) -> Result<Symbol<'static>, MaskFault> {
-    let digits = b'0'..=b'9';
+    let (lower, upper) = (Bytes::range(b'a'..=b'z'), Bytes::range(b'A'..=b'Z'));
+    let (digits, printable) = (Bytes::range(b'0'..=b'9'), Bytes::range(b' '..=b'~'));
     Ok(Symbol::Set(match name {
-        'l' => (b'a'..=b'z').collect(),
-        'u' => (b'A'..=b'Z').collect(),
-        'd' => digits.collect(),
-        'h' => digits.chain(b'a'..=b'f').collect(),
-        'H' => digits.chain(b'A'..=b'F').collect(),
-        's' => (b' '..=b'~').filter(|byte| !byte.is_ascii_alphanumeric()).collect(),
-        'a' => (b' '..=b'~').collect(),
-        'b' => (0..=0xff).collect(),
-        '?' => vec![b'?'],
+        'l' => lower,
+        'u' => upper,
+        'd' => digits,
+        'h' => digits.and(Bytes::range(b'a'..=b'f')),
+        'H' => digits.and(Bytes::range(b'A'..=b'F')),
+        's' => printable.without(lower.and(upper).and(digits)),
+        'a' => printable,
+        'b' => Bytes::range(0..=0xff),
+        '?' => Bytes::range(b'?'..=b'?'),
         '1'..='8' => return Ok(Symbol::Custom(name as usize - '0' as usize)),
         other => return Err(MaskFault::NoCharset(other)),
     }))
@@ -293,11 +334,10 @@ fn fields(line: &str) -> Vec<String> {
     fields
 }
 
-/// A mask and its charsets as a line of an `.hcmask` file.
-fn line(mask: &str, charsets: &Charsets) -> String {
-    let defined = charsets.iter().rposition(|charset| !charset.is_empty()).map_or(0, |last| last + 1);
+/// A mask and the charsets that it needs as a line of an `.hcmask` file.
+fn line(mask: &str, charsets: &[String]) -> String {
     let mut line = String::new();
-    for (at, field) in charsets[..defined].iter().map(String::as_str).chain([mask]).enumerate() {
+    for (at, field) in charsets.iter().map(String::as_str).chain([mask]).enumerate() {
         if at > 0 {
             line.push(',');
         }
@@ -324,8 +364,8 @@ mod tests {
 
     /// The masks.
     fn read(mask: &str, given: &[&str], min_length: Option<usize>) -> Result<Vec<Shown>, MaskError> {
-        let mut masker = Masker::default();
-        masker.add(mask, &charsets(given), min_length)?;
+        let mut masker = Masker::new(charsets(given))?;
+        masker.add(mask, min_length)?;
         let sets = |mask: &Mask| mask.sets.iter().map(|set| set.bytes().to_vec()).collect();
         Ok(masker.finish().iter().map(|mask| (mask.text.clone(), sets(mask))).collect())
     }
@@ -381,8 +421,8 @@ mod tests {
     #[test]
     fn lines_of_a_file_have_their_own_charsets() {
         let read = |line: &str, given: &[&str]| {
-            let mut masker = Masker::default();
-            masker.add_line(line, &charsets(given)).map(|()| {
+            let mut masker = Masker::new(charsets(given))?;
+            masker.add_line(line).map(|()| {
                 let mask = masker.finish().remove(0);
                 let sets = mask.sets.iter().map(|set| String::from_utf8_lossy(set.bytes()).into_owned()).collect();
                 (mask.text, sets)
@@ -407,16 +447,26 @@ mod tests {
 
     #[test]
     fn masks_share_their_sets_and_have_bounds() {
-        let mut masker = Masker::default();
-        let none = Charsets::default();
+        let mut masker = Masker::new(charsets(&["a"])).unwrap();
         for _ in 0..MAX_MASKS {
-            masker.add("?l?l", &none, None).unwrap();
+            masker.add("?l?l", None).unwrap();
         }
         assert_eq!(masker.sets.len(), 1);
-        assert_eq!(masker.add("a", &none, None).unwrap_err().what, MaskFault::TooMany);
-        let mut masker = Masker::default();
+        assert_eq!(masker.add("a", None).unwrap_err().what, MaskFault::TooMany);
+        let mut masker = Masker::new(charsets(&[])).unwrap();
         let long = "?d".repeat(256);
-        let added = (0..).take_while(|_| masker.add(&long, &none, None).is_ok()).count();
+        let added = (0..).take_while(|_| masker.add(&long, None).is_ok()).count();
         assert_eq!(added, MAX_POSITIONS / 256);
+        let mut masker = Masker::new(charsets(&["a".repeat(MAX_CHARSET).as_str()])).unwrap();
+        let added = (0..).take_while(|_| masker.add("?1", None).is_ok()).count();
+        assert_eq!(added, MAX_TEXT / (MAX_CHARSET + 3));
+        let long = Masker::new(charsets(&["a", &"a".repeat(MAX_CHARSET + 1)])).unwrap_err();
+        assert_eq!((long.what, long.charset), (MaskFault::LongCharset, Some(2)));
+        let mut masker = Masker::new(charsets(&[])).unwrap();
+        let some =
+            |number: usize| (0..16).filter(|bit| number >> bit & 1 == 1).map(|bit| char::from(b'a' + bit)).collect();
+        let sets = (1..).map(|number: usize| -> String { some(number) });
+        let added = sets.take_while(|set| masker.add_line(&format!("{set},?1")).is_ok()).count();
+        assert_eq!(added, MAX_SETS);
     }
 }

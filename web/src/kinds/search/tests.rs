@@ -36,10 +36,10 @@ fn a_search_says_what_is_hashed_and_what_it_costs() {
 /// All candidates of masks, which are lines of a file if there are several.
 fn masked(masks: &[&str], charsets: &[&str], min_length: Option<usize>) -> Search {
     let charsets = std::array::from_fn(|at| charsets.get(at).copied().unwrap_or_default().to_owned());
-    let mut masker = Masker::default();
+    let mut masker = Masker::new(charsets).unwrap();
     match masks {
-        [mask] => masker.add(mask, &charsets, min_length).unwrap(),
-        lines => lines.iter().for_each(|line| masker.add_line(line, &charsets).unwrap()),
+        [mask] => masker.add(mask, min_length).unwrap(),
+        lines => lines.iter().for_each(|line| masker.add_line(line).unwrap()),
     }
     search(0, Space::Masks(Masks::new(masker.finish()).unwrap()))
 }
@@ -78,11 +78,11 @@ proptest! {
     fn a_union_has_every_string_of_its_masks_in_order(
         masks in prop::collection::vec(prop::collection::vec("[a-d0-3é]{1,4}", 1..5), 1..5)
     ) {
-        let (mut masker, mut expected) = (Masker::default(), Vec::new());
+        let (mut masker, mut expected) = (Masker::new(Charsets::default()).unwrap(), Vec::new());
         for fields in &masks {
             // Each field is a custom charset, and a position.
             let mask: String = (1..=fields.len()).map(|number| format!("?{number}")).collect();
-            masker.add_line(&format!("{},{mask}", fields.join(",")), &Charsets::default()).unwrap();
+            masker.add_line(&format!("{},{mask}", fields.join(","))).unwrap();
             let sets: Vec<Vec<u8>> = fields.iter().map(|field| {
                 let mut bytes = field.clone().into_bytes();
                 bytes.sort_unstable();

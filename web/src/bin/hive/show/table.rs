@@ -28,7 +28,7 @@ impl Table<TaskView> {
                 ("ID", Right),
                 ("STATE", Left),
                 ("DONE", Right),
-                ("INPUTS", Right),
+                ("ITEMS", Right),
                 ("RATE", Right),
                 ("LEFT", Left),
                 ("ALGORITHM", Left),
