@@ -40,6 +40,7 @@ impl Shape {
             segments: [Segment { items, cost, bytes: 0 }].into(),
             done: RangeSet::default(),
             paused: false,
+            target: Duration::from_millis(200),
             deadline: None,
             avoid: None,
             batch: false,

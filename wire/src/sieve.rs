@@ -142,6 +142,9 @@ impl Sieve<'_> {
 pub struct Values<'a>(&'a [[u8; 8]]);
 
 impl<'a> Values<'a> {
+    /// No number.
+    pub const NONE: Self = Self(&[]);
+
     /// Takes numbers as they are, least significant byte first; `None` if they are not ascending.
     pub fn new(bytes: &'a [[u8; 8]]) -> Option<Self> {
         let values = Self(bytes);

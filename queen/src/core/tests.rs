@@ -36,6 +36,7 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         segments: segments.iter().map(segment).collect(),
         done: RangeSet::default(),
         paused: false,
+        target: Duration::from_millis(200),
         deadline: None,
         avoid: None,
         batch: false,

@@ -137,7 +137,8 @@ impl State {
         self.tasks.without_leaving(&mut live);
         let is_wanted = |ending: &Ending| ending.state == TaskState::Done && !live.suspect.is_empty();
         let Some(ending) = live.task.ending.clone().filter(is_wanted) else { return };
-        let (id, done, corrected) = (live.task.id, live.done.clone(), live.task.corrected);
+        // What was never computed, since enough was found before, is not wanted now either.
+        let (id, done, corrected) = (live.task.id, live.suspect.gaps(live.task.total), live.task.corrected);
         let mut record = Record::revived(live);
         record.terms = self.tasks.share_counted(&record.terms);
         self.budget.take(record.weight());

@@ -151,7 +151,7 @@ impl Incoming {
         let sealing = tokio::task::spawn_blocking(move || file.seal().map(|()| file));
         let sealed = sealing.await.map_err(|_| broken())?;
         writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
-        let (segments, file) = (std::mem::take(&mut self.extents).into(), writing.number);
+        let (segments, file) = (std::mem::take(&mut self.extents).into(), Some(writing.number));
         let inputs = Inputs::Large(Arc::new(Large { segments, file }));
         let width = kinds::of(&self.new.specification).width();
         Ok(Ready { inputs, width, memory: Some(self.memory), writing: Some(writing), stored: Some(self.stored) })
@@ -243,7 +243,7 @@ impl SharedHive {
             // From here on these bytes are counted with the task.
             drop(ready.stored.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
-            let bytes = ready.inputs.on_disk(terms.kind().width())
+            let bytes = terms.kind().on_disk(&ready.inputs)
                 + terms.on_disk()
                 + state.tasks.secrets.new_bytes(terms.secret)
                 + key;

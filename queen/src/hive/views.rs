@@ -6,7 +6,7 @@ use wire::ids::TaskId;
 use crate::clock::Moment;
 use crate::kinds::Summary;
 use crate::store::{Stored, StoredMember};
-use crate::work::{Ending, Terms};
+use crate::work::{Ending, Found, Terms};
 
 pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
     let Summary { kind, algorithm, encoding, iterations } = terms.kind().summary();
@@ -79,7 +79,7 @@ pub(super) fn failed(id: TaskId, batch: &Stored, error: &str) -> TaskView {
     let finished = batch.ending.as_ref().map_or(batch.created, |ending| ending.finished);
     let started_at = view.started_at;
     let error = Some(error.into());
-    finish(&mut view, &Ending { state: TaskState::Failed, started_at, finished, done: 0, error });
+    finish(&mut view, &Ending { state: TaskState::Failed, started_at, finished, done: 0, found: Found::default(), error });
     view.finished_at = batch.ending.as_ref().map(|ending| ending.finished.at);
     as_member(view, id, batch.id)
 }

@@ -86,7 +86,7 @@ impl Store {
                 file.seal().unwrap();
                 let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
                 let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
-                let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
+                let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
                 file.keep();
                 task.large = Some(Arc::clone(&large));
                 Inputs::Large(large)

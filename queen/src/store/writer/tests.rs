@@ -328,7 +328,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
         if let Some(large) = &task.large {
             for (index, byte) in expected(None) {
-                let file = large.file;
+                let file = large.file.unwrap();
                 let read = store.reader.bulk().results(file, large, &(index..index + 1), DIGEST).unwrap();
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }

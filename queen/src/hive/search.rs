@@ -1,0 +1,231 @@
+//! Searches: looking at the marks that come, keeping what is found, and searching again what is in doubt.
+
+use std::ops::Range;
+
+use tokio::task::spawn_blocking;
+use web::kinds::search::{Search, Sought};
+use web::model::Timestamp;
+use wire::blob::SharedBlob;
+use wire::ids::{DroneId, TaskId};
+
+use super::arrival::{Arrival, Fault, Sighting, WrongResult};
+use super::audit::{Compared, SecondSearch};
+use super::cache::Key;
+use super::evidence::gap_is_suspect;
+use super::shared::SharedHive;
+use super::state::State;
+use super::story::Story;
+use crate::clock::Now;
+use crate::core::Event;
+use crate::kinds::search::{Looker, material};
+use crate::store::{Change, StoreError};
+use crate::work::{Finding, Inputs, Job, Marks, Searched, Trust};
+
+/// What is searched again has so many marks at least, on average.
+const SECOND_MARKS: f64 = 16.0;
+
+/// One part in so many is searched again although nothing is suspect.
+const ONE_PART_IN: u64 = 1000;
+
+/// More marks than this are looked at on a thread that may take long.
+const AT_ONCE: u64 = 256;
+
+/// More targets than this are prepared on a thread that may take long.
+const TARGETS_AT_ONCE: u64 = 1024;
+
+impl SharedHive {
+    /// What is to be known of a search to tell its marks; made once, and kept at hand.
+    ///
+    /// # Errors
+    /// If its targets cannot be read from the disk.
+    pub async fn material(&self, job: &Job) -> Result<SharedBlob, StoreError> {
+        let key = Key::Material(job.task);
+        let is_apart = job.terms.secret.is_some();
+        if is_apart && let Some(known) = self.lock().cache.get(key) {
+            return Ok(known);
+        }
+        let whole = self.whole(job).await?;
+        let make = move || whole.kind().search().map(material).unwrap_or_default();
+        let targets = job.kind().search().map_or(0, targets_of);
+        let made = match targets > TARGETS_AT_ONCE {
+            true => spawn_blocking(make).await.unwrap_or_default(),
+            false => make(),
+        };
+        if is_apart {
+            // What goes is freed after the lock is released.
+            let gone = self.lock().cache.insert(key, made.clone());
+            drop(gone);
+        }
+        Ok(made)
+    }
+
+    /// Looks at each mark that came: whether it is one, and whether it is sought.
+    ///
+    /// # Errors
+    /// If one is none.
+    pub(super) async fn examine_marks(
+        &self,
+        drone: DroneId,
+        job: &Job,
+        mut arrival: Arrival,
+        chance: u64,
+    ) -> Result<Arrival, WrongResult> {
+        arrival.is_search = true;
+        let (range, bytes) = (arrival.piece.range.clone(), arrival.piece.bytes.clone());
+        // They were parsed when they came.
+        let Some(marks) = Marks::parse(bytes, range.end - range.start) else { return Ok(arrival) };
+        // Targets that cannot be read say nothing about the Drone; what is not looked at is not taken.
+        let Ok(material) = self.material(job).await else { return Ok(arrival) };
+        let looking = {
+            let (job, marks, first) = (job.clone(), marks.clone(), range.start);
+            move || look(&job, &material, &marks, first)
+        };
+        let looked = match marks.count() > AT_ONCE {
+            true => spawn_blocking(looking).await.ok(),
+            false => Some(looking()),
+        };
+        let Some(looked) = looked.flatten() else { return Ok(arrival) };
+        match looked {
+            Ok((findings, share)) => {
+                arrival.looked_at = marks.count();
+                arrival.sighting = Some(Sighting { marks, findings, share, chance });
+                Ok(arrival)
+            }
+            Err(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Mark }),
+        }
+    }
+}
+
+fn targets_of(search: &Search) -> u64 {
+    if let Sought::Targets { count, .. } = search.sought { count } else { 0 }
+}
+
+/// What is sought among marks, and which share of candidates are marks; or the index of the first that is none.
+fn look(job: &Job, material: &SharedBlob, marks: &Marks, first: u64) -> Option<Result<(Vec<Finding>, f64), u64>> {
+    let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
+    let mut looker = Looker::new(search, large, material.as_blob());
+    let mut findings = Vec::new();
+    for index in marks.iter().map(|mark| first + mark) {
+        let looked = looker.look(index);
+        if !looked.is_mark {
+            return Some(Err(index));
+        }
+        if looked.is_finding {
+            findings.push(Finding { index, digest: looked.digest });
+        }
+    }
+    Some(Ok((findings, looker.share())))
+}
+
+impl State {
+    /// Keeps what a Drone has searched; returns what is worth to be searched again.
+    pub(super) fn store_searched(
+        &mut self,
+        task: TaskId,
+        drone: DroneId,
+        wanted: &Range<u64>,
+        arrival: &Arrival,
+        now: Now,
+    ) -> Option<SecondSearch> {
+        let sighting = arrival.sighting.as_ref()?;
+        let searched = arrival.searched(drone, now.at)?.within(wanted);
+        let items = searched.range.end - searched.range.start;
+        let findings: Vec<_> =
+            sighting.findings.iter().filter(|finding| wanted.contains(&finding.index)).copied().collect();
+        let job = self.tasks.get(task)?.job(task);
+        let search = job.kind().search()?;
+        let sought = match search.sought {
+            Sought::Targets { .. } => findings.len() as u64,
+            Sought::Interval { .. } => 0,
+        };
+        let expected = items as f64 * sighting.share;
+        let (count, seen) = (searched.marks.count(), searched.marks.count() - sought);
+        let (new, is_suspect) = self.tasks.change(task, |record| {
+            let hunt = record.hunt_mut();
+            let is_suspect = hunt.note(drone, count, expected, seen);
+            let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding)).copied().collect();
+            (new, is_suspect)
+        })?;
+        let is_suspect = is_suspect || gap_is_suspect(searched.marks.iter(), items, sighting.share);
+        self.tell_findings(task, &job, &new);
+        let second = (is_suspect || sighting.chance.is_multiple_of(ONE_PART_IN))
+            .then(|| second_search(&job, &searched, sighting));
+        if is_suspect {
+            tracing::info!(%task, %drone, expected, seen, "marks are missing by chance or by fault: a part is searched again");
+        }
+        self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings });
+        self.fleet.count_items(drone, items);
+        second
+    }
+
+    fn tell_findings(&mut self, task: TaskId, job: &Job, new: &[Finding]) {
+        if new.is_empty() {
+            return;
+        }
+        let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
+        self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
+        let Some((search, Inputs::Large(large))) = job.kind().search().zip(Some(&job.inputs)) else { return };
+        let material = SharedBlob::default();
+        let mut looker = Looker::new(search, large, material.as_blob());
+        for finding in new {
+            let plain = looker.plain(finding.index);
+            self.feed.found(task, job.terms.owner_id(), web::hive::Finding { index: finding.index, plain, digest: finding.digest });
+        }
+    }
+
+    /// Ends a search, or a part of it, of which enough was found.
+    pub(super) fn stop_search(&mut self, task: TaskId, now: Now) {
+        let Some(record) = self.tasks.get(task).filter(|record| !record.is_rework() && !record.is_over()) else {
+            return;
+        };
+        if let Some(from) = record.wanted_until() {
+            self.handle(Event::Finish { task, from }, now);
+        }
+    }
+
+    /// Has another Drone search candidates again, if there is one.
+    pub(super) fn search_again(&mut self, second: SecondSearch, now: Now) {
+        let has_others = self.fleet.has_others(second.first.drone);
+        if let Some((task, work)) = has_others.then(|| self.audits.begin_search(second)).flatten() {
+            self.handle(Event::Submit { task, work }, now);
+        }
+    }
+
+    /// Candidates of an audit were searched a second time; who is wrong, if that is known now.
+    pub(super) fn compare_search(&mut self, audit: TaskId, second: &Searched) -> Option<WrongResult> {
+        let task = self.audits.of(audit)?.task;
+        match self.audits.compare_search(audit, second) {
+            Compared::Same(drones) => {
+                self.trust(&drones, second.marks.count());
+                let [first, _] = drones;
+                self.outgoing.push(Change::Confirmed { task, range: second.range.clone(), drone: first });
+                None
+            }
+            Compared::Missed(drone, index) => Some(WrongResult { drone, task, index, fault: Fault::Missed }),
+            Compared::Differs(_) | Compared::Nothing => None,
+        }
+    }
+}
+
+/// What of a part is searched again: so much that some marks are expected, at a random place.
+fn second_search(job: &Job, searched: &Searched, sighting: &Sighting) -> SecondSearch {
+    let items = searched.range.end - searched.range.start;
+    let length = ((SECOND_MARKS / sighting.share).ceil() as u64).clamp(1, items);
+    let start = searched.range.start + (sighting.chance / ONE_PART_IN) % (items - length + 1);
+    let first = searched.within(&(start..start + length));
+    let cost = match &job.inputs {
+        Inputs::Large(large) => large.cost_of(&first.range),
+        Inputs::Small(_) => length,
+    };
+    SecondSearch { job: job.clone(), first, cost }
+}
+
+impl Arrival {
+    /// What was searched by it; `None` if its marks were not looked at.
+    pub(super) fn searched(&self, drone: DroneId, at: Timestamp) -> Option<Searched> {
+        let sighting = self.sighting.as_ref()?;
+        let spent_ns = u64::try_from(self.spent.as_nanos()).unwrap_or(u64::MAX);
+        let (range, marks) = (self.piece.range.clone(), sighting.marks.clone());
+        Some(Searched { range, marks, drone, trust: Trust::Sampled, spent_ns, at })
+    }
+}

@@ -1,0 +1,310 @@
+//! Candidates to search.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use web::kinds::digest::Encoding;
+use web::kinds::search::{Algorithm, KIND, Search, Sought, Space, marks_around};
+use wire::blob::{Blob, BlobBuf, SharedBlob};
+use wire::sieve::{Chain, Digest, Marks, START, Sieve, Values, Word};
+use wire::space::Candidates;
+use wire::work::{self, Chunk, ChunkOutput, SearchChunk, varying_blocks};
+
+use super::kind::{Content, Kind, Rejected, Summary};
+use crate::core::{Class, Segment};
+use crate::work::inputs::{Inputs, Large};
+
+/// Long enough that a lease's marks say something.
+const TARGET: Duration = Duration::from_secs(30);
+
+/// Bytes of a block of SHA-256.
+const BLOCK: usize = 64;
+
+/// About what a mark takes on disk, and what leases take without their marks, in bytes.
+const MARK_BYTES: f64 = 3.5;
+const LEASES_BYTES: u64 = 256 << 10;
+
+impl Kind for Search {
+    fn summary(&self) -> Summary {
+        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: Encoding::Utf8, iterations: None }
+    }
+
+    fn width(&self) -> usize {
+        0
+    }
+
+    fn search(&self) -> Option<&Search> {
+        Some(self)
+    }
+
+    fn implied(&self) -> Option<Inputs> {
+        Some(match &self.space {
+            Space::Masks(masks) => {
+                let segment = |mask: &web::kinds::search::Mask| {
+                    let count = mask.count().unwrap_or_default();
+                    (count, count.saturating_mul(compressions(self, mask.sets.len())))
+                };
+                Inputs::implied(masks.iter().map(segment).filter(|(count, _)| *count > 0))
+            }
+            Space::Counter { from, to, format } => {
+                let count = to.saturating_sub(*from);
+                let longest = format.len_of(to.saturating_sub(1));
+                Inputs::implied(std::iter::once((count, count.saturating_mul(compressions(self, longest)))))
+            }
+        })
+    }
+
+    fn on_disk(&self, inputs: &Inputs) -> u64 {
+        let marks = inputs.total() as f64 * share(self);
+        inputs.on_disk(0) + LEASES_BYTES + (marks * MARK_BYTES) as u64
+    }
+
+    fn class(&self, _: &[Segment]) -> Class {
+        let blocks = longest_and_shortest(self).map(|length| varying(self, length));
+        match (self.algorithm, blocks) {
+            (Algorithm::Sha256, [1, 1]) => Class::SEARCH,
+            (Algorithm::Sha256d, [1, 1]) => Class::SEARCH_SHA256D,
+            _ => Class::SEARCH_LONG,
+        }
+    }
+
+    fn target(&self) -> Duration {
+        TARGET
+    }
+
+    fn cost(&self, length: u64) -> u64 {
+        compressions(self, length as usize)
+    }
+
+    fn decoded(&self, given: SharedBlob) -> SharedBlob {
+        given
+    }
+
+    fn candidates(&self, segment: usize) -> SharedBlob {
+        match &self.space {
+            // Masks without candidates are no segments; requests with such are refused.
+            Space::Masks(masks) => masks.get(segment).map(|mask| mask.blob().freeze()).unwrap_or_default(),
+            Space::Counter { .. } => SharedBlob::default(),
+        }
+    }
+
+    fn chunk<'a>(&'a self, part: Content<'a>) -> Chunk<'a> {
+        let algorithm = match self.algorithm {
+            Algorithm::Sha256 => work::Algorithm::Sha256,
+            Algorithm::Sha256d => work::Algorithm::Sha256d,
+        };
+        Chunk::Search(SearchChunk {
+            algorithm,
+            candidates: candidates(self, part.candidates),
+            first: part.first,
+            items: part.items,
+            prefix: &self.prefix,
+            suffix: &self.suffix,
+            sieve: Material::read(part.inputs).sieve(self),
+        })
+    }
+
+    fn parameter_bytes(&self) -> usize {
+        self.prefix.len() + self.suffix.len()
+    }
+
+    fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
+        let ChunkOutput::Marks(bytes) = output else { return Err(Rejected::Kind) };
+        match Marks::parse(bytes, range.end.saturating_sub(range.start)) {
+            Some(marks) => Ok(marks.bytes()),
+            None => Err(Rejected::Marks { range: range.clone() }),
+        }
+    }
+
+    fn reference(&self, _: &[u8]) -> Option<Box<[u8]>> {
+        None
+    }
+
+    fn title(&self, inputs: &Inputs) -> String {
+        let count = drone::console::count(inputs.total());
+        let sought = match &self.sought {
+            Sought::Targets { count: 1, .. } => "a digest".to_owned(),
+            Sought::Targets { count, .. } => format!("{} digests", drone::console::count(*count)),
+            Sought::Interval { .. } => "a digest in a range".to_owned(),
+        };
+        format!("Search {count} candidates for {sought} ({})", self.algorithm.name())
+    }
+}
+
+/// Which share of candidates are marks, about: targets that agree in the bits that are compared count twice.
+pub fn share(search: &Search) -> f64 {
+    match &search.sought {
+        Sought::Targets { count, .. } => (*count as f64 / f64::from(search.mark_bits).exp2()).min(1.0),
+        Sought::Interval { from, to, .. } => {
+            let (first, last) = marks_around(from, to, search.mark_bits);
+            ((last - first) as f64 + 1.0) / 64f64.exp2()
+        }
+    }
+}
+
+/// What is to be known of a search to tell its marks, made once of its targets.
+#[derive(Debug, Clone, Copy)]
+pub struct Material<'a> {
+    /// The digests that are sought, ascending.
+    targets: &'a [Digest],
+    /// What of them Drones are told, ascending.
+    values: Option<Values<'a>>,
+}
+
+/// What is to be known of a search to tell its marks.
+pub fn material(search: &Search) -> SharedBlob {
+    let Sought::Targets { digests, .. } = &search.sought else { return SharedBlob::default() };
+    let (word, chain) = word(search);
+    let bits = wire::sieve::low_bits(search.mark_bits);
+    let values: BTreeSet<u64> =
+        digests.as_chunks().0.iter().map(|digest| word.value(digest, &chain) & bits).collect();
+    let values: Vec<u8> = values.into_iter().flat_map(u64::to_le_bytes).collect();
+    [digests, &values].iter().collect::<BlobBuf>().freeze()
+}
+
+impl<'a> Material<'a> {
+    /// Reads what [`material`] made.
+    pub fn read(material: Blob<'a>) -> Self {
+        let mut strings = material.iter();
+        let targets = strings.next().unwrap_or_default().as_chunks().0;
+        Self { targets, values: strings.next().and_then(|values| Values::new(values.as_chunks().0)) }
+    }
+
+    /// What Drones are told.
+    pub fn sieve(&self, search: &Search) -> Sieve<'a> {
+        match (&search.sought, self.values) {
+            (Sought::Interval { order, from, to }, _) => Sieve::Interval {
+                order: *order,
+                marks: marks_around(from, to, search.mark_bits),
+                hits: (*from, *to),
+            },
+            (Sought::Targets { .. }, values) => Sieve::Targets {
+                word: word(search).0,
+                bits: search.mark_bits,
+                values: values.unwrap_or(Values::NONE),
+            },
+        }
+    }
+
+    /// Whether a digest is sought.
+    pub fn is_sought(&self, search: &Search, digest: &Digest) -> bool {
+        match &search.sought {
+            Sought::Targets { .. } => self.targets.binary_search(digest).is_ok(),
+            Sought::Interval { order, from, to } => (*from..=*to).contains(&order.number(digest)),
+        }
+    }
+}
+
+/// Looks at single candidates, by other code than the Drones'.
+pub struct Looker<'a> {
+    search: &'a Search,
+    large: &'a Large,
+    material: Material<'a>,
+    sieve: Sieve<'a>,
+    chain: Chain,
+    /// The segment that was looked at last, and what its candidates are made of.
+    segment: Option<(usize, SharedBlob)>,
+    message: Vec<u8>,
+}
+
+/// A candidate that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Its digest.
+    pub digest: Digest,
+    /// Whether it is a mark.
+    pub is_mark: bool,
+    /// Whether it is sought.
+    pub is_finding: bool,
+}
+
+impl<'a> Looker<'a> {
+    /// For the candidates of a search; `material` as [`material`] made it.
+    pub fn new(search: &'a Search, large: &'a Large, material: Blob<'a>) -> Self {
+        let material = Material::read(material);
+        let (sieve, (_, chain)) = (material.sieve(search), word(search));
+        Self { search, large, material, sieve, chain, segment: None, message: Vec::new() }
+    }
+
+    /// Which share of candidates are marks.
+    pub fn share(&self) -> f64 {
+        self.sieve.share().min(1.0)
+    }
+
+    /// Looks at one candidate.
+    pub fn look(&mut self, index: u64) -> Looked {
+        self.message.clone_from(&self.search.prefix);
+        self.write(index);
+        self.message.extend_from_slice(&self.search.suffix);
+        let mut digest: Digest = Sha256::digest(&self.message).into();
+        if self.search.algorithm == Algorithm::Sha256d {
+            digest = Sha256::digest(digest).into();
+        }
+        let is_mark = self.sieve.passes(&digest, &self.chain);
+        Looked { digest, is_mark, is_finding: is_mark && self.material.is_sought(self.search, &digest) }
+    }
+
+    /// One candidate, without what stands around it.
+    pub fn plain(&mut self, index: u64) -> Vec<u8> {
+        self.message.clear();
+        self.write(index);
+        self.message.clone()
+    }
+
+    fn write(&mut self, index: u64) {
+        let number = self.large.segment_of(index);
+        let start = self.large.around(index).start;
+        let sets = match &mut self.segment {
+            Some((last, sets)) if *last == number => sets,
+            segment => &mut segment.insert((number, self.search.candidates(number))).1,
+        };
+        candidates(self.search, sets.as_blob()).write(index - start, &mut self.message);
+    }
+}
+
+fn candidates<'a>(search: &Search, sets: Blob<'a>) -> Candidates<'a> {
+    match &search.space {
+        Space::Masks(_) => Candidates::Mask(sets),
+        Space::Counter { from, format, .. } => Candidates::Counter { from: *from, format: *format },
+    }
+}
+
+/// Of what the values are made that Drones compare, and the chain before the block that they come from.
+fn word(search: &Search) -> (Word, Chain) {
+    match (search.algorithm, longest_and_shortest(search).map(|length| varying(search, length))) {
+        // What is hashed last is a digest alone, in one block.
+        (Algorithm::Sha256d, _) => (Word::Inner, START),
+        (Algorithm::Sha256, [1, 1]) => (Word::Inner, chain(&search.prefix)),
+        (Algorithm::Sha256, _) => (Word::Outer, START),
+    }
+}
+
+/// The chain behind the whole blocks of a prefix.
+fn chain(prefix: &[u8]) -> Chain {
+    let mut chain = START;
+    sha2::block_api::compress256(&mut chain, prefix.as_chunks::<BLOCK>().0);
+    chain
+}
+
+/// Lengths of the longest and the shortest candidate, in bytes.
+fn longest_and_shortest(search: &Search) -> [usize; 2] {
+    match &search.space {
+        Space::Masks(masks) => {
+            let lengths = || masks.iter().map(|mask| mask.sets.len());
+            [lengths().max().unwrap_or_default(), lengths().min().unwrap_or_default()]
+        }
+        Space::Counter { from, to, format } => [format.len_of(to.saturating_sub(1)), format.len_of(*from)],
+    }
+}
+
+/// Blocks that differ between candidates of this length.
+fn varying(search: &Search, length: usize) -> u64 {
+    varying_blocks(search.prefix.len(), length, search.suffix.len())
+}
+
+/// SHA-256 compressions that a candidate of so many bytes takes.
+fn compressions(search: &Search, length: usize) -> u64 {
+    varying(search, length) + u64::from(search.algorithm == Algorithm::Sha256d)
+}
