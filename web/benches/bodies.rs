@@ -19,8 +19,8 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amendment, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, SEGMENT,
-    Submitted, Subscription, TaskFilter, Upload,
+    Amendment, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultBatch, Results,
+    ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -104,7 +104,7 @@ fn view(total: u64) -> TaskView {
         first_task: None,
         kind: "digest".into(),
         algorithm: "sha256".into(),
-        encoding: Encoding::Utf8,
+        encoding: Some(Encoding::Utf8),
         iterations: None,
         name: None,
         priority: 0,
@@ -125,6 +125,7 @@ fn view(total: u64) -> TaskView {
         rate: 0.0,
         eta_seconds: None,
         error: None,
+        search: None,
     }
 }
 
@@ -159,6 +160,12 @@ impl Hive for Ready {
         let range = range.start..range.end.min(RESULTS);
         let results = Box::new(Batches(self.clone(), range.clone()));
         Ok(ResultsFound { task: view(RESULTS), range, is_whole: true, results })
+    }
+    async fn coverage(&self, _: TaskId, _: u64, _: usize) -> Result<Coverage, HiveError> {
+        nothing()
+    }
+    async fn estimate(&self, _: &NewTask) -> Result<Estimate, HiveError> {
+        nothing()
     }
     async fn cancel(&self, _: TaskId) -> Result<TaskView, HiveError> {
         nothing()

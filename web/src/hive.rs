@@ -18,8 +18,10 @@ pub use self::access::{Access, Open};
 pub use self::error::HiveError;
 use crate::access::{Owner, TokenId};
 use crate::kinds::Specification;
+pub use crate::kinds::search::Finding;
 use crate::metrics::Measures;
 use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
+pub use crate::model::{Estimate, Progress, Span, Verdict};
 
 /// A task as it is asked for, apart from its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,6 +229,13 @@ pub enum ResultBatch {
         /// As many digests of 32 bytes.
         digests: Bytes,
     },
+    /// Of a search.
+    Findings {
+        /// Which of its findings the first one is, from 0, in the order of their indices.
+        first: u64,
+        /// The findings.
+        findings: Vec<Finding>,
+    },
     /// Tasks that have left their batch.
     Detached {
         /// The index of the first; the others follow it.
@@ -261,6 +270,18 @@ pub struct ResultsFound {
     pub results: Box<dyn Results>,
 }
 
+/// What was searched of a search, and by whom, from some candidate on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coverage {
+    /// The task at this moment.
+    pub task: TaskView,
+    /// The first begins where it was asked for, and each where the one before ends. Without `next`, the last one ends
+    /// where the task does.
+    pub spans: Vec<Span>,
+    /// Where what follows begins.
+    pub next: Option<u64>,
+}
+
 /// Events from some point on.
 pub struct Subscription {
     /// Whether the asked-for event is not known (any more), so that the subscriber has to read
@@ -282,7 +303,7 @@ pub trait Hive: Send + Sync + 'static {
     async fn claim(&self, key: [u8; 32]) -> Result<Claimed, HiveError>;
 
     /// Creates a small task in one call, under the key that was claimed for it, if any. The
-    /// caller has checked the inputs as for [`Upload::push`]. For one who `waits`, what comes of it
+    /// caller has checked the inputs as for [`Upload::push`]; a search has none. For one who `waits`, what comes of it
     /// is caught as it comes, and need not be read from the disk.
     async fn submit(
         &self,
@@ -308,8 +329,16 @@ pub trait Hive: Send + Sync + 'static {
     /// Waits until the task has ended, one way or the other, and that is on disk; shows it then.
     async fn ended(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
-    /// What there is of the results in `range`, which may reach beyond the task's end.
+    /// What there is of the results in `range`, which may reach beyond the task's end. Those of a search are its
+    /// findings, which `range` counts in the order of their indices: while it goes on, one may come in between.
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError>;
+
+    /// What was searched of a search from candidate `from` on, in at most `limit` spans. A task that is no search is a
+    /// [`HiveError::Conflict`]; there are no spans from the end on.
+    async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError>;
+
+    /// What a search would take of the Drones that are there. One of another kind is [`HiveError::Invalid`].
+    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError>;
 
     /// Cancels a task that has not ended; one that is cancelled already stays so.
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError>;

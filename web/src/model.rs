@@ -1,18 +1,24 @@
 //! One set of views, for JSON and for HTML: served by the Queen, read by her clients.
 
+mod coverage;
 mod drone;
 mod event;
 mod lists;
 mod overview;
 mod rounded;
+mod search;
 mod task;
 #[cfg(test)]
 mod tests;
 
+pub use self::coverage::{CoverageList, Span, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
 pub use self::event::{Change, Event, EventId};
 pub(crate) use self::lists::PAGE_DEFAULT;
 pub use self::lists::{DroneList, Health, LogList, PAGE_MAX, SecretList, TaskList, TokenList};
 pub use self::overview::{Data, DroneCounts, LeaseCounts, Overview, TaskCounts, VerifiedCounts};
+pub use self::search::{
+    BytesView, CounterView, Estimate, IntervalView, MarksView, Progress, SearchView, SoughtView, SpaceView,
+};
 pub use self::task::{TaskState, TaskView, Verify};
 pub use crate::timestamp::Timestamp;

@@ -82,7 +82,9 @@ pub(crate) fn is_told(caller: &Caller, change: &Change) -> bool {
     let is_own = |owner: Option<TokenId>| caller.sees(owner);
     match change {
         Change::Task(task) => is_own(task.owner_id),
-        Change::TaskRemoved { owner, .. } | Change::ResultChanged { owner, .. } => is_own(*owner),
+        Change::TaskRemoved { owner, .. } | Change::ResultChanged { owner, .. } | Change::Finding { owner, .. } => {
+            is_own(*owner)
+        }
         Change::Drone(_) | Change::Overview(_) => caller.only_own().is_none(),
         Change::Reset {} => true,
     }

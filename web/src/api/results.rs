@@ -2,6 +2,7 @@
 
 mod format;
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
-use self::format::{Cursor, Format, PIECE, torn};
+use self::format::{Cursor, Format, PIECE, finding_json, torn};
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
@@ -114,8 +115,9 @@ fn unfinished(task: &TaskView, format: Format) -> Problem {
     let TaskView { id, state, done, total, .. } = task;
     let name = format.name();
     let later = if state.has_ended() { "" } else { "ask again when it is done, " };
+    let items = if task.search.is_some() { "candidates" } else { "inputs" };
     let detail = format!(
-        "task {id} is {state} with {done} of {total} inputs done, and {name} cannot say that it is incomplete: \
+        "task {id} is {state} with {done} of {total} {items} done, and {name} cannot say that it is incomplete: \
          {later}add `partial=1`, or take `format=ndjson`"
     );
     Problem::new(StatusCode::CONFLICT, detail)
@@ -142,6 +144,8 @@ struct Rows {
     is_complete: bool,
     /// The first of a batch's tasks.
     first_task: Option<TaskId>,
+    /// What kind of task it is.
+    kind: Cow<'static, str>,
     state: Part,
 }
 
@@ -160,10 +164,10 @@ impl Rows {
         first: Option<ResultBatch>,
         results: Box<dyn Results>,
     ) -> Self {
-        let is_complete = task.state == TaskState::Done && range.end >= task.total;
-        let (cursor, first_task) = (Cursor::at(range.start), task.first_task);
+        let is_complete = task.state == TaskState::Done && range.end >= task.results();
+        let (cursor, first_task, kind) = (Cursor::at(range.start), task.first_task, task.kind.clone());
         let mut rows =
-            Self { format, batch: first, results, range, cursor, is_complete, first_task, state: Part::Header };
+            Self { format, batch: first, results, range, cursor, is_complete, first_task, kind, state: Part::Header };
         rows.pause();
         rows
     }
@@ -188,7 +192,7 @@ impl Rows {
         let mut out = Vec::with_capacity(PIECE + digest::OVER);
         out.resize(MARGIN, 0);
         if self.state == Part::Header {
-            out.extend_from_slice(self.format.header());
+            out.extend_from_slice(self.format.header(&self.kind));
             self.state = Part::Rows;
         }
         while out.len() < PIECE {
@@ -237,13 +241,13 @@ impl Rows {
 /// The results of a finished task as a JSON array, if they are few.
 pub(super) async fn inline(hive: &dyn Hive, task: &TaskView) -> Result<Option<Vec<u8>>, Problem> {
     match is_inline(task) {
-        true => inline_of(&mut hive.results(task.id, 0..task.total).await?).await,
+        true => inline_of(&mut hive.results(task.id, 0..task.results()).await?).await,
         false => Ok(None),
     }
 }
 
 fn is_inline(task: &TaskView) -> bool {
-    task.state == TaskState::Done && task.total <= INLINE_ROWS
+    task.state == TaskState::Done && task.results() <= INLINE_ROWS
 }
 
 /// The same of results that were found.
@@ -252,10 +256,25 @@ pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Vec<u8>
     if !is_inline(task) {
         return Ok(None);
     }
-    let mut json = Vec::with_capacity(ROW * task.total as usize);
+    let mut json = Vec::with_capacity(ROW * task.results() as usize);
     json.push(b'[');
     while let Some(batch) = results.next().await? {
-        let ResultBatch::Digest { first, inputs, digests } = batch else { return Ok(None) };
+        let (first, inputs, digests) = match batch {
+            ResultBatch::Digest { first, inputs, digests } => (first, inputs, digests),
+            ResultBatch::Findings { findings, .. } => {
+                for finding in &findings {
+                    if json.len() > 1 {
+                        json.push(b',');
+                    }
+                    json.extend_from_slice(&finding_json(finding));
+                    if json.len() > INLINE_BYTES {
+                        return Ok(None);
+                    }
+                }
+                continue;
+            }
+            ResultBatch::Detached { .. } => return Ok(None),
+        };
         let (inputs, digests) = (inputs.as_blob(), digests.as_chunks::<32>().0);
         for (index, (input, digest)) in (first..).zip(inputs.iter().zip(digests)) {
             if json.len() > 1 {

@@ -1,9 +1,20 @@
 //! Candidates to search: the specification, and what its findings look like.
 
+mod finding;
+mod marks;
+mod rows;
+mod space;
+
 use serde::{Deserialize, Serialize};
-use wire::blob::BlobBuf;
-use wire::sieve::{self, DigestOrder};
-use wire::space::{Candidates, CounterFormat, MAX_CANDIDATES};
+use utoipa::ToSchema;
+use wire::sieve::DigestOrder;
+use wire::space::MAX_CANDIDATE;
+use wire::work::varying_blocks;
+
+pub use self::finding::{Finding, FindingView};
+pub use self::marks::{mark_bits, marks_around};
+pub(crate) use self::rows::{CSV_HEADER, potfile};
+pub use self::space::{Mask, Masks, Place, Set, Space, SpaceError, format_name};
 
 /// The name of this kind.
 pub const KIND: &str = "search";
@@ -16,6 +27,9 @@ pub const MAX_AROUND: usize = 64 << 10;
 
 /// The most findings that a search may ask for.
 pub const MAX_FINDINGS: u64 = 1_000_000;
+
+/// The most SHA-256 compressions that a search may take.
+pub const MAX_COST: u64 = 1 << 63;
 
 /// Bytes of a digest.
 const DIGEST: usize = 32;
@@ -53,50 +67,6 @@ pub enum Algorithm {
     Sha256d,
 }
 
-/// All candidates, in one linear order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Space {
-    /// Those of each mask, one mask after the other; there is at least one.
-    Masks(Vec<Mask>),
-    /// Numbers.
-    Counter {
-        /// The first one.
-        from: u64,
-        /// Behind the last one.
-        to: u64,
-        /// How they are written.
-        #[serde(with = "Format")]
-        format: CounterFormat,
-    },
-}
-
-/// Strings of one length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mask {
-    /// How it was written.
-    pub text: String,
-    /// The bytes of each position, in hexadecimal: ascending and without duplicates, at least one.
-    pub sets: Vec<Set>,
-}
-
-/// The bytes of one position of a mask.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Set(#[serde(with = "const_hex::serde::no_prefix")] pub Vec<u8>);
-
-/// How a number is written; see [`CounterFormat`].
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "CounterFormat", rename_all = "lowercase")]
-enum Format {
-    Decimal,
-    Hex,
-    U32Le,
-    U32Be,
-    U64Le,
-    U64Be,
-}
-
 /// Which digests are findings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -132,7 +102,7 @@ enum Order {
 }
 
 /// When a search is over, unless all of it is searched before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stop {
     /// When there is a finding.
@@ -155,30 +125,35 @@ impl Algorithm {
     }
 }
 
-impl Mask {
-    /// The sets as they are sent.
-    pub fn blob(&self) -> BlobBuf {
-        self.sets.iter().map(|set| &set.0).collect()
-    }
+impl Stop {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::First, Self::Lowest, Self::All, Self::Never];
 
-    /// How many strings there are; `None` if these are more than [`MAX_CANDIDATES`].
-    pub fn count(&self) -> Option<u64> {
-        Candidates::Mask(self.blob().as_blob()).count()
-    }
-}
-
-impl Space {
-    /// How many candidates there are; `None` if these are more than [`MAX_CANDIDATES`].
-    pub fn total(&self) -> Option<u64> {
-        let total = match self {
-            Self::Masks(masks) => masks.iter().try_fold(0u64, |total, mask| total.checked_add(mask.count()?))?,
-            Self::Counter { from, to, .. } => to.saturating_sub(*from),
-        };
-        (total <= MAX_CANDIDATES).then_some(total)
+    /// The name in requests and views.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Lowest => "lowest",
+            Self::All => "all",
+            Self::Never => "never",
+        }
     }
 }
 
 impl Sought {
+    /// How many findings chance gives among so many candidates. Which of the digests that are given are digests of
+    /// candidates is not known.
+    pub fn expected(&self, candidates: u64) -> f64 {
+        /// Of a digest.
+        const BITS: f64 = 256.0;
+        let number = |bytes: &[u8; DIGEST]| bytes.iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte));
+        let wanted = match self {
+            Self::Targets { count, .. } => *count as f64,
+            Self::Interval { from, to, .. } => number(to) - number(from) + 1.0,
+        };
+        candidates as f64 * (wanted / BITS.exp2())
+    }
+
     /// The digests that are sought.
     pub(super) fn secret(&self) -> &[u8] {
         match self {
@@ -196,6 +171,31 @@ impl Sought {
 }
 
 impl Search {
+    /// Candidate number `index`; `None` behind the last one.
+    pub fn candidate(&self, index: u64) -> Option<Vec<u8>> {
+        let mut candidate = Vec::new();
+        self.space.write(index, &mut candidate).then_some(candidate)
+    }
+
+    /// What is hashed for candidate number `index`; `None` behind the last one.
+    pub fn message(&self, index: u64) -> Option<Vec<u8>> {
+        let mut message = Vec::with_capacity(self.prefix.len() + MAX_CANDIDATE + self.suffix.len());
+        message.extend_from_slice(&self.prefix);
+        let is_there = self.space.write(index, &mut message);
+        message.extend_from_slice(&self.suffix);
+        is_there.then_some(message)
+    }
+
+    /// SHA-256 compressions that all candidates take; `None` if these are more than [`MAX_COST`].
+    pub fn compressions(&self) -> Option<u64> {
+        let (again, mut sum) = (u128::from(self.algorithm == Algorithm::Sha256d), 0u128);
+        self.space.lengths(|length, count| {
+            let blocks = varying_blocks(self.prefix.len(), length, self.suffix.len());
+            sum += u128::from(count) * (u128::from(blocks) + again);
+        });
+        u64::try_from(sum).ok().filter(|sum| *sum <= MAX_COST)
+    }
+
     /// See [`Specification::fields`](super::Specification::fields).
     pub(crate) fn fields(&self, mut field: impl FnMut(&[u8])) {
         let Self { algorithm, prefix, suffix, space, sought, stop, max_findings, mark_bits: _ } = self;
@@ -205,9 +205,9 @@ impl Search {
         match space {
             Space::Masks(masks) => {
                 field(b"masks");
-                for mask in masks {
+                for mask in masks.iter() {
                     field(&(mask.sets.len() as u64).to_le_bytes());
-                    mask.sets.iter().for_each(|set| field(&set.0));
+                    mask.sets.iter().for_each(|set| field(set.bytes()));
                 }
                 field(&[]);
             }
@@ -235,76 +235,38 @@ impl Search {
     }
 }
 
-/// How many bits of a target are compared, so that marks are neither too few to prove anything nor too many to be
-/// looked at. It depends on nothing that changes: marks of one range by two Drones, or before and after a restart, are
-/// the same.
-pub fn mark_bits(total: u64, targets: u64) -> u8 {
-    if total < ALL_MARKS {
-        return 0;
-    }
-    let targets = u128::from(targets.max(1));
-    // Candidates times targets for each mark, so that there are so many marks in all.
-    let for_marks = |marks: u128| (u128::from(total) * targets / marks).max(1);
-    let bits = for_marks(LEAST_MARKS).ilog2().min(targets.next_power_of_two().ilog2() + USUAL);
-    let most = for_marks(MOST_MARKS).next_power_of_two().ilog2();
-    let densest = targets.next_power_of_two().ilog2() + DENSEST;
-    bits.max(most).max(densest).min(64) as u8
-}
-
-/// Below so many candidates all are marks.
-const ALL_MARKS: u64 = 1024;
-
-/// Marks of a whole task: no fewer, unless they would be too close together, and no more.
-const LEAST_MARKS: u128 = 1 << 14;
-const MOST_MARKS: u128 = 1 << 26;
-
-/// One candidate in two to the power of this is a mark: about a thousand in half a minute of one thread with AVX-512.
-const USUAL: u32 = 21;
-
-/// One candidate in two to the power of this is a mark at most.
-const DENSEST: u32 = 6;
-
-/// First and last of the most significant 64 bits of a mark, where those between `from` and `to` are sought: about one
-/// number in two to the power of `bits`, or what is sought if that is more.
-pub fn marks_around(from: &[u8; DIGEST], to: &[u8; DIGEST], bits: u8) -> (u64, u64) {
-    let (first, last) = (sieve::top(from), sieve::top(to));
-    let wanted = u64::MAX.checked_shr(u32::from(bits)).unwrap_or(0);
-    let more = wanted.saturating_sub(last - first);
-    // As much on both sides, or what there is on one.
-    let before = (more / 2).min(first);
-    let after = (more - before).min(u64::MAX - last);
-    (first - (more - after).min(first), last + after)
-}
-
 #[cfg(test)]
 mod tests {
+    use wire::space::CounterFormat;
+
     use super::*;
 
-    #[test]
-    fn marks_are_neither_few_nor_many() {
-        assert_eq!([0, 1023].map(|total| mark_bits(total, 1)), [0, 0]);
-        assert_eq!(mark_bits(1024, 1), 6);
-        assert_eq!(mark_bits(1 << 30, 1), 16);
-        assert_eq!(mark_bits(1 << 40, 1), 21);
-        assert_eq!(mark_bits(1 << 40, 100_000), 38);
-        assert_eq!(mark_bits(1 << 63, 1), 37);
-        assert_eq!(mark_bits(1 << 63, 100_000), 54);
+    fn search(prefix: usize, space: Space) -> Search {
+        Search {
+            algorithm: Algorithm::Sha256d,
+            prefix: vec![b'p'; prefix],
+            suffix: b"s".to_vec(),
+            space,
+            sought: Sought::Interval { order: DigestOrder::Big, from: [0; DIGEST], to: [0xff; DIGEST] },
+            stop: Stop::Never,
+            max_findings: 1,
+            mark_bits: 0,
+        }
     }
 
     #[test]
-    fn marks_of_an_interval_lie_around_it() {
-        let number = |top: u64| {
-            let mut number = [0; DIGEST];
-            number[..8].copy_from_slice(&top.to_be_bytes());
-            number
-        };
-        let marks = |from, to, bits| marks_around(&number(from), &number(to), bits);
-        assert_eq!(marks(0, 0xffff, 48), (0, 0xffff));
-        assert_eq!(marks(0, 0xff, 48), (0, 0xffff));
-        assert_eq!(marks(u64::MAX - 1, u64::MAX, 60), (u64::MAX - 15, u64::MAX));
-        assert_eq!(marks(100, 103, 60), (94, 109));
-        assert_eq!(marks(0, u64::MAX, 8), (0, u64::MAX));
-        assert_eq!(marks(0, 5, 0), (0, u64::MAX));
-        assert_eq!(marks(7, 7, 64), (7, 7));
+    fn a_search_says_what_is_hashed_and_what_it_costs() {
+        let counter = |from, to| Space::Counter { from, to, format: CounterFormat::Decimal };
+        let one = search(2, counter(9, 11));
+        assert_eq!(one.candidate(1).as_deref(), Some(&b"10"[..]));
+        assert_eq!(one.message(0).as_deref(), Some(&b"pp9s"[..]));
+        assert_eq!((one.candidate(2), one.message(2)), (None, None));
+        assert_eq!(one.compressions(), Some(4));
+        assert_eq!(search(64 + 53, counter(9, 11)).compressions(), Some(2 + 3));
+        assert_eq!(search(0, counter(0, 1 << 62)).compressions(), Some(1 << 63));
+        assert_eq!(search(0, counter(0, (1 << 62) + 1)).compressions(), None);
+        assert_eq!(one.sought.expected(7), 7.0);
+        let targets = Sought::Targets { count: 1 << 20, digests: Vec::new() };
+        assert_eq!(targets.expected(1 << 40), (-196f64).exp2());
     }
 }

@@ -10,6 +10,7 @@ use super::drone::DroneView;
 use super::overview::Overview;
 use super::task::TaskView;
 use crate::access::TokenId;
+use crate::kinds::search::Finding;
 
 /// The name of an event: `epoch-seq`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +76,17 @@ pub enum Change {
         #[serde(skip)]
         owner: Option<TokenId>,
     },
+    /// SSE event `finding`: a search found something.
+    Finding {
+        /// Which search.
+        task: TaskId,
+        /// What it found.
+        #[serde(flatten)]
+        finding: Finding,
+        /// Whose the task is.
+        #[serde(skip)]
+        owner: Option<TokenId>,
+    },
     /// SSE event `overview`.
     Overview(Overview),
     /// SSE event `reset`: more changed at once than is told one by one; read everything anew.
@@ -98,6 +110,12 @@ impl Change {
             to: u64,
             drone: DroneId,
         }
+        #[derive(Deserialize)]
+        struct Found {
+            task: TaskId,
+            #[serde(flatten)]
+            finding: Finding,
+        }
         Ok(Some(match name {
             "task" => Self::Task(serde_json::from_str(data)?),
             "task-removed" => {
@@ -108,6 +126,10 @@ impl Change {
             "result-changed" => {
                 let ResultChanged { task, from, to, drone } = serde_json::from_str(data)?;
                 Self::ResultChanged { task, from, to, drone, owner: None }
+            }
+            "finding" => {
+                let Found { task, finding } = serde_json::from_str(data)?;
+                Self::Finding { task, finding, owner: None }
             }
             "overview" => Self::Overview(serde_json::from_str(data)?),
             "reset" => Self::Reset {},
@@ -122,6 +144,7 @@ impl Change {
             Self::TaskRemoved { .. } => "task-removed",
             Self::Drone(_) => "drone",
             Self::ResultChanged { .. } => "result-changed",
+            Self::Finding { .. } => "finding",
             Self::Overview(_) => "overview",
             Self::Reset {} => "reset",
         }

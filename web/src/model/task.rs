@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use wire::ids::TaskId;
 
 use super::rounded::{known_thousandths, thousandths};
+use super::search::SearchView;
 use crate::access::TokenId;
 use crate::kinds::digest::Encoding;
 use crate::timestamp::Timestamp;
@@ -88,11 +89,12 @@ pub struct TaskView {
     /// The kind of work.
     #[schema(value_type = String)]
     pub kind: Cow<'static, str>,
-    /// The algorithm of a digest task.
+    /// What turns a string into a digest.
     #[schema(value_type = String)]
     pub algorithm: Cow<'static, str>,
-    /// How its inputs are written.
-    pub encoding: Encoding,
+    /// How the inputs of a digest task are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
     /// PBKDF2's iterations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<u32>,
@@ -114,9 +116,9 @@ pub struct TaskView {
     pub state: TaskState,
     /// Why nothing of it is being computed, while it has not ended.
     pub waiting_because: Option<String>,
-    /// Items in all.
+    /// Items in all: inputs of a digest task, candidates of a search.
     pub total: u64,
-    /// Items whose results are there.
+    /// Items whose results are there, or which were searched.
     pub done: u64,
     /// Results of a Drone that was found to give wrong ones are being computed again; what is
     /// there can be read, and may change.
@@ -139,9 +141,17 @@ pub struct TaskView {
     pub eta_seconds: Option<f64>,
     /// Why it failed.
     pub error: Option<String>,
+    /// What a search is for, and what there is of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Box<SearchView>>,
 }
 
 impl TaskView {
+    /// How many results there will be when all of it is done, as far as that is known: of a search, the findings.
+    pub fn results(&self) -> u64 {
+        self.search.as_ref().map_or(self.total, |search| search.found)
+    }
+
     /// Done items in percent, 0.0..=100.0.
     pub fn percent(&self) -> f64 {
         match self.total {

@@ -9,6 +9,7 @@ use super::*;
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::error::ProblemView;
 use crate::kinds::digest::Encoding;
+use crate::kinds::search::Finding;
 
 /// What is served is read as the same; gives what was served.
 fn round<T: Serialize + DeserializeOwned + PartialEq + Debug>(view: T) -> Value {
@@ -24,7 +25,7 @@ fn task(state: TaskState) -> TaskView {
         first_task: None,
         kind: "digest".into(),
         algorithm: "pbkdf2-hmac-sha256".into(),
-        encoding: Encoding::Hex,
+        encoding: Some(Encoding::Hex),
         iterations: Some(1000),
         name: Some("bees \"and\" hives".to_owned()),
         owner: Some("ci".to_owned()),
@@ -45,6 +46,7 @@ fn task(state: TaskState) -> TaskView {
         rate: 0.125,
         eta_seconds: Some(1e9),
         error: None,
+        search: None,
     }
 }
 
@@ -197,6 +199,11 @@ fn events_are_read_by_their_names() {
         Change::TaskRemoved { id: TaskId(4), owner: None },
         Change::Drone(drone(DroneState::Lost)),
         Change::ResultChanged { task: TaskId(1), from: 2, to: 3, drone: DroneId(4), owner: None },
+        Change::Finding {
+            task: TaskId(1),
+            finding: Finding { index: 2, plain: b"\xff".to_vec(), digest: [7; 32] },
+            owner: None,
+        },
         Change::Overview(overview(None)),
         Change::Reset {},
     ];

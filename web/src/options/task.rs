@@ -71,8 +71,10 @@ impl Options {
             KIND => Specification::Digest(digest::specification(&mut self)?),
             other => return Err(unknown("kind", other, KIND)),
         };
-        let Specification::Digest(digest) = &specification;
-        self.end(digest.algorithm.name())?;
+        self.end(match &specification {
+            Specification::Digest(digest) => digest.algorithm.name(),
+            Specification::Search(_) => "a search",
+        })?;
         let (owner, address) = (None, None);
         Ok(NewTask { specification, name, priority, deadline_seconds, batch, verify, owner, address })
     }

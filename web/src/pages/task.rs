@@ -61,12 +61,12 @@ impl Page {
         Some((to.0 - from.0).max(0) as f64 / 1000.0)
     }
 
-    fn encoding(&self) -> &'static str {
-        match self.task.encoding {
+    fn encoding(&self) -> Option<&'static str> {
+        self.task.encoding.map(|encoding| match encoding {
             Encoding::Utf8 => "plain text",
             Encoding::Hex => "hexadecimal",
             Encoding::Base64 => "base64",
-        }
+        })
     }
 
     fn shown(&self) -> Range<u64> {
@@ -116,7 +116,7 @@ impl Page {
         let task = hive.task(id).await?;
         let is_open = matches!(task.state, TaskState::Pending | TaskState::Running);
         let lacks_drones = is_open && viewer.sees_all() && hive.overview().await?.drones == 0;
-        let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.total).await?;
+        let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.results()).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
@@ -153,6 +153,14 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     {
         let (first, inputs, digests) = match batch {
             ResultBatch::Digest { first, inputs, digests } => (first, inputs, digests),
+            ResultBatch::Findings { findings, .. } => {
+                rows.extend(findings.into_iter().map(|finding| Row {
+                    index: finding.index,
+                    input: Shown::of(&finding.plain),
+                    digest: const_hex::encode(finding.digest),
+                }));
+                continue;
+            }
             ResultBatch::Detached { first, failed } => {
                 rows.extend((first..).zip(failed).map(|(index, error)| Row {
                     index,

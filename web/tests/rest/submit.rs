@@ -112,7 +112,7 @@ async fn multipart_is_the_pages_form() {
     assert_eq!(post(&router, "/tasks", &content_type, body.clone()).await.status, 201);
     let (new, inputs) = fake.only();
     assert_eq!(inputs, [&b"a"[..], b"", b"b", b"c", b"d\xff"]);
-    let Specification::Digest(digest) = new.specification;
+    let Specification::Digest(digest) = new.specification else { panic!() };
     assert_eq!(digest.algorithm, Algorithm::HmacSha256 { key: b"k".to_vec() });
     assert_eq!((new.name.as_deref(), new.priority), (Some("of the form"), 5));
     // However it is cut.
@@ -152,7 +152,7 @@ async fn options_are_members_or_parameters() {
         let headers = [&[("content-type", TEXT)], headers].concat();
         let answer = send(&router, request("POST", &format!("/tasks?{options}"), &headers, "0000\n")).await;
         assert_eq!(answer.status, 201, "{:?}", answer.body);
-        let Specification::Digest(digest) = fake.only().0.specification;
+        let Specification::Digest(digest) = fake.only().0.specification else { panic!() };
         digest
     };
     let algorithm = async |options: &str| with_headers(options, &[]).await;
@@ -171,7 +171,7 @@ async fn options_are_members_or_parameters() {
     let (fake, router) = world();
     let body = json!({"input": "x", "algorithm": "pbkdf2-hmac-sha256", "salt_hex": "73", "iterations": 10_000_000});
     assert_eq!(post_json(&router, body).await.status, 201);
-    let Specification::Digest(digest) = fake.only().0.specification;
+    let Specification::Digest(digest) = fake.only().0.specification else { panic!() };
     assert_eq!(digest.algorithm, pbkdf2);
 }
 

@@ -1,4 +1,4 @@
-//! A Hive without Drones, which hashes at once.
+//! A Hive without Drones, which hashes and searches at once.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultBatch, Results, ResultsFound, Submitted,
-    Subscription, TaskFilter, Upload,
+    Amendment, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, Progress,
+    ResultBatch, Results, ResultsFound, Span, Submitted, Subscription, TaskFilter, Upload, Verdict,
 };
 use web::kinds::Specification;
+use web::kinds::search::{Algorithm, Search, Sought, Stop};
 use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
-    Change, Data, DroneCounts, DroneState, DroneView, Event, EventId, Kernels, LeaseCounts, Overview, TaskCounts,
-    TaskState, TaskView, Timestamp, VerifiedCounts,
+    Change, Data, DroneCounts, DroneState, DroneView, Event, EventId, Kernels, LeaseCounts, Overview, SearchView,
+    TaskCounts, TaskState, TaskView, Timestamp, VerifiedCounts,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -63,6 +64,8 @@ pub struct Task {
     pub view: TaskView,
     pub new: NewTask,
     pub inputs: Vec<Vec<u8>>,
+    /// Of a search.
+    pub findings: Vec<Finding>,
 }
 
 pub struct Fake {
@@ -149,23 +152,33 @@ impl Fake {
     }
 
     fn create(&self, new: NewTask, inputs: Vec<Vec<u8>>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
-        if inputs.is_empty() {
-            return Err(HiveError::Empty);
-        }
+        let search = match &new.specification {
+            Specification::Digest(_) if inputs.is_empty() => return Err(HiveError::Empty),
+            Specification::Digest(_) => None,
+            Specification::Search(search) => {
+                assert!(inputs.is_empty(), "a search has no inputs");
+                Some(search)
+            }
+        };
         let mut inner = self.inner();
         if let Some(error) = &inner.refuses {
             return Err(error.clone());
         }
-        let total = inputs.len() as u64;
+        let total = search.map_or(inputs.len() as u64, |search| search.space.total().unwrap());
         let done = inner.computed.unwrap_or(total).min(total);
-        let Specification::Digest(digest) = &new.specification;
+        let findings = search.map(|search| searched(search, done)).unwrap_or_default();
+        let (algorithm, encoding) = match &new.specification {
+            Specification::Digest(digest) => (digest.algorithm.name(), Some(digest.encoding)),
+            Specification::Search(search) => (search.algorithm.name(), None),
+        };
+        let progress = Progress { found: findings.len() as u64, marks: 3, expected: 2.5, doubtful: 0 };
         let view = TaskView {
             id: TaskId(inner.tasks.len() as u64 + 1),
             batch: None,
             first_task: new.batch.then(|| TaskId(inner.tasks.len() as u64 + 2)),
             kind: new.specification.kind().into(),
-            algorithm: digest.algorithm.name().into(),
-            encoding: digest.encoding,
+            algorithm: algorithm.into(),
+            encoding,
             iterations: None,
             name: new.name.clone(),
             owner: new.owner.as_ref().map(|owner| owner.name.to_string()),
@@ -186,8 +199,9 @@ impl Fake {
             rate: 0.0,
             eta_seconds: None,
             error: None,
+            search: search.map(|search| Box::new(SearchView::new(search, progress))),
         };
-        inner.tasks.push(Some(Task { view: view.clone(), new, inputs }));
+        inner.tasks.push(Some(Task { view: view.clone(), new, inputs, findings }));
         if let Some(Identity { key, fingerprint }) = identity {
             let claimed = inner.keys.insert(key, Some((view.id, fingerprint)));
             assert_eq!(claimed, Some(None), "the key of a new task is claimed for it");
@@ -253,6 +267,9 @@ fn renew(view: &mut TaskView, deadline_seconds: Option<Option<u32>>) {
     }
 }
 
+/// The most candidates that the fake looks at.
+const SEARCHED: u64 = 1 << 17;
+
 /// When every task is created.
 const CREATED: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -277,6 +294,44 @@ impl Upload for FakeUpload {
     async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
         self.fake.inner().finished += 1;
         self.fake.create(self.new, self.inputs, identity)
+    }
+}
+
+/// What is found among the first candidates, of which there are not many.
+fn searched(search: &Search, done: u64) -> Vec<Finding> {
+    let digest = |message: Vec<u8>| -> [u8; 32] {
+        let digest = Sha256::digest(message);
+        match search.algorithm {
+            Algorithm::Sha256 => digest.into(),
+            Algorithm::Sha256d => Sha256::digest(digest).into(),
+        }
+    };
+    let is_sought = |digest: &[u8; 32]| match &search.sought {
+        Sought::Targets { digests, .. } => digests.as_chunks::<32>().0.binary_search(digest).is_ok(),
+        Sought::Interval { order, from, to } => (*from..=*to).contains(&order.number(digest)),
+    };
+    let findings = (0..done.min(SEARCHED)).map(|index| {
+        let digest = digest(search.message(index).unwrap());
+        Finding { index, plain: search.candidate(index).unwrap(), digest }
+    });
+    let most = if matches!(search.stop, Stop::First | Stop::Lowest) { 1 } else { search.max_findings };
+    findings.filter(|finding| is_sought(&finding.digest)).take(most as usize).collect()
+}
+
+struct FakeFindings {
+    findings: Vec<Finding>,
+    first: u64,
+}
+
+#[async_trait]
+impl Results for FakeFindings {
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        let findings = std::mem::take(&mut self.findings);
+        Ok((!findings.is_empty()).then_some(ResultBatch::Findings { first: self.first, findings }))
+    }
+
+    fn pause(&mut self, _next: u64) -> bool {
+        true
     }
 }
 
@@ -386,13 +441,60 @@ impl Hive for Fake {
     }
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
-        let (task, inputs) = self.with(id, |task| Ok((task.view.clone(), task.inputs.clone())))?;
+        let (task, inputs, findings) =
+            self.with(id, |task| Ok((task.view.clone(), task.inputs.clone(), task.findings.clone())))?;
+        if task.search.is_some() {
+            let end = range.end.min(findings.len() as u64).max(range.start);
+            let findings = findings.into_iter().take(end as usize).skip(range.start as usize).collect();
+            let results = FakeFindings { findings, first: range.start };
+            return Ok(ResultsFound { task, range: range.start..end, is_whole: true, results: Box::new(results) });
+        }
         let end = range.end.min(task.done).max(range.start);
         let inputs = inputs.into_iter().take(end as usize).skip(range.start as usize).collect();
         let inner = self.inner();
         let (first, batch, broken_after) = (range.start, inner.batch, inner.broken_after);
         let results = FakeResults { inputs, first, next: first, batch, broken_after };
         Ok(ResultsFound { task, range: range.start..end, is_whole: true, results: Box::new(results) })
+    }
+
+    async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
+        let task = self.task(id).await?;
+        if task.search.is_none() {
+            return Err(HiveError::Conflict(format!("task {id} is no search")));
+        }
+        let (step, end) = (task.total.div_ceil(4).max(1), task.total);
+        let span = |at: u64| {
+            let (from, to) = (from.max(at), (at + step).min(end));
+            let drone = (to <= task.done).then(|| self.inner().drone.clone());
+            Span {
+                from,
+                to,
+                drone: drone.as_ref().map(|drone| drone.id),
+                drone_name: drone.as_ref().map(|drone| drone.name.clone()),
+                marks: 7,
+                expected: 6.5,
+                verdict: match drone {
+                    Some(_) if at == 0 => Verdict::SearchedAgain,
+                    Some(_) => Verdict::Searched,
+                    None if task.state.has_ended() => Verdict::NotSearched,
+                    None => Verdict::Open,
+                },
+                rate: drone.as_ref().map(|drone| drone.rate),
+                at: drone.map(|drone| drone.last_seen_at),
+            }
+        };
+        let starts = (0..4).map(|part| part * step).filter(|at| *at < end && (at + step).min(end) > from);
+        let spans: Vec<Span> = starts.map(span).take(limit).collect();
+        let next = spans.last().map(|span| span.to).filter(|to| *to < end);
+        Ok(Coverage { task, spans, next })
+    }
+
+    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError> {
+        self.fails()?;
+        match &new.specification {
+            Specification::Search(search) => Ok(Estimate::new(search, 1_000_000.0)),
+            Specification::Digest(_) => Err(HiveError::Invalid("no search".to_owned())),
+        }
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {

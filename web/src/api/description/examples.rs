@@ -29,7 +29,7 @@ fn task() -> TaskView {
         first_task: None,
         kind: KIND.into(),
         algorithm: "sha256".into(),
-        encoding: Encoding::Utf8,
+        encoding: Some(Encoding::Utf8),
         iterations: None,
         name: Some("bees".to_owned()),
         owner: Some("ci".to_owned()),
@@ -50,6 +50,7 @@ fn task() -> TaskView {
         rate: 0.0,
         eta_seconds: None,
         error: None,
+        search: None,
     }
 }
 

@@ -6,8 +6,9 @@ use wire::blob::Blob;
 use wire::ids::TaskId;
 
 use crate::error::Problem;
-use crate::hive::{HiveError, ResultBatch};
+use crate::hive::{Finding, HiveError, ResultBatch};
 use crate::kinds::digest::{self, Row};
+use crate::kinds::search;
 
 /// A piece of a body is sent when it is so long, in bytes: what its client does not take yet stays in memory.
 pub(super) const PIECE: usize = 32 << 10;
@@ -19,7 +20,7 @@ pub(super) enum Format {
     Ndjson,
     /// RFC 4180, with a header line.
     Csv,
-    /// `digest  input` lines.
+    /// `digest  input` lines; of a search lines of a potfile: `digest:plain`.
     Text,
 }
 
@@ -51,8 +52,10 @@ impl Format {
         }
     }
 
-    pub(super) fn header(self) -> &'static [u8] {
+    /// What stands before the rows of a task of this kind.
+    pub(super) fn header(self, kind: &str) -> &'static [u8] {
         match self {
+            Self::Csv if kind == search::KIND => search::CSV_HEADER,
             Self::Csv => digest::CSV_HEADER,
             Self::Ndjson | Self::Text => b"",
         }
@@ -79,6 +82,16 @@ impl Format {
         match batch {
             ResultBatch::Digest { first, inputs, digests } => {
                 self.digests(out, cursor, *first, inputs.as_blob(), digests.as_chunks::<32>())
+            }
+            ResultBatch::Findings { first, findings } => {
+                for finding in findings.get(cursor.behind(*first)?..).unwrap_or_default() {
+                    if out.len() >= PIECE {
+                        return Ok(false);
+                    }
+                    self.finding(out, finding);
+                    cursor.index += 1;
+                }
+                Ok(true)
             }
             ResultBatch::Detached { first, failed } => {
                 for error in failed.get(cursor.behind(*first)?..).unwrap_or_default() {
@@ -126,6 +139,20 @@ impl Format {
         Ok(true)
     }
 
+    fn finding(self, out: &mut Vec<u8>, finding: &Finding) {
+        match self {
+            Self::Ndjson => {
+                out.extend_from_slice(&finding_json(finding));
+                out.push(b'\n');
+            }
+            Self::Csv => {
+                let Finding { index, plain, digest } = finding;
+                Row::csv(plain).write(out, usize::MAX, *index, plain, digest);
+            }
+            Self::Text => search::potfile(out, finding),
+        }
+    }
+
     /// A row that is about to be written.
     fn row(self, input: &[u8], index: u64) -> Result<Row, Problem> {
         match self {
@@ -135,6 +162,11 @@ impl Format {
             Self::Text => Ok(Row::text()),
         }
     }
+}
+
+/// A finding as an object of JSON.
+pub(super) fn finding_json(finding: &Finding) -> Vec<u8> {
+    serde_json::to_vec(finding).unwrap_or_default()
 }
 
 /// An input of this index would tear lines of text apart.

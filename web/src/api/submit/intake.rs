@@ -129,8 +129,10 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// How a task's inputs are written.
+/// How a task's inputs are written; a search has none.
 pub(super) fn encoding(new: &NewTask) -> Encoding {
-    let Specification::Digest(digest) = &new.specification;
-    digest.encoding
+    match &new.specification {
+        Specification::Digest(digest) => digest.encoding,
+        Specification::Search(_) => Encoding::default(),
+    }
 }

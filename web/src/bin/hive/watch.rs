@@ -6,6 +6,7 @@ mod events;
 use std::time::{Duration, Instant};
 
 use drone::console::span;
+use web::hive::Finding;
 use web::model::{Change, DroneView, Overview, TaskView, Timestamp};
 use wire::ids::TaskId;
 
@@ -106,7 +107,7 @@ impl Watcher<'_> {
             Change::Task(task) => Some(task.id) == self.batch || Some(task.id) == self.id && task.state.has_ended(),
             Change::TaskRemoved { id, .. } => Some(*id) == self.id || Some(*id) == self.batch,
             Change::Reset {} => true,
-            Change::ResultChanged { .. } | Change::Drone(_) | Change::Overview(_) => false,
+            Change::ResultChanged { .. } | Change::Finding { .. } | Change::Drone(_) | Change::Overview(_) => false,
         }
     }
 
@@ -128,7 +129,9 @@ impl Watcher<'_> {
         let is_its = match change {
             Change::Reset {} => true,
             Change::Task(task) => is_watched(&task.id),
-            Change::TaskRemoved { id, .. } | Change::ResultChanged { task: id, .. } => is_watched(id),
+            Change::TaskRemoved { id, .. }
+            | Change::ResultChanged { task: id, .. }
+            | Change::Finding { task: id, .. } => is_watched(id),
             Change::Drone(_) | Change::Overview(_) => false,
         };
         match self.output {
@@ -169,6 +172,7 @@ fn told(change: &Change) -> String {
             let last = to.saturating_sub(1);
             format!("task {task}: results {from} to {last} changed, since Drone {drone} had given wrong ones")
         }
+        Change::Finding { task, finding, .. } => format!("task {task} found {}", found(finding)),
         Change::Overview(overview) => {
             let Overview { drones, items_queued, rate, .. } = overview;
             let (drones, inputs) = (number_of(*drones, "Drone"), number_of(*items_queued, "input"));
@@ -176,6 +180,16 @@ fn told(change: &Change) -> String {
         }
         Change::Reset {} => "some of what happened was missed".to_owned(),
     }
+}
+
+/// What was found.
+fn found(finding: &Finding) -> String {
+    let Finding { index, plain, digest } = finding;
+    let plain = match std::str::from_utf8(plain) {
+        Ok(plain) => visible(plain),
+        Err(_) => format!("0x{}", const_hex::encode(plain)).into(),
+    };
+    format!("{plain} (number {index}), whose digest is {}", const_hex::encode(digest))
 }
 
 fn told_task(task: &TaskView) -> String {

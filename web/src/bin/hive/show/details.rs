@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use drone::console::{count, span};
+use web::kinds::digest::Encoding;
 use web::model::{Data, DroneView, Overview, TaskCounts, TaskState, TaskView, Verify};
 
 use crate::text::{bytes, moment, number_of, per_second, percent, visible};
@@ -49,7 +50,7 @@ pub fn task(task: &TaskView) -> String {
     }
     lines.put("algorithm", visible(&task.algorithm));
     lines.put_known("iterations", task.iterations.map(|iterations| count(iterations.into())));
-    lines.put("encoding", task.encoding.name());
+    lines.put_known("encoding", task.encoding.map(Encoding::name));
     lines.put("priority", task.priority);
     if task.verify == Verify::All {
         lines.put("verify", "all");

@@ -44,7 +44,7 @@ impl Brief {
                 self.0.remove(&Thing::Task(id.0));
                 return true;
             }
-            Change::ResultChanged { .. } | Change::Reset {} => return true,
+            Change::ResultChanged { .. } | Change::Finding { .. } | Change::Reset {} => return true,
         };
         if self.0.len() >= MOST {
             self.0.clear();
