@@ -29,13 +29,7 @@ impl Core {
     }
 
     /// Takes what a lease has from `from` on; who has room for something else then.
-    fn cut_lease(
-        &mut self,
-        id: LeaseId,
-        from: u64,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) -> Option<DroneId> {
+    fn cut_lease(&mut self, id: LeaseId, from: u64, now: Time, effects: &mut Vec<Effect>) -> Option<DroneId> {
         let lease = self.leases.get(id).filter(|lease| lease.range.end > from)?;
         let (task, drone, range, twin) = (lease.task, lease.drone, lease.range.clone(), lease.twin);
         // What twins have is taken once.

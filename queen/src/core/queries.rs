@@ -55,6 +55,11 @@ impl Core {
         self.drones.get(id).map(Drone::standing)
     }
 
+    /// Compressions per second of a class of work that all Drones do together.
+    pub fn speed(&self, class: Class) -> u128 {
+        self.drones.values().filter(|drone| drone.is_usable()).map(|drone| drone.speed(class)).sum()
+    }
+
     /// All work at a glance.
     pub fn totals(&self, now: Time) -> Totals {
         let (rate, cost_rate) = self.meter.rates(now);

@@ -99,7 +99,8 @@ impl Queue {
     pub(super) fn cost_ahead(&self, priority: i8, own: u64) -> u128 {
         let own = u128::from(own);
         let above: u128 = self.levels.range(priority..).skip(1).map(|(_, level)| level.cost).sum();
-        let equal = self.levels.get(&priority).map_or(own, |level| level.cost.min(own.saturating_mul(u128::from(level.tasks))));
+        let equal =
+            self.levels.get(&priority).map_or(own, |level| level.cost.min(own.saturating_mul(u128::from(level.tasks))));
         above + equal
     }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod failures;
+mod finish;
 mod fleet;
 mod isolation;
 mod lanes;

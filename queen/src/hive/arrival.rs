@@ -106,7 +106,18 @@ impl Arrival {
     /// Results that nobody has looked at.
     pub(super) fn new(lease: LeaseId, piece: Piece, spent: Duration) -> Self {
         let (trust, old) = (Trust::Sampled, Vec::new());
-        Self { lease, piece, spent, trust, looked_at: 0, old, expensive: None, is_search: false, sighting: None, room: None }
+        Self {
+            lease,
+            piece,
+            spent,
+            trust,
+            looked_at: 0,
+            old,
+            expensive: None,
+            is_search: false,
+            sighting: None,
+            room: None,
+        }
     }
 
     /// The results of `range` alone, without an expensive one to look at.

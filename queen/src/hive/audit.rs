@@ -53,6 +53,8 @@ struct Audit {
     job: Job,
     by: DroneId,
     subject: Subject,
+    /// Items that are not compared yet.
+    left: u64,
 }
 
 /// What is computed a second time.
@@ -110,7 +112,7 @@ impl Recheck {
 impl Audits {
     /// Results that were computed a second time by another Drone, and those that are about to be.
     pub(super) fn counts(&self) -> (u64, u64) {
-        (self.done, self.under_way.len() as u64)
+        (self.done, self.under_way.values().map(|audit| audit.left).sum())
     }
 
     /// What an audit is about; its indices are the job's.
@@ -124,7 +126,7 @@ impl Audits {
         let Recheck { job, result, given } = recheck;
         let (by, digest) = given.into_iter().next()?;
         let segment = Segment { items: 1, cost: result.cost.max(1), bytes: 8 + result.length };
-        self.add(Audit { job, by, subject: Subject::Result(result, digest) }, result.index, segment)
+        self.add(Audit { job, by, subject: Subject::Result(result, digest), left: 1 }, result.index, segment)
     }
 
     /// Has another Drone search candidates that one Drone has searched; what the core is to be told. `None` if there
@@ -134,7 +136,7 @@ impl Audits {
         let items = first.range.end - first.range.start;
         let subject = Subject::Candidates(first.indices().collect());
         let segment = Segment { items, cost: cost.max(1), bytes: 0 };
-        self.add(Audit { job, by: first.drone, subject }, first.range.start, segment)
+        self.add(Audit { job, by: first.drone, subject, left: items }, first.range.start, segment)
     }
 
     fn add(&mut self, audit: Audit, start: u64, segment: Segment) -> Option<(TaskId, TaskWork)> {
@@ -168,7 +170,7 @@ impl Audits {
 
     /// The second result of an audit is there, by `drone`.
     pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Compared {
-        let Some(Audit { job, by, subject: Subject::Result(result, first) }) = self.under_way.remove(&id) else {
+        let Some(Audit { job, by, subject: Subject::Result(result, first), .. }) = self.under_way.remove(&id) else {
             return Compared::Nothing;
         };
         self.done += 1;
@@ -181,13 +183,15 @@ impl Audits {
 
     /// Some of the candidates of an audit were searched a second time.
     pub(super) fn compare_search(&mut self, id: TaskId, second: &Searched) -> Compared {
-        let Some(Audit { by, subject: Subject::Candidates(first), .. }) = self.under_way.get(&id) else {
+        let Some(Audit { by, subject: Subject::Candidates(first), left, .. }) = self.under_way.get_mut(&id) else {
             return Compared::Nothing;
         };
+        let items = second.range.end - second.range.start;
+        *left = left.saturating_sub(items);
+        self.done += items;
         if *by == second.drone {
             return Compared::Nothing;
         }
-        self.done += 1;
         let told: BTreeSet<u64> = second.indices().collect();
         // All that is told was looked at, and is a mark.
         if let Some(missed) = told.iter().find(|mark| !first.contains(*mark)) {

@@ -14,10 +14,10 @@ const SKIPPED: [f64; 4] = [0.01, 0.1, 0.5, 1.0];
 /// A mean of the statistics above this is suspicion.
 const LIMIT: f64 = 1e12;
 
-/// A lease with fewer expected marks is not judged by its gaps: honest ones would be a large part of it.
-const LEAST_MARKS: f64 = 256.0;
+/// A part with fewer expected marks is not judged by its gaps: an honest one may be all gap.
+const LEAST_MARKS: f64 = 32.0;
 
-/// The negative logarithm of the probability, 10⁻⁹, that an honest lease has a gap which is suspect.
+/// The negative logarithm of the probability, 10⁻⁹, that an honest part has a gap which is suspect.
 const GAP_MARGIN: f64 = 20.7;
 
 /// What is known of one Drone's marks in one task: a test that notices when the Drone begins to skip candidates,
@@ -66,7 +66,7 @@ impl Evidence {
         debug_assert!(expected.is_finite() && expected >= 0.0, "{expected} expected marks");
         for (logarithm, skipped) in self.logarithms.iter_mut().zip(SKIPPED) {
             // Zero is told apart, as the logarithm of 1 − s is −∞ where all is skipped.
-            let seen = if false { 0.0 } else { seen as f64 * (-skipped).ln_1p() };
+            let seen = if seen == 0 { 0.0 } else { seen as f64 * (-skipped).ln_1p() };
             *logarithm = ln_1p_exp(*logarithm) + skipped * expected + seen;
         }
         self.is_suspect()
@@ -91,13 +91,13 @@ fn ln_1p_exp(x: f64) -> f64 {
 }
 
 /// Whether the longest run of candidates without a mark, also before the first and behind the last, is too long
-/// to be chance: above (ln λ + 20.7) / `share` in a lease of λ = `items`·`share` expected marks. False where λ is
-/// below 256.
+/// to be chance: above (ln λ + 20.7) / `share` in a part of λ = `items`·`share` expected marks. False where λ is
+/// below 32.
 ///
-/// `marks` are ascending indices of the lease, below `items`; `share` is the probability that a candidate is a
+/// `marks` are ascending indices of the part, below `items`; `share` is the probability that a candidate is a
 /// mark. A run of g / `share` candidates has no mark with probability at most e^(−g), and begins behind one of λ
-/// marks or in front: an honest lease is suspect with probability at most λ·e^(−g) = e^(−20.7), about 10⁻⁹. At
-/// λ = 256 the run is a tenth of the lease, at 1,024 a thirty-seventh.
+/// marks or in front: an honest part is suspect with probability at most λ·e^(−g) = e^(−20.7), about 10⁻⁹. At
+/// λ = 32 the run is three quarters of the part, at 256 a tenth.
 pub fn gap_is_suspect(marks: impl IntoIterator<Item = u64>, items: u64, share: f64) -> bool {
     let expected = items as f64 * share;
     if expected < LEAST_MARKS {
@@ -110,14 +110,4 @@ pub fn gap_is_suspect(marks: impl IntoIterator<Item = u64>, items: u64, share: f
         next = mark.saturating_add(1);
         gap as f64 > longest
     })
-}
-
-/// How many marks a part may have at most: λ + 10·√λ + 64 where λ are `expected`, and one for each of `targets`
-/// that may be found in it.
-///
-/// An honest part has more with probability at most e^(−50), whatever λ is: that a Poisson number exceeds its mean
-/// by x has probability at most e^(−x² / (2λ + 2x/3)) (Bernstein's inequality).
-pub fn most_marks(expected: f64, targets: u64) -> u64 {
-    let random = expected + 10.0 * expected.sqrt() + 64.0;
-    (random.ceil() as u64).saturating_add(targets)
 }

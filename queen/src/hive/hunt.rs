@@ -29,7 +29,9 @@ impl Hunt {
     /// A search that a Queen before has begun.
     pub(super) fn revived(findings: Vec<Finding>, marks: u64) -> Self {
         let mut hunt = Self { marks, ..Self::default() };
-        findings.into_iter().for_each(|finding| drop(hunt.find(finding)));
+        for finding in findings {
+            hunt.find(finding);
+        }
         hunt
     }
 

@@ -11,14 +11,14 @@ use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
 use super::hunt::Hunt;
-use super::views::{finish, view};
+use super::views::{finish, set_progress, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
 use crate::store::Live;
 use crate::work::{Ending, Found, Inputs, Job, Piece, ResultMap, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
-pub(super) const TASK: u64 = 208;
+pub(super) const TASK: u64 = 216;
 
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
@@ -123,7 +123,7 @@ impl Record {
     /// What it is counted with against the memory limit. Results of small tasks, and those
     /// that are never written, stay in memory with it.
     pub(super) fn weight(&self) -> u64 {
-        weight(&self.inputs, self.terms.kind().width()) 
+        weight(&self.inputs, self.terms.kind().width())
             + self.members().map_or(0, Members::weight)
             + self.hunt().map_or(0, Hunt::weight)
     }
@@ -377,6 +377,9 @@ impl Record {
         if let Some(End { ending, is_settled: true, .. }) = self.end() {
             finish(&mut view, ending);
         }
+        let doubtful =
+            if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
+        set_progress(&mut view, &self.terms, self.found(), doubtful);
         view.suspect = self.is_rework();
         view.corrected = self.progress.as_ref().map_or(0, |progress| progress.corrected)
             + self.progress.as_ref().and_then(|progress| progress.rework.as_ref()).map_or(0, |rework| rework.corrected);
@@ -395,7 +398,7 @@ impl Record {
     /// What has come of it, now that it is over.
     pub(super) fn computed(&self, id: TaskId) -> Computed {
         let task = self.view_ahead(id, None);
-        let prefix = self.status(None).prefix;
+        let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
         let is_small = matches!(self.inputs, Inputs::Small(_));
         let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
         Computed { task, job: self.job(id), prefix, kept }

@@ -12,6 +12,7 @@ use super::arrival::{Arrival, Fault, Sighting, WrongResult};
 use super::audit::{Compared, SecondSearch};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
+use super::findings::shown;
 use super::shared::SharedHive;
 use super::state::State;
 use super::story::Story;
@@ -164,12 +165,8 @@ impl State {
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
         self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
-        let Some((search, Inputs::Large(large))) = job.kind().search().zip(Some(&job.inputs)) else { return };
-        let material = SharedBlob::default();
-        let mut looker = Looker::new(search, large, material.as_blob());
-        for finding in new {
-            let plain = looker.plain(finding.index);
-            self.feed.found(task, job.terms.owner_id(), web::hive::Finding { index: finding.index, plain, digest: finding.digest });
+        for finding in shown(job, new) {
+            self.feed.found(task, job.terms.owner_id(), finding);
         }
     }
 

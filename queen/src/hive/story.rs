@@ -19,6 +19,7 @@ pub(super) enum Story {
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
+    Found { task: String, new: u64, found: u64 },
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
@@ -66,6 +67,10 @@ impl Story {
             }
             Self::Parted { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
+            }
+            Self::Found { task, new, found } => {
+                let (new, found) = (drone::console::count(*new), drone::console::count(*found));
+                story!("🎯", "Found {new} more of what is sought, {found} so far [{task}]");
             }
             Self::Quarantined { drone, reason } => {
                 story!("🚫", "{drone} gets no more work: {reason}");

@@ -178,7 +178,7 @@ impl SharedHive {
         identity: Option<Identity>,
         waits: bool,
     ) -> Result<Submitted, HiveError> {
-        if inputs.is_empty() {
+        if inputs.is_empty() && kinds::of(&new.specification).implied().is_none() {
             return Err(HiveError::Empty);
         }
         let ready = self.ready(&new, inputs).await?;
@@ -199,7 +199,13 @@ impl SharedHive {
 
     /// Puts a few inputs where they stay.
     pub(super) async fn ready(&self, new: &NewTask, inputs: BlobBuf) -> Result<Ready, HiveError> {
-        let width = kinds::of(&new.specification).width();
+        let kind = kinds::of(&new.specification);
+        let width = kind.width();
+        if let Some(inputs) = kind.implied() {
+            let mut memory = self.inner.memory.tasks.reserve();
+            memory.grow(weight(&inputs, width)).map_err(full)?;
+            return Ok(Ready { inputs, width, memory: Some(memory), writing: None, stored: None });
+        }
         if inputs.layout_len() + inputs.len() * width > SMALL {
             let mut incoming = Incoming::begin(self, new.clone()).await?;
             incoming.add(inputs).await?;

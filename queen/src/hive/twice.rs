@@ -91,7 +91,12 @@ impl SharedHive {
         let right = self.right_until(&job, &part.piece).await;
         let slot = self.slot(part.piece.bytes.len()).await?;
         let end = right.unwrap_or(range.start);
-        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult { drone, task, index, fault: Fault::Result });
+        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult {
+            drone,
+            task,
+            index,
+            fault: Fault::Result,
+        });
         self.change_durably(slot, |state, now| {
             state.settle_claim(task, drone, part, end, now);
             wrong.into_iter().for_each(|wrong| state.convict(wrong, now));

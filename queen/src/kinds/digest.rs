@@ -26,7 +26,7 @@ impl Kind for Digest {
             Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
             _ => None,
         };
-        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: self.encoding, iterations }
+        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: Some(self.encoding), iterations }
     }
 
     fn width(&self) -> usize {

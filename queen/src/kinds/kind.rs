@@ -101,8 +101,8 @@ pub struct Summary {
     pub kind: &'static str,
     /// What turns an input into its result.
     pub algorithm: &'static str,
-    /// How inputs are written.
-    pub encoding: Encoding,
+    /// How inputs are written, where there are any.
+    pub encoding: Option<Encoding>,
     /// Iterations, where an algorithm has them.
     pub iterations: Option<u32>,
 }

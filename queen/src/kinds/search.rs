@@ -1,12 +1,14 @@
 //! Candidates to search.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use web::kinds::digest::Encoding;
-use web::kinds::search::{Algorithm, KIND, Search, Sought, Space, marks_around};
+use web::kinds::search::{Algorithm, KIND, Mask, Search, Sought, Space, marks_around};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
 use wire::sieve::{Chain, Digest, Marks, START, Sieve, Values, Word};
 use wire::space::Candidates;
@@ -28,7 +30,7 @@ const LEASES_BYTES: u64 = 256 << 10;
 
 impl Kind for Search {
     fn summary(&self) -> Summary {
-        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: Encoding::Utf8, iterations: None }
+        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: None, iterations: None }
     }
 
     fn width(&self) -> usize {
@@ -42,11 +44,11 @@ impl Kind for Search {
     fn implied(&self) -> Option<Inputs> {
         Some(match &self.space {
             Space::Masks(masks) => {
-                let segment = |mask: &web::kinds::search::Mask| {
+                let segment = |mask: &Mask| {
                     let count = mask.count().unwrap_or_default();
                     (count, count.saturating_mul(compressions(self, mask.sets.len())))
                 };
-                Inputs::implied(masks.iter().map(segment).filter(|(count, _)| *count > 0))
+                Inputs::implied(masks.iter().map(segment))
             }
             Space::Counter { from, to, format } => {
                 let count = to.saturating_sub(*from);
@@ -84,7 +86,7 @@ impl Kind for Search {
 
     fn candidates(&self, segment: usize) -> SharedBlob {
         match &self.space {
-            // Masks without candidates are no segments; requests with such are refused.
+            // A mask is a segment; none is empty.
             Space::Masks(masks) => masks.get(segment).map(|mask| mask.blob().freeze()).unwrap_or_default(),
             Space::Counter { .. } => SharedBlob::default(),
         }
@@ -158,8 +160,7 @@ pub fn material(search: &Search) -> SharedBlob {
     let Sought::Targets { digests, .. } = &search.sought else { return SharedBlob::default() };
     let (word, chain) = word(search);
     let bits = wire::sieve::low_bits(search.mark_bits);
-    let values: BTreeSet<u64> =
-        digests.as_chunks().0.iter().map(|digest| word.value(digest, &chain) & bits).collect();
+    let values: BTreeSet<u64> = digests.as_chunks().0.iter().map(|digest| word.value(digest, &chain) & bits).collect();
     let values: Vec<u8> = values.into_iter().flat_map(u64::to_le_bytes).collect();
     [digests, &values].iter().collect::<BlobBuf>().freeze()
 }
@@ -175,16 +176,12 @@ impl<'a> Material<'a> {
     /// What Drones are told.
     pub fn sieve(&self, search: &Search) -> Sieve<'a> {
         match (&search.sought, self.values) {
-            (Sought::Interval { order, from, to }, _) => Sieve::Interval {
-                order: *order,
-                marks: marks_around(from, to, search.mark_bits),
-                hits: (*from, *to),
-            },
-            (Sought::Targets { .. }, values) => Sieve::Targets {
-                word: word(search).0,
-                bits: search.mark_bits,
-                values: values.unwrap_or(Values::NONE),
-            },
+            (Sought::Interval { order, from, to }, _) => {
+                Sieve::Interval { order: *order, marks: marks_around(from, to, search.mark_bits), hits: (*from, *to) }
+            }
+            (Sought::Targets { .. }, values) => {
+                Sieve::Targets { word: word(search).0, bits: search.mark_bits, values: values.unwrap_or(Values::NONE) }
+            }
         }
     }
 

@@ -311,7 +311,7 @@ impl Machine {
             ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
             ToDrone::Work { leases } => {
                 marks.extend(leases.0.iter().map(|lease| {
-                    let Chunk::Digest(chunk) = &lease.chunk;
+                    let Chunk::Digest(chunk) = &lease.chunk else { unreachable!("tasks here are digests") };
                     let poison = poisons.get(&(lease.epoch, lease.task)).copied();
                     Mark { poison, has_lanes: chunk.class() == Class::PBKDF2 }
                 }));

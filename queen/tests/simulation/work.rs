@@ -106,6 +106,7 @@ impl Spec {
             segments: self.segments.iter().map(segment).collect(),
             done,
             paused,
+            target: Duration::from_millis(200),
             deadline,
             avoid: None,
             batch: false,

@@ -21,6 +21,7 @@ use wire::proof::{Keys, MAC_BYTES};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 
 use super::protection::{self, Entry};
+use super::searching::SearchedFor;
 
 /// Slow, so that its leases are short, and a second of silence is long.
 const RATE: u64 = 1_000_000;
@@ -49,6 +50,8 @@ pub struct Lease {
     pub to: u64,
     pub inputs: Vec<Vec<u8>>,
     pub pbkdf2: Option<(Vec<u8>, u32)>,
+    /// What is to be searched, if it is a lease of a search.
+    pub search: Option<SearchedFor>,
 }
 
 /// What the Queen said.
@@ -416,13 +419,19 @@ pub async fn greet(entry: &Entry) -> (Greeting, Option<Keys>) {
 }
 
 fn owned(lease: &wire::message::Lease<'_>) -> Lease {
-    let Chunk::Digest(chunk) = &lease.chunk;
+    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
+    let chunk = match &lease.chunk {
+        Chunk::Digest(chunk) => chunk,
+        Chunk::Search(chunk) => {
+            let (inputs, pbkdf2, search) = (Vec::new(), None, Some(SearchedFor::owned(chunk, from)));
+            return Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search };
+        }
+    };
     let pbkdf2 = match chunk.algorithm {
         Algorithm::Sha256 => None,
         Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Some((salt.to_vec(), iterations)),
         _ => panic!("these tests use two algorithms"),
     };
     let inputs = chunk.inputs.iter().map(<[u8]>::to_vec).collect();
-    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
-    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2 }
+    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search: None }
 }

@@ -206,7 +206,7 @@ fn gaps_are_suspect_wherever_they_are() {
     assert!(!skipping(0..0));
     assert!(skipping(0..gap) && skipping(third..third + gap) && skipping(items - gap..items));
     assert!(gap_is_suspect([], items, share), "no mark at all");
-    assert!(!gap_is_suspect([], items / 4 - 1, share), "below 256 expected marks, gaps say little");
+    assert!(!gap_is_suspect([], items / 32 - 1, share), "below 32 expected marks, gaps say little");
     assert!(!gap_is_suspect(0..1_000, 1_000, 1.0), "all are marks");
 }
 
@@ -218,16 +218,5 @@ fn the_longest_gap_is_counted_to_the_candidate() {
     for start in [0, 1_000, items - longest - 1] {
         assert!(!gap_is_suspect(all_but(start..start + longest), items, share));
         assert!(gap_is_suspect(all_but(start..start + longest + 1), items, share));
-    }
-}
-
-#[test]
-fn most_marks_are_more_than_honest_parts_have() {
-    assert_eq!((most_marks(0.0, 0), most_marks(100.0, 3), most_marks(0.5, 0)), (64, 267, 72));
-    assert_eq!((most_marks(1e300, 1), most_marks(0.0, u64::MAX)), (u64::MAX, u64::MAX));
-    let mut random = Random(6);
-    for _ in 0..10_000 {
-        let expected = 10f64.powf(random.unit() * 5.0 - 2.0);
-        assert!(random.poisson(expected) <= most_marks(expected, 0));
     }
 }

@@ -38,19 +38,13 @@ pub(super) fn findings(
     let select = "SELECT item, digest FROM findings WHERE task = ? AND item > ? ORDER BY item LIMIT ?";
     let after = after.map_or(-1, |after| i64::try_from(after).unwrap_or(i64::MAX));
     let mut select = connection.prepare_cached(select)?;
-    let rows = select.query_map(params![id.0, after, limit], |row| {
-        Ok(Finding { index: row.get(0)?, digest: row.get(1)? })
-    })?;
+    let rows =
+        select.query_map(params![id.0, after, limit], |row| Ok(Finding { index: row.get(0)?, digest: row.get(1)? }))?;
     rows.collect()
 }
 
 /// What was searched of the candidates from `from` on, in order, at most `limit` rows.
-pub(super) fn searched(
-    connection: &Connection,
-    id: TaskId,
-    from: u64,
-    limit: usize,
-) -> rusqlite::Result<Vec<Span>> {
+pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: usize) -> rusqlite::Result<Vec<Span>> {
     let select = "SELECT first, past, drone, verdict, marks, spent, at FROM searched WHERE task = ?1 AND past > ?2 \
                   AND first >= coalesce((SELECT max(first) FROM searched WHERE task = ?1 AND first <= ?2), ?2) \
                   ORDER BY first LIMIT ?3";

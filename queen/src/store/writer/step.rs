@@ -72,9 +72,7 @@ impl<'a> Step<'a> {
             Change::Epoch(epoch) => self.begin(*epoch),
             Change::Submit(submission) => self.submit(submission),
             Change::Results { .. } => self.results(change),
-            Change::Searched { task, searched, findings } => {
-                search::add(self.transaction, *task, searched, findings)
-            }
+            Change::Searched { task, searched, findings } => search::add(self.transaction, *task, searched, findings),
             Change::Confirmed { task, range, drone } => search::confirm(self.transaction, *task, range, *drone),
             Change::Detach { batch, index, fate } => self.detach(*batch, *index, fate),
             Change::End(task, ending) => self.end(*task, ending),
