@@ -4,6 +4,7 @@
 use std::fmt::Debug;
 
 use bincode::{BorrowDecode, Encode};
+use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::LazyJust;
@@ -16,6 +17,7 @@ use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{MAGIC, Preface, Role};
 use wire::proof::{Keys, MAC_BYTES, Transcript};
+use wire::search::SharedSearch;
 use wire::sieve::{DigestOrder, Sieve, Values, Word};
 use wire::space::{Candidates, CounterFormat};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind, SearchChunk};
@@ -288,6 +290,17 @@ proptest! {
         is_exact(&queen);
         survives_flips(&drone);
         survives_flips(&queen);
+    }
+
+    #[test]
+    fn a_kept_search_is_the_same(chunk in chunk()) {
+        let mut frame = Vec::new();
+        frame::encode(&chunk, MAX_TO_DRONE, &mut frame).unwrap();
+        let frame = Bytes::from(frame).slice(HEADER..);
+        let Ok(Chunk::Search(chunk)) = frame::decode::<Chunk<'_>>(&frame) else { return Ok(()) };
+        let is_kept = matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d);
+        let kept = SharedSearch::within(&frame, &chunk);
+        prop_assert_eq!(kept.as_ref().map(SharedSearch::as_chunk), is_kept.then_some(chunk));
     }
 
     #[test]
