@@ -151,6 +151,16 @@ impl<'a> Values<'a> {
         values.iter().zip(values.iter().skip(1)).all(|(one, next)| one < next).then_some(values)
     }
 
+    /// Of the bytes of values that were checked before.
+    pub(crate) fn known(bytes: &'a [u8]) -> Self {
+        Self(bytes.as_chunks().0)
+    }
+
+    /// The bytes of all.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.0.as_flattened()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -5,8 +5,8 @@ use wire::blob::BlobBuf;
 use wire::work::Algorithm;
 
 use super::dispatch::Kernel;
-use super::job::Output;
 use super::kernels::Kernels;
+use super::output::Output;
 use super::sample::Sample;
 
 /// Published answers: input, algorithm, digest. FIPS 180-4 example, RFC 4231 case 2,
@@ -70,6 +70,7 @@ fn compute(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u
     while !job.is_finished() {
         job.step(&kernels, budget);
     }
-    let Output::Digests(digests) = job.collect();
-    Ok(digests)
+    match job.collect() {
+        Output::Digests(results) | Output::Marks { marks: results, .. } => Ok(results),
+    }
 }

@@ -12,6 +12,7 @@ use std::arch::x86_64::*;
 use self::load::load;
 use self::rounds::{Block, Pair, compress, pair, swap, unpair, words};
 use crate::kernel::lanes::{Digest, Feed, LAST, Lane, Message, Slots};
+use crate::kernel::portable;
 use crate::kernel::sha256::{BLOCK, Chain, Midstate};
 use crate::kernel::table::Table;
 
@@ -29,6 +30,7 @@ pub(in super::super) static TABLE: Table = Table {
     absorb,
     rehash,
     iterate,
+    search: portable::search,
 };
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]

@@ -197,6 +197,7 @@ macro_rules! wide_kernel {
             absorb,
             rehash,
             iterate,
+            search: $crate::kernel::portable::search,
         };
 
         $(#[target_feature(enable = $feature)])+
