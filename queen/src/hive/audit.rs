@@ -84,6 +84,8 @@ pub(super) struct Audits {
     done: u64,
     /// The Queen computes one result again.
     is_rechecking: bool,
+    /// The Queen searches candidates again.
+    is_searching: bool,
     /// Results on which Drones differ, which she computes next.
     disputes: VecDeque<Recheck>,
     /// Results that were computed a second time in whatever way, since the start.
@@ -106,6 +108,17 @@ impl Recheck {
     /// Whether the Queen may compute it herself although no Drones differ on it.
     pub(super) fn is_cheap(&self) -> bool {
         self.result.cost <= BY_QUEEN
+    }
+}
+
+impl SecondSearch {
+    /// As much of it from its start on as the Queen may search herself.
+    pub(super) fn for_queen(self) -> Self {
+        let Range { start, end } = self.first.range;
+        let items = end - start;
+        let each = (self.cost / items.max(1)).max(1);
+        let own = items.min(BY_QUEEN / each).max(1);
+        Self { first: self.first.within(&(start..start + own)), cost: own * each, ..self }
     }
 }
 
@@ -202,6 +215,16 @@ impl Audits {
             Some(missed) => Compared::Missed(second.drone, *missed),
             None => Compared::Same([*by, second.drone]),
         }
+    }
+
+    /// The Queen searches candidates again for want of another Drone, unless she does already.
+    pub(super) fn begin_own_search(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_searching, true)
+    }
+
+    /// Notes that she has searched them.
+    pub(super) fn end_own_search(&mut self) {
+        self.is_searching = false;
     }
 
     /// An audit has ended in one way or another.

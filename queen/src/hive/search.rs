@@ -1,5 +1,6 @@
 //! Searches: looking at the marks that come, keeping what is found, and searching again what is in doubt.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tokio::task::spawn_blocking;
@@ -13,6 +14,7 @@ use super::audit::{Compared, SecondSearch};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
+use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
 use super::story::Story;
@@ -94,6 +96,29 @@ impl SharedHive {
             }
             Err(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Mark }),
         }
+    }
+}
+
+impl SharedHive {
+    /// Searches candidates, and sees whether a Drone has told all marks.
+    pub(super) async fn search_by_queen(&self, second: SecondSearch) {
+        let marks = self.marks_of(&second).await;
+        self.lock().audits.end_own_search();
+        let Some(marks) = marks else { return };
+        // What is revoked of who was wrong has to be written.
+        let Ok(slot) = self.slot(0).await else { return };
+        self.change_and_tell(Some(slot), None, |state, now| state.searched_again(&second, &marks, now));
+    }
+
+    async fn marks_of(&self, second: &SecondSearch) -> Option<Vec<u64>> {
+        let material = self.material(&second.job).await.ok()?;
+        let (job, range) = (second.job.clone(), second.first.range.clone());
+        let searching = spawn_blocking(move || {
+            let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
+            let mut looker = Looker::new(search, large, material.as_blob());
+            Some(range.filter(|index| looker.look(*index).is_mark).collect())
+        });
+        searching.await.ok().flatten()
     }
 }
 
@@ -180,11 +205,32 @@ impl State {
         }
     }
 
-    /// Has another Drone search candidates again, if there is one.
+    /// Has another Drone search candidates again; the Queen a few of them, if there is none.
     pub(super) fn search_again(&mut self, second: SecondSearch, now: Now) {
-        let has_others = self.fleet.has_others(second.first.drone);
-        if let Some((task, work)) = has_others.then(|| self.audits.begin_search(second)).flatten() {
+        if !self.fleet.has_others(second.first.drone) {
+            if self.audits.begin_own_search() {
+                self.requests.push(Request::SearchAgain(Box::new(second.for_queen())));
+            }
+            return;
+        }
+        if let Some((task, work)) = self.audits.begin_search(second) {
             self.handle(Event::Submit { task, work }, now);
+        }
+    }
+
+    /// The Queen has searched candidates again, among which these are marks.
+    pub(super) fn searched_again(&mut self, second: &SecondSearch, marks: &[u64], now: Now) {
+        let (task, first) = (second.job.task, &second.first);
+        let told: BTreeSet<u64> = first.indices().collect();
+        match marks.iter().find(|mark| !told.contains(*mark)) {
+            Some(missed) => {
+                let wrong = WrongResult { drone: first.drone, task, index: *missed, fault: Fault::Missed };
+                self.convict(wrong, now);
+            }
+            None => {
+                self.trust(&[first.drone], marks.len() as u64);
+                self.outgoing.push(Change::Confirmed { task, range: first.range.clone(), drone: first.drone });
+            }
         }
     }
 

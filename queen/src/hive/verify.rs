@@ -132,6 +132,7 @@ impl SharedHive {
         self.inner.disk.runtime.spawn(async move {
             match request {
                 Request::Recheck(recheck) => hive.recheck(*recheck).await,
+                Request::SearchAgain(second) => hive.search_by_queen(*second).await,
                 Request::ComputeClaims => hive.compute_claims().await,
                 Request::Rework => hive.compute_again().await,
             }

@@ -26,6 +26,9 @@ use super::searching::SearchedFor;
 /// Slow, so that its leases are short, and a second of silence is long.
 const RATE: u64 = 1_000_000;
 
+/// Candidates of a part of a search.
+const PART: u64 = 8192;
+
 /// How often one that is left alone sends heartbeats.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -368,6 +371,73 @@ impl Scripted {
     pub fn honest(self) -> Alone {
         self.alone(|_, _| false)
     }
+
+    /// Searches whatever comes from now on, part by part, and tells what `edit` leaves of the marks of each.
+    pub fn searching(mut self, mut edit: impl FnMut(&Lease, Range<u64>, &mut Vec<u64>) + Send + 'static) -> Alone {
+        let asked = Asked::default();
+        let (id, asking) = (self.id, Arc::clone(&asked));
+        let running = tokio::spawn(async move {
+            let mut beats = tokio::time::interval(BEAT);
+            loop {
+                let went = tokio::select! {
+                    heard = self.hear() => match heard {
+                        Some(Heard::Work(lease)) => {
+                            asking.lock().unwrap().push((lease.task.0, lease.range()));
+                            self.try_search(&lease, &mut edit).await
+                        }
+                        Some(_) => Ok(()),
+                        None => return,
+                    },
+                    _ = beats.tick() => self.try_beat(&[], 0).await,
+                };
+                if went.is_err() {
+                    return;
+                }
+            }
+        });
+        Alone { id, asked, running }
+    }
+
+    /// The marks of a part of a lease.
+    pub async fn give_marks(&mut self, lease: &Lease, part: Range<u64>) {
+        let search = lease.search.as_ref().expect("it is asked to search");
+        let written = SearchedFor::written(&search.marks(part.clone()), part.start);
+        let output = Output {
+            lease: lease.id,
+            epoch: lease.epoch,
+            from: part.start,
+            to: part.end,
+            spent_ns: 1000,
+            output: ChunkOutput::Marks(&written),
+        };
+        self.say(&ToQueen::Outputs { outputs: vec![output].into() }).await;
+    }
+
+    async fn try_search(
+        &mut self,
+        lease: &Lease,
+        edit: &mut impl FnMut(&Lease, Range<u64>, &mut Vec<u64>),
+    ) -> std::io::Result<()> {
+        let search = lease.search.as_ref().expect("it is asked to search");
+        let mut start = lease.from;
+        while start < lease.to {
+            let part = start..lease.to.min(start + PART);
+            let mut marks = search.marks(part.clone());
+            edit(lease, part.clone(), &mut marks);
+            let written = SearchedFor::written(&marks, part.start);
+            let output = Output {
+                lease: lease.id,
+                epoch: lease.epoch,
+                from: part.start,
+                to: part.end,
+                spent_ns: 1000 * (part.end - part.start),
+                output: ChunkOutput::Marks(&written),
+            };
+            self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await?;
+            start = part.end;
+        }
+        Ok(())
+    }
 }
 
 impl Alone {
@@ -386,7 +456,7 @@ impl Alone {
 
 /// What a Drone with one thread says of itself.
 pub fn hello(name: &str, seat: SeatSecret) -> FromDrone<'_> {
-    let kinds = vec![Kind::DIGEST].into();
+    let kinds = vec![Kind::DIGEST, Kind::SEARCH].into();
     let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
     FromDrone::Hello { name, software: "a test", seat, threads: 1, kinds, rates, nonce: [0; 32] }
