@@ -542,7 +542,7 @@ impl Work {
     /// What is computed and not reported, as this Drone is.
     fn report(&mut self, ctx: &mut Context, illness: Option<Illness>) -> Report {
         let ticket = self.urgency.ticket;
-        let Output::Digests(mut digests) = self.job.collect();
+        let Output::Digests(mut digests) = self.job.collect() else { unreachable!("tasks here are digests") };
         let from = self.from + self.reported;
         let items = digests.len() / 32;
         self.reported += items as u64;
