@@ -1,5 +1,6 @@
 //! The REST API: one file a noun.
 
+pub(crate) mod coverage;
 mod cursor;
 pub(crate) mod description;
 pub(crate) mod drones;

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Redirect;
 
 use crate::api::description::Description;
-use crate::api::{drones, events, log, metrics, results, secrets, stats, tasks, tokens};
+use crate::api::{coverage, drones, events, log, metrics, results, secrets, stats, tasks, tokens};
 use crate::needs::Needs;
 use crate::routes::{Route, Routes};
 use crate::{assets, pages};
@@ -27,6 +27,7 @@ pub(crate) fn map() -> Routes {
         .post("/tasks/{id}/cancel", Needs::ChangeTask, tasks::cancel)
         .post("/tasks/{id}/retry", Needs::ChangeTask, tasks::retry)
         .get("/tasks/{id}/results", Needs::SeeTasks, results::show)
+        .get("/tasks/{id}/coverage", Needs::SeeTasks, coverage::show)
         .get("/drones", Needs::Read, drones::list)
         .get("/drones/{id}", Needs::Read, drones::show)
         .post("/drones/{id}/drain", Needs::Control, drones::drain)

@@ -2,8 +2,13 @@
 
 mod digest;
 mod given;
+mod lists;
+mod names;
+mod search;
 mod task;
 
-pub use self::given::{NAMES, SECRET_HEADER_MAX};
+pub use self::given::SECRET_HEADER_MAX;
 pub(crate) use self::given::{Options, SECRET_HEADERS, whole};
-pub(crate) use self::task::{NAME_MAX, amendment, renewed_deadline};
+pub use self::names::{FLAT, NAMES};
+pub(crate) use self::names::{LISTS, SPACE, flat, flat_text};
+pub(crate) use self::task::{NAME_MAX, Wanted, amendment, renewed_deadline};

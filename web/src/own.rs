@@ -11,7 +11,7 @@ use crate::access::{Caller, TokenId};
 use crate::app::App;
 use crate::client::Client;
 use crate::error::Problem;
-use crate::hive::{Hive, HiveError, ResultsFound};
+use crate::hive::{Coverage, Hive, HiveError, ResultsFound};
 use crate::model::{Change, TaskView};
 use crate::request::id::Id;
 
@@ -28,6 +28,17 @@ pub(crate) async fn results(
     range: Range<u64>,
 ) -> Result<ResultsFound, HiveError> {
     reached(caller, id, hive.results(id, range).await, |found| &found.task)
+}
+
+/// What was searched of it, likewise.
+pub(crate) async fn coverage(
+    hive: &dyn Hive,
+    caller: &Caller,
+    id: TaskId,
+    from: u64,
+    limit: usize,
+) -> Result<Coverage, HiveError> {
+    reached(caller, id, hive.coverage(id, from, limit).await, |found| &found.task)
 }
 
 fn reached<T>(

@@ -9,6 +9,7 @@ mod examples;
 mod operation;
 mod options;
 mod schemas;
+mod search;
 mod tasks;
 mod whole;
 
@@ -95,7 +96,7 @@ fn document(routes: &[Route]) -> Document {
         }),
         servers: json!([{ "url": "/", "description": "The Queen who serves this description" }]),
         tags: json!([
-            { "name": tasks::TAG, "description": "Strings to hash, and their digests" },
+            { "name": tasks::TAG, "description": "Strings to hash, and their digests; digests to search, and the strings that they are of" },
             { "name": drones::TAG, "description": "Who computes" },
             { "name": whole::TAG, "description": "The whole, what changes, and whether she is well" },
             { "name": access::TAG, "description": "Who may do what, and what was done" },

@@ -59,7 +59,7 @@ pub(crate) async fn show(
         None => format::accepted(&headers.get_all(ACCEPT))?,
     };
     if version < Version::HTTP_11 && format != Format::Ndjson {
-        return Err(no_end(format));
+        return Err(no_end(format.name()));
     }
     let ResultsFound { task, range, is_whole, mut results } = found.await?;
     if format != Format::Ndjson && !is_whole && !is_partial {
@@ -102,11 +102,10 @@ pub(super) fn formats() -> [&'static str; 3] {
 }
 
 /// Only the connection says there that a body is over, whether or not it broke off.
-fn no_end(format: Format) -> Problem {
+pub(super) fn no_end(format: &str) -> Problem {
     let detail = format!(
-        "over HTTP/1.0 a download as {} that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-         `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
-        format.name()
+        "over HTTP/1.0 a download as {format} that breaks off looks complete: ask over HTTP/1.1 (nginx: \
+         `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over"
     );
     Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail)
 }

@@ -11,6 +11,8 @@ mod lines;
 mod members;
 mod multipart;
 mod resources;
+mod scalar;
+mod search;
 mod typed;
 
 use axum::body::Bytes;
@@ -21,13 +23,13 @@ pub(crate) use self::amend::{amendment, amendment_of_form, renewal, renewal_of_f
 use self::asker::Asker;
 use self::declared::{is_ndjson, media_type, unsupported};
 use self::frames::{Frames, Start};
-use self::intake::{Intake, Pieces, encoding};
+pub(crate) use self::intake::Outcome;
+use self::intake::{Intake, Pieces, encoding, no_inputs};
 use self::lines::Form;
 pub(crate) use self::members::{form_values, members, value};
 pub(crate) use self::resources::Resources;
 pub(crate) use self::typed::Typed;
 use crate::error::Problem;
-use crate::hive::Submitted;
 use crate::options::{self, Options};
 use crate::request::form;
 use crate::room::Share;
@@ -41,11 +43,12 @@ const FIELD_NAME_MAX: usize = 50;
 const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, multipart/form-data, \
                         application/x-www-form-urlencoded";
 
-/// Creates the task that a request asks for, or finds the one that its idempotency key created.
+/// Creates the task that a request asks for, or finds the one that its idempotency key created; or says what it would
+/// take.
 /// `waits`: for what comes of it.
 ///
 /// Futures of bodies that are long or rare have boxes of their own, so that the others' are small.
-pub(crate) async fn submit(resources: &Resources, request: Request, waits: bool) -> Result<Submitted, Problem> {
+pub(crate) async fn submit(resources: &Resources, request: Request, waits: bool) -> Result<Outcome, Problem> {
     let media_type = media_type(request.headers())?;
     let options = Options::of_head(request.uri().query().unwrap_or_default(), request.headers())?;
     let asker = Asker::of(&request, waits).claim(&*resources.hive, request.headers()).await?;
@@ -84,17 +87,14 @@ pub(crate) async fn submit(resources: &Resources, request: Request, waits: bool)
     }
 }
 
-/// Creates the task that the page's form asks for: option fields first, then `text` and
-/// `file`, of whose lines each is an input.
-///
-/// # Errors
-/// Why there is no task, and what the form said, to be shown again.
-pub(crate) async fn page_form(resources: &Resources, request: Request) -> Result<Submitted, (Problem, Typed)> {
+/// Creates the task that a form of a page asks for: option fields first, then `text` and `file`, of whose lines each
+/// is an input. Also gives what the form said, to be shown again.
+pub(crate) async fn page_form(resources: &Resources, request: Request) -> (Result<Outcome, Problem>, Typed) {
     let mut typed = Typed::begin(resources.room.share());
     // Without scripts it sends the fields of all algorithms.
     let asker = Asker::of(&request, false);
-    let submitted = multipart::read(resources, Options::of_page(), asker, request, &mut typed).await;
-    submitted.map_err(|problem| (problem, typed))
+    let outcome = multipart::read(resources, Options::of_page(), asker, request, &mut typed).await;
+    (outcome, typed)
 }
 
 fn utf16() -> Problem {
@@ -115,22 +115,22 @@ async fn whole(resources: &Resources, frames: Frames, share: &mut Share) -> Resu
     })
 }
 
-async fn whole_json(
-    resources: &Resources,
-    mut options: Options,
-    asker: Asker,
-    frames: Frames,
-) -> Result<Submitted, Problem> {
-    let mut share = resources.room.share();
+async fn whole_json(resources: &Resources, options: Options, asker: Asker, frames: Frames) -> Result<Outcome, Problem> {
+    let (mut options, mut share) = (options.for_json(), resources.room.share());
     let body = whole(resources, frames, &mut share).await?;
-    let (pieces, is_array) = json::request(&body, &mut options)?;
+    let (pieces, given) = json::request(&body, &mut options)?;
     drop(body);
-    let new = options.new_task()?;
-    pieces.check(encoding(&new)).map_err(|(index, error)| {
-        let path = if is_array { format!("inputs[{index}]") } else { "input".to_owned() };
-        Problem::invalid(format!("{path}: {error}")).with("path", path)
-    })?;
-    Intake::of_pieces(resources, new, asker, pieces, share).finish().await
+    let wanted = options.new_task()?;
+    match (encoding(&wanted.new), given) {
+        (Some(encoding), Some(member)) => pieces.check(encoding).map_err(|(index, error)| {
+            let path = if member == "inputs" { format!("inputs[{index}]") } else { member.to_owned() };
+            Problem::invalid(format!("{path}: {error}")).with("path", path)
+        })?,
+        (Some(_), None) => return Err(Problem::invalid("give the string to hash as `input`, or several as `inputs`")),
+        (None, Some(member)) => return Err(no_inputs(member)),
+        (None, None) => {}
+    }
+    Intake::of_pieces(resources, wanted, asker, pieces, share).finish().await
 }
 
 async fn whole_form(
@@ -138,7 +138,7 @@ async fn whole_form(
     mut options: Options,
     asker: Asker,
     frames: Frames,
-) -> Result<Submitted, Problem> {
+) -> Result<Outcome, Problem> {
     let mut share = resources.room.share();
     let body = whole(resources, frames, &mut share).await?;
     let mut pieces = Pieces::default();
@@ -147,18 +147,22 @@ async fn whole_form(
             b"input" => {
                 pieces.add(&value).map_err(|error| Problem::invalid(error.to_string()).with("path", "input"))?
             }
-            name => match std::str::from_utf8(name).ok().filter(|name| options::NAMES.contains(name)) {
+            name => match std::str::from_utf8(name).ok().and_then(|name| options::flat().find(|it| *it == name)) {
                 Some(name) => options.set_text(name, &value)?,
                 None => return Err(unknown_field(name)),
             },
         }
     }
     drop(body);
-    let new = options.new_task()?;
-    pieces.check(encoding(&new)).map_err(|(index, error)| {
-        Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
-    })?;
-    Intake::of_pieces(resources, new, asker, pieces, share).finish().await
+    let wanted = options.new_task()?;
+    match encoding(&wanted.new) {
+        Some(encoding) => pieces.check(encoding).map_err(|(index, error)| {
+            Problem::invalid(format!("`input` number {}: {error}", index + 1)).with("path", format!("input[{index}]"))
+        })?,
+        None if !pieces.is_empty() => return Err(no_inputs("input")),
+        None => {}
+    }
+    Intake::of_pieces(resources, wanted, asker, pieces, share).finish().await
 }
 
 /// What is no field's name is likely to be no form at all: `curl --data-binary @lines` calls it one.
@@ -170,7 +174,7 @@ fn unknown_field(name: &[u8]) -> Problem {
              `Content-Type: text/plain`, as curl does with `-H 'content-type: text/plain'`",
         );
     };
-    let known = options::NAMES.join(", ");
+    let known = options::flat_text();
     Problem::invalid(format!(
         "there is no field `{name}` in this form; there are: input, {known}. \
          If the body is not a form but lines to hash, send it with `Content-Type: text/plain`"

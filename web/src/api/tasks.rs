@@ -10,7 +10,7 @@ use wire::ids::TaskId;
 
 use super::json::{self, Json};
 use super::prefer::{self, Waiter};
-use super::submit::{self, Resources};
+use super::submit::{self, Outcome, Resources};
 use super::{cursor, results};
 use crate::access::Caller;
 use crate::deeds::Control;
@@ -56,7 +56,10 @@ pub(crate) async fn create(
     let wait = prefer::wait(request.headers());
     let _turn = wait.map(|_| waiter.client.allowance.wait()).transpose()?;
     let hive = Arc::clone(&resources.hive);
-    let submitted = submit::submit(&resources, request, wait.is_some()).await?;
+    let submitted = match submit::submit(&resources, request, wait.is_some()).await? {
+        Outcome::Submitted(submitted) => submitted,
+        Outcome::Estimated(estimate) => return Ok(Json(estimate).into_response()),
+    };
     let id = submitted.id();
     let location = [(LOCATION, format!("/tasks/{id}"))];
     let (seconds, computed) = match (wait, submitted) {

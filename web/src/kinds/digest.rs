@@ -6,7 +6,7 @@ mod rows;
 use serde::{Deserialize, Serialize};
 
 pub use self::encoding::{Encoding, EncodingError};
-pub(crate) use self::rows::{CSV_HEADER, OVER, Row, first_with_line_feed};
+pub(crate) use self::rows::{CSV_HEADER, OVER, Row, csv_field, first_with_line_feed};
 
 /// The name of this kind.
 pub const KIND: &str = "digest";

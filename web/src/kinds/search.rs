@@ -2,8 +2,12 @@
 
 mod finding;
 mod marks;
+mod mask;
 mod rows;
+mod sought;
 mod space;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,14 +17,13 @@ use wire::work::varying_blocks;
 
 pub use self::finding::{Finding, FindingView};
 pub use self::marks::{mark_bits, marks_around};
+pub use self::mask::{CHARSETS, Charsets, MAX_MASKS, MaskError, MaskFault, Masker};
 pub(crate) use self::rows::{CSV_HEADER, potfile};
-pub use self::space::{Mask, Masks, Place, Set, Space, SpaceError, format_name};
+pub use self::sought::{MAX_TARGETS, SoughtError, Targets, bits, hex, leading_zero_bits};
+pub use self::space::{FORMATS, Mask, Masks, Place, Set, Space, SpaceError, format_name};
 
 /// The name of this kind.
 pub const KIND: &str = "search";
-
-/// The most digests that are sought at once.
-pub const MAX_TARGETS: usize = 100_000;
 
 /// The longest prefix and the longest suffix, in bytes.
 pub const MAX_AROUND: usize = 64 << 10;
@@ -232,41 +235,5 @@ impl Search {
         }
         field(&[*stop as u8]);
         field(&max_findings.to_le_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wire::space::CounterFormat;
-
-    use super::*;
-
-    fn search(prefix: usize, space: Space) -> Search {
-        Search {
-            algorithm: Algorithm::Sha256d,
-            prefix: vec![b'p'; prefix],
-            suffix: b"s".to_vec(),
-            space,
-            sought: Sought::Interval { order: DigestOrder::Big, from: [0; DIGEST], to: [0xff; DIGEST] },
-            stop: Stop::Never,
-            max_findings: 1,
-            mark_bits: 0,
-        }
-    }
-
-    #[test]
-    fn a_search_says_what_is_hashed_and_what_it_costs() {
-        let counter = |from, to| Space::Counter { from, to, format: CounterFormat::Decimal };
-        let one = search(2, counter(9, 11));
-        assert_eq!(one.candidate(1).as_deref(), Some(&b"10"[..]));
-        assert_eq!(one.message(0).as_deref(), Some(&b"pp9s"[..]));
-        assert_eq!((one.candidate(2), one.message(2)), (None, None));
-        assert_eq!(one.compressions(), Some(4));
-        assert_eq!(search(64 + 53, counter(9, 11)).compressions(), Some(2 + 3));
-        assert_eq!(search(0, counter(0, 1 << 62)).compressions(), Some(1 << 63));
-        assert_eq!(search(0, counter(0, (1 << 62) + 1)).compressions(), None);
-        assert_eq!(one.sought.expected(7), 7.0);
-        let targets = Sought::Targets { count: 1 << 20, digests: Vec::new() };
-        assert_eq!(targets.expected(1 << 40), (-196f64).exp2());
     }
 }

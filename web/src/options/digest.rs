@@ -29,7 +29,7 @@ pub(super) fn specification(options: &mut Options) -> Result<Digest, Problem> {
 }
 
 fn secret(options: &mut Options, name: &'static str, name_hex: &'static str) -> Result<Vec<u8>, Problem> {
-    let bytes = options.bytes(name, name_hex)?;
+    let bytes = options.bytes(name, &[(name_hex, Encoding::Hex)])?;
     let bytes = bytes.ok_or_else(|| fault(name, format!("this algorithm needs `{name}`, or `{name_hex}`")))?;
     if bytes.len() > MAX_KEY {
         return Err(fault(name, format!("`{name}` is longer than {MAX_KEY} bytes")));

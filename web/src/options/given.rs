@@ -6,26 +6,11 @@ use std::ops::RangeInclusive;
 use axum::http::HeaderMap;
 use serde_json::Value;
 
+use super::lists::{Listed, Lists};
+use super::names::{CHARSETS, FLAT, LISTS, SPACE, flat, flat_text};
 use crate::error::{Problem, shown};
 use crate::kinds::digest::Encoding;
 use crate::request::form;
-
-/// Every option there is; JSON members, query parameters and form fields have the same names.
-pub const NAMES: [&str; 13] = [
-    "kind",
-    "algorithm",
-    "key",
-    "key_hex",
-    "salt",
-    "salt_hex",
-    "iterations",
-    "encoding",
-    "name",
-    "priority",
-    "deadline_seconds",
-    "each",
-    "verify",
-];
 
 /// Options that are nobody else's business, and the headers that they may stand in. An address is kept in histories and
 /// logs, so that none of them is taken from a query.
@@ -41,6 +26,9 @@ pub const SECRET_HEADER_MAX: usize = 6 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     given: BTreeMap<&'static str, Value>,
+    lists: Lists,
+    /// They are JSON's, where some have other names.
+    is_json: bool,
     /// What does not belong to the algorithm is no mistake.
     is_lenient: bool,
 }
@@ -74,23 +62,70 @@ impl Options {
         Ok(options)
     }
 
+    /// Those of a request's head, to which a body of JSON adds its own.
+    pub(crate) fn for_json(self) -> Self {
+        Self { is_json: true, ..self }
+    }
+
     /// Sets what a query or a form says; an empty value means the default.
     pub(crate) fn set_text(&mut self, name: &str, value: &[u8]) -> Result<(), Problem> {
-        let value = std::str::from_utf8(value).map_err(|_| {
-            fault(name, format!("`{name}` is not UTF-8; binary keys and salts go into `key_hex` and `salt_hex`"))
-        })?;
+        if let Some(list) = LISTS.into_iter().find(|list| *list == name) {
+            return self.lists.add_lines(list, value);
+        }
+        let value = std::str::from_utf8(value).map_err(|_| fault(name, format!("`{name}` is {NotText}")))?;
         let value = if value.is_empty() { Value::Null } else { Value::from(value) };
         self.set(name, value)
     }
 
     /// Sets one option; null means the default.
     pub(crate) fn set(&mut self, name: &str, value: Value) -> Result<(), Problem> {
-        let known = NAMES.into_iter().find(|known| *known == name);
-        let known = known.ok_or_else(|| unknown("option", name, &NAMES.join(", ")).with("path", &*shown(name)))?;
+        let known = flat().find(|known| *known == name);
+        let known = known.ok_or_else(|| unknown("option", name, &flat_text()).with("path", &*shown(name)))?;
         if self.given.insert(known, value).is_some() {
+            let name = self.place(known);
             return Err(fault(name, format!("`{name}` is given twice")));
         }
         Ok(())
+    }
+
+    /// Adds a target that stands in an array of JSON.
+    pub(crate) fn add_target(&mut self, index: usize, text: &str) -> Result<(), Problem> {
+        self.lists.add_target(index, text)
+    }
+
+    /// Adds a mask that stands in an array of JSON.
+    pub(crate) fn add_mask(&mut self, index: usize, text: &str) -> Result<(), Problem> {
+        self.lists.add_mask(text.to_owned(), Listed::Index(index))
+    }
+
+    /// Sets the custom charset that stands at this place in an array of JSON.
+    pub(crate) fn add_charset(&mut self, index: usize, text: &str) -> Result<(), Problem> {
+        let Some(name) = CHARSETS.get(index) else {
+            let detail = format!("`space.charsets` has at most {} custom charsets", CHARSETS.len());
+            return Err(fault(&format!("space.charsets[{index}]"), detail));
+        };
+        self.set(name, text.into())
+    }
+
+    /// Takes the lists.
+    pub(super) fn lists(&mut self) -> Lists {
+        std::mem::take(&mut self.lists)
+    }
+
+    /// Where the request has an option.
+    pub(super) fn place(&self, name: &'static str) -> &'static str {
+        let nested = FLAT.iter().find(|(flat, _)| self.is_json && *flat == name);
+        nested.map_or(name, |(_, nested)| nested)
+    }
+
+    /// Where the request has its candidates.
+    pub(super) fn space(&self) -> &'static str {
+        if self.is_json { SPACE } else { "mask" }
+    }
+
+    /// Whether an option is given.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// Takes what was given; null means the default.
@@ -103,7 +138,10 @@ impl Options {
         match self.take(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(fault(name, format!("`{name}` is a string, not {other}"))),
+            Some(other) => {
+                let name = self.place(name);
+                Err(fault(name, format!("`{name}` is a string, not {other}")))
+            }
         }
     }
 
@@ -121,29 +159,70 @@ impl Options {
         }
     }
 
-    /// Takes bytes, written as text or, under the other name, in hexadecimal.
-    pub(super) fn bytes(&mut self, name: &'static str, name_hex: &'static str) -> Result<Option<Vec<u8>>, Problem> {
-        match (self.text(name)?, self.text(name_hex)?) {
-            (Some(_), Some(_)) => Err(fault(name, format!("`{name}` and `{name_hex}` are two ways to give the same"))),
-            (Some(text), None) => Ok(Some(text.into_bytes())),
-            (None, Some(hex)) => {
-                let mut bytes = Vec::new();
-                let decoded = Encoding::Hex.decode(hex.as_bytes(), &mut bytes);
-                decoded.map_err(|error| fault(name_hex, format!("`{name_hex}`: {error}")))?;
-                Ok(Some(bytes))
+    /// Takes a whole number that may be large; queries and forms write it as text, and JSON may.
+    pub(super) fn number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let text = || value.as_str()?.trim().parse().ok();
+        let number = value.as_u64().or_else(|| whole(&value)?.try_into().ok()).or_else(text);
+        match number {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (low, high) = range.into_inner();
+                let (name, value) = (self.place(name), value.to_string());
+                Err(fault(name, format!("`{name}` is a whole number from {low} to {high}, not {}", shown(&value))))
             }
-            (None, None) => Ok(None),
         }
+    }
+
+    /// Takes what is either said or not.
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
+        let Some(value) = self.take(name) else { return Ok(false) };
+        match (&value, whole(&value), value.as_str()) {
+            (Value::Bool(is_said), ..) => Ok(*is_said),
+            (_, Some(1), _) | (.., Some("1" | "true")) => Ok(true),
+            (_, Some(0), _) | (.., Some("0" | "false")) => Ok(false),
+            _ => Err(fault(name, format!("`{name}` is 1 or 0, not {}", shown(&value.to_string())))),
+        }
+    }
+
+    /// Takes bytes, written as text or, under other names, in another encoding.
+    pub(super) fn bytes(
+        &mut self,
+        name: &'static str,
+        others: &[(&'static str, Encoding)],
+    ) -> Result<Option<Vec<u8>>, Problem> {
+        let mut given: Option<(&str, Vec<u8>)> = None;
+        for (name, encoding) in [(name, Encoding::Utf8)].iter().chain(others) {
+            let Some(text) = self.text(name)? else { continue };
+            let name = self.place(name);
+            let mut bytes = Vec::new();
+            let decoded = encoding.decode(text.as_bytes(), &mut bytes);
+            decoded.map_err(|error| fault(name, format!("`{name}`: {error}")))?;
+            if let Some((other, _)) = given.replace((name, bytes)) {
+                return Err(fault(other, format!("`{other}` and `{name}` are two ways to give the same")));
+            }
+        }
+        Ok(given.map(|(_, bytes)| bytes))
     }
 
     /// Refuses what nobody took, unless that is no mistake. `owner`: what it does not belong to.
     pub(super) fn end(self, owner: &str) -> Result<(), Problem> {
-        match self.given.iter().find(|(_, value)| !value.is_null()) {
-            Some((name, _)) if !self.is_lenient => Err(fault(name, format!("`{name}` does not belong to {owner}"))),
+        let left = self.given.iter().find(|(_, value)| !value.is_null()).map(|(name, _)| *name);
+        match left.or(self.lists.name()) {
+            Some(name) if !self.is_lenient => {
+                let place = self.place(name);
+                let place = if place.starts_with(SPACE) { SPACE } else { place };
+                Err(fault(place, format!("`{place}` does not belong to {owner}")))
+            }
             _ => Ok(()),
         }
     }
 }
+
+/// Why a value is no text.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("not UTF-8; other bytes go into the option whose name ends in `_hex`, where there is one")]
+pub(super) struct NotText;
 
 /// A whole number of JSON, which may be written as `5.0` too.
 pub(crate) fn whole(value: &Value) -> Option<i64> {

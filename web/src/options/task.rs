@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::digest;
 use super::given::{Options, fault, unknown};
+use super::{digest as options_digest, search as options_search};
 use crate::error::{Problem, shown};
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
-use crate::kinds::Specification;
-use crate::kinds::digest::KIND;
+use crate::kinds::{KINDS, Specification, digest, search};
 use crate::model::Verify;
 
 /// The longest name of a task, in characters.
@@ -52,7 +51,7 @@ impl Options {
     }
 
     /// The task that they ask for.
-    pub(crate) fn new_task(mut self) -> Result<NewTask, Problem> {
+    pub(crate) fn new_task(mut self) -> Result<Wanted, Problem> {
         let name = self.name()?;
         let priority = self.priority()?.unwrap_or(0);
         let deadline_seconds = self.deadline()?;
@@ -67,17 +66,36 @@ impl Options {
         };
         let verify = self.verify()?;
         let kind = self.text("kind")?;
-        let specification = match kind.as_deref().unwrap_or(KIND) {
-            KIND => Specification::Digest(digest::specification(&mut self)?),
-            other => return Err(unknown("kind", other, KIND)),
+        let (specification, is_dry) = match kind.as_deref().unwrap_or(digest::KIND) {
+            digest::KIND => (Specification::Digest(options_digest::specification(&mut self)?), false),
+            search::KIND if batch => return Err(fault("each", "a search has no inputs to make tasks of".to_owned())),
+            search::KIND if verify == Verify::All => {
+                let detail = "a search is verified by its marks: leave `verify` out".to_owned();
+                return Err(fault("verify", detail));
+            }
+            search::KIND => {
+                let is_dry = self.flag("dry_run")?;
+                (Specification::Search(options_search::specification(&mut self)?), is_dry)
+            }
+            other => return Err(unknown("kind", other, &KINDS.join(", "))),
         };
         self.end(match &specification {
             Specification::Digest(digest) => digest.algorithm.name(),
             Specification::Search(_) => "a search",
         })?;
         let (owner, address) = (None, None);
-        Ok(NewTask { specification, name, priority, deadline_seconds, batch, verify, owner, address })
+        let new = NewTask { specification, name, priority, deadline_seconds, batch, verify, owner, address };
+        Ok(Wanted { new, is_dry })
     }
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// The task.
+    pub(crate) new: NewTask,
+    /// Only what it would take is to be told.
+    pub(crate) is_dry: bool,
 }
 
 /// What is to change, by the options' names; null means the default.

@@ -11,7 +11,7 @@ use wire::ids::TaskId;
 
 use super::viewer::Viewer;
 use super::{filters, overview};
-use crate::api::submit::{self, Resources};
+use crate::api::submit::{self, Outcome, Resources};
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
@@ -71,8 +71,13 @@ pub(super) async fn submit(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    match submit::page_form(&resources, request).await {
-        Ok(task) => Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response()),
-        Err((problem, typed)) => overview::refused(&*resources.hive, &config, viewer, &headers, problem, typed).await,
-    }
+    let (outcome, typed) = submit::page_form(&resources, request).await;
+    let problem = match outcome {
+        Ok(Outcome::Submitted(task)) => {
+            return Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response());
+        }
+        Ok(Outcome::Estimated(_)) => Problem::invalid("this form submits; what a search would take is told by another"),
+        Err(problem) => problem,
+    };
+    overview::refused(&*resources.hive, &config, viewer, &headers, problem, typed).await
 }

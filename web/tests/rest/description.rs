@@ -103,8 +103,9 @@ async fn the_query_parameters_are_those_that_are_known() {
                 let known = names(&answer);
                 let schema = &described["components"]["schemas"]["NewTask"]["properties"];
                 let members: BTreeSet<String> = schema.as_object().unwrap().keys().cloned().collect();
-                let inputs = ["input", "inputs"].map(str::to_owned);
-                assert_eq!(members, known.iter().cloned().chain(inputs).collect());
+                let only_json = ["input", "inputs", "space"].map(str::to_owned);
+                let is_flat = |name: &&String| web::options::FLAT.iter().any(|(flat, _)| flat == name);
+                assert_eq!(members, known.iter().filter(|name| !is_flat(name)).cloned().chain(only_json).collect());
                 let secret = |name: &&String| ["key", "key_hex", "salt", "salt_hex"].contains(&name.as_str());
                 assert_eq!(takes, known.iter().filter(|name| !secret(name)).cloned().collect());
             }
@@ -187,7 +188,8 @@ mod page {
 
     #[tokio::test]
     async fn its_options_are_those_of_a_task() {
-        let told: BTreeSet<_> = rows("## Creating a task").iter().flat_map(|row| code(&row[0])).collect();
+        let tables = [rows("## Creating a task"), rows("## A search")].concat();
+        let told: BTreeSet<_> = tables.iter().flat_map(|row| code(&row[0])).collect();
         let described = described().await;
         let members = described["components"]["schemas"]["NewTask"]["properties"].as_object().unwrap().keys().cloned();
         let options = members.filter(|name| !["input", "inputs"].contains(&name.as_str()));

@@ -15,6 +15,8 @@ mod metrics;
 mod places;
 mod proxies;
 mod results;
+mod search;
+mod search_results;
 mod serve;
 mod submit;
 mod tasks;

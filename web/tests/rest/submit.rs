@@ -181,7 +181,7 @@ async fn options_that_make_no_sense_are_refused_by_name() {
     for (options, path) in [
         ("colour=red", "colour"),
         ("algorithm=md5", "algorithm"),
-        ("kind=search", "kind"),
+        ("kind=sorting", "kind"),
         ("encoding=latin1", "encoding"),
         ("priority=101", "priority"),
         ("priority=high", "priority"),

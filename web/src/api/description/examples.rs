@@ -6,8 +6,8 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::kinds::digest::{CSV_HEADER, Encoding, KIND, Row};
 use crate::model::{
-    Data, DroneCounts, DroneState, DroneView, Kernels, LeaseCounts, Overview, TaskCounts, TaskState, TaskView,
-    Timestamp, VerifiedCounts, Verify,
+    CoverageList, Data, DroneCounts, DroneState, DroneView, Kernels, LeaseCounts, Overview, Span, TaskCounts,
+    TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -102,6 +102,27 @@ pub(super) fn csv() -> String {
 /// Its results as text.
 pub(super) fn text() -> String {
     as_text(row(Row::text()))
+}
+
+/// What was searched of a search.
+pub(super) fn coverage() -> Value {
+    let span = |from, to, drone: Option<u64>, verdict| Span {
+        from,
+        to,
+        drone: drone.map(DroneId),
+        drone_name: drone.map(|_| "attic".to_owned()),
+        marks: if drone.is_some() { 1021 } else { 0 },
+        expected: if drone.is_some() { 1024.0 } else { 0.0 },
+        verdict,
+        rate: drone.map(|_| 62_000_000.0),
+        at: drone.map(|_| LATER),
+    };
+    let end = 1 << 31;
+    json!(CoverageList {
+        total: 2 * end,
+        spans: vec![span(0, end, Some(3), Verdict::Searched), span(end, 2 * end, None, Verdict::Open)],
+        next: None,
+    })
 }
 
 /// A Drone.

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::operation::{Operation, reference};
+use super::search;
 use crate::hive::DEADLINE_MAX;
-use crate::kinds::digest::{ALGORITHMS, KIND, MAX_INPUT, MAX_ITERATIONS, MAX_KEY};
-use crate::options::{NAME_MAX, NAMES, SECRET_HEADER_MAX, SECRET_HEADERS};
+use crate::kinds::KINDS;
+use crate::kinds::digest::{ALGORITHMS, MAX_INPUT, MAX_ITERATIONS, MAX_KEY};
+use crate::kinds::search::KIND;
+use crate::options::{self, NAME_MAX, NAMES, SECRET_HEADER_MAX, SECRET_HEADERS, SPACE};
 
 /// Two hexadecimal digits a byte.
 const HEX: &str = "^([0-9A-Fa-f]{2})*$";
@@ -18,7 +21,7 @@ const PRINTABLE: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 pub(super) fn names() -> [(&'static str, Value); 3] {
     let names = |about: &str, names: &[&str]| json!({ "type": "string", "enum": names, "description": about });
     [
-        ("Kind", names("A kind of work", &[KIND])),
+        ("Kind", names("A kind of work", &KINDS)),
         ("Algorithm", names("What turns an input into 32 bytes", &ALGORITHMS)),
         ("Each", names("What every input is on its own", &["task"])),
     ]
@@ -27,7 +30,7 @@ pub(super) fn names() -> [(&'static str, Value); 3] {
 /// What an option is, and what its value is like, unless it is null or empty, which means the default.
 fn option(name: &str) -> (&'static str, Value) {
     match name {
-        "kind" => ("What is to be done; `digest` if it is left out", reference("Kind")),
+        "kind" => ("What is to be done; `digest` if it is left out. A `search` has no inputs", reference("Kind")),
         "algorithm" => (
             "What turns an input into 32 bytes; `sha256` if it is left out. `sha256d` is the SHA-256 of the SHA-256; \
              `hmac-sha256` needs a key, and `pbkdf2-hmac-sha256`, of which an input is the password, a salt and \
@@ -62,7 +65,7 @@ fn option(name: &str) -> (&'static str, Value) {
              before it counts as done, which takes twice the computing",
             reference("Verify"),
         ),
-        _ => ("", Value::Null),
+        other => search::option(other),
     }
 }
 
@@ -97,24 +100,24 @@ fn member(name: &str) -> Value {
 
 /// All of them as members of JSON.
 fn members() -> Map<String, Value> {
-    NAMES.iter().map(|name| ((*name).to_owned(), member(name))).collect()
+    NAMES.into_iter().map(|name| (name.to_owned(), search::member(name).unwrap_or_else(|| member(name)))).collect()
 }
 
 /// All of them as fields of a form.
 fn fields() -> Map<String, Value> {
-    let field = |name: &&str| {
+    let field = |name: &'static str| {
         let (about, mut schema) = option(name);
         schema["description"] = about.into();
-        ((*name).to_owned(), schema)
+        (name.to_owned(), schema)
     };
-    NAMES.iter().map(field).collect()
+    options::flat().map(field).collect()
 }
 
 /// Takes them in the query, but for those that are nobody else's business, which it takes in headers.
 pub(super) fn take_all(operation: Operation) -> Operation {
-    NAMES.iter().fold(operation, |operation, name| {
+    options::flat().fold(operation, |operation, name| {
         let (about, schema) = option(name);
-        match SECRET_HEADERS.iter().find(|(secret, _)| secret == name) {
+        match SECRET_HEADERS.iter().find(|(secret, _)| *secret == name) {
             Some((_, header)) => {
                 let mut schema = schema;
                 schema["maxLength"] = SECRET_HEADER_MAX.into();
@@ -136,6 +139,7 @@ pub(super) fn new_task() -> Value {
         "description": "The strings to hash; either these or `input`",
     });
     properties.extend([("input".to_owned(), input), ("inputs".to_owned(), inputs)]);
+    properties.insert(SPACE.to_owned(), search::space());
     json!({
         "type": "object",
         "description": "A task: its options, and its inputs. Null means an option's default, and numbers may be \
@@ -143,7 +147,9 @@ pub(super) fn new_task() -> Value {
         "properties": properties,
         "additionalProperties": false,
         "allOf": [
-            either("input", "inputs"),
+            for_kind(json!({ "required": [SPACE], "properties": { "input": false, "inputs": false } }), {
+                either("input", "inputs")
+            }),
             for_algorithm("hmac-sha256", either_secret("key"), none_of(&["key", "key_hex"])),
             for_algorithm(
                 "pbkdf2-hmac-sha256",
@@ -153,6 +159,15 @@ pub(super) fn new_task() -> Value {
             written_in("hex", HEX),
             written_in("base64", BASE64),
         ],
+    })
+}
+
+/// `search` if it is one, and `otherwise` if it is not.
+fn for_kind(search: Value, otherwise: Value) -> Value {
+    json!({
+        "if": { "required": ["kind"], "properties": { "kind": { "const": KIND } } },
+        "then": search,
+        "else": otherwise,
     })
 }
 
@@ -220,8 +235,8 @@ pub(super) fn new_task_form() -> Value {
         "type": "object",
         "description": "A task in a form: its options, and its inputs",
         "properties": properties,
-        "required": ["input"],
         "additionalProperties": false,
+        "minProperties": 1,
     })
 }
 
@@ -279,6 +294,7 @@ pub(super) fn bodies() -> Value {
             "schema": reference("NewTask"),
             "examples": {
                 "one": { "summary": "One string", "value": { "input": "honey" } },
+                "search": { "summary": "A search", "value": search::example() },
                 "several": {
                     "summary": "Several, with options",
                     "value": {
@@ -317,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_option_is_described() {
-        for name in NAMES {
+        for name in options::flat() {
             let (about, schema) = option(name);
             let is_described = schema["type"].is_string() || schema["$ref"].is_string();
             assert!(!about.is_empty() && is_described, "{name}");

@@ -6,10 +6,17 @@ use utoipa::openapi::{RefOr, Schema};
 
 use super::operation::reference;
 use super::{access, options, whole};
-use crate::model::{DroneList, Health, LogList, Overview, SecretList, TaskList, TokenList};
+use crate::kinds::search::FindingView;
+use crate::model::{CoverageList, DroneList, Estimate, Health, LogList, Overview, SecretList, TaskList, TokenList};
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
-const AT_TIMES: [(&str, &str); 6] = [
+const AT_TIMES: [(&str, &str); 12] = [
+    ("Finding", "plain"),
+    ("Finding", "plain_base64"),
+    ("Search", "prefix"),
+    ("Search", "suffix"),
+    ("Task", "encoding"),
+    ("Task", "search"),
     ("Task", "batch"),
     ("Task", "first_task"),
     ("Task", "iterations"),
@@ -37,6 +44,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("StreamEvent", whole::stream_event()),
         ("TaskRemoved", task_removed()),
         ("ResultChanged", result_changed()),
+        ("FindingTold", finding_told()),
         ("Reset", object("Too much was missed, or changed at once: read everything anew", json!({}))),
         ("Problem", problem()),
     ] {
@@ -56,6 +64,9 @@ fn views() -> Map<String, Value> {
     view::<LogList>(&mut found);
     view::<Overview>(&mut found);
     view::<Health>(&mut found);
+    view::<CoverageList>(&mut found);
+    view::<Estimate>(&mut found);
+    view::<FindingView>(&mut found);
     let written = |(name, schema): (String, RefOr<Schema>)| {
         let schema = serde_json::to_value(schema).ok()?;
         Some((name, schema))
@@ -66,7 +77,7 @@ fn views() -> Map<String, Value> {
         task["algorithm"] = reference("Algorithm");
         task["results"] = json!({
             "type": "array",
-            "items": reference("Result"),
+            "items": { "oneOf": [reference("Result"), reference("Finding")] },
             "description": "Its results once it is done, if there are at most 100 in at most 64 KiB; where one task \
                             is shown alone",
         });
@@ -189,6 +200,11 @@ fn result_changed() -> Value {
     )
 }
 
+fn finding_told() -> Value {
+    let task = json!({ "type": "object", "properties": { "task": number("Which search") }, "required": ["task"] });
+    json!({ "description": "A search found something", "allOf": [reference("Finding"), task] })
+}
+
 /// Every error's body.
 fn problem() -> Value {
     json!({
@@ -208,6 +224,7 @@ fn problem() -> Value {
             "column": number("The column in the line, from 1, in JSON and NDJSON"),
             "path": { "type": "string", "description": "The member, option, parameter or header" },
             "index": number("The index of the input"),
+            "character": number("The character of a mask, from 1"),
             "limit": number("How many bytes there may be"),
             "request_id": { "type": "string", "description": "How the request is called, see `X-Request-Id`" },
         },

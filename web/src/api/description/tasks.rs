@@ -8,12 +8,13 @@ use super::operation::{Operation, reference};
 use super::options;
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
+use crate::model::PAGE_MAX;
 
 pub(super) const TAG: &str = "tasks";
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![create(), list(), show(), results(), amend(), pause(), resume(), cancel(), retry(), remove()]
+    vec![create(), list(), show(), results(), coverage(), amend(), pause(), resume(), cancel(), retry(), remove()]
 }
 
 fn of_a_task(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -29,7 +30,7 @@ fn of_a_task(method: Method, path: &'static str, id: &'static str, summary: &'st
 fn create() -> Operation {
     let invalid = "It can be read, but makes no sense: an unknown option, a value that is none, an input that is too \
                    long or not in its encoding, no input, or another task under an `Idempotency-Key` that is taken. \
-                   `line`, `column`, `path` and `index` say where";
+                   `line`, `column`, `path`, `index` and `character` say where";
     let operation = Operation::new(TAG, (Method::POST, "/tasks"), "createTask", "Creates a task")
         .about(
             "Or, with `each=task`, one for every input. In JSON, options are members beside the inputs; with every \
@@ -40,7 +41,7 @@ fn create() -> Operation {
              nothing. A body without a media type is JSON if it begins with `{`, else text; what says that it is a \
              form and begins with `{` is JSON.",
         )
-        .body(true, "The inputs, of which there is at least one of at most 4 MiB each, and in some the options", {
+        .body(true, "The inputs, of which there is at least one of at most 4 MiB each, or a search, which has none; and in some the options", {
             options::bodies()
         });
     let location = json!({ "type": "string", "format": "uri-reference", "pattern": "^/tasks/[0-9]+$" });
@@ -58,11 +59,11 @@ fn create() -> Operation {
         .answers_json(
             200,
             "With `Prefer: wait=N`: the task is on disk, all of it is computed, and here are its results if they are \
-             few; whether they are on disk is not waited for",
-            reference("Task"),
+             few; whether they are on disk is not waited for. With `dry_run=1`: what the search would take",
+            json!({ "oneOf": [reference("Task"), reference("Estimate")] }),
             examples::done_task(),
         )
-        .answer_header(200, "Location", "Where the task is", location)
+        .answer_header(200, "Location", "Where the task is, if there is one", location)
         .leads_to(200, "id", "id", &WITH_A_TASK)
         .leads_to(201, "id", "id", &WITH_A_TASK)
         .answer_header(200, "Preference-Applied", APPLIED, wait())
@@ -95,8 +96,17 @@ fn create() -> Operation {
 }
 
 /// What can be done with a task.
-const WITH_A_TASK: [&str; 8] =
-    ["getTask", "getResults", "amendTask", "pauseTask", "resumeTask", "cancelTask", "retryTask", "deleteTask"];
+const WITH_A_TASK: [&str; 9] = [
+    "getTask",
+    "getResults",
+    "getCoverage",
+    "amendTask",
+    "pauseTask",
+    "resumeTask",
+    "cancelTask",
+    "retryTask",
+    "deleteTask",
+];
 
 /// A structured field's string (RFC 9651), or what needs no quotes.
 const IDEMPOTENCY_KEY: &str = r#"^("[!#-\[\]-~]{1,255}"|[!#-+\--:<-\[\]-~]{1,255})$"#;
@@ -136,7 +146,7 @@ fn results() -> Operation {
     let flag = || json!({ "type": "boolean", "default": false });
     of_a_task(Method::GET, "/tasks/{id}/results", "getResults", "Streams a task's results")
         .about(
-            "In index order. While the task runs, there is the finished part without gaps from the first input on; \
+            "In index order; those of a search are its findings, which `offset` and `limit` count. While the task runs, there is the finished part without gaps from the first input on; \
              NDJSON always ends with a line that says where it stands (`ResultsEnd`), and a body without that line was \
              cut off. In a batch's results, `DetachedResult` stands for a task that has left it, was deleted or failed. \
              The format may come from `Accept` as well.",
@@ -159,15 +169,15 @@ fn results() -> Operation {
         .query("download", "1: browsers save it as a file", flag())
         .answers_with(200, "The results that there are", json!({
             "application/x-ndjson": {
-                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult` a line, and a `ResultsEnd`" },
+                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult`, or of a search a `Finding`, a line, and a `ResultsEnd`" },
                 "example": examples::ndjson(),
             },
             "text/csv": {
-                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`" },
+                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`; of a search `index,plain,digest,plain_base64`" },
                 "example": examples::csv(),
             },
             "text/plain": {
-                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes" },
+                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes; of a search a line of a potfile, `digest:plain`" },
                 "example": examples::text(),
             },
         }))
@@ -188,6 +198,45 @@ fn results() -> Operation {
         .refuses(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "CSV and text are not sent over HTTP/1.0, where what broke off looks complete",
+            "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
+             `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
+        )
+}
+
+fn coverage() -> Operation {
+    let lines = |about: &str| json!({ "type": "string", "description": about });
+    of_a_task(Method::GET, "/tasks/{id}/coverage", "getCoverage", "Shows what was searched of a search, and by whom")
+        .about(
+            "The ledger: spans of candidates, each with the Drone that searched it, the marks that it reported and how \
+             many were to be expected, and whether that proves it. They have neither a gap nor an overlap. As NDJSON \
+             and CSV all of it is sent, as JSON one page.",
+        )
+        .query("format", "How it is written; `json` if it is left out", json!({
+            "type": "string",
+            "enum": crate::api::coverage::formats(),
+        }))
+        .query("from", "The first candidate", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 0 }))
+        .query("limit", "The most spans of a page", json!({
+            "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_MAX,
+        }))
+        .query("download", "1: browsers save it as a file", json!({ "type": "boolean", "default": false }))
+        .answers_with(200, "What is known of the candidates", json!({
+            "application/json": { "schema": reference("CoverageList"), "example": examples::coverage() },
+            "application/x-ndjson": {
+                "schema": lines("A `Span` a line, and a last line `{\"end\":true,\"count\":…,\"total\":…}`, without \
+                                 which it was cut off"),
+            },
+            "text/csv": {
+                "schema": lines("RFC 4180, with a header line: \
+                                 `from,to,drone,drone_name,marks,expected,verdict,rate,at`"),
+            },
+        }))
+        .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", json!({ "type": "string" }))
+        .refuses(StatusCode::CONFLICT, "It is no search", "task 7 is no search: only searches have a coverage")
+        .invalid_query()
+        .refuses(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "CSV is not sent over HTTP/1.0, where what broke off looks complete",
             "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
              `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
         )

@@ -56,6 +56,7 @@ fn events() -> Operation {
                         "task": reference("Task"),
                         "task-removed": reference("TaskRemoved"),
                         "result-changed": reference("ResultChanged"),
+                        "finding": reference("FindingTold"),
                         "drone": reference("Drone"),
                         "overview": reference("Overview"),
                         "reset": reference("Reset"),
@@ -83,7 +84,7 @@ pub(super) fn stream_event() -> Value {
         "properties": {
             "event": {
                 "type": "string",
-                "enum": ["task", "task-removed", "result-changed", "drone", "overview", "reset"],
+                "enum": ["task", "task-removed", "result-changed", "finding", "drone", "overview", "reset"],
                 "description": "`task`, `drone` and `overview` have the newest view of the thing, at most some times \
                                 a second for each; `reset` says that too much was missed, or changed at once: read \
                                 everything anew",

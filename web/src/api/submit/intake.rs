@@ -6,9 +6,10 @@ use super::asker::Asker;
 use super::keyed::Keyed;
 use super::resources::Resources;
 use crate::error::Problem;
-use crate::hive::{NewTask, SEGMENT, Submitted, Upload};
+use crate::hive::{Estimate, NewTask, SEGMENT, Submitted, Upload};
 use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
+use crate::options::Wanted;
 use crate::room::Share;
 
 /// Why an input is refused.
@@ -51,15 +52,30 @@ impl Pieces {
         inputs.enumerate().try_for_each(|(index, input)| encoding.check(input).map_err(|error| (index, error)))
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.last.is_empty()
+    }
+
     fn size(&self) -> usize {
         self.full.iter().chain([&self.last]).map(BlobBuf::layout_len).sum()
     }
+}
+
+/// What comes of a request.
+pub(crate) enum Outcome {
+    /// A task.
+    Submitted(Submitted),
+    /// None, but what one would take.
+    Estimated(Estimate),
 }
 
 /// A task in the making: a small one is submitted in one call, a larger one piece by piece.
 pub(super) struct Intake<'a> {
     resources: &'a Resources,
     new: NewTask,
+    /// Only what it would take is to be told.
+    is_dry: bool,
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
     share: Share,
@@ -67,15 +83,15 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    pub(super) fn new(resources: &'a Resources, new: NewTask, asker: Asker) -> Self {
-        let pieces = Pieces { encoding: encoding(&new), ..Pieces::default() };
-        Self::of_pieces(resources, new, asker, pieces, resources.room.share())
+    pub(super) fn new(resources: &'a Resources, wanted: Wanted, asker: Asker) -> Self {
+        let pieces = Pieces { encoding: encoding(&wanted.new).unwrap_or_default(), ..Pieces::default() };
+        Self::of_pieces(resources, wanted, asker, pieces, resources.room.share())
     }
 
     /// Of inputs that are all there.
     pub(super) fn of_pieces(
         resources: &'a Resources,
-        mut new: NewTask,
+        Wanted { mut new, is_dry }: Wanted,
         mut asker: Asker,
         pieces: Pieces,
         share: Share,
@@ -84,7 +100,7 @@ impl<'a> Intake<'a> {
         if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }
-        Self { resources, new, pieces, upload: None, share, asker }
+        Self { resources, new, is_dry, pieces, upload: None, share, asker }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
@@ -106,8 +122,20 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Creates the task, or finds the one that was created with the request's key.
-    pub(super) async fn finish(mut self) -> Result<Submitted, Problem> {
+    /// Whether it is a task that has inputs.
+    pub(super) fn has_inputs(&self) -> bool {
+        encoding(&self.new).is_some()
+    }
+
+    /// Creates the task, or finds the one that was created with the request's key; or says what it would take.
+    pub(super) async fn finish(self) -> Result<Outcome, Problem> {
+        match self.is_dry {
+            true => Ok(Outcome::Estimated(self.resources.hive.estimate(&self.new).await?)),
+            false => self.submit().await.map(Outcome::Submitted),
+        }
+    }
+
+    async fn submit(mut self) -> Result<Submitted, Problem> {
         self.pass_on(0).await?;
         let last = self.pieces.last;
         if let Some(keyed) = &mut self.asker.keyed {
@@ -129,10 +157,15 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// How a task's inputs are written; a search has none.
-pub(super) fn encoding(new: &NewTask) -> Encoding {
+/// How a task's inputs are written; `None` for a search, which has none.
+pub(super) fn encoding(new: &NewTask) -> Option<Encoding> {
     match &new.specification {
-        Specification::Digest(digest) => digest.encoding,
-        Specification::Search(_) => Encoding::default(),
+        Specification::Digest(digest) => Some(digest.encoding),
+        Specification::Search(_) => None,
     }
+}
+
+/// A search was asked for with inputs.
+pub(super) fn no_inputs(path: &str) -> Problem {
+    Problem::invalid(format!("a search has no inputs, so that `{path}` does not belong to it")).with("path", path)
 }

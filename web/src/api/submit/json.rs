@@ -10,12 +10,14 @@ use serde_json::{Deserializer as Json, Value};
 
 use super::frames::UTF8_MARK;
 use super::intake::Pieces;
+use super::scalar::Scalar;
+use super::search;
 use crate::error::{Problem, shown};
 use crate::options::{self, Options};
 
-/// Reads a request: its options, and its inputs, whose encoding is not checked yet. Also
-/// says whether they are an array (`inputs`) or one (`input`).
-pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, bool), Problem> {
+/// Reads a request: its options, and its inputs, whose encoding is not checked yet. Also says which member has them:
+/// `inputs`, an array, or `input`, one; `None` if there are none.
+pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, Option<&'static str>), Problem> {
     let mut request =
         Request { options, pieces: Pieces::default(), given: None, place: Place::default(), refused: None };
     let mut reader = reader(json);
@@ -23,10 +25,7 @@ pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, boo
     if let Err(error) = read {
         return Err(request.refused.unwrap_or_else(|| request.place.fault(&error)));
     }
-    match request.given {
-        Some(member) => Ok((request.pieces, member == "inputs")),
-        None => Err(Problem::invalid("give the string to hash as `input`, or several as `inputs`")),
-    }
+    Ok((request.pieces, request.given))
 }
 
 /// Reads an object's members, in their order; each is an option's value.
@@ -141,6 +140,10 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     self.gives("inputs")?;
                     members.next_value_seed(Inputs { pieces: &mut self.pieces, index: &mut self.place.index })?;
                 }
+                name if search::is_member(name) => {
+                    let into = search::Into { options: self.options, refused: &mut self.refused };
+                    search::read(name, &mut members, into, &mut self.place.index)?;
+                }
                 name if options::NAMES.contains(&name) => {
                     let value = members.next_value_seed(Scalar)?;
                     if let Err(problem) = self.options.set(name, value) {
@@ -150,8 +153,9 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                 }
                 _ => {
                     let known = options::NAMES.join(", ");
+                    let space = options::SPACE;
                     return Err(A::Error::custom(format!(
-                        "there is no such member; there are: input, inputs, {known}"
+                        "there is no such member; there are: input, inputs, {space}, {known}"
                     )));
                 }
             }
@@ -177,50 +181,6 @@ impl<'de, S: DeserializeSeed<'de, Value = Value> + Copy> Visitor<'de> for Member
             all.push((shown(&name).into_owned(), members.next_value_seed(self.0)?));
         }
         Ok(all)
-    }
-}
-
-/// An option's value. A list or an object is none, and would take many times its size in memory.
-#[derive(Clone, Copy)]
-struct Scalar;
-
-impl<'de> DeserializeSeed<'de> for Scalar {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        reader.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Scalar {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, a number or null")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
     }
 }
 

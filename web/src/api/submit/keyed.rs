@@ -149,9 +149,13 @@ fn bare(value: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use wire::sieve::DigestOrder;
+    use wire::space::CounterFormat;
+
     use super::*;
     use crate::kinds::Specification;
     use crate::kinds::digest::{Algorithm, Digest, Encoding};
+    use crate::kinds::search::{self, Mask, Masks, Search, Set, Sought, Space, Stop};
 
     #[test]
     fn keys_come_with_quotes_or_without() {
@@ -235,5 +239,46 @@ mod tests {
             fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, Some(60), &[]),
             fingerprint(Algorithm::Sha256, Encoding::Utf8, None, 0, None, &[input])
         );
+    }
+
+    #[test]
+    fn fingerprints_of_searches_stay_as_they_are() {
+        let search = |space, sought, stop| {
+            let (prefix, suffix) = (b"a".to_vec(), b"bc".to_vec());
+            let (algorithm, max_findings, mark_bits) = (search::Algorithm::Sha256d, 7, 6);
+            let search = Search { algorithm, prefix, suffix, space, sought, stop, max_findings, mark_bits };
+            let mut fingerprint = Fingerprint::default();
+            fingerprint.begin(&NewTask {
+                specification: Specification::Search(search),
+                name: None,
+                priority: 0,
+                deadline_seconds: None,
+                batch: false,
+                verify: Verify::Sample,
+                owner: None,
+                address: None,
+            });
+            const_hex::encode(fingerprint.0.finalize())
+        };
+        let mask = Mask { text: "ab,?1x".to_owned(), sets: vec![Set::new(b"ab".to_vec()), Set::new(b"x".to_vec())] };
+        let masks = Space::Masks(Masks::new(vec![mask.clone(), mask]).unwrap());
+        let targets = Sought::Targets { count: 2, digests: [[1; 32], [2; 32]].concat() };
+        assert_eq!(
+            search(masks.clone(), targets, Stop::All),
+            "41618af09a325d70c3f1bb730cc269f2355b18770ea7143e357a3b663e68cef3"
+        );
+        let interval = |order| Sought::Interval { order, from: [0; 32], to: [7; 32] };
+        let counter = |format| Space::Counter { from: 5, to: 9, format };
+        let other = search(counter(CounterFormat::Decimal), interval(DigestOrder::Big), Stop::First);
+        assert_eq!(other, "373cabcd5f1a946296440855101e2b1ed2f2fdb3ea38a9c50dfb3c4df885797b");
+        let all: std::collections::BTreeSet<_> = [
+            search(counter(CounterFormat::Hex), interval(DigestOrder::Big), Stop::First),
+            search(counter(CounterFormat::Decimal), interval(DigestOrder::Little), Stop::First),
+            search(counter(CounterFormat::Decimal), interval(DigestOrder::Big), Stop::Lowest),
+            search(masks, interval(DigestOrder::Big), Stop::First),
+            other,
+        ]
+        .into();
+        assert_eq!(all.len(), 5, "other searches are other requests");
     }
 }

@@ -1,12 +1,12 @@
 //! Bodies of lines, streamed.
 
 use super::asker::Asker;
+use super::declared::unsupported;
 use super::frames::Frames;
-use super::intake::{BadInput, Intake, Pieces};
+use super::intake::{BadInput, Intake, Outcome, Pieces};
 use super::json;
 use super::resources::Resources;
 use crate::error::Problem;
-use crate::hive::Submitted;
 use crate::kinds::digest::MAX_INPUT;
 use crate::options::Options;
 
@@ -105,8 +105,12 @@ pub(super) async fn read(
     asker: Asker,
     form: Form,
     mut frames: Frames,
-) -> Result<Submitted, Problem> {
+) -> Result<Outcome, Problem> {
     let mut intake = Intake::new(resources, options.new_task()?, asker);
+    if !intake.has_inputs() {
+        let detail = "a search has no lines to hash: ask for it in JSON, or in a form, as curl does with `-F`";
+        return Err(unsupported(detail.to_owned()));
+    }
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {
         lines.feed(&frame, &mut intake.pieces)?;

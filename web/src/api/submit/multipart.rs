@@ -12,16 +12,19 @@ use hyper::body::Frame;
 
 use super::asker::Asker;
 use super::declared::{form_of_part, media_type};
-use super::intake::Intake;
+use super::intake::{Intake, Outcome, no_inputs};
 use super::lines::{Form, Lines};
 use super::resources::Resources;
 use super::typed::Typed;
 use crate::error::{BodyError, Problem, shown};
-use crate::hive::Submitted;
 use crate::options::{self, Options};
+use crate::room::Share;
 
 /// The longest value of an option, in bytes: a key in hexadecimal.
 const OPTION_MAX: usize = 2 * crate::kinds::digest::MAX_KEY;
+
+/// The longest value of an option that is a list, in bytes: a hundred thousand digests, or masks.
+const LIST_MAX: usize = 16 << 20;
 
 /// The longest that may come before a field's value begins, in bytes: the parser keeps all of it.
 const HEAD_MAX: usize = 64 << 10;
@@ -92,7 +95,7 @@ pub(super) async fn read(
     asker: Asker,
     request: Request,
     typed: &mut Typed,
-) -> Result<Submitted, Problem> {
+) -> Result<Outcome, Problem> {
     let mut form = form(request).await?;
     let submitted = fields(resources, options, asker, &mut form, typed).await;
     if submitted.is_err() {
@@ -107,13 +110,14 @@ async fn fields(
     asker: Asker,
     form: &mut Fields,
     typed: &mut Typed,
-) -> Result<Submitted, Problem> {
+) -> Result<Outcome, Problem> {
+    let mut kept = Kept { share: resources.room.share(), bytes: 0 };
     let mut field = form.next().await?;
     while let Some(option) = field.take_if(|field| !is_inputs(field)) {
-        set(&mut options, option, typed).await?;
+        set(&mut options, &mut kept, option, typed).await?;
         field = form.next().await?;
     }
-    let mut intake = match options.new_task().map(|new| Intake::new(resources, new, asker)) {
+    let mut intake = match options.new_task().map(|wanted| Intake::new(resources, wanted, asker)) {
         Ok(intake) => intake,
         Err(problem) => {
             if let Some(inputs) = field {
@@ -128,6 +132,11 @@ async fn fields(
             let detail = format!("`{name}` comes after the inputs; options go before `text` and `file`");
             return Err(Problem::invalid(detail).with("path", name));
         }
+        if !intake.has_inputs() {
+            refuse(inputs).await?;
+            field = form.next().await?;
+            continue;
+        }
         let written = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
         lines(&mut intake, written, inputs, typed)
             .await
@@ -139,13 +148,18 @@ async fn fields(
 
 /// Keeps what follows of a form that is refused, as far as it is one of ours.
 async fn keep_rest(form: &mut Fields, typed: &mut Typed) {
-    for _ in 0..options::NAMES.len() {
+    for _ in 0..options::flat().count() {
         if !typed.has_room() {
             return;
         }
         match form.next().await {
             Ok(Some(field)) if is_inputs(&field) => keep_inputs(field, typed).await,
-            Ok(Some(mut field)) => match value(&mut field).await {
+            Ok(Some(field)) if field.file_name().is_some() => {
+                if is_chosen(&field) {
+                    typed.add_file();
+                }
+            }
+            Ok(Some(mut field)) => match value(&mut field, OPTION_MAX, |_| Ok(())).await {
                 Ok(value) => typed.add_option(&name_of(&field), &value),
                 Err(_) => return,
             },
@@ -158,7 +172,7 @@ async fn keep_rest(form: &mut Fields, typed: &mut Typed) {
 /// Keeps what is left of a field with inputs: a file, which can be long, is only noted.
 async fn keep_inputs(mut inputs: Field<'_>, typed: &mut Typed) {
     if inputs.name() == Some("file") {
-        if inputs.file_name().is_some_and(|name| !name.is_empty()) {
+        if is_chosen(&inputs) {
             typed.add_file();
         }
         return;
@@ -184,30 +198,71 @@ fn is_inputs(field: &Field<'_>) -> bool {
     matches!(field.name(), Some("text" | "file"))
 }
 
-async fn set(options: &mut Options, mut option: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
+async fn set(options: &mut Options, kept: &mut Kept, mut option: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
     let name = name_of(&option);
-    if !options::NAMES.contains(&name.as_str()) {
-        let known = options::NAMES.join(", ");
+    if !options::flat().any(|known| known == name) {
+        let known = options::flat_text();
         let detail = format!("there is no field `{name}`; there are: {known}, and then text, file");
         return Err(Problem::invalid(detail).with("path", name));
     }
     media_type(option.headers()).map_err(|problem| in_field(&name, problem))?;
-    let value = value(&mut option).await?;
-    typed.add_option(&name, &value);
+    let value = match options::LISTS.contains(&name.as_str()) {
+        true => value(&mut option, LIST_MAX, |length| kept.cover(length)).await?,
+        false => value(&mut option, OPTION_MAX, |_| Ok(())).await?,
+    };
+    kept.bytes += value.len();
+    match is_chosen(&option) {
+        true => typed.add_file(),
+        false if option.file_name().is_some() => {}
+        false => typed.add_option(&name, &value),
+    }
     options.set_text(&name, &value)
 }
 
-/// The value of an option.
-async fn value(option: &mut Field<'_>) -> Result<Vec<u8>, Problem> {
+/// What options take of the room.
+struct Kept {
+    share: Share,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Makes sure that there is room for one more of this length.
+    fn cover(&mut self, length: usize) -> Result<(), Problem> {
+        self.share.cover(self.bytes + length)
+    }
+}
+
+/// Whether it is a file that was chosen; where none was, browsers send an empty one without a name.
+fn is_chosen(field: &Field<'_>) -> bool {
+    field.file_name().is_some_and(|name| !name.is_empty())
+}
+
+/// The value of an option, of at most so many bytes; `cover` is told how many there are so far.
+async fn value(
+    option: &mut Field<'_>,
+    most: usize,
+    mut cover: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
     let mut value = Vec::new();
     while let Some(part) = option.chunk().await? {
-        if value.len() + part.len() > OPTION_MAX {
+        if value.len() + part.len() > most {
             let name = name_of(option);
-            return Err(Problem::invalid(format!("`{name}` is longer than {OPTION_MAX} bytes")).with("path", name));
+            return Err(Problem::invalid(format!("`{name}` is longer than {most} bytes")).with("path", name));
         }
+        cover(value.len() + part.len())?;
         value.extend_from_slice(&part);
     }
     Ok(value)
+}
+
+/// Refuses inputs that a search does not have; the page's form sends empty ones.
+async fn refuse(mut inputs: Field<'_>) -> Result<(), Problem> {
+    while let Some(part) = inputs.chunk().await? {
+        if !part.is_empty() {
+            return Err(no_inputs(&name_of(&inputs)));
+        }
+    }
+    Ok(())
 }
 
 async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {

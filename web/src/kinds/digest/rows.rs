@@ -199,6 +199,18 @@ fn is_plain_json(input: &[u8]) -> bool {
     !input.iter().fold(false, |special, byte| special | (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\'))
 }
 
+/// Appends a field of CSV, in quotes where it needs them.
+pub(crate) fn csv_field(out: &mut Vec<u8>, text: &[u8]) {
+    match needs_quotes(text) {
+        false => out.extend_from_slice(text),
+        true => {
+            out.push(b'"');
+            Form::CsvQuoted.write(out, text);
+            out.push(b'"');
+        }
+    }
+}
+
 fn needs_quotes(input: &[u8]) -> bool {
     let special = |byte: u8| (byte == b'"') | (byte == b',') | (byte == b'\r') | (byte == b'\n');
     input.iter().fold(false, |any, byte| any | special(*byte))

@@ -38,6 +38,16 @@ enum Format {
     U64Be,
 }
 
+/// All formats.
+pub const FORMATS: [CounterFormat; 6] = [
+    CounterFormat::Decimal,
+    CounterFormat::Hex,
+    CounterFormat::U32Le,
+    CounterFormat::U32Be,
+    CounterFormat::U64Le,
+    CounterFormat::U64Be,
+];
+
 /// The name of a format in requests and views.
 pub fn format_name(format: CounterFormat) -> &'static str {
     match format {

@@ -1,0 +1,72 @@
+//! What options are called.
+
+/// Options that JSON, queries and forms have under the same names.
+pub const NAMES: [&str; 24] = [
+    "kind",
+    "algorithm",
+    "key",
+    "key_hex",
+    "salt",
+    "salt_hex",
+    "iterations",
+    "encoding",
+    "name",
+    "priority",
+    "deadline_seconds",
+    "each",
+    "verify",
+    "prefix",
+    "suffix",
+    "targets",
+    "leading_zero_bits",
+    "digest_prefix",
+    "digest_at_most",
+    "digest_at_least",
+    "digest_order",
+    "stop",
+    "max_findings",
+    "dry_run",
+];
+
+/// Options of queries and forms, and where JSON has the same.
+pub const FLAT: [(&str, &str); 19] = [
+    ("mask", "space.mask"),
+    ("charset1", "space.charsets[0]"),
+    ("charset2", "space.charsets[1]"),
+    ("charset3", "space.charsets[2]"),
+    ("charset4", "space.charsets[3]"),
+    ("charset5", "space.charsets[4]"),
+    ("charset6", "space.charsets[5]"),
+    ("charset7", "space.charsets[6]"),
+    ("charset8", "space.charsets[7]"),
+    ("min_length", "space.min_length"),
+    ("masks", "space.masks"),
+    ("counter_from", "space.counter.from"),
+    ("counter_to", "space.counter.to"),
+    ("counter_format", "space.counter.format"),
+    ("prefix_hex", "prefix.hex"),
+    ("prefix_base64", "prefix.base64"),
+    ("suffix_hex", "suffix.hex"),
+    ("suffix_base64", "suffix.base64"),
+    ("digest_prefix_bits", "digest_prefix.bits"),
+];
+
+/// The member of JSON that says what several of [`FLAT`] say.
+pub(crate) const SPACE: &str = "space";
+
+/// Custom charsets, by their numbers.
+pub(super) const CHARSETS: [&str; 8] =
+    ["charset1", "charset2", "charset3", "charset4", "charset5", "charset6", "charset7", "charset8"];
+
+/// Options that may be long: lists, one thing a line.
+pub(crate) const LISTS: [&str; 2] = ["targets", "masks"];
+
+/// Every option of queries and forms.
+pub(crate) fn flat() -> impl Iterator<Item = &'static str> {
+    NAMES.into_iter().chain(FLAT.map(|(name, _)| name))
+}
+
+/// The same as a text.
+pub(crate) fn flat_text() -> String {
+    flat().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,91 @@
+//! Searches: their findings, and what was searched.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use web::model::TaskState;
+
+use crate::search::search;
+use crate::support::*;
+
+/// A task with findings whose candidates are no text, or would be taken for something else.
+async fn some() -> (std::sync::Arc<Fake>, web::Site) {
+    let (fake, router) = world();
+    let request = search(json!({
+        "space": { "masks": ["abc", "?b", "a:", "\"\\,"] },
+        "targets": [sha256("abc"), sha256([0xff]), sha256([0]), sha256("a:"), sha256("\",")],
+        "stop": "never",
+    }));
+    assert_eq!(post_json(&router, request).await.status, StatusCode::CREATED);
+    (fake, router)
+}
+
+#[tokio::test]
+async fn findings_are_the_results() {
+    let (fake, router) = some().await;
+    let ndjson = get(&router, "/tasks/1/results").await;
+    let lines: Vec<Value> = ndjson.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let digests = [sha256("abc"), sha256([0]), sha256([0xff]), sha256("a:"), sha256("\",")];
+    assert_eq!(lines[0], json!({ "index": 0, "plain": "abc", "digest": digests[0] }));
+    assert_eq!(lines[1], json!({ "index": 1, "plain": "\0", "digest": digests[1] }));
+    assert_eq!(lines[2], json!({ "index": 256, "plain_base64": "/w==", "digest": digests[2] }));
+    assert_eq!(lines[3]["index"], 257);
+    assert_eq!(lines[5], json!({ "end": true, "count": 5, "next_offset": 5, "complete": true }));
+    let part = get(&router, "/tasks/1/results?offset=2&limit=2").await;
+    assert_eq!(part.text().lines().count(), 3);
+    assert!(part.text().starts_with("{\"index\":256,"));
+    let [one, two, three, four, five] = &digests;
+    let text = get(&router, "/tasks/1/results?format=text").await;
+    assert_eq!(text.text(), format!("{one}:abc\n{two}:$HEX[00]\n{three}:$HEX[ff]\n{four}:$HEX[613a]\n{five}:\",\n"));
+    let csv = get(&router, "/tasks/1/results?format=csv").await;
+    let rows = format!(
+        "index,plain,digest,plain_base64\r\n0,abc,{one},\r\n1,\0,{two},\r\n256,,{three},/w==\r\n257,a:,{four},\r\n\
+         258,\"\"\",\",{five},\r\n"
+    );
+    assert_eq!(csv.text(), rows);
+    assert_eq!(get(&router, "/tasks/1").await.json()["results"].as_array().unwrap().len(), 5);
+    fake.set_state(1, TaskState::Running);
+    let early = get(&router, "/tasks/1/results?format=text").await.problem(409);
+    assert!(early["detail"].as_str().unwrap().contains("candidates done"), "{early}");
+    assert_eq!(get(&router, "/tasks/1/results?format=text&partial=1").await.status, StatusCode::OK);
+    assert!(get(&router, "/tasks/1/results").await.text().ends_with("\"complete\":false}\n"));
+}
+
+#[tokio::test]
+async fn coverage_is_shown_in_pages_or_as_a_whole() {
+    let (_, router) = some().await;
+    let page = get(&router, "/tasks/1/coverage?limit=3").await.json();
+    assert_eq!((&page["total"], &page["next"]), (&259.into(), &195.into()));
+    let spans = page["spans"].as_array().unwrap();
+    assert_eq!(spans.len(), 3);
+    assert_eq!(
+        (&spans[0]["from"], &spans[0]["to"], &spans[0]["verdict"]),
+        (&0.into(), &65.into(), &"searched-again".into())
+    );
+    assert_eq!(
+        (&spans[2]["to"], &spans[2]["verdict"], &spans[2]["drone"]),
+        (&195.into(), &"searched".into(), &1.into())
+    );
+    let rest = get(&router, "/tasks/1/coverage?from=195").await.json();
+    assert_eq!((&rest["spans"][0]["to"], &rest["next"]), (&259.into(), &Value::Null));
+    assert_eq!(get(&router, "/tasks/1/coverage?from=259").await.json()["spans"], json!([]));
+    let ndjson = get(&router, "/tasks/1/coverage?format=ndjson&limit=1").await;
+    let lines: Vec<Value> = ndjson.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 5);
+    assert!((1..4).all(|at| lines[at]["from"] == lines[at - 1]["to"]));
+    assert_eq!(lines[4], json!({ "end": true, "count": 4, "total": 259 }));
+    let csv = get(&router, "/tasks/1/coverage?format=csv&download=1").await;
+    assert!(csv.text().starts_with(
+        "from,to,drone,drone_name,marks,expected,verdict,rate,at\r\n\
+         0,65,1,<b>worker</b>,7,6.500,searched-again,1000000.000,2023-11-14T22:13:21.000Z\r\n"
+    ));
+    assert_eq!(csv.text().lines().count(), 5);
+    assert_eq!(csv.header("content-disposition"), "attachment; filename=\"task-1-coverage.csv\"");
+    post_json(&router, json!({ "input": "x" })).await;
+    get(&router, "/tasks/2/coverage").await.problem(409);
+    get(&router, "/tasks/1/coverage?format=text").await.problem(422);
+    get(&router, "/tasks/9/coverage").await.problem(404);
+    let mut old = request("GET", "/tasks/1/coverage?format=csv", &[], Body::empty());
+    *old.version_mut() = axum::http::Version::HTTP_10;
+    send(&router, old).await.problem(505);
+}
