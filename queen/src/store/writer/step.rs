@@ -139,7 +139,8 @@ impl<'a> Step<'a> {
         let Submission { id, terms, inputs, created, identity, secret } = submission;
         let (small, large) = match inputs {
             Inputs::Small(layout) => (Some(&**layout), None),
-            Inputs::Large(large) => (None, Some(large)),
+            // Implied ones follow from the specification.
+            Inputs::Large(large) => (None, Some(large).filter(|large| large.file.is_some())),
         };
         let file = large.and_then(|large| large.file);
         let bytes = large.map_or(0, |large| large.file_bytes(terms.kind().width()));
