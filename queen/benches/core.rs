@@ -41,6 +41,8 @@ impl Shape {
             done: RangeSet::default(),
             paused: false,
             target: Duration::from_millis(200),
+            has_ledger: false,
+            chunk_bytes: 0,
             deadline: None,
             avoid: None,
             batch: false,

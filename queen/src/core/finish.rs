@@ -14,7 +14,7 @@ use super::time::Time;
 impl Core {
     /// Wants nothing of a task any more from index `from` on: Drones stop computing it, and what is done there stays.
     pub(super) fn finish(&mut self, id: TaskId, from: u64, now: Time, effects: &mut Vec<Effect>) {
-        let Some(task) = self.tasks.get(id) else { return };
+        let Some(task) = self.tasks.get(id).filter(|task| !task.is_cut_at(from)) else { return };
         let mut drones = BTreeSet::new();
         for lease in lease::in_order(task.leases()) {
             drones.extend(self.cut_lease(lease, from, now, effects));

@@ -28,6 +28,10 @@ pub(super) struct Task {
     pub(super) is_twice: bool,
     /// What one thread is to do in one chunk, in hundredths of a second: see [`TaskWork::target`].
     target_cs: u16,
+    /// See [`TaskWork::chunk_bytes`].
+    chunk_bytes: u32,
+    /// See [`TaskWork::has_ledger`].
+    pub(super) has_ledger: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
@@ -74,12 +78,24 @@ const CENTISECOND_MS: u16 = 10;
 
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let TaskWork { class, priority, segments, done, paused, target, deadline: _, avoid, batch, twice } = work;
+        let TaskWork { class, priority, segments, done, paused, target, has_ledger, .. } = work;
+        let TaskWork { chunk_bytes, avoid, batch, twice, .. } = work;
         let extent = Extent::of(segments);
         let (is_paused, is_batch, is_twice) = (paused, batch, twice);
         let target_cs = u16::try_from(target.as_millis() / u128::from(CENTISECOND_MS)).unwrap_or(u16::MAX);
-        let mut task =
-            Self { class, priority, is_paused, is_batch, is_twice, target_cs, pass: 0, extent, execution: None };
+        let mut task = Self {
+            class,
+            priority,
+            is_paused,
+            is_batch,
+            is_twice,
+            target_cs,
+            chunk_bytes,
+            has_ledger,
+            pass: 0,
+            extent,
+            execution: None,
+        };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
@@ -132,6 +148,11 @@ impl Task {
         self.execution.as_ref()?.cut
     }
 
+    /// Whether nothing is wanted from an index on already.
+    pub(super) fn is_cut_at(&self, from: u64) -> bool {
+        self.cut().is_some_and(|cut| cut.from <= from)
+    }
+
     /// Wants nothing any more from an index on, where no lease is left.
     pub(super) fn cut_off(&mut self, from: u64) {
         let total = self.total();
@@ -178,9 +199,10 @@ impl Task {
         self.extent.sum(range.end, |end| end.cost) - self.extent.sum(range.start, |end| end.cost)
     }
 
-    /// Bytes of `range` on the wire.
+    /// Bytes of `range` on the wire, as one chunk.
     pub(super) fn bytes(&self, range: &Range<u64>) -> u64 {
-        self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes)
+        let items = self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes);
+        items + u64::from(self.chunk_bytes)
     }
 
     /// The first pending indices with which nothing went wrong, as far as they belong to one segment.

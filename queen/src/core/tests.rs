@@ -38,6 +38,8 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         done: RangeSet::default(),
         paused: false,
         target: Duration::from_millis(200),
+        has_ledger: false,
+        chunk_bytes: 0,
         deadline: None,
         avoid: None,
         batch: false,

@@ -26,6 +26,11 @@ pub struct TaskWork {
     /// What one thread is to do of it in one chunk, where there is enough to do: whole hundredths of a second, at
     /// most some minutes.
     pub target: Duration,
+    /// Where there is enough to do, no chunk is smaller than one part in 65,536 of it, since what each chunk leaves
+    /// behind is kept.
+    pub has_ledger: bool,
+    /// Bytes on the wire that each chunk has besides its items'.
+    pub chunk_bytes: u32,
     /// When it fails if it has not ended.
     pub deadline: Option<Time>,
     /// A Drone that is not to compute it if there is another one.

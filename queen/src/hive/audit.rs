@@ -172,6 +172,8 @@ impl Audits {
             done: RangeSet::from(0..start),
             paused: false,
             target: job.kind().target(),
+            has_ledger: false,
+            chunk_bytes: job.kind().chunk_bytes(),
             deadline: None,
             avoid: Some(*by),
             batch: false,

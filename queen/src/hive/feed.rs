@@ -157,6 +157,11 @@ impl Feed {
         self.publish(Change::Finding { task, finding, owner });
     }
 
+    /// There is more news than can be told one by one: who watches reads everything anew.
+    pub(super) fn reset(&mut self) {
+        self.overflow |= self.note();
+    }
+
     pub(super) fn publish(&mut self, change: Change) {
         if !self.note() {
             return;

@@ -61,11 +61,11 @@ impl State {
         wrong.into_iter().for_each(|wrong| self.convict(wrong, now));
     }
 
-    /// Marks of a search came. Those that were not looked at are not taken: their candidates are searched again.
+    /// Marks of a search came. Those that were not looked at are of a task that is over.
     fn output_of_search(&mut self, drone: DroneId, task: TaskId, arrival: &Arrival, now: Now) {
         let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
         if arrival.sighting.is_none() {
-            return self.handle(Event::HandBack { drone, leases: vec![lease] }, now);
+            return;
         }
         let mut second = None;
         self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {

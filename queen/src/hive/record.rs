@@ -246,6 +246,8 @@ impl Record {
             done,
             paused: self.is_paused(),
             target: kind.target(),
+            has_ledger: self.inputs.are_implied(),
+            chunk_bytes: kind.chunk_bytes(),
             deadline: self.deadline_in_core(now),
             avoid: None,
             batch: self.terms.batch,
@@ -321,6 +323,9 @@ impl Record {
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
+        if let Some(hunt) = self.hunt() {
+            return hunt.coming();
+        }
         let all = 0..self.inputs.total();
         let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
         let mut trusted = ranges(pieces.unwrap_or_default());

@@ -63,6 +63,8 @@ impl SharedHive {
         let some = reader.suspects(after, AT_ONCE)?;
         let last = some.last().map(|suspects| suspects.task);
         for Suspects { task, has_ended, ranges, drone } in some {
+            let marks = reader.trusted_marks(task)?;
+            self.change(|state, _| state.recount_marks(task, marks));
             if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
                 continue;
             }
@@ -127,6 +129,15 @@ impl State {
             self.handle(Event::Revoke { task: id, range }, now);
         }
         true
+    }
+
+    /// So many marks of a search are on disk and not in doubt.
+    fn recount_marks(&mut self, id: TaskId, marks: u64) {
+        self.tasks.change(id, |record| {
+            if record.inputs.are_implied() {
+                record.hunt_mut().recount(marks);
+            }
+        });
     }
 
     /// Takes a task up that has ended, whose suspect results are to be computed again.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use web::kinds::search::{Search, Sought};
 use web::model::Timestamp;
 use wire::blob::SharedBlob;
@@ -14,6 +17,7 @@ use super::audit::{Compared, SecondSearch};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
+use super::hunt::Doubt;
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
@@ -30,8 +34,14 @@ const SECOND_MARKS: f64 = 16.0;
 /// One part in so many is searched again although nothing is suspect.
 const ONE_PART_IN: u64 = 1000;
 
-/// More marks than this are looked at on a thread that may take long.
-const AT_ONCE: u64 = 256;
+/// What takes more compressions than this is looked at on a thread that may take long.
+const AT_ONCE: u64 = 1024;
+
+/// How soon it is looked again whether targets can be read.
+const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Findings of one part that are told one by one; who watches more reads them anew.
+const TOLD: usize = 64;
 
 /// More targets than this are prepared on a thread that may take long.
 const TARGETS_AT_ONCE: u64 = 1024;
@@ -43,23 +53,37 @@ impl SharedHive {
     /// If its targets cannot be read from the disk.
     pub async fn material(&self, job: &Job) -> Result<SharedBlob, StoreError> {
         let key = Key::Material(job.task);
-        let is_apart = job.terms.secret.is_some();
-        if is_apart && let Some(known) = self.lock().cache.get(key) {
+        if let Some(known) = self.lock().cache.get(key) {
             return Ok(known);
         }
         let whole = self.whole(job).await?;
         let make = move || whole.kind().search().map(material).unwrap_or_default();
-        let targets = job.kind().search().map_or(0, targets_of);
-        let made = match targets > TARGETS_AT_ONCE {
-            true => spawn_blocking(make).await.unwrap_or_default(),
+        let made = match job.kind().search().map_or(0, targets_of) > TARGETS_AT_ONCE {
+            true => spawn_blocking(make).await.map_err(|_| broken_off())?,
             false => make(),
         };
-        if is_apart {
-            // What goes is freed after the lock is released.
-            let gone = self.lock().cache.insert(key, made.clone());
-            drop(gone);
-        }
+        // What goes is freed after the lock is released.
+        let gone = self.lock().cache.insert(key, made.clone());
+        drop(gone);
         Ok(made)
+    }
+
+    /// The same for who has nothing else to do meanwhile; `None` if it is not to be had, so that the task is over.
+    async fn material_in_time(&self, job: &Job) -> Option<SharedBlob> {
+        loop {
+            match self.material(job).await {
+                Ok(material) => return Some(material),
+                Err(error) if error.is_damage() => {
+                    tracing::error!(task = %job.task, %error, "what is sought cannot be read");
+                    let (task, reason) = (job.task, error.to_string());
+                    let slot = self.slot(0).await.ok()?;
+                    self.change_durably(slot, |state, now| state.handle(Event::Spoil { task, reason }, now));
+                    return None;
+                }
+                Err(error) => tracing::warn!(task = %job.task, %error, "what is sought cannot be read at present"),
+            }
+            sleep(READ_RETRY_INTERVAL).await;
+        }
     }
 
     /// Looks at each mark that came: whether it is one, and whether it is sought.
@@ -78,17 +102,23 @@ impl SharedHive {
         // They were parsed when they came.
         let Some(marks) = Marks::parse(bytes, range.end - range.start) else { return Ok(arrival) };
         // Targets that cannot be read say nothing about the Drone; what is not looked at is not taken.
-        let Ok(material) = self.material(job).await else { return Ok(arrival) };
+        let Some(material) = self.material_in_time(job).await else { return Ok(arrival) };
         let looking = {
             let (job, marks, first) = (job.clone(), marks.clone(), range.start);
             move || look(&job, &material, &marks, first)
         };
-        let looked = match marks.count() > AT_ONCE {
+        let cost = job.kind().search().map_or(1, |search| search.message_blocks());
+        let looked = match marks.count().saturating_mul(cost) > AT_ONCE {
             true => spawn_blocking(looking).await.ok(),
             false => Some(looking()),
         };
         let Some(looked) = looked.flatten() else { return Ok(arrival) };
         match looked {
+            // Where all are marks, one that is not told was not computed.
+            Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
+                let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
+                Err(WrongResult { drone, task: job.task, index: range.start + missed, fault: Fault::Missed })
+            }
             Ok((findings, share)) => {
                 arrival.looked_at = marks.count();
                 arrival.sighting = Some(Sighting { marks, findings, share, chance });
@@ -120,6 +150,10 @@ impl SharedHive {
         });
         searching.await.ok().flatten()
     }
+}
+
+fn broken_off() -> StoreError {
+    StoreError::io(&PathBuf::new())(std::io::Error::other("preparing targets was broken off"))
 }
 
 fn targets_of(search: &Search) -> u64 {
@@ -156,28 +190,28 @@ impl State {
         let sighting = arrival.sighting.as_ref()?;
         let searched = arrival.searched(drone, now.at)?.within(wanted);
         let items = searched.range.end - searched.range.start;
-        let findings: Vec<_> =
-            sighting.findings.iter().filter(|finding| wanted.contains(&finding.index)).copied().collect();
+        // What is not wanted, since another Drone was first, is found all the same.
+        let findings = sighting.findings.clone();
         let job = self.tasks.get(task)?.job(task);
         let search = job.kind().search()?;
         let sought = match search.sought {
-            Sought::Targets { .. } => findings.len() as u64,
+            Sought::Targets { .. } => findings.iter().filter(|finding| wanted.contains(&finding.index)).count() as u64,
             Sought::Interval { .. } => 0,
         };
-        let expected = items as f64 * sighting.share;
-        let (count, seen) = (searched.marks.count(), searched.marks.count() - sought);
-        let (new, is_suspect) = self.tasks.change(task, |record| {
+        let (expected, seen) = ((items - sought) as f64 * sighting.share, searched.marks.count() - sought);
+        let most = search.max_findings;
+        let (new, doubt) = self.tasks.change(task, |record| {
             let hunt = record.hunt_mut();
-            let is_suspect = hunt.note(drone, count, expected, seen);
-            let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding)).copied().collect();
-            (new, is_suspect)
+            let doubt = hunt.note(&searched, expected, seen);
+            let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding, most)).copied().collect();
+            (new, doubt)
         })?;
-        let is_suspect = is_suspect || gap_is_suspect(searched.marks.iter(), items, sighting.share);
+        let has_gap = gap_is_suspect(searched.marks.iter(), items, sighting.share);
         self.tell_findings(task, &job, &new);
-        let second = (is_suspect || sighting.chance.is_multiple_of(ONE_PART_IN))
-            .then(|| second_search(&job, &searched, sighting));
-        if is_suspect {
-            tracing::info!(%task, %drone, expected, seen, "marks are missing by chance or by fault: a part is searched again");
+        let is_looked_at = doubt != Doubt::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
+        let second = is_looked_at.then(|| second_search(&job, &searched, sighting));
+        if doubt == Doubt::New || has_gap {
+            tracing::info!(%task, %drone, expected, seen, "marks are missing, by chance or not: a part is searched again");
         }
         self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings });
         self.fleet.count_items(drone, items);
@@ -190,8 +224,13 @@ impl State {
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
         self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
-        for finding in shown(job, new) {
-            self.feed.found(task, job.terms.owner_id(), finding);
+        match new.len() > TOLD {
+            true => self.feed.reset(),
+            false => {
+                for finding in shown(job, new) {
+                    self.feed.found(task, job.terms.owner_id(), finding);
+                }
+            }
         }
     }
 
@@ -229,9 +268,15 @@ impl State {
             }
             None => {
                 self.trust(&[first.drone], marks.len() as u64);
+                self.agrees(task, first.drone);
                 self.outgoing.push(Change::Confirmed { task, range: first.range.clone(), drone: first.drone });
             }
         }
+    }
+
+    /// A part of what a Drone has searched was searched again, and the same came of it.
+    fn agrees(&mut self, task: TaskId, drone: DroneId) {
+        self.tasks.change(task, |record| record.hunt_mut().agrees(drone));
     }
 
     /// Candidates of an audit were searched a second time; who is wrong, if that is known now.
@@ -241,6 +286,7 @@ impl State {
             Compared::Same(drones) => {
                 self.trust(&drones, second.marks.count());
                 let [first, _] = drones;
+                self.agrees(task, first);
                 self.outgoing.push(Change::Confirmed { task, range: second.range.clone(), drone: first });
                 None
             }

@@ -63,8 +63,13 @@ pub trait Kind: Send + Sync {
     /// The message that carries such inputs.
     fn chunk<'a>(&'a self, part: Content<'a>) -> Chunk<'a>;
 
-    /// Bytes that every chunk carries besides its inputs.
+    /// Bytes that every chunk carries besides its inputs and what is sought.
     fn parameter_bytes(&self) -> usize;
+
+    /// Bytes that every chunk carries besides its inputs.
+    fn chunk_bytes(&self) -> u32 {
+        u32::try_from(self.parameter_bytes()).unwrap_or(u32::MAX)
+    }
 
     /// The bytes of the results that came for `range`.
     ///

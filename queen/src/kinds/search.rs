@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use web::kinds::search::{Algorithm, KIND, Mask, Search, Sought, Space, marks_around};
+use web::kinds::search::{Algorithm, KIND, Mask, Search, Sought, Space, Stop, marks_around};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
-use wire::sieve::{Chain, Digest, Marks, START, Sieve, Values, Word};
+use wire::sieve::{Chain, Digest, Marks, START, Sieve, Values, Word, low_bits};
 use wire::space::Candidates;
 use wire::work::{self, Chunk, ChunkOutput, SearchChunk, varying_blocks};
 
@@ -24,9 +24,19 @@ const TARGET: Duration = Duration::from_secs(30);
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
-/// About what a mark takes on disk, and what leases take without their marks, in bytes.
+/// About what a mark takes on disk, a row without its marks, and a finding, in bytes.
 const MARK_BYTES: f64 = 3.5;
-const LEASES_BYTES: u64 = 256 << 10;
+const ROW_BYTES: u64 = 80;
+const FINDING_BYTES: u64 = 48;
+
+/// About how many rows a search has at most.
+const MOST_ROWS: u64 = 1 << 17;
+
+/// Compressions of a row at least, where there is enough to do: what a slow thread does in half a minute.
+const ROW_COST: u64 = 50_000_000;
+
+/// Findings of a search that stops at one: a part of it may bring more.
+const FEW: u64 = 1024;
 
 impl Kind for Search {
     fn summary(&self) -> Summary {
@@ -59,8 +69,17 @@ impl Kind for Search {
     }
 
     fn on_disk(&self, inputs: &Inputs) -> u64 {
-        let marks = inputs.total() as f64 * share(self);
-        inputs.on_disk(0) + LEASES_BYTES + (marks * MARK_BYTES) as u64
+        let total = inputs.total();
+        let rows = (self.compressions().unwrap_or(u64::MAX) / ROW_COST + FEW).min(MOST_ROWS).min(total);
+        let wanted = match (self.stop, &self.sought) {
+            (Stop::First | Stop::Lowest, _) => FEW,
+            // A digest may be that of several candidates, where masks overlap.
+            (_, Sought::Targets { count, .. }) => FEW + 4 * count,
+            (_, Sought::Interval { .. }) => self.max_findings,
+        };
+        let findings = wanted.min(self.max_findings).min(total);
+        let marks = (total as f64 * share(self) * MARK_BYTES) as u64;
+        inputs.on_disk(0) + rows * ROW_BYTES + findings * FINDING_BYTES + marks
     }
 
     fn class(&self, _: &[Segment]) -> Class {
@@ -112,6 +131,11 @@ impl Kind for Search {
         self.prefix.len() + self.suffix.len()
     }
 
+    fn chunk_bytes(&self) -> u32 {
+        let values = if let Sought::Targets { count, .. } = self.sought { count * size_of::<u64>() as u64 } else { 0 };
+        u32::try_from(self.parameter_bytes() as u64 + values).unwrap_or(u32::MAX)
+    }
+
     fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
         let ChunkOutput::Marks(bytes) = output else { return Err(Rejected::Kind) };
         match Marks::parse(bytes, range.end.saturating_sub(range.start)) {
@@ -152,36 +176,44 @@ pub struct Material<'a> {
     /// The digests that are sought, ascending.
     targets: &'a [Digest],
     /// What of them Drones are told, ascending.
-    values: Option<Values<'a>>,
+    values: Values<'a>,
+    /// Of what the values are made, and the chain before the block that they come from.
+    word: Word,
+    chain: Chain,
 }
 
-/// What is to be known of a search to tell its marks.
+/// What is to be known of a search to tell its marks, as [`Material`] reads it.
 pub fn material(search: &Search) -> SharedBlob {
-    let Sought::Targets { digests, .. } = &search.sought else { return SharedBlob::default() };
     let (word, chain) = word(search);
-    let bits = wire::sieve::low_bits(search.mark_bits);
+    let mut head = vec![u8::from(word == Word::Inner)];
+    head.extend(chain.into_iter().flat_map(u32::to_le_bytes));
+    let digests = if let Sought::Targets { digests, .. } = &search.sought { digests.as_slice() } else { &[] };
+    let bits = low_bits(search.mark_bits);
     let values: BTreeSet<u64> = digests.as_chunks().0.iter().map(|digest| word.value(digest, &chain) & bits).collect();
     let values: Vec<u8> = values.into_iter().flat_map(u64::to_le_bytes).collect();
-    [digests, &values].iter().collect::<BlobBuf>().freeze()
+    [&head, digests, &values].iter().collect::<BlobBuf>().freeze()
 }
 
 impl<'a> Material<'a> {
     /// Reads what [`material`] made.
     pub fn read(material: Blob<'a>) -> Self {
         let mut strings = material.iter();
-        let targets = strings.next().unwrap_or_default().as_chunks().0;
-        Self { targets, values: strings.next().and_then(|values| Values::new(values.as_chunks().0)) }
+        let mut next = || strings.next().unwrap_or_default();
+        let (inner, chain) = next().split_first().unwrap_or((&0, &[]));
+        let word = if *inner == 1 { Word::Inner } else { Word::Outer };
+        let mut words = chain.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+        let chain = std::array::from_fn(|_| words.next().unwrap_or_default());
+        let targets = next().as_chunks().0;
+        Self { targets, values: Values::new(next().as_chunks().0).unwrap_or(Values::NONE), word, chain }
     }
 
     /// What Drones are told.
     pub fn sieve(&self, search: &Search) -> Sieve<'a> {
-        match (&search.sought, self.values) {
-            (Sought::Interval { order, from, to }, _) => {
+        match &search.sought {
+            Sought::Interval { order, from, to } => {
                 Sieve::Interval { order: *order, marks: marks_around(from, to, search.mark_bits), hits: (*from, *to) }
             }
-            (Sought::Targets { .. }, values) => {
-                Sieve::Targets { word: word(search).0, bits: search.mark_bits, values: values.unwrap_or(Values::NONE) }
-            }
+            Sought::Targets { .. } => Sieve::Targets { word: self.word, bits: search.mark_bits, values: self.values },
         }
     }
 
@@ -200,10 +232,11 @@ pub struct Looker<'a> {
     large: &'a Large,
     material: Material<'a>,
     sieve: Sieve<'a>,
-    chain: Chain,
+    /// The hash of the prefix, to be gone on with.
+    begun: Sha256,
     /// The segment that was looked at last, and what its candidates are made of.
     segment: Option<(usize, SharedBlob)>,
-    message: Vec<u8>,
+    candidate: Vec<u8>,
 }
 
 /// A candidate that was looked at.
@@ -221,8 +254,8 @@ impl<'a> Looker<'a> {
     /// For the candidates of a search; `material` as [`material`] made it.
     pub fn new(search: &'a Search, large: &'a Large, material: Blob<'a>) -> Self {
         let material = Material::read(material);
-        let (sieve, (_, chain)) = (material.sieve(search), word(search));
-        Self { search, large, material, sieve, chain, segment: None, message: Vec::new() }
+        let (sieve, begun) = (material.sieve(search), Sha256::new_with_prefix(&search.prefix));
+        Self { search, large, material, sieve, begun, segment: None, candidate: Vec::new() }
     }
 
     /// Which share of candidates are marks.
@@ -232,32 +265,31 @@ impl<'a> Looker<'a> {
 
     /// Looks at one candidate.
     pub fn look(&mut self, index: u64) -> Looked {
-        self.message.clone_from(&self.search.prefix);
         self.write(index);
-        self.message.extend_from_slice(&self.search.suffix);
-        let mut digest: Digest = Sha256::digest(&self.message).into();
+        let hash = self.begun.clone().chain_update(&self.candidate).chain_update(&self.search.suffix);
+        let mut digest: Digest = hash.finalize().into();
         if self.search.algorithm == Algorithm::Sha256d {
             digest = Sha256::digest(digest).into();
         }
-        let is_mark = self.sieve.passes(&digest, &self.chain);
+        let is_mark = self.sieve.passes(&digest, &self.material.chain);
         Looked { digest, is_mark, is_finding: is_mark && self.material.is_sought(self.search, &digest) }
     }
 
     /// One candidate, without what stands around it.
     pub fn plain(&mut self, index: u64) -> Vec<u8> {
-        self.message.clear();
         self.write(index);
-        self.message.clone()
+        self.candidate.clone()
     }
 
     fn write(&mut self, index: u64) {
+        self.candidate.clear();
         let number = self.large.segment_of(index);
         let start = self.large.around(index).start;
         let sets = match &mut self.segment {
             Some((last, sets)) if *last == number => sets,
             segment => &mut segment.insert((number, self.search.candidates(number))).1,
         };
-        candidates(self.search, sets.as_blob()).write(index - start, &mut self.message);
+        candidates(self.search, sets.as_blob()).write(index - start, &mut self.candidate);
     }
 }
 

@@ -268,7 +268,9 @@ impl Change {
     pub fn result_bytes(&self) -> usize {
         match self {
             Self::Results { results, .. } => results.piece.bytes.len(),
-            Self::Searched { searched, .. } => searched.marks.bytes().len(),
+            Self::Searched { searched, findings, .. } => {
+                searched.marks.bytes().len() + findings.len() * size_of::<Finding>()
+            }
             _ => 0,
         }
     }

@@ -224,10 +224,10 @@ pub const MIGRATIONS: [&str; 10] = [
         drone INTEGER NOT NULL,
         verdict INTEGER NOT NULL,
         marks INTEGER NOT NULL,
-        bytes BLOB NOT NULL,
-        crc INTEGER NOT NULL,
         spent INTEGER NOT NULL,
         at INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
         PRIMARY KEY (task, first)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX searched_suspect ON searched (task, first, past) WHERE verdict = 2;

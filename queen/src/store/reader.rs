@@ -173,6 +173,14 @@ impl Reader {
         self.query(|connection| search::findings(connection, id, after, limit))
     }
 
+    /// How many marks of a search are known of what is not in doubt.
+    pub fn trusted_marks(&self, id: TaskId) -> Result<u64, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT coalesce(sum(marks), 0) FROM searched WHERE task = ? AND verdict <> 2";
+            connection.prepare_cached(select)?.query_row([id.0], |row| row.get(0))
+        })
+    }
+
     /// What has been searched from candidate `from` on, in order, at most `limit` spans.
     pub fn searched(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
         self.query(|connection| search::searched(connection, id, from, limit))

@@ -107,6 +107,8 @@ impl Spec {
             done,
             paused,
             target: Duration::from_millis(200),
+            has_ledger: false,
+            chunk_bytes: 0,
             deadline,
             avoid: None,
             batch: false,

@@ -34,7 +34,7 @@ pub struct Live {
     pub old: Vec<Results>,
     /// What was found, if it is a search, and how many marks are known.
     pub findings: Vec<Finding>,
-    /// How many candidates of a search are known to be marks.
+    /// How many candidates are known to be marks, of what is done of a search.
     pub marks: u64,
     /// Tasks that have left it, if it is a batch, where they count as done: by index, why they failed there.
     pub detached: BTreeMap<u64, Option<Box<str>>>,
@@ -254,10 +254,12 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
 
 fn add_searched(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite::Result<()> {
     for span in search::searched(connection, id, 0, usize::MAX >> 1)? {
-        live.marks += span.marks;
         match span.trust {
             Trust::Suspect => live.suspect.insert(span.range),
-            Trust::Sampled | Trust::Checked => live.done.insert(span.range),
+            Trust::Sampled | Trust::Checked => {
+                live.marks += span.marks;
+                live.done.insert(span.range);
+            }
         }
     }
     live.findings = search::findings(connection, id, None, usize::MAX >> 1)?;

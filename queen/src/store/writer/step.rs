@@ -17,7 +17,7 @@ use crate::clock::Moment;
 use crate::store::access;
 use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
 use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
-use crate::work::ending::{Ending, Tally};
+use crate::work::ending::{Ending, Found, Tally};
 use crate::work::inputs::Inputs;
 use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
@@ -260,11 +260,15 @@ impl<'a> Step<'a> {
         if self.ended.remove(&task).is_none() {
             let started_at = started_at.map(|time| time.0);
             let (state, at, on) = (state_number(*state), finished.at.0, finished.on.0);
-            let (found, marks) = (found.findings, found.marks);
-            if self.changed(update, params![state, started_at, at, on, done, error, found, marks, task.0])? == 0 {
+            let values = params![state, started_at, at, on, done, error, found.findings, found.marks, task.0];
+            if self.changed(update, values)? == 0 {
                 // It was cancelled while its end was on its way to the disk, and that came first.
                 return Ok(());
             }
+        }
+        if *found != Found::default() {
+            // What was searched twice counts once.
+            search::recount(self.transaction, task)?;
         }
         // The result of a single item comes together with its end.
         if *state == TaskState::Done && *done > 1 {
