@@ -148,7 +148,7 @@ function listen() {
     retry = setTimeout(listen, RETRY_MS);
   };
   events.addEventListener("reset", refresh);
-  for (const name of ["task", "task-removed", "result-changed", "drone", "overview"]) {
+  for (const name of ["task", "task-removed", "result-changed", "finding", "drone", "overview"]) {
     events.addEventListener(name, ({ data }) => isShown(name, data) && refresh());
   }
 }

@@ -1,12 +1,14 @@
 //! The admin pages. They work without scripts: forms, links, and 303 after each change.
 
 mod access;
+mod coverage;
 mod drones;
 mod filters;
 mod form;
 mod log;
 mod login;
 mod overview;
+mod search;
 mod shown;
 mod task;
 mod tasks;
@@ -34,6 +36,8 @@ pub(crate) fn routes() -> Routes {
         .get("/admin", Needs::SeeTasks, overview::page)
         .get("/admin/tasks", Needs::SeeTasks, tasks::page)
         .post("/admin/tasks", Needs::Submit, tasks::submit)
+        .get("/admin/search", Needs::Submit, search::page)
+        .post("/admin/search", Needs::Submit, search::submit)
         .get("/admin/tasks/{id}", Needs::SeeTasks, task::page)
         .post("/admin/tasks/{id}/pause", Needs::ChangeTask, task::pause)
         .post("/admin/tasks/{id}/resume", Needs::ChangeTask, task::resume)

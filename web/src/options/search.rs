@@ -60,7 +60,7 @@ fn around(
 }
 
 fn space(options: &mut Options, masks: &[MaskLine]) -> Result<Space, Problem> {
-    let is_counter = ["counter_from", "counter_to", "counter_format"].iter().any(|name| options.has(name));
+    let is_counter = ["counter_from", "counter_to"].iter().any(|name| options.has(name));
     let (mask, is_list) = (options.place("mask"), !masks.is_empty());
     let (list, counter) = (options.place("masks"), options.place("counter_to"));
     let names = [(mask, options.has("mask")), (list, is_list), (counter, is_counter)];

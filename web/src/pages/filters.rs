@@ -21,6 +21,12 @@ pub(super) fn per_second(rate: &f64, _: &dyn Values) -> Result<String> {
     Ok(scaled(*rate) + "/s")
 }
 
+/// `13.2`, of a number of things that is only estimated.
+#[askama::filter_fn]
+pub(super) fn few(number: &f64, _: &dyn Values) -> Result<String> {
+    Ok(scaled(*number))
+}
+
 /// `98.4 %`, of a part of one.
 #[askama::filter_fn]
 pub(super) fn share(share: &f64, _: &dyn Values) -> Result<String> {

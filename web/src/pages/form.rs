@@ -30,6 +30,11 @@ impl Form {
         Self { values: values.map(|(name, value)| (name.to_owned(), value)).into(), fault: None }
     }
 
+    /// One that is shown again, though nothing is wrong with it.
+    pub(super) fn again(values: BTreeMap<String, String>) -> Self {
+        Self { values, fault: None }
+    }
+
     /// One that was refused. `fields`: those that it has.
     pub(super) fn refused(problem: &Problem, values: BTreeMap<String, String>, fields: &[&str]) -> Self {
         let path = problem.members.get("path").and_then(|path| path.as_str());

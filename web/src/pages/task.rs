@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
+use super::coverage::Covered;
 use super::filters;
 use super::form::{self, Form};
 use super::shown::{Piece, Row, Shown};
@@ -18,9 +19,10 @@ use crate::api::submit;
 use crate::assets;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound};
+use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Verdict};
 use crate::kinds::digest::Encoding;
-use crate::model::{TaskState, TaskView, Timestamp, Verify};
+use crate::kinds::search::Stop;
+use crate::model::{BytesView, SearchView, SoughtView, SpaceView, TaskState, TaskView, Timestamp, Verify};
 use crate::own::{self, Changeable};
 use crate::request::id::Id;
 use crate::request::query::Query;
@@ -47,6 +49,8 @@ pub(super) struct Page {
     ready: u64,
     /// Not all that there will ever be, or without those that left a batch.
     is_partial: bool,
+    /// What was searched, of a search.
+    covered: Option<Covered>,
     /// That which changes it.
     form: Form,
 }
@@ -67,6 +71,15 @@ impl Page {
             Encoding::Hex => "hexadecimal",
             Encoding::Base64 => "base64",
         })
+    }
+
+    /// What stands around a search's candidates.
+    fn around(&self) -> Vec<(&'static str, &BytesView)> {
+        let both = self.task.search.as_deref().map(|search| {
+            let SearchView { prefix, suffix, .. } = search;
+            [("Before each", prefix.as_ref()), ("Behind each", suffix.as_ref())]
+        });
+        both.into_iter().flatten().filter_map(|(name, bytes)| Some((name, bytes?))).collect()
     }
 
     fn shown(&self) -> Range<u64> {
@@ -94,7 +107,17 @@ pub(super) async fn page(
     mut query: Query,
 ) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
-    Page::of(&*hive, viewer, TaskId(id), offset, None).await
+    let from = query.number("from", 0..=u64::MAX)?.unwrap_or_default();
+    Page::of(&*hive, viewer, TaskId(id), Part { offset, from }, None).await
+}
+
+/// Which parts of long tables are shown.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    /// The first result.
+    offset: u64,
+    /// The first candidate of what was searched.
+    from: u64,
 }
 
 impl Page {
@@ -102,7 +125,7 @@ impl Page {
         hive: &dyn Hive,
         viewer: Viewer,
         id: TaskId,
-        offset: u64,
+        Part { offset, from }: Part,
         refused: Option<Refused<'_>>,
     ) -> Result<Self, Problem> {
         let found = own::results(hive, viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
@@ -118,11 +141,15 @@ impl Page {
         let lacks_drones = is_open && viewer.sees_all() && hive.overview().await?.drones == 0;
         let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.results()).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
+        let covered = match task.search {
+            Some(_) => Some(Covered::of(hive, &task, from).await?),
+            None => None,
+        };
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
             None => Form::of(&task),
         };
-        Ok(Self { viewer, lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, task, form })
+        Ok(Self { viewer, lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, covered, task, form })
     }
 }
 
@@ -233,7 +260,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
-    match Page::of(hive, viewer, id, 0, Some(refused)).await {
+    match Page::of(hive, viewer, id, Part::default(), Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }

@@ -4,6 +4,7 @@
 mod access;
 mod administration;
 mod control;
+mod search;
 
 #[path = "../support/mod.rs"]
 mod support;

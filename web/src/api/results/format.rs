@@ -149,7 +149,7 @@ impl Format {
                 let Finding { index, plain, digest } = finding;
                 Row::csv(plain).write(out, usize::MAX, *index, plain, digest);
             }
-            Self::Text => search::potfile(out, finding),
+            Self::Text => out.extend_from_slice(finding.potfile().as_bytes()),
         }
     }
 

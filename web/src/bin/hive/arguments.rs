@@ -3,6 +3,8 @@
 mod changing;
 mod output;
 mod reach;
+mod search;
+mod standing;
 mod submit;
 mod values;
 
@@ -14,6 +16,9 @@ use web::model::TaskState;
 pub use self::changing::{Change, Retry};
 pub use self::output::{Format, Output, Progress};
 pub use self::reach::{Login, Reach};
+pub use self::search::{Coverage, CoverageFormat, Search};
+#[cfg(test)]
+pub use self::standing::Standing;
 pub use self::submit::{Each, Options, Submit, VerifyOption};
 pub use self::values::{Moment, TaskRef};
 
@@ -29,6 +34,8 @@ Examples:
   cat words | hive submit - --wait > sums     the same of what comes from a pipe
   hive submit --input honey --wait            hash a word
   hive results last --format csv              the results of the newest task, in another form
+  hive search --mask ?l?l?l?l --targets digests.txt --wait
+                                              find the words of these digests
   hive tasks --state running                  what is being computed
   hive login --url https://hive.example.org:8081 --ca authority.pem
                                               keep where the Queen is, and a token for her
@@ -39,7 +46,8 @@ HIVE_TOKEN_FILE), then the profile, then http://127.0.0.1:8081. ID is a task's n
 
 Exit codes: 0 done; 1 a task that was waited for failed or was cancelled; 2 a wrong command
 line, or a file or profile here that cannot be used; 3 the Queen cannot be reached, or cannot
-do it (5xx), after all tries; 4 she refused it (4xx); 130 after Ctrl-C."
+do it (5xx), after all tries; 4 she refused it (4xx); 5 a search that was waited for found
+nothing; 130 after Ctrl-C."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -52,6 +60,10 @@ pub struct Cli {
 pub enum Command {
     /// Submit inputs as a task, and wait for its results if asked to
     Submit(Box<Submit>),
+    /// Search candidates for those whose digests are sought, and wait for findings if asked to
+    Search(Box<Search>),
+    /// Show what was searched of a search, and by whom
+    Coverage(Coverage),
     /// Print a task's results, in the order of its inputs
     Results(Results),
     /// Follow what happens: to one task, until it has ended, or to everything
@@ -217,11 +229,12 @@ mod tests {
     #[test]
     fn every_option_of_the_api_is_there() {
         let command = Cli::command();
-        let submit = command.find_subcommand("submit").unwrap();
-        let names: Vec<_> = submit.get_arguments().filter_map(|argument| argument.get_long()).collect();
-        for option in web::options::NAMES {
-            let name = option.replace("_seconds", "").replace('_', "-");
-            assert!(names.contains(&name.as_str()), "{name}");
+        let of = |name: &str| command.find_subcommand(name).unwrap().get_arguments();
+        let names: Vec<_> = of("submit").chain(of("search")).filter_map(|argument| argument.get_long()).collect();
+        let flat = web::options::FLAT.map(|(name, _)| name);
+        for option in web::options::NAMES.into_iter().chain(flat) {
+            let name = crate::failure::option(option);
+            assert!(names.contains(&name.trim_start_matches("--")), "{name}");
         }
     }
 

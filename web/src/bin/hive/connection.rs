@@ -125,6 +125,15 @@ impl Request {
         self
     }
 
+    /// A body of this media type.
+    pub fn body(mut self, media_type: &str, body: Vec<u8>) -> Self {
+        self.body = body;
+        if let Ok(media_type) = HeaderValue::from_str(media_type) {
+            self.headers.insert(CONTENT_TYPE, media_type);
+        }
+        self
+    }
+
     /// Nothing may come for so long before the connection counts as broken.
     pub fn stalled(mut self, after: Duration) -> Self {
         self.stalled = after;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use web::error::ProblemView;
 use web::model::{TaskState, TaskView};
-use web::options::NAMES;
+use web::options::{FLAT, NAMES};
 
 use crate::text::visible;
 
@@ -32,6 +32,9 @@ pub enum Failure {
         /// With which status.
         status: u16,
     },
+    /// A search that was waited for found nothing.
+    #[error("{0}")]
+    Nothing(String),
     /// Nobody reads what is written any more, as behind `| head`.
     #[error("nobody reads the output")]
     Unread,
@@ -78,7 +81,7 @@ impl Failure {
 
     /// That a task ended without being done.
     pub fn of_task(task: &TaskView) -> Self {
-        let TaskView { id, state, done, total, error, .. } = task;
+        let TaskView { id, state, done, total, error, search, .. } = task;
         let why = match error {
             Some(error) => format!(": {}", visible(error)),
             None => String::new(),
@@ -90,6 +93,9 @@ impl Failure {
         };
         let rest = match (*done, *state) {
             (0, _) | (_, TaskState::Done) => String::new(),
+            (done, _) if search.is_some() => {
+                format!("\n{done} of {total} candidates were searched: hive coverage {id}")
+            }
             (done, _) => format!("\n{done} of {total} results are there: hive results {id} --partial"),
         };
         Self::Task(format!("task {id} {how}{why}{rest}"))
@@ -103,21 +109,29 @@ impl Failure {
             Self::Here(_) => ExitCode::from(2),
             Self::Unreachable(_) => ExitCode::from(3),
             Self::Refused { .. } => ExitCode::from(4),
+            Self::Nothing(_) => ExitCode::from(5),
         }
     }
 }
 
 /// What the API says, with what it takes called as the command line calls it.
 fn in_options(detail: &str) -> String {
-    let options = NAMES.into_iter().map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
+    let names = NAMES.into_iter().chain(FLAT.map(|(name, _)| name));
+    let options = names.map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
     let others = [("`partial=1`", "`--partial`"), ("`format=ndjson`", "`--format ndjson`")];
     let others = others.map(|(name, option)| (name.to_owned(), option.to_owned()));
     options.chain(others).fold(detail.to_owned(), |detail, (name, option)| detail.replace(&name, &option))
 }
 
 /// The option of the command line for one of the API. Keys and salts are always sent in hexadecimal.
-fn option(name: &str) -> String {
-    format!("--{}", name.trim_end_matches("_seconds").trim_end_matches("_hex").replace('_', "-"))
+pub fn option(name: &str) -> String {
+    let name = match name {
+        "key_hex" => "key",
+        "salt_hex" => "salt",
+        "counter_from" | "counter_to" => "counter",
+        name => name.trim_end_matches("_seconds"),
+    };
+    format!("--{}", name.replace('_', "-"))
 }
 
 /// The longest sentence that is repeated of somebody who is no Queen, in bytes.

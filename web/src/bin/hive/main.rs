@@ -12,6 +12,7 @@ mod notes;
 mod pages;
 mod profile;
 mod results;
+mod search;
 mod show;
 mod submit;
 mod target;
@@ -64,6 +65,8 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
     let output = reach.output;
     match &command {
         Command::Submit(submit) => submit::run(connection, submit, output, reach.no_retry),
+        Command::Search(search) => search::run(connection, search, output),
+        Command::Coverage(coverage) => search::coverage::run(connection, coverage, output),
         Command::Results(results) => results::run(connection, results, output),
         Command::Watch(watch) => watch::run(connection, watch, output),
         Command::Tasks(tasks) => tasks::list(connection, tasks, output),

@@ -126,20 +126,18 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), F
 
 /// All options that are no secrets.
 fn query(options: &Options) -> String {
-    let Options { kind, algorithm, iterations, encoding, name, priority, deadline, each, verify, .. } = options;
-    let number = |number: Option<i64>| number.map(|number| number.to_string());
-    let named = [
+    let Options { kind, algorithm, iterations, encoding, standing, each, verify, .. } = options;
+    let before = [
         ("kind", kind.clone()),
         ("algorithm", algorithm.clone()),
-        ("iterations", number(iterations.map(i64::from))),
+        ("iterations", iterations.map(|iterations| iterations.to_string())),
         ("encoding", encoding.clone()),
-        ("name", name.clone()),
-        ("priority", number(priority.map(i64::from))),
-        ("deadline_seconds", deadline.map(|span| span.0.as_secs().to_string())),
+    ];
+    let behind = [
         ("each", each.map(|Each::Task| "task".to_owned())),
         ("verify", verify.map(VerifyOption::name).map(str::to_owned)),
     ];
-    connection::query(&named)
+    connection::query(before.iter().chain(&standing.named()).chain(&behind))
 }
 
 #[cfg(test)]
@@ -147,14 +145,17 @@ mod tests {
     use drone::cli::Span;
 
     use super::*;
+    use crate::arguments::Standing;
 
     #[test]
     fn options_go_into_the_query() {
         assert_eq!(query(&Options::default()), "");
         let options = Options {
-            name: Some("a&b ä".to_owned()),
-            priority: Some(-5),
-            deadline: Some(Span(std::time::Duration::from_secs(90))),
+            standing: Standing {
+                name: Some("a&b ä".to_owned()),
+                priority: Some(-5),
+                deadline: Some(Span(std::time::Duration::from_secs(90))),
+            },
             each: Some(Each::Task),
             verify: Some(VerifyOption::All),
             ..Options::default()

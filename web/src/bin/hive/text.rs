@@ -20,6 +20,14 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Somebody else's bytes, in hexadecimal where they are no text.
+pub fn plain(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => visible(text).into_owned(),
+        Err(_) => format!("0x{}", const_hex::encode(bytes)),
+    }
+}
+
 /// `1 Drone`, `2,000 Drones`
 pub fn number_of(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })

@@ -16,7 +16,7 @@ use crate::arguments::{Output, Watch};
 use crate::connection::{Connection, Patience, Request, Trouble};
 use crate::failure::Failure;
 use crate::show::{self, Line};
-use crate::text::{moment, number_of, per_second, visible};
+use crate::text::{moment, number_of, per_second, plain, visible};
 use crate::{tasks, wait};
 
 /// Without a word for so long, of which the Queen says one every 15 seconds, a connection counts as broken.
@@ -185,11 +185,7 @@ fn told(change: &Change) -> String {
 /// What was found.
 fn found(finding: &Finding) -> String {
     let Finding { index, plain, digest } = finding;
-    let plain = match std::str::from_utf8(plain) {
-        Ok(plain) => visible(plain),
-        Err(_) => format!("0x{}", const_hex::encode(plain)).into(),
-    };
-    format!("{plain} (number {index}), whose digest is {}", const_hex::encode(digest))
+    format!("{} (number {index}), whose digest is {}", self::plain(plain), const_hex::encode(digest))
 }
 
 fn told_task(task: &TaskView) -> String {

@@ -1,6 +1,5 @@
 //! A search's results: a row a finding.
 
-use std::io::Write as _;
 use std::str;
 
 use super::finding::Finding;
@@ -11,30 +10,27 @@ pub(crate) const CSV_HEADER: &[u8] = b"index,plain,digest,plain_base64\r\n";
 /// What stands between the digest and the candidate in a line of a potfile.
 const SEPARATOR: u8 = b':';
 
-/// Appends a line of a potfile, as hashcat writes it: `digest:plain`. Where that would be ambiguous or could not be
-/// read by people, the candidate stands as `$HEX[…]`.
-pub(crate) fn potfile(out: &mut Vec<u8>, finding: &Finding) {
-    let Finding { plain, digest, .. } = finding;
-    // Writes into memory cannot fail.
-    let _ = write!(out, "{}:", const_hex::encode(digest));
-    match needs_hex(plain) {
-        true => {
-            let _ = write!(out, "$HEX[{}]", const_hex::encode(plain));
+impl Finding {
+    /// It as a line of a potfile, as hashcat writes it: `digest:plain`. Where that would be ambiguous or could not be
+    /// read by people, the candidate stands as `$HEX[…]`.
+    pub fn potfile(&self) -> String {
+        let Self { plain, digest, .. } = self;
+        let digest = const_hex::encode(digest);
+        match str::from_utf8(plain) {
+            Ok(text) if !needs_hex(text) => format!("{digest}:{text}\n"),
+            _ => format!("{digest}:$HEX[{}]\n", const_hex::encode(plain)),
         }
-        false => out.extend_from_slice(plain),
     }
-    out.push(b'\n');
 }
 
-fn needs_hex(plain: &[u8]) -> bool {
-    let is_printable = |text: &str| !text.bytes().any(|byte| byte.is_ascii_control());
-    !str::from_utf8(plain).is_ok_and(is_printable) || plain.contains(&SEPARATOR) || is_hex(plain)
+fn needs_hex(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_control() || byte == SEPARATOR) || is_hex(text)
 }
 
 /// Whether it would be taken for one that is written in hexadecimal.
-fn is_hex(plain: &[u8]) -> bool {
-    let digits = plain.strip_prefix(b"$HEX[").and_then(|rest| rest.strip_suffix(b"]"));
-    digits.is_some_and(|digits| digits.len().is_multiple_of(2) && digits.iter().all(u8::is_ascii_hexdigit))
+fn is_hex(text: &str) -> bool {
+    let digits = text.strip_prefix("$HEX[").and_then(|rest| rest.strip_suffix(']'));
+    digits.is_some_and(|digits| digits.len().is_multiple_of(2) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -44,9 +40,7 @@ mod tests {
     #[test]
     fn lines_of_a_potfile_can_be_read_again() {
         let line = |plain: &[u8]| {
-            let mut out = Vec::new();
-            potfile(&mut out, &Finding { index: 1, plain: plain.to_vec(), digest: [0xab; 32] });
-            let line = String::from_utf8(out).unwrap();
+            let line = Finding { index: 1, plain: plain.to_vec(), digest: [0xab; 32] }.potfile();
             line.strip_prefix(&"ab".repeat(32)).and_then(|rest| rest.strip_suffix('\n')).unwrap().to_owned()
         };
         assert_eq!(line(b"hashcat"), ":hashcat");

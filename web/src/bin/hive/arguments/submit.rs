@@ -3,10 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, ValueEnum};
-use drone::cli::Span;
-
 use super::output::{Format, Progress};
+use super::standing::Standing;
+use clap::{ArgGroup, Args, ValueEnum};
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("inputs").args(["file", "input"]).required(true))]
@@ -53,7 +52,7 @@ pub struct Submit {
     pub progress: Progress,
 }
 
-/// What a task is to compute, and how it stands beside others.
+/// What a task is to compute.
 #[derive(Debug, Default, Args)]
 pub struct Options {
     /// What kind of work it is [default: digest]
@@ -92,15 +91,8 @@ pub struct Options {
     /// How inputs are written; what is hashed are the bytes they stand for [default: utf8]
     #[arg(long, value_name = "NAME", value_parser = ["utf8", "hex", "base64"])]
     pub encoding: Option<String>,
-    /// What people see the task called
-    #[arg(long, short)]
-    pub name: Option<String>,
-    /// -100 to 100: the larger is computed first, equals share [default: 0]
-    #[arg(long, short, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-100..=100))]
-    pub priority: Option<i8>,
-    /// When it is to be done from now on, such as 90s, 2h or 1d; else it fails
-    #[arg(long, value_name = "TIME")]
-    pub deadline: Option<Span>,
+    #[command(flatten)]
+    pub standing: Standing,
     /// `task`: every input is a task of its own, in one batch
     #[arg(long, value_name = "WHAT", hide_possible_values = true)]
     pub each: Option<Each>,

@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use drone::console::{count, span};
 use web::kinds::digest::Encoding;
-use web::model::{Data, DroneView, Overview, TaskCounts, TaskState, TaskView, Verify};
+use web::model::{
+    BytesView, Data, DroneView, Overview, SearchView, SoughtView, SpaceView, TaskCounts, TaskState, TaskView, Verify,
+};
 
 use crate::text::{bytes, moment, number_of, per_second, percent, visible};
 
@@ -51,6 +53,9 @@ pub fn task(task: &TaskView) -> String {
     lines.put("algorithm", visible(&task.algorithm));
     lines.put_known("iterations", task.iterations.map(|iterations| count(iterations.into())));
     lines.put_known("encoding", task.encoding.map(Encoding::name));
+    if let Some(search) = &task.search {
+        put_search(&mut lines, search);
+    }
     lines.put("priority", task.priority);
     if task.verify == Verify::All {
         lines.put("verify", "all");
@@ -66,6 +71,39 @@ pub fn task(task: &TaskView) -> String {
     lines.put_known("finished", task.finished_at.map(|at| format!("{} UTC", moment(at))));
     lines.put_known("deadline", task.deadline_at.map(|at| format!("{} UTC", moment(at))));
     lines.text()
+}
+
+/// What a search is, and how far.
+fn put_search(lines: &mut Lines, search: &SearchView) {
+    let SearchView { space, prefix, suffix, sought, stop, max_findings: _, found, marks, doubtful } = search;
+    lines.put("found", count(*found));
+    lines.put("stop", stop.name());
+    match sought {
+        SoughtView::Targets { targets } => lines.put("targets", count(*targets)),
+        SoughtView::Interval { interval } => lines.put("digests", visible(&interval.text)),
+    }
+    match space {
+        SpaceView::Masks { masks, mask_count } => {
+            let first = masks.first().map(|mask| visible(mask)).unwrap_or_default();
+            match mask_count {
+                1 => lines.put("mask", first),
+                masks => lines.put("masks", format!("{}, the first is {first}", count(*masks))),
+            }
+        }
+        SpaceView::Counter { counter } => {
+            lines.put("counter", format!("{}..{} as {}", counter.from, counter.to, visible(&counter.format)));
+        }
+    }
+    let bytes = |bytes: &BytesView| match bytes {
+        BytesView::Text(text) => visible(text).into_owned(),
+        BytesView::Hex { hex, length } => format!("0x{} ({})", visible(hex), number_of(*length, "byte")),
+    };
+    lines.put_known("prefix", prefix.as_ref().map(bytes));
+    lines.put_known("suffix", suffix.as_ref().map(bytes));
+    lines.put("marks", format!("{} of {:.1} expected", count(marks.seen), marks.expected));
+    if *doubtful > 0 {
+        lines.put("doubtful", count(*doubtful));
+    }
 }
 
 /// A Drone.

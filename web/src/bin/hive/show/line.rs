@@ -12,7 +12,7 @@ pub struct Line<'a>(pub &'a TaskView);
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TaskView { id, state, total, done, algorithm, first_task, name, .. } = self.0;
+        let TaskView { id, state, total, done, algorithm, first_task, name, search, .. } = self.0;
         write!(f, "Task {id}")?;
         if let Some(name) = name {
             write!(f, " ({})", visible(name))?;
@@ -22,7 +22,11 @@ impl fmt::Display for Line<'_> {
             TaskState::Pending | TaskState::Done => {}
             _ => write!(f, " {} of", count(*done))?,
         }
-        write!(f, " {}, {}", number_of(*total, "input"), visible(algorithm))?;
+        let items = if search.is_some() { "candidate" } else { "input" };
+        write!(f, " {}, {}", number_of(*total, items), visible(algorithm))?;
+        if let Some(search) = search {
+            write!(f, ", {} found", count(search.found))?;
+        }
         match first_task {
             Some(first) => write!(f, ", as tasks {first} to {}", first.0.saturating_add(total.saturating_sub(1))),
             None => Ok(()),

@@ -3,7 +3,7 @@
 use console::{Alignment, Term, measure_text_width, pad_str, truncate_str};
 use drone::console::{count, span};
 use web::access::LogEntry;
-use web::model::{DroneView, TaskView};
+use web::model::{DroneView, Span, TaskView};
 
 use super::print::print;
 use crate::failure::Failure;
@@ -124,6 +124,38 @@ impl Table<LogEntry> {
                     if entry.count == 1 { String::new() } else { count(entry.count).to_string() },
                     visible(&entry.target).into_owned(),
                     visible(&entry.outcome).into_owned(),
+                ]
+            },
+        )
+    }
+}
+
+impl Table<Span> {
+    pub fn of_coverage() -> Self {
+        use Alignment::{Left, Right};
+        Self::new(
+            &[
+                ("FROM", Right),
+                ("TO", Right),
+                ("VERDICT", Left),
+                ("MARKS", Right),
+                ("EXPECTED", Right),
+                ("RATE", Right),
+                ("WHEN (UTC)", Left),
+                ("DRONE", Left),
+            ],
+            |part| {
+                let name = part.drone_name.as_deref().map(visible).unwrap_or_default();
+                let has_marks = part.marks > 0 || part.drone.is_some();
+                vec![
+                    part.from.to_string(),
+                    part.to.to_string(),
+                    part.verdict.name().to_owned(),
+                    if has_marks { count(part.marks).to_string() } else { String::new() },
+                    if has_marks { format!("{:.1}", part.expected) } else { String::new() },
+                    part.rate.map(per_second).unwrap_or_default(),
+                    part.at.map(moment).unwrap_or_default(),
+                    part.drone.map(|id| format!("{id} ({name})")).unwrap_or_default(),
                 ]
             },
         )

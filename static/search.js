@@ -1,0 +1,77 @@
+// The form of a new search works without this. With it, what it would take is told while it is filled in.
+"use strict";
+
+const PAUSE_MS = 300; // between the last change and the question what it would take
+
+const search = document.getElementById("search-form");
+const estimate = document.getElementById("estimate");
+const numbers = new Intl.NumberFormat("en");
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+// Fields of another choice are not sent.
+function choose() {
+  for (const fields of search.querySelectorAll("[data-by]")) {
+    const { by, for: one, not } = fields.dataset;
+    const chosen = document.getElementById(by).value;
+    const isIt = one ? chosen === one : chosen !== not;
+    for (const field of fields.matches("fieldset") ? [fields] : fields.querySelectorAll("select")) field.disabled = !isIt;
+  }
+  ask();
+}
+
+function time(seconds) {
+  const units = [[31536000, "y"], [86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const at = units.findIndex(([size]) => seconds >= size);
+  if (at < 0) return "less than a second";
+  const [size, name] = units[at];
+  const [next, nextName] = units[at + 1] ?? [];
+  const rest = next ? Math.floor((seconds % size) / next) : 0;
+  return `${numbers.format(Math.floor(seconds / size))} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
+}
+
+function tell(isWrong, text) {
+  estimate.textContent = text;
+  estimate.classList.toggle("wrong", isWrong);
+  estimate.hidden = !text;
+}
+
+function told({ total, rate, seconds, expected_findings: expected }) {
+  const many = `${numbers.format(total)} ${total === 1 ? "candidate" : "candidates"}`;
+  const how = seconds === null ? "; no drone is here to try them" : `, about ${time(seconds)} with the drones that are here (${short.format(rate)}/s)`;
+  const chance = expected >= 0.01 ? `. By chance there are about ${short.format(expected)} findings` : "";
+  return `${many}${how}${chance}.`;
+}
+
+let asked = null;
+let timer = 0;
+
+function ask() {
+  clearTimeout(timer);
+  timer = setTimeout(async () => {
+    asked?.abort();
+    asked = new AbortController();
+    const data = new FormData(search);
+    // How many digests are sought makes no difference to it, and they may be many.
+    if (data.has("targets")) {
+      data.delete("targets");
+      data.set("targets", "0".repeat(64));
+    }
+    // With nothing filled in there is nothing to tell.
+    const isEmpty = !["mask", "masks", "counter_to"].some((name) => data.getAll(name).some((value) => value.size ?? value));
+    if (isEmpty) return tell(false, "");
+    try {
+      const response = await fetch(search.dataset.api, {
+        method: "POST", body: data, headers: { accept: "application/json" }, signal: asked.signal,
+      });
+      const answer = await response.json();
+      tell(!response.ok, response.ok ? told(answer) : answer.detail);
+    } catch (error) {
+      if (error.name !== "AbortError") tell(false, "");
+    }
+  }, PAUSE_MS);
+}
+
+search.addEventListener("input", ask);
+search.addEventListener("change", choose);
+document.getElementById("dry-run").hidden = true;
+choose();
