@@ -109,11 +109,15 @@ impl SharedHive {
         let is_last = rows.len() < limit;
         let gap = if task.state.has_ended() { Verdict::NotSearched } else { Verdict::Open };
         let (mut spans, mut at) = (Vec::new(), from.min(task.total));
-        for row in rows {
+        let names: Vec<_> = {
+            let state = self.lock();
+            rows.iter().map(|row| state.fleet.name_of(row.drone)).collect()
+        };
+        for (row, name) in rows.iter().zip(names) {
             if row.range.start > at {
                 spans.push(open(at..row.range.start, gap, share));
             }
-            let span = Span { drone_name: Some(self.lock().fleet.name_of(row.drone)), ..searched(&row, at, share) };
+            let span = Span { drone_name: Some(name), ..searched(row, share) };
             at = span.to;
             spans.push(span);
         }
@@ -156,8 +160,8 @@ fn open(range: Range<u64>, verdict: Verdict, share: f64) -> Span {
     }
 }
 
-/// What of a row lies behind `from`.
-fn searched(row: &store::Span, from: u64, share: f64) -> Span {
+/// A row as users see it.
+fn searched(row: &store::Span, share: f64) -> Span {
     let items = (row.range.end - row.range.start) as f64;
     let verdict = match row.trust {
         Trust::Sampled => Verdict::Searched,
@@ -165,7 +169,7 @@ fn searched(row: &store::Span, from: u64, share: f64) -> Span {
         Trust::Suspect => Verdict::Doubtful,
     };
     Span {
-        from: row.range.start.max(from),
+        from: row.range.start,
         to: row.range.end,
         drone: Some(row.drone),
         drone_name: None,

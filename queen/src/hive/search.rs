@@ -24,7 +24,7 @@ use super::state::State;
 use super::story::Story;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::kinds::search::{Looker, material};
+use crate::kinds::search::{Looker, cost_of_one, material};
 use crate::store::{Change, StoreError};
 use crate::work::{Finding, Inputs, Job, Marks, Searched, Trust};
 
@@ -107,7 +107,7 @@ impl SharedHive {
             let (job, marks, first) = (job.clone(), marks.clone(), range.start);
             move || look(&job, &material, &marks, first)
         };
-        let cost = job.kind().search().map_or(1, |search| search.message_blocks());
+        let cost = job.kind().search().map_or(1, cost_of_one);
         let looked = match marks.count().saturating_mul(cost) > AT_ONCE {
             true => spawn_blocking(looking).await.ok(),
             false => Some(looking()),
@@ -191,7 +191,7 @@ impl State {
         let searched = arrival.searched(drone, now.at)?.within(wanted);
         let items = searched.range.end - searched.range.start;
         // What is not wanted, since another Drone was first, is found all the same.
-        let findings = sighting.findings.clone();
+        let findings = &sighting.findings;
         let job = self.tasks.get(task)?.job(task);
         let search = job.kind().search()?;
         let sought = match search.sought {
@@ -213,7 +213,7 @@ impl State {
         if doubt == Doubt::New || has_gap {
             tracing::info!(%task, %drone, expected, seen, "marks are missing, by chance or not: a part is searched again");
         }
-        self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings });
+        self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings: new });
         self.fleet.count_items(drone, items);
         second
     }

@@ -32,8 +32,8 @@ const FINDING_BYTES: u64 = 48;
 /// About how many rows a search has at most.
 const MOST_ROWS: u64 = 1 << 17;
 
-/// Compressions of a row at least, where there is enough to do: what a slow thread does in half a minute.
-const ROW_COST: u64 = 50_000_000;
+/// Candidates of a row at least, where there is enough to do: what a slow thread does in half a minute.
+const ROW_ITEMS: u64 = 50_000_000;
 
 /// Findings of a search that stops at one: a part of it may bring more.
 const FEW: u64 = 1024;
@@ -70,7 +70,7 @@ impl Kind for Search {
 
     fn on_disk(&self, inputs: &Inputs) -> u64 {
         let total = inputs.total();
-        let rows = (self.compressions().unwrap_or(u64::MAX) / ROW_COST + FEW).min(MOST_ROWS).min(total);
+        let rows = (total / ROW_ITEMS + FEW).min(MOST_ROWS).min(total);
         let wanted = match (self.stop, &self.sought) {
             (Stop::First | Stop::Lowest, _) => FEW,
             // A digest may be that of several candidates, where masks overlap.
@@ -224,6 +224,12 @@ impl<'a> Material<'a> {
             Sought::Interval { order, from, to } => (*from..=*to).contains(&order.number(digest)),
         }
     }
+}
+
+/// SHA-256 compressions that one of the longest candidates takes behind the prefix.
+pub fn cost_of_one(search: &Search) -> u64 {
+    let [longest, _] = longest_and_shortest(search);
+    compressions(search, longest)
 }
 
 /// Looks at single candidates, by other code than the Drones'.

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use rusqlite::Row;
+use web::kinds::search::Stop;
+use web::model::TaskState;
 
 use super::Check;
 use crate::kinds::search::{Looker, material};
@@ -32,6 +34,8 @@ struct Met {
     marks: u64,
     /// Behind what was searched so far.
     behind: u64,
+    /// The first candidate that was not searched.
+    gap: Option<u64>,
     /// Some of the marks.
     sample: Vec<u64>,
 }
@@ -54,7 +58,7 @@ impl Check<'_, '_> {
             self.progress();
         }
         let findings = self.findings(stored)?;
-        self.extent_of_search(stored, &met, findings.len() as u64);
+        self.extent_of_search(stored, &met, &findings);
         self.look(stored, &met.sample, &findings)
     }
 
@@ -66,6 +70,9 @@ impl Check<'_, '_> {
             return Some(format!("they are behind {behind} and of {total}, which cannot be"));
         }
         let items = range.end - range.start;
+        if range.start > behind {
+            met.gap.get_or_insert(behind);
+        }
         (met.behind, met.done, met.marks) = (range.end, met.done + items, met.marks + marks);
         if !(1..self.next_drone).contains(drone) {
             return Some(format!("they are of Drone {drone}, and the next is to be {}", self.next_drone));
@@ -97,8 +104,9 @@ impl Check<'_, '_> {
     }
 
     /// Whether there is as much as its row says.
-    fn extent_of_search(&mut self, stored: &Stored, met: &Met, found: u64) {
-        let Met { done, suspect, marks, .. } = *met;
+    fn extent_of_search(&mut self, stored: &Stored, met: &Met, findings: &[Finding]) {
+        let Met { done, suspect, marks, behind, gap, .. } = *met;
+        let found = findings.len() as u64;
         if suspect > 0 {
             let id = stored.id.0;
             self.report.note(format_args!(
@@ -110,6 +118,19 @@ impl Check<'_, '_> {
         let said = ending.done;
         if !(done - suspect..=done).contains(&said) {
             self.wrong(stored, format_args!("it says that {said} candidates were searched, and {done} were"));
+        }
+        let first_gap = gap.unwrap_or(behind);
+        let is_enough = || match stored.terms.kind().search().map(|search| (search.stop, search.max_findings)) {
+            Some((_, most)) if found >= most => true,
+            Some((Stop::First | Stop::All, _)) => found > 0,
+            Some((Stop::Lowest, _)) => findings.first().is_some_and(|first| first.index < first_gap),
+            Some((Stop::Never, _)) | None => false,
+        };
+        if ending.state == TaskState::Done && suspect == 0 && first_gap < stored.total && !is_enough() {
+            self.wrong(
+                stored,
+                format_args!("it is done, and candidate {first_gap} was not searched, though not enough was found"),
+            );
         }
         let (said_found, said_marks) = (ending.found.findings, ending.found.marks);
         if suspect == 0 && !stored.suspect && (said_found, said_marks) != (found, marks) {

@@ -9,7 +9,7 @@ use wire::ids::{DroneId, TaskId};
 
 use crate::store::rows::trust_of;
 use crate::work::results::Trust;
-use crate::work::search::Finding;
+use crate::work::search::{Finding, Marks};
 
 /// Candidates that one Drone has searched, without their marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub(super) fn findings(
     rows.collect()
 }
 
-/// What was searched of the candidates from `from` on, in order, at most `limit` rows.
+/// What was searched of the candidates from `from` on, in order, at most `limit` rows. Of one that begins before, it is
+/// the rest.
 pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: usize) -> rusqlite::Result<Vec<Span>> {
     let select = "SELECT first, past, drone, verdict, marks, spent, at FROM searched WHERE task = ?1 AND past > ?2 \
                   AND first >= coalesce((SELECT max(first) FROM searched WHERE task = ?1 AND first <= ?2), ?2) \
@@ -61,5 +62,21 @@ pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: us
             at: Timestamp(row.get(6)?),
         })
     })?;
-    rows.collect()
+    let mut spans = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if let Some(first) = spans.first_mut().filter(|first| first.range.start < from as u64) {
+        let select = "SELECT bytes FROM searched WHERE task = ? AND first = ?";
+        let mut select = connection.prepare_cached(select)?;
+        let bytes: Vec<u8> = select.query_row([id.0, first.range.start], |row| row.get(0))?;
+        cut(first, from as u64, bytes);
+    }
+    Ok(spans)
+}
+
+/// Leaves of a row with these marks what lies behind `from`.
+fn cut(span: &mut Span, from: u64, bytes: Vec<u8>) {
+    let Range { start, end } = span.range;
+    let marks = Marks::parse(bytes.into(), end - start).unwrap_or_default();
+    span.marks = marks.within(&(from - start..end - start)).count();
+    span.spent_ns = (u128::from(span.spent_ns) * u128::from(end - from) / u128::from(end - start)) as u64;
+    span.range.start = from;
 }

@@ -110,7 +110,8 @@ proptest! {
             }
             assert_eq!(found, model);
             let rest = store.reader.searched(task, 11, 100).unwrap();
-            assert!(rest.iter().all(|row| row.range.end > 11) && rest.len() >= rows.len().saturating_sub(11));
+            assert!(rest.iter().all(|row| row.range.start >= 11 && row.marks == row.range.end - row.range.start));
+            assert_eq!(rest.iter().map(|row| row.marks).sum::<u64>(), model[11..].iter().flatten().count() as u64);
             let live = &store.live()[0];
             let suspect = model.iter().flatten().filter(|(_, trust)| *trust == Trust::Suspect).count() as u64;
             assert_eq!((live.suspect.len(), live.done.len()), (suspect, live.marks));
