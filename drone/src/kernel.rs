@@ -9,6 +9,7 @@ mod choice;
 mod chunk;
 mod digest;
 mod dispatch;
+mod filter;
 mod hashing;
 mod job;
 mod kernels;

@@ -2,15 +2,10 @@
 
 use wire::sieve::{Chain, Digest, DigestOrder, Sieve, Word, low_bits};
 
+use super::filter::Filter;
+
 /// As many different words are compared one by one.
 const MAX_FEW: usize = 4;
-
-/// Bits of a map for each word that is sought: about one candidate in so many passes that should not.
-const MAP_SPARSITY: usize = 64;
-
-/// Bits of a map, as a power of two: the smallest one, which is not worth making smaller, and the largest one,
-/// which a CPU's second cache may hold.
-const MAP_BITS: std::ops::RangeInclusive<u32> = 12..=23;
 
 /// A test that every mark passes, and few others do.
 pub(super) struct Probe {
@@ -38,8 +33,8 @@ pub(super) enum Test {
         /// What they may be.
         words: Vec<u32>,
     },
-    /// Its bits are set in both maps.
-    Many(Maps),
+    /// It passes both filters.
+    Many(Box<[Filter; 2]>),
     /// It lies in a range.
     Range {
         /// Whether its bytes are in the wrong order.
@@ -49,17 +44,6 @@ pub(super) enum Test {
         /// The last one less the first.
         span: u32,
     },
-}
-
-/// Two maps of the words that are sought: by their lowest bits, and by the highest ones of those that are compared.
-pub(super) struct Maps {
-    /// A bit for each number.
-    pub(super) low: Vec<u32>,
-    pub(super) high: Vec<u32>,
-    /// The bits of a word that are its number in `low`.
-    pub(super) mask: u32,
-    /// By how much a word is shifted to the right before `mask` makes its number in `high` of it.
-    pub(super) shift: u32,
 }
 
 impl Probe {
@@ -75,7 +59,11 @@ impl Probe {
                 let mask = low_bits(compared as u8) as u32;
                 let test = match few(values.iter().map(|value| value as u32 & mask)) {
                     Some(words) => Test::Few { mask, words },
-                    None => Test::Many(Maps::new(values.iter().map(|value| value as u32), compared, values.len())),
+                    None => {
+                        let filter =
+                            |index_is_low| Filter::new(values.iter().map(|value| value as u32), compared, index_is_low);
+                        Test::Many(Box::new([filter(true), filter(false)]))
+                    }
                 };
                 Self { place, test }
             }
@@ -124,46 +112,11 @@ impl Test {
     pub(super) fn passes(&self, word: u32) -> bool {
         match self {
             Self::Few { mask, words } => words.contains(&(word & mask)),
-            Self::Many(maps) => maps.contain(word),
+            Self::Many(filters) => filters.iter().all(|filter| filter.passes(word)),
             Self::Range { is_swapped, first, span } => {
                 let word = if *is_swapped { word.swap_bytes() } else { word };
                 word.wrapping_sub(*first) <= *span
             }
         }
     }
-}
-
-impl Maps {
-    /// Of `count` words, of which the lowest `compared` bits count.
-    fn new(words: impl Iterator<Item = u32>, compared: u32, count: usize) -> Self {
-        let wanted = (count * MAP_SPARSITY).next_power_of_two().ilog2();
-        let bits = wanted.clamp(*MAP_BITS.start(), *MAP_BITS.end());
-        let size = (1usize << bits) / u32::BITS as usize;
-        // Where fewer bits count than a map has, a word stands at all its places.
-        let (mask, shift) = (low_bits(bits.min(compared) as u8) as u32, compared.saturating_sub(bits));
-        let mut maps = Self { low: vec![0; size], high: vec![0; size], mask, shift };
-        for word in words {
-            set(&mut maps.low, word & mask);
-            set(&mut maps.high, word >> shift & mask);
-        }
-        maps
-    }
-
-    /// Whether both maps have it.
-    pub(super) fn contain(&self, word: u32) -> bool {
-        is_set(&self.low, word & self.mask) && self.high_contains(word)
-    }
-
-    /// Whether the second map has it.
-    pub(super) fn high_contains(&self, word: u32) -> bool {
-        is_set(&self.high, word >> self.shift & self.mask)
-    }
-}
-
-fn set(map: &mut [u32], number: u32) {
-    map[(number / u32::BITS) as usize] |= 1 << (number % u32::BITS);
-}
-
-fn is_set(map: &[u32], number: u32) -> bool {
-    map[(number / u32::BITS) as usize] >> (number % u32::BITS) & 1 == 1
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use wire::blob::BlobBuf;
-use wire::sieve::{Sieve, Values, Word, low_bits};
+use wire::sieve::{START, Sieve, Values, Word, low_bits};
 use wire::space::Candidates;
 use wire::work::{Algorithm, Chunk, Class, DigestChunk, SearchChunk};
 
 use super::chunk;
 use super::job::Job;
+use super::sha256::{Midstate, digest_bytes};
 
 /// What is to be computed, as it would come in a frame.
 #[derive(Debug, Clone)]
@@ -41,12 +42,26 @@ impl Sample {
         algorithm: Algorithm<'_>,
         candidates: Candidates<'_>,
         items: u64,
-        [prefix, suffix]: [usize; 2],
+        around: [usize; 2],
         targets: u64,
     ) -> Result<Self, String> {
-        let bits = (21 + targets.max(1).ilog2()) as u8;
-        // Multiples of an odd number are as far from each other as any.
-        let values = (1..=targets).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) & low_bits(bits));
+        Self::sieved(algorithm, candidates, items, around, targets, (21 + targets.max(1).ilog2()) as u8)
+    }
+
+    /// The same, where so many bits of each value are compared.
+    pub(super) fn sieved(
+        algorithm: Algorithm<'_>,
+        candidates: Candidates<'_>,
+        items: u64,
+        [prefix, suffix]: [usize; 2],
+        targets: u64,
+        bits: u8,
+    ) -> Result<Self, String> {
+        let value = |number: u64| {
+            let digest = digest_bytes(&Midstate::START.finish(&number.to_be_bytes()));
+            Word::Outer.value(&digest, &START) & low_bits(bits)
+        };
+        let values = (0..targets).map(value);
         let values: Vec<_> = values.collect::<BTreeSet<_>>().into_iter().map(u64::to_le_bytes).collect();
         let (prefix, suffix) = (vec![b'p'; prefix], vec![b's'; suffix]);
         let values = Values::new(&values).ok_or("values ascend")?;
@@ -69,6 +84,17 @@ impl Sample {
         let mut body = Vec::new();
         wire::frame::encode(chunk, usize::MAX, &mut body).map_err(|error| error.to_string())?;
         Ok(Self(Bytes::from(body).slice(wire::frame::HEADER..)))
+    }
+
+    /// The class of this work.
+    ///
+    /// # Errors
+    /// As [`job`](Self::job).
+    pub fn class(&self) -> Result<Class, String> {
+        match wire::frame::decode(&self.0).map_err(|error| error.to_string())? {
+            Chunk::Digest(chunk) => Ok(chunk.class()),
+            Chunk::Search(chunk) => Ok(chunk.class()),
+        }
     }
 
     /// A job that begins with the first string or candidate.
