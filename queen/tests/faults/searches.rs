@@ -154,16 +154,17 @@ async fn skipper(keeps: impl Fn(u64) -> bool + Send + Copy + 'static, has_compan
     assert!(reason.contains("did not tell"), "{reason}");
     let late = if has_company { None } else { Some(start().await) };
     // What is in doubt is said to be so when that is on disk, and then searched again.
-    loop {
+    let found = loop {
         let (view, verdicts) = (queen.task(task).await, coverage(queen, task).await);
         let is_open = |verdict: &String| ["doubtful", "open"].contains(&verdict.as_str());
-        if view["state"] == "done" && view["suspect"] == false && !verdicts.keys().any(is_open) {
-            break;
+        let found = found(queen, task).await;
+        let is_over = view["state"] == "done" && view["suspect"] == false && !verdicts.keys().any(is_open);
+        if is_over && found.first() == Some(&7) {
+            break found;
         }
         look_again().await;
-    }
-    let found = found(queen, task).await;
-    assert!(found[0] == 7 && (stop == "lowest" || found == [7, 123_456, 399_999]), "{found:?}");
+    };
+    assert!(stop == "lowest" || found == [7, 123_456, 399_999], "{found:?}");
     for honest in early.into_iter().chain(late) {
         assert_eq!(queen.drone(honest.id).await["wrong"], 0);
         honest.vanish().await;
