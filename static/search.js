@@ -14,7 +14,7 @@ function choose() {
     const { by, for: one, not } = fields.dataset;
     const chosen = document.getElementById(by).value;
     const isIt = one ? chosen === one : chosen !== not;
-    for (const field of fields.matches("fieldset") ? [fields] : fields.querySelectorAll("select")) field.disabled = !isIt;
+    for (const field of fields.matches("fieldset") ? [fields] : fields.querySelectorAll("input, select")) field.disabled = !isIt;
   }
   ask();
 }

@@ -1,6 +1,7 @@
 //! What a request says of a task besides its inputs.
 
 mod digest;
+mod fault;
 mod given;
 mod lists;
 mod names;

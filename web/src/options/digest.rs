@@ -1,6 +1,7 @@
 //! A digest task's options.
 
-use super::given::{Options, fault, unknown};
+use super::fault::{fault, unknown};
+use super::given::Options;
 use crate::error::Problem;
 use crate::kinds::digest::{ALGORITHMS, Algorithm, Digest, Encoding, MAX_ITERATIONS, MAX_KEY};
 

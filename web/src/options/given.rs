@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use axum::http::HeaderMap;
 use serde_json::Value;
 
+use super::fault::{NotText, fault, unknown};
 use super::lists::{Listed, Lists};
 use super::names::{CHARSETS, FLAT, LISTS, SPACE, flat, flat_text};
 use crate::error::{Problem, shown};
@@ -219,25 +220,10 @@ impl Options {
     }
 }
 
-/// Why a value is no text.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("not UTF-8; other bytes go into the option whose name ends in `_hex`, where there is one")]
-pub(super) struct NotText;
-
 /// A whole number of JSON, which may be written as `5.0` too.
 pub(crate) fn whole(value: &Value) -> Option<i64> {
     /// From here on not every whole number has a float.
     const EXACT_MAX: f64 = (1_u64 << 53) as f64;
     let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < EXACT_MAX;
     value.as_i64().or_else(|| value.as_f64().filter(is_whole).map(|number| number as i64))
-}
-
-/// An option has a value that means nothing.
-pub(crate) fn unknown(option: &str, value: &str, known: &str) -> Problem {
-    fault(option, format!("there is no {option} `{}`; there are: {known}", shown(value)))
-}
-
-/// What is wrong with an option.
-pub(crate) fn fault(name: &str, detail: String) -> Problem {
-    Problem::invalid(detail).with("path", name)
 }

@@ -1,6 +1,6 @@
 //! Options that are lists, and may be long.
 
-use super::given::{NotText, fault};
+use super::fault::{NotText, fault};
 use crate::error::Problem;
 use crate::kinds::search::{MAX_MASKS, Targets};
 

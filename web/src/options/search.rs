@@ -3,13 +3,14 @@
 use wire::sieve::DigestOrder;
 use wire::space::CounterFormat;
 
-use super::given::{Options, fault, unknown};
+use super::fault::{fault, unknown};
+use super::given::Options;
 use super::lists::{Listed, MaskLine};
 use super::names::CHARSETS;
 use crate::error::{Problem, shown};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::{
-    self, Algorithm, Charsets, FORMATS, MAX_AROUND, MAX_FINDINGS, MaskError, Masker, Masks, Search, Sought,
+    self, Algorithm, Bounds, Charsets, FORMATS, MAX_AROUND, MAX_FINDINGS, MaskError, Masker, Masks, Search, Sought,
     SoughtError, Space, SpaceError, Stop, Targets, format_name, mark_bits,
 };
 
@@ -98,6 +99,7 @@ fn one_mask(options: &mut Options) -> Result<Space, Problem> {
     })?;
     match Masks::new(masker.finish()) {
         Ok(masks) => Ok(Space::Masks(masks)),
+        Err(SpaceError::TooLarge { .. }) => Err(fault(place, format!("`{place}`: {}", too_large("candidates")))),
         Err(error) => Err(fault(place, format!("`{place}`: {error}"))),
     }
 }
@@ -188,8 +190,7 @@ fn interval(options: &mut Options) -> Result<Sought, Problem> {
     if let Some(bits) = options.number("leading_zero_bits", 0..=256)? {
         (from, to) = search::leading_zero_bits(bits as usize);
     }
-    type Read = fn(&str) -> Result<([u8; 32], [u8; 32]), SoughtError>;
-    let mut taken = |name: &'static str, read: Read| -> Result<Option<([u8; 32], [u8; 32])>, Problem> {
+    let mut taken = |name, read: fn(&str) -> Result<Bounds, SoughtError>| -> Result<Option<Bounds>, Problem> {
         let Some(text) = options.text(name)? else { return Ok(None) };
         let place = options.place(name);
         read(&text).map(Some).map_err(|error| fault(place, format!("`{place}`: {error}")))

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::given::{Options, fault, unknown};
+use super::fault::{fault, unknown};
+use super::given::Options;
 use super::{digest as options_digest, search as options_search};
 use crate::error::{Problem, shown};
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};

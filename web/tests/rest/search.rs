@@ -328,6 +328,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({ "prefix": { "hex": "abc" } }), "prefix.hex", "odd number of digits"),
         (json!({ "prefix": { "hex": "ab", "base64": "" } }), "prefix.hex", "two ways"),
         (json!({ "suffix": { "utf8": "x" } }), "suffix", "expected a text, {\"hex\""),
+        (json!({ "suffix": {} }), "suffix", "expected a text, {\"hex\""),
         (json!({ "suffix": 5 }), "suffix", "expected a text, {\"hex\""),
         (json!({ "verify": "all" }), "verify", "marks"),
         (json!({ "each": "task" }), "each", "no inputs"),

@@ -151,43 +151,39 @@ pub(super) fn space() -> Value {
     let described = |name: &str| {
         let (about, mut schema) = option(name);
         schema["description"] = about.into();
+        if schema["type"] == "integer" {
+            schema["type"] = json!(["integer", "string", "null"]);
+            schema["pattern"] = NUMBER.into();
+        } else {
+            schema["type"] = json!(["string", "null"]);
+        }
         schema
     };
-    let charsets = json!({
-        "type": "array",
-        "maxItems": CHARSETS,
-        "items": { "type": "string" },
-        "description": option("charset1").0,
-    });
-    let masks = json!({
-        "type": "array",
-        "minItems": 1,
-        "maxItems": MAX_MASKS,
-        "items": { "type": "string" },
-        "description": "Several masks, one after the other, each as a line of an `.hcmask` file: its custom charsets and \
-                        itself, with commas between them",
-    });
+    let list = |most: usize, about: &str| {
+        let items = json!({ "type": "string" });
+        json!({ "type": ["array", "null"], "maxItems": most, "items": items, "description": about })
+    };
+    let masks = "Several masks, one after the other, each as a line of an `.hcmask` file: its custom charsets and itself, \
+                 with commas between them";
+    let mut format = described("counter_format");
+    format["enum"] = FORMATS.map(|format| Some(format_name(format))).into_iter().chain([None]).collect();
     let counter = json!({
-        "type": "object",
-        "properties": {
-            "from": described("counter_from"),
-            "to": described("counter_to"),
-            "format": described("counter_format"),
-        },
-        "required": ["to"],
+        "type": ["object", "null"],
+        "description": "Numbers; `to` is needed",
+        "properties": { "from": described("counter_from"), "to": described("counter_to"), "format": format },
         "additionalProperties": false,
     });
-    let object = |members: Value, required: &str| json!({ "type": "object", "properties": members, "required": [required], "additionalProperties": false });
     json!({
-        "description": "Of a search: all candidates, in one linear order",
-        "oneOf": [
-            object(json!({
-                "mask": described("mask"), "charsets": charsets, "min_length": described("min_length"),
-            }), "mask"),
-            object(json!({ "masks": masks, "charsets": charsets }), "masks"),
-            object(json!({ "counter": counter }), "counter"),
-            nothing(),
-        ],
+        "type": ["object", "null"],
+        "description": "Of a search: all candidates, in one linear order. Either `mask`, `masks` or `counter` is needed",
+        "properties": {
+            "mask": described("mask"),
+            "charsets": list(CHARSETS, option("charset1").0),
+            "min_length": described("min_length"),
+            "masks": list(MAX_MASKS, masks),
+            "counter": counter,
+        },
+        "additionalProperties": false,
     })
 }
 

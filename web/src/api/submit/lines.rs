@@ -1,7 +1,8 @@
 //! Bodies of lines, streamed.
 
+use axum::http::StatusCode;
+
 use super::asker::Asker;
-use super::declared::unsupported;
 use super::frames::Frames;
 use super::intake::{BadInput, Intake, Outcome, Pieces};
 use super::json;
@@ -109,7 +110,7 @@ pub(super) async fn read(
     let mut intake = Intake::new(resources, options.new_task()?, asker);
     if !intake.has_inputs() {
         let detail = "a search has no lines to hash: ask for it in JSON, or in a form, as curl does with `-F`";
-        return Err(unsupported(detail.to_owned()));
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let mut lines = Lines::new(form);
     while let Some(frame) = frames.next().await? {

@@ -96,14 +96,19 @@ impl<'de> Visitor<'de> for Written<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        let mut is_given = false;
         while let Some(name) = members.next_key::<String>()? {
+            is_given = true;
             let Some((_, option)) = self.others.iter().find(|(member, _)| *member == name) else {
                 return Err(A::Error::custom(format_args!("expected {}", self.about)));
             };
             let value: String = members.next_value()?;
             self.into.with(|options| options.set(option, value.into()))?;
         }
-        Ok(())
+        match is_given {
+            true => Ok(()),
+            false => Err(A::Error::custom(format_args!("expected {}", self.about))),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Look {
     /// It has ended.
     Ended(Ended),
     /// It goes on.
-    Open(Box<TaskView>),
+    Open(TaskView),
 }
 
 /// The longest wait that is asked for at once.
@@ -95,6 +95,6 @@ impl<'a> Wait<'a> {
             self.shown.update(&task);
             (self.pause, self.shown_at) = (self.shown.pause(), Some(Instant::now()));
         }
-        Ok(Look::Open(task.into()))
+        Ok(Look::Open(task))
     }
 }

@@ -319,8 +319,11 @@ mod tests {
         std::array::from_fn(|at| given.get(at).copied().unwrap_or_default().to_owned())
     }
 
-    /// The masks, as texts and as sets.
-    fn read(mask: &str, given: &[&str], min_length: Option<usize>) -> Result<Vec<(String, Vec<Vec<u8>>)>, MaskError> {
+    /// A mask as text and as sets.
+    type Shown = (String, Vec<Vec<u8>>);
+
+    /// The masks.
+    fn read(mask: &str, given: &[&str], min_length: Option<usize>) -> Result<Vec<Shown>, MaskError> {
         let mut masker = Masker::default();
         masker.add(mask, &charsets(given), min_length)?;
         let sets = |mask: &Mask| mask.sets.iter().map(|set| set.bytes().to_vec()).collect();

@@ -17,7 +17,10 @@ const DIGITS: usize = 2 * DIGEST;
 const BITS: usize = 8 * DIGEST;
 
 /// A digest, or the number that it is, most significant byte first.
-type Number = [u8; DIGEST];
+pub type Number = [u8; DIGEST];
+
+/// The first and the last of numbers that follow each other.
+pub type Bounds = (Number, Number);
 
 /// What is wrong with what is sought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +97,7 @@ impl Targets {
 }
 
 /// First and last number with so many leading zero bits, at most 256.
-pub fn leading_zero_bits(bits: usize) -> (Number, Number) {
+pub fn leading_zero_bits(bits: usize) -> Bounds {
     let mut last = [0xff; DIGEST];
     for (at, byte) in last.iter_mut().enumerate() {
         let zeros = bits.saturating_sub(8 * at).min(8) as u32;
@@ -107,7 +110,7 @@ pub fn leading_zero_bits(bits: usize) -> (Number, Number) {
 ///
 /// # Errors
 /// If it is something else, or longer than a digest.
-pub fn bits(text: &str) -> Result<(Number, Number), SoughtError> {
+pub fn bits(text: &str) -> Result<Bounds, SoughtError> {
     if text.is_empty() || text.len() > BITS || !text.bytes().all(|bit| matches!(bit, b'0' | b'1')) {
         return Err(SoughtError::Bits);
     }
@@ -126,7 +129,7 @@ pub fn bits(text: &str) -> Result<(Number, Number), SoughtError> {
 ///
 /// # Errors
 /// If these are none, or more than a digest has.
-pub fn hex(text: &str) -> Result<(Number, Number), SoughtError> {
+pub fn hex(text: &str) -> Result<Bounds, SoughtError> {
     match Encoding::Hex.check(text.as_bytes()) {
         Ok(()) | Err(EncodingError::OddHex(_)) => {}
         Err(error) => return Err(SoughtError::Hex(error)),
