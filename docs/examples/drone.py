@@ -6,7 +6,7 @@ what the Queen says, `Lease` is a piece of work, `Pool` the threads that compute
 `Drone` what outlives it. The last two belong to one thread, asyncio's, so that no rule of the protocol needs a lock."""
 import argparse, asyncio, collections, contextlib, hashlib, heapq, hmac, os, signal, ssl, struct, threading, time
 
-DRONE, QUEEN = b"\xF0\x9F\x90\x9D\3\0\1\0", b"\xF0\x9F\x90\x9D\3\0\0\0"     # prefaces (2)
+DRONE, QUEEN = b"\xF0\x9F\x90\x9D\4\0\1\0", b"\xF0\x9F\x90\x9D\4\0\0\0"     # prefaces (2)
 MAX_HANDSHAKE, MAX_FRAME, MAX_PART, SHORT, WINDOW = 4096, 8 << 20, 512 << 10, 4 << 10, 4 << 20       # bytes (3, 8.2)
 MAX_LIST, MAX_HELD, MAX_KEPT = 16384, 8192, 64 << 20   # elements (4); leases and bytes that stop the pool (8.1)
 PART_NS, STEP_NS = 250_000_000, 1_000_000     # computing between two parts (8.2), and until a thread looks up (8.1)
@@ -270,9 +270,9 @@ class Drone:
         def mac(role):                # section 5.1
             leaf = link.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             bound = hashlib.sha256(transcript).digest() + hashlib.sha256(leaf).digest()
-            return hmac.digest(self.join.secret, b"Hive, Queen and Drone, version 3, proof" + role + bound, "sha256")
+            return hmac.digest(self.join.secret, b"Hive, Queen and Drone, version 4, proof" + role + bound, "sha256")
         link.writer.write(DRONE)
-        if (preface := await link.read(8)) != QUEEN: raise Trouble(f"no Queen of version 3 is there: {preface}")
+        if (preface := await link.read(8)) != QUEEN: raise Trouble(f"no Queen of version 4 is there: {preface}")
         hello = b"\0" + text(self.options.name) + text("drone.py") + self.seat + numbers(self.options.threads)
         hello = frame(hello + b"\1\1" + b"\0" + os.urandom(32))        # kinds: digests; rates: none, she measures
         link.writer.write(hello)

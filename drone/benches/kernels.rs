@@ -9,6 +9,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use drone::kernel::{Kernel, Kernels, Sample};
 use wire::blob::BlobBuf;
+use wire::space::{Candidates, CounterFormat};
 use wire::work::Algorithm;
 
 /// Compressions of a step, as a Drone's threads take them.
@@ -72,5 +73,48 @@ fn keyed(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sha256, keyed);
+/// Candidates of eight characters, and numbers, against a loop that hashes them one by one.
+fn searches(c: &mut Criterion) {
+    let sets: BlobBuf = std::iter::repeat_n("abcdefghijklmnopqrstuvwxyz", 8).collect();
+    let eight = Candidates::Mask(sets.as_blob());
+    let number = Candidates::Counter { from: 10_000_000, format: CounterFormat::Decimal };
+    let cases = [
+        ("1 target", Algorithm::Sha256, eight, 0, 1),
+        ("1,000 targets", Algorithm::Sha256, eight, 0, 1_000),
+        ("100,000 targets", Algorithm::Sha256, eight, 0, 100_000),
+        ("behind 40 bytes", Algorithm::Sha256, eight, 40, 1),
+        ("a number behind 32 bytes", Algorithm::Sha256, number, 32, 1),
+        ("sha256d", Algorithm::Sha256d, eight, 0, 1),
+    ];
+    for (name, algorithm, candidates, prefix, targets) in cases {
+        let mut group = c.benchmark_group(format!("search/{name}"));
+        group.throughput(Throughput::Elements(STEP));
+        let (mut index, mut message) = (0, vec![b'p'; prefix]);
+        group.bench_function("plain", |bencher| {
+            bencher.iter(|| {
+                for _ in 0..STEP {
+                    message.truncate(prefix);
+                    candidates.write(index, &mut message);
+                    index += 1;
+                    black_box(reference::digest(algorithm, &message));
+                }
+            });
+        });
+        let sample = Sample::search(algorithm, candidates, 90_000_000, [prefix, 0], targets).unwrap();
+        for kernel in Kernel::all() {
+            let (kernels, mut job) = (Kernels::only(kernel), sample.job().unwrap());
+            group.bench_function(kernel.name(), |bencher| {
+                bencher.iter(|| {
+                    if job.is_finished() {
+                        job = sample.job().unwrap();
+                    }
+                    job.step(&kernels, STEP)
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, sha256, keyed, searches);
 criterion_main!(benches);

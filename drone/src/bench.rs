@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wire::blob::BlobBuf;
+use wire::space::{Candidates, CounterFormat};
 use wire::work::{Algorithm, Class};
 
 use crate::config::NICE;
-use crate::kernel::{Choice, Kernel, Kernels, Sample, Unfit};
+use crate::kernel::{Choice, Job, Kernel, Kernels, Sample, Unfit};
 
 /// How many turns each kernel has, of which the best one counts.
 const TURNS: u32 = 24;
@@ -47,13 +48,14 @@ struct Case {
     class: Class,
     unit: Unit,
     sample: Sample,
-    /// Units that the sample has.
+    /// Units that the whole sample has.
     units: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Unit {
     Strings,
+    Candidates,
     Bytes,
     Iterations,
 }
@@ -63,6 +65,7 @@ impl Unit {
     fn names(self) -> (&'static str, &'static str, f64) {
         match self {
             Self::Strings => ("strings", "M/s", 1e6),
+            Self::Candidates => ("candidates", "M/s", 1e6),
             Self::Bytes => ("bytes", "GB/s", 1e9),
             Self::Iterations => ("iterations", "M/s", 1e6),
         }
@@ -83,6 +86,31 @@ pub fn run(threads: NonZeroUsize) -> Result<Report, Unfit> {
     };
     let rows = cases().map_err(Unfit::Wrong)?.into_iter().map(row).collect::<Result<_, Unfit>>()?;
     Ok(Report { rows, kernels })
+}
+
+/// Searches among strings of eight characters, and among decimal numbers.
+fn searches() -> Result<Vec<Case>, String> {
+    let sets: BlobBuf = std::iter::repeat_n("abcdefghijklmnopqrstuvwxyz", 8).collect();
+    let eight = Candidates::Mask(sets.as_blob());
+    let number = Candidates::Counter { from: 10_000_000, format: CounterFormat::Decimal };
+    let case = |name: &str, algorithm, candidates, items, around, targets| {
+        let sample = Sample::search(algorithm, candidates, items, around, targets)?;
+        let class = sample.class()?;
+        Ok(Case { name: name.to_owned(), class, unit: Unit::Candidates, sample, units: items as f64 })
+    };
+    let many = 1 << 37;
+    [
+        case("search, 1 target", Algorithm::Sha256, eight, many, [0, 0], 1),
+        case("search, 1,000 targets", Algorithm::Sha256, eight, many, [0, 0], 1_000),
+        case("search, 100,000 targets", Algorithm::Sha256, eight, many, [0, 0], 100_000),
+        case("search behind 40 bytes", Algorithm::Sha256, eight, many, [40, 0], 1),
+        case("search behind 37 bytes", Algorithm::Sha256, eight, many, [37, 0], 1),
+        case("search of a number", Algorithm::Sha256, number, 90_000_000, [32, 0], 1),
+        case("search, sha256d", Algorithm::Sha256d, eight, many, [0, 0], 1),
+        case("search in two blocks", Algorithm::Sha256, eight, many, [0, 64], 1),
+    ]
+    .into_iter()
+    .collect()
 }
 
 fn cases() -> Result<Vec<Case>, String> {
@@ -109,31 +137,40 @@ fn cases() -> Result<Vec<Case>, String> {
             LONG_STRINGS * 1000,
         ),
     ];
-    hashes.into_iter().chain(others).collect()
+    let all: Result<Vec<Case>, String> = hashes.into_iter().chain(others).collect();
+    Ok([all?, searches()?].into_iter().flatten().collect())
 }
 
 fn measure(case: &Case, kernels: &[Kernel]) -> Result<Vec<f64>, String> {
     let mut best = vec![0.0; kernels.len()];
+    let jobs = kernels.iter().map(|kernel| Ok((Kernels::only(*kernel), case.sample.job()?)));
+    let mut jobs = jobs.collect::<Result<Vec<_>, String>>()?;
     for _ in 0..TURNS {
-        for (kernel, best) in kernels.iter().zip(&mut best) {
-            *best = turn(case, &Kernels::only(*kernel))?.max(*best);
+        for ((kernels, job), best) in jobs.iter_mut().zip(&mut best) {
+            *best = turn(case, kernels, job)?.max(*best);
         }
     }
     Ok(best)
 }
 
-/// Units per second, in one turn.
-fn turn(case: &Case, kernels: &Kernels) -> Result<f64, String> {
-    let (started, mut units) = (Instant::now(), 0.0);
-    while started.elapsed() < TURN_TIME {
-        let mut job = case.sample.job()?;
-        while !job.is_finished() {
-            job.step(kernels, STEP_COMPRESSIONS);
+/// Units per second, in one turn: whole jobs of strings, or a part of one that takes longer.
+fn turn(case: &Case, kernels: &Kernels, job: &mut Box<dyn Job>) -> Result<f64, String> {
+    let (started, mut items, all) = (Instant::now(), 0, job.total());
+    let is_part_enough = matches!(case.unit, Unit::Candidates);
+    loop {
+        let before = job.done();
+        job.step(kernels, STEP_COMPRESSIONS);
+        items += job.done() - before;
+        let is_finished = job.is_finished();
+        if is_finished {
+            std::hint::black_box(job.collect());
+            *job = case.sample.job()?;
         }
-        std::hint::black_box(job.collect());
-        units += case.units;
+        if (is_finished || is_part_enough) && started.elapsed() >= TURN_TIME {
+            break;
+        }
     }
-    Ok(units / started.elapsed().as_secs_f64())
+    Ok(case.units * items as f64 / all as f64 / started.elapsed().as_secs_f64())
 }
 
 impl Report {

@@ -1,6 +1,6 @@
 //! What the Drone tells its operator about its work.
 //!
-//! A single word is told from its arrival to its digest. Of a bulk task there is one line at
+//! A single word is told from its arrival to its digest. Of a bulk task or a search there is one line at
 //! its first chunk, one every few seconds, and a summary when nothing of it is left here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use wire::ids::TaskId;
-use wire::work::Class;
+use wire::work::{Class, Kind};
 
 use crate::console::story;
 use crate::console::{count, word};
@@ -64,6 +64,8 @@ pub(crate) struct Narrator {
 
 /// What this Drone did of one bulk task.
 struct TaskStory {
+    /// Whether its items are candidates of a search, and not words.
+    is_search: bool,
     held: usize,
     items: u64,
     spent_ns: u64,
@@ -117,10 +119,11 @@ impl Narrator {
             return;
         }
         let told = self.tasks.entry(note.task).or_insert_with(|| {
-            let (items, task, from) = (words(note.to - note.from), note.task, count(note.from));
-            story!("🚨", "Received work: {items} to hash (task {task}, from index {from} on)");
+            let told = TaskStory::new(note.kind == Kind::SEARCH, now);
+            let (items, task, from) = (told.counted(note.to - note.from), note.task, count(note.from));
+            story!("🚨", "Received work: {items} to {} (task {task}, from index {from} on)", told.verb());
             story!("⏳", "Crunching numbers …");
-            TaskStory { held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
+            told
         });
         told.held += 1;
         told.idle_since = None;
@@ -128,18 +131,19 @@ impl Narrator {
 
     fn computed(&mut self, part: &Part, now: Instant) {
         if self.words.contains(&part.ticket) {
-            let Output::Digests(digest) = &part.output;
-            match self.show_words {
-                true => story!("✅", "Work done! Hash: {}", const_hex::display(&digest[..])),
-                false => story!("✅", "Work done! The word is hashed"),
+            match &part.output {
+                Output::Digests(digest) if self.show_words => {
+                    story!("✅", "Work done! Hash: {}", const_hex::display(&digest[..]));
+                }
+                _ => story!("✅", "Work done! The word is hashed"),
             }
         } else if let Some(told) = self.tasks.get_mut(&part.task) {
             told.items += part.output.items();
             told.spent_ns += part.spent_ns;
             if now - told.progress_at >= PROGRESS_INTERVAL {
                 told.progress_at = now;
-                let (task, items, rate) = (part.task, words(told.items), told.rate(now));
-                story!("📈", "Task {task}: {items} hashed here so far, {rate} a second");
+                let (task, items, rate, verb) = (part.task, told.counted(told.items), told.rate(now), told.verb());
+                story!("📈", "Task {task}: {items} {verb}ed here so far, {rate} a second");
             }
         }
     }
@@ -158,13 +162,24 @@ impl Narrator {
     }
 }
 
-fn words(number: u64) -> String {
-    format!("{} word{}", count(number), if number == 1 { "" } else { "s" })
-}
-
 impl TaskStory {
+    fn new(is_search: bool, now: Instant) -> Self {
+        Self { is_search, held: 0, items: 0, spent_ns: 0, since: now, progress_at: now, idle_since: None }
+    }
+
+    /// What is done to its items.
+    fn verb(&self) -> &'static str {
+        if self.is_search { "search" } else { "hash" }
+    }
+
+    /// So many of its items, for people.
+    fn counted(&self, items: u64) -> String {
+        let noun = if self.is_search { "candidate" } else { "word" };
+        format!("{} {noun}{}", count(items), if items == 1 { "" } else { "s" })
+    }
+
     fn sum_up(self, task: TaskId, now: Instant) {
-        let (items, rate) = (words(self.items), self.rate(self.idle_since.unwrap_or(now)));
+        let (items, rate) = (self.counted(self.items), self.rate(self.idle_since.unwrap_or(now)));
         let cpu = Duration::from_nanos(self.spent_ns).as_secs_f64();
         match self.items {
             0 => story!("🚫", "Nothing computed of task {task}"),

@@ -220,7 +220,7 @@ async fn the_hello_and_the_heartbeats_say_what_a_queen_needs() {
     let (listener, drone) = start(3).await;
     let (mut queen, hello) = Queen::welcome(&listener, 10, CALM).await;
     assert_eq!((hello.name.as_str(), hello.threads, hello.seat), ("Maja", 3, drone.seat));
-    assert_eq!(hello.kinds, [Kind::DIGEST]);
+    assert_eq!(hello.kinds, [Kind::DIGEST, Kind::SEARCH]);
     assert!(hello.rates.iter().map(|(class, ..)| *class).eq(Class::ALL));
     for (class, rate, lanes, kernel) in hello.rates {
         assert!(rate > 0 && lanes > 0 && kernel.parse::<drone::kernel::Kernel>().is_ok(), "{class:?}");

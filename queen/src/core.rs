@@ -30,6 +30,7 @@ mod effect;
 mod event;
 mod explain;
 mod failure;
+mod finish;
 mod fleet;
 mod history;
 mod intervals;
@@ -56,7 +57,6 @@ mod tasks;
 mod tests;
 mod time;
 mod timeouts;
-
 mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
@@ -86,6 +86,7 @@ impl Core {
             Event::SetPriority { task, priority } => self.set_priority(task, priority, now, effects),
             Event::SetDeadline { task, deadline } => self.tasks.set_deadline(task, deadline),
             Event::Revoke { task, range } => self.revoke(task, &range, now, effects),
+            Event::Finish { task, from } => self.finish(task, from, now, effects),
             Event::Detach { task, index } => self.detach(task, index, now, effects),
             Event::Inherit { drone, held } => self.inherit(drone, held, now, effects),
             Event::Join { drone, ability, trusted, offers } => {

@@ -3,12 +3,16 @@
 
 mod digest;
 mod kind;
+pub mod search;
+
+use std::ops::Range;
 
 use web::kinds::Specification;
 use wire::blob::SharedBlob;
 use wire::work::Chunk;
 
-pub use self::kind::{Kind, Rejected, Summary};
+pub use self::kind::{Content, Kind, Rejected, Summary};
+use crate::work::inputs::Inputs;
 use crate::work::job::Job;
 use crate::work::terms::Terms;
 
@@ -16,12 +20,18 @@ use crate::work::terms::Terms;
 pub struct Part<'a> {
     kind: &'a dyn Kind,
     inputs: SharedBlob,
+    candidates: SharedBlob,
+    /// The number of its first input within its segment.
+    first: u64,
+    /// How many inputs it has.
+    items: u64,
 }
 
 /// The kind that a specification is of.
 pub fn of(specification: &Specification) -> &dyn Kind {
     match specification {
         Specification::Digest(digest) => digest,
+        Specification::Search(search) => search,
     }
 }
 
@@ -38,21 +48,33 @@ impl Job {
         self.terms.kind()
     }
 
-    /// How `inputs`, which are as they were given, travel.
-    pub fn part(&self, inputs: SharedBlob) -> Part<'_> {
+    /// How the inputs of `range` travel, which lies in one segment. They are as they were given; of a search, what is
+    /// sought stands in their place.
+    pub fn part(&self, inputs: SharedBlob, range: &Range<u64>) -> Part<'_> {
         let kind = self.kind();
-        Part { kind, inputs: kind.decoded(inputs) }
+        let (segment, start) = match &self.inputs {
+            Inputs::Small(_) => (0, 0),
+            Inputs::Large(large) => (large.segment_of(range.start), large.around(range.start).start),
+        };
+        Part {
+            kind,
+            inputs: kind.decoded(inputs),
+            candidates: kind.candidates(segment),
+            first: range.start - start,
+            items: range.end - range.start,
+        }
     }
 }
 
 impl Part<'_> {
     /// The message that carries it.
     pub fn chunk(&self) -> Chunk<'_> {
-        self.kind.chunk(self.inputs.as_blob())
+        let (inputs, candidates) = (self.inputs.as_blob(), self.candidates.as_blob());
+        self.kind.chunk(Content { inputs, candidates, first: self.first, items: self.items })
     }
 
     /// About how many bytes that is.
     pub fn bytes(&self) -> usize {
-        self.inputs.as_blob().layout_len() + self.kind.parameter_bytes()
+        self.inputs.as_blob().layout_len() + self.candidates.as_blob().layout_len() + self.kind.parameter_bytes()
     }
 }

@@ -4,10 +4,12 @@ pub mod ending;
 pub mod inputs;
 pub mod job;
 pub mod results;
+pub mod search;
 pub mod terms;
 
-pub use ending::{Ending, Tally};
+pub use ending::{Ending, Found, Tally};
 pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
 pub use results::{Piece, ResultMap, Results, Trust, join};
+pub use search::{Finding, Marks, Searched};
 pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};

@@ -27,6 +27,14 @@ impl Specification {
         }
     }
 
+    /// About what it takes of memory, or on disk, besides [what may be long](Self::secret), in bytes.
+    pub fn resident(&self) -> usize {
+        match self {
+            Self::Digest(_) => 0,
+            Self::Search(search) => search.resident(),
+        }
+    }
+
     /// The key, the salt or the digests that are sought, which may be long; empty if there is none.
     pub fn secret(&self) -> &[u8] {
         match self {

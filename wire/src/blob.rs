@@ -223,7 +223,7 @@ impl<S: AsRef<[u8]>> FromIterator<S> for BlobBuf {
 }
 
 /// An immutable blob that owns its bytes; clones share them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default, Clone)]
 pub struct SharedBlob {
     lengths: Bytes,
     bytes: Bytes,

@@ -2,10 +2,10 @@
 //!
 //! `docs/PROTOCOL.md` describes every byte. The order of the modules is the order of
 //! meaning: [`ids`] name things, [`blob`] carries bulk bytes, [`space`] and [`sieve`] say what is searched and
-//! found, [`work`] what is to be computed, [`preface`], [`handshake`] and [`message`] are all that can be said, [`frame`] turns that
-//! into bytes and back without doing any IO, and [`codec`] is its tokio adapter. [`join`] is what
-//! a Drone is given beforehand, [`proof`] what the two prove with it, and [`greeting`] the
-//! connection on which they do.
+//! found, [`work`] what is to be computed and [`search`] keeps a part of that, [`preface`], [`handshake`] and
+//! [`message`] are all that can be said, [`frame`] turns that into bytes and back without doing any IO, and
+//! [`codec`] is its tokio adapter. [`join`] is what a Drone is given beforehand, [`proof`] what the two prove
+//! with it, and [`greeting`] the connection on which they do.
 #![forbid(unsafe_code)]
 
 pub mod blob;
@@ -19,6 +19,7 @@ mod list;
 pub mod message;
 pub mod preface;
 pub mod proof;
+pub mod search;
 pub mod sieve;
 pub mod space;
 pub mod text;

@@ -10,7 +10,7 @@ use bincode::{BorrowDecode, Encode};
 use crate::blob::Blob;
 
 /// The most candidates that there may be.
-pub const MAX_CANDIDATES: u64 = 1 << 63;
+pub const MAX_CANDIDATES: u64 = (1 << 63) - 1;
 
 /// The most bytes of a candidate.
 pub const MAX_CANDIDATE: usize = 256;
@@ -154,8 +154,8 @@ mod tests {
         };
         assert_eq!(count(&[]), Some(1));
         assert_eq!(count(&["ab", ""]), Some(0));
-        assert_eq!(count(&["ab"; 63]), Some(1 << 63));
-        assert_eq!(count(&["ab"; 64]), None);
+        assert_eq!(count(&["ab"; 62]), Some(1 << 62));
+        assert_eq!(count(&["ab"; 63]), None);
         assert_eq!(count(&["abc"; 40]), None);
     }
 
@@ -184,6 +184,6 @@ mod tests {
         }
         assert_eq!(counter(1, CounterFormat::U32Le).count(), Some(u64::from(u32::MAX)));
         assert_eq!(counter(0, CounterFormat::Decimal).count(), None);
-        assert_eq!(counter(1 << 63, CounterFormat::Decimal).count(), Some(1 << 63));
+        assert_eq!(counter((1 << 63) + 1, CounterFormat::Decimal).count(), Some(MAX_CANDIDATES));
     }
 }

@@ -11,6 +11,8 @@ use wire::codec::{FrameReader, FrameWriter};
 use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
 use wire::ids::{Epoch, LeaseId};
 use wire::message::{Lease, ToDrone, ToQueen};
+use wire::sieve::Sieve;
+use wire::work::ChunkOutput;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -117,7 +119,23 @@ fn memory_follows_the_bytes_that_arrived() {
     let (message, used) = peak(|| frame::decode::<ToDrone<'_>>(&full).map(drop));
     assert!(message.is_ok() && used < 32 * MIB, "a full frame: {message:?}, {used} bytes");
 
-    // One more than that.
+    // What is sought stays in its frame, however much it is, and so do marks.
+    let count = 1_000_000u32;
+    let targets = [&[0, 1, 64, 252][..], &count.to_le_bytes()].concat();
+    let values: Vec<u8> = (0..u64::from(count)).flat_map(u64::to_le_bytes).collect();
+    let (failed, used) = peak(|| frame::decode::<Sieve<'_>>(&targets).is_err());
+    assert!(failed && used < KIB, "{count} values announced: {used} bytes");
+    let body = [targets, values].concat();
+    let (sieve, used) = peak(|| frame::decode::<Sieve<'_>>(&body));
+    let Ok(Sieve::Targets { values, .. }) = sieve else { panic!("{sieve:?}") };
+    assert!(values.len() == count as usize && used < KIB, "{count} values: {used} bytes");
+    let marks = [&[2, 252][..], &(MIB as u32).to_le_bytes(), &vec![0; MIB]].concat();
+    let (output, used) = peak(|| frame::decode::<ChunkOutput<'_>>(&marks).map(|output| output.size()));
+    assert!(matches!(output, Ok(MIB)) && used < KIB, "1 MiB of marks: {used} bytes");
+    let (failed, used) = peak(|| frame::decode::<ChunkOutput<'_>>(&marks[..6]).is_err());
+    assert!(failed && used < KIB, "1 MiB of marks announced: {used} bytes");
+
+    // One element more than a list may have.
     let progress = list(3, max + 1, &[1, 1, 1], max as usize + 1);
     let (message, used) = peak(|| frame::decode::<ToQueen<'_>>(&progress).map(drop));
     assert!(matches!(message, Err(FrameError::Invalid(_))) && used < 64 * KIB, "{used} bytes");

@@ -6,11 +6,13 @@ mod examples;
 use examples::examples;
 use wire::List;
 use wire::frame;
+use wire::sieve::Sieve;
+use wire::space::Candidates;
 use wire::work::Algorithm;
 
-const GOLDEN: [(&str, &str); 28] = [
-    ("Preface of the Drone", "f09f909d03000100"),
-    ("Preface of the Queen", "f09f909d03000000"),
+const GOLDEN: [(&str, &str); 34] = [
+    ("Preface of the Drone", "f09f909d04000100"),
+    ("Preface of the Queen", "f09f909d04000000"),
     (
         "Hello",
         "7500000000056265652d310b64726f6e6520302e312e3064726f6e65277320736561743a20616e792033322072616e646f6d206227732104010102\
@@ -32,12 +34,12 @@ const GOLDEN: [(&str, &str); 28] = [
     ("Leaving", "0100000004"),
     ("Challenge", "2100000000717565656e2773206e6f6e63653a20616e792033322072616e646f6d20622773"),
     // The macs were computed by another program.
-    ("Proof", "2700000001056669727374a2c64fdcc7653aed00250629aaa775d3c515122e411b0b1a5ec146a0320f6d37"),
+    ("Proof", "2700000001056669727374ac26c727b673ee4be311d36c33a9209193daaff252a04840186a911e26c44ea5"),
     (
         "Welcome with a mac",
-        "2a000000010101fbe803fb102701371813767f2587d796ed29f17932df8a5bcb36a17a9f9109a68ce1533240384c",
+        "2a000000010101fbe803fb10270195b0892ad6727f8ef2c39ed0d078cefdef801f9f7c01f25e26180c6a9181addf",
     ),
-    ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2033"),
+    ("Refused", "1d000000021b7468697320517565656e20737065616b732076657273696f6e2034"),
     ("Shrink", "0e00000001fb2c0101fd0000000001000000"),
     ("Goodbye", "11000000030f74686520517565656e2073746f7073"),
     ("Heartbeat with progress", "1e0000000301fb2c0101fc7011010001fd0000000001000000fd0000000001000000"),
@@ -50,10 +52,24 @@ const GOLDEN: [(&str, &str); 28] = [
          fb2d0101017461736b277320696e7374616e6365210001",
     ),
     ("Adopted", "0700000004020109408000"),
+    (
+        "Work of a search",
+        "3e00000000010801027461736b277320696e7374616e63652100010006020000\
+         11020000000300000002000000616263303100060000000004010700000000000000",
+    ),
+    ("Outputs of a search", "0f000000000108010006fbbc02020401010000"),
     ("Sha256", "00"),
     ("Sha256d", "01"),
     ("HmacSha256", "02036b6579"),
     ("Pbkdf2HmacSha256", "030473616c74fcc0270900"),
+    ("Mask", "00110200000003000000020000006162633031"),
+    ("Counter", "01fbe80300"),
+    ("Targets", "000130020300000000000000ab89674523010000"),
+    (
+        "Interval",
+        "010000fdffffffffff0f0000000000000000000000000000000000000000000000000000000000000000000000000000\
+         ffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    ),
 ];
 
 #[test]
@@ -77,6 +93,8 @@ fn what_is_unknown_is_refused() {
         assert!(frame::decode::<wire::handshake::FromDrone<'_>>(&body).is_err());
         assert!(frame::decode::<wire::handshake::FromQueen<'_>>(&body).is_err());
         assert!(frame::decode::<Algorithm<'_>>(&body).is_err());
+        assert!(frame::decode::<Candidates<'_>>(&body).is_err());
+        assert!(frame::decode::<Sieve<'_>>(&body).is_err());
     }
 }
 
@@ -87,7 +105,7 @@ fn an_unknown_kind_of_work_is_refused() {
         let (_, said) = examples().into_iter().find(|(example, _)| *example == name).unwrap();
         let mut body = said.encode().split_off(frame::HEADER);
         assert_eq!(body[at], 1, "{name}");
-        body[at] = 2;
+        body[at] = 3;
         let error = match name {
             "Work" => frame::decode::<wire::message::ToDrone<'_>>(&body).unwrap_err(),
             _ => frame::decode::<wire::message::ToQueen<'_>>(&body).unwrap_err(),

@@ -4,7 +4,8 @@
 use std::fmt::Debug;
 
 use bincode::{BorrowDecode, Encode};
-use proptest::collection::vec;
+use bytes::Bytes;
+use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use proptest::strategy::LazyJust;
 use wire::List;
@@ -16,7 +17,10 @@ use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{MAGIC, Preface, Role};
 use wire::proof::{Keys, MAC_BYTES, Transcript};
-use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
+use wire::search::SharedSearch;
+use wire::sieve::{DigestOrder, Sieve, Values, Word};
+use wire::space::{Candidates, CounterFormat};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind, SearchChunk};
 
 /// Small numbers and those around the steps of the encoding, as well as any.
 fn number() -> impl Strategy<Value = u64> + Clone {
@@ -51,10 +55,46 @@ fn algorithm() -> impl Strategy<Value = Algorithm<'static>> {
     ]
 }
 
+fn candidates() -> impl Strategy<Value = Candidates<'static>> {
+    use CounterFormat::*;
+    let format = prop::sample::select(vec![Decimal, Hex, U32Le, U32Be, U64Le, U64Be]);
+    prop_oneof![
+        blob().prop_map(Candidates::Mask),
+        (number(), format).prop_map(|(from, format)| Candidates::Counter { from, format }),
+    ]
+}
+
+fn sieve() -> impl Strategy<Value = Sieve<'static>> {
+    let values = btree_set(number(), 0..6).prop_map(|values| {
+        let values: Vec<[u8; 8]> = values.into_iter().map(u64::to_le_bytes).collect();
+        Values::new(values.leak()).unwrap()
+    });
+    let word = prop::sample::select(vec![Word::Inner, Word::Outer]);
+    let order = prop::sample::select(vec![DigestOrder::Big, DigestOrder::Little]);
+    prop_oneof![
+        (word, any::<u8>(), values).prop_map(|(word, bits, values)| Sieve::Targets { word, bits, values }),
+        (order, (number(), number()), any::<([u8; 32], [u8; 32])>()).prop_map(|(order, marks, hits)| Sieve::Interval {
+            order,
+            marks,
+            hits
+        }),
+    ]
+}
+
+fn chunk() -> impl Strategy<Value = Chunk<'static>> {
+    let search = (algorithm(), candidates(), number(), number(), bytes(), bytes(), sieve());
+    prop_oneof![
+        (algorithm(), blob()).prop_map(|(algorithm, inputs)| Chunk::Digest(DigestChunk { algorithm, inputs })),
+        search.prop_map(|(algorithm, candidates, first, items, prefix, suffix, sieve)| {
+            Chunk::Search(SearchChunk { algorithm, candidates, first, items, prefix, suffix, sieve })
+        }),
+    ]
+}
+
 fn lease() -> impl Strategy<Value = Lease<'static>> {
     let ids = (number(), number(), number(), any::<[u8; 16]>());
-    (ids, any::<i8>(), number(), number(), number(), algorithm(), blob()).prop_map(
-        |((id, epoch, task, instance), priority, rank, from, to, algorithm, inputs)| Lease {
+    (ids, any::<i8>(), number(), number(), number(), chunk()).prop_map(
+        |((id, epoch, task, instance), priority, rank, from, to, chunk)| Lease {
             id: LeaseId(id),
             epoch: Epoch(epoch),
             task: TaskId(task),
@@ -63,23 +103,17 @@ fn lease() -> impl Strategy<Value = Lease<'static>> {
             rank,
             from,
             to,
-            chunk: Chunk::Digest(DigestChunk { algorithm, inputs }),
+            chunk,
         },
     )
 }
 
 fn output() -> impl Strategy<Value = Output<'static>> {
     let digests = vec(any::<[u8; 32]>(), 0..4).prop_map(|digests| Digests::new(digests.concat().leak()).unwrap());
-    (number(), number(), number(), number(), number(), digests).prop_map(
-        |(lease, epoch, from, to, spent_ns, digests)| Output {
-            lease: LeaseId(lease),
-            epoch: Epoch(epoch),
-            from,
-            to,
-            spent_ns,
-            output: ChunkOutput::Digests(digests),
-        },
-    )
+    let output = prop_oneof![digests.prop_map(ChunkOutput::Digests), bytes().prop_map(ChunkOutput::Marks)];
+    (number(), number(), number(), number(), number(), output).prop_map(|(lease, epoch, from, to, spent_ns, output)| {
+        Output { lease: LeaseId(lease), epoch: Epoch(epoch), from, to, spent_ns, output }
+    })
 }
 
 fn rate() -> impl Strategy<Value = Rate<'static>> {
@@ -221,6 +255,8 @@ fn are_safe(body: &[u8]) {
     as_one::<FromDrone<'_>>(body);
     as_one::<FromQueen<'_>>(body);
     as_one::<Algorithm<'_>>(body);
+    as_one::<Candidates<'_>>(body);
+    as_one::<Sieve<'_>>(body);
 }
 
 /// Turns one bit at a time of `message`'s body.
@@ -254,6 +290,17 @@ proptest! {
         is_exact(&queen);
         survives_flips(&drone);
         survives_flips(&queen);
+    }
+
+    #[test]
+    fn a_kept_search_is_the_same(chunk in chunk()) {
+        let mut frame = Vec::new();
+        frame::encode(&chunk, MAX_TO_DRONE, &mut frame).unwrap();
+        let frame = Bytes::from(frame).slice(HEADER..);
+        let Ok(Chunk::Search(chunk)) = frame::decode::<Chunk<'_>>(&frame) else { return Ok(()) };
+        let is_kept = matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d);
+        let kept = SharedSearch::within(&frame, &chunk);
+        prop_assert_eq!(kept.as_ref().map(SharedSearch::as_chunk), is_kept.then_some(chunk));
     }
 
     #[test]

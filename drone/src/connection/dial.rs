@@ -101,7 +101,7 @@ async fn greet(stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Result
         software: concat!("hive-drone ", env!("CARGO_PKG_VERSION")),
         seat: config.seat,
         threads: u16::try_from(config.threads.get()).unwrap_or(u16::MAX),
-        kinds: vec![Kind::DIGEST].into(),
+        kinds: vec![Kind::DIGEST, Kind::SEARCH].into(),
         rates: rates.to_vec().into(),
         nonce,
     };

@@ -5,6 +5,7 @@ use wire::work::Chunk;
 
 use super::digest::DigestJob;
 use super::job::Job;
+use super::search::SearchJob;
 
 /// Makes the job of a chunk that was decoded from `frame`; keeps `frame`'s bytes, not a copy.
 ///
@@ -13,6 +14,6 @@ use super::job::Job;
 pub(crate) fn job(frame: &Bytes, chunk: &Chunk<'_>) -> Result<Box<dyn Job>, String> {
     match chunk {
         Chunk::Digest(chunk) => Ok(Box::new(DigestJob::new(frame, chunk)?)),
-        Chunk::Search(_) => Err("this Drone cannot search".to_owned()),
+        Chunk::Search(chunk) => Ok(Box::new(SearchJob::new(frame, chunk)?)),
     }
 }

@@ -1,18 +1,17 @@
 //! Strings to hash.
 
-mod hashing;
-mod results;
 mod stretching;
 
 use bytes::Bytes;
 use wire::blob::SharedBlob;
 use wire::work::{Algorithm, Class, DigestChunk};
 
-use self::hashing::Hashing;
-use self::results::Results;
 use self::stretching::Stretching;
-use super::job::{Job, Output};
+use super::hashing::Hashing;
+use super::job::Job;
 use super::kernels::Kernels;
+use super::output::Output;
+use super::results::Results;
 use super::sha256::{Absorb, BLOCK, Budget, Hmac, Midstate, Nest, cost, digest_bytes};
 
 /// [`Job`] of [`Kind::DIGEST`](wire::work::Kind::DIGEST).

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::lanes::{Digest, Feed, Lane, Slots};
 use super::portable;
+use super::run::{PADDING_WORDS, Run};
 use super::sha256::{Chain, Midstate};
 use super::table::Table;
 #[cfg(all(target_arch = "x86_64", not(hive_portable)))]
@@ -103,6 +104,17 @@ impl Kernel {
     pub(super) fn iterate(self, chains: &mut [Chain], times: u32) {
         // SAFETY: the CPU was asked when this kernel was made.
         unsafe { (self.0.iterate)(chains, times) }
+    }
+
+    /// Appends, in ascending order, the candidates that may be marks: all that pass the run's probe.
+    ///
+    /// # Panics
+    /// If the columns are too short.
+    pub(super) fn search(self, run: &Run<'_>, found: &mut Vec<usize>) {
+        let is_long = |len: usize| len >= run.range.end + PADDING_WORDS;
+        assert!(run.columns.iter().all(|column| is_long(column.bits.len())), "a column has words for all candidates");
+        // SAFETY: the CPU was asked when this kernel was made.
+        unsafe { (self.0.search)(run, found) }
     }
 }
 

@@ -1,11 +1,7 @@
 //! A resumable computation, and what comes out of it.
 
-use std::ops::Range;
-
-use bytes::Bytes;
-use wire::work::{ChunkOutput, Digests};
-
 use super::kernels::Kernels;
+use super::output::Output;
 
 /// The work of one lease. Items are numbered from 0, whatever the lease's first index is.
 pub trait Job: Send {
@@ -22,6 +18,16 @@ pub trait Job: Send {
     /// Bytes of results that wait for [`collect`](Self::collect).
     fn uncollected(&self) -> usize;
 
+    /// After how much computing of one thread results are given away that are not many, in nanoseconds.
+    fn part_ns(&self) -> u64 {
+        250_000_000
+    }
+
+    /// Whether somebody waits for a result that waits for [`collect`](Self::collect).
+    fn is_urgent(&self) -> bool {
+        false
+    }
+
     /// Takes away all items from `total` on, computed or not; a larger total changes nothing.
     fn shrink(&mut self, total: u64);
 
@@ -35,48 +41,5 @@ pub trait Job: Send {
     /// Whether no item is left to compute.
     fn is_finished(&self) -> bool {
         self.done() >= self.total()
-    }
-}
-
-/// The results of consecutive items.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// [`Kind::DIGEST`](wire::work::Kind::DIGEST): digests of 32 bytes, one after the other.
-    Digests(Bytes),
-}
-
-impl Output {
-    /// How many items' results these are.
-    pub fn items(&self) -> u64 {
-        match self {
-            Self::Digests(bytes) => (bytes.len() / Digests::SIZE) as u64,
-        }
-    }
-
-    /// How many bytes these are.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Digests(bytes) => bytes.len(),
-        }
-    }
-
-    /// The results of the items numbered `range` of these, sharing the bytes.
-    ///
-    /// # Panics
-    /// If `range` is not within `0..self.items()`.
-    pub fn slice(&self, range: Range<u64>) -> Self {
-        match self {
-            Self::Digests(bytes) => {
-                let at = |item: u64| item as usize * Digests::SIZE;
-                Self::Digests(bytes.slice(at(range.start)..at(range.end)))
-            }
-        }
-    }
-
-    /// As it goes onto the wire; `None` if the last digest is cut off, which no job does.
-    pub fn as_wire(&self) -> Option<ChunkOutput<'_>> {
-        match self {
-            Self::Digests(bytes) => Digests::new(bytes).map(ChunkOutput::Digests),
-        }
     }
 }

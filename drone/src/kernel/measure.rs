@@ -8,6 +8,7 @@ use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
 use wire::blob::BlobBuf;
+use wire::space::Candidates;
 use wire::work::{Algorithm, Class};
 
 use super::dispatch::Kernel;
@@ -20,6 +21,9 @@ const TURN_TIME: Duration = Duration::from_millis(3);
 
 /// Rounds of turns that there are at least, however slow they are: the best counts.
 const MIN_ROUNDS: usize = 2;
+
+/// What each character of a searched string may be: so many that no lane is ever without a candidate.
+const CHARACTERS: &str = "0123456789abcdefghijklmnopqrstuv";
 
 /// A kernel's turn at one class.
 struct Turn {
@@ -127,11 +131,17 @@ fn own_time() -> Duration {
 fn sample(class: Class) -> Result<Sample, String> {
     let strings =
         |count: usize, length: usize| (0..count).map(|number| vec![number as u8; length]).collect::<BlobBuf>();
+    let eight: BlobBuf = std::iter::repeat_n(CHARACTERS, 8).collect();
+    let search =
+        |algorithm, items, suffix| Sample::search(algorithm, Candidates::Mask(eight.as_blob()), items, [0, suffix], 1);
     match class {
         Class::LONG => Sample::new(Algorithm::Sha256, &strings(16, 16 << 10)),
         Class::SHA256D => Sample::new(Algorithm::Sha256d, &strings(1024, 32)),
         Class::HMAC => Sample::new(Algorithm::HmacSha256 { key: b"key" }, &strings(1024, 32)),
         Class::PBKDF2 => Sample::new(Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 100 }, &strings(16, 12)),
+        Class::SEARCH => search(Algorithm::Sha256, 32 << 10, 0),
+        Class::SEARCH_SHA256D => search(Algorithm::Sha256d, 16 << 10, 0),
+        Class::SEARCH_LONG => search(Algorithm::Sha256, 4 << 10, 60),
         _ => Sample::new(Algorithm::Sha256, &strings(2048, 32)),
     }
 }

@@ -3,7 +3,8 @@
 use sha2::block_api::compress256;
 
 use super::lanes::{Digest, Feed, Lane, Message, Slots};
-use super::sha256::{BLOCK, Chain, Midstate, cost, digest_bytes};
+use super::run::Run;
+use super::sha256::{BLOCK, Chain, Midstate, block_bytes, cost, digest_bytes};
 use super::table::Table;
 
 pub(super) static TABLE: Table = Table {
@@ -15,6 +16,7 @@ pub(super) static TABLE: Table = Table {
     absorb,
     rehash,
     iterate,
+    search,
 };
 
 /// See [`Kernel::absorb`](crate::kernel::Kernel::absorb).
@@ -53,6 +55,25 @@ fn advance(start: &Midstate, lane: &mut Lane, feed: &mut Feed<'_>, slots: &mut S
     slots.of(message).copy_from_slice(&digest_bytes(state));
     *lane = Lane { message: feed.begin(start).unwrap_or(Message::OVER), state: start.state };
     taken
+}
+
+/// See [`Kernel::search`](crate::kernel::Kernel::search).
+pub(super) fn search(run: &Run<'_>, found: &mut Vec<usize>) {
+    let mut block = block_bytes(&run.block);
+    for candidate in run.range.clone() {
+        for column in run.columns {
+            let word = run.block[column.word] | column.bits[candidate];
+            block[size_of::<u32>() * column.word..][..size_of::<u32>()].copy_from_slice(&word.to_be_bytes());
+        }
+        let (mut state, mut chain) = (*run.start, run.start);
+        compress256(&mut state, &[block]);
+        if run.is_twice {
+            (state, chain) = (Midstate::START.finish(&digest_bytes(&state)), &Midstate::START.state);
+        }
+        if run.probe.passes(&digest_bytes(&state), chain) {
+            found.push(candidate);
+        }
+    }
 }
 
 /// See [`Kernel::rehash`](crate::kernel::Kernel::rehash).

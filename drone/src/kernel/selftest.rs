@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use wire::blob::BlobBuf;
+use wire::space::{Candidates, CounterFormat};
 use wire::work::Algorithm;
 
 use super::dispatch::Kernel;
-use super::job::Output;
 use super::kernels::Kernels;
+use super::output::Output;
 use super::sample::Sample;
 
 /// Published answers: input, algorithm, digest. FIPS 180-4 example, RFC 4231 case 2,
@@ -41,7 +42,7 @@ const COPIES: usize = 17;
 const LENGTHS: usize = 130;
 
 /// Computes the published examples, alone and several at once, and strings of many lengths both
-/// with `kernel` and with the portable one.
+/// with `kernel` and with the portable one; likewise searches.
 ///
 /// # Errors
 /// If an answer is wrong, with what it was about.
@@ -61,15 +62,40 @@ pub(crate) fn check(kernel: Kernel) -> Result<(), String> {
             return Err(format!("{kernel} and {} disagree about {algorithm:?}", Kernel::PORTABLE));
         }
     }
+    check_searches(kernel)
+}
+
+/// Searches on all ways that a kernel has, both with `kernel` and with the portable one.
+fn check_searches(kernel: Kernel) -> Result<(), String> {
+    let sets: BlobBuf = std::iter::repeat_n("0123456789abcdef", 4).collect();
+    let four = Candidates::Mask(sets.as_blob());
+    let number = Candidates::Counter { from: 95, format: CounterFormat::Decimal };
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha256d] {
+        // Each word of a block, each of its bytes, and beyond it.
+        for (prefix, targets) in (0..60).flat_map(|prefix| [(prefix, 1), (prefix, 100)]) {
+            for candidates in [four, number] {
+                let sample = Sample::sieved(algorithm, candidates, 300, [prefix, prefix % 3], targets, 7)?;
+                if finish(kernel, &sample, 200)? != finish(Kernel::PORTABLE, &sample, 200)? {
+                    let portable = Kernel::PORTABLE;
+                    return Err(format!("{kernel} and {portable} disagree about a search with {algorithm:?}"));
+                }
+            }
+        }
+    }
     Ok(())
 }
 
 fn compute(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Result<Bytes, String> {
+    finish(kernel, &Sample::new(algorithm, inputs)?, budget)
+}
+
+fn finish(kernel: Kernel, sample: &Sample, budget: u64) -> Result<Bytes, String> {
     let kernels = Kernels::only(kernel);
-    let mut job = Sample::new(algorithm, inputs)?.job()?;
+    let mut job = sample.job()?;
     while !job.is_finished() {
         job.step(&kernels, budget);
     }
-    let Output::Digests(digests) = job.collect();
-    Ok(digests)
+    match job.collect() {
+        Output::Digests(results) | Output::Marks { marks: results, .. } => Ok(results),
+    }
 }

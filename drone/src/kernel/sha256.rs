@@ -73,6 +73,23 @@ impl Midstate {
         Self { state, bytes: BLOCK as u64 }
     }
 
+    /// Goes on behind these blocks.
+    pub(super) fn absorb(&mut self, blocks: &[[u8; BLOCK]]) {
+        compress256(&mut self.state, blocks);
+        self.bytes += (BLOCK * blocks.len()) as u64;
+    }
+
+    /// The state before the last block of a message that ends with `rest`, which is shorter than a block.
+    pub(super) fn before_last(mut self, rest: &[u8]) -> State {
+        if rest.len() + PADDING > BLOCK {
+            let mut block = [0; BLOCK];
+            block[..rest.len()].copy_from_slice(rest);
+            block[rest.len()] = 0x80;
+            self.absorb(&[block]);
+        }
+        self.state
+    }
+
     /// Pads and hashes the `rest` of a message, which is shorter than a block.
     pub(super) fn finish(&self, rest: &[u8]) -> State {
         let bits = 8 * (self.bytes + rest.len() as u64);
@@ -117,6 +134,15 @@ pub(super) fn digest_bytes(state: &State) -> [u8; 32] {
         *bytes = word.to_be_bytes();
     }
     bytes
+}
+
+/// The bytes of a block of so many words.
+pub(super) fn block_bytes(words: &[u32; 16]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    for (bytes, word) in block.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *bytes = word.to_be_bytes();
+    }
+    block
 }
 
 /// One key or salt being hashed, with pauses. The caller passes the same message to each step.

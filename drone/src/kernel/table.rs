@@ -1,6 +1,7 @@
 //! What a kernel is: functions that compute with some of the CPU's instructions.
 
 use super::lanes::{Digest, Feed, Lane, Slots};
+use super::run::Run;
 use super::sha256::{Chain, Midstate};
 
 /// What a kernel is. Its functions may be called only if this CPU has the instructions.
@@ -16,4 +17,5 @@ pub(super) struct Table {
     pub(super) absorb: unsafe fn(&Midstate, &mut [Lane], &mut Feed<'_>, &mut Slots<'_>, usize) -> u64,
     pub(super) rehash: unsafe fn(&Midstate, &mut [Digest]),
     pub(super) iterate: unsafe fn(&mut [Chain], u32),
+    pub(super) search: unsafe fn(&Run<'_>, &mut Vec<usize>),
 }

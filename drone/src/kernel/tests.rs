@@ -4,6 +4,7 @@ mod cavp;
 #[cfg(unix)]
 mod guard;
 mod reference;
+mod search;
 
 use proptest::prelude::*;
 use wire::blob::BlobBuf;
@@ -25,8 +26,15 @@ fn finish(kernel: Kernel, mut job: Box<dyn Job>, budget: u64) -> Vec<u8> {
         spent += step;
     }
     assert!(spent <= cost, "{spent} compressions of at most {cost}");
-    let Output::Digests(digests) = job.collect();
-    digests.to_vec()
+    digests(&mut *job)
+}
+
+/// What the job gives away.
+fn digests(job: &mut dyn Job) -> Vec<u8> {
+    match job.collect() {
+        Output::Digests(digests) => digests.to_vec(),
+        other => panic!("these are no digests: {other:?}"),
+    }
 }
 
 fn run(kernel: Kernel, algorithm: Algorithm<'_>, inputs: &BlobBuf, budget: u64) -> Vec<u8> {
@@ -234,8 +242,7 @@ fn kernel() -> impl Strategy<Value = Kernel> {
 
 /// A job and how many items of its results were already given away.
 fn collect(job: &mut dyn Job, digests: &mut Vec<u8>) {
-    let Output::Digests(part) = job.collect();
-    digests.extend(part);
+    digests.extend(self::digests(job));
 }
 
 proptest! {

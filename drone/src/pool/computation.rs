@@ -94,8 +94,13 @@ impl Computation {
         self.job.is_finished()
     }
 
+    /// Whether items were computed that were not reported.
+    pub(super) fn has_unreported(&self) -> bool {
+        self.job.done() > self.reported
+    }
+
     pub(super) fn is_over(&self) -> bool {
-        self.is_computed() && self.job.uncollected() == 0
+        self.is_computed() && !self.has_unreported()
     }
 }
 

@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::num::NonZeroUsize;
 use std::sync::mpsc as sync;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::kernel::{Job, Kernel, Output};
 
@@ -13,6 +15,8 @@ struct Scripted {
     done: u64,
     collected: u64,
     gate: sync::Receiver<Step>,
+    /// The item that somebody waits for in a search, which finds nothing else; none if this is no search.
+    sought: Option<u64>,
 }
 
 enum Step {
@@ -34,7 +38,14 @@ impl Job for Scripted {
     }
 
     fn uncollected(&self) -> usize {
-        32 * self.done.saturating_sub(self.collected) as usize
+        match self.sought {
+            None => 32 * self.done.saturating_sub(self.collected) as usize,
+            Some(sought) => usize::from((self.collected..self.done).contains(&sought)),
+        }
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.sought.is_some() && self.uncollected() > 0
     }
 
     fn shrink(&mut self, total: u64) {
@@ -55,7 +66,10 @@ impl Job for Scripted {
     fn collect(&mut self) -> Output {
         let items = self.done - self.collected;
         self.collected = self.done;
-        Output::Digests(vec![0; 32 * items as usize].into())
+        match self.sought {
+            None => Output::Digests(vec![0; 32 * items as usize].into()),
+            Some(_) => Output::Marks { items, marks: Bytes::new() },
+        }
     }
 }
 
@@ -64,9 +78,18 @@ fn urgency(priority: i8, rank: u64, lease: u64) -> Urgency {
 }
 
 fn scripted(urgency: Urgency, from: u64, total: u64) -> (Assignment, sync::SyncSender<Step>) {
+    scripted_search(urgency, from, total, None)
+}
+
+fn scripted_search(
+    urgency: Urgency,
+    from: u64,
+    total: u64,
+    sought: Option<u64>,
+) -> (Assignment, sync::SyncSender<Step>) {
     // Without room in between: a step that was allowed is a step that was begun.
     let (allow, gate) = sync::sync_channel(0);
-    (Assignment { urgency, from, job: Box::new(Scripted { total, done: 0, collected: 0, gate }) }, allow)
+    (Assignment { urgency, from, job: Box::new(Scripted { total, done: 0, collected: 0, gate, sought }) }, allow)
 }
 
 fn pool(threads: usize) -> (Pool, mpsc::Receiver<Report>) {
@@ -155,6 +178,29 @@ fn a_shrunk_lease_ends_early() {
     let (lease, from, items) = output(&mut reports);
     assert_eq!((lease, from, items), (1, 100, 2));
     assert_eq!(output(&mut reports), (2, 0, 1));
+}
+
+#[test]
+fn what_somebody_waits_for_is_reported_at_once_and_nothing_found_at_the_end() {
+    let (pool, mut reports) = pool(1);
+    let (search, step) = scripted_search(urgency(0, 0, 1), 100, 10, Some(2));
+    pool.add(search);
+    (0..3).for_each(|_| step.send(Step::Compute).unwrap());
+    assert_eq!(output(&mut reports), (1, 100, 3));
+    drop(step);
+    assert_eq!(output(&mut reports), (1, 103, 7));
+    // A search that was shrunk to what it had reported says nothing more.
+    let (search, step) = scripted_search(urgency(0, 0, 2), 0, 10, Some(0));
+    pool.add(search);
+    step.send(Step::Compute).unwrap();
+    assert_eq!(output(&mut reports), (2, 0, 1));
+    pool.shrink(urgency(0, 0, 2), 1);
+    let _ = step.try_send(Step::Compute);
+    drop(step);
+    let (last, go) = scripted(urgency(0, 0, 3), 0, 1);
+    pool.add(last);
+    drop(go);
+    assert_eq!(output(&mut reports), (3, 0, 1));
 }
 
 #[test]

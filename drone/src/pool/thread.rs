@@ -13,10 +13,7 @@ use super::report::Report;
 /// instructions for SHA-256, and less than a millisecond where it has none.
 const STEP_COMPRESSIONS: u64 = 1024;
 
-/// Results are reported when this much compute time went into them, in nanoseconds …
-const PART_NS: u64 = 250_000_000;
-
-/// … or when they are this long, in bytes.
+/// Results are reported when they are this long, in bytes, however soon that is.
 const PART_BYTES: usize = 256 << 10;
 
 /// Computes until the pool closes.
@@ -45,13 +42,13 @@ fn compute(shared: &Shared, index: usize, mut lease: Computation, reports: &Send
             }
         }
         slot.reached.store(lease.reached(), Ordering::Relaxed);
-        let waits = lease.job.uncollected();
-        if waits >= PART_BYTES || (waits > 0 && lease.spent_ns >= PART_NS) {
+        let is_due = lease.spent_ns >= lease.job.part_ns() || lease.job.is_urgent();
+        if lease.job.uncollected() >= PART_BYTES || is_due && lease.has_unreported() {
             send(lease.report()).ok()?;
             before = Instant::now();
         }
     }
-    if lease.job.uncollected() > 0 {
+    if lease.has_unreported() {
         let _ = send(lease.report());
     }
     None

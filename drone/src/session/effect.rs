@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use wire::ids::TaskId;
+use wire::work::Kind;
 
 use super::part::Part;
 use crate::pool::{Assignment, Ticket, Urgency};
@@ -59,6 +60,8 @@ pub struct Note {
     pub from: u64,
     /// Behind the last index.
     pub to: u64,
+    /// Which kind of work it is.
+    pub kind: Kind,
     /// The input, if there is only one.
     pub word: Option<Bytes>,
     /// Whether the input may be a password, which is never shown.

@@ -38,13 +38,17 @@ impl Part {
 
     /// The same in parts that are no longer than the Queen takes them.
     pub(super) fn split(self) -> impl Iterator<Item = Self> {
-        let all = self.output.items().max(1);
-        let most = (all * MAX_PART as u64 / self.output.size().max(1) as u64).max(1);
-        (0..all).step_by(most as usize).map(move |start| {
-            let items = start..all.min(start + most).min(self.output.items());
-            let spent_ns = u128::from(self.spent_ns) * u128::from(items.end - start) / u128::from(all);
-            let output = self.output.slice(items);
-            Self { from: self.from + start, spent_ns: spent_ns as u64, output, ..self.clone() }
+        let mut rest = Some(self);
+        std::iter::from_fn(move || {
+            let whole = rest.take()?;
+            let (all, most) = (whole.output.items(), whole.output.items_within(MAX_PART).max(1));
+            if most >= all {
+                return Some(whole);
+            }
+            let spent_ns = (u128::from(whole.spent_ns) * u128::from(most) / u128::from(all)) as u64;
+            let [first, left] = [0..most, most..all].map(|items| whole.output.slice(items));
+            rest = Some(Self { from: whole.from + most, spent_ns: whole.spent_ns - spent_ns, output: left, ..whole });
+            Some(Self { from: whole.from, spent_ns, output: first, ..whole })
         })
     }
 }

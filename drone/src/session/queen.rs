@@ -92,7 +92,8 @@ impl Session {
             }
             Chunk::Search(_) => (None, false),
         };
-        let note = Note { task: lease.task, from: lease.from, to: lease.to, word, is_secret };
+        let Lease { task, from, to, chunk, .. } = lease;
+        let note = Note { task: *task, from: *from, to: *to, kind: chunk.kind(), word, is_secret };
         effects.push(Effect::Start { note, assignment: Assignment { urgency, from: lease.from, job } });
     }
 

@@ -1,5 +1,6 @@
 //! The session against a model of the pool and of Queens, who act when and how chance wants.
 
+mod search;
 mod world;
 
 use wire::List;

@@ -15,6 +15,7 @@ use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
 use wire::preface::{Preface, Role};
+use wire::sieve::Marks;
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Kind};
 
 pub const EPOCH: Epoch = Epoch(3);
@@ -48,10 +49,28 @@ pub async fn start(threads: usize) -> (TcpListener, TestDrone) {
 /// What a Drone said, without borrowing.
 #[derive(Debug, PartialEq)]
 pub enum Heard {
-    Output { lease: u64, from: u64, to: u64, digests: Vec<u8> },
-    Failed { lease: u64, reason: String },
+    Output {
+        lease: u64,
+        from: u64,
+        to: u64,
+        digests: Vec<u8>,
+    },
+    /// Likewise of a search: the marks are indices of the task.
+    Marks {
+        lease: u64,
+        from: u64,
+        to: u64,
+        marks: Vec<u64>,
+    },
+    Failed {
+        lease: u64,
+        reason: String,
+    },
     HandBack(Vec<u64>),
-    Heartbeat { progress: Vec<Progress>, compressions: u64 },
+    Heartbeat {
+        progress: Vec<Progress>,
+        compressions: u64,
+    },
     Leaving,
     Offer(Vec<Offered>),
 }
@@ -175,7 +194,7 @@ impl Queen {
             }
             let frame = self.reader.next(MAX_TO_DRONE).await.unwrap()?;
             self.waiting.extend(heard(&frame));
-            if let Some(Heard::Output { .. }) = self.waiting.back() {
+            if let Some(Heard::Output { .. } | Heard::Marks { .. }) = self.waiting.back() {
                 self.outputs += self.waiting.len() as u64;
                 if self.stores {
                     self.say(&ToDrone::Stored { outputs: self.outputs }).await;
@@ -242,10 +261,17 @@ fn heard(frame: &Bytes) -> Vec<Heard> {
             let output = |output: wire::message::Output<'_>| {
                 assert_eq!(output.epoch, EPOCH);
                 assert!(output.spent_ns > 0);
-                let ChunkOutput::Digests(digests) = output.output;
-                assert_eq!(digests.len() as u64, output.to - output.from);
-                let digests = digests.bytes().to_vec();
-                Heard::Output { lease: output.lease.0, from: output.from, to: output.to, digests }
+                let (lease, from, to) = (output.lease.0, output.from, output.to);
+                match output.output {
+                    ChunkOutput::Digests(digests) => {
+                        assert_eq!(digests.len() as u64, to - from);
+                        Heard::Output { lease, from, to, digests: digests.bytes().to_vec() }
+                    }
+                    ChunkOutput::Marks(bytes) => {
+                        let marks = Marks::parse(bytes, to - from).unwrap().iter();
+                        Heard::Marks { lease, from, to, marks: marks.map(|mark| from + mark).collect() }
+                    }
+                }
             };
             outputs.0.into_iter().map(output).collect()
         }

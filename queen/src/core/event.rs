@@ -54,6 +54,13 @@ pub enum Event {
         /// Which indices; those that are not done are ignored.
         range: Range<u64>,
     },
+    /// Nothing of a task is wanted any more from an index on: it is done when all before that is.
+    Finish {
+        /// Which task; an unknown one is ignored.
+        task: TaskId,
+        /// The first index that is not wanted.
+        from: u64,
+    },
     /// An item of a task is not to be computed any more, and counts as done.
     Detach {
         /// Of which task.

@@ -28,11 +28,16 @@ impl Core {
                 assert!(!range.is_empty());
                 all.insert(range);
             }
-            assert_eq!(
-                all,
-                RangeSet::from(0..task.total()),
-                "pending, leased, with the Queen and done partition task {id}"
-            );
+            if let Some(from) = task.cut_from() {
+                assert_eq!(all.gaps(task.total()).take_within(&(0..from)), None, "only what is cut off is nobody's");
+                assert_eq!(task.items_left(), all.len() - task.done(), "what is left of task {id} is somebody's");
+            } else {
+                assert_eq!(
+                    all,
+                    RangeSet::from(0..task.total()),
+                    "pending, leased, with the Queen and done partition task {id}"
+                );
+            }
             assert!(!task.is_done(), "a done task is forgotten");
             assert!(task.leases().all(|lease| self.leases.get(lease).unwrap().task == id));
             assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");

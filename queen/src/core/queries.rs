@@ -55,6 +55,11 @@ impl Core {
         self.drones.get(id).map(Drone::standing)
     }
 
+    /// Compressions per second of a class of work that all Drones do together.
+    pub fn speed(&self, class: Class) -> u128 {
+        self.drones.values().filter(|drone| drone.is_usable()).map(|drone| drone.speed(class)).sum()
+    }
+
     /// All work at a glance.
     pub fn totals(&self, now: Time) -> Totals {
         let (rate, cost_rate) = self.meter.rates(now);
@@ -70,7 +75,7 @@ impl Core {
 
     /// How long all Drones together need for `cost`: by what they do, or, while they have not
     /// been at work long enough, by what each was seen, or says, to be able to.
-    fn duration_of(&self, cost: u64, class: Class, now: Time) -> Option<Duration> {
+    fn duration_of(&self, cost: u128, class: Class, now: Time) -> Option<Duration> {
         let able = || self.drones.speed(class) as f64;
         let rate: f64 = self.meter.steady_cost_rate(now).filter(|_| !self.drones.is_empty()).unwrap_or_else(able);
         Duration::try_from_secs_f64(cost as f64 / rate).ok()

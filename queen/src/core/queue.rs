@@ -31,7 +31,7 @@ struct Level {
     ready: BTreeSet<(u64, TaskId)>,
     /// Tasks that have not ended, and their cost that is not done.
     tasks: u64,
-    cost: u64,
+    cost: u128,
 }
 
 /// Tasks that want to be leased.
@@ -51,7 +51,7 @@ impl Queue {
         if let Some(entry) = before {
             let level = self.levels.entry(entry.priority).or_default();
             level.tasks -= 1;
-            level.cost -= entry.cost;
+            level.cost -= u128::from(entry.cost);
             if moves && entry.is_ready {
                 level.ready.remove(&(entry.pass, id));
             }
@@ -59,7 +59,7 @@ impl Queue {
         if let Some(entry) = after {
             let level = self.levels.entry(entry.priority).or_default();
             level.tasks += 1;
-            level.cost += entry.cost;
+            level.cost += u128::from(entry.cost);
             if moves && entry.is_ready {
                 level.ready.insert((entry.pass, id));
             }
@@ -90,15 +90,17 @@ impl Queue {
     }
 
     /// Cost of all that is not done.
-    pub(super) fn cost(&self) -> u64 {
+    pub(super) fn cost(&self) -> u128 {
         self.levels.values().map(|level| level.cost).sum()
     }
 
     /// What will be computed before a task ends that has `own` cost left, itself included:
     /// all that is more urgent, and as much of each equal as of itself.
-    pub(super) fn cost_ahead(&self, priority: i8, own: u64) -> u64 {
-        let above: u64 = self.levels.range(priority..).skip(1).map(|(_, level)| level.cost).sum();
-        let equal = self.levels.get(&priority).map_or(own, |level| level.cost.min(own.saturating_mul(level.tasks)));
+    pub(super) fn cost_ahead(&self, priority: i8, own: u64) -> u128 {
+        let own = u128::from(own);
+        let above: u128 = self.levels.range(priority..).skip(1).map(|(_, level)| level.cost).sum();
+        let equal =
+            self.levels.get(&priority).map_or(own, |level| level.cost.min(own.saturating_mul(u128::from(level.tasks))));
         above + equal
     }
 

@@ -11,10 +11,11 @@ use super::credit::Place;
 use super::drone::{Drone, RESERVE_CHUNK};
 use super::task::Task;
 
-/// What one thread is to do in one chunk, where there is enough to do.
-const TARGET: Duration = Duration::from_millis(200);
 /// A chunk is at most this part of what one thread's share of the rest would be.
 const SHARE_DIVISOR: u64 = 2;
+/// Where there is enough to do, a chunk of a task with a ledger is at least this part of the whole task, so that
+/// the ledger does not grow without a bound.
+const MOST_CHUNKS: u64 = 1 << 16;
 /// Below this, leasing costs more than an uneven end.
 const FLOOR: Duration = Duration::from_millis(10);
 
@@ -35,12 +36,13 @@ pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> O
     let run = task.next_run()?;
     let rate = u128::from(drone.rate(task.class));
     let cost_in = |time: Duration| (rate * time.as_nanos() / 1_000_000_000) as u64;
-    let target = match place {
-        Place::Ahead => TARGET,
-        Place::Reserve => RESERVE_CHUNK,
+    let least = if task.has_ledger { task.whole_cost() / MOST_CHUNKS } else { 0 };
+    let most = match place {
+        Place::Ahead => cost_in(task.target()).max(least),
+        Place::Reserve => cost_in(RESERVE_CHUNK).max(least),
     };
     let share = task.cost_left() / (SHARE_DIVISOR * fleet.threads.max(1));
-    let wanted = share.clamp(cost_in(FLOOR.min(target)), cost_in(target)).max(1);
+    let wanted = share.clamp(cost_in(FLOOR).min(most), most).max(1);
     let length = run.end - run.start;
     let pieces = task.cost(&run).div_ceil(wanted).clamp(1, length);
     let items = length.div_ceil(pieces);

@@ -26,6 +26,12 @@ pub(super) struct Task {
     pub(super) is_batch: bool,
     /// Each item is computed twice.
     pub(super) is_twice: bool,
+    /// What one thread is to do in one chunk, in hundredths of a second: see [`TaskWork::target`].
+    target_cs: u16,
+    /// See [`TaskWork::chunk_bytes`].
+    chunk_bytes: u32,
+    /// See [`TaskWork::has_ledger`].
+    pub(super) has_ledger: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
     pub(super) pass: u64,
     extent: Extent,
@@ -52,17 +58,44 @@ struct Execution {
     /// In no order that means anything; each lease knows where it stands.
     leases: Vec<LeaseId>,
     cost_done: u64,
+    /// From here on nothing is wanted any more, if that is less than all; what was pending there, and what it costs.
+    cut: Option<Cut>,
     started: bool,
     /// Made at the first output that does not end the task.
     meter: Option<Box<Meter>>,
 }
 
+/// What is not wanted any more of a task.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    from: u64,
+    items: u64,
+    cost: u64,
+}
+
+/// Milliseconds of a hundredth of a second.
+const CENTISECOND_MS: u16 = 10;
+
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
-        let TaskWork { class, priority, segments, done, paused, deadline: _, avoid, batch, twice } = work;
+        let TaskWork { class, priority, segments, done, paused, target, has_ledger, .. } = work;
+        let TaskWork { chunk_bytes, avoid, batch, twice, .. } = work;
         let extent = Extent::of(segments);
         let (is_paused, is_batch, is_twice) = (paused, batch, twice);
-        let mut task = Self { class, priority, is_paused, is_batch, is_twice, pass: 0, extent, execution: None };
+        let target_cs = u16::try_from(target.as_millis() / u128::from(CENTISECOND_MS)).unwrap_or(u16::MAX);
+        let mut task = Self {
+            class,
+            priority,
+            is_paused,
+            is_batch,
+            is_twice,
+            target_cs,
+            chunk_bytes,
+            has_ledger,
+            pass: 0,
+            extent,
+            execution: None,
+        };
         if !done.is_empty() {
             let cost_done = done.iter().map(|range| task.cost(&range)).sum();
             let pending = done.gaps(task.total());
@@ -82,8 +115,18 @@ impl Task {
         self.extent.whole().items
     }
 
+    /// What one thread is to do of it in one chunk, where there is enough to do.
+    pub(super) fn target(&self) -> Duration {
+        Duration::from_millis(u64::from(self.target_cs) * u64::from(CENTISECOND_MS))
+    }
+
+    /// Compressions to compute all of it once.
+    pub(super) fn whole_cost(&self) -> u64 {
+        self.extent.whole().cost
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.execution.as_ref().is_some_and(|execution| execution.done.prefix() == self.total())
+        self.items_left() == 0
     }
 
     /// Whether all of a range is done.
@@ -96,9 +139,30 @@ impl Task {
         self.execution.as_ref().map_or(0, |execution| execution.done.len())
     }
 
-    /// Indices that are not done.
+    /// Indices that are wanted and not done.
     pub(super) fn items_left(&self) -> u64 {
-        self.total() - self.done()
+        self.total() - self.done() - self.cut().map_or(0, |cut| cut.items)
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        self.execution.as_ref()?.cut
+    }
+
+    /// Whether nothing is wanted from an index on already.
+    pub(super) fn is_cut_at(&self, from: u64) -> bool {
+        self.cut().is_some_and(|cut| cut.from <= from)
+    }
+
+    /// Wants nothing any more from an index on, where no lease is left.
+    pub(super) fn cut_off(&mut self, from: u64) {
+        let total = self.total();
+        let (mut items, mut cost) = self.cut().map_or((0, 0), |cut| (cut.items, cut.cost));
+        while let Some(range) = self.execution().pending.take_within(&(from..total)) {
+            items += range.end - range.start;
+            cost += self.cost(&range);
+        }
+        let from = self.cut().map_or(from, |cut| cut.from.min(from));
+        self.execution().cut = Some(Cut { from, items, cost });
     }
 
     /// What is done, when nothing more is to come.
@@ -121,7 +185,8 @@ impl Task {
 
     /// Compressions until it is done, all computations of an item counted.
     pub(super) fn cost_left(&self) -> u64 {
-        self.in_all(self.extent.whole().cost - self.execution.as_ref().map_or(0, |execution| execution.cost_done))
+        let done = self.execution.as_ref().map_or(0, |execution| execution.cost_done);
+        self.in_all(self.whole_cost() - done - self.cut().map_or(0, |cut| cut.cost))
     }
 
     /// What it costs to have done what costs so much to compute.
@@ -134,9 +199,10 @@ impl Task {
         self.extent.sum(range.end, |end| end.cost) - self.extent.sum(range.start, |end| end.cost)
     }
 
-    /// Bytes of `range` on the wire.
+    /// Bytes of `range` on the wire, as one chunk.
     pub(super) fn bytes(&self, range: &Range<u64>) -> u64 {
-        self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes)
+        let items = self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes);
+        items + u64::from(self.chunk_bytes)
     }
 
     /// The first pending indices with which nothing went wrong, as far as they belong to one segment.
@@ -246,10 +312,11 @@ impl Task {
         self.execution().pending.take_within(&(range.start..end))
     }
 
-    /// Makes what is done of `range` pending again; whether anything was.
+    /// Makes what is done of `range`, and wanted, pending again; whether anything was.
     pub(super) fn revoke(&mut self, range: &Range<u64>) -> bool {
         let mut is_revoked = false;
-        while let Some(revoked) = self.execution().done.take_within(range) {
+        let range = range.start..range.end.min(self.cut().map_or(u64::MAX, |cut| cut.from));
+        while let Some(revoked) = self.execution().done.take_within(&range) {
             let cost = self.cost(&revoked);
             let execution = self.execution();
             execution.cost_done -= cost;
@@ -269,6 +336,12 @@ impl Task {
         let total = self.total();
         self.execution
             .get_or_insert_with(|| Box::new(Execution { pending: RangeSet::from(0..total), ..Execution::default() }))
+    }
+
+    /// From where on nothing is wanted.
+    #[cfg(test)]
+    pub(super) fn cut_from(&self) -> Option<u64> {
+        self.cut().map(|cut| cut.from)
     }
 
     /// Pending and done ranges.
@@ -332,6 +405,6 @@ mod tests {
 
     #[test]
     fn a_waiting_task_is_small() {
-        assert!(size_of::<Task>() <= 56, "{} bytes", size_of::<Task>());
+        assert!(size_of::<Task>() <= 64, "{} bytes", size_of::<Task>());
     }
 }

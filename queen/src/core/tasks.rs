@@ -16,8 +16,8 @@ pub(super) struct Tasks {
     /// Those that are not paused.
     queue: Queue,
     deadlines: Deadlines,
-    /// Items of all tasks that are not done.
-    items: u64,
+    /// Items of all tasks that are not done: those of one fit into 64 bits.
+    items: u128,
 }
 
 impl Tasks {
@@ -35,7 +35,7 @@ impl Tasks {
 
     /// Items of all tasks that are not done.
     pub(super) fn items(&self) -> u64 {
-        self.items
+        u64::try_from(self.items).unwrap_or(u64::MAX)
     }
 
     /// Those that are not paused, by what is next.
@@ -44,7 +44,7 @@ impl Tasks {
     }
 
     pub(super) fn insert(&mut self, id: TaskId, mut task: Task) {
-        self.items += task.items_left();
+        self.items += u128::from(task.items_left());
         if !task.is_paused {
             task.pass = self.queue.virtual_time(task.priority);
         }
@@ -54,7 +54,7 @@ impl Tasks {
 
     pub(super) fn remove(&mut self, id: TaskId) -> Option<Task> {
         let task = self.tasks.remove(id)?;
-        self.items -= task.items_left();
+        self.items -= u128::from(task.items_left());
         self.queue.relist(id, entry_of(&task), None);
         self.deadlines.set(id, None);
         Some(task)
@@ -68,7 +68,7 @@ impl Tasks {
         if before.is_none_or(|before| before.priority != task.priority) {
             task.pass = self.queue.virtual_time(task.priority);
         }
-        self.items = self.items - items + task.items_left();
+        self.items = self.items - u128::from(items) + u128::from(task.items_left());
         self.queue.relist(id, before, entry_of(task));
         Some(result)
     }
@@ -90,7 +90,7 @@ impl Tasks {
 
     #[cfg(test)]
     pub(super) fn check(&self) {
-        assert_eq!(self.items, self.iter().map(|(_, task)| task.items_left()).sum::<u64>());
+        assert_eq!(self.items, self.iter().map(|(_, task)| u128::from(task.items_left())).sum::<u128>());
         self.queue.check(self.iter().filter_map(|(id, task)| Some((id, entry_of(task)?))));
         self.deadlines.check(|task| self.get(task).is_some());
     }

@@ -2,6 +2,7 @@
 
 mod batches;
 mod failures;
+mod finish;
 mod fleet;
 mod isolation;
 mod lanes;
@@ -36,6 +37,9 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         segments: segments.iter().map(segment).collect(),
         done: RangeSet::default(),
         paused: false,
+        target: Duration::from_millis(200),
+        has_ledger: false,
+        chunk_bytes: 0,
         deadline: None,
         avoid: None,
         batch: false,

@@ -1,6 +1,7 @@
 //! What there is to be computed, and what Drones can.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use wire::ids::DroneId;
 use wire::work::{Class, Kind};
@@ -22,6 +23,14 @@ pub struct TaskWork {
     pub done: RangeSet,
     /// Nothing of it is computed until it is resumed.
     pub paused: bool,
+    /// What one thread is to do of it in one chunk, where there is enough to do: whole hundredths of a second, at
+    /// most some minutes.
+    pub target: Duration,
+    /// Where there is enough to do, no chunk is smaller than one part in 65,536 of it, since what each chunk leaves
+    /// behind is kept.
+    pub has_ledger: bool,
+    /// Bytes on the wire that each chunk has besides its items'.
+    pub chunk_bytes: u32,
     /// When it fails if it has not ended.
     pub deadline: Option<Time>,
     /// A Drone that is not to compute it if there is another one.

@@ -93,7 +93,7 @@ mod tests {
             }
             false => {
                 let extent = Extent { end: 1, offset: 0, bytes: 200 << 10, crc: 0, cost: 1 };
-                Inputs::Large(Arc::new(Large { segments: [extent].into(), file: 1 }))
+                Inputs::Large(Arc::new(Large { segments: [extent].into(), file: Some(1) }))
             }
         };
         let job = Job { task: TaskId(number), terms: terms().into(), inputs };

@@ -68,6 +68,9 @@ fn measured(rates: &[Rate<'_>]) -> Result<(BTreeMap<Class, Speed>, Kernels), Str
             Class::SHA256D => &mut kernels.sha256d,
             Class::HMAC => &mut kernels.hmac,
             Class::PBKDF2 => &mut kernels.pbkdf2,
+            Class::SEARCH => &mut kernels.search,
+            Class::SEARCH_SHA256D => &mut kernels.search_sha256d,
+            Class::SEARCH_LONG => &mut kernels.search_long,
             // A newer Drone may know more.
             _ => continue,
         };
@@ -108,6 +111,18 @@ mod tests {
         assert_eq!(ability.speeds.len(), 2, "what is unknown is ignored");
         assert_eq!((kernels.short.as_deref(), kernels.long.as_deref()), (Some("avx512"), None));
         assert_eq!(software, "a\u{fffd}");
+    }
+
+    #[test]
+    fn every_class_has_its_kernel() {
+        let rates = Class::ALL.map(|class| (class, 1, "avx512"));
+        let Newcomer { ability, kernels, .. } = heard("bee", 1, &rates).unwrap();
+        assert!(ability.speeds.keys().copied().eq(std::collections::BTreeSet::from(Class::ALL)));
+        assert!(matches!(&kernels.by_name()[..], [("avx512", classes)] if classes.len() == Class::ALL.len()));
+        // Of a Drone that an older Queen wrote down.
+        let old = r#"{"short":"avx2","long":null,"sha256d":null,"hmac":null,"pbkdf2":null}"#;
+        let old: Kernels = serde_json::from_str(old).unwrap();
+        assert_eq!(old, Kernels { short: Some("avx2".to_owned()), ..Kernels::default() });
     }
 
     #[test]

@@ -152,7 +152,10 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
 
 /// What a lease takes along.
 async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, SharedBlob), StoreError> {
-    Ok((hive.whole(job).await?, hive.inputs(&job.inputs, &grant.range).await?))
+    match job.inputs.are_implied() {
+        true => Ok((job.clone(), hive.material(job).await?)),
+        false => Ok((hive.whole(job).await?, hive.inputs(&job.inputs, &grant.range).await?)),
+    }
 }
 
 /// Turns messages into frames; neighbouring leases share one.
@@ -161,7 +164,7 @@ async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Resu
     let mut bytes = 0;
     for Loaded { message, work } in round {
         if let (Outbound::Lease(grant, _), Some((job, inputs))) = (message, work) {
-            let part = job.part(inputs.clone());
+            let part = job.part(inputs.clone(), &grant.range);
             if bytes + part.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;
                 bytes = 0;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use web::budget::Reservation;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use crate::work::{Job, Piece, Trust};
+use crate::work::{Finding, Job, Marks, Piece, Trust};
 
 /// What is expected of a lease's next output.
 pub(super) struct Expected {
@@ -37,8 +37,24 @@ pub(super) struct Arrival {
     pub(super) old: Vec<Piece>,
     /// The result that is worth computing again, but too expensive for it before acceptance.
     pub(super) expensive: Option<Expensive>,
+    /// They are marks of a search.
+    pub(super) is_search: bool,
+    /// What these marks are, once they were looked at.
+    pub(super) sighting: Option<Sighting>,
     /// Where they are kept until they were computed twice, if they have to be.
     pub(super) room: Option<ClaimRoom>,
+}
+
+/// Marks of a search that were looked at: each is one.
+#[derive(Debug, Clone)]
+pub(super) struct Sighting {
+    pub(super) marks: Marks,
+    /// Those of them that are sought.
+    pub(super) findings: Vec<Finding>,
+    /// Which share of candidates are marks.
+    pub(super) share: f64,
+    /// A random number, which decides whether and where it is searched again.
+    pub(super) chance: u64,
 }
 
 /// A result that is expensive to compute.
@@ -59,6 +75,18 @@ pub(super) struct WrongResult {
     pub(super) drone: DroneId,
     pub(super) task: TaskId,
     pub(super) index: u64,
+    pub(super) fault: Fault,
+}
+
+/// What is wrong with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is another one than what was asked for.
+    Result,
+    /// It says that a candidate is a mark, which it is not.
+    Mark,
+    /// It does not say that a candidate is a mark, which it is.
+    Missed,
 }
 
 /// Memory for results that are kept until they were computed twice, given back when all of them are gone.
@@ -78,7 +106,18 @@ impl Arrival {
     /// Results that nobody has looked at.
     pub(super) fn new(lease: LeaseId, piece: Piece, spent: Duration) -> Self {
         let (trust, old) = (Trust::Sampled, Vec::new());
-        Self { lease, piece, spent, trust, looked_at: 0, old, expensive: None, room: None }
+        Self {
+            lease,
+            piece,
+            spent,
+            trust,
+            looked_at: 0,
+            old,
+            expensive: None,
+            is_search: false,
+            sighting: None,
+            room: None,
+        }
     }
 
     /// The results of `range` alone, without an expensive one to look at.
@@ -87,6 +126,6 @@ impl Arrival {
         let (all, items) = (u128::from(self.piece.items()), u128::from(piece.items()));
         let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
         let (old, room) = (self.old.clone(), self.room.clone());
-        Self { piece, spent, old, room, expensive: None, ..*self }
+        Self { piece, spent, old, room, expensive: None, sighting: None, ..*self }
     }
 }

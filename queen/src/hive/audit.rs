@@ -1,17 +1,19 @@
 //! Results that somebody computes again, to find out whether they are right.
 //!
 //! The Queen computes some herself, one at a time; others are given to another Drone, as tasks that
-//! nobody sees (*audits*). Where two Drones differ, she decides.
+//! nobody sees (*audits*). Where two Drones differ, she decides; where one has not told a mark that the other has,
+//! that decides it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 use web::model::VerifiedCounts;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Expensive};
-use crate::core::{Segment, TaskWork};
-use crate::work::{Job, TASKS_END};
+use crate::core::{RangeSet, Segment, TaskWork};
+use crate::work::{Job, Searched, TASKS_END};
 
 /// The most audits at a time of one Drone's results, and of all Drones'. Few, since they stand before
 /// other work in the queue.
@@ -36,12 +38,30 @@ pub(super) struct Recheck {
     pub(super) given: Vec<(DroneId, Bytes)>,
 }
 
-/// A result that is computed a second time by another Drone.
+/// Candidates that somebody has to search again.
+#[derive(Debug, Clone)]
+pub(super) struct SecondSearch {
+    pub(super) job: Job,
+    /// Which ones, and what the first Drone has found there.
+    pub(super) first: Searched,
+    /// What it costs, in compressions.
+    pub(super) cost: u64,
+}
+
+/// Something that is computed a second time by another Drone.
 struct Audit {
     job: Job,
-    result: Expensive,
     by: DroneId,
-    digest: Bytes,
+    subject: Subject,
+    /// Items that are not compared yet.
+    left: u64,
+}
+
+/// What is computed a second time.
+enum Subject {
+    Result(Expensive, Bytes),
+    /// Candidates, and those of them that the first Drone has told.
+    Candidates(BTreeSet<u64>),
 }
 
 /// What comes of an audit.
@@ -50,6 +70,8 @@ pub(super) enum Compared {
     Same([DroneId; 2]),
     /// The two Drones differ; the Queen decides.
     Differs(Recheck),
+    /// A Drone has not told that a candidate is a mark.
+    Missed(DroneId, u64),
     /// There was no other Drone, so that nothing is known.
     Nothing,
 }
@@ -62,6 +84,8 @@ pub(super) struct Audits {
     done: u64,
     /// The Queen computes one result again.
     is_rechecking: bool,
+    /// The Queen searches candidates again.
+    is_searching: bool,
     /// Results on which Drones differ, which she computes next.
     disputes: VecDeque<Recheck>,
     /// Results that were computed a second time in whatever way, since the start.
@@ -87,15 +111,26 @@ impl Recheck {
     }
 }
 
+impl SecondSearch {
+    /// As much of it from its start on as the Queen may search herself.
+    pub(super) fn for_queen(self) -> Self {
+        let Range { start, end } = self.first.range;
+        let items = end - start;
+        let each = (self.cost / items.max(1)).max(1);
+        let own = items.min(BY_QUEEN / each).max(1);
+        Self { first: self.first.within(&(start..start + own)), cost: own * each, ..self }
+    }
+}
+
 impl Audits {
     /// Results that were computed a second time by another Drone, and those that are about to be.
     pub(super) fn counts(&self) -> (u64, u64) {
-        (self.done, self.under_way.len() as u64)
+        (self.done, self.under_way.values().map(|audit| audit.left).sum())
     }
 
-    /// What an audit is about: which index of which job.
-    pub(super) fn of(&self, id: TaskId) -> Option<(&Job, u64)> {
-        self.under_way.get(&id).map(|audit| (&audit.job, audit.result.index))
+    /// What an audit is about; its indices are the job's.
+    pub(super) fn of(&self, id: TaskId) -> Option<&Job> {
+        self.under_way.get(&id).map(|audit| &audit.job)
     }
 
     /// Has another Drone compute a result that one Drone gave; what the core is to be told. `None` if there are
@@ -103,31 +138,54 @@ impl Audits {
     pub(super) fn begin(&mut self, recheck: Recheck) -> Option<(TaskId, TaskWork)> {
         let Recheck { job, result, given } = recheck;
         let (by, digest) = given.into_iter().next()?;
-        let of_one = || self.under_way.values().filter(|other| other.by == by).count();
+        let segment = Segment { items: 1, cost: result.cost.max(1), bytes: 8 + result.length };
+        self.add(Audit { job, by, subject: Subject::Result(result, digest), left: 1 }, result.index, segment)
+    }
+
+    /// Has another Drone search candidates that one Drone has searched; what the core is to be told. `None` if there
+    /// are too many audits already.
+    pub(super) fn begin_search(&mut self, second: SecondSearch) -> Option<(TaskId, TaskWork)> {
+        let SecondSearch { job, first, cost } = second;
+        let items = first.range.end - first.range.start;
+        let subject = Subject::Candidates(first.indices().collect());
+        let segment = Segment { items, cost: cost.max(1), bytes: 0 };
+        self.add(Audit { job, by: first.drone, subject, left: items }, first.range.start, segment)
+    }
+
+    fn add(&mut self, audit: Audit, start: u64, segment: Segment) -> Option<(TaskId, TaskWork)> {
+        let Audit { job, by, .. } = &audit;
+        let of_one = || self.under_way.values().filter(|other| other.by == *by).count();
         if self.under_way.len() >= AUDITS || of_one() >= AUDITS_OF_ONE {
             return None;
         }
         let id = TaskId(TASKS_END + self.begun);
         self.begun += 1;
-        let segments = [Segment { items: 1, cost: result.cost.max(1), bytes: 8 + result.length }];
         let work = TaskWork {
-            class: job.kind().class(&segments),
+            class: job.kind().class(&[segment]),
             priority: job.terms.priority,
-            segments: Box::new(segments),
-            done: Default::default(),
+            // Indices are the job's: those before are not wanted.
+            segments: (start > 0)
+                .then_some(Segment { items: start, cost: start, bytes: 0 })
+                .into_iter()
+                .chain([segment])
+                .collect(),
+            done: RangeSet::from(0..start),
             paused: false,
+            target: job.kind().target(),
+            has_ledger: false,
+            chunk_bytes: job.kind().chunk_bytes(),
             deadline: None,
-            avoid: Some(by),
+            avoid: Some(*by),
             batch: false,
             twice: false,
         };
-        self.under_way.insert(id, Audit { job, result, by, digest });
+        self.under_way.insert(id, audit);
         Some((id, work))
     }
 
     /// The second result of an audit is there, by `drone`.
     pub(super) fn compare(&mut self, id: TaskId, drone: DroneId, digest: Bytes) -> Compared {
-        let Some(Audit { job, result, by, digest: first }) = self.under_way.remove(&id) else {
+        let Some(Audit { job, by, subject: Subject::Result(result, first), .. }) = self.under_way.remove(&id) else {
             return Compared::Nothing;
         };
         self.done += 1;
@@ -136,6 +194,39 @@ impl Audits {
             true => Compared::Same([by, drone]),
             false => Compared::Differs(Recheck { job, result, given: vec![(by, first), (drone, digest)] }),
         }
+    }
+
+    /// Some of the candidates of an audit were searched a second time.
+    pub(super) fn compare_search(&mut self, id: TaskId, second: &Searched) -> Compared {
+        let Some(Audit { by, subject: Subject::Candidates(first), left, .. }) = self.under_way.get_mut(&id) else {
+            return Compared::Nothing;
+        };
+        let items = second.range.end - second.range.start;
+        *left = left.saturating_sub(items);
+        self.done += items;
+        if *by == second.drone {
+            return Compared::Nothing;
+        }
+        let told: BTreeSet<u64> = second.indices().collect();
+        // All that is told was looked at, and is a mark.
+        if let Some(missed) = told.iter().find(|mark| !first.contains(*mark)) {
+            return Compared::Missed(*by, *missed);
+        }
+        let Range { start, end } = second.range;
+        match first.range(start..end).find(|mark| !told.contains(*mark)) {
+            Some(missed) => Compared::Missed(second.drone, *missed),
+            None => Compared::Same([*by, second.drone]),
+        }
+    }
+
+    /// The Queen searches candidates again for want of another Drone, unless she does already.
+    pub(super) fn begin_own_search(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_searching, true)
+    }
+
+    /// Notes that she has searched them.
+    pub(super) fn end_own_search(&mut self) {
+        self.is_searching = false;
     }
 
     /// An audit has ended in one way or another.

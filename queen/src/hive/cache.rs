@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use wire::blob::SharedBlob;
+use wire::ids::TaskId;
 
 use crate::work::SecretHash;
 
@@ -14,6 +15,8 @@ pub(super) enum Key {
     Segment(u64, usize),
     /// A key or salt, as one string.
     Secret(SecretHash),
+    /// What a search looks for, prepared.
+    Material(TaskId),
 }
 
 /// Bytes beyond which nothing is kept for later: to copy it from the system's cache then is cheaper than

@@ -2,7 +2,9 @@
 
 use wire::ids::TaskId;
 
+use super::cache::Key;
 use super::record::Record;
+use super::request::Request;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
@@ -41,6 +43,9 @@ impl State {
                 if is_batch {
                     self.tasks.waiters.wake(member_id(*task, range.start)..member_id(*task, range.end));
                 }
+            }
+            Change::Searched { task, searched, .. } => {
+                self.tasks.change(*task, |record| record.hunt_mut().stored(searched));
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
@@ -86,6 +91,10 @@ impl State {
     fn settle(&mut self, id: TaskId, ending: &Ending) {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
+        // A search that found enough leaves what came into doubt before as it was.
+        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.expects_old()) {
+            self.requests.push(Request::Rework);
+        }
         self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));
         self.leave_memory(id);
     }
@@ -103,6 +112,7 @@ impl State {
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.forget(id)?;
+        drop(self.cache.remove(Key::Material(id)));
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Amendment, Claim, Claimed, Deed, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted, Subscription,
-    TaskFilter, Upload,
+    Amendment, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted,
+    Subscription, TaskFilter, Upload,
 };
 use web::metrics::Measures;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
@@ -110,6 +110,15 @@ impl Hive for SharedHive {
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
         self.results_of(id, range).await
+    }
+
+    async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
+        self.coverage_of(id, from, limit).await
+    }
+
+    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError> {
+        drop(self.serving()?);
+        self.estimate_of(new)
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {

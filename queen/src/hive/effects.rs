@@ -76,8 +76,8 @@ impl State {
 
     /// What is sent of a lease, which may be about a result that is computed a second time.
     fn job_of_grant(&self, grant: Grant) -> Option<(Grant, Job)> {
-        if let Some((job, index)) = self.audits.of(grant.task) {
-            return Some((Grant { task: job.task, range: index..index + 1, ..grant }, job.clone()));
+        if let Some(job) = self.audits.of(grant.task) {
+            return Some((Grant { task: job.task, ..grant }, job.clone()));
         }
         let job = self.tasks.get(grant.task)?.job(grant.task);
         Some((grant, job))
@@ -153,6 +153,7 @@ impl State {
             error: ending.error.clone(),
             digest: record.only_digest(),
             done: ending.done,
+            found: record.inputs.are_implied().then_some(ending.found.findings),
             seconds: (ending.finished.at.0 - since.0) as f64 / 1000.0,
             drone,
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use web::access::TokenId;
-use web::hive::Subscription;
+use web::hive::{Finding, Subscription};
 use web::model::{Change, Event, EventId, Overview, TaskView};
 use wire::ids::{DroneId, Epoch, TaskId};
 
@@ -150,6 +150,16 @@ impl Feed {
             self.overview_at = now + OVERVIEW;
         }
         due
+    }
+
+    /// A search of this owner has found something.
+    pub(super) fn found(&mut self, task: TaskId, owner: Option<TokenId>, finding: Finding) {
+        self.publish(Change::Finding { task, finding, owner });
+    }
+
+    /// There is more news than can be told one by one: who watches reads everything anew.
+    pub(super) fn reset(&mut self) {
+        self.overflow |= self.note();
     }
 
     pub(super) fn publish(&mut self, change: Change) {

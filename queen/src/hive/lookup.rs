@@ -7,6 +7,7 @@ use web::hive::{HiveError, ResultsFound, TaskFilter};
 use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
+use super::findings::FindingReader;
 use super::record::Computed;
 use super::refusal::unreadable;
 use super::results::ResultReader;
@@ -157,7 +158,11 @@ impl SharedHive {
             let state = self.serving()?;
             let running = state.core.task(id, self.now().elapsed);
             let record = state.tasks.get(id);
-            record.map(|record| (record.view_ahead(id, running), record.status(running).prefix, record.job(id)))
+            record.map(|record| {
+                let view = record.view_ahead(id, running);
+                let prefix = if view.search.is_some() { view.results() } else { record.status(running).prefix };
+                (view, prefix, record.job(id))
+            })
         };
         let (task, prefix, job) = match in_memory {
             Some(found) => found,
@@ -173,9 +178,12 @@ impl SharedHive {
                 }
                 Elsewhere::Stored(stored) => {
                     let view = stored_view(&stored);
-                    let is_whole = view.done == view.total;
+                    let whole = (view.search.is_some() || view.done == view.total).then(|| view.results());
                     let found = self.read(move |reader| {
-                        let prefix = if is_whole { stored.total } else { reader.prefix(id)? };
+                        let prefix = match whole {
+                            Some(whole) => whole,
+                            None => reader.prefix(id)?,
+                        };
                         Ok((prefix, reader.job(id)?))
                     });
                     let (prefix, job) = found.await.map_err(unreadable)?;
@@ -195,6 +203,10 @@ impl SharedHive {
         range: Range<u64>,
         kept: Option<Vec<Piece>>,
     ) -> Result<ResultsFound, HiveError> {
+        if job.inputs.are_implied() {
+            let results = Box::new(FindingReader::new(self, job, range.clone()));
+            return Ok(ResultsFound { task, range, is_whole: true, results });
+        }
         let is_whole = self.detached(&job, range.clone(), 1).await?.is_empty();
         let results = Box::new(ResultReader::new(self, job, range.clone(), kept));
         Ok(ResultsFound { task, range, is_whole, results })

@@ -23,14 +23,13 @@ impl State {
     pub(super) fn output(&mut self, drone: DroneId, arrival: Arrival, now: Now) {
         let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
         let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease) else { return };
-        let mut recheck = None;
         if self.audits.of(task).is_some() {
-            self.handle_results(Event::Output { drone, lease, range: 0..1, spent }, now, |state, _| {
-                recheck = state.compare(task, drone, arrival.piece.bytes.clone());
-            });
-            recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
-            return;
+            return self.output_of_audit(drone, task, &arrival, now);
         }
+        if arrival.is_search {
+            return self.output_of_search(drone, task, &arrival, now);
+        }
+        let mut recheck = None;
         let first = range.start;
         match self.tasks.get(task).filter(|record| record.terms.is_twice()).map(|record| record.job(task)) {
             Some(job) => self.output_twice(drone, &job, &arrival, now),
@@ -43,6 +42,40 @@ impl State {
         }
         recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
         self.release_inputs(task, first);
+    }
+
+    /// What was computed, or searched, a second time came.
+    fn output_of_audit(&mut self, drone: DroneId, audit: TaskId, arrival: &Arrival, now: Now) {
+        let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
+        let (mut recheck, mut wrong) = (None, None);
+        self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {
+            if let Effect::Credit { range, .. } = effect {
+                match arrival.searched(drone, now.at) {
+                    Some(searched) => wrong = state.compare_search(audit, &searched.within(&range)),
+                    None if arrival.is_search => {}
+                    None => recheck = state.compare(audit, drone, arrival.piece.bytes.clone()),
+                }
+            }
+        });
+        recheck.into_iter().for_each(|recheck| self.recheck(recheck, now));
+        wrong.into_iter().for_each(|wrong| self.convict(wrong, now));
+    }
+
+    /// Marks of a search came. Those that were not looked at are of a task that is over.
+    fn output_of_search(&mut self, drone: DroneId, task: TaskId, arrival: &Arrival, now: Now) {
+        let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
+        if arrival.sighting.is_none() {
+            return;
+        }
+        let mut second = None;
+        self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {
+            if let Effect::Credit { range, .. } = effect {
+                state.trust(&[drone], arrival.looked_at);
+                second = state.store_searched(task, drone, &range, arrival, now);
+            }
+        });
+        second.into_iter().for_each(|second| self.search_again(second, now));
+        self.stop_search(task, now);
     }
 
     /// Stores results that are credited; returns what is worth to be computed again.

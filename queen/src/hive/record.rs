@@ -10,14 +10,15 @@ use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
-use super::views::{finish, view};
+use super::hunt::Hunt;
+use super::views::{finish, set_progress, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
 use crate::store::Live;
-use crate::work::{Ending, Inputs, Job, Piece, ResultMap, Tally, Terms};
+use crate::work::{Ending, Found, Inputs, Job, Piece, ResultMap, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
-pub(super) const TASK: u64 = 208;
+pub(super) const TASK: u64 = 216;
 
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
@@ -43,6 +44,8 @@ struct Progress {
     saved: u64,
     /// Which of a batch's tasks are where.
     members: Option<Box<Members>>,
+    /// What is known of a search.
+    hunt: Option<Box<Hunt>>,
 }
 
 /// One part in so many of what a task costs may be spent on looking at its results.
@@ -91,13 +94,16 @@ impl Record {
 
     /// The record of a task from the store; one that had ended is as if it had not.
     pub(super) fn revived(live: Live) -> Self {
-        let Live { task, inputs, done, suspect, results, old, detached } = live;
+        let Live { task, inputs, done, suspect, results, old, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         for results in results.into_iter().chain(old) {
             record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
             record.expect_old();
+        }
+        if record.inputs.are_implied() {
+            *record.hunt_mut() = Hunt::revived(findings, marks);
         }
         if record.terms.batch {
             *record.members_mut() = Members::revived(done, suspect, detached);
@@ -111,13 +117,15 @@ impl Record {
 
     /// About what it takes on disk when all its results are there, in bytes, apart from a long key or salt.
     pub(super) fn on_disk(&self) -> u64 {
-        self.inputs.on_disk(self.terms.kind().width()) + self.terms.on_disk()
+        self.terms.kind().on_disk(&self.inputs) + self.terms.on_disk()
     }
 
     /// What it is counted with against the memory limit. Results of small tasks, and those
     /// that are never written, stay in memory with it.
     pub(super) fn weight(&self) -> u64 {
-        weight(&self.inputs, self.terms.kind().width()) + self.members().map_or(0, Members::weight)
+        weight(&self.inputs, self.terms.kind().width())
+            + self.members().map_or(0, Members::weight)
+            + self.hunt().map_or(0, Hunt::weight)
     }
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
@@ -127,6 +135,25 @@ impl Record {
 
     pub(super) fn members_mut(&mut self) -> &mut Members {
         self.progress().members.get_or_insert_default()
+    }
+
+    /// What is known of a search; `None` if nothing has come of it yet.
+    pub(super) fn hunt(&self) -> Option<&Hunt> {
+        self.progress.as_ref()?.hunt.as_deref()
+    }
+
+    pub(super) fn hunt_mut(&mut self) -> &mut Hunt {
+        self.progress().hunt.get_or_insert_default()
+    }
+
+    /// What has come of a search.
+    pub(super) fn found(&self) -> Found {
+        self.hunt().map(Hunt::found).unwrap_or_default()
+    }
+
+    /// The first candidate of a search that is not wanted any more, if there is one.
+    pub(super) fn wanted_until(&self) -> Option<u64> {
+        self.hunt()?.wanted_until(self.terms.kind().search()?)
     }
 
     /// How many tasks it stands for.
@@ -185,9 +212,10 @@ impl Record {
             Ended::Cancelled => (TaskState::Cancelled, None),
             Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
+        let found = self.found();
         let progress = self.progress();
         let started_at = progress.started_at;
-        let ending = Ending { state, started_at, finished, done: done.len(), error };
+        let ending = Ending { state, started_at, finished, done: done.len(), found, error };
         progress.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
         ending
     }
@@ -217,6 +245,9 @@ impl Record {
             segments,
             done,
             paused: self.is_paused(),
+            target: kind.target(),
+            has_ledger: self.inputs.are_implied(),
+            chunk_bytes: kind.chunk_bytes(),
             deadline: self.deadline_in_core(now),
             avoid: None,
             batch: self.terms.batch,
@@ -292,6 +323,9 @@ impl Record {
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
+        if let Some(hunt) = self.hunt() {
+            return hunt.coming();
+        }
         let all = 0..self.inputs.total();
         let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
         let mut trusted = ranges(pieces.unwrap_or_default());
@@ -348,6 +382,9 @@ impl Record {
         if let Some(End { ending, is_settled: true, .. }) = self.end() {
             finish(&mut view, ending);
         }
+        let doubtful =
+            if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
+        set_progress(&mut view, &self.terms, self.found(), doubtful);
         view.suspect = self.is_rework();
         view.corrected = self.progress.as_ref().map_or(0, |progress| progress.corrected)
             + self.progress.as_ref().and_then(|progress| progress.rework.as_ref()).map_or(0, |rework| rework.corrected);
@@ -366,7 +403,7 @@ impl Record {
     /// What has come of it, now that it is over.
     pub(super) fn computed(&self, id: TaskId) -> Computed {
         let task = self.view_ahead(id, None);
-        let prefix = self.status(None).prefix;
+        let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
         let is_small = matches!(self.inputs, Inputs::Small(_));
         let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
         Computed { task, job: self.job(id), prefix, kept }
@@ -394,7 +431,7 @@ impl Record {
 
 /// See [`Record::weight`].
 pub(super) fn weight(inputs: &Inputs, width: usize) -> u64 {
-    let results = if inputs.in_file().is_some() { 0 } else { inputs.total() * width as u64 };
+    let results = if inputs.is_small() { inputs.total() * width as u64 } else { 0 };
     TASK + inputs.resident() + results
 }
 

@@ -35,6 +35,11 @@ pub(super) fn computed_again(id: TaskId) -> HiveError {
     HiveError::Conflict(format!("task {id} is being computed again: cancel it first"))
 }
 
+/// Why there is no coverage of a task.
+pub(super) fn no_search(id: TaskId, name: Option<&str>) -> HiveError {
+    HiveError::Conflict(format!("{} is no search: its results say how far it is", label(id, name)))
+}
+
 pub(super) fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
     HiveError::Conflict(format!("{} is {state} already", label(id, name)))
 }

@@ -63,6 +63,8 @@ impl SharedHive {
         let some = reader.suspects(after, AT_ONCE)?;
         let last = some.last().map(|suspects| suspects.task);
         for Suspects { task, has_ended, ranges, drone } in some {
+            let marks = reader.trusted_marks(task)?;
+            self.change(|state, _| state.recount_marks(task, marks));
             if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
                 continue;
             }
@@ -129,6 +131,15 @@ impl State {
         true
     }
 
+    /// So many marks of a search are on disk and not in doubt.
+    fn recount_marks(&mut self, id: TaskId, marks: u64) {
+        self.tasks.change(id, |record| {
+            if record.inputs.are_implied() {
+                record.hunt_mut().recount(marks);
+            }
+        });
+    }
+
     /// Takes a task up that has ended, whose suspect results are to be computed again.
     pub(super) fn reopen(&mut self, mut live: Live, drone: DroneId, now: Now) {
         if self.tasks.is_leaving(live.task.id) {
@@ -137,7 +148,8 @@ impl State {
         self.tasks.without_leaving(&mut live);
         let is_wanted = |ending: &Ending| ending.state == TaskState::Done && !live.suspect.is_empty();
         let Some(ending) = live.task.ending.clone().filter(is_wanted) else { return };
-        let (id, done, corrected) = (live.task.id, live.done.clone(), live.task.corrected);
+        // What was never computed, since enough was found before, is not wanted now either.
+        let (id, done, corrected) = (live.task.id, live.suspect.gaps(live.task.total), live.task.corrected);
         let mut record = Record::revived(live);
         record.terms = self.tasks.share_counted(&record.terms);
         self.budget.take(record.weight());

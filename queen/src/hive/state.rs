@@ -221,5 +221,6 @@ impl State {
         self.tasks.insert(id, record);
         self.feed.task(id);
         self.handle(Event::Submit { task: id, work }, now);
+        self.stop_search(id, now);
     }
 }

@@ -19,6 +19,7 @@ pub(super) enum Story {
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
+    Found { task: String, new: u64, found: u64 },
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
@@ -30,6 +31,8 @@ pub(super) struct EndOfTask {
     pub(super) error: Option<Box<str>>,
     pub(super) digest: Option<Bytes>,
     pub(super) done: u64,
+    /// How much a search has found.
+    pub(super) found: Option<u64>,
     pub(super) seconds: f64,
     pub(super) drone: Option<String>,
 }
@@ -67,6 +70,10 @@ impl Story {
             Self::Parted { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
+            Self::Found { task, new, found } => {
+                let (new, found) = (drone::console::count(*new), drone::console::count(*found));
+                story!("🎯", "Found {new} more of what is sought, {found} so far [{task}]");
+            }
             Self::Quarantined { drone, reason } => {
                 story!("🚫", "{drone} gets no more work: {reason}");
             }
@@ -85,7 +92,8 @@ impl Story {
             }
             Self::Sent { task, drone, job } => {
                 let (count, algorithm) = (drone::console::count(job.inputs.total()), job.kind().summary().algorithm);
-                story!("🚀", "Work sent to {drone}: {count} to hash ({algorithm}) [{task}]");
+                let verb = if job.inputs.are_implied() { "search" } else { "hash" };
+                story!("🚀", "Work sent to {drone}: {count} to {verb} ({algorithm}) [{task}]");
             }
             Self::Ended { task, record } => record.tell(task, show_words),
             Self::Moved { task, label } => moved(task, label),
@@ -97,7 +105,13 @@ impl Story {
 
 /// How far a long task is.
 fn moved(task: &TaskView, label: &str) {
-    let (done, total) = (drone::console::count(task.done), drone::console::count(task.total));
+    let total = drone::console::count(task.total);
+    let done = match &task.search {
+        None => drone::console::count(task.done).to_string(),
+        Some(search) => {
+            format!("{} found in {}", drone::console::count(search.found), drone::console::count(task.done))
+        }
+    };
     match (&task.waiting_because, task.eta_seconds) {
         (Some(reason), _) => story!("⏳", "{done} of {total} done, waiting because {reason} [{label}]"),
         (None, None) => story!("📈", "{done} of {total} done [{label}]"),
@@ -170,18 +184,30 @@ impl EndOfTask {
     fn tell(&self, task: &str, show_words: bool) {
         let drone = self.drone.as_deref().unwrap_or("the drones");
         let (done, seconds) = (drone::console::count(self.done), self.seconds);
+        let found = self.found.map(drone::console::count);
         match (self.state, self.digest.as_ref().filter(|_| show_words)) {
             (TaskState::Done, Some(digest)) => {
                 story!("🎉", "Reply from {drone}: {} [{task}]", const_hex::encode(digest));
             }
             (TaskState::Done, None) => {
                 let rate = drone::console::count((self.done as f64 / seconds.max(0.001)) as u64);
-                story!("🎉", "All {done} digests are here after {seconds:.2} s, {rate} a second [{task}]");
+                match found {
+                    None => story!("🎉", "All {done} digests are here after {seconds:.2} s, {rate} a second [{task}]"),
+                    Some(found) => {
+                        story!(
+                            "🎉",
+                            "Searched {done} candidates in {seconds:.2} s, {rate} a second: {found} found [{task}]"
+                        );
+                    }
+                }
             }
             (TaskState::Failed, _) => {
                 story!("💥", "It failed: {} [{task}]", self.error.as_deref().unwrap_or("no reason given"));
             }
-            _ => story!("🛑", "Cancelled after {done} digests [{task}]"),
+            _ => match found {
+                None => story!("🛑", "Cancelled after {done} digests [{task}]"),
+                Some(found) => story!("🛑", "Cancelled after {done} candidates, {found} found [{task}]"),
+            },
         }
     }
 }

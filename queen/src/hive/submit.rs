@@ -151,7 +151,7 @@ impl Incoming {
         let sealing = tokio::task::spawn_blocking(move || file.seal().map(|()| file));
         let sealed = sealing.await.map_err(|_| broken())?;
         writing.file = Some(sealed.map_err(|error| self.hive.not_written(&error))?);
-        let (segments, file) = (std::mem::take(&mut self.extents).into(), writing.number);
+        let (segments, file) = (std::mem::take(&mut self.extents).into(), Some(writing.number));
         let inputs = Inputs::Large(Arc::new(Large { segments, file }));
         let width = kinds::of(&self.new.specification).width();
         Ok(Ready { inputs, width, memory: Some(self.memory), writing: Some(writing), stored: Some(self.stored) })
@@ -178,7 +178,7 @@ impl SharedHive {
         identity: Option<Identity>,
         waits: bool,
     ) -> Result<Submitted, HiveError> {
-        if inputs.is_empty() {
+        if inputs.is_empty() && kinds::of(&new.specification).implied().is_none() {
             return Err(HiveError::Empty);
         }
         let ready = self.ready(&new, inputs).await?;
@@ -199,7 +199,13 @@ impl SharedHive {
 
     /// Puts a few inputs where they stay.
     pub(super) async fn ready(&self, new: &NewTask, inputs: BlobBuf) -> Result<Ready, HiveError> {
-        let width = kinds::of(&new.specification).width();
+        let kind = kinds::of(&new.specification);
+        let width = kind.width();
+        if let Some(inputs) = kind.implied() {
+            let mut memory = self.inner.memory.tasks.reserve();
+            memory.grow(weight(&inputs, width)).map_err(full)?;
+            return Ok(Ready { inputs, width, memory: Some(memory), writing: None, stored: None });
+        }
         if inputs.layout_len() + inputs.len() * width > SMALL {
             let mut incoming = Incoming::begin(self, new.clone()).await?;
             incoming.add(inputs).await?;
@@ -243,7 +249,7 @@ impl SharedHive {
             // From here on these bytes are counted with the task.
             drop(ready.stored.take());
             let key = identity.as_ref().map_or(0, |_| STORED_KEY);
-            let bytes = ready.inputs.on_disk(terms.kind().width())
+            let bytes = terms.kind().on_disk(&ready.inputs)
                 + terms.on_disk()
                 + state.tasks.secrets.new_bytes(terms.secret)
                 + key;

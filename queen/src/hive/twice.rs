@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wire::ids::{DroneId, TaskId};
 
-use super::arrival::{Arrival, WrongResult};
+use super::arrival::{Arrival, Fault, WrongResult};
 use super::audit::Recheck;
 use super::claims::{Claim, OwnCheck, Verdict};
 use super::request::Request;
@@ -46,7 +46,7 @@ impl SharedHive {
                 (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.piece.range.start);
                 Ok(())
             }
-            Some(index) => Err(WrongResult { drone, task: job.task, index }),
+            Some(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
             // Unreadable inputs say nothing about the Drone.
             None => Ok(()),
         }
@@ -91,7 +91,12 @@ impl SharedHive {
         let right = self.right_until(&job, &part.piece).await;
         let slot = self.slot(part.piece.bytes.len()).await?;
         let end = right.unwrap_or(range.start);
-        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult { drone, task, index });
+        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult {
+            drone,
+            task,
+            index,
+            fault: Fault::Result,
+        });
         self.change_durably(slot, |state, now| {
             state.settle_claim(task, drone, part, end, now);
             wrong.into_iter().for_each(|wrong| state.convict(wrong, now));

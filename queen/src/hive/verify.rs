@@ -14,7 +14,7 @@ use bytes::Bytes;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use self::sampling::{choose, random, sample_of};
-use super::arrival::{Arrival, Expected, Expensive, WrongResult};
+use super::arrival::{Arrival, Expected, Expensive, Fault, WrongResult};
 use super::audit::{Compared, Recheck};
 use super::request::Request;
 use super::shared::SharedHive;
@@ -45,6 +45,9 @@ impl SharedHive {
         mut arrival: Arrival,
     ) -> Result<Arrival, WrongResult> {
         let Expected { job, is_audit, is_rework, trust, next: _ } = expected;
+        if job.inputs.are_implied() {
+            return self.examine_marks(drone, &job, arrival, random()).await;
+        }
         if is_audit {
             return Ok(arrival);
         }
@@ -89,7 +92,7 @@ impl SharedHive {
             let index = range.start + offset;
             match kind.reference(input) {
                 Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
-                Some(_) => return Err(WrongResult { drone, task: job.task, index }),
+                Some(_) => return Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
                 // Inputs were checked when they came; this one has suffered on the disk.
                 None => {}
             }
@@ -129,6 +132,7 @@ impl SharedHive {
         self.inner.disk.runtime.spawn(async move {
             match request {
                 Request::Recheck(recheck) => hive.recheck(*recheck).await,
+                Request::SearchAgain(second) => hive.search_by_queen(*second).await,
                 Request::ComputeClaims => hive.compute_claims().await,
                 Request::Rework => hive.compute_again().await,
             }
@@ -167,7 +171,7 @@ impl State {
     pub(super) fn expected(&self, drone: DroneId, lease: LeaseId) -> Option<Expected> {
         let LeaseStatus { task, next } = self.core.lease(drone, lease)?;
         let trust = self.fleet.trust_in(drone);
-        if let Some((job, next)) = self.audits.of(task) {
+        if let Some(job) = self.audits.of(task) {
             return Some(Expected { job: job.clone(), is_audit: true, is_rework: false, trust, next });
         }
         let record = self.tasks.get(task)?;
@@ -202,7 +206,10 @@ impl State {
         for (drone, digest) in given.iter().filter(|_| right.is_some()) {
             match right.is_some_and(|right| digest == right) {
                 true => self.trust(&[*drone], 1),
-                false => self.convict(WrongResult { drone: *drone, task: job.task, index: result.index }, now),
+                false => {
+                    let (drone, task, index) = (*drone, job.task, result.index);
+                    self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+                }
             }
         }
         let next = self.audits.next_dispute();
@@ -222,7 +229,7 @@ impl State {
         match self.audits.compare(audit, drone, digest) {
             Compared::Same(drones) => self.trust(&drones, 1),
             Compared::Differs(recheck) => return Some(recheck),
-            Compared::Nothing => {}
+            Compared::Missed(..) | Compared::Nothing => {}
         }
         None
     }
@@ -240,12 +247,17 @@ impl State {
     /// A Drone gave a wrong result. With the first one that is known of it, all that nobody computed a second time
     /// becomes suspect.
     pub(super) fn convict(&mut self, wrong: WrongResult, now: Now) {
-        let WrongResult { drone, task, index } = wrong;
+        let WrongResult { drone, task, index, fault } = wrong;
         self.audits.verified.wrong += 1;
         if !self.fleet.was_wrong(drone) {
             return;
         }
-        let reason = format!("it gave a wrong result for item {index} of {}", self.tasks.label(task));
+        let task = self.tasks.label(task);
+        let reason = match fault {
+            Fault::Result => format!("it gave a wrong result for item {index} of {task}"),
+            Fault::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
+            Fault::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
+        };
         self.quarantined(drone, reason);
         self.outgoing.push(Change::Suspect { drone });
         for id in self.tasks.begun() {

@@ -1,12 +1,13 @@
 //! How tasks look to users, by what is known of them in memory or on disk.
 
-use web::model::{TaskState, TaskView, Timestamp};
+use web::model::{Progress, SearchView, TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use crate::clock::Moment;
 use crate::kinds::Summary;
+use crate::kinds::search::share;
 use crate::store::{Stored, StoredMember};
-use crate::work::{Ending, Terms};
+use crate::work::{Ending, Found, Terms};
 
 pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
     let Summary { kind, algorithm, encoding, iterations } = terms.kind().summary();
@@ -16,6 +17,7 @@ pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> Ta
         first_task: terms.batch.then_some(TaskId(id.0 + 1)),
         kind: kind.into(),
         algorithm: algorithm.into(),
+        search: terms.kind().search().map(|search| Box::new(SearchView::new(search, Progress::default()))),
         encoding,
         iterations,
         name: terms.name.as_deref().map(Into::into),
@@ -49,11 +51,20 @@ pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
     view.error = ending.error.as_deref().map(Into::into);
 }
 
+/// Says how far a search is, of which so many candidates are in doubt.
+pub(super) fn set_progress(view: &mut TaskView, terms: &Terms, found: Found, doubtful: u64) {
+    if let Some((shown, search)) = view.search.as_mut().zip(terms.kind().search()) {
+        let expected = view.done as f64 * share(search);
+        shown.set(Progress { found: found.findings, marks: found.marks, expected, doubtful });
+    }
+}
+
 /// A task of which nothing is in memory.
 pub(super) fn stored_view(stored: &Stored) -> TaskView {
     let mut view = view(stored.id, &stored.terms, stored.total, stored.created);
     if let Some(ending) = &stored.ending {
         finish(&mut view, ending);
+        set_progress(&mut view, &stored.terms, ending.found, 0);
     }
     (view.suspect, view.corrected) = (stored.suspect, stored.corrected);
     view
@@ -79,7 +90,10 @@ pub(super) fn failed(id: TaskId, batch: &Stored, error: &str) -> TaskView {
     let finished = batch.ending.as_ref().map_or(batch.created, |ending| ending.finished);
     let started_at = view.started_at;
     let error = Some(error.into());
-    finish(&mut view, &Ending { state: TaskState::Failed, started_at, finished, done: 0, error });
+    finish(
+        &mut view,
+        &Ending { state: TaskState::Failed, started_at, finished, done: 0, found: Found::default(), error },
+    );
     view.finished_at = batch.ending.as_ref().map(|ending| ending.finished.at);
     as_member(view, id, batch.id)
 }

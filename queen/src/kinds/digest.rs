@@ -1,6 +1,7 @@
 //! Strings to hash.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use pbkdf2::pbkdf2_hmac_array;
@@ -9,9 +10,12 @@ use web::kinds::digest::{Algorithm, Digest, Encoding, KIND};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
 use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests};
 
-use super::kind::{Kind, Rejected, Summary};
+use super::kind::{Content, Kind, Rejected, Summary};
 use crate::core::{Class, Segment};
 use crate::work::inputs::Inputs;
+
+/// Short enough that progress is seen, and long enough that a lease costs little beside it.
+const TARGET: Duration = Duration::from_millis(200);
 
 /// Bytes of one digest.
 const DIGEST: usize = Digests::SIZE;
@@ -22,7 +26,7 @@ impl Kind for Digest {
             Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Some(iterations),
             _ => None,
         };
-        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: self.encoding, iterations }
+        Summary { kind: KIND, algorithm: self.algorithm.name(), encoding: Some(self.encoding), iterations }
     }
 
     fn width(&self) -> usize {
@@ -44,6 +48,10 @@ impl Kind for Digest {
         }
     }
 
+    fn target(&self) -> Duration {
+        TARGET
+    }
+
     fn cost(&self, length: u64) -> u64 {
         compressions(&self.algorithm, decoded_len(self.encoding, length))
     }
@@ -55,7 +63,7 @@ impl Kind for Digest {
         }
     }
 
-    fn chunk<'a>(&'a self, inputs: Blob<'a>) -> Chunk<'a> {
+    fn chunk<'a>(&'a self, Content { inputs, .. }: Content<'a>) -> Chunk<'a> {
         let algorithm = match &self.algorithm {
             Algorithm::Sha256 => work::Algorithm::Sha256,
             Algorithm::Sha256d => work::Algorithm::Sha256d,
@@ -76,10 +84,10 @@ impl Kind for Digest {
     }
 
     fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
-        let ChunkOutput::Digests(digests) = output;
+        let ChunkOutput::Digests(digests) = output else { return Err(Rejected::Kind) };
         match digests.len() as u64 == range.end.saturating_sub(range.start) && !digests.is_empty() {
             true => Ok(digests.bytes()),
-            false => Err(Rejected { count: digests.len(), range: range.clone() }),
+            false => Err(Rejected::Count { count: digests.len(), range: range.clone() }),
         }
     }
 

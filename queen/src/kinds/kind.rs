@@ -1,24 +1,44 @@
 //! What the Queen has to know of every kind of work.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use web::kinds::digest::Encoding;
+use web::kinds::search::Search;
 use wire::blob::{Blob, SharedBlob};
 use wire::work::{Chunk, ChunkOutput};
 
 use crate::core::{Class, Segment};
 use crate::work::inputs::Inputs;
 
-/// A specification of one kind: what is computed of each input, which has one result.
+/// A specification of one kind: what is computed of each input.
 pub trait Kind: Send + Sync {
     /// What views say of it.
     fn summary(&self) -> Summary;
 
-    /// Bytes of one result.
+    /// Bytes of the result of one input; 0 if what is found is apart from the inputs.
     fn width(&self) -> usize;
+
+    /// The search that it is, if it is one.
+    fn search(&self) -> Option<&Search> {
+        None
+    }
+
+    /// Its inputs, if they are stored nowhere.
+    fn implied(&self) -> Option<Inputs> {
+        None
+    }
+
+    /// About what its inputs and their results take on disk, in bytes.
+    fn on_disk(&self, inputs: &Inputs) -> u64 {
+        inputs.on_disk(self.width())
+    }
 
     /// What it takes to compute these inputs.
     fn class(&self, segments: &[Segment]) -> Class;
+
+    /// What one thread is to do of it in one chunk, where there is enough to do.
+    fn target(&self) -> Duration;
 
     /// What an input of so many bytes, as it was given, costs, in SHA-256 compressions.
     fn cost(&self, length: u64) -> u64;
@@ -35,11 +55,21 @@ pub trait Kind: Send + Sync {
     /// Inputs as Drones get them, made of inputs as they were given.
     fn decoded(&self, given: SharedBlob) -> SharedBlob;
 
+    /// What the candidates of a segment are made of, where inputs are implied.
+    fn candidates(&self, _segment: usize) -> SharedBlob {
+        SharedBlob::default()
+    }
+
     /// The message that carries such inputs.
-    fn chunk<'a>(&'a self, inputs: Blob<'a>) -> Chunk<'a>;
+    fn chunk<'a>(&'a self, part: Content<'a>) -> Chunk<'a>;
+
+    /// Bytes that every chunk carries besides its inputs and what is sought.
+    fn parameter_bytes(&self) -> usize;
 
     /// Bytes that every chunk carries besides its inputs.
-    fn parameter_bytes(&self) -> usize;
+    fn chunk_bytes(&self) -> u32 {
+        u32::try_from(self.parameter_bytes()).unwrap_or(u32::MAX)
+    }
 
     /// The bytes of the results that came for `range`.
     ///
@@ -56,6 +86,19 @@ pub trait Kind: Send + Sync {
     fn title(&self, inputs: &Inputs) -> String;
 }
 
+/// What a chunk is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
+    /// Its inputs as Drones get them; of a search what is sought.
+    pub inputs: Blob<'a>,
+    /// See [`Kind::candidates`].
+    pub candidates: Blob<'a>,
+    /// The number of its first input within its segment.
+    pub first: u64,
+    /// How many inputs it has.
+    pub items: u64,
+}
+
 /// What views say of a specification, without its key or salt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
@@ -63,18 +106,30 @@ pub struct Summary {
     pub kind: &'static str,
     /// What turns an input into its result.
     pub algorithm: &'static str,
-    /// How inputs are written.
-    pub encoding: Encoding,
+    /// How inputs are written, where there are any.
+    pub encoding: Option<Encoding>,
     /// Iterations, where an algorithm has them.
     pub iterations: Option<u32>,
 }
 
 /// Why what a Drone sent is not a result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{count} results came for a part of {} items", range.end.saturating_sub(range.start))]
-pub struct Rejected {
-    /// Results that came.
-    pub(super) count: usize,
-    /// What they were to be of.
-    pub(super) range: Range<u64>,
+pub enum Rejected {
+    /// There are more or fewer than there can be.
+    #[error("{count} results came for a part of {} items", range.end.saturating_sub(range.start))]
+    Count {
+        /// Results that came.
+        count: usize,
+        /// What they were to be of.
+        range: Range<u64>,
+    },
+    /// They are not ascending indices of their part.
+    #[error("marks came for a part of {} candidates that are not ascending indices of it", range.end.saturating_sub(range.start))]
+    Marks {
+        /// What they were to be of.
+        range: Range<u64>,
+    },
+    /// They are of another kind of work.
+    #[error("results of another kind of work came")]
+    Kind,
 }

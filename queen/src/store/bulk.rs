@@ -277,7 +277,7 @@ mod tests {
         new.seal().unwrap();
         let number = new.number();
         new.keep();
-        let large = Large { segments: [extent].into(), file: number };
+        let large = Large { segments: [extent].into(), file: Some(number) };
         let file = bulk.open(number).unwrap();
         file.write_all_at(b"bb", result_offset(&large, 1, 2)).unwrap();
         assert_eq!(bulk.results(number, &large, &(1..2), 2).unwrap().bytes, "bb");

@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::work::ending::{Ending, Tally};
 use crate::work::inputs::{Inputs, Large};
 use crate::work::results::Results;
+use crate::work::search::{Finding, Searched};
 use crate::work::terms::{LongSecret, Terms};
 
 /// How long an idempotency key is known.
@@ -39,6 +40,24 @@ pub enum Change {
         /// The task has suspect results, so that some of them may be in the way of these and go.
         /// That they are suspect is on disk already, if they are in a file.
         replaces: bool,
+    },
+    /// A part of a search has come.
+    Searched {
+        /// The task.
+        task: TaskId,
+        /// What was searched. What there is of these candidates yet goes.
+        searched: Box<Searched>,
+        /// What was found there.
+        findings: Vec<Finding>,
+    },
+    /// Candidates that one Drone has searched were searched by another one, who found the same.
+    Confirmed {
+        /// The task.
+        task: TaskId,
+        /// Which ones.
+        range: Range<u64>,
+        /// Who searched them first.
+        drone: DroneId,
     },
     /// A task leaves its batch, where it counts as done.
     Detach {
@@ -206,7 +225,7 @@ impl Submission {
     /// About what it takes where it is stored when all its results are there, in bytes.
     pub fn size(&self) -> u64 {
         let secret = self.secret.as_ref().map_or(0, |secret| secret.bytes.len() as u64);
-        self.inputs.on_disk(self.terms.kind().width()) + self.terms.on_disk() + secret
+        self.terms.kind().on_disk(&self.inputs) + self.terms.on_disk() + secret
     }
 }
 
@@ -216,6 +235,8 @@ impl Change {
         match self {
             Self::Submit(submission) => Some(submission.id),
             Self::Results { task, .. }
+            | Self::Searched { task, .. }
+            | Self::Confirmed { task, .. }
             | Self::End(task, _)
             | Self::Remove(task)
             | Self::Reopen(task)
@@ -247,6 +268,9 @@ impl Change {
     pub fn result_bytes(&self) -> usize {
         match self {
             Self::Results { results, .. } => results.piece.bytes.len(),
+            Self::Searched { searched, findings, .. } => {
+                searched.marks.bytes().len() + findings.len() * size_of::<Finding>()
+            }
             _ => 0,
         }
     }
@@ -254,7 +278,7 @@ impl Change {
     /// The results that it brings, if they belong into a file.
     pub fn in_file(&self) -> Option<FileResults> {
         let Self::Results { results, large: Some(large), .. } = self else { return None };
-        let file = large.file;
+        let file = large.file?;
         Some(FileResults { file, large: Arc::clone(large), piece: results.piece.clone() })
     }
 }

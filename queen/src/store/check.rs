@@ -7,6 +7,7 @@
 
 mod report;
 mod sample;
+mod search;
 mod task;
 
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ use super::bulk::Bulk;
 use super::directory::Directory;
 use super::disk::System;
 use super::error::StoreError;
-use super::migrations::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SECRETS, VERSION};
+use super::migrations::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SEARCHES, HAS_SECRETS, VERSION};
 use super::rows::{COLUMN_COUNT, Rows, columns_of};
 use super::schema;
 use crate::work::job::TASKS_END;
@@ -236,7 +237,8 @@ impl<'a, 'out> Check<'a, 'out> {
     }
 
     fn strays(&mut self) -> rusqlite::Result<()> {
-        for table in ["segments", "results"] {
+        let searches: &[&str] = if self.version >= HAS_SEARCHES { &["searched", "findings"] } else { &[] };
+        for table in ["segments", "results"].iter().chain(searches) {
             let select =
                 format!("SELECT task, count(*) FROM {table} WHERE task NOT IN (SELECT id FROM tasks) GROUP BY task");
             let mut select = self.connection.prepare(&select)?;

@@ -10,7 +10,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-pub const MIGRATIONS: [&str; 9] = [
+pub const MIGRATIONS: [&str; 10] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -214,6 +214,36 @@ pub const MIGRATIONS: [&str; 9] = [
     -- How the request was called that a line of the audit trail is about.
     ALTER TABLE log ADD COLUMN request TEXT;
     ",
+    "
+    -- Candidates of a search that were searched, without overlap. bytes: which of them are marks, as they travel;
+    -- verdict: what checked is of results; spent: nanoseconds of one thread; at: when the last of it came.
+    CREATE TABLE searched (
+        task INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        past INTEGER NOT NULL,
+        drone INTEGER NOT NULL,
+        verdict INTEGER NOT NULL,
+        marks INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        crc INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (task, first)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX searched_suspect ON searched (task, first, past) WHERE verdict = 2;
+
+    -- Candidates whose digests are sought.
+    CREATE TABLE findings (
+        task INTEGER NOT NULL,
+        item INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (task, item)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Findings and marks of a search that has ended.
+    ALTER TABLE tasks ADD COLUMN found INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE tasks ADD COLUMN marks INTEGER NOT NULL DEFAULT 0;
+    ",
 ];
 
 /// From this version on there are idempotency keys.
@@ -233,6 +263,9 @@ pub const HAS_SECRETS: i64 = 7;
 
 /// From this version on tasks have owners, and there are an audit trail, tokens and the Drones' secrets.
 pub const HAS_ACCESS: i64 = 8;
+
+/// From this version on there are searches.
+pub const HAS_SEARCHES: i64 = 10;
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -5,6 +5,7 @@
 
 mod live;
 mod log;
+mod search;
 
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use web::model::TaskState;
 use wire::ids::TaskId;
 
 pub use self::live::{Live, Suspects};
+pub use self::search::Span;
 use super::bulk::Bulk;
 use super::error::StoreError;
 use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
@@ -24,6 +26,7 @@ use super::schema;
 use crate::clock::HiveTime;
 use crate::work::job::Job;
 use crate::work::results::Piece;
+use crate::work::search::Finding;
 use crate::work::terms::{SecretHash, hash_of};
 
 /// Connections that are kept for the next query.
@@ -127,7 +130,7 @@ impl Reader {
                 Ok((stored, file, small))
             });
             let Some((stored, file, small)) = found.optional()? else { return Ok(None) };
-            let inputs = live::inputs(connection, id, file, small)?;
+            let inputs = live::inputs(connection, &stored, file, small)?;
             Ok(Some(Job { task: id, terms: stored.terms, inputs }))
         })
     }
@@ -165,6 +168,24 @@ impl Reader {
         })
     }
 
+    /// What a search has found behind candidate `after`, in the order of their indices, at most `limit`.
+    pub fn findings(&self, id: TaskId, after: Option<u64>, limit: usize) -> Result<Vec<Finding>, StoreError> {
+        self.query(|connection| search::findings(connection, id, after, limit))
+    }
+
+    /// How many marks of a search are known of what is not in doubt.
+    pub fn trusted_marks(&self, id: TaskId) -> Result<u64, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT coalesce(sum(marks), 0) FROM searched WHERE task = ? AND verdict <> 2";
+            connection.prepare_cached(select)?.query_row([id.0], |row| row.get(0))
+        })
+    }
+
+    /// What has been searched from candidate `from` on, in order, at most `limit` spans.
+    pub fn searched(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
+        self.query(|connection| search::searched(connection, id, from, limit))
+    }
+
     /// A long key or salt.
     ///
     /// # Errors
@@ -195,7 +216,8 @@ impl Reader {
     pub fn oldest(&self, before: HiveTime, limit: usize) -> Result<Vec<(TaskId, u64)>, StoreError> {
         self.query(|connection| {
             let select = "SELECT id, bytes + ifnull(length(inputs), 0) + \
-                          ifnull((SELECT sum(length(bytes)) FROM results WHERE task = id), 0) FROM tasks \
+                          ifnull((SELECT sum(length(bytes)) FROM results WHERE task = id), 0) + \
+                          ifnull((SELECT sum(length(bytes)) FROM searched WHERE task = id), 0) FROM tasks \
                           WHERE finished_on < ? ORDER BY finished_on LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
             let rows = select.query_map(params![before.0, limit], |row| Ok((TaskId(row.get(0)?), row.get(1)?)))?;

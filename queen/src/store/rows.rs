@@ -12,9 +12,9 @@ use web::model::{TaskState, Timestamp, Verify};
 use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
 use super::change::Visit;
-use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SECRETS};
+use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SEARCHES, HAS_SECRETS};
 use crate::clock::{HiveTime, Moment};
-use crate::work::ending::Ending;
+use crate::work::ending::{Ending, Found};
 use crate::work::inputs::{Extent, Large};
 use crate::work::results::Trust;
 use crate::work::terms::{Apart, Room, SecretHash, Terms};
@@ -96,10 +96,10 @@ pub(super) const COLUMNS: &str = "id, state, priority, total, done, created_at, 
                                   name, error, specification, deadline, paused, suspect, corrected, batch, \
                                   created_on, finished_on, secret, secret_hash, \
                                   (SELECT length(bytes) FROM secrets WHERE hash = secret_hash), \
-                                  owner, owner_name, address";
+                                  owner, owner_name, address, found, marks";
 
 /// The number of columns in [`COLUMNS`].
-pub(super) const COLUMN_COUNT: usize = 25;
+pub(super) const COLUMN_COUNT: usize = 27;
 
 /// [`COLUMNS`] of a database of this version: what it does not have yet is as in a row that says nothing.
 pub(super) fn columns_of(version: i64) -> String {
@@ -118,6 +118,7 @@ pub(super) fn columns_of(version: i64) -> String {
             "NULL, NULL, NULL",
         ),
         since(HAS_ACCESS, "owner, owner_name, address", "NULL, NULL, NULL"),
+        since(HAS_SEARCHES, "found, marks", "0, 0"),
     ]
     .join(", ")
 }
@@ -138,6 +139,7 @@ impl Rows {
                 started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
                 finished: Moment { at: Timestamp(row.get(7)?), on: HiveTime(row.get(18)?) },
                 done: row.get(4)?,
+                found: Found { findings: row.get(25)?, marks: row.get(26)? },
                 error: row.get(10)?,
             }),
         };
@@ -302,7 +304,7 @@ pub(super) fn large(number: u64, table: &[u8]) -> rusqlite::Result<Large> {
         offset += u64::from(extent.bytes);
         extent
     });
-    Ok(Large { segments: segments.collect(), file: number })
+    Ok(Large { segments: segments.collect(), file: Some(number) })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use wire::ids::{DroneId, Instance, TaskId};
 
 use super::{Change, Removed, Store, Submission};
 use crate::clock::{HiveTime, Moment};
-use crate::work::{Ending, Extent, Inputs, Large, Piece, Results, Terms, Trust};
+use crate::work::{Ending, Extent, Found, Inputs, Large, Piece, Results, Terms, Trust};
 
 /// Bytes of a SHA-256 digest.
 pub(crate) const DIGEST: usize = 32;
@@ -61,6 +61,11 @@ pub(crate) fn piece(first: u64, bytes: Bytes) -> Piece {
     Piece { range: first..first + (bytes.len() / DIGEST) as u64, bytes }
 }
 
+/// Where the database of a data directory is.
+pub(crate) fn database(directory: &std::path::Path) -> std::path::PathBuf {
+    super::directory::database(directory)
+}
+
 impl Store {
     pub(super) fn write(&mut self, changes: &[Change]) -> Vec<Removed> {
         let results: Vec<_> = changes.iter().filter_map(Change::in_file).collect();
@@ -86,7 +91,7 @@ impl Store {
                 file.seal().unwrap();
                 let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
                 let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
-                let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
+                let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
                 file.keep();
                 task.large = Some(Arc::clone(&large));
                 Inputs::Large(large)
@@ -114,6 +119,9 @@ impl Task {
 
     pub(super) fn end(&self, state: TaskState, done: u64) -> Change {
         let started_at = Some(Timestamp(2));
-        Change::End(self.id, Box::new(Ending { state, started_at, finished: moment(3), done, error: None }))
+        Change::End(
+            self.id,
+            Box::new(Ending { state, started_at, finished: moment(3), done, found: Found::default(), error: None }),
+        )
     }
 }

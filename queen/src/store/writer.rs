@@ -6,6 +6,7 @@
 
 mod brief;
 mod leases;
+mod search;
 mod step;
 #[cfg(test)]
 mod tests;

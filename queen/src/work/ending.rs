@@ -4,6 +4,15 @@ use web::model::{TaskState, Timestamp};
 
 use crate::clock::Moment;
 
+/// What has come of a search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Candidates whose digests are sought.
+    pub findings: u64,
+    /// Candidates that were reported.
+    pub marks: u64,
+}
+
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
@@ -15,6 +24,8 @@ pub struct Ending {
     pub finished: Moment,
     /// Items that are done.
     pub done: u64,
+    /// Findings of a search, and marks.
+    pub found: Found,
     /// Why it failed.
     pub error: Option<Box<str>>,
 }

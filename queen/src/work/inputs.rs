@@ -2,7 +2,7 @@
 //!
 //! Small ones lie in the task's record. Others lie in segments, in the pieces in which they
 //! came, in the task's file; what a segment holds, costs and weighs is known
-//! without reading it.
+//! without reading it. Those of a search are stored nowhere: each is a function of its index.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const ROWS: u64 = 256;
 pub enum Inputs {
     /// The layout of one blob, which is sound.
     Small(Arc<[u8]>),
-    /// Segments.
+    /// Segments, in a file or implied.
     Large(Arc<Large>),
 }
 
@@ -32,8 +32,9 @@ pub enum Inputs {
 pub struct Large {
     /// What each segment is; none is empty.
     pub segments: Box<[Extent]>,
-    /// The number of the bulk file that they are in, one after the other; the results follow them.
-    pub file: u64,
+    /// The number of the bulk file that they are in, one after the other; the results follow them. `None` if each input
+    /// is a function of its index.
+    pub file: Option<u64>,
 }
 
 /// One segment of the inputs.
@@ -69,7 +70,22 @@ impl Inputs {
     /// Those that lie in a bulk file, and its number.
     pub fn in_file(&self) -> Option<(&Arc<Large>, u64)> {
         let Self::Large(large) = self else { return None };
-        Some((large, large.file))
+        Some((large, large.file?))
+    }
+
+    /// Inputs that are stored nowhere, by segment: how many, and what they cost in compressions.
+    pub fn implied(segments: impl Iterator<Item = (u64, u64)>) -> Self {
+        let mut end = 0;
+        let segments = segments.map(|(items, cost)| {
+            end += items;
+            Extent { end, offset: 0, bytes: 0, crc: 0, cost }
+        });
+        Self::Large(Arc::new(Large { segments: segments.collect(), file: None }))
+    }
+
+    /// Whether they are stored nowhere.
+    pub fn are_implied(&self) -> bool {
+        matches!(self, Self::Large(large) if large.file.is_none())
     }
 
     /// Whether they lie in the task's record.
@@ -161,6 +177,14 @@ impl Large {
         self.segments.partition_point(|segment| segment.end <= index)
     }
 
+    /// What the inputs in `range` cost, which lies in one segment, in compressions.
+    pub fn cost_of(&self, range: &Range<u64>) -> u64 {
+        let number = self.segment_of(range.start);
+        let Some(segment) = self.segments.get(number) else { return 0 };
+        let items = u128::from(segment.end - self.start_of(number)).max(1);
+        (u128::from(segment.cost) * u128::from(range.end - range.start) / items) as u64
+    }
+
     /// `range`, which lies in one segment, as strings of that segment.
     pub fn within_segment(&self, range: &Range<u64>) -> Range<usize> {
         let start = self.around(range.start).start;
@@ -205,7 +229,7 @@ mod tests {
     #[test]
     fn an_index_finds_its_segment() {
         let extent = |end, offset| Extent { end, offset, bytes: 100, crc: 0, cost: 7 };
-        let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), file: 1 };
+        let large = Large { segments: [extent(3, 0), extent(10, 100)].into(), file: Some(1) };
         assert_eq!((large.segment_of(2), large.segment_of(3)), (0, 1));
         assert_eq!((large.around(2), large.around(3)), (0..3, 3..10));
         assert_eq!(large.within_segment(&(3..5)), 0..2);
@@ -213,5 +237,14 @@ mod tests {
         assert_eq!(large.weights().map(|segment| segment.items).collect::<Vec<_>>(), [3, 7]);
         let inputs = Inputs::Large(large.into());
         assert_eq!((inputs.segment_end(0), inputs.segment_end(9), inputs.segment_end(10)), (3, 10, 10));
+        assert!(inputs.in_file().is_some() && !inputs.are_implied());
+    }
+
+    #[test]
+    fn implied_inputs_are_in_no_file() {
+        let inputs = Inputs::implied([(3, 6), (7, 7)].into_iter());
+        assert!(inputs.are_implied() && inputs.in_file().is_none());
+        assert_eq!((inputs.total(), inputs.segment_end(2), inputs.segment_end(3)), (10, 3, 10));
+        assert!(inputs.segments(|_| Segment::default()).iter().map(|segment| segment.cost).eq([6, 7]));
     }
 }

@@ -119,7 +119,7 @@ impl Terms {
 
     /// About what they take of memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        (size_of::<Self>() + self.texts() + self.specification.secret().len()) as u64
+        (size_of::<Self>() + self.texts() + self.specification.resident() + self.specification.secret().len()) as u64
     }
 
     /// How long the key or salt is, in bytes, wherever it is.
@@ -129,7 +129,7 @@ impl Terms {
 
     /// About what they take in a task's row, in bytes.
     pub fn on_disk(&self) -> u64 {
-        (self.texts() + self.specification.secret().len()) as u64
+        (self.texts() + self.specification.resident() + self.specification.secret().len()) as u64
     }
 
     /// Bytes of its name and of its owner's.

@@ -66,7 +66,10 @@ fn options_arrive() {
         "00",
         "ff",
     ]);
-    assert_eq!((&*task.algorithm, task.iterations, task.encoding.name()), ("pbkdf2-hmac-sha256", Some(5), "hex"));
+    assert_eq!(
+        (&*task.algorithm, task.iterations, task.encoding.unwrap().name()),
+        ("pbkdf2-hmac-sha256", Some(5), "hex")
+    );
     assert_eq!((task.name.as_deref(), task.priority, task.verify), (Some("a & b"), -7, Verify::All));
     assert_eq!((task.first_task.is_some(), task.total), (true, 2));
     assert_eq!(task.deadline_at.unwrap().0 - task.created_at.0, 7_200_000);

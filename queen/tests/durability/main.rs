@@ -195,7 +195,7 @@ fn read_inputs(reader: &Reader, inputs: &Inputs) -> Result<Vec<Bytes>, String> {
     match inputs {
         Inputs::Small(_) => Ok(of(inputs.small().ok_or("inputs that are no blob")?)),
         Inputs::Large(large) => {
-            let file = large.file;
+            let file = large.file.ok_or("inputs that are in no file")?;
             let segments = large.segments.iter().map(|extent| reader.bulk().segment(file, extent));
             let segments: Result<Vec<_>, _> = segments.collect();
             Ok(segments.map_err(|error| error.to_string())?.into_iter().flat_map(of).collect())
@@ -212,7 +212,7 @@ fn check_results(reader: &Reader, id: TaskId, range: std::ops::Range<u64>) -> Re
             pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect::<Vec<u8>>()
         }
         Inputs::Large(large) => {
-            let file = large.file;
+            let file = large.file.ok_or("inputs that are in no file")?;
             reader.bulk().results(file, large, &range, 32).map_err(|error| error.to_string())?.bytes.to_vec()
         }
     };

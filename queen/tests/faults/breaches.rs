@@ -110,7 +110,7 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
 /// A lease that nobody gave.
 fn nothing() -> Lease {
     let (id, epoch, task, instance) = (LeaseId(1), Epoch(1), TaskId(1), Instance([0; 16]));
-    Lease { id, epoch, task, instance, from: 0, to: 0, inputs: Vec::new(), pbkdf2: None }
+    Lease { id, epoch, task, instance, from: 0, to: 0, inputs: Vec::new(), pbkdf2: None, search: None }
 }
 
 /// What a Drone is told that says this of a lease of 500 lines.

@@ -11,6 +11,7 @@ mod joining;
 mod lies;
 mod places;
 mod returns;
+mod searches;
 mod seats;
 mod secrets;
 mod silence;

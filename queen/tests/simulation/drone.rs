@@ -311,7 +311,7 @@ impl Machine {
             ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
             ToDrone::Work { leases } => {
                 marks.extend(leases.0.iter().map(|lease| {
-                    let Chunk::Digest(chunk) = &lease.chunk;
+                    let Chunk::Digest(chunk) = &lease.chunk else { unreachable!("tasks here are digests") };
                     let poison = poisons.get(&(lease.epoch, lease.task)).copied();
                     Mark { poison, has_lanes: chunk.class() == Class::PBKDF2 }
                 }));
@@ -542,7 +542,7 @@ impl Work {
     /// What is computed and not reported, as this Drone is.
     fn report(&mut self, ctx: &mut Context, illness: Option<Illness>) -> Report {
         let ticket = self.urgency.ticket;
-        let Output::Digests(mut digests) = self.job.collect();
+        let Output::Digests(mut digests) = self.job.collect() else { unreachable!("tasks here are digests") };
         let from = self.from + self.reported;
         let items = digests.len() / 32;
         self.reported += items as u64;

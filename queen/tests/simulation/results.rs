@@ -22,7 +22,7 @@ impl Queen {
             return 0;
         }
         let (lease, range) = (output.lease, output.from..output.to);
-        let ChunkOutput::Digests(digests) = output.output;
+        let ChunkOutput::Digests(digests) = output.output else { unreachable!("tasks here are digests") };
         assert_eq!(digests.len() as u64, range.end - range.start);
         let spent = Duration::from_nanos(output.spent_ns);
         let mut found = Vec::new();

@@ -8,6 +8,7 @@ pub mod programs;
 pub mod protection;
 pub mod quota;
 pub mod scripted;
+pub mod searching;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -21,9 +21,13 @@ use wire::proof::{Keys, MAC_BYTES};
 use wire::work::{Algorithm, Chunk, ChunkOutput, Class, Digests, Kind};
 
 use super::protection::{self, Entry};
+use super::searching::SearchedFor;
 
 /// Slow, so that its leases are short, and a second of silence is long.
 const RATE: u64 = 1_000_000;
+
+/// Candidates of a part of a search.
+const PART: u64 = 8192;
 
 /// How often one that is left alone sends heartbeats.
 const BEAT: Duration = Duration::from_millis(50);
@@ -49,6 +53,8 @@ pub struct Lease {
     pub to: u64,
     pub inputs: Vec<Vec<u8>>,
     pub pbkdf2: Option<(Vec<u8>, u32)>,
+    /// What is to be searched, if it is a lease of a search.
+    pub search: Option<SearchedFor>,
 }
 
 /// What the Queen said.
@@ -365,6 +371,73 @@ impl Scripted {
     pub fn honest(self) -> Alone {
         self.alone(|_, _| false)
     }
+
+    /// Searches whatever comes from now on, part by part, and tells what `edit` leaves of the marks of each.
+    pub fn searching(mut self, mut edit: impl FnMut(&Lease, Range<u64>, &mut Vec<u64>) + Send + 'static) -> Alone {
+        let asked = Asked::default();
+        let (id, asking) = (self.id, Arc::clone(&asked));
+        let running = tokio::spawn(async move {
+            let mut beats = tokio::time::interval(BEAT);
+            loop {
+                let went = tokio::select! {
+                    heard = self.hear() => match heard {
+                        Some(Heard::Work(lease)) => {
+                            asking.lock().unwrap().push((lease.task.0, lease.range()));
+                            self.try_search(&lease, &mut edit).await
+                        }
+                        Some(_) => Ok(()),
+                        None => return,
+                    },
+                    _ = beats.tick() => self.try_beat(&[], 0).await,
+                };
+                if went.is_err() {
+                    return;
+                }
+            }
+        });
+        Alone { id, asked, running }
+    }
+
+    /// The marks of a part of a lease.
+    pub async fn give_marks(&mut self, lease: &Lease, part: Range<u64>) {
+        let search = lease.search.as_ref().expect("it is asked to search");
+        let written = SearchedFor::written(&search.marks(part.clone()), part.start);
+        let output = Output {
+            lease: lease.id,
+            epoch: lease.epoch,
+            from: part.start,
+            to: part.end,
+            spent_ns: 1000,
+            output: ChunkOutput::Marks(&written),
+        };
+        self.say(&ToQueen::Outputs { outputs: vec![output].into() }).await;
+    }
+
+    async fn try_search(
+        &mut self,
+        lease: &Lease,
+        edit: &mut impl FnMut(&Lease, Range<u64>, &mut Vec<u64>),
+    ) -> std::io::Result<()> {
+        let search = lease.search.as_ref().expect("it is asked to search");
+        let mut start = lease.from;
+        while start < lease.to {
+            let part = start..lease.to.min(start + PART);
+            let mut marks = search.marks(part.clone());
+            edit(lease, part.clone(), &mut marks);
+            let written = SearchedFor::written(&marks, part.start);
+            let output = Output {
+                lease: lease.id,
+                epoch: lease.epoch,
+                from: part.start,
+                to: part.end,
+                spent_ns: 1000 * (part.end - part.start),
+                output: ChunkOutput::Marks(&written),
+            };
+            self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await?;
+            start = part.end;
+        }
+        Ok(())
+    }
 }
 
 impl Alone {
@@ -383,7 +456,7 @@ impl Alone {
 
 /// What a Drone with one thread says of itself.
 pub fn hello(name: &str, seat: SeatSecret) -> FromDrone<'_> {
-    let kinds = vec![Kind::DIGEST].into();
+    let kinds = vec![Kind::DIGEST, Kind::SEARCH].into();
     let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
     FromDrone::Hello { name, software: "a test", seat, threads: 1, kinds, rates, nonce: [0; 32] }
@@ -416,13 +489,19 @@ pub async fn greet(entry: &Entry) -> (Greeting, Option<Keys>) {
 }
 
 fn owned(lease: &wire::message::Lease<'_>) -> Lease {
-    let Chunk::Digest(chunk) = &lease.chunk;
+    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
+    let chunk = match &lease.chunk {
+        Chunk::Digest(chunk) => chunk,
+        Chunk::Search(chunk) => {
+            let (inputs, pbkdf2, search) = (Vec::new(), None, Some(SearchedFor::owned(chunk, from)));
+            return Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search };
+        }
+    };
     let pbkdf2 = match chunk.algorithm {
         Algorithm::Sha256 => None,
         Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Some((salt.to_vec(), iterations)),
         _ => panic!("these tests use two algorithms"),
     };
     let inputs = chunk.inputs.iter().map(<[u8]>::to_vec).collect();
-    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
-    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2 }
+    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search: None }
 }

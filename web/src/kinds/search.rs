@@ -190,6 +190,12 @@ impl Search {
         is_there.then_some(message)
     }
 
+    /// About what it takes of memory besides what is sought, in bytes.
+    pub(super) fn resident(&self) -> usize {
+        let masks = if let Space::Masks(masks) = &self.space { masks.resident() } else { 0 };
+        self.prefix.len() + self.suffix.len() + masks
+    }
+
     /// SHA-256 compressions that all candidates take; `None` if these are more than [`MAX_COST`].
     pub fn compressions(&self) -> Option<u64> {
         let (again, mut sum) = (u128::from(self.algorithm == Algorithm::Sha256d), 0u128);

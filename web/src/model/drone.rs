@@ -121,13 +121,31 @@ pub struct Kernels {
     pub hmac: Option<String>,
     /// PBKDF2-HMAC-SHA-256.
     pub pbkdf2: Option<String>,
+    /// Searches with SHA-256 among candidates that differ in one block.
+    #[serde(default)]
+    pub search: Option<String>,
+    /// The same with SHA-256d.
+    #[serde(default)]
+    pub search_sha256d: Option<String>,
+    /// Searches among candidates that differ in several blocks.
+    #[serde(default)]
+    pub search_long: Option<String>,
 }
 
 impl Kernels {
     /// Each that was named, with the classes that it computes.
     pub fn by_name(&self) -> Vec<(&str, Vec<&'static str>)> {
-        let Self { short, long, sha256d, hmac, pbkdf2 } = self;
-        let classes = [("short", short), ("long", long), ("sha256d", sha256d), ("hmac", hmac), ("pbkdf2", pbkdf2)];
+        let Self { short, long, sha256d, hmac, pbkdf2, search, search_sha256d, search_long } = self;
+        let classes = [
+            ("short", short),
+            ("long", long),
+            ("sha256d", sha256d),
+            ("hmac", hmac),
+            ("pbkdf2", pbkdf2),
+            ("search", search),
+            ("search_sha256d", search_sha256d),
+            ("search_long", search_long),
+        ];
         let mut kernels: Vec<(&str, Vec<&'static str>)> = Vec::new();
         for (class, kernel) in classes.into_iter().filter_map(|(class, kernel)| Some((class, kernel.as_deref()?))) {
             match kernels.iter_mut().find(|(name, _)| *name == kernel) {

@@ -13,7 +13,9 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{Preface, Role};
 use wire::proof::{Keys, MAC_BYTES, Transcript};
-use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind};
+use wire::sieve::{DigestOrder, START, Sieve, Values, Word, low_bits, write_marks};
+use wire::space::{Candidates, CounterFormat};
+use wire::work::{Algorithm, Chunk, ChunkOutput, Class, DigestChunk, Digests, Kind, SearchChunk};
 
 /// The digest of `super_secret_password_123`.
 pub const DIGEST: [u8; 32] = [
@@ -31,6 +33,10 @@ pub enum Said {
     ToQueen(ToQueen<'static>),
     /// A part of a message; it has no frame.
     Algorithm(Algorithm<'static>),
+    /// Likewise.
+    Candidates(Candidates<'static>),
+    /// Likewise.
+    Sieve(Sieve<'static>),
 }
 
 impl Said {
@@ -42,6 +48,8 @@ impl Said {
             Self::ToDrone(message) => encode(message),
             Self::ToQueen(message) => encode(message),
             Self::Algorithm(part) => encode(part).split_off(HEADER),
+            Self::Candidates(part) => encode(part).split_off(HEADER),
+            Self::Sieve(part) => encode(part).split_off(HEADER),
         }
     }
 
@@ -55,6 +63,8 @@ impl Said {
             Self::ToDrone(_) => Self::ToDrone(decode(bytes)),
             Self::ToQueen(_) => Self::ToQueen(decode(bytes)),
             Self::Algorithm(_) => Self::Algorithm(frame::decode(bytes).unwrap()),
+            Self::Candidates(_) => Self::Candidates(frame::decode(bytes).unwrap()),
+            Self::Sieve(_) => Self::Sieve(frame::decode(bytes).unwrap()),
         }
     }
 
@@ -67,6 +77,8 @@ impl Said {
             Self::ToDrone(_) => ("ToDrone", HEADER),
             Self::ToQueen(_) => ("ToQueen", HEADER),
             Self::Algorithm(_) => ("Algorithm", 0),
+            Self::Candidates(_) => ("Candidates", 0),
+            Self::Sieve(_) => ("Sieve", 0),
         };
         (name, self.encode()[at].into())
     }
@@ -90,9 +102,11 @@ pub fn assert_complete(examples: &[(&str, Said)]) {
     let seen: BTreeSet<(&str, u32)> = examples.iter().map(|(_, said)| said.variant()).collect();
     let known = [
         ("Algorithm", last::<Algorithm<'_>>()),
+        ("Candidates", last::<Candidates<'_>>()),
         ("FromDrone", last::<FromDrone<'_>>()),
         ("FromQueen", last::<FromQueen<'_>>()),
         ("Preface", 1),
+        ("Sieve", last::<Sieve<'_>>()),
         ("ToDrone", last::<ToDrone<'_>>()),
         ("ToQueen", last::<ToQueen<'_>>()),
     ];
@@ -118,7 +132,10 @@ pub fn examples() -> Vec<(&'static str, Said)> {
     let mut all = conversation();
     all.extend(proofs());
     all.extend(others());
+    all.extend(searches());
     all.extend(algorithms());
+    all.extend(candidates());
+    all.extend(sieves());
     all
 }
 
@@ -212,7 +229,7 @@ fn others() -> Vec<(&'static str, Said)> {
     let adoption = Adoption { lease: LeaseId(9), from: 64, to: 128 };
     let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000, begun: true };
     vec![
-        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 3" })),
+        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 4" })),
         ("Shrink", Said::ToDrone(ToDrone::Shrink { lease: LeaseId(300), epoch: EPOCH, end: 1 << 32 })),
         ("Goodbye", Said::ToDrone(ToDrone::Goodbye { reason: "the Queen stops" })),
         (
@@ -234,11 +251,82 @@ fn others() -> Vec<(&'static str, Said)> {
     ]
 }
 
+/// The digest of `c1` is sought among `a0` to `c1`, by four bits of what 57 rounds of it lead to.
+fn search() -> SearchChunk<'static> {
+    let value = Word::Inner.value(&Sha256::digest("c1").into(), &START) & low_bits(4);
+    let values = Values::new(vec![value.to_le_bytes()].leak()).unwrap();
+    SearchChunk {
+        algorithm: Algorithm::Sha256,
+        candidates: mask(),
+        first: 0,
+        items: 6,
+        prefix: b"",
+        suffix: b"",
+        sieve: Sieve::Targets { word: Word::Inner, bits: 4, values },
+    }
+}
+
+/// Three letters at the first position, two digits at the second.
+fn mask() -> Candidates<'static> {
+    Candidates::Mask(Blob::parse(b"\x02\0\0\0\x03\0\0\0\x02\0\0\0abc01").unwrap())
+}
+
+/// The lease of that search, and what comes of it.
+fn searches() -> Vec<(&'static str, Said)> {
+    let search = search();
+    let is_mark = |index: &u64| {
+        let mut candidate = Vec::new();
+        search.candidates.write(*index, &mut candidate);
+        search.sieve.passes(&Sha256::digest(&candidate).into(), &START)
+    };
+    let mut marks = Vec::new();
+    write_marks((0..search.items).filter(is_mark), &mut marks);
+    let lease = Lease {
+        id: LeaseId(8),
+        epoch: EPOCH,
+        task: TaskId(2),
+        instance: Instance(*b"task's instance!"),
+        priority: 0,
+        rank: 1,
+        from: 0,
+        to: search.items,
+        chunk: Chunk::Search(search),
+    };
+    let output = Output {
+        lease: LeaseId(8),
+        epoch: EPOCH,
+        from: 0,
+        to: search.items,
+        spent_ns: 700,
+        output: ChunkOutput::Marks(marks.leak()),
+    };
+    vec![
+        ("Work of a search", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
+        ("Outputs of a search", Said::ToQueen(ToQueen::Outputs { outputs: vec![output].into() })),
+    ]
+}
+
 fn algorithms() -> Vec<(&'static str, Said)> {
     vec![
         ("Sha256", Said::Algorithm(Algorithm::Sha256)),
         ("Sha256d", Said::Algorithm(Algorithm::Sha256d)),
         ("HmacSha256", Said::Algorithm(Algorithm::HmacSha256 { key: b"key" })),
         ("Pbkdf2HmacSha256", Said::Algorithm(Algorithm::Pbkdf2HmacSha256 { salt: b"salt", iterations: 600_000 })),
+    ]
+}
+
+fn candidates() -> Vec<(&'static str, Said)> {
+    let counter = Candidates::Counter { from: 1_000, format: CounterFormat::Decimal };
+    vec![("Mask", Said::Candidates(mask())), ("Counter", Said::Candidates(counter))]
+}
+
+fn sieves() -> Vec<(&'static str, Said)> {
+    let values = Values::new(vec![3u64.to_le_bytes(), 0x0123_4567_89ab_u64.to_le_bytes()].leak()).unwrap();
+    // Digests with 32 leading zero bits, of which one in 2^12 marks is one.
+    let hits = std::array::from_fn(|byte| if byte < 4 { 0 } else { 0xff });
+    let marks = (0, (1 << 44) - 1);
+    vec![
+        ("Targets", Said::Sieve(Sieve::Targets { word: Word::Outer, bits: 48, values })),
+        ("Interval", Said::Sieve(Sieve::Interval { order: DigestOrder::Big, marks, hits: ([0; 32], hits) })),
     ]
 }

@@ -3,8 +3,8 @@
 use wire::blob::Blob;
 use wire::work::Class;
 
-use super::results::Results;
 use crate::kernel::kernels::Kernels;
+use crate::kernel::results::Results;
 use crate::kernel::sha256::{Absorb, BLOCK, Budget, Chain, Hmac, Midstate, digest_bytes};
 
 /// The first block of PBKDF2-HMAC-SHA-256, with each string as the password.

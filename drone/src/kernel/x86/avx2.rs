@@ -5,10 +5,12 @@ use std::arch::x86_64::*;
 
 use super::wide::{self, Vector, wide_kernel};
 use crate::kernel::lanes::{Digest, Feed, Lane, Message, Slots};
+use crate::kernel::probe::Place;
+use crate::kernel::run::Run;
 use crate::kernel::sha256::{BLOCK, Chain, Midstate, block_at};
 use crate::kernel::table::Table;
 
-wide_kernel!("avx2", Eight, 8, "avx2");
+wide_kernel!("avx2", Eight, 8, ["avx2"]);
 
 /// Eight lanes.
 #[derive(Clone, Copy)]
@@ -52,6 +54,11 @@ impl Vector<8> for Eight {
     #[inline(always)]
     unsafe fn xor(self, other: Self) -> Self {
         unsafe { Self(_mm256_xor_si256(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        unsafe { Self(_mm256_and_si256(self.0, other.0)) }
     }
 
     #[inline(always)]
@@ -102,6 +109,37 @@ impl Vector<8> for Eight {
     }
 
     #[inline(always)]
+    unsafe fn equal(self, other: Self) -> u32 {
+        unsafe { highest_bits(_mm256_cmpeq_epi32(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, other: Self) -> u32 {
+        unsafe { highest_bits(_mm256_cmpeq_epi32(_mm256_max_epu32(self.0, other.0), other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn swap_bytes(self) -> Self {
+        unsafe { Self(swap(self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift_right(self, bits: u32) -> Self {
+        unsafe { Self(_mm256_srl_epi32(self.0, _mm_cvtsi32_si128(bits as i32))) }
+    }
+
+    #[inline(always)]
+    unsafe fn bit(self) -> Self {
+        unsafe { Self(_mm256_sllv_epi32(_mm256_set1_epi32(1), _mm256_and_si256(self.0, _mm256_set1_epi32(31)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn entries(self, entries: &[u32]) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self(_mm256_i32gather_epi32::<4>(entries.as_ptr().cast(), self.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn blocks(bytes: &[u8], messages: &[Message; 8]) -> [Self; 16] {
         unsafe {
             let mut rows = [[_mm256_setzero_si256(); 8]; 2];
@@ -145,6 +183,13 @@ impl Vector<8> for Eight {
             }
         }
     }
+}
+
+/// The highest bit of each lane.
+#[inline(always)]
+unsafe fn highest_bits(words: __m256i) -> u32 {
+    // SAFETY: the caller's features.
+    unsafe { _mm256_movemask_ps(_mm256_castsi256_ps(words)) as u32 }
 }
 
 /// The numbers from 0 to 31.

@@ -6,10 +6,15 @@ use std::arch::x86_64::*;
 
 use super::wide::{self, Vector, wide_kernel};
 use crate::kernel::lanes::{Digest, Feed, Lane, Message, Slots};
+use crate::kernel::probe::Place;
+use crate::kernel::run::Run;
 use crate::kernel::sha256::{BLOCK, Chain, Midstate};
 use crate::kernel::table::Table;
 
-wide_kernel!("avx512", Sixteen, 16, "avx2" "bmi2" "avx512f" "avx512bw");
+wide_kernel!(
+    "avx512", Sixteen, 16, ["avx2" "bmi2" "avx512f" "avx512bw"],
+    3 << 0 1 2 3 4 5 6 7 8 9 10 11 12
+);
 
 /// Sixteen lanes.
 #[derive(Clone, Copy)]
@@ -60,6 +65,11 @@ impl Vector<16> for Sixteen {
     }
 
     #[inline(always)]
+    unsafe fn and(self, other: Self) -> Self {
+        unsafe { Self(_mm512_and_si512(self.0, other.0)) }
+    }
+
+    #[inline(always)]
     unsafe fn or(self, other: Self) -> Self {
         unsafe { Self(_mm512_or_si512(self.0, other.0)) }
     }
@@ -97,6 +107,59 @@ impl Vector<16> for Sixteen {
     #[inline(always)]
     unsafe fn replace(self, lanes: u32, other: Self) -> Self {
         unsafe { Self(_mm512_mask_mov_epi32(self.0, lanes as u16, other.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn equal(self, other: Self) -> u32 {
+        unsafe { _mm512_cmpeq_epi32_mask(self.0, other.0).into() }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(self, other: Self) -> u32 {
+        unsafe { _mm512_cmple_epu32_mask(self.0, other.0).into() }
+    }
+
+    #[inline(always)]
+    unsafe fn swap_bytes(self) -> Self {
+        unsafe { Self(swap(self.0)) }
+    }
+
+    #[inline(always)]
+    unsafe fn shift_right(self, bits: u32) -> Self {
+        unsafe { Self(_mm512_srl_epi32(self.0, _mm_cvtsi32_si128(bits as i32))) }
+    }
+
+    #[inline(always)]
+    unsafe fn bit(self) -> Self {
+        unsafe { Self(_mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(self.0, _mm512_set1_epi32(31)))) }
+    }
+
+    #[inline(always)]
+    unsafe fn entries(self, entries: &[u32]) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut numbers = [0; 16];
+            self.store(&mut numbers);
+            let entry = |lane: usize| *entries.get_unchecked(numbers[lane] as usize) as i32;
+            Self(_mm512_set_epi32(
+                entry(15),
+                entry(14),
+                entry(13),
+                entry(12),
+                entry(11),
+                entry(10),
+                entry(9),
+                entry(8),
+                entry(7),
+                entry(6),
+                entry(5),
+                entry(4),
+                entry(3),
+                entry(2),
+                entry(1),
+                entry(0),
+            ))
+        }
     }
 
     #[inline(always)]

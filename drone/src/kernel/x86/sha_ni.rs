@@ -6,12 +6,15 @@
 
 mod load;
 mod rounds;
+mod search;
 
 use std::arch::x86_64::*;
 
-use self::load::load;
-use self::rounds::{Block, Pair, compress, pair, swap, unpair, words};
+use self::load::{digest_block, load};
+use self::rounds::{Pair, compress, pair, swap, unpair, words};
+use self::search::search_lanes;
 use crate::kernel::lanes::{Digest, Feed, LAST, Lane, Message, Slots};
+use crate::kernel::run::Run as SearchRun;
 use crate::kernel::sha256::{BLOCK, Chain, Midstate};
 use crate::kernel::table::Table;
 
@@ -29,6 +32,7 @@ pub(in super::super) static TABLE: Table = Table {
     absorb,
     rehash,
     iterate,
+    search,
 };
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
@@ -73,6 +77,12 @@ fn iterate(chains: &mut [Chain], times: u32) {
     }
 }
 
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+fn search(run: &SearchRun<'_>, found: &mut Vec<usize>) {
+    // SAFETY: the features are enabled here.
+    unsafe { search_lanes::<LANES>(run, found) }
+}
+
 #[inline(always)]
 unsafe fn store(digest: &mut Digest, pair: Pair) {
     // SAFETY: the caller's features; both stores lie within the digest.
@@ -81,16 +91,6 @@ unsafe fn store(digest: &mut Digest, pair: Pair) {
         let at: *mut __m128i = digest.as_mut_ptr().cast();
         _mm_storeu_si128(at, swap(abcd));
         _mm_storeu_si128(at.add(1), swap(efgh));
-    }
-}
-
-/// The block of a digest's words, padded as what follows `bytes` bytes.
-#[inline(always)]
-unsafe fn digest_block([abcd, efgh]: [__m128i; 2], bytes: u64) -> Block {
-    // SAFETY: the caller's features.
-    unsafe {
-        let bits = 8 * (bytes + size_of::<Digest>() as u64);
-        [abcd, efgh, _mm_set_epi64x(0, 0x8000_0000), _mm_set_epi64x(bits.rotate_left(32) as i64, 0)]
     }
 }
 

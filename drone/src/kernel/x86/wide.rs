@@ -6,10 +6,13 @@
 //! enable the features of their [`Vector`], and become parts of them.
 #![allow(unsafe_code)]
 
+mod common;
 mod compress;
+mod search;
 mod vector;
 
 use self::compress::compress;
+pub(super) use self::search::{ALL, again, compute, sift};
 pub(super) use self::vector::Vector;
 use crate::kernel::lanes::{Digest, Feed, LAST, Lane, Message, Slots};
 use crate::kernel::sha256::{BLOCK, Chain, Midstate, State};
@@ -185,9 +188,10 @@ unsafe fn scatter<V: Vector<N>, const N: usize>(states: [V; 8], mut take: impl F
     }
 }
 
-/// The functions of one set of instructions, compiled for it as a whole.
+/// The functions of one set of instructions, compiled for it as a whole. A search is compiled besides for runs in which
+/// nothing differs but the words of a pattern, at each of these places.
 macro_rules! wide_kernel {
-    ($name:literal, $vector:ty, $lanes:literal, $($feature:tt)+) => {
+    ($name:literal, $vector:ty, $lanes:literal, [$($feature:tt)+] $(, $pattern:literal << $($word:literal)+)*) => {
         pub(in super::super) static TABLE: Table = Table {
             name: $name,
             needs: concat!($($feature, " "),+).trim_ascii_end(),
@@ -197,6 +201,7 @@ macro_rules! wide_kernel {
             absorb,
             rehash,
             iterate,
+            search,
         };
 
         $(#[target_feature(enable = $feature)])+
@@ -222,6 +227,33 @@ macro_rules! wide_kernel {
             // SAFETY: likewise.
             unsafe { wide::iterate::<$vector, $lanes>(chains, times) }
         }
+
+        $(#[target_feature(enable = $feature)])+
+        fn search(run: &Run<'_>, found: &mut Vec<usize>) {
+            let mut tested = Vec::with_capacity(run.range.len().div_ceil($lanes));
+            match run.columns.iter().fold(0, |words, column| words | 1 << column.word) {
+                $($(words if words & !($pattern << $word) == 0 => {
+                    compute_words::<{ $pattern << $word }>(run, &mut tested);
+                })+)*
+                _ => compute_words::<{ wide::ALL }>(run, &mut tested),
+            }
+            // SAFETY: likewise.
+            unsafe { wide::sift::<$vector, $lanes>(run, &tested, found) }
+        }
+
+        $(#[target_feature(enable = $feature)])+
+        fn compute_words<const WORDS: u16>(run: &Run<'_>, tested: &mut Vec<[u32; $lanes]>) {
+            // SAFETY: likewise; what is called back is compiled for the same features.
+            unsafe { wide::compute::<$vector, $lanes, WORDS>(run, tested, again) }
+        }
+
+        $(#[target_feature(enable = $feature)])+
+        #[inline(never)]
+        fn again(digest: &[$vector; 8], place: Place) -> $vector {
+            // SAFETY: likewise.
+            unsafe { wide::again::<$vector, $lanes>(digest, place) }
+        }
     };
 }
+
 pub(super) use wide_kernel;

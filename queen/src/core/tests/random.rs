@@ -26,6 +26,7 @@ enum Step {
     Heartbeat { drone: usize, forget: usize },
     Cancel(usize),
     Detach { task: usize, index: u64 },
+    Finish { task: usize, from: u64 },
     Wait(u64),
 }
 
@@ -56,6 +57,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Cancel),
         2 => (any::<usize>(), prop_oneof![0..20_u64, 0..1_000_000_u64])
             .prop_map(|(task, index)| Step::Detach { task, index }),
+        1 => (any::<usize>(), prop_oneof![0..20_u64, 0..1_000_000_u64])
+            .prop_map(|(task, from)| Step::Finish { task, from }),
         2 => (1..8_000_u64).prop_map(Step::Wait),
     ]
 }
@@ -115,7 +118,9 @@ impl World {
             }
             Step::Revoke { task, start, length } => {
                 let task = self.pick_task(task);
-                let range = start..start + length;
+                // What is cut off is not wanted again.
+                let cut = self.core.tasks.get(task).and_then(|task| task.cut_from()).unwrap_or(u64::MAX);
+                let range = start..(start + length).min(cut).max(start);
                 if let Some(credited) = self.credited.get_mut(&task) {
                     while credited.take_within(&range).is_some() {}
                 }
@@ -158,7 +163,13 @@ impl World {
             }
             Step::Detach { task, index } => {
                 let task = self.pick_task(task);
-                self.detach(task, index);
+                // Those that are cut off are nobody's.
+                if self.core.tasks.get(task).is_none_or(|task| task.cut_from().is_none()) {
+                    self.detach(task, index);
+                }
+            }
+            Step::Finish { task, from } => {
+                self.handle(Event::Finish { task: self.pick_task(task), from });
             }
             Step::Wait(ms) => {
                 self.now += Duration::from_millis(ms);

@@ -75,6 +75,7 @@ impl Check<'_, '_> {
         match (file, row.get_ref(COLUMN_COUNT + 2)?.as_blob_or_null()?) {
             (None, Some(layout)) => self.small(&stored, layout),
             (Some(number), None) => self.large(&stored, number, bytes),
+            (None, None) if stored.terms.kind().search().is_some() => self.search(&stored),
             _ => {
                 self.wrong(&stored, format_args!("its inputs must be either in its row or in a file"));
                 Ok(())
@@ -82,7 +83,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn wrong(&mut self, stored: &Stored, what: Arguments<'_>) {
+    pub(super) fn wrong(&mut self, stored: &Stored, what: Arguments<'_>) {
         self.report.finding(format_args!("task {}: {what}", stored.id.0));
     }
 
@@ -305,7 +306,7 @@ impl Check<'_, '_> {
     }
 
     /// What was asked for, with a long key or salt.
-    fn whole(&self, stored: &Stored) -> rusqlite::Result<Arc<Terms>> {
+    pub(super) fn whole(&self, stored: &Stored) -> rusqlite::Result<Arc<Terms>> {
         let Some(Apart { hash, .. }) = stored.terms.secret else { return Ok(Arc::clone(&stored.terms)) };
         let mut select = self.connection.prepare_cached("SELECT bytes FROM secrets WHERE hash = ?")?;
         let secret: Vec<u8> = select.query_row([hash], |row| row.get(0))?;

@@ -8,12 +8,14 @@ use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 
+use super::search;
 use crate::core::RangeSet;
 use crate::store::bulk::Bulk;
 use crate::store::error::StoreError;
 use crate::store::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, large, trust_of};
 use crate::work::inputs::{Inputs, Large};
 use crate::work::results::{Piece, Results, Trust};
+use crate::work::search::Finding;
 
 /// A task of which something is to be computed, as it was left.
 #[derive(Debug)]
@@ -30,6 +32,10 @@ pub struct Live {
     pub results: Vec<Results>,
     /// Results that are not in its file and are suspect.
     pub old: Vec<Results>,
+    /// What was found, if it is a search, and how many marks are known.
+    pub findings: Vec<Finding>,
+    /// How many candidates are known to be marks, of what is done of a search.
+    pub marks: u64,
     /// Tasks that have left it, if it is a batch, where they count as done: by index, why they failed there.
     pub detached: BTreeMap<u64, Option<Box<str>>>,
 }
@@ -72,8 +78,8 @@ pub(super) fn visit(
         while let Some(row) = found.next()? {
             let live = live(connection, &mut rows, row)?;
             if live.task.ending.is_none()
-                && let Inputs::Large(large) = &live.inputs
-                && let Err(damage) = check_file(bulk, large)
+                && let Some((large, file)) = live.inputs.in_file()
+                && let Err(damage) = check_file(bulk, large, file)
             {
                 return Ok(Err(damage));
             }
@@ -94,10 +100,11 @@ pub(super) fn revive(connection: &Connection, id: TaskId) -> rusqlite::Result<Op
 
 /// What is to be computed again of the first `limit` tasks behind `after`.
 pub(super) fn suspects(connection: &Connection, after: TaskId, limit: usize) -> rusqlite::Result<Vec<Suspects>> {
-    let select = "SELECT results.task, state <> 0, first, past, drone FROM results INDEXED BY results_suspect \
-                  JOIN tasks ON id = results.task \
-                  WHERE checked = 2 AND results.task > ? AND (state = 0 OR suspect = 1) \
-                  ORDER BY results.task, first";
+    let select = "SELECT task, state <> 0, first, past, drone FROM \
+                  (SELECT task, first, past, drone FROM results INDEXED BY results_suspect WHERE checked = 2 \
+                  UNION ALL \
+                  SELECT task, first, past, drone FROM searched INDEXED BY searched_suspect WHERE verdict = 2) \
+                  JOIN tasks ON id = task WHERE task > ? AND (state = 0 OR suspect = 1) ORDER BY task, first";
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query([after.0])?;
     let mut found: Vec<Suspects> = Vec::new();
@@ -180,13 +187,16 @@ pub(super) fn leases(connection: &Connection) -> rusqlite::Result<Vec<Leased>> {
 /// The inputs of a task, which are in a file of this number, or small ones.
 pub(super) fn inputs(
     connection: &Connection,
-    id: TaskId,
+    task: &Stored,
     file: Option<u64>,
     small: Option<Vec<u8>>,
 ) -> rusqlite::Result<Inputs> {
+    if let Some(implied) = task.terms.kind().implied() {
+        return Ok(implied);
+    }
     let Some(number) = file else { return Ok(Inputs::Small(small.unwrap_or_default().into())) };
     let mut select = connection.prepare_cached("SELECT extents FROM segments WHERE task = ?")?;
-    let large = select.query_row([id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
+    let large = select.query_row([task.id.0], |row| large(number, row.get_ref(0)?.as_blob()?))?;
     Ok(Inputs::Large(Arc::new(large)))
 }
 
@@ -194,7 +204,7 @@ pub(super) fn inputs(
 fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Result<Live> {
     let task = rows.read(row)?;
     let small = row.get_ref(COLUMN_COUNT + 1)?.as_blob_or_null()?.map(<[u8]>::to_vec);
-    let inputs = inputs(connection, task.id, row.get(COLUMN_COUNT)?, small)?;
+    let inputs = inputs(connection, &task, row.get(COLUMN_COUNT)?, small)?;
     let id = task.id;
     // The one result of a single item comes together with its end.
     let has_results = task.total > 1 || task.ending.is_some() || task.terms.batch;
@@ -205,9 +215,13 @@ fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Re
         suspect: RangeSet::default(),
         results: Vec::new(),
         old: Vec::new(),
+        findings: Vec::new(),
+        marks: 0,
         detached: BTreeMap::new(),
     };
-    if has_results {
+    if live.inputs.are_implied() {
+        add_searched(connection, id, &mut live)?;
+    } else if has_results {
         add_results(connection, id, &mut live)?;
     }
     if live.task.terms.batch {
@@ -238,6 +252,20 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
     Ok(())
 }
 
+fn add_searched(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite::Result<()> {
+    for span in search::searched(connection, id, 0, usize::MAX >> 1)? {
+        match span.trust {
+            Trust::Suspect => live.suspect.insert(span.range),
+            Trust::Sampled | Trust::Checked => {
+                live.marks += span.marks;
+                live.done.insert(span.range);
+            }
+        }
+    }
+    live.findings = search::findings(connection, id, None, usize::MAX >> 1)?;
+    Ok(())
+}
+
 fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite::Result<()> {
     let mut select = connection.prepare_cached("SELECT item, error FROM detached WHERE batch = ? ORDER BY item")?;
     let mut rows = select.query([id.0])?;
@@ -248,8 +276,7 @@ fn add_detached(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlit
 }
 
 /// Whether the file of live inputs is there and long enough, which is cheap to know.
-fn check_file(bulk: &Bulk, large: &Large) -> Result<(), StoreError> {
-    let number = large.file;
+fn check_file(bulk: &Bulk, large: &Large, number: u64) -> Result<(), StoreError> {
     let path = bulk.path(number);
     match bulk.length(number) {
         Ok(length) if length >= large.bytes() => Ok(()),

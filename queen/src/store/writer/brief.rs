@@ -13,7 +13,7 @@ pub(super) fn ended_at_once<'a>(changes: &[&'a Change]) -> HashMap<TaskId, &'a E
     for change in changes {
         match change {
             Change::Submit(submission) => drop(open.insert(submission.id, None)),
-            Change::Results { .. } => {}
+            Change::Results { .. } | Change::Searched { .. } => {}
             Change::End(task, ending) => {
                 if let Some(end) = open.get_mut(task) {
                     end.get_or_insert(&**ending);

@@ -12,11 +12,12 @@ use wire::ids::{DroneId, Epoch, Instance, TaskId};
 
 use super::brief::ended_at_once;
 use super::leases::Leases;
+use super::search;
 use crate::clock::Moment;
 use crate::store::access;
 use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
 use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
-use crate::work::ending::{Ending, Tally};
+use crate::work::ending::{Ending, Found, Tally};
 use crate::work::inputs::Inputs;
 use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
@@ -71,6 +72,8 @@ impl<'a> Step<'a> {
             Change::Epoch(epoch) => self.begin(*epoch),
             Change::Submit(submission) => self.submit(submission),
             Change::Results { .. } => self.results(change),
+            Change::Searched { task, searched, findings } => search::add(self.transaction, *task, searched, findings),
+            Change::Confirmed { task, range, drone } => search::confirm(self.transaction, *task, range, *drone),
             Change::Detach { batch, index, fate } => self.detach(*batch, *index, fate),
             Change::End(task, ending) => self.end(*task, ending),
             Change::Remove(task) => self.remove(*task),
@@ -94,6 +97,7 @@ impl<'a> Step<'a> {
             Change::Cleared { task, corrected } => {
                 let update = "UPDATE tasks SET suspect = 0, corrected = corrected + ? WHERE id = ?";
                 self.run(update, params![corrected, task.0])?;
+                search::recount(self.transaction, *task)?;
                 // Another Drone may have been found out meanwhile.
                 self.mark(*task)
             }
@@ -135,15 +139,16 @@ impl<'a> Step<'a> {
         let Submission { id, terms, inputs, created, identity, secret } = submission;
         let (small, large) = match inputs {
             Inputs::Small(layout) => (Some(&**layout), None),
-            Inputs::Large(large) => (None, Some(large)),
+            // Implied ones follow from the specification.
+            Inputs::Large(large) => (None, Some(large).filter(|large| large.file.is_some())),
         };
-        let file = large.map(|large| large.file);
+        let file = large.and_then(|large| large.file);
         let bytes = large.map_or(0, |large| large.file_bytes(terms.kind().width()));
         let ending = self.ended.get(id).copied();
         let insert = "INSERT INTO tasks (id, state, priority, total, done, created_at, started_at, finished_at, file, \
                       bytes, instance, name, error, specification, inputs, deadline, batch, created_on, finished_on, \
-                      secret, secret_hash, owner, owner_name, address) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      secret, secret_hash, owner, owner_name, address, found, marks) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let specification = self.specification(terms)?;
         let values = params![
             id.0,
@@ -170,6 +175,8 @@ impl<'a> Step<'a> {
             terms.owner_id().map(|owner| owner.0),
             terms.owner.as_ref().map(|owner| &*owner.name),
             terms.address.map(|address| address.to_string()),
+            ending.map_or(0, |ending| ending.found.findings),
+            ending.map_or(0, |ending| ending.found.marks),
         ];
         self.run(insert, values)?;
         if let Some(secret) = secret {
@@ -247,16 +254,21 @@ impl<'a> Step<'a> {
     }
 
     fn end(&mut self, task: TaskId, ending: &Ending) -> rusqlite::Result<()> {
-        let Ending { state, started_at, finished, done, error } = ending;
+        let Ending { state, started_at, finished, done, found, error } = ending;
         let update = "UPDATE tasks SET state = ?, started_at = ?, finished_at = ?, finished_on = ?, done = ?, error = ?, \
-                      paused = 0 WHERE id = ? AND state = 0";
+                      paused = 0, found = ?, marks = ? WHERE id = ? AND state = 0";
         if self.ended.remove(&task).is_none() {
             let started_at = started_at.map(|time| time.0);
             let (state, at, on) = (state_number(*state), finished.at.0, finished.on.0);
-            if self.changed(update, params![state, started_at, at, on, done, error, task.0])? == 0 {
+            let values = params![state, started_at, at, on, done, error, found.findings, found.marks, task.0];
+            if self.changed(update, values)? == 0 {
                 // It was cancelled while its end was on its way to the disk, and that came first.
                 return Ok(());
             }
+        }
+        if *found != Found::default() {
+            // What was searched twice counts once.
+            search::recount(self.transaction, task)?;
         }
         // The result of a single item comes together with its end.
         if *state == TaskState::Done && *done > 1 {
@@ -311,8 +323,9 @@ impl<'a> Step<'a> {
 
     /// Marks a task that is done as suspect if any of its results is.
     fn mark(&mut self, task: TaskId) -> rusqlite::Result<()> {
-        let update = "UPDATE tasks SET suspect = 1 WHERE id = ?1 AND state = 1 AND EXISTS \
-                      (SELECT 1 FROM results INDEXED BY results_suspect WHERE task = ?1 AND checked = 2)";
+        let update = "UPDATE tasks SET suspect = 1 WHERE id = ?1 AND state = 1 AND (EXISTS \
+                      (SELECT 1 FROM results INDEXED BY results_suspect WHERE task = ?1 AND checked = 2) OR EXISTS \
+                      (SELECT 1 FROM searched INDEXED BY searched_suspect WHERE task = ?1 AND verdict = 2))";
         self.run(update, [task.0])
     }
 
@@ -331,6 +344,7 @@ impl<'a> Step<'a> {
         };
         self.run("DELETE FROM segments WHERE task = ?", [task.0])?;
         self.run("DELETE FROM results WHERE task = ?", [task.0])?;
+        search::forget(self.transaction, task)?;
         if let Some(hash) = secret {
             let delete = "DELETE FROM secrets WHERE hash = ?1 \
                           AND NOT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_by_secret WHERE secret_hash = ?1)";
@@ -389,14 +403,18 @@ impl<'a> Step<'a> {
 
     /// Looks at all results that there are, which is rare enough.
     fn suspect(&mut self, drone: DroneId) -> rusqlite::Result<()> {
-        let update = "UPDATE results SET checked = 2 WHERE drone = ? AND checked = 0 RETURNING task";
-        let mut update = self.transaction.prepare_cached(update)?;
-        let mut tasks = update.query([drone.0])?;
-        let mut last = None;
-        while let Some(row) = tasks.next()? {
-            let task: u64 = row.get(0)?;
-            if last.replace(task) != Some(task) {
-                self.run("UPDATE tasks SET suspect = 1 WHERE id = ? AND state = 1", [task])?;
+        for update in [
+            "UPDATE results SET checked = 2 WHERE drone = ? AND checked = 0 RETURNING task",
+            "UPDATE searched SET verdict = 2 WHERE drone = ? AND verdict = 0 RETURNING task",
+        ] {
+            let mut update = self.transaction.prepare_cached(update)?;
+            let mut tasks = update.query([drone.0])?;
+            let mut last = None;
+            while let Some(row) = tasks.next()? {
+                let task: u64 = row.get(0)?;
+                if last.replace(task) != Some(task) {
+                    self.run("UPDATE tasks SET suspect = 1 WHERE id = ? AND state = 1", [task])?;
+                }
             }
         }
         Ok(())

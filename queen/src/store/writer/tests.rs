@@ -1,5 +1,6 @@
 mod in_memory;
 mod owners;
+mod searches;
 mod together;
 
 use std::ops::{ControlFlow, Range};
@@ -17,7 +18,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
 use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
-use crate::work::{Ending, Piece, ResultMap, Results, Tally, Trust};
+use crate::work::{Ending, Found, Piece, ResultMap, Results, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -328,7 +329,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
         if let Some(large) = &task.large {
             for (index, byte) in expected(None) {
-                let file = large.file;
+                let file = large.file.unwrap();
                 let read = store.reader.bulk().results(file, large, &(index..index + 1), DIGEST).unwrap();
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
@@ -422,6 +423,13 @@ fn a_change_says_which_task_it_is_about() {
     assert!(others.iter().all(|change| change.task().is_none()));
     // Many wait on their way to the disk.
     assert!(size_of::<Change>() <= 96, "{} bytes", size_of::<Change>());
-    let ending = Ending { state: TaskState::Done, started_at: None, finished: moment(1), done: 2, error: None };
+    let ending = Ending {
+        state: TaskState::Done,
+        started_at: None,
+        finished: moment(1),
+        done: 2,
+        found: Found::default(),
+        error: None,
+    };
     assert_eq!(Change::End(task.id, Box::new(ending)).task(), Some(task.id));
 }

@@ -106,6 +106,8 @@ pub struct Masks {
     masks: Vec<Mask>,
     /// Behind the last candidate of each.
     ends: Vec<u64>,
+    /// About what they take of memory, in bytes.
+    resident: usize,
 }
 
 /// Where a candidate is in a union of masks.
@@ -146,7 +148,9 @@ impl Masks {
         if end == 0 {
             return Err(SpaceError::Empty);
         }
-        Ok(Self { masks, ends })
+        let each = |mask: &Mask| size_of::<Mask>() + size_of::<u64>() + mask.text.len() + size_of_val(&*mask.sets);
+        let resident = masks.iter().map(each).sum();
+        Ok(Self { masks, ends, resident })
     }
 
     /// All of them.
@@ -157,6 +161,11 @@ impl Masks {
     /// The mask number `at`, from 0.
     pub fn get(&self, at: usize) -> Option<&Mask> {
         self.masks.get(at)
+    }
+
+    /// About what they take of memory, in bytes.
+    pub(super) fn resident(&self) -> usize {
+        self.resident
     }
 
     /// How many candidates there are.

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::rounds::{Block, swap};
-use crate::kernel::lanes::{LAST, Message};
+use crate::kernel::lanes::{Digest, LAST, Message};
 use crate::kernel::sha256::{BLOCK, block_at};
 
 /// The numbers of a block's bytes.
@@ -44,5 +44,18 @@ pub(super) unsafe fn load(bytes: &[u8], message: &Message) -> Block {
         let bits = if message.left <= LAST { message.bits } else { 0 };
         block[3] = _mm_or_si128(block[3], _mm_set_epi64x(bits.rotate_left(32) as i64, 0));
         block
+    }
+}
+
+/// The block of a digest's words, padded as what follows `bytes` bytes.
+///
+/// # Safety
+/// For a caller that enables the features of the kernel.
+#[inline(always)]
+pub(super) unsafe fn digest_block([abcd, efgh]: [__m128i; 2], bytes: u64) -> Block {
+    // SAFETY: the caller's features.
+    unsafe {
+        let bits = 8 * (bytes + size_of::<Digest>() as u64);
+        [abcd, efgh, _mm_set_epi64x(0, 0x8000_0000), _mm_set_epi64x(bits.rotate_left(32) as i64, 0)]
     }
 }

@@ -12,9 +12,9 @@ pub(super) type Block = [__m128i; 4];
 /// A state's words as the instructions take them: A, B, E, F and C, D, G, H from the top down.
 pub(super) type Pair = [__m128i; 2];
 
-/// Four rounds of every message.
+/// The four rounds from round 4 × `I` on, of every message.
 #[inline(always)]
-unsafe fn rounds<const I: usize, const N: usize>(states: &mut [Pair; N], blocks: &mut [Block; N]) {
+pub(super) unsafe fn rounds<const I: usize, const N: usize>(states: &mut [Pair; N], blocks: &mut [Block; N]) {
     const { assert!(4 * I + 4 <= K.len()) };
     // SAFETY: the caller's features; K has four words more from there on.
     unsafe {

@@ -12,6 +12,7 @@ pub(in super::super) trait Vector<const N: usize>: Copy {
 
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn xor(self, other: Self) -> Self;
+    unsafe fn and(self, other: Self) -> Self;
     unsafe fn or(self, other: Self) -> Self;
     /// Σ₀ of FIPS 180-4, section 4.1.2, as all up to `majority`.
     unsafe fn upper_sigma_0(self) -> Self;
@@ -22,6 +23,22 @@ pub(in super::super) trait Vector<const N: usize>: Copy {
     unsafe fn majority(self, second: Self, third: Self) -> Self;
     /// `other` in the lanes whose bits are set, `self` in the others.
     unsafe fn replace(self, lanes: u32, other: Self) -> Self;
+
+    /// The lanes with equal words.
+    unsafe fn equal(self, other: Self) -> u32;
+    /// The lanes whose words are no larger than the others, as numbers without a sign.
+    unsafe fn at_most(self, other: Self) -> u32;
+    /// The bytes of each word in the opposite order.
+    unsafe fn swap_bytes(self) -> Self;
+    /// Each word without its lowest bits.
+    unsafe fn shift_right(self, bits: u32) -> Self;
+    /// For each word the bit whose number modulo 32 it is.
+    unsafe fn bit(self) -> Self;
+    /// The entries whose numbers the words are.
+    ///
+    /// # Safety
+    /// Besides the features: there are entries of these numbers.
+    unsafe fn entries(self, entries: &[u32]) -> Self;
 
     /// The next block of each message, with `0x80` behind the last byte and zeros behind that,
     /// as big-endian words: the n-th of all messages in the n-th register.

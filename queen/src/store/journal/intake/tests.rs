@@ -75,7 +75,7 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
     let bulk = Bulk::new(folder.path().into(), Arc::new(Gate(Arc::new(gate.into()))), 1);
     let file = bulk.begin().unwrap();
     let extent = Extent { end: 2, offset: 0, bytes: 0, crc: 0, cost: 2 };
-    let large = Arc::new(Large { segments: [extent].into(), file: file.number() });
+    let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
     file.keep();
     let results = |first: u64| {
         let results = Results { piece: piece(first, right(first, first + 1)), drone: None, trust: Trust::Sampled };
@@ -104,5 +104,5 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
 }
 
 fn file_of(large: &Large) -> u64 {
-    large.file
+    large.file.unwrap()
 }

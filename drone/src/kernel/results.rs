@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::kernel::lanes::{Digest, Slots};
+use super::lanes::{Digest, Slots};
 
 /// How many digests there is room for at once; the compute threads collect them when they are about as many.
 const MAX_ROOM: usize = ((256 << 10) + (64 << 10)) / size_of::<Digest>();

@@ -3,10 +3,10 @@
 use wire::blob::Blob;
 use wire::work::Class;
 
+use super::kernels::Kernels;
+use super::lanes::{Feed, Lane};
 use super::results::Results;
-use crate::kernel::kernels::Kernels;
-use crate::kernel::lanes::{Feed, Lane};
-use crate::kernel::sha256::{Budget, Nest};
+use super::sha256::{Budget, Nest};
 
 /// How many strings may be begun behind one that takes long, so that a job's unfinished digests are bounded.
 const MAX_AHEAD: usize = 4096;

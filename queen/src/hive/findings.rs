@@ -1,0 +1,182 @@
+//! Reading what searches have found, and how far they have come.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use web::hive::{Coverage, Estimate, Finding as FindingView, HiveError, NewTask, ResultBatch, Results, Span, Verdict};
+use wire::blob::SharedBlob;
+use wire::ids::TaskId;
+
+use super::refusal::{no_search, unreadable};
+use super::shared::SharedHive;
+use crate::kinds;
+use crate::kinds::search::{Looker, share};
+use crate::store;
+use crate::work::{Finding, Inputs, Job, Trust};
+
+/// Findings of one batch.
+const BATCH: usize = 2048;
+
+/// A reader of what a search has found, in the order of its candidates.
+pub(super) struct FindingReader {
+    hive: SharedHive,
+    job: Job,
+    /// Which findings are still to be read, by their number in that order.
+    rest: Range<u64>,
+    /// How many were passed over or read, and the candidate of the last of them.
+    passed: u64,
+    after: Option<u64>,
+}
+
+impl FindingReader {
+    pub(super) fn new(hive: &SharedHive, job: Job, rest: Range<u64>) -> Self {
+        Self { hive: hive.clone(), job, rest, passed: 0, after: None }
+    }
+
+    /// The next findings in the order of their candidates.
+    async fn page(&mut self, limit: usize) -> Result<Vec<Finding>, HiveError> {
+        let (task, after) = (self.job.task, self.after);
+        let in_memory =
+            self.hive.lock().tasks.get(task).and_then(|record| record.hunt().map(|hunt| hunt.findings(after, limit)));
+        let page = match in_memory {
+            Some(page) => page,
+            None => self.hive.read(move |reader| reader.findings(task, after, limit)).await.map_err(unreadable)?,
+        };
+        if let Some(last) = page.last() {
+            (self.passed, self.after) = (self.passed + page.len() as u64, Some(last.index));
+        }
+        Ok(page)
+    }
+}
+
+#[async_trait]
+impl Results for FindingReader {
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        while self.passed < self.rest.start {
+            let limit = usize::try_from(self.rest.start - self.passed).unwrap_or(BATCH).min(BATCH);
+            if self.page(limit).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        let limit = usize::try_from(self.rest.end.saturating_sub(self.rest.start)).unwrap_or(BATCH).min(BATCH);
+        if limit == 0 {
+            return Ok(None);
+        }
+        let first = self.rest.start;
+        let page = self.page(limit).await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        self.rest.start += page.len() as u64;
+        Ok(Some(ResultBatch::Findings { first, findings: shown(&self.job, &page) }))
+    }
+
+    fn pause(&mut self, next: u64) -> bool {
+        let keeps = self.hive.inner.memory.readers.is_ample();
+        if !keeps {
+            (self.rest.start, self.passed, self.after) = (next, 0, None);
+        }
+        keeps
+    }
+}
+
+/// Findings with their candidates.
+pub(super) fn shown(job: &Job, findings: &[Finding]) -> Vec<FindingView> {
+    let (Some(search), Inputs::Large(large)) = (job.kind().search(), &job.inputs) else { return Vec::new() };
+    let nothing = SharedBlob::default();
+    let mut looker = Looker::new(search, large, nothing.as_blob());
+    let show = |finding: &Finding| {
+        let Finding { index, digest } = *finding;
+        FindingView { index, plain: looker.plain(index), digest }
+    };
+    findings.iter().map(show).collect()
+}
+
+impl SharedHive {
+    /// What was searched of a search from candidate `from` on.
+    pub(super) async fn coverage_of(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
+        let task = web::hive::Hive::task(self, id).await?;
+        let in_memory = self.lock().tasks.get(id).map(|record| record.job(id));
+        let job = match in_memory {
+            Some(job) => Some(job),
+            None => self.read(move |reader| reader.job(id)).await.map_err(unreadable)?,
+        };
+        let job = job.ok_or(HiveError::TaskGone(id))?;
+        let Some(search) = job.kind().search() else { return Err(no_search(id, task.name.as_deref())) };
+        let share = share(search);
+        // Each may have a gap before it.
+        let rows = self.read(move |reader| reader.searched(id, from, limit)).await.map_err(unreadable)?;
+        let is_last = rows.len() < limit;
+        let gap = if task.state.has_ended() { Verdict::NotSearched } else { Verdict::Open };
+        let (mut spans, mut at) = (Vec::new(), from.min(task.total));
+        let names: Vec<_> = {
+            let state = self.lock();
+            rows.iter().map(|row| state.fleet.name_of(row.drone)).collect()
+        };
+        for (row, name) in rows.iter().zip(names) {
+            if row.range.start > at {
+                spans.push(open(at..row.range.start, gap, share));
+            }
+            let span = Span { drone_name: Some(name), ..searched(row, share) };
+            at = span.to;
+            spans.push(span);
+        }
+        if is_last && at < task.total {
+            spans.push(open(at..task.total, gap, share));
+            at = task.total;
+        }
+        if spans.len() > limit {
+            spans.truncate(limit);
+            at = spans.last().map_or(from, |span| span.to);
+        }
+        Ok(Coverage { next: (at < task.total).then_some(at), task, spans })
+    }
+
+    /// What a search would take of the Drones that are there.
+    pub(super) fn estimate_of(&self, new: &NewTask) -> Result<Estimate, HiveError> {
+        let kind = kinds::of(&new.specification);
+        let Some(search) = kind.search() else {
+            return Err(HiveError::Invalid("only a search can be estimated before its inputs are there".into()));
+        };
+        let (total, cost) = (search.space.total().unwrap_or(0), search.compressions().unwrap_or(u64::MAX));
+        let speed = self.lock().core.speed(kind.class(&[])) as f64;
+        Ok(Estimate::new(search, speed * total as f64 / (cost as f64).max(1.0)))
+    }
+}
+
+/// Candidates that nobody has searched.
+fn open(range: Range<u64>, verdict: Verdict, share: f64) -> Span {
+    let expected = (range.end - range.start) as f64 * share;
+    Span {
+        from: range.start,
+        to: range.end,
+        drone: None,
+        drone_name: None,
+        marks: 0,
+        expected,
+        verdict,
+        rate: None,
+        at: None,
+    }
+}
+
+/// A row as users see it.
+fn searched(row: &store::Span, share: f64) -> Span {
+    let items = (row.range.end - row.range.start) as f64;
+    let verdict = match row.trust {
+        Trust::Sampled => Verdict::Searched,
+        Trust::Checked => Verdict::SearchedAgain,
+        Trust::Suspect => Verdict::Doubtful,
+    };
+    Span {
+        from: row.range.start,
+        to: row.range.end,
+        drone: Some(row.drone),
+        drone_name: None,
+        marks: row.marks,
+        expected: items * share,
+        verdict,
+        rate: (row.spent_ns > 0).then(|| items * 1e9 / row.spent_ns as f64),
+        at: Some(row.at),
+    }
+}

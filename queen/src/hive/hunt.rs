@@ -1,0 +1,148 @@
+//! What is known of a search under way: what was found, and how well its Drones search.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use web::kinds::search::{Search, Sought, Stop};
+use wire::ids::DroneId;
+use wire::sieve::Digest;
+
+use super::evidence::Evidence;
+use crate::core::RangeSet;
+use crate::work::{Finding, Found, Searched};
+
+/// What a finding takes of memory, in bytes, as measured: its entries in two trees.
+const FINDING: u64 = 128;
+
+/// A search under way.
+#[derive(Default)]
+pub(super) struct Hunt {
+    /// What was found, by index.
+    findings: BTreeMap<u64, Digest>,
+    /// Which digests were found, each of which may have several candidates.
+    digests: BTreeSet<Digest>,
+    /// Candidates that were reported as marks, of what is on disk and not in doubt.
+    marks: u64,
+    /// What was searched and is not on disk yet, with its marks, by first index.
+    coming: BTreeMap<u64, (u64, u64)>,
+    /// What each Drone's marks say of it.
+    evidence: BTreeMap<DroneId, Standing>,
+}
+
+/// How well a Drone searches, as far as is known.
+#[derive(Default)]
+struct Standing {
+    evidence: Evidence,
+    is_suspect: bool,
+    /// Parts of it that were searched again since it is suspect, and of which the same came.
+    agreed: u8,
+}
+
+/// What a part says of the Drone that searched it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// Nothing.
+    None,
+    /// It is suspect now.
+    New,
+    /// It was suspect before.
+    Old,
+}
+
+/// A Drone is as good as new when so many parts of it were searched again: what it told before was chance, or such
+/// candidates as no test foresees.
+const ENOUGH: u8 = 4;
+
+impl Hunt {
+    /// A search that a Queen before has begun.
+    pub(super) fn revived(findings: Vec<Finding>, marks: u64) -> Self {
+        let mut hunt = Self { marks, ..Self::default() };
+        for finding in findings {
+            hunt.find(finding, u64::MAX);
+        }
+        hunt
+    }
+
+    /// Adds a finding, unless there are `most`; whether it is new.
+    pub(super) fn find(&mut self, finding: Finding, most: u64) -> bool {
+        if self.findings.len() as u64 >= most {
+            return false;
+        }
+        self.digests.insert(finding.digest);
+        self.findings.insert(finding.index, finding.digest).is_none()
+    }
+
+    /// A Drone has searched a part: it told `seen` of `expected` marks that prove anything. Those that are sought do
+    /// not, since their number is not known beforehand.
+    pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Doubt {
+        self.coming.insert(part.range.start, (part.range.end, part.marks.count()));
+        let standing = self.evidence.entry(part.drone).or_default();
+        let was_suspect = standing.is_suspect;
+        standing.is_suspect = standing.evidence.note(expected, seen);
+        match (was_suspect, standing.is_suspect) {
+            (_, false) => Doubt::None,
+            (false, true) => Doubt::New,
+            (true, true) => Doubt::Old,
+        }
+    }
+
+    /// A part that a Drone has searched was searched again, and the same came of it.
+    pub(super) fn agrees(&mut self, drone: DroneId) {
+        if let Some(standing) = self.evidence.get_mut(&drone).filter(|standing| standing.is_suspect) {
+            standing.agreed += 1;
+            if standing.agreed >= ENOUGH {
+                *standing = Standing::default();
+            }
+        }
+    }
+
+    /// A part that was searched is on disk.
+    pub(super) fn stored(&mut self, part: &Searched) {
+        if let Some((_, marks)) = self.coming.remove(&part.range.start) {
+            self.marks += marks;
+        }
+    }
+
+    /// What was searched and is not on disk yet.
+    pub(super) fn coming(&self) -> RangeSet {
+        let mut coming = RangeSet::default();
+        self.coming.iter().for_each(|(start, (end, _))| coming.insert(*start..*end));
+        coming
+    }
+
+    /// So many marks are on disk and not in doubt: others have come into doubt.
+    pub(super) fn recount(&mut self, marks: u64) {
+        self.marks = marks;
+    }
+
+    /// What has come of it.
+    pub(super) fn found(&self) -> Found {
+        let coming: u64 = self.coming.values().map(|(_, marks)| marks).sum();
+        Found { findings: self.findings.len() as u64, marks: self.marks + coming }
+    }
+
+    /// Findings behind `after`, in the order of their indices, at most `limit`.
+    pub(super) fn findings(&self, after: Option<u64>, limit: usize) -> Vec<Finding> {
+        let first = after.map_or(Some(0), |after| after.checked_add(1));
+        let findings = first.map(|first| self.findings.range(first..)).into_iter().flatten().take(limit);
+        findings.map(|(index, digest)| Finding { index: *index, digest: *digest }).collect()
+    }
+
+    /// The first candidate that is not wanted any more, if there is one.
+    pub(super) fn wanted_until(&self, search: &Search) -> Option<u64> {
+        let (first, _) = self.findings.first_key_value()?;
+        if self.findings.len() as u64 >= search.max_findings {
+            return Some(0);
+        }
+        match (search.stop, &search.sought) {
+            (Stop::First, _) => Some(0),
+            (Stop::Lowest, _) => Some(first + 1),
+            (Stop::All, Sought::Targets { count, .. }) => (self.digests.len() as u64 >= *count).then_some(0),
+            (Stop::All, Sought::Interval { .. }) | (Stop::Never, _) => None,
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn weight(&self) -> u64 {
+        self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Standing)>()) as u64
+    }
+}
