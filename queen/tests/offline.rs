@@ -24,7 +24,9 @@ use tempfile::TempDir;
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=2000";
 
 /// Makes the database one of version 1.
-const OLDER: &str = "UPDATE tasks SET specification = json_set(specification,
+const OLDER: &str = "DROP TABLE searched; DROP TABLE findings;
+    ALTER TABLE tasks DROP COLUMN found; ALTER TABLE tasks DROP COLUMN marks;
+    UPDATE tasks SET specification = json_set(specification,
     iif(specification ->> 'algorithm' = 'hmac-sha256', '$.key', '$.salt'), lower(hex(secret))) WHERE secret IS NOT NULL;
     DROP INDEX tasks_by_owner; ALTER TABLE tasks DROP COLUMN owner; ALTER TABLE tasks DROP COLUMN owner_name;
     ALTER TABLE tasks DROP COLUMN address; DROP TABLE log; DROP TABLE tokens; DROP TABLE join_secrets;

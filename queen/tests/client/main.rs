@@ -5,6 +5,7 @@ mod away;
 mod exits;
 mod login;
 mod printed;
+mod search;
 mod submit;
 #[path = "../support/mod.rs"]
 mod support;

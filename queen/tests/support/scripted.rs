@@ -54,7 +54,7 @@ pub struct Lease {
     pub inputs: Vec<Vec<u8>>,
     pub pbkdf2: Option<(Vec<u8>, u32)>,
     /// What is to be searched, if it is a lease of a search.
-    pub search: Option<SearchedFor>,
+    pub search: Option<Box<SearchedFor>>,
 }
 
 /// What the Queen said.
@@ -493,7 +493,7 @@ fn owned(lease: &wire::message::Lease<'_>) -> Lease {
     let chunk = match &lease.chunk {
         Chunk::Digest(chunk) => chunk,
         Chunk::Search(chunk) => {
-            let (inputs, pbkdf2, search) = (Vec::new(), None, Some(SearchedFor::owned(chunk, from)));
+            let (inputs, pbkdf2, search) = (Vec::new(), None, Some(SearchedFor::owned(chunk, from).into()));
             return Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search };
         }
     };

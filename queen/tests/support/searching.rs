@@ -1,4 +1,5 @@
 //! A search as a scripted Drone was asked for it, computed candidate by candidate.
+#![allow(clippy::expect_used, reason = "a test says what it needs")]
 
 use std::ops::Range;
 

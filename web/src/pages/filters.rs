@@ -27,6 +27,12 @@ pub(super) fn few(number: &f64, _: &dyn Values) -> Result<String> {
     Ok(scaled(*number))
 }
 
+/// `1,234`, or `3.2`, of a mean of things that stands beside their number.
+#[askama::filter_fn]
+pub(super) fn mean(number: &f64, _: &dyn Values) -> Result<String> {
+    Ok(averaged(*number))
+}
+
 /// `98.4 %`, of a part of one.
 #[askama::filter_fn]
 pub(super) fn share(share: &f64, _: &dyn Values) -> Result<String> {
@@ -96,6 +102,11 @@ fn group(digits: &str) -> String {
     grouped
 }
 
+/// A whole number, or a few digits of a small one.
+fn averaged(number: f64) -> String {
+    if number >= 100.0 { group(&format!("{number:.0}")) } else { scaled(number) }
+}
+
 /// Three or four significant digits with an SI prefix.
 fn scaled(number: f64) -> String {
     const PREFIXES: [&str; 7] = ["", " k", " M", " G", " T", " P", " E"];
@@ -163,6 +174,11 @@ mod tests {
     fn numbers_are_grouped() {
         let written = [0, 12, 999, 1000, 1_000_000, u64::MAX].map(|number: u64| group(&number.to_string()));
         assert_eq!(written, ["0", "12", "999", "1,000", "1,000,000", "18,446,744,073,709,551,615"]);
+    }
+
+    #[test]
+    fn means_are_as_exact_as_what_they_stand_beside() {
+        assert_eq!([0.0, 3.25, 99.96, 2185.095, 1e9].map(averaged), ["0", "3.2", "100", "2,185", "1,000,000,000"]);
     }
 
     #[test]

@@ -74,7 +74,8 @@ fn the_genesis_block_is_found() {
 fn thresholds_have_marks_around_them() {
     let counter = Space::Counter { from: 0, to: 1 << 20, format: CounterFormat::Decimal };
     let (mut from, mut to) = ([0; 32], [0xff; 32]);
-    (from[..2].copy_from_slice(&hex("d455")), to[..2].copy_from_slice(&hex("d455")));
+    from[..2].copy_from_slice(&hex("d455"));
+    to[..2].copy_from_slice(&hex("d455"));
     let sought = Sought::Interval { order: DigestOrder::Big, from, to };
     let search = search(b"a5b6fda4aaed97cf61d7dd9259f733b5", counter, sought);
     assert_eq!(search.mark_bits, 6);
