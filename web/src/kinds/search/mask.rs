@@ -1,4 +1,4 @@
-//! Masks as people write them, in hashcat's notation (https://hashcat.net/wiki/doku.php?id=mask_attack).
+//! Masks as people write them, in hashcat's notation (<https://hashcat.net/wiki/doku.php?id=mask_attack>).
 
 use std::collections::HashMap;
 
