@@ -72,10 +72,11 @@ pub(super) fn forget(transaction: &Transaction<'_>, task: TaskId) -> rusqlite::R
     Ok(())
 }
 
-/// Counts findings and marks of a search that has ended anew.
+/// Counts what was searched of a search that has ended, its marks and findings, anew.
 pub(super) fn recount(transaction: &Transaction<'_>, task: TaskId) -> rusqlite::Result<()> {
     let update = "UPDATE tasks SET found = (SELECT count(*) FROM findings WHERE task = ?1), \
-                  marks = (SELECT coalesce(sum(marks), 0) FROM searched WHERE task = ?1) \
+                  marks = (SELECT coalesce(sum(marks), 0) FROM searched WHERE task = ?1), \
+                  done = (SELECT coalesce(sum(past - first), 0) FROM searched WHERE task = ?1) \
                   WHERE id = ?1 AND EXISTS (SELECT 1 FROM searched WHERE task = ?1)";
     transaction.prepare_cached(update)?.execute([task.0]).map(drop)
 }
