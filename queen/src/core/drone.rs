@@ -340,7 +340,7 @@ impl Drone {
     /// Learns from what came back.
     pub(super) fn credit(&mut self, class: Class, items: u64, cost: u64, spent: Duration, now: Time) {
         self.strikes = 0;
-        self.meter.add(items, cost, now);
+        self.meter.add(items, cost, spent, now);
         let spent_ns = spent.as_nanos();
         // Less is mostly the clock's own granularity.
         if spent_ns < 10_000 {

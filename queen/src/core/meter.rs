@@ -24,15 +24,20 @@ impl Meter {
         Self { started: now, newest: slot(now), slots: [(0, 0); SLOTS] }
     }
 
-    /// Counts what was done just now.
-    pub fn add(&mut self, items: u64, cost: u64, now: Time) {
+    /// Nothing yet, but what is about to be counted has taken so much time.
+    pub fn since(spent: Duration, now: Time) -> Self {
+        Self::new(begin(spent, now))
+    }
+
+    /// Counts what was done in so much time of one thread, up to now.
+    pub fn add(&mut self, items: u64, cost: u64, spent: Duration, now: Time) {
         let current = slot(now);
         for passed in self.newest + 1..=current.min(self.newest + SLOTS as u64) {
             self.slots[passed as usize % SLOTS] = (0, 0);
         }
         if self.newest + (SLOTS as u64) < current && self.is_empty() {
-            // After a rest the rate is measured from here on, not from the rest's begin.
-            self.started = now;
+            // After a rest the rate is measured from where this was begun, not from the rest's begin.
+            self.started = begin(spent, now);
         }
         self.newest = current;
         let slot = &mut self.slots[current as usize % SLOTS];
@@ -66,6 +71,11 @@ impl Meter {
     }
 }
 
+/// When something was begun that has taken so much time of one thread; no more is remembered than is shown.
+fn begin(spent: Duration, now: Time) -> Time {
+    now.saturating_sub(spent.min(SLOT * SLOTS as u32))
+}
+
 fn slot(now: Time) -> u64 {
     now.as_millis() as u64 / SLOT.as_millis() as u64
 }
@@ -79,15 +89,26 @@ mod tests {
         let at = |ms| Duration::from_millis(ms);
         let mut meter = Meter::new(at(0));
         for step in 1..=200 {
-            meter.add(10, 20, at(step * 100));
+            meter.add(10, 20, at(100), at(step * 100));
             let (items, cost) = meter.rates(at(step * 100));
             assert!((85.0..=115.0).contains(&items), "{items} at step {step}");
             assert!((cost - 2.0 * items).abs() < 1e-9);
         }
         assert!(meter.steady_cost_rate(at(20_000)).is_some() && meter.steady_cost_rate(at(21_500)).is_none());
         assert_eq!(meter.rates(at(26_000)), (0.0, 0.0));
-        meter.add(100, 100, at(60_000));
+        meter.add(100, 100, at(0), at(60_000));
         assert!(meter.rates(at(61_000)).0 >= 99.0, "a rest does not count");
         assert_eq!(meter.steady_cost_rate(at(61_000)), None);
+        meter.add(100, 100, at(2_000), at(80_000));
+        assert!((45.0..=55.0).contains(&meter.rates(at(80_000)).0), "what comes after a rest has taken its time");
+    }
+
+    #[test]
+    fn what_comes_first_has_taken_its_time() {
+        let at = |ms| Duration::from_millis(ms);
+        let mut meter = Meter::since(at(2_000), at(10_000));
+        meter.add(200, 200, at(2_000), at(10_000));
+        assert_eq!(meter.rates(at(10_000)).0, 100.0);
+        assert_eq!(Meter::since(Duration::MAX, at(1_000)).started, at(0));
     }
 }

@@ -51,12 +51,12 @@ impl Core {
                 self.leases.change(twin, |twin| twin.range.start = wanted.end);
             }
             match validity {
-                Validity::Final => self.credit(task_id, wanted, cost, now, effects),
+                Validity::Final => self.credit(task_id, wanted, (cost, spent), now, effects),
                 Validity::Claim { is_kept } => {
                     let by_queen = is_kept && !self.has_another(id);
                     is_pending = !by_queen;
                     effects.push(Effect::Claim { task: task_id, range: wanted.clone(), by_queen });
-                    self.count_done(0, cost, now);
+                    self.count_done(0, cost, spent, now);
                     if by_queen {
                         self.tasks.change(task_id, |task| task.give_to_queen(wanted));
                     }
@@ -108,7 +108,7 @@ impl Core {
                 continue;
             }
             // What it cost was counted when it was claimed.
-            self.credit(id, own, 0, now, effects);
+            self.credit(id, own, (0, Duration::ZERO), now, effects);
             match self.tasks.get(id).is_some_and(Task::is_done) {
                 true => self.end_task(id, Outcome::Done, now, effects),
                 false => effects.push(Effect::Advanced(id)),
@@ -117,11 +117,18 @@ impl Core {
         self.place_task(id, now, effects);
     }
 
-    /// Makes a range done that belongs to nobody, and that Drones have just computed for `cost`.
-    fn credit(&mut self, id: TaskId, range: Range<u64>, cost: u64, now: Time, effects: &mut Vec<Effect>) {
+    /// Makes a range done that belongs to nobody, and that Drones have just computed for `cost`, in so much time.
+    fn credit(
+        &mut self,
+        id: TaskId,
+        range: Range<u64>,
+        (cost, spent): (u64, Duration),
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
         effects.push(Effect::Credit { task: id, range: range.clone() });
-        self.count_done(range.end - range.start, cost, now);
-        self.tasks.change(id, |task| task.credit(range, now));
+        self.count_done(range.end - range.start, cost, spent, now);
+        self.tasks.change(id, |task| task.credit(range, spent, now));
     }
 
     /// Whether another Drone than the one that has this lease could compute the same.
@@ -133,10 +140,10 @@ impl Core {
         able.any(|(id, _)| id != lease.drone && !has_failed(id))
     }
 
-    fn count_done(&mut self, items: u64, cost: u64, now: Time) {
+    fn count_done(&mut self, items: u64, cost: u64, spent: Duration, now: Time) {
         self.items_done += items;
         self.cost_done += cost;
-        self.meter.add(items, cost, now);
+        self.meter.add(items, cost, spent, now);
     }
 
     /// Ends a lease of which everything was said. If its range is done, the twin has nothing left to do.

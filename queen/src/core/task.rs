@@ -233,12 +233,13 @@ impl Task {
         leases.get(at).copied()
     }
 
-    /// Makes what belongs to nobody done.
-    pub(super) fn credit(&mut self, range: Range<u64>, now: Time) {
+    /// Makes what belongs to nobody done, which has taken so much time of one thread.
+    pub(super) fn credit(&mut self, range: Range<u64>, spent: Duration, now: Time) {
         let (items, cost) = (range.end - range.start, self.cost(&range));
         self.skip(range);
         if !self.is_done() {
-            self.execution().meter.get_or_insert_with(|| Box::new(Meter::new(now))).add(items, cost, now);
+            let meter = self.execution().meter.get_or_insert_with(|| Box::new(Meter::since(spent, now)));
+            meter.add(items, cost, spent, now);
         }
     }
 
