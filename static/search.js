@@ -71,6 +71,14 @@ function ask() {
   }, PAUSE_MS);
 }
 
+// What is being mended is no longer called wrong.
+function mend({ target }) {
+  if (!target.hasAttribute("aria-invalid")) return;
+  target.removeAttribute("aria-invalid");
+  document.getElementById(`${target.name}-error`)?.remove();
+}
+
+search.addEventListener("input", mend);
 search.addEventListener("input", ask);
 search.addEventListener("change", choose);
 document.getElementById("dry-run").hidden = true;

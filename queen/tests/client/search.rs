@@ -60,6 +60,12 @@ fn a_search_without_findings_has_an_exit_code_of_its_own() {
         output(&mut hive.client(&["search", "--mask", "?d?d", "--target", &nothing, "--wait"]));
     assert_eq!((code, said.as_str()), (Some(5), ""), "{complaint}");
     assert!(complaint.contains("searched 100 candidates, and found nothing"), "{complaint}");
+    let (code, said, _) = output(&mut hive.client(&["results", "last", "--wait"]));
+    assert_eq!((code, said.as_str()), (Some(5), ""));
+    let search = ["search", "--mask", "?d?d", "--target", &nothing, "--target", &digest("07"), "--wait"];
+    let (code, said, complaint) = output(&mut hive.client(&search));
+    assert_eq!((code, said), (Some(0), format!("{}:07\n", digest("07"))));
+    assert!(complaint.contains("searched 100 candidates, and found 1 of 2 digests"), "{complaint}");
     let counter = ["search", "--counter", "70000..80000", "--prefix", "hunter", "--leading-zero-bits", "16", "--wait"];
     let found = hive.done(&[&counter[..], &["--format", "ndjson"]].concat());
     let mut lines = found.lines();

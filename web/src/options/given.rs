@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fault::{NotText, fault, unknown};
 use super::lists::{Listed, Lists};
-use super::names::{CHARSETS, FLAT, LISTS, SPACE, flat, flat_text};
+use super::names::{CHARSETS, FLAT, LISTS, SEARCH, SPACE, flat, flat_text, is_of_search};
 use crate::error::{Problem, shown};
 use crate::kinds::digest::Encoding;
 use crate::request::form;
@@ -213,7 +213,10 @@ impl Options {
             Some(name) if !self.is_lenient => {
                 let place = self.place(name);
                 let place = if place.starts_with(SPACE) { SPACE } else { place };
-                Err(fault(place, format!("`{place}` does not belong to {owner}")))
+                // Who asks for a search is likely to have forgotten to say so.
+                let has_forgotten = owner != SEARCH && is_of_search(name);
+                let hint = if has_forgotten { "; a search is asked for with `kind=search`" } else { "" };
+                Err(fault(place, format!("`{place}` does not belong to {owner}{hint}")))
             }
             _ => Ok(()),
         }

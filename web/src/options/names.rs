@@ -51,6 +51,27 @@ pub const FLAT: [(&str, &str); 19] = [
     ("digest_prefix_bits", "digest_prefix.bits"),
 ];
 
+/// What options of a search belong to, for people.
+pub(super) const SEARCH: &str = "a search";
+
+/// Whether an option is one of searches alone.
+pub(super) fn is_of_search(name: &str) -> bool {
+    const OTHERS: [&str; 11] = [
+        "prefix",
+        "suffix",
+        "targets",
+        "leading_zero_bits",
+        "digest_prefix",
+        "digest_at_most",
+        "digest_at_least",
+        "digest_order",
+        "stop",
+        "max_findings",
+        "dry_run",
+    ];
+    OTHERS.contains(&name) || FLAT.iter().any(|(flat, _)| *flat == name)
+}
+
 /// The member of JSON that says what several of [`FLAT`] say.
 pub(crate) const SPACE: &str = "space";
 

@@ -115,6 +115,11 @@ fn mask_fault(place: &str, error: &MaskError) -> Problem {
 
 fn union(options: &mut Options, masks: &[MaskLine]) -> Result<Space, Problem> {
     let (place, mut masker) = (options.place("masks"), masker(options)?);
+    if options.has("min_length") {
+        let (name, mask) = (options.place("min_length"), options.place("mask"));
+        let detail = format!("`{name}` belongs to a single `{mask}`: add the shorter ones to `{place}`");
+        return Err(fault(name, detail));
+    }
     for mask in masks {
         masker.add_line(&mask.text).map_err(|error| {
             let charset = error.charset.map(|number| format!("charset {number}, ")).unwrap_or_default();

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::fault::{fault, unknown};
 use super::given::Options;
+use super::names::SEARCH;
 use super::{digest as options_digest, search as options_search};
 use crate::error::{Problem, shown};
 use crate::hive::{Amendment, DEADLINE_MAX, NewTask};
@@ -82,7 +83,7 @@ impl Options {
         };
         self.end(match &specification {
             Specification::Digest(digest) => digest.algorithm.name(),
-            Specification::Search(_) => "a search",
+            Specification::Search(_) => SEARCH,
         })?;
         let (owner, address) = (None, None);
         let new = NewTask { specification, name, priority, deadline_seconds, batch, verify, owner, address };

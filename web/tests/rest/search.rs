@@ -353,6 +353,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
     assert_eq!(digest["path"], "space");
     let digest = post_json(&router, json!({ "input": "x", "targets": [HASHCAT] })).await.problem(422);
     assert_eq!(digest["path"], "targets");
+    assert!(digest["detail"].as_str().unwrap().ends_with("a search is asked for with `kind=search`"), "{digest}");
 }
 
 #[tokio::test]
@@ -367,6 +368,9 @@ async fn faults_in_lists_of_a_form_have_a_line() {
     assert_eq!((&fault["path"], &fault["line"]), (&"targets".into(), &3.into()), "{fault}");
     let fault = send(&[("kind", b"search"), ("masks", b"#\n?d\n\n?d?"), ("leading_zero_bits", b"1")]).await;
     assert_eq!((&fault["path"], &fault["line"], &fault["character"]), (&"masks".into(), &4.into(), &3.into()));
+    let fault =
+        send(&[("kind", b"search"), ("masks", b"?d\n?l"), ("min_length", b"1"), ("leading_zero_bits", b"1")]).await;
+    assert_eq!((&fault["path"], fault["detail"].as_str().unwrap().contains("single")), (&"min_length".into(), true));
     let fault = send(&[("kind", b"search"), ("masks", b"a\n\xff")]).await;
     assert_eq!((&fault["path"], &fault["line"]), (&"masks".into(), &2.into()), "{fault}");
     let fault = send(&[("kind", b"search"), ("mask", b"?d"), ("leading_zero_bits", b"1"), ("text", b"x")]).await;

@@ -11,7 +11,7 @@ use self::rows::Rows;
 use crate::arguments::{Format, Output, Results};
 use crate::connection::{Connection, Request, Trouble};
 use crate::failure::Failure;
-use crate::{tasks, wait};
+use crate::{search, tasks, wait};
 
 /// What is read at once, in bytes.
 const PIECE: usize = 256 << 10;
@@ -40,12 +40,13 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     {
         return Err(Failure::of_task(&ended.task));
     }
-    let lacking = ended.filter(|ended| ended.task.error.is_some());
+    let is_lacking = ended.as_ref().is_some_and(|ended| ended.task.error.is_some());
     let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
-    let (offset, limit, partial) = (results.offset, results.limit, results.partial || lacking.is_some());
+    let (offset, limit, partial) = (results.offset, results.limit, results.partial || is_lacking);
     print(connection, id, &Wanted { format, offset, limit, partial })?;
-    match lacking {
-        Some(ended) => Err(Failure::of_task(&ended.task)),
+    match ended {
+        Some(ended) if is_lacking => Err(Failure::of_task(&ended.task)),
+        Some(ended) => search::tell_findings(connection, &ended.task),
         None => Ok(()),
     }
 }

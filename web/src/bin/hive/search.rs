@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use drone::console::{count, span};
-use web::model::{Estimate, TaskView};
+use web::model::{Estimate, SoughtView, TaskView};
 use wire::ids::{Instance, TaskId};
 
 use self::findings::Findings;
@@ -51,14 +51,27 @@ pub fn run(connection: &Connection, search: &Search, output: Output) -> Result<(
     if output == Output::Json && (format.is_none() || !ended.is_done()) {
         show::print(&ended.answer.text)?;
     }
-    let TaskView { id, total, .. } = ended.task;
-    match (ended.is_done(), ended.task.results()) {
-        (false, _) => Err(Failure::of_task(&ended.task)),
-        (true, 0) => {
-            let candidates = number_of(total, "candidate");
-            Err(Failure::Nothing(format!("task {id} searched {candidates}, and found nothing")))
+    if !ended.is_done() {
+        return Err(Failure::of_task(&ended.task));
+    }
+    tell_findings(connection, &ended.task)
+}
+
+/// Says of a search that is done if it has not found all that was sought.
+///
+/// # Errors
+/// If it has found nothing.
+pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Failure> {
+    let Some(search) = &task.search else { return Ok(()) };
+    let (id, candidates) = (task.id, number_of(task.done, "candidate"));
+    match (search.found, &search.sought) {
+        (0, _) => Err(Failure::Nothing(format!("task {id} searched {candidates}, and found nothing"))),
+        (found, SoughtView::Targets { targets }) if found < *targets => {
+            let (found, targets) = (count(found), number_of(*targets, "digest"));
+            connection.notes.note(&format!("task {id} searched {candidates}, and found {found} of {targets}"));
+            Ok(())
         }
-        (true, _) => Ok(()),
+        _ => Ok(()),
     }
 }
 

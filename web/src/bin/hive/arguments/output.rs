@@ -17,7 +17,7 @@ pub enum Output {
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The digest, two spaces, the input: as sha256sum prints names.
+    /// The digest, two spaces, the input: as sha256sum prints names; of a search, lines of a potfile.
     Text,
     /// RFC 4180, with a line of names first.
     Csv,
