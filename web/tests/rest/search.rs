@@ -293,7 +293,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         ),
         (json!({ "space": { "mask": "?1", "charsets": ["a".repeat(1024)] } }), "space.charsets[0]", "longer than 1023"),
         (json!({ "space": { "masks": ["a"], "mask": "a" } }), "space.masks", "two ways"),
-        (json!({ "space": { "masks": ["a"], "min_length": 1 } }), "space", "does not belong"),
+        (json!({ "space": { "masks": ["a"], "min_length": 1 } }), "space.min_length", "belongs to a single"),
         (json!({ "space": { "mask": "a", "colour": 1 } }), "space", "there are: mask, charsets"),
         (json!({ "space": "?l" }), "space", "expected an object such as"),
         (json!({ "space": counter(5, 5) }), "space.counter.to", "not behind the first number"),

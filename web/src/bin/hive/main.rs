@@ -9,6 +9,7 @@ mod failure;
 mod log;
 mod login;
 mod notes;
+mod outcome;
 mod pages;
 mod profile;
 mod results;

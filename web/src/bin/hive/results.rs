@@ -11,7 +11,7 @@ use self::rows::Rows;
 use crate::arguments::{Format, Output, Results};
 use crate::connection::{Connection, Request, Trouble};
 use crate::failure::Failure;
-use crate::{search, tasks, wait};
+use crate::{outcome, tasks, wait};
 
 /// What is read at once, in bytes.
 const PIECE: usize = 256 << 10;
@@ -46,7 +46,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     print(connection, id, &Wanted { format, offset, limit, partial })?;
     match ended {
         Some(ended) if is_lacking => Err(Failure::of_task(&ended.task)),
-        Some(ended) => search::tell_findings(connection, &ended.task),
+        Some(ended) => outcome::tell_findings(connection, &ended.task),
         None => Ok(()),
     }
 }

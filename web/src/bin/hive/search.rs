@@ -9,13 +9,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use drone::console::{count, span};
-use web::model::{Estimate, SoughtView, TaskView};
+use web::model::{Estimate, TaskView};
 use wire::ids::{Instance, TaskId};
 
 use self::findings::Findings;
 use crate::arguments::{Format, Output, Search};
 use crate::connection::{Answer, Connection, Request};
 use crate::failure::Failure;
+use crate::outcome;
 use crate::results::{self, Wanted};
 use crate::show::{self, Line};
 use crate::text::{number_of, per_second};
@@ -54,25 +55,7 @@ pub fn run(connection: &Connection, search: &Search, output: Output) -> Result<(
     if !ended.is_done() {
         return Err(Failure::of_task(&ended.task));
     }
-    tell_findings(connection, &ended.task)
-}
-
-/// Says of a search that is done if it has not found all that was sought.
-///
-/// # Errors
-/// If it has found nothing.
-pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Failure> {
-    let Some(search) = &task.search else { return Ok(()) };
-    let (id, candidates) = (task.id, number_of(task.done, "candidate"));
-    match (search.found, &search.sought) {
-        (0, _) => Err(Failure::Nothing(format!("task {id} searched {candidates}, and found nothing"))),
-        (found, SoughtView::Targets { targets }) if found < *targets => {
-            let (found, targets) = (count(found), number_of(*targets, "digest"));
-            connection.notes.note(&format!("task {id} searched {candidates}, and found {found} of {targets}"));
-            Ok(())
-        }
-        _ => Ok(()),
-    }
+    outcome::tell_findings(connection, &ended.task)
 }
 
 /// Waits for it, and prints what it finds.
