@@ -14,6 +14,7 @@ use std::process::{Child, Command, Stdio};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use support::Hive;
 
 const WORD: &str = "super_secret_password_123";
@@ -164,6 +165,31 @@ async fn a_task_is_paused_and_changed() {
     hive.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_estimated_and_finds() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    let worker = hive.worker("maja");
+    client.goto(&format!("http://{}/admin/search", hive.http)).await.unwrap();
+    let fill = async |id: &str, text: &str| {
+        client.find(Locator::Id(id)).await.unwrap().send_keys(text).await.unwrap();
+    };
+    fill("mask", "bee?").await;
+    until(client, "#estimate", "nothing stands behind the last `?`").await;
+    fill("mask", "l?d").await;
+    until(client, "#estimate", "260 candidates").await;
+    let digest = const_hex::encode(Sha256::digest("beez7"));
+    fill("targets", &digest).await;
+    client.find(Locator::Css("button.main")).await.unwrap().click().await.unwrap();
+    until(client, "h1", "Task 1").await;
+    until(client, "#results", "beez7").await;
+    until(client, "#coverage", "maja").await;
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
 /// Everybody can use the page that is open: axe finds nothing, and nothing is wider than the screen.
 async fn check_page(client: &Client, width: u32, scheme: &str) {
     let path = client.current_url().await.unwrap();
@@ -190,11 +216,18 @@ async fn check_pages(width: u32, scheme: &str) {
     hive.compute(json!({ "inputs": ["a", "x".repeat(2000), "tab\tand\nline"], "name": "a task" })).await;
     let long = hive.submit_endless("").await;
     hive.until(long, |view: &Value| view["state"] == "running").await;
+    hive.compute(json!({
+        "kind": "search", "space": { "masks": ["?l?l?l", "ab,?1?1"] }, "prefix": "<b>", "digest_prefix": "00",
+        "stop": "never", "priority": 1, "name": "a search",
+    }))
+    .await;
     for path in [
         "/admin",
+        "/admin/search",
         "/admin/tasks",
         "/admin/tasks/1",
         "/admin/tasks/2",
+        "/admin/tasks/3",
         "/admin/drones",
         "/admin/drones/1",
         "/admin/tasks/99",
