@@ -71,6 +71,18 @@ pub enum Heard {
 /// What one that is left alone was asked to compute.
 pub type Asked = Arc<Mutex<Vec<(u64, Range<u64>)>>>;
 
+/// Whether the digest of an index is to be wrong.
+type Lies = dyn FnMut(&Lease, u64) -> bool + Send;
+
+/// What becomes of the marks of a part.
+type Edit = dyn FnMut(&Lease, Range<u64>, &mut Vec<u64>) + Send;
+
+/// What one that is left alone does with its leases.
+enum Conduct {
+    Hashing(Box<Lies>),
+    Searching(Box<Edit>),
+}
+
 /// One that is left alone.
 pub struct Alone {
     pub id: DroneId,
@@ -342,29 +354,8 @@ impl Scripted {
     }
 
     /// Computes whatever comes from now on, some of it wrong.
-    pub fn alone(mut self, mut lies: impl FnMut(&Lease, u64) -> bool + Send + 'static) -> Alone {
-        let asked = Asked::default();
-        let (id, asking) = (self.id, Arc::clone(&asked));
-        let running = tokio::spawn(async move {
-            let mut beats = tokio::time::interval(BEAT);
-            loop {
-                let went = tokio::select! {
-                    heard = self.hear() => match heard {
-                        Some(Heard::Work(lease)) => {
-                            asking.lock().unwrap().push((lease.task.0, lease.range()));
-                            self.try_give(&lease, lease.range(), |index| lies(&lease, index)).await
-                        }
-                        Some(_) => Ok(()),
-                        None => return,
-                    },
-                    _ = beats.tick() => self.try_beat(&[], 0).await,
-                };
-                if went.is_err() {
-                    return;
-                }
-            }
-        });
-        Alone { id, asked, running }
+    pub fn alone(self, lies: impl FnMut(&Lease, u64) -> bool + Send + 'static) -> Alone {
+        self.left_with(Conduct::Hashing(Box::new(lies)))
     }
 
     /// Computes whatever comes from now on.
@@ -373,7 +364,11 @@ impl Scripted {
     }
 
     /// Searches whatever comes from now on, part by part, and tells what `edit` leaves of the marks of each.
-    pub fn searching(mut self, mut edit: impl FnMut(&Lease, Range<u64>, &mut Vec<u64>) + Send + 'static) -> Alone {
+    pub fn searching(self, edit: impl FnMut(&Lease, Range<u64>, &mut Vec<u64>) + Send + 'static) -> Alone {
+        self.left_with(Conduct::Searching(Box::new(edit)))
+    }
+
+    fn left_with(mut self, mut conduct: Conduct) -> Alone {
         let asked = Asked::default();
         let (id, asking) = (self.id, Arc::clone(&asked));
         let running = tokio::spawn(async move {
@@ -383,7 +378,12 @@ impl Scripted {
                     heard = self.hear() => match heard {
                         Some(Heard::Work(lease)) => {
                             asking.lock().unwrap().push((lease.task.0, lease.range()));
-                            self.try_search(&lease, &mut edit).await
+                            match &mut conduct {
+                                Conduct::Hashing(lies) => {
+                                    self.try_give(&lease, lease.range(), |index| lies(&lease, index)).await
+                                }
+                                Conduct::Searching(edit) => self.try_search(&lease, edit).await,
+                            }
                         }
                         Some(_) => Ok(()),
                         None => return,
@@ -401,39 +401,37 @@ impl Scripted {
     /// The marks of a part of a lease.
     pub async fn give_marks(&mut self, lease: &Lease, part: Range<u64>) {
         let search = lease.search.as_ref().expect("it is asked to search");
-        let written = SearchedFor::written(&search.marks(part.clone()), part.start);
+        self.try_give_marks(lease, part.clone(), &search.marks(part), 1000).await.unwrap();
+    }
+
+    async fn try_give_marks(
+        &mut self,
+        lease: &Lease,
+        part: Range<u64>,
+        marks: &[u64],
+        spent_ns: u64,
+    ) -> std::io::Result<()> {
+        let written = SearchedFor::written(marks, part.start);
         let output = Output {
             lease: lease.id,
             epoch: lease.epoch,
             from: part.start,
             to: part.end,
-            spent_ns: 1000,
+            spent_ns,
             output: ChunkOutput::Marks(&written),
         };
-        self.say(&ToQueen::Outputs { outputs: vec![output].into() }).await;
+        self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await
     }
 
-    async fn try_search(
-        &mut self,
-        lease: &Lease,
-        edit: &mut impl FnMut(&Lease, Range<u64>, &mut Vec<u64>),
-    ) -> std::io::Result<()> {
+    async fn try_search(&mut self, lease: &Lease, edit: &mut Edit) -> std::io::Result<()> {
         let search = lease.search.as_ref().expect("it is asked to search");
         let mut start = lease.from;
         while start < lease.to {
             let part = start..lease.to.min(start + PART);
             let mut marks = search.marks(part.clone());
             edit(lease, part.clone(), &mut marks);
-            let written = SearchedFor::written(&marks, part.start);
-            let output = Output {
-                lease: lease.id,
-                epoch: lease.epoch,
-                from: part.start,
-                to: part.end,
-                spent_ns: 1000 * (part.end - part.start),
-                output: ChunkOutput::Marks(&written),
-            };
-            self.try_say(&ToQueen::Outputs { outputs: vec![output].into() }).await?;
+            let spent_ns = 1000 * (part.end - part.start);
+            self.try_give_marks(lease, part.clone(), &marks, spent_ns).await?;
             start = part.end;
         }
         Ok(())
