@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
 use super::json::Json;
-use super::results::no_end;
+use super::results::{attachment, no_end};
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
@@ -92,9 +92,7 @@ pub(crate) async fn show(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     if is_download {
-        let name = format!("attachment; filename=\"task-{id}-coverage.{}\"", format.name());
-        headers
-            .insert(CONTENT_DISPOSITION, HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("attachment")));
+        headers.insert(CONTENT_DISPOSITION, attachment(&format!("task-{id}-coverage.{}", format.name())));
     }
     Ok(response)
 }

@@ -89,9 +89,7 @@ pub(crate) async fn show(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.append(VARY, HeaderValue::from_static("accept"));
     if is_download {
-        let name = format!("attachment; filename=\"task-{id}.{}\"", format.extension());
-        headers
-            .insert(CONTENT_DISPOSITION, HeaderValue::try_from(name).unwrap_or(HeaderValue::from_static("attachment")));
+        headers.insert(CONTENT_DISPOSITION, attachment(&format!("task-{id}.{}", format.extension())));
     }
     Ok(response)
 }
@@ -99,6 +97,12 @@ pub(crate) async fn show(
 /// The names of the forms that results can have.
 pub(super) fn formats() -> [&'static str; 3] {
     Format::ALL.map(Format::name)
+}
+
+/// What has a browser keep a body as a file of this name.
+pub(super) fn attachment(name: &str) -> HeaderValue {
+    let value = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+    value.unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 /// Only the connection says there that a body is over, whether or not it broke off.
