@@ -1,11 +1,25 @@
-//! What came of a search that was waited for.
+//! What came of a submission, and of a search that was waited for.
 
 use drone::console::count;
 use web::model::{SoughtView, TaskView};
 
-use crate::connection::Connection;
+use crate::arguments::Output;
+use crate::connection::{Answer, Connection};
 use crate::failure::Failure;
+use crate::show::{self, Line};
 use crate::text::number_of;
+
+/// Prints a task that was submitted and is not waited for.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn tell_submitted(answer: &Answer, task: &TaskView, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Text => show::print(&format!("{}\n", Line(task))),
+        Output::Json => show::print(&answer.text),
+        Output::Quiet => show::print(&format!("{}\n", task.id)),
+    }
+}
 
 /// Says of a search that is done if it has not found all that was sought.
 ///

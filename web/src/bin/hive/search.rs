@@ -18,7 +18,7 @@ use crate::connection::{Answer, Connection, Request};
 use crate::failure::Failure;
 use crate::outcome;
 use crate::results::{self, Wanted};
-use crate::show::{self, Line};
+use crate::show;
 use crate::text::{number_of, per_second};
 use crate::wait::{Ended, Look, Wait};
 
@@ -38,11 +38,7 @@ pub fn run(connection: &Connection, search: &Search, output: Output) -> Result<(
     }
     let task: TaskView = answer.read()?;
     if !search.wait {
-        return match output {
-            Output::Text => show::print(&format!("{}\n", Line(&task))),
-            Output::Json => show::print(&answer.text),
-            Output::Quiet => show::print(&format!("{}\n", task.id)),
-        };
+        return outcome::tell_submitted(&answer, &task, output);
     }
     let format = match output {
         Output::Text => Some(search.format.unwrap_or(Format::Text)),

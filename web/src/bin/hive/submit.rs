@@ -14,8 +14,9 @@ use self::secret::Secret;
 use crate::arguments::{Each, Format, Options, Output, Submit, VerifyOption};
 use crate::connection::{self, Answer, Connection, Trouble, Upload as _};
 use crate::failure::Failure;
+use crate::outcome;
 use crate::results::{self, Wanted};
-use crate::show::{self, Line};
+use crate::show;
 use crate::wait;
 
 /// # Errors
@@ -33,11 +34,7 @@ pub fn run(connection: &Connection, submit: &Submit, output: Output, no_retry: b
     let answer = answer?;
     let task: TaskView = answer.read()?;
     if !submit.wait {
-        return match output {
-            Output::Text => show::print(&format!("{}\n", Line(&task))),
-            Output::Json => show::print(&answer.text),
-            Output::Quiet => show::print(&format!("{}\n", task.id)),
-        };
+        return outcome::tell_submitted(&answer, &task, output);
     }
     let ended = wait::until_ended(connection, task.id, submit.progress, output)?;
     hand_over(connection, task.id, &ended, submit.format, output)
