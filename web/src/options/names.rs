@@ -1,7 +1,7 @@
 //! What options are called.
 
-/// Options that JSON, queries and forms have under the same names.
-pub const NAMES: [&str; 24] = [
+/// Options of digests, and of tasks of any kind, that JSON, queries and forms have under the same names.
+const OF_TASKS: [&str; 13] = [
     "kind",
     "algorithm",
     "key",
@@ -15,6 +15,10 @@ pub const NAMES: [&str; 24] = [
     "deadline_seconds",
     "each",
     "verify",
+];
+
+/// Options of searches alone, the same everywhere too.
+const OF_SEARCHES: [&str; 11] = [
     "prefix",
     "suffix",
     "targets",
@@ -56,20 +60,7 @@ pub(super) const SEARCH: &str = "a search";
 
 /// Whether an option is one of searches alone.
 pub(super) fn is_of_search(name: &str) -> bool {
-    const OTHERS: [&str; 11] = [
-        "prefix",
-        "suffix",
-        "targets",
-        "leading_zero_bits",
-        "digest_prefix",
-        "digest_at_most",
-        "digest_at_least",
-        "digest_order",
-        "stop",
-        "max_findings",
-        "dry_run",
-    ];
-    OTHERS.contains(&name) || FLAT.iter().any(|(flat, _)| *flat == name)
+    OF_SEARCHES.contains(&name) || FLAT.iter().any(|(flat, _)| *flat == name)
 }
 
 /// The member of JSON that says what several of [`FLAT`] say.
@@ -82,9 +73,14 @@ pub(super) const CHARSETS: [&str; 8] =
 /// Options that may be long: lists, one thing a line.
 pub(crate) const LISTS: [&str; 2] = ["targets", "masks"];
 
+/// Options that JSON, queries and forms have under the same names.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OF_TASKS.into_iter().chain(OF_SEARCHES)
+}
+
 /// Every option of queries and forms.
-pub(crate) fn flat() -> impl Iterator<Item = &'static str> {
-    NAMES.into_iter().chain(FLAT.map(|(name, _)| name))
+pub fn flat() -> impl Iterator<Item = &'static str> {
+    names().chain(FLAT.map(|(name, _)| name))
 }
 
 /// The same as a text.

@@ -8,7 +8,7 @@ use crate::hive::DEADLINE_MAX;
 use crate::kinds::KINDS;
 use crate::kinds::digest::{ALGORITHMS, MAX_INPUT, MAX_ITERATIONS, MAX_KEY};
 use crate::kinds::search::KIND;
-use crate::options::{self, NAME_MAX, NAMES, SECRET_HEADER_MAX, SECRET_HEADERS, SPACE};
+use crate::options::{self, NAME_MAX, SECRET_HEADER_MAX, SECRET_HEADERS, SPACE};
 
 /// Two hexadecimal digits a byte.
 const HEX: &str = "^([0-9A-Fa-f]{2})*$";
@@ -100,7 +100,7 @@ fn member(name: &str) -> Value {
 
 /// All of them as members of JSON.
 fn members() -> Map<String, Value> {
-    NAMES.into_iter().map(|name| (name.to_owned(), search::member(name).unwrap_or_else(|| member(name)))).collect()
+    options::names().map(|name| (name.to_owned(), search::member(name).unwrap_or_else(|| member(name)))).collect()
 }
 
 /// All of them as fields of a form.

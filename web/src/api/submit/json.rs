@@ -144,7 +144,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     let into = search::Into { options: self.options, refused: &mut self.refused };
                     search::read(name, &mut members, into, &mut self.place.index)?;
                 }
-                name if options::NAMES.contains(&name) => {
+                name if options::names().any(|known| known == name) => {
                     let value = members.next_value_seed(Scalar)?;
                     if let Err(problem) = self.options.set(name, value) {
                         self.refused = Some(problem);
@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     }
                 }
                 _ => {
-                    let known = options::NAMES.join(", ");
+                    let known = options::names().collect::<Vec<_>>().join(", ");
                     let space = options::SPACE;
                     return Err(A::Error::custom(format!(
                         "there is no such member; there are: input, inputs, {space}, {known}"

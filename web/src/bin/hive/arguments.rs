@@ -231,8 +231,7 @@ mod tests {
         let command = Cli::command();
         let of = |name: &str| command.find_subcommand(name).unwrap().get_arguments();
         let names: Vec<_> = of("submit").chain(of("search")).filter_map(|argument| argument.get_long()).collect();
-        let flat = web::options::FLAT.map(|(name, _)| name);
-        for option in web::options::NAMES.into_iter().chain(flat) {
+        for option in web::options::flat() {
             let name = crate::failure::option(option);
             assert!(names.contains(&name.trim_start_matches("--")), "{name}");
         }

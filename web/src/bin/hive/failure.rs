@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use web::error::ProblemView;
 use web::model::{TaskState, TaskView};
-use web::options::{FLAT, NAMES};
+use web::options::flat;
 
 use crate::text::visible;
 
@@ -116,8 +116,7 @@ impl Failure {
 
 /// What the API says, with what it takes called as the command line calls it.
 fn in_options(detail: &str) -> String {
-    let names = NAMES.into_iter().chain(FLAT.map(|(name, _)| name));
-    let options = names.map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
+    let options = flat().map(|name| (format!("`{name}`"), format!("`{}`", option(name))));
     let others = [("`partial=1`", "`--partial`"), ("`format=ndjson`", "`--format ndjson`")];
     let others = others.map(|(name, option)| (name.to_owned(), option.to_owned()));
     options.chain(others).fold(detail.to_owned(), |detail, (name, option)| detail.replace(&name, &option))
