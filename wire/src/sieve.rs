@@ -142,17 +142,14 @@ impl Sieve<'_> {
 pub struct Values<'a>(&'a [[u8; 8]]);
 
 impl<'a> Values<'a> {
-    /// No number.
-    pub const NONE: Self = Self(&[]);
-
     /// Takes numbers as they are, least significant byte first; `None` if they are not ascending.
     pub fn new(bytes: &'a [[u8; 8]]) -> Option<Self> {
         let values = Self(bytes);
         values.iter().zip(values.iter().skip(1)).all(|(one, next)| one < next).then_some(values)
     }
 
-    /// Of the bytes of values that were checked before.
-    pub(crate) fn known(bytes: &'a [u8]) -> Self {
+    /// Of the bytes of values that are ascending, as is known: of those that were checked before, or sorted.
+    pub fn known(bytes: &'a [u8]) -> Self {
         Self(bytes.as_chunks().0)
     }
 

@@ -204,7 +204,7 @@ impl<'a> Material<'a> {
         let mut words = chain.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
         let chain = std::array::from_fn(|_| words.next().unwrap_or_default());
         let targets = next().as_chunks().0;
-        Self { targets, values: Values::new(next().as_chunks().0).unwrap_or(Values::NONE), word, chain }
+        Self { targets, values: Values::known(next()), word, chain }
     }
 
     /// What Drones are told.
