@@ -9,7 +9,7 @@ use wire::ids::{DroneId, TaskId};
 
 use crate::store::rows::trust_of;
 use crate::work::results::Trust;
-use crate::work::search::{Finding, Marks};
+use crate::work::search::{Finding, Marks, Searched};
 
 /// Candidates that one Drone has searched, without their marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +74,9 @@ pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: us
 
 /// Leaves of a row with these marks what lies behind `from`.
 fn cut(span: &mut Span, from: u64, bytes: Vec<u8>) {
-    let Range { start, end } = span.range;
-    let marks = Marks::parse(bytes.into(), end - start).unwrap_or_default();
-    span.marks = marks.within(&(from - start..end - start)).count();
-    span.spent_ns = (u128::from(span.spent_ns) * u128::from(end - from) / u128::from(end - start)) as u64;
-    span.range.start = from;
+    let Span { range, drone, trust, marks: _, spent_ns, at } = span.clone();
+    let end = range.end;
+    let marks = Marks::parse(bytes.into(), end - range.start).unwrap_or_default();
+    let rest = Searched { range, marks, drone, trust, spent_ns, at }.within(&(from..end));
+    (span.range, span.marks, span.spent_ns) = (rest.range, rest.marks.count(), rest.spent_ns);
 }
