@@ -10,6 +10,6 @@ mod task;
 
 pub use self::given::SECRET_HEADER_MAX;
 pub(crate) use self::given::{Options, SECRET_HEADERS, whole};
+pub(crate) use self::names::{CHARSETS, LISTS, SPACE, flat_text, names};
 pub use self::names::{FLAT, flat};
-pub(crate) use self::names::{LISTS, SPACE, flat_text, names};
 pub(crate) use self::task::{NAME_MAX, Wanted, amendment, renewed_deadline};

@@ -67,7 +67,7 @@ pub(super) fn is_of_search(name: &str) -> bool {
 pub(crate) const SPACE: &str = "space";
 
 /// Custom charsets, by their numbers.
-pub(super) const CHARSETS: [&str; 8] =
+pub(crate) const CHARSETS: [&str; 8] =
     ["charset1", "charset2", "charset3", "charset4", "charset5", "charset6", "charset7", "charset8"];
 
 /// Options that may be long: lists, one thing a line.

@@ -12,10 +12,7 @@ use crate::api::submit::{self, Outcome, Resources};
 use crate::assets;
 use crate::hive::{DEADLINE_MAX, Estimate};
 use crate::kinds::search::MAX_FINDINGS;
-
-/// Fields of custom charsets.
-const CHARSETS: [&str; 8] =
-    ["charset1", "charset2", "charset3", "charset4", "charset5", "charset6", "charset7", "charset8"];
+use crate::options::CHARSETS;
 
 /// Fields of what stands around candidates.
 const AROUND: [&str; 4] = ["prefix", "prefix_hex", "suffix", "suffix_hex"];

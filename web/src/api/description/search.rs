@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::operation::reference;
 use crate::kinds::search::{CHARSETS, FORMATS, KIND, MAX_AROUND, MAX_FINDINGS, MAX_MASKS, MAX_TARGETS, format_name};
+use crate::options;
 
 /// A digest.
 const DIGEST: &str = "^[0-9A-Fa-f]{64}$";
@@ -87,9 +88,7 @@ pub(super) fn option(name: &str) -> (&'static str, Value) {
             "1: nothing is created; the answer says what the search would take",
             json!({ "type": "boolean", "default": false }),
         ),
-        "charset1" | "charset2" | "charset3" | "charset4" | "charset5" | "charset6" | "charset7" | "charset8" => {
-            charset
-        }
+        name if options::CHARSETS.contains(&name) => charset,
         _ => ("", Value::Null),
     }
 }
