@@ -38,7 +38,7 @@ pub(crate) fn map() -> Routes {
         .get("/secrets", Needs::Admin, secrets::list)
         .post("/secrets", Needs::Admin, secrets::create)
         .delete("/secrets/{name}", Needs::Admin, secrets::revoke)
-        .get("/log", Needs::Admin, log::list)
+        .get("/log", Needs::Read, log::list)
         .get("/stats", Needs::Read, stats::stats)
         .get("/metrics", Needs::Read, metrics::show)
         .get("/events", Needs::SeeTasks, events::events)

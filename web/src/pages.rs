@@ -55,7 +55,7 @@ pub(crate) fn routes() -> Routes {
         .post("/admin/access/secrets", Needs::Admin, access::create_secret)
         .post("/admin/access/secrets/{name}/revoke", Needs::Admin, access::revoke_secret)
         .post("/admin/access/sessions/{id}/end", Needs::Admin, access::end_session)
-        .get("/admin/log", Needs::Admin, log::page)
+        .get("/admin/log", Needs::Read, log::page)
 }
 
 #[derive(Template, WebTemplate)]

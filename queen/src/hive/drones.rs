@@ -34,10 +34,12 @@ impl State {
             self.fleet.vacate(id, Parting::Lost);
             self.handle(Event::Disconnected { drone: id }, now);
         }
-        let (drone, threads) = (newcomer.name.clone(), newcomer.ability.threads);
+        let (drone, threads, address) = (newcomer.name.clone(), newcomer.ability.threads, newcomer.address.clone());
         let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
         self.outgoing.push(visit);
-        self.stories.push(Story::Joined { drone, threads, is_back: was_here || !is_new });
+        let is_back = was_here || !is_new;
+        self.log_drone(id, if is_back { "return" } else { "connect" }, format!("{threads} compute threads, from {address}"), now);
+        self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
         Some(link)
     }
@@ -129,7 +131,7 @@ impl State {
             Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
             Parting::Lost => self.handle(Event::Disconnected { drone }, now),
         }
-        self.part(drone);
+        self.part(drone, now);
     }
 
     /// Cuts off all Drones that came with a secret that is not among the `valid` ones.
@@ -147,7 +149,7 @@ impl State {
             if is_known {
                 self.handle(Event::Gone { drone }, now);
             }
-            self.part(drone);
+            self.part(drone, now);
         }
     }
 

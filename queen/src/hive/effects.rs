@@ -48,14 +48,14 @@ impl State {
                     self.member_failed(task, index, error);
                 }
                 Effect::Ended { task, outcome, done } => self.end(task, outcome, &done, from, now),
-                Effect::Quarantined { drone, why } => self.distrusted(drone, &why),
+                Effect::Quarantined { drone, why } => self.distrusted(drone, &why, now),
                 Effect::Disconnect { drone, reason } => {
                     self.fleet.send(drone, Outbound::Goodbye(reason));
                     self.fleet.vacate(drone, Parting::Lost);
-                    self.part(drone);
+                    self.part(drone, now);
                 }
                 // Of a Drone that is not waited for this was told when it went.
-                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.part(drone),
+                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.part(drone, now),
                 Effect::Forgotten(_) => {}
             }
         }
@@ -95,10 +95,18 @@ impl State {
     }
 
     /// Tells that a Drone is gone, or away.
-    pub(super) fn part(&mut self, id: DroneId) {
+    pub(super) fn part(&mut self, id: DroneId, now: Now) {
         let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
         let Some(parted) = self.fleet.part(id, is_awaited) else { return };
         let (drone, connected) = (parted.name, parted.connected);
+        let (action, how) = match (is_awaited, parted.parting) {
+            (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
+            (false, Parting::Left) => ("leave", "its work was done or given back"),
+            (false, Parting::Revoked) => ("expel", "its secret was revoked"),
+            (false, Parting::Lost) if parted.was_awaited => ("lose", "it did not come back; others take over its work"),
+            (false, Parting::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
+        };
+        self.log_drone(id, action, how.to_owned(), now);
         self.stories.push(match is_awaited {
             true => Story::Away { drone, connected },
             false => Story::Parted { drone, parting: parted.parting, was_awaited: parted.was_awaited, connected },
@@ -108,14 +116,15 @@ impl State {
     }
 
     /// The core gives a Drone no more work.
-    fn distrusted(&mut self, drone: DroneId, why: &Distrust) {
+    fn distrusted(&mut self, drone: DroneId, why: &Distrust, now: Now) {
         let reason = explain::distrust(why, |task| self.tasks.label(task));
-        self.quarantined(drone, reason);
+        self.quarantined(drone, reason, now);
     }
 
     /// A Drone is in quarantine, which the core knows already or is about to be told.
-    pub(super) fn quarantined(&mut self, id: DroneId, reason: String) {
+    pub(super) fn quarantined(&mut self, id: DroneId, reason: String, now: Now) {
         let drone = self.fleet.name_of(id);
+        self.log_drone(id, "quarantine", reason.clone(), now);
         self.stories.push(Story::Quarantined { drone, reason: reason.clone() });
         self.fleet.quarantine(id, reason.as_str().into());
         self.outgoing.defer(Change::Quarantine { drone: id, reason: Some(reason) });
@@ -142,7 +151,7 @@ impl State {
         self.claims.forget(id);
         let Some(record) = self.tasks.get(id) else { return };
         if record.is_rework() {
-            return self.end_rework(id, &outcome);
+            return self.end_rework(id, &outcome, now);
         }
         let drone = by.map(|drone| self.fleet.name_of(drone));
         let Some(ending) = self.tasks.change(id, |record| record.end_with(outcome, done, now.moment())) else { return };
@@ -157,17 +166,21 @@ impl State {
             seconds: (ending.finished.at.0 - since.0) as f64 / 1000.0,
             drone,
         };
+        if let Some((action, how)) = end.of_note() {
+            self.log_task(id, action, how, now);
+        }
         self.stories.push(Story::Ended { task: self.tasks.label(id), record: end });
         self.outgoing.push(Change::End(id, Box::new(ending)));
         self.tasks.tell_results(id);
     }
 
     /// What was suspect of a task that had ended is computed again, or is given up.
-    fn end_rework(&mut self, id: TaskId, outcome: &Ended) {
+    fn end_rework(&mut self, id: TaskId, outcome: &Ended, now: Now) {
         match outcome {
             Ended::Done => {
                 let Some(corrected) = self.tasks.change(id, |record| record.clear()).flatten() else { return };
                 self.reworks -= 1;
+                self.log_task(id, "clear", format!("computed again what was suspect: {corrected} were wrong"), now);
                 self.stories.push(Story::Cleared { task: self.tasks.label(id), corrected });
                 self.outgoing.push(Change::Cleared { task: id, corrected });
                 self.feed.task(id);

@@ -1,13 +1,18 @@
-//! Writing and reading the audit trail.
+//! Writing and reading the log: the audit trail of what users did, and what happened by itself.
 
 use std::time::Duration;
 
-use web::access::{LogFilter, LogPage};
+use web::access::{LogFilter, LogKind, LogPage};
 use web::hive::{Deed, HiveError};
+use web::label;
+use wire::ids::{DroneId, TaskId};
 
 use super::refusal::unreadable;
 use super::shared::SharedHive;
+use super::state::State;
 use super::story::Story;
+use super::trail::Happening;
+use crate::clock::Now;
 
 /// How often it is looked whether what was counted becomes a line.
 const CLOSED: Duration = Duration::from_secs(60);
@@ -23,10 +28,9 @@ impl SharedHive {
             }
             state.stories.extend(line.map(|line| Story::Logged(Box::new(line))));
         });
-        self.inner.logged.notify_one();
     }
 
-    /// Writes the audit trail, as soon as there are lines, until the future is dropped.
+    /// Writes the log, as soon as there are lines, until the future is dropped.
     pub async fn keep_trail(&self) {
         loop {
             // What is counted becomes lines after a while, with nobody doing anything.
@@ -47,7 +51,7 @@ impl SharedHive {
         }
     }
 
-    /// Reads the audit trail, as far as it is on disk.
+    /// Reads the log, as far as it is on disk.
     pub(super) async fn read_log(&self, filter: LogFilter) -> Result<LogPage, HiveError> {
         self.serving().map(drop)?;
         let limit = filter.limit;
@@ -58,5 +62,27 @@ impl SharedHive {
         lines.truncate(limit);
         let next = lines.last().filter(|_| has_more).map(|(number, _)| *number);
         Ok(LogPage { entries: lines.into_iter().map(|(_, entry)| entry).collect(), next })
+    }
+}
+
+impl State {
+    /// Keeps in the log what became of a Drone.
+    pub(super) fn log_drone(&mut self, id: DroneId, action: &'static str, outcome: String, now: Now) {
+        let target = label("drone", id, Some(&self.fleet.name_of(id)));
+        self.log(Happening { kind: LogKind::Drone, action, target, outcome }, now);
+    }
+
+    /// Keeps in the log what became of a task.
+    pub(super) fn log_task(&mut self, id: TaskId, action: &'static str, outcome: String, now: Now) {
+        self.log(Happening { kind: LogKind::Task, action, target: self.tasks.label(id), outcome }, now);
+    }
+
+    /// Keeps in the log what became of the Queen.
+    pub(super) fn log_queen(&mut self, action: &'static str, outcome: String, now: Now) {
+        self.log(Happening { kind: LogKind::Queen, action, target: "queen".to_owned(), outcome }, now);
+    }
+
+    fn log(&mut self, happening: Happening, now: Now) {
+        self.outgoing.trail.happened(happening, now.at, now.elapsed);
     }
 }

@@ -16,12 +16,12 @@ pub(super) struct Outgoing {
     deferred: Vec<Change>,
     /// Leases that are to be remembered or forgotten: of each only what was said last.
     leases: BTreeMap<LeaseId, Change>,
-    /// What users did.
+    /// Lines of the log.
     pub(super) trail: Trail,
 }
 
 impl Outgoing {
-    /// Nothing yet; `keeps_trail`: what users do is to be written.
+    /// Nothing yet; `keeps_trail`: the log is to be written.
     pub(super) fn new(keeps_trail: bool) -> Self {
         let (changes, deferred, leases) = Default::default();
         Self { changes, deferred, leases, trail: Trail::new(keeps_trail) }

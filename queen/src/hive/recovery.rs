@@ -164,7 +164,11 @@ impl SharedHive {
     /// the disk takes no writes. Before that no Drone is given work, since its leases carry the epoch.
     pub async fn begin_epoch(&self) {
         let Ok(slot) = self.slot(0).await else { return };
-        let ((), ack) = self.change_durably(slot, |state, _| state.begin(self.inner.epoch));
+        let ((), ack) = self.change_durably(slot, |state, now| {
+            let (taken, _) = state.disk.recovered;
+            state.log_queen("start", format!("with {}", unfinished(taken)), now);
+            state.begin(self.inner.epoch);
+        });
         if self.lock().disk.has_suspects {
             let hive = self.clone();
             tokio::spawn(async move { hive.compute_again().await });
@@ -255,7 +259,15 @@ impl Follower for SharedHive {
 
     fn fault(&self, error: Option<&StoreError>) {
         let reason = error.map(StoreError::refusal);
-        let before = std::mem::replace(&mut self.lock().disk.fault, reason.clone());
+        let before = self.change(|state, now| {
+            let before = std::mem::replace(&mut state.disk.fault, reason.clone());
+            match (&before, &reason) {
+                (None, Some(reason)) => state.log_queen("disk-fault", reason.clone(), now),
+                (Some(_), None) => state.log_queen("disk-back", "it takes writes again".to_owned(), now),
+                _ => {}
+            }
+            before
+        });
         match (before, reason) {
             (None, Some(reason)) => tracing::error!("{reason}"),
             (Some(_), None) => story!("🩹", "The disk takes writes again"),
@@ -285,6 +297,7 @@ impl Keeper {
             () = serving => {}
             () = writing.ended() => return Err(Lost::Writer),
         }
+        hive.change(|state, now| state.log_queen("stop", "she was told to".to_owned(), now));
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         hive.inner.disk.journal.stop();

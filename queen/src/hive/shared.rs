@@ -279,9 +279,13 @@ impl SharedHive {
                 }
             };
             let (has_stories, has_news) = (state.has_stories(), state.has_news());
-            (result, ack, (has_stories, has_news, state.is_due_earlier(), state.take_requests()))
+            let has_lines = state.outgoing.trail.has_lines();
+            (result, ack, (has_stories, has_news, has_lines, state.is_due_earlier(), state.take_requests()))
         };
-        let (has_stories, has_news, is_due_earlier, requests) = outcome;
+        let (has_stories, has_news, has_lines, is_due_earlier, requests) = outcome;
+        if has_lines {
+            self.inner.logged.notify_one();
+        }
         if is_due_earlier {
             self.inner.deadline_moved.notify_one();
         }

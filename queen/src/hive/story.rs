@@ -180,7 +180,24 @@ fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String
     priority.into_iter().chain(name).chain(deadline).collect::<Vec<_>>().join(", ")
 }
 
+/// A task that is done, and took less than this, in seconds, has no line in the log: there may be thousands a second.
+const LONG: f64 = 10.0;
+
 impl EndOfTask {
+    /// What the log keeps of it, if anything: what happened, and how. Who cancelled it stands in the audit trail.
+    pub(super) fn of_note(&self) -> Option<(&'static str, String)> {
+        let (done, span) = (drone::console::count(self.done), drone::console::span(self.seconds));
+        match (self.state, self.found) {
+            (TaskState::Failed, _) => Some(("fail", self.error.as_deref().unwrap_or("no reason given").to_owned())),
+            (TaskState::Done, _) if self.seconds < LONG => None,
+            (TaskState::Done, None) => Some(("end", format!("{done} digests in {span}"))),
+            (TaskState::Done, Some(found)) => {
+                Some(("end", format!("{done} candidates searched in {span}, {} found", drone::console::count(found))))
+            }
+            _ => None,
+        }
+    }
+
     fn tell(&self, task: &str, show_words: bool) {
         let drone = self.drone.as_deref().unwrap_or("the drones");
         let (done, seconds) = (drone::console::count(self.done), self.seconds);

@@ -1,4 +1,4 @@
-//! The audit trail on its way to the disk. What is alike is counted behind the first lines of it, so that
+//! The log on its way to the disk: what users did, and what happened by itself. What is alike is counted behind the first lines of it, so that
 //! whoever guesses tokens, or does the same again and again, writes little; and each kind of line has bounds of its own,
 //! so that none pushes out another.
 
@@ -31,6 +31,18 @@ const WAITING: usize = 4096;
 /// The longest text of a line, in bytes: the rest is not kept.
 const TEXT: usize = 256;
 
+/// Something that nobody did, but that the operator may want to know later.
+pub(super) struct Happening {
+    /// One of [`LogKind::HAPPENINGS`].
+    pub(super) kind: LogKind,
+    /// What happened, in a word.
+    pub(super) action: &'static str,
+    /// To what, such as `drone 3 (meadow)`.
+    pub(super) target: String,
+    /// How, or why.
+    pub(super) outcome: String,
+}
+
 /// Lines on their way to the disk, and what is counted meanwhile.
 pub(super) struct Trail {
     /// Whether the trail is kept; it is not where nothing outlives the Queen.
@@ -54,7 +66,8 @@ struct Alike {
     who: Option<String>,
     origin: Option<Origin>,
     action: &'static str,
-    /// `None` for a guess, which may name whatever it likes: all of them would be different.
+    /// `None` for a guess, which may name whatever it likes: all of them would be different. Of tasks, of which any
+    /// number may fail of the same, why they ended.
     target: Option<String>,
 }
 
@@ -83,6 +96,23 @@ impl Trail {
             action: name(&deed.action),
             target: (entry.kind != LogKind::Guess).then(|| entry.target.clone()),
         };
+        self.keep(alike, entry, now)
+    }
+
+    /// Something happened by itself.
+    pub(super) fn happened(&mut self, happening: Happening, at: Timestamp, now: Time) {
+        let Happening { kind, action, target, outcome } = happening;
+        let (target, outcome) = (cut(&target), cut(&outcome));
+        let about = if kind == LogKind::Task { outcome.clone() } else { target.clone() };
+        let alike = Alike { action, target: Some(about), ..Alike::default() };
+        let action = action.to_owned();
+        let entry =
+            LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count: 1 };
+        self.keep(alike, entry, now);
+    }
+
+    /// Keeps a line, if it is not only counted; which one it is then.
+    fn keep(&mut self, alike: Alike, entry: LogEntry, now: Time) -> Option<LogEntry> {
         let is_own = self.by_kind.entry(entry.kind).or_default().has_own(alike, &entry, now);
         is_own.then(|| self.push(entry.clone()))?;
         Some(entry)
@@ -136,9 +166,10 @@ impl Tally {
         let is_refused = matches!(entry.kind, LogKind::Refusal | LogKind::Guess);
         let has_room = self.alike.len() < COUNTED || self.alike.contains_key(&alike);
         // What was done is never counted together with something else.
+        let is_done = !is_refused && !LogKind::HAPPENINGS.contains(&entry.kind);
         let alike = match has_room {
             true => alike,
-            false if is_refused => Alike::default(),
+            false if !is_done => Alike::default(),
             false => return true,
         };
         let counted = match self.alike.entry(alike) {
@@ -162,7 +193,7 @@ impl Tally {
 /// Says how many lines of a kind are missing.
 fn lost_lines(at: Timestamp, kind: LogKind, count: u64) -> LogEntry {
     let outcome = "these lines could not be kept while the disk took no writes".to_owned();
-    let (action, target) = ("lose".to_owned(), "audit trail".to_owned());
+    let (action, target) = ("lose".to_owned(), "log".to_owned());
     LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count }
 }
 
@@ -179,7 +210,6 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
         }
         (None, _) => LogKind::Control,
     };
-    let cut = |text: &str| text[..text.floor_char_boundary(TEXT)].to_owned();
     LogEntry {
         at,
         kind,
@@ -191,6 +221,11 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
         request_id: by.request.as_deref().map(str::to_owned),
         count: 1,
     }
+}
+
+/// As much of a text as is kept.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(TEXT)].to_owned()
 }
 
 fn name(action: &Action) -> &'static str {
@@ -280,6 +315,23 @@ mod tests {
             let line = trail.record(&Deed { by, action: Action::Ask, target, refused }, Timestamp(7), Time::ZERO);
             assert_eq!(line.map(|line| line.kind), Some(LogKind::Refusal));
         }
+    }
+
+    #[test]
+    fn what_happens_to_many_tasks_alike_is_counted() {
+        let mut trail = Trail::new(true);
+        let failed = |number: u64, why: &str| Happening {
+            kind: LogKind::Task,
+            action: "fail",
+            target: format!("task {number}"),
+            outcome: why.to_owned(),
+        };
+        (0..1000).for_each(|number| trail.happened(failed(number, "its deadline passed"), Timestamp(7), Time::ZERO));
+        trail.happened(failed(1000, "no Drone can compute it"), Timestamp(7), Time::ZERO);
+        assert_eq!(trail.take().len() as u64, OWN + 1);
+        trail.close(true, Time::ZERO);
+        let counted: Vec<_> = trail.take().into_iter().map(|line| (line.target, line.outcome, line.count)).collect();
+        assert_eq!(counted, [(SEVERAL.to_owned(), "its deadline passed".to_owned(), 1000 - OWN)]);
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl State {
             Fault::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
             Fault::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
         };
-        self.quarantined(drone, reason);
+        self.quarantined(drone, reason, now);
         self.outgoing.push(Change::Suspect { drone });
         for id in self.tasks.begun() {
             self.tasks.change(id, |record| record.suspect(drone));

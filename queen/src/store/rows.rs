@@ -260,6 +260,9 @@ pub(super) fn log_kind_number(kind: LogKind) -> i64 {
         LogKind::Refusal => 2,
         LogKind::Session => 3,
         LogKind::Guess => 4,
+        LogKind::Drone => 5,
+        LogKind::Task => 6,
+        LogKind::Queen => 7,
     }
 }
 

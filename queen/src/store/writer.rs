@@ -37,13 +37,16 @@ const VACUUM_PAGES: i64 = 256;
 /// The clock is written down with each commit, and else after so long, in milliseconds.
 const TELL_CLOCK: i64 = 60_000;
 
-/// Lines of the audit trail of each kind that are kept: so guessing tokens pushes out nothing but guesses.
+/// Lines of the log of each kind that are kept: so guessing tokens pushes out nothing but guesses.
 const LOGGED: [(LogKind, u64); LogKind::ALL.len()] = [
     (LogKind::Control, 100_000),
     (LogKind::Administration, 10_000),
     (LogKind::Session, 10_000),
     (LogKind::Refusal, 10_000),
     (LogKind::Guess, 10_000),
+    (LogKind::Drone, 10_000),
+    (LogKind::Task, 10_000),
+    (LogKind::Queen, 1_000),
 ];
 
 /// Lines that are forgotten at a time.
@@ -258,7 +261,7 @@ fn tell_clock(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
     connection.execute("UPDATE hive SET clock = ?, wall = ?", params![now.on.0, now.at.0]).map(drop)
 }
 
-/// Forgets the oldest lines of the audit trail, of each kind beyond its bound.
+/// Forgets the oldest lines of the log, of each kind beyond its bound.
 fn cut_log(connection: &Connection) -> rusqlite::Result<()> {
     let delete = "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE kind = ? ORDER BY id DESC LIMIT ? OFFSET ?)";
     let mut delete = connection.prepare_cached(delete)?;

@@ -1,11 +1,13 @@
-//! The audit trail.
+//! The log: the audit trail of what somebody did, and what happened by itself.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::caller::Caller;
+use super::scope::Scope;
 use crate::timestamp::Timestamp;
 
-/// What something in the audit trail is about.
+/// What a line of the log is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogKind {
@@ -19,11 +21,29 @@ pub enum LogKind {
     Refusal,
     /// Somebody showed what is no token, at the login or with a request.
     Guess,
+    /// A Drone came, went, or was put into quarantine.
+    Drone,
+    /// A task failed, or ended after long work.
+    Task,
+    /// The Queen started or stopped, or her disk took no writes.
+    Queen,
 }
 
 impl LogKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Control, Self::Administration, Self::Session, Self::Refusal, Self::Guess];
+    pub const ALL: [Self; 8] = [
+        Self::Control,
+        Self::Administration,
+        Self::Session,
+        Self::Refusal,
+        Self::Guess,
+        Self::Drone,
+        Self::Task,
+        Self::Queen,
+    ];
+
+    /// Those that say what happened by itself; the others are the audit trail of what somebody did.
+    pub const HAPPENINGS: [Self; 3] = [Self::Drone, Self::Task, Self::Queen];
 
     /// The name in requests and views.
     pub fn name(self) -> &'static str {
@@ -33,26 +53,34 @@ impl LogKind {
             Self::Session => "session",
             Self::Refusal => "refusal",
             Self::Guess => "guess",
+            Self::Drone => "drone",
+            Self::Task => "task",
+            Self::Queen => "queen",
         }
+    }
+
+    /// Those that a caller may see: the audit trail is for `admin`.
+    pub fn seen_by(caller: &Caller) -> &'static [Self] {
+        if caller.may(Scope::Admin) { &Self::ALL } else { &Self::HAPPENINGS }
     }
 }
 
-/// A line of the audit trail.
+/// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {
     /// When; of those that were alike, the last one.
     pub at: Timestamp,
     /// What it is about.
     pub kind: LogKind,
-    /// The name of the token; `None` where there was none.
+    /// The name of the token; `None` where there was none, and of what happened by itself.
     pub who: Option<String>,
     /// The address that the request came from; `None` on the Queen's own machine.
     pub address: Option<String>,
-    /// What was done, such as `cancel`.
+    /// What was done, such as `cancel`, or happened, such as `quarantine`.
     pub action: String,
     /// To what, such as `task 7 (bees)`.
     pub target: String,
-    /// What came of it: `done`, or why not.
+    /// What came of it: `done`, or why not; of what happened by itself, how or why.
     pub outcome: String,
     /// How the request was called that did it; `None` if it was none of HTTP.
     pub request_id: Option<String>,
@@ -69,11 +97,11 @@ fn is_one(count: &u64) -> bool {
     *count == 1
 }
 
-/// Which lines of the audit trail are to be shown, newest first.
+/// Which lines of the log are to be shown, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Only these.
-    pub kind: Option<LogKind>,
+    /// Only of these kinds; of all if there are none.
+    pub kinds: Vec<LogKind>,
     /// Only those of the token with this name.
     pub who: Option<String>,
     /// Only those whose target is this, or begins so and goes on behind a space: `task 7` finds `task 7 (bees)`.
@@ -88,7 +116,7 @@ pub struct LogFilter {
     pub limit: usize,
 }
 
-/// A part of the audit trail.
+/// A part of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {
     /// Newest first.

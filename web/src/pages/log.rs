@@ -1,4 +1,4 @@
-//! The audit trail.
+//! The log.
 
 use std::sync::Arc;
 
@@ -30,6 +30,17 @@ pub(super) struct Page {
     next: Option<u64>,
 }
 
+/// Where on the page something leads that a line is about: `drone 3 (meadow)`, or `task 7` of those that are there.
+fn address_of(target: &str) -> Option<String> {
+    let (what, rest) = target.split_once(' ')?;
+    let id: u64 = rest.split(' ').next()?.parse().ok()?;
+    match what {
+        "task" => Some(format!("/admin/tasks/{id}")),
+        "drone" => Some(format!("/admin/drones/{id}")),
+        _ => None,
+    }
+}
+
 impl Page {
     /// Whether more than the kind was asked for.
     fn is_narrow(&self) -> bool {
@@ -37,9 +48,20 @@ impl Page {
         who.is_some() || target.is_some() || since.is_some() || until.is_some()
     }
 
+    /// The kinds of lines that the viewer sees.
+    fn kinds(&self) -> &'static [LogKind] {
+        LogKind::seen_by(self.viewer.caller())
+    }
+
+    /// The one kind that was asked for.
+    fn kind(&self) -> Option<LogKind> {
+        asked_for(&self.filter)
+    }
+
     /// The address of the same with another kind.
     fn with_kind(&self, kind: Option<LogKind>) -> String {
-        address(&LogFilter { kind, before: None, ..self.filter.clone() })
+        let kinds = kind.into_iter().collect();
+        address(&LogFilter { kinds, before: None, ..self.filter.clone() })
     }
 
     /// The address of what one token did.
@@ -64,11 +86,18 @@ impl Page {
     }
 }
 
+fn asked_for(filter: &LogFilter) -> Option<LogKind> {
+    match filter.kinds[..] {
+        [kind] => Some(kind),
+        _ => None,
+    }
+}
+
 fn address(filter: &LogFilter) -> String {
-    let LogFilter { kind, who, target, since, until, before, limit: _ } = filter;
+    let LogFilter { kinds: _, who, target, since, until, before, limit: _ } = filter;
     let moment = |at: &Option<Timestamp>| at.map(|at| at.to_string());
     let values = [
-        ("kind", kind.map(|kind| kind.name().to_owned())),
+        ("kind", asked_for(filter).map(|kind| kind.name().to_owned())),
         ("who", who.clone()),
         ("target", target.clone()),
         ("since", moment(since)),
@@ -86,7 +115,7 @@ pub(super) async fn page(
     mut query: Query,
 ) -> Result<Page, Problem> {
     let before = query.number("cursor", 0..=u64::MAX)?;
-    let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query)? };
+    let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query, viewer.caller())? };
     let page = access.log(filter.clone()).await?;
     Ok(Page { viewer, entries: page.entries, filter, next: page.next })
 }

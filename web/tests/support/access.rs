@@ -94,7 +94,7 @@ fn is_wanted(filter: &LogFilter, number: u64, entry: &LogEntry) -> bool {
     let is_target = |target: &String| {
         entry.target.strip_prefix(target.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
     };
-    filter.kind.is_none_or(|kind| kind == entry.kind)
+    (filter.kinds.is_empty() || filter.kinds.contains(&entry.kind))
         && (filter.who.is_none() || filter.who == entry.who)
         && filter.target.as_ref().is_none_or(is_target)
         && filter.since.is_none_or(|since| entry.at >= since)

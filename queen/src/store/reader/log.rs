@@ -1,4 +1,4 @@
-//! Reading the audit trail.
+//! Reading the log.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row};
@@ -9,7 +9,7 @@ use crate::store::rows::{log_kind_number, log_kind_of};
 
 /// Lines that the filter lets through, newest first, each with its number.
 pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Result<Vec<(u64, LogEntry)>> {
-    let LogFilter { kind, who, target, since, until, before, limit } = filter;
+    let LogFilter { kinds, who, target, since, until, before, limit } = filter;
     let mut conditions = vec!["id < ?"];
     let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
@@ -19,10 +19,14 @@ pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Res
             values.push(value);
         }
     };
-    must("kind = ?", kind.map(|kind| Box::new(log_kind_number(kind)) as _));
     must("who = ?", who.clone().map(|who| Box::new(who) as _));
     must("at >= ?", since.map(|since| Box::new(since.0) as _));
     must("at < ?", until.map(|until| Box::new(until.0) as _));
+    let of_kinds = format!("kind IN ({})", vec!["?"; kinds.len()].join(", "));
+    if !kinds.is_empty() {
+        conditions.push(&of_kinds);
+        values.extend(kinds.iter().map(|kind| Box::new(log_kind_number(*kind)) as Box<dyn ToSql>));
+    }
     if let Some(target) = target {
         // The second part is every text that begins with the target and a space, since `!` follows the space.
         conditions.push("(target = ? OR target >= ? AND target < ?)");

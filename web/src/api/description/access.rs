@@ -99,8 +99,11 @@ fn revoke_secret() -> Operation {
 fn log() -> Operation {
     let text = || json!({ "type": "string" });
     let moment = || json!({ "type": "string", "examples": ["2026-01-31T23:59:00Z", "2026-01-31"] });
-    Operation::new(TAG, (Method::GET, "/log"), "listLog", "Lists what was done, and what was refused, newest first")
-        .about("A submission is not in it: the task itself says whose it is.")
+    Operation::new(TAG, (Method::GET, "/log"), "listLog", "Lists what was done, was refused and happened, newest first")
+        .about(
+            "Without `admin`, only what happened by itself: the kinds `drone`, `task` and `queen`. A submission is not in \
+             it: the task itself says whose it is.",
+        )
         .query("kind", "Only these", reference("LogKind"))
         .query("who", "Only those of the token with this name", text())
         .query("target", "Only those to this: `task 7` finds `task 7 (bees)` as well", text())
