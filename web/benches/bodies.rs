@@ -196,6 +196,9 @@ impl Hive for Ready {
     async fn drain(&self, _: DroneId) -> Result<DroneView, HiveError> {
         nothing()
     }
+    async fn disconnect(&self, _: DroneId) -> Result<DroneView, HiveError> {
+        nothing()
+    }
     async fn pardon(&self, _: DroneId) -> Result<DroneView, HiveError> {
         nothing()
     }

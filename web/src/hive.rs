@@ -127,6 +127,8 @@ pub enum Action {
     Remove,
     /// To a Drone: [`Hive::drain`].
     Drain,
+    /// To a Drone: [`Hive::disconnect`].
+    Disconnect,
     /// To a Drone: [`Hive::pardon`].
     Pardon,
     /// A token was made: [`Access::create_token`].
@@ -372,6 +374,10 @@ pub trait Hive: Send + Sync + 'static {
     /// Lets a Drone finish what it has, and leave. One that is leaving already does so; one that
     /// is not connected is a [`HiveError::Conflict`].
     async fn drain(&self, id: DroneId) -> Result<DroneView, HiveError>;
+
+    /// Ends a Drone's connection, and gives what it holds to others at once; one that is away loses what is kept for it.
+    /// It may connect again. One that is neither there nor away is a [`HiveError::Conflict`].
+    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError>;
 
     /// Lifts a Drone's quarantine. One that is in none stays as it is.
     async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError>;

@@ -18,6 +18,7 @@ mod config;
 mod deeds;
 mod entrance;
 pub mod error;
+mod fleet;
 mod guard;
 pub mod hive;
 pub mod kinds;

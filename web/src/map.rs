@@ -31,6 +31,7 @@ pub(crate) fn map() -> Routes {
         .get("/drones", Needs::Read, drones::list)
         .get("/drones/{id}", Needs::Read, drones::show)
         .post("/drones/{id}/drain", Needs::Control, drones::drain)
+        .post("/drones/{id}/disconnect", Needs::Control, drones::disconnect)
         .post("/drones/{id}/resume", Needs::Control, drones::resume)
         .get("/tokens", Needs::Admin, tokens::list)
         .post("/tokens", Needs::Admin, tokens::create)

@@ -1,6 +1,7 @@
 //! The admin pages. They work without scripts: forms, links, and 303 after each change.
 
 mod access;
+mod address;
 mod coverage;
 mod drones;
 mod filters;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Routes {
         .get("/admin/drones", Needs::Read, drones::page)
         .get("/admin/drones/{id}", Needs::Read, drones::one)
         .post("/admin/drones/{id}/drain", Needs::Control, drones::drain)
+        .post("/admin/drones/{id}/disconnect", Needs::Control, drones::disconnect)
         .post("/admin/drones/{id}/resume", Needs::Control, drones::resume)
         .get("/admin/access", Needs::Admin, access::page)
         .post("/admin/access/tokens", Needs::Admin, access::create_token)

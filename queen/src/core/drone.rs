@@ -14,7 +14,7 @@ use wire::work::{Class, Kind};
 
 use super::credit::{Charge, Held, Level, Place};
 use super::meter::Meter;
-use super::status::{DroneStatus, Idle, Standing};
+use super::status::Standing;
 use super::task::Task;
 use super::time::Time;
 use super::timeouts::Timeouts;
@@ -360,9 +360,19 @@ impl Drone {
     }
 
     /// What there is to know of it, with why it is idle, if it is.
-    pub(super) fn status(&self, idle: Option<Idle>, now: Time) -> DroneStatus {
-        let (rate, cost_rate) = self.meter.rates(now);
-        DroneStatus { standing: self.standing(), idle, rate, cost_rate }
+    /// Its rates, in items and in compressions per second.
+    pub(super) fn rates(&self, now: Time) -> (f64, f64) {
+        self.meter.rates(now)
+    }
+
+    /// Tasks of which it holds leases, the most urgent first.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        self.levels.iter().rev().flat_map(|level| level.tasks.iter().map(|(task, _)| *task))
+    }
+
+    /// Compressions per second of all threads when it measured itself; `None` if it said nothing of that class.
+    pub(super) fn benchmark(&self, class: Class) -> Option<u64> {
+        Some(self.speeds.get(&class)?.rate.min(RATE_MAX) * u64::from(self.threads))
     }
 
     pub(super) fn standing(&self) -> Standing {

@@ -11,6 +11,9 @@ use super::scheduler::Core;
 use super::status::{DroneStatus, LeaseStatus, Standing, Status, Totals};
 use super::time::Time;
 
+/// Of so many tasks at most it is said that a Drone computes them.
+const TASKS_TOLD: usize = 8;
+
 impl Core {
     /// A lease that this Drone holds.
     pub fn lease(&self, drone: DroneId, lease: LeaseId) -> Option<LeaseStatus> {
@@ -47,7 +50,12 @@ impl Core {
 
     /// A Drone that is connected, or that is waited for.
     pub fn drone(&self, id: DroneId, now: Time) -> Option<DroneStatus> {
-        self.drones.get(id).map(|drone| drone.status(self.idle(id), now))
+        let drone = self.drones.get(id)?;
+        let (rate, cost_rate) = drone.rates(now);
+        let tasks: Vec<_> = drone.tasks().take(TASKS_TOLD).collect();
+        let first = tasks.first().and_then(|task| self.tasks.get(*task));
+        let benchmark = first.and_then(|task| drone.benchmark(task.class));
+        Some(DroneStatus { standing: drone.standing(), idle: self.idle(id), rate, cost_rate, tasks, benchmark })
     }
 
     /// Where a Drone stands that is connected, or that is waited for.

@@ -61,7 +61,7 @@ pub struct Standing {
 }
 
 /// What there is to know of a Drone's work.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DroneStatus {
     /// Where it stands.
     pub standing: Standing,
@@ -71,6 +71,10 @@ pub struct DroneStatus {
     pub rate: f64,
     /// Compressions per second lately.
     pub cost_rate: f64,
+    /// Tasks of which it holds leases, the most urgent first; the first few.
+    pub tasks: Vec<TaskId>,
+    /// Compressions per second of work like the first of them that all its threads reached when it measured itself.
+    pub benchmark: Option<u64>,
 }
 
 /// Why a Drone computes nothing at present.

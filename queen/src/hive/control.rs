@@ -199,14 +199,15 @@ impl Hive for SharedHive {
         drop(self.serving()?);
         self.change(|state, now| {
             let is_there = state.drain(id, now);
-            let view = state.drone(id, now).ok_or(HiveError::NoDrone(id))?;
-            match is_there {
-                true => Ok(view),
-                false => Err(HiveError::Conflict(format!(
-                    "drone {id} ({}) is not connected: it is {}",
-                    view.name, view.state
-                ))),
-            }
+            connected(state.drone(id, now).ok_or(HiveError::NoDrone(id))?, is_there)
+        })
+    }
+
+    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        drop(self.serving()?);
+        self.change(|state, now| {
+            let was_there = state.disconnect(id, now);
+            connected(state.drone(id, now).ok_or(HiveError::NoDrone(id))?, was_there)
         })
     }
 
@@ -243,5 +244,16 @@ impl Hive for SharedHive {
 
     fn subscribe(&self, last: Option<EventId>) -> Subscription {
         self.lock().feed.subscribe(last, self.now().elapsed)
+    }
+}
+
+/// A Drone to which something was done that only one that `is_there` can be told.
+fn connected(drone: DroneView, is_there: bool) -> Result<DroneView, HiveError> {
+    match is_there {
+        true => Ok(drone),
+        false => Err(HiveError::Conflict(format!(
+            "drone {} ({}) is not connected: it is {}",
+            drone.id, drone.name, drone.state
+        ))),
     }
 }

@@ -38,7 +38,12 @@ impl State {
         let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
         self.outgoing.push(visit);
         let is_back = was_here || !is_new;
-        self.log_drone(id, if is_back { "return" } else { "connect" }, format!("{threads} compute threads, from {address}"), now);
+        self.log_drone(
+            id,
+            if is_back { "return" } else { "connect" },
+            format!("{threads} compute threads, from {address}"),
+            now,
+        );
         self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
         Some(link)
@@ -89,7 +94,11 @@ impl State {
 
     /// A Drone cannot compute a lease.
     pub(super) fn failed(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
-        if self.fleet.is_current(link) && !self.is_audit(link.drone, lease, now) {
+        if !self.fleet.is_current(link) {
+            return;
+        }
+        self.fleet.has_failed(link.drone);
+        if !self.is_audit(link.drone, lease, now) {
             self.handle(Event::Failed { drone: link.drone, lease, reason }, now);
         }
     }
@@ -128,7 +137,7 @@ impl State {
         let had_joined = self.fleet.vacate(drone, parting);
         match parting {
             _ if !had_joined && self.core.standing(drone).is_none() => {}
-            Parting::Left | Parting::Revoked => self.handle(Event::Gone { drone }, now),
+            Parting::Left | Parting::Revoked | Parting::Disconnected => self.handle(Event::Gone { drone }, now),
             Parting::Lost => self.handle(Event::Disconnected { drone }, now),
         }
         self.part(drone, now);
@@ -140,17 +149,28 @@ impl State {
             return;
         }
         for drone in self.fleet.with_revoked(valid) {
-            let is_known = self.core.standing(drone).is_some();
-            if !is_known && !self.fleet.is_seated(drone) {
-                continue;
-            }
-            self.fleet.send(drone, Outbound::Goodbye("its secret was revoked"));
-            self.fleet.vacate(drone, Parting::Revoked);
-            if is_known {
-                self.handle(Event::Gone { drone }, now);
-            }
-            self.part(drone, now);
+            self.cut_off(drone, "its secret was revoked", Parting::Revoked, now);
         }
+    }
+
+    /// A user cuts a Drone off, which may come back; whether it was there, or away.
+    pub(super) fn disconnect(&mut self, drone: DroneId, now: Now) -> bool {
+        self.cut_off(drone, "an operator disconnected it", Parting::Disconnected, now)
+    }
+
+    /// Ends a Drone's connection, if it has one, and gives what it holds to others; whether there was anything to end.
+    fn cut_off(&mut self, drone: DroneId, reason: &'static str, parting: Parting, now: Now) -> bool {
+        let is_known = self.core.standing(drone).is_some();
+        if !is_known && !self.fleet.is_seated(drone) {
+            return false;
+        }
+        self.fleet.send(drone, Outbound::Goodbye(reason));
+        self.fleet.vacate(drone, parting);
+        if is_known {
+            self.handle(Event::Gone { drone }, now);
+        }
+        self.part(drone, now);
+        true
     }
 
     /// A user wants a Drone to leave; whether it is there.

@@ -103,6 +103,7 @@ impl State {
             (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
             (false, Parting::Left) => ("leave", "its work was done or given back"),
             (false, Parting::Revoked) => ("expel", "its secret was revoked"),
+            (false, Parting::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
             (false, Parting::Lost) if parted.was_awaited => ("lose", "it did not come back; others take over its work"),
             (false, Parting::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
         };

@@ -243,6 +243,13 @@ impl Fleet {
         self.registry.convict(id)
     }
 
+    /// A Drone could not compute a lease.
+    pub(super) fn has_failed(&mut self, id: DroneId) {
+        if let Some(presence) = self.presences.get_mut(&id) {
+            presence.failures += 1;
+        }
+    }
+
     /// How often a Drone was right so far.
     pub(super) fn trust_in(&self, id: DroneId) -> u64 {
         self.presences.get(&id).map_or(0, |presence| presence.checked)

@@ -15,6 +15,9 @@ use crate::clock::Now;
 use crate::core::{Ability, DroneStatus, Standing, Time};
 use crate::store::{Change, KnownDrone, Visit};
 
+/// What this project's Drones call themselves, in front of their version.
+const PROGRAM: &str = "hive-drone ";
+
 /// Heartbeats over which its utilisation is told.
 const BEATS: usize = 6;
 
@@ -32,6 +35,8 @@ pub(super) struct Presence {
     pub(super) checked: u64,
     /// Results of it that were wrong.
     pub(super) wrong: u64,
+    /// Leases that it could not compute.
+    pub(super) failures: u64,
     /// How its last connection ended.
     pub(super) parting: Parting,
     /// Its connection broke, what it holds is kept for it, and the console says so.
@@ -82,6 +87,7 @@ impl Presence {
             busy: VecDeque::new(),
             checked: visit.checked,
             wrong: visit.wrong,
+            failures: 0,
             parting: if visit.has_left { Parting::Left } else { Parting::Lost },
             is_awaited: false,
             is_remembered: true,
@@ -100,6 +106,7 @@ impl Presence {
             busy: VecDeque::new(),
             checked: 0,
             wrong: 0,
+            failures: 0,
             parting: Parting::Lost,
             is_awaited: false,
             is_remembered: false,
@@ -159,7 +166,7 @@ impl Presence {
             (None, Some(standing)) if standing.away => DroneState::Away,
             (None, _) => match self.parting {
                 Parting::Left => DroneState::Left,
-                Parting::Lost | Parting::Revoked => DroneState::Lost,
+                Parting::Lost | Parting::Revoked | Parting::Disconnected => DroneState::Lost,
             },
             (Some(_), Some(standing)) if standing.leaving => DroneState::Leaving,
             (Some(_), _) if is_quarantined => DroneState::Quarantined,
@@ -170,8 +177,8 @@ impl Presence {
 
     /// The Drone as users see it; `status` is what the core knows of it, `quarantined` why it is given no work.
     pub(super) fn view(&self, id: DroneId, status: Option<DroneStatus>, quarantined: Option<&str>) -> DroneView {
-        let standing = status.map(|status| status.standing);
-        let idle = status.and_then(|status| status.idle).filter(|_| self.seat.is_some());
+        let standing = status.as_ref().map(|status| status.standing);
+        let idle = status.as_ref().and_then(|status| status.idle).filter(|_| self.seat.is_some());
         DroneView {
             id,
             name: self.newcomer.name.clone(),
@@ -182,10 +189,13 @@ impl Presence {
             threads: self.newcomer.ability.threads,
             kernels: self.newcomer.kernels.clone(),
             leases: standing.map_or(0, |standing| standing.leases),
+            benchmark: status.as_ref().and_then(|status| status.benchmark).map(|rate| rate as f64),
+            failures: self.failures,
+            outdated: self.is_outdated(),
             idle_because: idle.map(|idle| explain::idle(idle).into()),
             quarantined_because: quarantined.map(Into::into),
-            rate: status.map_or(0.0, |status| status.rate),
-            compressions_per_second: status.map_or(0.0, |status| status.cost_rate),
+            rate: status.as_ref().map_or(0.0, |status| status.rate),
+            compressions_per_second: status.as_ref().map_or(0.0, |status| status.cost_rate),
             utilisation: self.seat.as_ref().and_then(|_| self.utilisation()),
             items_done: self.items_done,
             checked: self.checked,
@@ -193,7 +203,13 @@ impl Presence {
             connections: self.connections,
             connected_at: self.connected_at,
             last_seen_at: self.last_seen_at,
+            tasks: status.map_or_else(Vec::new, |status| status.tasks),
         }
+    }
+
+    /// Whether it is the program of another version than the Queen, as far as it says so.
+    fn is_outdated(&self) -> bool {
+        self.newcomer.software.strip_prefix(PROGRAM).is_some_and(|version| version != env!("CARGO_PKG_VERSION"))
     }
 
     /// The part of its threads' time in which they computed, over the last heartbeats.

@@ -77,4 +77,6 @@ pub enum Parting {
     Lost,
     /// The Drone's secret was revoked.
     Revoked,
+    /// A user ended it.
+    Disconnected,
 }

@@ -87,7 +87,13 @@ impl State {
 
     /// A Drone that is connected, or was lately.
     pub(super) fn drone(&self, id: DroneId, now: Now) -> Option<DroneView> {
-        self.fleet.view(id, self.core.drone(id, now.elapsed))
+        let mut status = self.core.drone(id, now.elapsed);
+        if let Some(status) = &mut status {
+            // A result that is computed a second time is a task of its own in the core.
+            status.tasks.iter_mut().for_each(|id| *id = self.audits.of(*id).map_or(*id, |job| job.task));
+            status.tasks.dedup();
+        }
+        self.fleet.view(id, status)
     }
 
     /// Those that are connected or waited for, then those that went lately, the last one first.

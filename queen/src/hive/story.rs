@@ -64,6 +64,9 @@ impl Story {
             Self::Parted { drone, parting: Parting::Revoked, connected, .. } => {
                 story!("🔒", "{drone} was cut off: its secret was revoked ({connected} connected)");
             }
+            Self::Parted { drone, parting: Parting::Disconnected, connected, .. } => {
+                story!("🔌", "{drone} was disconnected; others take over its work ({connected} connected)");
+            }
             Self::Parted { drone, was_awaited: true, connected, .. } => {
                 story!("💔", "{drone} did not come back; others take over its work ({connected} connected)");
             }
@@ -151,6 +154,7 @@ fn did(Deed { by, action, target, refused }: &Deed) {
         Action::Amend(amendment) => story!("📝", "Changed by {by}: {} [{target}]", changes(amendment)),
         Action::Remove => story!("🧹", "Removed by {by} [{target}]"),
         Action::Drain => story!("🚪", "Asked to leave by {by} [{target}]"),
+        Action::Disconnect => story!("🔌", "Disconnected by {by} [{target}]"),
         Action::Pardon => story!("🕊", "Trusted again by {by} [{target}]"),
         Action::CreateToken | Action::CreateSecret => story!("🔑", "Made by {by} [{target}]"),
         Action::RevokeToken | Action::RevokeSecret => story!("🔒", "Revoked by {by} [{target}]"),

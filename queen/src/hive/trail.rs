@@ -237,6 +237,7 @@ fn name(action: &Action) -> &'static str {
         Action::Amend(_) => "change",
         Action::Remove => "delete",
         Action::Drain => "drain",
+        Action::Disconnect => "disconnect",
         Action::Pardon => "pardon",
         Action::CreateToken => "create-token",
         Action::RevokeToken => "revoke-token",

@@ -5,7 +5,7 @@ use std::path::Path;
 use queen::hive::{Keeper, Settings, SharedHive};
 use queen::store::Location;
 use tokio_util::sync::CancellationToken;
-use web::access::{LogFilter, Owner, TokenId};
+use web::access::{LogFilter, LogKind, Owner, TokenId};
 use web::hive::{Access as _, Action, By, Deed, Hive as _, HiveError, NewTask, TaskFilter};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
@@ -111,7 +111,8 @@ async fn an_owner_may_have_so_many_unfinished_tasks() {
 async fn what_users_did_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let log = async |hive: &SharedHive| {
-        let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+        let kinds = vec![LogKind::Control, LogKind::Refusal];
+        let page = hive.log(LogFilter { limit: 10, kinds, ..LogFilter::default() }).await.unwrap();
         assert!(page.entries.iter().all(|line| line.request_id.as_deref() == Some("trace-7")));
         page.entries.into_iter().map(|line| (line.who, line.action, line.count)).collect::<Vec<_>>()
     };
@@ -143,6 +144,24 @@ async fn what_users_did_is_written() {
         hive.begin_epoch().await;
         let expected = [("ask", 4), ("delete", 1), ("ask", 1), ("cancel", 1)];
         assert_eq!(log(&hive).await, expected.map(|(action, count)| (who.clone(), action.to_owned(), count)));
+    };
+    keeper.keep(&hive, second).await.unwrap();
+}
+
+#[tokio::test]
+async fn starts_and_stops_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (hive, keeper) = open(folder.path(), settings());
+    let first = async {
+        hive.begin_epoch().await;
+    };
+    keeper.keep(&hive, first).await.unwrap();
+    let (hive, keeper) = open(folder.path(), settings());
+    let second = async {
+        hive.begin_epoch().await;
+        let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
+        let lines: Vec<_> = page.entries.iter().map(|line| (line.kind, &*line.action, &*line.target)).collect();
+        assert_eq!(lines, ["start", "stop", "start"].map(|action| (LogKind::Queen, action, "queen")));
     };
     keeper.keep(&hive, second).await.unwrap();
 }

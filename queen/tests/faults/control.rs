@@ -275,6 +275,39 @@ async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let hive = Hive::start_with(config(Some(directory.path()))).await;
+    let queen = Queen::from(&hive);
+    let mut hung = Scripted::start(queen.drones, "hung").await;
+    let task = queen.submit("", &lines(500)).await;
+    hung.work().await;
+    let view = queen.drone(hung.id).await;
+    assert_eq!((&view["tasks"], &view["failures"]), (&json!([task]), &json!(0)), "{view}");
+    let answer = queen.post("/drones/1/disconnect").await;
+    assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("lost")), "{}", answer.text());
+    assert_eq!(hung.closed().await.as_deref(), Some("an operator disconnected it"));
+    assert_eq!(queen.post("/drones/1/disconnect").await.status, 409);
+    let honest = Scripted::start(queen.drones, "honest").await.honest();
+    queen.until_done(task).await;
+    queen.check(task, &lines(500)).await;
+    let told = |log: &Value| {
+        let lines = log["entries"].as_array().unwrap().iter().rev();
+        lines.map(|line| format!("{} {}", line["action"], line["target"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    let expected = [
+        "start queen",
+        "connect drone 1 (hung)",
+        "expel drone 1 (hung)",
+        "disconnect drone 1 (hung)",
+        "connect drone 2 (honest)",
+    ];
+    queen.until("/log", |log| told(log) == expected).await;
+    honest.vanish().await;
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn inputs_leave_memory_when_their_results_have_come() {
     let directory = tempfile::tempdir().unwrap();
     let hive = Hive::start_with(config(Some(directory.path()))).await;

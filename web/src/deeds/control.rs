@@ -71,6 +71,12 @@ impl Control {
         Ok(drone)
     }
 
+    pub(crate) async fn disconnect(self, id: DroneId) -> Result<DroneView, HiveError> {
+        let drone = self.hive.disconnect(id).await?;
+        self.hive.tell(Deed::done(self.by, Action::Disconnect, label("drone", id, Some(&drone.name))));
+        Ok(drone)
+    }
+
     pub(crate) async fn pardon(self, id: DroneId) -> Result<DroneView, HiveError> {
         let drone = self.hive.pardon(id).await?;
         self.hive.tell(Deed::done(self.by, Action::Pardon, label("drone", id, Some(&drone.name))));

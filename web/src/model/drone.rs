@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use wire::ids::DroneId;
+use wire::ids::{DroneId, TaskId};
 
 use super::rounded::{known_thousandths, thousandths};
 use crate::timestamp::Timestamp;
@@ -30,6 +30,10 @@ pub enum DroneState {
 }
 
 impl DroneState {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Busy, Self::Idle, Self::Leaving, Self::Quarantined, Self::Away, Self::Left, Self::Lost];
+
     /// The name in views.
     pub fn name(self) -> &'static str {
         match self {
@@ -70,6 +74,9 @@ pub struct DroneView {
     pub address: String,
     /// Program and version.
     pub software: String,
+    /// It is a Drone of this project, but not of the Queen's version.
+    #[serde(default)]
+    pub outdated: bool,
     /// Where it stands.
     pub state: DroneState,
     /// Why it has no work, while it is connected and has none.
@@ -82,12 +89,20 @@ pub struct DroneView {
     pub kernels: Kernels,
     /// Leases that it holds.
     pub leases: u64,
+    /// Tasks of which it holds leases, the most urgent first; at most 8.
+    #[serde(default)]
+    #[schema(value_type = Vec<u64>)]
+    pub tasks: Vec<TaskId>,
     /// Items per second lately.
     #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// SHA-256 compressions per second lately.
     #[serde(serialize_with = "thousandths")]
     pub compressions_per_second: f64,
+    /// What all its threads reached when it measured itself before it connected, in compressions per second, with work
+    /// like what it computes now; `None` if it computes nothing, or said nothing of that.
+    #[serde(default, serialize_with = "known_thousandths")]
+    pub benchmark: Option<f64>,
     /// The part of its threads' time in which they computed, over the last five seconds or so: 0 to 1;
     /// `None` if it is not known.
     #[serde(serialize_with = "known_thousandths")]
@@ -99,12 +114,23 @@ pub struct DroneView {
     pub checked: u64,
     /// Results of it that were computed again, and were wrong.
     pub wrong: u64,
+    /// Leases that it could not compute, since the Queen started.
+    #[serde(default)]
+    pub failures: u64,
     /// How often it has connected.
     pub connections: u64,
     /// When it connected last.
     pub connected_at: Timestamp,
     /// When it was last heard.
     pub last_seen_at: Timestamp,
+}
+
+impl DroneView {
+    /// Its rate as a part of its own benchmark, if it computes something that it has measured.
+    pub fn of_benchmark(&self) -> Option<f64> {
+        let benchmark = self.benchmark.filter(|rate| *rate > 0.0)?;
+        (self.compressions_per_second > 0.0).then(|| self.compressions_per_second / benchmark)
+    }
 }
 
 /// The kernels with which a Drone computes each class of work, as it calls them; `None` where it did

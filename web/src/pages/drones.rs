@@ -1,5 +1,6 @@
 //! The Drones.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,23 +13,85 @@ use axum::http::uri::Authority;
 use axum::response::Redirect;
 use wire::ids::DroneId;
 
+use super::address::address_with;
 use super::filters;
 use super::viewer::Viewer;
 use crate::assets;
 use crate::config::Config;
 use crate::deeds::Control;
 use crate::error::Problem;
+use crate::fleet::{DroneFilter, DroneKey, DroneSort};
 use crate::hive::Hive;
 use crate::model::{DroneState, DroneView};
 use crate::request::id::Id;
+use crate::request::query::Query;
 
 #[derive(Template, WebTemplate)]
 #[template(path = "drones.html")]
 pub(super) struct Page {
     viewer: Viewer,
+    /// How many there are in each state, of those that are called as was asked for.
+    counts: BTreeMap<&'static str, u64>,
+    filter: DroneFilter,
+    /// Which page this is, from 1, and whether there is another one.
+    number: u64,
+    has_next: bool,
     drones: Vec<DroneView>,
+    /// Some Drone is here, or was.
+    has_known: bool,
     connected: usize,
     start: StartDrone,
+}
+
+/// Drones a page.
+const PAGE: usize = 50;
+
+impl Page {
+    fn count(&self, state: Option<DroneState>) -> u64 {
+        match state {
+            Some(state) => self.counts.get(state.name()).copied().unwrap_or_default(),
+            None => self.counts.values().sum(),
+        }
+    }
+
+    /// The address of those in another state.
+    fn with_state(&self, state: Option<DroneState>) -> String {
+        address(&DroneFilter { state, ..self.filter.clone() }, 1)
+    }
+
+    /// The address of the same by another order: the largest first, and the other way round if it is so already.
+    fn sorted(&self, by: DroneKey) -> String {
+        let is_descending = self.filter.sort != Some(DroneSort { by, is_descending: true });
+        address(&DroneFilter { sort: Some(DroneSort { by, is_descending }), ..self.filter.clone() }, 1)
+    }
+
+    /// How the table is sorted by a column, as `aria-sort` says it.
+    fn order(&self, by: DroneKey) -> &'static str {
+        match self.filter.sort {
+            Some(sort) if sort.by == by => {
+                if sort.is_descending {
+                    "descending"
+                } else {
+                    "ascending"
+                }
+            }
+            _ => "none",
+        }
+    }
+
+    fn at(&self, number: u64) -> String {
+        address(&self.filter, number)
+    }
+}
+
+fn address(filter: &DroneFilter, number: u64) -> String {
+    let values = [
+        ("state", filter.state.map(|state| state.name().to_owned())),
+        ("name", filter.name.clone()),
+        ("sort", filter.sort.map(|sort| sort.name().to_owned())),
+        ("page", (number > 1).then(|| number.to_string())),
+    ];
+    address_with("/admin/drones", values)
 }
 
 pub(super) async fn page(
@@ -36,11 +99,23 @@ pub(super) async fn page(
     State(config): State<Arc<Config>>,
     viewer: Viewer,
     headers: HeaderMap,
+    mut query: Query,
 ) -> Result<Page, Problem> {
-    let drones = hive.drones().await?;
-    let connected = drones.iter().filter(|drone| drone.state.is_connected()).count();
+    let filter = DroneFilter::take(&mut query)?;
+    let number = query.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1);
+    let all = hive.drones().await?;
+    let connected = all.iter().filter(|drone| drone.state.is_connected()).count();
+    let has_known = !all.is_empty();
+    let mut counts = BTreeMap::new();
+    for drone in all.iter().filter(|drone| filter.is_called_so(drone)) {
+        *counts.entry(drone.state.name()).or_default() += 1;
+    }
+    let mut drones = filter.select(all);
+    drones.drain(..drones.len().min((number as usize - 1) * PAGE));
+    let has_next = drones.len() > PAGE;
+    drones.truncate(PAGE);
     let start = StartDrone::of(&hive.overview().await?.drone_addr, &headers, config.tls.is_some());
-    Ok(Page { viewer, drones, connected, start })
+    Ok(Page { viewer, counts, filter, number, has_next, drones, has_known, connected, start })
 }
 
 /// How to start a Drone.
@@ -111,6 +186,11 @@ pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id
 
 pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
     control.drain(DroneId(id)).await?;
+    Ok(back(id))
+}
+
+pub(super) async fn disconnect(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+    control.disconnect(DroneId(id)).await?;
     Ok(back(id))
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::State;
-use percent_encoding::utf8_percent_encode;
 
+use super::address::address_with;
 use super::filters;
 use super::viewer::Viewer;
 use crate::access::{LogEntry, LogFilter, LogKind};
@@ -15,7 +15,6 @@ use crate::assets;
 use crate::error::Problem;
 use crate::hive::Access;
 use crate::model::Timestamp;
-use crate::request::form::VALUE;
 use crate::request::query::Query;
 
 /// Lines a page.
@@ -104,9 +103,7 @@ fn address(filter: &LogFilter) -> String {
         ("until", moment(until)),
         ("cursor", before.map(|before| before.to_string())),
     ];
-    let given = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let query: Vec<_> = given.map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, VALUE))).collect();
-    if query.is_empty() { "/admin/log".to_owned() } else { format!("/admin/log?{}", query.join("&")) }
+    address_with("/admin/log", values)
 }
 
 pub(super) async fn page(

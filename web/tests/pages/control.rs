@@ -140,14 +140,14 @@ async fn a_drone_says_why_it_does_nothing() {
         }
     };
     let (one, _) = text(DroneState::Busy, None, None).await;
-    assert_eq!(actions(&one), ["/admin/drones/1/drain"]);
+    assert_eq!(actions(&one), ["/admin/drones/1/drain", "/admin/drones/1/disconnect"]);
     contains(&one, &["00112233445566778899aabbccddeeff", "<dt>Connections</dt><dd>1</dd>"]);
     assert!(!one.contains("because"));
     let (one, all) = text(DroneState::Idle, Some("there is <no> work"), None).await;
     contains(&one, &["Idle because there is &#60;no&#62; work."]);
     contains(&all, &["<small>because there is &#60;no&#62; work</small>"]);
     let (one, all) = text(DroneState::Quarantined, None, Some("it gave 2 wrong results")).await;
-    assert_eq!(actions(&one), ["/admin/drones/1/resume", "/admin/drones/1/drain"]);
+    assert_eq!(actions(&one), ["/admin/drones/1/resume", "/admin/drones/1/drain", "/admin/drones/1/disconnect"]);
     contains(&one, &["Quarantined because it gave 2 wrong results.", "state quarantined"]);
     contains(&all, &["<small>because it gave 2 wrong results</small>"]);
     for (state, said) in [
@@ -157,7 +157,8 @@ async fn a_drone_says_why_it_does_nothing() {
         (DroneState::Left, "state left"),
     ] {
         let (one, _) = text(state, None, None).await;
-        assert_eq!(actions(&one), [""; 0], "{state}");
+        let ends = matches!(state, DroneState::Leaving | DroneState::Away);
+        assert_eq!(actions(&one), ["/admin/drones/1/disconnect"][..usize::from(ends)], "{state}");
         contains(&one, &[said]);
     }
 }
@@ -171,6 +172,8 @@ async fn a_drone_is_drained_and_trusted_again() {
     assert_eq!(get(&router, "/drones/1").await.json()["state"], "idle");
     assert_sent(&post(&router, "/admin/drones/1/drain", FORM, "").await, "/admin/drones/1");
     assert_eq!(get(&router, "/drones/1").await.json()["state"], "leaving");
+    assert_sent(&post(&router, "/admin/drones/1/disconnect", FORM, "").await, "/admin/drones/1");
+    assert_eq!(get(&router, "/drones/1").await.json()["state"], "lost");
     fake.inner().drone.state = DroneState::Away;
     let answer = post(&router, "/admin/drones/1/drain", FORM, "").await;
     assert_eq!(answer.status, 409);
@@ -258,4 +261,27 @@ async fn a_retry_asks_for_a_deadline_where_the_old_one_has_passed() {
     assert!(amend("name=a&deadline_seconds=60").await.is_string());
     assert!(amend("name=b&deadline_seconds=").await.is_string());
     assert_eq!(amend("name=b&deadline_seconds=&no_deadline=1").await, json!(null));
+}
+
+#[tokio::test]
+async fn drones_are_found_sorted_and_told_apart() {
+    let (fake, router) = world();
+    fake.inner().drone.outdated = true;
+    let all = get(&router, "/admin/drones").await;
+    contains(
+        page(&all),
+        &[
+            "href=\"/admin/drones?state=busy\"",
+            "href=\"/admin/drones?sort=-rate\"",
+            "<a href=\"/admin/tasks/7\">task 7</a>",
+            "80.0 % of its benchmark",
+            "drone 0.1.0, outdated",
+        ],
+    );
+    let sorted = get(&router, "/admin/drones?sort=-rate&name=127.0").await;
+    contains(page(&sorted), &["aria-sort=\"descending\"", "href=\"/admin/drones?name=127.0&#38;sort=rate\"", "#1"]);
+    contains(page(&get(&router, "/admin/drones?name=nobody").await), &["No drone is like that."]);
+    contains(page(&get(&router, "/admin/drones?state=idle").await), &["No drone is like that."]);
+    contains(page(&get(&router, "/admin/drones?page=2").await), &["There are no more."]);
+    assert_eq!(get(&router, "/admin/drones?sort=size").await.status, 422);
 }

@@ -206,4 +206,11 @@ async fn the_log_is_filtered_and_paged() {
     ] {
         assert_eq!(get(&router, &format!("/log?{query}")).await.problem(422)["path"], path);
     }
+    // Who may only read is told what happened, and not who did what.
+    let reader = access.token("reader", "read");
+    access.kept().log.push(entry(4, LogKind::Drone, None, "drone 3 (meadow)", 1));
+    let seen = ask(&router, &reader, "GET", "/log", None).await.json();
+    assert_eq!((&seen["entries"][0]["target"], &seen["entries"][1]), (&json!("drone 3 (meadow)"), &Value::Null));
+    let refused = ask(&router, &reader, "GET", "/log?kind=control", None).await.problem(422);
+    assert_eq!(refused["detail"], "there is no kind `control`; there are: drone, task, queen");
 }

@@ -148,7 +148,7 @@ async fn what_is_not_there_is_not_changed() {
         }
         patch(&router, &format!("/tasks/{id}"), PATCH, r#"{"priority": 1}"#).await.problem(status);
     }
-    for path in ["/drones/2/drain", "/drones/2/resume", "/drones/x/drain"] {
+    for path in ["/drones/2/drain", "/drones/2/disconnect", "/drones/2/resume", "/drones/x/drain"] {
         post(&router, path, "", "").await.problem(404);
     }
     let reason = "the disk is full".to_owned();
@@ -176,6 +176,33 @@ async fn drones_are_drained() {
         assert_eq!(get(&router, "/drones/1").await.json()["state"], state.name());
         let problem = post(&router, "/drones/1/drain", "", "").await.problem(409);
         assert_eq!(problem["detail"], "drone 1 is not connected");
+    }
+}
+
+#[tokio::test]
+async fn drones_are_disconnected() {
+    let (_, router) = world();
+    let answer = post(&router, "/drones/1/disconnect", "", "").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["state"]), (200, &json!("lost")));
+    let problem = post(&router, "/drones/1/disconnect", "", "").await.problem(409);
+    assert_eq!(problem["detail"], "drone 1 is not connected");
+}
+
+#[tokio::test]
+async fn drones_are_found() {
+    let (_, router) = world();
+    let ids = async |query: &str| {
+        let answer = get(&router, &format!("/drones?{query}")).await.json();
+        answer["drones"].as_array().unwrap().iter().map(|drone| drone["id"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    for found in ["", "state=busy", "name=%3Cb%3Ew", "name=127.0.0.1", "sort=-last_seen_at", "sort=name&state=busy"] {
+        assert_eq!(ids(found).await, [1], "{found}");
+    }
+    for not_found in ["state=idle", "name=worker", "name=28"] {
+        assert_eq!(ids(not_found).await, [0; 0], "{not_found}");
+    }
+    for (query, path) in [("state=here", "state"), ("sort=size", "sort"), ("limit=1", "limit")] {
+        assert_eq!(get(&router, &format!("/drones?{query}")).await.problem(422)["path"], path);
     }
 }
 
@@ -209,6 +236,7 @@ async fn a_drone_has_the_promised_members() {
                     "search": "avx512", "search_sha256d": "avx512", "search_long": null},
         "leases": 4, "rate": 1e6, "compressions_per_second": 2e6,
         "utilisation": 0.984, "items_done": 12_345, "checked": 0, "wrong": 0, "connections": 1,
+        "tasks": [7], "benchmark": 2.5e6, "failures": 0, "outdated": false,
         "connected_at": "2023-11-14T22:13:20.000Z", "last_seen_at": "2023-11-14T22:13:21.000Z",
     });
     assert_eq!(get(&router, "/drones/1").await.json(), expected);
@@ -258,6 +286,7 @@ async fn the_operator_is_told_who_did_what() {
         ("POST", "/admin/tasks/1/cancel", Some(Action::Cancel)),
         ("POST", "/drones/1/drain", Some(Action::Drain)),
         ("POST", "/admin/drones/1/resume", Some(Action::Pardon)),
+        ("POST", "/drones/1/disconnect", Some(Action::Disconnect)),
         ("DELETE", "/tasks/1", Some(Action::Remove)),
     ] {
         let body = if method == "PATCH" { r#"{"priority": 7}"# } else { "" };
@@ -265,7 +294,7 @@ async fn the_operator_is_told_who_did_what() {
             .await;
         let target = match &action {
             Some(Action::Remove) => "task 1",
-            Some(Action::Drain | Action::Pardon) => "drone 1 (<b>worker</b>)",
+            Some(Action::Drain | Action::Pardon | Action::Disconnect) => "drone 1 (<b>worker</b>)",
             _ => "task 1 (bees)",
         };
         let told = action.map(|action| Deed {

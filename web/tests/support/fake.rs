@@ -512,6 +512,16 @@ impl Hive for Fake {
         })
     }
 
+    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError> {
+        self.with_drone(id, |drone| match drone.state.is_connected() {
+            true => {
+                drone.state = DroneState::Lost;
+                Ok(drone.clone())
+            }
+            false => Err(HiveError::Conflict(format!("drone {id} is not connected"))),
+        })
+    }
+
     async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError> {
         self.with_drone(id, |drone| {
             if drone.quarantined_because.take().is_some() {
@@ -576,6 +586,10 @@ pub fn drone() -> DroneView {
         quarantined_because: None,
         threads: 4,
         leases: 4,
+        tasks: vec![TaskId(7)],
+        benchmark: Some(2_500_000.0),
+        failures: 0,
+        outdated: false,
         rate: 1_000_000.0,
         compressions_per_second: 2_000_000.0,
         utilisation: Some(0.984),

@@ -5,12 +5,13 @@ use serde_json::json;
 
 use super::examples;
 use super::operation::{Operation, reference};
+use crate::fleet::DroneSort;
 
 pub(super) const TAG: &str = "drones";
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![list(), show(), drain(), resume()]
+    vec![list(), show(), drain(), disconnect(), resume()]
 }
 
 fn of_a_drone(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -24,7 +25,15 @@ fn of_a_drone(method: Method, path: &'static str, id: &'static str, summary: &'s
 fn list() -> Operation {
     Operation::new(TAG, (Method::GET, "/drones"), "listDrones", "Lists Drones")
         .about("Those that are connected or away, and the last 200 that left, over restarts too.")
+        .query("state", "Only those in this state", reference("DroneState"))
+        .query("name", "Only those whose name or address begins so, whatever the case", json!({ "type": "string" }))
+        .query("sort", "By what, the largest first with a `-`", json!({ "type": "string", "enum": sorts() }))
+        .invalid_query()
         .answers_json(200, "All of them", reference("DroneList"), json!({ "drones": [examples::drone()] }))
+}
+
+fn sorts() -> Vec<&'static str> {
+    DroneSort::all().into_iter().map(DroneSort::name).collect()
 }
 
 fn show() -> Operation {
@@ -41,6 +50,14 @@ fn drain() -> Operation {
         .about("Answered at once, and the same for one that is leaving already.")
         .answers_json(202, "The Drone, which is leaving", reference("Drone"), examples::drone())
         .refuses(StatusCode::CONFLICT, "It is not connected", "drone 7 is not connected")
+}
+
+fn disconnect() -> Operation {
+    let summary = "Ends a Drone's connection, and gives what it holds to others at once";
+    of_a_drone(Method::POST, "/drones/{id}/disconnect", "disconnectDrone", summary)
+        .about("For one that hangs; a Drone whose program runs connects again. One that is away loses what is kept for it.")
+        .answers_json(200, "The Drone as it is now", reference("Drone"), examples::drone())
+        .refuses(StatusCode::CONFLICT, "It is neither connected nor away", "drone 7 is not connected")
 }
 
 fn resume() -> Operation {

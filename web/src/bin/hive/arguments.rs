@@ -88,11 +88,13 @@ pub enum Command {
     Drones(Drones),
     /// Let Drones finish what they have, and leave
     Drain(DroneIds),
+    /// End connections of Drones that hang, and give what they have to others
+    Disconnect(DroneIds),
     /// Trust Drones again that are in quarantine
     Pardon(DroneIds),
     /// Show the whole at a glance
     Stats,
-    /// Show who did what, and what was refused (needs an admin's token)
+    /// Show what happened, and to admins who did what, and what was refused
     Log(Log),
     /// Keep a Queen's address, her authority's certificate and a token in a profile
     Login(Login),

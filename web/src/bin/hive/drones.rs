@@ -54,6 +54,18 @@ pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Outpu
     })
 }
 
+/// `hive disconnect`
+///
+/// # Errors
+/// The first one's.
+pub fn disconnect(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
+    each::of(&connection.notes, ids, |id| {
+        told(&connection.ask(&Request::post(format!("/drones/{id}/disconnect")))?, output, |drone| {
+            format!("Drone {id} ({}) is disconnected; others take over what it had\n", visible(&drone.name))
+        })
+    })
+}
+
 /// `hive pardon`
 ///
 /// # Errors

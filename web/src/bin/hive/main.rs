@@ -80,6 +80,7 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Change(change) => tasks::change(connection, change, output),
         Command::Drones(drones) => drones::list(connection, drones, output),
         Command::Drain(ids) => drones::drain(connection, ids, output),
+        Command::Disconnect(ids) => drones::disconnect(connection, ids, output),
         Command::Pardon(ids) => drones::pardon(connection, ids, output),
         Command::Stats => log::stats(connection, output),
         Command::Log(log) => log::log(connection, log, output),

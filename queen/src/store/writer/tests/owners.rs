@@ -77,7 +77,7 @@ fn the_trail_is_filtered_and_paged() {
     let all = LogFilter { limit: 9, ..LogFilter::default() };
     assert_eq!(found(all.clone()), [5, 4, 3, 2, 1]);
     assert_eq!(found(LogFilter { limit: 2, ..all.clone() }), [5, 4]);
-    assert_eq!(found(LogFilter { kind: Some(LogKind::Control), ..all.clone() }), [5, 2, 1]);
+    assert_eq!(found(LogFilter { kinds: vec![LogKind::Control], ..all.clone() }), [5, 2, 1]);
     assert_eq!(found(LogFilter { who: Some("ops".into()), ..all.clone() }), [3, 2]);
     assert_eq!(found(LogFilter { target: Some("task 7".into()), ..all.clone() }), [5, 1]);
     assert_eq!(found(LogFilter { target: Some("task 7 (bees)".into()), ..all.clone() }), [1]);
@@ -96,6 +96,7 @@ fn refusals_push_out_nothing_but_refusals() {
         store.write(&refusals);
     }
     store.writer.tidy(moment(5)).unwrap();
-    let kept = |kind| store.reader.log(&LogFilter { kind: Some(kind), limit: 20_000, ..LogFilter::default() }).unwrap();
+    let kept =
+        |kind| store.reader.log(&LogFilter { kinds: vec![kind], limit: 20_000, ..LogFilter::default() }).unwrap();
     assert_eq!((kept(LogKind::Refusal).len(), kept(LogKind::Control).len()), (10_000, 1));
 }

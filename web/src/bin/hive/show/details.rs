@@ -117,13 +117,18 @@ pub fn drone(drone: &DroneView) -> String {
     lines.put_known("busy", drone.utilisation.map(|part| format!("{:.0} %", 100.0 * part)));
     lines
         .put("rate", format!("{}, {} compressions", per_second(drone.rate), per_second(drone.compressions_per_second)));
+    lines.put_known("benchmark", drone.benchmark.map(|rate| format!("{} compressions", per_second(rate))));
     lines.put("leases", count(drone.leases));
+    let tasks: Vec<_> = drone.tasks.iter().map(ToString::to_string).collect();
+    lines.put_known("computes", (!tasks.is_empty()).then(|| format!("task {}", tasks.join(", "))));
     lines.put("done", count(drone.items_done));
     lines.put("checked", format!("{}, and {} were wrong", count(drone.checked), count(drone.wrong)));
+    lines.put("failed", count(drone.failures));
     for (kernel, classes) in drone.kernels.by_name() {
         lines.put("kernel", format!("{} for {}", visible(kernel), classes.join(", ")));
     }
-    lines.put("software", visible(&drone.software));
+    let outdated = if drone.outdated { ", which is not the Queen's version" } else { "" };
+    lines.put("software", format!("{}{outdated}", visible(&drone.software)));
     lines.put("address", visible(&drone.address));
     lines.put("instance", visible(&drone.instance));
     lines.put("connections", count(drone.connections));
