@@ -124,6 +124,7 @@ impl Problem {
         let detail = format!("{cause}; nothing was created");
         match *cause {
             BodyError::TooLong { limit } => Self::too_large(limit),
+            BodyError::NoGzip => Self::malformed(detail),
             BodyError::LongHead { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             BodyError::Stopped | BodyError::Crawls => Self::new(StatusCode::REQUEST_TIMEOUT, detail),
             BodyError::Displaced => Self::unavailable(detail, DISPLACED_RETRY),

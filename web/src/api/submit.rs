@@ -4,6 +4,7 @@ mod amend;
 mod asker;
 mod declared;
 mod frames;
+mod gunzip;
 mod intake;
 mod json;
 mod keyed;
@@ -49,6 +50,7 @@ const ACCEPTED: &str = "application/json, application/x-ndjson, text/plain, mult
 ///
 /// Futures of bodies that are long or rare have boxes of their own, so that the others' are small.
 pub(crate) async fn submit(resources: &Resources, request: Request, waits: bool) -> Result<Outcome, Problem> {
+    let request = gunzip::undone(request, resources.max_body);
     let media_type = media_type(request.headers())?;
     let options = Options::of_head(request.uri().query().unwrap_or_default(), request.headers())?;
     let asker = Asker::of(&request, waits).claim(&*resources.hive, request.headers()).await?;

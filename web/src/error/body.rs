@@ -15,6 +15,9 @@ pub(crate) enum BodyError {
         /// In bytes.
         limit: usize,
     },
+    /// It is said to be compressed with gzip, and is not, or not all of it is there.
+    #[error("this is not gzip, or not all of it")]
+    NoGzip,
     /// Nothing came of it for a while.
     #[error("the body stopped coming")]
     Stopped,

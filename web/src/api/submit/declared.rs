@@ -3,6 +3,7 @@
 use axum::http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
+use super::gunzip::is_gzip;
 use super::lines::Form;
 use crate::error::{Problem, shown};
 
@@ -54,7 +55,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
             if !PLAIN.iter().any(|plain| encoding.trim().eq_ignore_ascii_case(plain)) {
                 let (name, encoding) = (in_words(&name), shown(&encoding));
                 return Err(unsupported(format!(
-                    "`{name}: {encoding}` is not undone here; send the bytes as they are"
+                    "`{name}: {encoding}` is not undone here; send the bytes as they are, or tasks with `Content-Encoding: gzip`"
                 )));
             }
         }
@@ -82,13 +83,22 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(media_type)
 }
 
-/// What the lines are in a part of a form.
+/// What the lines are in a part of a form, and whether it is compressed with gzip.
 ///
 /// # Errors
 /// Like [`media_type`], and if they are none.
-pub(super) fn form_of_part(headers: &HeaderMap) -> Result<Form, Problem> {
+pub(super) fn form_of_part(headers: &HeaderMap) -> Result<(Form, bool), Problem> {
+    if is_gzip(headers) {
+        let mut headers = headers.clone();
+        headers.remove(CONTENT_ENCODING);
+        return Ok((form_of_part(&headers)?.0, true));
+    }
     let media_type = media_type(headers)?;
     let (main, sub) = media_type.split_once('/').unwrap_or((&media_type, ""));
+    // As browsers call a file that ends in `.gz`.
+    if matches!((main, sub), ("application", "gzip" | "x-gzip" | "x-gunzip")) {
+        return Ok((Form::Text, true));
+    }
     if matches!(main, "multipart" | "message") || PACKED.contains(&sub) || sub.ends_with("+gzip") {
         let media_type = shown(&media_type);
         return Err(unsupported(format!("`{media_type}` is not unpacked here; send the lines that are in it")));
@@ -97,8 +107,8 @@ pub(super) fn form_of_part(headers: &HeaderMap) -> Result<Form, Problem> {
         "application/json" => Err(unsupported(
             "JSON is not read in a form; send it as the body, or say text/plain if every line is an input".to_owned(),
         )),
-        media_type if is_ndjson(media_type) => Ok(Form::Ndjson),
-        _ => Ok(Form::Text),
+        media_type if is_ndjson(media_type) => Ok((Form::Ndjson, false)),
+        _ => Ok((Form::Text, false)),
     }
 }
 

@@ -12,8 +12,9 @@ use hyper::body::Frame;
 
 use super::asker::Asker;
 use super::declared::{form_of_part, media_type};
+use super::gunzip::Gunzip;
 use super::intake::{Intake, Outcome, no_inputs};
-use super::lines::{Form, Lines};
+use super::lines::Lines;
 use super::resources::Resources;
 use super::typed::Typed;
 use crate::error::{BodyError, Problem, shown};
@@ -137,8 +138,9 @@ async fn fields(
             field = form.next().await?;
             continue;
         }
-        let written = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
-        lines(&mut intake, written, inputs, typed)
+        let (written, is_packed) = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
+        let gunzip = is_packed.then(|| Gunzip::new(resources.max_body));
+        lines(&mut intake, Lines::new(written), gunzip, inputs, typed)
             .await
             .map_err(|problem| if problem.members.contains_key("line") { in_field(&name, problem) } else { problem })?;
         field = form.next().await?;
@@ -265,17 +267,51 @@ async fn refuse(mut inputs: Field<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn lines(intake: &mut Intake<'_>, form: Form, mut inputs: Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
-    let read = feed(intake, form, &mut inputs, typed).await;
+async fn lines(
+    intake: &mut Intake<'_>,
+    lines: Lines,
+    gunzip: Option<Gunzip>,
+    mut inputs: Field<'_>,
+    typed: &mut Typed,
+) -> Result<(), Problem> {
+    let read = match gunzip {
+        Some(gunzip) => feed_packed(intake, lines, gunzip, &mut inputs).await,
+        None => feed(intake, lines, &mut inputs, typed).await,
+    };
     if read.is_err() {
         keep_inputs(inputs, typed).await;
     }
     read
 }
 
-async fn feed(intake: &mut Intake<'_>, form: Form, inputs: &mut Field<'_>, typed: &mut Typed) -> Result<(), Problem> {
+/// Lines of a file that is compressed.
+async fn feed_packed(
+    intake: &mut Intake<'_>,
+    mut lines: Lines,
+    mut gunzip: Gunzip,
+    inputs: &mut Field<'_>,
+) -> Result<(), Problem> {
+    let broken = |error: BodyError| Problem::of_body(&error);
+    while let Some(packed) = inputs.chunk().await? {
+        gunzip.feed(packed);
+        while let Some(part) = gunzip.step().map_err(broken)? {
+            lines.feed(&part, &mut intake.pieces)?;
+            intake.pass_on(lines.held()).await?;
+        }
+    }
+    if let Some(part) = gunzip.end().map_err(broken)? {
+        lines.feed(&part, &mut intake.pieces)?;
+    }
+    lines.end(&mut intake.pieces)
+}
+
+async fn feed(
+    intake: &mut Intake<'_>,
+    mut lines: Lines,
+    inputs: &mut Field<'_>,
+    typed: &mut Typed,
+) -> Result<(), Problem> {
     let is_typed = inputs.name() == Some("text");
-    let mut lines = Lines::new(form);
     while let Some(part) = inputs.chunk().await? {
         if is_typed {
             typed.add_text(&part);
