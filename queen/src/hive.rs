@@ -25,6 +25,7 @@ mod control;
 mod detach;
 mod drones;
 mod effects;
+mod estimate;
 mod evidence;
 mod explain;
 mod feed;

@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amendment, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultBatch, Results,
+    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultBatch, Results,
     ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
@@ -164,7 +164,7 @@ impl Hive for Ready {
     async fn coverage(&self, _: TaskId, _: u64, _: usize) -> Result<Coverage, HiveError> {
         nothing()
     }
-    async fn estimate(&self, _: &NewTask) -> Result<Estimate, HiveError> {
+    async fn estimate(&self, _: &NewTask, _: &[Amount]) -> Result<Estimate, HiveError> {
         nothing()
     }
     async fn cancel(&self, _: TaskId) -> Result<TaskView, HiveError> {

@@ -204,6 +204,15 @@ pub struct TaskFilter {
     pub limit: usize,
 }
 
+/// Inputs that are counted, and not kept: about [`SEGMENT`] bytes of them, or one longer input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// How many; at least 1.
+    pub inputs: u64,
+    /// Bytes of all of them, as they were given.
+    pub bytes: u64,
+}
+
 /// The inputs of a task on their way in. Dropped before [`finish`](Self::finish), it leaves nothing.
 #[async_trait]
 pub trait Upload: Send {
@@ -339,8 +348,9 @@ pub trait Hive: Send + Sync + 'static {
     /// [`HiveError::Conflict`]; there are no spans from the end on.
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError>;
 
-    /// What a search would take of the Drones that are there. One of another kind is [`HiveError::Invalid`].
-    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError>;
+    /// What a task with such inputs would take of the Drones that are there; a search has none. Any other task
+    /// without inputs is [`HiveError::Empty`].
+    async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError>;
 
     /// Cancels a task that has not ended; one that is cancelled already stays so.
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError>;

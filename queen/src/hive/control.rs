@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Amendment, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultsFound, Submitted,
-    Subscription, TaskFilter, Upload,
+    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultsFound,
+    Submitted, Subscription, TaskFilter, Upload,
 };
 use web::metrics::Measures;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
@@ -116,9 +116,8 @@ impl Hive for SharedHive {
         self.coverage_of(id, from, limit).await
     }
 
-    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError> {
-        drop(self.serving()?);
-        self.estimate_of(new)
+    async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError> {
+        self.estimate_of(new, inputs)
     }
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {

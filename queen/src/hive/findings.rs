@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use web::hive::{Coverage, Estimate, Finding as FindingView, HiveError, NewTask, ResultBatch, Results, Span, Verdict};
+use web::hive::{Coverage, Finding as FindingView, HiveError, ResultBatch, Results, Span, Verdict};
 use wire::blob::SharedBlob;
 use wire::ids::TaskId;
 
 use super::refusal::{no_search, unreadable};
 use super::shared::SharedHive;
-use crate::kinds;
 use crate::kinds::search::{Looker, share};
 use crate::store;
 use crate::work::{Finding, Inputs, Job, Trust};
@@ -130,17 +129,6 @@ impl SharedHive {
             at = spans.last().map_or(from, |span| span.to);
         }
         Ok(Coverage { next: (at < task.total).then_some(at), task, spans })
-    }
-
-    /// What a search would take of the Drones that are there.
-    pub(super) fn estimate_of(&self, new: &NewTask) -> Result<Estimate, HiveError> {
-        let kind = kinds::of(&new.specification);
-        let Some(search) = kind.search() else {
-            return Err(HiveError::Invalid("only a search can be estimated before its inputs are there".into()));
-        };
-        let (total, cost) = (search.space.total().unwrap_or(0), search.compressions().unwrap_or(u64::MAX));
-        let speed = self.lock().core.speed(kind.class(&[])) as f64;
-        Ok(Estimate::new(search, speed * total as f64 / (cost as f64).max(1.0)))
     }
 }
 

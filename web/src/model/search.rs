@@ -249,35 +249,37 @@ fn in_words(from: &[u8; 32], to: &[u8; 32]) -> String {
     }
 }
 
-/// What a search would take.
+/// What a task would take.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Estimate {
-    /// How many candidates there are.
+    /// How many inputs, or candidates of a search, there are.
     pub total: u64,
     /// SHA-256 compressions that all of them take.
     pub compressions: u64,
-    /// Candidates per second of the Drones that are there; 0 if there are none.
+    /// How many of them the Drones that are there do per second; 0 if there are none.
     #[serde(serialize_with = "thousandths")]
     pub rate: f64,
     /// How long they would take for all of it, if they had nothing else to do.
     #[serde(serialize_with = "known_thousandths")]
     pub seconds: Option<f64>,
-    /// How many findings chance gives; of digests that were given it is not known whether they are digests of
-    /// candidates.
-    pub expected_findings: f64,
+    /// How many findings chance gives a search; of digests that were given it is not known whether they are digests of
+    /// candidates. `None` of a task that is no search.
+    pub expected_findings: Option<f64>,
 }
 
 impl Estimate {
-    /// Of a search with Drones that do so many candidates per second.
-    pub fn new(search: &Search, rate: f64) -> Self {
+    /// Of so many inputs, which take so many compressions, with Drones that do `speed` compressions per second.
+    pub fn new(total: u64, compressions: u64, speed: f64) -> Self {
+        let rate = speed * total as f64 / (compressions as f64).max(1.0);
+        let seconds = (rate > 0.0).then(|| total as f64 / rate);
+        Self { total, compressions, rate, seconds, expected_findings: None }
+    }
+
+    /// Of a search, likewise.
+    pub fn of_search(search: &Search, speed: f64) -> Self {
         let total = search.space.total().unwrap_or(u64::MAX);
-        Self {
-            total,
-            compressions: search.compressions().unwrap_or(u64::MAX),
-            rate,
-            seconds: (rate > 0.0).then(|| total as f64 / rate),
-            expected_findings: search.sought.expected(total),
-        }
+        let expected_findings = Some(search.sought.expected(total));
+        Self { expected_findings, ..Self::new(total, search.compressions().unwrap_or(u64::MAX), speed) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What options are called.
 
 /// Options of digests, and of tasks of any kind, that JSON, queries and forms have under the same names.
-const OF_TASKS: [&str; 13] = [
+const OF_TASKS: [&str; 14] = [
     "kind",
     "algorithm",
     "key",
@@ -15,10 +15,11 @@ const OF_TASKS: [&str; 13] = [
     "deadline_seconds",
     "each",
     "verify",
+    "dry_run",
 ];
 
 /// Options of searches alone, the same everywhere too.
-const OF_SEARCHES: [&str; 11] = [
+const OF_SEARCHES: [&str; 10] = [
     "prefix",
     "suffix",
     "targets",
@@ -29,7 +30,6 @@ const OF_SEARCHES: [&str; 11] = [
     "digest_order",
     "stop",
     "max_findings",
-    "dry_run",
 ];
 
 /// Options of queries and forms, and where JSON has the same.

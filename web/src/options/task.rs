@@ -68,17 +68,15 @@ impl Options {
         };
         let verify = self.verify()?;
         let kind = self.text("kind")?;
-        let (specification, is_dry) = match kind.as_deref().unwrap_or(digest::KIND) {
-            digest::KIND => (Specification::Digest(options_digest::specification(&mut self)?), false),
+        let is_dry = self.flag("dry_run")?;
+        let specification = match kind.as_deref().unwrap_or(digest::KIND) {
+            digest::KIND => Specification::Digest(options_digest::specification(&mut self)?),
             search::KIND if batch => return Err(fault("each", "a search has no inputs to make tasks of".to_owned())),
             search::KIND if verify == Verify::All => {
                 let detail = "a search is verified by its marks: leave `verify` out".to_owned();
                 return Err(fault("verify", detail));
             }
-            search::KIND => {
-                let is_dry = self.flag("dry_run")?;
-                (Specification::Search(options_search::specification(&mut self)?), is_dry)
-            }
+            search::KIND => Specification::Search(options_search::specification(&mut self)?),
             other => return Err(unknown("kind", other, &KINDS.join(", "))),
         };
         self.end(match &specification {

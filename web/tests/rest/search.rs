@@ -254,8 +254,13 @@ async fn a_dry_run_tells_what_it_would_take() {
         assert!((expected - total as f64 / 20f64.exp2()).abs() < 1.0, "{expected}");
     }
     assert_eq!(fake.tasks(), 0);
-    let refused = post_json(&router, json!({ "input": "x", "dry_run": 1 })).await.problem(422);
-    assert_eq!(refused["path"], "dry_run");
+    // Strings are counted as they come.
+    let strings =
+        json!({ "total": 2, "compressions": 6, "rate": 333.333, "seconds": 0.006, "expected_findings": null });
+    assert_eq!(post(&router, "/tasks?dry_run=1", "text/plain", "one\ntwo\n").await.json(), strings);
+    assert_eq!(post_json(&router, json!({ "inputs": ["one", "two"], "dry_run": 1 })).await.json(), strings);
+    post(&router, "/tasks?dry_run=1", "text/plain", "").await.problem(422);
+    assert_eq!(fake.tasks(), 0);
 }
 
 /// The place and the words of a refusal.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, Progress,
+    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, Progress,
     ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
@@ -427,11 +427,16 @@ impl Hive for Fake {
         Ok(Coverage { task, spans, next })
     }
 
-    async fn estimate(&self, new: &NewTask) -> Result<Estimate, HiveError> {
+    async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError> {
         self.fails()?;
+        let total = inputs.iter().map(|amount| amount.inputs).sum();
         match &new.specification {
-            Specification::Search(search) => Ok(Estimate::new(search, 1_000_000.0)),
-            Specification::Digest(_) => Err(HiveError::Invalid("no search".to_owned())),
+            Specification::Search(search) => Ok(Estimate::of_search(search, 1_000_000.0)),
+            Specification::Digest(_) if total == 0 => Err(HiveError::Empty),
+            // As if each byte were a compression.
+            Specification::Digest(_) => {
+                Ok(Estimate::new(total, inputs.iter().map(|amount| amount.bytes).sum(), 1000.0))
+            }
         }
     }
 

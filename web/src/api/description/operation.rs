@@ -64,7 +64,7 @@ const SHARED: [Shared; 13] = [
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
         name: "UnsupportedMediaType",
         when: "A body of this type cannot be read here, or it is encoded in a way that is not undone",
-        detail: "`Content-Encoding: gzip` is not undone here; send the bytes as they are",
+        detail: "`Content-Encoding: br` is not undone here; send the bytes as they are, or tasks with `Content-Encoding: gzip`",
         header: None,
     },
     Shared {

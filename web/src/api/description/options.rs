@@ -65,6 +65,10 @@ fn option(name: &str) -> (&'static str, Value) {
              before it counts as done, which takes twice the computing",
             reference("Verify"),
         ),
+        "dry_run" => (
+            "1: nothing is created; the answer says what the task would take",
+            json!({ "type": "boolean", "default": false }),
+        ),
         other => search::option(other),
     }
 }
@@ -81,6 +85,7 @@ const PRIORITY: &str = "^-?(100|[1-9]?[0-9])$";
 fn member(name: &str) -> Value {
     let (about, schema) = option(name);
     let mut schema = match schema["type"].as_str() {
+        Some("boolean") => json!({ "enum": [true, false, 0, 1, "0", "1", "true", "false", null] }),
         Some("integer") => {
             let mut number = schema;
             number["type"] = json!(["integer", "string", "null"]);

@@ -84,10 +84,6 @@ pub(super) fn option(name: &str) -> (&'static str, Value) {
             "A search is over when there are so many findings",
             json!({ "type": "integer", "minimum": 1, "maximum": MAX_FINDINGS, "default": MAX_FINDINGS }),
         ),
-        "dry_run" => (
-            "1: nothing is created; the answer says what the search would take",
-            json!({ "type": "boolean", "default": false }),
-        ),
         name if options::CHARSETS.contains(&name) => charset,
         _ => ("", Value::Null),
     }
@@ -124,7 +120,6 @@ pub(super) fn member(name: &str) -> Option<Value> {
             schema["pattern"] = NUMBER.into();
             schema
         }
-        "dry_run" => json!({ "enum": [true, false, 0, 1, "0", "1", "true", "false", null] }),
         _ => return None,
     };
     schema["description"] = about.into();

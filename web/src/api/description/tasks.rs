@@ -59,7 +59,7 @@ fn create() -> Operation {
         .answers_json(
             200,
             "With `Prefer: wait=N`: the task is on disk, all of it is computed, and here are its results if they are \
-             few; whether they are on disk is not waited for. With `dry_run=1`: what the search would take",
+             few; whether they are on disk is not waited for. With `dry_run=1`: what the task would take",
             json!({ "oneOf": [reference("Task"), reference("Estimate")] }),
             examples::done_task(),
         )

@@ -6,7 +6,7 @@ use super::asker::Asker;
 use super::keyed::Keyed;
 use super::resources::Resources;
 use crate::error::Problem;
-use crate::hive::{Estimate, NewTask, SEGMENT, Submitted, Upload};
+use crate::hive::{Amount, Estimate, NewTask, SEGMENT, Submitted, Upload};
 use crate::kinds::Specification;
 use crate::kinds::digest::{Encoding, EncodingError, MAX_INPUT};
 use crate::options::Wanted;
@@ -74,8 +74,8 @@ pub(crate) enum Outcome {
 pub(super) struct Intake<'a> {
     resources: &'a Resources,
     new: NewTask,
-    /// Only what it would take is to be told.
-    is_dry: bool,
+    /// Pieces that are only counted, if what it would take is all that is to be told.
+    counted: Option<Vec<Amount>>,
     pub(super) pieces: Pieces,
     upload: Option<Box<dyn Upload>>,
     share: Share,
@@ -100,12 +100,16 @@ impl<'a> Intake<'a> {
         if let Some(keyed) = &mut asker.keyed {
             keyed.begin(&new);
         }
-        Self { resources, new, is_dry, pieces, upload: None, share, asker }
+        Self { resources, new, counted: is_dry.then(Vec::new), pieces, upload: None, share, asker }
     }
 
     /// Passes on what makes whole pieces; `held` are the bytes that its caller holds besides.
     pub(super) async fn pass_on(&mut self, held: usize) -> Result<(), Problem> {
         self.share.cover(self.pieces.size() + held)?;
+        if let Some(counted) = &mut self.counted {
+            counted.extend(self.pieces.full.drain(..).map(|piece| amount(&piece)));
+            return Ok(());
+        }
         for piece in std::mem::take(&mut self.pieces.full) {
             if let Some(keyed) = &mut self.asker.keyed {
                 keyed.add(&piece);
@@ -128,11 +132,11 @@ impl<'a> Intake<'a> {
     }
 
     /// Creates the task, or finds the one that was created with the request's key; or says what it would take.
-    pub(super) async fn finish(self) -> Result<Outcome, Problem> {
-        match self.is_dry {
-            true => Ok(Outcome::Estimated(self.resources.hive.estimate(&self.new).await?)),
-            false => self.submit().await.map(Outcome::Submitted),
-        }
+    pub(super) async fn finish(mut self) -> Result<Outcome, Problem> {
+        let Some(mut counted) = self.counted.take() else { return self.submit().await.map(Outcome::Submitted) };
+        let Pieces { full, last, .. } = &self.pieces;
+        counted.extend(full.iter().chain([last]).filter(|piece| !piece.is_empty()).map(amount));
+        Ok(Outcome::Estimated(self.resources.hive.estimate(&self.new, &counted).await?))
     }
 
     async fn submit(mut self) -> Result<Submitted, Problem> {
@@ -155,6 +159,11 @@ impl<'a> Intake<'a> {
             }
         })
     }
+}
+
+fn amount(piece: &BlobBuf) -> Amount {
+    let inputs = piece.len() as u64;
+    Amount { inputs, bytes: piece.layout_len() as u64 - size_of::<u32>() as u64 * (inputs + 1) }
 }
 
 /// How a task's inputs are written; `None` for a search, which has none.

@@ -1,13 +1,13 @@
 //! What came of a submission, and of a search that was waited for.
 
-use drone::console::count;
-use web::model::{SoughtView, TaskView};
+use drone::console::{count, span};
+use web::model::{Estimate, SoughtView, TaskView};
 
 use crate::arguments::Output;
 use crate::connection::{Answer, Connection};
 use crate::failure::Failure;
 use crate::show::{self, Line};
-use crate::text::number_of;
+use crate::text::{number_of, per_second};
 
 /// Prints a task that was submitted and is not waited for.
 ///
@@ -19,6 +19,35 @@ pub fn tell_submitted(answer: &Answer, task: &TaskView, output: Output) -> Resul
         Output::Json => show::print(&answer.text),
         Output::Quiet => show::print(&format!("{}\n", task.id)),
     }
+}
+
+/// Prints what a task would take.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn tell_estimate(answer: &Answer, output: Output) -> Result<(), Failure> {
+    match output {
+        Output::Text => show::print(&estimated(&answer.read()?)),
+        Output::Json => show::print(&answer.text),
+        Output::Quiet => Ok(()),
+    }
+}
+
+fn estimated(estimate: &Estimate) -> String {
+    let Estimate { total, compressions, rate, seconds, expected_findings } = estimate;
+    let time = match seconds {
+        Some(seconds) => format!("about {} with the Drones that are there ({})", span(*seconds), per_second(*rate)),
+        None => "nobody can tell how long: no Drone is there".to_owned(),
+    };
+    let chance = match expected_findings.unwrap_or_default() {
+        few if few < 0.001 => String::new(),
+        some => format!("By chance there are about {some:.3} findings.\n"),
+    };
+    let compressions = count(*compressions);
+    format!(
+        "{}, {compressions} SHA-256 compressions: {time}.\n{chance}",
+        number_of(*total, if expected_findings.is_some() { "candidate" } else { "input" })
+    )
 }
 
 /// Says of a search that is done if it has not found all that was sought.

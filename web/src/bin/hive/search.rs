@@ -8,8 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
-use drone::console::{count, span};
-use web::model::{Estimate, TaskView};
+use web::model::TaskView;
 use wire::ids::{Instance, TaskId};
 
 use self::findings::Findings;
@@ -19,7 +18,6 @@ use crate::failure::Failure;
 use crate::outcome;
 use crate::results::{self, Wanted};
 use crate::show;
-use crate::text::{number_of, per_second};
 use crate::wait::{Ended, Look, Wait};
 
 /// Between two looks for findings.
@@ -30,11 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub fn run(connection: &Connection, search: &Search, output: Output) -> Result<(), Failure> {
     let answer = send(connection, search)?;
     if search.dry_run {
-        return match output {
-            Output::Text => show::print(&estimated(&answer.read()?)),
-            Output::Json => show::print(&answer.text),
-            Output::Quiet => Ok(()),
-        };
+        return outcome::tell_estimate(&answer, output);
     }
     let task: TaskView = answer.read()?;
     if !search.wait {
@@ -118,18 +112,4 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         return read.map(|_| bytes).map_err(|error| Failure::here("standard input cannot be read", &error));
     }
     fs::read(path).map_err(|error| Failure::here(format!("{} cannot be read", path.display()), &error))
-}
-
-fn estimated(estimate: &Estimate) -> String {
-    let Estimate { total, compressions, rate, seconds, expected_findings } = estimate;
-    let time = match seconds {
-        Some(seconds) => format!("about {} with the Drones that are there ({})", span(*seconds), per_second(*rate)),
-        None => "nobody can tell how long: no Drone is there".to_owned(),
-    };
-    let chance = match *expected_findings {
-        few if few < 0.001 => String::new(),
-        some => format!("By chance there are about {some:.3} findings.\n"),
-    };
-    let compressions = count(*compressions);
-    format!("{}, {compressions} SHA-256 compressions: {time}.\n{chance}", number_of(*total, "candidate"))
 }

@@ -32,6 +32,9 @@ pub fn run(connection: &Connection, submit: &Submit, output: Output, no_retry: b
     let answer = send(connection, &submit.options, inputs, &secrets);
     connection.notes.show(None);
     let answer = answer?;
+    if submit.options.dry_run {
+        return outcome::tell_estimate(&answer, output);
+    }
     let task: TaskView = answer.read()?;
     if !submit.wait {
         return outcome::tell_submitted(&answer, &task, output);
@@ -123,7 +126,7 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), F
 
 /// All options that are no secrets.
 fn query(options: &Options) -> String {
-    let Options { kind, algorithm, iterations, encoding, standing, each, verify, .. } = options;
+    let Options { kind, algorithm, iterations, encoding, standing, each, verify, dry_run, .. } = options;
     let before = [
         ("kind", kind.clone()),
         ("algorithm", algorithm.clone()),
@@ -133,6 +136,7 @@ fn query(options: &Options) -> String {
     let behind = [
         ("each", each.map(|Each::Task| "task".to_owned())),
         ("verify", verify.map(VerifyOption::name).map(str::to_owned)),
+        ("dry_run", dry_run.then(|| "1".to_owned())),
     ];
     connection::query(before.iter().chain(&standing.named()).chain(&behind))
 }

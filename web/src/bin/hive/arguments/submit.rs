@@ -99,6 +99,9 @@ pub struct Options {
     /// How many results are computed a second time, to compare: a sample, or all before they count [default: sample]
     #[arg(long, value_name = "HOW")]
     pub verify: Option<VerifyOption>,
+    /// Only say what it would take: nothing is created
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
 }
 
 /// What is made of each input.
