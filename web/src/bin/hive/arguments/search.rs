@@ -95,7 +95,7 @@ pub struct Search {
     /// Digests that are sought, in hexadecimal
     #[arg(long, short, value_name = "DIGEST", num_args = 1..)]
     pub target: Vec<String>,
-    /// A file of them, one a line; - is standard input
+    /// A file of them, one a line, or of lines of sha256sum or a potfile; - is standard input
     #[arg(long, value_name = "FILE")]
     pub targets: Option<PathBuf>,
     /// Seek digests that begin with so many zero bits
