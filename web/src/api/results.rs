@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
 use self::format::{Cursor, Format, PIECE, finding_json, torn};
+use super::download::{attachment, no_end};
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
@@ -97,21 +98,6 @@ pub(crate) async fn show(
 /// The names of the forms that results can have.
 pub(super) fn formats() -> [&'static str; 3] {
     Format::ALL.map(Format::name)
-}
-
-/// What has a browser keep a body as a file of this name.
-pub(super) fn attachment(name: &str) -> HeaderValue {
-    let value = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
-    value.unwrap_or(HeaderValue::from_static("attachment"))
-}
-
-/// Only the connection says there that a body is over, whether or not it broke off.
-pub(super) fn no_end(format: &str) -> Problem {
-    let detail = format!(
-        "over HTTP/1.0 a download as {format} that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-         `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over"
-    );
-    Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail)
 }
 
 fn unfinished(task: &TaskView, format: Format) -> Problem {

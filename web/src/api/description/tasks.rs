@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::examples;
 use super::operation::{Operation, reference};
 use super::options;
+use crate::api::download::no_end;
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
 use crate::model::PAGE_MAX;
@@ -195,12 +196,7 @@ fn results() -> Operation {
              is done, add `partial=1`, or take `format=ndjson`",
         )
         .invalid_query()
-        .refuses(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "CSV and text are not sent over HTTP/1.0, where what broke off looks complete",
-            "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-             `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
-        )
+        .refuses_with("CSV and text are not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 fn coverage() -> Operation {
@@ -234,12 +230,7 @@ fn coverage() -> Operation {
         .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", json!({ "type": "string" }))
         .refuses(StatusCode::CONFLICT, "It is no search", "task 7 is no search: only searches have a coverage")
         .invalid_query()
-        .refuses(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "CSV is not sent over HTTP/1.0, where what broke off looks complete",
-            "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-             `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
-        )
+        .refuses_with("CSV is not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 fn changes(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use wire::blob::Blob;
 use wire::ids::TaskId;
 
+use crate::api::download;
 use crate::error::Problem;
 use crate::hive::{Finding, HiveError, ResultBatch};
 use crate::kinds::digest::{self, Row};
@@ -29,9 +30,9 @@ impl Format {
 
     pub(super) fn media_type(self) -> &'static str {
         match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Text => "text/plain; charset=utf-8",
+            Self::Ndjson => download::NDJSON,
+            Self::Csv => download::CSV,
+            Self::Text => download::TEXT,
         }
     }
 
@@ -64,7 +65,7 @@ impl Format {
     /// Names under which it is accepted.
     fn media_types(self) -> &'static [&'static str] {
         match self {
-            Self::Ndjson => &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json"],
+            Self::Ndjson => &[download::NDJSON, "application/ndjson", "application/jsonl", "application/json"],
             Self::Csv => &["text/csv"],
             Self::Text => &["text/plain"],
         }
