@@ -326,6 +326,18 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({ "targets": null, "leading_zero_bits": 1, "stop": "all" }), "stop", "only where `targets`"),
         (json!({ "stop": "late" }), "stop", "first, lowest, all, never"),
         (json!({ "max_findings": 1_000_001 }), "max_findings", "from 1 to 1000000"),
+        (json!({ "max_findings": 1e20 }), "max_findings", "too large: it is at most 1000000"),
+        (json!({ "priority": "99999999999999999999" }), "priority", "too large: it is at most 100"),
+        (
+            json!({ "space": { "counter": { "to": "18446744073709551616" } } }),
+            "space.counter.to",
+            "too large: it is at most 18446744073709551615",
+        ),
+        (
+            json!({ "space": { "counter": { "from": 18_446_744_073_709_551_616.0, "to": 1 } } }),
+            "space.counter.from",
+            "too large: it is at most 18446744073709551615",
+        ),
         (
             json!({ "targets": null, "leading_zero_bits": 1, "stop": "never", "max_findings": 12 }),
             "max_findings",

@@ -125,10 +125,10 @@ pub struct Results {
     #[arg(long)]
     pub format: Option<Format>,
     /// Begin with the input of this index, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<{ u64::MAX }>)]
     pub offset: u64,
     /// Print at most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<{ u64::MAX }>)]
     pub limit: Option<u64>,
     /// Print what is there, although it may not be all
     #[arg(long)]
