@@ -46,6 +46,7 @@ fn what_is_sought_is_found_and_what_was_searched_is_shown() {
     assert_eq!(csv.lines().count(), coverage.spans.len() + 1);
     assert!(hive.done(&["coverage", "last", "--format", "ndjson"]).contains("\"end\":true"));
     assert!(hive.done(&["coverage", "last"]).contains("maja"));
+    assert!(hive.done(&["tasks"]).contains("?l?l?l?l and another mask"));
     let ndjson = hive.done(&["results", "last", "--format", "ndjson"]);
     let first: Finding = serde_json::from_str(ndjson.lines().next().unwrap()).unwrap();
     assert_eq!((first.index, first.plain), (26_u64.pow(4) - 1, b"zzzz".to_vec()));
@@ -89,6 +90,15 @@ fn faults_are_told_with_their_place() {
     assert!(refused(&["--mask", "?l?", "--target", &target]).contains("`--mask`, character 3"));
     assert!(refused(&["--mask", "?1", "--charset1", "?q", "--target", &target]).contains("`--charset1`, character 1"));
     assert!(refused(&["--counter", "5..5", "--target", &target]).contains("`--counter` is 5"));
+    let unsent = |arguments: &[&str]| {
+        let (code, _, complaint) = output(&mut hive.client(&[&["search"], arguments].concat()));
+        assert_eq!(code, Some(2), "{complaint}");
+        complaint
+    };
+    assert!(unsent(&["--masks", "-", "--targets", "-"]).contains("can be read only once"));
+    assert!(unsent(&["--counter", "0..18446744073709551616", "--target", &target]).contains("too large"));
+    let findings = ["--mask", "a", "--target", &target, "--max-findings", "18446744073709551616"];
+    assert!(unsent(&findings).contains("at most 1000000"));
     // What is asked for while nobody is there to search goes on without who asked.
     let mut waiting = Client::start(&mut hive.client(&["search", "--mask", "?l", "--target", &target, "--wait"]));
     waiting.until_said("because no drone is connected");
