@@ -67,6 +67,12 @@ fn a_search_without_findings_has_an_exit_code_of_its_own() {
     let (code, said, complaint) = output(&mut hive.client(&search));
     assert_eq!((code, said), (Some(0), format!("{}:07\n", digest("07"))));
     assert!(complaint.contains("searched 100 candidates, and found 1 of 2 digests"), "{complaint}");
+    let [one, two, three] = ["07", "08", "09"].map(digest);
+    let few = ["search", "--mask", "?d?d", "--target", &one, &two, &three, "--max-findings", "2", "--wait"];
+    let (code, said, complaint) = output(&mut hive.client(&few));
+    assert_eq!((code, said.lines().count()), (Some(0), 2), "{complaint}");
+    assert!(complaint.contains("stopped at 2 findings, the most that it was to have"), "{complaint}");
+    assert!(hive.done(&["task", "last"]).contains("2, the most (--max-findings)"));
     let counter = ["search", "--counter", "70000..80000", "--prefix", "hunter", "--leading-zero-bits", "16", "--wait"];
     let found = hive.done(&[&counter[..], &["--format", "ndjson"]].concat());
     let mut lines = found.lines();

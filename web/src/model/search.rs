@@ -37,6 +37,8 @@ pub struct SearchView {
     pub max_findings: u64,
     /// Findings so far.
     pub found: u64,
+    /// It is over because there are `max_findings` findings: there may be more among its candidates.
+    pub at_max_findings: bool,
     /// What proves that it was searched.
     pub marks: MarksView,
     /// Candidates of which it is in doubt whether they were searched; they are searched again.
@@ -160,17 +162,30 @@ impl SearchView {
             stop: *stop,
             max_findings: *max_findings,
             found,
+            at_max_findings: is_at_max(search, found),
             marks: MarksView { bits: *mark_bits, seen: marks, expected },
             doubtful,
         }
     }
 
-    /// Takes in how far it is now.
-    pub fn set(&mut self, progress: Progress) {
+    /// Takes in how far it is now, of this search.
+    pub fn set(&mut self, search: &Search, progress: Progress) {
         let Progress { found, marks, expected, doubtful } = progress;
         (self.found, self.doubtful) = (found, doubtful);
+        self.at_max_findings = is_at_max(search, found);
         (self.marks.seen, self.marks.expected) = (marks, expected);
     }
+}
+
+/// Whether a search ends with so many findings for no better reason than that there are enough. With one finding for
+/// each target all targets are found, unless several candidates have the same digest.
+fn is_at_max(search: &Search, found: u64) -> bool {
+    let has_reason = match (search.stop, &search.sought) {
+        (Stop::First, _) => true,
+        (Stop::All, Sought::Targets { count, .. }) => found == *count,
+        (Stop::All, Sought::Interval { .. }) | (Stop::Lowest | Stop::Never, _) => false,
+    };
+    found >= search.max_findings && !has_reason
 }
 
 impl SpaceView {

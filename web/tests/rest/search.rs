@@ -186,6 +186,7 @@ async fn a_search_is_asked_for_in_json_or_in_a_form() {
             "stop": "never",
             "max_findings": 7,
             "found": 0,
+            "at_max_findings": false,
             "marks": { "bits": 0, "seen": 3, "expected": 2.5 },
             "doubtful": 0,
         })

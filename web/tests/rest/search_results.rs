@@ -53,6 +53,27 @@ async fn findings_are_the_results() {
 }
 
 #[tokio::test]
+async fn a_search_says_that_it_stopped_at_its_most_findings() {
+    let targets: Vec<_> = (0..9).map(|digit| sha256(digit.to_string())).collect();
+    let space = json!({ "mask": "?d" });
+    for (targets, stop, most, is_at_max) in [
+        (&targets[..], "never", 5, true),
+        (&targets, "all", 5, true),
+        (&targets, "never", 10, false),
+        (&targets, "first", 1, false),
+        (&targets, "lowest", 1, true),
+        (&targets[..5], "all", 5, false),
+    ] {
+        let (_, router) = world();
+        let request = search(json!({ "space": space, "targets": targets, "stop": stop, "max_findings": most }));
+        let task = post_json(&router, request).await.json();
+        assert_eq!(task["search"]["at_max_findings"], is_at_max, "{stop} {most}: {task}");
+        let page = get(&router, "/admin/tasks/1").await;
+        assert_eq!(page.text().contains("the most that were asked for"), is_at_max);
+    }
+}
+
+#[tokio::test]
 async fn coverage_is_shown_in_pages_or_as_a_whole() {
     let (_, router) = some().await;
     let page = get(&router, "/tasks/1/coverage?limit=3").await.json();

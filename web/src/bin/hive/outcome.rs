@@ -28,6 +28,14 @@ pub fn tell_submitted(answer: &Answer, task: &TaskView, output: Output) -> Resul
 pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Failure> {
     let Some(search) = &task.search else { return Ok(()) };
     let (id, candidates) = (task.id, number_of(task.done, "candidate"));
+    if search.at_max_findings {
+        let (found, total) = (number_of(search.found, "finding"), number_of(task.total, "candidate"));
+        connection.notes.note(&format!(
+            "task {id} stopped at {found}, the most that it was to have (--max-findings): there may be more among its \
+             {total}"
+        ));
+        return Ok(());
+    }
     match (search.found, &search.sought) {
         (0, _) => Err(Failure::Nothing(format!("task {id} searched {candidates}, and found nothing"))),
         (found, SoughtView::Targets { targets }) if found < *targets => {
