@@ -38,6 +38,7 @@ mod log;
 mod lookup;
 mod making;
 mod memory;
+mod not_found;
 mod on_disk;
 mod outgoing;
 mod outputs;

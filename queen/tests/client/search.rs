@@ -67,12 +67,26 @@ fn a_search_without_findings_has_an_exit_code_of_its_own() {
     let (code, said, complaint) = output(&mut hive.client(&search));
     assert_eq!((code, said), (Some(0), format!("{}:07\n", digest("07"))));
     assert!(complaint.contains("searched 100 candidates, and found 1 of 2 digests"), "{complaint}");
+    let not_found = ["results", "last", "--not-found"];
+    let (code, said, complaint) = output(&mut hive.client(&not_found));
+    assert_eq!((code, said), (Some(0), format!("{nothing}\n")), "{complaint}");
+    assert!(complaint.contains("not found among the 100 candidates of task 2, all of which"), "{complaint}");
+    assert_eq!(hive.done(&[&not_found[..], &["--format", "csv"]].concat()), format!("digest\r\n{nothing}\r\n"));
     let [one, two, three] = ["07", "08", "09"].map(digest);
     let few = ["search", "--mask", "?d?d", "--target", &one, &two, &three, "--max-findings", "2", "--wait"];
     let (code, said, complaint) = output(&mut hive.client(&few));
     assert_eq!((code, said.lines().count()), (Some(0), 2), "{complaint}");
     assert!(complaint.contains("stopped at 2 findings, the most that it was to have"), "{complaint}");
     assert!(hive.done(&["task", "last"]).contains("2, the most (--max-findings)"));
+    // So many candidates that they are not searched before the first of them is told.
+    let first = ["--mask", "?d?d?d?d?d?d?d?d?d?d?d", "--target", &digest("70000000000"), &nothing, "--stop", "first"];
+    hive.done(&[&["search"], &first[..], &["--wait"]].concat());
+    let (code, _, complaint) = output(&mut hive.client(&not_found));
+    assert_eq!(code, Some(4), "{complaint}");
+    assert!(complaint.contains("candidates done") && complaint.contains("`--partial`"), "{complaint}");
+    let (code, said, complaint) = output(&mut hive.client(&[&not_found[..], &["--partial"]].concat()));
+    assert!(code == Some(0) && said.contains(&nothing), "{complaint}");
+    assert!(complaint.contains("not found so far: task 4 ended"), "{complaint}");
     let counter = ["search", "--counter", "70000..80000", "--prefix", "hunter", "--leading-zero-bits", "16", "--wait"];
     let found = hive.done(&[&counter[..], &["--format", "ndjson"]].concat());
     let mut lines = found.lines();

@@ -147,7 +147,8 @@ fn results() -> Operation {
     let flag = || json!({ "type": "boolean", "default": false });
     of_a_task(Method::GET, "/tasks/{id}/results", "getResults", "Streams a task's results")
         .about(
-            "In index order; those of a search are its findings, which `offset` and `limit` count. While the task runs, there is the finished part without gaps from the first input on; \
+            "In index order; those of a search are its findings, which `offset` and `limit` count, or with `not_found=1` \
+             the digests that it was given and has not found, ascending. While the task runs, there is the finished part without gaps from the first input on; \
              NDJSON always ends with a line that says where it stands (`ResultsEnd`), and a body without that line was \
              cut off. In a batch's results, `DetachedResult` stands for a task that has left it, was deleted or failed. \
              The format may come from `Accept` as well.",
@@ -167,18 +168,24 @@ fn results() -> Operation {
              cannot say of themselves",
             flag(),
         )
+        .query(
+            "not_found",
+            "1: of a search for digests that were given, those that it has not found by now. They are complete when the \
+             search is done and has searched all candidates: a search that has found enough has not",
+            flag(),
+        )
         .query("download", "1: browsers save it as a file", flag())
         .answers_with(200, "The results that there are", json!({
             "application/x-ndjson": {
-                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult`, or of a search a `Finding`, a line, and a `ResultsEnd`" },
+                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult`, or of a search a `Finding`, or a `DigestNotFound`, a line, and a `ResultsEnd`" },
                 "example": examples::ndjson(),
             },
             "text/csv": {
-                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`; of a search `index,plain,digest,plain_base64`" },
+                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`; of a search `index,plain,digest,plain_base64`, and of what it has not found `digest`" },
                 "example": examples::csv(),
             },
             "text/plain": {
-                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes; of a search a line of a potfile, `digest:plain`" },
+                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes; of a search a line of a potfile, `digest:plain`, and of what it has not found the digest" },
                 "example": examples::text(),
             },
         }))
@@ -191,7 +198,8 @@ fn results() -> Operation {
         )
         .refuses(
             StatusCode::CONFLICT,
-            "CSV and text cannot say that they are incomplete: the task is not done, or tasks have left the batch",
+            "CSV and text cannot say that they are incomplete: the task is not done, or tasks have left the batch; or it \
+             is no search for digests that were given, and `not_found=1` asks for them",
             "task 7 is running with 10 of 20 inputs done, and csv cannot say that it is incomplete: ask again when it \
              is done, add `partial=1`, or take `format=ndjson`",
         )

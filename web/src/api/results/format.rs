@@ -53,6 +53,14 @@ impl Format {
         }
     }
 
+    /// What stands before digests that were not found.
+    pub(super) fn header_of_not_found(self) -> &'static [u8] {
+        match self {
+            Self::Csv => search::NOT_FOUND_CSV_HEADER,
+            Self::Ndjson | Self::Text => b"",
+        }
+    }
+
     /// What stands before the rows of a task of this kind.
     pub(super) fn header(self, kind: &str) -> &'static [u8] {
         match self {
@@ -90,6 +98,16 @@ impl Format {
                         return Ok(false);
                     }
                     self.finding(out, finding);
+                    cursor.index += 1;
+                }
+                Ok(true)
+            }
+            ResultBatch::NotFound { first, digests } => {
+                for digest in digests.get(cursor.behind(*first)?..).unwrap_or_default() {
+                    if out.len() >= PIECE {
+                        return Ok(false);
+                    }
+                    self.not_found(out, digest);
                     cursor.index += 1;
                 }
                 Ok(true)
@@ -151,6 +169,17 @@ impl Format {
                 Row::csv(plain).write(out, usize::MAX, *index, plain, digest);
             }
             Self::Text => out.extend_from_slice(finding.potfile().as_bytes()),
+        }
+    }
+
+    fn not_found(self, out: &mut Vec<u8>, digest: &[u8; 32]) {
+        let (before, after): (&[u8], &[u8]) = match self {
+            Self::Ndjson => (b"{\"digest\":\"", b"\"}\n"),
+            Self::Csv => (b"", b"\r\n"),
+            Self::Text => (b"", b"\n"),
+        };
+        for part in [before, const_hex::encode(digest).as_bytes(), after] {
+            out.extend_from_slice(part);
         }
     }
 

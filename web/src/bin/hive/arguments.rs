@@ -114,6 +114,7 @@ Examples:
   hive results 7 > sums                  as sha256sum prints them
   hive results last --wait --format csv  wait for the task first
   hive results 7 --format ndjson         what is there by now, while the task runs
+  hive results 7 --not-found > rest      digests that a search was given and has not found
 
 Text and CSV cannot say that they are incomplete, so that the results of a task that is not done
 are refused in these forms, unless --partial is said. A connection that breaks in the middle is
@@ -133,6 +134,9 @@ pub struct Results {
     /// Print what is there, although it may not be all
     #[arg(long)]
     pub partial: bool,
+    /// Of a search, print the digests that it has not found instead
+    #[arg(long)]
+    pub not_found: bool,
     /// Wait until the task has ended
     #[arg(long, conflicts_with = "partial")]
     pub wait: bool,

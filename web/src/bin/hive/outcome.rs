@@ -2,9 +2,10 @@
 
 use drone::console::count;
 use web::model::{SoughtView, TaskView};
+use wire::ids::TaskId;
 
 use crate::arguments::Output;
-use crate::connection::{Answer, Connection};
+use crate::connection::{Answer, Connection, Request};
 use crate::failure::Failure;
 use crate::show::{self, Line};
 use crate::text::number_of;
@@ -45,4 +46,19 @@ pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Fai
         }
         _ => Ok(()),
     }
+}
+
+/// Says of digests that a search has not found among which candidates they are not.
+///
+/// # Errors
+/// If it cannot be asked.
+pub fn tell_not_found(connection: &Connection, id: TaskId) -> Result<(), Failure> {
+    let task: TaskView = connection.ask(&Request::get(format!("/tasks/{id}")))?.read()?;
+    let (done, total) = (count(task.done), number_of(task.total, "candidate"));
+    connection.notes.note(&match (task.done == task.total, task.state.has_ended()) {
+        (true, true) => format!("not found among the {total} of task {id}, all of which were searched"),
+        (_, true) => format!("not found so far: task {id} ended when {done} of its {total} were searched"),
+        (_, false) => format!("not found so far: task {id} has searched {done} of its {total}"),
+    });
+    Ok(())
 }

@@ -87,7 +87,11 @@ fn follow(
     match (findings, format) {
         (Some(findings), _) => findings.finish(connection, &ended.task)?,
         (None, Some(format)) if ended.is_done() => {
-            results::print(connection, id, &Wanted { format, offset: 0, limit: None, partial: false })?;
+            results::print(
+                connection,
+                id,
+                &Wanted { format, offset: 0, limit: None, partial: false, not_found: false },
+            )?;
         }
         (None, _) => {}
     }
