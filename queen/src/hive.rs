@@ -39,6 +39,7 @@ mod log;
 mod lookup;
 mod making;
 mod memory;
+mod not_found;
 mod on_disk;
 mod outgoing;
 mod outputs;

@@ -19,8 +19,8 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultBatch, Results,
-    ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, Upload,
+    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, ResultBatch,
+    Results, ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -160,6 +160,9 @@ impl Hive for Ready {
         let range = range.start..range.end.min(RESULTS);
         let results = Box::new(Batches(self.clone(), range.clone()));
         Ok(ResultsFound { task: view(RESULTS), range, is_whole: true, results })
+    }
+    async fn not_found(&self, _: TaskId, _: Range<u64>) -> Result<NotFound, HiveError> {
+        nothing()
     }
     async fn coverage(&self, _: TaskId, _: u64, _: usize) -> Result<Coverage, HiveError> {
         nothing()

@@ -3,6 +3,7 @@
 pub(crate) mod coverage;
 mod cursor;
 pub(crate) mod description;
+mod download;
 pub(crate) mod drones;
 pub(crate) mod events;
 pub(crate) mod json;

@@ -247,6 +247,13 @@ pub enum ResultBatch {
         /// The findings.
         findings: Vec<Finding>,
     },
+    /// Of a search: digests that it seeks and has not found.
+    NotFound {
+        /// Which of them the first one is, from 0.
+        first: u64,
+        /// The digests, ascending.
+        digests: Vec<[u8; 32]>,
+    },
     /// Tasks that have left their batch.
     Detached {
         /// The index of the first; the others follow it.
@@ -279,6 +286,14 @@ pub struct ResultsFound {
     pub is_whole: bool,
     /// Reads just that part.
     pub results: Box<dyn Results>,
+}
+
+/// The digests that a search was given and has not found.
+pub struct NotFound {
+    /// Those in the range that was asked for, which counts them in ascending order.
+    pub results: ResultsFound,
+    /// How many there are in all.
+    pub count: u64,
 }
 
 /// What was searched of a search, and by whom, from some candidate on.
@@ -343,6 +358,10 @@ pub trait Hive: Send + Sync + 'static {
     /// What there is of the results in `range`, which may reach beyond the task's end. Those of a search are its
     /// findings, which `range` counts in the order of their indices: while it goes on, one may come in between.
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError>;
+
+    /// Which of the digests that a search was given it has not found by now: `range` counts these in ascending order. A
+    /// task that was given none is a [`HiveError::Conflict`].
+    async fn not_found(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError>;
 
     /// What was searched of a search from candidate `from` on, in at most `limit` spans. A task that is no search is a
     /// [`HiveError::Conflict`]; there are no spans from the end on.

@@ -11,7 +11,7 @@ use crate::access::{Caller, TokenId};
 use crate::app::App;
 use crate::client::Client;
 use crate::error::Problem;
-use crate::hive::{Coverage, Hive, HiveError, ResultsFound};
+use crate::hive::{Coverage, Hive, HiveError, NotFound, ResultsFound};
 use crate::model::{Change, TaskView};
 use crate::request::id::Id;
 
@@ -28,6 +28,16 @@ pub(crate) async fn results(
     range: Range<u64>,
 ) -> Result<ResultsFound, HiveError> {
     reached(caller, id, hive.results(id, range).await, |found| &found.task)
+}
+
+/// What a search has not found, likewise.
+pub(crate) async fn not_found(
+    hive: &dyn Hive,
+    caller: &Caller,
+    id: TaskId,
+    range: Range<u64>,
+) -> Result<NotFound, HiveError> {
+    reached(caller, id, hive.not_found(id, range).await, |found| &found.results.task)
 }
 
 /// What was searched of it, likewise.

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, ResultsFound,
-    Submitted, Subscription, TaskFilter, Upload,
+    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
+    ResultsFound, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::metrics::Measures;
 use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
@@ -110,6 +110,10 @@ impl Hive for SharedHive {
 
     async fn results(&self, id: TaskId, range: Range<u64>) -> Result<ResultsFound, HiveError> {
         self.results_of(id, range).await
+    }
+
+    async fn not_found(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError> {
+        self.not_found_of(id, range).await
     }
 
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {

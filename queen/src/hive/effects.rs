@@ -163,6 +163,7 @@ impl State {
             error: ending.error.clone(),
             digest: record.only_digest(),
             done: ending.done,
+            new: ending.done.saturating_sub(record.taken_over()),
             found: record.inputs.are_implied().then_some(ending.found.findings),
             seconds: (ending.finished.at.0 - since.0) as f64 / 1000.0,
             drone,

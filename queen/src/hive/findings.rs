@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{Coverage, Finding as FindingView, HiveError, ResultBatch, Results, Span, Verdict};
+use web::model::TaskView;
 use wire::blob::SharedBlob;
 use wire::ids::TaskId;
 
@@ -33,7 +34,7 @@ impl FindingReader {
     }
 
     /// The next findings in the order of their candidates.
-    async fn page(&mut self, limit: usize) -> Result<Vec<Finding>, HiveError> {
+    pub(super) async fn page(&mut self, limit: usize) -> Result<Vec<Finding>, HiveError> {
         let (task, after) = (self.job.task, self.after);
         let in_memory =
             self.hive.lock().tasks.get(task).and_then(|record| record.hunt().map(|hunt| hunt.findings(after, limit)));
@@ -92,15 +93,26 @@ pub(super) fn shown(job: &Job, findings: &[Finding]) -> Vec<FindingView> {
 }
 
 impl SharedHive {
-    /// What was searched of a search from candidate `from` on.
-    pub(super) async fn coverage_of(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
+    /// A search: the task at this moment, and what it is to find, but for digests that are kept apart.
+    ///
+    /// # Errors
+    /// If it is nowhere, cannot be read, or is no search.
+    pub(super) async fn search(&self, id: TaskId) -> Result<(TaskView, Job), HiveError> {
         let task = web::hive::Hive::task(self, id).await?;
+        if task.search.is_none() {
+            return Err(no_search(id, task.name.as_deref()));
+        }
         let in_memory = self.lock().tasks.get(id).map(|record| record.job(id));
         let job = match in_memory {
             Some(job) => Some(job),
             None => self.read(move |reader| reader.job(id)).await.map_err(unreadable)?,
         };
-        let job = job.ok_or(HiveError::TaskGone(id))?;
+        Ok((task, job.ok_or(HiveError::TaskGone(id))?))
+    }
+
+    /// What was searched of a search from candidate `from` on.
+    pub(super) async fn coverage_of(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
+        let (task, job) = self.search(id).await?;
         let Some(search) = job.kind().search() else { return Err(no_search(id, task.name.as_deref())) };
         let share = share(search);
         // Each may have a gap before it.

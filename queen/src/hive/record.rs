@@ -31,6 +31,8 @@ pub(super) struct Record {
 #[derive(Default)]
 struct Progress {
     started_at: Option<Timestamp>,
+    /// Items that were done when it came into memory: before a restart, or before it was begun again.
+    taken_over: u64,
     outputs: ResultMap,
     end: Option<End>,
     is_paused: bool,
@@ -96,6 +98,9 @@ impl Record {
     pub(super) fn revived(live: Live) -> Self {
         let Live { task, inputs, done, suspect, results, old, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
+        if !done.is_empty() {
+            record.progress().taken_over = done.len();
+        }
         for results in results.into_iter().chain(old) {
             record.outputs_mut().insert(results);
         }
@@ -185,6 +190,11 @@ impl Record {
     /// When a Drone was first given a part of it.
     pub(super) fn started_at(&self) -> Option<Timestamp> {
         self.progress.as_ref()?.started_at
+    }
+
+    /// Items that were done when it came into memory, before it was [started](Self::start) there.
+    pub(super) fn taken_over(&self) -> u64 {
+        self.progress.as_ref().map_or(0, |progress| progress.taken_over)
     }
 
     /// A Drone is given a part of it.

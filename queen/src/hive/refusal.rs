@@ -35,9 +35,17 @@ pub(super) fn computed_again(id: TaskId) -> HiveError {
     HiveError::Conflict(format!("task {id} is being computed again: cancel it first"))
 }
 
-/// Why there is no coverage of a task.
+/// Why there is no coverage of a task, and nothing that it has not found.
 pub(super) fn no_search(id: TaskId, name: Option<&str>) -> HiveError {
     HiveError::Conflict(format!("{} is no search: its results say how far it is", label(id, name)))
+}
+
+/// Why nobody knows what a search has not found.
+pub(super) fn no_targets(id: TaskId, name: Option<&str>) -> HiveError {
+    HiveError::Conflict(format!(
+        "{} was given no digests, of which some could not be found: its coverage says what was searched",
+        label(id, name)
+    ))
 }
 
 pub(super) fn ended_already(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {

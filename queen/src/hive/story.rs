@@ -31,8 +31,11 @@ pub(super) struct EndOfTask {
     pub(super) error: Option<Box<str>>,
     pub(super) digest: Option<Bytes>,
     pub(super) done: u64,
+    /// How much of that was done in `seconds`: not what was before a restart, or before it was begun again.
+    pub(super) new: u64,
     /// How much a search has found.
     pub(super) found: Option<u64>,
+    /// Since a Drone was given a part of it.
     pub(super) seconds: f64,
     pub(super) drone: Option<String>,
 }
@@ -204,24 +207,16 @@ impl EndOfTask {
 
     fn tell(&self, task: &str, show_words: bool) {
         let drone = self.drone.as_deref().unwrap_or("the drones");
-        let (done, seconds) = (drone::console::count(self.done), self.seconds);
+        let done = drone::console::count(self.done);
         let found = self.found.map(drone::console::count);
         match (self.state, self.digest.as_ref().filter(|_| show_words)) {
             (TaskState::Done, Some(digest)) => {
                 story!("🎉", "Reply from {drone}: {} [{task}]", const_hex::encode(digest));
             }
-            (TaskState::Done, None) => {
-                let rate = drone::console::count((self.done as f64 / seconds.max(0.001)) as u64);
-                match found {
-                    None => story!("🎉", "All {done} digests are here after {seconds:.2} s, {rate} a second [{task}]"),
-                    Some(found) => {
-                        story!(
-                            "🎉",
-                            "Searched {done} candidates in {seconds:.2} s, {rate} a second: {found} found [{task}]"
-                        );
-                    }
-                }
-            }
+            (TaskState::Done, None) => match found {
+                None => story!("🎉", "All {done} digests are here{} [{task}]", self.took("after")),
+                Some(found) => story!("🎉", "Searched {done} candidates{}: {found} found [{task}]", self.took("in")),
+            },
             (TaskState::Failed, _) => {
                 story!("💥", "It failed: {} [{task}]", self.error.as_deref().unwrap_or("no reason given"));
             }
@@ -229,6 +224,17 @@ impl EndOfTask {
                 None => story!("🛑", "Cancelled after {done} digests [{task}]"),
                 Some(found) => story!("🛑", "Cancelled after {done} candidates, {found} found [{task}]"),
             },
+        }
+    }
+
+    /// How long it took, and the rate of what was done in that time; nothing is said of what took no time.
+    fn took(&self, after: &str) -> String {
+        let Self { done, new, seconds, .. } = *self;
+        let rate = drone::console::count((new as f64 / seconds.max(0.001)) as u64);
+        match new {
+            0 => String::new(),
+            new if new == done => format!(" {after} {seconds:.2} s, {rate} a second"),
+            new => format!(", the last {} {after} {seconds:.2} s, {rate} a second", drone::console::count(new)),
         }
     }
 }
@@ -241,4 +247,20 @@ pub(super) fn label(id: TaskId, name: Option<&str>) -> String {
 /// So many unfinished tasks, for people.
 pub(super) fn unfinished(count: u64) -> String {
     format!("{} unfinished task{}", drone::console::count(count), if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_of_what_was_done_in_its_time() {
+        let took = |done, new| {
+            let (state, error, digest, found, drone) = (TaskState::Done, None, None, None, None);
+            EndOfTask { state, error, digest, done, new, found, seconds: 2.0, drone }.took("after")
+        };
+        assert_eq!(took(3000, 3000), " after 2.00 s, 1,500 a second");
+        assert_eq!(took(3000, 1000), ", the last 1,000 after 2.00 s, 500 a second");
+        assert_eq!(took(3000, 0), "", "all of it was done before");
+    }
 }

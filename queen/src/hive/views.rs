@@ -55,7 +55,7 @@ pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
 pub(super) fn set_progress(view: &mut TaskView, terms: &Terms, found: Found, doubtful: u64) {
     if let Some((shown, search)) = view.search.as_mut().zip(terms.kind().search()) {
         let expected = view.done as f64 * share(search);
-        shown.set(Progress { found: found.findings, marks: found.marks, expected, doubtful });
+        shown.set(search, Progress { found: found.findings, marks: found.marks, expected, doubtful });
     }
 }
 

@@ -46,6 +46,7 @@ fn what_is_sought_is_found_and_what_was_searched_is_shown() {
     assert_eq!(csv.lines().count(), coverage.spans.len() + 1);
     assert!(hive.done(&["coverage", "last", "--format", "ndjson"]).contains("\"end\":true"));
     assert!(hive.done(&["coverage", "last"]).contains("maja"));
+    assert!(hive.done(&["tasks"]).contains("?l?l?l?l and another mask"));
     let ndjson = hive.done(&["results", "last", "--format", "ndjson"]);
     let first: Finding = serde_json::from_str(ndjson.lines().next().unwrap()).unwrap();
     assert_eq!((first.index, first.plain), (26_u64.pow(4) - 1, b"zzzz".to_vec()));
@@ -66,6 +67,26 @@ fn a_search_without_findings_has_an_exit_code_of_its_own() {
     let (code, said, complaint) = output(&mut hive.client(&search));
     assert_eq!((code, said), (Some(0), format!("{}:07\n", digest("07"))));
     assert!(complaint.contains("searched 100 candidates, and found 1 of 2 digests"), "{complaint}");
+    let not_found = ["results", "last", "--not-found"];
+    let (code, said, complaint) = output(&mut hive.client(&not_found));
+    assert_eq!((code, said), (Some(0), format!("{nothing}\n")), "{complaint}");
+    assert!(complaint.contains("not found among the 100 candidates of task 2, all of which"), "{complaint}");
+    assert_eq!(hive.done(&[&not_found[..], &["--format", "csv"]].concat()), format!("digest\r\n{nothing}\r\n"));
+    let [one, two, three] = ["07", "08", "09"].map(digest);
+    let few = ["search", "--mask", "?d?d", "--target", &one, &two, &three, "--max-findings", "2", "--wait"];
+    let (code, said, complaint) = output(&mut hive.client(&few));
+    assert_eq!((code, said.lines().count()), (Some(0), 2), "{complaint}");
+    assert!(complaint.contains("stopped at 2 findings, the most that it was to have"), "{complaint}");
+    assert!(hive.done(&["task", "last"]).contains("2, the most (--max-findings)"));
+    // So many candidates that they are not searched before the first of them is told.
+    let first = ["--mask", "?d?d?d?d?d?d?d?d?d?d?d", "--target", &digest("70000000000"), &nothing, "--stop", "first"];
+    hive.done(&[&["search"], &first[..], &["--wait"]].concat());
+    let (code, _, complaint) = output(&mut hive.client(&not_found));
+    assert_eq!(code, Some(4), "{complaint}");
+    assert!(complaint.contains("candidates done") && complaint.contains("`--partial`"), "{complaint}");
+    let (code, said, complaint) = output(&mut hive.client(&[&not_found[..], &["--partial"]].concat()));
+    assert!(code == Some(0) && said.contains(&nothing), "{complaint}");
+    assert!(complaint.contains("not found so far: task 4 ended"), "{complaint}");
     let counter = ["search", "--counter", "70000..80000", "--prefix", "hunter", "--leading-zero-bits", "16", "--wait"];
     let found = hive.done(&[&counter[..], &["--format", "ndjson"]].concat());
     let mut lines = found.lines();
@@ -89,6 +110,15 @@ fn faults_are_told_with_their_place() {
     assert!(refused(&["--mask", "?l?", "--target", &target]).contains("`--mask`, character 3"));
     assert!(refused(&["--mask", "?1", "--charset1", "?q", "--target", &target]).contains("`--charset1`, character 1"));
     assert!(refused(&["--counter", "5..5", "--target", &target]).contains("`--counter` is 5"));
+    let unsent = |arguments: &[&str]| {
+        let (code, _, complaint) = output(&mut hive.client(&[&["search"], arguments].concat()));
+        assert_eq!(code, Some(2), "{complaint}");
+        complaint
+    };
+    assert!(unsent(&["--masks", "-", "--targets", "-"]).contains("can be read only once"));
+    assert!(unsent(&["--counter", "0..18446744073709551616", "--target", &target]).contains("too large"));
+    let findings = ["--mask", "a", "--target", &target, "--max-findings", "18446744073709551616"];
+    assert!(unsent(&findings).contains("at most 1000000"));
     // What is asked for while nobody is there to search goes on without who asked.
     let mut waiting = Client::start(&mut hive.client(&["search", "--mask", "?l", "--target", &target, "--wait"]));
     waiting.until_said("because no drone is connected");

@@ -44,16 +44,21 @@ enum Place {
     File { path: PathBuf, offset: u64 },
 }
 
-impl Disk {
-    /// Reads a copy: opening the database itself would change it.
-    pub fn read(data: &Path) -> Self {
-        let copy = tempfile::tempdir().unwrap();
-        for name in ["hive.db", "hive.db-wal"] {
-            if data.join(name).exists() {
-                std::fs::copy(data.join(name), copy.path().join(name)).unwrap();
-            }
+/// A copy of the database, which lasts as long as its folder: opening the database itself would change it.
+pub fn copy_of(data: &Path) -> (tempfile::TempDir, Connection) {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["hive.db", "hive.db-wal"] {
+        if data.join(name).exists() {
+            std::fs::copy(data.join(name), copy.path().join(name)).unwrap();
         }
-        let database = Connection::open(copy.path().join("hive.db")).unwrap();
+    }
+    let database = Connection::open(copy.path().join("hive.db")).unwrap();
+    (copy, database)
+}
+
+impl Disk {
+    pub fn read(data: &Path) -> Self {
+        let (_copy, database) = copy_of(data);
         let next_task = database.query_row("SELECT next_task FROM hive", [], |row| row.get(0)).unwrap();
         let select = "SELECT tasks.id, state, total, priority, name, file, inputs, extents
                       FROM tasks LEFT JOIN segments ON task = tasks.id";

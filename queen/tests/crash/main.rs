@@ -11,6 +11,7 @@ mod crew;
 mod disk;
 mod life;
 mod load;
+mod searches;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
+use super::download::{self, attachment, no_end};
 use super::json::Json;
-use super::results::{attachment, no_end};
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
@@ -48,8 +48,8 @@ impl Format {
     fn media_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Ndjson => download::NDJSON,
+            Self::Csv => download::CSV,
         }
     }
 }

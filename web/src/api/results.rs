@@ -2,7 +2,6 @@
 
 mod format;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,10 +14,12 @@ use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
 use self::format::{Cursor, Format, PIECE, finding_json, torn};
+use super::download::{attachment, no_end};
+use crate::access::Caller;
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
-use crate::hive::{Hive, HiveError, ResultBatch, Results, ResultsFound};
+use crate::hive::{Hive, HiveError, NotFound, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::{self, Row};
 use crate::model::{TaskState, TaskView};
 use crate::own;
@@ -51,9 +52,10 @@ pub(crate) async fn show(
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
     let limit = query.number("limit", 0..=u64::MAX)?.unwrap_or(u64::MAX);
     let is_partial = query.flag("partial")?;
+    let is_not_found = query.flag("not_found")?;
     let is_download = query.flag("download")?;
     query.end()?;
-    let found = own::results(&*hive, &client.caller, TaskId(id), offset..offset.saturating_add(limit));
+    let range = offset..offset.saturating_add(limit);
     let format = match asked_format {
         Some(format) => format,
         None => format::accepted(&headers.get_all(ACCEPT))?,
@@ -61,11 +63,15 @@ pub(crate) async fn show(
     if version < Version::HTTP_11 && format != Format::Ndjson {
         return Err(no_end(format.name()));
     }
-    let ResultsFound { task, range, is_whole, mut results } = found.await?;
+    let Asked { found, all, is_final } = match is_not_found {
+        true => Asked::not_found(&*hive, &client.caller, TaskId(id), range).await?,
+        false => Asked::results(&*hive, &client.caller, TaskId(id), range).await?,
+    };
+    let ResultsFound { task, range, is_whole, mut results } = found;
     if format != Format::Ndjson && !is_whole && !is_partial {
         return Err(not_whole(&task, format));
     }
-    if format != Format::Ndjson && task.state != TaskState::Done && !is_partial {
+    if format != Format::Ndjson && !is_final && !is_partial {
         return Err(unfinished(&task, format));
     }
     let first = results.next().await?;
@@ -75,7 +81,9 @@ pub(crate) async fn show(
     {
         return Err(torn(first + at as u64));
     }
-    let rows = Rows::new(format, &task, range, first, results);
+    let header = if is_not_found { format.header_of_not_found() } else { format.header(&task.kind) };
+    let is_complete = is_final && range.end >= all;
+    let rows = Rows::new((format, header), task.first_task, (range, is_complete), first, results);
     let body = futures_util::stream::unfold((rows, client, entrance), async |(mut rows, client, entrance)| {
         let piece = rows.next(|| client.is_still_known(&entrance)).await?;
         if let Err(problem) = &piece {
@@ -89,29 +97,41 @@ pub(crate) async fn show(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.append(VARY, HeaderValue::from_static("accept"));
     if is_download {
-        headers.insert(CONTENT_DISPOSITION, attachment(&format!("task-{id}.{}", format.extension())));
+        headers.insert(
+            CONTENT_DISPOSITION,
+            attachment(&format!("task-{id}{}.{}", if is_not_found { "-not-found" } else { "" }, format.extension())),
+        );
     }
     Ok(response)
+}
+
+/// Results, or what a search has not found.
+struct Asked {
+    found: ResultsFound,
+    /// How many there are, in the range that was asked for and outside.
+    all: u64,
+    /// Whether no more will come, and none will go.
+    is_final: bool,
+}
+
+impl Asked {
+    async fn results(hive: &dyn Hive, caller: &Caller, id: TaskId, range: Range<u64>) -> Result<Self, HiveError> {
+        let found = own::results(hive, caller, id, range).await?;
+        let (all, is_final) = (found.task.results(), found.task.state == TaskState::Done);
+        Ok(Self { found, all, is_final })
+    }
+
+    /// What a search that ended early has not found may be among the candidates that it did not search.
+    async fn not_found(hive: &dyn Hive, caller: &Caller, id: TaskId, range: Range<u64>) -> Result<Self, HiveError> {
+        let NotFound { results: found, count: all } = own::not_found(hive, caller, id, range).await?;
+        let is_final = found.task.state == TaskState::Done && found.task.done == found.task.total;
+        Ok(Self { found, all, is_final })
+    }
 }
 
 /// The names of the forms that results can have.
 pub(super) fn formats() -> [&'static str; 3] {
     Format::ALL.map(Format::name)
-}
-
-/// What has a browser keep a body as a file of this name.
-pub(super) fn attachment(name: &str) -> HeaderValue {
-    let value = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
-    value.unwrap_or(HeaderValue::from_static("attachment"))
-}
-
-/// Only the connection says there that a body is over, whether or not it broke off.
-pub(super) fn no_end(format: &str) -> Problem {
-    let detail = format!(
-        "over HTTP/1.0 a download as {format} that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-         `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over"
-    );
-    Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail)
 }
 
 fn unfinished(task: &TaskView, format: Format) -> Problem {
@@ -147,8 +167,8 @@ struct Rows {
     is_complete: bool,
     /// The first of a batch's tasks.
     first_task: Option<TaskId>,
-    /// What kind of task it is.
-    kind: Cow<'static, str>,
+    /// What stands before all rows.
+    header: &'static [u8],
     state: Part,
 }
 
@@ -161,16 +181,15 @@ enum Part {
 
 impl Rows {
     fn new(
-        format: Format,
-        task: &TaskView,
-        range: Range<u64>,
+        (format, header): (Format, &'static [u8]),
+        first_task: Option<TaskId>,
+        (range, is_complete): (Range<u64>, bool),
         first: Option<ResultBatch>,
         results: Box<dyn Results>,
     ) -> Self {
-        let is_complete = task.state == TaskState::Done && range.end >= task.results();
-        let (cursor, first_task, kind) = (Cursor::at(range.start), task.first_task, task.kind.clone());
+        let cursor = Cursor::at(range.start);
         let mut rows =
-            Self { format, batch: first, results, range, cursor, is_complete, first_task, kind, state: Part::Header };
+            Self { format, batch: first, results, range, cursor, is_complete, first_task, header, state: Part::Header };
         rows.pause();
         rows
     }
@@ -195,7 +214,7 @@ impl Rows {
         let mut out = Vec::with_capacity(PIECE + digest::OVER);
         out.resize(MARGIN, 0);
         if self.state == Part::Header {
-            out.extend_from_slice(self.format.header(&self.kind));
+            out.extend_from_slice(self.header);
             self.state = Part::Rows;
         }
         while out.len() < PIECE {
@@ -276,7 +295,7 @@ pub(super) async fn inline_of(found: &mut ResultsFound) -> Result<Option<Vec<u8>
                 }
                 continue;
             }
-            ResultBatch::Detached { .. } => return Ok(None),
+            ResultBatch::NotFound { .. } | ResultBatch::Detached { .. } => return Ok(None),
         };
         let (inputs, digests) = (inputs.as_blob(), digests.as_chunks::<32>().0);
         for (index, (input, digest)) in (first..).zip(inputs.iter().zip(digests)) {

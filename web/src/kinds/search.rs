@@ -19,7 +19,7 @@ use wire::work::varying_blocks;
 pub use self::finding::{Finding, FindingView};
 pub use self::marks::{mark_bits, marks_around};
 pub use self::mask::{CHARSETS, Charsets, MAX_MASKS, MaskError, MaskFault, Masker};
-pub(crate) use self::rows::CSV_HEADER;
+pub(crate) use self::rows::{CSV_HEADER, NOT_FOUND_CSV_HEADER};
 pub use self::sought::{Bounds, MAX_TARGETS, Number, SoughtError, Targets, bits, hex, leading_zero_bits};
 pub use self::space::{FORMATS, Mask, Masks, Place, Set, Space, SpaceError, format_name};
 

@@ -13,6 +13,9 @@ const MASKS: usize = 100;
 /// The most bytes of a prefix, a suffix or a mask that a view shows.
 const SHOWN: usize = 256;
 
+/// The most characters of a mask that stand for a search.
+const BRIEF: usize = 40;
+
 /// What is searched, what for, and how far it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Search)]
@@ -34,6 +37,8 @@ pub struct SearchView {
     pub max_findings: u64,
     /// Findings so far.
     pub found: u64,
+    /// It is over because there are `max_findings` findings: there may be more among its candidates.
+    pub at_max_findings: bool,
     /// What proves that it was searched.
     pub marks: MarksView,
     /// Candidates of which it is in doubt whether they were searched; they are searched again.
@@ -157,24 +162,52 @@ impl SearchView {
             stop: *stop,
             max_findings: *max_findings,
             found,
+            at_max_findings: is_at_max(search, found),
             marks: MarksView { bits: *mark_bits, seen: marks, expected },
             doubtful,
         }
     }
 
-    /// Takes in how far it is now.
-    pub fn set(&mut self, progress: Progress) {
+    /// Takes in how far it is now, of this search.
+    pub fn set(&mut self, search: &Search, progress: Progress) {
         let Progress { found, marks, expected, doubtful } = progress;
         (self.found, self.doubtful) = (found, doubtful);
+        self.at_max_findings = is_at_max(search, found);
         (self.marks.seen, self.marks.expected) = (marks, expected);
     }
 }
 
+/// Whether a search ends with so many findings for no better reason than that there are enough. With one finding for
+/// each target all targets are found, unless several candidates have the same digest.
+fn is_at_max(search: &Search, found: u64) -> bool {
+    let has_reason = match (search.stop, &search.sought) {
+        (Stop::First, _) => true,
+        (Stop::All, Sought::Targets { count, .. }) => found == *count,
+        (Stop::All, Sought::Interval { .. }) | (Stop::Lowest | Stop::Never, _) => false,
+    };
+    found >= search.max_findings && !has_reason
+}
+
 impl SpaceView {
+    /// What is searched, in a few words: the mask, or the numbers.
+    pub fn brief(&self) -> String {
+        match self {
+            SpaceView::Masks { masks, mask_count } => {
+                let first = cut(masks.first().map_or("", String::as_str), BRIEF);
+                match mask_count {
+                    0 | 1 => first,
+                    2 => format!("{first} and another mask"),
+                    count => format!("{first} and {} other masks", count - 1),
+                }
+            }
+            SpaceView::Counter { counter } => format!("{}..{}", counter.from, counter.to),
+        }
+    }
+
     fn of(space: &Space) -> Self {
         match space {
             Space::Masks(masks) => Self::Masks {
-                masks: masks.iter().take(MASKS).map(|mask| cut(&mask.text)).collect(),
+                masks: masks.iter().take(MASKS).map(|mask| cut(&mask.text, SHOWN)).collect(),
                 mask_count: masks.iter().len() as u64,
             },
             Space::Counter { from, to, format } => {
@@ -184,9 +217,9 @@ impl SpaceView {
     }
 }
 
-/// Not all of a long text.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+/// A text of at most so many characters, behind which an ellipsis stands for the rest.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
@@ -306,6 +339,20 @@ mod tests {
         assert!(words("1", "3a").starts_with("from 1000"));
         let one = number("", "0");
         assert_eq!(in_words(&one, &one), "256 leading zero bits");
+    }
+
+    #[test]
+    fn what_is_searched_has_a_few_words() {
+        let masks = |masks: &[&str], mask_count| {
+            let masks = masks.iter().map(|mask| (*mask).to_owned()).collect();
+            SpaceView::Masks { masks, mask_count }.brief()
+        };
+        assert_eq!(masks(&["?u?l?d"], 1), "?u?l?d");
+        assert_eq!(masks(&["?d", "?l"], 2), "?d and another mask");
+        assert_eq!(masks(&["?d", "?l"], 2000), "?d and 1999 other masks");
+        assert_eq!(masks(&[&"ä".repeat(41)], 1), format!("{}…", "ä".repeat(40)));
+        let counter = CounterView { from: 5, to: 70, format: "hex".to_owned() };
+        assert_eq!(SpaceView::Counter { counter }.brief(), "5..70");
     }
 
     #[test]

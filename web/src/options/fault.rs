@@ -1,10 +1,17 @@
 //! What is wrong with options.
 
+use std::fmt::Display;
+
 use crate::error::{Problem, shown};
 
 /// An option has a value that means nothing.
 pub(super) fn unknown(option: &str, value: &str, known: &str) -> Problem {
     fault(option, format!("there is no {option} `{}`; there are: {known}", shown(value)))
+}
+
+/// What is wrong with a number that no integer holds.
+pub(super) fn too_large(name: &str, most: impl Display) -> String {
+    format!("`{name}` is too large: it is at most {most}")
 }
 
 /// What is wrong with an option.

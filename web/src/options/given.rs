@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use axum::http::HeaderMap;
 use serde_json::Value;
 
-use super::fault::{NotText, fault, unknown};
+use super::fault::{NotText, fault, too_large, unknown};
 use super::lists::{Listed, Lists};
 use super::names::{CHARSETS, FLAT, LISTS, SEARCH, SPACE, flat, flat_text, is_of_search};
 use crate::error::{Problem, shown};
@@ -152,6 +152,7 @@ impl Options {
         let number = whole(&value).or_else(|| value.as_str()?.trim().parse().ok());
         match number {
             Some(number) if range.contains(&number) => Ok(Some(number)),
+            None if is_at_least(&value, *range.end() as f64) => Err(fault(name, too_large(name, range.end()))),
             _ => {
                 let (low, high) = range.into_inner();
                 let value = value.to_string();
@@ -167,6 +168,10 @@ impl Options {
         let number = value.as_u64().or_else(|| whole(&value)?.try_into().ok()).or_else(text);
         match number {
             Some(number) if range.contains(&number) => Ok(Some(number)),
+            None if is_at_least(&value, *range.end() as f64) => {
+                let name = self.place(name);
+                Err(fault(name, too_large(name, range.end())))
+            }
             _ => {
                 let (low, high) = range.into_inner();
                 let (name, value) = (self.place(name), value.to_string());
@@ -221,6 +226,12 @@ impl Options {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a number of JSON or a text is so large, be it too large for an integer.
+fn is_at_least(value: &Value, most: f64) -> bool {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    number.is_some_and(|number| number.is_finite() && number >= most)
 }
 
 /// A whole number of JSON, which may be written as `5.0` too.

@@ -82,6 +82,16 @@ impl Page {
         both.into_iter().flatten().filter_map(|(name, bytes)| Some((name, bytes?))).collect()
     }
 
+    /// Whether it was given digests to search for.
+    fn has_targets(&self) -> bool {
+        self.task.search.as_ref().is_some_and(|search| matches!(search.sought, SoughtView::Targets { .. }))
+    }
+
+    /// Whether all candidates of a search were searched.
+    fn is_searched(&self) -> bool {
+        self.task.state == TaskState::Done && self.task.done == self.task.total
+    }
+
     fn shown(&self) -> Range<u64> {
         self.offset..self.offset + self.rows.len() as u64
     }
@@ -188,6 +198,8 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
                 }));
                 continue;
             }
+            // The page has a link to these instead.
+            ResultBatch::NotFound { .. } => continue,
             ResultBatch::Detached { first, failed } => {
                 rows.extend((first..).zip(failed).map(|(index, error)| Row {
                     index,

@@ -57,7 +57,11 @@ impl Query {
     pub(crate) fn number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         // `parse` would take a sign as well.
-        let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_number);
+        if is_number && number.is_none() {
+            return Err(fault(name, format!("`{name}` is too large: it is at most {}", range.end())));
+        }
         number.filter(|number| range.contains(number)).map(Some).ok_or_else(|| {
             let (low, high) = range.into_inner();
             let high = if high == u64::MAX { "on".to_owned() } else { format!("to {high}") };
@@ -151,10 +155,11 @@ mod tests {
             let read = query.number("limit", 1..=9).and_then(|_| query.one_of("state", &["a", "b"], |name| name));
             read.and_then(|_| query.end()).unwrap_err().detail
         };
-        for wrong in ["-1", "+1", "0", "10", "1.5", "x", "99999999999999999999"] {
+        for wrong in ["-1", "+1", "0", "10", "1.5", "x"] {
             let text = wrong.replace('+', " ");
             assert_eq!(detail(&format!("limit={wrong}")), format!("`limit` is a whole number from 1 to 9, not {text}"));
         }
+        assert_eq!(detail("limit=99999999999999999999"), "`limit` is too large: it is at most 9");
         assert_eq!(detail("state=c"), "there is no state `c`; there are: a, b");
         assert_eq!(detail("colour=red"), "there is no query parameter `colour`; there are: limit, state");
     }

@@ -72,12 +72,15 @@ async fn a_search_is_begun_without_scripts() {
             "class=\"comb\"",
             "searched, in part again",
             "/tasks/1/coverage?format=csv",
-            "0 to 506",
+            "0 to before 507",
             "data-label=\"Marks\"",
         ],
     );
     assert_eq!(page(&task).matches("<use href=\"#cell\"").count(), 480 + 2);
-    contains(page(&get(&router, "/admin/tasks").await), &["2,028 candidates, 1 found"]);
+    contains(
+        page(&get(&router, "/admin/tasks").await),
+        &["<bdi class=\"code\">abc,hash?l?1?l</bdi>", "sha256, 2,028 candidates, 1 found"],
+    );
 }
 
 #[tokio::test]
@@ -137,7 +140,7 @@ async fn a_search_that_goes_on_shows_what_there_is() {
     );
     contains(page(&text), &["3<small>2.5 expected", "500 of 1,000", "Candidates tried"]);
     let rest = get(&router, "/admin/tasks/1?from=600").await;
-    contains(page(&rest), &["600 to 749", "rel=\"first\""]);
+    contains(page(&rest), &["600 to before 750", "rel=\"first\""]);
     let beyond = get(&router, "/admin/tasks/1?from=1000").await;
     contains(page(&beyond), &["nothing from candidate 1,000 on"]);
     fake.set_state(1, TaskState::Done);

@@ -148,7 +148,8 @@ async fn what_it_refers_to_is_there() {
         }
     }
     // The lines of a body are described beside it.
-    let beside = ["Result", "DetachedResult", "ResultsEnd"].map(|name| format!("/components/schemas/{name}"));
+    let beside =
+        ["Result", "DetachedResult", "DigestNotFound", "ResultsEnd"].map(|name| format!("/components/schemas/{name}"));
     used.extend(beside);
     for kind in ["schemas", "responses"] {
         for name in described["components"][kind].as_object().unwrap().keys() {

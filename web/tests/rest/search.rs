@@ -139,7 +139,7 @@ async fn a_search_is_asked_for_in_json_or_in_a_form() {
          &stop=never&max_findings=7&name=bees&priority=3",
         "00".repeat(32)
     );
-    let lines = format!("\n {HASHCAT} \r\n{}\n{HASHCAT}", "00".repeat(32));
+    let lines = format!("\n {HASHCAT}  a name\r\n\\{} *a\\nb\n{HASHCAT}:plain", "00".repeat(32));
     let (content_type, parts) = multipart(&[
         ("kind", b"search"),
         ("mask", b"?1?d"),
@@ -186,6 +186,7 @@ async fn a_search_is_asked_for_in_json_or_in_a_form() {
             "stop": "never",
             "max_findings": 7,
             "found": 0,
+            "at_max_findings": false,
             "marks": { "bits": 0, "seen": 3, "expected": 2.5 },
             "doubtful": 0,
         })
@@ -320,6 +321,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({ "targets": [] }), "targets", "something that is sought"),
         (json!({ "targets": [HASHCAT, "12"] }), "targets[1]", "64 hexadecimal digits, and this has 2"),
         (json!({ "targets": [HASHCAT.replace('2', "g")] }), "targets[0]", "character 2"),
+        (json!({ "targets": [format!("{HASHCAT}  name")] }), "targets[0]", "character 65"),
         (json!({ "targets": HASHCAT }), "targets", "expected an array of digests as texts"),
         (json!({ "leading_zero_bits": 3 }), "leading_zero_bits", "two ways"),
         (json!({ "targets": null, "leading_zero_bits": 257 }), "leading_zero_bits", "from 0 to 256"),
@@ -330,6 +332,18 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
         (json!({ "targets": null, "leading_zero_bits": 1, "stop": "all" }), "stop", "only where `targets`"),
         (json!({ "stop": "late" }), "stop", "first, lowest, all, never"),
         (json!({ "max_findings": 1_000_001 }), "max_findings", "from 1 to 1000000"),
+        (json!({ "max_findings": 1e20 }), "max_findings", "too large: it is at most 1000000"),
+        (json!({ "priority": "99999999999999999999" }), "priority", "too large: it is at most 100"),
+        (
+            json!({ "space": { "counter": { "to": "18446744073709551616" } } }),
+            "space.counter.to",
+            "too large: it is at most 18446744073709551615",
+        ),
+        (
+            json!({ "space": { "counter": { "from": 18_446_744_073_709_551_616.0, "to": 1 } } }),
+            "space.counter.from",
+            "too large: it is at most 18446744073709551615",
+        ),
         (
             json!({ "targets": null, "leading_zero_bits": 1, "stop": "never", "max_findings": 12 }),
             "max_findings",
@@ -369,6 +383,9 @@ async fn faults_in_lists_of_a_form_have_a_line() {
         post(&router, "/tasks", &content_type, parts).await.problem(422)
     };
     let targets = format!("{HASHCAT}\n\nabc\n");
+    let fault = send(&[("kind", b"search"), ("mask", b"?d"), ("targets", targets.as_bytes())]).await;
+    assert_eq!((&fault["path"], &fault["line"]), (&"targets".into(), &3.into()), "{fault}");
+    let targets = format!("{HASHCAT}  name\n{HASHCAT}:plain\n{HASHCAT} name");
     let fault = send(&[("kind", b"search"), ("mask", b"?d"), ("targets", targets.as_bytes())]).await;
     assert_eq!((&fault["path"], &fault["line"]), (&"targets".into(), &3.into()), "{fault}");
     let fault = send(&[("kind", b"search"), ("masks", b"#\n?d\n\n?d?"), ("leading_zero_bits", b"1")]).await;

@@ -53,6 +53,77 @@ async fn findings_are_the_results() {
 }
 
 #[tokio::test]
+async fn a_search_says_that_it_stopped_at_its_most_findings() {
+    let targets: Vec<_> = (0..9).map(|digit| sha256(digit.to_string())).collect();
+    let space = json!({ "mask": "?d" });
+    for (targets, stop, most, is_at_max) in [
+        (&targets[..], "never", 5, true),
+        (&targets, "all", 5, true),
+        (&targets, "never", 10, false),
+        (&targets, "first", 1, false),
+        (&targets, "lowest", 1, true),
+        (&targets[..5], "all", 5, false),
+    ] {
+        let (_, router) = world();
+        let request = search(json!({ "space": space, "targets": targets, "stop": stop, "max_findings": most }));
+        let task = post_json(&router, request).await.json();
+        assert_eq!(task["search"]["at_max_findings"], is_at_max, "{stop} {most}: {task}");
+        let page = get(&router, "/admin/tasks/1").await;
+        assert_eq!(page.text().contains("the most that were asked for"), is_at_max);
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_found_is_listed() {
+    let (fake, router) = world();
+    let mut missing = [sha256("x"), sha256("y"), sha256("z")];
+    missing.sort_unstable();
+    let request = search(json!({
+        "space": { "mask": "?d?d" },
+        "targets": [sha256("07"), missing[2], missing[0], sha256("42"), missing[1]],
+    }));
+    post_json(&router, request).await;
+    let [one, two, three] = &missing;
+    let path = "/tasks/1/results?not_found=1";
+    let ndjson = get(&router, path).await;
+    let lines: Vec<Value> = ndjson.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[..3], [one, two, three].map(|digest| json!({ "digest": digest })));
+    assert_eq!(lines[3], json!({ "end": true, "count": 3, "next_offset": 3, "complete": true }));
+    let text = get(&router, &format!("{path}&format=text&download=1")).await;
+    assert_eq!(text.text(), format!("{one}\n{two}\n{three}\n"));
+    assert_eq!(text.header("content-disposition"), "attachment; filename=\"task-1-not-found.txt\"");
+    let csv = get(&router, &format!("{path}&format=csv&offset=1&limit=1")).await;
+    assert_eq!(csv.text(), format!("digest\r\n{two}\r\n"));
+    let part = get(&router, &format!("{path}&limit=2")).await;
+    assert!(part.text().ends_with("\"count\":2,\"next_offset\":2,\"complete\":false}\n"));
+    let beyond = get(&router, &format!("{path}&offset=9")).await;
+    assert_eq!(beyond.text().lines().count(), 1);
+    contains_link(&router, "not_found=1&amp;format=text&amp;download=1\" download>Not found</a>").await;
+    // What is done without having searched everything does not know either.
+    fake.set(1, |view| view.done = 50);
+    let early = get(&router, &format!("{path}&format=text")).await.problem(409);
+    assert!(early["detail"].as_str().unwrap().contains("50 of 100 candidates done"), "{early}");
+    assert!(get(&router, path).await.text().ends_with("\"complete\":false}\n"));
+    assert_eq!(get(&router, "/tasks/1/results?format=text").await.status, StatusCode::OK);
+    fake.set_state(1, TaskState::Running);
+    get(&router, &format!("{path}&format=csv")).await.problem(409);
+    let partial = get(&router, &format!("{path}&format=csv&partial=1")).await;
+    assert_eq!(partial.text().lines().count(), 4);
+    contains_link(&router, "not_found=1&amp;format=text&amp;download=1&amp;partial=1\" download>Not found so far</a>")
+        .await;
+    let interval = search(json!({ "space": { "mask": "?d" }, "leading_zero_bits": 1 }));
+    post_json(&router, interval).await;
+    get(&router, "/tasks/2/results?not_found=1").await.problem(409);
+    assert!(!get(&router, "/admin/tasks/2").await.text().contains("not_found"));
+    get(&router, "/tasks/9/results?not_found=1").await.problem(404);
+}
+
+async fn contains_link(router: &web::Site, link: &str) {
+    let page = get(router, "/admin/tasks/1").await;
+    assert!(page.text().contains(link), "{}", page.text());
+}
+
+#[tokio::test]
 async fn coverage_is_shown_in_pages_or_as_a_whole() {
     let (_, router) = some().await;
     let page = get(&router, "/tasks/1/coverage?limit=3").await.json();

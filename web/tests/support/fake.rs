@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, Progress,
-    ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, Upload,
+    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
+    Progress, ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -20,7 +20,7 @@ use web::model::{
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
 
-use super::searches::{FakeFindings, covered, searched};
+use super::searches::{FakeFindings, FakeNotFound, covered, not_found, searched};
 
 /// How the fake behaves, and what it saw.
 pub struct Inner {
@@ -415,6 +415,19 @@ impl Hive for Fake {
         let (first, batch, broken_after) = (range.start, inner.batch, inner.broken_after);
         let results = FakeResults { inputs, first, next: first, batch, broken_after };
         Ok(ResultsFound { task, range: range.start..end, is_whole: true, results: Box::new(results) })
+    }
+
+    async fn not_found(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError> {
+        let (task, new, findings) =
+            self.with(id, |task| Ok((task.view.clone(), task.new.clone(), task.findings.clone())))?;
+        let Some(digests) = not_found(&new.specification, &findings) else {
+            return Err(HiveError::Conflict(format!("task {id} seeks no digests")));
+        };
+        let count = digests.len() as u64;
+        let range = range.start.min(count)..range.end.min(count).max(range.start.min(count));
+        let digests = digests[range.start as usize..range.end as usize].to_vec();
+        let results = Box::new(FakeNotFound { digests, first: range.start });
+        Ok(NotFound { results: ResultsFound { task, range, is_whole: true, results }, count })
     }
 
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use web::hive::{Finding, HiveError, ResultBatch, Results, Span, Verdict};
+use web::kinds::Specification;
 use web::kinds::search::{Algorithm, Search, Sought, Stop};
 use web::model::{DroneView, TaskView};
 
@@ -40,6 +41,32 @@ impl Results for FakeFindings {
     async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
         let findings = std::mem::take(&mut self.findings);
         Ok((!findings.is_empty()).then_some(ResultBatch::Findings { first: self.first, findings }))
+    }
+
+    fn pause(&mut self, _next: u64) -> bool {
+        true
+    }
+}
+
+/// The digests that were given and not found; `None` if none were given.
+pub fn not_found(specification: &Specification, findings: &[Finding]) -> Option<Vec<[u8; 32]>> {
+    let Specification::Search(Search { sought: Sought::Targets { digests, .. }, .. }) = specification else {
+        return None;
+    };
+    let is_found = |digest: &[u8; 32]| findings.iter().any(|finding| finding.digest == *digest);
+    Some(digests.as_chunks().0.iter().filter(|digest| !is_found(digest)).copied().collect())
+}
+
+pub struct FakeNotFound {
+    pub digests: Vec<[u8; 32]>,
+    pub first: u64,
+}
+
+#[async_trait]
+impl Results for FakeNotFound {
+    async fn next(&mut self) -> Result<Option<ResultBatch>, HiveError> {
+        let digests = std::mem::take(&mut self.digests);
+        Ok((!digests.is_empty()).then_some(ResultBatch::NotFound { first: self.first, digests }))
     }
 
     fn pause(&mut self, _next: u64) -> bool {

@@ -40,6 +40,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("CreatedSecret", created("Secret", "join_file", "What Drones are to be given with `--join`, shown this once")),
         ("Result", result()),
         ("DetachedResult", detached_result()),
+        ("DigestNotFound", not_found()),
         ("ResultsEnd", results_end()),
         ("StreamEvent", whole::stream_event()),
         ("TaskRemoved", task_removed()),
@@ -169,6 +170,13 @@ fn detached_result() -> Value {
             "state": { "type": "string", "enum": ["detached", "failed"], "description": "What became of it in the batch" },
             "error": { "type": ["string", "null"], "description": "Why it failed" },
         }),
+    )
+}
+
+fn not_found() -> Value {
+    object(
+        "A digest that a search was given and has not found",
+        json!({ "digest": { "type": "string", "description": "It, in hexadecimal" } }),
     )
 }
 

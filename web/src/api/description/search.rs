@@ -50,7 +50,8 @@ pub(super) fn option(name: &str) -> (&'static str, Value) {
         "suffix_hex" => ("The same in hexadecimal", text()),
         "suffix_base64" => ("The same in base64", text()),
         "targets" => (
-            "Of a search: the digests that are sought, in hexadecimal, one a line; duplicates count once",
+            "Of a search: the digests that are sought, in hexadecimal, one a line; duplicates count once. A line of a \
+             form may have more behind its digest: a file's name, as sha256sum prints it, or a candidate, as in a potfile",
             json!({ "type": "string" }),
         ),
         "leading_zero_bits" => (

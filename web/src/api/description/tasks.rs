@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::examples;
 use super::operation::{Operation, reference};
 use super::options;
+use crate::api::download::no_end;
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
 use crate::model::PAGE_MAX;
@@ -146,7 +147,8 @@ fn results() -> Operation {
     let flag = || json!({ "type": "boolean", "default": false });
     of_a_task(Method::GET, "/tasks/{id}/results", "getResults", "Streams a task's results")
         .about(
-            "In index order; those of a search are its findings, which `offset` and `limit` count. While the task runs, there is the finished part without gaps from the first input on; \
+            "In index order; those of a search are its findings, which `offset` and `limit` count, or with `not_found=1` \
+             the digests that it was given and has not found, ascending. While the task runs, there is the finished part without gaps from the first input on; \
              NDJSON always ends with a line that says where it stands (`ResultsEnd`), and a body without that line was \
              cut off. In a batch's results, `DetachedResult` stands for a task that has left it, was deleted or failed. \
              The format may come from `Accept` as well.",
@@ -166,18 +168,24 @@ fn results() -> Operation {
              cannot say of themselves",
             flag(),
         )
+        .query(
+            "not_found",
+            "1: of a search for digests that were given, those that it has not found by now. They are complete when the \
+             search is done and has searched all candidates: a search that has found enough has not",
+            flag(),
+        )
         .query("download", "1: browsers save it as a file", flag())
         .answers_with(200, "The results that there are", json!({
             "application/x-ndjson": {
-                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult`, or of a search a `Finding`, a line, and a `ResultsEnd`" },
+                "schema": { "type": "string", "description": "A `Result` or a `DetachedResult`, or of a search a `Finding`, or a `DigestNotFound`, a line, and a `ResultsEnd`" },
                 "example": examples::ndjson(),
             },
             "text/csv": {
-                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`; of a search `index,plain,digest,plain_base64`" },
+                "schema": { "type": "string", "description": "RFC 4180, with a header line: `index,input,digest,input_base64`; of a search `index,plain,digest,plain_base64`, and of what it has not found `digest`" },
                 "example": examples::csv(),
             },
             "text/plain": {
-                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes; of a search a line of a potfile, `digest:plain`" },
+                "schema": { "type": "string", "description": "The digest, two spaces, the input with all its bytes; of a search a line of a potfile, `digest:plain`, and of what it has not found the digest" },
                 "example": examples::text(),
             },
         }))
@@ -190,17 +198,13 @@ fn results() -> Operation {
         )
         .refuses(
             StatusCode::CONFLICT,
-            "CSV and text cannot say that they are incomplete: the task is not done, or tasks have left the batch",
+            "CSV and text cannot say that they are incomplete: the task is not done, or tasks have left the batch; or it \
+             is no search for digests that were given, and `not_found=1` asks for them",
             "task 7 is running with 10 of 20 inputs done, and csv cannot say that it is incomplete: ask again when it \
              is done, add `partial=1`, or take `format=ndjson`",
         )
         .invalid_query()
-        .refuses(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "CSV and text are not sent over HTTP/1.0, where what broke off looks complete",
-            "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-             `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
-        )
+        .refuses_with("CSV and text are not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 fn coverage() -> Operation {
@@ -234,12 +238,7 @@ fn coverage() -> Operation {
         .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", json!({ "type": "string" }))
         .refuses(StatusCode::CONFLICT, "It is no search", "task 7 is no search: only searches have a coverage")
         .invalid_query()
-        .refuses(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "CSV is not sent over HTTP/1.0, where what broke off looks complete",
-            "over HTTP/1.0 a download as csv that breaks off looks complete: ask over HTTP/1.1 (nginx: \
-             `proxy_http_version 1.1`), or take `format=ndjson`, whose last line says that it is over",
-        )
+        .refuses_with("CSV is not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 fn changes(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use wire::blob::Blob;
 use wire::ids::TaskId;
 
+use crate::api::download;
 use crate::error::Problem;
 use crate::hive::{Finding, HiveError, ResultBatch};
 use crate::kinds::digest::{self, Row};
@@ -29,9 +30,9 @@ impl Format {
 
     pub(super) fn media_type(self) -> &'static str {
         match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Text => "text/plain; charset=utf-8",
+            Self::Ndjson => download::NDJSON,
+            Self::Csv => download::CSV,
+            Self::Text => download::TEXT,
         }
     }
 
@@ -52,6 +53,14 @@ impl Format {
         }
     }
 
+    /// What stands before digests that were not found.
+    pub(super) fn header_of_not_found(self) -> &'static [u8] {
+        match self {
+            Self::Csv => search::NOT_FOUND_CSV_HEADER,
+            Self::Ndjson | Self::Text => b"",
+        }
+    }
+
     /// What stands before the rows of a task of this kind.
     pub(super) fn header(self, kind: &str) -> &'static [u8] {
         match self {
@@ -64,7 +73,7 @@ impl Format {
     /// Names under which it is accepted.
     fn media_types(self) -> &'static [&'static str] {
         match self {
-            Self::Ndjson => &["application/x-ndjson", "application/ndjson", "application/jsonl", "application/json"],
+            Self::Ndjson => &[download::NDJSON, "application/ndjson", "application/jsonl", "application/json"],
             Self::Csv => &["text/csv"],
             Self::Text => &["text/plain"],
         }
@@ -89,6 +98,16 @@ impl Format {
                         return Ok(false);
                     }
                     self.finding(out, finding);
+                    cursor.index += 1;
+                }
+                Ok(true)
+            }
+            ResultBatch::NotFound { first, digests } => {
+                for digest in digests.get(cursor.behind(*first)?..).unwrap_or_default() {
+                    if out.len() >= PIECE {
+                        return Ok(false);
+                    }
+                    self.not_found(out, digest);
                     cursor.index += 1;
                 }
                 Ok(true)
@@ -150,6 +169,17 @@ impl Format {
                 Row::csv(plain).write(out, usize::MAX, *index, plain, digest);
             }
             Self::Text => out.extend_from_slice(finding.potfile().as_bytes()),
+        }
+    }
+
+    fn not_found(self, out: &mut Vec<u8>, digest: &[u8; 32]) {
+        let (before, after): (&[u8], &[u8]) = match self {
+            Self::Ndjson => (b"{\"digest\":\"", b"\"}\n"),
+            Self::Csv => (b"", b"\r\n"),
+            Self::Text => (b"", b"\n"),
+        };
+        for part in [before, const_hex::encode(digest).as_bytes(), after] {
+            out.extend_from_slice(part);
         }
     }
 

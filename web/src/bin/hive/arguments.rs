@@ -116,6 +116,7 @@ Examples:
   hive results 7 > sums                  as sha256sum prints them
   hive results last --wait --format csv  wait for the task first
   hive results 7 --format ndjson         what is there by now, while the task runs
+  hive results 7 --not-found > rest      digests that a search was given and has not found
 
 Text and CSV cannot say that they are incomplete, so that the results of a task that is not done
 are refused in these forms, unless --partial is said. A connection that breaks in the middle is
@@ -127,14 +128,17 @@ pub struct Results {
     #[arg(long)]
     pub format: Option<Format>,
     /// Begin with the input of this index, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::whole::<{ u64::MAX }>)]
     pub offset: u64,
     /// Print at most so many
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<{ u64::MAX }>)]
     pub limit: Option<u64>,
     /// Print what is there, although it may not be all
     #[arg(long)]
     pub partial: bool,
+    /// Of a search, print the digests that it has not found instead
+    #[arg(long)]
+    pub not_found: bool,
     /// Wait until the task has ended
     #[arg(long, conflicts_with = "partial")]
     pub wait: bool,

@@ -2,9 +2,10 @@
 
 use drone::console::{count, span};
 use web::model::{Estimate, SoughtView, TaskView};
+use wire::ids::TaskId;
 
 use crate::arguments::Output;
-use crate::connection::{Answer, Connection};
+use crate::connection::{Answer, Connection, Request};
 use crate::failure::Failure;
 use crate::show::{self, Line};
 use crate::text::{number_of, per_second};
@@ -57,6 +58,14 @@ fn estimated(estimate: &Estimate) -> String {
 pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Failure> {
     let Some(search) = &task.search else { return Ok(()) };
     let (id, candidates) = (task.id, number_of(task.done, "candidate"));
+    if search.at_max_findings {
+        let (found, total) = (number_of(search.found, "finding"), number_of(task.total, "candidate"));
+        connection.notes.note(&format!(
+            "task {id} stopped at {found}, the most that it was to have (--max-findings): there may be more among its \
+             {total}"
+        ));
+        return Ok(());
+    }
     match (search.found, &search.sought) {
         (0, _) => Err(Failure::Nothing(format!("task {id} searched {candidates}, and found nothing"))),
         (found, SoughtView::Targets { targets }) if found < *targets => {
@@ -66,4 +75,19 @@ pub fn tell_findings(connection: &Connection, task: &TaskView) -> Result<(), Fai
         }
         _ => Ok(()),
     }
+}
+
+/// Says of digests that a search has not found among which candidates they are not.
+///
+/// # Errors
+/// If it cannot be asked.
+pub fn tell_not_found(connection: &Connection, id: TaskId) -> Result<(), Failure> {
+    let task: TaskView = connection.ask(&Request::get(format!("/tasks/{id}")))?.read()?;
+    let (done, total) = (count(task.done), number_of(task.total, "candidate"));
+    connection.notes.note(&match (task.done == task.total, task.state.has_ended()) {
+        (true, true) => format!("not found among the {total} of task {id}, all of which were searched"),
+        (_, true) => format!("not found so far: task {id} ended when {done} of its {total} were searched"),
+        (_, false) => format!("not found so far: task {id} has searched {done} of its {total}"),
+    });
+    Ok(())
 }

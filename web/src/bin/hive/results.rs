@@ -25,6 +25,8 @@ pub struct Wanted {
     pub limit: Option<u64>,
     /// Incomplete ones, too.
     pub partial: bool,
+    /// What a search has not found.
+    pub not_found: bool,
 }
 
 /// # Errors
@@ -42,8 +44,13 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     }
     let is_lacking = ended.as_ref().is_some_and(|ended| ended.task.error.is_some());
     let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
-    let (offset, limit, partial) = (results.offset, results.limit, results.partial || is_lacking);
-    print(connection, id, &Wanted { format, offset, limit, partial })?;
+    let (offset, limit, not_found) = (results.offset, results.limit, results.not_found);
+    // What a search that is over has not found is told with how much of it was searched.
+    let partial = results.partial || is_lacking || not_found && ended.is_some();
+    print(connection, id, &Wanted { format, offset, limit, partial, not_found })?;
+    if not_found {
+        return outcome::tell_not_found(connection, id);
+    }
     match ended {
         Some(ended) if is_lacking => Err(Failure::of_task(&ended.task)),
         Some(ended) => outcome::tell_findings(connection, &ended.task),
@@ -59,8 +66,9 @@ pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(),
     let mut output = io::stdout().lock();
     let mut rows = Rows::new(wanted.format, wanted.offset);
     let mut patience = connection.patience(true);
-    // Text does not say which row is which, so that it cannot go on where some may be left out.
-    let may_lack = wanted.partial && wanted.format == Format::Text && is_batch(connection, id)?;
+    // It cannot go on where rows do not say which they are and some may be left out, or be found meanwhile.
+    let may_change = wanted.not_found && (wanted.partial || wanted.format == Format::Ndjson);
+    let may_lack = may_change || wanted.partial && wanted.format == Format::Text && is_batch(connection, id)?;
     loop {
         let before = rows.next_index();
         match part(connection, id, wanted, &mut rows, &mut output) {
@@ -110,8 +118,10 @@ fn part(
     if let Some(limit) = wanted.limit {
         path += &format!("&limit={}", limit.saturating_sub(rows.next_index() - wanted.offset));
     }
-    if wanted.partial {
-        path += "&partial=1";
+    for (is_wanted, flag) in [(wanted.partial, "&partial=1"), (wanted.not_found, "&not_found=1")] {
+        if is_wanted {
+            path += flag;
+        }
     }
     let mut body = connection.try_open(&Request::get(path).long())?.into_reader();
     let mut piece = vec![0; PIECE];

@@ -5,7 +5,7 @@ mod findings;
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use web::model::TaskView;
@@ -20,12 +20,21 @@ use crate::results::{self, Wanted};
 use crate::show;
 use crate::wait::{Ended, Look, Wait};
 
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
 /// Between two looks for findings.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// # Errors
 /// If it is not taken, waited for in vain, or finds nothing.
 pub fn run(connection: &Connection, search: &Search, output: Output) -> Result<(), Failure> {
+    let is_standard_input = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new(STANDARD_INPUT));
+    if is_standard_input(&search.masks) && is_standard_input(&search.targets) {
+        let text = "--masks and --targets are both standard input (-), which can be read only once: give one of them as \
+                    a file";
+        return Err(Failure::Here(text.to_owned()));
+    }
     let answer = send(connection, search)?;
     if search.dry_run {
         return outcome::tell_estimate(&answer, output);
@@ -72,7 +81,11 @@ fn follow(
     match (findings, format) {
         (Some(findings), _) => findings.finish(connection, &ended.task)?,
         (None, Some(format)) if ended.is_done() => {
-            results::print(connection, id, &Wanted { format, offset: 0, limit: None, partial: false })?;
+            results::print(
+                connection,
+                id,
+                &Wanted { format, offset: 0, limit: None, partial: false, not_found: false },
+            )?;
         }
         (None, _) => {}
     }
@@ -106,7 +119,7 @@ fn send(connection: &Connection, search: &Search) -> Result<Answer, Failure> {
 
 /// What is in a file, or in standard input where the path is `-`.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    if path == Path::new("-") {
+    if path == Path::new(STANDARD_INPUT) {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut bytes);
         return read.map(|_| bytes).map_err(|error| Failure::here("standard input cannot be read", &error));

@@ -64,7 +64,7 @@ fn hand_over(
         (None, Output::Quiet) => {}
         (format, _) => {
             let format = format.unwrap_or(Format::Text);
-            results::print(connection, id, &Wanted { format, offset: 0, limit: None, partial })?;
+            results::print(connection, id, &Wanted { format, offset: 0, limit: None, partial, not_found: false })?;
         }
     }
     match partial {

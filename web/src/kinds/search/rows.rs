@@ -7,6 +7,9 @@ use super::finding::Finding;
 /// The first line of a CSV file.
 pub(crate) const CSV_HEADER: &[u8] = b"index,plain,digest,plain_base64\r\n";
 
+/// The first line of a CSV file of digests that were not found.
+pub(crate) const NOT_FOUND_CSV_HEADER: &[u8] = b"digest\r\n";
+
 /// What stands between the digest and the candidate in a line of a potfile.
 const SEPARATOR: u8 = b':';
 

@@ -28,6 +28,12 @@ pub enum SoughtError {
     /// A target has another length.
     #[error("a target is a SHA-256 digest of {DIGITS} hexadecimal digits, and this has {0} characters")]
     Length(usize),
+    /// What stands behind a target in its line makes it neither a line of `sha256sum` nor one of a potfile.
+    #[error(
+        "a line has a digest alone, a digest and a file's name as sha256sum prints them, or `digest:plain` as in a \
+         potfile, and this has something else behind its digest"
+    )]
+    Line,
     /// A target, or the beginning of a digest, is not in hexadecimal.
     #[error("{0}")]
     Hex(EncodingError),
@@ -66,7 +72,8 @@ impl Targets {
         Ok(())
     }
 
-    /// Adds those that stand in lines; blank ones are nothing, and neither are spaces around a digest.
+    /// Adds those that stand in lines, each alone, with a file's name as `sha256sum` prints it, or with a candidate as in a
+    /// potfile. Blank lines are nothing, and neither are spaces around a line.
     ///
     /// # Errors
     /// What is wrong, and in which line, from 1.
@@ -74,7 +81,7 @@ impl Targets {
         for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             let text = text.trim_ascii();
             if !text.is_empty() {
-                self.add(text).map_err(|error| (line, error))?;
+                digest_of_line(text).and_then(|digest| self.add(digest)).map_err(|error| (line, error))?;
             }
         }
         Ok(())
@@ -93,6 +100,24 @@ impl Targets {
     /// Their bytes, one after the other.
     pub fn bytes(&self) -> Vec<u8> {
         self.0.iter().flatten().copied().collect()
+    }
+}
+
+/// The digest that a line begins with. Behind it may stand a file's name, as GNU's `sha256sum` prints it: a space, a
+/// space or an asterisk, and the name, in a line that begins with a backslash if the name is escaped. Or what a potfile
+/// has: a colon and the candidate. What begins with no digest is left to [`Targets::add`] to refuse.
+fn digest_of_line(line: &[u8]) -> Result<&[u8], SoughtError> {
+    let (is_escaped, line) = match line.strip_prefix(b"\\") {
+        Some(rest) => (true, rest),
+        None => (false, line),
+    };
+    let end = line.iter().position(|byte| *byte == b':' || byte.is_ascii_whitespace()).unwrap_or(line.len());
+    let (digest, rest) = line.split_at(end);
+    match rest {
+        [] | [b':', ..] if !is_escaped => Ok(digest),
+        [b' ', b' ' | b'*', _, ..] => Ok(digest),
+        _ if digest.len() != DIGITS => Err(SoughtError::Length(digest.len())),
+        _ => Err(SoughtError::Line),
     }
 }
 
@@ -162,14 +187,42 @@ mod tests {
         let fault = |text: &str| Targets::default().add_lines(text.as_bytes()).unwrap_err();
         assert_eq!(fault(&format!("\n{one}0")), (2, SoughtError::Length(65)));
         assert_eq!(fault("abc"), (1, SoughtError::Length(3)));
-        let not_hex = SoughtError::Hex(EncodingError::NotHex { at: 65, byte: b':' });
-        assert_eq!(fault(&format!("{one}:salt")), (1, not_hex));
+        let not_hex = SoughtError::Hex(EncodingError::NotHex { at: 1, byte: b'g' });
+        assert_eq!(fault(&format!("g{}", &one[1..])), (1, not_hex));
         let mut many = Targets::default();
         for number in 0..MAX_TARGETS {
             many.add(format!("{number:064x}").as_bytes()).unwrap();
         }
         many.add(format!("{:064x}", 7).as_bytes()).unwrap();
         assert_eq!(many.add(one.as_bytes()), Err(SoughtError::TooMany));
+    }
+
+    #[test]
+    fn lines_of_sha256sum_and_potfiles_begin_with_a_digest() {
+        let digest = "ab".repeat(32);
+        for line in ["", "  name", " *name", "  two words", "   name", ":plain", ":", ":p:l", ":$HEX[3a]", "\r"] {
+            let mut targets = Targets::default();
+            targets.add_lines(format!("{digest}{line}").as_bytes()).unwrap();
+            assert_eq!(targets.bytes(), [0xab; 32], "{line:?}");
+        }
+        let mut targets = Targets::default();
+        targets.add_lines(format!("\\{digest}  a\\nb\n{digest}: \n").as_bytes()).unwrap();
+        assert_eq!(targets.len(), 1);
+        let fault = |line: &str| Targets::default().add_lines(format!("\n{line}").as_bytes()).unwrap_err();
+        for line in [" name", "\tname", " *", " (name)"] {
+            assert_eq!(fault(&format!("{digest}{line}")), (2, SoughtError::Line), "{line:?}");
+        }
+        assert_eq!(fault(&format!("\\{digest}")), (2, SoughtError::Line), "nothing is escaped");
+        assert_eq!(fault(&format!("\\{digest}:plain")), (2, SoughtError::Line), "potfiles escape nothing so");
+        assert_eq!(fault(&format!("SHA256 (name) = {digest}")), (2, SoughtError::Length(6)));
+        assert_eq!(fault("abc:plain"), (2, SoughtError::Length(3)));
+        assert_eq!(fault(&format!("{digest}0  name")), (2, SoughtError::Length(65)));
+        let alone = SoughtError::Hex(EncodingError::NotHex { at: 65, byte: b':' });
+        assert_eq!(
+            Targets::default().add(format!("{digest}:plain").as_bytes()),
+            Err(alone),
+            "an array's are digests alone"
+        );
     }
 
     #[test]

@@ -4,10 +4,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use web::kinds::search::MAX_FINDINGS;
+use wire::space::MAX_CANDIDATE;
 
 use super::output::{Format, Progress};
 use super::standing::Standing;
-use super::values::TaskRef;
+use super::values::{TaskRef, is_whole, whole};
+
+/// The longest candidate, in bytes.
+const MAX_LENGTH: u64 = MAX_CANDIDATE as u64;
+
+/// Bits of a digest.
+const DIGEST_BITS: u64 = 256;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("candidates").args(["mask", "masks", "counter"]).required(true))]
@@ -61,7 +69,7 @@ pub struct Search {
     #[arg(long, value_name = "SET", hide = true)]
     pub charset8: Option<String>,
     /// The mask's beginnings too, from so many characters on
-    #[arg(long, value_name = "N", requires = "mask")]
+    #[arg(long, value_name = "N", requires = "mask", value_parser = whole::<{ MAX_LENGTH }>)]
     pub min_length: Option<u64>,
     /// Numbers, the last one not among them
     #[arg(long, value_name = "FROM..TO")]
@@ -95,11 +103,11 @@ pub struct Search {
     /// Digests that are sought, in hexadecimal
     #[arg(long, short, value_name = "DIGEST", num_args = 1..)]
     pub target: Vec<String>,
-    /// A file of them, one a line; - is standard input
+    /// A file of them, one a line, or of lines of sha256sum or a potfile; - is standard input
     #[arg(long, value_name = "FILE")]
     pub targets: Option<PathBuf>,
     /// Seek digests that begin with so many zero bits
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<{ DIGEST_BITS }>)]
     pub leading_zero_bits: Option<u64>,
     /// Seek digests that begin with these hexadecimal digits
     #[arg(long, value_name = "HEX")]
@@ -121,7 +129,7 @@ pub struct Search {
     #[arg(long, value_name = "WHEN", value_parser = ["first", "lowest", "all", "never"])]
     pub stop: Option<String>,
     /// It is over when there are so many findings [default: 1000000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<{ MAX_FINDINGS }>)]
     pub max_findings: Option<u64>,
 
     #[command(flatten)]
@@ -195,10 +203,13 @@ impl FromStr for Counter {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| text.parse().ok();
-        let (from, to) = text.split_once("..").unwrap_or_default();
-        let from = if from.is_empty() { Some(0) } else { number(from) };
+        let too_large = |text: &str| format!("{text} is too large: numbers are at most {}", u64::MAX);
+        let (first, to) = text.split_once("..").unwrap_or_default();
+        let from = if first.is_empty() { Some(0) } else { number(first) };
         match (from, number(to)) {
             (Some(from), Some(to)) => Ok(Self { from, to }),
+            (None, _) if is_whole(first) => Err(too_large(first)),
+            (_, None) if is_whole(to) => Err(too_large(to)),
             _ => Err("numbers are written as FROM..TO, such as 0..1000000".to_owned()),
         }
     }
@@ -214,7 +225,7 @@ pub struct Coverage {
     /// Which search
     pub id: TaskRef,
     /// Begin with this candidate, counted from 0
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<{ u64::MAX }>)]
     pub from: u64,
     /// Show at most so many spans
     #[arg(long, value_name = "N", conflicts_with = "format", value_parser = clap::value_parser!(u64).range(1..))]
@@ -254,6 +265,11 @@ mod tests {
         assert_eq!(counter("..9"), Some((0, 9)));
         for text in ["", "5", "5..", "5..x", "-1..5", "5...9"] {
             assert_eq!(counter(text), None, "{text}");
+        }
+        for text in ["0..18446744073709551616", "18446744073709551616..1", "18446744073709551616..18446744073709551617"]
+        {
+            let fault = text.parse::<Counter>().unwrap_err();
+            assert!(fault.contains("too large: numbers are at most 18446744073709551615"), "{fault}");
         }
     }
 }

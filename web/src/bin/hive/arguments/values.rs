@@ -72,6 +72,19 @@ impl fmt::Display for Moment {
     }
 }
 
+/// A whole number. What is larger than `MOST` the Queen refuses, but for what 64 bits do not hold, which cannot be sent.
+pub fn whole<const MOST: u64>(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| match is_whole(text) {
+        true => format!("it is too large: it has to be at most {MOST}"),
+        false => "it has to be a whole number".to_owned(),
+    })
+}
+
+/// Whether it is written as a whole number, however large.
+pub fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// A Drone, by its number.
 pub fn drone(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a Drone is a number such as 7; `hive drones` lists them".to_owned())
@@ -110,5 +123,8 @@ mod tests {
         assert!("yesterday".parse::<Moment>().is_err());
         assert!(state("running").is_ok() && state("walking").unwrap_err().contains("paused"));
         assert!(kind("guess").is_ok());
+        assert_eq!(whole::<9>("18446744073709551615"), Ok(u64::MAX));
+        assert!(whole::<9>("18446744073709551616").unwrap_err().contains("at most 9"));
+        assert!(whole::<9>("-1").unwrap_err().contains("whole number"));
     }
 }

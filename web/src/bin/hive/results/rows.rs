@@ -8,6 +8,9 @@ use crate::arguments::Format;
 /// How the last line of NDJSON begins, which says how far it goes.
 const END: &[u8] = b"{\"end\":true,";
 
+/// How the names of the columns begin where the first one is the index.
+const INDEXED: &[u8] = b"index,";
+
 /// Rows on their way from the Queen to the output.
 #[derive(Debug)]
 pub struct Rows {
@@ -24,6 +27,8 @@ pub struct Rows {
     is_quoted: bool,
     /// Whether the names of the columns come next.
     is_head: bool,
+    /// Whether the first column is the index.
+    is_indexed: bool,
     /// Whether they were written.
     has_head: bool,
     /// Whether NDJSON's last line was written.
@@ -42,6 +47,7 @@ impl Rows {
             seen: 0,
             is_quoted: false,
             is_head: format == Format::Csv,
+            is_indexed: false,
             has_head: false,
             has_end: false,
             has_gone_on: false,
@@ -67,9 +73,13 @@ impl Rows {
         let mut rows = 0..0;
         while let Some(row) = self.row(&pending, rows.end) {
             let is_written = match self.format {
-                Format::Csv if std::mem::take(&mut self.is_head) => !std::mem::replace(&mut self.has_head, true),
+                Format::Csv if std::mem::take(&mut self.is_head) => {
+                    self.is_indexed = pending[row.clone()].starts_with(INDEXED);
+                    !std::mem::replace(&mut self.has_head, true)
+                }
                 Format::Csv => {
-                    self.next = index(&pending[row.clone()]).unwrap_or(self.next) + 1;
+                    let index = if self.is_indexed { index(&pending[row.clone()]) } else { None };
+                    self.next = index.unwrap_or(self.next) + 1;
                     true
                 }
                 Format::Ndjson if pending[row.clone()].starts_with(END) => {
@@ -184,5 +194,9 @@ mod tests {
         let mut rows = Rows::new(Format::Csv, 5);
         rows.take(b"index,input,digest,input_base64\r\n7,a,ab,\r\n9,b,", &mut Vec::new()).unwrap();
         assert!(rows.next_index() == 8 && !rows.is_whole());
+        let mut rows = Rows::new(Format::Csv, 5);
+        let digest = format!("digest\r\n{:064}\r\n", 7);
+        rows.take(digest.as_bytes(), &mut Vec::new()).unwrap();
+        assert_eq!(rows.next_index(), 6, "a digest of decimal digits is no index");
     }
 }

@@ -75,8 +75,11 @@ pub fn task(task: &TaskView) -> String {
 
 /// What a search is, and how far.
 fn put_search(lines: &mut Lines, search: &SearchView) {
-    let SearchView { space, prefix, suffix, sought, stop, max_findings: _, found, marks, doubtful } = search;
-    lines.put("found", count(*found));
+    let SearchView { space, prefix, suffix, sought, stop, found, at_max_findings, marks, doubtful, .. } = search;
+    lines.put(
+        "found",
+        format!("{}{}", count(*found), if *at_max_findings { ", the most (--max-findings)" } else { "" }),
+    );
     lines.put("stop", stop.name());
     match sought {
         SoughtView::Targets { targets } => lines.put("targets", count(*targets)),

@@ -53,9 +53,11 @@ impl Table<TaskView> {
     }
 }
 
-/// Its name, and what there is to say of it.
+/// Its name, or what it searches, and what there is to say of it.
 fn remark(task: &TaskView) -> String {
-    let name = task.name.as_deref().map(visible).unwrap_or_default();
+    let searched = || task.search.as_ref().map(|search| search.space.brief());
+    let name = task.name.clone().or_else(searched).unwrap_or_default();
+    let name = visible(&name);
     let because = task.waiting_because.as_deref().map(|reason| format!("because {}", visible(reason)));
     let said = task.error.as_deref().map(|error| visible(error).into_owned()).or(because);
     match said {
