@@ -1,5 +1,5 @@
-// The pages work without this. With it they keep themselves up to date, and the form tells how
-// far an upload is. The server renders everything; what changed is read again and merged in.
+// The pages work without this. With it they keep themselves up to date. The server renders everything; what changed
+// is read again and merged in.
 "use strict";
 
 const REFRESH_MS = 400; // between two readings of a page
@@ -19,6 +19,21 @@ function localise(page) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) time.textContent = (at.toDateString() === today ? clock : day).format(at);
   }
+}
+
+// ---- Numbers, as the scripts of forms tell them ----
+
+const numbers = new Intl.NumberFormat("en");
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+function time(seconds) {
+  const units = [[31536000, "y"], [86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const at = units.findIndex(([size]) => seconds >= size);
+  if (at < 0) return "less than a second";
+  const [size, name] = units[at];
+  const [next, nextName] = units[at + 1] ?? [];
+  const rest = next ? Math.floor((seconds % size) / next) : 0;
+  return `${numbers.format(Math.floor(seconds / size))} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
 }
 
 // ---- Merging a newly rendered page into this one ----
@@ -186,85 +201,6 @@ document.addEventListener("click", async ({ target }) => {
     told("Selected");
   }
 });
-
-// ---- The form that submits ----
-
-const form = $("submit-form");
-let upload = null;
-let key = null; // of what the form says now: however often it is sent, it is one task
-
-const bytes = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const mebibytes = (size) => `${bytes.format(size / 2 ** 20)} MiB`;
-
-// A field of another algorithm is not sent.
-function chooseAlgorithm() {
-  for (const fields of form.querySelectorAll("[data-for]")) {
-    fields.disabled = fields.dataset.for !== form.elements.algorithm.value;
-  }
-  form.elements.iterations.required = true;
-}
-
-function fail({ title, detail, path, line }) {
-  const error = $("submit-error");
-  const text = detail || title || "The task could not be submitted.";
-  error.textContent = line && !text.includes(`line ${line}`) ? `Line ${line}: ${text}` : text;
-  error.hidden = false;
-  const field = path && form.elements[path];
-  if (!field) return;
-  field.setAttribute("aria-invalid", "true");
-  field.setAttribute("aria-errormessage", "submit-error");
-  field.closest("details")?.setAttribute("open", "");
-  field.focus();
-}
-
-function uploading(is) {
-  $("submit-button").disabled = is;
-  $("upload-stop").hidden = $("upload").hidden = !is;
-  if (!is) upload = null;
-}
-
-function submitForm(event) {
-  event.preventDefault();
-  $("submit-error").hidden = true;
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-  if (!form.elements.text.value && !form.elements.file.files.length) {
-    fail({ detail: "Type at least one string, or choose a file.", path: "text" });
-    return;
-  }
-  upload = new XMLHttpRequest();
-  upload.open("POST", form.dataset.api);
-  upload.setRequestHeader("accept", "application/json");
-  key ??= [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  upload.setRequestHeader("idempotency-key", key);
-  upload.responseType = "json";
-  upload.upload.onprogress = ({ loaded, total }) => {
-    $("upload-bar").value = loaded / total;
-    $("upload-text").textContent = loaded < total ? `${mebibytes(loaded)} of ${mebibytes(total)}` : "nearly there…";
-  };
-  upload.onload = ({ target: { status, response } }) => {
-    uploading(false);
-    if (status !== 201 || !response) return fail(response ?? {});
-    key = null;
-    location.assign(`/admin/tasks/${response.id}`);
-  };
-  upload.onerror = () => {
-    uploading(false);
-    fail({ detail: "The connection to the Queen broke. Submit again when she is back: nothing becomes two tasks." });
-  };
-  upload.onabort = () => uploading(false);
-  $("upload-text").textContent = "";
-  $("upload-bar").value = 0;
-  uploading(true);
-  upload.send(new FormData(form));
-}
-
-if (form) {
-  form.elements.algorithm.addEventListener("change", chooseAlgorithm);
-  form.addEventListener("submit", submitForm);
-  form.addEventListener("input", () => (key = null));
-  $("upload-stop").addEventListener("click", () => upload?.abort());
-  chooseAlgorithm();
-}
 
 localise(document);
 listen();

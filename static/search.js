@@ -5,8 +5,6 @@ const PAUSE_MS = 300; // between the last change and the question what it would 
 
 const search = document.getElementById("search-form");
 const estimate = document.getElementById("estimate");
-const numbers = new Intl.NumberFormat("en");
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 // Fields of another choice are not sent.
 function choose() {
@@ -17,16 +15,6 @@ function choose() {
     for (const field of fields.matches("fieldset") ? [fields] : fields.querySelectorAll("input, select")) field.disabled = !isIt;
   }
   ask();
-}
-
-function time(seconds) {
-  const units = [[31536000, "y"], [86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const at = units.findIndex(([size]) => seconds >= size);
-  if (at < 0) return "less than a second";
-  const [size, name] = units[at];
-  const [next, nextName] = units[at + 1] ?? [];
-  const rest = next ? Math.floor((seconds % size) / next) : 0;
-  return `${numbers.format(Math.floor(seconds / size))} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
 }
 
 function tell(isWrong, text) {
