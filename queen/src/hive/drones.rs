@@ -38,12 +38,7 @@ impl State {
         let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
         self.outgoing.push(visit);
         let is_back = was_here || !is_new;
-        self.log_drone(
-            id,
-            if is_back { "return" } else { "connect" },
-            format!("{threads} compute threads, from {address}"),
-            now,
-        );
+        self.log_drone(id, if is_back { "return" } else { "connect" }, came_with(threads, &address), now);
         self.stories.push(Story::Joined { drone, threads, is_back });
         self.feed.drone(id);
         Some(link)
@@ -192,4 +187,9 @@ impl State {
             self.handle(Event::Pardon { drone }, now);
         }
     }
+}
+
+/// With what a Drone came, and from where.
+fn came_with(threads: u16, address: &str) -> String {
+    format!("{threads} compute thread{}, from {address}", if threads == 1 { "" } else { "s" })
 }
