@@ -26,14 +26,15 @@ function localise(page) {
 const numbers = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
-function time(seconds) {
+// How long something takes, as far as that can be told before.
+function about(seconds) {
   const units = [[31536000, "y"], [86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const at = units.findIndex(([size]) => seconds >= size);
   if (at < 0) return "less than a second";
   const [size, name] = units[at];
   const [next, nextName] = units[at + 1] ?? [];
   const rest = next ? Math.floor((seconds % size) / next) : 0;
-  return `${numbers.format(Math.floor(seconds / size))} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
+  return `about ${numbers.format(Math.floor(seconds / size))} ${name}${rest ? ` ${rest} ${nextName}` : ""}`;
 }
 
 // ---- Merging a newly rendered page into this one ----

@@ -25,7 +25,7 @@ function tell(isWrong, text) {
 
 function told({ total, rate, seconds, expected_findings: expected }) {
   const many = `${numbers.format(total)} ${total === 1 ? "candidate" : "candidates"}`;
-  const how = seconds === null ? "; no drone is here to try them" : `, about ${time(seconds)} with the drones that are here (${short.format(rate)}/s)`;
+  const how = seconds === null ? "; no drone is here to try them" : `, ${about(seconds)} with the drones that are here (${short.format(rate)}/s)`;
   const chance = expected >= 0.01 ? `. By chance there are about ${short.format(expected)} findings` : "";
   return `${many}${how}${chance}.`;
 }

@@ -130,7 +130,7 @@ async function estimate({ sample, lines, isEnded }, signal) {
   if (!response.ok) return "";
   const { total, rate, seconds } = await response.json();
   if (seconds === null) return "no drone is here to compute them";
-  return `about ${time((seconds * lines) / total)} with the drones that are here (${short.format(rate)}/s)`;
+  return `${about((seconds * lines) / total)} with the drones that are here (${short.format(rate)}/s)`;
 }
 
 function lookAhead() {

@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod operator;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -230,6 +231,8 @@ async fn check_pages(width: u32, scheme: &str) {
         "/admin/tasks/3",
         "/admin/drones",
         "/admin/drones/1",
+        "/admin/drones?sort=-rate&name=a-drone",
+        "/admin/drones?name=nobody",
         "/admin/tasks/99",
         "/admin/access",
         "/admin/log",

@@ -1,0 +1,68 @@
+//! What an operator does with the page.
+
+use std::io::Write as _;
+
+use fantoccini::Locator;
+use serde_json::json;
+
+use super::support::Hive;
+use super::{browser, until};
+
+/// Three lines, compressed with gzip.
+const PACKED: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xcb\xcf\x4b\xe5\x2a\x29\xcf\xe7\x2a\xc9\x28\x4a\x4d\xe5\x02\x00\xb6\xd5\xe6\x25\x0e\x00\x00\x00";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_file_has_in_it_is_told_before_it_is_sent() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let worker = hive.worker("maja");
+    hive.until_drones(1).await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
+    client.find(Locator::Id("text")).await.unwrap().send_keys("honey\nwax").await.unwrap();
+    until(client, "#preview-text", "2 strings, less than a second").await;
+    client.find(Locator::Id("text")).await.unwrap().clear().await.unwrap();
+    let mut file = tempfile::Builder::new().suffix(".gz").tempfile().unwrap();
+    file.write_all(PACKED).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    client.find(Locator::Id("file")).await.unwrap().send_keys(&path).await.unwrap();
+    until(client, "#preview-text", "3 strings, less").await;
+    until(client, "#preview-lines", "one\ntwo\nthree").await;
+    client.find(Locator::Id("submit-button")).await.unwrap().click().await.unwrap();
+    until(client, "h1", "Task 1").await;
+    // Of `three`, by sha256sum.
+    until(client, "main", "8b5b9db0c13db24256c829aa364aa90c6d2eba318b9232a4ab9313b954d3555f").await;
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drone_is_found_and_disconnected() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let workers = [hive.worker("maja"), hive.worker("willy")];
+    hive.until_drones(2).await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/admin/drones", hive.http)).await.unwrap();
+    until(client, "#drones", "willy").await;
+    client.find(Locator::Id("name")).await.unwrap().send_keys("MAJ\n").await.unwrap();
+    until(client, "nav.filter", "All 1").await;
+    client.find(Locator::Css("#drones tbody a")).await.unwrap().click().await.unwrap();
+    until(client, "h1", "maja").await;
+    let connections = "return document.querySelector('#disconnect') !== null";
+    assert_eq!(client.execute(connections, vec![]).await.unwrap(), json!(true));
+    client.find(Locator::Css("#disconnect button")).await.unwrap().click().await.unwrap();
+    client.find(Locator::Id("confirm-yes")).await.unwrap().click().await.unwrap();
+    // Its program runs, so that it is back at once.
+    let view = async || hive.drone("maja").await;
+    while view().await["connections"] != 2 {
+        super::support::look_again().await;
+    }
+    for worker in workers {
+        worker.leave().await;
+    }
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
