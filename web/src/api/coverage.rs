@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use wire::ids::TaskId;
 
-use super::download::{self, attachment, no_end};
+use super::download::{ListFormat as Format, attachment, line, no_end};
 use super::json::Json;
 use crate::client::Client;
 use crate::entrance::Entrance;
@@ -22,42 +22,6 @@ use crate::model::{CoverageList, PAGE_MAX};
 use crate::own;
 use crate::request::id::Id;
 use crate::request::query::Query;
-
-/// A form of the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// One page of it.
-    Json,
-    /// All of it: an object a line, and a last one that says how far it goes.
-    Ndjson,
-    /// All of it: RFC 4180, with a header line.
-    Csv,
-}
-
-impl Format {
-    const ALL: [Self; 3] = [Self::Json, Self::Ndjson, Self::Csv];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-        }
-    }
-
-    fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Ndjson => download::NDJSON,
-            Self::Csv => download::CSV,
-        }
-    }
-}
-
-/// The names of the forms that coverage can have.
-pub(super) fn formats() -> [&'static str; 3] {
-    Format::ALL.map(Format::name)
-}
 
 /// `GET /tasks/{id}/coverage`
 pub(crate) async fn show(
@@ -154,9 +118,4 @@ fn csv(out: &mut Vec<u8>, span: &Span) {
     let rate = known(rate.map(|rate| format!("{rate:.3}")));
     let at = known(at.map(|at| at.to_string()));
     let _ = write!(out, ",{marks},{expected:.3},{},{rate},{at}\r\n", verdict.name());
-}
-
-fn line(out: &mut Vec<u8>, value: &impl serde::Serialize) {
-    let _ = serde_json::to_writer(&mut *out, value);
-    out.push(b'\n');
 }

@@ -27,3 +27,47 @@ pub(super) fn no_end(format: &str) -> Problem {
     );
     Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, detail)
 }
+
+/// A form of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListFormat {
+    /// One page of it.
+    Json,
+    /// All of it: an object a line, and a last one that says that it is over.
+    Ndjson,
+    /// All of it: RFC 4180, with a header line.
+    Csv,
+}
+
+impl ListFormat {
+    pub(super) const ALL: [Self; 3] = [Self::Json, Self::Ndjson, Self::Csv];
+
+    /// As `?format=` says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// All names.
+    pub(super) fn names() -> [&'static str; 3] {
+        Self::ALL.map(Self::name)
+    }
+
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => NDJSON,
+            Self::Csv => CSV,
+        }
+    }
+}
+
+/// Adds a line of NDJSON.
+pub(super) fn line(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    // Writes into memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, value);
+    out.push(b'\n');
+}

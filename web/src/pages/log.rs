@@ -78,6 +78,13 @@ impl Page {
         address(&LogFilter { before: None, ..self.filter.clone() })
     }
 
+    /// The address of all that is chosen, as a file.
+    fn download(&self, format: &str) -> String {
+        let all = address(&LogFilter { before: None, ..self.filter.clone() });
+        let chosen = all.strip_prefix("/admin/log").unwrap_or_default();
+        format!("/log{chosen}{}format={format}&download=1", if chosen.is_empty() { '?' } else { '&' })
+    }
+
     /// A moment as a field of a form has it.
     fn field(moment: &Option<Timestamp>) -> String {
         let moment = moment.and_then(|at| jiff::Timestamp::from_millisecond(at.0).ok());

@@ -199,6 +199,7 @@ async fn the_log_is_filtered_and_paged() {
     assert_eq!(seen, ["/drones/1/drain", "task 77", "task 7 (bees)", "token 1 (root)"]);
     for (query, path) in [
         ("kind=all", "kind"),
+        ("format=text", "format"),
         ("since=today", "since"),
         ("cursor=x", "cursor"),
         ("limit=0", "limit"),
@@ -206,6 +207,16 @@ async fn the_log_is_filtered_and_paged() {
     ] {
         assert_eq!(get(&router, &format!("/log?{query}")).await.problem(422)["path"], path);
     }
+    let text = get(&router, "/log?format=csv&kind=control&download=1").await;
+    assert_eq!(text.header("content-disposition"), "attachment; filename=\"log.csv\"");
+    let expected = "at,kind,who,address,action,target,outcome,request_id,count\r\n\
+                    2023-11-14T22:15:20.000Z,control,ci,192.0.2.7,cancel,task 77,done,,1\r\n\
+                    2023-11-14T22:14:20.000Z,control,root,192.0.2.7,cancel,task 7 (bees),done,,1\r\n";
+    assert_eq!(text.text(), expected);
+    // All of it, in however many parts it is read.
+    let lines = get(&router, "/log?format=ndjson&limit=1").await;
+    let lines: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[4]), (5, &json!({ "end": true, "count": 4 })));
     // Who may only read is told what happened, and not who did what.
     let reader = access.token("reader", "read");
     access.kept().log.push(entry(4, LogKind::Drone, None, "drone 3 (meadow)", 1));

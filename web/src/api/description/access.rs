@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::examples;
 use super::operation::{Operation, reference};
 use crate::access::{EXPIRES_MAX, NAME_MAX};
+use crate::api::download::{ListFormat, no_end};
 
 pub(super) const TAG: &str = "access";
 
@@ -98,24 +99,45 @@ fn revoke_secret() -> Operation {
 
 fn log() -> Operation {
     let text = || json!({ "type": "string" });
+    let lines = |about: &str| json!({ "type": "string", "description": about });
     let moment = || json!({ "type": "string", "examples": ["2026-01-31T23:59:00Z", "2026-01-31"] });
     Operation::new(TAG, (Method::GET, "/log"), "listLog", "Lists what was done, was refused and happened, newest first")
         .about(
             "Without `admin`, only what happened by itself: the kinds `drone`, `task` and `queen`. A submission is not in \
              it: the task itself says whose it is.",
         )
+        .query(
+            "format",
+            "`json`, the default, is a part of it; `ndjson` and `csv` are all of it from `cursor` on, streamed",
+            json!({ "type": "string", "enum": ListFormat::names(), "default": ListFormat::Json.name() }),
+        )
+        .query("download", "1: browsers save it as a file", json!({ "type": "boolean", "default": false }))
         .query("kind", "Only these", reference("LogKind"))
         .query("who", "Only those of the token with this name", text())
         .query("target", "Only those to this: `task 7` finds `task 7 (bees)` as well", text())
         .query("since", MOMENT, moment())
         .query("until", "Only those before this moment", moment())
         .page()
-        .answers_json(
+        .answers_with(
             200,
-            "A part of the list",
-            reference("LogList"),
-            json!({ "entries": [examples::log_entry()], "next_cursor": null }),
+            "A part of the list, or all of it",
+            json!({
+                "application/json": {
+                    "schema": reference("LogList"),
+                    "example": { "entries": [examples::log_entry()], "next_cursor": null },
+                },
+                "application/x-ndjson": {
+                    "schema": lines("A `LogEntry` a line, and a last line `{\"end\":true,\"count\":…}`, without which it was \
+                                     cut off"),
+                },
+                "text/csv": {
+                    "schema": lines("RFC 4180, with a header line: \
+                                     `at,kind,who,address,action,target,outcome,request_id,count`"),
+                },
+            }),
         )
+        .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", text())
+        .refuses_with("CSV is not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 const MOMENT: &str = "Only those at this moment or later: RFC 3339; without an offset it is in UTC, and a day alone is \

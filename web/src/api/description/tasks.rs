@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::examples;
 use super::operation::{Operation, reference};
 use super::options;
-use crate::api::download::no_end;
+use crate::api::download::{ListFormat, no_end};
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
 use crate::model::PAGE_MAX;
@@ -217,7 +217,7 @@ fn coverage() -> Operation {
         )
         .query("format", "How it is written; `json` if it is left out", json!({
             "type": "string",
-            "enum": crate::api::coverage::formats(),
+            "enum": ListFormat::names(),
         }))
         .query("from", "The first candidate", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 0 }))
         .query("limit", "The most spans of a page", json!({
