@@ -1,7 +1,8 @@
 //! The Hive's server: hands work to Drones, keeps the shared state, serves the control plane.
 //!
 //! [`core`] decides, [`work`] says what a task is, [`kinds`] knows how each kind of work is done,
-//! [`store`] keeps what has to outlive the process, [`hive`] holds all of it together behind one
+//! [`store`] keeps what has to outlive the process, [`history`] is what was measured over time, [`hive`] holds
+//! all of it together behind one
 //! lock, [`drones`] speaks with the Drones, and the `web` crate with everybody else. [`run`] is the
 //! wiring.
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod core;
 pub mod crash;
 pub mod demo;
 pub mod drones;
+pub mod history;
 pub mod hive;
 pub mod kinds;
 pub mod store;
