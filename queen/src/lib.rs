@@ -2,9 +2,8 @@
 //!
 //! [`core`] decides, [`work`] says what a task is, [`kinds`] knows how each kind of work is done,
 //! [`store`] keeps what has to outlive the process, [`history`] is what was measured over time, [`hive`] holds
-//! all of it together behind one
-//! lock, [`drones`] speaks with the Drones, and the `web` crate with everybody else. [`run`] is the
-//! wiring.
+//! all of it together behind one lock, [`drones`] speaks with the Drones, and the `web` crate with everybody
+//! else. [`run`] is the wiring.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -149,6 +148,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
     keeper
         .keep(&hive, async {
             result = serve(hive.clone(), config, ports, listeners, shutdown).await;
+            hive.end_history().await;
         })
         .await?;
     if result.is_ok() {
@@ -276,6 +276,7 @@ async fn serve(
             () = hive.keep_trail() => {}
             () = hive.tell_pace() => {}
             () = hive.keep_tokens() => {}
+            () = hive.keep_history() => {}
         }
         Ok(())
     };

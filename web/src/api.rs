@@ -5,6 +5,7 @@ mod cursor;
 pub(crate) mod description;
 pub(crate) mod drones;
 pub(crate) mod events;
+pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod log;
 pub(crate) mod metrics;

@@ -361,8 +361,13 @@ impl Drone {
 
     /// What there is to know of it, with why it is idle, if it is.
     pub(super) fn status(&self, idle: Option<Idle>, now: Time) -> DroneStatus {
-        let (rate, cost_rate) = self.meter.rates(now);
+        let (rate, cost_rate) = self.rates(now);
         DroneStatus { standing: self.standing(), idle, rate, cost_rate }
+    }
+
+    /// Items and cost per second lately.
+    pub(super) fn rates(&self, now: Time) -> (f64, f64) {
+        self.meter.rates(now)
     }
 
     pub(super) fn standing(&self) -> Standing {
