@@ -1,12 +1,15 @@
 //! The admin pages. They work without scripts: forms, links, and 303 after each change.
 
 mod access;
+mod chart;
+mod course;
 mod coverage;
 mod drones;
 mod filters;
 mod form;
 mod log;
 mod login;
+mod measured;
 mod overview;
 mod search;
 mod shown;
