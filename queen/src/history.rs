@@ -178,8 +178,10 @@ impl History {
         let step = i64::from(DRONE_STEP);
         // In the step that is not over, some were not looked at yet.
         let end = self.second(now.on).div_euclid(step);
+        let known =
+            self.rollups[Series::Rate as usize].first(Step::Second).map_or(end, |second| second.div_euclid(step));
         // Seconds are not kept for all of the step in which they begin.
-        let steps = end - THROUGHPUT / step + 1..end;
+        let steps = (end - THROUGHPUT / step + 1).max(known).min(end)..end;
         let done = |track: &Track| steps.clone().filter_map(|at| track.rate.at(at)).map(f64::from).sum::<f64>();
         let mut all: Vec<_> = self.drones.all().map(|(id, track)| (done(track), id, track)).collect();
         all.retain(|(done, ..)| *done > 0.0);
@@ -278,6 +280,12 @@ mod tests {
         assert_eq!((shown.others, shown.rest.len(), shown.from), (3, 89, Timestamp(100_000)));
         assert!(shown.rest.iter().all(|rate| *rate == Some(6.0)));
         assert_eq!(history.drone(DroneId(2), at(999)).rate.len(), 100);
+        let mut new = History::default();
+        (955..1000).for_each(|second| new.push(at(second).on, &sample(1.0)));
+        assert_eq!(
+            (new.throughput(at(999)).rest, new.throughput(at(999)).from),
+            (vec![Some(1.0); 4], Timestamp(950_000))
+        );
     }
 
     #[test]
