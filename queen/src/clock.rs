@@ -56,6 +56,12 @@ impl Now {
         Self { elapsed, at: Timestamp(millis(elapsed)), on: HiveTime(millis(elapsed)) }
     }
 
+    /// How much time has passed since then by the Hive's clock, in whole milliseconds.
+    pub fn since(self, then: Moment) -> Duration {
+        let millis = self.on.0.saturating_sub(then.on.0);
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+    }
+
     /// What the clocks show that outlive a Queen.
     pub fn moment(self) -> Moment {
         Moment { at: self.at, on: self.on }

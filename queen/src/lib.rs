@@ -1,9 +1,9 @@
 //! The Hive's server: hands work to Drones, keeps the shared state, serves the control plane.
 //!
 //! [`core`] decides, [`work`] says what a task is, [`kinds`] knows how each kind of work is done,
-//! [`store`] keeps what has to outlive the process, [`hive`] holds all of it together behind one
-//! lock, [`drones`] speaks with the Drones, and the `web` crate with everybody else. [`run`] is the
-//! wiring.
+//! [`store`] keeps what has to outlive the process, [`history`] is what was measured over time, [`hive`] holds
+//! all of it together behind one lock, [`drones`] speaks with the Drones, and the `web` crate with everybody
+//! else. [`run`] is the wiring.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -15,6 +15,7 @@ pub mod core;
 pub mod crash;
 pub mod demo;
 pub mod drones;
+pub mod history;
 pub mod hive;
 pub mod kinds;
 pub mod store;
@@ -147,6 +148,7 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
     keeper
         .keep(&hive, async {
             result = serve(hive.clone(), config, ports, listeners, shutdown).await;
+            hive.end_history().await;
         })
         .await?;
     if result.is_ok() {
@@ -274,6 +276,7 @@ async fn serve(
             () = hive.keep_trail() => {}
             () = hive.tell_pace() => {}
             () = hive.keep_tokens() => {}
+            () = hive.keep_history() => {}
         }
         Ok(())
     };

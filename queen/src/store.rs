@@ -7,6 +7,7 @@
 //!               the Drones' secrets, the authority (SQLite)
 //!   bulk/       a file for each large task: its inputs, then its results
 //!   ballast     room for removals when the disk is full
+//!   history.a, history.b    what was measured over time
 //!   control.sock      where `queen token` and `queen secret` ask a running Queen
 //!   authority.pem     the authority's certificate, for browsers and other clients
 //! ```
@@ -34,6 +35,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
+mod whole_file;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +53,7 @@ pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writi
 use memory_disk::MemoryDisk;
 pub use reader::{Detached, Live, Reader, Span, Suspects};
 pub use rows::{KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember};
+pub use whole_file::WholeFile;
 pub use writer::{Inheritance, Tidied, Writer};
 
 /// Where a Queen keeps what has to outlive her.
@@ -86,6 +89,8 @@ pub struct Store {
     pub writer: Writer,
     /// For everybody else.
     pub reader: Arc<Reader>,
+    /// What was measured over time.
+    pub history: WholeFile,
     /// Locked; `None` in memory.
     pub directory: Option<Directory>,
     /// Bytes that were free where it is.
@@ -124,7 +129,8 @@ impl Location {
         let writer = Writer::new(path.clone(), connection, ballast, largest, files);
         let reader = Arc::new(Reader::new(path, self.vfs.clone(), bulk));
         let free = self.disk.free(home);
-        Ok(Store { inheritance, access, writer, reader, directory, free })
+        let history = directory::history(home, Arc::clone(&self.disk));
+        Ok(Store { inheritance, access, writer, reader, history, directory, free })
     }
 }
 

@@ -24,7 +24,10 @@ use web::hive::{
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
-use web::model::{DroneView, EventId, Overview, TaskState, TaskView, Timestamp, Verify};
+use web::model::{
+    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView, Timestamp,
+    Verify,
+};
 use web::places::Port;
 use web::serve::CONNECTION;
 use web::{Config, Site};
@@ -206,6 +209,18 @@ impl Hive for Ready {
         nothing()
     }
     async fn overview(&self) -> Result<Overview, HiveError> {
+        nothing()
+    }
+    async fn history(&self, _: &[Series], _: Step) -> Result<HistoryView, HiveError> {
+        nothing()
+    }
+    async fn drone_history(&self, _: DroneId) -> Result<DroneHistory, HiveError> {
+        nothing()
+    }
+    async fn task_history(&self, _: TaskId) -> Result<TaskHistory, HiveError> {
+        nothing()
+    }
+    async fn throughput(&self) -> Result<web::model::Throughput, HiveError> {
         nothing()
     }
     async fn measures(&self) -> Result<Measures, HiveError> {

@@ -20,7 +20,10 @@ use crate::access::{Owner, TokenId};
 use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
 use crate::metrics::Measures;
-use crate::model::{DroneView, Event, EventId, Overview, TaskState, TaskView, Verify};
+use crate::model::{
+    DroneHistory, DroneView, Event, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView,
+    Throughput, Verify,
+};
 pub use crate::model::{Estimate, Progress, Span, Verdict};
 
 /// A task as it is asked for, apart from its inputs.
@@ -413,6 +416,18 @@ pub trait Hive: Send + Sync + 'static {
 
     /// The whole at a glance.
     async fn overview(&self) -> Result<Overview, HiveError>;
+
+    /// What was measured of these series.
+    async fn history(&self, series: &[Series], step: Step) -> Result<HistoryView, HiveError>;
+
+    /// What was measured of a Drone lately; nothing of one that was not here for long, or is not known.
+    async fn drone_history(&self, id: DroneId) -> Result<DroneHistory, HiveError>;
+
+    /// How a task went, as far as it was seen.
+    async fn task_history(&self, id: TaskId) -> Result<TaskHistory, HiveError>;
+
+    /// What Drones did in the last quarter of an hour.
+    async fn throughput(&self) -> Result<Throughput, HiveError>;
 
     /// What there is to measure, the whole at a glance among it.
     async fn measures(&self) -> Result<Measures, HiveError>;

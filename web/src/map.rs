@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Redirect;
 
 use crate::api::description::Description;
-use crate::api::{coverage, drones, events, log, metrics, results, secrets, stats, tasks, tokens};
+use crate::api::{coverage, drones, events, history, log, metrics, results, secrets, stats, tasks, tokens};
 use crate::needs::Needs;
 use crate::routes::{Route, Routes};
 use crate::{assets, pages};
@@ -41,6 +41,7 @@ pub(crate) fn map() -> Routes {
         .delete("/secrets/{name}", Needs::Admin, secrets::revoke)
         .get("/log", Needs::Read, log::list)
         .get("/stats", Needs::Read, stats::stats)
+        .get("/stats/history", Needs::Read, history::show)
         .get("/metrics", Needs::Read, metrics::show)
         .get("/events", Needs::SeeTasks, events::events)
         .get("/healthz", Needs::Nothing, stats::healthz)

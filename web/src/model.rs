@@ -3,6 +3,7 @@
 mod coverage;
 mod drone;
 mod event;
+mod history;
 mod lists;
 mod overview;
 mod rounded;
@@ -14,6 +15,7 @@ mod tests;
 pub use self::coverage::{CoverageList, Span, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
 pub use self::event::{Change, Event, EventId};
+pub use self::history::{DroneHistory, HistoryView, Series, Shift, Step, TaskHistory, Throughput, ThroughputOf};
 pub(crate) use self::lists::PAGE_DEFAULT;
 pub use self::lists::{DroneList, Health, LogList, PAGE_MAX, SecretList, TaskList, TokenList};
 pub use self::overview::{Data, DroneCounts, LeaseCounts, Overview, TaskCounts, VerifiedCounts};

@@ -2,12 +2,15 @@
 
 mod access;
 mod address;
+mod chart;
+mod course;
 mod coverage;
 mod drones;
 mod filters;
 mod form;
 mod log;
 mod login;
+mod measured;
 mod overview;
 mod search;
 mod shown;

@@ -359,12 +359,6 @@ impl Drone {
         }
     }
 
-    /// What there is to know of it, with why it is idle, if it is.
-    /// Its rates, in items and in compressions per second.
-    pub(super) fn rates(&self, now: Time) -> (f64, f64) {
-        self.meter.rates(now)
-    }
-
     /// Tasks of which it holds leases, the most urgent first.
     pub(super) fn tasks(&self) -> impl Iterator<Item = TaskId> {
         self.levels.iter().rev().flat_map(|level| level.tasks.iter().map(|(task, _)| *task))
@@ -373,6 +367,11 @@ impl Drone {
     /// Compressions per second of all threads when it measured itself; `None` if it said nothing of that class.
     pub(super) fn benchmark(&self, class: Class) -> Option<u64> {
         Some(self.speeds.get(&class)?.rate.min(RATE_MAX) * u64::from(self.threads))
+    }
+
+    /// Items and cost per second lately.
+    pub(super) fn rates(&self, now: Time) -> (f64, f64) {
+        self.meter.rates(now)
     }
 
     pub(super) fn standing(&self) -> Standing {

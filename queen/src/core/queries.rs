@@ -58,6 +58,16 @@ impl Core {
         Some(DroneStatus { standing: drone.standing(), idle: self.idle(id), rate, cost_rate, tasks, benchmark })
     }
 
+    /// Items per second of a task lately.
+    pub fn task_rate(&self, id: TaskId, now: Time) -> Option<f64> {
+        Some(self.tasks.get(id)?.rate(now))
+    }
+
+    /// Items per second of a Drone lately.
+    pub fn drone_rate(&self, id: DroneId, now: Time) -> Option<f64> {
+        Some(self.drones.get(id)?.rates(now).0)
+    }
+
     /// Where a Drone stands that is connected, or that is waited for.
     pub fn standing(&self, id: DroneId) -> Option<Standing> {
         self.drones.get(id).map(Drone::standing)

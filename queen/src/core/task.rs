@@ -329,8 +329,13 @@ impl Task {
 
     pub(super) fn status(&self, eta: Option<Duration>, now: Time) -> Status {
         let Some(execution) = &self.execution else { return Status { eta, ..Status::default() } };
-        let rate = execution.meter.as_ref().map_or(0.0, |meter| meter.rates(now).0);
-        Status { done: execution.done.len(), prefix: execution.done.prefix(), rate, eta }
+        Status { done: execution.done.len(), prefix: execution.done.prefix(), rate: self.rate(now), eta }
+    }
+
+    /// Items per second lately.
+    pub(super) fn rate(&self, now: Time) -> f64 {
+        let meter = self.execution.as_ref().and_then(|execution| execution.meter.as_ref());
+        meter.map_or(0.0, |meter| meter.rates(now).0)
     }
 
     fn execution(&mut self) -> &mut Execution {

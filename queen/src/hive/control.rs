@@ -8,7 +8,9 @@ use web::hive::{
     ResultsFound, Submitted, Subscription, TaskFilter, Upload,
 };
 use web::metrics::Measures;
-use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
+use web::model::{
+    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView, Throughput,
+};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
@@ -72,7 +74,10 @@ impl Hive for SharedHive {
         identity: Option<Identity>,
         waits: bool,
     ) -> Result<Submitted, HiveError> {
-        self.submit_few(new, inputs, identity, waits).await
+        let begun = self.inner.clock.elapsed();
+        let submitted = self.submit_few(new, inputs, identity, waits).await?;
+        self.inner.recorder.submitted(self.inner.clock.elapsed().saturating_sub(begun));
+        Ok(submitted)
     }
 
     async fn begin(&self, new: NewTask) -> Result<Box<dyn Upload>, HiveError> {
@@ -228,6 +233,22 @@ impl Hive for SharedHive {
     async fn overview(&self) -> Result<Overview, HiveError> {
         let state = self.serving()?;
         Ok(self.overview_of(&state, self.now()))
+    }
+
+    async fn history(&self, series: &[Series], step: Step) -> Result<HistoryView, HiveError> {
+        Ok(self.inner.recorder.history().read(series, step, self.now()))
+    }
+
+    async fn drone_history(&self, id: DroneId) -> Result<DroneHistory, HiveError> {
+        Ok(self.inner.recorder.history().drone(id, self.now()))
+    }
+
+    async fn task_history(&self, id: TaskId) -> Result<TaskHistory, HiveError> {
+        Ok(self.inner.recorder.history().task(id, self.now()))
+    }
+
+    async fn throughput(&self) -> Result<Throughput, HiveError> {
+        Ok(self.inner.recorder.history().throughput(self.now()))
     }
 
     async fn measures(&self) -> Result<Measures, HiveError> {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use web::model::TaskState;
 use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
@@ -157,6 +158,9 @@ impl State {
         let drone = by.map(|drone| self.fleet.name_of(drone));
         let Some(ending) = self.tasks.change(id, |record| record.end_with(outcome, done, now.moment())) else { return };
         let Some(record) = self.tasks.get(id) else { return };
+        if ending.state == TaskState::Done && record.inputs.total() == 1 && !record.inputs.are_implied() {
+            self.words.add(now.since(record.created));
+        }
         let since = ending.started_at.unwrap_or(record.created.at);
         let end = EndOfTask {
             state: ending.state,

@@ -292,6 +292,12 @@ impl Fleet {
         Some(self.presences.get(&id)?.view(id, status, self.registry.quarantined(id)))
     }
 
+    /// What a Drone is called, and the part of its threads' time in which they computed lately.
+    pub(super) fn busyness(&self, id: DroneId) -> Option<(&str, Option<f64>)> {
+        let presence = self.presences.get(&id)?;
+        Some((&presence.newcomer.name, presence.utilisation()))
+    }
+
     /// Those that are connected or waited for, then those that went lately, the last one first.
     pub(super) fn all(&self) -> impl Iterator<Item = DroneId> {
         let here = self.presences.keys().filter(|id| !self.departed.contains(id));
@@ -299,7 +305,7 @@ impl Fleet {
     }
 
     /// Connected Drones.
-    pub(super) fn connected(&self) -> impl Iterator<Item = DroneId> {
+    pub(super) fn connected(&self) -> impl DoubleEndedIterator<Item = DroneId> {
         self.presences.iter().filter(|(_, presence)| presence.seat.is_some()).map(|(id, _)| *id)
     }
 

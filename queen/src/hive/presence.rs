@@ -213,7 +213,7 @@ impl Presence {
     }
 
     /// The part of its threads' time in which they computed, over the last heartbeats.
-    fn utilisation(&self) -> Option<f64> {
+    pub(super) fn utilisation(&self) -> Option<f64> {
         let (newest, oldest) = (self.busy.front()?, self.busy.back()?);
         let passed = newest.0.saturating_sub(oldest.0).as_secs_f64() * f64::from(self.newcomer.ability.threads);
         let busy = newest.1.saturating_sub(oldest.1) as f64 / 1e9;

@@ -87,7 +87,7 @@ impl SharedHive {
     /// # Errors
     /// If the system has no randomness to give.
     pub fn over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
-        let Store { inheritance, access, writer, reader, directory, free } = store;
+        let Store { inheritance, access, writer, reader, history, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit);
         let (journal, consumer) = Journal::new(memory.journal, Handle::current(), bulk);
@@ -110,7 +110,7 @@ impl SharedHive {
             runtime: Handle::current(),
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
-        let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access)?;
+        let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access, history)?;
         {
             let mut state = hive.lock();
             state.tasks.take_over(inheritance.next_task, inheritance.ended);

@@ -14,12 +14,13 @@ use wire::ids::{Epoch, Instance};
 
 use super::making::Making;
 use super::memory::Memory;
+use super::recorder::Recorder;
 use super::settings::Settings;
 use super::state::{Beginnings, State};
 use crate::access::Grants;
 use crate::clock::{HiveClock, Now};
 use crate::core::{Event, Timeouts};
-use crate::store::{Ack, Closed, Journal, Reader, Receipt, Slot, StoredAccess};
+use crate::store::{Ack, Closed, Journal, Reader, Receipt, Slot, StoredAccess, WholeFile};
 
 /// How often changes are told to watchers.
 const TELL: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ pub(super) struct Inner {
     pub(super) memory: Memory,
     pub(super) drone_addr: String,
     pub(super) disk: Disk,
+    pub(super) recorder: Arc<Recorder>,
     pub(super) keep_finished: Duration,
     pub(super) max_queued: usize,
     timeouts: Timeouts,
@@ -109,6 +111,7 @@ impl SharedHive {
         clock: HiveClock,
         disk: Disk,
         access: StoredAccess,
+        history: WholeFile,
     ) -> Result<Self, getrandom::Error> {
         let Settings { drone_addr, keep_finished, max_queued, timeouts, show_words, .. } = settings;
         let is_closed = access.has_token();
@@ -122,6 +125,7 @@ impl SharedHive {
             keeps_trail: disk.directory.is_some(),
             timeouts,
         });
+        let recorder = Arc::new(Recorder::open(history, clock.now().on));
         let inner = Inner {
             state: Mutex::new(state),
             clock,
@@ -130,6 +134,7 @@ impl SharedHive {
             memory,
             drone_addr,
             disk,
+            recorder,
             keep_finished,
             max_queued,
             timeouts,

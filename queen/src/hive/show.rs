@@ -81,8 +81,7 @@ impl State {
     /// How long ago the oldest task was submitted that is pending.
     pub(super) fn oldest_pending(&self, now: Now) -> Option<Duration> {
         let oldest = self.tasks.get(self.tasks.oldest(TaskState::Pending).next()?)?;
-        let millis = now.on.0.saturating_sub(oldest.created.on.0);
-        Some(Duration::from_millis(u64::try_from(millis).unwrap_or_default()))
+        Some(now.since(oldest.created))
     }
 
     /// A Drone that is connected, or was lately.

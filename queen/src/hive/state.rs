@@ -28,6 +28,7 @@ use super::story::Story;
 use super::tasks::Tasks;
 use crate::clock::Now;
 use crate::core::{Core, Effect, Event, RangeSet, Time, Timeouts};
+use crate::history::Timed;
 use crate::store::Change;
 
 /// All that HTTP handlers and Drones' connections share and change.
@@ -65,6 +66,8 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// How many items of long tasks were done when the console told of them last.
     pub(super) paces: BTreeMap<TaskId, u64>,
+    /// How long tasks of one item took that ended lately.
+    pub(super) words: Timed,
     /// What is to be done outside the lock.
     pub(super) requests: Vec<Request>,
     /// When the core is told that time has passed.
@@ -111,6 +114,7 @@ impl State {
             feed: Feed::new(epoch),
             stories: Vec::new(),
             paces: BTreeMap::new(),
+            words: Timed::default(),
             requests: Vec::new(),
             timer: None,
             effects: Vec::new(),

@@ -165,7 +165,10 @@ impl Upload for Incoming {
     }
 
     async fn finish(self: Box<Self>, identity: Option<Identity>) -> Result<TaskView, HiveError> {
-        self.create(identity).await
+        let (hive, begun) = (self.hive.clone(), self.hive.inner.clock.elapsed());
+        let task = self.create(identity).await?;
+        hive.inner.recorder.submitted(hive.inner.clock.elapsed().saturating_sub(begun));
+        Ok(task)
     }
 }
 

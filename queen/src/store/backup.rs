@@ -23,7 +23,7 @@ use super::directory;
 use super::disk::{NO_FOLLOW, System};
 use super::error::StoreError;
 use super::rows::{asked, large};
-use super::{migrations, schema};
+use super::{migrations, schema, whole_file};
 use crate::kinds;
 
 /// Bytes that are read and written at a time.
@@ -85,6 +85,11 @@ fn pack(
     let owner = fs::metadata(directory::database(from)).map_err(StoreError::io(from))?;
     let copied = File::open(&database).map_err(StoreError::io(&database))?;
     let length = copied.metadata().map_err(StoreError::io(&database))?.len();
+    // What was measured over time, as it was written last.
+    if let Some(bytes) = directory::history(from, Arc::new(System)).read().bytes {
+        let whole = whole_file::whole(1, &bytes);
+        append(&mut archive, directory::history_name(), &owner, whole.len() as u64, &*whole).with_context(unwritten)?;
+    }
     let rest = append(&mut archive, "hive.db", &owner, length, copied).with_context(unwritten)?;
     ensure!(rest == 0, "{} changed while it was copied", database.display());
     let bytes = finish(archive).with_context(unwritten)?;
@@ -242,7 +247,7 @@ fn append_folder(archive: &mut Archive, owner: &Metadata) -> io::Result<()> {
 
 /// Puts the first `length` bytes of a file into the archive, for `owner`'s owner alone; returns
 /// how many of them are missing.
-fn append(archive: &mut Archive, name: &str, owner: &Metadata, length: u64, file: File) -> io::Result<u64> {
+fn append(archive: &mut Archive, name: &str, owner: &Metadata, length: u64, file: impl Read) -> io::Result<u64> {
     let mut header = Header::new_gnu();
     header.set_metadata(owner);
     header.set_size(length);

@@ -22,7 +22,7 @@ use self::report::Report;
 use self::sample::Sampler;
 use super::access;
 use super::bulk::Bulk;
-use super::directory::Directory;
+use super::directory::{self, Directory};
 use super::disk::System;
 use super::error::StoreError;
 use super::migrations::{self, HAS_ACCESS, HAS_BATCHES, HAS_DRONES, HAS_KEYS, HAS_SEARCHES, HAS_SECRETS, VERSION};
@@ -51,6 +51,7 @@ pub fn run(path: &Path, out: &mut dyn io::Write) -> anyhow::Result<bool> {
             let bulk = Bulk::new(directory.bulk(), Arc::new(System), 0);
             let mut check = Check::new(&connection, version, &bulk, &directory.database(), &mut report)?;
             check.all();
+            check.history(&directory);
             (tasks, results, rehashed) = (check.tasks, check.results, check.sampler.rehashed);
         }
         Err(StoreError::Damaged { path, what }) => report.finding(format_args!("{}: {what}", path.display())),
@@ -162,6 +163,13 @@ impl<'a, 'out> Check<'a, 'out> {
         for number in std::mem::take(&mut self.unnamed) {
             let path = self.bulk.path(number);
             self.report.note(format_args!("{} belongs to no task: it goes at the next start", path.display()));
+        }
+    }
+
+    /// What was measured over time is no reason not to start: a file that cannot be read is left out.
+    fn history(&mut self, directory: &Directory) {
+        for fault in directory::history(directory.path(), Arc::new(System)).read().faults {
+            self.report.note(format_args!("{fault}: what was measured over time is left out, and written anew"));
         }
     }
 

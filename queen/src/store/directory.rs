@@ -11,13 +11,15 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use self::names::{AUTHORITY, BALLAST, BULK, DATABASE, JOURNAL, SOCKET, names, require_ours};
+use self::names::{AUTHORITY, BALLAST, BULK, DATABASE, HISTORY, JOURNAL, SOCKET, names, require_ours};
 pub use self::open_files::OpenFiles;
 use self::owner::User;
-use super::disk::NO_FOLLOW;
+use super::disk::{Disk, NO_FOLLOW};
 use super::error::StoreError;
 use super::migrations;
+use super::whole_file::WholeFile;
 
 /// SQLite's file format: the header, and where the numbers that we set are in it.
 const HEADER: usize = 100;
@@ -97,6 +99,16 @@ impl Directory {
     pub fn bulk(&self) -> PathBuf {
         bulk(&self.path)
     }
+}
+
+/// What was measured over time, in a directory of this file system.
+pub(super) fn history(directory: &Path, disk: Arc<dyn Disk>) -> WholeFile {
+    WholeFile::new(directory, HISTORY, disk)
+}
+
+/// What one of its files is called, of which one is enough.
+pub(super) fn history_name() -> &'static str {
+    HISTORY[0]
 }
 
 /// Where a running Queen is asked.

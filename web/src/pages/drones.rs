@@ -14,6 +14,7 @@ use axum::response::Redirect;
 use wire::ids::DroneId;
 
 use super::address::address_with;
+use super::chart::Line;
 use super::filters;
 use super::viewer::Viewer;
 use crate::assets;
@@ -22,7 +23,7 @@ use crate::deeds::Control;
 use crate::error::Problem;
 use crate::fleet::{DroneFilter, DroneKey, DroneSort};
 use crate::hive::Hive;
-use crate::model::{DroneState, DroneView};
+use crate::model::{DroneHistory, DroneState, DroneView};
 use crate::request::id::Id;
 use crate::request::query::Query;
 
@@ -178,10 +179,16 @@ pub(super) fn reached_at(headers: &HeaderMap) -> Option<Authority> {
 pub(super) struct OnePage {
     viewer: Viewer,
     drone: DroneView,
+    rate: Option<Line>,
+    utilisation: Option<Line>,
 }
 
 pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
-    Ok(OnePage { viewer, drone: hive.drone(DroneId(id)).await? })
+    let drone = hive.drone(DroneId(id)).await?;
+    let DroneHistory { step_seconds, from, rate, utilisation } = hive.drone_history(drone.id).await?;
+    let rate = Line::of(&rate, step_seconds, from, None);
+    let utilisation = Line::of(&utilisation, step_seconds, from, Some(1.0));
+    Ok(OnePage { viewer, drone, rate, utilisation })
 }
 
 pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {

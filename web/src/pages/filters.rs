@@ -51,6 +51,12 @@ pub(super) fn ahead(seconds: &f64, _: &dyn Values) -> Result<String> {
     Ok(span(seconds.ceil().max(1.0)))
 }
 
+/// `1.3 ms`, of seconds that are mostly few.
+#[askama::filter_fn]
+pub(super) fn latency(seconds: &f64, _: &dyn Values) -> Result<String> {
+    Ok(if *seconds < 1.0 { format!("{:.1} ms", seconds * 1000.0) } else { span(*seconds) })
+}
+
 /// `12.3 MiB`
 #[askama::filter_fn]
 pub(super) fn bytes(bytes: &u64, _: &dyn Values) -> Result<String> {

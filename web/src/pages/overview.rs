@@ -11,18 +11,22 @@ use axum::response::Response;
 use super::drones::{Reach, StartDrone, reached_at};
 use super::filters;
 use super::form::{self, Form};
+use super::measured::Measured;
 use super::viewer::Viewer;
-use crate::access::TokenId;
+use crate::access::{LogEntry, LogFilter, TokenId};
 use crate::api::submit::Typed;
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, TaskFilter};
+use crate::hive::{Access, DEADLINE_MAX, Hive, TaskFilter};
 use crate::kinds::digest::MAX_ITERATIONS;
 use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 
 /// Tasks and Drones that are shown here; the rest has its own pages.
 const SHOWN_MAX: usize = 8;
+
+/// Lines of the log that are shown here.
+const EVENTS: usize = 5;
 
 /// Of the form that submits.
 const FIELDS: [&str; 13] = [
@@ -78,10 +82,13 @@ struct Whole {
     /// Some Drone is here, or was.
     has_known_drones: bool,
     start: StartDrone,
+    measured: Measured,
+    /// What was done last, for who may read the log.
+    events: Vec<LogEntry>,
 }
 
 impl Whole {
-    async fn of(hive: &dyn Hive, config: &Config, headers: &HeaderMap) -> Result<Self, Problem> {
+    async fn of(hive: &dyn Hive, config: &Config, headers: &HeaderMap, events: Vec<LogEntry>) -> Result<Self, Problem> {
         let overview = hive.overview().await?;
         let mut drones = hive.drones().await?;
         let has_known_drones = !drones.is_empty();
@@ -95,6 +102,8 @@ impl Whole {
                 is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
             }),
             drones,
+            measured: Measured::of(hive).await?,
+            events,
             start: StartDrone::of(&overview.drone_addr, headers, config.tls.is_some()),
             overview,
         })
@@ -141,11 +150,14 @@ impl Health {
 
 pub(super) async fn page(
     State(hive): State<Arc<dyn Hive>>,
+    State(access): State<Arc<dyn Access>>,
     State(config): State<Arc<Config>>,
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Result<Page, Problem> {
-    with_form(&*hive, &config, viewer, &headers, Form::default(), None).await
+    let filter = LogFilter { limit: EVENTS, ..LogFilter::default() };
+    let events = if viewer.administers() { access.log(filter).await?.entries } else { Vec::new() };
+    with_form(&*hive, &config, viewer, &headers, events, Form::default(), None).await
 }
 
 /// The page again, with what was typed into its form, and what is wrong with that.
@@ -161,7 +173,7 @@ pub(super) async fn refused(
     let form = Form::refused(&problem, typed.values(), &FIELDS);
     // What is wrong with the strings alone names no field.
     let form = if problem.status == StatusCode::UNPROCESSABLE_ENTITY { form.or_beside("text") } else { form };
-    match with_form(hive, config, viewer, headers, form, missing).await {
+    match with_form(hive, config, viewer, headers, Vec::new(), form, missing).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }
@@ -172,6 +184,7 @@ async fn with_form(
     config: &Config,
     viewer: Viewer,
     headers: &HeaderMap,
+    events: Vec<LogEntry>,
     form: Form,
     missing: Option<&'static str>,
 ) -> Result<Page, Problem> {
@@ -180,7 +193,7 @@ async fn with_form(
     let token = if viewer.is_anyone() { "" } else { " -H @header" };
     let curl = format!("curl {}://{host}/tasks{token}", viewer.scheme());
     Ok(Page {
-        whole: if viewer.sees_all() { Some(Whole::of(hive, config, headers).await?) } else { None },
+        whole: if viewer.sees_all() { Some(Whole::of(hive, config, headers, events).await?) } else { None },
         tasks: newest(hive, viewer.caller().only_own()).await?,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,

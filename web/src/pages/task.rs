@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
+use super::course::Course;
 use super::coverage::Covered;
 use super::filters;
 use super::form::{self, Form};
@@ -51,6 +52,8 @@ pub(super) struct Page {
     is_partial: bool,
     /// What was searched, of a search.
     covered: Option<Covered>,
+    /// What its states were when, and its rate.
+    course: Course,
     /// That which changes it.
     form: Form,
 }
@@ -155,11 +158,24 @@ impl Page {
             Some(_) => Some(Covered::of(hive, &task, from).await?),
             None => None,
         };
+        let course = Course::of(&task, &hive.task_history(task.id).await?, Timestamp::now());
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
             None => Form::of(&task),
         };
-        Ok(Self { viewer, lacks_drones, offset, rows, unreadable, ready: range.end, is_partial, covered, task, form })
+        Ok(Self {
+            viewer,
+            lacks_drones,
+            offset,
+            rows,
+            unreadable,
+            ready: range.end,
+            is_partial,
+            covered,
+            course,
+            task,
+            form,
+        })
     }
 }
 

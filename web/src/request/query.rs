@@ -77,11 +77,28 @@ impl Query {
         name_of: impl Fn(T) -> &'static str,
     ) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        all.iter().copied().find(|one| name_of(*one) == text).map(Some).ok_or_else(|| {
-            let names: Vec<_> = all.iter().copied().map(name_of).collect();
-            let names = names.join(", ");
-            fault(name, format!("there is no {name} `{}`; there are: {names}", shown(&text)))
-        })
+        let found = all.iter().copied().find(|one| name_of(*one) == text);
+        found.map(Some).ok_or_else(|| unknown(name, &text, all, name_of))
+    }
+
+    /// Takes some of several things, by their names with commas between them.
+    pub(crate) fn some_of<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        name_of: impl Fn(T) -> &'static str,
+    ) -> Result<Option<Vec<T>>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let mut some = Vec::new();
+        for asked in text.split(',') {
+            let Some(at) = all.iter().position(|one| name_of(*one) == asked) else {
+                return Err(unknown(name, asked, all, name_of));
+            };
+            some.push(at);
+        }
+        some.sort_unstable();
+        some.dedup();
+        Ok(Some(some.into_iter().map(|at| all[at]).collect()))
     }
 
     /// Takes a moment: of RFC 3339, or a day with a time or without, which is in UTC then.
@@ -114,6 +131,11 @@ impl Query {
     }
 }
 
+fn unknown<T: Copy>(name: &str, asked: &str, all: &[T], name_of: impl Fn(T) -> &'static str) -> Problem {
+    let names: Vec<_> = all.iter().copied().map(name_of).collect();
+    fault(name, format!("there is no {name} `{}`; there are: {}", shown(asked), names.join(", ")))
+}
+
 fn fault(name: &str, detail: String) -> Problem {
     Problem::invalid(detail).with("path", name)
 }
@@ -133,6 +155,17 @@ mod tests {
         assert!(query.text("twice").unwrap_err().detail.contains("twice"));
         assert_eq!(query.text("more").unwrap().as_deref(), Some("."));
         query.end().unwrap();
+    }
+
+    #[test]
+    fn several_things_are_taken_once_and_in_their_order() {
+        let taken = |query: &str| Query::of(query).some_of("series", &["a", "b", "c"], |name| name);
+        assert_eq!(taken("series=c,a,c").unwrap(), Some(vec!["a", "c"]));
+        assert_eq!(taken("series=").unwrap(), None);
+        for wrong in ["series=a,d", "series=d"] {
+            assert_eq!(taken(wrong).unwrap_err().detail, "there is no series `d`; there are: a, b, c");
+        }
+        assert_eq!(taken("series=a,,b").unwrap_err().detail, "there is no series ``; there are: a, b, c");
     }
 
     #[test]

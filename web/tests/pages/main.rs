@@ -4,6 +4,7 @@
 mod access;
 mod administration;
 mod control;
+mod history;
 mod search;
 
 #[path = "../support/mod.rs"]

@@ -9,6 +9,7 @@ mod description;
 mod errors;
 mod events;
 mod guard;
+mod history;
 mod idempotency;
 mod limits;
 mod metrics;

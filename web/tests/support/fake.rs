@@ -14,8 +14,9 @@ use web::hive::{
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
-    Change, Data, DroneCounts, DroneState, DroneView, Event, EventId, Kernels, LeaseCounts, Overview, SearchView,
-    TaskCounts, TaskState, TaskView, Timestamp, VerifiedCounts,
+    Change, Data, DroneCounts, DroneHistory, DroneState, DroneView, Event, EventId, HistoryView, Kernels, LeaseCounts,
+    Overview, SearchView, Series, Step, TaskCounts, TaskHistory, TaskState, TaskView, Throughput, Timestamp,
+    VerifiedCounts,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -59,6 +60,10 @@ pub struct Inner {
     pub quarantined: u64,
     /// Where Drones connect.
     pub drone_addr: String,
+    /// What was measured.
+    pub drone_history: DroneHistory,
+    pub task_history: TaskHistory,
+    pub throughput: Throughput,
 }
 
 pub struct Task {
@@ -98,6 +103,9 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         drones: 1,
         quarantined: 0,
         drone_addr: "127.0.0.1:8080".to_owned(),
+        drone_history: DroneHistory { step_seconds: 10, from: CREATED, rate: Vec::new(), utilisation: Vec::new() },
+        task_history: TaskHistory::default(),
+        throughput: Throughput { step_seconds: 10, from: CREATED, drones: Vec::new(), others: 0, rest: Vec::new() },
     };
     Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
 }
@@ -557,6 +565,29 @@ impl Hive for Fake {
         let Inner { drones, quarantined, .. } = *inner;
         let (data, drone_addr) = (inner.data.clone(), inner.drone_addr.clone());
         Ok(Overview { data, drones, quarantined, drone_addr, ..overview() })
+    }
+
+    async fn history(&self, series: &[Series], step: Step) -> Result<HistoryView, HiveError> {
+        self.fails()?;
+        let values = vec![Some(1000.0), None, Some(2000.5)];
+        Ok(HistoryView {
+            step_seconds: step.seconds(),
+            from: CREATED,
+            series: series.iter().map(|series| (series.name().into(), values.clone())).collect(),
+        })
+    }
+
+    async fn drone_history(&self, _id: DroneId) -> Result<DroneHistory, HiveError> {
+        Ok(self.inner().drone_history.clone())
+    }
+
+    async fn task_history(&self, _id: TaskId) -> Result<TaskHistory, HiveError> {
+        Ok(self.inner().task_history.clone())
+    }
+
+    async fn throughput(&self) -> Result<Throughput, HiveError> {
+        self.fails()?;
+        Ok(self.inner().throughput.clone())
     }
 
     async fn measures(&self) -> Result<Measures, HiveError> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::access::{JoinSecret, JoinSecrets};
 use crate::core::{Ability, Time};
+use crate::history;
 use crate::hive::settings::Settings;
 use crate::hive::shared::SharedHive;
 use crate::store::{KnownDrone, Visit};
@@ -68,6 +69,22 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
         }
     }
     assert_eq!((removed, told.len() as u64), (100, DRONES));
+}
+
+#[tokio::test]
+async fn the_latest_of_a_large_fleet_are_measured() {
+    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    let (fleet, most) = (2 * DRONES, history::DRONES as u64);
+    (0..fleet).for_each(|number| seat(&mut state, number));
+    let at = |seconds| Now::after(Duration::from_secs(seconds));
+    let mut seen = BTreeSet::new();
+    for second in 10..20 {
+        let drones = state.measure(history::Timed::default(), &[], at(second)).drones;
+        assert_eq!(drones.len() as u64, most / 10);
+        seen.extend(drones.into_iter().map(|drone| drone.id.0));
+    }
+    assert!(seen.into_iter().eq(fleet - most + 1..=fleet));
 }
 
 #[tokio::test]

@@ -16,6 +16,9 @@ pub(super) const LOCK: &str = "lock";
 /// Room for removals.
 pub(super) const BALLAST: &str = "ballast";
 
+/// What was measured over time: two files, of which one is whole.
+pub(super) const HISTORY: [&str; 2] = ["history.a", "history.b"];
+
 /// Where a running Queen is asked, and the certificate by which browsers and others know her.
 pub(super) const SOCKET: &str = "control.sock";
 pub(super) const AUTHORITY: &str = "authority.pem";
@@ -28,7 +31,8 @@ pub(super) const SHARED_MEMORY: &str = "hive.db-shm";
 pub(super) const JOURNAL: &str = "hive.db-journal";
 
 /// Names of all that may be in it.
-pub(super) const OURS: [&str; 8] = [DATABASE, LOG, SHARED_MEMORY, JOURNAL, BULK, LOCK, BALLAST, "ballast.spare"];
+pub(super) const OURS: [&str; 10] =
+    [DATABASE, LOG, SHARED_MEMORY, JOURNAL, BULK, LOCK, BALLAST, "ballast.spare", HISTORY[0], HISTORY[1]];
 
 /// And of what is there for others to find: nothing of it is believed.
 pub(super) const FOR_OTHERS: [&str; 2] = [SOCKET, AUTHORITY];

@@ -6,8 +6,8 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::kinds::digest::{CSV_HEADER, Encoding, KIND, Row};
 use crate::model::{
-    CoverageList, Data, DroneCounts, DroneState, DroneView, Kernels, LeaseCounts, Overview, Span, TaskCounts,
-    TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
+    CoverageList, Data, DroneCounts, DroneState, DroneView, HistoryView, Kernels, LeaseCounts, Overview, Span,
+    TaskCounts, TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -201,6 +201,12 @@ pub(super) fn overview() -> Value {
         }),
         drone_addr: "127.0.0.1:8080".to_owned(),
     })
+}
+
+/// What was measured over time.
+pub(super) fn history() -> Value {
+    let rate = ("rate".into(), vec![Some(124_000_000.0), None, Some(125_000_000.0)]);
+    json!(HistoryView { step_seconds: 60, from: NOON, series: [rate].into() })
 }
 
 /// A token.

@@ -7,7 +7,9 @@ use utoipa::openapi::{RefOr, Schema};
 use super::operation::reference;
 use super::{access, options, whole};
 use crate::kinds::search::FindingView;
-use crate::model::{CoverageList, DroneList, Estimate, Health, LogList, Overview, SecretList, TaskList, TokenList};
+use crate::model::{
+    CoverageList, DroneList, Estimate, Health, HistoryView, LogList, Overview, SecretList, Series, TaskList, TokenList,
+};
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
 const AT_TIMES: [(&str, &str); 12] = [
@@ -64,6 +66,7 @@ fn views() -> Map<String, Value> {
     view::<SecretList>(&mut found);
     view::<LogList>(&mut found);
     view::<Overview>(&mut found);
+    view::<HistoryView>(&mut found);
     view::<Health>(&mut found);
     view::<CoverageList>(&mut found);
     view::<Estimate>(&mut found);
@@ -82,6 +85,13 @@ fn views() -> Map<String, Value> {
             "description": "Its results once it is done, or a search's findings at once, if there are at most 100 in \
                             at most 64 KiB; where one task is shown alone",
         });
+    }
+    if let Some(history) = views.get_mut("History").and_then(|history| history.get_mut("properties")) {
+        let about = history["series"]["description"].take();
+        let values = json!({ "type": "array", "items": { "type": ["number", "null"] } });
+        let named: Map<String, Value> =
+            Series::ALL.iter().map(|series| (series.name().to_owned(), values.clone())).collect();
+        history["series"] = json!({ "type": "object", "description": about, "properties": named });
     }
     for (name, view) in &mut views {
         finish(name, view);

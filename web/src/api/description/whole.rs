@@ -5,18 +5,40 @@ use serde_json::{Value, json};
 
 use super::examples;
 use super::operation::{Operation, reference};
+use crate::model::{Series, Step};
 
 pub(super) const TAG: &str = "whole";
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![stats(), metrics(), events(), healthz(), readyz(), description()]
+    vec![stats(), history(), metrics(), events(), healthz(), readyz(), description()]
 }
 
 fn stats() -> Operation {
     Operation::new(TAG, (Method::GET, "/stats"), "getStats", "Shows the whole at a glance")
         .about("Counts, rates, and what is used of memory and disk.")
         .answers_json(200, "The whole", reference("Overview"), examples::overview())
+}
+
+fn history() -> Operation {
+    let names = Series::ALL.map(Series::name);
+    let steps = Step::ALL.map(Step::name);
+    Operation::new(TAG, (Method::GET, "/stats/history"), "getHistory", "Shows what was measured over time")
+        .about(
+            "Each second for 15 minutes, each minute for a day, each hour for 31 days; over restarts too. Minutes and \
+             hours are means, those of `_max` the largest.",
+        )
+        .takes(json!({
+            "name": "series",
+            "in": "query",
+            "description": "Only these, with commas between them",
+            "schema": { "type": "array", "items": { "type": "string", "enum": names } },
+            "explode": false,
+            "allowEmptyValue": true,
+        }))
+        .query("step", "How far apart the values are", json!({ "type": "string", "enum": steps, "default": "1s" }))
+        .invalid_query()
+        .answers_json(200, "The values of each", reference("History"), examples::history())
 }
 
 fn metrics() -> Operation {
