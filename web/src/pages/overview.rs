@@ -13,7 +13,7 @@ use super::filters;
 use super::form::{self, Form};
 use super::measured::Measured;
 use super::viewer::Viewer;
-use crate::access::{LogEntry, LogFilter, TokenId};
+use crate::access::{LogEntry, LogFilter, LogKind, TokenId};
 use crate::api::submit::Typed;
 use crate::assets;
 use crate::config::Config;
@@ -83,7 +83,7 @@ struct Whole {
     has_known_drones: bool,
     start: StartDrone,
     measured: Measured,
-    /// What was done last, for who may read the log.
+    /// The latest lines of the log, as far as they see it.
     events: Vec<LogEntry>,
 }
 
@@ -155,8 +155,8 @@ pub(super) async fn page(
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Result<Page, Problem> {
-    let filter = LogFilter { limit: EVENTS, ..LogFilter::default() };
-    let events = if viewer.administers() { access.log(filter).await?.entries } else { Vec::new() };
+    let filter = LogFilter { limit: EVENTS, kinds: LogKind::seen_by(viewer.caller()).to_vec(), ..LogFilter::default() };
+    let events = if viewer.sees_all() { access.log(filter).await?.entries } else { Vec::new() };
     with_form(&*hive, &config, viewer, &headers, events, Form::default(), None).await
 }
 
