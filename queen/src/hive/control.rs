@@ -5,10 +5,10 @@ use std::ops::Range;
 use async_trait::async_trait;
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultsFound, Submitted, Subscription, TaskFilter, Upload,
+    ResultsFound, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
-use web::model::{DroneView, EventId, Overview, TaskState, TaskView};
+use web::model::{DroneView, EventId, Overview, TaskCounts, TaskState, TaskView};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
 
@@ -87,8 +87,12 @@ impl Hive for SharedHive {
         }
     }
 
-    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
-        self.list(filter).await
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, HiveError> {
+        self.list(query).await
+    }
+
+    async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError> {
+        self.count_tasks(filter).await
     }
 
     async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {

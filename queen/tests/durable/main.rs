@@ -3,6 +3,7 @@
 
 mod clocks;
 mod full;
+mod lists;
 mod owners;
 #[path = "../support/mod.rs"]
 mod support;

@@ -15,7 +15,7 @@ use crate::api::submit::{self, Outcome, Resources};
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Hive, TaskFilter};
+use crate::hive::{Hive, Position, TaskFilter, TaskQuery};
 use crate::model::{TaskCounts, TaskState, TaskView};
 use crate::request::query::Query;
 
@@ -55,13 +55,13 @@ impl Page {
 pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
     let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
     let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
-    // One more than is shown tells whether there is a next page.
-    let mut tasks =
-        hive.tasks(TaskFilter { state, before, owner: viewer.caller().only_own(), limit: PAGE + 1 }).await?;
-    let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
-    tasks.truncate(PAGE);
+    let filter =
+        TaskFilter { states: state.into_iter().collect(), token: viewer.caller().only_own(), ..TaskFilter::default() };
+    let after = before.map(|id| Position { key: 0, id });
+    let page = hive.tasks(TaskQuery { filter, after, limit: PAGE, ..TaskQuery::default() }).await?;
     let counts = if viewer.sees_all() { Some(hive.overview().await?.tasks) } else { None };
-    Ok(Page { viewer, counts, state, is_first: before.is_none(), tasks, next })
+    let next = page.next.map(|next| next.id);
+    Ok(Page { viewer, counts, state, is_first: before.is_none(), tasks: page.tasks, next })
 }
 
 pub(super) async fn submit(

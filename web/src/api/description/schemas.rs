@@ -5,12 +5,15 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::operation::reference;
-use super::{access, options, whole};
+use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
-use crate::model::{CoverageList, DroneList, Estimate, Health, LogList, Overview, SecretList, TaskList, TokenList};
+use crate::model::{
+    BulkView, CoverageList, DroneList, Estimate, Health, LogList, Overview, SecretList, TaskList, TokenList,
+};
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
-const AT_TIMES: [(&str, &str); 12] = [
+const AT_TIMES: [(&str, &str); 13] = [
+    ("Bulk", "id"),
     ("Finding", "plain"),
     ("Finding", "plain_base64"),
     ("Search", "prefix"),
@@ -34,6 +37,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("NewTaskMultipart", options::new_task_multipart()),
         ("Amendment", options::amendment()),
         ("Renewal", options::renewal()),
+        ("BulkRequest", bulk::request()),
         ("NewToken", access::new_token()),
         ("NewSecret", access::new_secret()),
         ("CreatedToken", created("Token", "token", "The token itself, which is shown this once")),
@@ -65,6 +69,7 @@ fn views() -> Map<String, Value> {
     view::<LogList>(&mut found);
     view::<Overview>(&mut found);
     view::<Health>(&mut found);
+    view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);
     view::<Estimate>(&mut found);
     view::<FindingView>(&mut found);
