@@ -36,6 +36,7 @@ mod hunt;
 mod index;
 mod keys;
 mod link;
+mod list;
 mod log;
 mod lookup;
 mod making;

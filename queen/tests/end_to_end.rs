@@ -346,3 +346,39 @@ async fn what_dashboards_and_alerts_ask_for_is_told() {
     worker.leave().await;
     hive.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tasks_are_found_and_changed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Some(queen::store::Location::new(folder.path().join("data")));
+    let hive = Hive::start_with(queen::Config { data, ..support::config() }).await;
+    let json = [("content-type", "application/json")];
+    let bulk = async |body: Value| hive.send("POST", "/tasks/bulk", &json, body.to_string()).await.json();
+    for number in 0..150 {
+        let name = if number % 3 == 0 { "bees" } else { "honey" };
+        let task = json!({ "input": "x", "name": format!("{name}-{number}") });
+        assert_eq!(hive.send("POST", "/tasks", &json, task.to_string()).await.status, 201);
+    }
+    let paused = bulk(json!({ "action": "pause", "filter": { "name": "bees" } })).await;
+    assert_eq!((&paused["state"], &paused["changed"]), (&json!("done"), &json!(50)), "{paused}");
+    let cancelled = bulk(json!({ "action": "cancel", "filter": { "name": "honey", "state": "pending" } })).await;
+    assert_eq!((&cancelled["matched"], &cancelled["changed"]), (&json!(100), &json!(100)), "{cancelled}");
+    let list = hive.get("/tasks?state=paused&sort=-id&limit=1000").await.json();
+    assert_eq!((list["tasks"].as_array().map(Vec::len), &list["tasks"][0]["name"]), (Some(50), &json!("bees-0")));
+    let list = hive.get("/tasks?name=honey-1&sort=ended&limit=1000").await.json();
+    assert!(list["tasks"].as_array().unwrap().iter().all(|task| task["state"] == "cancelled"), "{list}");
+    // What goes on is computed, what begins again too, and what is over goes.
+    let resumed = bulk(json!({ "action": "resume", "filter": {} })).await;
+    assert_eq!((&resumed["changed"], &resumed["skipped"]), (&json!(50), &json!(100)), "{resumed}");
+    let retried = bulk(json!({ "action": "retry", "filter": { "name": "honey-1" } })).await;
+    let worker = hive.worker("maja");
+    let done = async || hive.get("/stats").await.json()["tasks"]["done"].as_u64();
+    while done().await < Some(50 + retried["changed"].as_u64().unwrap()) {
+        support::look_again().await;
+    }
+    let deleted = bulk(json!({ "action": "delete", "filter": { "kind": "digest" } })).await;
+    assert_eq!(deleted["changed"], 150, "{deleted}");
+    assert_eq!(hive.get("/tasks").await.json(), json!({ "tasks": [], "next_cursor": null }));
+    worker.leave().await;
+    hive.stop().await;
+}

@@ -20,13 +20,13 @@ use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
     Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, ResultBatch,
-    Results, ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, Upload,
+    Results, ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView, Timestamp,
-    Verify,
+    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskState,
+    TaskView, Timestamp, Verify,
 };
 use web::places::Port;
 use web::serve::CONNECTION;
@@ -150,7 +150,10 @@ impl Hive for Ready {
     async fn task(&self, _: TaskId) -> Result<TaskView, HiveError> {
         Ok(view(RESULTS))
     }
-    async fn tasks(&self, _: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
+    async fn tasks(&self, _: TaskQuery) -> Result<TaskPage, HiveError> {
+        nothing()
+    }
+    async fn count(&self, _: TaskFilter) -> Result<TaskCounts, HiveError> {
         nothing()
     }
     async fn computed(&self, _: TaskId) -> Result<ResultsFound, HiveError> {

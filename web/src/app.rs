@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
+use crate::bulk::jobs::Jobs;
 use crate::config::Config;
 use crate::entrance::Entrance;
 use crate::hive::{Access, Hive};
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) entrance: Arc<Entrance>,
     /// For all requests' bodies.
     pub(crate) room: Room,
+    /// What is being done to many tasks.
+    pub(crate) jobs: Arc<Jobs>,
     /// What is measured of each route, and of what is answered elsewhere.
     pub(crate) routes: Arc<[RouteMetrics]>,
 }

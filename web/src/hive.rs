@@ -2,6 +2,7 @@
 
 mod access;
 mod error;
+mod list;
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -16,12 +17,13 @@ use wire::ids::{DroneId, TaskId};
 
 pub use self::access::{Access, Open};
 pub use self::error::HiveError;
-use crate::access::{Owner, TokenId};
+pub use self::list::{Order, OrderError, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
+use crate::access::Owner;
 use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
 use crate::metrics::Measures;
 use crate::model::{
-    DroneHistory, DroneView, Event, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView,
+    DroneHistory, DroneView, Event, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskView,
     Throughput, Verify,
 };
 pub use crate::model::{Estimate, Progress, Span, Verdict};
@@ -194,19 +196,6 @@ pub enum Claimed {
     },
 }
 
-/// Which tasks a list is to show, newest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TaskFilter {
-    /// Only those in this state.
-    pub state: Option<TaskState>,
-    /// Only those with a smaller id.
-    pub before: Option<TaskId>,
-    /// Only those of this token.
-    pub owner: Option<TokenId>,
-    /// At most so many.
-    pub limit: usize,
-}
-
 /// Inputs that are counted, and not kept: about [`SEGMENT`] bytes of them, or one longer input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount {
@@ -348,8 +337,11 @@ pub trait Hive: Send + Sync + 'static {
     /// The task now.
     async fn task(&self, id: TaskId) -> Result<TaskView, HiveError>;
 
-    /// Tasks, newest first.
-    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError>;
+    /// A part of a list of tasks.
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, HiveError>;
+
+    /// How many tasks are meant by a filter, by their states; a batch is one.
+    async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError>;
 
     /// Waits until all of it is computed or it has ended otherwise; all there is of results then.
     /// What is computed is shown as done, though it may not be on disk yet.

@@ -6,7 +6,7 @@ pub mod search;
 use serde::{Deserialize, Serialize};
 
 /// The names of all kinds.
-pub(crate) const KINDS: [&str; 2] = [digest::KIND, search::KIND];
+pub const KINDS: [&str; 2] = [digest::KIND, search::KIND];
 
 /// What a task is to compute, parsed once from a request; serialised for the store, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod app;
 mod assets;
 mod body;
 pub mod budget;
+mod bulk;
 mod client;
 mod compress;
 mod config;
@@ -65,6 +66,7 @@ pub fn site(hive: Arc<dyn Hive>, access: Arc<dyn Access>, config: Config) -> Sit
         access,
         room: Room::new(config.room),
         config: Arc::new(config),
+        jobs: Arc::default(),
         routes: map.metrics().chain([elsewhere.clone()]).collect(),
     };
     let router = map.into_router().fallback(guard::nothing_here).with_state(app.clone());

@@ -1,5 +1,6 @@
 //! One set of views, for JSON and for HTML: served by the Queen, read by her clients.
 
+mod bulk;
 mod coverage;
 mod drone;
 mod event;
@@ -12,6 +13,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub use self::bulk::{BulkAction, BulkState, BulkView};
 pub use self::coverage::{CoverageList, Span, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
 pub use self::event::{Change, Event, EventId};

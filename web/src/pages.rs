@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod bulk;
 mod chart;
 mod course;
 mod coverage;
@@ -40,6 +41,7 @@ pub(crate) fn routes() -> Routes {
         .get("/admin", Needs::SeeTasks, overview::page)
         .get("/admin/tasks", Needs::SeeTasks, tasks::page)
         .post("/admin/tasks", Needs::Submit, tasks::submit)
+        .post("/admin/tasks/bulk", Needs::ChangeTask, bulk::change)
         .get("/admin/search", Needs::Submit, search::page)
         .post("/admin/search", Needs::Submit, search::submit)
         .get("/admin/tasks/{id}", Needs::SeeTasks, task::page)

@@ -5,11 +5,12 @@ use std::ops::Range;
 use async_trait::async_trait;
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultsFound, Submitted, Subscription, TaskFilter, Upload,
+    ResultsFound, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskHistory, TaskState, TaskView, Throughput,
+    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskState,
+    TaskView, Throughput,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -92,8 +93,12 @@ impl Hive for SharedHive {
         }
     }
 
-    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
-        self.list(filter).await
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, HiveError> {
+        self.list(query).await
+    }
+
+    async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError> {
+        self.count_tasks(filter).await
     }
 
     async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use tokio::sync::oneshot;
-use web::hive::{HiveError, ResultsFound, TaskFilter};
+use web::hive::{HiveError, ResultsFound};
 use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
@@ -112,31 +112,6 @@ impl SharedHive {
     pub(super) async fn is_gone(&self, id: TaskId) -> bool {
         let is_here = self.lock().tasks.get(id).is_some();
         !is_here && matches!(self.elsewhere(id).await, Err(HiveError::TaskGone(_)))
-    }
-
-    /// The newest tasks that a filter lets through, in memory and on disk, newest first.
-    pub(super) async fn list(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
-        // Memory first: what ends on disk meanwhile is then found twice, not never.
-        let mut tasks = self.serving()?.list(&filter, self.now());
-        let states = match filter.state {
-            Some(state) => vec![state],
-            None => TaskState::ALL.to_vec(),
-        };
-        let before = filter.before.unwrap_or(TaskId(u64::MAX));
-        let stored = self.read(move |reader| {
-            let mut stored = Vec::new();
-            for state in states.into_iter().filter(|state| state.has_ended()) {
-                stored.extend(reader.ended(state, filter.owner, before, filter.limit)?);
-            }
-            Ok(stored)
-        });
-        let stored = stored.await.map_err(unreadable)?;
-        // Stable, so that the newer of two views of one task is first.
-        tasks.splice(..0, stored.iter().map(stored_view));
-        tasks.sort_by_key(|task| std::cmp::Reverse(task.id));
-        tasks.dedup_by_key(|task| task.id);
-        tasks.truncate(filter.limit);
-        Ok(tasks)
     }
 
     /// Waits for what comes of a task.

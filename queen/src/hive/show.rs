@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use web::access::TokenId;
-use web::hive::TaskFilter;
 use web::model::{DroneView, TaskState, TaskView};
 use wire::ids::{DroneId, TaskId};
 
@@ -71,11 +70,6 @@ impl State {
     fn waiting(&self, why: Waiting, owner: Option<TokenId>) -> String {
         let owner_of = |id| self.tasks.get(id).and_then(|record| record.terms.owner_id());
         explain::waiting(why, |task| (owner.is_none() || owner_of(task) == owner).then(|| self.tasks.label(task)))
-    }
-
-    /// Tasks in memory, newest first.
-    pub(super) fn list(&self, filter: &TaskFilter, now: Now) -> Vec<TaskView> {
-        self.tasks.newest(filter).into_iter().filter_map(|id| self.view(id, now)).collect()
     }
 
     /// How long ago the oldest task was submitted that is pending.

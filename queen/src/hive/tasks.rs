@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 
 use web::access::TokenId;
 use web::budget::Budget;
-use web::hive::{HiveError, TaskFilter};
+use web::hive::{HiveError, Order, Position};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::{Instance, TaskId};
 
-use super::index::Index;
+use super::index::{Index, Key, Walk};
 use super::record::Record;
 use super::secrets::Secrets;
 use super::story;
@@ -51,15 +51,22 @@ pub(super) struct Tasks {
 #[derive(PartialEq, Eq)]
 struct Weights {
     tally: Tally,
+    /// Where it stands in the index.
+    key: Key,
     /// Bytes on disk.
     on_disk: u64,
     /// Bytes of memory.
     in_memory: u64,
 }
 
+/// Where a task stands in the index.
+fn key(record: &Record) -> Key {
+    (record.state(), record.terms.priority)
+}
+
 impl Weights {
     fn of(record: &Record) -> Self {
-        Self { tally: record.tally(), on_disk: record.on_disk(), in_memory: record.weight() }
+        Self { tally: record.tally(), key: key(record), on_disk: record.on_disk(), in_memory: record.weight() }
     }
 }
 
@@ -135,7 +142,7 @@ impl Tasks {
 
     /// Takes a task in, whose memory is counted already.
     pub(super) fn insert(&mut self, id: TaskId, record: Record) {
-        self.index.insert(id, record.terms.owner_id(), record.state());
+        self.index.insert(id, record.terms.owner_id(), key(&record));
         if record.terms.batch {
             self.batches.insert(id);
         }
@@ -148,7 +155,7 @@ impl Tasks {
     /// Takes a task out of memory; who waits for it is told.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.records.remove(id)?;
-        self.index.remove(id, record.terms.owner_id(), record.state());
+        self.index.remove(id, record.terms.owner_id(), key(&record));
         self.batches.remove(&id);
         self.unfinished_bytes -= record.on_disk();
         self.secrets.release(record.terms.secret);
@@ -172,9 +179,9 @@ impl Tasks {
         let result = change(record);
         let (after, owner) = (Weights::of(record), record.terms.owner_id());
         if before != after {
-            if before.tally.state != after.tally.state {
-                self.index.remove(id, owner, before.tally.state);
-                self.index.insert(id, owner, after.tally.state);
+            if before.key != after.key {
+                self.index.remove(id, owner, before.key);
+                self.index.insert(id, owner, after.key);
             }
             self.recount(before.tally, after.tally);
             self.unfinished_bytes = self.unfinished_bytes - before.on_disk + after.on_disk;
@@ -221,9 +228,15 @@ impl Tasks {
         self.index.oldest(state)
     }
 
-    /// The newest tasks that a filter lets through, newest first.
-    pub(super) fn newest(&self, filter: &TaskFilter) -> Vec<TaskId> {
-        self.index.newest(filter)
+    /// Tasks of an owner or of all, in states that are wanted, behind a place in the order by id or by priority.
+    pub(super) fn walk(
+        &self,
+        order: Order,
+        owner: Option<TokenId>,
+        is_wanted: impl Fn(TaskState) -> bool,
+        after: Option<Position>,
+    ) -> Walk<'_> {
+        self.index.walk(order, owner, is_wanted, after)
     }
 
     /// How many tasks of an owner have not ended; a batch is one.

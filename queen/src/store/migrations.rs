@@ -10,7 +10,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-pub const MIGRATIONS: [&str; 10] = [
+pub const MIGRATIONS: [&str; 11] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -243,6 +243,19 @@ pub const MIGRATIONS: [&str; 10] = [
     -- Findings and marks of a search that has ended.
     ALTER TABLE tasks ADD COLUMN found INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE tasks ADD COLUMN marks INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    -- By what tasks are found. kind and algorithm are as in specification; null if that is damaged.
+    ALTER TABLE tasks ADD COLUMN kind TEXT GENERATED ALWAYS AS
+        (CASE WHEN json_valid(specification) THEN specification ->> '$.kind' END) VIRTUAL;
+    ALTER TABLE tasks ADD COLUMN algorithm TEXT GENERATED ALWAYS AS
+        (CASE WHEN json_valid(specification) THEN specification ->> '$.algorithm' END) VIRTUAL;
+    CREATE INDEX tasks_by_name ON tasks (name, id) WHERE name IS NOT NULL;
+    CREATE INDEX tasks_by_owner_name ON tasks (owner_name, id) WHERE owner_name IS NOT NULL;
+    CREATE INDEX tasks_by_kind ON tasks (kind, algorithm, id);
+    CREATE INDEX tasks_by_creation ON tasks (created_at, id);
+    CREATE INDEX tasks_by_reason ON tasks (error, id) WHERE error IS NOT NULL;
+    CREATE INDEX tasks_by_ending ON tasks (state, finished_at, id) WHERE finished_at IS NOT NULL;
     ",
 ];
 

@@ -3,6 +3,7 @@
 //! SQLite shows each reader the last commit before its query and holds up nobody. Every
 //! query here ends at once: an open one would keep the log from being emptied.
 
+mod list;
 mod live;
 mod log;
 mod search;
@@ -12,16 +13,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use web::access::{LogEntry, LogFilter, TokenId};
-use web::hive::Identity;
-use web::model::TaskState;
+use web::access::{LogEntry, LogFilter};
+use web::hive::{Identity, Position, TaskFilter, TaskQuery};
+use web::model::TaskCounts;
 use wire::ids::TaskId;
 
+pub use self::list::Ended;
 pub use self::live::{Live, Suspects};
 pub use self::search::Span;
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
+use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember};
 use super::schema;
 use crate::clock::HiveTime;
 use crate::work::job::Job;
@@ -93,25 +95,19 @@ impl Reader {
         })
     }
 
-    /// Tasks that have ended in this state, of one owner or of all, with ids below `before`, newest first.
-    pub fn ended(
+    /// A part of the list of tasks that have ended.
+    pub fn list(&self, query: &TaskQuery) -> Result<Ended, StoreError> {
+        self.query(|connection| list::read(connection, query))
+    }
+
+    /// Counts tasks that have ended, by their states, behind this place of the list by id; and behind which place it
+    /// is to go on, if that were not all.
+    pub fn count(
         &self,
-        state: TaskState,
-        owner: Option<TokenId>,
-        before: TaskId,
-        limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.query(|connection| {
-            let of_owner = if owner.is_some() { "owner = ?4 AND" } else { "?4 IS NULL AND" };
-            let select = format!(
-                "SELECT {COLUMNS} FROM tasks WHERE {of_owner} state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
-            );
-            let mut select = connection.prepare_cached(&select)?;
-            let before = i64::try_from(before.0).unwrap_or(i64::MAX);
-            let mut rows = Rows::default();
-            let owner = owner.map(|owner| owner.0);
-            select.query_map(params![state_number(state), before, limit, owner], |row| rows.read(row))?.collect()
-        })
+        filter: &TaskFilter,
+        after: Option<Position>,
+    ) -> Result<(TaskCounts, Option<Position>), StoreError> {
+        self.query(|connection| list::count(connection, filter, after))
     }
 
     /// Lines of the audit trail, newest first, each with its number.

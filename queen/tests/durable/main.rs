@@ -4,6 +4,7 @@
 mod clocks;
 mod full;
 mod history;
+mod lists;
 mod owners;
 #[path = "../support/mod.rs"]
 mod support;

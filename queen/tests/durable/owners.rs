@@ -6,21 +6,21 @@ use queen::hive::{Keeper, Settings, SharedHive};
 use queen::store::Location;
 use tokio_util::sync::CancellationToken;
 use web::access::{LogFilter, LogKind, Owner, TokenId};
-use web::hive::{Access as _, Action, By, Deed, Hive as _, HiveError, NewTask, TaskFilter};
+use web::hive::{Access as _, Action, By, Deed, Hive as _, HiveError, NewTask, TaskFilter, TaskQuery};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
 use web::model::Change;
 
 use super::settings;
 
-fn open(data: &Path, settings: Settings) -> (SharedHive, Keeper) {
+pub(super) fn open(data: &Path, settings: Settings) -> (SharedHive, Keeper) {
     let store = Location::new(data.to_owned()).open().unwrap();
     let (hive, keeper) = SharedHive::over(settings, store).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     (hive, keeper)
 }
 
-fn new(owner: Option<u64>) -> NewTask {
+pub(super) fn new(owner: Option<u64>) -> NewTask {
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     NewTask {
         specification,
@@ -41,8 +41,9 @@ async fn submit(hive: &SharedHive, owner: Option<u64>) -> Result<u64, HiveError>
 
 /// The ids of an owner's tasks.
 async fn tasks_of(hive: &SharedHive, owner: u64) -> Vec<u64> {
-    let filter = TaskFilter { owner: Some(TokenId(owner)), limit: 10, ..TaskFilter::default() };
-    hive.tasks(filter).await.unwrap().into_iter().map(|task| task.id.0).collect()
+    let filter = TaskFilter { token: Some(TokenId(owner)), ..TaskFilter::default() };
+    let query = TaskQuery { filter, limit: 10, ..TaskQuery::default() };
+    hive.tasks(query).await.unwrap().tasks.into_iter().map(|task| task.id.0).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

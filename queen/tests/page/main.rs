@@ -243,7 +243,12 @@ async fn check_pages(width: u32, scheme: &str) {
     hive.send("POST", "/tasks/2/pause", &[], "").await;
     visit("/admin/tasks/2").await;
     hive.send("POST", "/tasks/2/cancel", &[], "").await;
-    for path in ["/admin/tasks/2", "/admin/tasks?state=cancelled"] {
+    for path in [
+        "/admin/tasks/2",
+        "/admin/tasks?state=cancelled",
+        "/admin/tasks?name=a&kind=digest&sort=-ended",
+        "/admin/tasks?name=nobody",
+    ] {
         visit(path).await;
     }
     worker.leave().await;

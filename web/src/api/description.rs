@@ -4,6 +4,7 @@
 //! this folder, one file a noun; the things that they show are described by the types that are served.
 
 mod access;
+mod bulk;
 mod drones;
 mod examples;
 mod operation;
@@ -96,7 +97,7 @@ fn document(routes: &[Route]) -> Document {
         }),
         servers: json!([{ "url": "/", "description": "The Queen who serves this description" }]),
         tags: json!([
-            { "name": tasks::TAG, "description": "Strings to hash, and their digests; digests to search, and the strings that they are of" },
+            { "name": bulk::TAG, "description": "Strings to hash, and their digests; digests to search, and the strings that they are of" },
             { "name": drones::TAG, "description": "Who computes" },
             { "name": whole::TAG, "description": "The whole, what changes, and whether she is well" },
             { "name": access::TAG, "description": "Who may do what, and what was done" },

@@ -11,12 +11,12 @@ use wire::ids::TaskId;
 use super::json::{self, Json};
 use super::prefer::{self, Waiter};
 use super::submit::{self, Outcome, Resources};
-use super::{cursor, results};
+use super::{cursor, list, results};
 use crate::access::Caller;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{Computed, Hive, ResultsFound, Submitted, TaskFilter};
-use crate::model::{PAGE_DEFAULT, PAGE_MAX, TaskList, TaskState, TaskView};
+use crate::hive::{Computed, Hive, ResultsFound, Submitted, TaskFilter, TaskPage, TaskQuery};
+use crate::model::{PAGE_DEFAULT, PAGE_MAX, TaskList, TaskView};
 use crate::own::{self, Changeable};
 use crate::request::id::Id;
 use crate::request::query::Query;
@@ -99,22 +99,18 @@ pub(crate) async fn show(
     Ok((prefer::applied(seconds), Task::of(&*hive, view).await?).into_response())
 }
 
-/// `GET /tasks`: newest first.
+/// `GET /tasks`
 pub(crate) async fn list(
     State(hive): State<Arc<dyn Hive>>,
     caller: Caller,
     mut query: Query,
 ) -> Result<Json<TaskList>, Problem> {
-    let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
+    let filter = TaskFilter { token: caller.only_own(), ..list::filter(&mut query)? };
     let limit = query.number("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT) as usize;
-    let before = cursor::take(&mut query)?.map(TaskId);
+    let (order, after) = list::order(&mut query, &filter)?;
     query.end()?;
-    // One more tells whether there are more.
-    let mut tasks = hive.tasks(TaskFilter { state, before, owner: caller.only_own(), limit: limit + 1 }).await?;
-    let has_more = tasks.len() > limit;
-    tasks.truncate(limit);
-    let next_cursor = tasks.last().filter(|_| has_more).map(|task| cursor::of(task.id.0));
-    Ok(Json(TaskList { tasks, next_cursor }))
+    let TaskPage { tasks, next } = hive.tasks(TaskQuery { filter, order, after, limit }).await?;
+    Ok(Json(TaskList { tasks, next_cursor: next.map(|next| cursor::of_place(order, next)) }))
 }
 
 /// `POST /tasks/{id}/cancel`

@@ -18,7 +18,7 @@ use crate::api::submit::Typed;
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Access, DEADLINE_MAX, Hive, TaskFilter};
+use crate::hive::{Access, DEADLINE_MAX, Hive, TaskFilter, TaskQuery};
 use crate::kinds::digest::MAX_ITERATIONS;
 use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
 
@@ -211,9 +211,11 @@ fn is_high(used: u64, limit: u64) -> bool {
 
 /// What runs, then what came last: a long task stays in sight.
 async fn newest(hive: &dyn Hive, owner: Option<TokenId>) -> Result<Vec<TaskView>, Problem> {
-    let filter = TaskFilter { owner, limit: SHOWN_MAX, ..TaskFilter::default() };
-    let mut shown = hive.tasks(TaskFilter { state: Some(TaskState::Running), ..filter }).await?;
-    for task in hive.tasks(filter).await? {
+    let filter = TaskFilter { token: owner, ..TaskFilter::default() };
+    let running = TaskFilter { states: vec![TaskState::Running], ..filter.clone() };
+    let of = |filter| hive.tasks(TaskQuery { filter, limit: SHOWN_MAX, ..TaskQuery::default() });
+    let mut shown = of(running).await?.tasks;
+    for task in of(filter).await?.tasks {
         if shown.len() < SHOWN_MAX && shown.iter().all(|other| other.id != task.id) {
             shown.push(task);
         }

@@ -1,4 +1,4 @@
-//! The list of tasks.
+//! The list of tasks: found, filtered and sorted.
 
 use std::sync::Arc;
 
@@ -7,61 +7,233 @@ use askama_web::WebTemplate;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use percent_encoding::utf8_percent_encode;
 use wire::ids::TaskId;
 
 use super::viewer::Viewer;
 use super::{filters, overview};
 use crate::api::submit::{self, Outcome, Resources};
+use crate::api::{cursor, list};
 use crate::assets;
+use crate::bulk::Bulk;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Hive, TaskFilter};
-use crate::model::{TaskCounts, TaskState, TaskView};
+use crate::hive::{Hive, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
+use crate::kinds::KINDS;
+use crate::kinds::digest::ALGORITHMS;
+use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskView, Timestamp};
+use crate::own;
+use crate::request::form::VALUE;
 use crate::request::query::Query;
 
 /// Tasks a page.
 const PAGE: usize = 50;
 
+/// In which orders a list can be shown, and how that is said.
+const SORTS: [(&str, &str); 8] = [
+    ("id", "newest first"),
+    ("-id", "oldest first"),
+    ("ended", "last to end first"),
+    ("-ended", "first to end first"),
+    ("progress", "most done first"),
+    ("-progress", "least done first"),
+    ("priority", "most urgent first"),
+    ("-priority", "least urgent first"),
+];
+
+/// Which list is shown: what stands in its address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) filter: TaskFilter,
+    pub(super) order: Order,
+}
+
+impl Shown {
+    /// The address of the list, from its beginning on.
+    pub(super) fn address(&self) -> String {
+        self.address_with(&[])
+    }
+
+    /// The same with more in its query.
+    pub(super) fn address_with(&self, more: &[(&str, String)]) -> String {
+        let sort = (self.order != Order::default()).then(|| ("sort", self.order.to_string()));
+        let values = list::values(&self.filter).into_iter().chain(sort).chain(more.iter().cloned());
+        let query: Vec<_> =
+            values.map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, VALUE))).collect();
+        if query.is_empty() { "/admin/tasks".to_owned() } else { format!("/admin/tasks?{}", query.join("&")) }
+    }
+
+    /// What is to be said again by a form that is sent from the list.
+    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+        let sort = (self.order != Order::default()).then(|| ("sort", self.order.to_string()));
+        list::values(&self.filter).into_iter().chain(sort).collect()
+    }
+
+    fn state(&self) -> Option<TaskState> {
+        self.filter.states.first().copied()
+    }
+
+    /// With another state, or any; sorted as before if that is possible.
+    fn with_state(&self, state: Option<TaskState>) -> Self {
+        let filter = TaskFilter { states: state.into_iter().collect(), ..self.filter.clone() };
+        let order =
+            if state.is_none_or(|state| self.order.by.has_state(state)) { self.order } else { Order::default() };
+        Self { filter, order }
+    }
+}
+
+/// The head of a column.
+struct Head {
+    words: &'static str,
+    /// Of the list sorted by it, if that is possible.
+    address: Option<String>,
+    /// How the list is sorted by it, in ARIA's words, if it is.
+    direction: Option<&'static str>,
+    is_number: bool,
+}
+
 #[derive(Template, WebTemplate)]
 #[template(path = "tasks.html")]
 pub(super) struct Page {
     viewer: Viewer,
-    /// Of everybody's tasks, for who sees these.
+    /// Of everybody's tasks, for who sees these and asks for all.
     counts: Option<TaskCounts>,
-    state: Option<TaskState>,
+    shown: Shown,
     is_first: bool,
     tasks: Vec<TaskView>,
-    next: Option<TaskId>,
+    next: Option<Position>,
+    /// What is done to many of them, or was just now.
+    bulk: Option<BulkView>,
 }
 
 impl Page {
     fn has_batches(&self) -> bool {
-        self.tasks.iter().any(|task| task.first_task.is_some())
+        self.counts.is_some() && self.tasks.iter().any(|task| task.first_task.is_some())
     }
 
     /// How many there are in this state, or in any.
     fn count(&self, state: Option<TaskState>) -> Option<u64> {
         let counts = self.counts.as_ref()?;
-        Some(
-            TaskState::ALL
-                .into_iter()
-                .filter(|one| state.is_none_or(|state| state == *one))
-                .map(|one| counts.of(one))
-                .sum(),
-        )
+        let states = TaskState::ALL.into_iter().filter(|one| state.is_none_or(|state| state == *one));
+        Some(states.map(|one| counts.of(one)).sum())
+    }
+
+    /// Whether more than the state is asked for.
+    fn is_narrow(&self) -> bool {
+        !self.shown.filter.is_plain()
+    }
+
+    /// Whether more than the name is asked for: what stands in the part of the form that may be closed.
+    fn is_detailed(&self) -> bool {
+        let TaskFilter { name: _, ref owner, kind, algorithm, since, until, ref reason, .. } = self.shown.filter;
+        let texts = owner.is_some() || reason.is_some();
+        texts || kind.is_some() || algorithm.is_some() || since.is_some() || until.is_some()
+    }
+
+    /// The address of the list with this state, or any.
+    fn of_state(&self, state: Option<TaskState>) -> String {
+        self.shown.with_state(state).address()
+    }
+
+    /// The address of what follows.
+    fn behind(&self, next: &Position) -> String {
+        self.shown.address_with(&[("cursor", cursor::of_place(self.shown.order, *next))])
+    }
+
+    /// The heads of the table's columns.
+    fn heads(&self) -> Vec<Head> {
+        let sorted = |words, by| {
+            let Order { by: now, reversed } = self.shown.order;
+            let direction = (now == by).then_some(if reversed { "ascending" } else { "descending" });
+            let is_possible = self.shown.state().is_none_or(|state| by.has_state(state));
+            // Once more is the other way round.
+            let order = Order { by, reversed: now == by && !reversed };
+            let address = is_possible.then(|| Shown { order, ..self.shown.clone() }.address());
+            Head { words, address, direction, is_number: by == SortBy::Priority }
+        };
+        vec![
+            sorted("Task", SortBy::Id),
+            Head { words: "State", address: None, direction: None, is_number: false },
+            sorted("Progress", SortBy::Progress),
+            sorted("Priority", SortBy::Priority),
+            sorted("Ended", SortBy::Ended),
+        ]
+    }
+
+    /// The address of the list as it is sorted at first.
+    fn of_id(&self) -> String {
+        Shown { order: Order::default(), ..self.shown.clone() }.address()
+    }
+
+    /// Whether there is anything that its reader may change.
+    fn can_change(&self) -> bool {
+        self.tasks.iter().any(|task| self.viewer.changes(task))
+    }
+
+    /// What can be done to tasks that are shown.
+    fn actions(&self) -> Vec<BulkAction> {
+        let state = self.shown.state();
+        let actions = BulkAction::ALL.into_iter().filter(|action| *action != BulkAction::Priority);
+        actions.filter(|action| state.is_none_or(|state| action.concerns(state))).collect()
+    }
+
+    fn has_priorities(&self) -> bool {
+        self.shown.state().is_none_or(|state| BulkAction::Priority.concerns(state))
+    }
+
+    /// What the list leaves out because of its order.
+    fn restriction(&self) -> Option<&'static str> {
+        match self.shown.order.by {
+            SortBy::Id => None,
+            SortBy::Ended => Some("Sorted by their end, these are the tasks that have ended."),
+            SortBy::Progress | SortBy::Priority => Some("Sorted so, these are the tasks that have not ended."),
+        }
+    }
+
+    /// What has become of tasks to which something was done.
+    fn past(action: &BulkAction) -> &'static str {
+        match action {
+            BulkAction::Pause => "paused",
+            BulkAction::Resume => "resumed",
+            BulkAction::Cancel => "cancelled",
+            BulkAction::Retry => "begun again",
+            BulkAction::Delete => "deleted",
+            BulkAction::Priority => "given the new priority",
+        }
+    }
+
+    /// A moment as a field of a form has it.
+    fn field(moment: &Option<Timestamp>) -> String {
+        let moment = moment.and_then(|at| jiff::Timestamp::from_millisecond(at.0).ok());
+        moment.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
     }
 }
 
-pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
-    let state = query.one_of("state", &TaskState::ALL, TaskState::name)?;
-    let before = query.number("cursor", 0..=u64::MAX)?.map(TaskId);
-    // One more than is shown tells whether there is a next page.
-    let mut tasks =
-        hive.tasks(TaskFilter { state, before, owner: viewer.caller().only_own(), limit: PAGE + 1 }).await?;
-    let next = (tasks.len() > PAGE).then(|| tasks[PAGE - 1].id);
-    tasks.truncate(PAGE);
-    let counts = if viewer.sees_all() { Some(hive.overview().await?.tasks) } else { None };
-    Ok(Page { viewer, counts, state, is_first: before.is_none(), tasks, next })
+pub(super) async fn page(
+    State(hive): State<Arc<dyn Hive>>,
+    viewer: Viewer,
+    bulk: Bulk,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let mut filter = list::filter(&mut query)?;
+    if let Some(sought) = query.text("find")? {
+        let id = sought.trim().trim_start_matches('#').parse().ok().map(TaskId);
+        if let Some(id) = id
+            && let Ok(task) = own::task(&*hive, viewer.caller(), id).await
+        {
+            return Ok(Redirect::to(&format!("/admin/tasks/{}", task.id)).into_response());
+        }
+        filter.name = Some(sought);
+    }
+    let (order, after) = list::order(&mut query, &filter)?;
+    // What is not known any more is nothing to be told.
+    let bulk = query.number("bulk", 1..=u64::MAX)?.and_then(|id| bulk.find(id).ok());
+    let asked = TaskFilter { token: viewer.caller().only_own(), ..filter.clone() };
+    let TaskPage { tasks, next } = hive.tasks(TaskQuery { filter: asked, order, after, limit: PAGE }).await?;
+    let is_all = viewer.sees_all() && filter.is_plain();
+    let counts = if is_all { Some(hive.overview().await?.tasks) } else { None };
+    let shown = Shown { filter, order };
+    Ok(Page { viewer, counts, shown, is_first: after.is_none(), tasks, next, bulk }.into_response())
 }
 
 pub(super) async fn submit(

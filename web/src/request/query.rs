@@ -43,6 +43,15 @@ impl Query {
         Self { given, known: Vec::new() }
     }
 
+    /// The same of named values that stand elsewhere.
+    pub(crate) fn of_fields(fields: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut given = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            given.entry(name).or_default().push(value);
+        }
+        Self { given, known: Vec::new() }
+    }
+
     /// Takes a text.
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         self.known.push(name);

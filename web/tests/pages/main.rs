@@ -6,6 +6,7 @@ mod administration;
 mod control;
 mod history;
 mod search;
+mod tasks;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -293,25 +294,6 @@ async fn a_task_is_cancelled_and_deleted() {
     let answer = get(&router, "/admin/tasks/1").await;
     assert_eq!(answer.status, 410);
     contains(html(&answer), &["410", "removed"]);
-}
-
-#[tokio::test]
-async fn the_list_is_filtered_and_paged() {
-    let (fake, router) = world();
-    contains(page(&get(&router, "/admin/tasks").await), &["Nothing was submitted yet"]);
-    for _ in 0..120 {
-        post_json(&router, json!({"input": "x"})).await;
-    }
-    fake.set_state(7, TaskState::Failed);
-    let answer = get(&router, "/admin/tasks").await;
-    contains(page(&answer), &["id=\"task-120\"", "id=\"task-71\"", "/admin/tasks?cursor=71\""]);
-    let answer = get(&router, "/admin/tasks?state=done&cursor=71").await;
-    contains(page(&answer), &["id=\"task-70\"", "id=\"task-21\"", "/admin/tasks?state=done&amp;cursor=21\""]);
-    let answer = get(&router, "/admin/tasks?state=failed").await;
-    contains(page(&answer), &["id=\"task-7\""]);
-    assert_eq!(page(&answer).matches("<tr id=").count(), 1);
-    contains(page(&get(&router, "/admin/tasks?state=pending").await), &["No task is pending"]);
-    contains(page(&get(&router, "/admin/tasks?cursor=1").await), &["no older ones"]);
 }
 
 #[tokio::test]

@@ -99,7 +99,12 @@ async fn a_query_that_makes_no_sense_is_told_in_words() {
             "there is no state `finished`; there are: pending, running, paused, done, failed, cancelled",
         ),
         ("/tasks?limit=0", "limit", "`limit` is a whole number from 1 to 1000, not 0"),
-        ("/tasks?colour=red", "colour", "there is no query parameter `colour`; there are: state, limit, cursor"),
+        (
+            "/tasks?colour=red",
+            "colour",
+            "there is no query parameter `colour`; there are: state, name, owner, kind, algorithm, since, until, reason, \
+             limit, sort, cursor",
+        ),
     ] {
         let problem = get(&router, path).await.problem(422);
         assert_eq!((&problem["path"], &problem["detail"]), (&json!(name), &json!(detail)), "{path}");

@@ -4,6 +4,7 @@
 mod access;
 mod administration;
 mod allowances;
+mod bulk;
 mod control;
 mod description;
 mod errors;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::json;
 use web::hive::HiveError;
-use web::model::{Data, TaskState};
+use web::model::{Data, TaskState, Timestamp};
 
 use crate::support::*;
 
@@ -135,6 +135,69 @@ async fn lists_are_newest_first_and_go_on() {
         assert_eq!(problem["path"], query.split('=').next().unwrap(), "{problem}");
     }
     assert_eq!(ids(&get(&router, "/tasks?state=&limit=&cursor=").await.json()), [5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn tasks_are_found_and_sorted() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(1);
+    for (name, algorithm, priority) in
+        [("nightly-1", "sha256", 0), ("nightly-2", "sha256d", 5), ("import", "sha256", -3), ("näht", "sha256", 5)]
+    {
+        let task = json!({"inputs": ["x", "y", "z"], "name": name, "algorithm": algorithm, "priority": priority});
+        post_json(&router, task).await;
+    }
+    fake.set(1, |view| {
+        (view.state, view.finished_at) = (TaskState::Failed, Some(Timestamp(1_700_000_009_000)));
+        view.error = Some("item 3 is too long".to_owned());
+    });
+    fake.set(2, |view| {
+        (view.state, view.finished_at) = (TaskState::Done, Some(Timestamp(1_700_000_007_000)));
+        view.created_at = Timestamp(1_600_000_000_000);
+    });
+    fake.set(4, |view| view.done = 2);
+    for (query, expected) in [
+        ("name=nightly", vec![2, 1]),
+        ("name=n%C3%A4", vec![4]),
+        ("name=ightly", vec![]),
+        ("algorithm=sha256", vec![4, 3, 1]),
+        ("kind=digest&state=failed", vec![1]),
+        ("kind=search", vec![]),
+        ("owner=ci", vec![]),
+        ("reason=item%203", vec![1]),
+        ("since=2023-01-01", vec![4, 3, 1]),
+        ("until=2023-01-01T00:00:00Z", vec![2]),
+        ("sort=-id", vec![1, 2, 3, 4]),
+        ("sort=ended", vec![1, 2]),
+        ("sort=-ended", vec![2, 1]),
+        ("sort=progress", vec![4, 3]),
+        ("sort=priority&name=", vec![4, 3]),
+        ("sort=-priority", vec![3, 4]),
+    ] {
+        // By parts of one, which begin where the one before ended.
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let list = get(&router, &format!("/tasks?{query}&limit=1{cursor}")).await.json();
+            found.extend(list["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_u64().unwrap()));
+            let Some(next) = list["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(found, expected, "{query}");
+    }
+    let cursor = get(&router, "/tasks?limit=1").await.json()["next_cursor"].as_str().unwrap().to_owned();
+    for query in [
+        "sort=name",
+        "sort=ended&state=running",
+        "sort=priority&state=done",
+        "kind=odd",
+        "algorithm=md5",
+        "since=yesterday",
+        "until=x",
+        &format!("cursor={cursor}&sort=-id"),
+    ] {
+        let problem = get(&router, &format!("/tasks?{query}")).await.problem(422);
+        assert_eq!(problem["path"], query.split('=').next().unwrap(), "{problem}");
+    }
 }
 
 #[tokio::test]

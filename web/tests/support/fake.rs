@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    Progress, ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, Upload,
+    Progress, ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -39,6 +39,8 @@ pub struct Inner {
     pub batch: usize,
     /// After how many batches reading results fails.
     pub broken_after: Option<usize>,
+    /// Pausing a task waits for [`Fake::release`].
+    pub holds: bool,
     /// What every call answers, if anything.
     pub error: Option<HiveError>,
     /// What new tasks are refused with, if anything.
@@ -90,6 +92,7 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         keys: HashMap::new(),
         batch: 1000,
         broken_after: None,
+        holds: false,
         error: None,
         refuses: None,
         begun: 0,
@@ -139,6 +142,12 @@ impl Fake {
             task.view.state = TaskState::Done;
             task.view.finished_at = Some(Timestamp(1_700_000_000_500));
         }
+        self.changed.notify_waiters();
+    }
+
+    /// Lets those go on who wait for it.
+    pub fn release(&self) {
+        self.inner().holds = false;
         self.changed.notify_waiters();
     }
 
@@ -384,15 +393,26 @@ impl Hive for Fake {
         self.with(id, |task| Ok(task.view.clone()))
     }
 
-    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskView>, HiveError> {
+    async fn tasks(&self, query: TaskQuery) -> Result<TaskPage, HiveError> {
         self.fails()?;
         let inner = self.inner();
-        let views = inner.tasks.iter().rev().flatten().map(|task| &task.view);
-        let wanted = views
-            .filter(|view| filter.before.is_none_or(|before| view.id < before))
-            .filter(|view| filter.owner.is_none_or(|owner| view.owner_id == Some(owner)))
-            .filter(|view| filter.state.is_none_or(|state| view.state == state));
-        Ok(wanted.take(filter.limit).cloned().collect())
+        let TaskQuery { filter, order, after, limit } = query;
+        let views = inner.tasks.iter().flatten().map(|task| &task.view);
+        let meant = views.filter(|view| order.by.has_state(view.state) && filter.lets(view));
+        let mut places: Vec<_> = meant.map(|view| (order.position(view), view)).collect();
+        places.retain(|(place, _)| order.is_behind(*place, after));
+        places.sort_by(|(one, _), (other, _)| order.compare(*one, *other));
+        let next = places.get(limit.wrapping_sub(1)).filter(|_| places.len() > limit).map(|(place, _)| *place);
+        Ok(TaskPage { tasks: places.into_iter().take(limit).map(|(_, view)| view.clone()).collect(), next })
+    }
+
+    async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError> {
+        self.fails()?;
+        let mut counts = TaskCounts::default();
+        let inner = self.inner();
+        let views = inner.tasks.iter().flatten().map(|task| &task.view);
+        views.filter(|view| filter.lets(view)).for_each(|view| counts.add(view.state, 1));
+        Ok(counts)
     }
 
     async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {
@@ -472,6 +492,15 @@ impl Hive for Fake {
     }
 
     async fn pause(&self, id: TaskId) -> Result<TaskView, HiveError> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if !self.inner().holds {
+                break;
+            }
+            changed.await;
+        }
         self.with_open(id, |view| {
             view.state = TaskState::Paused;
             view.waiting_because = Some("it is <paused>".to_owned());

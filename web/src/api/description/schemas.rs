@@ -5,14 +5,16 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::operation::reference;
-use super::{access, options, whole};
+use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    CoverageList, DroneList, Estimate, Health, HistoryView, LogList, Overview, SecretList, Series, TaskList, TokenList,
+    BulkView, CoverageList, DroneList, Estimate, Health, HistoryView, LogList, Overview, SecretList, Series, TaskList,
+    TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
-const AT_TIMES: [(&str, &str); 12] = [
+const AT_TIMES: [(&str, &str); 13] = [
+    ("Bulk", "id"),
     ("Finding", "plain"),
     ("Finding", "plain_base64"),
     ("Search", "prefix"),
@@ -36,6 +38,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("NewTaskMultipart", options::new_task_multipart()),
         ("Amendment", options::amendment()),
         ("Renewal", options::renewal()),
+        ("BulkRequest", bulk::request()),
         ("NewToken", access::new_token()),
         ("NewSecret", access::new_secret()),
         ("CreatedToken", created("Token", "token", "The token itself, which is shown this once")),
@@ -68,6 +71,7 @@ fn views() -> Map<String, Value> {
     view::<Overview>(&mut found);
     view::<HistoryView>(&mut found);
     view::<Health>(&mut found);
+    view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);
     view::<Estimate>(&mut found);
     view::<FindingView>(&mut found);

@@ -3,19 +3,34 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::examples;
 use super::operation::{Operation, reference};
 use super::options;
+use super::{bulk, examples};
 use crate::api::download::{ListFormat, no_end};
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
+use crate::hive::{Order, SortBy};
 use crate::model::PAGE_MAX;
 
-pub(super) const TAG: &str = "tasks";
+const TAG: &str = bulk::TAG;
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![create(), list(), show(), results(), coverage(), amend(), pause(), resume(), cancel(), retry(), remove()]
+    vec![
+        create(),
+        list(),
+        bulk::change(),
+        bulk::show(),
+        show(),
+        results(),
+        coverage(),
+        amend(),
+        pause(),
+        resume(),
+        cancel(),
+        retry(),
+        remove(),
+    ]
 }
 
 fn of_a_task(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -122,15 +137,30 @@ fn wait() -> Value {
 
 fn list() -> Operation {
     Operation::new(TAG, (Method::GET, "/tasks"), "listTasks", "Lists tasks, newest first")
-        .about("A batch is one entry. A token that has `submit` and not `read` gets its own tasks alone.")
-        .query("state", "Only those that stand there", reference("TaskState"))
+        .about(
+            "A batch is one entry. A token that has `submit` and not `read` gets its own tasks alone. What is looked at \
+             for one part has a bound: a part may have fewer entries than `limit`, or none, and the list is over only \
+             where `next_cursor` is null.",
+        )
+        .filtered()
+        .query("sort", SORT, json!({ "type": "string", "enum": orders(), "default": "id" }))
         .page()
         .answers_json(
             200,
             "A part of the list",
             reference("TaskList"),
-            json!({ "tasks": [examples::pending_task()], "next_cursor": "YmVmb3JlOjc" }),
+            json!({ "tasks": [examples::pending_task()], "next_cursor": "aWQ6MDo3" }),
         )
+}
+
+const SORT: &str = "By what the list is sorted, and with `-` the other way round: the newest task first; or the one that \
+                    ended last, of those that have ended; or the one of which most is done, or the most urgent one, of \
+                    those that have not";
+
+/// The orders that a list can have.
+fn orders() -> Vec<String> {
+    let both = |by| [false, true].map(|reversed| Order { by, reversed }.to_string());
+    SortBy::ALL.into_iter().flat_map(both).collect()
 }
 
 fn show() -> Operation {

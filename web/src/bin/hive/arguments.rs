@@ -6,12 +6,12 @@ mod reach;
 mod search;
 mod standing;
 mod submit;
+mod tasks;
 mod values;
 
 use clap::{Args, Parser, Subcommand};
 use drone::cli::{Documents, Span};
 use web::access::LogKind;
-use web::model::TaskState;
 
 pub use self::changing::{Change, Retry};
 pub use self::output::{Format, Output, Progress};
@@ -20,6 +20,7 @@ pub use self::search::{Coverage, CoverageFormat, Search};
 #[cfg(test)]
 pub use self::standing::Standing;
 pub use self::submit::{Each, Options, Submit, VerifyOption};
+pub use self::tasks::{Bulk, Tasks};
 pub use self::values::{Moment, TaskRef};
 
 /// The Hive's client: submits SHA-256 work to a Queen, waits for it, and prints the results
@@ -68,7 +69,7 @@ pub enum Command {
     Results(Results),
     /// Follow what happens: to one task, until it has ended, or to everything
     Watch(Watch),
-    /// List tasks, newest first
+    /// List tasks, newest first unless said otherwise
     Tasks(Tasks),
     /// Show tasks with all that is known of them
     Task(Ids),
@@ -84,6 +85,8 @@ pub enum Command {
     Change(Change),
     /// Remove tasks that have ended, with their results
     Delete(Ids),
+    /// Do something to many tasks: all that are in a state, or whose names begin so, and more
+    Bulk(Box<Bulk>),
     /// List Drones, or show some of them
     Drones(Drones),
     /// Let Drones finish what they have, and leave
@@ -156,19 +159,6 @@ Examples:
 pub struct Watch {
     /// Which task; everything if there is none
     pub id: Option<TaskRef>,
-}
-
-#[derive(Debug, Args)]
-pub struct Tasks {
-    /// Only those in this state: pending, running, paused, done, failed or cancelled
-    #[arg(long, value_parser = values::state)]
-    pub state: Option<TaskState>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50, conflicts_with = "all", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: u64,
-    /// All there are
-    #[arg(long)]
-    pub all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bulk;
 mod connection;
 mod drones;
 mod each;
@@ -78,6 +79,7 @@ fn run(Cli { command, reach }: Cli, notes: &Notes) -> Result<(), Failure> {
         Command::Delete(ids) => tasks::delete(connection, ids, output),
         Command::Retry(retry) => tasks::retry(connection, retry, output),
         Command::Change(change) => tasks::change(connection, change, output),
+        Command::Bulk(many) => bulk::run(connection, many, output),
         Command::Drones(drones) => drones::list(connection, drones, output),
         Command::Drain(ids) => drones::drain(connection, ids, output),
         Command::Disconnect(ids) => drones::disconnect(connection, ids, output),

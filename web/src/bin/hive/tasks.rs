@@ -33,7 +33,8 @@ pub fn resolve(connection: &Connection, id: TaskRef) -> Result<TaskId, Failure> 
 pub fn list(connection: &Connection, tasks: &Tasks, output: Output) -> Result<(), Failure> {
     let mut table = Table::of_tasks();
     let most = if tasks.all { u64::MAX } else { tasks.limit };
-    let filters = [("state", tasks.state.map(|state| state.name().to_owned()))];
+    let sort = ("sort", tasks.sort.map(|sort| sort.to_string()));
+    let filters: Vec<_> = tasks.filter.values().into_iter().chain([sort]).collect();
     let came = pages::of(connection, "/tasks", &filters, most, |answer, page: TaskList| {
         match output {
             Output::Json => show::print(&answer.text)?,

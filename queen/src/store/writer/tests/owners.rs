@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use web::access::{LogEntry, LogFilter, LogKind, Owner, TokenId};
+use web::hive::{TaskFilter, TaskQuery};
 use web::model::Timestamp;
 
 use super::*;
@@ -30,14 +31,14 @@ fn owners_are_found_again() {
     for id in 1..=5 {
         store.write(&[Task { id: TaskId(id), large: None }.end(TaskState::Cancelled, 0)]);
     }
-    let ended = |owner: Option<u64>, before, limit| {
-        let found = store.reader.ended(TaskState::Cancelled, owner.map(TokenId), TaskId(before), limit).unwrap();
-        found.into_iter().map(|task| task.id.0).collect::<Vec<_>>()
+    let ended = |owner: Option<u64>| {
+        let filter = TaskFilter { token: owner.map(TokenId), ..TaskFilter::default() };
+        let found = store.reader.list(&TaskQuery { filter, limit: 9, ..TaskQuery::default() }).unwrap();
+        found.tasks.into_iter().map(|task| task.id.0).collect::<Vec<_>>()
     };
-    assert_eq!(ended(Some(1), 9, 9), [5, 2, 1]);
-    assert_eq!(ended(Some(1), 5, 1), [2]);
-    assert_eq!(ended(Some(3), 9, 9), [0; 0]);
-    assert_eq!(ended(None, 9, 9), [5, 4, 3, 2, 1]);
+    assert_eq!(ended(Some(1)), [5, 2, 1]);
+    assert_eq!(ended(Some(3)), [0; 0]);
+    assert_eq!(ended(None), [5, 4, 3, 2, 1]);
     let removed = store.write(&[Change::Remove(TaskId(3)), Change::Remove(TaskId(4))]);
     assert_eq!(removed.iter().map(|removed| removed.owner).collect::<Vec<_>>(), [Some(TokenId(2)), None]);
     drop(store);

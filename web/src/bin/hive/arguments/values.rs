@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use drone::cli::Span;
 use web::access::LogKind;
-use web::model::{TaskState, Timestamp};
+use web::model::{BulkAction, TaskState, Timestamp};
 use wire::ids::TaskId;
 
 /// A task, by its number or as the newest one.
@@ -93,6 +93,11 @@ pub fn drone(text: &str) -> Result<u64, String> {
 /// A state, by its name.
 pub fn state(text: &str) -> Result<TaskState, String> {
     one_of(&TaskState::ALL, TaskState::name, text)
+}
+
+/// What is done to many tasks, by its name.
+pub fn bulk(text: &str) -> Result<BulkAction, String> {
+    one_of(&BulkAction::ALL, BulkAction::name, text)
 }
 
 /// What a line of the log is about, by its name.
