@@ -153,7 +153,7 @@ async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Load
 /// What a lease takes along.
 async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, SharedBlob), StoreError> {
     match job.inputs.are_implied() {
-        true => Ok((job.clone(), hive.material(job).await?)),
+        true => Ok((job.clone(), hive.prepared(job).await?)),
         false => Ok((hive.whole(job).await?, hive.inputs(&job.inputs, &grant.range).await?)),
     }
 }

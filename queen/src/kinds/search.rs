@@ -123,7 +123,7 @@ impl Kind for Search {
             items: part.items,
             prefix: &self.prefix,
             suffix: &self.suffix,
-            sieve: Material::read(part.inputs).sieve(self),
+            sieve: Prepared::read(part.inputs).sieve(self),
         })
     }
 
@@ -172,7 +172,7 @@ pub fn share(search: &Search) -> f64 {
 
 /// What is to be known of a search to tell its marks, made once of its targets.
 #[derive(Debug, Clone, Copy)]
-pub struct Material<'a> {
+pub struct Prepared<'a> {
     /// The digests that are sought, ascending.
     targets: &'a [Digest],
     /// What of them Drones are told, ascending.
@@ -182,8 +182,8 @@ pub struct Material<'a> {
     chain: Chain,
 }
 
-/// What is to be known of a search to tell its marks, as [`Material`] reads it.
-pub fn material(search: &Search) -> SharedBlob {
+/// What is to be known of a search to tell its marks, as [`Prepared`] reads it.
+pub fn prepare(search: &Search) -> SharedBlob {
     let (word, chain) = word(search);
     let mut head = vec![u8::from(word == Word::Inner)];
     head.extend(chain.into_iter().flat_map(u32::to_le_bytes));
@@ -194,10 +194,10 @@ pub fn material(search: &Search) -> SharedBlob {
     [&head, digests, &values].iter().collect::<BlobBuf>().freeze()
 }
 
-impl<'a> Material<'a> {
-    /// Reads what [`material`] made.
-    pub fn read(material: Blob<'a>) -> Self {
-        let mut strings = material.iter();
+impl<'a> Prepared<'a> {
+    /// Reads what [`prepare`] made.
+    pub fn read(prepared: Blob<'a>) -> Self {
+        let mut strings = prepared.iter();
         let mut next = || strings.next().unwrap_or_default();
         let (inner, chain) = next().split_first().unwrap_or((&0, &[]));
         let word = if *inner == 1 { Word::Inner } else { Word::Outer };
@@ -236,7 +236,7 @@ pub fn cost_of_one(search: &Search) -> u64 {
 pub struct Looker<'a> {
     search: &'a Search,
     large: &'a Large,
-    material: Material<'a>,
+    prepared: Prepared<'a>,
     sieve: Sieve<'a>,
     /// The hash of the prefix, to be gone on with.
     begun: Sha256,
@@ -257,11 +257,11 @@ pub struct Looked {
 }
 
 impl<'a> Looker<'a> {
-    /// For the candidates of a search; `material` as [`material`] made it.
-    pub fn new(search: &'a Search, large: &'a Large, material: Blob<'a>) -> Self {
-        let material = Material::read(material);
-        let (sieve, begun) = (material.sieve(search), Sha256::new_with_prefix(&search.prefix));
-        Self { search, large, material, sieve, begun, segment: None, candidate: Vec::new() }
+    /// For the candidates of a search; `prepared` as [`prepare`] made it.
+    pub fn new(search: &'a Search, large: &'a Large, prepared: Blob<'a>) -> Self {
+        let prepared = Prepared::read(prepared);
+        let (sieve, begun) = (prepared.sieve(search), Sha256::new_with_prefix(&search.prefix));
+        Self { search, large, prepared, sieve, begun, segment: None, candidate: Vec::new() }
     }
 
     /// Which share of candidates are marks.
@@ -277,8 +277,8 @@ impl<'a> Looker<'a> {
         if self.search.algorithm == Algorithm::Sha256d {
             digest = Sha256::digest(digest).into();
         }
-        let is_mark = self.sieve.passes(&digest, &self.material.chain);
-        Looked { digest, is_mark, is_finding: is_mark && self.material.is_sought(self.search, &digest) }
+        let is_mark = self.sieve.passes(&digest, &self.prepared.chain);
+        Looked { digest, is_mark, is_finding: is_mark && self.prepared.is_sought(self.search, &digest) }
     }
 
     /// One candidate, without what stands around it.

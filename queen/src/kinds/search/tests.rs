@@ -28,8 +28,8 @@ fn targets(digests: &[&str]) -> Sought {
 /// Indices of all marks, and of what is sought.
 fn found(search: &Search, range: Range<u64>) -> (Vec<u64>, Vec<u64>) {
     let Some(Inputs::Large(large)) = search.implied() else { panic!("its inputs are implied") };
-    let material = material(search);
-    let mut looker = Looker::new(search, &large, material.as_blob());
+    let prepared = prepare(search);
+    let mut looker = Looker::new(search, &large, prepared.as_blob());
     let (mut marks, mut findings) = (Vec::new(), Vec::new());
     for index in range {
         let looked = looker.look(index);
@@ -110,7 +110,7 @@ fn marks_agree_with_what_drones_are_told() {
     let (marks, _) = found(&search, 0..20_000);
     let expected = 20_000.0 * share(&search);
     assert!((marks.len() as f64 - expected).abs() < 6.0 * expected.sqrt(), "{} of {expected}", marks.len());
-    let (prepared, none) = (material(&search), SharedBlob::default());
+    let (prepared, none) = (prepare(&search), SharedBlob::default());
     let Chunk::Search(chunk) =
         search.chunk(Content { inputs: prepared.as_blob(), candidates: none.as_blob(), first: 0, items: 20_000 })
     else {
