@@ -43,10 +43,7 @@ impl Core {
         let task = self.tasks.get(task).filter(|task| !task.is_paused)?;
         let (_, history) = task.retries().find(|(range, _)| range.start == start)?;
         let suiting = self.drones.iter().filter(|(id, drone)| {
-            drone.is_usable()
-                && !drone.is_isolated()
-                && drone.is_able(task.class)
-                && self.may_try(task.class, history, *id, now)
+            drone.is_usable() && !drone.is_isolated() && drone.is_able(task) && self.may_try(task, history, *id, now)
         });
         suiting.min_by_key(|(_, drone)| drone.load()).map(|(id, _)| id)
     }
