@@ -6,9 +6,10 @@ what the Queen says, `Lease` is a piece of work, `Pool` the threads that compute
 `Drone` what outlives it. The last two belong to one thread, asyncio's, so that no rule of the protocol needs a lock."""
 import argparse, asyncio, collections, contextlib, hashlib, heapq, hmac, os, signal, ssl, struct, threading, time
 
-DRONE, QUEEN = b"\xF0\x9F\x90\x9D\4\0\1\0", b"\xF0\x9F\x90\x9D\4\0\0\0"     # prefaces (2)
+DRONE, QUEEN = b"\xF0\x9F\x90\x9D\5\0\1\0", b"\xF0\x9F\x90\x9D\5\0\0\0"     # prefaces (2)
 MAX_HANDSHAKE, MAX_FRAME, MAX_PART, SHORT, WINDOW = 4096, 8 << 20, 512 << 10, 4 << 10, 4 << 20       # bytes (3, 8.2)
 MAX_LIST, MAX_HELD, MAX_KEPT = 16384, 8192, 64 << 20   # elements (4); leases and bytes that stop the pool (8.1)
+MAX_MATERIAL, MAX_PIECE = 16 << 20, 256 << 10          # bytes (8.7)
 PART_NS, STEP_NS = 250_000_000, 1_000_000     # computing between two parts (8.2), and until a thread looks up (8.1)
 class Trouble(Exception): """There is no connection, or not any more."""
 def need(holds, what):
@@ -51,25 +52,28 @@ class JoinFile:                       # section 2
         self.tls.minimum_version = ssl.TLSVersion.TLSv1_3                      # it checks certificates and names,
         self.tls.load_verify_locations(cadata="\n".join(lines[2:]))            # and trusts nobody but this authority
 
-def hasher(body):                     # section 7
+def hasher(body, material):           # section 7; `material` is the key or salt, if it is not in the lease
     algorithm = body.number(4)
     need(algorithm <= 3, f"there is no algorithm {algorithm}")
     if algorithm == 0: return lambda word: hashlib.sha256(word).digest()
     if algorithm == 1: return lambda word: hashlib.sha256(hashlib.sha256(word).digest()).digest()
     first, iterations = body.bytes(), body.number(4) if algorithm == 3 else None
+    if material is not None: first = material
     if algorithm == 2: return lambda word: hmac.digest(first, word, "sha256")
     return lambda word: hashlib.pbkdf2_hmac("sha256", word, first, iterations)
 
 class Lease:
     """Its indices from `start` to before `end` are wanted and not known to be stored; none are if `end` is 0. A thread
     has `reached` so far; what is below `computed` came from it, what is below `said` was sent on this connection."""
-    def __init__(self, body):         # section 6
+    def __init__(self, body, kept):   # section 6; `kept` is material
         self.name, self.task, self.instance = body.numbers(2), body.number(), body.take(16)    # lease and epoch
         priority, rank = int.from_bytes(body.take(1), "little", signed=True), body.number()
         self.urgency = -priority, rank, self.name              # the smallest is the most urgent
         self.start, self.end = body.numbers(2)
+        self.material = body.option(lambda: body.take(32))
+        need(self.material is None or self.material in kept, "a lease names material that is not there")
         need(body.number(2) == 1, "there is work of a kind that was not promised")
-        self.digest, self.blob = hasher(body), body.bytes()
+        self.digest, self.blob = hasher(body, kept.get(self.material)), body.bytes()
         count = int.from_bytes(self.blob[:4], "little")
         self.at = 4 + 4 * count                                # where in the blob the next input begins
         need(0 < count == self.end - self.start and self.at <= len(self.blob), "a range is not that of its inputs")
@@ -126,6 +130,7 @@ class Pool:
 
 class Link:
     def __init__(self, reader, writer):
+        self.coming = None            # material that has not come whole: its name, length and bytes (8.7)
         self.reader, self.writer, self.silence, self.wake = reader, writer, None, asyncio.Event()
         self.offered, self.short, self.rest = [], collections.deque(), collections.deque()     # to be said
         self.sent, self.stored, self.unstored = collections.deque(), 0, 0      # parts without receipt, with it; bytes
@@ -145,14 +150,18 @@ class Drone:
     def __init__(self, options, join):
         self.options, self.join, self.seat, self.link = options, join, os.urandom(32), None
         self.leases, self.kept, self.items, self.is_leaving = {}, 0, 0, False  # by lease and epoch; bytes of results
+        self.material = {}            # by name
     def is_open(self): return self.link is not None and self.link.offered is None
     def hear(self, body):             # all of a message is read before it has an effect (6)
         kind = body.number(4)
-        said = [lambda: [body.list(lambda: Lease(body))], lambda: [body.numbers(2), body.number()], lambda: [],
-                lambda: [body.text()], lambda: [body.list(lambda: body.option(lambda: body.numbers(3)))],
-                lambda: [body.number()], lambda: ["The Queen asks this Drone to leave"]][kind]()
+        leases = lambda: [body.list(lambda: Lease(body, self.material))]
+        said = [leases, lambda: [body.numbers(2), body.number()], lambda: [], lambda: [body.text()],
+                lambda: [body.list(lambda: body.option(lambda: body.numbers(3)))],
+                lambda: [body.number()], lambda: ["The Queen asks this Drone to leave"],
+                lambda: [body.take(32), *body.numbers(2), body.bytes()], lambda: [body.take(32)]][kind]()
         body.end()
-        [self.work, self.shrink, lambda: None, self.goodbye, self.adopted, self.stored, self.leave][kind](*said)
+        [self.work, self.shrink, lambda: None, self.goodbye, self.adopted, self.stored, self.leave,
+         self.piece, self.forget_material][kind](*said)
         self.settle()
     def work(self, leases):
         names = {lease.name: lease for lease in leases}
@@ -162,6 +171,17 @@ class Drone:
         self.leases.update(names)
         if self.is_leaving: return self.hand_back(leases)
         for lease in leases: self.pool.add(lease)
+    def piece(self, name, total, offset, piece):               # section 8.7
+        known, length, before = self.link.coming or (name, total, b"")
+        need(self.is_open() and (name, total, offset) == (known, length, len(before)), "a piece is not the next one")
+        need(0 < len(piece) <= MAX_PIECE and name not in self.material, "a piece is none")
+        need(sum(map(len, self.material.values())) + total <= MAX_MATERIAL, "there is more material than is kept")
+        self.link.coming, whole = (name, total, before + piece), before + piece
+        if len(whole) >= total:
+            need(len(whole) == total and hashlib.sha256(whole).digest() == name, "material is not what its name says")
+            self.link.coming, self.material[name] = None, whole
+    def forget_material(self, name):
+        need(self.material.pop(name, None) is not None, "she has forgotten what is not there")
     def shrink(self, name, end):      # section 8.3
         if self.is_open() and name in self.leases: self.cut(self.leases[name], end)
     def cut(self, lease, end):
@@ -270,11 +290,11 @@ class Drone:
         def mac(role):                # section 5.1
             leaf = link.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             bound = hashlib.sha256(transcript).digest() + hashlib.sha256(leaf).digest()
-            return hmac.digest(self.join.secret, b"Hive, Queen and Drone, version 4, proof" + role + bound, "sha256")
+            return hmac.digest(self.join.secret, b"Hive, Queen and Drone, version 5, proof" + role + bound, "sha256")
         link.writer.write(DRONE)
-        if (preface := await link.read(8)) != QUEEN: raise Trouble(f"no Queen of version 4 is there: {preface}")
+        if (preface := await link.read(8)) != QUEEN: raise Trouble(f"no Queen of version 5 is there: {preface}")
         hello = b"\0" + text(self.options.name) + text("drone.py") + self.seat + numbers(self.options.threads)
-        hello = frame(hello + b"\1\1" + b"\0" + os.urandom(32))        # kinds: digests; rates: none, she measures
+        hello = frame(hello + b"\1\1" + b"\0" + numbers(MAX_MATERIAL) + os.urandom(32))     # digests; rates: none
         link.writer.write(hello)
         transcript, heard = DRONE + QUEEN + hello, await link.hear(MAX_HANDSHAKE)
         is_challenged = heard[4] == 0
@@ -299,7 +319,10 @@ class Drone:
     async def serve(self, link):      # until the connection has ended or the Drone has left
         self.link, link.offered = link, [(lease, lease.start, lease.end) for lease in self.leases.values()]
         offer = [numbers(*one.name, one.task) + one.instance + numbers(start, end) for one, start, end in link.offered]
-        link.writer.write(frame(b"\5" + listed(offer)))
+        needed = {lease.material for lease in self.leases.values() if lease.computed < lease.end}
+        self.material = {name: whole for name, whole in self.material.items() if name in needed}
+        kept = [name + numbers(len(whole)) for name, whole in self.material.items()]
+        link.writer.write(frame(b"\5" + listed(offer) + listed(kept)))
         listening, speaking = tasks = [asyncio.create_task(task) for task in (self.listen(link), self.speak(link))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

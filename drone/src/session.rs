@@ -17,6 +17,7 @@ mod frames;
 mod held;
 mod limits;
 mod link;
+mod material;
 mod outbox;
 mod part;
 mod pool;
@@ -27,7 +28,7 @@ mod tests;
 mod violation;
 
 pub use self::effect::{Effect, End, Note};
-pub use self::limits::{MAX_HELD_BYTES, MAX_KEPT_BYTES, MAX_LEASES};
+pub use self::limits::{MAX_HELD_BYTES, MAX_KEPT_BYTES, MAX_LEASES, MAX_MATERIAL_BYTES};
 pub use self::outbox::{Message, Statement};
 pub use self::part::{Key, Part};
 pub use self::state::Session;

@@ -147,6 +147,31 @@ async fn every_algorithm_is_right() {
 }
 
 #[tokio::test]
+async fn what_is_material_is_as_good_as_in_the_lease() {
+    let (_listener, drone, mut queen) = start_and_welcome(2).await;
+    let (inputs, secret) = (words(50), vec![b'k'; 600_000]);
+    let id = queen.send_material(&secret).await;
+    let algorithms = [
+        (Algorithm::HmacSha256 { key: b"" }, Algorithm::HmacSha256 { key: &secret }),
+        (
+            Algorithm::Pbkdf2HmacSha256 { salt: b"", iterations: 2 },
+            Algorithm::Pbkdf2HmacSha256 { salt: &secret, iterations: 2 },
+        ),
+    ];
+    for (lease, (named, whole)) in (1..).zip(algorithms) {
+        queen.lease(&[TestChunk { material: Some(id), ..TestChunk::new(lease, named, inputs.clone()) }]).await;
+        assert!(queen.digests(lease, 0..50).await == right(whole, &inputs), "{named:?}");
+    }
+    // A Drone that is told to compute with what it does not have closes the connection.
+    queen.say(&ToDrone::Forget { id }).await;
+    let named = Algorithm::HmacSha256 { key: b"" };
+    queen.lease(&[TestChunk { material: Some(id), ..TestChunk::new(3, named, words(1)) }]).await;
+    assert_eq!(queen.hear_work().await, None);
+    drone.shutdown.now.cancel();
+    drone.running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn small_leases_share_frames_and_a_large_one_comes_in_parts() {
     let (_listener, _drone, mut queen) = start_and_welcome(1).await;
     let large = words(200_000);

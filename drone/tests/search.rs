@@ -6,7 +6,10 @@ mod queen;
 #[path = "../src/kernel/tests/reference.rs"]
 mod reference;
 
+use std::collections::BTreeSet;
+
 use wire::ids::{Instance, LeaseId, TaskId};
+use wire::material::MaterialId;
 use wire::message::{Lease, ToDrone};
 use wire::sieve::{DigestOrder, START, Sieve, Values, Word};
 use wire::space::{Candidates, CounterFormat};
@@ -29,6 +32,10 @@ fn digest(number: u64) -> [u8; 32] {
 }
 
 async fn lease(queen: &mut Queen, id: u64, from: u64, chunk: SearchChunk<'_>) {
+    lease_with(queen, id, from, chunk, None).await;
+}
+
+async fn lease_with(queen: &mut Queen, id: u64, from: u64, chunk: SearchChunk<'_>, material: Option<MaterialId>) {
     let lease = Lease {
         id: LeaseId(id),
         epoch: EPOCH,
@@ -38,6 +45,7 @@ async fn lease(queen: &mut Queen, id: u64, from: u64, chunk: SearchChunk<'_>) {
         rank: id,
         from,
         to: from + chunk.items,
+        material,
         chunk: Chunk::Search(chunk),
     };
     queen.say(&ToDrone::Work { leases: vec![lease].into() }).await;
@@ -69,6 +77,12 @@ async fn marks_come_as_indices_of_the_task_and_none_is_an_answer_too() {
     assert_eq!(marks(&mut queen, 1, 5_000..6_000).await, [5_777]);
     lease(&mut queen, 2, 5_000, numbers(777, sieve(64))).await;
     assert!(marks(&mut queen, 2, 5_000..5_777).await.is_empty());
+    let values: BTreeSet<u64> = (0..1_000).map(|number| Word::Inner.value(&digest(7 * number), &START)).collect();
+    let values: Vec<u8> = values.into_iter().flat_map(u64::to_le_bytes).collect();
+    let material = Some(queen.send_material(&values).await);
+    let sieve = Sieve::Targets { word: Word::Inner, bits: 64, values: Values::known(&[]) };
+    lease_with(&mut queen, 3, 0, numbers(1_000, sieve), material).await;
+    assert!(marks(&mut queen, 3, 0..1_000).await.into_iter().eq((0..1_000).step_by(7)));
     drone.shutdown.drain.cancel();
     assert_eq!(queen.hear_work().await, Some(Heard::Leaving));
     assert_eq!(queen.hear_work().await, None);

@@ -43,6 +43,7 @@ impl Shape {
             target: Duration::from_millis(200),
             has_ledger: false,
             chunk_bytes: 0,
+            material: 0,
             deadline: None,
             avoid: None,
             batch: false,
@@ -87,6 +88,7 @@ impl World {
                 threads: THREADS,
                 kinds: BTreeSet::from([CLASS.kind]),
                 speeds: BTreeMap::from([(CLASS, Speed { rate: RATE, lanes: 1 })]),
+                material: 0,
             };
             world.handle(Event::Join { drone, ability, trusted: true, offers: Vec::new() });
         }

@@ -9,9 +9,12 @@ mod disconnect;
 mod frames;
 mod handshake;
 mod hello;
+mod loading;
 mod log_limit;
 mod preface;
 mod sending;
+mod shelf;
+mod step;
 mod text;
 mod timeouts;
 

@@ -40,6 +40,16 @@ impl Terms {
     pub fn kind(&self) -> &dyn Kind {
         of(&self.specification)
     }
+
+    /// Bytes that each lease brings besides its inputs.
+    pub fn chunk_bytes(&self) -> u32 {
+        u32::try_from(self.kind().parameter_bytes()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of what all leases need and a Drone is sent once.
+    pub fn material_bytes(&self) -> u32 {
+        u32::try_from(self.kind().material(self.secret_bytes())).unwrap_or(u32::MAX)
+    }
 }
 
 impl Job {
@@ -75,6 +85,8 @@ impl Part<'_> {
 
     /// About how many bytes that is.
     pub fn bytes(&self) -> usize {
-        self.inputs.as_blob().layout_len() + self.candidates.as_blob().layout_len() + self.kind.parameter_bytes()
+        // Of what is known of a search only the values travel, which count as parameters.
+        let inputs = if self.kind.search().is_some() { 0 } else { self.inputs.as_blob().layout_len() };
+        inputs + self.candidates.as_blob().layout_len() + self.kind.parameter_bytes()
     }
 }

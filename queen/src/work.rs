@@ -3,6 +3,7 @@
 pub mod ending;
 pub mod inputs;
 pub mod job;
+pub mod material;
 pub mod results;
 pub mod search;
 pub mod terms;
@@ -10,6 +11,7 @@ pub mod terms;
 pub use ending::{Ending, Found, Tally};
 pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
+pub use material::Material;
 pub use results::{Piece, ResultMap, Results, Trust, join};
 pub use search::{Finding, Marks, Searched};
 pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};

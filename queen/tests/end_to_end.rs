@@ -227,12 +227,12 @@ async fn several_parts_of_a_lease_may_share_a_frame() {
     let kinds = vec![Kind::DIGEST].into();
     let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
-    let (seat, nonce) = (SeatSecret::random().unwrap(), [0; 32]);
-    let hello = FromDrone::Hello { name: "scripted", software: "a test", seat, threads: 1, kinds, rates, nonce };
+    let (seat, nonce, name, software) = (SeatSecret::random().unwrap(), [0; 32], "scripted", "a test");
+    let hello = FromDrone::Hello { name, software, seat, threads: 1, kinds, rates, material: 0, nonce };
     writer.push(&hello, MAX_HANDSHAKE).unwrap();
     writer.flush().await.unwrap();
     frame(&mut reader).await;
-    writer.push(&ToQueen::Offer { leases: List(vec![]) }, wire::frame::MAX_TO_DRONE).unwrap();
+    writer.push(&ToQueen::Offer { leases: List(vec![]), material: List(vec![]) }, wire::frame::MAX_TO_DRONE).unwrap();
     writer.flush().await.unwrap();
     let body = frame(&mut reader).await;
     assert_eq!(decode::<ToDrone<'_>>(&body).unwrap(), ToDrone::Adopted { leases: List(vec![]) });

@@ -57,9 +57,11 @@ fn connect(queen: SocketAddr) -> TcpStream {
     let rate = |class| Rate { class, compressions_per_second: 1_000_000, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
     let seat = SeatSecret::random().unwrap();
-    let hello = FromDrone::Hello { name: "idle", software: "a test", seat, threads: 4, kinds, rates, nonce: [0; 32] };
+    let (name, software, nonce) = ("idle", "a test", [0; 32]);
+    let hello = FromDrone::Hello { name, software, seat, threads: 4, kinds, rates, material: 0, nonce };
     ask(&mut socket, |out| encode(&hello, MAX_TO_DRONE, out));
-    ask(&mut socket, |out| encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX_TO_DRONE, out));
+    let offer = ToQueen::Offer { leases: Vec::new().into(), material: Vec::new().into() };
+    ask(&mut socket, |out| encode(&offer, MAX_TO_DRONE, out));
     socket
 }
 

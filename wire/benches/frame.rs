@@ -31,6 +31,7 @@ fn lease(number: u64, inputs: &BlobBuf) -> Lease<'_> {
         rank: 123_456_789,
         from: 0,
         to: inputs.len() as u64,
+        material: None,
         chunk: Chunk::Digest(DigestChunk { algorithm: Algorithm::Sha256, inputs }),
     }
 }

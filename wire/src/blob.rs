@@ -251,6 +251,11 @@ impl SharedBlob {
         Self { lengths: frame.slice_ref(blob.lengths), bytes: frame.slice_ref(blob.bytes) }
     }
 
+    /// String number `index`, sharing these bytes; `None` if there are fewer.
+    pub fn string(&self, index: usize) -> Option<Bytes> {
+        self.as_blob().iter().nth(index).map(|string| self.bytes.slice_ref(string))
+    }
+
     /// The strings numbered `range`, sharing these bytes.
     ///
     /// # Panics
@@ -285,6 +290,8 @@ mod tests {
             let to = from + cut.1 % (strings.len() - from + 1);
             let part = built.clone().freeze().slice(from..to);
             assert!(part.as_blob().iter().eq(strings[from..to].iter().map(|string| &string[..])));
+            let strings_of_it = (0..=to - from).map_while(|index| part.string(index));
+            assert!(strings_of_it.eq(strings[from..to].iter().cloned()));
             let offset = strings[..from].iter().map(Vec::len).sum();
             assert!(blob.iter_at(from, offset).eq(strings[from..].iter().map(|string| &string[..])));
         }

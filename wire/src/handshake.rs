@@ -35,6 +35,8 @@ pub enum FromDrone<'a> {
         kinds: List<Kind>,
         /// What one thread does of each class that was measured.
         rates: List<Rate<'a>>,
+        /// How much [material](crate::material) it keeps, in bytes; it is leased nothing that needs more.
+        material: u64,
         /// Fresh for each connection.
         nonce: [u8; 32],
     },

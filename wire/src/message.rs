@@ -7,6 +7,7 @@ use bincode::{BorrowDecode, Encode};
 
 use crate::ids::{Epoch, Instance, LeaseId, TaskId};
 use crate::list::List;
+use crate::material::{KeptMaterial, MaterialId};
 use crate::work::{Chunk, ChunkOutput};
 
 /// The most results of one [`Output`], in bytes.
@@ -53,6 +54,22 @@ pub enum ToDrone<'a> {
     },
     /// The Drone is to finish what it computes, take nothing new, and leave for good.
     Drain,
+    /// A piece of material. Pieces come in order, those of one after all of another, and before any lease that names it.
+    Material {
+        /// Of which material.
+        id: MaterialId,
+        /// How long all of it is, in bytes.
+        total: u64,
+        /// Where in it the piece begins, in bytes.
+        offset: u64,
+        /// At most [`MAX_PIECE`](crate::material::MAX_PIECE).
+        bytes: &'a [u8],
+    },
+    /// No lease to come needs this material, unless it is sent again.
+    Forget {
+        /// Which material.
+        id: MaterialId,
+    },
 }
 
 /// Drone to Queen.
@@ -95,6 +112,8 @@ pub enum ToQueen<'a> {
         /// Leases that are unfinished, or whose results are not known to be stored: no more than a
         /// [`List`] may have, so that a Drone must not hold more.
         leases: List<Offered>,
+        /// Material that it has, so that it is not sent again; at most [`MAX_KEPT`](crate::material::MAX_KEPT).
+        material: List<KeptMaterial>,
     },
 }
 
@@ -117,6 +136,8 @@ pub struct Lease<'a> {
     pub from: u64,
     /// Behind the last index.
     pub to: u64,
+    /// The material that stands for the chunk's values, key or salt, which is empty in the chunk then.
+    pub material: Option<MaterialId>,
     /// What to compute.
     pub chunk: Chunk<'a>,
 }

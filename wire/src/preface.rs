@@ -4,7 +4,7 @@
 pub const MAGIC: [u8; 4] = [0xF0, 0x9F, 0x90, 0x9D];
 
 /// The version of the protocol that this build speaks.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Who sends a preface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

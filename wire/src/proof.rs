@@ -12,7 +12,7 @@ use crate::frame::HEADER;
 use crate::preface::{Preface, Role};
 
 /// What a proof's mac begins with, so that it is valid for nothing else. The version in it is [`crate::preface::VERSION`].
-const LABEL: &[u8] = b"Hive, Queen and Drone, version 4, proof";
+const LABEL: &[u8] = b"Hive, Queen and Drone, version 5, proof";
 
 /// Bytes of a mac.
 pub const MAC_BYTES: usize = 32;

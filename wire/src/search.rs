@@ -31,30 +31,50 @@ enum SharedSieve {
     Interval { order: DigestOrder, marks: (u64, u64), hits: (Digest, Digest) },
 }
 
+/// Why a chunk is no search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SearchError {
+    /// Its algorithm is neither [`Sha256`](Algorithm::Sha256) nor [`Sha256d`](Algorithm::Sha256d).
+    #[error("this Drone searches with SHA-256 and SHA-256d alone")]
+    Algorithm,
+    /// Its material is no values, or stands for none, or not for all of them.
+    #[error("its material is not the values that it looks for")]
+    Material,
+}
+
 impl SharedSearch {
-    /// Keeps a search that was decoded from `frame`, without copying its bytes; `None` if its algorithm is neither
-    /// [`Sha256`](Algorithm::Sha256) nor [`Sha256d`](Algorithm::Sha256d).
+    /// Keeps a search that was decoded from `frame`, without copying its bytes. Where it has `material`, that is the
+    /// values that it looks for.
+    ///
+    /// # Errors
+    /// If it is no search.
     ///
     /// # Panics
     /// If `chunk` does not borrow from `frame`.
-    pub fn within(frame: &Bytes, chunk: &SearchChunk<'_>) -> Option<Self> {
+    pub fn within(frame: &Bytes, chunk: &SearchChunk<'_>, material: Option<&Bytes>) -> Result<Self, SearchError> {
         let is_twice = match chunk.algorithm {
             Algorithm::Sha256 => false,
             Algorithm::Sha256d => true,
-            Algorithm::HmacSha256 { .. } | Algorithm::Pbkdf2HmacSha256 { .. } => return None,
+            Algorithm::HmacSha256 { .. } | Algorithm::Pbkdf2HmacSha256 { .. } => return Err(SearchError::Algorithm),
         };
         let candidates = match chunk.candidates {
             Candidates::Mask(sets) => SharedCandidates::Mask(SharedBlob::within(frame, sets)),
             Candidates::Counter { from, format } => SharedCandidates::Counter { from, format },
         };
-        let sieve = match chunk.sieve {
-            Sieve::Targets { word, bits, values } => {
+        let sieve = match (chunk.sieve, material) {
+            (Sieve::Targets { word, bits, values }, None) => {
                 SharedSieve::Targets { word, bits, values: frame.slice_ref(values.bytes()) }
             }
-            Sieve::Interval { order, marks, hits } => SharedSieve::Interval { order, marks, hits },
+            (Sieve::Targets { word, bits, values }, Some(material))
+                if values.is_empty() && Values::parse(material).is_some() =>
+            {
+                SharedSieve::Targets { word, bits, values: material.clone() }
+            }
+            (Sieve::Interval { order, marks, hits }, None) => SharedSieve::Interval { order, marks, hits },
+            (_, Some(_)) => return Err(SearchError::Material),
         };
         let (prefix, suffix) = (frame.slice_ref(chunk.prefix), frame.slice_ref(chunk.suffix));
-        Some(Self { is_twice, candidates, first: chunk.first, items: chunk.items, prefix, suffix, sieve })
+        Ok(Self { is_twice, candidates, first: chunk.first, items: chunk.items, prefix, suffix, sieve })
     }
 
     /// The search.

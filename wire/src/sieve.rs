@@ -148,13 +148,20 @@ impl<'a> Values<'a> {
         values.iter().zip(values.iter().skip(1)).all(|(one, next)| one < next).then_some(values)
     }
 
+    /// Reads values that are material: each as eight bytes, least significant first; `None` if they are none, or not
+    /// ascending.
+    pub fn parse(material: &'a [u8]) -> Option<Self> {
+        let (values, rest) = material.as_chunks();
+        Self::new(values).filter(|_| rest.is_empty())
+    }
+
     /// Of the bytes of values that are ascending, as is known: of those that were checked before, or sorted.
     pub fn known(bytes: &'a [u8]) -> Self {
         Self(bytes.as_chunks().0)
     }
 
     /// The bytes of all.
-    pub(crate) fn bytes(&self) -> &'a [u8] {
+    pub fn bytes(&self) -> &'a [u8] {
         self.0.as_flattened()
     }
 

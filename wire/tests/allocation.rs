@@ -99,7 +99,7 @@ fn memory_follows_the_bytes_that_arrived() {
     assert!(used < 8 * MIB, "1 MiB of a frame of 8 arrived: {used} bytes");
 
     // The most elements that a list may have, and that a frame may hold: legal, and bounded.
-    let lease = [&[1, 1, 1][..], &[0; 16], &[0, 0, 0, 1, 1, 0, 8, 1, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let lease = [&[1, 1, 1][..], &[0; 16], &[0, 0, 0, 1, 0, 1, 0, 8, 1, 0, 0, 0, 0, 0, 0, 0]].concat();
     let many = list(0, max, &lease, max as usize);
     let (message, used) = peak(|| frame::decode::<ToDrone<'_>>(&many));
     let Ok(ToDrone::Work { leases }) = message else { panic!("{message:?}") };

@@ -14,6 +14,7 @@ use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::join::{JoinFile, MAX_SECRET_NAME, check_name};
+use wire::material::{KeptMaterial, MaterialId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{MAGIC, Preface, Role};
 use wire::proof::{Keys, MAC_BYTES, Transcript};
@@ -93,8 +94,9 @@ fn chunk() -> impl Strategy<Value = Chunk<'static>> {
 
 fn lease() -> impl Strategy<Value = Lease<'static>> {
     let ids = (number(), number(), number(), any::<[u8; 16]>());
-    (ids, any::<i8>(), number(), number(), number(), chunk()).prop_map(
-        |((id, epoch, task, instance), priority, rank, from, to, chunk)| Lease {
+    let material = prop::option::of(any::<[u8; 32]>().prop_map(MaterialId));
+    (ids, any::<i8>(), number(), number(), number(), material, chunk()).prop_map(
+        |((id, epoch, task, instance), priority, rank, from, to, material, chunk)| Lease {
             id: LeaseId(id),
             epoch: Epoch(epoch),
             task: TaskId(task),
@@ -103,6 +105,7 @@ fn lease() -> impl Strategy<Value = Lease<'static>> {
             rank,
             from,
             to,
+            material,
             chunk,
         },
     )
@@ -145,6 +148,13 @@ fn to_drone() -> impl Strategy<Value = ToDrone<'static>> {
         list(prop::option::of(adoption)).prop_map(|leases| ToDrone::Adopted { leases }),
         number().prop_map(|outputs| ToDrone::Stored { outputs }),
         LazyJust::new(|| ToDrone::Drain),
+        (any::<[u8; 32]>(), number(), number(), bytes()).prop_map(|(id, total, offset, bytes)| ToDrone::Material {
+            id: MaterialId(id),
+            total,
+            offset,
+            bytes
+        }),
+        any::<[u8; 32]>().prop_map(|id| ToDrone::Forget { id: MaterialId(id) }),
     ]
 }
 
@@ -165,6 +175,7 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
             to,
         },
     );
+    let kept = (any::<[u8; 32]>(), number()).prop_map(|(id, bytes)| KeptMaterial { id: MaterialId(id), bytes });
     let held = (number(), number()).prop_map(|(lease, epoch)| (LeaseId(lease), Epoch(epoch)));
     prop_oneof![
         list(output()).prop_map(|outputs| ToQueen::Outputs { outputs }),
@@ -180,21 +191,22 @@ fn to_queen() -> impl Strategy<Value = ToQueen<'static>> {
             busy_ns
         }),
         LazyJust::new(|| ToQueen::Leaving),
-        list(offered).prop_map(|leases| ToQueen::Offer { leases }),
+        (list(offered), list(kept)).prop_map(|(leases, material)| ToQueen::Offer { leases, material }),
     ]
 }
 
 fn from_drone() -> impl Strategy<Value = FromDrone<'static>> {
     let kinds = list(any::<u16>().prop_map(Kind));
-    let hello = (text(), text(), any::<[u8; 32]>(), any::<u16>(), kinds, list(rate()), any::<[u8; 32]>());
+    let hello = (text(), text(), any::<[u8; 32]>(), any::<u16>(), kinds, list(rate()), number(), any::<[u8; 32]>());
     prop_oneof![
-        hello.prop_map(|(name, software, seat, threads, kinds, rates, nonce)| FromDrone::Hello {
+        hello.prop_map(|(name, software, seat, threads, kinds, rates, material, nonce)| FromDrone::Hello {
             name,
             software,
             seat: SeatSecret(seat),
             threads,
             kinds,
             rates,
+            material,
             nonce
         }),
         (text(), any::<[u8; MAC_BYTES]>()).prop_map(|(secret, mac)| FromDrone::Proof { secret, mac }),
@@ -299,8 +311,28 @@ proptest! {
         let frame = Bytes::from(frame).slice(HEADER..);
         let Ok(Chunk::Search(chunk)) = frame::decode::<Chunk<'_>>(&frame) else { return Ok(()) };
         let is_kept = matches!(chunk.algorithm, Algorithm::Sha256 | Algorithm::Sha256d);
-        let kept = SharedSearch::within(&frame, &chunk);
-        prop_assert_eq!(kept.as_ref().map(SharedSearch::as_chunk), is_kept.then_some(chunk));
+        let kept = SharedSearch::within(&frame, &chunk, None);
+        prop_assert_eq!(kept.as_ref().map(SharedSearch::as_chunk).ok(), is_kept.then_some(chunk));
+    }
+
+    #[test]
+    fn values_are_the_same_as_material(chunk in chunk(), other in vec(any::<u8>(), 0..40)) {
+        let Chunk::Search(chunk) = chunk else { return Ok(()) };
+        let chunk = SearchChunk { algorithm: Algorithm::Sha256, ..chunk };
+        let Sieve::Targets { word, bits, values } = chunk.sieve else { return Ok(()) };
+        let without = Chunk::Search(SearchChunk {
+            sieve: Sieve::Targets { word, bits, values: Values::known(&[]) },
+            ..chunk
+        });
+        let mut frame = Vec::new();
+        frame::encode(&without, MAX_TO_DRONE, &mut frame).unwrap();
+        let frame = Bytes::from(frame).slice(HEADER..);
+        let Ok(Chunk::Search(without)) = frame::decode::<Chunk<'_>>(&frame) else { panic!("it is a search") };
+        let (material, other) = (Bytes::from(values.bytes()), Bytes::from(other));
+        let kept = SharedSearch::within(&frame, &without, Some(&material));
+        prop_assert_eq!(kept.as_ref().map(SharedSearch::as_chunk), Ok(chunk));
+        let is_values = Values::parse(&other).is_some();
+        prop_assert_eq!(SharedSearch::within(&frame, &without, Some(&other)).is_ok(), is_values);
     }
 
     #[test]

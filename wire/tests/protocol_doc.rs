@@ -72,7 +72,9 @@ fn the_limits_are_those_of_the_program() {
             digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
         groups.join(",")
     };
-    for limit in [wire::frame::MAX_TO_DRONE, wire::frame::MAX_HANDSHAKE, wire::List::<()>::MAX] {
+    let material = [wire::material::MAX_INLINE, wire::material::MAX_PIECE, wire::material::MAX_KEPT];
+    let frames = [wire::frame::MAX_TO_DRONE, wire::frame::MAX_HANDSHAKE, wire::List::<()>::MAX];
+    for limit in frames.into_iter().chain(material) {
         assert!(PAGE.contains(&grouped(limit)), "{limit}");
     }
     assert!(PAGE.contains(&format!("1 to {} bytes", wire::handshake::MAX_NAME)));

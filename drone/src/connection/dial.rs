@@ -21,6 +21,7 @@ use super::outage::{Outage, Untrusted};
 use super::tls::{Secured, secure};
 use crate::config::Config;
 use crate::join::Join;
+use crate::session::MAX_MATERIAL_BYTES;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,6 +104,7 @@ async fn greet(stream: TcpStream, config: &Config, rates: &[Rate<'_>]) -> Result
         threads: u16::try_from(config.threads.get()).unwrap_or(u16::MAX),
         kinds: vec![Kind::DIGEST, Kind::SEARCH].into(),
         rates: rates.to_vec().into(),
+        material: MAX_MATERIAL_BYTES as u64,
         nonce,
     };
     said(greeting.say(&hello).await)?;

@@ -36,27 +36,40 @@ enum Method {
 
 impl DigestJob {
     /// # Errors
-    /// If PBKDF2 is to iterate zero times.
-    pub(super) fn new(frame: &Bytes, chunk: &DigestChunk<'_>) -> Result<Self, String> {
+    /// If PBKDF2 is to iterate zero times, or there is material for no key or salt.
+    pub(super) fn new(frame: &Bytes, chunk: &DigestChunk<'_>, material: Option<&Bytes>) -> Result<Self, String> {
+        let secret = secret(frame, chunk, material)?;
+        let secret_len = secret.len();
         let method = match chunk.algorithm {
             Algorithm::Sha256 => Method::Hash(Hashing::new(chunk.class(), Nest::SHA256)),
             Algorithm::Sha256d => Method::Hash(Hashing::new(chunk.class(), Nest::SHA256D)),
-            Algorithm::HmacSha256 { key } if key.len() <= BLOCK => Method::keyed(key),
-            Algorithm::HmacSha256 { key } => {
-                Method::LongKey { key: frame.slice_ref(key), begun: Absorb::new(Midstate::START) }
-            }
+            Algorithm::HmacSha256 { .. } if secret.len() <= BLOCK => Method::keyed(&secret),
+            Algorithm::HmacSha256 { .. } => Method::LongKey { key: secret, begun: Absorb::new(Midstate::START) },
             Algorithm::Pbkdf2HmacSha256 { iterations: 0, .. } => {
                 return Err("PBKDF2 needs at least one iteration".to_owned());
             }
-            Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Method::Stretch(Stretching::new(salt, iterations)),
+            Algorithm::Pbkdf2HmacSha256 { iterations, .. } => Method::Stretch(Stretching::new(&secret, iterations)),
         };
         let inputs = SharedBlob::within(frame, chunk.inputs);
-        Ok(Self { inputs, cost: cost_of(chunk), method, results: Results::new(chunk.inputs.len()) })
+        Ok(Self { inputs, cost: cost_of(chunk, secret_len), method, results: Results::new(chunk.inputs.len()) })
     }
 }
 
-/// What a chunk takes at most, in compressions.
-fn cost_of(chunk: &DigestChunk<'_>) -> u64 {
+/// The key or salt of a chunk, which may be its material.
+fn secret(frame: &Bytes, chunk: &DigestChunk<'_>, material: Option<&Bytes>) -> Result<Bytes, String> {
+    let inline = match chunk.algorithm {
+        Algorithm::Sha256 | Algorithm::Sha256d => None,
+        Algorithm::HmacSha256 { key: secret } | Algorithm::Pbkdf2HmacSha256 { salt: secret, .. } => Some(secret),
+    };
+    match (inline, material) {
+        (inline, None) => Ok(inline.map(|secret| frame.slice_ref(secret)).unwrap_or_default()),
+        (Some([]), Some(material)) => Ok(material.clone()),
+        (_, Some(_)) => Err("its material is no key or salt that it needs".to_owned()),
+    }
+}
+
+/// What a chunk with a key or salt of so many bytes takes at most, in compressions.
+fn cost_of(chunk: &DigestChunk<'_>, secret: usize) -> u64 {
     let items = chunk.inputs.len() as u64;
     // The end of each and its padding take two blocks at most.
     let inputs = (chunk.inputs.bytes().len() / BLOCK) as u64 + 2 * items;
@@ -64,10 +77,10 @@ fn cost_of(chunk: &DigestChunk<'_>) -> u64 {
         _ if items == 0 => 0,
         Algorithm::Sha256 => inputs,
         Algorithm::Sha256d => inputs + items,
-        Algorithm::HmacSha256 { key } => Hmac::COST + cost(key.len()) + inputs + items,
+        Algorithm::HmacSha256 { .. } => Hmac::COST + cost(secret) + inputs + items,
         // Each password is a key, of the salt with a number behind it, and of every iteration.
-        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => {
-            let each = Hmac::COST + cost(salt.len() + size_of::<u32>()) + 2 * u64::from(iterations);
+        Algorithm::Pbkdf2HmacSha256 { iterations, .. } => {
+            let each = Hmac::COST + cost(secret + size_of::<u32>()) + 2 * u64::from(iterations);
             inputs + each.saturating_mul(items)
         }
     }

@@ -103,6 +103,6 @@ impl Sample {
     /// If this cannot be computed, with the reason for people.
     pub fn job(&self) -> Result<Box<dyn Job>, String> {
         let chunk: Chunk<'_> = wire::frame::decode(&self.0).map_err(|error| error.to_string())?;
-        chunk::job(&self.0, &chunk)
+        chunk::job(&self.0, &chunk, None)
     }
 }

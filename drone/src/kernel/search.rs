@@ -62,9 +62,8 @@ enum Method {
 impl SearchJob {
     /// # Errors
     /// If this Drone does not search so, or the lease is none, with the reason for people.
-    pub(super) fn new(frame: &Bytes, chunk: &SearchChunk<'_>) -> Result<Self, String> {
-        let search = SharedSearch::within(frame, chunk)
-            .ok_or_else(|| "this Drone searches with SHA-256 and SHA-256d alone".to_owned())?;
+    pub(super) fn new(frame: &Bytes, chunk: &SearchChunk<'_>, material: Option<&Bytes>) -> Result<Self, String> {
+        let search = SharedSearch::within(frame, chunk, material).map_err(|error| error.to_string())?;
         let count = chunk.candidates.count().unwrap_or(u64::MAX);
         let end = chunk.first.checked_add(chunk.items);
         if end.is_none_or(|end| end > count) {
@@ -76,7 +75,7 @@ impl SearchJob {
             return Err(format!("a candidate has at most {MAX_CANDIDATE} bytes, and these have {longest}"));
         }
         let mut values = 0;
-        if let Sieve::Targets { bits, values: sought, .. } = &chunk.sieve {
+        if let Sieve::Targets { bits, values: sought, .. } = &search.as_chunk().sieve {
             if sought.is_empty() || *bits > 64 {
                 return Err(format!("the sieve compares {bits} bits with {} values", sought.len()));
             }

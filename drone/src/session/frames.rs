@@ -1,8 +1,8 @@
-//! What the frames take that brought leases.
+//! What the frames take that brought leases, and the material that leases need.
 
 use std::collections::BTreeMap;
 
-/// Frames that leases keep in memory, by their number in order of arrival.
+/// Frames and material that leases keep in memory, by their number in order of arrival.
 #[derive(Default)]
 pub(super) struct Frames {
     by_number: BTreeMap<u64, Frame>,
@@ -17,7 +17,7 @@ struct Frame {
 }
 
 impl Frames {
-    /// The number of a frame that has just come.
+    /// The number of a frame, or of material, that has just come.
     pub(super) fn arrived(&mut self) -> u64 {
         self.arrived += 1;
         self.arrived
@@ -26,6 +26,11 @@ impl Frames {
     /// What all of them take, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Whether a lease keeps it in memory.
+    pub(super) fn is_needed(&self, number: u64) -> bool {
+        self.by_number.contains_key(&number)
     }
 
     /// One more lease of this frame is held.

@@ -27,6 +27,8 @@ pub(super) struct HeldLease {
     pub(super) phase: Phase,
     /// The number of the frame that brought it.
     pub(super) frame: u64,
+    /// The number of the material that it needs.
+    pub(super) material: Option<u64>,
     /// Results that are wanted and not known to be stored, in index order and without gaps.
     parts: VecDeque<Part>,
     /// What they take, in bytes.
@@ -50,10 +52,10 @@ pub(super) fn size(part: &Part) -> usize {
 }
 
 impl HeldLease {
-    pub(super) fn new(key: Key, urgency: Urgency, lease: &Lease<'_>, frame: u64) -> Self {
+    pub(super) fn new(key: Key, urgency: Urgency, lease: &Lease<'_>, (frame, material): (u64, Option<u64>)) -> Self {
         let Lease { task, instance, from, to, .. } = *lease;
         let (phase, parts) = (Phase::Computing, VecDeque::new());
-        Self { key, task, instance, urgency, from, reported: from, to, phase, frame, parts, kept_bytes: 0 }
+        Self { key, task, instance, urgency, from, reported: from, to, phase, frame, material, parts, kept_bytes: 0 }
     }
 
     /// What the Queen is told of it on a new connection.

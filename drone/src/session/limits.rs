@@ -6,8 +6,12 @@ use wire::message::Offered;
 /// Leases that may be computed or wait for it; a Queen that deals out more breaks the protocol.
 pub const MAX_LEASES: usize = 4096;
 
-/// Bytes of the frames whose leases are computed or wait for it; a Queen that sends more breaks the protocol.
+/// Bytes of the frames whose leases are computed or wait for it, and of the material that these need; a Queen that sends
+/// more breaks the protocol.
 pub const MAX_HELD_BYTES: usize = 256 << 20;
+
+/// Material that leases to come may name, in bytes, as the hello says; a Queen that sends more breaks the protocol.
+pub const MAX_MATERIAL_BYTES: usize = 32 << 20;
 
 /// Results that are kept, in bytes: beyond it [`Session::takes_reports`](super::Session::takes_reports) is false.
 pub const MAX_KEPT_BYTES: usize = 256 << 20;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wire::ids::Epoch;
+use wire::material::KeptMaterial;
 use wire::message::{Adoption, Offered};
 
 use super::limits::MAX_WAITING;
@@ -34,14 +35,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(epoch: Epoch, offer: Vec<(Ticket, Offered)>) -> Self {
+    pub(super) fn new(epoch: Epoch, offer: Vec<(Ticket, Offered)>, material: Vec<KeptMaterial>) -> Self {
         let leases = offer.iter().map(|(_, offered)| *offered).collect();
         let (names, sent) = Default::default();
         Self {
             epoch,
             offer: Some(offer),
             names,
-            outbox: Outbox::new(Statement::Offer(leases)),
+            outbox: Outbox::new(Statement::Offer(leases, material)),
             sent,
             unstored_bytes: 0,
             stored_outputs: 0,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use wire::List;
+use wire::material::KeptMaterial;
 use wire::message::{MAX_REASON, Offered, Output, Progress, ToQueen};
 
 use super::part::{Key, Part};
@@ -20,8 +21,8 @@ const OUTPUT_HEADER_BYTES: usize = 64;
 /// What is to be said to the Queen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Statement {
-    /// What is held from connections before.
-    Offer(Vec<Offered>),
+    /// What is held from connections before: leases, and material.
+    Offer(Vec<Offered>, Vec<KeptMaterial>),
     /// Results, and what the lease is called.
     Output(Key, Part),
     /// A lease cannot be computed.
@@ -182,7 +183,9 @@ impl Message {
             Self::Other(statement) => statement,
         };
         match statement {
-            Statement::Offer(leases) => ToQueen::Offer { leases: leases.clone().into() },
+            Statement::Offer(leases, material) => {
+                ToQueen::Offer { leases: leases.clone().into(), material: material.clone().into() }
+            }
             Statement::Output(key, part) => ToQueen::Outputs { outputs: Vec::from_iter(output(*key, part)).into() },
             Statement::Failed { key: Key { lease, epoch }, reason } => {
                 let reason = &reason[..reason.floor_char_boundary(MAX_REASON)];
@@ -223,7 +226,7 @@ mod tests {
     }
 
     fn outbox(statements: impl IntoIterator<Item = Statement>) -> Outbox {
-        let mut outbox = Outbox::new(Statement::Offer(Vec::new()));
+        let mut outbox = Outbox::new(Statement::Offer(Vec::new(), Vec::new()));
         statements.into_iter().for_each(|statement| outbox.push(statement));
         outbox.pop(Allowed::Opening, |_| true);
         outbox

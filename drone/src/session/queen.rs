@@ -1,16 +1,18 @@
 //! What follows from what the Queen says.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wire::ids::Epoch;
+use wire::material::MaterialId;
 use wire::message::{Adoption, Lease, ToDrone};
 use wire::work::{Algorithm, Chunk};
 
 use super::effect::{Effect, Note};
 use super::held::{HeldLease, Phase};
 use super::limits::{MAX_HELD_BYTES, MAX_LEASES};
+use super::material::{Material, Piece};
 use super::outbox::Statement;
 use super::part::Key;
 use super::state::Session;
@@ -31,8 +33,30 @@ impl Session {
             ToDrone::Adopted { leases } => self.adopted(&leases.0, effects)?,
             ToDrone::Stored { outputs } => self.stored(*outputs)?,
             ToDrone::Drain => self.drain(effects),
+            ToDrone::Material { id, total, offset, bytes } => {
+                self.material(Piece { id: *id, total: *total, offset: *offset, bytes })?;
+            }
+            ToDrone::Forget { id } => self.forget_material(*id)?,
             ToDrone::Heartbeat | ToDrone::Goodbye { .. } => {}
         }
+        Ok(())
+    }
+
+    fn material(&mut self, piece: Piece<'_>) -> Result<(), Violation> {
+        let Some(link) = &self.link else { return Ok(()) };
+        if !link.is_open() {
+            return Err(Violation::Early);
+        }
+        self.materials.piece(piece, || self.frames.arrived())
+    }
+
+    fn forget_material(&mut self, id: MaterialId) -> Result<(), Violation> {
+        let Some(link) = &self.link else { return Ok(()) };
+        if !link.is_open() {
+            return Err(Violation::Early);
+        }
+        self.materials.forget(id)?;
+        self.drop_material();
         Ok(())
     }
 
@@ -48,7 +72,14 @@ impl Session {
         if self.computing + leases.len() > MAX_LEASES {
             return Err(Violation::TooManyLeases);
         }
-        if self.frames.bytes() + frame.len() > MAX_HELD_BYTES {
+        let mut materials = BTreeMap::new();
+        for id in leases.iter().filter_map(|lease| lease.material) {
+            let material = self.materials.get(&id).ok_or(Violation::Unknown(id))?;
+            materials.insert(material.number, material.bytes.len());
+        }
+        let new_bytes = materials.iter().filter(|(number, _)| !self.frames.is_needed(**number));
+        let new_bytes = frame.len() + new_bytes.map(|(_, bytes)| bytes).sum::<usize>();
+        if self.frames.bytes() + new_bytes > MAX_HELD_BYTES {
             return Err(Violation::TooManyBytes);
         }
         let mut new = BTreeSet::new();
@@ -69,7 +100,8 @@ impl Session {
 
     fn accept(&mut self, number: u64, frame: &Bytes, lease: &Lease<'_>, effects: &mut Vec<Effect>) {
         let key = key_of(lease);
-        let job = match kernel::job(frame, &lease.chunk) {
+        let material = lease.material.and_then(|id| self.materials.get(&id)).cloned();
+        let job = match kernel::job(frame, &lease.chunk, material.as_ref().map(|material| &material.bytes)) {
             Ok(job) => job,
             Err(reason) => {
                 effects.push(Effect::Failed { reason: reason.clone() });
@@ -79,9 +111,13 @@ impl Session {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         let urgency = Urgency { priority: Reverse(lease.priority), rank: lease.rank, ticket };
-        self.held.insert(ticket, HeldLease::new(key, urgency, lease, number));
+        self.held
+            .insert(ticket, HeldLease::new(key, urgency, lease, (number, material.as_ref().map(|one| one.number))));
         self.computing += 1;
         self.frames.add_lease(number, frame.len());
+        if let Some(Material { bytes, number }) = material {
+            self.frames.add_lease(number, bytes.len());
+        }
         if let Some(link) = &mut self.link {
             link.name(key, ticket);
         }

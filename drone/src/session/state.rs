@@ -9,6 +9,7 @@ use super::frames::Frames;
 use super::held::{HeldLease, Phase};
 use super::limits::{MAX_COMPUTED, MAX_KEPT_BYTES, MAX_SENT, MAX_WAITING};
 use super::link::Link;
+use super::material::Materials;
 use super::outbox::{Message, Statement};
 use crate::pool::Ticket;
 
@@ -23,6 +24,7 @@ pub struct Session {
     /// What all that is kept takes, in bytes.
     pub(super) kept_bytes: usize,
     pub(super) frames: Frames,
+    pub(super) materials: Materials,
     pub(super) link: Option<Link>,
     pub(super) leaving: bool,
 }
@@ -92,7 +94,7 @@ impl Session {
     /// A Queen of this epoch has welcomed the Drone: offers her what is held.
     pub fn connected(&mut self, epoch: Epoch) {
         let offer = self.held.iter().map(|(ticket, held)| (*ticket, held.offered())).collect();
-        let mut link = Link::new(epoch, offer);
+        let mut link = Link::new(epoch, offer, self.materials.kept());
         if self.leaving {
             link.say(Statement::Leaving);
         }
@@ -104,6 +106,7 @@ impl Session {
         self.link = None;
         let over = self.held.iter().filter(|(_, held)| held.phase == Phase::Abandoned).map(|(ticket, _)| *ticket);
         over.collect::<Vec<_>>().into_iter().for_each(|ticket| self.forget(ticket));
+        self.drop_material();
     }
 
     /// The next thing to say, if there is any; it counts as sent from now on.
@@ -157,8 +160,21 @@ impl Session {
         };
         self.computing -= 1;
         self.frames.remove_lease(held.frame);
-        effects.push(Effect::Ended { task: held.task, ticket, end });
+        let (task, material) = (held.task, held.material);
+        if let Some(material) = material {
+            self.frames.remove_lease(material);
+            self.drop_material();
+        }
+        effects.push(Effect::Ended { task, ticket, end });
         self.forget_if_over(ticket);
+    }
+
+    /// Drops material that no lease needs and none can name any more: that is all of it if there is no connection.
+    pub(super) fn drop_material(&mut self) {
+        self.materials.tidy(|number| self.frames.is_needed(number));
+        if self.link.is_none() {
+            self.materials.retain(|number| self.frames.is_needed(number));
+        }
     }
 
     /// Forgets a lease of which nothing more will be asked for.

@@ -1,5 +1,6 @@
 //! The session against a model of the pool and of Queens, who act when and how chance wants.
 
+mod material;
 mod search;
 mod world;
 
@@ -33,6 +34,7 @@ fn work_of(leases: &[(u64, u64, usize)], epoch: Epoch, algorithm: Algorithm<'_>)
         rank: 0,
         from: *from,
         to: from.saturating_add(*items as u64),
+        material: None,
         chunk: Chunk::Digest(DigestChunk { algorithm, inputs: blob.as_blob() }),
     });
     frame_of(&ToDrone::Work { leases: List(leases.collect()) })
@@ -61,7 +63,7 @@ fn key(lease: u64) -> Key {
 fn open() -> Session {
     let mut session = Session::default();
     session.connected(EPOCH);
-    assert_eq!(says(&mut session), [Statement::Offer(vec![])]);
+    assert_eq!(says(&mut session), [Statement::Offer(vec![], vec![])]);
     assert!(hear(&mut session, &adopted(&[])).unwrap().is_empty());
     session
 }
@@ -120,7 +122,7 @@ fn said(session: &mut Session) -> Vec<(u64, u64, u64)> {
 /// What is offered on a new connection: lease, epoch, first index, end.
 fn offered(session: &mut Session, epoch: Epoch) -> Vec<(u64, u64, u64, u64)> {
     session.connected(epoch);
-    let Some(Message::Other(Statement::Offer(leases))) = session.next_message() else {
+    let Some(Message::Other(Statement::Offer(leases, _))) = session.next_message() else {
         panic!("the offer comes first")
     };
     leases.iter().map(|offered| (offered.lease.0, offered.epoch.0, offered.from, offered.to)).collect()

@@ -1,6 +1,8 @@
 //! How a Queen can break the protocol.
 
-use super::limits::{MAX_HELD_BYTES, MAX_LEASES};
+use wire::material::MaterialId;
+
+use super::limits::{MAX_HELD_BYTES, MAX_LEASES, MAX_MATERIAL_BYTES};
 
 /// How the Queen broke the protocol.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub enum Violation {
         /// Inputs that it has.
         items: u64,
     },
-    /// Work came before the answer to the offer.
-    #[error("she leased work before she answered what this Drone offered")]
+    /// Work, or material, came before the answer to the offer.
+    #[error("she sent work before she answered what this Drone offered")]
     Early,
     /// An answer came, but no offer waits for one.
     #[error("she answered an offer that nobody made")]
@@ -50,6 +52,28 @@ pub enum Violation {
         /// Behind the last index.
         to: u64,
     },
+    /// More material at once than [`MAX_MATERIAL_BYTES`], or in more parts than an offer may list.
+    #[error("she sent more material than the {} MiB that this Drone keeps", MAX_MATERIAL_BYTES >> 20)]
+    TooMuchMaterial,
+    /// A piece of material that is not the next one: it begins elsewhere, reaches beyond the end, has no bytes or too
+    /// many, or belongs to another one while one is coming, or to one that is there.
+    #[error(
+        "she sent a piece of material {id} from byte {offset} on, which is not the piece that comes next, at byte {next}"
+    )]
+    Piece {
+        /// Which material.
+        id: MaterialId,
+        /// Where the piece begins.
+        offset: u64,
+        /// Where the next one would begin.
+        next: u64,
+    },
+    /// The bytes of material are not those of its name.
+    #[error("she sent material {0}, which has another SHA-256")]
+    Digest(MaterialId),
+    /// A lease, or [`Forget`](wire::message::ToDrone::Forget), names material that is not there.
+    #[error("she named material {0}, which this Drone does not have")]
+    Unknown(MaterialId),
     /// More is stored than was sent.
     #[error("she stored {stored} outputs, but this Drone sent {sent}")]
     Receipt {

@@ -13,6 +13,7 @@ use wire::codec::{FrameReader, FrameWriter, read_preface};
 use wire::frame::{self, MAX_HANDSHAKE, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
+use wire::material::{MAX_PIECE, MaterialId};
 use wire::message::{Adoption, Lease, Offered, Progress, ToDrone, ToQueen};
 use wire::preface::{Preface, Role};
 use wire::sieve::Marks;
@@ -169,6 +170,15 @@ impl Queen {
         self.say(&ToDrone::Adopted { leases: leases.into() }).await;
     }
 
+    /// Sends material.
+    pub async fn send_material(&mut self, material: &[u8]) -> MaterialId {
+        let (id, total) = (MaterialId::of(material), material.len() as u64);
+        for (at, bytes) in material.chunks(MAX_PIECE).enumerate() {
+            self.say(&ToDrone::Material { id, total, offset: (at * MAX_PIECE) as u64, bytes }).await;
+        }
+        id
+    }
+
     /// Leases chunks of task 1.
     pub async fn lease(&mut self, chunks: &[TestChunk<'_>]) {
         let blobs: Vec<BlobBuf> = chunks.iter().map(|chunk| chunk.inputs.iter().collect()).collect();
@@ -181,6 +191,7 @@ impl Queen {
             rank: chunk.rank,
             from: chunk.from,
             to: chunk.from + chunk.inputs.len() as u64,
+            material: chunk.material,
             chunk: Chunk::Digest(DigestChunk { algorithm: chunk.algorithm, inputs: inputs.as_blob() }),
         });
         self.say(&ToDrone::Work { leases: leases.collect::<Vec<_>>().into() }).await;
@@ -246,12 +257,13 @@ pub struct TestChunk<'a> {
     pub priority: i8,
     pub rank: u64,
     pub algorithm: Algorithm<'a>,
+    pub material: Option<MaterialId>,
     pub inputs: Vec<Vec<u8>>,
 }
 
 impl<'a> TestChunk<'a> {
     pub fn new(id: u64, algorithm: Algorithm<'a>, inputs: Vec<Vec<u8>>) -> Self {
-        Self { id, from: 0, priority: 0, rank: id, algorithm, inputs }
+        Self { id, from: 0, priority: 0, rank: id, algorithm, material: None, inputs }
     }
 }
 
@@ -281,6 +293,6 @@ fn heard(frame: &Bytes) -> Vec<Heard> {
             vec![Heard::Heartbeat { progress: progress.0, compressions }]
         }
         ToQueen::Leaving => vec![Heard::Leaving],
-        ToQueen::Offer { leases } => vec![Heard::Offer(leases.0)],
+        ToQueen::Offer { leases, material: _ } => vec![Heard::Offer(leases.0)],
     }
 }

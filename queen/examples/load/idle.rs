@@ -83,12 +83,13 @@ impl Idle {
         let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
         let rates = Class::ALL.map(rate).to_vec().into();
         let seat = SeatSecret::random()?;
-        let hello = FromDrone::Hello { name, software: "load", seat, threads: 1, kinds, rates, nonce: [0; 32] };
+        let (software, nonce) = ("load", [0; 32]);
+        let hello = FromDrone::Hello { name, software, seat, threads: 1, kinds, rates, material: 0, nonce };
         writer.push(&hello, MAX_HANDSHAKE)?;
         writer.flush().await?;
         let answer = reader.next(MAX_HANDSHAKE).await?.context("the Queen closed the connection")?;
         let FromQueen::Welcome { heartbeat_ms, .. } = decode(&answer)? else { bail!("a Drone is not welcome") };
-        writer.push(&ToQueen::Offer { leases: vec![].into() }, MAX_TO_DRONE)?;
+        writer.push(&ToQueen::Offer { leases: vec![].into(), material: vec![].into() }, MAX_TO_DRONE)?;
         writer.flush().await?;
         Ok(Self { reader, writer, heartbeat: Duration::from_millis(heartbeat_ms.into()) })
     }

@@ -22,6 +22,8 @@ pub(super) struct Charge {
     pub(super) rank: u64,
     pub(super) time_ns: u64,
     pub(super) bytes: u64,
+    /// What its task's material takes; counted once for all leases of the task.
+    pub(super) material: u64,
 }
 
 /// How much of a place is taken.

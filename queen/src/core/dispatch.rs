@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
-use wire::work::Class;
 
 use super::credit::Place;
 use super::effect::{Effect, Grant};
@@ -97,8 +96,7 @@ impl Core {
     /// What of a task this Drone may compute next, beside other work.
     fn pick(&self, task: &Task, drone: DroneId, now: Time) -> Option<Pick> {
         let suits = |(range, history): (Range<u64>, &History)| {
-            (!history.must_be_isolated() && self.may_try(task.class, history, drone, now))
-                .then_some(Pick::Retry(range.start))
+            (!history.must_be_isolated() && self.may_try(task, history, drone, now)).then_some(Pick::Retry(range.start))
         };
         // Little is to wait for being computed a second time.
         let is_behind = || task.is_twice && task.open_ends() >= LOOK;
@@ -108,14 +106,14 @@ impl Core {
 
     /// Whether a Drone may compute a range with which something went wrong: where it failed
     /// itself, only if there is no other one, and not at once again.
-    pub(super) fn may_try(&self, class: Class, history: &History, drone: DroneId, now: Time) -> bool {
+    pub(super) fn may_try(&self, task: &Task, history: &History, drone: DroneId, now: Time) -> bool {
         let is_over = |attempt| attempt + self.timeouts.retry <= now;
-        !history.avoids(drone) || self.has_no_other(class, history) && history.last_failure(drone).is_none_or(is_over)
+        !history.avoids(drone) || self.has_no_other(task, history) && history.last_failure(drone).is_none_or(is_over)
     }
 
     /// Whether all Drones that could compute a range are better not given it.
-    pub(super) fn has_no_other(&self, class: Class, history: &History) -> bool {
-        let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(class));
+    pub(super) fn has_no_other(&self, task: &Task, history: &History) -> bool {
+        let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(task));
         able.all(|(id, _)| history.avoids(id))
     }
 

@@ -4,6 +4,9 @@
 //! each thread is for whatever is next. Beyond that there is a *reserve* for short chunks of
 //! tasks of which the Drone holds nothing yet, so that a word need not wait for room behind a
 //! search; and work of a higher priority does not count what is held of lower ones.
+//!
+//! Material is sent once and counts by itself: nothing that needs any is leased while what the Drone's leases need is
+//! more than it keeps. Then each of its tasks waits, so that none is left behind by those of which it holds something.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -74,6 +77,9 @@ pub(super) struct Drone {
     /// What it holds, by priority, smallest first; few differ.
     levels: Vec<Level>,
     bytes: u64,
+    /// What it keeps of material, and what the tasks need of which it holds something, in bytes.
+    keeps: u64,
+    material: u64,
     pub(super) leaving: bool,
     pub(super) quarantined: bool,
     /// Its connection broke; until when the first of its leases is kept for it.
@@ -101,6 +107,8 @@ impl Drone {
             rates: Vec::new(),
             levels: Vec::new(),
             bytes: 0,
+            keeps: ability.material,
+            material: 0,
             leaving: false,
             quarantined: false,
             away_until: None,
@@ -117,7 +125,7 @@ impl Drone {
     /// It has a new connection, and may be another build of the program.
     pub(super) fn connect(&mut self, ability: Ability, trusted: bool, now: Time) {
         self.threads = ability.threads.max(1);
-        (self.kinds, self.speeds) = (ability.kinds, ability.speeds);
+        (self.kinds, self.speeds, self.keeps) = (ability.kinds, ability.speeds, ability.material);
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
         (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
     }
@@ -132,8 +140,19 @@ impl Drone {
         self.away_until.is_none() && !self.leaving && !self.quarantined
     }
 
-    pub(super) fn is_able(&self, class: Class) -> bool {
+    /// Whether it does such work.
+    pub(super) fn does(&self, class: Class) -> bool {
         self.kinds.contains(&class.kind)
+    }
+
+    /// Whether it does such work, and keeps as much material as that needs.
+    pub(super) fn is_able(&self, task: &Task) -> bool {
+        self.does(task.class) && u64::from(task.material) <= self.keeps
+    }
+
+    /// Whether it is able, and keeps all the material that it needs at present.
+    pub(super) fn has_room_for(&self, task: &Task) -> bool {
+        self.is_able(task) && (task.material == 0 || self.material <= self.keeps)
     }
 
     /// Whether it computes something in isolation, or is being emptied for that.
@@ -209,7 +228,7 @@ impl Drone {
 
     /// Compressions per second of all threads; none of what it cannot do.
     pub(super) fn speed(&self, class: Class) -> u128 {
-        if self.is_able(class) { u128::from(self.rate(class)) * u128::from(self.threads) } else { 0 }
+        if self.does(class) { u128::from(self.rate(class)) * u128::from(self.threads) } else { 0 }
     }
 
     /// How many items one thread computes at once, in the time of one; never 0.
@@ -263,13 +282,13 @@ impl Drone {
             let run = task.next_run().or_else(|| Some(task.retries().next()?.0));
             run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
         };
-        self.is_able(task.class) && (place == Place::Ahead || !self.has(id) && is_short())
+        self.has_room_for(task) && (place == Place::Ahead || !self.has(id) && is_short())
     }
 
     /// What `range` of `task` takes of the credit.
     pub(super) fn charge(&self, task: &Task, range: &Range<u64>, place: Place, rank: u64) -> Charge {
-        let (time_ns, bytes) = (self.time_of(task, range), task.bytes(range));
-        Charge { place, priority: task.priority, rank, time_ns, bytes }
+        let (time_ns, bytes, material) = (self.time_of(task, range), task.bytes(range), task.material.into());
+        Charge { place, priority: task.priority, rank, time_ns, bytes, material }
     }
 
     /// The rank that a chunk has here. A short one of a task of which the Drone holds nothing goes
@@ -291,6 +310,9 @@ impl Drone {
     }
 
     pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+        if !self.has(task) {
+            self.material += charge.material;
+        }
         let at = self.levels.partition_point(|level| level.priority < charge.priority);
         if self.levels.get(at).is_none_or(|level| level.priority != charge.priority) {
             self.levels.insert(at, Level::new(charge.priority));
@@ -326,6 +348,9 @@ impl Drone {
         held.time_ns -= charge.time_ns;
         if level.ranks.is_empty() {
             self.levels.retain(|level| level.priority != charge.priority);
+        }
+        if !self.has(task) {
+            self.material -= charge.material;
         }
     }
 
@@ -378,9 +403,9 @@ impl Drone {
         Standing { leases: self.held() as u64, leaving: self.leaving, away: self.away_until.is_some() }
     }
 
-    /// Leases, thread time and bytes held, added up anew.
+    /// Leases, thread time, bytes and material held; the first two added up anew.
     #[cfg(test)]
-    pub(super) fn sums(&self) -> (u64, u64, u64) {
+    pub(super) fn sums(&self) -> (u64, u64, u64, u64) {
         for level in &self.levels {
             assert!(level.ranks.iter().is_sorted() && level.tasks.iter().is_sorted() && !level.ranks.is_empty());
             let leases = level.tasks.iter().map(|(_, leases)| *leases as usize).sum::<usize>();
@@ -389,6 +414,6 @@ impl Drone {
         }
         assert!(self.levels.is_sorted_by(|one, next| one.priority < next.priority));
         let all = || self.levels.iter().flat_map(|level| [level.ahead, level.reserve]);
-        (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes)
+        (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes, self.material)
     }
 }

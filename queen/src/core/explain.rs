@@ -20,10 +20,12 @@ impl Core {
             return None;
         }
         let connected = || self.drones.values().filter(|drone| drone.away_until.is_none());
-        let able = || connected().filter(|drone| drone.is_able(task.class));
+        let doing = || connected().filter(|drone| drone.does(task.class));
+        let able = || connected().filter(|drone| drone.is_able(task));
         Some(match () {
             () if connected().next().is_none() => Waiting::NoDrones,
-            () if able().next().is_none() => Waiting::NoneAble,
+            () if doing().next().is_none() => Waiting::NoneAble,
+            () if able().next().is_none() => Waiting::Material,
             () if able().all(|drone| drone.quarantined) => Waiting::AllQuarantined,
             () if !able().any(Drone::is_usable) => Waiting::AllLeaving,
             () if task.next_run().is_none()
@@ -32,9 +34,7 @@ impl Core {
                 Waiting::Isolation
             }
             () if task.next_run().is_none()
-                && task
-                    .retries()
-                    .all(|(_, history)| history.has_failed() && self.has_no_other(task.class, history)) =>
+                && task.retries().all(|(_, history)| history.has_failed() && self.has_no_other(task, history)) =>
             {
                 Waiting::Again
             }
@@ -63,7 +63,7 @@ impl Core {
             () if self.tasks.queue().tasks() == 0 => Idle::AllPaused,
             () if self.tasks.queue().ready().next().is_none() => Idle::NothingLeft,
             () => {
-                let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task.class));
+                let is_able = |task: TaskId| self.tasks.get(task).is_some_and(|task| drone.is_able(task));
                 if self.tasks.queue().ready().take(LOOK).any(is_able) { Idle::NothingLeft } else { Idle::NotAble }
             }
         })

@@ -147,7 +147,7 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let until = now + self.timeouts.grace;
-        let ability = Ability { threads: 1, kinds: Default::default(), speeds: Default::default() };
+        let ability = Ability::unknown();
         self.drones.connect(id, ability, true, now);
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {

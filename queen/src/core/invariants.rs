@@ -1,6 +1,6 @@
 //! What is always true between two events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::drone::Isolation;
 use super::intervals::RangeSet;
@@ -56,13 +56,16 @@ impl Core {
     }
 
     fn check_drones(&self) {
-        let mut held: BTreeMap<_, (u64, u64, u64)> = BTreeMap::new();
+        let mut held: BTreeMap<_, (u64, u64, u64, u64)> = BTreeMap::new();
+        let mut tasks = BTreeSet::new();
         for (id, lease) in self.leases.iter() {
             assert_eq!(self.tasks.get(lease.task).unwrap().leases().nth(lease.at), Some(id));
             assert!(self.drones[lease.drone].leases().any(|lease| lease == id));
             let sums = held.entry(lease.drone).or_default();
             let (time, bytes) = lease.charge.parts();
-            *sums = (sums.0 + 1, sums.1 + time, sums.2 + bytes);
+            let is_first = tasks.insert((lease.drone, lease.task));
+            let material = if is_first { u64::from(self.tasks.get(lease.task).unwrap().material) } else { 0 };
+            *sums = (sums.0 + 1, sums.1 + time, sums.2 + bytes, sums.3 + material);
         }
         for (id, drone) in self.drones.iter() {
             assert_eq!(drone.sums(), held.get(&id).copied().unwrap_or_default(), "what drone {id} holds");

@@ -43,10 +43,7 @@ impl Core {
         let task = self.tasks.get(task).filter(|task| !task.is_paused)?;
         let (_, history) = task.retries().find(|(range, _)| range.start == start)?;
         let suiting = self.drones.iter().filter(|(id, drone)| {
-            drone.is_usable()
-                && !drone.is_isolated()
-                && drone.is_able(task.class)
-                && self.may_try(task.class, history, *id, now)
+            drone.is_usable() && !drone.is_isolated() && drone.is_able(task) && self.may_try(task, history, *id, now)
         });
         suiting.min_by_key(|(_, drone)| drone.load()).map(|(id, _)| id)
     }
@@ -76,11 +73,13 @@ impl Core {
         }
     }
 
-    /// No range of this task waits for being isolated any longer; returns those that did.
-    pub(super) fn end_isolation_of_task(&mut self, task: TaskId) -> Vec<(TaskId, u64)> {
-        let keys: Vec<_> = self.isolated.range((task, 0)..=(task, u64::MAX)).map(|(key, _)| *key).collect();
-        keys.iter().for_each(|key| self.end_isolation(*key));
-        keys
+    /// No range of this task waits for being isolated any longer; returns those that did, and who was emptied for each,
+    /// and has room now.
+    pub(super) fn end_isolation_of_task(&mut self, task: TaskId) -> Vec<((TaskId, u64), Option<DroneId>)> {
+        let waiting = self.isolated.range((task, 0)..=(task, u64::MAX));
+        let waiting: Vec<_> = waiting.map(|(key, drone)| (*key, *drone)).collect();
+        waiting.iter().for_each(|(key, _)| self.end_isolation(*key));
+        waiting
     }
 
     /// A Drone is emptied for no range any longer: another one has to be.

@@ -30,10 +30,12 @@ impl Core {
     pub(super) fn pause(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get(id).filter(|task| !task.is_paused) else { return };
         let leases: Vec<_> = lease::in_order(task.leases()).into_iter().map(|lease| (lease, Fault::None)).collect();
-        let drones: BTreeSet<_> = leases.iter().filter_map(|(lease, _)| Some(self.leases.get(*lease)?.drone)).collect();
+        let mut drones: BTreeSet<_> =
+            leases.iter().filter_map(|(lease, _)| Some(self.leases.get(*lease)?.drone)).collect();
         self.tasks.change(id, |task| task.is_paused = true);
         let waiting = self.end_isolation_of_task(id);
-        self.isolated.extend(waiting.into_iter().map(|key| (key, None)));
+        drones.extend(waiting.iter().filter_map(|(_, emptied)| *emptied));
+        self.isolated.extend(waiting.into_iter().map(|(key, _)| (key, None)));
         self.give_up(&leases, true, now, effects);
         drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
     }
@@ -68,9 +70,9 @@ impl Core {
     }
 
     pub(super) fn end_task(&mut self, id: TaskId, outcome: Outcome, now: Time, effects: &mut Vec<Effect>) {
-        self.end_isolation_of_task(id);
+        let waiting = self.end_isolation_of_task(id);
         let Some(task) = self.tasks.remove(id) else { return };
-        let mut freed = BTreeSet::new();
+        let mut freed: BTreeSet<_> = waiting.into_iter().filter_map(|(_, emptied)| emptied).collect();
         for lease_id in lease::in_order(task.leases()) {
             if let Some(lease) = self.remove_lease(lease_id, effects) {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });

@@ -129,7 +129,7 @@ impl Roster {
         if self.get(id).is_some() {
             return;
         }
-        let drone = Drone::new(Ability { threads: 1, kinds: Default::default(), speeds: Default::default() }, now);
+        let drone = Drone::new(Ability::unknown(), now);
         self.threads += u64::from(drone.threads);
         self.speeds.iter_mut().for_each(|(class, speed)| *speed += drone.speed(*class));
         let listed = Listed::of(&drone, &self.timeouts);

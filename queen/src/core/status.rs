@@ -26,6 +26,8 @@ pub enum Waiting {
     NoDrones,
     /// No connected Drone can do this kind of work.
     NoneAble,
+    /// No connected Drone that does this kind of work keeps as much material as it needs.
+    Material,
     /// All that could do it are in quarantine.
     AllQuarantined,
     /// All that could do it are leaving.
@@ -86,7 +88,7 @@ pub enum Idle {
     Leaving,
     /// Its connection broke.
     Away,
-    /// What is to be done is of kinds that it cannot do.
+    /// What is to be done is of kinds that it cannot do, or needs more material than it keeps.
     NotAble,
     /// All tasks are paused.
     AllPaused,

@@ -72,8 +72,9 @@ impl Core {
         let is_isolated = lease.history.as_deref().is_some_and(History::must_be_isolated);
         // Until its Drone is back, it may be the range that ends Drones: then it must not end this one meanwhile.
         let may_end_drones = lease.history.as_deref().is_some_and(History::has_losses) && victim.away_until.is_some();
-        let may = |history: &History| self.may_try(task.class, history, thief_id, now);
-        if lease.drone == thief_id || is_isolated || may_end_drones || !thief.is_able(task.class) || task.is_paused {
+        let may = |history: &History| self.may_try(task, history, thief_id, now);
+        let suits = thief.has_room_for(task) && !task.is_paused;
+        if lease.drone == thief_id || is_isolated || may_end_drones || !suits {
             return None;
         }
         if !lease.history.as_deref().is_none_or(may) {

@@ -28,8 +28,10 @@ pub(super) struct Task {
     pub(super) is_twice: bool,
     /// What one thread is to do in one chunk, in hundredths of a second: see [`TaskWork::target`].
     target_cs: u16,
-    /// See [`TaskWork::chunk_bytes`].
-    chunk_bytes: u32,
+    /// See [`TaskWork::chunk_bytes`]; in KiB, rounded up.
+    chunk_kib: u8,
+    /// See [`TaskWork::material`].
+    pub(super) material: u32,
     /// See [`TaskWork::has_ledger`].
     pub(super) has_ledger: bool,
     /// Cost leased so far on the scale of its priority's virtual time.
@@ -79,7 +81,7 @@ const CENTISECOND_MS: u16 = 10;
 impl Task {
     pub(super) fn new(work: TaskWork) -> Self {
         let TaskWork { class, priority, segments, done, paused, target, has_ledger, .. } = work;
-        let TaskWork { chunk_bytes, avoid, batch, twice, .. } = work;
+        let TaskWork { chunk_bytes, material, avoid, batch, twice, .. } = work;
         let extent = Extent::of(segments);
         let (is_paused, is_batch, is_twice) = (paused, batch, twice);
         let target_cs = u16::try_from(target.as_millis() / u128::from(CENTISECOND_MS)).unwrap_or(u16::MAX);
@@ -90,7 +92,8 @@ impl Task {
             is_batch,
             is_twice,
             target_cs,
-            chunk_bytes,
+            chunk_kib: u8::try_from(chunk_bytes.div_ceil(1 << 10)).unwrap_or(u8::MAX),
+            material,
             has_ledger,
             pass: 0,
             extent,
@@ -202,7 +205,7 @@ impl Task {
     /// Bytes of `range` on the wire, as one chunk.
     pub(super) fn bytes(&self, range: &Range<u64>) -> u64 {
         let items = self.extent.sum(range.end, |end| end.bytes) - self.extent.sum(range.start, |end| end.bytes);
-        items + u64::from(self.chunk_bytes)
+        items + (u64::from(self.chunk_kib) << 10)
     }
 
     /// The first pending indices with which nothing went wrong, as far as they belong to one segment.

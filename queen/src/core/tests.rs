@@ -6,6 +6,7 @@ mod finish;
 mod fleet;
 mod isolation;
 mod lanes;
+mod material;
 mod random;
 mod sharing;
 mod twice;
@@ -21,11 +22,13 @@ use super::*;
 const CLASS: Class = Class::SHORT;
 /// Compressions per second of one thread of an [`able`] Drone.
 const RATE: u64 = 1_000_000;
+/// Bytes of material that an [`able`] Drone keeps.
+const KEEPS: u64 = 1_000_000;
 const SILENCE: Duration = Duration::from_secs(10);
 
 fn able(threads: u16) -> Ability {
     let speeds = BTreeMap::from([(CLASS, Speed { rate: RATE, lanes: 1 })]);
-    Ability { threads, kinds: BTreeSet::from([CLASS.kind]), speeds }
+    Ability { threads, kinds: BTreeSet::from([CLASS.kind]), speeds, material: KEEPS }
 }
 
 /// Items of one compression and ten bytes, in segments of the given sizes.
@@ -40,6 +43,7 @@ fn work(priority: i8, segments: &[u64]) -> TaskWork {
         target: Duration::from_millis(200),
         has_ledger: false,
         chunk_bytes: 0,
+        material: 0,
         deadline: None,
         avoid: None,
         batch: false,

@@ -29,8 +29,10 @@ pub struct TaskWork {
     /// Where there is enough to do, no chunk is smaller than one part in 65,536 of it, since what each chunk leaves
     /// behind is kept.
     pub has_ledger: bool,
-    /// Bytes on the wire that each chunk has besides its items'.
+    /// Bytes on the wire that each chunk has besides its items' and its material.
     pub chunk_bytes: u32,
+    /// What all its chunks need and a Drone is sent once, in bytes.
+    pub material: u32,
     /// When it fails if it has not ended.
     pub deadline: Option<Time>,
     /// A Drone that is not to compute it if there is another one.
@@ -61,6 +63,15 @@ pub struct Ability {
     pub kinds: BTreeSet<Kind>,
     /// What one thread does of each class that it measured at its start.
     pub speeds: BTreeMap<Class, Speed>,
+    /// How much material it keeps, in bytes.
+    pub material: u64,
+}
+
+impl Ability {
+    /// Of a Drone that has not said what it can do.
+    pub(super) fn unknown() -> Self {
+        Self { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new(), material: 0 }
+    }
 }
 
 /// What one thread of a Drone does.

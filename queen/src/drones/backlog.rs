@@ -53,9 +53,9 @@ impl Backlog {
         next_round(&mut self.rest, |message| !has_small || matches!(message, Outbound::Lease(..)))
     }
 
-    /// Counts messages as sent, so that they hold up nothing any more.
-    pub(super) fn said<'a>(&mut self, messages: impl Iterator<Item = &'a Outbound>) {
-        self.others -= messages.filter(|message| !matches!(message, Outbound::Lease(..))).count();
+    /// Counts so many messages that are no leases as sent: they hold up nothing any more.
+    pub(super) fn said(&mut self, messages: usize) {
+        self.others -= messages;
     }
 }
 
@@ -101,12 +101,16 @@ mod tests {
         Outbound::Lease(Grant { drone: DroneId(1), lease, task, range: 0..1, priority: 0, rank: 0 }, job)
     }
 
+    fn others(messages: &[Outbound]) -> usize {
+        messages.iter().filter(|message| !matches!(message, Outbound::Lease(..))).count()
+    }
+
     /// The leases of each round; 0 is something else.
     fn rounds(backlog: &mut Backlog) -> Vec<Vec<u64>> {
         let mut rounds = Vec::new();
         loop {
             let (mut round, rest) = (backlog.next_small(), backlog.next_rest());
-            backlog.said(rest.iter());
+            backlog.said(others(&rest));
             round.extend(rest);
             if round.is_empty() {
                 return rounds;
@@ -128,7 +132,7 @@ mod tests {
         let taken = backlog.next_rest();
         backlog.push(lease(3, true));
         assert!(!backlog.has_small());
-        backlog.said(taken.iter());
+        backlog.said(others(&taken));
         assert_eq!(rounds(&mut backlog), [[3]]);
         [lease(1, false), lease(2, true)].into_iter().for_each(|m| backlog.push(m));
         assert_eq!(rounds(&mut backlog), [[2, 1]]);

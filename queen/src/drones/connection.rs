@@ -21,6 +21,7 @@ use super::disconnect::Disconnect;
 use super::frames::{Reader, read_rest};
 use super::handshake;
 use super::sending::send;
+use super::shelf::Shelf;
 use super::text::printable;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
 use crate::core::Progress;
@@ -45,12 +46,12 @@ pub(super) async fn serve(
         // From now on nobody who knows no secret can take this connection's place.
         place.admit();
     }
-    let Joined { link, outbox, stored, closed } = joined;
-    let (answers, (breach, reasons)) = (mpsc::channel(4), oneshot::channel());
-    let sending = send(writer, outbox, (stored, answers.1, reasons), link, (hive, place));
+    let Joined { link, outbox, stored, closed, keeps } = joined;
+    let (answers, (breach, reasons), (shelf, shelves)) = (mpsc::channel(4), oneshot::channel(), oneshot::channel());
+    let sending = send(writer, outbox, (stored, answers.1, reasons), shelves, link, (hive, place));
     tokio::pin!(sending);
     let (result, is_sending) = tokio::select! {
-        ended = receive(&mut reader, link, (hive, place), answers.0) => (cut_off(ended), true),
+        ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, shelf) => (cut_off(ended), true),
         ended = &mut sending => (ended.map(|()| Parting::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
@@ -102,12 +103,13 @@ async fn hear(
     Ok(body.map(|body| Heard { body, _room: room }))
 }
 
-/// Takes in what the Drone says, until it closes the connection.
+/// Takes in what the Drone says, which keeps so many bytes of material, until it closes the connection.
 async fn receive(
     reader: &mut Reader,
-    link: Link,
+    (link, keeps): (Link, u64),
     (hive, place): (&SharedHive, &Place),
     answers: mpsc::Sender<()>,
+    shelf: oneshot::Sender<Shelf>,
 ) -> Result<Parting, Disconnect> {
     let mut parting = Parting::Lost;
     let ours = |leases: Vec<(LeaseId, Epoch)>| {
@@ -119,7 +121,9 @@ async fn receive(
     };
     let offer = timeout(HANDSHAKE_TIMEOUT, hear(reader, link, hive, alive)).await.map_err(|_| Disconnect::Slow)??;
     let Some(offer) = offer else { return Ok(parting) };
-    let ToQueen::Offer { leases } = frame::decode(&offer.body)? else { return Err(Disconnect::NoOffer) };
+    let ToQueen::Offer { leases, material } = frame::decode(&offer.body)? else { return Err(Disconnect::NoOffer) };
+    // Whoever sends may have ended already.
+    let _ = shelf.send(Shelf::new(keeps, &material.0)?);
     hive.offer(link, leases.0, alive).await?;
     drop(offer);
     let report = |has_leases| place.set(if has_leases { Activity::Working } else { Activity::Idle });

@@ -18,7 +18,7 @@ use crate::hive::Newcomer;
 /// # Errors
 /// What is wrong with it, for the Drone's operator.
 pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcomer, String> {
-    let FromDrone::Hello { name, software, seat, threads, kinds, rates, nonce: _ } = hello else {
+    let FromDrone::Hello { name, software, seat, threads, kinds, rates, material, nonce: _ } = hello else {
         return Err("the first message has to be a hello".into());
     };
     for (what, text) in [("name", name), ("software", software)] {
@@ -35,7 +35,7 @@ pub(super) fn newcomer(hello: &FromDrone<'_>, peer: SocketAddr) -> Result<Newcom
         instance: instance_of(seat),
         address: peer.to_string(),
         software: printable(software),
-        ability: Ability { threads: *threads, kinds: kinds.0.iter().copied().collect(), speeds },
+        ability: Ability { threads: *threads, kinds: kinds.0.iter().copied().collect(), speeds, material: *material },
         kernels,
         secret: None,
     })
@@ -97,8 +97,9 @@ mod tests {
     fn heard_of(name: &str, software: &str, threads: u16, rates: &[(Class, u16, &str)]) -> Result<Newcomer, String> {
         let rate = |(class, lanes, kernel)| Rate { class, compressions_per_second: 7, lanes, kernel };
         let rates: Vec<_> = rates.iter().copied().map(rate).collect();
-        let (seat, kinds) = (SeatSecret([0; 32]), vec![Kind::DIGEST].into());
-        let hello = FromDrone::Hello { name, software, seat, threads, kinds, rates: rates.into(), nonce: [0; 32] };
+        let (seat, kinds, rates) = (SeatSecret([0; 32]), vec![Kind::DIGEST].into(), rates.into());
+        let (material, nonce) = (77, [0; 32]);
+        let hello = FromDrone::Hello { name, software, seat, threads, kinds, rates, material, nonce };
         newcomer(&hello, SocketAddr::from(([127, 0, 0, 1], 9)))
     }
 
@@ -106,7 +107,7 @@ mod tests {
     fn a_drone_is_what_it_says() {
         let rates = [(Class::SHORT, 16, "avx512"), (Class::PBKDF2, 4, "sha-ni"), (NEW, 1, "of a newer build")];
         let Newcomer { ability, kernels, software, .. } = heard("bee", 3, &rates).unwrap();
-        assert_eq!((ability.threads, ability.kinds.contains(&Kind::DIGEST)), (3, true));
+        assert_eq!((ability.threads, ability.kinds.contains(&Kind::DIGEST), ability.material), (3, true, 77));
         assert_eq!(ability.speeds[&Class::PBKDF2], Speed { rate: 7, lanes: 4 });
         assert_eq!(ability.speeds.len(), 2, "what is unknown is ignored");
         assert_eq!((kernels.short.as_deref(), kernels.long.as_deref()), (Some("avx512"), None));

@@ -1,52 +1,49 @@
 //! What is sent to one Drone: frames of what waits for it.
 
-use std::time::Duration;
+use std::collections::VecDeque;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use web::places::{Activity, Place};
 use wire::List;
-use wire::blob::SharedBlob;
 use wire::frame::MAX_TO_DRONE;
 use wire::ids::Epoch;
+use wire::material::MaterialId;
 use wire::message::{Lease, ToDrone};
 
 use super::backlog::Backlog;
 use super::disconnect::Disconnect;
 use super::frames::Writer;
+use super::loading::{Luggage, load};
+use super::shelf::Shelf;
+use super::step::{self, Step, steps};
 use super::timeouts::FAREWELL_TIMEOUT;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
 use crate::kinds::Part;
-use crate::store::StoreError;
 use crate::work::Job;
 
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;
 
-/// How long to wait before inputs are read again that could not be read, although they are there.
-const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A message, and what it takes along if it is a lease: all that is asked for, and the inputs.
-struct Loaded {
-    message: Outbound,
-    work: Option<(Job, SharedBlob)>,
-}
-
 /// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of
-/// large tasks may have to be read from the disk, while leases of small ones go on.
+/// large tasks may have to be read from the disk, and material takes its time, while leases of small ones go on. `shelf`
+/// is there before the first lease is.
 pub(super) async fn send(
     mut writer: Writer,
     mut outbox: mpsc::Receiver<Outbound>,
     (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
+    mut shelf: oneshot::Receiver<Shelf>,
     link: Link,
     (hive, place): (&SharedHive, &Place),
 ) -> Result<(), Disconnect> {
     let mut backlog = Backlog::default();
-    let mut loading = None;
+    let (mut loading, mut known) = (None, None);
+    // What is loaded and not written yet.
+    let mut ready = VecDeque::new();
     loop {
-        if loading.is_none() {
+        if loading.is_none() && ready.is_empty() {
             let rest = backlog.next_rest();
             // A task of its own: who reads has one of few turns at the disk, and must not keep it
             // while this Drone does not take what it is sent.
@@ -54,8 +51,8 @@ pub(super) async fn send(
         }
         let has_small = backlog.has_small();
         // What is being read is said in any case: a goodbye may be the last of it.
-        let listens = backlog.has_room() && (loading.is_none() || !outbox.is_closed());
-        let mut loaded = Vec::new();
+        let is_busy = loading.is_some() || !ready.is_empty();
+        let listens = backlog.has_room() && (!is_busy || !outbox.is_closed());
         tokio::select! {
             biased;
             Ok(reason) = &mut breach => {
@@ -63,9 +60,11 @@ pub(super) async fn send(
                 return Ok(part(&mut writer).await?);
             }
             Some(rest) = async { Some(loading.as_mut()?.await) } => {
-                (loaded, loading) = (rest.map_err(std::io::Error::other)?, None);
+                known = known.or_else(|| shelf.try_recv().ok());
+                let rest = rest.map_err(std::io::Error::other)?;
+                (ready, loading) = (steps(rest, known.as_mut().unwrap_or(&mut Shelf::default())), None);
             }
-            () = std::future::ready(()), if has_small => {}
+            () = std::future::ready(()), if has_small || !ready.is_empty() => {}
             message = outbox.recv(), if listens => match message {
                 Some(message) => hear(message, &mut backlog, place),
                 None => return Ok(()),
@@ -89,14 +88,10 @@ pub(super) async fn send(
             let outputs = *stored.borrow_and_update();
             writer.push(&ToDrone::Stored { outputs }, MAX_TO_DRONE)?;
         }
-        // Inputs of small tasks are in memory, so that this does not wait for the disk.
+        // Small tasks have their inputs in memory, and no material, so that this waits for no disk.
         let small = load(backlog.next_small(), link, hive.clone()).await;
-        write(&mut writer, &small, hive).await?;
-        let goodbye = loaded.iter().position(|loaded| matches!(loaded.message, Outbound::Goodbye(_)));
-        loaded.truncate(goodbye.map_or(loaded.len(), |at| at + 1));
-        write(&mut writer, &loaded, hive).await?;
-        backlog.said(loaded.iter().map(|loaded| &loaded.message));
-        if goodbye.is_some() {
+        write(&mut writer, steps(small, &mut Shelf::default()).make_contiguous(), hive).await?;
+        if write_next(&mut writer, &mut ready, &mut backlog, hive).await? {
             return match timeout(FAREWELL_TIMEOUT, part(&mut writer)).await {
                 Ok(ended) => Ok(ended?),
                 Err(_) => Ok(()),
@@ -104,6 +99,21 @@ pub(super) async fn send(
         }
         writer.flush().await?;
     }
+}
+
+/// Writes the next of what is loaded, but nothing behind a goodbye; whether there was one.
+async fn write_next(
+    writer: &mut Writer,
+    ready: &mut VecDeque<Step>,
+    backlog: &mut Backlog,
+    hive: &SharedHive,
+) -> Result<bool, Disconnect> {
+    let mut round = step::next(ready);
+    let goodbye = round.iter().position(|step| matches!(step, Step::Other(Outbound::Goodbye(_))));
+    round.truncate(goodbye.map_or(round.len(), |at| at + 1));
+    write(writer, &round, hive).await?;
+    backlog.said(round.iter().filter(|step| matches!(step, Step::Other(_))).count());
+    Ok(goodbye.is_some())
 }
 
 /// Something is to be said; who is given a lease is at work.
@@ -120,74 +130,47 @@ async fn part(writer: &mut Writer) -> std::io::Result<()> {
     writer.shutdown().await
 }
 
-/// Gets the inputs of these. A lease whose inputs cannot be had is left out: a task whose inputs are
-/// damaged is over, any other is tried again a little later.
-async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) -> Vec<Loaded> {
-    let mut loaded = Vec::with_capacity(messages.len());
-    for message in messages {
-        let work = match &message {
-            Outbound::Lease(grant, job) => match work(grant, job, &hive).await {
-                Ok(work) => Some(work),
-                Err(error) => {
-                    tracing::error!(task = %grant.task, %error, "inputs cannot be read");
-                    if error.is_damage() {
-                        hive.unreadable(link, grant.lease, error.to_string()).await;
-                    } else {
-                        let (hive, lease) = (hive.clone(), grant.lease);
-                        // What else there is for this Drone does not wait.
-                        tokio::spawn(async move {
-                            sleep(READ_RETRY_INTERVAL).await;
-                            hive.hand_back(link, vec![lease]);
-                        });
-                    }
-                    continue;
-                }
-            },
-            _ => None,
-        };
-        loaded.push(Loaded { message, work });
-    }
-    loaded
-}
-
-/// What a lease takes along.
-async fn work(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<(Job, SharedBlob), StoreError> {
-    match job.inputs.are_implied() {
-        true => Ok((job.clone(), hive.material(job).await?)),
-        false => Ok((hive.whole(job).await?, hive.inputs(&job.inputs, &grant.range).await?)),
-    }
-}
-
-/// Turns messages into frames; neighbouring leases share one.
-async fn write(writer: &mut Writer, round: &[Loaded], hive: &SharedHive) -> Result<(), Disconnect> {
+/// Turns steps into frames; neighbouring leases share one.
+async fn write(writer: &mut Writer, round: &[Step], hive: &SharedHive) -> Result<(), Disconnect> {
     let mut leases = Vec::new();
     let mut bytes = 0;
-    for Loaded { message, work } in round {
-        if let (Outbound::Lease(grant, _), Some((job, inputs))) = (message, work) {
+    for step in round {
+        if let Step::Lease(grant, job, Luggage { inputs, material }) = step {
             let part = job.part(inputs.clone(), &grant.range);
             if bytes + part.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;
                 bytes = 0;
             }
             bytes += part.bytes();
-            leases.push(Pending { grant, job, part });
+            leases.push(Pending { grant, job, part, material: material.as_ref().map(|material| material.id) });
             continue;
         }
         send_leases(writer, &mut leases, hive).await?;
         bytes = 0;
-        match message {
-            Outbound::Lease(..) => {}
-            Outbound::Shrink { lease, end } => {
-                writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX_TO_DRONE)?;
-            }
-            Outbound::Adopted(leases) => {
-                writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX_TO_DRONE)?;
-            }
-            Outbound::Drain => writer.push(&ToDrone::Drain, MAX_TO_DRONE)?,
-            Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX_TO_DRONE)?,
+        match step {
+            Step::Lease(..) => {}
+            Step::Other(message) => say(writer, message, hive)?,
+            Step::Forget(id) => writer.push(&ToDrone::Forget { id: *id }, MAX_TO_DRONE)?,
+            Step::Piece(piece) => writer.push(&piece.message(), MAX_TO_DRONE)?,
         }
     }
     send_leases(writer, &mut leases, hive).await
+}
+
+/// What is said besides leases and material.
+fn say(writer: &mut Writer, message: &Outbound, hive: &SharedHive) -> Result<(), Disconnect> {
+    match message {
+        Outbound::Lease(..) => {}
+        Outbound::Shrink { lease, end } => {
+            writer.push(&ToDrone::Shrink { lease: *lease, epoch: hive.epoch(), end: *end }, MAX_TO_DRONE)?;
+        }
+        Outbound::Adopted(leases) => {
+            writer.push(&ToDrone::Adopted { leases: List(leases.clone()) }, MAX_TO_DRONE)?;
+        }
+        Outbound::Drain => writer.push(&ToDrone::Drain, MAX_TO_DRONE)?,
+        Outbound::Goodbye(reason) => writer.push(&ToDrone::Goodbye { reason }, MAX_TO_DRONE)?,
+    }
+    Ok(())
 }
 
 /// A lease on its way into a frame.
@@ -195,6 +178,7 @@ struct Pending<'a> {
     grant: &'a Grant,
     job: &'a Job,
     part: Part<'a>,
+    material: Option<MaterialId>,
 }
 
 impl Pending<'_> {
@@ -208,6 +192,7 @@ impl Pending<'_> {
             rank: self.grant.rank,
             from: self.grant.range.start,
             to: self.grant.range.end,
+            material: self.material,
             chunk: self.part.chunk(),
         }
     }

@@ -16,7 +16,7 @@ pub(super) enum Key {
     /// A key or salt, as one string.
     Secret(SecretHash),
     /// What a search looks for, prepared.
-    Material(TaskId),
+    Prepared(TaskId),
 }
 
 /// Bytes beyond which nothing is kept for later: to copy it from the system's cache then is cheaper than

@@ -112,7 +112,7 @@ impl State {
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.forget(id)?;
-        drop(self.cache.remove(Key::Material(id)));
+        drop(self.cache.remove(Key::Prepared(id)));
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

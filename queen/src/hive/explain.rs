@@ -11,6 +11,9 @@ pub(super) fn waiting(why: Waiting, label: impl Fn(TaskId) -> Option<String>) ->
         Waiting::Paused => "it is paused".into(),
         Waiting::NoDrones => "no drone is connected".into(),
         Waiting::NoneAble => "no connected drone can do this kind of work".into(),
+        Waiting::Material => {
+            "what it looks for, or its key or salt, is longer than what any connected drone keeps".into()
+        }
         Waiting::AllQuarantined => "every connected drone is in quarantine".into(),
         Waiting::AllLeaving => "every connected drone is about to leave".into(),
         Waiting::Isolation => {
@@ -33,7 +36,7 @@ pub(super) fn idle(why: Idle) -> &'static str {
         Idle::Quarantined => "it is in quarantine",
         Idle::Leaving => "it is about to leave",
         Idle::Away => "its connection broke",
-        Idle::NotAble => "it cannot do the kinds of work that wait",
+        Idle::NotAble => "it cannot do what waits: the kind of work, or as long a list of targets, key or salt",
         Idle::AllPaused => "all tasks are paused",
         Idle::NothingLeft => "all that can be computed is with other drones",
         Idle::NothingToDo => "there is nothing to do",

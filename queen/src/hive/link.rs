@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use web::budget::Reservation;
 use wire::ids::{Epoch, LeaseId};
+use wire::material::{MAX_KEPT, MaterialId};
 use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::Arrival;
@@ -58,6 +59,12 @@ pub enum Breach {
         /// Bytes of its results.
         size: usize,
     },
+    /// An offer that lists material again.
+    #[error("material {0} is offered twice")]
+    MaterialTwice(MaterialId),
+    /// An offer of more material than there can be.
+    #[error("it offers more material than it keeps by its hello, or more than {MAX_KEPT} different ones")]
+    TooMuchMaterial,
     /// An offer that names a lease again.
     #[error("lease {lease} of epoch {epoch} is offered twice")]
     Twice {
@@ -93,10 +100,10 @@ impl SharedHive {
         let (sender, outbox) = mpsc::channel(OUTBOX);
         let (confirm, stored) = watch::channel(0);
         let closed = CancellationToken::new();
-        let slot = self.slot(0).await.ok()?;
+        let (slot, keeps) = (self.slot(0).await.ok()?, newcomer.ability.material);
         let ends = Ends { outbox: sender, closed: closed.clone(), stored: confirm };
         let (link, _) = self.change_durably(slot, |state, now| state.seat(newcomer, ends, now));
-        Some(Joined { link: link?, outbox, stored, closed })
+        Some(Joined { link: link?, outbox, stored, closed, keeps })
     }
 
     /// A Drone says what it holds from connections before; it is answered with what of that is

@@ -73,7 +73,7 @@ impl Presence {
             instance: drone.instance,
             address: visit.address.clone(),
             software: visit.software.clone(),
-            ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
+            ability: Ability { threads: visit.threads, kinds: BTreeSet::new(), speeds: BTreeMap::new(), material: 0 },
             kernels: visit.kernels.clone(),
             secret: visit.secret,
         };

@@ -4,16 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use web::budget::Reservation;
 use web::hive::{HiveError, ResultBatch, Results, SEGMENT};
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
+use wire::material::MaterialId;
 
 use super::cache::Key;
 use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::store::{Reader, StoreError};
-use crate::work::{Apart, Inputs, Job, Large, LongSecret, Piece, SecretHash, join};
+use crate::work::{Apart, Inputs, Job, Large, LongSecret, Material, Piece, SecretHash, join};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -51,12 +53,23 @@ impl SharedHive {
     /// # Errors
     /// If it cannot be read from the disk.
     pub async fn whole(&self, job: &Job) -> Result<Job, StoreError> {
-        let Some(Apart { hash, .. }) = job.terms.secret else { return Ok(job.clone()) };
-        let terms = match self.coming_secret(&hash) {
-            Some(secret) => job.terms.whole(&secret.bytes),
-            None => job.terms.whole(self.stored_secret(hash).await?.as_blob().bytes()),
+        Ok(match self.long_secret(job).await? {
+            Some(secret) => Job { terms: Arc::new(job.terms.whole(&secret.bytes)), ..job.clone() },
+            None => job.clone(),
+        })
+    }
+
+    /// The key or salt of a job, if it is kept apart.
+    ///
+    /// # Errors
+    /// If it cannot be read from the disk.
+    pub async fn long_secret(&self, job: &Job) -> Result<Option<Material>, StoreError> {
+        let Some(Apart { hash, .. }) = job.terms.secret else { return Ok(None) };
+        let bytes = match self.coming_secret(&hash) {
+            Some(secret) => Bytes::copy_from_slice(&secret.bytes),
+            None => self.stored_secret(hash).await?.string(0).unwrap_or_default(),
         };
-        Ok(Job { terms: Arc::new(terms), ..job.clone() })
+        Ok(Some(Material { id: MaterialId(hash), bytes }))
     }
 
     fn coming_secret(&self, hash: &SecretHash) -> Option<Arc<LongSecret>> {
@@ -293,8 +306,6 @@ impl ResultReader {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     #[test]

@@ -24,7 +24,7 @@ use super::state::State;
 use super::story::Story;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::kinds::search::{Looker, cost_of_one, material};
+use crate::kinds::search::{Looker, cost_of_one, prepare};
 use crate::store::{Change, StoreError};
 use crate::work::{Finding, Inputs, Job, Marks, Searched, Trust};
 
@@ -51,13 +51,13 @@ impl SharedHive {
     ///
     /// # Errors
     /// If its targets cannot be read from the disk.
-    pub async fn material(&self, job: &Job) -> Result<SharedBlob, StoreError> {
-        let key = Key::Material(job.task);
+    pub async fn prepared(&self, job: &Job) -> Result<SharedBlob, StoreError> {
+        let key = Key::Prepared(job.task);
         if let Some(known) = self.lock().cache.get(key) {
             return Ok(known);
         }
         let whole = self.whole(job).await?;
-        let make = move || whole.kind().search().map(material).unwrap_or_default();
+        let make = move || whole.kind().search().map(prepare).unwrap_or_default();
         let made = match job.kind().search().map_or(0, targets_of) > TARGETS_AT_ONCE {
             true => spawn_blocking(make).await.map_err(|_| broken_off())?,
             false => make(),
@@ -69,10 +69,10 @@ impl SharedHive {
     }
 
     /// The same for who has nothing else to do meanwhile; `None` if it is not to be had, so that the task is over.
-    async fn material_in_time(&self, job: &Job) -> Option<SharedBlob> {
+    async fn prepared_in_time(&self, job: &Job) -> Option<SharedBlob> {
         loop {
-            match self.material(job).await {
-                Ok(material) => return Some(material),
+            match self.prepared(job).await {
+                Ok(prepared) => return Some(prepared),
                 Err(error) if error.is_damage() => {
                     tracing::error!(task = %job.task, %error, "what is sought cannot be read");
                     let (task, reason) = (job.task, error.to_string());
@@ -102,10 +102,10 @@ impl SharedHive {
         // They were parsed when they came.
         let Some(marks) = Marks::parse(bytes, range.end - range.start) else { return Ok(arrival) };
         // Targets that cannot be read say nothing about the Drone; what is not looked at is not taken.
-        let Some(material) = self.material_in_time(job).await else { return Ok(arrival) };
+        let Some(prepared) = self.prepared_in_time(job).await else { return Ok(arrival) };
         let looking = {
             let (job, marks, first) = (job.clone(), marks.clone(), range.start);
-            move || look(&job, &material, &marks, first)
+            move || look(&job, &prepared, &marks, first)
         };
         let cost = job.kind().search().map_or(1, cost_of_one);
         let looked = match marks.count().saturating_mul(cost) > AT_ONCE {
@@ -141,11 +141,11 @@ impl SharedHive {
     }
 
     async fn marks_of(&self, second: &SecondSearch) -> Option<Vec<u64>> {
-        let material = self.material(&second.job).await.ok()?;
+        let prepared = self.prepared(&second.job).await.ok()?;
         let (job, range) = (second.job.clone(), second.first.range.clone());
         let searching = spawn_blocking(move || {
             let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
-            let mut looker = Looker::new(search, large, material.as_blob());
+            let mut looker = Looker::new(search, large, prepared.as_blob());
             Some(range.filter(|index| looker.look(*index).is_mark).collect())
         });
         searching.await.ok().flatten()
@@ -161,9 +161,9 @@ fn targets_of(search: &Search) -> u64 {
 }
 
 /// What is sought among marks, and which share of candidates are marks; or the index of the first that is none.
-fn look(job: &Job, material: &SharedBlob, marks: &Marks, first: u64) -> Option<Result<(Vec<Finding>, f64), u64>> {
+fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<Result<(Vec<Finding>, f64), u64>> {
     let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
-    let mut looker = Looker::new(search, large, material.as_blob());
+    let mut looker = Looker::new(search, large, prepared.as_blob());
     let mut findings = Vec::new();
     for index in marks.iter().map(|mark| first + mark) {
         let looked = looker.look(index);

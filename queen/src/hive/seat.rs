@@ -46,6 +46,8 @@ pub struct Joined {
     pub stored: watch::Receiver<u64>,
     /// The connection is to be closed.
     pub closed: CancellationToken,
+    /// How much material the Drone keeps, in bytes.
+    pub keeps: u64,
 }
 
 /// Something to be sent to a Drone.

@@ -8,6 +8,7 @@ use pbkdf2::pbkdf2_hmac_array;
 use sha2::{Digest as _, Sha256};
 use web::kinds::digest::{Algorithm, Digest, Encoding, KIND};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
+use wire::material::MAX_INLINE;
 use wire::work::{self, Chunk, ChunkOutput, DigestChunk, Digests};
 
 use super::kind::{Content, Kind, Rejected, Summary};
@@ -81,6 +82,10 @@ impl Kind for Digest {
             Algorithm::HmacSha256 { key } => key.len(),
             Algorithm::Pbkdf2HmacSha256 { salt, .. } => salt.len(),
         }
+    }
+
+    fn material(&self, secret: u64) -> u64 {
+        if secret > MAX_INLINE as u64 { secret } else { 0 }
     }
 
     fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {

@@ -63,13 +63,12 @@ pub trait Kind: Send + Sync {
     /// The message that carries such inputs.
     fn chunk<'a>(&'a self, part: Content<'a>) -> Chunk<'a>;
 
-    /// Bytes that every chunk carries besides its inputs and what is sought.
+    /// Bytes that every chunk carries besides its inputs.
     fn parameter_bytes(&self) -> usize;
 
-    /// Bytes that every chunk carries besides its inputs.
-    fn chunk_bytes(&self) -> u32 {
-        u32::try_from(self.parameter_bytes()).unwrap_or(u32::MAX)
-    }
+    /// Bytes of what all chunks need that is too long for each, and is sent once; 0 if there is nothing. Its key or salt
+    /// has `secret` bytes, wherever that is.
+    fn material(&self, secret: u64) -> u64;
 
     /// The bytes of the results that came for `range`.
     ///

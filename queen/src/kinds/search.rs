@@ -10,6 +10,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use web::kinds::search::{Algorithm, KIND, Mask, Search, Sought, Space, Stop, marks_around};
 use wire::blob::{Blob, BlobBuf, SharedBlob};
+use wire::material::{MAX_INLINE, MaterialId};
 use wire::sieve::{Chain, Digest, Marks, START, Sieve, Values, Word, low_bits};
 use wire::space::Candidates;
 use wire::work::{self, Chunk, ChunkOutput, SearchChunk, varying_blocks};
@@ -17,6 +18,7 @@ use wire::work::{self, Chunk, ChunkOutput, SearchChunk, varying_blocks};
 use super::kind::{Content, Kind, Rejected, Summary};
 use crate::core::{Class, Segment};
 use crate::work::inputs::{Inputs, Large};
+use crate::work::material::Material;
 
 /// Long enough that a lease's marks say something.
 const TARGET: Duration = Duration::from_secs(30);
@@ -123,17 +125,18 @@ impl Kind for Search {
             items: part.items,
             prefix: &self.prefix,
             suffix: &self.suffix,
-            sieve: Material::read(part.inputs).sieve(self),
+            sieve: Prepared::read(part.inputs).told(self),
         })
     }
 
     fn parameter_bytes(&self) -> usize {
-        self.prefix.len() + self.suffix.len()
+        let values = value_bytes(self).filter(|bytes| !is_long(*bytes)).unwrap_or_default();
+        self.prefix.len() + self.suffix.len() + values
     }
 
-    fn chunk_bytes(&self) -> u32 {
-        let values = if let Sought::Targets { count, .. } = self.sought { count * size_of::<u64>() as u64 } else { 0 };
-        u32::try_from(self.parameter_bytes() as u64 + values).unwrap_or(u32::MAX)
+    fn material(&self, _: u64) -> u64 {
+        // Some values may be the same, so that it is shorter.
+        value_bytes(self).filter(|bytes| is_long(*bytes)).unwrap_or_default() as u64
     }
 
     fn check<'a>(&self, range: &Range<u64>, output: &ChunkOutput<'a>) -> Result<&'a [u8], Rejected> {
@@ -172,7 +175,7 @@ pub fn share(search: &Search) -> f64 {
 
 /// What is to be known of a search to tell its marks, made once of its targets.
 #[derive(Debug, Clone, Copy)]
-pub struct Material<'a> {
+pub struct Prepared<'a> {
     /// The digests that are sought, ascending.
     targets: &'a [Digest],
     /// What of them Drones are told, ascending.
@@ -182,8 +185,8 @@ pub struct Material<'a> {
     chain: Chain,
 }
 
-/// What is to be known of a search to tell its marks, as [`Material`] reads it.
-pub fn material(search: &Search) -> SharedBlob {
+/// What is to be known of a search to tell its marks, as [`Prepared`] reads it.
+pub fn prepare(search: &Search) -> SharedBlob {
     let (word, chain) = word(search);
     let mut head = vec![u8::from(word == Word::Inner)];
     head.extend(chain.into_iter().flat_map(u32::to_le_bytes));
@@ -191,13 +194,35 @@ pub fn material(search: &Search) -> SharedBlob {
     let bits = low_bits(search.mark_bits);
     let values: BTreeSet<u64> = digests.as_chunks().0.iter().map(|digest| word.value(digest, &chain) & bits).collect();
     let values: Vec<u8> = values.into_iter().flat_map(u64::to_le_bytes).collect();
-    [&head, digests, &values].iter().collect::<BlobBuf>().freeze()
+    let id = if is_long(values.len()) { &MaterialId::of(&values).0[..] } else { &[] };
+    [&head, digests, &values, id].iter().collect::<BlobBuf>().freeze()
 }
 
-impl<'a> Material<'a> {
-    /// Reads what [`material`] made.
-    pub fn read(material: Blob<'a>) -> Self {
-        let mut strings = material.iter();
+/// Where [`prepare`] puts the values, and their name if they are material.
+const VALUES: usize = 2;
+const ID: usize = 3;
+
+/// What Drones are sent once of what [`prepare`] made, if its values are too long for each lease.
+pub fn material(prepared: &SharedBlob) -> Option<Material> {
+    let id = prepared.string(ID)?.as_ref().try_into().ok()?;
+    Some(Material { id: MaterialId(id), bytes: prepared.string(VALUES)? })
+}
+
+/// Bytes of the values of all targets, if it has targets.
+fn value_bytes(search: &Search) -> Option<usize> {
+    let Sought::Targets { count, .. } = search.sought else { return None };
+    Some(count as usize * size_of::<u64>())
+}
+
+/// Whether so many bytes of values are too long for each lease.
+fn is_long(bytes: usize) -> bool {
+    bytes > MAX_INLINE
+}
+
+impl<'a> Prepared<'a> {
+    /// Reads what [`prepare`] made.
+    pub fn read(prepared: Blob<'a>) -> Self {
+        let mut strings = prepared.iter();
         let mut next = || strings.next().unwrap_or_default();
         let (inner, chain) = next().split_first().unwrap_or((&0, &[]));
         let word = if *inner == 1 { Word::Inner } else { Word::Outer };
@@ -207,7 +232,13 @@ impl<'a> Material<'a> {
         Self { targets, values: Values::known(next()), word, chain }
     }
 
-    /// What Drones are told.
+    /// What a lease tells Drones: the sieve, without values that are material.
+    fn told(&self, search: &Search) -> Sieve<'a> {
+        let values = if is_long(self.values.bytes().len()) { Values::known(&[]) } else { self.values };
+        Self { values, ..*self }.sieve(search)
+    }
+
+    /// Which candidates are marks.
     pub fn sieve(&self, search: &Search) -> Sieve<'a> {
         match &search.sought {
             Sought::Interval { order, from, to } => {
@@ -236,7 +267,7 @@ pub fn cost_of_one(search: &Search) -> u64 {
 pub struct Looker<'a> {
     search: &'a Search,
     large: &'a Large,
-    material: Material<'a>,
+    prepared: Prepared<'a>,
     sieve: Sieve<'a>,
     /// The hash of the prefix, to be gone on with.
     begun: Sha256,
@@ -257,11 +288,11 @@ pub struct Looked {
 }
 
 impl<'a> Looker<'a> {
-    /// For the candidates of a search; `material` as [`material`] made it.
-    pub fn new(search: &'a Search, large: &'a Large, material: Blob<'a>) -> Self {
-        let material = Material::read(material);
-        let (sieve, begun) = (material.sieve(search), Sha256::new_with_prefix(&search.prefix));
-        Self { search, large, material, sieve, begun, segment: None, candidate: Vec::new() }
+    /// For the candidates of a search; `prepared` as [`prepare`] made it.
+    pub fn new(search: &'a Search, large: &'a Large, prepared: Blob<'a>) -> Self {
+        let prepared = Prepared::read(prepared);
+        let (sieve, begun) = (prepared.sieve(search), Sha256::new_with_prefix(&search.prefix));
+        Self { search, large, prepared, sieve, begun, segment: None, candidate: Vec::new() }
     }
 
     /// Which share of candidates are marks.
@@ -277,8 +308,8 @@ impl<'a> Looker<'a> {
         if self.search.algorithm == Algorithm::Sha256d {
             digest = Sha256::digest(digest).into();
         }
-        let is_mark = self.sieve.passes(&digest, &self.material.chain);
-        Looked { digest, is_mark, is_finding: is_mark && self.material.is_sought(self.search, &digest) }
+        let is_mark = self.sieve.passes(&digest, &self.prepared.chain);
+        Looked { digest, is_mark, is_finding: is_mark && self.prepared.is_sought(self.search, &digest) }
     }
 
     /// One candidate, without what stands around it.

@@ -8,6 +8,7 @@ use web::budget::Reservation;
 use web::kinds::Specification;
 use web::model::Verify;
 use wire::ids::{Instance, TaskId};
+use wire::material::MAX_INLINE;
 
 /// What was asked for, apart from the inputs. Tasks that differ in nothing of it share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,9 @@ pub struct Apart {
     pub bytes: u32,
 }
 
-/// The longest key or salt that is kept with its task, in bytes; longer ones are read when they are needed.
-pub const SECRET: usize = 1 << 10;
+/// The longest key or salt that is kept with its task, in bytes; longer ones are read when they are needed. What is
+/// kept with its task stands in each of its leases.
+pub const SECRET: usize = MAX_INLINE;
 
 /// Whether a key or salt is kept apart.
 pub fn is_long(secret: &[u8]) -> bool {

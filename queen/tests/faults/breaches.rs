@@ -83,7 +83,7 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
     told(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
 
     let mut drone = Scripted::start(queen.drones, "broken").await;
-    drone.say(&ToQueen::Offer { leases: Vec::new().into() }).await;
+    drone.say(&ToQueen::Offer { leases: Vec::new().into(), material: Vec::new().into() }).await;
     let reason = "the first message after the handshake has to be an offer, and no other one may be";
     assert_eq!(drone.closed().await.as_deref(), Some(reason));
 
@@ -110,7 +110,7 @@ async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
 /// A lease that nobody gave.
 fn nothing() -> Lease {
     let (id, epoch, task, instance) = (LeaseId(1), Epoch(1), TaskId(1), Instance([0; 16]));
-    Lease { id, epoch, task, instance, from: 0, to: 0, inputs: Vec::new(), pbkdf2: None, search: None }
+    Lease { id, epoch, task, instance, from: 0, to: 0, inputs: Vec::new(), pbkdf2: None, material: None, search: None }
 }
 
 /// What a Drone is told that says this of a lease of 500 lines.
@@ -174,7 +174,7 @@ async fn an_offer_that_makes_no_sense_is_a_breach() {
     ];
     for (held, said) in cases {
         let mut drone = Scripted::welcome(queen.drones, "drone", seat).await;
-        drone.say(&ToQueen::Offer { leases: held.into() }).await;
+        drone.say(&ToQueen::Offer { leases: held.into(), material: Vec::new().into() }).await;
         let reason = drone.closed().await.expect("it is told");
         assert!(reason.contains(said), "{reason}");
     }

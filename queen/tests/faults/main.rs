@@ -9,6 +9,7 @@ mod control;
 mod failures;
 mod joining;
 mod lies;
+mod material;
 mod places;
 mod returns;
 mod searches;

@@ -127,7 +127,8 @@ async fn what_breaks_the_protocol_is_told_before_the_proof() {
     assert!(refused(&[&hello, &[3, 0, 0, 0, 1, 5, 97]]).await.contains("it ends too early"));
     // What would be said to a Drone that is let in has no effect, however it is said.
     let mut offer = Vec::new();
-    encode(&ToQueen::Offer { leases: Vec::new().into() }, MAX_TO_QUEEN, &mut offer).unwrap();
+    encode(&ToQueen::Offer { leases: Vec::new().into(), material: Vec::new().into() }, MAX_TO_QUEEN, &mut offer)
+        .unwrap();
     assert!(refused(&[&hello, &proof, &offer]).await.contains("is not valid here"));
     assert_eq!(queen.get("/drones").await["drones"].as_array().unwrap().len(), 0);
     hive.stop().await;

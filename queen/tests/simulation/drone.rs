@@ -237,6 +237,7 @@ impl Machine {
             threads: self.threads as u16,
             kinds: vec![Kind::DIGEST].into(),
             rates: Class::ALL.map(rate).to_vec().into(),
+            material: 0,
             nonce: [0; 32],
         };
         let mut bytes = Vec::new();

@@ -337,6 +337,7 @@ impl Queen {
                 rank: grant.rank,
                 from: grant.range.start,
                 to: grant.range.end,
+                material: None,
                 chunk: spec.chunk(inputs),
             }
         };
@@ -366,7 +367,7 @@ impl Queen {
         }
         let drone = line.drone.unwrap();
         match frame::decode(body).unwrap() {
-            ToQueen::Offer { leases } => self.offered(ctx, link, drone, leases.0),
+            ToQueen::Offer { leases, material: _ } => self.offered(ctx, link, drone, leases.0),
             ToQueen::Heartbeat { progress, compressions, busy_ns: _ } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == self.epoch);
                 let progress = ours.map(|p| core::Progress { lease: p.lease, reached: p.reached, begun: p.begun });
@@ -420,7 +421,7 @@ impl Queen {
         if let Some(line) = self.lines.get_mut(&link) {
             line.stage = Stage::Welcome;
             line.drone = Some(drone);
-            line.ability = Some(Ability { threads: *threads, kinds, speeds });
+            line.ability = Some(Ability { threads: *threads, kinds, speeds, material: 0 });
         }
         let welcome = FromQueen::Welcome { drone, epoch: self.epoch, heartbeat_ms: 0, silence_ms: 0, mac: None };
         let mut bytes = Vec::new();

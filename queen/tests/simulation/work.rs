@@ -109,6 +109,7 @@ impl Spec {
             target: Duration::from_millis(200),
             has_ledger: false,
             chunk_bytes: 0,
+            material: 0,
             deadline,
             avoid: None,
             batch: false,

@@ -1,7 +1,7 @@
 //! A Drone that does exactly what a test says, byte for byte by the protocol.
 #![allow(clippy::expect_used, reason = "a test says what it waited for")]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use wire::frame::{MAX_TO_DRONE, MAX_TO_QUEEN, decode};
 use wire::greeting::{Greeting, Incoming, Outgoing};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
+use wire::material::{KeptMaterial, MaterialId};
 use wire::message::{Adoption, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{Preface, Role};
 use wire::proof::{Keys, MAC_BYTES};
@@ -32,6 +33,12 @@ const PART: u64 = 8192;
 /// How often one that is left alone sends heartbeats.
 const BEAT: Duration = Duration::from_millis(50);
 
+/// How much material one keeps, in bytes.
+const KEEPS: u64 = 32 << 20;
+
+/// Material by its name, as far as it came.
+pub type Kept = BTreeMap<MaterialId, Vec<u8>>;
+
 /// A connection.
 pub struct Scripted {
     reader: FrameReader<Incoming>,
@@ -39,6 +46,7 @@ pub struct Scripted {
     pub id: DroneId,
     pub epoch: Epoch,
     pub seat: SeatSecret,
+    pub material: Kept,
     waiting: VecDeque<Heard>,
 }
 
@@ -53,6 +61,7 @@ pub struct Lease {
     pub to: u64,
     pub inputs: Vec<Vec<u8>>,
     pub pbkdf2: Option<(Vec<u8>, u32)>,
+    pub material: Option<MaterialId>,
     /// What is to be searched, if it is a lease of a search.
     pub search: Option<Box<SearchedFor>>,
 }
@@ -61,11 +70,17 @@ pub struct Lease {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     Work(Lease),
-    Shrink { lease: LeaseId, end: u64 },
+    Shrink {
+        lease: LeaseId,
+        end: u64,
+    },
     Heartbeat,
     Goodbye(String),
     Stored(u64),
     Drain,
+    /// A piece of material, and how much of that is there now.
+    Material(MaterialId, usize),
+    Forget(MaterialId),
 }
 
 /// What one that is left alone was asked to compute.
@@ -138,8 +153,21 @@ impl Scripted {
         seat: SeatSecret,
         held: &[Offered],
     ) -> (Self, Vec<Option<Adoption>>) {
-        let mut drone = Self::welcome(queen, name, seat).await;
-        drone.say(&ToQueen::Offer { leases: held.to_vec().into() }).await;
+        Self::offer_all(queen, &hello(name, seat), held, Kept::new()).await
+    }
+
+    /// A new connection of a process that says this of itself, and offers leases and material.
+    pub async fn offer_all(
+        queen: impl Into<Entry>,
+        hello: &FromDrone<'_>,
+        held: &[Offered],
+        material: Kept,
+    ) -> (Self, Vec<Option<Adoption>>) {
+        let mut drone = Self::introduce(queen, hello).await.expect("it is welcome");
+        let kept = material.iter().map(|(id, bytes)| KeptMaterial { id: *id, bytes: bytes.len() as u64 });
+        let kept = kept.collect::<Vec<_>>().into();
+        drone.material = material;
+        drone.say(&ToQueen::Offer { leases: held.to_vec().into(), material: kept }).await;
         loop {
             let body = drone.reader.next(MAX_TO_DRONE).await.unwrap().expect("the Queen answers");
             match decode(&body).unwrap() {
@@ -158,9 +186,15 @@ impl Scripted {
 
     /// The same, or why it is refused.
     pub async fn try_welcome(queen: impl Into<Entry>, name: &str, seat: SeatSecret) -> Result<Self, String> {
+        Self::introduce(queen, &hello(name, seat)).await
+    }
+
+    /// The same of one that says this of itself.
+    pub async fn introduce(queen: impl Into<Entry>, hello: &FromDrone<'_>) -> Result<Self, String> {
+        let FromDrone::Hello { seat, .. } = *hello else { panic!("not a hello: {hello:?}") };
         let entry = queen.into();
         let (mut greeting, keys) = greet(&entry).await;
-        greeting.say(&hello(name, seat)).await.unwrap();
+        greeting.say(hello).await.unwrap();
         loop {
             let body = greeting.hear().await.unwrap().expect("the Queen answers");
             match (decode(&body).unwrap(), &entry.file, &keys) {
@@ -172,7 +206,8 @@ impl Scripted {
                     let proves = |keys| mac.is_some_and(|mac| greeting.proves(&mac, Role::Queen, keys));
                     assert!(keys.as_ref().map_or(mac.is_none(), proves), "the Queen proves who she is");
                     let Greeting { reader, writer, .. } = greeting;
-                    return Ok(Self { reader, writer, id, epoch, seat, waiting: VecDeque::new() });
+                    let (material, waiting) = (Kept::new(), VecDeque::new());
+                    return Ok(Self { reader, writer, id, epoch, seat, material, waiting });
                 }
                 (FromQueen::Refused { reason }, ..) => return Err(reason.to_owned()),
                 (FromQueen::Challenge { .. }, ..) => panic!("a challenge without TLS"),
@@ -189,12 +224,25 @@ impl Scripted {
             let body = self.reader.next(MAX_TO_DRONE).await.ok().flatten()?;
             let one = |heard| VecDeque::from([heard]);
             self.waiting = match decode(&body).unwrap() {
-                ToDrone::Work { leases } => leases.0.iter().map(|lease| Heard::Work(owned(lease))).collect(),
+                ToDrone::Work { leases } => {
+                    leases.0.iter().map(|lease| Heard::Work(owned(lease, &self.material))).collect()
+                }
                 ToDrone::Shrink { lease, epoch: _, end } => one(Heard::Shrink { lease, end }),
                 ToDrone::Heartbeat => one(Heard::Heartbeat),
                 ToDrone::Goodbye { reason } => one(Heard::Goodbye(reason.into())),
                 ToDrone::Stored { outputs } => one(Heard::Stored(outputs)),
                 ToDrone::Drain => one(Heard::Drain),
+                ToDrone::Material { id, total, offset, bytes } => {
+                    let kept = self.material.entry(id).or_default();
+                    assert_eq!(kept.len() as u64, offset, "pieces come in order, and once");
+                    kept.extend(bytes);
+                    assert!(kept.len() as u64 != total || MaterialId::of(kept) == id, "its name is its SHA-256");
+                    one(Heard::Material(id, kept.len()))
+                }
+                ToDrone::Forget { id } => {
+                    self.material.remove(&id).expect("it has what it is to forget");
+                    one(Heard::Forget(id))
+                }
                 ToDrone::Adopted { .. } => panic!("an offer is answered once"),
             };
         }
@@ -454,10 +502,16 @@ impl Alone {
 
 /// What a Drone with one thread says of itself.
 pub fn hello(name: &str, seat: SeatSecret) -> FromDrone<'_> {
+    hello_of(name, seat, KEEPS)
+}
+
+/// The same of one that keeps so many bytes of material.
+pub fn hello_of(name: &str, seat: SeatSecret, keeps: u64) -> FromDrone<'_> {
     let kinds = vec![Kind::DIGEST, Kind::SEARCH].into();
     let rate = |class| Rate { class, compressions_per_second: RATE, lanes: 1, kernel: "none" };
     let rates = Class::ALL.map(rate).to_vec().into();
-    FromDrone::Hello { name, software: "a test", seat, threads: 1, kinds, rates, nonce: [0; 32] }
+    let (software, nonce) = ("a test", [0; 32]);
+    FromDrone::Hello { name, software, seat, threads: 1, kinds, rates, material: keeps, nonce }
 }
 
 /// A connection up to the prefaces.
@@ -486,20 +540,22 @@ pub async fn greet(entry: &Entry) -> (Greeting, Option<Keys>) {
     (Greeting::new(incoming, outgoing, ours, preface), keys)
 }
 
-fn owned(lease: &wire::message::Lease<'_>) -> Lease {
-    let wire::message::Lease { id, epoch, task, instance, from, to, .. } = *lease;
+fn owned(lease: &wire::message::Lease<'_>, kept: &Kept) -> Lease {
+    let wire::message::Lease { id, epoch, task, instance, from, to, material, .. } = *lease;
+    let material_bytes = material.map(|id| &**kept.get(&id).expect("material comes before a lease that names it"));
     let chunk = match &lease.chunk {
         Chunk::Digest(chunk) => chunk,
         Chunk::Search(chunk) => {
-            let (inputs, pbkdf2, search) = (Vec::new(), None, Some(SearchedFor::owned(chunk, from).into()));
-            return Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search };
+            let (inputs, pbkdf2, search) =
+                (Vec::new(), None, Some(SearchedFor::owned(chunk, material_bytes, from).into()));
+            return Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, material, search };
         }
     };
     let pbkdf2 = match chunk.algorithm {
         Algorithm::Sha256 => None,
-        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Some((salt.to_vec(), iterations)),
+        Algorithm::Pbkdf2HmacSha256 { salt, iterations } => Some((material_bytes.unwrap_or(salt).to_vec(), iterations)),
         _ => panic!("these tests use two algorithms"),
     };
     let inputs = chunk.inputs.iter().map(<[u8]>::to_vec).collect();
-    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, search: None }
+    Lease { id, epoch, task, instance, from, to, inputs, pbkdf2, material, search: None }
 }

@@ -35,8 +35,8 @@ enum Sought {
 }
 
 impl SearchedFor {
-    /// A copy of what a lease that begins with index `from` says.
-    pub fn owned(chunk: &SearchChunk<'_>, from: u64) -> Self {
+    /// A copy of what a lease that begins with index `from` says, with its material.
+    pub fn owned(chunk: &SearchChunk<'_>, material: Option<&[u8]>, from: u64) -> Self {
         Self {
             is_twice_hashed: chunk.algorithm == Algorithm::Sha256d,
             space: match chunk.candidates {
@@ -49,6 +49,7 @@ impl SearchedFor {
             suffix: chunk.suffix.to_vec(),
             sieve: match chunk.sieve {
                 Sieve::Targets { word, bits, values } => {
+                    let values = material.map_or(values, |material| Values::parse(material).expect("they ascend"));
                     Sought::Targets(word, bits, values.iter().map(u64::to_le_bytes).collect())
                 }
                 Sieve::Interval { order, marks, hits } => Sought::Interval(order, marks, hits),

@@ -10,6 +10,7 @@ use wire::blob::Blob;
 use wire::frame::{self, FrameError, HEADER, MAX_TO_DRONE};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, SeatSecret, TaskId};
+use wire::material::{KeptMaterial, MaterialId};
 use wire::message::{Adoption, Lease, Offered, Output, Progress, ToDrone, ToQueen};
 use wire::preface::{Preface, Role};
 use wire::proof::{Keys, MAC_BYTES, Transcript};
@@ -127,12 +128,16 @@ fn last<M: BorrowDecode<'static, ()> + std::fmt::Debug>() -> u32 {
 
 const EPOCH: Epoch = Epoch(1);
 
+/// A key that could stand in the lease as well; material in earnest is longer.
+const MATERIAL: &[u8] = b"a long key";
+
 /// The examples in the order of the document.
 pub fn examples() -> Vec<(&'static str, Said)> {
     let mut all = conversation();
     all.extend(proofs());
     all.extend(others());
     all.extend(searches());
+    all.extend(material());
     all.extend(algorithms());
     all.extend(candidates());
     all.extend(sieves());
@@ -151,6 +156,7 @@ fn conversation() -> Vec<(&'static str, Said)> {
         rank: 0,
         from: 0,
         to: 1,
+        material: None,
         chunk: Chunk::Digest(DigestChunk { algorithm: Algorithm::Sha256, inputs }),
     };
     let output = Output {
@@ -166,7 +172,7 @@ fn conversation() -> Vec<(&'static str, Said)> {
         ("Preface of the Queen", Said::Preface(Preface::ours(Role::Queen))),
         ("Hello", hello()),
         ("Welcome", Said::FromQueen(welcome(None))),
-        ("Offer of nothing", Said::ToQueen(ToQueen::Offer { leases: List(vec![]) })),
+        ("Offer of nothing", Said::ToQueen(ToQueen::Offer { leases: List(vec![]), material: List(vec![]) })),
         ("Adopted of nothing", Said::ToDrone(ToDrone::Adopted { leases: List(vec![]) })),
         ("Work", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
         ("Outputs", Said::ToQueen(ToQueen::Outputs { outputs: vec![output].into() })),
@@ -190,6 +196,7 @@ fn hello() -> Said {
         threads: 4,
         kinds: vec![Kind::DIGEST].into(),
         rates: rates.into(),
+        material: 32 << 20,
         nonce: *b"drone's nonce: any 32 random b's",
     })
 }
@@ -229,7 +236,7 @@ fn others() -> Vec<(&'static str, Said)> {
     let adoption = Adoption { lease: LeaseId(9), from: 64, to: 128 };
     let progress = Progress { lease: LeaseId(300), epoch: EPOCH, reached: 70_000, begun: true };
     vec![
-        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 4" })),
+        ("Refused", Said::FromQueen(FromQueen::Refused { reason: "this Queen speaks version 5" })),
         ("Shrink", Said::ToDrone(ToDrone::Shrink { lease: LeaseId(300), epoch: EPOCH, end: 1 << 32 })),
         ("Goodbye", Said::ToDrone(ToDrone::Goodbye { reason: "the Queen stops" })),
         (
@@ -246,7 +253,13 @@ fn others() -> Vec<(&'static str, Said)> {
             Said::ToQueen(ToQueen::HandBack { leases: vec![(LeaseId(300), EPOCH), (LeaseId(301), EPOCH)].into() }),
         ),
         ("Drain", Said::ToDrone(ToDrone::Drain)),
-        ("Offer", Said::ToQueen(ToQueen::Offer { leases: vec![offered(300, 64, 256), offered(301, 0, 1)].into() })),
+        (
+            "Offer",
+            Said::ToQueen(ToQueen::Offer {
+                leases: vec![offered(300, 64, 256), offered(301, 0, 1)].into(),
+                material: vec![KeptMaterial { id: MaterialId::of(MATERIAL), bytes: MATERIAL.len() as u64 }].into(),
+            }),
+        ),
         ("Adopted", Said::ToDrone(ToDrone::Adopted { leases: vec![Some(adoption), None].into() })),
     ]
 }
@@ -290,6 +303,7 @@ fn searches() -> Vec<(&'static str, Said)> {
         rank: 1,
         from: 0,
         to: search.items,
+        material: None,
         chunk: Chunk::Search(search),
     };
     let output = Output {
@@ -303,6 +317,34 @@ fn searches() -> Vec<(&'static str, Said)> {
     vec![
         ("Work of a search", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
         ("Outputs of a search", Said::ToQueen(ToQueen::Outputs { outputs: vec![output].into() })),
+    ]
+}
+
+/// A key that is sent once, a lease under it, and its end.
+fn material() -> Vec<(&'static str, Said)> {
+    let id = MaterialId::of(MATERIAL);
+    let (total, half) = (MATERIAL.len() as u64, MATERIAL.len() / 2);
+    let piece = |offset, bytes| Said::ToDrone(ToDrone::Material { id, total, offset, bytes });
+    let lease = Lease {
+        id: LeaseId(9),
+        epoch: EPOCH,
+        task: TaskId(3),
+        instance: Instance(*b"task's instance!"),
+        priority: 0,
+        rank: 2,
+        from: 0,
+        to: 1,
+        material: Some(id),
+        chunk: Chunk::Digest(DigestChunk {
+            algorithm: Algorithm::HmacSha256 { key: b"" },
+            inputs: Blob::parse(b"\x01\0\0\0\x03\0\0\0bee").unwrap(),
+        }),
+    };
+    vec![
+        ("Material", piece(0, &MATERIAL[..half])),
+        ("Material to its end", piece(half as u64, &MATERIAL[half..])),
+        ("Work with material", Said::ToDrone(ToDrone::Work { leases: vec![lease].into() })),
+        ("Forget", Said::ToDrone(ToDrone::Forget { id })),
     ]
 }
 

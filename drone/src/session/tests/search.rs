@@ -21,7 +21,8 @@ fn search((id, from, items): (u64, u64, u64)) -> Bytes {
     };
     let (task, instance, chunk) = (TaskId(1), Instance([0; 16]), Chunk::Search(chunk));
     let id = LeaseId(id);
-    let lease = Lease { id, epoch: EPOCH, task, instance, priority: 0, rank: 0, from, to: from + items, chunk };
+    let lease =
+        Lease { id, epoch: EPOCH, task, instance, priority: 0, rank: 0, from, to: from + items, material: None, chunk };
     frame_of(&ToDrone::Work { leases: List(vec![lease]) })
 }
 

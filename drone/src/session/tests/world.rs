@@ -179,7 +179,7 @@ impl World {
         let Some(message) = self.session.next_message() else { return };
         match message {
             Message::Outputs(parts) => parts.into_iter().for_each(|(key, part)| self.output(key, &part)),
-            Message::Other(Statement::Offer(leases)) => {
+            Message::Other(Statement::Offer(leases, _)) => {
                 let owed = self.leases.iter().filter(|(_, known)| known.is_owed());
                 let owed: Vec<_> = owed.map(|(ticket, known)| (*ticket, known.stored, known.wanted)).collect();
                 let offered: Vec<_> = leases.iter().map(|offered| (offered.from, offered.to)).collect();

@@ -104,3 +104,19 @@ fn a_paused_range_that_is_to_be_isolated_keeps_no_other_waiting() {
     world.run();
     assert!(world.ended.contains_key(&other) && !world.ended.contains_key(&paused));
 }
+
+#[test]
+fn who_was_emptied_for_a_task_that_ends_goes_on_at_once() {
+    let events = [|task| Event::Cancel { task }, |task| Event::Pause { task }];
+    for event in events {
+        let mut world = World::new();
+        let task = world.submit_suspicious();
+        world.handle(Event::Pause { task });
+        world.join(1);
+        let (long, grants) = world.submit(0, &[10_000_000]);
+        world.handle(Event::Resume { task });
+        assert_eq!(world.output(grants[0].lease, u64::MAX), [], "it is being emptied");
+        let grants = world.handle(event(task));
+        assert!(!grants.is_empty() && grants.iter().all(|grant| grant.task == long), "{grants:?}");
+    }
+}

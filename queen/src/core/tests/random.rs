@@ -79,7 +79,9 @@ impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Submit { priority, segments, batch, twice } => {
-                drop(self.submit_work(TaskWork { batch, twice, ..work(priority, &segments) }));
+                // Of some, two are more than a Drone keeps.
+                let material = if segments.len() % 2 == 0 { KEEPS as u32 / 3 * 2 } else { 0 };
+                drop(self.submit_work(TaskWork { batch, twice, material, ..work(priority, &segments) }));
             }
             Step::Seconds { agree } => self.compute_seconds(agree),
             Step::Join { threads } => drop(self.join(threads)),

@@ -33,7 +33,7 @@ fn seat_with(state: &mut State, number: u64, secret: Option<u64>) {
         instance: instance(number),
         address: String::new(),
         software: String::new(),
-        ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new() },
+        ability: Ability { threads: 1, kinds: BTreeSet::new(), speeds: BTreeMap::new(), material: 0 },
         kernels: Default::default(),
         secret,
     };

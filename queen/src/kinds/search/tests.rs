@@ -28,8 +28,8 @@ fn targets(digests: &[&str]) -> Sought {
 /// Indices of all marks, and of what is sought.
 fn found(search: &Search, range: Range<u64>) -> (Vec<u64>, Vec<u64>) {
     let Some(Inputs::Large(large)) = search.implied() else { panic!("its inputs are implied") };
-    let material = material(search);
-    let mut looker = Looker::new(search, &large, material.as_blob());
+    let prepared = prepare(search);
+    let mut looker = Looker::new(search, &large, prepared.as_blob());
     let (mut marks, mut findings) = (Vec::new(), Vec::new());
     for index in range {
         let looked = looker.look(index);
@@ -110,7 +110,7 @@ fn marks_agree_with_what_drones_are_told() {
     let (marks, _) = found(&search, 0..20_000);
     let expected = 20_000.0 * share(&search);
     assert!((marks.len() as f64 - expected).abs() < 6.0 * expected.sqrt(), "{} of {expected}", marks.len());
-    let (prepared, none) = (material(&search), SharedBlob::default());
+    let (prepared, none) = (prepare(&search), SharedBlob::default());
     let Chunk::Search(chunk) =
         search.chunk(Content { inputs: prepared.as_blob(), candidates: none.as_blob(), first: 0, items: 20_000 })
     else {
@@ -119,4 +119,31 @@ fn marks_agree_with_what_drones_are_told() {
     let Sieve::Targets { values, bits, word } = chunk.sieve else { panic!("it has targets") };
     assert_eq!((values.len(), bits, word), (40, search.mark_bits, Word::Inner));
     assert_eq!(search.implied().unwrap().total(), (1 << 24) - 5);
+}
+
+#[test]
+fn many_targets_are_material() {
+    let digests = |count: u32| -> Vec<String> {
+        (0..count).map(|number| const_hex::encode(Sha256::digest(number.to_le_bytes()))).collect()
+    };
+    let told = |count: u32, to| {
+        let digests = digests(count);
+        let digests: Vec<_> = digests.iter().map(String::as_str).collect();
+        let counter = Space::Counter { from: 0, to, format: CounterFormat::Hex };
+        let search = search(&[b'p'; 70], counter, targets(&digests));
+        let (prepared, none) = (prepare(&search), SharedBlob::default());
+        let content = Content { inputs: prepared.as_blob(), candidates: none.as_blob(), first: 0, items: 10 };
+        let Chunk::Search(SearchChunk { sieve: Sieve::Targets { values, .. }, .. }) = search.chunk(content) else {
+            panic!("it has targets")
+        };
+        (values.len(), material(&prepared), search.material(0), search.parameter_bytes())
+    };
+    assert_eq!(told(128, 1 << 40), (128, None, 0, 70 + 1024));
+    let (inline, Some(material), bytes, parameters) = told(129, 1 << 40) else { panic!("they are long") };
+    assert_eq!((inline, bytes, parameters), (0, 129 * 8, 70));
+    assert_eq!(material.id, MaterialId::of(&material.bytes));
+    assert_eq!(Values::parse(&material.bytes).unwrap().len(), 129);
+    // Of few candidates few bits are told, so that several targets have the same value.
+    let (inline, none, ..) = told(129, 1 << 4);
+    assert!(none.is_none() && (1..=16).contains(&inline), "{inline}");
 }

@@ -7,7 +7,7 @@ use web::kinds::search::Stop;
 use web::model::TaskState;
 
 use super::Check;
-use crate::kinds::search::{Looker, material};
+use crate::kinds::search::{Looker, prepare};
 use crate::store::rows::{Stored, trust_of};
 use crate::work::inputs::Inputs;
 use crate::work::results::Trust;
@@ -148,8 +148,8 @@ impl Check<'_, '_> {
         let terms = self.whole(stored)?;
         let kind = terms.kind();
         let Some((search, Inputs::Large(large))) = kind.search().zip(kind.implied()) else { return Ok(()) };
-        let material = material(search);
-        let mut looker = Looker::new(search, &large, material.as_blob());
+        let prepared = prepare(search);
+        let mut looker = Looker::new(search, &large, prepared.as_blob());
         for mark in marks {
             if !looker.look(*mark).is_mark {
                 self.wrong(stored, format_args!("candidate {mark} is said to be a mark, and is none"));
