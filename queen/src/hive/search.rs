@@ -112,19 +112,9 @@ impl SharedHive {
             true => spawn_blocking(looking).await.ok(),
             false => Some(looking()),
         };
-        let Some(looked) = looked.flatten() else { return Ok(arrival) };
-        match looked {
-            // Where all are marks, one that is not told was not computed.
-            Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
-                let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
-                Err(WrongResult { drone, task: job.task, index: range.start + missed, fault: Fault::Missed })
-            }
-            Ok((findings, share)) => {
-                arrival.looked_at = marks.count();
-                arrival.sighting = Some(Sighting { marks, findings, share, chance });
-                Ok(arrival)
-            }
-            Err(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Mark }),
+        match looked.flatten() {
+            Some(looked) => judge(drone, job.task, (marks, looked), arrival, chance),
+            None => Ok(arrival),
         }
     }
 }
@@ -143,13 +133,15 @@ impl SharedHive {
     async fn marks_of(&self, second: &SecondSearch) -> Option<Vec<u64>> {
         let prepared = self.prepared(&second.job).await.ok()?;
         let (job, range) = (second.job.clone(), second.first.range.clone());
-        let searching = spawn_blocking(move || {
-            let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
-            let mut looker = Looker::new(search, large, prepared.as_blob());
-            Some(range.filter(|index| looker.look(*index).is_mark).collect())
-        });
-        searching.await.ok().flatten()
+        spawn_blocking(move || marks_in(&job, &prepared, range)).await.ok().flatten()
     }
+}
+
+/// The candidates of a range that are marks.
+pub(super) fn marks_in(job: &Job, prepared: &SharedBlob, range: Range<u64>) -> Option<Vec<u64>> {
+    let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
+    let mut looker = Looker::new(search, large, prepared.as_blob());
+    Some(range.filter(|index| looker.look(*index).is_mark).collect())
 }
 
 fn broken_off() -> StoreError {
@@ -161,7 +153,10 @@ fn targets_of(search: &Search) -> u64 {
 }
 
 /// What is sought among marks, and which share of candidates are marks; or the index of the first that is none.
-fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<Result<(Vec<Finding>, f64), u64>> {
+type Looked = Result<(Vec<Finding>, f64), u64>;
+
+/// Looks at the marks of a range that begins at `first`.
+pub(super) fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<Looked> {
     let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
     let mut looker = Looker::new(search, large, prepared.as_blob());
     let mut findings = Vec::new();
@@ -175,6 +170,33 @@ fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<R
         }
     }
     Some(Ok((findings, looker.share())))
+}
+
+/// What follows from marks that were looked at; `chance` is a random number.
+///
+/// # Errors
+/// If one is none, or one that was not told is one.
+pub(super) fn judge(
+    drone: DroneId,
+    task: TaskId,
+    (marks, looked): (Marks, Looked),
+    mut arrival: Arrival,
+    chance: u64,
+) -> Result<Arrival, WrongResult> {
+    let range = &arrival.piece.range;
+    match looked {
+        // Where all are marks, one that is not told was not computed.
+        Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
+            let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
+            Err(WrongResult { drone, task, index: range.start + missed, fault: Fault::Missed })
+        }
+        Ok((findings, share)) => {
+            arrival.looked_at = marks.count();
+            arrival.sighting = Some(Sighting { marks, findings, share, chance });
+            Ok(arrival)
+        }
+        Err(index) => Err(WrongResult { drone, task, index, fault: Fault::Mark }),
+    }
 }
 
 impl State {
