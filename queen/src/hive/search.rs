@@ -13,7 +13,7 @@ use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Fault, Sighting, WrongResult};
-use super::audit::{Compared, SecondSearch};
+use super::audit::{Compared, SecondSearch, compare_marks};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
@@ -128,6 +128,25 @@ impl SharedHive {
         // What is revoked of who was wrong has to be written.
         let Ok(slot) = self.slot(0).await else { return };
         self.change_and_tell(Some(slot), None, |state, now| state.searched_again(&second, &marks, now));
+    }
+
+    /// Compares what was searched with what others have searched of the same.
+    pub(super) async fn look_up_marks(&self, task: TaskId, second: Searched) {
+        let range = second.range.clone();
+        // What is revoked of who was wrong has to be written.
+        if let Ok(slot) = self.slot(0).await {
+            let hive = self.clone();
+            // What was searched before is in the store by then.
+            let between = self.inner.disk.journal.between(move || {
+                let first = hive.inner.disk.reader.marks(task, &range)?;
+                hive.change_durably(slot, |state, now| state.compare_marks(task, &first, &second, now));
+                Ok::<_, StoreError>(())
+            });
+            if let Some(Err(error)) = between.await {
+                tracing::warn!(%task, %error, "marks of two drones cannot be compared");
+            }
+        }
+        self.lock().audits.end_comparison();
     }
 
     async fn marks_of(&self, second: &SecondSearch) -> Option<Vec<u64>> {
@@ -292,6 +311,43 @@ impl State {
                 self.trust(&[first.drone], marks.len() as u64);
                 self.agrees(task, first.drone);
                 self.outgoing.push(Change::Confirmed { task, range: first.range.clone(), drone: first.drone });
+            }
+        }
+    }
+
+    /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
+    /// who have the same lease, one is first.
+    pub(super) fn compare_rest(
+        &mut self,
+        task: TaskId,
+        drone: DroneId,
+        credited: &Range<u64>,
+        arrival: &Arrival,
+        now: Now,
+    ) {
+        let Some(all) = arrival.searched(drone, now.at) else { return };
+        for rest in [all.range.start..credited.start, credited.end..all.range.end] {
+            if !rest.is_empty() && self.audits.begin_comparison() {
+                self.requests.push(Request::CompareMarks(task, Box::new(all.within(&rest))));
+            }
+        }
+    }
+
+    /// Compares what Drones have searched, as it is in the store, with what another one says of the same candidates.
+    pub(super) fn compare_marks(&mut self, task: TaskId, first: &[Searched], second: &Searched, now: Now) {
+        for first in first.iter().filter(|first| first.drone != second.drone && first.trust != Trust::Suspect) {
+            let part = first.within(&second.range);
+            let same = second.within(&part.range);
+            match compare_marks(first.drone, &part.indices().collect(), &same) {
+                Compared::Missed(drone, index) => {
+                    self.convict(WrongResult { drone, task, index, fault: Fault::Missed }, now);
+                }
+                Compared::Same(drones) => {
+                    self.trust(&drones, same.marks.count());
+                    self.agrees(task, first.drone);
+                    self.outgoing.push(Change::Confirmed { task, range: part.range, drone: first.drone });
+                }
+                Compared::Differs(_) | Compared::Nothing => {}
             }
         }
     }

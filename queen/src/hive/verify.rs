@@ -100,6 +100,7 @@ impl SharedHive {
             match request {
                 Request::Recheck(recheck) => hive.recheck(*recheck).await,
                 Request::SearchAgain(second) => hive.search_by_queen(*second).await,
+                Request::CompareMarks(task, second) => hive.look_up_marks(task, *second).await,
                 Request::ComputeClaims => hive.compute_claims().await,
                 Request::Rework => hive.compute_again().await,
             }
@@ -198,7 +199,7 @@ impl State {
     }
 
     /// What is expected of an open lease of this Drone.
-    fn expected(&self, drone: DroneId, lease: LeaseId) -> Option<Expected> {
+    pub(super) fn expected(&self, drone: DroneId, lease: LeaseId) -> Option<Expected> {
         let LeaseStatus { task, next } = self.core.lease(drone, lease)?;
         let trust = self.fleet.trust_in(drone);
         if let Some(job) = self.audits.of(task) {
