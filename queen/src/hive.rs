@@ -64,6 +64,8 @@ mod secrets;
 mod settings;
 mod shared;
 mod show;
+#[cfg(test)]
+mod simulation;
 mod state;
 mod story;
 mod submit;

@@ -106,6 +106,15 @@ impl Location {
         Self { directory, disk: Arc::new(System), vfs: None, ballast: BALLAST }
     }
 
+    /// A place in memory, where a store lasts for as long as it is open.
+    fn in_memory() -> Self {
+        // Each in this process has a name of its own.
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let directory = format!("/in-memory/{}", COUNT.fetch_add(1, Relaxed)).into();
+        let disk = Arc::new(MemoryDisk::default());
+        Self { directory, disk, vfs: Some(MEMORY_VFS.into()), ballast: 0 }
+    }
+
     /// Opens it, and creates it if need be. What is in it stays as it is, apart from a migration
     /// if it is older, until the writer is given something to commit.
     ///
@@ -145,10 +154,6 @@ impl Store {
     /// # Errors
     /// If there is no memory.
     pub fn in_memory() -> Result<Self, StoreError> {
-        // Each in this process has a name of its own.
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let directory = format!("/in-memory/{}", COUNT.fetch_add(1, Relaxed)).into();
-        let disk = Arc::new(MemoryDisk::default());
-        Location { directory, disk, vfs: Some(MEMORY_VFS.into()), ballast: 0 }.open_in(None)
+        Location::in_memory().open_in(None)
     }
 }

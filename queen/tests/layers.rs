@@ -18,7 +18,7 @@ fn files(folder: &Path, prefix: &[&str], found: &mut BTreeMap<String, String>) {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         // Programs in `bin` are crates of their own.
-        if ["tests", "testing", "bin"].contains(&&*name) {
+        if ["tests", "testing", "simulation", "bin"].contains(&&*name) {
             continue;
         }
         if path.is_dir() {

@@ -20,6 +20,9 @@ use crate::work::{Job, Searched, TASKS_END};
 const AUDITS_OF_ONE: usize = 8;
 const AUDITS: usize = 1024;
 
+/// What was searched by two Drones is compared so many times at once at most; what comes beyond is not.
+const COMPARISONS: usize = 64;
+
 /// The most compressions that the Queen spends on one result after it was accepted.
 const BY_QUEEN: u64 = 4_000_000;
 
@@ -86,6 +89,8 @@ pub(super) struct Audits {
     is_rechecking: bool,
     /// The Queen searches candidates again.
     is_searching: bool,
+    /// Comparisons of marks that were asked for.
+    comparisons: usize,
     /// Results on which Drones differ, which she computes next.
     disputes: VecDeque<Recheck>,
     /// Results that were computed a second time in whatever way, since the start.
@@ -208,16 +213,19 @@ impl Audits {
         if *by == second.drone {
             return Compared::Nothing;
         }
-        let told: BTreeSet<u64> = second.indices().collect();
-        // All that is told was looked at, and is a mark.
-        if let Some(missed) = told.iter().find(|mark| !first.contains(*mark)) {
-            return Compared::Missed(*by, *missed);
-        }
-        let Range { start, end } = second.range;
-        match first.range(start..end).find(|mark| !told.contains(*mark)) {
-            Some(missed) => Compared::Missed(second.drone, *missed),
-            None => Compared::Same([*by, second.drone]),
-        }
+        compare_marks(*by, first, second)
+    }
+
+    /// Whether marks of two Drones may be compared now.
+    pub(super) fn begin_comparison(&mut self) -> bool {
+        let begins = self.comparisons < COMPARISONS;
+        self.comparisons += usize::from(begins);
+        begins
+    }
+
+    /// Notes that they were.
+    pub(super) fn end_comparison(&mut self) {
+        self.comparisons -= 1;
     }
 
     /// The Queen searches candidates again for want of another Drone, unless she does already.
@@ -263,8 +271,44 @@ impl Audits {
     }
 }
 
+/// Compares what a Drone has told of candidates with what another one tells of a part of them.
+pub(super) fn compare_marks(by: DroneId, first: &BTreeSet<u64>, second: &Searched) -> Compared {
+    let told: BTreeSet<u64> = second.indices().collect();
+    // All that is told was looked at, and is a mark.
+    if let Some(missed) = told.iter().find(|mark| !first.contains(*mark)) {
+        return Compared::Missed(by, *missed);
+    }
+    let Range { start, end } = second.range;
+    match first.range(start..end).find(|mark| !told.contains(*mark)) {
+        Some(missed) => Compared::Missed(second.drone, *missed),
+        None => Compared::Same([by, second.drone]),
+    }
+}
+
 /// Of how many parts with expensive results one is looked at, of a Drone that was right so often
 /// (adaptive replication, as in BOINC).
 pub(super) fn one_part_in(trust: u64) -> u64 {
     (1 + trust / ALWAYS).min(SELDOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use web::model::Timestamp;
+
+    use super::*;
+    use crate::work::{Marks, Trust};
+
+    #[test]
+    fn a_mark_that_one_does_not_tell_is_the_proof() {
+        let [first, second] = [1, 2].map(DroneId);
+        let compare = |told: &[u64], again: &[u64]| {
+            let marks = Marks::of(again.iter().map(|mark| mark - 100));
+            let (range, trust, at) = (100..200, Trust::Sampled, Timestamp(0));
+            let second = Searched { range, marks, drone: second, trust, spent_ns: 1, at };
+            compare_marks(first, &told.iter().copied().collect(), &second)
+        };
+        assert!(matches!(compare(&[7, 110, 250], &[110]), Compared::Same(drones) if drones == [first, second]));
+        assert!(matches!(compare(&[110], &[110, 150]), Compared::Missed(DroneId(1), 150)));
+        assert!(matches!(compare(&[110, 150], &[110]), Compared::Missed(DroneId(2), 150)));
+    }
 }

@@ -1,6 +1,6 @@
 //! What is known of the tasks of one batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use web::model::TaskState;
@@ -22,6 +22,8 @@ pub(super) struct Members {
     /// The indices of tasks that have left, each with why it failed, if it did.
     detached: BTreeMap<u64, Option<Box<str>>>,
     failed: u64,
+    /// The indices of those that failed, where that is not on disk yet.
+    failing: BTreeSet<u64>,
     /// How many of the tasks that have left had results on disk.
     forgotten: u64,
 }
@@ -33,7 +35,7 @@ impl Members {
         suspect.iter().for_each(|range| stored.insert(range));
         let failed = detached.values().filter(|error| error.is_some()).count() as u64;
         let forgotten = detached.len() as u64;
-        Self { is_there: true, stored, detached, failed, forgotten }
+        Self { is_there: true, stored, detached, failed, failing: BTreeSet::new(), forgotten }
     }
 
     /// Notes that the batch is stored: its tasks exist for users from here on.
@@ -62,6 +64,16 @@ impl Members {
         self.detached.get(&index).map(|error| error.as_deref())
     }
 
+    /// Whether a task has failed, and that is not on disk yet.
+    pub(super) fn is_failing(&self, index: u64) -> bool {
+        self.failing.contains(&index)
+    }
+
+    /// Notes that it is on disk that a task failed.
+    pub(super) fn has_failed(&mut self, index: u64) {
+        self.failing.remove(&index);
+    }
+
     /// Tasks of `range` that have left, at most so many, and why those failed that did.
     pub(super) fn detached_in(&self, range: Range<u64>, limit: usize) -> Detached {
         let detached = self.detached.range(range).take(limit);
@@ -76,7 +88,10 @@ impl Members {
     /// How many tasks the batch stands for while it is in this state.
     pub(super) fn tally(&self, state: TaskState, total: u64) -> Tally {
         let done = self.stored.len() - self.forgotten;
-        Tally { state, open: total - done - self.detached.len() as u64, done, failed: self.failed }
+        // A task is called failed when that is on disk.
+        let failing = self.failing.len() as u64;
+        let open = total - done - self.detached.len() as u64 + failing;
+        Tally { state, open, done, failed: self.failed - failing }
     }
 
     /// How a batch is said to have failed in part; `None` if no task failed.
@@ -89,10 +104,35 @@ impl Members {
     /// A task leaves the batch; why, if it failed.
     pub(super) fn detach(&mut self, index: u64, error: Option<Box<str>>) {
         self.failed += u64::from(error.is_some());
+        match error.is_some() {
+            true => self.failing.insert(index),
+            false => self.failing.remove(&index),
+        };
         let was_stored = self.stored.contains(index);
         match self.detached.insert(index, error) {
             Some(before) => self.failed -= u64::from(before.is_some()),
             None => self.forgotten += u64::from(was_stored),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_has_failed_when_that_is_on_disk() {
+        let mut members = Members::default();
+        members.detach(1, Some("no".into()));
+        let tally = |members: &Members| {
+            let Tally { open, failed, .. } = members.tally(TaskState::Running, 3);
+            (open, failed, members.is_failing(1))
+        };
+        assert_eq!(tally(&members), (3, 0, true));
+        members.has_failed(1);
+        assert_eq!(tally(&members), (2, 1, false));
+        // It begins again, on its own.
+        members.detach(1, None);
+        assert_eq!(tally(&members), (2, 0, false));
     }
 }

@@ -8,7 +8,7 @@ use super::request::Request;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::store::{Change, Receipt, Removed, Submission};
+use crate::store::{Change, Fate, Receipt, Removed, Submission};
 use crate::work::{Ending, Tally, member_id};
 
 impl State {
@@ -49,7 +49,14 @@ impl State {
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
-            Change::Detach { batch, index, .. } => self.tasks.has_left_disk(member_id(*batch, *index)),
+            Change::Detach { batch, index, fate } => {
+                let id = member_id(*batch, *index);
+                self.tasks.has_left_disk(id);
+                if matches!(fate, Fate::Failed(_)) {
+                    self.change_task(*batch, |record| record.members_mut().has_failed(*index));
+                    self.tasks.waiters.wake(id..TaskId(id.0 + 1));
+                }
+            }
             Change::Cleared { task, .. } => self.leave_memory(*task),
             _ => {}
         }

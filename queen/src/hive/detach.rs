@@ -54,13 +54,17 @@ impl State {
     /// Notes that a task leaves its batch; the core knows of it, or is told apart from this.
     pub(super) fn note_detached(&mut self, batch: TaskId, index: u64, fate: Fate) {
         let error = if let Fate::Failed(error) = &fate { Some(error.clone()) } else { None };
+        let has_failed = error.is_some();
         if self.tasks.change(batch, |record| record.members_mut().detach(index, error)).is_none() {
             return;
         }
         self.outgoing.push(Change::Detach { batch, index, fate });
         self.feed.task(batch);
-        let id = member_id(batch, index);
-        self.tasks.waiters.wake(id..TaskId(id.0 + 1));
+        if !has_failed {
+            // Who waits for it is told of its failure when that is on disk.
+            let id = member_id(batch, index);
+            self.tasks.waiters.wake(id..TaskId(id.0 + 1));
+        }
     }
 }
 

@@ -31,7 +31,13 @@ impl State {
             _ => None,
         };
         let mut effects = std::mem::take(&mut self.effects);
+        #[cfg(test)]
+        let told = self.transcript.is_some().then(|| event.clone());
         self.core.handle(event, now.elapsed, &mut effects);
+        #[cfg(test)]
+        if let Some((transcript, told)) = self.transcript.as_mut().zip(told) {
+            transcript.push((told, effects.clone()));
+        }
         for effect in effects.drain(..) {
             match effect {
                 Effect::Lease(grant) => self.lease(grant),

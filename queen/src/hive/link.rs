@@ -14,7 +14,7 @@ use wire::ids::{Epoch, LeaseId};
 use wire::material::{MAX_KEPT, MaterialId};
 use wire::message::{MAX_PART, Offered, Output};
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, Expected};
 use super::presence::Ends;
 use super::seat::{Joined, Link, Newcomer, Parting};
 use super::shared::SharedHive;
@@ -91,6 +91,44 @@ const FRAME_COST: u64 = 2;
 
 fn check_range(from: u64, to: u64) -> Result<(), Breach> {
     if from < to { Ok(()) } else { Err(Breach::Range { from, to }) }
+}
+
+/// Looks at what a frame of results says of itself.
+///
+/// # Errors
+/// If a Drone cannot mean that.
+pub(super) fn check_outputs(outputs: &[Output<'_>]) -> Result<(), Breach> {
+    for Output { lease, from, to, output, .. } in outputs {
+        check_range(*from, *to)?;
+        if output.size() > MAX_PART {
+            return Err(Breach::Long { lease: *lease, size: output.size() });
+        }
+    }
+    Ok(())
+}
+
+/// Takes results out of the `frame` that they came in; `next`: where the next part of a lease begins of which that
+/// frame has had one already.
+///
+/// # Errors
+/// If they cannot be the results of their range, or are not what comes next of their lease.
+pub(super) fn arrive(
+    output: &Output<'_>,
+    expected: &Expected,
+    next: &mut BTreeMap<LeaseId, u64>,
+    frame: &Bytes,
+) -> Result<Arrival, Breach> {
+    let first = next.insert(output.lease, output.to).unwrap_or(expected.next);
+    if output.from != first {
+        return Err(Breach::Order { lease: output.lease, from: output.from, next: first });
+    }
+    let bytes = expected.job.kind().check(&(output.from..output.to), &output.output)?;
+    let kept = match bytes.len() >= COPIED_BELOW && bytes.len() >= frame.len() / COPIED_PART {
+        true => frame.slice_ref(bytes),
+        false => Bytes::copy_from_slice(bytes),
+    };
+    let piece = Piece { range: output.from..output.to, bytes: kept };
+    Ok(Arrival::new(output.lease, piece, Duration::from_nanos(output.spent_ns)))
 }
 
 impl SharedHive {
@@ -174,34 +212,14 @@ impl SharedHive {
         received: u64,
         waiting: impl Fn(),
     ) -> Result<(), Breach> {
-        for Output { lease, from, to, output, .. } in outputs {
-            check_range(*from, *to)?;
-            if output.size() > MAX_PART {
-                return Err(Breach::Long { lease: *lease, size: output.size() });
-            }
-        }
-        let expected: Vec<_> = {
-            let state = self.lock();
-            let ours = |output: &Output<'_>| output.epoch == self.inner.epoch && state.fleet.is_current(link);
-            outputs.iter().map(|output| state.expected(link.drone, output.lease).filter(|_| ours(output))).collect()
-        };
+        check_outputs(outputs)?;
+        let expected = self.lock().expected_of(link, self.inner.epoch, outputs);
         let mut results = Vec::with_capacity(outputs.len());
         // A frame may bring several parts of one lease.
         let mut next = BTreeMap::new();
         for (output, expected) in outputs.iter().zip(expected) {
             let Some(expected) = expected else { continue };
-            let first = next.insert(output.lease, output.to).unwrap_or(expected.next);
-            if output.from != first {
-                return Err(Breach::Order { lease: output.lease, from: output.from, next: first });
-            }
-            let bytes = expected.job.kind().check(&(output.from..output.to), &output.output)?;
-            let kept = match bytes.len() >= COPIED_BELOW && bytes.len() >= frame.len() / COPIED_PART {
-                true => frame.slice_ref(bytes),
-                false => Bytes::copy_from_slice(bytes),
-            };
-            let spent = Duration::from_nanos(output.spent_ns);
-            let piece = Piece { range: output.from..output.to, bytes: kept };
-            let arrival = Arrival::new(output.lease, piece, spent);
+            let arrival = arrive(output, &expected, &mut next, frame)?;
             let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),

@@ -22,7 +22,8 @@ impl State {
     /// Results came of a Drone and were looked at: what the core credits of them is stored.
     pub(super) fn output(&mut self, drone: DroneId, arrival: Arrival, now: Now) {
         let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
-        let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease) else { return };
+        let is_next = |lease: &LeaseStatus| lease.next == range.start;
+        let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease).filter(is_next) else { return };
         if self.audits.of(task).is_some() {
             return self.output_of_audit(drone, task, &arrival, now);
         }
@@ -67,13 +68,15 @@ impl State {
         if arrival.sighting.is_none() {
             return;
         }
-        let mut second = None;
+        let (mut second, mut credited) = (None, range.start..range.start);
         self.handle_results(Event::Output { drone, lease, range, spent }, now, |state, effect| {
             if let Effect::Credit { range, .. } = effect {
                 state.trust(&[drone], arrival.looked_at);
                 second = state.store_searched(task, drone, &range, arrival, now);
+                credited = range;
             }
         });
+        self.compare_rest(task, drone, &credited, arrival, now);
         second.into_iter().for_each(|second| self.search_again(second, now));
         self.stop_search(task, now);
     }

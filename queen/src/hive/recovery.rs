@@ -16,12 +16,14 @@ use super::memory::Memory;
 use super::record::Record;
 use super::settings::Settings;
 use super::shared::{Disk, Limit, SharedHive};
+use super::state::State;
 use super::story::unfinished;
-use crate::clock::HiveClock;
+use crate::access::JoinSecrets;
+use crate::clock::{HiveClock, Now};
 use crate::core::Event;
 use crate::store::{
-    Change, Consumer, Directory, Follower, Journal, KnownDrone, Leased, Live, Receipt, Removed, Store, StoreError,
-    Submission, Tidied, Writer,
+    Change, Consumer, Directory, Follower, Inheritance, Journal, KnownDrone, Leased, Live, Receipt, Removed, Store,
+    StoreError, Submission, Tidied, Writer,
 };
 
 /// Tasks that are taken over under one lock.
@@ -111,15 +113,7 @@ impl SharedHive {
         };
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
         let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access, history)?;
-        {
-            let mut state = hive.lock();
-            state.tasks.take_over(inheritance.next_task, inheritance.ended);
-            state.fleet.set_next_id(inheritance.next_drone);
-            state.disk.has_suspects = inheritance.suspect > 0;
-            state.disk.count(inheritance.used);
-            state.disk.keys = inheritance.keys;
-            state.recovering = Some((0, inheritance.live));
-        }
+        hive.lock().inherit(&inheritance);
         Ok((hive, Keeper { writer, consumer, directory }))
     }
 
@@ -184,45 +178,14 @@ impl SharedHive {
     }
 
     fn take(&self, batch: &mut Vec<Live>) {
-        self.change(|state, now| {
-            for live in batch.drain(..) {
-                let (id, done, is_paused) = (live.task.id, live.done.clone(), live.task.paused);
-                let mut record = Record::revived(live);
-                record.terms = state.tasks.share_counted(&record.terms);
-                if is_paused {
-                    record.pause(true);
-                }
-                self.inner.memory.tasks.take(record.weight());
-                state.enter(id, record, done, now);
-                if let Some((taken, _)) = &mut state.recovering {
-                    *taken += 1;
-                }
-            }
-        });
+        self.change(|state, now| batch.drain(..).for_each(|live| state.take_over(live, now)));
     }
 
-    /// Takes over which Drones there were, and what they were computing; of those whose secret was revoked others
-    /// compute it.
+    /// Takes over which Drones there were, and what they were computing.
     fn take_drones(&self, disk: &Disk) -> Result<(), StoreError> {
-        let known = disk.reader.drones()?;
-        let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
-        for Leased { task, drone, range, .. } in disk.reader.leases()? {
-            held.entry(drone).or_default().push((task, range));
-        }
+        let (known, leases) = (disk.reader.drones()?, disk.reader.leases()?);
         let secrets = Arc::clone(&self.join_secrets().borrow());
-        let is_revoked = |drone: &&KnownDrone| {
-            let secret = drone.visit.as_ref().and_then(|visit| visit.secret);
-            secret.is_some_and(|secret| !secrets.has(secret))
-        };
-        let revoked: BTreeSet<_> = known.iter().filter(is_revoked).map(|drone| drone.id).collect();
-        self.change(|state, now| {
-            state.fleet.take_over(known);
-            for (drone, held) in held {
-                if !state.fleet.is_quarantined(drone) && !revoked.contains(&drone) {
-                    state.handle(Event::Inherit { drone, held }, now);
-                }
-            }
-        });
+        self.change(|state, now| state.take_drones(known, leases, &secrets, now));
         Ok(())
     }
 
@@ -241,13 +204,63 @@ impl SharedHive {
     }
 }
 
+impl State {
+    /// Goes on where the Queen before ended, as far as that is known at once.
+    pub(super) fn inherit(&mut self, inheritance: &Inheritance) {
+        self.tasks.take_over(inheritance.next_task, inheritance.ended);
+        self.fleet.set_next_id(inheritance.next_drone);
+        self.disk.has_suspects = inheritance.suspect > 0;
+        self.disk.count(inheritance.used);
+        self.disk.keys = inheritance.keys;
+        self.recovering = Some((0, inheritance.live));
+    }
+
+    /// Takes over a task that has not ended.
+    pub(super) fn take_over(&mut self, live: Live, now: Now) {
+        let (id, done, is_paused) = (live.task.id, live.done.clone(), live.task.paused);
+        let mut record = Record::revived(live);
+        record.terms = self.tasks.share_counted(&record.terms);
+        if is_paused {
+            record.pause(true);
+        }
+        self.budget.take(record.weight());
+        self.enter(id, record, done, now);
+        if let Some((taken, _)) = &mut self.recovering {
+            *taken += 1;
+        }
+    }
+
+    /// Takes over which Drones there were, and what they were computing; of those who are in quarantine, or came with a
+    /// secret that is not among the `valid` ones any more, others compute it.
+    pub(super) fn take_drones(&mut self, known: Vec<KnownDrone>, leases: Vec<Leased>, valid: &JoinSecrets, now: Now) {
+        let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
+        for Leased { task, drone, range, .. } in leases {
+            held.entry(drone).or_default().push((task, range));
+        }
+        let is_revoked = |drone: &&KnownDrone| {
+            let secret = drone.visit.as_ref().and_then(|visit| visit.secret);
+            secret.is_some_and(|secret| !valid.has(secret))
+        };
+        let revoked: BTreeSet<_> = known.iter().filter(is_revoked).map(|drone| drone.id).collect();
+        self.fleet.take_over(known);
+        for (drone, held) in held {
+            if !self.fleet.is_quarantined(drone) && !revoked.contains(&drone) {
+                self.handle(Event::Inherit { drone, held }, now);
+            }
+        }
+    }
+
+    /// These changes are in the store, with these receipts, and removed these tasks.
+    pub(super) fn follow(&mut self, changes: &[Change], receipts: &[Receipt], removed: &[Removed]) {
+        changes.iter().for_each(|change| self.committed(change));
+        receipts.iter().for_each(|receipt| self.stored(*receipt));
+        removed.iter().for_each(|removed| self.removed(removed));
+    }
+}
+
 impl Follower for SharedHive {
     fn committed(&self, changes: &[Change], receipts: &[Receipt], removed: &[Removed]) {
-        self.change(|state, _| {
-            changes.iter().for_each(|change| state.committed(change));
-            receipts.iter().for_each(|receipt| state.stored(*receipt));
-            removed.iter().for_each(|removed| state.removed(removed));
-        });
+        self.change(|state, _| state.follow(changes, receipts, removed));
         if changes.iter().any(|change| matches!(change, Change::Cleared { .. })) {
             self.inner.reworked.notify_one();
         }

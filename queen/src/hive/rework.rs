@@ -62,14 +62,12 @@ impl SharedHive {
         let reader = &self.inner.disk.reader;
         let some = reader.suspects(after, AT_ONCE)?;
         let last = some.last().map(|suspects| suspects.task);
-        for Suspects { task, has_ended, ranges, drone } in some {
-            let marks = reader.trusted_marks(task)?;
-            self.change(|state, _| state.recount_marks(task, marks));
-            if self.change(|state, now| state.revoke(task, &ranges, now)) || !has_ended {
-                continue;
-            }
-            if let Some(live) = reader.revive(task)? {
-                self.change(|state, now| state.reopen(live, drone.unwrap_or(DroneId(0)), now));
+        for suspects in some {
+            let marks = reader.trusted_marks(suspects.task)?;
+            if self.change(|state, now| state.take_up(&suspects, marks, now))
+                && let Some(live) = reader.revive(suspects.task)?
+            {
+                self.change(|state, now| state.reopen(live, suspects.drone.unwrap_or(DroneId(0)), now));
             }
         }
         Ok(last)
@@ -113,6 +111,13 @@ impl SharedHive {
 }
 
 impl State {
+    /// Has suspect results of a task computed again, of whose results that are not in doubt so many are marks of a
+    /// search; whether it is not in memory, so that it has to be [`reopen`](Self::reopen)ed.
+    pub(super) fn take_up(&mut self, suspects: &Suspects, marks: u64, now: Now) -> bool {
+        self.recount_marks(suspects.task, marks);
+        !self.revoke(suspects.task, &suspects.ranges, now) && suspects.has_ended
+    }
+
     /// Has suspect results of a task in memory computed again; whether it is there. Those that
     /// were computed again already, and are on their way to the disk, are in memory.
     fn revoke(&mut self, id: TaskId, ranges: &RangeSet, now: Now) -> bool {

@@ -13,7 +13,7 @@ use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Fault, Sighting, WrongResult};
-use super::audit::{Compared, SecondSearch};
+use super::audit::{Compared, SecondSearch, compare_marks};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
@@ -112,19 +112,9 @@ impl SharedHive {
             true => spawn_blocking(looking).await.ok(),
             false => Some(looking()),
         };
-        let Some(looked) = looked.flatten() else { return Ok(arrival) };
-        match looked {
-            // Where all are marks, one that is not told was not computed.
-            Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
-                let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
-                Err(WrongResult { drone, task: job.task, index: range.start + missed, fault: Fault::Missed })
-            }
-            Ok((findings, share)) => {
-                arrival.looked_at = marks.count();
-                arrival.sighting = Some(Sighting { marks, findings, share, chance });
-                Ok(arrival)
-            }
-            Err(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Mark }),
+        match looked.flatten() {
+            Some(looked) => judge(drone, job.task, (marks, looked), arrival, chance),
+            None => Ok(arrival),
         }
     }
 }
@@ -140,16 +130,37 @@ impl SharedHive {
         self.change_and_tell(Some(slot), None, |state, now| state.searched_again(&second, &marks, now));
     }
 
+    /// Compares what was searched with what others have searched of the same.
+    pub(super) async fn look_up_marks(&self, task: TaskId, second: Searched) {
+        let range = second.range.clone();
+        // What is revoked of who was wrong has to be written.
+        if let Ok(slot) = self.slot(0).await {
+            let hive = self.clone();
+            // What was searched before is in the store by then.
+            let between = self.inner.disk.journal.between(move || {
+                let first = hive.inner.disk.reader.marks(task, &range)?;
+                hive.change_durably(slot, |state, now| state.compare_marks(task, &first, &second, now));
+                Ok::<_, StoreError>(())
+            });
+            if let Some(Err(error)) = between.await {
+                tracing::warn!(%task, %error, "marks of two drones cannot be compared");
+            }
+        }
+        self.lock().audits.end_comparison();
+    }
+
     async fn marks_of(&self, second: &SecondSearch) -> Option<Vec<u64>> {
         let prepared = self.prepared(&second.job).await.ok()?;
         let (job, range) = (second.job.clone(), second.first.range.clone());
-        let searching = spawn_blocking(move || {
-            let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
-            let mut looker = Looker::new(search, large, prepared.as_blob());
-            Some(range.filter(|index| looker.look(*index).is_mark).collect())
-        });
-        searching.await.ok().flatten()
+        spawn_blocking(move || marks_in(&job, &prepared, range)).await.ok().flatten()
     }
+}
+
+/// The candidates of a range that are marks.
+pub(super) fn marks_in(job: &Job, prepared: &SharedBlob, range: Range<u64>) -> Option<Vec<u64>> {
+    let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
+    let mut looker = Looker::new(search, large, prepared.as_blob());
+    Some(range.filter(|index| looker.look(*index).is_mark).collect())
 }
 
 fn broken_off() -> StoreError {
@@ -161,7 +172,10 @@ fn targets_of(search: &Search) -> u64 {
 }
 
 /// What is sought among marks, and which share of candidates are marks; or the index of the first that is none.
-fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<Result<(Vec<Finding>, f64), u64>> {
+type Looked = Result<(Vec<Finding>, f64), u64>;
+
+/// Looks at the marks of a range that begins at `first`.
+pub(super) fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<Looked> {
     let (search, Inputs::Large(large)) = (job.kind().search()?, &job.inputs) else { return None };
     let mut looker = Looker::new(search, large, prepared.as_blob());
     let mut findings = Vec::new();
@@ -175,6 +189,33 @@ fn look(job: &Job, prepared: &SharedBlob, marks: &Marks, first: u64) -> Option<R
         }
     }
     Some(Ok((findings, looker.share())))
+}
+
+/// What follows from marks that were looked at; `chance` is a random number.
+///
+/// # Errors
+/// If one is none, or one that was not told is one.
+pub(super) fn judge(
+    drone: DroneId,
+    task: TaskId,
+    (marks, looked): (Marks, Looked),
+    mut arrival: Arrival,
+    chance: u64,
+) -> Result<Arrival, WrongResult> {
+    let range = &arrival.piece.range;
+    match looked {
+        // Where all are marks, one that is not told was not computed.
+        Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
+            let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
+            Err(WrongResult { drone, task, index: range.start + missed, fault: Fault::Missed })
+        }
+        Ok((findings, share)) => {
+            arrival.looked_at = marks.count();
+            arrival.sighting = Some(Sighting { marks, findings, share, chance });
+            Ok(arrival)
+        }
+        Err(index) => Err(WrongResult { drone, task, index, fault: Fault::Mark }),
+    }
 }
 
 impl State {
@@ -270,6 +311,43 @@ impl State {
                 self.trust(&[first.drone], marks.len() as u64);
                 self.agrees(task, first.drone);
                 self.outgoing.push(Change::Confirmed { task, range: first.range.clone(), drone: first.drone });
+            }
+        }
+    }
+
+    /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
+    /// who have the same lease, one is first.
+    pub(super) fn compare_rest(
+        &mut self,
+        task: TaskId,
+        drone: DroneId,
+        credited: &Range<u64>,
+        arrival: &Arrival,
+        now: Now,
+    ) {
+        let Some(all) = arrival.searched(drone, now.at) else { return };
+        for rest in [all.range.start..credited.start, credited.end..all.range.end] {
+            if !rest.is_empty() && self.audits.begin_comparison() {
+                self.requests.push(Request::CompareMarks(task, Box::new(all.within(&rest))));
+            }
+        }
+    }
+
+    /// Compares what Drones have searched, as it is in the store, with what another one says of the same candidates.
+    pub(super) fn compare_marks(&mut self, task: TaskId, first: &[Searched], second: &Searched, now: Now) {
+        for first in first.iter().filter(|first| first.drone != second.drone && first.trust != Trust::Suspect) {
+            let part = first.within(&second.range);
+            let same = second.within(&part.range);
+            match compare_marks(first.drone, &part.indices().collect(), &same) {
+                Compared::Missed(drone, index) => {
+                    self.convict(WrongResult { drone, task, index, fault: Fault::Missed }, now);
+                }
+                Compared::Same(drones) => {
+                    self.trust(&drones, same.marks.count());
+                    self.agrees(task, first.drone);
+                    self.outgoing.push(Change::Confirmed { task, range: part.range, drone: first.drone });
+                }
+                Compared::Differs(_) | Compared::Nothing => {}
             }
         }
     }

@@ -36,15 +36,17 @@ impl State {
     }
 
     /// A task that is in a batch in memory, and has not left it for a row of its own. `is_ahead`: its
-    /// result need not be on disk.
+    /// result, or failure, need not be on disk.
     pub(super) fn member_view(&self, id: TaskId, is_ahead: bool, now: Now) -> Option<TaskView> {
         let (batch, index) = self.tasks.member(id)?;
         let record = self.tasks.get(batch)?;
         let members = record.members()?;
         let mut view = match members.detached(index) {
             Some(None) => return None,
-            Some(Some(error)) => failed(id, &stored_batch(batch, record), error),
-            None => {
+            Some(Some(error)) if is_ahead || !members.is_failing(index) => {
+                failed(id, &stored_batch(batch, record), error)
+            }
+            _ => {
                 let mut view = if is_ahead { record.view_ahead(batch, None) } else { record.view(batch, None) };
                 let item = self.core.item(batch, index).filter(|_| !view.state.has_ended() && !record.is_rework());
                 view.done = u64::from(members.has_stored(index) || is_ahead && record.has_output(index));

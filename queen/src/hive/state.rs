@@ -74,6 +74,9 @@ pub(super) struct State {
     timer: Option<Time>,
     /// The core's effects: empty but while an event is handled, and kept for its memory.
     pub(super) effects: Vec<Effect>,
+    /// What the core was told and what it said, for a test that asks for it.
+    #[cfg(test)]
+    pub(super) transcript: Option<Vec<(Event, Vec<Effect>)>>,
 }
 
 /// What a state begins with.
@@ -118,6 +121,8 @@ impl State {
             requests: Vec::new(),
             timer: None,
             effects: Vec::new(),
+            #[cfg(test)]
+            transcript: None,
         }
     }
 

@@ -289,17 +289,17 @@ impl SharedHive {
 }
 
 /// A new task, apart from its id.
-struct New {
-    terms: Terms,
-    inputs: Inputs,
-    identity: Option<Identity>,
+pub(super) struct New {
+    pub(super) terms: Terms,
+    pub(super) inputs: Inputs,
+    pub(super) identity: Option<Identity>,
     /// The key or salt that is kept apart.
-    secret: Option<LongSecret>,
+    pub(super) secret: Option<LongSecret>,
 }
 
 impl State {
     /// Creates a task, for whose memory the budget has been asked already.
-    fn submit(&mut self, new: New, now: Now) -> TaskId {
+    pub(super) fn submit(&mut self, new: New, now: Now) -> TaskId {
         let New { terms, inputs, identity, secret } = new;
         let id = self.tasks.take_ids(terms.members(inputs.total()));
         let (terms, created) = (self.tasks.share(terms), now.moment());

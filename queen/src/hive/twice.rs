@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Fault, WrongResult};
@@ -14,7 +15,7 @@ use super::state::State;
 use crate::clock::Now;
 use crate::core::{Effect, Event};
 use crate::store::Closed;
-use crate::work::{Job, Piece, Trust};
+use crate::work::{Job, Piece, Terms, Trust};
 
 /// Parts that an output falls into at most, by what is known of it: a liar could make very many.
 const PARTS: usize = 64;
@@ -59,15 +60,7 @@ impl SharedHive {
         let job = self.whole(job).await.ok()?;
         let inputs = self.inputs(&job.inputs, &given.range).await.ok()?;
         let (terms, given) = (Arc::clone(&job.terms), given.clone());
-        let comparing = tokio::task::spawn_blocking(move || {
-            let blob = inputs.as_blob();
-            // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
-            let is_right =
-                |input: &[u8], given: &[u8]| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
-            let right = blob.iter().zip(given.iter()).take_while(|(input, (_, given))| is_right(input, given)).count();
-            given.range.end.min(given.range.start + right as u64)
-        });
-        comparing.await.ok()
+        tokio::task::spawn_blocking(move || first_wrong(&terms, &inputs, &given)).await.ok()
     }
 
     /// Computes what Drones claim, until there is nothing left.
@@ -86,23 +79,20 @@ impl SharedHive {
     /// # Errors
     /// If nothing is kept any more: the Queen stops.
     async fn compute_claim(&self, check: OwnCheck) -> Result<(), Closed> {
-        let OwnCheck { job, drone, part } = check;
-        let (task, range) = (job.task, part.piece.range.clone());
-        let right = self.right_until(&job, &part.piece).await;
-        let slot = self.slot(part.piece.bytes.len()).await?;
-        let end = right.unwrap_or(range.start);
-        let wrong = right.filter(|right| *right < range.end).map(|index| WrongResult {
-            drone,
-            task,
-            index,
-            fault: Fault::Result,
-        });
-        self.change_durably(slot, |state, now| {
-            state.settle_claim(task, drone, part, end, now);
-            wrong.into_iter().for_each(|wrong| state.convict(wrong, now));
-        });
+        let right = self.right_until(&check.job, &check.part.piece).await;
+        let slot = self.slot(check.part.piece.bytes.len()).await?;
+        self.change_durably(slot, |state, now| state.computed_claim(check, right, now));
         Ok(())
     }
+}
+
+/// Computes results again, of inputs that lie in one segment; up to which index those that were given are right.
+pub(super) fn first_wrong(terms: &Terms, inputs: &SharedBlob, given: &Piece) -> u64 {
+    // Inputs were checked when they came; of one that has suffered since, nobody knows the result.
+    let is_right = |input: &[u8], given: &[u8]| terms.kind().reference(input).is_none_or(|right| right[..] == *given);
+    let both = inputs.as_blob().iter().zip(given.iter());
+    let right = both.take_while(|(input, (_, given))| is_right(input, given)).count();
+    given.range.end.min(given.range.start + right as u64)
 }
 
 impl State {
@@ -181,9 +171,19 @@ impl State {
     }
 
     /// What the Queen computes next; that of tasks that have ended meanwhile is passed over.
-    fn next_own_check(&mut self) -> Option<OwnCheck> {
+    pub(super) fn next_own_check(&mut self) -> Option<OwnCheck> {
         let core = &self.core;
         self.claims.next_own_check(|check| !core.with_queen(check.job.task, &check.part.piece.range).is_empty())
+    }
+
+    /// The Queen has computed what a Drone claimed: it is right before index `right`. Nothing is known if there is none.
+    pub(super) fn computed_claim(&mut self, check: OwnCheck, right: Option<u64>, now: Now) {
+        let OwnCheck { job, drone, part } = check;
+        let (task, range) = (job.task, part.piece.range.clone());
+        self.settle_claim(task, drone, part, right.unwrap_or(range.start), now);
+        if let Some(index) = right.filter(|right| *right < range.end) {
+            self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+        }
     }
 
     /// The Queen has computed what a Drone claimed: it is right before index `end`.

@@ -11,12 +11,15 @@ mod sampling;
 use std::ops::Range;
 
 use bytes::Bytes;
-use wire::ids::{DroneId, LeaseId, TaskId};
+use wire::blob::SharedBlob;
+use wire::ids::{DroneId, Epoch, LeaseId, TaskId};
+use wire::message::Output;
 
-use self::sampling::{choose, random, sample_of};
+use self::sampling::{Chance, choose, random, sample_of};
 use super::arrival::{Arrival, Expected, Expensive, Fault, WrongResult};
 use super::audit::{Compared, Recheck};
 use super::request::Request;
+use super::seat::Link;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
@@ -54,8 +57,7 @@ impl SharedHive {
         if is_rework {
             arrival.old = self.old_results(&job, &arrival.piece.range).await;
         }
-        let range = arrival.piece.range.clone();
-        if range.end > job.inputs.total() || job.inputs.segment_end(range.start) < range.end {
+        if !is_within_segment(&job, &arrival.piece.range) {
             // No lease has such a range, so that the core will not credit it.
             return Ok(arrival);
         }
@@ -65,45 +67,10 @@ impl SharedHive {
                 return Ok(arrival);
             }
         }
-        // Unreadable inputs say nothing about the Drone.
-        let Ok(inputs) = self.inputs(&job.inputs, &range).await else { return Ok(arrival) };
-        let kind = job.kind();
-        let blob = inputs.as_blob();
-        let items = range.end - range.start;
-        let mean = kind.cost(blob.bytes().len() as u64 / items).max(1);
-        let allowed = (mean.saturating_mul(items) / SHARE_DIVISOR).clamp(FREE, AT_ONCE);
-        let sample = choose(items, sample_of(trust).min(allowed / mean));
-        if sample.is_empty() {
-            if !job.terms.is_twice() {
-                let offset = random() % items;
-                let length = blob.iter().nth(offset as usize).unwrap_or_default().len() as u64;
-                let cost = kind.cost(length);
-                arrival.expensive = Some(Expensive { index: range.start + offset, cost, length, chance: random() });
-            }
-            return Ok(arrival);
-        }
+        // What cannot be read says nothing about the Drone.
+        let Ok(inputs) = self.inputs(&job.inputs, &arrival.piece.range).await else { return Ok(arrival) };
         let Ok(job) = self.whole(&job).await else { return Ok(arrival) };
-        let kind = job.kind();
-        let mut sample = sample.into_iter().peekable();
-        for (offset, input) in (0..items).zip(blob.iter()) {
-            if sample.next_if_eq(&offset).is_none() {
-                continue;
-            }
-            let index = range.start + offset;
-            match kind.reference(input) {
-                Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
-                Some(_) => return Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
-                // Inputs were checked when they came; this one has suffered on the disk.
-                None => {}
-            }
-            if sample.peek().is_none() {
-                break;
-            }
-        }
-        if arrival.looked_at == items {
-            arrival.trust = Trust::Checked;
-        }
-        Ok(arrival)
+        compute_some(drone, &job, &inputs, trust, arrival, random())
     }
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
@@ -133,6 +100,7 @@ impl SharedHive {
             match request {
                 Request::Recheck(recheck) => hive.recheck(*recheck).await,
                 Request::SearchAgain(second) => hive.search_by_queen(*second).await,
+                Request::CompareMarks(task, second) => hive.look_up_marks(task, *second).await,
                 Request::ComputeClaims => hive.compute_claims().await,
                 Request::Rework => hive.compute_again().await,
             }
@@ -166,7 +134,70 @@ impl SharedHive {
     }
 }
 
+/// Whether a range lies in one segment of a task's inputs.
+pub(super) fn is_within_segment(job: &Job, range: &Range<u64>) -> bool {
+    range.end <= job.inputs.total() && range.end <= job.inputs.segment_end(range.start)
+}
+
+/// Computes some of the results of a part a second time; which ones follows from `chance`, a random number. Where a
+/// single one is too expensive for that, one is named that may be looked at later. `job` has its key or salt, `inputs`
+/// are those of the part.
+///
+/// # Errors
+/// If one is wrong.
+pub(super) fn compute_some(
+    drone: DroneId,
+    job: &Job,
+    inputs: &SharedBlob,
+    trust: u64,
+    mut arrival: Arrival,
+    chance: u64,
+) -> Result<Arrival, WrongResult> {
+    let (kind, blob, range) = (job.kind(), inputs.as_blob(), arrival.piece.range.clone());
+    let (items, mut chance) = (range.end - range.start, Chance::new(chance));
+    let mean = kind.cost(blob.bytes().len() as u64 / items).max(1);
+    let allowed = (mean.saturating_mul(items) / SHARE_DIVISOR).clamp(FREE, AT_ONCE);
+    let sample = choose(items, sample_of(trust).min(allowed / mean), &mut chance);
+    if sample.is_empty() {
+        if !job.terms.is_twice() {
+            let offset = chance.next() % items;
+            let length = blob.iter().nth(offset as usize).unwrap_or_default().len() as u64;
+            let (index, cost, chance) = (range.start + offset, kind.cost(length), chance.next());
+            arrival.expensive = Some(Expensive { index, cost, length, chance });
+        }
+        return Ok(arrival);
+    }
+    let mut sample = sample.into_iter().peekable();
+    for (offset, input) in (0..items).zip(blob.iter()) {
+        if sample.next_if_eq(&offset).is_none() {
+            continue;
+        }
+        let index = range.start + offset;
+        match kind.reference(input) {
+            Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
+            Some(_) => return Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
+            // Inputs were checked when they came; this one has suffered on the disk.
+            None => {}
+        }
+        if sample.peek().is_none() {
+            break;
+        }
+    }
+    if arrival.looked_at == items {
+        arrival.trust = Trust::Checked;
+    }
+    Ok(arrival)
+}
+
 impl State {
+    /// What is expected of each of these outputs, which came over a connection; nothing of what is out of date, or of
+    /// a lease that this Drone does not have.
+    pub(super) fn expected_of(&self, link: Link, epoch: Epoch, outputs: &[Output<'_>]) -> Vec<Option<Expected>> {
+        let is_current = self.fleet.is_current(link);
+        let ours = |output: &Output<'_>| is_current && output.epoch == epoch;
+        outputs.iter().map(|output| self.expected(link.drone, output.lease).filter(|_| ours(output))).collect()
+    }
+
     /// What is expected of an open lease of this Drone.
     pub(super) fn expected(&self, drone: DroneId, lease: LeaseId) -> Option<Expected> {
         let LeaseStatus { task, next } = self.core.lease(drone, lease)?;

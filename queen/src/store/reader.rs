@@ -28,7 +28,7 @@ use super::schema;
 use crate::clock::HiveTime;
 use crate::work::job::Job;
 use crate::work::results::Piece;
-use crate::work::search::Finding;
+use crate::work::search::{Finding, Searched};
 use crate::work::terms::{SecretHash, hash_of};
 
 /// Connections that are kept for the next query.
@@ -180,6 +180,11 @@ impl Reader {
     /// What has been searched from candidate `from` on, in order, at most `limit` spans.
     pub fn searched(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
         self.query(|connection| search::searched(connection, id, from, limit))
+    }
+
+    /// What has been searched of a range, with the marks; what lies beyond the range is with it.
+    pub fn marks(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<Searched>, StoreError> {
+        self.query(|connection| search::marks(connection, id, range))
     }
 
     /// A long key or salt.

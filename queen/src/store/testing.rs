@@ -10,7 +10,7 @@ use web::model::{TaskState, Timestamp};
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Instance, TaskId};
 
-use super::{Change, Removed, Store, Submission};
+use super::{Change, Location, Removed, Store, StoreError, Submission};
 use crate::clock::{HiveTime, Moment};
 use crate::work::{Ending, Extent, Found, Inputs, Large, Piece, Results, Terms, Trust};
 
@@ -64,6 +64,18 @@ pub(crate) fn piece(first: u64, bytes: Bytes) -> Piece {
 /// Where the database of a data directory is.
 pub(crate) fn database(directory: &std::path::Path) -> std::path::PathBuf {
     super::directory::database(directory)
+}
+
+impl Location {
+    /// A place in memory, where a store can be opened anew while it is open.
+    pub(crate) fn for_test() -> Self {
+        Self::in_memory()
+    }
+
+    /// Opens a store there, as the next Queen would.
+    pub(crate) fn open_in_memory(&self) -> Result<Store, StoreError> {
+        self.open_in(None)
+    }
 }
 
 impl Store {

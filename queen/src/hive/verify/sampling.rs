@@ -8,24 +8,37 @@ pub(super) fn sample_of(trust: u64) -> u64 {
     (SAMPLE / (1 + trust / 8)).max(1)
 }
 
+/// Numbers that follow from a first one, which is random: SplitMix64 (Steele, Lea and Flood, 2014).
+pub(super) struct Chance(u64);
+
+impl Chance {
+    /// Those that follow from `seed`.
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next one.
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
 /// `count` of the first `items` numbers, in order, at random if it is not all of them.
-pub(super) fn choose(items: u64, count: u64) -> Vec<u64> {
+pub(super) fn choose(items: u64, count: u64, chance: &mut Chance) -> Vec<u64> {
     if count >= items {
         return (0..items).collect();
     }
     let mut chosen = std::collections::BTreeSet::new();
-    let mut seed = random();
     while (chosen.len() as u64) < count {
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        chosen.insert((mixed ^ (mixed >> 31)) % items);
+        chosen.insert(chance.next() % items);
     }
     chosen.into_iter().collect()
 }
 
-/// What a Drone cannot foresee. Without randomness its first results are looked at.
+/// What a Drone cannot foresee. Without randomness the same results of each part are looked at.
 pub(super) fn random() -> u64 {
     getrandom::u64().unwrap_or_default()
 }
@@ -81,7 +94,7 @@ mod tests {
     #[test]
     fn a_sample_is_of_different_items() {
         for (items, count) in [(1, 0), (1, 1), (5, 9), (1000, 32), (33, 32)] {
-            let chosen = choose(items, count);
+            let chosen = choose(items, count, &mut Chance::new(items));
             assert_eq!(chosen.len() as u64, count.min(items));
             assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|index| *index < items));
         }

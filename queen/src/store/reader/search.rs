@@ -72,6 +72,26 @@ pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: us
     Ok(spans)
 }
 
+/// Rows that have any of a range, with their marks.
+pub(super) fn marks(connection: &Connection, id: TaskId, range: &Range<u64>) -> rusqlite::Result<Vec<Searched>> {
+    let select = "SELECT first, past, drone, verdict, bytes, spent, at FROM searched \
+                  WHERE task = ?1 AND first < ?3 AND past > ?2 AND first >= \
+                  coalesce((SELECT max(first) FROM searched WHERE task = ?1 AND first <= ?2), ?2) ORDER BY first";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query(params![id.0, range.start, range.end])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let range: Range<u64> = row.get(0)?..row.get(1)?;
+        let (number, bytes) = (row.get(3)?, row.get::<_, Vec<u8>>(4)?);
+        let trust = trust_of(number).ok_or(FromSqlError::OutOfRange(number))?;
+        // Marks that are damaged say nothing about a Drone; a check finds them.
+        let Some(marks) = Marks::parse(bytes.into(), range.end.saturating_sub(range.start)) else { continue };
+        let (drone, spent_ns, at) = (DroneId(row.get(2)?), row.get(5)?, Timestamp(row.get(6)?));
+        found.push(Searched { range, marks, drone, trust, spent_ns, at });
+    }
+    Ok(found)
+}
+
 /// Leaves of a row with these marks what lies behind `from`.
 fn cut(span: &mut Span, from: u64, bytes: Vec<u8>) {
     let Span { range, drone, trust, marks: _, spent_ns, at } = span.clone();

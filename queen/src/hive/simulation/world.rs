@@ -4,80 +4,66 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use queen::core::{Blame, Event, Outcome, Timeouts};
+use drone::kernel::{Kernel, Kernels};
 use wire::ids::{DroneId, TaskId};
 
-use crate::context::{Context, Fault, Happening};
-use crate::drone::{Illness, Machine, Poisons};
-use crate::net::{LinkId, Side};
-use crate::shell::Queen;
-use crate::state::{Kept, State};
-use crate::work::{Method, Spec};
-
-/// What the plan has happen.
-#[derive(Debug, Clone, Copy)]
-pub enum Action {
-    Submit,
-    SubmitPoison,
-    SubmitImpossible,
-    Cancel,
-    Spoil,
-    Pause,
-    Resume(u64),
-    Priority,
-    Crash { silently: bool },
-    Break { half_open: bool },
-    Partition { both_ways: bool },
-    Ill(Illness),
-    Drain,
-    DrainByQueen,
-    QueenCrash,
-    Stall,
-    Awake,
-    SlowDisk,
-    Stale,
-    Pardon,
-    Heal,
-}
+use super::book::Book;
+use super::computing::{Illness, SEARCHES};
+use super::context::{Context, Fault, Happening};
+use super::drone::{Machine, Poisons};
+use super::journal::Disk;
+use super::net::{LinkId, Side};
+use super::plan::Action;
+use super::queen::Queen;
+use super::random::Random;
+use super::work::{Method, Spec};
+use crate::core::{Distrust, Outcome, Timeouts};
 
 /// A task as its client knows it.
-struct Wish {
-    spec: Rc<Spec>,
-    acknowledged: bool,
-    cancelled: bool,
-    spoiled: bool,
+pub struct Wish {
+    pub spec: Rc<Spec>,
+    pub acknowledged: bool,
+    pub cancelled: bool,
+    pub spoiled: bool,
 }
 
 pub struct World {
     pub ctx: Context,
     pub machines: Vec<Machine>,
     pub queen: Option<Queen>,
-    pub disk: State,
+    pub disk: Disk,
     pub timeouts: Timeouts,
     lives: u64,
     /// By serial.
-    wishes: BTreeMap<u64, Wish>,
+    pub wishes: BTreeMap<u64, Wish>,
     capacity: u64,
     /// When everything that goes wrong is over.
-    horizon: Duration,
+    pub horizon: Duration,
     healed: bool,
     /// Until when all must be done.
     limit: Duration,
     poisons: Poisons,
     /// Who was ever lost.
-    lost: BTreeSet<DroneId>,
+    pub lost: BTreeSet<DroneId>,
     /// Who was caught lying.
-    liars: BTreeSet<DroneId>,
+    pub liars: BTreeSet<DroneId>,
     /// Some of its tasks have each item computed twice.
-    verifies: bool,
+    pub verifies: bool,
+    /// There are many searches, and many who lie about them.
+    pub hunts: bool,
     /// Nobody comes any more.
     is_closing: bool,
-    /// How many of those whom this Queen distrusts were looked at.
-    told: usize,
+    /// Who was distrusted at this Queen, with why the core did, if it did.
+    distrusted: Vec<(DroneId, Option<Distrust>)>,
+    /// How tasks ended last, by serial.
+    pub outcomes: BTreeMap<u64, Outcome>,
 }
 
 /// In one of so many worlds there are tasks of which each item is computed twice.
 const VERIFIES: u64 = 4;
+
+/// In one of so many worlds there are mostly searches.
+const HUNTS: u64 = 4;
 
 /// What a world was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +93,7 @@ impl World {
             ctx,
             machines: Vec::new(),
             queen: None,
-            disk: State::default(),
+            disk: Disk::new(),
             timeouts,
             lives: 0,
             wishes: BTreeMap::new(),
@@ -119,13 +105,15 @@ impl World {
             lost: BTreeSet::new(),
             liars: BTreeSet::new(),
             verifies: false,
+            hunts: false,
             is_closing: false,
-            told: 0,
+            distrusted: Vec::new(),
+            outcomes: BTreeMap::new(),
         }
     }
 
     fn random(seed: u64, is_told: bool) -> Self {
-        let mut chance = crate::random::Random::new(!seed);
+        let mut chance = Random::new(!seed);
         let silence = chance.millis(1500..=4000);
         let timeouts = Timeouts { silence, grace: silence * 3 / 2, retry: silence * 2 };
         let mut world = Self::new(seed, is_told, timeouts);
@@ -136,6 +124,7 @@ impl World {
             world.machines[machine].lanes = chance.pick(&[1, 1, 4, 16]);
         }
         world.verifies = seed % VERIFIES == 1;
+        world.hunts = seed % HUNTS == 2;
         world.plan(&mut chance);
         world
     }
@@ -153,6 +142,7 @@ impl World {
             history: Vec::new(),
             process: None,
             processes: 0,
+            kernels: Kernels::only(Kernel::PORTABLE),
             instances: BTreeMap::new(),
             silence: self.timeouts.silence,
         });
@@ -160,56 +150,6 @@ impl World {
         let after = self.ctx.random.millis(0..=800);
         self.ctx.queue.push(self.ctx.now + after, Happening::Boot { machine: index });
         index
-    }
-
-    fn plan(&mut self, chance: &mut crate::random::Random) {
-        self.horizon = chance.millis(8000..=25_000);
-        let end = self.horizon.as_millis() as u64;
-        let mut plan = vec![(end, Action::Heal)];
-        plan.extend((0..3).map(|_| (chance.within(0..=end / 2), Action::Submit)));
-        let mut add = |chance: &mut crate::random::Random, likely: u64, most: u64, action: Action| {
-            if chance.chance(likely) {
-                for _ in 0..chance.within(1..=most) {
-                    plan.push((chance.within(0..=end), action));
-                }
-            }
-        };
-        add(chance, 1000, 8, Action::Submit);
-        add(chance, 800, 12, Action::Submit);
-        add(chance, 150, 1, Action::SubmitPoison);
-        add(chance, 150, 1, Action::SubmitImpossible);
-        add(chance, 300, 2, Action::Cancel);
-        add(chance, 50, 1, Action::Spoil);
-        add(chance, 300, 3, Action::Pause);
-        add(chance, 300, 3, Action::Priority);
-        // The more of it the longer it lasts, as a rule; a quiet world is one as well.
-        let is_quiet = chance.chance(100);
-        let rough = if is_quiet { 0 } else { 1 };
-        add(chance, 300 * rough, 3, Action::Crash { silently: false });
-        add(chance, 200 * rough, 2, Action::Crash { silently: true });
-        add(chance, 400 * rough, 6, Action::Break { half_open: false });
-        add(chance, 300 * rough, 3, Action::Break { half_open: true });
-        add(chance, 200 * rough, 3, Action::Partition { both_ways: false });
-        add(chance, 200 * rough, 3, Action::Partition { both_ways: true });
-        add(chance, 250 * rough, 2, Action::Ill(Illness::Slow));
-        let subtly = chance.chance(500);
-        let per_mille = chance.pick(&[1000, 200, 50]);
-        add(chance, 200 * rough, 2, Action::Ill(Illness::Lying { per_mille, subtly }));
-        add(chance, 120 * rough, 1, Action::Ill(Illness::DeafThreads));
-        add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
-        let per_mille = chance.pick(&[1000, 300]);
-        add(chance, 250 * rough, 1, Action::Ill(Illness::Failing(per_mille)));
-        add(chance, 250 * rough, 2, Action::Ill(Illness::Mute));
-        add(chance, 150 * rough, 2, Action::Drain);
-        add(chance, 150 * rough, 2, Action::DrainByQueen);
-        add(chance, 400 * rough, 3, Action::QueenCrash);
-        add(chance, 150 * rough, 2, Action::Stall);
-        add(chance, 150 * rough, 2, Action::SlowDisk);
-        add(chance, 400, 5, Action::Stale);
-        add(chance, 400, 3, Action::Pardon);
-        for (at, action) in plan {
-            self.ctx.queue.push(Duration::from_millis(at), Happening::Act(action));
-        }
     }
 
     pub fn run_until(&mut self, is_over: impl Fn(&Self) -> bool) {
@@ -256,7 +196,7 @@ impl World {
             Happening::Start => self.start_queen(),
             Happening::Tick { life } => self.queen_happens(life, happening),
             Happening::Look { life } => self.queen_happens(life, happening),
-            Happening::Commit { life } | Happening::Second { life, .. } => self.queen_happens(life, happening),
+            Happening::Commit { life } | Happening::Request { life, .. } => self.queen_happens(life, happening),
         }
         self.hear_of_queen();
     }
@@ -300,10 +240,10 @@ impl World {
             Happening::Tick { .. } => queen.tick(&mut self.ctx),
             Happening::Look { .. } => {
                 queen.look(&mut self.ctx);
-                let next = self.ctx.now + crate::shell::LOOK;
+                let next = self.ctx.now + super::queen::LOOK;
                 self.ctx.queue.push(next, happening);
             }
-            Happening::Second { task, claims, .. } => queen.second(&mut self.ctx, task, &claims),
+            Happening::Request { number, .. } => queen.carry_out(&mut self.ctx, number),
             _ => queen.committed(&mut self.ctx, &mut self.disk),
         }
     }
@@ -313,17 +253,15 @@ impl World {
             return;
         }
         self.lives += 1;
-        self.told = 0;
+        self.distrusted.clear();
         let queen = Queen::start(&mut self.ctx, &mut self.disk, self.lives, self.timeouts);
         let queen = self.queen.insert(queen);
         // Clients whose submissions were not acknowledged try again, or have lost interest.
         for wish in self.wishes.values_mut().filter(|wish| !wish.acknowledged) {
-            let is_there = queen.state.tasks.values().any(|kept| kept.spec.instance == wish.spec.instance);
+            let is_there = queen.book.tasks.values().any(|kept| kept.spec.serial == wish.spec.serial);
             if is_there {
                 wish.acknowledged = true;
             } else if self.ctx.random.chance(700) {
-                let instance = wire::ids::Instance(self.ctx.random.bytes());
-                wish.spec = Rc::new(Spec { instance, ..(*wish.spec).clone() });
                 queen.submit(&mut self.ctx, &wish.spec);
             }
         }
@@ -338,29 +276,48 @@ impl World {
     /// What the Queen did that others hear of.
     fn hear_of_queen(&mut self) {
         let Some(queen) = &mut self.queen else { return };
-        for (serial, _) in queen.acknowledged.drain(..) {
+        for serial in queen.clients.acknowledged.drain(..) {
             self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.acknowledged = true);
         }
         self.poisons.append(&mut queen.poisons);
         self.lost.append(&mut queen.model.lost);
-        let Some(queen) = &self.queen else { return };
-        for (drone, why) in queen.distrusted.iter().skip(self.told) {
-            let machine = machine_of(&self.machines, queen, *drone);
-            self.ctx.tell(format_args!("Drone {drone} of machine {machine} is distrusted: {why:?}"));
-            assert!(!self.machines[machine].history.is_empty(), "an honest Drone is distrusted: {why:?}");
-            self.liars.extend(why.is_none().then_some(*drone));
-            if why.is_some() && self.ctx.random.chance(700) {
-                let after = self.ctx.random.millis(100..=4000);
-                self.ctx.queue.push(self.ctx.now + after, Happening::Act(Action::Pardon));
+        for (task, outcome) in queen.model.ended.drain(..) {
+            // What is computed again ends again, and so does what nobody sees.
+            if let Some(kept) = queen.book.tasks.get(&task)
+                && !queen.reworked.remove(&task)
+            {
+                self.outcomes.insert(kept.spec.serial, outcome);
             }
         }
-        self.told = queen.distrusted.len();
+        let distrusted = std::mem::take(&mut queen.model.distrusted);
+        let Some(queen) = &self.queen else { return };
+        for (drone, why) in distrusted {
+            let machine = machine_of(&self.machines, &queen.book, drone);
+            let history = &self.machines[machine].history;
+            self.ctx.tell(format_args!("Drone {drone} of machine {machine} is distrusted: {why:?}"));
+            assert!(!history.is_empty(), "an honest Drone is distrusted: {why:?}");
+            match why {
+                Some(_) => {
+                    if self.ctx.random.chance(700) {
+                        let after = self.ctx.random.millis(100..=4000);
+                        self.ctx.queue.push(self.ctx.now + after, Happening::Act(Action::Pardon));
+                    }
+                }
+                None => {
+                    assert!(history.iter().any(Illness::is_lie), "Drone {drone} has told no lie: {history:?}");
+                    self.ctx.fault(Fault::LieCaught);
+                    self.liars.insert(drone);
+                }
+            }
+            self.distrusted.push((drone, why));
+        }
     }
 
     pub fn submit(&mut self, spec: Spec) {
         let spec = Rc::new(spec);
         let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, spoiled: false };
         self.wishes.insert(spec.serial, wish);
+        self.disk.specs.insert(spec.serial, Rc::clone(&spec));
         if let Some(queen) = &mut self.queen {
             queen.submit(&mut self.ctx, &spec);
         }
@@ -375,7 +332,7 @@ impl World {
         let mut spec = Spec::random(serial, &mut self.ctx.random, capacity);
         spec.twice = self.verifies && self.ctx.random.chance(500);
         if self.ctx.random.chance(100) {
-            spec.deadline = Some(self.ctx.now + self.ctx.random.millis(500..=8000));
+            spec.deadline = Some(self.ctx.random.within(1..=8) as u32);
         }
         spec
     }
@@ -389,17 +346,26 @@ impl World {
         match action {
             Action::Submit => {
                 let spec = self.random_spec();
+                let batch = self.ctx.random.chance(200);
+                self.submit(Spec { batch, ..spec });
+            }
+            Action::SubmitSearch => {
+                let (serial, capacity) = (self.next_serial(), self.capacity * SEARCHES);
+                let spec = Spec::random_search(serial, &mut self.ctx.random, capacity);
                 self.submit(spec);
             }
             Action::SubmitPoison => {
                 let spec = self.random_spec();
                 let poison = self.ctx.random.within(0..=spec.total() - 1);
-                self.submit(Spec { poison: Some(poison), deadline: None, ..spec });
+                let batch = self.ctx.random.chance(300);
+                self.submit(Spec { poison: Some(poison), deadline: None, batch, ..spec });
             }
             Action::SubmitImpossible => {
                 self.ctx.fault(Fault::Impossible);
                 let spec = self.random_spec();
-                self.submit(Spec { method: Method::Impossible, deadline: None, ..spec });
+                // Who fails on more of a batch is taken for what is wrong.
+                let batch = spec.total() <= 2 && self.ctx.random.chance(500);
+                self.submit(Spec { method: Method::Impossible, deadline: None, batch, ..spec });
             }
             Action::Crash { silently } => {
                 self.ctx.fault(if silently { Fault::DroneVanishes } else { Fault::DroneCrash });
@@ -479,12 +445,12 @@ impl World {
                 queen.slow_disk = ctx.random.millis(100..=1500);
             }
             Action::Stale => queen.hear_stale(ctx),
-            Action::Pardon => queen.pardon(ctx),
+            Action::Pardon => queen.pardon(ctx, &self.distrusted),
             Action::DrainByQueen => queen.drain_one(ctx),
             Action::Cancel => {
                 if let Some(task) = task {
                     ctx.fault(Fault::Cancel);
-                    let serial = queen.state.tasks[&task].spec.serial;
+                    let serial = queen.book.tasks[&task].spec.serial;
                     self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.cancelled = true);
                     queen.cancel(ctx, task);
                 }
@@ -492,9 +458,9 @@ impl World {
             Action::Spoil => {
                 if let Some(task) = task {
                     ctx.fault(Fault::Spoil);
-                    let serial = queen.state.tasks[&task].spec.serial;
+                    let serial = queen.book.tasks[&task].spec.serial;
                     self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.spoiled = true);
-                    queen.handle(ctx, Event::Spoil { task, reason: "its inputs are gone".to_owned() });
+                    queen.spoil(ctx, task);
                 }
             }
             Action::Pause => {
@@ -530,21 +496,20 @@ impl World {
         if queen.stalled.is_some() {
             queen.awake(&mut self.ctx);
         }
-        let paused = queen.state.tasks.iter().filter(|(_, kept)| kept.is_paused && kept.ended.is_none());
+        let paused = queen.book.tasks.iter().filter(|(_, kept)| kept.is_paused && kept.ended.is_none());
         for task in paused.map(|(task, _)| *task).collect::<Vec<_>>() {
             queen.pause(&mut self.ctx, task, false);
         }
-        let left: u64 = self.wishes.values().map(|wish| wish.spec.cost()).sum();
-        let work = Duration::from_secs_f64(left as f64 / (600 * threads) as f64);
+        // What is computed twice is done when the slower one of two has done it.
+        let slowest = self.machines.iter().map(|machine| machine.rate).min().unwrap_or(1);
+        let rate = |spec: &Spec| if spec.twice { slowest } else { 600 * threads as u64 } as f64;
+        let seconds = |wish: &Wish| wish.spec.cost() as f64 / rate(&wish.spec);
+        let work = Duration::from_secs_f64(self.wishes.values().map(seconds).sum());
         self.limit = self.ctx.now + 60 * self.timeouts.silence + 2 * work;
     }
 
     fn is_over(&self) -> bool {
-        let is_done = |queen: &Queen| {
-            queen.state.tasks.values().all(|kept| kept.ended.is_some())
-                && queen.journal.stored == queen.journal.written
-                && queen.core.next_deadline().is_some()
-        };
+        let is_done = |queen: &Queen| queen.is_idle() && queen.state.core.next_deadline().is_some();
         let is_idle = |machine: &Machine| {
             machine.process.as_ref().is_some_and(|process| process.session.is_empty() && process.is_idle())
         };
@@ -559,67 +524,16 @@ impl World {
     /// What is not done when it should be.
     fn rest(&self) -> String {
         let Some(queen) = &self.queen else { return "there is no Queen".to_owned() };
-        let open = queen.state.tasks.iter().filter(|(_, kept)| kept.ended.is_none());
-        let open = open.map(|(task, kept)| {
-            let done = kept.results.len();
-            format!("task {task} has {done} of {}, {:?}", kept.spec.total(), queen.core.waiting(*task))
+        let open = queen.model.live.iter().map(|(task, live)| {
+            let (done, total) = (live.done.len(), live.total());
+            format!("task {task} has {done} of {total}, {:?}", queen.state.core.waiting(*task))
         });
         let busy = self.machines.iter().map(|machine| {
             let process = machine.process.as_ref();
             format!("machine {} holds {:?}", machine.index, process.map(|process| process.session.len()))
         });
-        open.chain(busy).collect::<Vec<_>>().join("; ")
-    }
-
-    /// Everything ended as it must.
-    fn check_end(&self) {
-        let queen = self.queen.as_ref().expect("there is a Queen");
-        for wish in self.wishes.values().filter(|wish| wish.acknowledged) {
-            let is_it = |kept: &&Kept| kept.spec.instance == wish.spec.instance;
-            let kept = queen.state.tasks.values().find(is_it).expect("what was acknowledged is there");
-            let Spec { serial, method, poison, deadline, .. } = &*wish.spec;
-            match kept.ended.as_ref().expect("it has ended") {
-                Outcome::Done => {
-                    assert_eq!((kept.results.len() as u64, poison), (wish.spec.total(), &None), "serial {serial}");
-                    self.check_results(queen, kept);
-                }
-                Outcome::Cancelled => assert!(wish.cancelled),
-                Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.spoiled),
-                Outcome::Failed(Blame::Deadline) => assert!(deadline.is_some_and(|at| at <= self.ctx.now)),
-                Outcome::Failed(Blame::Failures { drones, .. }) => {
-                    let is_failing = |drone: &DroneId| {
-                        let history = &self.machines[machine_of(&self.machines, queen, *drone)].history;
-                        history.iter().any(|illness| matches!(illness, Illness::Failing(_)))
-                    };
-                    assert!(*method == Method::Impossible || drones.iter().all(is_failing), "{drones:?} failed");
-                }
-                Outcome::Failed(Blame::Deaths { drones, range }) => {
-                    assert!(poison.is_some_and(|poison| range.contains(&poison)), "{range:?} of {serial} is no poison");
-                    assert_eq!(drones.len(), queen::core::MAX_DEATHS);
-                    // Who is silent for too long while it runs the range is taken for dead.
-                    assert!(drones.iter().all(|drone| self.lost.contains(drone)), "one of {drones:?} was there");
-                    assert!(drones.iter().any(|drone| self.has_died(queen, *drone)), "all of {drones:?} live");
-                }
-            }
-        }
-    }
-
-    /// Whether the process of this Drone has died of the poison.
-    fn has_died(&self, queen: &Queen, drone: DroneId) -> bool {
-        let mut instances = self.machines.iter().flat_map(|machine| &machine.instances);
-        instances.any(|(instance, has_died)| *has_died && queen.state.drones.get(instance) == Some(&drone))
-    }
-
-    fn check_results(&self, queen: &Queen, kept: &Kept) {
-        for (index, found) in &kept.results {
-            let history = || &self.machines[machine_of(&self.machines, queen, found.by)].history;
-            let is_liar = || history().iter().any(|illness| matches!(illness, Illness::Lying { .. }));
-            let is_right = found.sum == kept.spec.sum(*index);
-            // Who lies in one item of many is caught when it does so often enough.
-            let is_caught = || self.liars.contains(&found.by) && queen.state.distrusted.contains(&found.by);
-            let is_uncaught = || is_liar() && !is_caught() && !found.is_checked;
-            assert!(is_right || is_uncaught(), "{index} of serial {} is wrong", kept.spec.serial);
-        }
+        let asked = format!("{} requests, journal empty: {}", queen.requests.len(), queen.journal.is_empty());
+        open.chain(busy).chain([asked]).collect::<Vec<_>>().join("; ")
     }
 
     /// All Drones leave; nothing remains of all that was.
@@ -633,8 +547,13 @@ impl World {
         while self.ctx.now < until {
             self.step();
         }
+        if let Some(queen) = &mut self.queen {
+            // What need not be written is written with something else.
+            queen.durably(&mut self.ctx, None, None, |_, _| ());
+        }
+        self.run_until(|world| world.queen.as_ref().is_some_and(|queen| queen.journal.is_empty()));
         let queen = self.queen.as_ref().expect("there is a Queen");
-        let core = format!("{:?}", queen.core);
+        let core = format!("{:?}", queen.state.core);
         let empty = [
             "drones: Ledger { pages: {}",
             "leases: Ledger { pages: {}",
@@ -651,12 +570,15 @@ impl World {
             "tasks: Ledger { pages: {}",
         ];
         empty.iter().for_each(|empty| assert!(core.contains(empty), "{empty} of {core}"));
-        assert!(queen.state.holds.is_empty(), "{:?}", queen.state.holds);
-        assert!(queen.lines.is_empty() && queen.current.is_empty(), "connections remain");
+        let leases = queen.reader.leases().unwrap();
+        assert!(leases.is_empty() && queen.book.leases.is_empty(), "{leases:?} remain");
+        assert!(queen.lines.is_empty() && queen.clients.is_empty(), "connections or clients remain");
+        assert_eq!(queen.state.budget.used(), 0, "what was taken of memory is given back");
     }
 }
 
-fn machine_of(machines: &[Machine], queen: &Queen, drone: DroneId) -> usize {
-    let is_it = |machine: &&Machine| machine.instances.keys().any(|it| queen.state.drones.get(it) == Some(&drone));
+/// On which machine a Drone is.
+pub fn machine_of(machines: &[Machine], book: &Book, drone: DroneId) -> usize {
+    let is_it = |machine: &&Machine| machine.instances.keys().any(|it| book.drones.get(it) == Some(&drone));
     machines.iter().find(is_it).map(|machine| machine.index).expect("each Drone is on a machine")
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use queen::core::{Blame, MAX_ATTEMPTS, Outcome};
+use crate::core::{Blame, MAX_ATTEMPTS, Outcome};
 use wire::ids::{DroneId, TaskId};
 
 /// A Drone that says something is taken to live for so much less than the silence that ends it: the core moves its
@@ -25,10 +25,10 @@ pub struct Book {
 }
 
 impl Book {
-    /// A Drone says that it cannot compute this range.
-    pub fn fails(&mut self, drone: DroneId, task: TaskId, range: &Range<u64>) {
+    /// A Drone says that it cannot compute this range, or something of the task that is not known.
+    pub fn fails(&mut self, drone: DroneId, task: TaskId, range: Option<&Range<u64>>) {
         *self.attempts.entry((task, drone)).or_default() += 1;
-        for index in range.clone() {
+        for index in range.into_iter().flat_map(Range::clone) {
             self.failed.entry((task, index)).or_default().insert(drone, true);
         }
     }
@@ -60,17 +60,23 @@ impl Book {
 
     /// A task ends; who is blamed has failed on it, and not one of them alone unless again and again.
     pub fn ends(&mut self, task: TaskId, outcome: &Outcome) {
-        if let Outcome::Failed(Blame::Failures { drones, .. }) = outcome {
-            for drone in drones {
-                let blamed = drones.iter().filter(|other| *other == drone).count();
-                let seen = self.attempts.get(&(task, *drone)).copied().unwrap_or(0);
-                assert!(blamed <= seen, "Drone {drone} failed {seen} times on task {task}: {drones:?}");
-            }
-            let different: BTreeSet<_> = drones.iter().collect();
-            assert!(different.len() > 1 || drones.len() >= MAX_ATTEMPTS, "{drones:?} failed on task {task}");
+        if let Outcome::Failed(blame) = outcome {
+            self.blames(task, blame);
         }
         self.failed.retain(|(of, _), _| *of != task);
         self.attempts.retain(|(of, _), _| *of != task);
+    }
+
+    /// A task, or one of a batch, fails.
+    pub fn blames(&self, task: TaskId, blame: &Blame) {
+        let Blame::Failures { drones, .. } = blame else { return };
+        for drone in drones {
+            let blamed = drones.iter().filter(|other| *other == drone).count();
+            let seen = self.attempts.get(&(task, *drone)).copied().unwrap_or(0);
+            assert!(blamed <= seen, "Drone {drone} failed {seen} times on task {task}: {drones:?}");
+        }
+        let different: BTreeSet<_> = drones.iter().collect();
+        assert!(different.len() > 1 || drones.len() >= MAX_ATTEMPTS, "{drones:?} failed on task {task}");
     }
 
     /// A Drone came, sent results or a heartbeat.

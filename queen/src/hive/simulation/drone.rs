@@ -5,23 +5,21 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drone::kernel::{Job, Kernel, Kernels, Output};
+use drone::kernel::Kernels;
 use drone::pool::{Assignment, Outcome, Report, Standing, Ticket, Urgency, Worked};
 use drone::session::{Effect, Message, Session};
 use wire::frame::{self, HEADER, MAX_TO_DRONE, MAX_TO_QUEEN};
 use wire::handshake::{FromDrone, FromQueen, Rate};
 use wire::ids::{Epoch, Instance, SeatSecret, TaskId};
 use wire::message::ToDrone;
-use wire::work::{Chunk, Class, Kind};
+use wire::work::{Class, Kind};
 
-use crate::context::{Context, Fault, Happening};
-use crate::net::{LinkId, Side};
-use crate::work::Sum;
+use super::computing::{Group, Illness, Work, class_of, times};
+use super::context::{Context, Fault, Happening};
+use super::net::{LinkId, Side};
 
 /// One step of a thread takes about as long.
 const STEP: Duration = Duration::from_millis(20);
-/// Results are reported when so much time went into them.
-const PART: Duration = Duration::from_millis(250);
 /// How often a process looks at its timers.
 const WAKE: Duration = Duration::from_millis(100);
 /// Bytes that may be on their way before the session is asked for more.
@@ -29,29 +27,10 @@ const WINDOW: usize = 64 << 10;
 /// How long a Drone that leaves waits for receipts.
 const RECEIPTS: Duration = Duration::from_secs(5);
 
-/// What is wrong with a Drone, until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Illness {
-    Slow,
-    /// So many of a thousand chunks come out wrong; only one item of them if `subtly`.
-    Lying {
-        per_mille: u64,
-        subtly: bool,
-    },
-    /// Its threads stand still.
-    DeafThreads,
-    /// It does not take in work.
-    DeafSession,
-    /// So many of a thousand chunks fail.
-    Failing(u64),
-    /// It sends no heartbeats.
-    Mute,
-}
-
 pub struct Machine {
     pub index: usize,
     pub threads: usize,
-    /// Compressions per second of one thread that computes one item at a time.
+    /// Compressions per second of one thread that computes one item at a time; searches are [`SEARCHES`] times as fast.
     pub rate: u64,
     /// What it says about that.
     pub claim: u64,
@@ -63,6 +42,7 @@ pub struct Machine {
     pub history: Vec<Illness>,
     pub process: Option<Process>,
     pub processes: u64,
+    pub kernels: Kernels,
     /// Its Drones, and whether each has died of the poison.
     pub instances: BTreeMap<Instance, bool>,
     pub silence: Duration,
@@ -91,27 +71,6 @@ struct Line {
     heard: Duration,
 }
 
-struct Work {
-    urgency: Urgency,
-    from: u64,
-    job: Box<dyn Job>,
-    reported: u64,
-    spent: Duration,
-    /// How many items the thread computes at once, in the time of one.
-    lanes: u64,
-    group: Group,
-}
-
-/// Items that a thread computes at once. The real computation does one after the other, so that
-/// none of them counts before all are there.
-#[derive(Debug, Clone, Copy, Default)]
-struct Group {
-    /// How many items of the job are done when it is.
-    end: u64,
-    /// How many items it had at its begin.
-    items: u64,
-}
-
 struct Running {
     work: Work,
     end: u64,
@@ -122,8 +81,7 @@ struct Running {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark {
     pub poison: Option<u64>,
-    /// Whether its items are computed several at once.
-    pub has_lanes: bool,
+    pub class: Option<Class>,
 }
 
 /// Which task of an epoch kills whom.
@@ -227,7 +185,7 @@ impl Machine {
         process.line = Some(Line { link, buffer: Vec::new(), is_welcome: false, heard: ctx.now });
         let rate = |class| {
             let lanes = if class == Class::PBKDF2 { self.lanes } else { 1 };
-            let compressions_per_second = self.claim * lanes;
+            let compressions_per_second = self.claim * lanes * times(class);
             Rate { class, compressions_per_second, lanes: lanes as u16, kernel: "simulated" }
         };
         let hello = FromDrone::Hello {
@@ -235,7 +193,7 @@ impl Machine {
             software: "simulation",
             seat: seat_of(process.instance),
             threads: self.threads as u16,
-            kinds: vec![Kind::DIGEST].into(),
+            kinds: vec![Kind::DIGEST, Kind::SEARCH].into(),
             rates: Class::ALL.map(rate).to_vec().into(),
             material: 0,
             nonce: [0; 32],
@@ -312,9 +270,8 @@ impl Machine {
             ToDrone::Work { .. } if is_deaf => return ctx.fault(Fault::DeafSession),
             ToDrone::Work { leases } => {
                 marks.extend(leases.0.iter().map(|lease| {
-                    let Chunk::Digest(chunk) = &lease.chunk else { unreachable!("tasks here are digests") };
                     let poison = poisons.get(&(lease.epoch, lease.task)).copied();
-                    Mark { poison, has_lanes: chunk.class() == Class::PBKDF2 }
+                    Mark { poison, class: Some(class_of(&lease.chunk)) }
                 }));
             }
             ToDrone::Adopted { leases } => {
@@ -338,7 +295,7 @@ impl Machine {
                 Effect::Start { assignment, .. } => {
                     let mark = marks.next().copied().unwrap_or_default();
                     process.marks.insert(assignment.urgency.ticket, mark);
-                    process.add(assignment, if mark.has_lanes { self.lanes } else { 1 });
+                    process.add(assignment, if mark.class == Some(Class::PBKDF2) { self.lanes } else { 1 });
                     for thread in 0..self.threads {
                         self.begin_step(ctx, thread);
                     }
@@ -396,10 +353,12 @@ impl Machine {
             running.step = Duration::ZERO;
             return self.schedule_step(ctx, thread, Duration::from_millis(500));
         }
+        let class = process.marks.get(&running.work.urgency.ticket).and_then(|mark| mark.class);
+        let rate = rate * class.map_or(1, times);
         let rate = if illness == Some(Illness::Slow) { rate / 10 } else { rate }.max(1);
         let budget = (u128::from(rate) * STEP.as_nanos() / 1_000_000_000).max(1) as u64;
         let at_once = running.work.group().items;
-        let taken = running.work.job.step(&Kernels::only(Kernel::PORTABLE), budget * at_once);
+        let taken = running.work.job.step(&self.kernels, budget * at_once);
         running.step = Duration::from_nanos(taken.max(1) * 1_000_000_000 / at_once / rate);
         process.compressions += taken;
         let after = running.step;
@@ -419,15 +378,16 @@ impl Machine {
         running.work.spent += running.step;
         let work = &mut running.work;
         let mark = process.marks.get(&work.urgency.ticket).copied().unwrap_or_default();
+        work.job.shrink(running.end.saturating_sub(work.from));
         let reached = work.reached();
         if mark.poison.is_some_and(|poison| (work.from + work.reported..reached).contains(&poison)) {
             ctx.fault(Fault::Poison);
             self.instances.insert(process.instance, true);
             return true;
         }
-        work.job.shrink(running.end.saturating_sub(work.from));
         let mut report = None;
-        if work.is_between_groups() && work.job.uncollected() > 0 && (work.job.is_finished() || work.spent >= PART) {
+        let is_due = work.spent >= Duration::from_nanos(work.job.part_ns()) || work.job.is_urgent();
+        if work.is_between_groups() && work.has_unreported() && (work.job.is_finished() || is_due) {
             report = Some(work.report(ctx, illness));
         }
         let has_failed = matches!(report, Some(Report { outcome: Outcome::Failed { .. }, .. }));
@@ -487,7 +447,7 @@ impl Process {
     fn shrink(&mut self, urgency: Urgency, end: u64) {
         if let Some(work) = self.waiting.get_mut(&urgency) {
             work.job.shrink(end.saturating_sub(work.from));
-            if work.job.is_finished() && work.job.uncollected() == 0 {
+            if work.job.is_finished() && !work.has_unreported() {
                 self.waiting.remove(&urgency);
             }
         }
@@ -514,75 +474,11 @@ impl Process {
     }
 }
 
-impl Work {
-    /// What the thread computes now.
-    fn group(&mut self) -> Group {
-        let done = self.job.done();
-        if done >= self.group.end {
-            let items = self.lanes.min(self.job.total() - done).max(1);
-            self.group = Group { end: done + items, items };
-        }
-        self.group
-    }
-
-    /// Whether nothing is half done.
-    fn is_between_groups(&self) -> bool {
-        self.job.done() >= self.group.end || self.job.is_finished()
-    }
-
-    /// Indices below it are done, with all that is computed together with them.
-    fn reached(&self) -> u64 {
-        let begin = self.group.end.saturating_sub(self.group.items);
-        self.from + if self.is_between_groups() { self.job.done() } else { begin }
-    }
-
-    fn is_begun(&self) -> bool {
-        self.spent > Duration::ZERO || self.job.done() > 0
-    }
-
-    /// What is computed and not reported, as this Drone is.
-    fn report(&mut self, ctx: &mut Context, illness: Option<Illness>) -> Report {
-        let ticket = self.urgency.ticket;
-        let Output::Digests(mut digests) = self.job.collect() else { unreachable!("tasks here are digests") };
-        let from = self.from + self.reported;
-        let items = digests.len() / 32;
-        self.reported += items as u64;
-        match illness {
-            Some(Illness::Failing(per_mille)) if ctx.random.chance(per_mille) => {
-                ctx.fault(Fault::Failing);
-                return Report { ticket, outcome: Outcome::Failed { reason: "out of luck".to_owned() } };
-            }
-            Some(Illness::Lying { per_mille, subtly }) if ctx.random.chance(per_mille) => {
-                ctx.fault(Fault::Lie);
-                let mut wrong = digests.to_vec();
-                let only = ctx.random.index(items);
-                for (at, sum) in wrong.as_chunks_mut::<32>().0.iter_mut().enumerate() {
-                    if !subtly || at == only {
-                        *sum = lie(sum, ctx.now);
-                    }
-                }
-                digests = wrong.into();
-            }
-            _ => {}
-        }
-        let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
-        Report { ticket, outcome: Outcome::Output { from, output: Output::Digests(digests), spent_ns } }
-    }
-}
-
 /// In a world every process is known by its instance.
 fn seat_of(instance: Instance) -> SeatSecret {
     let mut seat = [0; 32];
     seat[..16].copy_from_slice(&instance.0);
     SeatSecret(seat)
-}
-
-/// A wrong result, and not the one that another liar gives.
-fn lie(sum: &Sum, now: Duration) -> Sum {
-    let mut wrong = *sum;
-    wrong.iter_mut().zip(now.as_nanos().to_le_bytes()).for_each(|(byte, other)| *byte ^= other);
-    wrong[31] ^= 0x5A;
-    wrong
 }
 
 /// Takes the body of the first frame out of `buffer`, once all of it is there.

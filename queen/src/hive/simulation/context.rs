@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use wire::ids::TaskId;
-
-use crate::net::{LinkId, Net, Side};
-use crate::random::Random;
-use crate::state::Found;
-use crate::world::Action;
+use super::net::{LinkId, Net, Side};
+use super::plan::Action;
+use super::random::Random;
 
 /// What is due at some time.
 #[derive(Debug)]
@@ -26,12 +23,12 @@ pub enum Happening {
     Boot { machine: usize },
     /// The core's deadline.
     Tick { life: u64 },
-    /// The shell looks at its timers.
+    /// The Queen looks at her connections.
     Look { life: u64 },
-    /// The disk has taken a group of records.
+    /// The disk has taken a group of changes.
     Commit { life: u64 },
-    /// The Queen has computed a second time what was claimed.
-    Second { life: u64, task: TaskId, claims: Vec<(u64, Found)> },
+    /// What the state asked for is done.
+    Request { life: u64, number: u64 },
     /// A Queen starts.
     Start,
     /// What the plan has.
@@ -107,6 +104,17 @@ faults! {
     Claimed,
     ClaimedAlone,
     ClaimedWrong,
+    Rechecked,
+    Audited,
+    Reworked,
+    FailedInBatch,
+    Searched,
+    FoundEnough,
+    MarkWithheld,
+    FalseMark,
+    SearchedAgain,
+    MarksCompared,
+    MissedMark,
 }
 
 #[derive(Debug)]
@@ -121,6 +129,8 @@ pub struct Context {
     /// FNV-1a of all that was traced.
     pub trace: u64,
     is_told: bool,
+    /// Results that are expensive are computed again now and then.
+    pub audits: bool,
 }
 
 impl Context {
@@ -134,6 +144,7 @@ impl Context {
             events: 0,
             trace: 0xCBF2_9CE4_8422_2325,
             is_told,
+            audits: true,
         }
     }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use queen::core::{Outcome, Timeouts};
-use wire::ids::{Instance, TaskId};
+use web::model::TaskState;
+use wire::ids::TaskId;
 
-use crate::net::Side;
-use crate::work::{Method, Spec};
-use crate::world::World;
+use super::net::Side;
+use super::work::{Method, Spec};
+use super::world::World;
+use crate::core::Timeouts;
 
 /// Compressions per second of the fast Drone; the slow one is ten times slower.
 const FAST: u64 = 1000;
@@ -16,17 +17,16 @@ const SLOW: u64 = 100;
 /// When the task is submitted: everybody is there by then.
 const BEGIN: Duration = Duration::from_secs(2);
 
-fn spec(serial: u64, method: Method, items: u64) -> Spec {
+fn spec(serial: u64, method: &Method, items: u64) -> Spec {
     Spec {
         serial,
-        instance: Instance([serial as u8; 16]),
-        method,
+        method: method.clone(),
         segments: vec![items],
-        weight: 40,
         priority: 0,
         deadline: None,
         poison: None,
         twice: false,
+        batch: false,
     }
 }
 
@@ -42,6 +42,8 @@ struct Kit {
 fn world_of(seed: u64, machines: &[Kit]) -> World {
     let timeouts = Timeouts { silence: Duration::from_secs(2), grace: Duration::from_secs(3), ..Timeouts::default() };
     let mut world = World::new(seed, false, timeouts);
+    // What that takes is no matter of pace.
+    world.ctx.audits = false;
     for Kit { threads, rate, claim, lanes } in machines {
         let machine = world.add_machine(*threads, *rate, *claim, Duration::from_millis(1));
         world.machines[machine].lanes = *lanes;
@@ -57,12 +59,12 @@ fn two(seed: u64, claims: [u64; 2]) -> World {
 }
 
 fn is_done(world: &World, task: TaskId) -> bool {
-    let kept = world.queen.as_ref().and_then(|queen| queen.state.tasks.get(&task));
-    kept.is_some_and(|kept| kept.ended == Some(Outcome::Done))
+    let kept = world.queen.as_ref().and_then(|queen| queen.book.tasks.get(&task));
+    kept.is_some_and(|kept| kept.ended == Some(TaskState::Done))
 }
 
 /// How much longer than `ideal` seconds the only task takes; the slow Drone is cut off after `silent`.
-fn excess(claims: [u64; 2], method: Method, items: u64, ideal: f64, silent: Option<Duration>) -> f64 {
+fn excess(claims: [u64; 2], method: &Method, items: u64, ideal: f64, silent: Option<Duration>) -> f64 {
     let excess = (0..10).map(|seed| {
         let mut world = two(seed, claims);
         let begin = world.ctx.now;
@@ -85,7 +87,7 @@ fn excess(claims: [u64; 2], method: Method, items: u64, ideal: f64, silent: Opti
 fn two_drones_end_many_small_items_together() {
     // 11,000 compressions at 1,100 a second.
     for claims in [[FAST, SLOW], [FAST, FAST], [SLOW, SLOW]] {
-        assert!(excess(claims, Method::Hash(16), 11_000, 10.0, None) < 0.1);
+        assert!(excess(claims, &Method::Hash(16), 11_000, 10.0, None) < 0.1);
     }
 }
 
@@ -94,19 +96,19 @@ fn two_drones_end_few_expensive_items_together() {
     // An item takes the fast one a second and the slow one ten: 20 and 2 of them are done after 20
     // seconds, and no other way to deal out 22 whole items is as fast.
     let second = Method::Stretch { iterations: 498 };
-    assert!(excess([FAST, SLOW], second, 22, 20.0, None) < 0.1);
+    assert!(excess([FAST, SLOW], &second, 22, 20.0, None) < 0.1);
     // With 12 items it is 11 seconds, of which the slow one has done one after ten.
-    assert!(excess([FAST, SLOW], second, 12, 11.0, None) < 0.1);
+    assert!(excess([FAST, SLOW], &second, 12, 11.0, None) < 0.1);
     // The slow one is of no use for fewer.
-    assert!(excess([FAST, SLOW], second, 5, 5.0, None) < 0.1);
+    assert!(excess([FAST, SLOW], &second, 5, 5.0, None) < 0.1);
 }
 
 #[test]
 fn a_slow_drone_that_falls_silent_in_the_middle_is_not_waited_for() {
     // Both do 5,500 in the first five seconds, and the fast one the rest alone.
     let silent = Some(Duration::from_secs(5));
-    assert!(excess([FAST, SLOW], Method::Hash(16), 11_000, 10.5, silent) < 0.1);
-    assert!(excess([FAST, SLOW], Method::Stretch { iterations: 498 }, 22, 22.0, silent) < 0.1);
+    assert!(excess([FAST, SLOW], &Method::Hash(16), 11_000, 10.5, silent) < 0.1);
+    assert!(excess([FAST, SLOW], &Method::Stretch { iterations: 498 }, 22, 22.0, silent) < 0.1);
 }
 
 /// An item takes a thread of a fast Drone a second, and so do as many as it has lanes.
@@ -117,7 +119,7 @@ fn seconds(machines: &[Kit], items: u64) -> f64 {
     let lasts = (0..3).map(|seed| {
         let mut world = world_of(seed, machines);
         let begin = world.ctx.now;
-        world.submit(spec(1, SECOND, items));
+        world.submit(spec(1, &SECOND, items));
         world.run_until(|world| is_done(world, TaskId(1)));
         (world.ctx.now - begin).as_secs_f64()
     });
@@ -157,18 +159,18 @@ fn the_end_of_a_task_takes_no_longer_with_lanes_than_without() {
 #[test]
 fn equals_share_and_a_word_does_not_wait() {
     let mut world = two(1, [FAST, SLOW]);
-    (1..=3).for_each(|serial| world.submit(spec(serial, Method::Hash(16), 20_000)));
+    (1..=3).for_each(|serial| world.submit(spec(serial, &Method::Hash(16), 20_000)));
     let from = world.ctx.now + Duration::from_secs(2);
     world.run_until(|world| world.ctx.now >= from);
-    let done = |world: &World, task: u64| world.queen.as_ref().unwrap().state.tasks[&TaskId(task)].results.len();
+    let done = |world: &World, task: u64| world.queen.as_ref().unwrap().book.tasks[&TaskId(task)].results.len();
     let before = [1, 2, 3].map(|task| done(&world, task));
     world.run_until(|world| world.ctx.now >= from + Duration::from_secs(12));
     let after = [1, 2, 3].map(|task| done(&world, task));
     let shares = [0, 1, 2].map(|at| after[at] - before[at]);
-    let all: usize = shares.iter().sum();
+    let all: u64 = shares.iter().sum();
     assert!(shares.iter().all(|share| share.abs_diff(all / 3) * 10 < all / 3), "{shares:?}");
     let begin = world.ctx.now;
-    world.submit(spec(4, Method::Hash(16), 1));
+    world.submit(spec(4, &Method::Hash(16), 1));
     world.run_until(|world| is_done(world, TaskId(4)));
     // A step, a round trip, and the chunk of another word perhaps.
     assert!(world.ctx.now < begin + Duration::from_millis(150), "{:?}", world.ctx.now - begin);

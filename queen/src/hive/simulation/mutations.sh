@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Breaks the core and the session in one way after the other, and shows that the simulation
-# notices each. Works on a copy of what is committed, in target/mutations; takes some minutes.
+# Breaks the core, the state and the session in one way after the other, and shows that the simulation
+# notices each. Works on a copy of what is committed, in target/mutations; takes an hour, since the
+# tests are built for each.
 # With an argument, only the mutations whose names contain it.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../../../.."
 
 root=$PWD
 copy=$root/target/mutations/tree
@@ -19,11 +20,11 @@ cd "$copy"
 
 # Is killed by the time limit if the mutation makes it run for ever.
 simulate() {
-    cargo test --quiet --locked -p queen --test simulation --no-run 2>"$copy/build.log" || {
+    cargo test --quiet --locked --all-features -p queen --lib --no-run 2>"$copy/build.log" || {
         cat "$copy/build.log" >&2
         exit 2
     }
-    (ulimit -v 4000000; timeout 180 cargo test --quiet --locked -p queen --test simulation >"$copy/run.log" 2>&1)
+    (ulimit -v 4000000; timeout 180 cargo test --quiet --locked --all-features -p queen --lib simulation >"$copy/run.log" 2>&1)
 }
 
 missed=0 count=0
@@ -50,6 +51,7 @@ mutation() {
 
 core=queen/src/core
 session=drone/src/session
+hive=queen/src/hive
 
 simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit 1; }
 
@@ -115,10 +117,57 @@ mutation "forgets to deal out what is revoked" $core/task.rs \
     'execution.pending.insert(revoked);' ''
 mutation "lets one task have it all" $core/dispatch.rs \
     'task.pass = task.pass.saturating_add(task.cost(&range));' ''
-mutation "session: drops results that are not stored" $session.rs \
+mutation "hive: stores what is not wanted" $hive/outputs.rs \
+    'recheck = state.store_results(task, drone, &range, &arrival);' \
+    'recheck = state.store_results(task, drone, &arrival.piece.range, &arrival);'
+mutation "hive: acknowledges results before they are on the disk" $hive/drones.rs \
+    'self.fleet.received(drone, outputs);' 'self.fleet.received(drone, outputs);
+            self.stored(receipt);'
+mutation "hive: tells of an end before it is on the disk" $hive/effects.rs \
+    'self.tasks.tell_results(id);' 'self.tasks.tell_results(id);
+        self.tasks.waiters.wake(id..TaskId(id.0 + 1));'
+mutation "hive: calls a task of a batch failed before that is on the disk" $hive/detach.rs \
+    'if !has_failed {' 'if true {'
+mutation "hive: forgets who waits for an end" $hive/waiters.rs \
+    '.filter_map(|id| self.by_task.remove(&id)).flatten() {' '.filter_map(|id| self.by_task.remove(&id)).flatten().skip(1) {'
+mutation "hive: forgets who waits for a task of a batch" $hive/commits.rs \
+    'self.tasks.waiters.wake(member_id(*task, range.start)..member_id(*task, range.end));' ''
+mutation "hive: forgets that a task of a batch failed" $hive/detach.rs \
+    'self.outgoing.push(Change::Detach { batch, index, fate });
+        self.feed.task(batch);
+        if' 'self.feed.task(batch);
+        if'
+mutation "hive: leaves a liar's results on the disk" $hive/verify.rs \
+    'self.outgoing.push(Change::Suspect { drone });' ''
+mutation "hive: leaves a liar's results in memory" $hive/verify.rs \
+    'self.tasks.change(id, |record| record.suspect(drone));' ''
+mutation "hive: takes a task over as if nothing of it were done" $hive/recovery.rs \
+    'self.enter(id, record, done, now);' 'self.enter(id, record, crate::core::RangeSet::default(), now);'
+mutation "hive: forgets a pause at a start" $hive/recovery.rs \
+    'if is_paused {' 'if false {'
+mutation "hive: forgets who had what at a start" $hive/recovery.rs \
+    'if !self.fleet.is_quarantined(drone) && !revoked.contains(&drone) {' 'if false {'
+mutation "hive: takes over twice who had what" $hive/recovery.rs \
+    'held.entry(drone).or_default().push((task, range));' \
+    'held.entry(drone).or_default().extend([(task, range.clone()), (task, range)]);'
+mutation "hive: begins no epoch" $hive/state.rs \
+    'self.outgoing.push(Change::Epoch(epoch));' ''
+mutation "hive: forgets leases that are over" $hive/outgoing.rs \
+    'self.leases.insert(lease, Change::Unlease(lease));' ''
+mutation "hive: takes what is no mark" $hive/search.rs \
+    'if !looked.is_mark {' 'if false {'
+mutation "hive: does not suspect who tells no marks" $hive/hunt.rs \
+    'standing.is_suspect = standing.evidence.note(expected, seen);' 'standing.evidence.note(expected, seen);'
+mutation "hive: compares no marks of two who had the same" $hive/search.rs \
+    'if !rest.is_empty() && self.audits.begin_comparison() {' 'if false {'
+mutation "hive: finds a candidate twice" $hive/hunt.rs \
+    'self.findings.insert(finding.index, finding.digest).is_none()' 'self.findings.insert(finding.index, finding.digest).is_none() || true'
+mutation "hive: goes on when enough is found" $hive/search.rs \
+    'if let Some(from) = record.wanted_until() {' 'if let Some(from) = record.wanted_until().filter(|_| false) {'
+mutation "session: drops results that are not stored" $session/state.rs \
     'held.phase == Phase::Abandoned)' 'held.phase != Phase::Computing)'
 mutation "session: does not say again what got lost" $session/queen.rs \
-    '(_, parts) => parts.iter().for_each(|part| link.say(Say::Output(key, part.clone()))),' '(_, _) => {}'
+    '(_, parts) => parts.iter().for_each(|part| link.say(Statement::Output(key, part.clone()))),' '(_, _) => {}'
 mutation "session: keeps results for ever" $session/held.rs \
     'let Some(part) = self.parts.pop_front() else { return 0 };' \
     'let Some(part) = self.parts.pop_front().filter(|part| part.from % 2 == 0) else { return 0 };'

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::context::{Context, Happening};
+use super::context::{Context, Happening};
 
 pub type LinkId = u64;
 

@@ -1,19 +1,25 @@
-//! The core and the Drones' sessions in worlds where everything goes wrong that can; see
+//! The state and the Drones' sessions in worlds where everything goes wrong that can; see
 //! `docs/SIMULATION.md`.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod blame;
+mod book;
+mod clients;
+mod computing;
+mod connection;
 mod context;
 mod drone;
+mod ending;
+mod hunts;
+mod journal;
 mod model;
 mod net;
 mod pace;
+mod plan;
+mod queen;
+mod quest;
 mod random;
 mod requests;
-mod results;
-mod shell;
-mod state;
-mod twice;
 mod work;
 mod world;
 
@@ -22,7 +28,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use context::FAULTS;
+use self::context::FAULTS;
 
 /// Worlds in which something went wrong once that must not.
 const REMEMBERED: &[u64] = &[136, 2750];
