@@ -28,6 +28,7 @@ mod effects;
 mod estimate;
 mod evidence;
 mod explain;
+mod failures;
 mod feed;
 mod findings;
 mod fleet;

@@ -25,8 +25,8 @@ use web::hive::{
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskState,
-    TaskView, Timestamp, Verify,
+    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory,
+    TaskState, TaskView, Timestamp, Verify,
 };
 use web::places::Port;
 use web::serve::CONNECTION;
@@ -154,6 +154,9 @@ impl Hive for Ready {
         nothing()
     }
     async fn count(&self, _: TaskFilter) -> Result<TaskCounts, HiveError> {
+        nothing()
+    }
+    async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {
         nothing()
     }
     async fn computed(&self, _: TaskId) -> Result<ResultsFound, HiveError> {

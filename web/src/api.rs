@@ -7,6 +7,7 @@ pub(crate) mod description;
 mod download;
 pub(crate) mod drones;
 pub(crate) mod events;
+pub(crate) mod failures;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod list;

@@ -23,8 +23,8 @@ use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
 use crate::metrics::Measures;
 use crate::model::{
-    DroneHistory, DroneView, Event, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskView,
-    Throughput, Verify,
+    DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts,
+    TaskHistory, TaskView, Throughput, Verify,
 };
 pub use crate::model::{Estimate, Progress, Span, Verdict};
 
@@ -342,6 +342,9 @@ pub trait Hive: Send + Sync + 'static {
 
     /// How many tasks are meant by a filter, by their states; a batch is one.
     async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError>;
+
+    /// Why tasks failed, the most frequent reason first.
+    async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError>;
 
     /// Waits until all of it is computed or it has ended otherwise; all there is of results then.
     /// What is computed is shown as done, though it may not be on disk yet.

@@ -6,7 +6,9 @@ use axum::http::HeaderMap;
 use axum::response::Redirect;
 
 use crate::api::description::Description;
-use crate::api::{bulk, coverage, drones, events, history, log, metrics, results, secrets, stats, tasks, tokens};
+use crate::api::{
+    bulk, coverage, drones, events, failures, history, log, metrics, results, secrets, stats, tasks, tokens,
+};
 use crate::needs::Needs;
 use crate::routes::{Route, Routes};
 use crate::{assets, pages};
@@ -21,6 +23,7 @@ pub(crate) fn map() -> Routes {
         .post("/tasks", Needs::Submit, tasks::create)
         .post("/tasks/bulk", Needs::ChangeTask, bulk::change)
         .get("/tasks/bulk/{id}", Needs::ChangeTask, bulk::show)
+        .get("/tasks/failures", Needs::Read, failures::list)
         .get("/tasks/{id}", Needs::SeeTasks, tasks::show)
         .patch("/tasks/{id}", Needs::ChangeTask, tasks::amend)
         .delete("/tasks/{id}", Needs::ChangeTask, tasks::remove)

@@ -7,6 +7,7 @@ mod chart;
 mod course;
 mod coverage;
 mod drones;
+mod failures;
 mod filters;
 mod form;
 mod log;
@@ -42,6 +43,7 @@ pub(crate) fn routes() -> Routes {
         .get("/admin/tasks", Needs::SeeTasks, tasks::page)
         .post("/admin/tasks", Needs::Submit, tasks::submit)
         .post("/admin/tasks/bulk", Needs::ChangeTask, bulk::change)
+        .get("/admin/failures", Needs::Read, failures::page)
         .get("/admin/search", Needs::Submit, search::page)
         .post("/admin/search", Needs::Submit, search::submit)
         .get("/admin/tasks/{id}", Needs::SeeTasks, task::page)

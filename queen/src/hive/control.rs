@@ -9,8 +9,8 @@ use web::hive::{
 };
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory, TaskState,
-    TaskView, Throughput,
+    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory,
+    TaskState, TaskView, Throughput,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -99,6 +99,10 @@ impl Hive for SharedHive {
 
     async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError> {
         self.count_tasks(filter).await
+    }
+
+    async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {
+        self.failures_by_reason().await
     }
 
     async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {

@@ -1,5 +1,6 @@
 //! Why something is not happening, or went wrong, in words.
 
+use web::model::BlamedOn;
 use wire::ids::{DroneId, TaskId};
 
 use crate::core::{Blame, Distrust, Idle, MAX_DEATHS, Waiting};
@@ -64,6 +65,22 @@ pub(super) fn blame(blame: Blame, name: impl Fn(DroneId) -> String) -> String {
     }
 }
 
+/// How a [`blame`] begins, without what differs from task to task: Drones, items, and what a Drone said.
+pub(super) fn beginning(reason: &str) -> &str {
+    let counted = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or_default();
+    let end = reason[counted..].find(|c: char| matches!(c, '(' | ':') || c.is_ascii_digit());
+    reason[..end.map_or(reason.len(), |end| counted + end)].trim_end()
+}
+
+/// What a reason that begins so is to be blamed on.
+pub(super) fn blamed_on(beginning: &str) -> BlamedOn {
+    match beginning {
+        _ if beginning.contains("deadline") => BlamedOn::Deadline,
+        _ if beginning.starts_with("its inputs") => BlamedOn::Disk,
+        _ => BlamedOn::Task,
+    }
+}
+
 /// Why a Drone is in quarantine.
 pub(super) fn distrust(why: &Distrust, label: impl Fn(TaskId) -> String) -> String {
     match why {
@@ -78,6 +95,30 @@ pub(super) fn distrust(why: &Distrust, label: impl Fn(TaskId) -> String) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_that_are_alike_begin_alike() {
+        let name = |drone: DroneId| format!("drone {drone}");
+        let drones = vec![DroneId(3), DroneId(7)];
+        for (why, begins, on) in [
+            (
+                Blame::Failures { drones: drones.clone(), reason: "out of memory: 7 bytes".into() },
+                "2 attempts to compute it failed",
+                BlamedOn::Task,
+            ),
+            (
+                Blame::Deaths { drones, range: 3..8 },
+                "3 drones were lost while they computed nothing but its items",
+                BlamedOn::Task,
+            ),
+            (Blame::Deadline, "its deadline passed before all of it was computed", BlamedOn::Deadline),
+            (Blame::Inputs { reason: "damaged".into() }, "its inputs cannot be read", BlamedOn::Disk),
+        ] {
+            let reason = blame(why, name);
+            assert_eq!((beginning(&reason), blamed_on(beginning(&reason))), (begins, on), "{reason}");
+        }
+        assert_eq!((beginning(""), beginning("7")), ("", "7"));
+    }
 
     #[test]
     fn what_others_tasks_are_called_is_told_to_who_may_know() {

@@ -19,6 +19,23 @@ use web::model::TaskCounts;
 use wire::ids::TaskId;
 
 pub use self::list::Ended;
+
+/// Of so many failed tasks at most it is told why they failed.
+const FAILURES_MAX: i64 = 200_000;
+
+/// So many different reasons are told at most.
+const REASONS_MAX: i64 = 10_000;
+
+/// Tasks that failed for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failures {
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The last one.
+    pub last: TaskId,
+}
 pub use self::live::{Live, Suspects};
 pub use self::search::Span;
 use super::bulk::Bulk;
@@ -108,6 +125,21 @@ impl Reader {
         after: Option<Position>,
     ) -> Result<(TaskCounts, Option<Position>), StoreError> {
         self.query(|connection| list::count(connection, filter, after))
+    }
+
+    /// Why tasks failed, each reason with how many there are of it, as far as [`FAILURES_MAX`] tasks and
+    /// [`REASONS_MAX`] reasons go.
+    pub fn failures(&self) -> Result<Vec<Failures>, StoreError> {
+        self.query(|connection| {
+            let select = "SELECT error, count(*), max(id) FROM \
+                          (SELECT error, id FROM tasks INDEXED BY tasks_by_reason WHERE error IS NOT NULL LIMIT ?) \
+                          GROUP BY error LIMIT ?";
+            let mut select = connection.prepare_cached(select)?;
+            let found = select.query_map(params![FAILURES_MAX, REASONS_MAX], |row| {
+                Ok(Failures { reason: row.get(0)?, count: row.get(1)?, last: TaskId(row.get(2)?) })
+            })?;
+            found.collect()
+        })
     }
 
     /// Lines of the audit trail, newest first, each with its number.

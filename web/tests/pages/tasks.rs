@@ -185,3 +185,27 @@ async fn what_stopped_early_is_told() {
         &["0 tasks were paused.", "it stopped: the disk is full"],
     );
 }
+
+#[tokio::test]
+async fn failures_are_grouped_by_their_reason() {
+    let (fake, router) = world();
+    contains(page(&get(&router, "/admin/failures").await), &["No task has failed."]);
+    post_json(&router, json!({"input": "x"})).await;
+    fake.set(1, |view| {
+        view.state = TaskState::Failed;
+        view.error = Some("its <deadline> passed".to_owned());
+    });
+    let failures = get(&router, "/admin/failures").await;
+    contains(
+        page(&failures),
+        &[
+            "href=\"/admin/tasks?state=failed&#38;reason=its%20%3Cdeadline%3E%20passed\"",
+            "<bdi>its &#60;deadline&#62; passed</bdi>",
+            "name=\"action\" value=\"retry\"",
+            "<a href=\"/admin/tasks/1\">task 1</a>",
+        ],
+    );
+    let told = get(&router, "/tasks/failures").await.json();
+    let expected = json!({ "reason": "its <deadline> passed", "blamed_on": "task", "count": 1, "last": 1 });
+    assert_eq!(told["failures"], json!([expected]));
+}

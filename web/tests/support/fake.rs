@@ -14,9 +14,9 @@ use web::hive::{
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
-    Change, Data, DroneCounts, DroneHistory, DroneState, DroneView, Event, EventId, HistoryView, Kernels, LeaseCounts,
-    Overview, SearchView, Series, Step, TaskCounts, TaskHistory, TaskState, TaskView, Throughput, Timestamp,
-    VerifiedCounts,
+    BlamedOn, Change, Data, DroneCounts, DroneHistory, DroneState, DroneView, Event, EventId, FailureGroup,
+    HistoryView, Kernels, LeaseCounts, Overview, SearchView, Series, Step, TaskCounts, TaskHistory, TaskState,
+    TaskView, Throughput, Timestamp, VerifiedCounts,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -413,6 +413,13 @@ impl Hive for Fake {
         let views = inner.tasks.iter().flatten().map(|task| &task.view);
         views.filter(|view| filter.lets(view)).for_each(|view| counts.add(view.state, 1));
         Ok(counts)
+    }
+
+    async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {
+        self.fails()?;
+        let inner = self.inner();
+        let failed = inner.tasks.iter().flatten().filter_map(|task| Some((task.view.id, task.view.error.clone()?)));
+        Ok(failed.map(|(last, reason)| FailureGroup { reason, blamed_on: BlamedOn::Task, count: 1, last }).collect())
     }
 
     async fn computed(&self, id: TaskId) -> Result<ResultsFound, HiveError> {

@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneList, Estimate, Health, HistoryView, LogList, Overview, SecretList, Series, TaskList,
-    TokenList,
+    BulkView, CoverageList, DroneList, Estimate, FailureList, Health, HistoryView, LogList, Overview, SecretList,
+    Series, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -64,6 +64,7 @@ pub(super) fn all() -> Map<String, Value> {
 fn views() -> Map<String, Value> {
     let mut found = Vec::new();
     view::<TaskList>(&mut found);
+    view::<FailureList>(&mut found);
     view::<DroneList>(&mut found);
     view::<TokenList>(&mut found);
     view::<SecretList>(&mut found);

@@ -19,6 +19,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         create(),
         list(),
+        failures(),
         bulk::change(),
         bulk::show(),
         show(),
@@ -133,6 +134,15 @@ const APPLIED: &str = "What was taken of `Prefer`";
 /// What does not say how long to wait is no preference, and no mistake.
 fn wait() -> Value {
     json!({ "type": "string", "examples": [format!("wait={WAIT_MAX}")] })
+}
+
+fn failures() -> Operation {
+    let example = json!({ "failures": [{
+        "reason": "its deadline passed before all of it was computed", "blamed_on": "deadline", "count": 12, "last": 7,
+    }] });
+    Operation::new(TAG, (Method::GET, "/tasks/failures"), "listFailures", "Says why tasks failed")
+        .about("Reasons that begin alike are one; each finds its tasks as `reason` in `GET /tasks` and `POST /tasks/bulk`.")
+        .answers_json(200, "The most frequent first", reference("FailureList"), example)
 }
 
 fn list() -> Operation {
