@@ -24,7 +24,10 @@ use tempfile::TempDir;
 const SLOW: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=2000";
 
 /// Makes the database one of version 1.
-const OLDER: &str = "DROP TABLE searched; DROP TABLE findings;
+const OLDER: &str = "DROP INDEX tasks_by_name; DROP INDEX tasks_by_owner_name; DROP INDEX tasks_by_kind;
+    DROP INDEX tasks_by_creation; DROP INDEX tasks_by_reason; DROP INDEX tasks_by_ending;
+    ALTER TABLE tasks DROP COLUMN kind; ALTER TABLE tasks DROP COLUMN algorithm;
+    DROP TABLE searched; DROP TABLE findings;
     ALTER TABLE tasks DROP COLUMN found; ALTER TABLE tasks DROP COLUMN marks;
     UPDATE tasks SET specification = json_set(specification,
     iif(specification ->> 'algorithm' = 'hmac-sha256', '$.key', '$.salt'), lower(hex(secret))) WHERE secret IS NOT NULL;

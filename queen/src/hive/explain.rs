@@ -67,7 +67,7 @@ pub(super) fn blame(blame: Blame, name: impl Fn(DroneId) -> String) -> String {
 
 /// How a [`blame`] begins, without what differs from task to task: Drones, items, and what a Drone said.
 pub(super) fn beginning(reason: &str) -> &str {
-    let counted = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or_default();
+    let counted = reason.find(|c: char| !c.is_ascii_digit()).unwrap_or(reason.len());
     let end = reason[counted..].find(|c: char| matches!(c, '(' | ':') || c.is_ascii_digit());
     reason[..end.map_or(reason.len(), |end| counted + end)].trim_end()
 }
