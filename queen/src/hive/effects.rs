@@ -11,6 +11,7 @@ use super::record::Ended;
 use super::seat::{Outbound, Parting};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};
+use super::trail::QUARANTINE;
 use crate::clock::Now;
 use crate::core::{Distrust, Effect, Event, Grant, Outcome, RangeSet};
 use crate::crash;
@@ -132,7 +133,7 @@ impl State {
     /// A Drone is in quarantine, which the core knows already or is about to be told.
     pub(super) fn quarantined(&mut self, id: DroneId, reason: String, now: Now) {
         let drone = self.fleet.name_of(id);
-        self.log_drone(id, "quarantine", reason.clone(), now);
+        self.log_drone(id, QUARANTINE, reason.clone(), now);
         self.stories.push(Story::Quarantined { drone, reason: reason.clone() });
         self.fleet.quarantine(id, reason.as_str().into());
         self.outgoing.defer(Change::Quarantine { drone: id, reason: Some(reason) });

@@ -19,6 +19,9 @@ const ALIKE: Duration = Duration::from_secs(10 * 60);
 /// How often the same thing has a line of its own before it is counted: no person does it more often in [`ALIKE`].
 const OWN: u64 = 10;
 
+/// What happens to a Drone that is not trusted any more.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// The target of lines that are counted together, where they had several.
 const SEVERAL: &str = "several";
 
@@ -167,9 +170,11 @@ impl Tally {
         let has_room = self.alike.len() < COUNTED || self.alike.contains_key(&alike);
         // What was done is never counted together with something else.
         let is_done = !is_refused && !LogKind::HAPPENINGS.contains(&entry.kind);
+        // Of these there are few, and each is one to look at.
+        let is_grave = alike.action == QUARANTINE;
         let alike = match has_room {
             true => alike,
-            false if !is_done => Alike::default(),
+            false if !is_done && !is_grave => Alike { action: alike.action, ..Alike::default() },
             false => return true,
         };
         let counted = match self.alike.entry(alike) {

@@ -254,7 +254,7 @@ pub const MIGRATIONS: [&str; 11] = [
     CREATE INDEX tasks_by_owner_name ON tasks (owner_name, id) WHERE owner_name IS NOT NULL;
     CREATE INDEX tasks_by_kind ON tasks (kind, algorithm, id);
     CREATE INDEX tasks_by_creation ON tasks (created_at, id);
-    CREATE INDEX tasks_by_reason ON tasks (error, id) WHERE error IS NOT NULL;
+    CREATE INDEX tasks_by_reason ON tasks (error, id, state) WHERE error IS NOT NULL;
     CREATE INDEX tasks_by_ending ON tasks (state, finished_at, id) WHERE finished_at IS NOT NULL;
     ",
 ];

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension, params};
 use web::access::{LogEntry, LogFilter};
 use web::hive::{Identity, Position, TaskFilter, TaskQuery};
-use web::model::TaskCounts;
+use web::model::{TaskCounts, TaskState};
 use wire::ids::TaskId;
 
 pub use self::list::Ended;
@@ -40,7 +40,7 @@ pub use self::live::{Live, Suspects};
 pub use self::search::Span;
 use super::bulk::Bulk;
 use super::error::StoreError;
-use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember};
+use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
 use super::schema;
 use crate::clock::HiveTime;
 use crate::work::job::Job;
@@ -132,12 +132,14 @@ impl Reader {
     pub fn failures(&self) -> Result<Vec<Failures>, StoreError> {
         self.query(|connection| {
             let select = "SELECT error, count(*), max(id) FROM \
-                          (SELECT error, id FROM tasks INDEXED BY tasks_by_reason WHERE error IS NOT NULL LIMIT ?) \
+                          (SELECT error, id FROM tasks INDEXED BY tasks_by_reason \
+                          WHERE error IS NOT NULL AND state = ? LIMIT ?) \
                           GROUP BY error LIMIT ?";
             let mut select = connection.prepare_cached(select)?;
-            let found = select.query_map(params![FAILURES_MAX, REASONS_MAX], |row| {
-                Ok(Failures { reason: row.get(0)?, count: row.get(1)?, last: TaskId(row.get(2)?) })
-            })?;
+            let found = select
+                .query_map(params![state_number(TaskState::Failed), FAILURES_MAX, REASONS_MAX], |row| {
+                    Ok(Failures { reason: row.get(0)?, count: row.get(1)?, last: TaskId(row.get(2)?) })
+                })?;
             found.collect()
         })
     }

@@ -39,6 +39,7 @@ pub(crate) async fn list(
     query.end()?;
     let all = if format == ListFormat::Json { PAGE_DEFAULT } else { PAGE_MAX };
     let filter = LogFilter { before, limit: limit.unwrap_or(all) as usize, ..filter };
+    let left = limit.unwrap_or(u64::MAX);
     if format == ListFormat::Csv && version < Version::HTTP_11 {
         return Err(no_end(format.name()));
     }
@@ -48,7 +49,8 @@ pub(crate) async fn list(
             Json(LogList { entries: page.entries, next_cursor: page.next.map(cursor::of) }).into_response()
         }
         ListFormat::Ndjson | ListFormat::Csv => {
-            let lines = Lines { access, client, entrance, format, filter, page: Some(page), is_begun: false, count: 0 };
+            let lines =
+                Lines { access, client, entrance, format, filter, page: Some(page), is_begun: false, count: 0, left };
             let body = futures_util::stream::unfold(lines, async |mut lines| {
                 let piece = lines.next().await?;
                 Some((piece, lines))
@@ -74,8 +76,9 @@ struct Lines {
     /// What is to be written next; `None` when it is over.
     page: Option<LogPage>,
     is_begun: bool,
-    /// Lines that are written.
+    /// Lines that are written, and those that may still be.
     count: u64,
+    left: u64,
 }
 
 impl Lines {
@@ -94,7 +97,8 @@ impl Lines {
             }
         }
         self.count += entries.len() as u64;
-        match next {
+        self.left = self.left.saturating_sub(entries.len() as u64);
+        match next.filter(|_| self.left > 0) {
             None if self.format == ListFormat::Csv => {}
             None => line(&mut out, &json!({ "end": true, "count": self.count })),
             Some(_) if !self.client.is_still_known(&self.entrance) => return Some(Err(Problem::unauthorized())),

@@ -5,8 +5,8 @@ use wire::ids::TaskId;
 
 use crate::api::list;
 use crate::error::{Problem, shown};
-use crate::hive::TaskFilter;
-use crate::model::BulkAction;
+use crate::hive::{Order, TaskFilter};
+use crate::model::{BulkAction, TaskState};
 use crate::options::whole;
 use crate::request::query::Query;
 
@@ -74,7 +74,15 @@ impl Asked {
         let tasks = match value("all") {
             Some(_) => {
                 let fields = list::FILTERS.into_iter().filter_map(|name| value(name).cloned());
-                Which::Filter(filter(fields)?)
+                let mut filter = filter(fields)?;
+                // A list that is sorted by what only some have shows no others, so that no others are meant.
+                if let Some((_, sort)) = value("sort") {
+                    let order: Order = sort.parse().map_err(|error| fault("sort", format!("{error}")))?;
+                    let is_shown = |state: &TaskState| filter.has_state(*state) && order.by.has_state(*state);
+                    let shown: Vec<_> = TaskState::ALL.into_iter().filter(is_shown).collect();
+                    filter.states = if shown.len() == TaskState::ALL.len() { Vec::new() } else { shown };
+                }
+                Which::Filter(filter)
             }
             None => {
                 let ids = values.iter().filter(|(name, _)| name == "id").map(|(_, id)| typed(id));
@@ -100,7 +108,12 @@ impl Asked {
     /// Whether a person is asked first: it cannot be undone, or not all that are meant are seen.
     pub(crate) fn is_to_be_confirmed(&self) -> bool {
         let is_final = matches!(self.action, BulkAction::Cancel | BulkAction::Delete);
-        is_final || matches!(self.tasks, Which::Filter(_))
+        is_final || self.is_of_filter()
+    }
+
+    /// Whether those are meant that are like this when it is done, and not certain ones.
+    pub(crate) fn is_of_filter(&self) -> bool {
+        matches!(self.tasks, Which::Filter(_))
     }
 
     /// Which tasks, in a few words behind their number.
@@ -108,8 +121,11 @@ impl Asked {
         match &self.tasks {
             Which::Ids(ids) => ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(" "),
             Which::Filter(filter) => {
-                let values = list::values(filter);
-                let words: Vec<_> = values.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+                let values = list::values(filter).into_iter().map(|(name, value)| match name {
+                    "state" => (name, filter.states.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")),
+                    _ => (name, value),
+                });
+                let words: Vec<_> = values.map(|(name, value)| format!("{name} {value}")).collect();
                 if words.is_empty() { "all".to_owned() } else { words.join(", ") }
             }
         }
@@ -180,7 +196,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::TaskState;
 
     fn read(body: Value) -> Result<Asked, (String, String)> {
         let Value::Object(members) = body else { panic!("an object") };
@@ -207,6 +222,10 @@ mod tests {
         assert_eq!(form("action=pause&id=4&id=2&priority=9&name=x").unwrap().words(), "#2 #4");
         assert_eq!(form("action=delete&all=1&id=4&name=x&state=").unwrap().words(), "name x");
         assert_eq!(form("action=delete&all=1").unwrap().words(), "all");
+        assert_eq!(form("action=delete&all=1&sort=-id").unwrap().words(), "all");
+        let words = form("action=delete&all=1&sort=progress&name=x").unwrap().words();
+        assert_eq!(words, "state pending or running or paused, name x");
+        assert_eq!(form("action=delete&all=1&sort=ended&state=done").unwrap().words(), "state done");
         assert_eq!(form("action=priority&id=4&priority=-9").unwrap().priority, -9);
         assert!(form("action=delete&name=x").is_err());
     }

@@ -13,6 +13,9 @@ use crate::model::{BulkState, BulkView};
 /// So many are under way at most.
 const RUNNING_MAX: usize = 8;
 
+/// So many of a token that has not `control`, so that there is always a place for who has it.
+const OWN_MAX: usize = 2;
+
 /// So many are remembered; of those that are over the oldest are forgotten.
 const KEPT: usize = 100;
 
@@ -56,6 +59,13 @@ impl Jobs {
             let detail = format!("{RUNNING_MAX} changes of many tasks are under way; ask again when one is over");
             return Err(Problem::unavailable(detail, RETRY));
         }
+        let owner = caller.holder().map(|holder| holder.id);
+        let own = jobs.values().filter(|job| job.owner == owner && job.is_running()).count();
+        if own >= OWN_MAX && !caller.may(Scope::Control) {
+            let detail =
+                format!("{OWN_MAX} changes of many tasks are under way with this token; ask again when one is over");
+            return Err(Problem::unavailable(detail, RETRY));
+        }
         while jobs.len() >= KEPT
             && let Some(oldest) = jobs.iter().find(|(_, job)| !job.is_running()).map(|(id, _)| *id)
         {
@@ -63,7 +73,7 @@ impl Jobs {
         }
         *last += 1;
         let (sender, report) = watch::channel(BulkView { id: Some(*last), ..first });
-        jobs.insert(*last, Job { owner: caller.holder().map(|holder| holder.id), report });
+        jobs.insert(*last, Job { owner, report });
         Ok(sender)
     }
 

@@ -1,7 +1,9 @@
 //! Doing something to many tasks, one by one: each is looked at, locked and written for itself, some at a time, so
 //! that nobody else waits for all of them.
 
+use std::future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
@@ -68,10 +70,16 @@ impl Run {
         });
         let BulkView { changed, error, .. } = report.borrow().clone();
         let s = if changed == 1 { "" } else { "s" };
-        let target = format!("{changed} task{s} ({})", self.asked.words());
-        if changed > 0 || error.is_some() {
-            self.hive.tell(Deed { by: self.client.by(), action: self.action(), target, refused: error });
+        let words = self.asked.words();
+        // What was changed before it stopped was done.
+        let end = error.map(|error| format!(", then it stopped: {error}")).unwrap_or_default();
+        if changed > 0 {
+            self.tell(format!("{changed} task{s} ({words}){end}"));
         }
+    }
+
+    fn tell(&self, target: String) {
+        self.hive.tell(Deed::done(self.client.by(), self.action(), target));
     }
 
     /// Of the tasks that are meant, those that the caller may change.
@@ -98,6 +106,10 @@ impl Run {
         let mut counted = report.borrow().clone();
         self.look_at(filter, &mut counted).await.map_err(|error| error.to_string())?;
         counted.changed = 0;
+        // The Queen may end before all of it is done.
+        if counted.matched > PORTION as u64 {
+            self.tell(format!("{} tasks ({}), begun", counted.matched, self.asked.words()));
+        }
         report.send_replace(counted);
         let is_meant = |state: &TaskState| self.asked.action.concerns(*state) && filter.has_state(*state);
         let states: Vec<_> = TaskState::ALL.into_iter().filter(is_meant).collect();
@@ -157,15 +169,17 @@ impl Run {
         ids: impl IntoIterator<Item = TaskId>,
         report: &watch::Sender<BulkView>,
     ) -> Result<(), String> {
-        let mut changes = stream::iter(ids).map(|id| self.change_one(id)).buffer_unordered(AT_ONCE);
+        let is_stopped = AtomicBool::new(false);
+        let wanted = stream::iter(ids).take_while(|_| future::ready(!is_stopped.load(Relaxed)));
+        let mut changes = wanted.map(|id| self.change_one(id)).buffer_unordered(AT_ONCE);
         let mut stopped = Ok(());
-        // What was begun is waited for.
+        // What was begun is waited for, since it may be on its way to the disk.
         while let Some(changed) = changes.next().await {
             match changed {
                 Ok(()) => report.send_modify(|view| view.changed += 1),
                 Err(error @ HiveError::Unavailable { .. }) => {
-                    stopped = Err(error.to_string());
-                    break;
+                    is_stopped.store(true, Relaxed);
+                    stopped = stopped.and(Err(error.to_string()));
                 }
                 Err(error) => report.send_modify(|view| view.skip(1, || error.to_string())),
             }

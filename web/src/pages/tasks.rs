@@ -172,13 +172,20 @@ impl Page {
 
     /// What can be done to tasks that are shown.
     fn actions(&self) -> Vec<BulkAction> {
-        let state = self.shown.state();
         let actions = BulkAction::ALL.into_iter().filter(|action| *action != BulkAction::Priority);
-        actions.filter(|action| state.is_none_or(|state| action.concerns(state))).collect()
+        actions.filter(|action| self.concerns(*action)).collect()
     }
 
     fn has_priorities(&self) -> bool {
-        self.shown.state().is_none_or(|state| BulkAction::Priority.concerns(state))
+        self.concerns(BulkAction::Priority)
+    }
+
+    /// Whether tasks may be shown to which this can be done.
+    fn concerns(&self, action: BulkAction) -> bool {
+        let Shown { filter, order } = &self.shown;
+        TaskState::ALL
+            .into_iter()
+            .any(|state| filter.has_state(state) && order.by.has_state(state) && action.concerns(state))
     }
 
     /// What the list leaves out because of its order.

@@ -34,7 +34,17 @@ pub(super) struct Gunzip {
 impl Gunzip {
     /// At most `limit` bytes may come out.
     pub(super) fn new(limit: u64) -> Self {
-        Self { decoder: MultiGzDecoder::new(Vec::new()), packed: Bytes::new(), left: limit, limit }
+        Self::with_left(limit, limit)
+    }
+
+    /// So many bytes are left of the `limit` bytes that may come out.
+    pub(super) fn with_left(left: u64, limit: u64) -> Self {
+        Self { decoder: MultiGzDecoder::new(Vec::new()), packed: Bytes::new(), left, limit }
+    }
+
+    /// How many bytes may still come out.
+    pub(super) fn left(&self) -> u64 {
+        self.left
     }
 
     /// Takes compressed bytes; those before have been undone.

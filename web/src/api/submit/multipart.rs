@@ -127,6 +127,8 @@ async fn fields(
             return Err(problem);
         }
     };
+    // How many bytes may still come out of compressed files, all of them together.
+    let mut unpacked = resources.max_body;
     while let Some(inputs) = field {
         let name = name_of(&inputs);
         if !is_inputs(&inputs) {
@@ -139,8 +141,8 @@ async fn fields(
             continue;
         }
         let (written, is_packed) = form_of_part(inputs.headers()).map_err(|problem| in_field(&name, problem))?;
-        let gunzip = is_packed.then(|| Gunzip::new(resources.max_body));
-        lines(&mut intake, Lines::new(written), gunzip, inputs, typed)
+        let gunzip = is_packed.then(|| Gunzip::with_left(unpacked, resources.max_body));
+        lines(&mut intake, Lines::new(written), gunzip.map(|gunzip| (gunzip, &mut unpacked)), inputs, typed)
             .await
             .map_err(|problem| if problem.members.contains_key("line") { in_field(&name, problem) } else { problem })?;
         field = form.next().await?;
@@ -270,12 +272,12 @@ async fn refuse(mut inputs: Field<'_>) -> Result<(), Problem> {
 async fn lines(
     intake: &mut Intake<'_>,
     lines: Lines,
-    gunzip: Option<Gunzip>,
+    gunzip: Option<(Gunzip, &mut u64)>,
     mut inputs: Field<'_>,
     typed: &mut Typed,
 ) -> Result<(), Problem> {
     let read = match gunzip {
-        Some(gunzip) => feed_packed(intake, lines, gunzip, &mut inputs).await,
+        Some((gunzip, left)) => feed_packed(intake, lines, gunzip, left, &mut inputs).await,
         None => feed(intake, lines, &mut inputs, typed).await,
     };
     if read.is_err() {
@@ -284,11 +286,12 @@ async fn lines(
     read
 }
 
-/// Lines of a file that is compressed.
+/// Lines of a file that is compressed; says how many bytes may still come out of others.
 async fn feed_packed(
     intake: &mut Intake<'_>,
     mut lines: Lines,
     mut gunzip: Gunzip,
+    left: &mut u64,
     inputs: &mut Field<'_>,
 ) -> Result<(), Problem> {
     let broken = |error: BodyError| Problem::of_body(&error);
@@ -302,6 +305,7 @@ async fn feed_packed(
     if let Some(part) = gunzip.end().map_err(broken)? {
         lines.feed(&part, &mut intake.pieces)?;
     }
+    *left = gunzip.left();
     lines.end(&mut intake.pieces)
 }
 
