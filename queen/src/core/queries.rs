@@ -73,6 +73,12 @@ impl Core {
         self.drones.get(id).map(Drone::standing)
     }
 
+    /// Whether another Drone than this one can be given some of a task; `None` if the task has ended.
+    pub fn has_other_for(&self, task: TaskId, drone: DroneId) -> Option<bool> {
+        let task = self.tasks.get(task)?;
+        Some(self.drones.iter().any(|(id, other)| id != drone && other.is_usable() && other.is_able(task)))
+    }
+
     /// Compressions per second of a class of work that all Drones do together.
     pub fn speed(&self, class: Class) -> u128 {
         self.drones.values().filter(|drone| drone.is_usable()).map(|drone| drone.speed(class)).sum()

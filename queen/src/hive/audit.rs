@@ -20,8 +20,9 @@ use crate::work::{Job, Searched, TASKS_END};
 const AUDITS_OF_ONE: usize = 8;
 const AUDITS: usize = 1024;
 
-/// What was searched by two Drones is compared so many times at once at most; what comes beyond is not.
-const COMPARISONS: usize = 64;
+/// What was searched by two Drones is compared so many times at once at most; what comes beyond is not. Each waits for
+/// a commit of its own, behind which results wait.
+const COMPARISONS: usize = 2;
 
 /// The most compressions that the Queen spends on one result after it was accepted.
 const BY_QUEEN: u64 = 4_000_000;

@@ -287,7 +287,10 @@ impl State {
 
     /// Has another Drone search candidates again; the Queen a few of them, if there is none.
     pub(super) fn search_again(&mut self, second: SecondSearch, now: Now) {
-        if !self.fleet.has_others(second.first.drone) {
+        let (task, drone) = (second.job.task, second.first.drone);
+        // Who cannot do it would leave it to the Drone itself.
+        let has_others = self.core.has_other_for(task, drone).unwrap_or_else(|| self.fleet.has_others(drone));
+        if !has_others {
             if self.audits.begin_own_search() {
                 self.requests.push(Request::SearchAgain(Box::new(second.for_queen())));
             }
@@ -316,7 +319,8 @@ impl State {
     }
 
     /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
-    /// who have the same lease, one is first.
+    /// who have the same lease, one is first. Each comparison waits for the disk, so that what says next to nothing,
+    /// since hardly a mark is to be expected in it, is not compared.
     pub(super) fn compare_rest(
         &mut self,
         task: TaskId,
@@ -326,8 +330,10 @@ impl State {
         now: Now,
     ) {
         let Some(all) = arrival.searched(drone, now.at) else { return };
+        let share = arrival.sighting.as_ref().map_or(0.0, |sighting| sighting.share);
         for rest in [all.range.start..credited.start, credited.end..all.range.end] {
-            if !rest.is_empty() && self.audits.begin_comparison() {
+            let expected = rest.end.saturating_sub(rest.start) as f64 * share;
+            if expected >= SECOND_MARKS && self.audits.begin_comparison() {
                 self.requests.push(Request::CompareMarks(task, Box::new(all.within(&rest))));
             }
         }
@@ -341,13 +347,17 @@ impl State {
             match compare_marks(first.drone, &part.indices().collect(), &same) {
                 Compared::Missed(drone, index) => {
                     self.convict(WrongResult { drone, task, index, fault: Fault::Missed }, now);
+                    if drone == second.drone {
+                        return;
+                    }
                 }
-                Compared::Same(drones) => {
+                // Two who tell hardly any marks agree easily.
+                Compared::Same(drones) if same.marks.count() as f64 >= SECOND_MARKS => {
                     self.trust(&drones, same.marks.count());
                     self.agrees(task, first.drone);
                     self.outgoing.push(Change::Confirmed { task, range: part.range, drone: first.drone });
                 }
-                Compared::Differs(_) | Compared::Nothing => {}
+                Compared::Same(_) | Compared::Differs(_) | Compared::Nothing => {}
             }
         }
     }
