@@ -31,6 +31,9 @@ use crate::work::{Finding, Inputs, Job, Marks, Searched, Trust};
 /// What is searched again has so many marks at least, on average.
 const SECOND_MARKS: f64 = 16.0;
 
+/// So many marks have to be expected in what is compared with what another Drone has searched.
+const COMPARED_MARKS: f64 = 1.0;
+
 /// One part in so many is searched again although nothing is suspect.
 const ONE_PART_IN: u64 = 1000;
 
@@ -320,7 +323,7 @@ impl State {
 
     /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
     /// who have the same lease, one is first. Each comparison waits for the disk, so that what says next to nothing,
-    /// since hardly a mark is to be expected in it, is not compared.
+    /// since no mark is to be expected in it, is not compared.
     pub(super) fn compare_rest(
         &mut self,
         task: TaskId,
@@ -333,7 +336,7 @@ impl State {
         let share = arrival.sighting.as_ref().map_or(0.0, |sighting| sighting.share);
         for rest in [all.range.start..credited.start, credited.end..all.range.end] {
             let expected = rest.end.saturating_sub(rest.start) as f64 * share;
-            if expected >= SECOND_MARKS && self.audits.begin_comparison() {
+            if expected >= COMPARED_MARKS && self.audits.begin_comparison() {
                 self.requests.push(Request::CompareMarks(task, Box::new(all.within(&rest))));
             }
         }

@@ -159,7 +159,7 @@ mutation "hive: takes what is no mark" $hive/search.rs \
 mutation "hive: does not suspect who tells no marks" $hive/hunt.rs \
     'standing.is_suspect = standing.evidence.note(expected, seen);' 'standing.evidence.note(expected, seen);'
 mutation "hive: compares no marks of two who had the same" $hive/search.rs \
-    'if expected >= SECOND_MARKS && self.audits.begin_comparison() {' 'if false {'
+    'if expected >= COMPARED_MARKS && self.audits.begin_comparison() {' 'if false {'
 mutation "hive: finds a candidate twice" $hive/hunt.rs \
     'self.findings.insert(finding.index, finding.digest).is_none()' 'self.findings.insert(finding.index, finding.digest).is_none() || true'
 mutation "hive: goes on when enough is found" $hive/search.rs \
