@@ -51,6 +51,20 @@ impl DroneKey {
         Self::LastSeen,
     ];
 
+    /// The smallest first, and the largest first.
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Id => ["id", "-id"],
+            Self::Name => ["name", "-name"],
+            Self::Threads => ["threads", "-threads"],
+            Self::Rate => ["rate", "-rate"],
+            Self::Utilisation => ["utilisation", "-utilisation"],
+            Self::ItemsDone => ["items_done", "-items_done"],
+            Self::Wrong => ["wrong", "-wrong"],
+            Self::LastSeen => ["last_seen_at", "-last_seen_at"],
+        }
+    }
+
     fn compare(self, one: &DroneView, other: &DroneView) -> Ordering {
         match self {
             Self::Id => one.id.cmp(&other.id),
@@ -73,24 +87,8 @@ impl DroneSort {
 
     /// As `?sort=` says it.
     pub(crate) fn name(self) -> &'static str {
-        match (self.by, self.is_descending) {
-            (DroneKey::Id, false) => "id",
-            (DroneKey::Id, true) => "-id",
-            (DroneKey::Name, false) => "name",
-            (DroneKey::Name, true) => "-name",
-            (DroneKey::Threads, false) => "threads",
-            (DroneKey::Threads, true) => "-threads",
-            (DroneKey::Rate, false) => "rate",
-            (DroneKey::Rate, true) => "-rate",
-            (DroneKey::Utilisation, false) => "utilisation",
-            (DroneKey::Utilisation, true) => "-utilisation",
-            (DroneKey::ItemsDone, false) => "items_done",
-            (DroneKey::ItemsDone, true) => "-items_done",
-            (DroneKey::Wrong, false) => "wrong",
-            (DroneKey::Wrong, true) => "-wrong",
-            (DroneKey::LastSeen, false) => "last_seen_at",
-            (DroneKey::LastSeen, true) => "-last_seen_at",
-        }
+        let [ascending, descending] = self.by.names();
+        if self.is_descending { descending } else { ascending }
     }
 }
 
@@ -106,10 +104,9 @@ impl DroneFilter {
 
     /// Whether those are wanted that have this name and address, in whatever state.
     pub(crate) fn is_called_so(&self, drone: &DroneView) -> bool {
-        let begins = |text: &str| {
-            let wanted = self.name.as_deref().unwrap_or_default().to_lowercase();
-            text.to_lowercase().starts_with(&wanted)
-        };
+        let Some(name) = &self.name else { return true };
+        let wanted = name.to_lowercase();
+        let begins = |text: &str| text.to_lowercase().starts_with(&wanted);
         begins(&drone.name) || begins(&drone.address)
     }
 

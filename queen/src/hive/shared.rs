@@ -274,6 +274,7 @@ impl SharedHive {
     ) -> (T, Option<Ack>) {
         let (result, ack, outcome) = {
             let mut state = self.lock();
+            let had_lines = state.outgoing.trail.has_lines();
             let result = change(&mut state, self.now());
             let changes = state.take_changes(slot.as_ref().is_some_and(|slot| !slot.is_for_relief()));
             let ack = match slot {
@@ -284,11 +285,11 @@ impl SharedHive {
                 }
             };
             let (has_stories, has_news) = (state.has_stories(), state.has_news());
-            let has_lines = state.outgoing.trail.has_lines();
-            (result, ack, (has_stories, has_news, has_lines, state.is_due_earlier(), state.take_requests()))
+            let has_new_lines = !had_lines && state.outgoing.trail.has_lines();
+            (result, ack, (has_stories, has_news, has_new_lines, state.is_due_earlier(), state.take_requests()))
         };
-        let (has_stories, has_news, has_lines, is_due_earlier, requests) = outcome;
-        if has_lines {
+        let (has_stories, has_news, has_new_lines, is_due_earlier, requests) = outcome;
+        if has_new_lines {
             self.inner.logged.notify_one();
         }
         if is_due_earlier {

@@ -116,6 +116,15 @@ pub struct LogFilter {
     pub limit: usize,
 }
 
+impl LogFilter {
+    /// All lines that a caller may see.
+    pub fn seen_by(caller: &Caller) -> Self {
+        let seen = LogKind::seen_by(caller);
+        let kinds = if seen == LogKind::ALL { Vec::new() } else { seen.to_vec() };
+        Self { kinds, ..Self::default() }
+    }
+}
+
 /// A part of the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogPage {

@@ -131,14 +131,10 @@ fn csv(out: &mut Vec<u8>, entry: &LogEntry) {
 
 /// Takes which lines are wanted, of those that the caller may see.
 pub(crate) fn filter(query: &mut Query, caller: &Caller) -> Result<LogFilter, Problem> {
-    let seen = LogKind::seen_by(caller);
-    let kinds = match query.one_of("kind", seen, LogKind::name)? {
-        Some(kind) => vec![kind],
-        None if seen == LogKind::ALL => Vec::new(),
-        None => seen.to_vec(),
-    };
+    let seen = LogFilter::seen_by(caller);
+    let kind = query.one_of("kind", LogKind::seen_by(caller), LogKind::name)?;
     Ok(LogFilter {
-        kinds,
+        kinds: kind.map_or(seen.kinds, |kind| vec![kind]),
         who: query.text("who")?,
         target: query.text("target")?,
         since: query.moment("since")?,

@@ -91,6 +91,13 @@ pub(super) fn utc(at: &Timestamp, _: &dyn Values) -> Result<String> {
     Ok(moment.map_or_else(|_| at.to_string(), |at| at.strftime("%-d %b %Y, %H:%M:%S UTC").to_string()))
 }
 
+/// `2023-11-14T22:13:20`, in UTC, as a field of a form has a moment; nothing of none.
+#[askama::filter_fn]
+pub(super) fn field(at: &Option<Timestamp>, _: &dyn Values) -> Result<String> {
+    let moment = at.and_then(|at| Moment::from_millisecond(at.0).ok());
+    Ok(moment.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default())
+}
+
 /// Text of a stranger on one line, every character visible.
 #[askama::filter_fn]
 pub(super) fn visible(text: &str, _: &dyn Values) -> Result<String> {

@@ -84,12 +84,6 @@ impl Page {
         let chosen = all.strip_prefix("/admin/log").unwrap_or_default();
         format!("/log{chosen}{}format={format}&download=1", if chosen.is_empty() { '?' } else { '&' })
     }
-
-    /// A moment as a field of a form has it.
-    fn field(moment: &Option<Timestamp>) -> String {
-        let moment = moment.and_then(|at| jiff::Timestamp::from_millisecond(at.0).ok());
-        moment.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
-    }
 }
 
 fn asked_for(filter: &LogFilter) -> Option<LogKind> {

@@ -155,7 +155,7 @@ pub(super) async fn page(
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Result<Page, Problem> {
-    let filter = LogFilter { limit: EVENTS, kinds: LogKind::seen_by(viewer.caller()).to_vec(), ..LogFilter::default() };
+    let filter = LogFilter { limit: EVENTS, ..LogFilter::seen_by(viewer.caller()) };
     let events = if viewer.sees_all() { access.log(filter).await?.entries } else { Vec::new() };
     with_form(&*hive, &config, viewer, &headers, events, Form::default(), None).await
 }

@@ -21,7 +21,7 @@ use crate::error::Problem;
 use crate::hive::{Hive, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
 use crate::kinds::KINDS;
 use crate::kinds::digest::ALGORITHMS;
-use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskView, Timestamp};
+use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskView};
 use crate::own;
 use crate::request::form::VALUE;
 use crate::request::query::Query;
@@ -207,12 +207,6 @@ impl Page {
             BulkAction::Delete => "deleted",
             BulkAction::Priority => "given the new priority",
         }
-    }
-
-    /// A moment as a field of a form has it.
-    fn field(moment: &Option<Timestamp>) -> String {
-        let moment = moment.and_then(|at| jiff::Timestamp::from_millisecond(at.0).ok());
-        moment.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default()
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Res
     must("who = ?", who.clone().map(|who| Box::new(who) as _));
     must("at >= ?", since.map(|since| Box::new(since.0) as _));
     must("at < ?", until.map(|until| Box::new(until.0) as _));
-    let of_kinds = format!("kind IN ({})", vec!["?"; kinds.len()].join(", "));
+    // The index by kind has lines of one kind in order. Those of several are walked, which the sign has SQLite do, since
+    // it would sort all lines of these kinds, though only the newest are wanted.
+    let walked = if kinds.len() > 1 { "+" } else { "" };
+    let of_kinds = format!("{walked}kind IN ({})", vec!["?"; kinds.len()].join(", "));
     if !kinds.is_empty() {
         conditions.push(&of_kinds);
         values.extend(kinds.iter().map(|kind| Box::new(log_kind_number(*kind)) as Box<dyn ToSql>));
