@@ -3,16 +3,15 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Version};
+use axum::http::Version;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
+use serde_json::{Value, json};
 use wire::ids::TaskId;
 
-use super::download::{ListFormat as Format, attachment, line, no_end};
+use super::download::{self, ListFormat as Format, Pages, headed, line};
 use super::json::Json;
+use crate::access::Caller;
 use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
@@ -38,76 +37,52 @@ pub(crate) async fn show(
     let is_download = query.flag("download")?;
     query.end()?;
     let found = own::coverage(&*hive, &client.caller, TaskId(id), from, limit.unwrap_or(PAGE_MAX) as usize).await?;
-    let mut response = match format {
+    let answer = match format {
         Format::Json => {
             let Coverage { task, spans, next } = found;
             Json(CoverageList { total: task.total, spans, next }).into_response()
         }
-        Format::Csv if version < Version::HTTP_11 => return Err(no_end(format.name())),
         Format::Ndjson | Format::Csv => {
-            let ledger = Ledger { hive, client, entrance, format, page: Some(found), is_begun: false, count: 0 };
-            let body = futures_util::stream::unfold(ledger, async |mut ledger| {
-                let piece = ledger.next().await?;
-                Some((piece, ledger))
-            });
-            Body::from_stream(body.fuse()).into_response()
+            let ledger = Ledger { hive, caller: client.caller.clone(), page: found, count: 0 };
+            download::whole(ledger, format, version, client, entrance)?
         }
     };
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    if is_download {
-        headers.insert(CONTENT_DISPOSITION, attachment(&format!("task-{id}-coverage.{}", format.name())));
-    }
-    Ok(response)
+    Ok(headed(answer, format, is_download.then(|| format!("task-{id}-coverage")).as_deref()))
 }
 
-/// A ledger on its way out, page by page.
+/// A ledger on its way out.
 struct Ledger {
     hive: Arc<dyn Hive>,
-    client: Client,
-    entrance: Arc<Entrance>,
-    format: Format,
-    /// What is to be written next; `None` when it is over.
-    page: Option<Coverage>,
-    is_begun: bool,
+    caller: Caller,
+    /// What was read last.
+    page: Coverage,
     /// Spans that are written.
     count: u64,
 }
 
-impl Ledger {
-    /// The next piece of the body. An error is its last word: the connection breaks off, so that what was sent does not
-    /// look complete.
-    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
-        let Coverage { task, spans, next } = self.page.take()?;
-        let mut out = Vec::new();
-        if !std::mem::replace(&mut self.is_begun, true) && self.format == Format::Csv {
-            out.extend_from_slice(CSV_HEADER);
-        }
-        for span in &spans {
-            match self.format {
-                Format::Csv => csv(&mut out, span),
-                Format::Json | Format::Ndjson => line(&mut out, span),
+impl Pages for Ledger {
+    const CSV_HEADER: &'static [u8] = b"from,to,drone,drone_name,marks,expected,verdict,rate,at\r\n";
+
+    fn write(&mut self, format: Format, out: &mut Vec<u8>) -> Option<u64> {
+        for span in &self.page.spans {
+            match format {
+                Format::Csv => csv(out, span),
+                Format::Json | Format::Ndjson => line(out, span),
             }
         }
-        self.count += spans.len() as u64;
-        match next {
-            None if self.format == Format::Csv => {}
-            None => line(&mut out, &serde_json::json!({ "end": true, "count": self.count, "total": task.total })),
-            Some(_) if !self.client.is_still_known(&self.entrance) => return Some(Err(Problem::unauthorized())),
-            Some(from) => {
-                let page = own::coverage(&*self.hive, &self.client.caller, task.id, from, PAGE_MAX as usize).await;
-                match page {
-                    Ok(page) => self.page = Some(page),
-                    Err(error) => return Some(Err(error.into())),
-                }
-            }
-        }
-        Some(Ok(out.into()))
+        self.count += self.page.spans.len() as u64;
+        self.page.next
+    }
+
+    async fn read(&mut self, from: u64) -> Result<(), Problem> {
+        self.page = own::coverage(&*self.hive, &self.caller, self.page.task.id, from, PAGE_MAX as usize).await?;
+        Ok(())
+    }
+
+    fn end(&self) -> Value {
+        json!({ "end": true, "count": self.count, "total": self.page.task.total })
     }
 }
-
-/// The first line of a CSV file.
-const CSV_HEADER: &[u8] = b"from,to,drone,drone_name,marks,expected,verdict,rate,at\r\n";
 
 // Writes into memory cannot fail.
 fn csv(out: &mut Vec<u8>, span: &Span) {

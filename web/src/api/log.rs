@@ -3,16 +3,13 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::http::{HeaderValue, Version};
+use axum::http::Version;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cursor;
-use super::download::{ListFormat, attachment, line, no_end};
+use super::download::{self, ListFormat, Pages, headed, line};
 use super::json::Json;
 use crate::access::{Caller, LogEntry, LogFilter, LogKind, LogPage};
 use crate::client::Client;
@@ -39,83 +36,56 @@ pub(crate) async fn list(
     query.end()?;
     let all = if format == ListFormat::Json { PAGE_DEFAULT } else { PAGE_MAX };
     let filter = LogFilter { before, limit: limit.unwrap_or(all) as usize, ..filter };
-    let left = limit.unwrap_or(u64::MAX);
-    if format == ListFormat::Csv && version < Version::HTTP_11 {
-        return Err(no_end(format.name()));
-    }
     let page = access.log(filter.clone()).await?;
-    let mut response = match format {
+    let answer = match format {
         ListFormat::Json => {
             Json(LogList { entries: page.entries, next_cursor: page.next.map(cursor::of) }).into_response()
         }
         ListFormat::Ndjson | ListFormat::Csv => {
-            let lines =
-                Lines { access, client, entrance, format, filter, page: Some(page), is_begun: false, count: 0, left };
-            let body = futures_util::stream::unfold(lines, async |mut lines| {
-                let piece = lines.next().await?;
-                Some((piece, lines))
-            });
-            Body::from_stream(body.fuse()).into_response()
+            let lines = Lines { access, filter, page, count: 0, left: limit.unwrap_or(u64::MAX) };
+            download::whole(lines, format, version, client, entrance)?
         }
     };
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    if is_download {
-        headers.insert(CONTENT_DISPOSITION, attachment(&format!("log.{}", format.name())));
-    }
-    Ok(response)
+    Ok(headed(answer, format, is_download.then_some("log")))
 }
 
-/// The log on its way out, page by page.
+/// The log on its way out.
 struct Lines {
     access: Arc<dyn Access>,
-    client: Client,
-    entrance: Arc<Entrance>,
-    format: ListFormat,
     filter: LogFilter,
-    /// What is to be written next; `None` when it is over.
-    page: Option<LogPage>,
-    is_begun: bool,
+    /// What was read last.
+    page: LogPage,
     /// Lines that are written, and those that may still be.
     count: u64,
     left: u64,
 }
 
-impl Lines {
-    /// The next piece of the body. An error is its last word: the connection breaks off, so that what was sent does not
-    /// look complete.
-    async fn next(&mut self) -> Option<Result<Bytes, Problem>> {
-        let LogPage { entries, next } = self.page.take()?;
-        let mut out = Vec::new();
-        if !std::mem::replace(&mut self.is_begun, true) && self.format == ListFormat::Csv {
-            out.extend_from_slice(CSV_HEADER);
-        }
-        for entry in &entries {
-            match self.format {
-                ListFormat::Csv => csv(&mut out, entry),
-                ListFormat::Json | ListFormat::Ndjson => line(&mut out, entry),
+impl Pages for Lines {
+    const CSV_HEADER: &'static [u8] = b"at,kind,who,address,action,target,outcome,request_id,count\r\n";
+
+    fn write(&mut self, format: ListFormat, out: &mut Vec<u8>) -> Option<u64> {
+        for entry in &self.page.entries {
+            match format {
+                ListFormat::Csv => csv(out, entry),
+                ListFormat::Json | ListFormat::Ndjson => line(out, entry),
             }
         }
-        self.count += entries.len() as u64;
-        self.left = self.left.saturating_sub(entries.len() as u64);
-        match next.filter(|_| self.left > 0) {
-            None if self.format == ListFormat::Csv => {}
-            None => line(&mut out, &json!({ "end": true, "count": self.count })),
-            Some(_) if !self.client.is_still_known(&self.entrance) => return Some(Err(Problem::unauthorized())),
-            Some(before) => {
-                self.filter.before = Some(before);
-                match self.access.log(self.filter.clone()).await {
-                    Ok(page) => self.page = Some(page),
-                    Err(error) => return Some(Err(error.into())),
-                }
-            }
-        }
-        Some(Ok(out.into()))
+        let lines = self.page.entries.len() as u64;
+        self.count += lines;
+        self.left = self.left.saturating_sub(lines);
+        self.page.next.filter(|_| self.left > 0)
+    }
+
+    async fn read(&mut self, before: u64) -> Result<(), Problem> {
+        self.filter.before = Some(before);
+        self.page = self.access.log(self.filter.clone()).await?;
+        Ok(())
+    }
+
+    fn end(&self) -> Value {
+        json!({ "end": true, "count": self.count })
     }
 }
-
-/// The first line of a CSV file.
-const CSV_HEADER: &[u8] = b"at,kind,who,address,action,target,outcome,request_id,count\r\n";
 
 // Writes into memory cannot fail.
 fn csv(out: &mut Vec<u8>, entry: &LogEntry) {
