@@ -113,8 +113,12 @@ impl Core {
 
     /// Whether all Drones that could compute a range are better not given it.
     pub(super) fn has_no_other(&self, task: &Task, history: &History) -> bool {
-        let mut able = self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(task));
-        able.all(|(id, _)| history.avoids(id))
+        self.able(task).all(|id| history.avoids(id))
+    }
+
+    /// Drones that may be given some of a task.
+    pub(super) fn able(&self, task: &Task) -> impl Iterator<Item = DroneId> {
+        self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(task)).map(|(id, _)| id)
     }
 
     fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {

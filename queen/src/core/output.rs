@@ -136,8 +136,7 @@ impl Core {
         let Some(lease) = self.leases.get(lease) else { return false };
         let Some(task) = self.tasks.get(lease.task) else { return false };
         let has_failed = |id| lease.history.as_deref().is_some_and(|history| history.last_failure(id).is_some());
-        let mut able = self.drones.iter().filter(|(_, other)| other.is_usable() && other.is_able(task));
-        able.any(|(id, _)| id != lease.drone && !has_failed(id))
+        self.able(task).any(|id| id != lease.drone && !has_failed(id))
     }
 
     fn count_done(&mut self, items: u64, cost: u64, spent: Duration, now: Time) {

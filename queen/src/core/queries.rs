@@ -75,8 +75,7 @@ impl Core {
 
     /// Whether another Drone than this one can be given some of a task; `None` if the task has ended.
     pub fn has_other_for(&self, task: TaskId, drone: DroneId) -> Option<bool> {
-        let task = self.tasks.get(task)?;
-        Some(self.drones.iter().any(|(id, other)| id != drone && other.is_usable() && other.is_able(task)))
+        Some(self.able(self.tasks.get(task)?).any(|id| id != drone))
     }
 
     /// Compressions per second of a class of work that all Drones do together.
