@@ -13,12 +13,13 @@ until page=$(grep -o 'Have a look: http://[^/]*' "$work/console"); do
     sleep 0.2
 done
 page=${page#Have a look: }
-# Something that is still at work, and something that failed to be urgent.
-seq 1 20000 | curl -sf --data-binary @- -H 'content-type: text/plain' \
-    "$page/tasks?name=legacy+passwords&algorithm=pbkdf2-hmac-sha256&salt=pepper&iterations=20000" >"$work/task"
+# Something that is still at work, and something that is less urgent and waits.
+seq 1 400000 | curl -sf --data-binary @- -H 'content-type: text/plain' -H 'hive-salt: pepper' \
+    "$page/tasks?name=legacy+passwords&algorithm=pbkdf2-hmac-sha256&iterations=20000" >"$work/task"
 seq 1 3000000 | sed 's/$/@users.example/' | curl -sf --data-binary @- -H 'content-type: text/plain' \
     "$page/tasks?name=pseudonyms&priority=-5" >>"$work/task"
-sleep 6
+# The throughput is drawn from half a minute on.
+sleep 45
 
 shot() { # FILE WIDTH HEIGHT DARK PATH
     chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
