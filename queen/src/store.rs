@@ -45,7 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub use access::{AccessChange, StoredAccess};
 use ballast::Ballast;
 pub use bulk::{Bulk, FileResults, NewFile};
-pub use change::{Change, Fate, KEY_LIFE, Removed, Submission, Visit};
+pub use change::{Change, KEY_LIFE, MemberOutcome, Removed, Submission, Visit};
 pub use directory::{Directory, authority, find_used, publish_authority, socket};
 use disk::{Disk, System};
 pub use error::StoreError;

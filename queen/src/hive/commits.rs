@@ -8,7 +8,7 @@ use super::request::Request;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::store::{Change, Fate, Receipt, Removed, Submission};
+use crate::store::{Change, MemberOutcome, Receipt, Removed, Submission};
 use crate::work::{Ending, Tally, member_id};
 
 impl State {
@@ -49,10 +49,10 @@ impl State {
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
-            Change::Detach { batch, index, fate } => {
+            Change::Detach { batch, index, outcome } => {
                 let id = member_id(*batch, *index);
                 self.tasks.has_left_disk(id);
-                if matches!(fate, Fate::Failed(_)) {
+                if matches!(outcome, MemberOutcome::Failed(_)) {
                     self.change_task(*batch, |record| record.members_mut().has_failed(*index));
                     self.tasks.waiters.wake(id..TaskId(id.0 + 1));
                 }

@@ -15,7 +15,7 @@ use super::trail::QUARANTINE;
 use crate::clock::Now;
 use crate::core::{Distrust, Effect, Event, Grant, Outcome, RangeSet};
 use crate::crash;
-use crate::store::{Change, Fate};
+use crate::store::{Change, MemberOutcome};
 use crate::work::Job;
 
 impl State {
@@ -145,7 +145,7 @@ impl State {
         let is_there = self.tasks.get(batch).is_some_and(|record| !record.is_rework());
         // What was there before stays, and stays suspect.
         if is_there {
-            self.note_detached(batch, index, Fate::Failed(error.into()));
+            self.note_detached(batch, index, MemberOutcome::Failed(error.into()));
         }
     }
 

@@ -89,7 +89,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
                 Ok(())
             }),
             Forget => hive.change_durably(slot, |state, _| {
-                state.leave_stored(BATCH, INDEX, Fate::Forgotten { on_disk: true });
+                state.leave_stored(BATCH, INDEX, MemberOutcome::Forgotten { on_disk: true });
                 Ok(())
             }),
             Retry => {

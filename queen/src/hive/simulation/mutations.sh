@@ -143,7 +143,7 @@ mutation "hive: forgets who waits for an end" $hive/waiters.rs \
 mutation "hive: forgets who waits for a task of a batch" $hive/commits.rs \
     'self.tasks.waiters.wake(member_id(*task, range.start)..member_id(*task, range.end));' ''
 mutation "hive: forgets that a task of a batch failed" $hive/detach.rs \
-    'self.outgoing.push(Change::Detach { batch, index, fate });
+    'self.outgoing.push(Change::Detach { batch, index, outcome });
         self.feed.task(batch);
         if' 'self.feed.task(batch);
         if'

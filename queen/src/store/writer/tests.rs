@@ -17,7 +17,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
-use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
+use crate::store::{Change, KNOWN_DRONES, Live, Location, MemberOutcome, Removed, Store, Submission, check};
 use crate::work::{Ending, Found, Piece, ResultMap, Results, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
@@ -119,15 +119,15 @@ fn who_left_a_batch_unseen_is_forgotten_alone() {
     let (batch, mut submission) = store.submission(1, 3, false);
     submission.terms = crate::work::Terms { batch: true, ..terms() }.into();
     let (task, own) = store.submission(3, 1, false);
-    let leaves = |fate| Change::Detach { batch: TaskId(1), index: 1, fate };
+    let leaves = |outcome| Change::Detach { batch: TaskId(1), index: 1, outcome };
     store.write(&[Change::Submit(Box::new(submission)), batch.end(TaskState::Cancelled, 0)]);
-    store.write(&[leaves(Fate::Own(Box::new(own)))]);
+    store.write(&[leaves(MemberOutcome::Own(Box::new(own)))]);
     store.write(&[task.results(0, right(1, 2), 1), task.end(TaskState::Done, 1)]);
-    let removed = store.write(&[leaves(Fate::Forgotten { on_disk: true })]);
+    let removed = store.write(&[leaves(MemberOutcome::Forgotten { on_disk: true })]);
     assert_eq!(removed, [Removed { task: TaskId(3), tally: Tally::one(TaskState::Done), file: None, owner: None }]);
     assert!(store.reader.task(TaskId(3)).unwrap().is_none());
     // And only once.
-    assert!(store.write(&[leaves(Fate::Forgotten { on_disk: true })]).is_empty());
+    assert!(store.write(&[leaves(MemberOutcome::Forgotten { on_disk: true })]).is_empty());
     drop(store);
     assert!(is_sound(&folder).0);
 }
