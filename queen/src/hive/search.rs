@@ -17,7 +17,7 @@ use super::audit::{Compared, SecondSearch, compare_marks};
 use super::cache::Key;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
-use super::hunt::Doubt;
+use super::hunt::Suspicion;
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
@@ -244,17 +244,17 @@ impl State {
         };
         let (expected, seen) = ((items - sought) as f64 * sighting.share, searched.marks.count() - sought);
         let most = search.max_findings;
-        let (new, doubt) = self.tasks.change(task, |record| {
+        let (new, suspicion) = self.tasks.change(task, |record| {
             let hunt = record.hunt_mut();
-            let doubt = hunt.note(&searched, expected, seen);
+            let suspicion = hunt.note(&searched, expected, seen);
             let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding, most)).copied().collect();
-            (new, doubt)
+            (new, suspicion)
         })?;
         let has_gap = gap_is_suspect(searched.marks.iter(), items, sighting.share);
         self.tell_findings(task, &job, &new);
-        let is_looked_at = doubt != Doubt::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
+        let is_looked_at = suspicion != Suspicion::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
         let second = is_looked_at.then(|| second_search(&job, &searched, sighting));
-        if doubt == Doubt::New || has_gap {
+        if suspicion == Suspicion::New || has_gap {
             tracing::info!(%task, %drone, expected, seen, "marks are missing, by chance or not: a part is searched again");
         }
         self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings: new });
