@@ -20,7 +20,7 @@ pub(super) struct Hunt {
     findings: BTreeMap<u64, Digest>,
     /// Which digests were found, each of which may have several candidates.
     digests: BTreeSet<Digest>,
-    /// Candidates that were reported as marks, of what is on disk and not in suspicion.
+    /// Candidates that were reported as marks, of what is on disk and not suspect.
     marks: u64,
     /// What was searched and is not on disk yet, with its marks, by first index.
     coming: BTreeMap<u64, (u64, u64)>,
@@ -109,7 +109,7 @@ impl Hunt {
         coming
     }
 
-    /// So many marks are on disk and not in suspicion: others have come into suspicion.
+    /// So many marks are on disk and not suspect: others have become so.
     pub(super) fn recount(&mut self, marks: u64) {
         self.marks = marks;
     }
