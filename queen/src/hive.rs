@@ -79,7 +79,7 @@ mod waiters;
 
 pub use link::Breach;
 pub use memory::Memory;
-pub use recovery::{Keeper, Lost};
+pub use recovery::{PersistError, StoreDriver};
 pub use seat::{Joined, Link, Newcomer, Outbound, Parting};
 pub use settings::{MAX_DRONES, MAX_QUEUED, Settings};
 pub use shared::SharedHive;

@@ -196,9 +196,9 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
         clock: Arc::new(System::start()),
         show_words: false,
     };
-    let (hive, keeper) = SharedHive::over(settings, store)?;
+    let (hive, driver) = SharedHive::over(settings, store)?;
     hive.leave_tasks();
     let mut done = None;
-    keeper.keep(&hive, async { done = Some(work(&hive).await) }).await?;
+    driver.run(&hive, async { done = Some(work(&hive).await) }).await?;
     done.context("the writer has ended before it began")
 }

@@ -61,8 +61,8 @@ mod tests {
 
     #[tokio::test]
     async fn long_tasks_are_told_of_when_they_have_moved() {
-        let (hive, keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
-        keeper.keep(&hive, async { tell_some(&hive).await }).await.unwrap();
+        let (hive, driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+        driver.run(&hive, async { tell_some(&hive).await }).await.unwrap();
     }
 
     async fn tell_some(hive: &SharedHive) {

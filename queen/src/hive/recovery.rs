@@ -38,16 +38,16 @@ const READS: usize = 32;
 /// How long the last lines of the audit trail are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The store in the hands of a Hive: it writes to it until it is closed.
-pub struct Keeper {
+/// What writes a Hive's changes to its store; it has to [run](Self::run) for any of them to be committed.
+pub struct StoreDriver {
     writer: Writer,
     consumer: Consumer,
     directory: Option<Directory>,
 }
 
-/// Something that was to be written is not.
+/// Why not all that was to be written is on disk when the Queen ends.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
+pub enum PersistError {
     /// The disk did not take it.
     #[error("what was computed last could not be written, and will be computed again")]
     Store(#[from] StoreError),
@@ -76,7 +76,7 @@ impl SharedHive {
     /// # Errors
     /// If there is no memory, or the system has no randomness to give.
     #[cfg(test)]
-    pub fn ephemeral(settings: Settings) -> anyhow::Result<(Self, Keeper)> {
+    pub fn ephemeral(settings: Settings) -> anyhow::Result<(Self, StoreDriver)> {
         Ok(Self::over(settings, Store::in_memory()?)?)
     }
 
@@ -88,7 +88,7 @@ impl SharedHive {
     ///
     /// # Errors
     /// If the system has no randomness to give.
-    pub fn over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
+    pub fn over(settings: Settings, store: Store) -> Result<(Self, StoreDriver), getrandom::Error> {
         let Store { inheritance, access, writer, reader, history, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit);
@@ -114,7 +114,7 @@ impl SharedHive {
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
         let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access, history)?;
         hive.lock().inherit(&inheritance);
-        Ok((hive, Keeper { writer, consumer, directory }))
+        Ok((hive, StoreDriver { writer, consumer, directory }))
     }
 
     /// Takes over the tasks that have not ended, and removes what no task owns; or leaves that to the
@@ -296,29 +296,30 @@ impl Follower for SharedHive {
     }
 }
 
-impl Keeper {
+impl StoreDriver {
     /// Writes what the Hive has to write, while `serving` runs; then writes the rest, and
     /// leaves the directory in order.
     ///
     /// # Errors
     /// If something could not be written, or the writer ends before.
-    pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
+    pub async fn run(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), PersistError> {
         let Self { writer, consumer, directory } = self;
         let follower = Box::new(hive.clone());
-        let mut writing = consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| Lost::Writer)?;
+        let mut writing =
+            consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| PersistError::Writer)?;
         tokio::select! {
             () = serving => {}
-            () = writing.ended() => return Err(Lost::Writer),
+            () = writing.ended() => return Err(PersistError::Writer),
         }
         hive.change(|state, now| state.log_queen("stop", "she was told to".to_owned(), now));
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         hive.inner.disk.journal.stop();
-        let result = writing.join().await.map_err(|_| Lost::Writer)?;
+        let result = writing.join().await.map_err(|_| PersistError::Writer)?;
         drop(directory);
         result.map_err(|source| match hive.lock().revoking.names() {
-            names if names.is_empty() => Lost::Store(source),
-            names => Lost::Revocations { what: names.join(", "), source },
+            names if names.is_empty() => PersistError::Store(source),
+            names => PersistError::Revocations { what: names.join(", "), source },
         })
     }
 }
