@@ -9,7 +9,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Offered;
 
 use super::arrival::Arrival;
-use super::presence::Ends;
+use super::drone_record::Ends;
 use super::seat::{Link, Newcomer, Outbound, Parting};
 use super::settings::MAX_DRONES;
 use super::state::State;

@@ -15,7 +15,7 @@ use wire::material::{MAX_KEPT, MaterialId};
 use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::{Arrival, Expected};
-use super::presence::Ends;
+use super::drone_record::Ends;
 use super::seat::{Joined, Link, Newcomer, Parting};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;

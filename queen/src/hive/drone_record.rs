@@ -22,7 +22,7 @@ const PROGRAM: &str = "hive-drone ";
 const BEATS: usize = 6;
 
 /// A Drone that is connected, or was.
-pub(super) struct Presence {
+pub(super) struct DroneRecord {
     pub(super) newcomer: Newcomer,
     pub(super) seat: Option<Seat>,
     pub(super) connections: u64,
@@ -65,7 +65,7 @@ pub(super) struct Ends {
     pub(super) stored: watch::Sender<u64>,
 }
 
-impl Presence {
+impl DroneRecord {
     /// A process that was here before the Queen started.
     pub(super) fn remembered(drone: &KnownDrone, visit: &Visit) -> Self {
         let newcomer = Newcomer {
