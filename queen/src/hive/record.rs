@@ -54,7 +54,7 @@ struct Progress {
 const SHARE_DIVISOR: u64 = 50;
 
 /// What has come of a task, for who need not look it up then.
-pub(super) struct Computed {
+pub(super) struct Completion {
     pub(super) task: TaskView,
     pub(super) job: Job,
     /// Where the results end that can be read without a gap.
@@ -412,12 +412,12 @@ impl Record {
     }
 
     /// What has come of it, now that it is over.
-    pub(super) fn computed(&self, id: TaskId) -> Computed {
+    pub(super) fn completion(&self, id: TaskId) -> Completion {
         let task = self.view_ahead(id, None);
         let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
         let is_small = matches!(self.inputs, Inputs::Small(_));
         let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
-        Computed { task, job: self.job(id), prefix, kept }
+        Completion { task, job: self.job(id), prefix, kept }
     }
 
     /// The digest of a task of one word.

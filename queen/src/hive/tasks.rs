@@ -168,7 +168,7 @@ impl Tasks {
     /// Nothing more of a task is computed: tells who waits for that.
     pub(super) fn tell_results(&mut self, id: TaskId) {
         if let Some(record) = self.records.get(id) {
-            self.waiters.tell_results(id, || record.computed(id));
+            self.waiters.tell_results(id, || record.completion(id));
         }
     }
 

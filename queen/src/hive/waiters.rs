@@ -6,7 +6,7 @@ use std::ops::Range;
 use tokio::sync::oneshot;
 use wire::ids::TaskId;
 
-use super::record::Computed;
+use super::record::Completion;
 
 /// Who waits for which task.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Waiters {
 /// Who waits for a task's end. One that is dropped without an answer finds out by asking for the task anew.
 enum Waiter {
     /// Until all of it is computed, whether or not that is on disk.
-    ForResults(oneshot::Sender<Computed>),
+    ForResults(oneshot::Sender<Completion>),
     /// Until its end is on disk.
     ForEnd(oneshot::Sender<()>),
 }
@@ -34,7 +34,7 @@ impl Waiter {
 
 impl Waiters {
     /// Where it is told what has come of a task when it is computed, or has ended otherwise.
-    pub(super) fn for_results(&mut self, id: TaskId) -> oneshot::Receiver<Computed> {
+    pub(super) fn for_results(&mut self, id: TaskId) -> oneshot::Receiver<Completion> {
         let (told, waiting) = oneshot::channel();
         self.add(id, Waiter::ForResults(told));
         waiting
@@ -54,12 +54,12 @@ impl Waiters {
     }
 
     /// Nothing more will be computed of a task.
-    pub(super) fn tell_results(&mut self, id: TaskId, computed: impl Fn() -> Computed) {
+    pub(super) fn tell_results(&mut self, id: TaskId, completion: impl Fn() -> Completion) {
         let Some(waiters) = self.by_task.get_mut(&id) else { return };
         for waiter in waiters.extract_if(.., |waiter| matches!(waiter, Waiter::ForResults(_))) {
             if let Waiter::ForResults(told) = waiter {
                 // Who waited may have gone.
-                let _ = told.send(computed());
+                let _ = told.send(completion());
             }
         }
         if waiters.is_empty() {
