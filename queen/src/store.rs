@@ -51,7 +51,7 @@ use disk::{Disk, System};
 pub use error::StoreError;
 pub use journal::{Ack, Closed, Consumer, Follower, Journal, Receipt, Slot, Writing};
 use memory_disk::MemoryDisk;
-pub use reader::{Detached, Ended, Failures, Live, Reader, Span, Suspects};
+pub use reader::{Detached, Failures, Live, Reader, Span, StoredPage, Suspects};
 pub use rows::{KNOWN_DRONES, KnownDrone, Leased, Stored, StoredMember};
 pub use whole_file::WholeFile;
 pub use writer::{Inheritance, Tidied, Writer};

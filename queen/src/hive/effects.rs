@@ -7,7 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
 use super::explain;
-use super::record::Ended;
+use super::record::TaskOutcome;
 use super::seat::{Outbound, Parting};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};
@@ -152,9 +152,9 @@ impl State {
     /// Ends a task of which nothing more is computed; `by`: the Drone that gave its last result, or failed.
     fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>, now: Now) {
         let outcome = match outcome {
-            Outcome::Failed(blame) => Ended::Failed(explain::blame(blame, |drone| self.fleet.name_of(drone))),
-            Outcome::Done => Ended::Done,
-            Outcome::Cancelled => Ended::Cancelled,
+            Outcome::Failed(blame) => TaskOutcome::Failed(explain::blame(blame, |drone| self.fleet.name_of(drone))),
+            Outcome::Done => TaskOutcome::Done,
+            Outcome::Cancelled => TaskOutcome::Cancelled,
         };
         self.audits.end(id);
         self.claims.forget(id);
@@ -188,9 +188,9 @@ impl State {
     }
 
     /// What was suspect of a task that had ended is computed again, or is given up.
-    fn end_rework(&mut self, id: TaskId, outcome: &Ended, now: Now) {
+    fn end_rework(&mut self, id: TaskId, outcome: &TaskOutcome, now: Now) {
         match outcome {
-            Ended::Done => {
+            TaskOutcome::Done => {
                 let Some(corrected) = self.tasks.change(id, |record| record.clear()).flatten() else { return };
                 self.reworks -= 1;
                 self.log_task(id, "clear", format!("computed again what was suspect: {corrected} were wrong"), now);

@@ -34,7 +34,7 @@ struct RunState {
     /// Items that were done when it came into memory: before a restart, or before it was begun again.
     taken_over: u64,
     outputs: ResultMap,
-    end: Option<End>,
+    end: Option<EndState>,
     is_paused: bool,
     /// There are suspect results, on disk or here, which new ones replace.
     expects_old: bool,
@@ -73,7 +73,7 @@ pub(super) struct Rework {
 }
 
 /// How a task ends.
-pub(super) enum Ended {
+pub(super) enum TaskOutcome {
     Done,
     Cancelled,
     /// The reason, for people.
@@ -81,7 +81,7 @@ pub(super) enum Ended {
 }
 
 /// How a task has ended, and whether that is stored.
-struct End {
+struct EndState {
     ending: Ending,
     /// Where its results end that can be read without a gap.
     prefix: u64,
@@ -175,7 +175,7 @@ impl Record {
     pub(super) fn state(&self) -> TaskState {
         let Some(run) = &self.run else { return TaskState::Pending };
         match (&run.end, run.started_at) {
-            (Some(End { ending, is_settled: true, .. }), _) => ending.state,
+            (Some(EndState { ending, is_settled: true, .. }), _) => ending.state,
             _ if run.is_paused => TaskState::Paused,
             (_, Some(_)) => TaskState::Running,
             (_, None) => TaskState::Pending,
@@ -216,17 +216,17 @@ impl Record {
     }
 
     /// Ends it; what is to be written of that.
-    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet, finished: Moment) -> Ending {
+    pub(super) fn end_with(&mut self, outcome: TaskOutcome, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
-            Ended::Done => (TaskState::Done, self.members().and_then(Members::failure)),
-            Ended::Cancelled => (TaskState::Cancelled, None),
-            Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
+            TaskOutcome::Done => (TaskState::Done, self.members().and_then(Members::failure)),
+            TaskOutcome::Cancelled => (TaskState::Cancelled, None),
+            TaskOutcome::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
         let found = self.found();
         let run = self.run_mut();
         let started_at = run.started_at;
         let ending = Ending { state, started_at, finished, done: done.len(), found, error };
-        run.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
+        run.end = Some(EndState { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
         ending
     }
 
@@ -306,7 +306,7 @@ impl Record {
         let prefix = ending.done;
         let run = self.run_mut();
         run.started_at = ending.started_at;
-        run.end = Some(End { ending, prefix, is_settled: true });
+        run.end = Some(EndState { ending, prefix, is_settled: true });
         run.corrected = corrected;
         self.rework_again(rework);
     }
@@ -390,7 +390,7 @@ impl Record {
         view.started_at = self.started_at();
         (view.done, view.rate) = (status.done, status.rate);
         view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
-        if let Some(End { ending, is_settled: true, .. }) = self.end() {
+        if let Some(EndState { ending, is_settled: true, .. }) = self.end() {
             finish(&mut view, ending);
         }
         let doubtful =
@@ -405,7 +405,7 @@ impl Record {
     /// The task as users see it, ended already if only the store has yet to take its end.
     pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
         let mut view = self.view(id, running);
-        if let Some(End { ending, .. }) = self.end() {
+        if let Some(EndState { ending, .. }) = self.end() {
             finish(&mut view, ending);
         }
         view
@@ -431,7 +431,7 @@ impl Record {
         self.end().map(|end| &end.ending)
     }
 
-    fn end(&self) -> Option<&End> {
+    fn end(&self) -> Option<&EndState> {
         self.run.as_ref()?.end.as_ref()
     }
 

@@ -18,7 +18,7 @@ use web::hive::{Identity, Position, TaskFilter, TaskQuery};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::TaskId;
 
-pub use self::list::Ended;
+pub use self::list::StoredPage;
 
 /// Of so many failed tasks at most it is told why they failed.
 const FAILURES_MAX: i64 = 200_000;
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// A part of the list of tasks that have ended.
-    pub fn list(&self, query: &TaskQuery) -> Result<Ended, StoreError> {
+    pub fn list(&self, query: &TaskQuery) -> Result<StoredPage, StoreError> {
         self.query(|connection| list::read(connection, query))
     }
 
