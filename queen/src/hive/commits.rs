@@ -99,7 +99,7 @@ impl State {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
         // A search that found enough leaves what came into doubt before as it was.
-        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.expects_old()) {
+        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.replaces_suspects()) {
             self.requests.push(Request::Rework);
         }
         self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));

@@ -91,18 +91,18 @@ impl State {
     ) -> Option<Recheck> {
         let results = Results { piece: arrival.piece.within(wanted), drone: Some(drone), trust: arrival.trust };
         let items = results.piece.items();
-        let (replaces, is_rework, old) = self.tasks.change(task, |record| {
-            let (replaces, is_rework) = (record.expects_old(), record.is_rework());
-            let mut old = if is_rework { record.old_outputs(wanted) } else { Vec::new() };
-            old.extend(arrival.old.iter().cloned());
+        let (replaces, is_rework, replaced) = self.tasks.change(task, |record| {
+            let (replaces, is_rework) = (record.replaces_suspects(), record.is_rework());
+            let mut replaced = if is_rework { record.suspect_pieces(wanted) } else { Vec::new() };
+            replaced.extend(arrival.replaced.iter().cloned());
             record.outputs_mut().insert(results.clone());
             if let Some(result) = arrival.expensive {
                 record.save_up(result.cost * items);
             }
-            (replaces, is_rework, old)
+            (replaces, is_rework, replaced)
         })?;
         if is_rework {
-            self.correct(task, &results.piece, &old);
+            self.correct(task, &results.piece, &replaced);
         }
         let record = self.tasks.get(task)?;
         let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
@@ -123,9 +123,9 @@ impl State {
     }
 
     /// Counts and tells what of new results differs from what was there.
-    fn correct(&mut self, id: TaskId, new: &Piece, old: &[Piece]) {
+    fn correct(&mut self, id: TaskId, new: &Piece, replaced: &[Piece]) {
         let mut changed = RangeSet::default();
-        for (index, before) in old.iter().flat_map(Piece::iter) {
+        for (index, before) in replaced.iter().flat_map(Piece::iter) {
             if new.get(index).is_some_and(|now| now != before) {
                 changed.insert(index..index + 1);
             }

@@ -37,7 +37,7 @@ struct RunState {
     end: Option<EndState>,
     is_paused: bool,
     /// There are suspect results, on disk or here, which new ones replace.
-    expects_old: bool,
+    replaces_suspects: bool,
     /// It has ended, and is computed again in part.
     rework: Option<Rework>,
     /// Results that changed when they were computed again.
@@ -96,16 +96,16 @@ impl Record {
 
     /// The record of a task from the store; one that had ended is as if it had not.
     pub(super) fn revived(live: Live) -> Self {
-        let Live { task, inputs, done, suspect, results, old, findings, marks, detached } = live;
+        let Live { task, inputs, done, suspect, results, suspect_results, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         if !done.is_empty() {
             record.run_mut().taken_over = done.len();
         }
-        for results in results.into_iter().chain(old) {
+        for results in results.into_iter().chain(suspect_results) {
             record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
-            record.expect_old();
+            record.replace_suspects();
         }
         if record.inputs.are_implied() {
             *record.hunt_mut() = Hunt::revived(findings, marks);
@@ -281,12 +281,12 @@ impl Record {
     }
 
     /// Whether new results replace suspect ones.
-    pub(super) fn expects_old(&self) -> bool {
-        self.run.as_ref().is_some_and(|run| run.expects_old)
+    pub(super) fn replaces_suspects(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.replaces_suspects)
     }
 
-    pub(super) fn expect_old(&mut self) {
-        self.run_mut().expects_old = true;
+    pub(super) fn replace_suspects(&mut self) {
+        self.run_mut().replaces_suspects = true;
     }
 
     /// Whether it has ended and is computed again in part.
@@ -314,7 +314,7 @@ impl Record {
     /// Has it computed again in part.
     pub(super) fn rework_again(&mut self, rework: Rework) {
         let run = self.run_mut();
-        (run.rework, run.expects_old) = (Some(rework), true);
+        (run.rework, run.replaces_suspects) = (Some(rework), true);
     }
 
     /// Ends computing it again; says how many results have changed.
@@ -348,12 +348,12 @@ impl Record {
 
     /// The indices of suspect results in memory.
     pub(super) fn suspects(&self) -> RangeSet {
-        ranges(self.old_outputs(&(0..self.inputs.total())))
+        ranges(self.suspect_pieces(&(0..self.inputs.total())))
     }
 
     /// The suspect results in memory of a range.
-    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
-        self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
+    pub(super) fn suspect_pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        self.outputs().map(|outputs| outputs.suspect_pieces(range)).unwrap_or_default()
     }
 
     /// Results that cost so much came.

@@ -122,7 +122,7 @@ impl State {
     /// were computed again already, and are on their way to the disk, are in memory.
     fn revoke(&mut self, id: TaskId, ranges: &RangeSet, now: Now) -> bool {
         let trusted = self.tasks.change(id, |record| {
-            record.expect_old();
+            record.replace_suspects();
             record.trusted()
         });
         let Some(trusted) = trusted else { return false };

@@ -283,7 +283,7 @@ impl Reader {
 
     /// The suspect results in `range`, of `width` bytes each. In a file there may be those already
     /// that are to replace them, or a part of that.
-    pub fn old_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
+    pub fn suspect_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
         self.query(|connection| live::old_rows(connection, id, range))?.within(&self.bulk, range, width)
     }
 

@@ -150,7 +150,7 @@ impl ResultMap {
     }
 
     /// The suspect results in `range`.
-    pub fn old(&self, range: &Range<u64>) -> Vec<Piece> {
+    pub fn suspect_pieces(&self, range: &Range<u64>) -> Vec<Piece> {
         let suspect = self.held.touching(range).filter(|(_, entry)| entry.trust == Trust::Suspect);
         let pieces = suspect.map(|(first, entry)| entry.piece(first).within(range));
         pieces.filter(|piece| !piece.range.is_empty()).collect()
@@ -327,7 +327,7 @@ mod tests {
         assert!(results.suspect(DroneId(1)).is_empty());
         let replacing = [piece(0, 2, &new), piece(3, 1, &new.slice(1..))];
         replacing.iter().for_each(|piece| results.insert(of(piece.clone(), 2)));
-        assert_eq!(results.old(&(0..5)), [piece(2, 1, &old.slice(2..3)), piece(4, 1, &old.slice(4..5))]);
+        assert_eq!(results.suspect_pieces(&(0..5)), [piece(2, 1, &old.slice(2..3)), piece(4, 1, &old.slice(4..5))]);
         // The old ones are on disk now.
         results.remove(&whole);
         assert_eq!(results.pieces(&(0..6), 9).0, replacing);
@@ -339,7 +339,7 @@ mod tests {
     fn checked_results_stay() {
         let mut results = ResultMap::default();
         results.insert(Results { trust: Trust::Checked, ..of(piece(0, 1, &Bytes::from_static(b"a")), 1) });
-        assert!(results.suspect(DroneId(1)).is_empty() && results.old(&(0..9)).is_empty());
+        assert!(results.suspect(DroneId(1)).is_empty() && results.suspect_pieces(&(0..9)).is_empty());
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Queen {
             return Ok(arrival);
         }
         if is_rework && job.inputs.in_file().is_some() {
-            arrival.old = self.reader.old_results(job.task, &range, job.kind().width()).unwrap();
+            arrival.replaced = self.reader.suspect_results(job.task, &range, job.kind().width()).unwrap();
         }
         assert!(is_within_segment(&job, &range), "a lease has such a range");
         if job.terms.is_twice() && !self.state.claims.are_of_others(job.task, drone, &range) {

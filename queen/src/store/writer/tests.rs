@@ -247,7 +247,7 @@ fn a_liar_makes_suspect_what_is_not_checked() {
     let live: Vec<_> = store.live().iter().map(|live| (live.task.id.0, live.task.suspect, live.done.len())).collect();
     assert_eq!(live, [(2, false, 0), (1, true, 1), (4, true, 0)]);
     assert_eq!(
-        store.reader.old_results(done.id, &(0..2), DIGEST).unwrap(),
+        store.reader.suspect_results(done.id, &(0..2), DIGEST).unwrap(),
         [piece(0, wrong.clone()), piece(1, right(1, 2))]
     );
     assert_eq!(store.reader.results(word.id, &(0..1)).unwrap(), [piece(0, wrong)]);
@@ -321,9 +321,12 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
     for task in tasks {
         let live = store.revive(task);
         assert_eq!((&live.done, &live.suspect), (&done, &suspect));
-        assert_eq!(flat(&store.reader.old_results(task.id, &(0..TOTAL), DIGEST).unwrap()), expected(Some(true)));
+        assert_eq!(flat(&store.reader.suspect_results(task.id, &(0..TOTAL), DIGEST).unwrap()), expected(Some(true)));
         let within = |all: Vec<(u64, u8)>| all.into_iter().filter(|(at, _)| (5..17).contains(at)).collect::<Vec<_>>();
-        assert_eq!(flat(&store.reader.old_results(task.id, &(5..17), DIGEST).unwrap()), within(expected(Some(true))));
+        assert_eq!(
+            flat(&store.reader.suspect_results(task.id, &(5..17), DIGEST).unwrap()),
+            within(expected(Some(true)))
+        );
         let found = store.suspects().into_iter().find(|(id, ..)| *id == task.id.0);
         assert_eq!(found.map(|(.., ranges)| ranges).unwrap_or_default(), suspect);
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
@@ -334,8 +337,8 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
         } else {
-            assert_eq!((of(&live.results), of(&live.old)), (expected(Some(false)), expected(Some(true))));
-            for results in live.results.iter().chain(&live.old) {
+            assert_eq!((of(&live.results), of(&live.suspect_results)), (expected(Some(false)), expected(Some(true))));
+            for results in live.results.iter().chain(&live.suspect_results) {
                 let Some((_, drone, trust)) = model[results.piece.range.start as usize] else {
                     panic!("nothing is there")
                 };
@@ -344,7 +347,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         }
     }
     assert_eq!(flat(&held.pieces(&(0..TOTAL), 100).0), expected(None));
-    assert_eq!(flat(&held.old(&(0..TOTAL))), expected(Some(true)));
+    assert_eq!(flat(&held.suspect_pieces(&(0..TOTAL))), expected(Some(true)));
 }
 
 proptest! {
