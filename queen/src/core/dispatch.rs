@@ -30,7 +30,7 @@ enum Pick {
 }
 
 /// What a new lease is to be.
-pub(super) struct Terms {
+pub(super) struct LeaseTerms {
     pub(super) place: Place,
     pub(super) range: Range<u64>,
     pub(super) history: Option<Box<History>>,
@@ -132,7 +132,7 @@ impl Core {
             }
         };
         let Some((range, history)) = self.tasks.change(id, take).flatten() else { return };
-        self.grant(id, drone, Terms { place, range, history, twin: None }, now, effects);
+        self.grant(id, drone, LeaseTerms { place, range, history, twin: None }, now, effects);
     }
 
     /// Leases a range, which the caller has taken from wherever it was, and has it sent.
@@ -140,7 +140,7 @@ impl Core {
         &mut self,
         task_id: TaskId,
         drone_id: DroneId,
-        terms: Terms,
+        terms: LeaseTerms,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<LeaseId> {
@@ -158,12 +158,12 @@ impl Core {
         &mut self,
         task_id: TaskId,
         drone_id: DroneId,
-        terms: Terms,
+        terms: LeaseTerms,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
         let drone = self.drones.get(drone_id)?;
-        let Terms { place, range, history, twin } = terms;
+        let LeaseTerms { place, range, history, twin } = terms;
         let id = self.leases.next_id();
         let lease = |task: &mut Task| {
             if twin.is_none() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, LeaseId};
 
 use super::credit::Place;
-use super::dispatch::Terms;
+use super::dispatch::LeaseTerms;
 use super::drone::Drone;
 use super::effect::Effect;
 use super::history::History;
@@ -106,16 +106,16 @@ impl Core {
         match theft {
             Theft::Tail(start) => {
                 self.shorten(id, start, now, effects);
-                let terms = Terms { place, range: start..range.end, history, twin: None };
+                let terms = LeaseTerms { place, range: start..range.end, history, twin: None };
                 self.grant(task, thief, terms, now, effects);
             }
             Theft::Whole => {
                 let Some(lease) = self.remove_lease(id, effects) else { return };
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
-                self.grant(task, thief, Terms { place, range, history, twin: None }, now, effects);
+                self.grant(task, thief, LeaseTerms { place, range, history, twin: None }, now, effects);
             }
             Theft::Twin => {
-                let twin = self.grant(task, thief, Terms { place, range, history, twin: Some(id) }, now, effects);
+                let twin = self.grant(task, thief, LeaseTerms { place, range, history, twin: Some(id) }, now, effects);
                 self.leases.change(id, |lease| lease.twin = twin);
             }
         }
