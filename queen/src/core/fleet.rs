@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::credit::Place;
+use super::credit::CreditPool;
 use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
@@ -128,7 +128,7 @@ impl Core {
             self.put_back(task_id, range, history);
             return None;
         }
-        let terms = LeaseTerms { place: Place::Ahead, range: range.clone(), history, twin: None };
+        let terms = LeaseTerms { pool: CreditPool::Ahead, range: range.clone(), history, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
         if must_be_isolated {
             self.stop_emptying(drone);
@@ -152,7 +152,7 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
             let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
-            let terms = LeaseTerms { place: Place::Ahead, range, history: None, twin: None };
+            let terms = LeaseTerms { pool: CreditPool::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
                 self.keep(lease, until, now);
                 self.record(lease, effects);

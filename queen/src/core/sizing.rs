@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::credit::Place;
+use super::credit::CreditPool;
 use super::drone::{Drone, RESERVE_CHUNK};
 use super::task::Task;
 
@@ -32,14 +32,14 @@ pub(super) struct Fleet {
 ///
 /// Towards the end of a task chunks shrink, as in guided self-scheduling (Polychronopoulos
 /// and Kuck, 1987): see [`SHARE_DIVISOR`].
-pub(super) fn chunk(task: &Task, drone: &Drone, place: Place, fleet: Fleet) -> Option<Range<u64>> {
+pub(super) fn chunk(task: &Task, drone: &Drone, pool: CreditPool, fleet: Fleet) -> Option<Range<u64>> {
     let run = task.next_run()?;
     let rate = u128::from(drone.rate(task.class));
     let cost_in = |time: Duration| (rate * time.as_nanos() / 1_000_000_000) as u64;
     let least = if task.has_ledger { task.whole_cost() / MOST_CHUNKS } else { 0 };
-    let most = match place {
-        Place::Ahead => cost_in(task.target()).max(least),
-        Place::Reserve => cost_in(RESERVE_CHUNK).max(least),
+    let most = match pool {
+        CreditPool::Ahead => cost_in(task.target()).max(least),
+        CreditPool::Reserve => cost_in(RESERVE_CHUNK).max(least),
     };
     let share = task.cost_left() / (SHARE_DIVISOR * fleet.threads.max(1));
     let wanted = share.clamp(cost_in(FLOOR).min(most), most).max(1);
