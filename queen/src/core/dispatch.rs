@@ -10,7 +10,7 @@ use super::effect::{Effect, Grant};
 use super::history::History;
 use super::lease::Lease;
 use super::scheduler::Core;
-use super::sizing::{self, Fleet};
+use super::sizing::{self, Capacity};
 use super::task::Task;
 use super::time::Time;
 
@@ -134,8 +134,8 @@ impl Core {
         let take = |task: &mut Task| match pick {
             Pick::Retry(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
             Pick::Fresh => {
-                let fleet = Fleet { threads: drones.threads(), speed: drones.speed(task.class) };
-                let chunk = sizing::chunk(task, drones.get(drone)?, pool, fleet)?;
+                let capacity = Capacity { threads: drones.threads(), speed: drones.speed(task.class) };
+                let chunk = sizing::chunk(task, drones.get(drone)?, pool, capacity)?;
                 Some((task.take_first(chunk.end - chunk.start)?, None))
             }
         };

@@ -324,9 +324,9 @@ impl Drone {
             Ok(at) => level.tasks[at].1 += 1,
             Err(at) => level.tasks.insert(at, (task, 1)),
         }
-        let held = level.usage_mut(charge.pool);
-        held.leases += 1;
-        held.time_ns += charge.time_ns;
+        let usage = level.usage_mut(charge.pool);
+        usage.leases += 1;
+        usage.time_ns += charge.time_ns;
         self.bytes += charge.bytes;
     }
 
@@ -343,9 +343,9 @@ impl Drone {
                 level.tasks.remove(at);
             }
         }
-        let held = level.usage_mut(charge.pool);
-        held.leases -= 1;
-        held.time_ns -= charge.time_ns;
+        let usage = level.usage_mut(charge.pool);
+        usage.leases -= 1;
+        usage.time_ns -= charge.time_ns;
         if level.ranks.is_empty() {
             self.levels.retain(|level| level.priority != charge.priority);
         }
@@ -357,8 +357,8 @@ impl Drone {
     pub(super) fn replace_charge(&mut self, old: &Charge, new: &Charge) {
         self.bytes = self.bytes - old.bytes + new.bytes;
         if let Some(level) = self.levels.iter_mut().find(|level| level.priority == old.priority) {
-            let held = level.usage_mut(old.pool);
-            held.time_ns = held.time_ns - old.time_ns + new.time_ns;
+            let usage = level.usage_mut(old.pool);
+            usage.time_ns = usage.time_ns - old.time_ns + new.time_ns;
         }
     }
 
@@ -414,6 +414,6 @@ impl Drone {
         }
         assert!(self.levels.is_sorted_by(|one, next| one.priority < next.priority));
         let all = || self.levels.iter().flat_map(|level| [level.ahead, level.reserve]);
-        (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes, self.material)
+        (all().map(|usage| usage.leases).sum(), all().map(|usage| usage.time_ns).sum(), self.bytes, self.material)
     }
 }

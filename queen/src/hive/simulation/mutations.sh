@@ -118,7 +118,7 @@ mutation "steals without telling" $core/release.rs \
 mutation "gives no part of a lease to the idle" $core/steal.rs \
     'while self.drones.get(thief).is_some_and(Drone::has_idle_thread)' 'while false'
 mutation "leaves lanes empty" $core/sizing.rs \
-    '0 => items.max(fair_share(task, drone, fleet).min(lanes)).min(length),' '0 => items,'
+    '0 => items.max(fair_share(task, drone, capacity).min(lanes)).min(length),' '0 => items,'
 mutation "takes the least urgent first" $core/queue.rs \
     'self.levels.iter().rev()' 'self.levels.iter()'
 mutation "gives a Drone too much" $core/drone.rs \
