@@ -187,7 +187,7 @@ impl Core {
             effects.push(Effect::Started(task_id));
         }
         let load = self.drones.change(drone_id, |drone| {
-            drone.take(id, task_id, &charge);
+            drone.add_lease(id, task_id, &charge);
             drone.load()
         })?;
         self.unrecorded.push_back((now, id));

@@ -309,7 +309,7 @@ impl Drone {
         LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX).min(TIME_MAX)
     }
 
-    pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+    pub(super) fn add_lease(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         if !self.has(task) {
             self.material += charge.material;
         }
@@ -330,7 +330,7 @@ impl Drone {
         self.bytes += charge.bytes;
     }
 
-    pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+    pub(super) fn remove_lease(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         self.isolation.take_if(|isolation| *isolation == Isolation::Running(lease));
         self.bytes -= charge.bytes;
         let Some(level) = self.levels.iter_mut().find(|level| level.priority == charge.priority) else { return };

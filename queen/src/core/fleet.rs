@@ -154,7 +154,7 @@ impl Core {
             let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
             let terms = LeaseTerms { pool: CreditPool::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
-                self.keep(lease, until, now);
+                self.keep_until(lease, until, now);
                 self.record(lease, effects);
             }
         }
@@ -293,7 +293,7 @@ impl Core {
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
             let hold = (HOLD_FACTOR * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
-            self.keep(*lease, now + hold, now);
+            self.keep_until(*lease, now + hold, now);
         }
         self.stop_emptying(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
@@ -312,7 +312,7 @@ impl Core {
     }
 
     /// Keeps a lease for a Drone that is away.
-    fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
+    fn keep_until(&mut self, id: LeaseId, until: Time, now: Time) {
         self.leases.change(id, |lease| (lease.kept_until, lease.finish) = (until, now + FAR));
     }
 

@@ -123,7 +123,7 @@ impl Core {
         if let Some(moved) = self.tasks.change(lease.task, |task| task.end_lease(lease.at)).flatten() {
             self.leases.change(moved, |moved| moved.at = lease.at);
         }
-        self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        self.drones.change(lease.drone, |drone| drone.remove_lease(id, lease.task, &lease.charge));
         Some(lease)
     }
 

@@ -90,7 +90,7 @@ mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
 mutation "waits for the silent for ever" $core/drone.rs \
     'self.last_heard + timeouts.silence)' 'self.last_heard + timeouts.silence * 100)'
 mutation "keeps leases of the lost for long" $core/fleet.rs \
-    'self.keep(*lease, now + hold, now);' 'self.keep(*lease, now + hold * 20, now);'
+    'self.keep_until(*lease, now + hold, now);' 'self.keep_until(*lease, now + hold * 20, now);'
 mutation "records leases that are over" $core/release.rs \
     'if lease.is_recorded {
             effects.push(Effect::Unhold(id));' \
