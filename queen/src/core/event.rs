@@ -142,8 +142,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// What a task needs to be computed cannot be had.
-    Spoil {
+    /// What a task needs to be computed, its inputs or its material, is damaged on disk.
+    InputsUnavailable {
         /// Which task.
         task: TaskId,
         /// Why, for people.

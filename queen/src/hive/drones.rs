@@ -101,7 +101,7 @@ impl State {
     /// The inputs that a Drone needs for a lease cannot be read.
     pub(super) fn unreadable(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
         if let Some(lease) = self.core.lease(link.drone, lease) {
-            self.handle(Event::Spoil { task: lease.task, reason }, now);
+            self.handle(Event::InputsUnavailable { task: lease.task, reason }, now);
         }
     }
 

@@ -80,7 +80,9 @@ impl SharedHive {
                     tracing::error!(task = %job.task, %error, "what is sought cannot be read");
                     let (task, reason) = (job.task, error.to_string());
                     let slot = self.slot(0).await.ok()?;
-                    self.change_durably(slot, |state, now| state.handle(Event::Spoil { task, reason }, now));
+                    self.change_durably(slot, |state, now| {
+                        state.handle(Event::InputsUnavailable { task, reason }, now)
+                    });
                     return None;
                 }
                 Err(error) => tracing::warn!(task = %job.task, %error, "what is sought cannot be read at present"),

@@ -94,7 +94,7 @@ faults! {
     Stolen,
     Preempted,
     Cancel,
-    Spoil,
+    DamageInputs,
     Pause,
     Priority,
     Deadline,

@@ -47,7 +47,7 @@ impl World {
                 }
             },
             Outcome::Cancelled => assert!(wish.cancelled),
-            Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.spoiled),
+            Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.inputs_unavailable),
             Outcome::Failed(Blame::Deadline) => {
                 assert!(deadline.is_some_and(|seconds| u64::from(seconds) <= self.ctx.now.as_secs()));
             }

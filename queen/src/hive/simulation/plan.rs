@@ -16,7 +16,7 @@ pub enum Action {
     SubmitPoison,
     SubmitImpossible,
     Cancel,
-    Spoil,
+    DamageInputs,
     Pause,
     Resume(u64),
     Priority,
@@ -56,7 +56,7 @@ impl World {
         add(chance, 150, 1, Action::SubmitPoison);
         add(chance, 150, 1, Action::SubmitImpossible);
         add(chance, 300, 2, Action::Cancel);
-        add(chance, 50, 1, Action::Spoil);
+        add(chance, 50, 1, Action::DamageInputs);
         add(chance, 300, 3, Action::Pause);
         add(chance, 300, 3, Action::Priority);
         // The more of it the longer it lasts, as a rule; a quiet world is one as well.
