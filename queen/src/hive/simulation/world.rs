@@ -49,7 +49,7 @@ pub struct World {
     pub liars: BTreeSet<DroneId>,
     /// Some of its tasks have each item computed twice.
     pub verifies: bool,
-    /// There are many searches, and many who lie about them.
+    /// There are many searches, and many Drones whose marks are wrong.
     pub hunts: bool,
     /// Nobody comes any more.
     is_closing: bool,
@@ -304,8 +304,8 @@ impl World {
                     }
                 }
                 None => {
-                    assert!(history.iter().any(Illness::is_lie), "Drone {drone} has told no lie: {history:?}");
-                    self.ctx.fault(Fault::LieCaught);
+                    assert!(history.iter().any(Illness::gives_wrong), "Drone {drone} gave nothing wrong: {history:?}");
+                    self.ctx.fault(Fault::WrongFound);
                     self.liars.insert(drone);
                 }
             }
