@@ -52,7 +52,7 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
         bail!(again("already"));
     }
     let home = store.path().unwrap_or(directory).to_owned();
-    let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
+    let (text, token) = with_store(store, async |hive| hive.set_up(host).await).await??;
     // Both are tried, since there is no second time.
     let (said, written) = (say(&token), file.write(&text));
     said.and(written).with_context(|| again("now, though not all of what was made could be handed over"))?;
@@ -178,14 +178,14 @@ async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
         }
         match Location::new(directory.to_owned()).open() {
             Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(RETRY_INTERVAL).await,
-            opened => return alone(opened?, async |hive| answer(hive, request, false).await).await,
+            opened => return with_store(opened?, async |hive| answer(hive, request, false).await).await,
         }
     }
     Err(anyhow!("the Queen does not listen at {}", store::socket(&home).display()))
 }
 
 /// Changes who may do what in a directory that no Queen has open, and nothing else in it.
-async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
+async fn with_store<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
     let settings = Settings {
         memory_limit: MEMORY_LIMIT,
         drone_addr: String::new(),
