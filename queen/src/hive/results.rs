@@ -15,7 +15,7 @@ use super::cache::Key;
 use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::store::{Reader, StoreError};
-use crate::work::{Apart, Inputs, Job, Large, LongSecret, Material, Piece, SecretHash, join};
+use crate::work::{Inputs, Job, Large, LongSecret, Material, Piece, SecretHash, SecretRef, join};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -59,12 +59,12 @@ impl SharedHive {
         })
     }
 
-    /// The key or salt of a job, if it is kept apart.
+    /// The key or salt of a job, if that is a [`LongSecret`].
     ///
     /// # Errors
     /// If it cannot be read from the disk.
     pub async fn long_secret(&self, job: &Job) -> Result<Option<Material>, StoreError> {
-        let Some(Apart { hash, .. }) = job.terms.secret else { return Ok(None) };
+        let Some(SecretRef { hash, .. }) = job.terms.secret else { return Ok(None) };
         let bytes = match self.coming_secret(&hash) {
             Some(secret) => Bytes::copy_from_slice(&secret.bytes),
             None => self.stored_secret(hash).await?.string(0).unwrap_or_default(),

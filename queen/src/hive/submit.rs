@@ -230,10 +230,10 @@ impl SharedHive {
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { mut specification, name, priority, deadline_seconds, batch, verify, owner, address } = new;
-        let secret = self.set_apart(&mut specification)?;
+        let secret = self.extract_secret(&mut specification)?;
         let mut terms = Terms {
             specification,
-            secret: secret.as_ref().map(LongSecret::apart),
+            secret: secret.as_ref().map(LongSecret::reference),
             name: name.map(Into::into),
             priority,
             deadline: deadline_seconds,
@@ -267,8 +267,8 @@ impl SharedHive {
         Ok(found)
     }
 
-    /// Takes a long key or salt out.
-    fn set_apart(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
+    /// Takes a key or salt that is too long to be kept with its task out of a specification.
+    fn extract_secret(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
         if !is_long(specification.secret()) {
             return Ok(None);
         }
@@ -293,7 +293,7 @@ pub(super) struct New {
     pub(super) terms: Terms,
     pub(super) inputs: Inputs,
     pub(super) identity: Option<Identity>,
-    /// The key or salt that is kept apart.
+    /// Its key or salt, if that is too long to be kept with it.
     pub(super) secret: Option<LongSecret>,
 }
 

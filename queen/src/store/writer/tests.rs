@@ -145,12 +145,12 @@ fn a_long_key_is_on_disk_once_and_goes_with_its_last_task() {
         store.write(&[Change::Submit(Box::new(submission)), task.end(TaskState::Cancelled, 0)]);
     };
     for id in [1, 2] {
-        let terms = Terms { specification: key(Vec::new()), secret: Some(secret.apart()), ..terms() };
+        let terms = Terms { specification: key(Vec::new()), secret: Some(secret.reference()), ..terms() };
         submit(&mut store, id, terms, Some(Arc::clone(&secret)));
     }
     submit(&mut store, 3, Terms { specification: key(vec![1, 0, 255]), ..terms() }, None);
     let found = |store: &Store, id| store.reader.task(TaskId(id)).unwrap().unwrap().terms;
-    assert_eq!((found(&store, 2).secret, found(&store, 2).specification.secret()), (Some(secret.apart()), &[][..]));
+    assert_eq!((found(&store, 2).secret, found(&store, 2).specification.secret()), (Some(secret.reference()), &[][..]));
     assert_eq!((found(&store, 3).secret, found(&store, 3).specification.secret()), (None, &[1, 0, 255][..]));
     store.write(&[Change::Remove(TaskId(1))]);
     assert_eq!(store.reader.secret(&secret.hash).unwrap(), bytes);
