@@ -223,7 +223,7 @@ impl State {
         if is_paused {
             record.pause(true);
         }
-        self.budget.take(record.weight());
+        self.budget.charge(record.weight());
         self.enter(id, record, done, now);
         if let Some((taken, _)) = &mut self.recovering {
             *taken += 1;

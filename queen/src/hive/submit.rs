@@ -60,7 +60,7 @@ impl Ready {
     /// Gives the inputs to a task: from here on they stay.
     pub(super) fn keep(&mut self) -> Inputs {
         if let Some(memory) = self.memory.take() {
-            memory.keep(weight(&self.inputs, self.width));
+            memory.commit(weight(&self.inputs, self.width));
         }
         if let Some(writing) = &mut self.writing {
             writing.segments = 0;

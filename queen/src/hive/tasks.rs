@@ -186,7 +186,7 @@ impl Tasks {
             self.recount(before.tally, after.tally);
             self.unfinished_bytes = self.unfinished_bytes - before.on_disk + after.on_disk;
             match after.in_memory.checked_sub(before.in_memory) {
-                Some(more) => self.budget.take(more),
+                Some(more) => self.budget.charge(more),
                 None => self.budget.free(before.in_memory - after.in_memory),
             }
         }

@@ -424,7 +424,7 @@ impl Queen {
     pub fn submit(&mut self, ctx: &mut Context, spec: &Rc<Spec>) -> TaskId {
         self.clients.specs.insert(spec.serial, Rc::clone(spec));
         let (terms, inputs) = (spec.terms(), inputs_of(spec, self.reader.bulk()));
-        self.state.budget.take(weight(&inputs, terms.kind().width()));
+        self.state.budget.charge(weight(&inputs, terms.kind().width()));
         let now = self.now(ctx);
         let task = self.state.submit(New { terms, inputs, identity: None, secret: None }, now);
         if let Some(poison) = spec.poison {
