@@ -64,7 +64,7 @@ impl SharedHive {
         let scopes = Scopes::from_iter([Scope::Admin]);
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
         let (token, text) = made.token(&making, admin, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         for (action, target) in
             [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token.label())]
         {
@@ -92,7 +92,7 @@ impl SharedHive {
         expired.iter().for_each(|id| made.write(AccessChange::RevokeToken(*id)));
         made.authority(&making, now)?;
         let (view, text) = made.token(&making, new, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         expired.into_iter().for_each(|id| drop(grants.remove_token(id)));
         Ok((view, text))
     }
@@ -110,7 +110,7 @@ impl SharedHive {
             return Err(HiveError::Conflict(format!("there are {MAX_SECRETS} secrets already: revoke some")));
         }
         let made_secret = made.secret(&making, name, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         Ok(made_secret)
     }
 
@@ -170,7 +170,7 @@ impl SharedHive {
 
     /// Writes what was made; when it is on disk it is valid. What the disk does not take now it may take later,
     /// when nobody has it: then it is revoked.
-    async fn keep(&self, making: &mut Making, made: Made) -> Result<(), HiveError> {
+    async fn persist(&self, making: &mut Making, made: Made) -> Result<(), HiveError> {
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         made.enter(making);

@@ -84,7 +84,7 @@ impl SharedHive {
             if state.member_view(id, true, now).is_some_and(|view| !view.state.has_ended())
                 && let Some(created) = state.tasks.get(batch).map(|record| record.created)
             {
-                let inputs = ready.keep();
+                let inputs = ready.hand_over();
                 let outcome = own(id, &job, inputs, Times { created, now: now.on }, None);
                 state.leave_batch(batch, index, outcome, now);
             }
@@ -112,7 +112,7 @@ impl SharedHive {
                 let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return Ok(false) };
                 let times = Times { created: record.created, now: now.on };
                 check_deadline(id, &job.terms, times, deadline_seconds)?;
-                let outcome = own(id, &job, ready.keep(), times, deadline_seconds);
+                let outcome = own(id, &job, ready.hand_over(), times, deadline_seconds);
                 state.leave_batch(batch, index, outcome, now);
                 Ok(true)
             });
@@ -158,7 +158,7 @@ impl SharedHive {
             }
             let times = Times { created: batch.created, now: now.on };
             check_deadline(id, &job.terms, times, deadline_seconds)?;
-            let outcome = own(id, job, ready.keep(), times, deadline_seconds);
+            let outcome = own(id, job, ready.hand_over(), times, deadline_seconds);
             state.take_from_disk(id, batch, *index, outcome, now);
             Ok(())
         });

@@ -44,7 +44,7 @@ struct Writing {
     segments: usize,
 }
 
-/// Inputs that are where they stay. Dropped before they are [kept](Self::keep), they leave nothing.
+/// Inputs that are where they stay. Dropped before they are [handed over](Self::hand_over), they leave nothing.
 pub(super) struct Ready {
     inputs: Inputs,
     /// Bytes of one result.
@@ -58,14 +58,14 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Gives the inputs to a task: from here on they stay.
-    pub(super) fn keep(&mut self) -> Inputs {
+    pub(super) fn hand_over(&mut self) -> Inputs {
         if let Some(memory) = self.memory.take() {
             memory.commit(weight(&self.inputs, self.width));
         }
         if let Some(writing) = &mut self.writing {
             writing.segments = 0;
             if let Some(file) = writing.file.take() {
-                file.keep();
+                file.persist();
             }
         }
         self.inputs.clone()
@@ -258,7 +258,7 @@ impl SharedHive {
                 + key;
             self.admit_task(state, bytes)?;
             state.admit_owner(terms.owner_id(), self.inner.max_queued)?;
-            let inputs = ready.keep();
+            let inputs = ready.hand_over();
             let id = state.submit(New { terms, inputs, identity, secret }, now);
             Ok(found(state, id, now))
         });

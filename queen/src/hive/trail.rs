@@ -99,7 +99,7 @@ impl Trail {
             action: name(&deed.action),
             target: (entry.kind != LogKind::Guess).then(|| entry.target.clone()),
         };
-        self.keep(alike, entry, now)
+        self.add(alike, entry, now)
     }
 
     /// Something happened by itself.
@@ -111,11 +111,11 @@ impl Trail {
         let action = action.to_owned();
         let entry =
             LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count: 1 };
-        self.keep(alike, entry, now);
+        self.add(alike, entry, now);
     }
 
     /// Keeps a line, if it is not only counted; which one it is then.
-    fn keep(&mut self, alike: Alike, entry: LogEntry, now: Time) -> Option<LogEntry> {
+    fn add(&mut self, alike: Alike, entry: LogEntry, now: Time) -> Option<LogEntry> {
         let is_own = self.by_kind.entry(entry.kind).or_default().has_own(alike, &entry, now);
         is_own.then(|| self.push(entry.clone()))?;
         Some(entry)

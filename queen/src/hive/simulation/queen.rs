@@ -488,6 +488,6 @@ fn inputs_of(spec: &Spec, bulk: &Arc<Bulk>) -> Inputs {
     }
     file.seal().unwrap();
     let large = Large { segments: segments.into(), file: Some(file.number()) };
-    file.keep();
+    file.persist();
     Inputs::Large(large.into())
 }
