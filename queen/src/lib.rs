@@ -271,12 +271,12 @@ async fn serve(
         let working = drones::serve(drones, drone_port, hive.clone(), port, shutdown.clone());
         tokio::select! {
             () = working => {}
-            () = hive.keep_time() => {}
-            () = hive.keep_in_bounds() => {}
-            () = hive.keep_trail() => {}
+            () = hive.run_timer() => {}
+            () = hive.run_retention() => {}
+            () = hive.run_trail() => {}
             () = hive.tell_pace() => {}
-            () = hive.keep_tokens() => {}
-            () = hive.keep_history() => {}
+            () = hive.run_token_upkeep() => {}
+            () = hive.run_history() => {}
         }
         Ok(())
     };

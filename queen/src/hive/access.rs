@@ -152,7 +152,7 @@ impl SharedHive {
     }
 
     /// Writes when tokens were used, and tells of those that have expired, until the future is dropped.
-    pub async fn keep_tokens(&self) {
+    pub async fn run_token_upkeep(&self) {
         loop {
             self.pass(WRITTEN).await;
             self.inner.grants.tell_expired(self.now().at);

@@ -128,7 +128,7 @@ async fn what_users_did_is_written() {
         hive.begin_epoch().await;
         let keeping = tokio::spawn({
             let hive = hive.clone();
-            async move { hive.keep_trail().await }
+            async move { hive.run_trail().await }
         });
         hive.tell(deed(Action::Cancel, None));
         while log(&hive).await.is_empty() {
