@@ -134,15 +134,15 @@ impl SharedHive {
             // Those that have ended and are suspect are taken up later.
             batch.extend(live.task.ending.is_none().then_some(live));
             if batch.len() == TAKEN_AT_ONCE {
-                self.take(&mut batch);
+                self.take_over_tasks(&mut batch);
             }
             if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if stop.is_cancelled() {
             return Ok(());
         }
-        self.take(&mut batch);
-        self.take_drones(disk)?;
+        self.take_over_tasks(&mut batch);
+        self.take_over_drones(disk)?;
         self.sweep()?;
         let (taken, _) = self.lock().recovering.unwrap_or_default();
         let seconds = begun.elapsed();
@@ -177,15 +177,15 @@ impl SharedHive {
         }
     }
 
-    fn take(&self, batch: &mut Vec<Live>) {
+    fn take_over_tasks(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| batch.drain(..).for_each(|live| state.take_over(live, now)));
     }
 
     /// Takes over which Drones there were, and what they were computing.
-    fn take_drones(&self, disk: &Disk) -> Result<(), StoreError> {
+    fn take_over_drones(&self, disk: &Disk) -> Result<(), StoreError> {
         let (known, leases) = (disk.reader.drones()?, disk.reader.leases()?);
         let secrets = Arc::clone(&self.join_secrets().borrow());
-        self.change(|state, now| state.take_drones(known, leases, &secrets, now));
+        self.change(|state, now| state.take_over_drones(known, leases, &secrets, now));
         Ok(())
     }
 
@@ -232,7 +232,13 @@ impl State {
 
     /// Takes over which Drones there were, and what they were computing; of those who are in quarantine, or came with a
     /// secret that is not among the `valid` ones any more, others compute it.
-    pub(super) fn take_drones(&mut self, known: Vec<KnownDrone>, leases: Vec<Leased>, valid: &JoinSecrets, now: Now) {
+    pub(super) fn take_over_drones(
+        &mut self,
+        known: Vec<KnownDrone>,
+        leases: Vec<Leased>,
+        valid: &JoinSecrets,
+        now: Now,
+    ) {
         let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
         for Leased { task, drone, range, .. } in leases {
             held.entry(drone).or_default().push((task, range));

@@ -34,7 +34,7 @@ impl Secrets {
     }
 
     /// One more task has it.
-    pub(super) fn take(&mut self, secret: Option<SecretRef>) {
+    pub(super) fn add_task(&mut self, secret: Option<SecretRef>) {
         self.bytes += self.new_bytes(secret);
         if let Some(SecretRef { hash, .. }) = secret {
             self.known.entry(hash).or_default().tasks += 1;
@@ -42,7 +42,7 @@ impl Secrets {
     }
 
     /// One task fewer has it.
-    pub(super) fn release(&mut self, secret: Option<SecretRef>) {
+    pub(super) fn remove_task(&mut self, secret: Option<SecretRef>) {
         let Some(SecretRef { hash, bytes }) = secret else { return };
         let Some(known) = self.known.get_mut(&hash) else { return };
         known.tasks -= 1;
@@ -97,16 +97,16 @@ mod tests {
         let (first, second) = (secrets.comes(secret()), secrets.comes(secret()));
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(secrets.new_bytes(secret_ref), 2000);
-        secrets.take(secret_ref);
-        secrets.take(secret_ref);
+        secrets.add_task(secret_ref);
+        secrets.add_task(secret_ref);
         assert_eq!((secrets.bytes(), secrets.new_bytes(secret_ref)), (2000, 0));
         secrets.has_come([1; 32]);
         assert!(secrets.coming(&[1; 32]).is_some());
         secrets.has_come([1; 32]);
         assert!(secrets.coming(&[1; 32]).is_none());
-        secrets.release(secret_ref);
+        secrets.remove_task(secret_ref);
         assert_eq!(secrets.bytes(), 2000);
-        secrets.release(secret_ref);
+        secrets.remove_task(secret_ref);
         assert_eq!((secrets.bytes(), secrets.known.len()), (0, 0));
     }
 }

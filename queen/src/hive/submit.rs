@@ -301,7 +301,7 @@ impl State {
     /// Creates a task, for whose memory the budget has been asked already.
     pub(super) fn submit(&mut self, new: New, now: Now) -> TaskId {
         let New { terms, inputs, identity, secret } = new;
-        let id = self.tasks.take_ids(terms.members(inputs.total()));
+        let id = self.tasks.allocate_ids(terms.members(inputs.total()));
         let (terms, created) = (self.tasks.share(terms), now.moment());
         let secret = secret.map(|secret| self.tasks.secrets.comes(secret));
         if let Some(identity) = &identity {

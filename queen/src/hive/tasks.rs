@@ -95,7 +95,7 @@ impl Tasks {
     }
 
     /// An id that no task ever had, with so many behind it.
-    pub(super) fn take_ids(&mut self, members: u64) -> TaskId {
+    pub(super) fn allocate_ids(&mut self, members: u64) -> TaskId {
         let id = TaskId(self.next_id);
         self.next_id += 1 + members;
         id
@@ -148,7 +148,7 @@ impl Tasks {
         }
         self.recount(Tally::default(), record.tally());
         self.unfinished_bytes += record.on_disk();
-        self.secrets.take(record.terms.secret);
+        self.secrets.add_task(record.terms.secret);
         self.records.insert(id, record);
     }
 
@@ -158,7 +158,7 @@ impl Tasks {
         self.index.remove(id, record.terms.owner_id(), key(&record));
         self.batches.remove(&id);
         self.unfinished_bytes -= record.on_disk();
-        self.secrets.release(record.terms.secret);
+        self.secrets.remove_task(record.terms.secret);
         self.recount(record.tally(), Tally::default());
         self.budget.free(record.weight());
         self.waiters.wake(id..TaskId(id.0 + record.terms.members(record.inputs.total()) + 1));

@@ -67,7 +67,7 @@ async fn hold(hive: &SharedHive) -> mpsc::Sender<()> {
 }
 
 /// What comes of the steps, and what is counted then.
-async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
+async fn carry_out(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
     submit(hive).await;
     hive.cancel(BATCH).await.unwrap();
     let reader = &hive.inner.disk.reader;
@@ -120,7 +120,7 @@ async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCount
     let mut taken = Default::default();
     let taking = async {
         hive.begin_epoch().await;
-        taken = take(&hive, steps).await;
+        taken = carry_out(&hive, steps).await;
     };
     driver.run(&hive, taking).await.unwrap();
     drop(hive);

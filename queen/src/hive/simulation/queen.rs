@@ -151,7 +151,7 @@ impl Queen {
             let before = held.insert((lease.drone, lease.task, lease.range.start), lease.range.clone());
             assert!(before.is_none(), "{lease:?} is remembered once");
         }
-        self.change(ctx, |state, now| state.take_drones(drones, leases, &JoinSecrets::default(), now));
+        self.change(ctx, |state, now| state.take_over_drones(drones, leases, &JoinSecrets::default(), now));
     }
 
     pub fn now(&self, ctx: &Context) -> Now {
