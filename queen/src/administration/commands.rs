@@ -20,8 +20,8 @@ use crate::store::{self, Location, Store, StoreError};
 /// How often it is tried again where a Queen starts or stops, who has the directory and cannot be asked.
 const ATTEMPTS: u32 = 10;
 
-/// How long it is waited before it is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How long it is waited before a directory is opened again that was open elsewhere.
+const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The memory limit of a Queen who only makes tokens and secrets, in bytes.
 const MEMORY_LIMIT: u64 = 64 << 20;
@@ -177,7 +177,7 @@ async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
             return Ok(reply);
         }
         match Location::new(directory.to_owned()).open() {
-            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(RETRY_INTERVAL).await,
+            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(OPEN_RETRY_INTERVAL).await,
             opened => return with_store(opened?, async |hive| answer(hive, request, false).await).await,
         }
     }

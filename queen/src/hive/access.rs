@@ -24,7 +24,7 @@ use crate::store::{AccessChange, Ack, Change, publish_authority};
 const WRITTEN: Duration = Duration::from_secs(60);
 
 /// How soon to look again whether the disk takes a change that it refused.
-const RETRIED: Duration = Duration::from_millis(100);
+const DISK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the first secret and the first token are called.
 const FIRST_SECRET: &str = "drones";
@@ -220,7 +220,7 @@ impl SharedHive {
             if let Some(ack) = ack.take() {
                 match ack.await {
                     Ok(Ok(())) => return Ok(()),
-                    Ok(Err(_)) => tokio::time::sleep(RETRIED).await,
+                    Ok(Err(_)) => tokio::time::sleep(DISK_RETRY_INTERVAL).await,
                     Err(_) => return Err(stopping()),
                 }
             }

@@ -30,7 +30,7 @@ use crate::store::{
 const TAKEN_AT_ONCE: usize = 1024;
 
 /// How often it is looked whether the disk is back.
-const RETRIED: Duration = Duration::from_millis(100);
+const DISK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads from the disk at once; more wait.
 const READS: usize = 32;
@@ -173,7 +173,7 @@ impl SharedHive {
         // It is tried again; what comes behind it in the journal waits for it.
         while self.lock().disk.fault.is_some() {
             self.inner.disk.journal.tidy().await;
-            tokio::time::sleep(RETRIED).await;
+            tokio::time::sleep(DISK_RETRY_INTERVAL).await;
         }
     }
 

@@ -14,7 +14,7 @@ use wire::ids::{Instance, TaskId};
 use super::cache::Key;
 use super::on_disk::STORED_KEY;
 use super::record::{Record, TASK, weight};
-use super::refusal::{RETRY, broken, full, too_many};
+use super::refusal::{RETRY_AFTER, broken, full, too_many};
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
@@ -338,7 +338,7 @@ impl State {
     /// If the disk does not take writes.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
         match &self.disk.fault {
-            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
+            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY_AFTER }),
             None => Ok(()),
         }
     }

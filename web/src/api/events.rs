@@ -27,7 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often it is asked whether somebody may still watch.
 const LOOK: Duration = Duration::from_secs(60);
 
-const RETRY: Duration = Duration::from_secs(1);
+/// How long a client waits before it connects again (`retry` of the event stream).
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// By which nginx is told to pass on what comes as it comes, instead of keeping it until it has a buffer full.
 const UNBUFFERED: (HeaderName, HeaderValue) =
@@ -61,7 +62,7 @@ pub(crate) async fn events(
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
 fn greeting(subscription: &Subscription) -> Sent {
-    let greeting = Sent::default().retry(RETRY);
+    let greeting = Sent::default().retry(RECONNECT_DELAY);
     match subscription.backlog.is_empty() {
         true => greeting.id(subscription.at.to_string()),
         false => greeting,

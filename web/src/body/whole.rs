@@ -16,7 +16,7 @@ use crate::error::Problem;
 const SHORT: u64 = 32 << 10;
 
 /// When to ask again that was refused for want of memory.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Counts a long answer.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn counted(readers: &Arc<Budget>, answer: Response) -> Result<Respons
         false => {
             let detail = "other clients do not take their answers, and the memory for these is full; try again later, \
                           or ask for less (`limit`)";
-            Err(Problem::unavailable(detail, RETRY))
+            Err(Problem::unavailable(detail, RETRY_AFTER))
         }
     }
 }

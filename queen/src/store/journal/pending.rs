@@ -20,8 +20,8 @@ const GROUP: usize = 256;
 
 /// How long to wait before another attempt when the disk does not take writes; twice as long each
 /// time, up to the longest.
-const RETRY_DELAY: Duration = Duration::from_millis(20);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+const WRITE_RETRY_DELAY: Duration = Duration::from_millis(20);
+const MAX_WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How often an attempt is repeated before a Queen who stops gives up.
 const LAST_ATTEMPTS: u32 = 8;
@@ -88,7 +88,7 @@ impl Pending {
         if self.failed_stopping >= LAST_ATTEMPTS {
             return Err(error);
         }
-        std::thread::sleep(RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(RETRY_DELAY_MAX));
+        std::thread::sleep(WRITE_RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(MAX_WRITE_RETRY_DELAY));
         Ok(())
     }
 

@@ -14,8 +14,8 @@ pub struct Event {
 }
 
 /// How long it is waited before coming back, unless the stream says so; and the longest that it may say.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(60);
 
 /// What came so far.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Events {
 impl Default for Events {
     fn default() -> Self {
         let (pending, name, data) = (Vec::new(), String::new(), String::new());
-        Self { pending, name, data, id: None, last_id: None, retry: RETRY }
+        Self { pending, name, data, id: None, last_id: None, retry: RECONNECT_DELAY }
     }
 }
 
@@ -82,7 +82,7 @@ impl Events {
             "id" => self.id = Some(value.to_owned()),
             "retry" => {
                 let span = value.parse().map(Duration::from_millis);
-                self.retry = span.map_or(self.retry, |span| span.min(RETRY_MAX));
+                self.retry = span.map_or(self.retry, |span| span.min(MAX_RECONNECT_DELAY));
             }
             "data" => {
                 if !self.data.is_empty() {
