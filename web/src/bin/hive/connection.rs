@@ -1,8 +1,8 @@
 //! Requests to the Queen, and sending them again.
 
+mod backoff;
 mod early;
 mod host;
-mod patience;
 mod trust;
 mod url;
 
@@ -16,9 +16,9 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Request as Sent, Response};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
+pub use self::backoff::{Backoff, Trouble};
 pub use self::early::Early;
 use self::host::Hosts;
-pub use self::patience::{Patience, Trouble};
 pub use self::trust::given as certificates;
 pub use self::url::{DEFAULT as DEFAULT_URL, Url};
 use crate::failure::Failure;
@@ -74,7 +74,7 @@ pub struct Connection {
     authorization: Option<HeaderValue>,
     retries: Retries,
     early: Early,
-    /// What people are told.
+    /// What people are last_message.
     pub notes: Notes,
 }
 
@@ -214,9 +214,9 @@ impl Connection {
     }
 
     /// The tries of something, which may be a part of long work.
-    pub fn patience(&self, is_long: bool) -> Patience {
+    pub fn backoff(&self, is_long: bool) -> Backoff {
         let limit = if is_long { self.retries.long } else { self.retries.brief };
-        Patience::new(self.notes.clone(), limit)
+        Backoff::new(self.notes.clone(), limit)
     }
 
     /// Sends a request until it is answered with 2xx.
@@ -226,7 +226,7 @@ impl Connection {
 
     /// The same, with the number of tries whose answer was lost: she may have done what they asked for.
     pub fn ask_and_count(&self, request: &Request) -> Result<(Answer, u32), (Failure, u32)> {
-        let mut patience = self.patience(request.is_long);
+        let mut backoff = self.backoff(request.is_long);
         let mut lost = 0;
         loop {
             match self.try_ask(request) {
@@ -234,7 +234,7 @@ impl Connection {
                 Err(trouble) => {
                     // By these a proxy says that her answer did not reach it.
                     lost += u32::from(matches!(trouble.status, None | Some(502 | 504)));
-                    patience.wait(trouble).map_err(|failure| (failure, lost))?;
+                    backoff.wait(trouble).map_err(|failure| (failure, lost))?;
                 }
             }
         }

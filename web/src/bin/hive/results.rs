@@ -45,7 +45,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     let is_lacking = ended.as_ref().is_some_and(|ended| ended.task.error.is_some());
     let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
     let (offset, limit, not_found) = (results.offset, results.limit, results.not_found);
-    // What a search that is over has not found is told with how much of it was searched.
+    // What a search that is over has not found is last_message with how much of it was searched.
     let partial = results.partial || is_lacking || not_found && ended.is_some();
     print(connection, id, &Wanted { format, offset, limit, partial, not_found })?;
     if not_found {
@@ -65,7 +65,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
 pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     let mut rows = Rows::new(wanted.format, wanted.offset);
-    let mut patience = connection.patience(true);
+    let mut backoff = connection.backoff(true);
     // It cannot go on where rows do not say which they are and some may be left out, or be found meanwhile.
     let may_change = wanted.not_found && (wanted.partial || wanted.format == Format::Ndjson);
     let may_lack = may_change || wanted.partial && wanted.format == Format::Text && is_batch(connection, id)?;
@@ -80,9 +80,9 @@ pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(),
                     return Err(trouble.failure);
                 }
                 if has_begun {
-                    patience.relax();
+                    backoff.reset();
                 }
-                patience.wait(trouble)?;
+                backoff.wait(trouble)?;
                 rows.go_on();
             }
         }

@@ -90,7 +90,7 @@ fn send(connection: &Connection, options: &Options, mut inputs: Inputs, secrets:
     let media_type = HeaderValue::from_str(inputs.media_type());
     headers.insert(CONTENT_TYPE, media_type.map_err(|error| Failure::here("the request cannot be made", &error))?);
     let path = format!("/tasks{}", query(options));
-    let mut patience = connection.patience(true);
+    let mut backoff = connection.backoff(true);
     let mut furthest = 0;
     loop {
         let mut went = 0;
@@ -103,10 +103,10 @@ fn send(connection: &Connection, options: &Options, mut inputs: Inputs, secrets:
             Err(trouble) if went > furthest => {
                 // It came further than any before.
                 furthest = went;
-                patience.relax();
-                patience.wait(under_way(trouble))?;
+                backoff.reset();
+                backoff.wait(under_way(trouble))?;
             }
-            Err(trouble) => patience.wait(under_way(trouble))?,
+            Err(trouble) => backoff.wait(under_way(trouble))?,
         }
     }
 }

@@ -33,9 +33,9 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// The tries of one thing.
+/// When one thing is tried again, with exponential backoff, and for how long.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     notes: Notes,
     /// How long nothing may come of it.
     limit: Duration,
@@ -43,19 +43,19 @@ pub struct Patience {
     least: Duration,
     since: Option<Instant>,
     tries: u32,
-    /// What was said of it last.
-    told: String,
+    /// What the user was told last.
+    last_message: String,
 }
 
-impl Patience {
+impl Backoff {
     pub fn new(notes: Notes, limit: Duration) -> Self {
-        Self { notes, limit, least: Duration::ZERO, since: None, tries: 0, told: String::new() }
+        Self { notes, limit, least: Duration::ZERO, since: None, tries: 0, last_message: String::new() }
     }
 
     /// Something came of it: what goes wrong next has all the time again.
-    pub fn relax(&mut self) {
+    pub fn reset(&mut self) {
         (self.since, self.tries) = (None, 0);
-        self.told.clear();
+        self.last_message.clear();
     }
 
     /// No pause is shorter from now on.
@@ -78,9 +78,9 @@ impl Patience {
         }
         let text = failure.to_string();
         // A moment's absence is not worth a word.
-        if self.tries >= 3 && text != self.told {
+        if self.tries >= 3 && text != self.last_message {
             self.notes.note(&format!("{text}\nTrying again for {}", span(left.as_secs_f64())));
-            self.told = text;
+            self.last_message = text;
         }
         self.tries += 1;
         thread::sleep(pause.min(left));
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn what_does_not_pass_is_not_tried_again() {
-        let mut patience = Patience::new(Notes::default(), Duration::from_secs(60));
-        assert!(patience.wait(trouble(false, None)).is_err());
-        assert!(patience.wait(trouble(true, Some(61))).is_err(), "that is too late");
-        assert!(patience.wait(trouble(true, Some(0))).is_ok());
-        assert!(Patience::new(Notes::default(), Duration::ZERO).wait(trouble(true, None)).is_err());
+        let mut backoff = Backoff::new(Notes::default(), Duration::from_secs(60));
+        assert!(backoff.wait(trouble(false, None)).is_err());
+        assert!(backoff.wait(trouble(true, Some(61))).is_err(), "that is too late");
+        assert!(backoff.wait(trouble(true, Some(0))).is_ok());
+        assert!(Backoff::new(Notes::default(), Duration::ZERO).wait(trouble(true, None)).is_err());
     }
 }
