@@ -13,7 +13,7 @@ use wire::ids::TaskId;
 use self::brief::Brief;
 use self::events::{Event, Events};
 use crate::arguments::{Output, Watch};
-use crate::connection::{Backoff, Connection, Request, Trouble};
+use crate::connection::{Backoff, Connection, Request, RequestError};
 use crate::failure::Failure;
 use crate::show::{self, Line};
 use crate::text::{moment, number_of, per_second, plain, visible};
@@ -40,7 +40,7 @@ pub fn run(connection: &Connection, watch: &Watch, output: Output) -> Result<(),
         }
         let ended = connection
             .try_open(&request)
-            .and_then(|body| watcher.follow(body.into_reader(), &mut events, &mut backoff).map_err(Trouble::from));
+            .and_then(|body| watcher.follow(body.into_reader(), &mut events, &mut backoff).map_err(RequestError::from));
         backoff.pause_at_least(events.retry);
         match ended {
             Ok(Some(ended)) if ended.is_done() => return Ok(()),
@@ -48,9 +48,9 @@ pub fn run(connection: &Connection, watch: &Watch, output: Output) -> Result<(),
             // She stops, or the connection broke: she may be back in a moment.
             Ok(None) => {
                 let broken = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-                backoff.wait(connection.trouble(broken.into()))?;
+                backoff.wait(connection.request_error(broken.into()))?;
             }
-            Err(trouble) => backoff.wait(trouble)?,
+            Err(error) => backoff.wait(error)?,
         }
     }
 }

@@ -16,20 +16,20 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a try came to nothing.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct RequestError {
     /// What it is if nothing helps.
     pub failure: Failure,
     /// What the answer was, if there was one.
     pub status: Option<u16>,
     /// Whether trying again may help.
-    pub is_passing: bool,
+    pub is_transient: bool,
     /// Before when it does not.
     pub after: Option<Duration>,
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for RequestError {
     fn from(failure: Failure) -> Self {
-        Self { failure, status: None, is_passing: false, after: None }
+        Self { failure, status: None, is_transient: false, after: None }
     }
 }
 
@@ -67,13 +67,13 @@ impl Backoff {
     ///
     /// # Errors
     /// What is wrong, if trying again does not help, or not in time.
-    pub fn wait(&mut self, trouble: Trouble) -> Result<(), Failure> {
-        let Trouble { failure, is_passing, after, .. } = trouble;
+    pub fn wait(&mut self, error: RequestError) -> Result<(), Failure> {
+        let RequestError { failure, is_transient, after, .. } = error;
         let since = *self.since.get_or_insert_with(Instant::now);
         let left = self.limit.saturating_sub(since.elapsed());
         let grown = PAUSE.saturating_mul(1 << self.tries.min(16)).min(PAUSE_MAX);
         let pause = after.unwrap_or_else(|| spread(grown).max(self.least));
-        if !is_passing || left.is_zero() || after.is_some_and(|after| after > left) {
+        if !is_transient || left.is_zero() || after.is_some_and(|after| after > left) {
             return Err(failure);
         }
         let text = failure.to_string();
@@ -100,17 +100,17 @@ fn spread(pause: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn trouble(is_passing: bool, after: Option<u64>) -> Trouble {
+    fn request_error(is_transient: bool, after: Option<u64>) -> RequestError {
         let failure = Failure::Unreachable("she is away".to_owned());
-        Trouble { failure, status: None, is_passing, after: after.map(Duration::from_secs) }
+        RequestError { failure, status: None, is_transient, after: after.map(Duration::from_secs) }
     }
 
     #[test]
     fn what_does_not_pass_is_not_tried_again() {
         let mut backoff = Backoff::new(Notes::default(), Duration::from_secs(60));
-        assert!(backoff.wait(trouble(false, None)).is_err());
-        assert!(backoff.wait(trouble(true, Some(61))).is_err(), "that is too late");
-        assert!(backoff.wait(trouble(true, Some(0))).is_ok());
-        assert!(Backoff::new(Notes::default(), Duration::ZERO).wait(trouble(true, None)).is_err());
+        assert!(backoff.wait(request_error(false, None)).is_err());
+        assert!(backoff.wait(request_error(true, Some(61))).is_err(), "that is too late");
+        assert!(backoff.wait(request_error(true, Some(0))).is_ok());
+        assert!(Backoff::new(Notes::default(), Duration::ZERO).wait(request_error(true, None)).is_err());
     }
 }
