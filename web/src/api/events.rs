@@ -48,16 +48,16 @@ pub(crate) async fn events(
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
-    let told = VecDeque::from([greeting]);
+    let pending = VecDeque::from([greeting]);
     client.place.set(Activity::Watching);
     let (changes, due) = (entrance.changes(), interval_at(Instant::now() + LOOK, LOOK));
-    let teller = Teller { hive, config, entrance, client, changes, due, subscription, told, _turn: turn };
+    let teller = Teller { hive, config, entrance, client, changes, due, subscription, pending, _turn: turn };
     let stream = futures_util::stream::unfold(teller, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok::<_, Infallible>(event), teller))
     });
-    let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([UNBUFFERED], told).into_response())
+    let stream = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok(([UNBUFFERED], stream).into_response())
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
@@ -79,13 +79,13 @@ struct Teller {
     due: Interval,
     subscription: Subscription,
     /// What comes before the subscription's events.
-    told: VecDeque<Sent>,
+    pending: VecDeque<Sent>,
     _turn: Turn,
 }
 
 impl Teller {
     async fn next(&mut self) -> Option<Sent> {
-        if let Some(sent) = self.told.pop_front() {
+        if let Some(sent) = self.pending.pop_front() {
             return Some(sent);
         }
         if std::mem::take(&mut self.subscription.reset) {
@@ -95,9 +95,10 @@ impl Teller {
         }
         if !self.subscription.backlog.is_empty() {
             let backlog = std::mem::take(&mut self.subscription.backlog);
-            self.told = backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
+            self.pending =
+                backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
         }
-        if let Some(sent) = self.told.pop_front() {
+        if let Some(sent) = self.pending.pop_front() {
             return Some(sent);
         }
         loop {

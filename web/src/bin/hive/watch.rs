@@ -118,13 +118,13 @@ impl Watcher<'_> {
         let task: TaskView = answer.read()?;
         self.batch = task.batch;
         if self.output == Output::Text && self.brief.is_news(&Change::Task(task.clone())) {
-            show::print(&line(&told_task(&task)))?;
+            show::print(&line(&describe_task(&task)))?;
         }
         Ok(task.state.has_ended().then_some(wait::Ended { task, answer }))
     }
 
     fn tell(&mut self, event: &Event, change: &Change) -> Result<(), Failure> {
-        // As text, the task itself is last_message when its batch has changed.
+        // As text, the task itself is describe when its batch has changed.
         let is_watched = |id: &TaskId| Some(*id) == self.id || self.output == Output::Json && Some(*id) == self.batch;
         let is_its = match change {
             Change::Reset {} => true,
@@ -142,7 +142,7 @@ impl Watcher<'_> {
                     (serde_json::Value::from(event.name.as_str()), serde_json::Value::from(event.id.clone()));
                 show::print(&format!("{{\"event\":{name},\"id\":{id},\"data\":{}}}\n", event.data))
             }
-            Output::Text if self.brief.is_news(change) => show::print(&line(&last_message(change))),
+            Output::Text if self.brief.is_news(change) => show::print(&line(&describe(change))),
             Output::Text => Ok(()),
         }
     }
@@ -162,12 +162,12 @@ fn line(text: &str) -> String {
     format!("{}  {text}\n", now.split(' ').next_back().unwrap_or_default())
 }
 
-/// A change in a line.
-fn last_message(change: &Change) -> String {
+/// A change in words, in one line.
+fn describe(change: &Change) -> String {
     match change {
-        Change::Task(task) => told_task(task),
+        Change::Task(task) => describe_task(task),
         Change::TaskRemoved { id, .. } => format!("task {id} is removed"),
-        Change::Drone(drone) => told_drone(drone),
+        Change::Drone(drone) => describe_drone(drone),
         Change::ResultChanged { task, from, to, drone, .. } => {
             let last = to.saturating_sub(1);
             format!("task {task}: results {from} to {last} changed, since Drone {drone} had given wrong ones")
@@ -188,7 +188,7 @@ fn found(finding: &Finding) -> String {
     format!("{} (number {index}), whose digest is {}", self::plain(plain), const_hex::encode(digest))
 }
 
-fn told_task(task: &TaskView) -> String {
+fn describe_task(task: &TaskView) -> String {
     let because = task.waiting_because.as_deref().map(|reason| format!(", because {}", visible(reason)));
     let error = task.error.as_deref().map(|error| format!(", {}", visible(error)));
     let rate = (task.rate > 0.0 && !task.state.has_ended()).then(|| {
@@ -199,7 +199,7 @@ fn told_task(task: &TaskView) -> String {
     format!("{line}{}", because.or(error).or(rate).unwrap_or_default())
 }
 
-fn told_drone(drone: &DroneView) -> String {
+fn describe_drone(drone: &DroneView) -> String {
     let DroneView { id, name, state, rate, .. } = drone;
     let because = drone.quarantined_because.as_deref().map(|reason| format!(", because {}", visible(reason)));
     let rate = if *rate > 0.0 { format!(", {}", per_second(*rate)) } else { String::new() };

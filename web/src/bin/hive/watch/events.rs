@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn no_event_is_lost_wherever_a_stream_breaks() {
-        let told: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
+        let sent: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
         // As the Queen does: what came behind an id, or the greeting alone if nothing did.
         let stream = |last: Option<&str>| {
             let last = last.map_or(0, |id| id.strip_prefix("4-").unwrap().parse::<usize>().unwrap());
-            let id = if last == told.len() { "id: 4-3\n" } else { "" };
-            format!("retry: 1000\n{id}\n{}", told[last..].concat())
+            let id = if last == sent.len() { "id: 4-3\n" } else { "" };
+            format!("retry: 1000\n{id}\n{}", sent[last..].concat())
         };
         for cut in 0..stream(None).len() {
             let mut events = Events::default();
