@@ -33,11 +33,11 @@ impl State {
         };
         let mut effects = std::mem::take(&mut self.effects);
         #[cfg(test)]
-        let told = self.transcript.is_some().then(|| event.clone());
+        let recorded = self.transcript.is_some().then(|| event.clone());
         self.core.handle(event, now.elapsed, &mut effects);
         #[cfg(test)]
-        if let Some((transcript, told)) = self.transcript.as_mut().zip(told) {
-            transcript.push((told, effects.clone()));
+        if let Some((transcript, recorded)) = self.transcript.as_mut().zip(recorded) {
+            transcript.push((recorded, effects.clone()));
         }
         for effect in effects.drain(..) {
             match effect {

@@ -21,7 +21,7 @@ const DEPARTED: usize = 200;
 
 /// Drones of whose figures watchers are told at a time. With more, they take turns, so that what
 /// else there is to tell has room.
-const TOLD: usize = 50;
+const DRONES_AT_ONCE: usize = 50;
 
 /// All Drones that are connected, or were lately.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(super) struct Fleet {
     /// Drones whose figures have changed since watchers were told of them.
     changed: BTreeSet<DroneId>,
     /// The number of the Drone of which watchers were told last.
-    last_told: u64,
+    last_published: u64,
 }
 
 /// All Drones at a glance.
@@ -341,8 +341,8 @@ impl Fleet {
     }
 
     /// These Drones need not be told of again, since watchers are told of them now.
-    pub(super) fn untouch(&mut self, told: &BTreeSet<DroneId>) {
-        self.changed.retain(|id| !told.contains(id));
+    pub(super) fn untouch(&mut self, published: &BTreeSet<DroneId>) {
+        self.changed.retain(|id| !published.contains(id));
     }
 
     /// Whether there are figures that watchers were not told of.
@@ -352,12 +352,13 @@ impl Fleet {
 
     /// Those of whose figures watchers are told now; the others are behind the last of them.
     pub(super) fn take_changed(&mut self) -> Vec<DroneId> {
-        let next = DroneId(self.last_told + 1);
-        let turn: Vec<_> = self.changed.range(next..).chain(self.changed.range(..next)).take(TOLD).copied().collect();
+        let next = DroneId(self.last_published + 1);
+        let turn: Vec<_> =
+            self.changed.range(next..).chain(self.changed.range(..next)).take(DRONES_AT_ONCE).copied().collect();
         for id in &turn {
             self.changed.remove(id);
         }
-        self.last_told = turn.last().map_or(self.last_told, |last| last.0);
+        self.last_published = turn.last().map_or(self.last_published, |last| last.0);
         turn
     }
 

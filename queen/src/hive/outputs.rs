@@ -16,7 +16,7 @@ use crate::store::Change;
 use crate::work::{Piece, Results};
 
 /// Changed ranges that are told one by one of one part of results; more are told as one.
-const TOLD: usize = 64;
+const MAX_RANGE_EVENTS: usize = 64;
 
 impl State {
     /// Results came of a Drone and were looked at: what the core credits of them is stored.
@@ -135,7 +135,7 @@ impl State {
         let owner = self.tasks.get(id).and_then(|record| record.terms.owner_id());
         let ranges: Vec<_> = changed.iter().collect();
         let all = ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end);
-        let ranges = if ranges.len() > TOLD { all.into_iter().collect() } else { ranges };
+        let ranges = if ranges.len() > MAX_RANGE_EVENTS { all.into_iter().collect() } else { ranges };
         for range in ranges {
             self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone, owner });
         }

@@ -44,7 +44,7 @@ const AT_ONCE: u64 = 1024;
 const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Findings of one part that are told one by one; who watches more reads them anew.
-const TOLD: usize = 64;
+const MAX_FINDING_EVENTS: usize = 64;
 
 /// More targets than this are prepared on a thread that may take long.
 const TARGETS_AT_ONCE: u64 = 1024;
@@ -270,7 +270,7 @@ impl State {
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
         self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
-        match new.len() > TOLD {
+        match new.len() > MAX_FINDING_EVENTS {
             true => self.feed.reset(),
             false => {
                 for finding in shown(job, new) {
@@ -309,8 +309,8 @@ impl State {
     /// The Queen has searched candidates again, among which these are marks.
     pub(super) fn searched_again(&mut self, second: &SecondSearch, marks: &[u64], now: Now) {
         let (task, first) = (second.job.task, &second.first);
-        let told: BTreeSet<u64> = first.indices().collect();
-        match marks.iter().find(|mark| !told.contains(*mark)) {
+        let first_marks: BTreeSet<u64> = first.indices().collect();
+        match marks.iter().find(|mark| !first_marks.contains(*mark)) {
             Some(missed) => {
                 let wrong = WrongResult { drone: first.drone, task, index: *missed, fault: Fault::Missed };
                 self.convict(wrong, now);

@@ -50,17 +50,17 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
     let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..DRONES).for_each(|number| seat(&mut state, number));
     let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
-    // That all of them come at once is too much to be told one by one.
+    // That all of them come at once is too much to be shown one by one.
     state.tell(overview.clone(), Now::after(Time::ZERO));
     while events.try_recv().is_ok() {}
-    let (mut told, mut removed) = (BTreeSet::new(), 0);
+    let (mut shown, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
         state.feed.removed(TaskId(turn), None);
         assert!(state.tell(overview.clone(), Now::after(Duration::from_millis(100) * turn as u32)));
         while let Ok(event) = events.try_recv() {
             match &event.change {
                 News::Drone(drone) => {
-                    told.insert(drone.id);
+                    shown.insert(drone.id);
                 }
                 News::TaskRemoved { .. } => removed += 1,
                 News::Overview(_) => {}
@@ -68,7 +68,7 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
             }
         }
     }
-    assert_eq!((removed, told.len() as u64), (100, DRONES));
+    assert_eq!((removed, shown.len() as u64), (100, DRONES));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub struct Line {
     /// How many outputs came, how many of them are on the disk, and of how many its Drone was told that.
     received: u64,
     pub confirmed: u64,
-    told: u64,
+    acknowledged: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -72,7 +72,7 @@ impl Line {
             is_leaving: false,
             received: 0,
             confirmed: 0,
-            told: 0,
+            acknowledged: 0,
         }
     }
 }
@@ -211,9 +211,9 @@ impl Queen {
         let (ChunkOutput::Marks(bytes), range) = (&output.output, output.from..output.to) else { return false };
         let quest = self.book.tasks[&expected.job.task].spec.quest().unwrap();
         let truth = quest.marks_in(&range);
-        let told = Marks::parse(bytes.to_vec().into(), range.end - range.start).unwrap();
-        let is_true = told.iter().all(|mark| truth.binary_search(&(range.start + mark)).is_ok());
-        !is_true || quest.is_all_marks() && told.count() < truth.len() as u64
+        let reported = Marks::parse(bytes.to_vec().into(), range.end - range.start).unwrap();
+        let is_true = reported.iter().all(|mark| truth.binary_search(&(range.start + mark)).is_ok());
+        !is_true || quest.is_all_marks() && reported.count() < truth.len() as u64
     }
 
     /// Looks at results before they are accepted.
@@ -252,8 +252,8 @@ impl Queen {
         for number in self.lines.keys().copied().collect::<Vec<_>>() {
             let mut messages = VecDeque::new();
             let Some(line) = self.lines.get_mut(&number) else { continue };
-            let told = *line.stored.borrow();
-            assert!(told <= line.confirmed, "{told} outputs are said to be stored, and {} are", line.confirmed);
+            let stored = *line.stored.borrow();
+            assert!(stored <= line.confirmed, "{stored} outputs are said to be stored, and {} are", line.confirmed);
             while let Some(message) = line.outbox.as_mut().and_then(|outbox| outbox.try_recv().ok()) {
                 messages.push_back(message);
             }
@@ -305,8 +305,8 @@ impl Queen {
         for number in self.lines.keys().copied().collect::<Vec<_>>() {
             let Some(line) = self.lines.get_mut(&number) else { continue };
             let outputs = *line.stored.borrow();
-            if outputs > line.told {
-                line.told = outputs;
+            if outputs > line.acknowledged {
+                line.acknowledged = outputs;
                 self.say(ctx, number, &ToDrone::Stored { outputs });
             }
         }
