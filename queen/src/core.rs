@@ -60,7 +60,7 @@ mod timeouts;
 mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
-pub use event::{Event, Progress};
+pub use event::{Event, LeaseProgress};
 pub use failure::MAX_ATTEMPTS;
 pub use intervals::RangeSet;
 pub use ledger::Ledger;

@@ -15,7 +15,7 @@ use super::credit::CreditPool;
 use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
-use super::event::Progress;
+use super::event::LeaseProgress;
 use super::history::{Fault, History};
 use super::lease;
 use super::scheduler::Core;
@@ -166,7 +166,7 @@ impl Core {
     pub(super) fn heartbeat(
         &mut self,
         id: DroneId,
-        progress: &[Progress],
+        progress: &[LeaseProgress],
         computed: u64,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -175,7 +175,7 @@ impl Core {
             return;
         }
         let (mut newest, mut is_taking) = (None, false);
-        for Progress { lease: lease_id, reached, begun } in progress {
+        for LeaseProgress { lease: lease_id, reached, begun } in progress {
             if self.leases.get(*lease_id).is_none_or(|lease| lease.drone != id) {
                 continue;
             }

@@ -24,7 +24,7 @@ use super::sending::send;
 use super::shelf::Shelf;
 use super::text::printable;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
-use crate::core::Progress;
+use crate::core::LeaseProgress;
 use crate::hive::{Joined, Link, Parting, SharedHive};
 
 /// Serves one connection until it ends.
@@ -145,7 +145,8 @@ async fn receive(
             ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
             ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
-                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                let progress =
+                    ours.map(|p| LeaseProgress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 hive.heartbeat(link, progress, compressions, busy_ns);
                 hive.tell_load(link, report);
                 alive();

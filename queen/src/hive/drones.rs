@@ -16,7 +16,7 @@ use super::state::State;
 use super::story::Story;
 use crate::access::JoinSecrets;
 use crate::clock::Now;
-use crate::core::{Event, Progress};
+use crate::core::{Event, LeaseProgress};
 use crate::store::{Change, Receipt};
 
 impl State {
@@ -63,7 +63,14 @@ impl State {
     }
 
     /// A Drone lives and holds these leases.
-    pub(super) fn heartbeat(&mut self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64, now: Now) {
+    pub(super) fn heartbeat(
+        &mut self,
+        link: Link,
+        progress: Vec<LeaseProgress>,
+        computed: u64,
+        busy_ns: u64,
+        now: Now,
+    ) {
         let drone = link.drone;
         if !self.fleet.is_current(link) {
             return;

@@ -19,7 +19,7 @@ use super::drone_record::Ends;
 use super::seat::{Joined, Link, Newcomer, Parting};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;
-use crate::core::{Event, Progress};
+use crate::core::{Event, LeaseProgress};
 use crate::kinds::Rejected;
 use crate::store::{Closed, Receipt, Slot};
 use crate::work::Piece;
@@ -182,7 +182,7 @@ impl SharedHive {
     }
 
     /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64) {
+    pub fn heartbeat(&self, link: Link, progress: Vec<LeaseProgress>, computed: u64, busy_ns: u64) {
         self.change(|state, now| state.heartbeat(link, progress, computed, busy_ns, now));
     }
 

@@ -17,7 +17,7 @@ use super::drone::next_frame;
 use super::journal::Then;
 use super::net::{LinkId, Side};
 use super::queen::Queen;
-use crate::core::{Ability, Event, Progress, Speed};
+use crate::core::{Ability, Event, LeaseProgress, Speed};
 use crate::hive::arrival::{Arrival, Expected, WrongResult};
 use crate::hive::drone_record::Ends;
 use crate::hive::link::{arrive, check_outputs};
@@ -110,7 +110,8 @@ impl Queen {
             }
             ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == epoch);
-                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                let progress =
+                    ours.map(|p| LeaseProgress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 if self.state.fleet.is_current(link) {
                     self.model.book.hears(link.drone, ctx.now);
                 }
