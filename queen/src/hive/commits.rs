@@ -2,7 +2,7 @@
 
 use wire::ids::TaskId;
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::record::Record;
 use super::request::Request;
 use super::state::State;
@@ -119,7 +119,7 @@ impl State {
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.forget(id)?;
-        drop(self.cache.remove(Key::Prepared(id)));
+        drop(self.cache.remove(CacheKey::Prepared(id)));
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

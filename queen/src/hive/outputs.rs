@@ -8,7 +8,7 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::Arrival;
 use super::audit::Recheck;
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::{Effect, Event, LeaseStatus, RangeSet};
@@ -118,7 +118,7 @@ impl State {
         if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))
         {
-            drop(self.cache.remove(Key::Segment(file, large.segment_of(index))));
+            drop(self.cache.remove(CacheKey::Segment(file, large.segment_of(index))));
         }
     }
 

@@ -11,7 +11,7 @@ use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
 use wire::material::MaterialId;
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::store::{Reader, StoreError};
@@ -35,14 +35,14 @@ impl SharedHive {
     async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
         // What is implied is read by nobody.
         let Some(file) = large.file else { return Ok(SharedBlob::default()) };
-        if let Some(segment) = self.lock().cache.get(Key::Segment(file, number)) {
+        if let Some(segment) = self.lock().cache.get(CacheKey::Segment(file, number)) {
             return Ok(segment);
         }
         let extent = large.segments[number];
         let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
         if keeps {
             // What goes is freed after the lock is released.
-            let gone = self.lock().cache.insert(Key::Segment(file, number), segment.clone());
+            let gone = self.lock().cache.insert(CacheKey::Segment(file, number), segment.clone());
             drop(gone);
         }
         Ok(segment)
@@ -78,7 +78,7 @@ impl SharedHive {
 
     /// A key or salt as one string.
     async fn stored_secret(&self, hash: SecretHash) -> Result<SharedBlob, StoreError> {
-        let key = Key::Secret(hash);
+        let key = CacheKey::Secret(hash);
         if let Some(secret) = self.lock().cache.get(key) {
             return Ok(secret);
         }

@@ -14,7 +14,7 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Fault, Sighting, WrongResult};
 use super::audit::{Compared, SecondSearch, compare_marks};
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
 use super::hunt::Suspicion;
@@ -55,7 +55,7 @@ impl SharedHive {
     /// # Errors
     /// If its targets cannot be read from the disk.
     pub async fn prepared(&self, job: &Job) -> Result<SharedBlob, StoreError> {
-        let key = Key::Prepared(job.task);
+        let key = CacheKey::Prepared(job.task);
         if let Some(known) = self.lock().cache.get(key) {
             return Ok(known);
         }

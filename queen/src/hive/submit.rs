@@ -11,7 +11,7 @@ use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{Instance, TaskId};
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::on_disk::STORED_KEY;
 use super::record::{Record, TASK, weight};
 use super::refusal::{RETRY_AFTER, broken, full, too_many};
@@ -130,7 +130,7 @@ impl Incoming {
         let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
         extent.crc = crc;
         self.writing.file = Some(file);
-        self.hive.keep_if_room(Key::Segment(self.writing.number, self.writing.segments), inputs);
+        self.hive.keep_if_room(CacheKey::Segment(self.writing.number, self.writing.segments), inputs);
         self.writing.segments += 1;
         self.extents.push(extent);
         Ok(())
@@ -280,7 +280,7 @@ impl SharedHive {
 
     /// Keeps a segment that was just written, for the Drones that are about to need it; what
     /// they need first must not be pushed out by what comes later.
-    fn keep_if_room(&self, key: Key, inputs: SharedBlob) {
+    fn keep_if_room(&self, key: CacheKey, inputs: SharedBlob) {
         let mut state = self.lock();
         if state.cache.has_room(inputs.as_blob().layout_len() as u64) {
             state.cache.insert(key, inputs);

@@ -12,7 +12,7 @@ use web::hive::{HiveError, Order, Position};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::{Instance, TaskId};
 
-use super::index::{Index, Key, Walk};
+use super::index::{Index, IndexKey, Walk};
 use super::record::Record;
 use super::secrets::Secrets;
 use super::story;
@@ -52,7 +52,7 @@ pub(super) struct Tasks {
 struct Weights {
     tally: Tally,
     /// Where it stands in the index.
-    key: Key,
+    key: IndexKey,
     /// Bytes on disk.
     on_disk: u64,
     /// Bytes of memory.
@@ -60,7 +60,7 @@ struct Weights {
 }
 
 /// Where a task stands in the index.
-fn key(record: &Record) -> Key {
+fn key(record: &Record) -> IndexKey {
     (record.state(), record.terms.priority)
 }
 

@@ -23,7 +23,7 @@ use super::work::Spec;
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Event, Timeouts};
-use crate::hive::cache::Key;
+use crate::hive::cache::CacheKey;
 use crate::hive::record::weight;
 use crate::hive::request::Request;
 use crate::hive::state::{Beginnings, State};
@@ -445,7 +445,7 @@ impl Queen {
             (Inputs::Small(_), None) => job.inputs.small().unwrap().slice(range.start as usize..range.end as usize),
             (Inputs::Large(large), None) => {
                 let (file, number) = (large.file.unwrap(), large.segment_of(range.start));
-                let key = Key::Segment(file, number);
+                let key = CacheKey::Segment(file, number);
                 let segment = self.state.cache.get(key).unwrap_or_else(|| {
                     let read = self.reader.bulk().segment(file, &large.segments[number]).unwrap();
                     self.state.cache.insert(key, read.clone());
