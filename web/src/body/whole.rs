@@ -46,12 +46,12 @@ struct Whole {
 }
 
 /// Bytes on their way to a client.
-struct Held {
+struct ReservedBytes {
     bytes: Bytes,
     _room: Reservation,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -68,7 +68,7 @@ impl HttpBody for Whole {
         let Self { body, room } = &mut *self;
         Pin::new(body).poll_frame(context).map_ok(|frame| {
             frame.map_data(|bytes| match room.take() {
-                Some(_room) => Bytes::from_owner(Held { bytes, _room }),
+                Some(_room) => Bytes::from_owner(ReservedBytes { bytes, _room }),
                 None => bytes,
             })
         })
