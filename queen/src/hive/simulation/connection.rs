@@ -277,12 +277,12 @@ impl Queen {
                     {
                         leases.push((grant, job));
                     }
-                    let parts: Vec<_> = leases
+                    let chunks: Vec<_> = leases
                         .iter()
-                        .map(|(grant, job)| job.part(self.inputs(job, &grant.range), &grant.range))
+                        .map(|(grant, job)| job.chunk_buf(self.inputs(job, &grant.range), &grant.range))
                         .collect();
-                    let lease = |((grant, job), part): (&(_, _), _)| lease_of(self.epoch, grant, job, part);
-                    let leases: Vec<_> = leases.iter().zip(&parts).map(lease).collect();
+                    let lease = |((grant, job), chunk): (&(_, _), _)| lease_of(self.epoch, grant, job, chunk);
+                    let leases: Vec<_> = leases.iter().zip(&chunks).map(lease).collect();
                     self.say(ctx, number, &ToDrone::Work { leases: leases.into() });
                 }
                 Outbound::Shrink { lease, end } => {
@@ -374,7 +374,7 @@ fn lease_of<'a>(
     epoch: wire::ids::Epoch,
     grant: &crate::core::Grant,
     job: &crate::work::Job,
-    part: &'a crate::kinds::Part<'_>,
+    chunk: &'a crate::kinds::ChunkBuf<'_>,
 ) -> Lease<'a> {
     Lease {
         id: grant.lease,
@@ -387,6 +387,6 @@ fn lease_of<'a>(
         to: grant.range.end,
         // What is sought is little here.
         material: None,
-        chunk: part.chunk(),
+        chunk: chunk.message(),
     }
 }
