@@ -80,6 +80,6 @@ mod waiters;
 pub use link::Breach;
 pub use memory::Memory;
 pub use recovery::{PersistError, StoreDriver};
-pub use seat::{Joined, Link, Newcomer, Outbound, Parting};
+pub use seat::{Departure, Joined, Link, Newcomer, Outbound};
 pub use settings::{MAX_DRONES, MAX_QUEUED, Settings};
 pub use shared::SharedHive;

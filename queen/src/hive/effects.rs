@@ -8,7 +8,7 @@ use wire::message::Adoption;
 
 use super::explain;
 use super::record::TaskOutcome;
-use super::seat::{Outbound, Parting};
+use super::seat::{Departure, Outbound};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};
 use super::trail::QUARANTINE;
@@ -59,11 +59,11 @@ impl State {
                 Effect::Quarantined { drone, why } => self.distrusted(drone, &why, now),
                 Effect::Disconnect { drone, reason } => {
                     self.fleet.send(drone, Outbound::Goodbye(reason));
-                    self.fleet.vacate(drone, Parting::Lost);
-                    self.part(drone, now);
+                    self.fleet.vacate(drone, Departure::Lost);
+                    self.depart(drone, now);
                 }
                 // Of a Drone that is not waited for this was told when it went.
-                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.part(drone, now),
+                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.depart(drone, now),
                 Effect::Forgotten(_) => {}
             }
         }
@@ -103,24 +103,28 @@ impl State {
     }
 
     /// Tells that a Drone is gone, or away.
-    pub(super) fn part(&mut self, id: DroneId, now: Now) {
+    pub(super) fn depart(&mut self, id: DroneId, now: Now) {
         let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
-        let Some(parted) = self.fleet.part(id, is_awaited) else { return };
-        let (drone, connected) = (parted.name, parted.connected);
-        let (action, how) = match (is_awaited, parted.parting) {
+        let Some(departed) = self.fleet.depart(id, is_awaited) else { return };
+        let (drone, connected) = (departed.name, departed.connected);
+        let (action, how) = match (is_awaited, departed.departure) {
             (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
-            (false, Parting::Left) => ("leave", "its work was done or given back"),
-            (false, Parting::Revoked) => ("expel", "its secret was revoked"),
-            (false, Parting::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
-            (false, Parting::Lost) if parted.was_awaited => ("lose", "it did not come back; others take over its work"),
-            (false, Parting::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
+            (false, Departure::Left) => ("leave", "its work was done or given back"),
+            (false, Departure::Revoked) => ("expel", "its secret was revoked"),
+            (false, Departure::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
+            (false, Departure::Lost) if departed.was_awaited => {
+                ("lose", "it did not come back; others take over its work")
+            }
+            (false, Departure::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
         };
         self.log_drone(id, action, how.to_owned(), now);
         self.stories.push(match is_awaited {
             true => Story::Away { drone, connected },
-            false => Story::Parted { drone, parting: parted.parting, was_awaited: parted.was_awaited, connected },
+            false => {
+                Story::Departed { drone, departure: departed.departure, was_awaited: departed.was_awaited, connected }
+            }
         });
-        self.outgoing.defer(parted.visit);
+        self.outgoing.defer(departed.visit);
         self.feed.drone(id);
     }
 

@@ -10,7 +10,7 @@ use wire::ids::{DroneId, Instance};
 
 use super::drone_record::{DroneRecord, Ends, Seat};
 use super::registry::Registry;
-use super::seat::{Link, Newcomer, Outbound, Parting};
+use super::seat::{Departure, Link, Newcomer, Outbound};
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Ability, DroneStatus, Standing};
@@ -53,9 +53,9 @@ pub(super) struct FleetCounts {
 }
 
 /// A Drone that has gone, or is away.
-pub(super) struct Parted {
+pub(super) struct Departed {
     pub(super) name: String,
-    pub(super) parting: Parting,
+    pub(super) departure: Departure,
     /// It was away until now.
     pub(super) was_awaited: bool,
     /// How many are connected still.
@@ -113,21 +113,21 @@ impl Fleet {
     }
 
     /// Ends a Drone's connection; returns whether it had said on it what it holds.
-    pub(super) fn vacate(&mut self, id: DroneId, parting: Parting) -> bool {
+    pub(super) fn vacate(&mut self, id: DroneId, departure: Departure) -> bool {
         let Some(record) = self.records.get_mut(&id) else { return false };
-        record.parting = parting;
+        record.departure = departure;
         let Some(seat) = record.seat.take() else { return false };
         seat.ends.closed.cancel();
         seat.has_joined
     }
 
     /// A Drone is gone, or away if it `is_awaited`; forgets the oldest of those that are gone.
-    pub(super) fn part(&mut self, id: DroneId, is_awaited: bool) -> Option<Parted> {
+    pub(super) fn depart(&mut self, id: DroneId, is_awaited: bool) -> Option<Departed> {
         let connected = self.connected().count() as u64;
         let record = self.records.get_mut(&id)?;
         let was_awaited = std::mem::replace(&mut record.is_awaited, is_awaited);
-        let (name, parting) = (record.newcomer.name.clone(), record.parting);
-        let parted = Parted { name, parting, was_awaited, connected, visit: record.visit(id) };
+        let (name, departure) = (record.newcomer.name.clone(), record.departure);
+        let departed = Departed { name, departure, was_awaited, connected, visit: record.visit(id) };
         if !is_awaited && !self.departed.contains(&id) {
             self.departed.push_back(id);
             if self.departed.len() > DEPARTED
@@ -136,7 +136,7 @@ impl Fleet {
                 self.records.remove(&oldest);
             }
         }
-        Some(parted)
+        Some(departed)
     }
 
     /// The Queen stops: says goodbye to all. What Drones hold they offer to the next one, who is to know of it.
@@ -153,7 +153,7 @@ impl Fleet {
     /// The Queen stops, and a connection with her.
     pub(super) fn close(&mut self, link: Link) {
         if self.is_current(link) {
-            self.vacate(link.drone, Parting::Left);
+            self.vacate(link.drone, Departure::Left);
         }
     }
 

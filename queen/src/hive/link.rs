@@ -16,7 +16,7 @@ use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::{Arrival, Expected};
 use super::drone_record::Ends;
-use super::seat::{Joined, Link, Newcomer, Parting};
+use super::seat::{Departure, Joined, Link, Newcomer};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;
 use crate::core::{Event, LeaseProgress};
@@ -260,10 +260,10 @@ impl SharedHive {
     }
 
     /// A Drone's connection has ended.
-    pub async fn gone(&self, link: Link, parting: Parting) {
+    pub async fn gone(&self, link: Link, departure: Departure) {
         // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
         match self.slot(0).await {
-            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
+            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, departure, now))),
             Err(Closed) => self.lock().fleet.close(link),
         }
     }

@@ -23,7 +23,7 @@ use crate::hive::drone_record::Ends;
 use crate::hive::link::{arrive, check_outputs};
 use crate::hive::search::{judge, look};
 use crate::hive::verify::{compute_some, is_within_segment};
-use crate::hive::{Link, Newcomer, Outbound, Parting};
+use crate::hive::{Departure, Link, Newcomer, Outbound};
 use crate::store::Receipt;
 use crate::work::Marks;
 
@@ -317,18 +317,18 @@ impl Queen {
     fn drop_line(&mut self, ctx: &mut Context, number: LinkId) {
         let silently = ctx.random.chance(200);
         ctx.close(number, Side::Queen, silently);
-        self.part(ctx, number);
+        self.depart(ctx, number);
     }
 
     /// A connection is gone.
     pub fn gone(&mut self, ctx: &mut Context, number: LinkId) {
         ctx.close(number, Side::Queen, true);
-        self.part(ctx, number);
+        self.depart(ctx, number);
     }
 
-    fn part(&mut self, ctx: &mut Context, number: LinkId) {
+    fn depart(&mut self, ctx: &mut Context, number: LinkId) {
         let Some(Line { link: Some(link), is_leaving, .. }) = self.lines.remove(&number) else { return };
-        let parting = if is_leaving { Parting::Left } else { Parting::Lost };
+        let parting = if is_leaving { Departure::Left } else { Departure::Lost };
         self.durably(ctx, None, None, |state, now| state.unseat(link, parting, now));
     }
 
