@@ -60,7 +60,7 @@ mod timeouts;
 mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
-pub use event::{Event, Progress};
+pub use event::{Event, LeaseProgress};
 pub use failure::MAX_ATTEMPTS;
 pub use intervals::RangeSet;
 pub use ledger::Ledger;
@@ -102,7 +102,7 @@ impl Core {
             }
             Event::Second { task, range, agrees } => self.second(task, &range, agrees, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
-            Event::Spoil { task, reason } => {
+            Event::InputsUnavailable { task, reason } => {
                 self.end_task(task, Outcome::Failed(Blame::Inputs { reason }), now, effects);
             }
             Event::Excuse { drone, was_heard } => self.excuse(drone, was_heard, now),

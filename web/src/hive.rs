@@ -26,7 +26,7 @@ use crate::model::{
     DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts,
     TaskHistory, TaskView, Throughput, Verify,
 };
-pub use crate::model::{Estimate, Progress, Span, Verdict};
+pub use crate::model::{Estimate, SearchProgress, Span, Verdict};
 
 /// A task as it is asked for, apart from its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]

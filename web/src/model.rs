@@ -24,7 +24,7 @@ pub(crate) use self::lists::PAGE_DEFAULT;
 pub use self::lists::{DroneList, Health, LogList, PAGE_MAX, SecretList, TaskList, TokenList};
 pub use self::overview::{Data, DroneCounts, LeaseCounts, Overview, TaskCounts, VerifiedCounts};
 pub use self::search::{
-    BytesView, CounterView, Estimate, IntervalView, MarksView, Progress, SearchView, SoughtView, SpaceView,
+    BytesView, CounterView, Estimate, IntervalView, MarksView, SearchProgress, SearchView, SoughtView, SpaceView,
 };
 pub use self::task::{TaskState, TaskView, Verify};
 pub use crate::timestamp::Timestamp;

@@ -92,7 +92,7 @@ pub enum Event {
         /// Who.
         drone: DroneId,
         /// The leases that it holds; they are renewed.
-        progress: Vec<Progress>,
+        progress: Vec<LeaseProgress>,
         /// A number that grows while its threads compute anything.
         computed: u64,
     },
@@ -142,8 +142,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
-    /// What a task needs to be computed cannot be had.
-    Spoil {
+    /// What a task needs to be computed, its inputs or its material, is damaged on disk.
+    InputsUnavailable {
         /// Which task.
         task: TaskId,
         /// Why, for people.
@@ -194,7 +194,7 @@ pub enum Event {
 
 /// How far a lease is, as its Drone says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct LeaseProgress {
     /// Which lease.
     pub lease: LeaseId,
     /// Indices below this one are computed.

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::credit::Place;
-use super::dispatch::Terms;
+use super::credit::CreditPool;
+use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
-use super::event::Progress;
+use super::event::LeaseProgress;
 use super::history::{Fault, History};
 use super::lease;
 use super::scheduler::Core;
@@ -128,7 +128,7 @@ impl Core {
             self.put_back(task_id, range, history);
             return None;
         }
-        let terms = Terms { place: Place::Ahead, range: range.clone(), history, twin: None };
+        let terms = LeaseTerms { pool: CreditPool::Ahead, range: range.clone(), history, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
         if must_be_isolated {
             self.stop_emptying(drone);
@@ -152,9 +152,9 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
             let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
-            let terms = Terms { place: Place::Ahead, range, history: None, twin: None };
+            let terms = LeaseTerms { pool: CreditPool::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
-                self.keep(lease, until, now);
+                self.keep_until(lease, until, now);
                 self.record(lease, effects);
             }
         }
@@ -166,7 +166,7 @@ impl Core {
     pub(super) fn heartbeat(
         &mut self,
         id: DroneId,
-        progress: &[Progress],
+        progress: &[LeaseProgress],
         computed: u64,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -175,7 +175,7 @@ impl Core {
             return;
         }
         let (mut newest, mut is_taking) = (None, false);
-        for Progress { lease: lease_id, reached, begun } in progress {
+        for LeaseProgress { lease: lease_id, reached, begun } in progress {
             if self.leases.get(*lease_id).is_none_or(|lease| lease.drone != id) {
                 continue;
             }
@@ -293,7 +293,7 @@ impl Core {
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
             let hold = (HOLD_FACTOR * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
-            self.keep(*lease, now + hold, now);
+            self.keep_until(*lease, now + hold, now);
         }
         self.stop_emptying(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
@@ -312,7 +312,7 @@ impl Core {
     }
 
     /// Keeps a lease for a Drone that is away.
-    fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
+    fn keep_until(&mut self, id: LeaseId, until: Time, now: Time) {
         self.leases.change(id, |lease| (lease.kept_until, lease.finish) = (until, now + FAR));
     }
 

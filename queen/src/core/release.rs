@@ -123,7 +123,7 @@ impl Core {
         if let Some(moved) = self.tasks.change(lease.task, |task| task.end_lease(lease.at)).flatten() {
             self.leases.change(moved, |moved| moved.at = lease.at);
         }
-        self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        self.drones.change(lease.drone, |drone| drone.remove_lease(id, lease.task, &lease.charge));
         Some(lease)
     }
 
@@ -144,7 +144,7 @@ impl Core {
         let Some(lease) = self.leases.get(id) else { return };
         let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(lease.drone)) else { return };
         let old = lease.charge;
-        let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
+        let new = drone.charge(task, &lease.rest(), old.pool, old.rank).at(old.priority);
         let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
         self.drones.change(drone, |drone| drone.replace_charge(&old, &new));

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId};
 
-use super::credit::Place;
-use super::dispatch::Terms;
+use super::credit::CreditPool;
+use super::dispatch::LeaseTerms;
 use super::drone::Drone;
 use super::effect::Effect;
 use super::history::History;
@@ -102,20 +102,20 @@ impl Core {
         let Some(lease) = self.leases.get(id) else { return };
         let (task, range) = (lease.task, lease.range.clone());
         let history = lease.history.clone();
-        let place = Place::Ahead;
+        let pool = CreditPool::Ahead;
         match theft {
             Theft::Tail(start) => {
                 self.shorten(id, start, now, effects);
-                let terms = Terms { place, range: start..range.end, history, twin: None };
+                let terms = LeaseTerms { pool, range: start..range.end, history, twin: None };
                 self.grant(task, thief, terms, now, effects);
             }
             Theft::Whole => {
                 let Some(lease) = self.remove_lease(id, effects) else { return };
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
-                self.grant(task, thief, Terms { place, range, history, twin: None }, now, effects);
+                self.grant(task, thief, LeaseTerms { pool, range, history, twin: None }, now, effects);
             }
             Theft::Twin => {
-                let twin = self.grant(task, thief, Terms { place, range, history, twin: Some(id) }, now, effects);
+                let twin = self.grant(task, thief, LeaseTerms { pool, range, history, twin: Some(id) }, now, effects);
                 self.leases.change(id, |lease| lease.twin = twin);
             }
         }

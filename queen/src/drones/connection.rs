@@ -24,8 +24,8 @@ use super::sending::send;
 use super::shelf::Shelf;
 use super::text::printable;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
-use crate::core::Progress;
-use crate::hive::{Joined, Link, Parting, SharedHive};
+use crate::core::LeaseProgress;
+use crate::hive::{Departure, Joined, Link, SharedHive};
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(
@@ -52,15 +52,15 @@ pub(super) async fn serve(
     tokio::pin!(sending);
     let (result, is_sending) = tokio::select! {
         ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, shelf) => (cut_off(ended), true),
-        ended = &mut sending => (ended.map(|()| Parting::Left), false),
+        ended = &mut sending => (ended.map(|()| Departure::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
             let _ = timeout(FAREWELL_TIMEOUT, &mut sending).await;
-            (Ok(Parting::Lost), false)
+            (Ok(Departure::Lost), false)
         }
         () = place.lost() => (Err(Disconnect::Displaced), true),
     };
-    hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
+    hive.gone(link, *result.as_ref().unwrap_or(&Departure::Lost)).await;
     if let Err(disconnect) = &result
         && is_sending
         && let Some(reason) = disconnect.reason()
@@ -74,10 +74,10 @@ pub(super) async fn serve(
 
 /// A Drone that was killed ends its connection without the farewell that TLS wants, or in the middle of a frame. It is
 /// lost, which is told as that.
-fn cut_off(ended: Result<Parting, Disconnect>) -> Result<Parting, Disconnect> {
+fn cut_off(ended: Result<Departure, Disconnect>) -> Result<Departure, Disconnect> {
     match ended {
         Err(Disconnect::Connection(ConnectionError::Io(error))) if error.kind() == ErrorKind::UnexpectedEof => {
-            Ok(Parting::Lost)
+            Ok(Departure::Lost)
         }
         ended => ended,
     }
@@ -110,8 +110,8 @@ async fn receive(
     (hive, place): (&SharedHive, &Place),
     answers: mpsc::Sender<()>,
     shelf: oneshot::Sender<Shelf>,
-) -> Result<Parting, Disconnect> {
-    let mut parting = Parting::Lost;
+) -> Result<Departure, Disconnect> {
+    let mut departure = Departure::Lost;
     let ours = |leases: Vec<(LeaseId, Epoch)>| {
         leases.into_iter().filter(|(_, epoch)| *epoch == hive.epoch()).map(|(lease, _)| lease).collect()
     };
@@ -120,7 +120,7 @@ async fn receive(
         let _ = answers.try_send(());
     };
     let offer = timeout(HANDSHAKE_TIMEOUT, hear(reader, link, hive, alive)).await.map_err(|_| Disconnect::Slow)??;
-    let Some(offer) = offer else { return Ok(parting) };
+    let Some(offer) = offer else { return Ok(departure) };
     let ToQueen::Offer { leases, material } = frame::decode(&offer.body)? else { return Err(Disconnect::NoOffer) };
     // Whoever sends may have ended already.
     let _ = shelf.send(Shelf::new(keeps, &material.0)?);
@@ -145,16 +145,17 @@ async fn receive(
             ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
             ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
-                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                let progress =
+                    ours.map(|p| LeaseProgress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 hive.heartbeat(link, progress, compressions, busy_ns);
                 hive.tell_load(link, report);
                 alive();
             }
             ToQueen::Leaving => {
-                parting = Parting::Left;
+                departure = Departure::Left;
                 hive.leaving(link);
             }
         }
     }
-    Ok(parting)
+    Ok(departure)
 }

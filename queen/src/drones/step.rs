@@ -94,13 +94,13 @@ mod tests {
     fn turns(mut steps: VecDeque<Step>) -> Vec<Vec<String>> {
         let mut turns = Vec::new();
         while !steps.is_empty() {
-            let told = |step: &Step| match step {
+            let text = |step: &Step| match step {
                 Step::Lease(grant, ..) => format!("lease {}", grant.lease),
                 Step::Other(_) => "other".to_owned(),
                 Step::Forget(_) => "forget".to_owned(),
                 Step::Piece(Piece { total, offset, bytes, .. }) => format!("{offset} + {} of {total}", bytes.len()),
             };
-            turns.push(next(&mut steps).iter().map(told).collect());
+            turns.push(next(&mut steps).iter().map(text).collect());
         }
         turns
     }

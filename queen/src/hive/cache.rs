@@ -10,7 +10,7 @@ use crate::work::SecretHash;
 
 /// What is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum CacheKey {
     /// A segment of a bulk file: the file's number and the segment's.
     Segment(u64, usize),
     /// A key or salt, as one string.
@@ -27,9 +27,9 @@ pub(super) struct Cache {
     limit: u64,
     used: u64,
     uses: u64,
-    segments: HashMap<Key, Cached>,
+    segments: HashMap<CacheKey, Cached>,
     /// By when they were used last.
-    order: BTreeMap<u64, Key>,
+    order: BTreeMap<u64, CacheKey>,
 }
 
 struct Cached {
@@ -53,7 +53,7 @@ impl Cache {
         self.used + bytes <= self.limit.min(AHEAD)
     }
 
-    pub(super) fn get(&mut self, key: Key) -> Option<SharedBlob> {
+    pub(super) fn get(&mut self, key: CacheKey) -> Option<SharedBlob> {
         let cached = self.segments.get_mut(&key)?;
         self.uses += 1;
         self.order.remove(&cached.used_at);
@@ -63,7 +63,7 @@ impl Cache {
     }
 
     /// Keeps a segment; returns what had to go for it, to be dropped where that may take time.
-    pub(super) fn insert(&mut self, key: Key, inputs: SharedBlob) -> Vec<SharedBlob> {
+    pub(super) fn insert(&mut self, key: CacheKey, inputs: SharedBlob) -> Vec<SharedBlob> {
         self.uses += 1;
         self.used += size(&inputs);
         self.order.insert(self.uses, key);
@@ -85,7 +85,7 @@ impl Cache {
     }
 
     /// Forgets a segment that is no longer needed.
-    pub(super) fn remove(&mut self, key: Key) -> Option<SharedBlob> {
+    pub(super) fn remove(&mut self, key: CacheKey) -> Option<SharedBlob> {
         let cached = self.segments.remove(&key)?;
         self.order.remove(&cached.used_at);
         self.used -= size(&cached.inputs);
@@ -94,7 +94,7 @@ impl Cache {
 
     /// Forgets the segments of a file that is no longer needed.
     pub(super) fn forget(&mut self, file: u64, segments: usize) -> Vec<SharedBlob> {
-        (0..segments).filter_map(|segment| self.remove(Key::Segment(file, segment))).collect()
+        (0..segments).filter_map(|segment| self.remove(CacheKey::Segment(file, segment))).collect()
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let segment = || [[b'x'; 92]].iter().collect::<BlobBuf>().freeze();
-        let key = Key::Segment;
+        let key = CacheKey::Segment;
         let mut cache = Cache::new(300);
         assert!(cache.insert(key(1, 0), segment()).is_empty() && cache.insert(key(1, 1), segment()).is_empty());
         assert!(cache.has_room(100) && !cache.has_room(101));

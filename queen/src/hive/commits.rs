@@ -2,13 +2,13 @@
 
 use wire::ids::TaskId;
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::record::Record;
 use super::request::Request;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::store::{Change, Fate, Receipt, Removed, Submission};
+use crate::store::{Change, MemberOutcome, Receipt, Removed, Submission};
 use crate::work::{Ending, Tally, member_id};
 
 impl State {
@@ -49,10 +49,10 @@ impl State {
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
-            Change::Detach { batch, index, fate } => {
+            Change::Detach { batch, index, outcome } => {
                 let id = member_id(*batch, *index);
                 self.tasks.has_left_disk(id);
-                if matches!(fate, Fate::Failed(_)) {
+                if matches!(outcome, MemberOutcome::Failed(_)) {
                     self.change_task(*batch, |record| record.members_mut().has_failed(*index));
                     self.tasks.waiters.wake(id..TaskId(id.0 + 1));
                 }
@@ -99,7 +99,7 @@ impl State {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
         // A search that found enough leaves what came into doubt before as it was.
-        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.expects_old()) {
+        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.replaces_suspects()) {
             self.requests.push(Request::Rework);
         }
         self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));
@@ -119,7 +119,7 @@ impl State {
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.forget(id)?;
-        drop(self.cache.remove(Key::Prepared(id)));
+        drop(self.cache.remove(CacheKey::Prepared(id)));
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

@@ -93,7 +93,7 @@ pub(super) fn shown(job: &Job, findings: &[Finding]) -> Vec<FindingView> {
 }
 
 impl SharedHive {
-    /// A search: the task at this moment, and what it is to find, but for digests that are kept apart.
+    /// A search: the task at this moment, and what it is to find, without digests that are a long secret.
     ///
     /// # Errors
     /// If it is nowhere, cannot be read, or is no search.

@@ -27,7 +27,7 @@ pub(super) struct Measured {
 
 impl SharedHive {
     /// Measures each second, and writes it down each minute, until the future is dropped.
-    pub async fn keep_history(&self) {
+    pub async fn run_history(&self) {
         let mut has_failed = false;
         let mut due = self.inner.clock.elapsed() + WRITTEN;
         loop {

@@ -20,7 +20,7 @@ pub(super) struct Hunt {
     findings: BTreeMap<u64, Digest>,
     /// Which digests were found, each of which may have several candidates.
     digests: BTreeSet<Digest>,
-    /// Candidates that were reported as marks, of what is on disk and not in doubt.
+    /// Candidates that were reported as marks, of what is on disk and not suspect.
     marks: u64,
     /// What was searched and is not on disk yet, with its marks, by first index.
     coming: BTreeMap<u64, (u64, u64)>,
@@ -39,7 +39,7 @@ struct Standing {
 
 /// What a part says of the Drone that searched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
+pub(super) enum Suspicion {
     /// Nothing.
     None,
     /// It is suspect now.
@@ -73,15 +73,15 @@ impl Hunt {
 
     /// A Drone has searched a part: it told `seen` of `expected` marks that prove anything. Those that are sought do
     /// not, since their number is not known beforehand.
-    pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Doubt {
+    pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Suspicion {
         self.coming.insert(part.range.start, (part.range.end, part.marks.count()));
         let standing = self.evidence.entry(part.drone).or_default();
         let was_suspect = standing.is_suspect;
         standing.is_suspect = standing.evidence.note(expected, seen);
         match (was_suspect, standing.is_suspect) {
-            (_, false) => Doubt::None,
-            (false, true) => Doubt::New,
-            (true, true) => Doubt::Old,
+            (_, false) => Suspicion::None,
+            (false, true) => Suspicion::New,
+            (true, true) => Suspicion::Old,
         }
     }
 
@@ -109,7 +109,7 @@ impl Hunt {
         coming
     }
 
-    /// So many marks are on disk and not in doubt: others have come into doubt.
+    /// So many marks are on disk and not suspect: others have become so.
     pub(super) fn recount(&mut self, marks: u64) {
         self.marks = marks;
     }

@@ -15,11 +15,11 @@ use wire::material::{MAX_KEPT, MaterialId};
 use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::{Arrival, Expected};
-use super::presence::Ends;
-use super::seat::{Joined, Link, Newcomer, Parting};
+use super::drone_record::Ends;
+use super::seat::{Departure, Joined, Link, Newcomer};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;
-use crate::core::{Event, Progress};
+use crate::core::{Event, LeaseProgress};
 use crate::kinds::Rejected;
 use crate::store::{Closed, Receipt, Slot};
 use crate::work::Piece;
@@ -182,7 +182,7 @@ impl SharedHive {
     }
 
     /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64) {
+    pub fn heartbeat(&self, link: Link, progress: Vec<LeaseProgress>, computed: u64, busy_ns: u64) {
         self.change(|state, now| state.heartbeat(link, progress, computed, busy_ns, now));
     }
 
@@ -260,10 +260,10 @@ impl SharedHive {
     }
 
     /// A Drone's connection has ended.
-    pub async fn gone(&self, link: Link, parting: Parting) {
+    pub async fn gone(&self, link: Link, departure: Departure) {
         // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
         match self.slot(0).await {
-            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
+            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, departure, now))),
             Err(Closed) => self.lock().fleet.close(link),
         }
     }

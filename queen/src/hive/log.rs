@@ -31,7 +31,7 @@ impl SharedHive {
     }
 
     /// Writes the log, as soon as there are lines, until the future is dropped.
-    pub async fn keep_trail(&self) {
+    pub async fn run_trail(&self) {
         loop {
             // What is counted becomes lines after a while, with nobody doing anything.
             let _ = self.within(CLOSED, self.inner.logged.notified()).await;

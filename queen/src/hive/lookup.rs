@@ -8,7 +8,7 @@ use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
 use super::findings::FindingReader;
-use super::record::Computed;
+use super::record::Completion;
 use super::refusal::unreadable;
 use super::results::ResultReader;
 use super::shared::SharedHive;
@@ -64,7 +64,7 @@ impl State {
 
     /// Where it is told what has come of a task, once it is computed or has ended otherwise; `None` if that was
     /// before, or it is not in memory.
-    pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Computed>> {
+    pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Completion>> {
         self.tasks.get(id).filter(|record| !record.is_over())?;
         Some(self.tasks.waiters.for_results(id))
     }
@@ -118,10 +118,10 @@ impl SharedHive {
     pub(super) async fn awaited(
         &self,
         id: TaskId,
-        waiting: oneshot::Receiver<Computed>,
+        waiting: oneshot::Receiver<Completion>,
     ) -> Result<ResultsFound, HiveError> {
         // An error means that the task is gone, which who waits is told now.
-        let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
+        let Ok(Completion { task, job, prefix, kept }) = waiting.await else {
             return self.results_of(id, 0..u64::MAX).await;
         };
         self.found(task, job, 0..prefix, kept).await

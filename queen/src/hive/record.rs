@@ -24,20 +24,20 @@ pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
     pub(super) inputs: Inputs,
     pub(super) created: Moment,
-    progress: Option<Box<Progress>>,
+    run: Option<Box<RunState>>,
 }
 
 /// What there is of a task that was begun, or has ended.
 #[derive(Default)]
-struct Progress {
+struct RunState {
     started_at: Option<Timestamp>,
     /// Items that were done when it came into memory: before a restart, or before it was begun again.
     taken_over: u64,
     outputs: ResultMap,
-    end: Option<End>,
+    end: Option<EndState>,
     is_paused: bool,
     /// There are suspect results, on disk or here, which new ones replace.
-    expects_old: bool,
+    replaces_suspects: bool,
     /// It has ended, and is computed again in part.
     rework: Option<Rework>,
     /// Results that changed when they were computed again.
@@ -54,7 +54,7 @@ struct Progress {
 const SHARE_DIVISOR: u64 = 50;
 
 /// What has come of a task, for who need not look it up then.
-pub(super) struct Computed {
+pub(super) struct Completion {
     pub(super) task: TaskView,
     pub(super) job: Job,
     /// Where the results end that can be read without a gap.
@@ -73,7 +73,7 @@ pub(super) struct Rework {
 }
 
 /// How a task ends.
-pub(super) enum Ended {
+pub(super) enum TaskOutcome {
     Done,
     Cancelled,
     /// The reason, for people.
@@ -81,7 +81,7 @@ pub(super) enum Ended {
 }
 
 /// How a task has ended, and whether that is stored.
-struct End {
+struct EndState {
     ending: Ending,
     /// Where its results end that can be read without a gap.
     prefix: u64,
@@ -91,21 +91,21 @@ struct End {
 
 impl Record {
     pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created: Moment) -> Self {
-        Self { terms, inputs, created, progress: None }
+        Self { terms, inputs, created, run: None }
     }
 
     /// The record of a task from the store; one that had ended is as if it had not.
     pub(super) fn revived(live: Live) -> Self {
-        let Live { task, inputs, done, suspect, results, old, findings, marks, detached } = live;
+        let Live { task, inputs, done, suspect, results, suspect_results, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         if !done.is_empty() {
-            record.progress().taken_over = done.len();
+            record.run_mut().taken_over = done.len();
         }
-        for results in results.into_iter().chain(old) {
+        for results in results.into_iter().chain(suspect_results) {
             record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
-            record.expect_old();
+            record.replace_suspects();
         }
         if record.inputs.are_implied() {
             *record.hunt_mut() = Hunt::revived(findings, marks);
@@ -135,20 +135,20 @@ impl Record {
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
     pub(super) fn members(&self) -> Option<&Members> {
-        self.progress.as_ref()?.members.as_deref()
+        self.run.as_ref()?.members.as_deref()
     }
 
     pub(super) fn members_mut(&mut self) -> &mut Members {
-        self.progress().members.get_or_insert_default()
+        self.run_mut().members.get_or_insert_default()
     }
 
     /// What is known of a search; `None` if nothing has come of it yet.
     pub(super) fn hunt(&self) -> Option<&Hunt> {
-        self.progress.as_ref()?.hunt.as_deref()
+        self.run.as_ref()?.hunt.as_deref()
     }
 
     pub(super) fn hunt_mut(&mut self) -> &mut Hunt {
-        self.progress().hunt.get_or_insert_default()
+        self.run_mut().hunt.get_or_insert_default()
     }
 
     /// What has come of a search.
@@ -173,10 +173,10 @@ impl Record {
 
     /// Its state as users are told: a task has ended when that is settled.
     pub(super) fn state(&self) -> TaskState {
-        let Some(progress) = &self.progress else { return TaskState::Pending };
-        match (&progress.end, progress.started_at) {
-            (Some(End { ending, is_settled: true, .. }), _) => ending.state,
-            _ if progress.is_paused => TaskState::Paused,
+        let Some(run) = &self.run else { return TaskState::Pending };
+        match (&run.end, run.started_at) {
+            (Some(EndState { ending, is_settled: true, .. }), _) => ending.state,
+            _ if run.is_paused => TaskState::Paused,
             (_, Some(_)) => TaskState::Running,
             (_, None) => TaskState::Pending,
         }
@@ -189,25 +189,25 @@ impl Record {
 
     /// When a Drone was first given a part of it.
     pub(super) fn started_at(&self) -> Option<Timestamp> {
-        self.progress.as_ref()?.started_at
+        self.run.as_ref()?.started_at
     }
 
     /// Items that were done when it came into memory, before it was [started](Self::start) there.
     pub(super) fn taken_over(&self) -> u64 {
-        self.progress.as_ref().map_or(0, |progress| progress.taken_over)
+        self.run.as_ref().map_or(0, |run| run.taken_over)
     }
 
     /// A Drone is given a part of it.
     pub(super) fn start(&mut self, now: Now) {
-        self.progress().started_at.get_or_insert(now.at);
+        self.run_mut().started_at.get_or_insert(now.at);
     }
 
     pub(super) fn outputs(&self) -> Option<&ResultMap> {
-        self.progress.as_ref().map(|progress| &progress.outputs)
+        self.run.as_ref().map(|run| &run.outputs)
     }
 
     pub(super) fn outputs_mut(&mut self) -> &mut ResultMap {
-        &mut self.progress().outputs
+        &mut self.run_mut().outputs
     }
 
     /// Whether the result of an index is in memory.
@@ -216,30 +216,30 @@ impl Record {
     }
 
     /// Ends it; what is to be written of that.
-    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet, finished: Moment) -> Ending {
+    pub(super) fn end_with(&mut self, outcome: TaskOutcome, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
-            Ended::Done => (TaskState::Done, self.members().and_then(Members::failure)),
-            Ended::Cancelled => (TaskState::Cancelled, None),
-            Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
+            TaskOutcome::Done => (TaskState::Done, self.members().and_then(Members::failure)),
+            TaskOutcome::Cancelled => (TaskState::Cancelled, None),
+            TaskOutcome::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
         let found = self.found();
-        let progress = self.progress();
-        let started_at = progress.started_at;
+        let run = self.run_mut();
+        let started_at = run.started_at;
         let ending = Ending { state, started_at, finished, done: done.len(), found, error };
-        progress.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
+        run.end = Some(EndState { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
         ending
     }
 
     /// Makes a cancellation of its end, which cannot be written; what is to be written then.
     pub(super) fn give_up(&mut self) -> Option<Ending> {
-        let end = self.progress.as_mut()?.end.as_mut()?;
+        let end = self.run.as_mut()?.end.as_mut()?;
         end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
         Some(end.ending.clone())
     }
 
     /// Settles its end: this one, which may differ from the one that was noted.
     pub(super) fn settle(&mut self, ending: &Ending) {
-        if let Some(end) = &mut self.progress().end {
+        if let Some(end) = &mut self.run_mut().end {
             end.ending = ending.clone();
             end.is_settled = true;
         }
@@ -273,30 +273,30 @@ impl Record {
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.is_paused)
+        self.run.as_ref().is_some_and(|run| run.is_paused)
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
-        self.progress().is_paused = paused;
+        self.run_mut().is_paused = paused;
     }
 
     /// Whether new results replace suspect ones.
-    pub(super) fn expects_old(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.expects_old)
+    pub(super) fn replaces_suspects(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.replaces_suspects)
     }
 
-    pub(super) fn expect_old(&mut self) {
-        self.progress().expects_old = true;
+    pub(super) fn replace_suspects(&mut self) {
+        self.run_mut().replaces_suspects = true;
     }
 
     /// Whether it has ended and is computed again in part.
     pub(super) fn is_rework(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.rework.is_some())
+        self.run.as_ref().is_some_and(|run| run.rework.is_some())
     }
 
     /// So many of its results that are computed again were wrong; says whose they were.
     pub(super) fn correct(&mut self, results: u64) -> Option<DroneId> {
-        let rework = self.progress.as_mut()?.rework.as_mut()?;
+        let rework = self.run.as_mut()?.rework.as_mut()?;
         rework.corrected += results;
         Some(rework.drone)
     }
@@ -304,31 +304,31 @@ impl Record {
     /// Has a task computed again in part that had ended so; `corrected`: how many results changed before.
     pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
         let prefix = ending.done;
-        let progress = self.progress();
-        progress.started_at = ending.started_at;
-        progress.end = Some(End { ending, prefix, is_settled: true });
-        progress.corrected = corrected;
+        let run = self.run_mut();
+        run.started_at = ending.started_at;
+        run.end = Some(EndState { ending, prefix, is_settled: true });
+        run.corrected = corrected;
         self.rework_again(rework);
     }
 
     /// Has it computed again in part.
     pub(super) fn rework_again(&mut self, rework: Rework) {
-        let progress = self.progress();
-        (progress.rework, progress.expects_old) = (Some(rework), true);
+        let run = self.run_mut();
+        (run.rework, run.replaces_suspects) = (Some(rework), true);
     }
 
     /// Ends computing it again; says how many results have changed.
     pub(super) fn clear(&mut self) -> Option<u64> {
-        let progress = self.progress();
-        let corrected = progress.rework.take()?.corrected;
-        progress.corrected += corrected;
+        let run = self.run_mut();
+        let corrected = run.rework.take()?.corrected;
+        run.corrected += corrected;
         Some(corrected)
     }
 
     /// Calls the results of a Drone suspect that nobody computed a second time.
     pub(super) fn suspect(&mut self, drone: DroneId) {
-        if let Some(progress) = &mut self.progress {
-            progress.outputs.suspect(drone);
+        if let Some(run) = &mut self.run {
+            run.outputs.suspect(drone);
         }
     }
 
@@ -348,26 +348,26 @@ impl Record {
 
     /// The indices of suspect results in memory.
     pub(super) fn suspects(&self) -> RangeSet {
-        ranges(self.old_outputs(&(0..self.inputs.total())))
+        ranges(self.suspect_pieces(&(0..self.inputs.total())))
     }
 
     /// The suspect results in memory of a range.
-    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
-        self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
+    pub(super) fn suspect_pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        self.outputs().map(|outputs| outputs.suspect_pieces(range)).unwrap_or_default()
     }
 
     /// Results that cost so much came.
     pub(super) fn save_up(&mut self, cost: u64) {
-        let progress = self.progress();
-        progress.saved = progress.saved.saturating_add(cost);
+        let run = self.run_mut();
+        run.saved = run.saved.saturating_add(cost);
     }
 
     /// Spends so much on looking at a result, if it may.
     pub(super) fn spend(&mut self, cost: u64) -> bool {
-        let progress = self.progress();
-        let may = progress.saved >= cost.saturating_mul(SHARE_DIVISOR);
+        let run = self.run_mut();
+        let may = run.saved >= cost.saturating_mul(SHARE_DIVISOR);
         if may {
-            progress.saved -= cost * SHARE_DIVISOR;
+            run.saved -= cost * SHARE_DIVISOR;
         }
         may
     }
@@ -390,34 +390,34 @@ impl Record {
         view.started_at = self.started_at();
         (view.done, view.rate) = (status.done, status.rate);
         view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
-        if let Some(End { ending, is_settled: true, .. }) = self.end() {
+        if let Some(EndState { ending, is_settled: true, .. }) = self.end() {
             finish(&mut view, ending);
         }
         let doubtful =
             if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
         set_progress(&mut view, &self.terms, self.found(), doubtful);
         view.suspect = self.is_rework();
-        view.corrected = self.progress.as_ref().map_or(0, |progress| progress.corrected)
-            + self.progress.as_ref().and_then(|progress| progress.rework.as_ref()).map_or(0, |rework| rework.corrected);
+        view.corrected = self.run.as_ref().map_or(0, |run| run.corrected)
+            + self.run.as_ref().and_then(|run| run.rework.as_ref()).map_or(0, |rework| rework.corrected);
         view
     }
 
     /// The task as users see it, ended already if only the store has yet to take its end.
     pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
         let mut view = self.view(id, running);
-        if let Some(End { ending, .. }) = self.end() {
+        if let Some(EndState { ending, .. }) = self.end() {
             finish(&mut view, ending);
         }
         view
     }
 
     /// What has come of it, now that it is over.
-    pub(super) fn computed(&self, id: TaskId) -> Computed {
+    pub(super) fn completion(&self, id: TaskId) -> Completion {
         let task = self.view_ahead(id, None);
         let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
         let is_small = matches!(self.inputs, Inputs::Small(_));
         let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
-        Computed { task, job: self.job(id), prefix, kept }
+        Completion { task, job: self.job(id), prefix, kept }
     }
 
     /// The digest of a task of one word.
@@ -431,12 +431,12 @@ impl Record {
         self.end().map(|end| &end.ending)
     }
 
-    fn end(&self) -> Option<&End> {
-        self.progress.as_ref()?.end.as_ref()
+    fn end(&self) -> Option<&EndState> {
+        self.run.as_ref()?.end.as_ref()
     }
 
-    fn progress(&mut self) -> &mut Progress {
-        self.progress.get_or_insert_default()
+    fn run_mut(&mut self) -> &mut RunState {
+        self.run.get_or_insert_default()
     }
 }
 

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 256;
 
 impl SharedHive {
     /// Removes what has to go, now and then, until the future is dropped.
-    pub async fn keep_in_bounds(&self) {
+    pub async fn run_retention(&self) {
         loop {
             if let Err(error) = self.remove_what_is_over().await {
                 tracing::warn!(%error, "finished tasks could not be removed");

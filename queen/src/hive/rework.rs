@@ -122,7 +122,7 @@ impl State {
     /// were computed again already, and are on their way to the disk, are in memory.
     fn revoke(&mut self, id: TaskId, ranges: &RangeSet, now: Now) -> bool {
         let trusted = self.tasks.change(id, |record| {
-            record.expect_old();
+            record.replace_suspects();
             record.trusted()
         });
         let Some(trusted) = trusted else { return false };
@@ -157,7 +157,7 @@ impl State {
         let (id, done, corrected) = (live.task.id, live.suspect.gaps(live.task.total), live.task.corrected);
         let mut record = Record::revived(live);
         record.terms = self.tasks.share_counted(&record.terms);
-        self.budget.take(record.weight());
+        self.budget.charge(record.weight());
         record.rework(ending, Rework { drone, corrected: 0 }, corrected);
         // It was counted on disk.
         self.tasks.recount(record.tally(), Tally::default());
@@ -189,7 +189,7 @@ impl State {
         record.terms = self.tasks.share_counted(&record.terms);
         let mut memory = self.budget.reserve();
         memory.grow(record.weight()).map_err(full)?;
-        memory.keep(record.weight());
+        memory.commit(record.weight());
         if let Some(ending) = ending {
             self.tasks.recount(Tally { state: ending.state, ..record.tally() }, Tally::default());
         }

@@ -14,10 +14,10 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, Fault, Sighting, WrongResult};
 use super::audit::{Compared, SecondSearch, compare_marks};
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
-use super::hunt::Doubt;
+use super::hunt::Suspicion;
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
@@ -44,7 +44,7 @@ const AT_ONCE: u64 = 1024;
 const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Findings of one part that are told one by one; who watches more reads them anew.
-const TOLD: usize = 64;
+const MAX_FINDING_EVENTS: usize = 64;
 
 /// More targets than this are prepared on a thread that may take long.
 const TARGETS_AT_ONCE: u64 = 1024;
@@ -55,7 +55,7 @@ impl SharedHive {
     /// # Errors
     /// If its targets cannot be read from the disk.
     pub async fn prepared(&self, job: &Job) -> Result<SharedBlob, StoreError> {
-        let key = Key::Prepared(job.task);
+        let key = CacheKey::Prepared(job.task);
         if let Some(known) = self.lock().cache.get(key) {
             return Ok(known);
         }
@@ -80,7 +80,9 @@ impl SharedHive {
                     tracing::error!(task = %job.task, %error, "what is sought cannot be read");
                     let (task, reason) = (job.task, error.to_string());
                     let slot = self.slot(0).await.ok()?;
-                    self.change_durably(slot, |state, now| state.handle(Event::Spoil { task, reason }, now));
+                    self.change_durably(slot, |state, now| {
+                        state.handle(Event::InputsUnavailable { task, reason }, now)
+                    });
                     return None;
                 }
                 Err(error) => tracing::warn!(task = %job.task, %error, "what is sought cannot be read at present"),
@@ -244,17 +246,17 @@ impl State {
         };
         let (expected, seen) = ((items - sought) as f64 * sighting.share, searched.marks.count() - sought);
         let most = search.max_findings;
-        let (new, doubt) = self.tasks.change(task, |record| {
+        let (new, suspicion) = self.tasks.change(task, |record| {
             let hunt = record.hunt_mut();
-            let doubt = hunt.note(&searched, expected, seen);
+            let suspicion = hunt.note(&searched, expected, seen);
             let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding, most)).copied().collect();
-            (new, doubt)
+            (new, suspicion)
         })?;
         let has_gap = gap_is_suspect(searched.marks.iter(), items, sighting.share);
         self.tell_findings(task, &job, &new);
-        let is_looked_at = doubt != Doubt::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
+        let is_looked_at = suspicion != Suspicion::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
         let second = is_looked_at.then(|| second_search(&job, &searched, sighting));
-        if doubt == Doubt::New || has_gap {
+        if suspicion == Suspicion::New || has_gap {
             tracing::info!(%task, %drone, expected, seen, "marks are missing, by chance or not: a part is searched again");
         }
         self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings: new });
@@ -268,7 +270,7 @@ impl State {
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
         self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
-        match new.len() > TOLD {
+        match new.len() > MAX_FINDING_EVENTS {
             true => self.feed.reset(),
             false => {
                 for finding in shown(job, new) {
@@ -307,8 +309,8 @@ impl State {
     /// The Queen has searched candidates again, among which these are marks.
     pub(super) fn searched_again(&mut self, second: &SecondSearch, marks: &[u64], now: Now) {
         let (task, first) = (second.job.task, &second.first);
-        let told: BTreeSet<u64> = first.indices().collect();
-        match marks.iter().find(|mark| !told.contains(*mark)) {
+        let first_marks: BTreeSet<u64> = first.indices().collect();
+        match marks.iter().find(|mark| !first_marks.contains(*mark)) {
             Some(missed) => {
                 let wrong = WrongResult { drone: first.drone, task, index: *missed, fault: Fault::Missed };
                 self.convict(wrong, now);

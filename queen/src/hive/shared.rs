@@ -178,7 +178,7 @@ impl SharedHive {
     }
 
     /// Keeps the core's deadlines, until the future is dropped.
-    pub async fn keep_time(&self) {
+    pub async fn run_timer(&self) {
         loop {
             let moved = self.inner.deadline_moved.notified();
             let deadline = self.lock().set_timer();

@@ -157,7 +157,7 @@ impl State {
     /// be waited for as well.
     pub(super) fn take_changes(&mut self, deferred: bool) -> Vec<Change> {
         // What is taken over is on disk already, and nothing comes before the epoch.
-        self.outgoing.take(deferred && self.recovering.is_none())
+        self.outgoing.drain(deferred && self.recovering.is_none())
     }
 
     /// Whether there are lines for the console.
@@ -182,7 +182,7 @@ impl State {
 
     /// Publishes what changed; returns whether there will be more without a further event.
     pub(super) fn tell(&mut self, overview: Overview, now: Now) -> bool {
-        let news = self.feed.take(now.elapsed);
+        let news = self.feed.drain(now.elapsed);
         if news.overflow {
             self.feed.publish(News::Reset {});
         }

@@ -7,7 +7,7 @@ use web::hive::{Action, Amendment, By, Deed};
 use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
-use super::seat::Parting;
+use super::seat::Departure;
 use crate::work::Job;
 
 /// A line for the console.
@@ -15,7 +15,7 @@ pub(super) enum Story {
     Joined { drone: String, threads: u16, is_back: bool },
     Adopted { drone: String, taken: usize, offered: usize },
     Away { drone: String, connected: u64 },
-    Parted { drone: String, parting: Parting, was_awaited: bool, connected: u64 },
+    Departed { drone: String, departure: Departure, was_awaited: bool, connected: u64 },
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
@@ -61,19 +61,19 @@ impl Story {
                     "The connection to {drone} broke; what it computes is kept for it for a while ({connected} connected)"
                 );
             }
-            Self::Parted { drone, parting: Parting::Left, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Left, connected, .. } => {
                 story!("👋", "{drone} left ({connected} connected)");
             }
-            Self::Parted { drone, parting: Parting::Revoked, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Revoked, connected, .. } => {
                 story!("🔒", "{drone} was cut off: its secret was revoked ({connected} connected)");
             }
-            Self::Parted { drone, parting: Parting::Disconnected, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Disconnected, connected, .. } => {
                 story!("🔌", "{drone} was disconnected; others take over its work ({connected} connected)");
             }
-            Self::Parted { drone, was_awaited: true, connected, .. } => {
+            Self::Departed { drone, was_awaited: true, connected, .. } => {
                 story!("💔", "{drone} did not come back; others take over its work ({connected} connected)");
             }
-            Self::Parted { drone, connected, .. } => {
+            Self::Departed { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
             Self::Found { task, new, found } => {

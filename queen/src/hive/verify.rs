@@ -55,7 +55,7 @@ impl SharedHive {
             return Ok(arrival);
         }
         if is_rework {
-            arrival.old = self.old_results(&job, &arrival.piece.range).await;
+            arrival.replaced = self.suspect_results(&job, &arrival.piece.range).await;
         }
         if !is_within_segment(&job, &arrival.piece.range) {
             // No lease has such a range, so that the core will not credit it.
@@ -74,14 +74,14 @@ impl SharedHive {
     }
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
-    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
+    async fn suspect_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
         if job.inputs.in_file().is_none() {
             return Vec::new();
         }
         let (task, range, width) = (job.task, range.clone(), job.kind().width());
-        let read = self.read(move |reader| reader.old_results(task, &range, width)).await;
+        let read = self.read(move |reader| reader.suspect_results(task, &range, width)).await;
         read.unwrap_or_else(|error| {
-            tracing::warn!(%task, %error, "old results cannot be compared");
+            tracing::warn!(%task, %error, "suspect results cannot be compared");
             Vec::new()
         })
     }

@@ -1,6 +1,6 @@
 //! How tasks look to users, by what is known of them in memory or on disk.
 
-use web::model::{Progress, SearchView, TaskState, TaskView, Timestamp};
+use web::model::{SearchProgress, SearchView, TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use crate::clock::Moment;
@@ -17,7 +17,7 @@ pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> Ta
         first_task: terms.batch.then_some(TaskId(id.0 + 1)),
         kind: kind.into(),
         algorithm: algorithm.into(),
-        search: terms.kind().search().map(|search| Box::new(SearchView::new(search, Progress::default()))),
+        search: terms.kind().search().map(|search| Box::new(SearchView::new(search, SearchProgress::default()))),
         encoding,
         iterations,
         name: terms.name.as_deref().map(Into::into),
@@ -55,7 +55,7 @@ pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
 pub(super) fn set_progress(view: &mut TaskView, terms: &Terms, found: Found, doubtful: u64) {
     if let Some((shown, search)) = view.search.as_mut().zip(terms.kind().search()) {
         let expected = view.done as f64 * share(search);
-        shown.set(search, Progress { found: found.findings, marks: found.marks, expected, doubtful });
+        shown.set(search, SearchProgress { found: found.findings, marks: found.marks, expected, doubtful });
     }
 }
 

@@ -18,7 +18,7 @@ use web::hive::{Identity, Position, TaskFilter, TaskQuery};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::TaskId;
 
-pub use self::list::Ended;
+pub use self::list::StoredPage;
 
 /// Of so many failed tasks at most it is told why they failed.
 const FAILURES_MAX: i64 = 200_000;
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// A part of the list of tasks that have ended.
-    pub fn list(&self, query: &TaskQuery) -> Result<Ended, StoreError> {
+    pub fn list(&self, query: &TaskQuery) -> Result<StoredPage, StoreError> {
         self.query(|connection| list::read(connection, query))
     }
 
@@ -283,7 +283,7 @@ impl Reader {
 
     /// The suspect results in `range`, of `width` bytes each. In a file there may be those already
     /// that are to replace them, or a part of that.
-    pub fn old_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
+    pub fn suspect_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
         self.query(|connection| live::old_rows(connection, id, range))?.within(&self.bulk, range, width)
     }
 

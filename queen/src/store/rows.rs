@@ -17,7 +17,7 @@ use crate::clock::{HiveTime, Moment};
 use crate::work::ending::{Ending, Found};
 use crate::work::inputs::{Extent, Large};
 use crate::work::results::Trust;
-use crate::work::terms::{Apart, Room, SecretHash, Terms};
+use crate::work::terms::{Room, SecretHash, SecretRef, Terms};
 
 /// A task of a batch that has no row.
 #[derive(Debug, Clone)]
@@ -163,7 +163,7 @@ impl Rows {
         let address = row.get_ref(24)?.as_str_or_null()?.and_then(|address| address.parse().ok());
         // One that is missing is found out when it is needed.
         let bytes = row.get::<_, Option<u32>>(21)?.unwrap_or_default();
-        let secret = hash.map(|hash| Apart { hash, bytes });
+        let secret = hash.map(|hash| SecretRef { hash, bytes });
         let fits = |terms: &Terms| {
             terms.base == base
                 && terms.secret == secret

@@ -104,7 +104,7 @@ impl Store {
                 let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
                 let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
                 let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
-                file.keep();
+                file.persist();
                 task.large = Some(Arc::clone(&large));
                 Inputs::Large(large)
             }

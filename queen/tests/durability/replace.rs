@@ -37,7 +37,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
     let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
     let extent = Extent { end: INPUTS, offset: 0, bytes, crc, cost: INPUTS };
     let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
-    file.keep();
+    file.persist();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     let terms = Terms {
         owner: None,

@@ -70,17 +70,18 @@ async fn a_broken_handshake_is_refused_with_the_reason() {
 async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
     let hive = Hive::start().await;
     let queen = Queen::from(&hive);
-    let told = async |frame: &[u8], reason: &str| {
+    let refused_with = async |frame: &[u8], reason: &str| {
         let mut drone = Scripted::start(queen.drones, "broken").await;
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
     let long = format!("a frame of {} bytes is longer than the {MAX_TO_QUEEN} allowed here", MAX_TO_QUEEN + 1);
-    told(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
-    told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
-    told(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
-    told(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
-    told(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
+    refused_with(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
+    refused_with(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77")
+        .await;
+    refused_with(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
+    refused_with(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
+    refused_with(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
 
     let mut drone = Scripted::start(queen.drones, "broken").await;
     drone.say(&ToQueen::Offer { leases: Vec::new().into(), material: Vec::new().into() }).await;

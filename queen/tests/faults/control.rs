@@ -291,7 +291,7 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
     let honest = Scripted::start(queen.drones, "honest").await.honest();
     queen.until_done(task).await;
     queen.check(task, &lines(500)).await;
-    let told = |log: &Value| {
+    let entries = |log: &Value| {
         let lines = log["entries"].as_array().unwrap().iter().rev();
         lines.map(|line| format!("{} {}", line["action"], line["target"]).replace('"', "")).collect::<Vec<_>>()
     };
@@ -302,7 +302,7 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
         "disconnect drone 1 (hung)",
         "connect drone 2 (honest)",
     ];
-    queen.until("/log", |log| told(log) == expected).await;
+    queen.until("/log", |log| entries(log) == expected).await;
     honest.vanish().await;
     hive.stop().await;
 }

@@ -117,7 +117,7 @@ impl Watcher {
     }
 
     /// All that was told; the Queen has stopped.
-    async fn told(self) -> Vec<Value> {
+    async fn events(self) -> Vec<Value> {
         self.reading.await.unwrap()
     }
 }
@@ -218,7 +218,7 @@ async fn what_a_liar_did_before_is_computed_again() {
         liar.vanish().await;
         honest.leave().await;
         hive.stop().await;
-        let changes = watcher.told().await;
+        let changes = watcher.events().await;
         assert_eq!(changes, [json!({ "task": task, "from": WHERE, "to": WHERE + 1, "drone": id })]);
         true
     })
@@ -343,7 +343,7 @@ async fn suspicion_outlives_a_queen_that_is_killed() {
     corrected(queen, task, last).await;
     honest.leave().await;
     hive.stop().await;
-    let changes = watcher.told().await;
+    let changes = watcher.events().await;
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!((&changes[0]["task"], &changes[0]["from"]), (&json!(task), &json!(WHERE)));
 

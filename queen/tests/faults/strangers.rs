@@ -140,15 +140,16 @@ async fn what_breaks_the_protocol_is_told_behind_the_proof() {
     let file = shield.admit("attic");
     let (hive, queen) = super::secrets::start(&shield).await;
     let entry = Entry::new(queen.drones, &file);
-    let told = async |frame: &[u8], reason: &str| {
+    let refused_with = async |frame: &[u8], reason: &str| {
         let mut drone = Scripted::start(&entry, "broken").await;
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
     let long = format!("a frame of {} bytes is longer than the {MAX_TO_QUEEN} allowed here", MAX_TO_QUEEN + 1);
-    told(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
-    told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
-    told(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
+    refused_with(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
+    refused_with(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77")
+        .await;
+    refused_with(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
     let honest = Scripted::start(&entry, "honest").await.honest();
     let task = queen.submit("", &lines(3)).await;
     queen.until_done(task).await;

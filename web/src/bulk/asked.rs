@@ -252,8 +252,8 @@ mod tests {
             (json!({"action": "pause", "priority": 1, "ids": [1]}), "priority", "does not belong"),
             (json!({"action": "pause", "ids": [1], "colour": 1}), "colour", "there is no `colour`"),
         ] {
-            let (told, why) = read(body).unwrap_err();
-            assert!(told == path && why.contains(detail), "{told}: {why}");
+            let (at, why) = read(body).unwrap_err();
+            assert!(at == path && why.contains(detail), "{at}: {why}");
         }
     }
 }

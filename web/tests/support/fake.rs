@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    Progress, ResultBatch, Results, ResultsFound, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    ResultBatch, Results, ResultsFound, SearchProgress, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
+    Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -189,7 +190,7 @@ impl Fake {
             Specification::Digest(digest) => (digest.algorithm.name(), Some(digest.encoding)),
             Specification::Search(search) => (search.algorithm.name(), None),
         };
-        let progress = Progress { found: findings.len() as u64, marks: 3, expected: 2.5, doubtful: 0 };
+        let progress = SearchProgress { found: findings.len() as u64, marks: 3, expected: 2.5, doubtful: 0 };
         let view = TaskView {
             id: TaskId(inner.tasks.len() as u64 + 1),
             batch: None,

@@ -10,7 +10,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::work::{Spec, Sum};
 use crate::core::RangeSet;
-use crate::store::{Change, Fate, Submission};
+use crate::store::{Change, MemberOutcome, Submission};
 use crate::work::{Found, Searched, Trust};
 
 /// One result.
@@ -127,8 +127,8 @@ impl Book {
                     }
                 }
             }
-            Change::Detach { batch, index, fate } => {
-                assert!(matches!(fate, Fate::Failed(_)), "nobody takes a task out of its batch here");
+            Change::Detach { batch, index, outcome } => {
+                assert!(matches!(outcome, MemberOutcome::Failed(_)), "nobody takes a task out of its batch here");
                 let kept = self.task(*batch);
                 assert!(kept.results.get(*index).is_none(), "index {index} of {batch} cannot be computed");
                 assert!(kept.failed.insert(*index), "index {index} of {batch} fails once");

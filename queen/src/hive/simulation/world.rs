@@ -24,7 +24,7 @@ pub struct Wish {
     pub spec: Rc<Spec>,
     pub acknowledged: bool,
     pub cancelled: bool,
-    pub spoiled: bool,
+    pub inputs_unavailable: bool,
 }
 
 pub struct World {
@@ -49,7 +49,7 @@ pub struct World {
     pub liars: BTreeSet<DroneId>,
     /// Some of its tasks have each item computed twice.
     pub verifies: bool,
-    /// There are many searches, and many who lie about them.
+    /// There are many searches, and many Drones whose marks are wrong.
     pub hunts: bool,
     /// Nobody comes any more.
     is_closing: bool,
@@ -304,8 +304,8 @@ impl World {
                     }
                 }
                 None => {
-                    assert!(history.iter().any(Illness::is_lie), "Drone {drone} has told no lie: {history:?}");
-                    self.ctx.fault(Fault::LieCaught);
+                    assert!(history.iter().any(Illness::gives_wrong), "Drone {drone} gave nothing wrong: {history:?}");
+                    self.ctx.fault(Fault::WrongFound);
                     self.liars.insert(drone);
                 }
             }
@@ -315,7 +315,7 @@ impl World {
 
     pub fn submit(&mut self, spec: Spec) {
         let spec = Rc::new(spec);
-        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, spoiled: false };
+        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, inputs_unavailable: false };
         self.wishes.insert(spec.serial, wish);
         self.disk.specs.insert(spec.serial, Rc::clone(&spec));
         if let Some(queen) = &mut self.queen {
@@ -455,11 +455,11 @@ impl World {
                     queen.cancel(ctx, task);
                 }
             }
-            Action::Spoil => {
+            Action::DamageInputs => {
                 if let Some(task) = task {
-                    ctx.fault(Fault::Spoil);
+                    ctx.fault(Fault::DamageInputs);
                     let serial = queen.book.tasks[&task].spec.serial;
-                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.spoiled = true);
+                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.inputs_unavailable = true);
                     queen.spoil(ctx, task);
                 }
             }

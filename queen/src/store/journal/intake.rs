@@ -68,8 +68,8 @@ struct Portion {
     writing: JoinHandle<Result<(), StoreError>>,
 }
 
-/// What ends a wait.
-enum Event {
+/// What ends waiting for an entry.
+enum Wakeup {
     Entry(Option<Entry>),
     Written(Result<Result<(), StoreError>, JoinError>),
     Timeout,
@@ -182,15 +182,15 @@ impl Intake {
         let event = runtime.block_on(async {
             tokio::select! {
                 biased;
-                entry = entries.recv() => Event::Entry(entry),
-                Some(written) = async { Some((&mut portion.as_mut()?.writing).await) } => Event::Written(written),
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Event::Timeout,
+                entry = entries.recv() => Wakeup::Entry(entry),
+                Some(written) = async { Some((&mut portion.as_mut()?.writing).await) } => Wakeup::Written(written),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Wakeup::Timeout,
             }
         });
         match event {
-            Event::Entry(entry) => entry.into_iter().for_each(|entry| self.sort(entry)),
-            Event::Written(written) => self.take_written(written, batch),
-            Event::Timeout => return false,
+            Wakeup::Entry(entry) => entry.into_iter().for_each(|entry| self.sort(entry)),
+            Wakeup::Written(written) => self.take_written(written, batch),
+            Wakeup::Timeout => return false,
         }
         true
     }

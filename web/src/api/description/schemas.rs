@@ -271,9 +271,9 @@ mod tests {
         let removed = Change::TaskRemoved { id: TaskId(7), owner: None };
         let changed = Change::ResultChanged { task: TaskId(7), from: 0, to: 9, drone: DroneId(3), owner: None };
         for (change, schema) in [(removed, task_removed()), (changed, result_changed())] {
-            let told = serde_json::to_value(change).unwrap();
+            let sent = serde_json::to_value(change).unwrap();
             let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-            assert_eq!(names(&told), names(&schema["properties"]));
+            assert_eq!(names(&sent), names(&schema["properties"]));
         }
     }
 

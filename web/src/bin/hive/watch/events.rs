@@ -14,8 +14,8 @@ pub struct Event {
 }
 
 /// How long it is waited before coming back, unless the stream says so; and the longest that it may say.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(60);
 
 /// What came so far.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Events {
 impl Default for Events {
     fn default() -> Self {
         let (pending, name, data) = (Vec::new(), String::new(), String::new());
-        Self { pending, name, data, id: None, last_id: None, retry: RETRY }
+        Self { pending, name, data, id: None, last_id: None, retry: RECONNECT_DELAY }
     }
 }
 
@@ -82,7 +82,7 @@ impl Events {
             "id" => self.id = Some(value.to_owned()),
             "retry" => {
                 let span = value.parse().map(Duration::from_millis);
-                self.retry = span.map_or(self.retry, |span| span.min(RETRY_MAX));
+                self.retry = span.map_or(self.retry, |span| span.min(MAX_RECONNECT_DELAY));
             }
             "data" => {
                 if !self.data.is_empty() {
@@ -121,12 +121,12 @@ mod tests {
 
     #[test]
     fn no_event_is_lost_wherever_a_stream_breaks() {
-        let told: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
+        let sent: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
         // As the Queen does: what came behind an id, or the greeting alone if nothing did.
         let stream = |last: Option<&str>| {
             let last = last.map_or(0, |id| id.strip_prefix("4-").unwrap().parse::<usize>().unwrap());
-            let id = if last == told.len() { "id: 4-3\n" } else { "" };
-            format!("retry: 1000\n{id}\n{}", told[last..].concat())
+            let id = if last == sent.len() { "id: 4-3\n" } else { "" };
+            format!("retry: 1000\n{id}\n{}", sent[last..].concat())
         };
         for cut in 0..stream(None).len() {
             let mut events = Events::default();
