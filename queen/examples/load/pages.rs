@@ -18,7 +18,7 @@ const HEADERS: &str = "accept: text/html\r\naccept-encoding: gzip\r\n";
 const AGAIN: &str = "accept: text/html\r\naccept-encoding: gzip\r\nhive-refresh: 1\r\n";
 
 /// Between two readings, as in the script.
-const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Pages that are open; they are read again whenever something changes, until this is dropped.
 pub struct Open {

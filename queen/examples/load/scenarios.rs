@@ -39,6 +39,9 @@ const PAGES: [&str; 7] = [
     "/admin/log",
 ];
 
+/// Tasks that are lines of their own in lists.
+const PAGE_WORDS: Singles = Singles { count: 1000, connections: 1, wait: true };
+
 /// Those that are open, in turn.
 const OPEN: [&str; 4] = ["/admin", "/admin/tasks", "/admin", "/admin/drones"];
 
@@ -269,6 +272,7 @@ impl Comparison<'_> {
         idle::allow_connections(page_drones + 2 * open_pages)?;
         let hive = self.build.start(drones, false).await?;
         bulk::run(&hive.api, bulk::MANY_TASKS, &Expected::of(page_tasks, page_tasks)).await?;
+        PAGE_WORDS.put_on(&hive.api).await?;
         let fleet = idle::connect(hive.drone_addr, page_drones).await?;
         tokio::time::sleep(SETTLE).await;
         for path in PAGES {
