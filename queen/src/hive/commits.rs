@@ -45,7 +45,7 @@ impl State {
                 }
             }
             Change::Searched { task, searched, .. } => {
-                self.tasks.change(*task, |record| record.hunt_mut().stored(searched));
+                self.tasks.change(*task, |record| record.search_state_mut().stored(searched));
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),

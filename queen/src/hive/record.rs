@@ -10,7 +10,7 @@ use web::model::{TaskState, TaskView, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
-use super::hunt::Hunt;
+use super::search_state::SearchState;
 use super::views::{finish, set_progress, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
@@ -47,7 +47,7 @@ struct RunState {
     /// Which of a batch's tasks are where.
     members: Option<Box<Members>>,
     /// What is known of a search.
-    hunt: Option<Box<Hunt>>,
+    search_state: Option<Box<SearchState>>,
 }
 
 /// One part in so many of what a task costs may be spent on looking at its results.
@@ -108,7 +108,7 @@ impl Record {
             record.replace_suspects();
         }
         if record.inputs.are_implied() {
-            *record.hunt_mut() = Hunt::revived(findings, marks);
+            *record.search_state_mut() = SearchState::revived(findings, marks);
         }
         if record.terms.batch {
             *record.members_mut() = Members::revived(done, suspect, detached);
@@ -130,7 +130,7 @@ impl Record {
     pub(super) fn weight(&self) -> u64 {
         weight(&self.inputs, self.terms.kind().width())
             + self.members().map_or(0, Members::weight)
-            + self.hunt().map_or(0, Hunt::weight)
+            + self.search_state().map_or(0, SearchState::weight)
     }
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
@@ -143,22 +143,22 @@ impl Record {
     }
 
     /// What is known of a search; `None` if nothing has come of it yet.
-    pub(super) fn hunt(&self) -> Option<&Hunt> {
-        self.run.as_ref()?.hunt.as_deref()
+    pub(super) fn search_state(&self) -> Option<&SearchState> {
+        self.run.as_ref()?.search_state.as_deref()
     }
 
-    pub(super) fn hunt_mut(&mut self) -> &mut Hunt {
-        self.run_mut().hunt.get_or_insert_default()
+    pub(super) fn search_state_mut(&mut self) -> &mut SearchState {
+        self.run_mut().search_state.get_or_insert_default()
     }
 
     /// What has come of a search.
     pub(super) fn found(&self) -> Found {
-        self.hunt().map(Hunt::found).unwrap_or_default()
+        self.search_state().map(SearchState::found).unwrap_or_default()
     }
 
     /// The first candidate of a search that is not wanted any more, if there is one.
     pub(super) fn wanted_until(&self) -> Option<u64> {
-        self.hunt()?.wanted_until(self.terms.kind().search()?)
+        self.search_state()?.wanted_until(self.terms.kind().search()?)
     }
 
     /// How many tasks it stands for.
@@ -334,8 +334,8 @@ impl Record {
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
-        if let Some(hunt) = self.hunt() {
-            return hunt.coming();
+        if let Some(search_state) = self.search_state() {
+            return search_state.coming();
         }
         let all = 0..self.inputs.total();
         let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);

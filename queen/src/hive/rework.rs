@@ -140,7 +140,7 @@ impl State {
     fn recount_marks(&mut self, id: TaskId, marks: u64) {
         self.tasks.change(id, |record| {
             if record.inputs.are_implied() {
-                record.hunt_mut().recount(marks);
+                record.search_state_mut().recount(marks);
             }
         });
     }

@@ -12,13 +12,13 @@ use web::model::Timestamp;
 use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
-use super::arrival::{Arrival, Fault, Sighting, WrongResult};
+use super::arrival::{Arrival, Sighting, WrongKind, WrongResult};
 use super::audit::{Compared, SecondSearch, compare_marks};
 use super::cache::CacheKey;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
-use super::hunt::Suspicion;
 use super::request::Request;
+use super::search_state::Suspicion;
 use super::shared::SharedHive;
 use super::state::State;
 use super::story::Story;
@@ -212,14 +212,14 @@ pub(super) fn judge(
         // Where all are marks, one that is not told was not computed.
         Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
             let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
-            Err(WrongResult { drone, task, index: range.start + missed, fault: Fault::Missed })
+            Err(WrongResult { drone, task, index: range.start + missed, kind: WrongKind::Missed })
         }
         Ok((findings, share)) => {
             arrival.looked_at = marks.count();
             arrival.sighting = Some(Sighting { marks, findings, share, chance });
             Ok(arrival)
         }
-        Err(index) => Err(WrongResult { drone, task, index, fault: Fault::Mark }),
+        Err(index) => Err(WrongResult { drone, task, index, kind: WrongKind::Mark }),
     }
 }
 
@@ -247,9 +247,9 @@ impl State {
         let (expected, seen) = ((items - sought) as f64 * sighting.share, searched.marks.count() - sought);
         let most = search.max_findings;
         let (new, suspicion) = self.tasks.change(task, |record| {
-            let hunt = record.hunt_mut();
-            let suspicion = hunt.note(&searched, expected, seen);
-            let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding, most)).copied().collect();
+            let search_state = record.search_state_mut();
+            let suspicion = search_state.note(&searched, expected, seen);
+            let new: Vec<_> = findings.iter().filter(|finding| search_state.find(**finding, most)).copied().collect();
             (new, suspicion)
         })?;
         let has_gap = gap_is_suspect(searched.marks.iter(), items, sighting.share);
@@ -312,7 +312,7 @@ impl State {
         let first_marks: BTreeSet<u64> = first.indices().collect();
         match marks.iter().find(|mark| !first_marks.contains(*mark)) {
             Some(missed) => {
-                let wrong = WrongResult { drone: first.drone, task, index: *missed, fault: Fault::Missed };
+                let wrong = WrongResult { drone: first.drone, task, index: *missed, kind: WrongKind::Missed };
                 self.convict(wrong, now);
             }
             None => {
@@ -351,7 +351,7 @@ impl State {
             let same = second.within(&part.range);
             match compare_marks(first.drone, &part.indices().collect(), &same) {
                 Compared::Missed(drone, index) => {
-                    self.convict(WrongResult { drone, task, index, fault: Fault::Missed }, now);
+                    self.convict(WrongResult { drone, task, index, kind: WrongKind::Missed }, now);
                     if drone == second.drone {
                         return;
                     }
@@ -369,7 +369,7 @@ impl State {
 
     /// A part of what a Drone has searched was searched again, and the same came of it.
     fn agrees(&mut self, task: TaskId, drone: DroneId) {
-        self.tasks.change(task, |record| record.hunt_mut().agrees(drone));
+        self.tasks.change(task, |record| record.search_state_mut().agrees(drone));
     }
 
     /// Candidates of an audit were searched a second time; who is wrong, if that is known now.
@@ -383,7 +383,7 @@ impl State {
                 self.outgoing.push(Change::Confirmed { task, range: second.range.clone(), drone: first });
                 None
             }
-            Compared::Missed(drone, index) => Some(WrongResult { drone, task, index, fault: Fault::Missed }),
+            Compared::Missed(drone, index) => Some(WrongResult { drone, task, index, kind: WrongKind::Missed }),
             Compared::Differs(_) | Compared::Nothing => None,
         }
     }

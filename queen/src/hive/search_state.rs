@@ -15,7 +15,7 @@ const FINDING: u64 = 128;
 
 /// A search under way.
 #[derive(Default)]
-pub(super) struct Hunt {
+pub(super) struct SearchState {
     /// What was found, by index.
     findings: BTreeMap<u64, Digest>,
     /// Which digests were found, each of which may have several candidates.
@@ -25,12 +25,12 @@ pub(super) struct Hunt {
     /// What was searched and is not on disk yet, with its marks, by first index.
     coming: BTreeMap<u64, (u64, u64)>,
     /// What each Drone's marks say of it.
-    evidence: BTreeMap<DroneId, Standing>,
+    evidence: BTreeMap<DroneId, Reputation>,
 }
 
 /// How well a Drone searches, as far as is known.
 #[derive(Default)]
-struct Standing {
+struct Reputation {
     evidence: Evidence,
     is_suspect: bool,
     /// Parts of it that were searched again since it is suspect, and of which the same came.
@@ -52,14 +52,14 @@ pub(super) enum Suspicion {
 /// candidates as no test foresees.
 const ENOUGH: u8 = 4;
 
-impl Hunt {
+impl SearchState {
     /// A search that a Queen before has begun.
     pub(super) fn revived(findings: Vec<Finding>, marks: u64) -> Self {
-        let mut hunt = Self { marks, ..Self::default() };
+        let mut search_state = Self { marks, ..Self::default() };
         for finding in findings {
-            hunt.find(finding, u64::MAX);
+            search_state.find(finding, u64::MAX);
         }
-        hunt
+        search_state
     }
 
     /// Adds a finding, unless there are `most`; whether it is new.
@@ -75,10 +75,10 @@ impl Hunt {
     /// not, since their number is not known beforehand.
     pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Suspicion {
         self.coming.insert(part.range.start, (part.range.end, part.marks.count()));
-        let standing = self.evidence.entry(part.drone).or_default();
-        let was_suspect = standing.is_suspect;
-        standing.is_suspect = standing.evidence.note(expected, seen);
-        match (was_suspect, standing.is_suspect) {
+        let reputation = self.evidence.entry(part.drone).or_default();
+        let was_suspect = reputation.is_suspect;
+        reputation.is_suspect = reputation.evidence.note(expected, seen);
+        match (was_suspect, reputation.is_suspect) {
             (_, false) => Suspicion::None,
             (false, true) => Suspicion::New,
             (true, true) => Suspicion::Old,
@@ -87,10 +87,10 @@ impl Hunt {
 
     /// A part that a Drone has searched was searched again, and the same came of it.
     pub(super) fn agrees(&mut self, drone: DroneId) {
-        if let Some(standing) = self.evidence.get_mut(&drone).filter(|standing| standing.is_suspect) {
-            standing.agreed += 1;
-            if standing.agreed >= ENOUGH {
-                *standing = Standing::default();
+        if let Some(reputation) = self.evidence.get_mut(&drone).filter(|reputation| reputation.is_suspect) {
+            reputation.agreed += 1;
+            if reputation.agreed >= ENOUGH {
+                *reputation = Reputation::default();
             }
         }
     }
@@ -143,6 +143,6 @@ impl Hunt {
 
     /// Bytes of memory that it takes.
     pub(super) fn weight(&self) -> u64 {
-        self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Standing)>()) as u64
+        self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Reputation)>()) as u64
     }
 }

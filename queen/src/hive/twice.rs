@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
-use super::arrival::{Arrival, Fault, WrongResult};
+use super::arrival::{Arrival, WrongKind, WrongResult};
 use super::audit::Recheck;
 use super::claims::{Claim, OwnCheck, Verdict};
 use super::request::Request;
@@ -47,7 +47,7 @@ impl SharedHive {
                 (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.piece.range.start);
                 Ok(())
             }
-            Some(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
+            Some(index) => Err(WrongResult { drone, task: job.task, index, kind: WrongKind::Result }),
             // Unreadable inputs say nothing about the Drone.
             None => Ok(()),
         }
@@ -182,7 +182,7 @@ impl State {
         let (task, range) = (job.task, part.piece.range.clone());
         self.settle_claim(task, drone, part, right.unwrap_or(range.start), now);
         if let Some(index) = right.filter(|right| *right < range.end) {
-            self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+            self.convict(WrongResult { drone, task, index, kind: WrongKind::Result }, now);
         }
     }
 
