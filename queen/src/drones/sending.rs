@@ -15,7 +15,7 @@ use wire::message::{Lease, ToDrone};
 use super::backlog::Backlog;
 use super::disconnect::Disconnect;
 use super::frames::Writer;
-use super::loading::{Luggage, load};
+use super::loading::{LeasePayload, load};
 use super::shelf::Shelf;
 use super::step::{self, Step, steps};
 use super::timeouts::FAREWELL_TIMEOUT;
@@ -135,7 +135,7 @@ async fn write(writer: &mut Writer, round: &[Step], hive: &SharedHive) -> Result
     let mut leases = Vec::new();
     let mut bytes = 0;
     for step in round {
-        if let Step::Lease(grant, job, Luggage { inputs, material }) = step {
+        if let Step::Lease(grant, job, LeasePayload { inputs, material }) = step {
             let chunk = job.chunk_buf(inputs.clone(), &grant.range);
             if bytes + chunk.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use wire::material::{MAX_PIECE, MaterialId};
 use wire::message::ToDrone;
 
-use super::loading::{Loaded, Luggage};
+use super::loading::{LeasePayload, Loaded};
 use super::shelf::Shelf;
 use crate::core::Grant;
 use crate::hive::Outbound;
@@ -14,21 +14,21 @@ use crate::work::{Job, Material};
 
 /// One thing that is written.
 pub(super) enum Step {
-    Lease(Grant, Job, Luggage),
+    Lease(Grant, Job, LeasePayload),
     Other(Outbound),
     Forget(MaterialId),
-    Piece(Piece),
+    Piece(MaterialPiece),
 }
 
 /// A piece of material.
-pub(super) struct Piece {
+pub(super) struct MaterialPiece {
     id: MaterialId,
     total: u64,
     offset: u64,
     bytes: Bytes,
 }
 
-impl Piece {
+impl MaterialPiece {
     pub(super) fn message(&self) -> ToDrone<'_> {
         ToDrone::Material { id: self.id, total: self.total, offset: self.offset, bytes: &self.bytes }
     }
@@ -40,14 +40,14 @@ pub(super) fn steps(loaded: Vec<Loaded>, shelf: &mut Shelf) -> VecDeque<Step> {
     for loaded in loaded {
         match loaded {
             Loaded::Other(message) => steps.push_back(Step::Other(message)),
-            Loaded::Lease(grant, job, luggage) => {
-                if let Some(material) = &luggage.material
+            Loaded::Lease(grant, job, payload) => {
+                if let Some(material) = &payload.material
                     && let Some(gone) = shelf.name(material.id, material.bytes.len() as u64)
                 {
                     steps.extend(gone.into_iter().map(Step::Forget));
                     steps.extend(pieces(material));
                 }
-                steps.push_back(Step::Lease(grant, job, luggage));
+                steps.push_back(Step::Lease(grant, job, payload));
             }
         }
     }
@@ -58,7 +58,7 @@ fn pieces(Material { id, bytes }: &Material) -> impl Iterator<Item = Step> {
     let total = bytes.len();
     (0..total).step_by(MAX_PIECE).map(move |offset| {
         let bytes = bytes.slice(offset..total.min(offset + MAX_PIECE));
-        Step::Piece(Piece { id: *id, total: total as u64, offset: offset as u64, bytes })
+        Step::Piece(MaterialPiece { id: *id, total: total as u64, offset: offset as u64, bytes })
     })
 }
 
@@ -86,8 +86,8 @@ mod tests {
         let inputs = Inputs::Small(Arc::from([]));
         let material =
             material.map(|bytes| Material { id: MaterialId::of(bytes), bytes: Bytes::copy_from_slice(bytes) });
-        let luggage = Luggage { inputs: SharedBlob::default(), material };
-        Loaded::Lease(grant, Job { task, terms: terms().into(), inputs }, luggage)
+        let payload = LeasePayload { inputs: SharedBlob::default(), material };
+        Loaded::Lease(grant, Job { task, terms: terms().into(), inputs }, payload)
     }
 
     /// What is written in each turn: a lease by its number, a piece by its offset, and so on.
@@ -98,7 +98,9 @@ mod tests {
                 Step::Lease(grant, ..) => format!("lease {}", grant.lease),
                 Step::Other(_) => "other".to_owned(),
                 Step::Forget(_) => "forget".to_owned(),
-                Step::Piece(Piece { total, offset, bytes, .. }) => format!("{offset} + {} of {total}", bytes.len()),
+                Step::Piece(MaterialPiece { total, offset, bytes, .. }) => {
+                    format!("{offset} + {} of {total}", bytes.len())
+                }
             };
             turns.push(next(&mut steps).iter().map(text).collect());
         }

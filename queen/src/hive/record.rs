@@ -15,7 +15,7 @@ use super::views::{finish, set_progress, view};
 use crate::clock::{HiveTime, Moment, Now};
 use crate::core::{RangeSet, Status, TaskWork, Time};
 use crate::store::Live;
-use crate::work::{Ending, Found, Inputs, Job, Piece, ResultMap, Tally, Terms};
+use crate::work::{Ending, Inputs, Job, Piece, ResultMap, SearchCounts, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 216;
@@ -152,7 +152,7 @@ impl Record {
     }
 
     /// What has come of a search.
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self) -> SearchCounts {
         self.search_state().map(SearchState::found).unwrap_or_default()
     }
 

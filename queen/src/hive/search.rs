@@ -269,7 +269,7 @@ impl State {
             return;
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
-        self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
+        self.stories.push(Story::SearchCounts { task: self.tasks.label(task), new: new.len() as u64, found });
         match new.len() > MAX_FINDING_EVENTS {
             true => self.feed.reset(),
             false => {

@@ -8,7 +8,7 @@ use wire::sieve::Digest;
 
 use super::evidence::Evidence;
 use crate::core::RangeSet;
-use crate::work::{Finding, Found, Searched};
+use crate::work::{Finding, SearchCounts, Searched};
 
 /// What a finding takes of memory, in bytes, as measured: its entries in two trees.
 const FINDING: u64 = 128;
@@ -115,9 +115,9 @@ impl SearchState {
     }
 
     /// What has come of it.
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self) -> SearchCounts {
         let coming: u64 = self.coming.values().map(|(_, marks)| marks).sum();
-        Found { findings: self.findings.len() as u64, marks: self.marks + coming }
+        SearchCounts { findings: self.findings.len() as u64, marks: self.marks + coming }
     }
 
     /// Findings behind `after`, in the order of their indices, at most `limit`.

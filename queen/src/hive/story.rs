@@ -19,7 +19,7 @@ pub(super) enum Story {
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
-    Found { task: String, new: u64, found: u64 },
+    SearchCounts { task: String, new: u64, found: u64 },
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
@@ -76,9 +76,9 @@ impl Story {
             Self::Departed { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
-            Self::Found { task, new, found } => {
+            Self::SearchCounts { task, new, found } => {
                 let (new, found) = (drone::console::count(*new), drone::console::count(*found));
-                story!("🎯", "Found {new} more of what is sought, {found} so far [{task}]");
+                story!("🎯", "SearchCounts {new} more of what is sought, {found} so far [{task}]");
             }
             Self::Quarantined { drone, reason } => {
                 story!("🚫", "{drone} gets no more work: {reason}");

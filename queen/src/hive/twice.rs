@@ -8,7 +8,7 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::{Arrival, WrongKind, WrongResult};
 use super::audit::Recheck;
-use super::claims::{Claim, OwnCheck, Verdict};
+use super::claims::{Claim, ClaimVerdict, OwnCheck};
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
@@ -109,11 +109,11 @@ impl State {
             }
             let (verdict, items) = match nth < PARTS {
                 true => self.claims.judge(task, drone, &arrival.piece.within(&rest)),
-                false => (Verdict::New, rest.end - rest.start),
+                false => (ClaimVerdict::New, rest.end - rest.start),
             };
             let mut part = arrival.part(&(rest.start..rest.start + items));
             rest.start += items;
-            if let Verdict::Agreed(_) = verdict {
+            if let ClaimVerdict::Agreed(_) = verdict {
                 part.trust = Trust::Checked;
             }
             let (range, spent) = (part.piece.range.clone(), part.spent);
@@ -128,7 +128,7 @@ impl State {
             // What was done with the part before may have taken this one from its Drone: then nothing is taken.
             self.handle_results(event, now, |state, effect| {
                 state.trust(&[drone], std::mem::take(&mut looked_at));
-                if let Verdict::Differs(other, digest) = &verdict
+                if let ClaimVerdict::Differs(other, digest) = &verdict
                     && !std::mem::replace(&mut is_disputed, true)
                 {
                     let given = vec![(*other, digest.clone()), (drone, part.piece.first())];
@@ -136,7 +136,7 @@ impl State {
                 }
                 match effect {
                     Effect::Credit { range, .. } => {
-                        if let Verdict::Agreed(other) = verdict {
+                        if let ClaimVerdict::Agreed(other) = verdict {
                             state.agree(other, drone, range.end - range.start);
                         }
                         state.claims.remove(task, &range);
