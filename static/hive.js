@@ -87,13 +87,13 @@ let isReading = false;
 
 async function refresh() {
   isDirty = true;
-  if (isReading || document.hidden) return;
+  if (isReading || isHeld || document.hidden) return;
   isReading = true;
-  while (isDirty && !document.hidden) {
+  while (isDirty && !isHeld && !document.hidden) {
     isDirty = false;
     let pause = REFRESH_MS;
     try {
-      const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      const response = await fetch(location.href, { headers: { accept: "text/html", "hive-refresh": "1" }, cache: "no-store" });
       if (response.redirected) {
         // To the login: the session has ended.
         location.reload();
@@ -101,6 +101,7 @@ async function refresh() {
       }
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const main = page.getElementById("main");
+      if (isHeld) break;
       if (response.status === 503) {
         // It passes; what is shown, and what was typed, stays meanwhile.
         show("lost", "Waiting for the Queen…");
@@ -138,6 +139,7 @@ function isShown(name, data) {
 
 let events = null;
 let retry = 0;
+let isHeld = false; // by the reader, who wants to look at it as it is
 
 function show(state, text) {
   const live = $("live");
@@ -150,7 +152,9 @@ function listen() {
   clearTimeout(retry);
   events?.close();
   events = null;
-  if (document.hidden || !("live" in $("main").dataset)) return;
+  const isLive = "live" in $("main").dataset;
+  $("hold").hidden = !isLive;
+  if (document.hidden || isHeld || !isLive) return;
   events = new EventSource("/events");
   events.onopen = () => {
     show("live", "Live");
@@ -169,6 +173,14 @@ function listen() {
   }
 }
 
+function hold(is) {
+  isHeld = is;
+  $("hold").textContent = is ? "Go on" : "Pause";
+  show(is ? "held" : "lost", is ? "Paused" : "Reconnecting…");
+  listen();
+}
+
+$("hold").addEventListener("click", () => hold(!isHeld));
 document.addEventListener("visibilitychange", listen);
 addEventListener("pagehide", () => events?.close());
 addEventListener("pageshow", (event) => event.persisted && listen());

@@ -34,6 +34,7 @@ mod own;
 mod pages;
 pub mod places;
 mod proxies;
+mod renderings;
 mod request;
 mod request_id;
 mod room;

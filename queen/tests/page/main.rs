@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod keyboard;
 mod operator;
 #[path = "../support/mod.rs"]
 mod support;

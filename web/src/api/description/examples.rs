@@ -6,8 +6,8 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::kinds::digest::{CSV_HEADER, Encoding, KIND, Row};
 use crate::model::{
-    CoverageList, Data, DroneCounts, DroneState, DroneView, HistoryView, Kernels, LeaseCounts, Overview, Span,
-    TaskCounts, TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
+    CoverageList, Data, DroneCounts, DroneHistory, DroneState, DroneView, HistoryView, Kernels, LeaseCounts, Overview,
+    Shift, Span, TaskCounts, TaskHistory, TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -207,6 +207,18 @@ pub(super) fn overview() -> Value {
 pub(super) fn history() -> Value {
     let rate = ("rate".into(), vec![Some(124_000_000.0), None, Some(125_000_000.0)]);
     json!(HistoryView { step_seconds: 60, from: NOON, series: [rate].into() })
+}
+
+/// The same of a Drone.
+pub(super) fn drone_history() -> Value {
+    let (rate, utilisation) = (vec![Some(124_000_000.0), None], vec![Some(0.98), None]);
+    json!(DroneHistory { step_seconds: 10, from: NOON, rate, utilisation })
+}
+
+/// How a task went.
+pub(super) fn task_history() -> Value {
+    let shifts = vec![Shift { at: NOON, state: TaskState::Running }];
+    json!(TaskHistory { step_seconds: 1, from: Some(NOON), rate: vec![Some(124_000_000.0), None], shifts })
 }
 
 /// A token.

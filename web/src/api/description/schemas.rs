@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneList, Estimate, FailureList, Health, HistoryView, LogList, Overview, SecretList,
-    Series, TaskList, TokenList,
+    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, LogList, Overview,
+    SecretList, Series, TaskHistory, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -71,6 +71,8 @@ fn views() -> Map<String, Value> {
     view::<LogList>(&mut found);
     view::<Overview>(&mut found);
     view::<HistoryView>(&mut found);
+    view::<DroneHistory>(&mut found);
+    view::<TaskHistory>(&mut found);
     view::<Health>(&mut found);
     view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);

@@ -25,6 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         show(),
         results(),
         coverage(),
+        history(),
         amend(),
         pause(),
         resume(),
@@ -245,6 +246,12 @@ fn results() -> Operation {
         )
         .invalid_query()
         .refuses_with("CSV and text are not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
+}
+
+fn history() -> Operation {
+    of_a_task(Method::GET, "/tasks/{id}/history", "getTaskHistory", "Shows how a task went since it began to run")
+        .about("As far as it was seen, once a second: nothing of a task that ran for less.")
+        .answers_json(200, "Its rate, and its states", reference("TaskHistory"), examples::task_history())
 }
 
 fn coverage() -> Operation {
