@@ -7,7 +7,7 @@ use wire::material::{MAX_PIECE, MaterialId};
 use wire::message::ToDrone;
 
 use super::loading::{LeasePayload, Loaded};
-use super::shelf::Shelf;
+use super::sent_material::SentMaterial;
 use crate::core::Grant;
 use crate::hive::Outbound;
 use crate::work::{Job, Material};
@@ -35,14 +35,14 @@ impl MaterialPiece {
 }
 
 /// What is to be written of this, given what the Drone has.
-pub(super) fn steps(loaded: Vec<Loaded>, shelf: &mut Shelf) -> VecDeque<Step> {
+pub(super) fn steps(loaded: Vec<Loaded>, sent_material: &mut SentMaterial) -> VecDeque<Step> {
     let mut steps = VecDeque::new();
     for loaded in loaded {
         match loaded {
             Loaded::Other(message) => steps.push_back(Step::Other(message)),
             Loaded::Lease(grant, job, payload) => {
                 if let Some(material) = &payload.material
-                    && let Some(gone) = shelf.name(material.id, material.bytes.len() as u64)
+                    && let Some(gone) = sent_material.name(material.id, material.bytes.len() as u64)
                 {
                     steps.extend(gone.into_iter().map(Step::Forget));
                     steps.extend(pieces(material));
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn material_is_sent_once_in_pieces_before_the_lease_that_names_it() {
-        let mut shelf = Shelf::new(600_000, &[]).unwrap();
+        let mut sent_material = SentMaterial::new(600_000, &[]).unwrap();
         let (long, short) = (vec![7; 600_000], vec![8; 2_000]);
         let loaded = vec![lease(1, None), lease(2, Some(&long)), Loaded::Other(Outbound::Drain), lease(3, Some(&long))];
         assert_eq!(
-            turns(steps(loaded, &mut shelf)),
+            turns(steps(loaded, &mut sent_material)),
             [
                 vec!["lease 1", "0 + 262144 of 600000"],
                 vec!["262144 + 262144 of 600000"],
@@ -123,7 +123,7 @@ mod tests {
         );
         let loaded = vec![lease(4, Some(&long)), lease(5, Some(&short)), lease(6, Some(&short))];
         assert_eq!(
-            turns(steps(loaded, &mut shelf)),
+            turns(steps(loaded, &mut sent_material)),
             [vec!["lease 4", "forget", "0 + 2000 of 2000"], vec!["lease 5", "lease 6"]]
         );
     }
