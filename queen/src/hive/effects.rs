@@ -7,7 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
 use super::explain;
-use super::record::TaskOutcome;
+use super::run_state::TaskOutcome;
 use super::seat::{Departure, Outbound};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};

@@ -8,7 +8,7 @@ use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
 use super::findings::FindingReader;
-use super::record::Completion;
+use super::record_views::Completion;
 use super::refusal::unreadable;
 use super::results::ResultReader;
 use super::shared::SharedHive;

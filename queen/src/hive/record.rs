@@ -1,92 +1,30 @@
 //! What is in memory of one task besides its scheduling.
 //!
-//! Tasks that wait are many, so a record is small; what comes with computing is apart.
+//! Tasks that wait are many, so a record is small; what comes with computing is in a `RunState` of its own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use web::model::{TaskState, TaskView, Timestamp};
+use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
+use super::run_state::{EndState, Rework, RunState, SHARE_DIVISOR, TaskOutcome};
 use super::search_state::SearchState;
-use super::views::{finish, set_progress, view};
 use crate::clock::{HiveTime, Moment, Now};
-use crate::core::{RangeSet, Status, TaskWork, Time};
+use crate::core::{RangeSet, TaskWork, Time};
 use crate::store::Live;
 use crate::work::{Ending, Inputs, Job, Piece, ResultMap, SearchCounts, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 216;
 
+/// A task in memory: what was asked for, and what has come of it.
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
     pub(super) inputs: Inputs,
     pub(super) created: Moment,
     run: Option<Box<RunState>>,
-}
-
-/// What there is of a task that was begun, or has ended.
-#[derive(Default)]
-struct RunState {
-    started_at: Option<Timestamp>,
-    /// Items that were done when it came into memory: before a restart, or before it was begun again.
-    taken_over: u64,
-    outputs: ResultMap,
-    end: Option<EndState>,
-    is_paused: bool,
-    /// There are suspect results, on disk or here, which new ones replace.
-    replaces_suspects: bool,
-    /// It has ended, and is computed again in part.
-    rework: Option<Rework>,
-    /// Results that changed when they were computed again.
-    corrected: u64,
-    /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
-    saved: u64,
-    /// Which of a batch's tasks are where.
-    members: Option<Box<Members>>,
-    /// What is known of a search.
-    search_state: Option<Box<SearchState>>,
-}
-
-/// One part in so many of what a task costs may be spent on looking at its results.
-const SHARE_DIVISOR: u64 = 50;
-
-/// What has come of a task, for who need not look it up then.
-pub(super) struct Completion {
-    pub(super) task: TaskView,
-    pub(super) job: Job,
-    /// Where the results end that can be read without a gap.
-    pub(super) prefix: u64,
-    /// The results themselves, if they are few.
-    pub(super) kept: Option<Vec<Piece>>,
-}
-
-/// A task that had ended and is computed again in part.
-#[derive(Debug)]
-pub(super) struct Rework {
-    /// Whose results are computed again.
-    pub(super) drone: DroneId,
-    /// How many of them were wrong.
-    pub(super) corrected: u64,
-}
-
-/// How a task ends.
-pub(super) enum TaskOutcome {
-    Done,
-    Cancelled,
-    /// The reason, for people.
-    Failed(String),
-}
-
-/// How a task has ended, and whether that is stored.
-struct EndState {
-    ending: Ending,
-    /// Where its results end that can be read without a gap.
-    prefix: u64,
-    /// The end is in the store.
-    is_settled: bool,
 }
 
 impl Record {
@@ -301,6 +239,12 @@ impl Record {
         Some(rework.drone)
     }
 
+    /// How many of its results have changed when they were computed again.
+    pub(super) fn corrected(&self) -> u64 {
+        let under_way = |run: &RunState| run.rework.as_ref().map_or(0, |rework| rework.corrected);
+        self.run.as_ref().map_or(0, |run| run.corrected + under_way(run))
+    }
+
     /// Has a task computed again in part that had ended so; `corrected`: how many results changed before.
     pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
         let prefix = ending.done;
@@ -372,66 +316,12 @@ impl Record {
         may
     }
 
-    /// Where it stands, by the core while the core knows it.
-    pub(super) fn status(&self, running: Option<Status>) -> Status {
-        let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
-        match self.is_rework() {
-            // What was there before can be read.
-            true => ended().unwrap_or_default(),
-            false => running.or_else(ended).unwrap_or_default(),
-        }
-    }
-
-    /// The task as users see it.
-    pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = view(id, &self.terms, self.inputs.total(), self.created);
-        let status = self.status(running);
-        view.state = self.state();
-        view.started_at = self.started_at();
-        (view.done, view.rate) = (status.done, status.rate);
-        view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
-        if let Some(EndState { ending, is_settled: true, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        let doubtful =
-            if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
-        set_progress(&mut view, &self.terms, self.found(), doubtful);
-        view.suspect = self.is_rework();
-        view.corrected = self.run.as_ref().map_or(0, |run| run.corrected)
-            + self.run.as_ref().and_then(|run| run.rework.as_ref()).map_or(0, |rework| rework.corrected);
-        view
-    }
-
-    /// The task as users see it, ended already if only the store has yet to take its end.
-    pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = self.view(id, running);
-        if let Some(EndState { ending, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        view
-    }
-
-    /// What has come of it, now that it is over.
-    pub(super) fn completion(&self, id: TaskId) -> Completion {
-        let task = self.view_ahead(id, None);
-        let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
-        let is_small = matches!(self.inputs, Inputs::Small(_));
-        let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
-        Completion { task, job: self.job(id), prefix, kept }
-    }
-
-    /// The digest of a task of one word.
-    pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
-        pieces.into_iter().next().map(|piece| piece.bytes)
-    }
-
     /// How it has ended, settled or not.
     pub(super) fn ending(&self) -> Option<&Ending> {
         self.end().map(|end| &end.ending)
     }
 
-    fn end(&self) -> Option<&EndState> {
+    pub(super) fn end(&self) -> Option<&EndState> {
         self.run.as_ref()?.end.as_ref()
     }
 
