@@ -200,7 +200,8 @@ impl Core {
             return;
         }
         let silence = self.timeouts.silence;
-        // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
+        // Small leases overtake large ones on the way, but not by the whole silence timeout: a lease that heartbeats still
+        // leave out then got lost.
         let is_lost = |id: &LeaseId| {
             let named =
                 self.leases.get(*id).and_then(|lease| lease.named.or((newest > Some(*id)).then_some(lease.granted)));
@@ -299,7 +300,7 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(now));
         self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
-        // Whoever is idle does not wait for it.
+        // Idle Drones may compute a twin of what the Drone that is away holds.
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }

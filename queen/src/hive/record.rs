@@ -153,7 +153,7 @@ impl Record {
         self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), 1).0.is_empty())
     }
 
-    /// Ends it; what is to be written of that.
+    /// Ends it. Returns what is to be written of that.
     pub(super) fn end_with(&mut self, outcome: TaskOutcome, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
             TaskOutcome::Done => (TaskState::Done, self.members().and_then(Members::failure)),
@@ -168,14 +168,15 @@ impl Record {
         ending
     }
 
-    /// Makes a cancellation of its end, which cannot be written; what is to be written then.
+    /// Turns its end, which the disk refuses, into a cancellation. Returns what is to be written instead.
     pub(super) fn give_up(&mut self) -> Option<Ending> {
         let end = self.run.as_mut()?.end.as_mut()?;
         end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
         Some(end.ending.clone())
     }
 
-    /// Settles its end: this one, which may differ from the one that was noted.
+    /// Notes that its end is on disk: `ending`, which is another than the one that was noted if the task was cancelled
+    /// while that could not be written.
     pub(super) fn settle(&mut self, ending: &Ending) {
         if let Some(end) = &mut self.run_mut().end {
             end.ending = ending.clone();
@@ -300,13 +301,14 @@ impl Record {
         self.outputs().map(|outputs| outputs.suspect_pieces(range)).unwrap_or_default()
     }
 
-    /// Results that cost so much came.
+    /// Allows part of what these results cost, in compressions, to be spent on looking at some of them.
     pub(super) fn save_up(&mut self, cost: u64) {
         let run = self.run_mut();
         run.saved = run.saved.saturating_add(cost);
     }
 
-    /// Spends so much on looking at a result, if it may.
+    /// Spends so many compressions on looking at a result, if results that came before allow it. Returns whether they
+    /// do.
     pub(super) fn spend(&mut self, cost: u64) -> bool {
         let run = self.run_mut();
         let may = run.saved >= cost.saturating_mul(SHARE_DIVISOR);

@@ -25,7 +25,7 @@ impl Record {
     pub(super) fn status(&self, running: Option<Status>) -> Status {
         let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
         match self.is_rework() {
-            // What was there before can be read.
+            // The results from before can be read while some of them are computed again.
             true => ended().unwrap_or_default(),
             false => running.or_else(ended).unwrap_or_default(),
         }
@@ -68,7 +68,7 @@ impl Record {
         Completion { task, job: self.job(id), prefix, kept }
     }
 
-    /// The digest of a task of one word.
+    /// The digest of a task with one input.
     pub(super) fn only_digest(&self) -> Option<Bytes> {
         let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
         pieces.into_iter().next().map(|piece| piece.bytes)

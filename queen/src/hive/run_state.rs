@@ -22,7 +22,7 @@ pub(super) struct RunState {
     pub(super) rework: Option<Rework>,
     /// Results that changed when they were computed again.
     pub(super) corrected: u64,
-    /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
+    /// What its results have cost, in compressions, less what was spent on looking at them times [`SHARE_DIVISOR`].
     pub(super) saved: u64,
     /// Which of a batch's tasks are where.
     pub(super) members: Option<Box<Members>>,

@@ -71,7 +71,8 @@ impl SharedHive {
         Ok(made)
     }
 
-    /// The same for who has nothing else to do meanwhile; `None` if it is not to be had, so that the task is over.
+    /// Like [`prepared`](Self::prepared), but tries again while the disk cannot be read. `None` if the targets are
+    /// damaged: the task has failed then.
     async fn prepared_in_time(&self, job: &Job) -> Option<SharedBlob> {
         loop {
             match self.prepared(job).await {
@@ -130,7 +131,7 @@ impl SharedHive {
         let marks = self.marks_of(&second).await;
         self.lock().audits.end_own_search();
         let Some(marks) = marks else { return };
-        // What is revoked of who was wrong has to be written.
+        // A Drone may be convicted by it, which has to be written.
         let Ok(slot) = self.slot(0).await else { return };
         self.change_and_tell(Some(slot), None, |state, now| state.searched_again(&second, &marks, now));
     }
@@ -138,7 +139,7 @@ impl SharedHive {
     /// Compares what was searched with what others have searched of the same.
     pub(super) async fn look_up_marks(&self, task: TaskId, second: Searched) {
         let range = second.range.clone();
-        // What is revoked of who was wrong has to be written.
+        // A Drone may be convicted by it, which has to be written.
         if let Ok(slot) = self.slot(0).await {
             let hive = self.clone();
             // What was searched before is in the store by then.
@@ -236,7 +237,7 @@ impl State {
         let sighting = arrival.sighting.as_ref()?;
         let searched = arrival.searched(drone, now.at)?.within(wanted);
         let items = searched.range.end - searched.range.start;
-        // What is not wanted, since another Drone was first, is found all the same.
+        // A finding counts also where it is not credited, since another Drone was first there.
         let findings = &sighting.findings;
         let job = self.tasks.get(task)?.job(task);
         let search = job.kind().search()?;
@@ -293,7 +294,7 @@ impl State {
     /// Has another Drone search candidates again; the Queen a few of them, if there is none.
     pub(super) fn search_again(&mut self, second: SecondSearch, now: Now) {
         let (task, drone) = (second.job.task, second.first.drone);
-        // Who cannot do it would leave it to the Drone itself.
+        // Only Drones that are able count: else the core would give the audit back to the Drone that is to be audited.
         let has_others = self.core.has_other_for(task, drone).unwrap_or_else(|| self.fleet.has_others(drone));
         if !has_others {
             if self.audits.begin_own_search() {
@@ -323,9 +324,9 @@ impl State {
         }
     }
 
-    /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
-    /// who have the same lease, one is first. Each comparison waits for the disk, so that what says next to nothing,
-    /// since no mark is to be expected in it, is not compared.
+    /// Has those marks of a Drone compared that were not credited, because a twin of its lease was first there, with
+    /// the marks that were. A comparison waits for the disk; where less than a mark is expected, it would say nothing,
+    /// and is not made.
     pub(super) fn compare_rest(
         &mut self,
         task: TaskId,
@@ -356,7 +357,7 @@ impl State {
                         return;
                     }
                 }
-                // Two who tell hardly any marks agree easily.
+                // Agreement on hardly any marks proves nothing.
                 Compared::Same(drones) if same.marks.count() as f64 >= SECOND_MARKS => {
                     self.trust(&drones, same.marks.count());
                     self.agrees(task, first.drone);

@@ -33,14 +33,14 @@ pub(super) struct SearchState {
 struct Reputation {
     evidence: Evidence,
     is_suspect: bool,
-    /// Parts of it that were searched again since it is suspect, and of which the same came.
+    /// How many of the parts that it searched were searched again since it is suspect, and agreed.
     agreed: u8,
 }
 
-/// What a part says of the Drone that searched it.
+/// Whether the marks of a part make the Drone suspect that searched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suspicion {
-    /// Nothing.
+    /// They do not.
     None,
     /// It is suspect now.
     New,
@@ -48,8 +48,8 @@ pub(super) enum Suspicion {
     Old,
 }
 
-/// A Drone is as good as new when so many parts of it were searched again: what it told before was chance, or such
-/// candidates as no test foresees.
+/// The evidence against a Drone is dropped when so many parts of what it searched were searched again and agreed: its
+/// missing marks were chance, or the candidates are such that the test does not fit them.
 const ENOUGH: u8 = 4;
 
 impl SearchState {
@@ -85,7 +85,7 @@ impl SearchState {
         }
     }
 
-    /// A part that a Drone has searched was searched again, and the same came of it.
+    /// Notes that a part that this Drone has searched was searched again, with the same marks.
     pub(super) fn agrees(&mut self, drone: DroneId) {
         if let Some(reputation) = self.evidence.get_mut(&drone).filter(|reputation| reputation.is_suspect) {
             reputation.agreed += 1;

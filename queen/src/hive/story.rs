@@ -26,12 +26,13 @@ pub(super) enum Story {
     Logged(Box<LogEntry>),
 }
 
+/// What the console is told of the end of a task.
 pub(super) struct EndOfTask {
     pub(super) state: TaskState,
     pub(super) error: Option<Box<str>>,
     pub(super) digest: Option<Bytes>,
     pub(super) done: u64,
-    /// How much of that was done in `seconds`: not what was before a restart, or before it was begun again.
+    /// How much of that was done in `seconds`: what was done before a restart, or before a retry, is not counted.
     pub(super) new: u64,
     /// How much a search has found.
     pub(super) found: Option<u64>,

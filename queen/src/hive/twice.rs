@@ -125,7 +125,7 @@ impl State {
                     Event::Claim { drone, lease, range, spent, is_kept: part.room.is_some() }
                 }
             };
-            // What was done with the part before may have taken this one from its Drone: then nothing is taken.
+            // The part before may have ended this lease, for example by failing its task: then the core ignores this one.
             self.handle_results(event, now, |state, effect| {
                 state.trust(&[drone], std::mem::take(&mut looked_at));
                 if let ClaimVerdict::Differs(other, digest) = &verdict

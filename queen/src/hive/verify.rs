@@ -111,7 +111,7 @@ impl SharedHive {
     async fn recheck(&self, recheck: Recheck) {
         let right = self.reference(&recheck.job, recheck.result.index).await;
         let is_right = |given: &Bytes| right.as_deref().is_none_or(|right| given == right);
-        // What is revoked of who was wrong has to be written.
+        // Convicting a Drone has to be written.
         let slot = match recheck.given.iter().all(|(_, given)| is_right(given)) {
             true => None,
             false => match self.slot(0).await {
