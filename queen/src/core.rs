@@ -72,7 +72,7 @@ pub use timeouts::Timeouts;
 pub use wire::work::Class;
 pub use work::{Ability, Segment, Speed, TaskWork};
 
-use history::Fault;
+use history::EndCause;
 use output::{Output, Validity};
 
 impl Core {
@@ -111,7 +111,7 @@ impl Core {
             Event::Quarantine { drone } => self.quarantine(drone, now, effects),
             Event::Pardon { drone } => self.pardon(drone, now, effects),
             Event::Disconnected { drone } => self.disconnected(drone, now, effects),
-            Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
+            Event::Gone { drone } => self.gone(drone, EndCause::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
     }

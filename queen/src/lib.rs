@@ -18,6 +18,7 @@ pub mod drones;
 pub mod history;
 pub mod hive;
 pub mod kinds;
+mod lru;
 pub mod store;
 pub mod work;
 

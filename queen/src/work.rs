@@ -8,7 +8,7 @@ pub mod results;
 pub mod search;
 pub mod terms;
 
-pub use ending::{Ending, Found, Tally};
+pub use ending::{Ending, SearchCounts, Tally};
 pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
 pub use material::Material;

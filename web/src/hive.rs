@@ -98,7 +98,7 @@ pub struct By {
 /// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
-    /// Who.
+    /// The user that did it.
     pub by: By,
     /// What was done.
     pub action: Action,

@@ -70,7 +70,7 @@ fn reached<T>(
 pub(crate) struct Changeable(TaskId);
 
 impl Changeable {
-    /// Which one.
+    /// The task's id.
     pub(crate) fn id(self) -> TaskId {
         self.0
     }

@@ -79,7 +79,7 @@ impl Core {
     fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, CreditPool, Pick)> {
         let drone = self.drones.get(id)?;
         for (priority, ready) in self.tasks.queue().levels() {
-            // Where there is none, there is none for what is less urgent.
+            // Without room for this priority, there is none for less urgent work either.
             let pool = drone.opening(priority)?;
             let look = if pool == CreditPool::Reserve { LOOK_RESERVE } else { LOOK };
             let found = ready.take(look).find_map(|task_id| {
@@ -98,7 +98,7 @@ impl Core {
         let suits = |(range, history): (Range<u64>, &History)| {
             (!history.must_be_isolated() && self.may_try(task, history, drone, now)).then_some(Pick::Retry(range.start))
         };
-        // Little is to wait for being computed a second time.
+        // Ranges that were computed once are computed a second time before much more is computed once.
         let is_behind = || task.is_twice && task.open_ends() >= LOOK;
         let fresh = || task.next_run().filter(|_| !is_behind()).map(|_| Pick::Fresh);
         task.retries().take(LOOK).find_map(suits).or_else(fresh)

@@ -3,7 +3,7 @@
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Distrust, Effect, Outcome};
-use super::history::Fault;
+use super::history::EndCause;
 use super::scheduler::Core;
 use super::task::Task;
 use super::time::Time;
@@ -44,7 +44,7 @@ impl Core {
                 self.end_task(task, Outcome::Failed(blame), now, effects);
             }
         } else {
-            self.give_up(&[(id, Fault::Failure)], false, now, effects);
+            self.give_up(&[(id, EndCause::Failure)], false, now, effects);
             let failures = self.drones.change(drone_id, |drone| drone.fail(task, item, now)).flatten();
             if let Some(tasks) = failures {
                 effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks.clone()) });

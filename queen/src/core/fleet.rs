@@ -16,7 +16,7 @@ use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
 use super::event::LeaseProgress;
-use super::history::{Fault, History};
+use super::history::{EndCause, History};
 use super::lease;
 use super::scheduler::Core;
 use super::steal::FAR;
@@ -67,7 +67,7 @@ impl Core {
         let leases: Vec<_> = leases.collect();
         self.lease_counts.adopted += leases.iter().flatten().count() as u64;
         effects.push(Effect::Adopted { drone: id, leases });
-        let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, Fault::None));
+        let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, EndCause::None));
         let lost: Vec<_> = lost.collect();
         self.expire(&lost, false, now, effects);
         self.fill(id, now, effects);
@@ -200,13 +200,14 @@ impl Core {
             return;
         }
         let silence = self.timeouts.silence;
-        // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
+        // Small leases overtake large ones on the way, but not by the whole silence timeout: a lease that heartbeats still
+        // leave out then got lost.
         let is_lost = |id: &LeaseId| {
             let named =
                 self.leases.get(*id).and_then(|lease| lease.named.or((newest > Some(*id)).then_some(lease.granted)));
             named.is_some_and(|named| named + silence < now)
         };
-        let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, Fault::None)).collect();
+        let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, EndCause::None)).collect();
         lost.sort_unstable_by_key(|(id, _)| *id);
         self.expire(&lost, true, now, effects);
         self.fill(id, now, effects);
@@ -245,7 +246,7 @@ impl Core {
         effects.push(Effect::Disconnect { drone: id, reason: "it sends heartbeats, but takes in or computes nothing" });
         // It is known again when it comes back soon.
         let grace = self.timeouts.grace;
-        self.let_go(id, Fault::None, now, effects);
+        self.let_go(id, EndCause::None, now, effects);
         self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
 
@@ -271,7 +272,7 @@ impl Core {
         }
         self.stop_emptying(id);
         let held = lease::in_order(self.drones[id].leases());
-        let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
+        let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
         self.give_up(&leases, true, now, effects);
     }
 
@@ -286,9 +287,9 @@ impl Core {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = self.begun(drone);
         let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
-        let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
+        let rest: Vec<_> = rest.map(|lease| (lease, EndCause::None)).collect();
         if drone.leaving || drone.quarantined {
-            return self.gone(id, Fault::Loss, now, effects);
+            return self.gone(id, EndCause::Loss, now, effects);
         }
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
@@ -299,7 +300,7 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(now));
         self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
-        // Whoever is idle does not wait for it.
+        // Idle Drones may compute a twin of what the Drone that is away holds.
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
@@ -321,7 +322,7 @@ impl Core {
         let Some(drone) = self.drones.get(id) else { return };
         let is_over = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.kept_until <= now);
         let over = lease::in_order(drone.leases()).into_iter().filter(is_over);
-        let over: Vec<_> = over.map(|lease| (lease, Fault::Loss)).collect();
+        let over: Vec<_> = over.map(|lease| (lease, EndCause::Loss)).collect();
         self.expire(&over, false, now, effects);
         let kept = self.drones.get(id).into_iter().flat_map(Drone::leases);
         let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
@@ -335,24 +336,24 @@ impl Core {
     }
 
     /// A Drone has left, or its time is up.
-    pub(super) fn gone(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn gone(&mut self, id: DroneId, fault: EndCause, now: Time, effects: &mut Vec<Effect>) {
         self.let_go(id, fault, now, effects);
         self.forget(id);
     }
 
     /// Gives everything that a Drone holds to others.
-    fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+    fn let_go(&mut self, id: DroneId, fault: EndCause, now: Time, effects: &mut Vec<Effect>) {
         self.stop_emptying(id);
         let Some(drone) = self.drones.get(id) else { return };
         let begun = self.begun(drone);
-        let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
+        let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { EndCause::None });
         let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
         self.expire(&leases, false, now, effects);
     }
 
     /// Takes leases back that their Drone does not compute any more, without having given them back.
-    fn expire(&mut self, leases: &[(LeaseId, Fault)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
+    fn expire(&mut self, leases: &[(LeaseId, EndCause)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
         self.lease_counts.expired += leases.len() as u64;
         self.give_up(leases, withdraw, now, effects);
     }
@@ -368,7 +369,7 @@ impl Core {
                 Some(_) => self.await_return(id, now, effects),
                 None => {
                     effects.push(Effect::Disconnect { drone: id, reason: "nothing was heard of it for too long" });
-                    self.gone(id, Fault::Loss, now, effects);
+                    self.gone(id, EndCause::Loss, now, effects);
                     effects.push(Effect::Forgotten(id));
                 }
             }

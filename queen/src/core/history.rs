@@ -24,9 +24,9 @@ pub(super) struct History {
     pub(super) deaths: Vec<DroneId>,
 }
 
-/// Why a lease ends before its range is done.
+/// Why a lease ends before its range is done, which says whom to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum EndCause {
     /// Neither its range nor its Drone is to blame.
     None,
     /// The Drone was lost while it computed it.

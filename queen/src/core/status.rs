@@ -45,7 +45,7 @@ pub enum Waiting {
 /// A lease that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// Of which task.
+    /// The task that it is of.
     pub task: TaskId,
     /// The index that its next output has to begin with.
     pub next: u64,

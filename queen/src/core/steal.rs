@@ -70,7 +70,8 @@ impl Core {
         let (thief, task) = (self.drones.get(thief_id)?, self.tasks.get(lease.task)?);
         let victim = self.drones.get(lease.drone)?;
         let is_isolated = lease.history.as_deref().is_some_and(History::must_be_isolated);
-        // Until its Drone is back, it may be the range that ends Drones: then it must not end this one meanwhile.
+        // A range at which a Drone was lost before, and whose Drone is away again, may be what ends Drones: it is not given
+        // to a third one before it is known whether the second one comes back.
         let may_end_drones = lease.history.as_deref().is_some_and(History::has_losses) && victim.away_until.is_some();
         let may = |history: &History| self.may_try(task, history, thief_id, now);
         let suits = thief.has_room_for(task) && !task.is_paused;

@@ -21,7 +21,7 @@ use super::disconnect::Disconnect;
 use super::frames::{Reader, read_rest};
 use super::handshake;
 use super::sending::send;
-use super::shelf::Shelf;
+use super::sent_material::SentMaterial;
 use super::text::printable;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
 use crate::core::LeaseProgress;
@@ -47,11 +47,12 @@ pub(super) async fn serve(
         place.admit();
     }
     let Joined { link, outbox, stored, closed, keeps } = joined;
-    let (answers, (breach, reasons), (shelf, shelves)) = (mpsc::channel(4), oneshot::channel(), oneshot::channel());
-    let sending = send(writer, outbox, (stored, answers.1, reasons), shelves, link, (hive, place));
+    let (answers, (breach, reasons), (material_sender, material)) =
+        (mpsc::channel(4), oneshot::channel(), oneshot::channel());
+    let sending = send(writer, outbox, (stored, answers.1, reasons), material, link, (hive, place));
     tokio::pin!(sending);
     let (result, is_sending) = tokio::select! {
-        ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, shelf) => (cut_off(ended), true),
+        ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, material_sender) => (cut_off(ended), true),
         ended = &mut sending => (ended.map(|()| Departure::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
@@ -109,7 +110,7 @@ async fn receive(
     (link, keeps): (Link, u64),
     (hive, place): (&SharedHive, &Place),
     answers: mpsc::Sender<()>,
-    shelf: oneshot::Sender<Shelf>,
+    material_sender: oneshot::Sender<SentMaterial>,
 ) -> Result<Departure, Disconnect> {
     let mut departure = Departure::Lost;
     let ours = |leases: Vec<(LeaseId, Epoch)>| {
@@ -123,7 +124,7 @@ async fn receive(
     let Some(offer) = offer else { return Ok(departure) };
     let ToQueen::Offer { leases, material } = frame::decode(&offer.body)? else { return Err(Disconnect::NoOffer) };
     // Whoever sends may have ended already.
-    let _ = shelf.send(Shelf::new(keeps, &material.0)?);
+    let _ = material_sender.send(SentMaterial::new(keeps, &material.0)?);
     hive.offer(link, leases.0, alive).await?;
     drop(offer);
     let report = |has_leases| place.set(if has_leases { Activity::Working } else { Activity::Idle });

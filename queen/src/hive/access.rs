@@ -185,7 +185,7 @@ impl SharedHive {
             tokio::spawn(async move {
                 if hive.settle(None).await.is_ok() {
                     for change in ended {
-                        // A Queen who stops leaves it to be seen, and revoked, by people.
+                        // If the Queen stops before that, it is in the list of tokens, and people can revoke it.
                         let _ = hive.write_revocation(change).await;
                     }
                 }

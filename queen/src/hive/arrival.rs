@@ -75,12 +75,12 @@ pub(super) struct WrongResult {
     pub(super) drone: DroneId,
     pub(super) task: TaskId,
     pub(super) index: u64,
-    pub(super) fault: Fault,
+    pub(super) kind: WrongKind,
 }
 
 /// What is wrong with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum WrongKind {
     /// It is another one than what was asked for.
     Result,
     /// It says that a candidate is a mark, which it is not.

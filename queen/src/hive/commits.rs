@@ -16,7 +16,7 @@ impl State {
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
             Change::Submit(submission) => {
-                // What is stored is looked up there.
+                // From here on the key is found in the store.
                 if let Some(identity) = &submission.identity {
                     self.keys.release(&identity.key);
                 }
@@ -45,7 +45,7 @@ impl State {
                 }
             }
             Change::Searched { task, searched, .. } => {
-                self.tasks.change(*task, |record| record.hunt_mut().stored(searched));
+                self.tasks.change(*task, |record| record.search_state_mut().stored(searched));
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
@@ -98,7 +98,7 @@ impl State {
     fn settle(&mut self, id: TaskId, ending: &Ending) {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
-        // A search that found enough leaves what came into doubt before as it was.
+        // A search that ends early, because enough was found, may leave suspect parts that were not searched again yet.
         if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.replaces_suspects()) {
             self.requests.push(Request::Rework);
         }

@@ -117,7 +117,7 @@ impl SharedHive {
                 Ok(true)
             });
             let has_left = has_left?;
-            // If not, its batch has ended meanwhile, and is in the store.
+            // Otherwise its batch has ended meanwhile, and the task is looked up in the store.
             if has_left {
                 return self.durable(ack).await.map(|()| has_left);
             }
@@ -249,7 +249,7 @@ impl State {
         let MemberOutcome::Own(new) = &outcome else { return };
         let own = Record::new(self.tasks.share_counted(&new.terms), new.inputs.clone(), new.created);
         let state = batch.ending.as_ref().map_or(TaskState::Failed, |ending| ending.state);
-        // One that failed alone failed before the batch ended.
+        // A task that failed in a batch which is done failed by itself, before the batch ended.
         let state = if state == TaskState::Done { TaskState::Failed } else { state };
         self.tasks.recount(Tally::one(state), Tally::default());
         self.leave_stored(batch.id, index, outcome);

@@ -58,7 +58,7 @@ impl State {
     fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
         let record = self.tasks.get(offer.task);
         let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
-        // No task has the id 0, so that the core lets go of what is offered.
+        // No task has the id 0: the core declines an offer of it.
         (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
     }
 
@@ -78,7 +78,7 @@ impl State {
         self.fleet.heard(drone, false, now);
         self.fleet.was_busy(drone, busy_ns, now);
         if self.disk.fault.is_some() || self.fleet.has_unstored(drone) {
-            // As long as its results are not stored, it may have to stop computing.
+            // A Drone that may not send more results, because those before are not stored yet, has to stop computing.
             self.handle(Event::Excuse { drone, was_heard: true }, now);
         }
         self.handle(Event::Heartbeat { drone, progress, computed }, now);

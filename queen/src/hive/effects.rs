@@ -7,7 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
 use super::explain;
-use super::record::TaskOutcome;
+use super::run_state::TaskOutcome;
 use super::seat::{Departure, Outbound};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};
@@ -62,7 +62,7 @@ impl State {
                     self.fleet.vacate(drone, Departure::Lost);
                     self.depart(drone, now);
                 }
-                // Of a Drone that is not waited for this was told when it went.
+                // The departure of a Drone that is not waited for was told when its connection ended.
                 Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.depart(drone, now),
                 Effect::Forgotten(_) => {}
             }
@@ -147,7 +147,7 @@ impl State {
     /// A task of a batch cannot be computed.
     fn member_failed(&mut self, batch: TaskId, index: u64, error: String) {
         let is_there = self.tasks.get(batch).is_some_and(|record| !record.is_rework());
-        // What was there before stays, and stays suspect.
+        // In a rework the result from before stays, and stays suspect.
         if is_there {
             self.note_detached(batch, index, MemberOutcome::Failed(error.into()));
         }
@@ -202,7 +202,7 @@ impl State {
                 self.outgoing.push(Change::Cleared { task: id, corrected });
                 self.feed.task(id);
             }
-            // It stays suspect, and is tried again when the Queen starts anew.
+            // The results stay suspect on disk, and are computed again after the next start of a Queen.
             _ => {
                 self.tasks.change(id, |record| record.clear());
                 self.reworks -= 1;

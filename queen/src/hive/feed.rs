@@ -103,7 +103,7 @@ impl Feed {
         }
     }
 
-    /// Whether anybody will be told of this one change. Behind an overflow nobody is.
+    /// Whether this change is published by itself. After an overflow watchers read everything anew instead.
     fn collects(&mut self) -> bool {
         self.note() && !self.overflow
     }

@@ -36,8 +36,12 @@ impl FindingReader {
     /// The next findings in the order of their candidates.
     pub(super) async fn page(&mut self, limit: usize) -> Result<Vec<Finding>, HiveError> {
         let (task, after) = (self.job.task, self.after);
-        let in_memory =
-            self.hive.lock().tasks.get(task).and_then(|record| record.hunt().map(|hunt| hunt.findings(after, limit)));
+        let in_memory = self
+            .hive
+            .lock()
+            .tasks
+            .get(task)
+            .and_then(|record| record.search_state().map(|search_state| search_state.findings(after, limit)));
         let page = match in_memory {
             Some(page) => page,
             None => self.hive.read(move |reader| reader.findings(task, after, limit)).await.map_err(unreadable)?,

@@ -157,7 +157,7 @@ impl SharedHive {
                 return Err(Breach::Twice { lease: *lease, epoch: *epoch });
             }
         }
-        // Whoever holds nothing has nothing to wait for.
+        // A Drone without offers needs no answer that depends on what is on disk.
         if !offers.is_empty() {
             let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
             let mut before = slot.enter(Vec::new(), None);
@@ -165,7 +165,7 @@ impl SharedHive {
                 match self.within(EXCUSE, &mut before).await {
                     Some(Ok(Ok(()))) => break,
                     Some(Err(_)) => return Ok(()),
-                    // A disk that does not take it says so at once.
+                    // While the disk takes no writes, the journal refuses at once instead of waiting.
                     Some(Ok(Err(_))) => {
                         self.pass(EXCUSE).await;
                         let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
@@ -223,7 +223,7 @@ impl SharedHive {
             let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
-                // The Drone is not heard any more. What came before in this frame is dropped with it.
+                // The Drone is in quarantine now. Results that came before in this frame are dropped as well.
                 Err(wrong) => {
                     self.convict(wrong).await;
                     return Ok(());
@@ -261,7 +261,7 @@ impl SharedHive {
 
     /// A Drone's connection has ended.
     pub async fn gone(&self, link: Link, departure: Departure) {
-        // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
+        // A task may fail of it, which has to be written. There is no slot once the Queen stops.
         match self.slot(0).await {
             Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, departure, now))),
             Err(Closed) => self.lock().fleet.close(link),

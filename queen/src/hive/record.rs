@@ -1,92 +1,30 @@
 //! What is in memory of one task besides its scheduling.
 //!
-//! Tasks that wait are many, so a record is small; what comes with computing is apart.
+//! Tasks that wait are many, so a record is small; what comes with computing is in a `RunState` of its own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use web::model::{TaskState, TaskView, Timestamp};
+use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
-use super::hunt::Hunt;
-use super::views::{finish, set_progress, view};
+use super::run_state::{EndState, Rework, RunState, SHARE_DIVISOR, TaskOutcome};
+use super::search_state::SearchState;
 use crate::clock::{HiveTime, Moment, Now};
-use crate::core::{RangeSet, Status, TaskWork, Time};
+use crate::core::{RangeSet, TaskWork, Time};
 use crate::store::Live;
-use crate::work::{Ending, Found, Inputs, Job, Piece, ResultMap, Tally, Terms};
+use crate::work::{Ending, Inputs, Job, Piece, ResultMap, SearchCounts, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 216;
 
+/// A task in memory: what was asked for, and what has come of it.
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
     pub(super) inputs: Inputs,
     pub(super) created: Moment,
     run: Option<Box<RunState>>,
-}
-
-/// What there is of a task that was begun, or has ended.
-#[derive(Default)]
-struct RunState {
-    started_at: Option<Timestamp>,
-    /// Items that were done when it came into memory: before a restart, or before it was begun again.
-    taken_over: u64,
-    outputs: ResultMap,
-    end: Option<EndState>,
-    is_paused: bool,
-    /// There are suspect results, on disk or here, which new ones replace.
-    replaces_suspects: bool,
-    /// It has ended, and is computed again in part.
-    rework: Option<Rework>,
-    /// Results that changed when they were computed again.
-    corrected: u64,
-    /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
-    saved: u64,
-    /// Which of a batch's tasks are where.
-    members: Option<Box<Members>>,
-    /// What is known of a search.
-    hunt: Option<Box<Hunt>>,
-}
-
-/// One part in so many of what a task costs may be spent on looking at its results.
-const SHARE_DIVISOR: u64 = 50;
-
-/// What has come of a task, for who need not look it up then.
-pub(super) struct Completion {
-    pub(super) task: TaskView,
-    pub(super) job: Job,
-    /// Where the results end that can be read without a gap.
-    pub(super) prefix: u64,
-    /// The results themselves, if they are few.
-    pub(super) kept: Option<Vec<Piece>>,
-}
-
-/// A task that had ended and is computed again in part.
-#[derive(Debug)]
-pub(super) struct Rework {
-    /// Whose results are computed again.
-    pub(super) drone: DroneId,
-    /// How many of them were wrong.
-    pub(super) corrected: u64,
-}
-
-/// How a task ends.
-pub(super) enum TaskOutcome {
-    Done,
-    Cancelled,
-    /// The reason, for people.
-    Failed(String),
-}
-
-/// How a task has ended, and whether that is stored.
-struct EndState {
-    ending: Ending,
-    /// Where its results end that can be read without a gap.
-    prefix: u64,
-    /// The end is in the store.
-    is_settled: bool,
 }
 
 impl Record {
@@ -108,7 +46,7 @@ impl Record {
             record.replace_suspects();
         }
         if record.inputs.are_implied() {
-            *record.hunt_mut() = Hunt::revived(findings, marks);
+            *record.search_state_mut() = SearchState::revived(findings, marks);
         }
         if record.terms.batch {
             *record.members_mut() = Members::revived(done, suspect, detached);
@@ -130,7 +68,7 @@ impl Record {
     pub(super) fn weight(&self) -> u64 {
         weight(&self.inputs, self.terms.kind().width())
             + self.members().map_or(0, Members::weight)
-            + self.hunt().map_or(0, Hunt::weight)
+            + self.search_state().map_or(0, SearchState::weight)
     }
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
@@ -143,22 +81,22 @@ impl Record {
     }
 
     /// What is known of a search; `None` if nothing has come of it yet.
-    pub(super) fn hunt(&self) -> Option<&Hunt> {
-        self.run.as_ref()?.hunt.as_deref()
+    pub(super) fn search_state(&self) -> Option<&SearchState> {
+        self.run.as_ref()?.search_state.as_deref()
     }
 
-    pub(super) fn hunt_mut(&mut self) -> &mut Hunt {
-        self.run_mut().hunt.get_or_insert_default()
+    pub(super) fn search_state_mut(&mut self) -> &mut SearchState {
+        self.run_mut().search_state.get_or_insert_default()
     }
 
     /// What has come of a search.
-    pub(super) fn found(&self) -> Found {
-        self.hunt().map(Hunt::found).unwrap_or_default()
+    pub(super) fn found(&self) -> SearchCounts {
+        self.search_state().map(SearchState::found).unwrap_or_default()
     }
 
     /// The first candidate of a search that is not wanted any more, if there is one.
     pub(super) fn wanted_until(&self) -> Option<u64> {
-        self.hunt()?.wanted_until(self.terms.kind().search()?)
+        self.search_state()?.wanted_until(self.terms.kind().search()?)
     }
 
     /// How many tasks it stands for.
@@ -215,7 +153,7 @@ impl Record {
         self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), 1).0.is_empty())
     }
 
-    /// Ends it; what is to be written of that.
+    /// Ends it. Returns what is to be written of that.
     pub(super) fn end_with(&mut self, outcome: TaskOutcome, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
             TaskOutcome::Done => (TaskState::Done, self.members().and_then(Members::failure)),
@@ -230,14 +168,15 @@ impl Record {
         ending
     }
 
-    /// Makes a cancellation of its end, which cannot be written; what is to be written then.
+    /// Turns its end, which the disk refuses, into a cancellation. Returns what is to be written instead.
     pub(super) fn give_up(&mut self) -> Option<Ending> {
         let end = self.run.as_mut()?.end.as_mut()?;
         end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
         Some(end.ending.clone())
     }
 
-    /// Settles its end: this one, which may differ from the one that was noted.
+    /// Notes that its end is on disk: `ending`, which is another than the one that was noted if the task was cancelled
+    /// while that could not be written.
     pub(super) fn settle(&mut self, ending: &Ending) {
         if let Some(end) = &mut self.run_mut().end {
             end.ending = ending.clone();
@@ -301,6 +240,12 @@ impl Record {
         Some(rework.drone)
     }
 
+    /// How many of its results have changed when they were computed again.
+    pub(super) fn corrected(&self) -> u64 {
+        let under_way = |run: &RunState| run.rework.as_ref().map_or(0, |rework| rework.corrected);
+        self.run.as_ref().map_or(0, |run| run.corrected + under_way(run))
+    }
+
     /// Has a task computed again in part that had ended so; `corrected`: how many results changed before.
     pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
         let prefix = ending.done;
@@ -334,8 +279,8 @@ impl Record {
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
-        if let Some(hunt) = self.hunt() {
-            return hunt.coming();
+        if let Some(search_state) = self.search_state() {
+            return search_state.coming();
         }
         let all = 0..self.inputs.total();
         let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
@@ -356,13 +301,14 @@ impl Record {
         self.outputs().map(|outputs| outputs.suspect_pieces(range)).unwrap_or_default()
     }
 
-    /// Results that cost so much came.
+    /// Allows part of what these results cost, in compressions, to be spent on looking at some of them.
     pub(super) fn save_up(&mut self, cost: u64) {
         let run = self.run_mut();
         run.saved = run.saved.saturating_add(cost);
     }
 
-    /// Spends so much on looking at a result, if it may.
+    /// Spends so many compressions on looking at a result, if results that came before allow it. Returns whether they
+    /// do.
     pub(super) fn spend(&mut self, cost: u64) -> bool {
         let run = self.run_mut();
         let may = run.saved >= cost.saturating_mul(SHARE_DIVISOR);
@@ -372,66 +318,12 @@ impl Record {
         may
     }
 
-    /// Where it stands, by the core while the core knows it.
-    pub(super) fn status(&self, running: Option<Status>) -> Status {
-        let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
-        match self.is_rework() {
-            // What was there before can be read.
-            true => ended().unwrap_or_default(),
-            false => running.or_else(ended).unwrap_or_default(),
-        }
-    }
-
-    /// The task as users see it.
-    pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = view(id, &self.terms, self.inputs.total(), self.created);
-        let status = self.status(running);
-        view.state = self.state();
-        view.started_at = self.started_at();
-        (view.done, view.rate) = (status.done, status.rate);
-        view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
-        if let Some(EndState { ending, is_settled: true, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        let doubtful =
-            if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
-        set_progress(&mut view, &self.terms, self.found(), doubtful);
-        view.suspect = self.is_rework();
-        view.corrected = self.run.as_ref().map_or(0, |run| run.corrected)
-            + self.run.as_ref().and_then(|run| run.rework.as_ref()).map_or(0, |rework| rework.corrected);
-        view
-    }
-
-    /// The task as users see it, ended already if only the store has yet to take its end.
-    pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = self.view(id, running);
-        if let Some(EndState { ending, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        view
-    }
-
-    /// What has come of it, now that it is over.
-    pub(super) fn completion(&self, id: TaskId) -> Completion {
-        let task = self.view_ahead(id, None);
-        let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
-        let is_small = matches!(self.inputs, Inputs::Small(_));
-        let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
-        Completion { task, job: self.job(id), prefix, kept }
-    }
-
-    /// The digest of a task of one word.
-    pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
-        pieces.into_iter().next().map(|piece| piece.bytes)
-    }
-
     /// How it has ended, settled or not.
     pub(super) fn ending(&self) -> Option<&Ending> {
         self.end().map(|end| &end.ending)
     }
 
-    fn end(&self) -> Option<&EndState> {
+    pub(super) fn end(&self) -> Option<&EndState> {
         self.run.as_ref()?.end.as_ref()
     }
 

@@ -10,8 +10,9 @@ use web::model::{TaskState, TaskView};
 use wire::ids::{DroneId, TaskId};
 
 use super::amend::{Times, amended, check_deadline, renew};
-use super::record::{Record, Rework};
+use super::record::Record;
 use super::refusal::{full, not_retried, stopping, unreadable};
+use super::run_state::Rework;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
@@ -140,7 +141,7 @@ impl State {
     fn recount_marks(&mut self, id: TaskId, marks: u64) {
         self.tasks.change(id, |record| {
             if record.inputs.are_implied() {
-                record.hunt_mut().recount(marks);
+                record.search_state_mut().recount(marks);
             }
         });
     }

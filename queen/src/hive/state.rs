@@ -80,7 +80,7 @@ pub(super) struct State {
 }
 
 /// What a state begins with.
-pub(super) struct Beginnings {
+pub(super) struct StateConfig {
     pub(super) epoch: Epoch,
     /// Random: the tasks of this Queen are named by it.
     pub(super) base: Instance,
@@ -98,8 +98,8 @@ pub(super) struct Beginnings {
 
 impl State {
     /// A state without tasks and Drones.
-    pub(super) fn new(beginnings: Beginnings) -> Self {
-        let Beginnings { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = beginnings;
+    pub(super) fn new(config: StateConfig) -> Self {
+        let StateConfig { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = config;
         Self {
             core: Core::new(timeouts),
             tasks: Tasks::new(base, Arc::clone(&budget)),

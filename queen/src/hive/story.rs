@@ -19,19 +19,20 @@ pub(super) enum Story {
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
-    Found { task: String, new: u64, found: u64 },
+    SearchCounts { task: String, new: u64, found: u64 },
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
     Logged(Box<LogEntry>),
 }
 
+/// What the console is told of the end of a task.
 pub(super) struct EndOfTask {
     pub(super) state: TaskState,
     pub(super) error: Option<Box<str>>,
     pub(super) digest: Option<Bytes>,
     pub(super) done: u64,
-    /// How much of that was done in `seconds`: not what was before a restart, or before it was begun again.
+    /// How much of that was done in `seconds`: what was done before a restart, or before a retry, is not counted.
     pub(super) new: u64,
     /// How much a search has found.
     pub(super) found: Option<u64>,
@@ -76,9 +77,9 @@ impl Story {
             Self::Departed { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
-            Self::Found { task, new, found } => {
+            Self::SearchCounts { task, new, found } => {
                 let (new, found) = (drone::console::count(*new), drone::console::count(*found));
-                story!("🎯", "Found {new} more of what is sought, {found} so far [{task}]");
+                story!("🎯", "SearchCounts {new} more of what is sought, {found} so far [{task}]");
             }
             Self::Quarantined { drone, reason } => {
                 story!("🚫", "{drone} gets no more work: {reason}");

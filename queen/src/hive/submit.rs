@@ -278,8 +278,8 @@ impl SharedHive {
         Ok(Some(LongSecret { hash: hash_of(&bytes), bytes, room: room.into() }))
     }
 
-    /// Keeps a segment that was just written, for the Drones that are about to need it; what
-    /// they need first must not be pushed out by what comes later.
+    /// Caches a segment that was just written, for the Drones that are about to need it, if there is room: earlier
+    /// segments, which are needed first, must not be pushed out by later ones.
     fn keep_if_room(&self, key: CacheKey, inputs: SharedBlob) {
         let mut state = self.lock();
         if state.cache.has_room(inputs.as_blob().layout_len() as u64) {

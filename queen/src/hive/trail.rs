@@ -35,7 +35,7 @@ const WAITING: usize = 4096;
 const TEXT: usize = 256;
 
 /// Something that nobody did, but that the operator may want to know later.
-pub(super) struct Happening {
+pub(super) struct LogEvent {
     /// One of [`LogKind::HAPPENINGS`].
     pub(super) kind: LogKind,
     /// What happened, in a word.
@@ -103,8 +103,8 @@ impl Trail {
     }
 
     /// Something happened by itself.
-    pub(super) fn happened(&mut self, happening: Happening, at: Timestamp, now: Time) {
-        let Happening { kind, action, target, outcome } = happening;
+    pub(super) fn happened(&mut self, event: LogEvent, at: Timestamp, now: Time) {
+        let LogEvent { kind, action, target, outcome } = event;
         let (target, outcome) = (cut(&target), cut(&outcome));
         let about = if kind == LogKind::Task { outcome.clone() } else { target.clone() };
         let alike = Alike { action, target: Some(about), ..Alike::default() };
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn what_happens_to_many_tasks_alike_is_counted() {
         let mut trail = Trail::new(true);
-        let failed = |number: u64, why: &str| Happening {
+        let failed = |number: u64, why: &str| LogEvent {
             kind: LogKind::Task,
             action: "fail",
             target: format!("task {number}"),

@@ -16,7 +16,7 @@ use wire::ids::{DroneId, Epoch, LeaseId, TaskId};
 use wire::message::Output;
 
 use self::sampling::{Chance, choose, random, sample_of};
-use super::arrival::{Arrival, Expected, Expensive, Fault, WrongResult};
+use super::arrival::{Arrival, Expected, Expensive, WrongKind, WrongResult};
 use super::audit::{Compared, Recheck};
 use super::request::Request;
 use super::seat::Link;
@@ -111,7 +111,7 @@ impl SharedHive {
     async fn recheck(&self, recheck: Recheck) {
         let right = self.reference(&recheck.job, recheck.result.index).await;
         let is_right = |given: &Bytes| right.as_deref().is_none_or(|right| given == right);
-        // What is revoked of who was wrong has to be written.
+        // Convicting a Drone has to be written.
         let slot = match recheck.given.iter().all(|(_, given)| is_right(given)) {
             true => None,
             false => match self.slot(0).await {
@@ -175,7 +175,7 @@ pub(super) fn compute_some(
         let index = range.start + offset;
         match kind.reference(input) {
             Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
-            Some(_) => return Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
+            Some(_) => return Err(WrongResult { drone, task: job.task, index, kind: WrongKind::Result }),
             // Inputs were checked when they came; this one has suffered on the disk.
             None => {}
         }
@@ -239,7 +239,7 @@ impl State {
                 true => self.trust(&[*drone], 1),
                 false => {
                     let (drone, task, index) = (*drone, job.task, result.index);
-                    self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+                    self.convict(WrongResult { drone, task, index, kind: WrongKind::Result }, now);
                 }
             }
         }
@@ -278,16 +278,16 @@ impl State {
     /// A Drone gave a wrong result. With the first one that is known of it, all that nobody computed a second time
     /// becomes suspect.
     pub(super) fn convict(&mut self, wrong: WrongResult, now: Now) {
-        let WrongResult { drone, task, index, fault } = wrong;
+        let WrongResult { drone, task, index, kind } = wrong;
         self.audits.verified.wrong += 1;
         if !self.fleet.was_wrong(drone) {
             return;
         }
         let task = self.tasks.label(task);
-        let reason = match fault {
-            Fault::Result => format!("it gave a wrong result for item {index} of {task}"),
-            Fault::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
-            Fault::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
+        let reason = match kind {
+            WrongKind::Result => format!("it gave a wrong result for item {index} of {task}"),
+            WrongKind::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
+            WrongKind::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
         };
         self.quarantined(drone, reason, now);
         self.outgoing.push(Change::Suspect { drone });

@@ -6,7 +6,7 @@ use std::ops::Range;
 use tokio::sync::oneshot;
 use wire::ids::TaskId;
 
-use super::record::Completion;
+use super::record_views::Completion;
 
 /// Who waits for which task.
 #[derive(Default)]

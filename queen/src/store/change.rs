@@ -54,9 +54,9 @@ pub enum Change {
     Confirmed {
         /// The task.
         task: TaskId,
-        /// Which ones.
+        /// The candidates' indices.
         range: Range<u64>,
-        /// Who searched them first.
+        /// The Drone that searched them first.
         drone: DroneId,
     },
     /// A task leaves its batch, where it counts as done.

@@ -29,7 +29,7 @@ const REASONS_MAX: i64 = 10_000;
 /// Tasks that failed for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failures {
-    /// Why.
+    /// The reason, for people.
     pub reason: String,
     /// How many.
     pub count: u64,

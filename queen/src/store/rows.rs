@@ -14,7 +14,7 @@ use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 use super::change::Visit;
 use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SEARCHES, HAS_SECRETS};
 use crate::clock::{HiveTime, Moment};
-use crate::work::ending::{Ending, Found};
+use crate::work::ending::{Ending, SearchCounts};
 use crate::work::inputs::{Extent, Large};
 use crate::work::results::Trust;
 use crate::work::terms::{Room, SecretHash, SecretRef, Terms};
@@ -139,7 +139,7 @@ impl Rows {
                 started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
                 finished: Moment { at: Timestamp(row.get(7)?), on: HiveTime(row.get(18)?) },
                 done: row.get(4)?,
-                found: Found { findings: row.get(25)?, marks: row.get(26)? },
+                found: SearchCounts { findings: row.get(25)?, marks: row.get(26)? },
                 error: row.get(10)?,
             }),
         };

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::random::Random;
 use super::work::Spec;
 use crate::clock::Now;
-use crate::hive::record::Completion;
+use crate::hive::record_views::Completion;
 use crate::hive::state::State;
 use crate::work::member_id;
 

@@ -78,7 +78,7 @@ mutation "never untwins" $core/release.rs \
 mutation "leaves a twin when the other is done" $core/output.rs \
     'match lease.range.is_empty() {' 'match false {'
 mutation "leaves leases to whom it distrusts" $core/fleet.rs \
-    'let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
+    'let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
         self.give_up(&leases, true, now, effects);' 'drop(held);'
 mutation "leases what is paused" $core/tasks.rs \
     '(!task.is_paused).then(entry)' 'Some(entry())'
@@ -166,11 +166,11 @@ mutation "hive: forgets leases that are over" $hive/outgoing.rs \
     'self.leases.insert(lease, Change::Unlease(lease));' ''
 mutation "hive: takes what is no mark" $hive/search.rs \
     'if !looked.is_mark {' 'if false {'
-mutation "hive: does not suspect who tells no marks" $hive/hunt.rs \
-    'standing.is_suspect = standing.evidence.note(expected, seen);' 'standing.evidence.note(expected, seen);'
+mutation "hive: does not suspect who tells no marks" $hive/search_state.rs \
+    'reputation.is_suspect = reputation.evidence.note(expected, seen);' 'reputation.evidence.note(expected, seen);'
 mutation "hive: compares no marks of two who had the same" $hive/search.rs \
     'if expected >= COMPARED_MARKS && self.audits.begin_comparison() {' 'if false {'
-mutation "hive: finds a candidate twice" $hive/hunt.rs \
+mutation "hive: finds a candidate twice" $hive/search_state.rs \
     'self.findings.insert(finding.index, finding.digest).is_none()' 'self.findings.insert(finding.index, finding.digest).is_none() || true'
 mutation "hive: goes on when enough is found" $hive/search.rs \
     'if let Some(from) = record.wanted_until() {' 'if let Some(from) = record.wanted_until().filter(|_| false) {'

@@ -49,7 +49,7 @@ impl World {
                 }
             }
         };
-        let (searches, tasks) = if self.hunts { (1000, 200) } else { (250, 1000) };
+        let (searches, tasks) = if self.is_searching { (1000, 200) } else { (250, 1000) };
         add(chance, tasks, 8, Action::Submit);
         add(chance, tasks * 4 / 5, 12, Action::Submit);
         add(chance, searches, searches / 100, Action::SubmitSearch);
@@ -74,7 +74,7 @@ impl World {
         let liars = if self.verifies { 900 } else { 200 };
         add(chance, liars * rough, 2, Action::Ill(Illness::WrongResults { per_mille, subtly }));
         let wrong = chance.pick(&WRONG_MARKS);
-        add(chance, rough * if self.hunts { 800 } else { 100 }, 2, Action::Ill(Illness::WrongMarks(wrong)));
+        add(chance, rough * if self.is_searching { 800 } else { 100 }, 2, Action::Ill(Illness::WrongMarks(wrong)));
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafThreads));
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
         let per_mille = chance.pick(&[1000, 300]);

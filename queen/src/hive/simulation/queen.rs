@@ -26,7 +26,7 @@ use crate::core::{Event, Timeouts};
 use crate::hive::cache::CacheKey;
 use crate::hive::record::weight;
 use crate::hive::request::Request;
-use crate::hive::state::{Beginnings, State};
+use crate::hive::state::{State, StateConfig};
 use crate::hive::submit::New;
 use crate::kinds::search::prepare;
 use crate::store::{Bulk, Change, Reader, Receipt};
@@ -81,7 +81,7 @@ impl Queen {
         let inheritance = disk.open();
         let epoch = inheritance.epoch;
         ctx.tell(format_args!("a Queen starts: epoch {epoch}"));
-        let mut state = State::new(Beginnings {
+        let mut state = State::new(StateConfig {
             epoch,
             base: Instance(ctx.random.bytes()),
             budget: Budget::new(1 << 30),

@@ -50,7 +50,7 @@ pub struct World {
     /// Some of its tasks have each item computed twice.
     pub verifies: bool,
     /// There are many searches, and many Drones whose marks are wrong.
-    pub hunts: bool,
+    pub is_searching: bool,
     /// Nobody comes any more.
     is_closing: bool,
     /// Who was distrusted at this Queen, with why the core did, if it did.
@@ -63,7 +63,7 @@ pub struct World {
 const VERIFIES: u64 = 4;
 
 /// In one of so many worlds there are mostly searches.
-const HUNTS: u64 = 4;
+const SEARCHING: u64 = 4;
 
 /// What a world was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl World {
             lost: BTreeSet::new(),
             liars: BTreeSet::new(),
             verifies: false,
-            hunts: false,
+            is_searching: false,
             is_closing: false,
             distrusted: Vec::new(),
             outcomes: BTreeMap::new(),
@@ -124,7 +124,7 @@ impl World {
             world.machines[machine].lanes = chance.pick(&[1, 1, 4, 16]);
         }
         world.verifies = seed % VERIFIES == 1;
-        world.hunts = seed % HUNTS == 2;
+        world.is_searching = seed % SEARCHING == 2;
         world.plan(&mut chance);
         world
     }

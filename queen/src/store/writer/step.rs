@@ -17,7 +17,7 @@ use crate::clock::Moment;
 use crate::store::access;
 use crate::store::change::{Change, KEY_LIFE, MemberOutcome, Removed, Submission};
 use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
-use crate::work::ending::{Ending, Found, Tally};
+use crate::work::ending::{Ending, SearchCounts, Tally};
 use crate::work::inputs::Inputs;
 use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
@@ -266,7 +266,7 @@ impl<'a> Step<'a> {
                 return Ok(());
             }
         }
-        if *found != Found::default() {
+        if *found != SearchCounts::default() {
             // What was searched twice counts once.
             search::recount(self.transaction, task)?;
         }

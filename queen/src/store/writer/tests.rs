@@ -18,7 +18,7 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
 use crate::store::{Change, KNOWN_DRONES, Live, Location, MemberOutcome, Removed, Store, Submission, check};
-use crate::work::{Ending, Found, Piece, ResultMap, Results, Tally, Trust};
+use crate::work::{Ending, Piece, ResultMap, Results, SearchCounts, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -431,7 +431,7 @@ fn a_change_says_which_task_it_is_about() {
         started_at: None,
         finished: moment(1),
         done: 2,
-        found: Found::default(),
+        found: SearchCounts::default(),
         error: None,
     };
     assert_eq!(Change::End(task.id, Box::new(ending)).task(), Some(task.id));

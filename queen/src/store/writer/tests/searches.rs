@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_search_is_found_out() {
         started_at: None,
         finished: moment(9),
         done: TOTAL,
-        found: Found { findings: 1, marks: TOTAL },
+        found: SearchCounts { findings: 1, marks: TOTAL },
         error: None,
     };
     store.write(&[Change::End(task, Box::new(done))]);
