@@ -4,5 +4,5 @@
 const CHARTS_MS = 5000; // between two readings
 
 setInterval(() => {
-  if ("live" in $("main").dataset && document.querySelector(".spark, .chart")) refresh();
+  if ("live" in $("main").dataset && document.querySelector(".spark, .chart, .stream")) refresh();
 }, CHARTS_MS);

@@ -66,7 +66,9 @@ pub use intervals::RangeSet;
 pub use ledger::Ledger;
 pub use release::MAX_DEATHS;
 pub use scheduler::Core;
-pub use status::{DroneStatus, Idle, LeaseCounts, LeaseStatus, Standing, Status, Totals, Waiting};
+pub use status::{
+    DroneStatus, Idle, LeaseCounts, LeaseEnd, LeaseStatus, LeaseSummary, Standing, Status, Totals, Waiting,
+};
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use wire::work::Class;

@@ -4,10 +4,13 @@
 //! is known beforehand. Time is the Hive's own clock ([`HiveTime`]), so that nothing is lost when somebody sets the
 //! wall clock; whoever reads is told where that stood. This knows nothing of the state that is sampled.
 
+mod cell;
 mod course;
 mod file;
 mod ring;
 mod rollup;
+mod stream;
+mod tally;
 mod timed;
 mod track;
 
@@ -20,6 +23,7 @@ use self::file::Parts;
 pub use self::file::Unreadable;
 pub use self::rollup::Measured;
 use self::rollup::Rollup;
+pub use self::tally::Tally;
 pub use self::timed::Timed;
 pub use self::track::{DRONE_STEP, DRONES, DroneSample};
 use self::track::{Track, Tracks};

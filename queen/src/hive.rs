@@ -13,6 +13,7 @@
 //! where nothing outlives the Queen; nothing else differs.
 
 mod access;
+mod activity;
 mod admission;
 mod amend;
 mod arrival;
@@ -71,6 +72,7 @@ mod show;
 mod simulation;
 mod state;
 mod story;
+mod stream;
 mod submit;
 mod tasks;
 mod trail;

@@ -20,13 +20,13 @@ use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
     Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, ResultBatch,
-    Results, ResultsFound, SEGMENT, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory,
-    TaskState, TaskView, Timestamp, Verify,
+    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
+    TaskCounts, TaskHistory, TaskState, TaskView, Timestamp, Verify,
 };
 use web::places::Port;
 use web::serve::CONNECTION;
@@ -221,6 +221,12 @@ impl Hive for Ready {
         nothing()
     }
     async fn drone_history(&self, _: DroneId) -> Result<DroneHistory, HiveError> {
+        nothing()
+    }
+    async fn drone_leases(&self, _: DroneId) -> Result<Vec<LeaseView>, HiveError> {
+        nothing()
+    }
+    async fn stream(&self, _: StreamQuery) -> Result<StreamView, HiveError> {
         nothing()
     }
     async fn task_history(&self, _: TaskId) -> Result<TaskHistory, HiveError> {

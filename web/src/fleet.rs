@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::error::Problem;
+use crate::hive::is_called;
 use crate::model::{DroneState, DroneView};
 use crate::request::query::Query;
 
@@ -104,10 +105,7 @@ impl DroneFilter {
 
     /// Whether those are wanted that have this name and address, in whatever state.
     pub(crate) fn is_called_so(&self, drone: &DroneView) -> bool {
-        let Some(name) = &self.name else { return true };
-        let wanted = name.to_lowercase();
-        let begins = |text: &str| text.to_lowercase().starts_with(&wanted);
-        begins(&drone.name) || begins(&drone.address)
+        self.name.as_deref().is_none_or(|name| is_called(name, &drone.name, &drone.address))
     }
 
     /// Those that are wanted, in the order in which they are.

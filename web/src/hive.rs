@@ -3,6 +3,7 @@
 mod access;
 mod error;
 mod list;
+mod stream;
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -18,13 +19,14 @@ use wire::ids::{DroneId, TaskId};
 pub use self::access::{Access, Open};
 pub use self::error::HiveError;
 pub use self::list::{Order, OrderError, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
+pub use self::stream::{StreamQuery, is_called};
 use crate::access::Owner;
 use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
 use crate::metrics::Measures;
 use crate::model::{
-    DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts,
-    TaskHistory, TaskView, Throughput, Verify,
+    DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
+    TaskCounts, TaskHistory, TaskView, Throughput, Verify,
 };
 pub use crate::model::{Estimate, SearchProgress, Span, Verdict};
 
@@ -417,6 +419,12 @@ pub trait Hive: Send + Sync + 'static {
 
     /// What was measured of a Drone lately; nothing of one that was not here for long, or is not known.
     async fn drone_history(&self, id: DroneId) -> Result<DroneHistory, HiveError>;
+
+    /// The leases that a Drone has, and those of it that ended in the last minute.
+    async fn drone_leases(&self, id: DroneId) -> Result<Vec<LeaseView>, HiveError>;
+
+    /// A page of the task stream.
+    async fn stream(&self, query: StreamQuery) -> Result<StreamView, HiveError>;
 
     /// How a task went, as far as it was seen.
     async fn task_history(&self, id: TaskId) -> Result<TaskHistory, HiveError>;

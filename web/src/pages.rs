@@ -10,12 +10,14 @@ mod drones;
 mod failures;
 mod filters;
 mod form;
+mod leases;
 mod log;
 mod login;
 mod measured;
 mod overview;
 mod search;
 mod shown;
+mod stream;
 mod task;
 mod tasks;
 mod viewer;
@@ -53,6 +55,7 @@ pub(crate) fn routes() -> Routes {
         .post("/admin/tasks/{id}/retry", Needs::ChangeTask, task::retry)
         .post("/admin/tasks/{id}/amend", Needs::ChangeTask, task::amend)
         .post("/admin/tasks/{id}/delete", Needs::ChangeTask, task::delete)
+        .get("/admin/stream", Needs::Read, stream::page)
         .get("/admin/drones", Needs::Read, drones::page)
         .get("/admin/drones/{id}", Needs::Read, drones::one)
         .post("/admin/drones/{id}/drain", Needs::Control, drones::drain)

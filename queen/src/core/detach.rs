@@ -7,6 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use super::effect::{Blame, Effect, Outcome};
 use super::history::History;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
@@ -93,7 +94,7 @@ impl Core {
     }
 
     fn withdraw(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<DroneId> {
-        let lease = self.remove_lease(id, effects)?;
+        let lease = self.remove_lease(id, LeaseEnd::Withdrawn, effects)?;
         effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
         Some(lease.drone)
     }

@@ -195,11 +195,13 @@ impl Core {
         let lease = Lease {
             task: task_id,
             drone: drone_id,
+            first: next,
             range,
             next,
             reached: next,
             begun: false,
             granted: now,
+            spent: Duration::ZERO,
             named: None,
             kept_until: now,
             finish: now + Duration::from_nanos(load),

@@ -208,10 +208,14 @@ impl Drone {
         self.failures.retain(|(other, failed, _)| *other != task || !is_it(failed));
     }
 
-    /// As many of its leases as it has threads, the most urgent ones first.
+    /// Its leases, the most urgent ones first.
+    pub(super) fn by_urgency(&self) -> impl Iterator<Item = LeaseId> {
+        self.levels.iter().rev().flat_map(|level| &level.ranks).map(|(_, lease)| *lease)
+    }
+
+    /// As many of them as it has threads.
     pub(super) fn first_leases(&self) -> impl Iterator<Item = LeaseId> {
-        let by_urgency = self.levels.iter().rev().flat_map(|level| &level.ranks).map(|(_, lease)| *lease);
-        by_urgency.take(usize::from(self.threads))
+        self.by_urgency().take(usize::from(self.threads))
     }
 
     /// Thread time held for each thread, in nanoseconds.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::intervals::RangeSet;
+use super::status::{LeaseEnd, LeaseSummary};
 
 /// What the shell has to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,13 @@ pub enum Effect {
     },
     /// The lease that was to be recorded is over.
     Unhold(LeaseId),
+    /// A lease ended, in whatever way.
+    Over {
+        /// Whose it was.
+        drone: DroneId,
+        /// What there was to know of it.
+        lease: LeaseSummary<LeaseEnd>,
+    },
     /// The task was leased for the first time.
     Started(TaskId),
     /// Results that the event brought count: they are to be stored. This comes before all that follows

@@ -52,7 +52,7 @@ impl Core {
     }
 
     /// Why a Drone has nothing to do; `None` if it has, or if there is no such Drone.
-    pub(super) fn idle(&self, id: DroneId) -> Option<Idle> {
+    pub fn idle(&self, id: DroneId) -> Option<Idle> {
         let drone = self.drones.get(id)?;
         Some(match () {
             () if drone.away_until.is_some() => Idle::Away,

@@ -5,6 +5,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use super::effect::{Blame, Distrust, Effect, Outcome};
 use super::history::EndCause;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
@@ -37,14 +38,14 @@ impl Core {
                 self.drones.forgive(task, &item);
             }
             let blame = Blame::Failures { drones, reason: reason.to_owned() };
+            self.remove_lease(id, LeaseEnd::Failed, effects);
             if is_batch {
-                self.remove_lease(id, effects);
                 self.fail_item(task, range, blame, now, effects);
             } else {
                 self.end_task(task, Outcome::Failed(blame), now, effects);
             }
         } else {
-            self.give_up(&[(id, EndCause::Failure)], false, now, effects);
+            self.give_up(&[(id, EndCause::Failure)], false, LeaseEnd::Failed, now, effects);
             let failures = self.drones.change(drone_id, |drone| drone.fail(task, item, now)).flatten();
             if let Some(tasks) = failures {
                 effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks.clone()) });

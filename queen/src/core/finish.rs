@@ -8,6 +8,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use super::effect::{Effect, Outcome};
 use super::lease;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
@@ -37,7 +38,7 @@ impl Core {
         if range.start < from {
             self.shorten(id, from, now, effects);
         } else {
-            let lease = self.remove_lease(id, effects)?;
+            let lease = self.remove_lease(id, LeaseEnd::Withdrawn, effects)?;
             effects.push(Effect::Withdraw { drone, lease: id, end: lease.next });
         }
         if is_first {

@@ -19,6 +19,7 @@ use super::event::LeaseProgress;
 use super::history::{EndCause, History};
 use super::lease;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::steal::FAR;
 use super::task::Task;
 use super::time::Time;
@@ -273,7 +274,7 @@ impl Core {
         self.stop_emptying(id);
         let held = lease::in_order(self.drones[id].leases());
         let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
-        self.give_up(&leases, true, now, effects);
+        self.give_up(&leases, true, LeaseEnd::Withdrawn, now, effects);
     }
 
     pub(super) fn pardon(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
@@ -355,7 +356,7 @@ impl Core {
     /// Takes leases back that their Drone does not compute any more, without having given them back.
     fn expire(&mut self, leases: &[(LeaseId, EndCause)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
         self.lease_counts.expired += leases.len() as u64;
-        self.give_up(leases, withdraw, now, effects);
+        self.give_up(leases, withdraw, LeaseEnd::Expired, now, effects);
     }
 
     fn forget(&mut self, id: DroneId) {

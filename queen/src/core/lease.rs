@@ -1,11 +1,13 @@
 //! The right of one Drone to compute one chunk.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::credit::Charge;
 use super::history::History;
+use super::status::LeaseSummary;
 use super::time::Time;
 
 /// The right of one Drone to compute one chunk.
@@ -13,6 +15,8 @@ use super::time::Time;
 pub(super) struct Lease {
     pub(super) task: TaskId,
     pub(super) drone: DroneId,
+    /// Where it began when it was given.
+    pub(super) first: u64,
     /// What is not done of it. Twins have the same.
     pub(super) range: Range<u64>,
     /// Where the Drone's next output begins.
@@ -22,6 +26,8 @@ pub(super) struct Lease {
     /// A thread has begun with it, as far as is known.
     pub(super) begun: bool,
     pub(super) granted: Time,
+    /// Thread time of what came of it.
+    pub(super) spent: Duration,
     /// When a heartbeat named it last.
     pub(super) named: Option<Time>,
     /// How long it is kept for a Drone that is away.
@@ -48,6 +54,13 @@ impl Lease {
     /// When it is expected to be done, as far as others may take over some of it: a twin stays as it is.
     pub(super) fn listed_finish(&self) -> Option<Time> {
         self.twin.is_none().then_some(self.finish)
+    }
+
+    /// What there is to know of it, in `state`.
+    pub(super) fn summary<S>(&self, state: S) -> LeaseSummary<S> {
+        let Self { task, first, next, granted, spent, .. } = *self;
+        let range = first..self.range.end.max(next);
+        LeaseSummary { task, range, reached: next, granted, spent, state }
     }
 
     /// What is not said of it yet.

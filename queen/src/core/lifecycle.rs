@@ -9,6 +9,7 @@ use super::effect::{Effect, Outcome};
 use super::history::EndCause;
 use super::lease;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 use super::work::TaskWork;
@@ -36,7 +37,7 @@ impl Core {
         let waiting = self.end_isolation_of_task(id);
         drones.extend(waiting.iter().filter_map(|(_, emptied)| *emptied));
         self.isolated.extend(waiting.into_iter().map(|(key, _)| (key, None)));
-        self.give_up(&leases, true, now, effects);
+        self.give_up(&leases, true, LeaseEnd::Withdrawn, now, effects);
         drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
     }
 
@@ -74,7 +75,7 @@ impl Core {
         let Some(task) = self.tasks.remove(id) else { return };
         let mut freed: BTreeSet<_> = waiting.into_iter().filter_map(|(_, emptied)| emptied).collect();
         for lease_id in lease::in_order(task.leases()) {
-            if let Some(lease) = self.remove_lease(lease_id, effects) {
+            if let Some(lease) = self.remove_lease(lease_id, LeaseEnd::Withdrawn, effects) {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: lease_id, end: lease.next });
                 freed.insert(lease.drone);
             }

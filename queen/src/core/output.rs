@@ -8,6 +8,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use super::effect::{Effect, Outcome};
 use super::history::History;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
@@ -66,6 +67,7 @@ impl Core {
         let is_over = self.leases.change(id, |lease| {
             lease.range.start = wanted.as_ref().map_or(lease.range.start, |wanted| wanted.end);
             lease.next = range.end.min(lease.range.end);
+            lease.spent += spent;
             (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
             lease.range.is_empty() || lease.rest().is_empty()
         });
@@ -147,11 +149,11 @@ impl Core {
 
     /// Ends a lease of which everything was said. If its range is done, the twin has nothing left to do.
     fn finish_lease(&mut self, id: LeaseId, now: Time, effects: &mut Vec<Effect>) {
-        let Some(lease) = self.remove_lease(id, effects) else { return };
+        let Some(lease) = self.remove_lease(id, LeaseEnd::Done, effects) else { return };
         let Some(twin) = lease.twin else { return };
         match lease.range.is_empty() {
             true => {
-                if let Some(twin_lease) = self.remove_lease(twin, effects) {
+                if let Some(twin_lease) = self.remove_lease(twin, LeaseEnd::Withdrawn, effects) {
                     effects.push(Effect::Withdraw { drone: twin_lease.drone, lease: twin, end: twin_lease.next });
                     self.fill(twin_lease.drone, now, effects);
                 }

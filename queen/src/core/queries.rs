@@ -8,7 +8,7 @@ use wire::work::Class;
 
 use super::drone::Drone;
 use super::scheduler::Core;
-use super::status::{DroneStatus, LeaseStatus, Standing, Status, Totals};
+use super::status::{DroneStatus, LeaseStatus, LeaseSummary, Standing, Status, Totals};
 use super::time::Time;
 
 /// Of so many tasks at most it is said that a Drone computes them.
@@ -56,6 +56,18 @@ impl Core {
         let first = tasks.first().and_then(|task| self.tasks.get(*task));
         let benchmark = first.and_then(|task| drone.benchmark(task.class));
         Some(DroneStatus { standing: drone.standing(), idle: self.idle(id), rate, cost_rate, tasks, benchmark })
+    }
+
+    /// The leases of a Drone, the most urgent first, and whether each was begun.
+    pub fn leases(&self, id: DroneId) -> impl Iterator<Item = LeaseSummary<bool>> {
+        let leases = self.drones.get(id).into_iter().flat_map(Drone::by_urgency);
+        leases.filter_map(|id| self.leases.get(id)).map(|lease| lease.summary(lease.begun))
+    }
+
+    /// The task that a Drone most likely computes.
+    pub fn computes(&self, id: DroneId) -> Option<TaskId> {
+        let first = self.drones.get(id)?.by_urgency().next()?;
+        Some(self.leases.get(first)?.task)
     }
 
     /// Items per second of a task lately.

@@ -8,6 +8,7 @@ use super::effect::{Blame, Effect, Outcome};
 use super::history::{EndCause, MAX_LOSSES};
 use super::lease::Lease;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::time::Time;
 
 /// A range fails its task after so many Drones died while they computed nothing else.
@@ -17,7 +18,7 @@ impl Core {
     pub(super) fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
         let own = |id: &&LeaseId| self.leases.get(**id).is_some_and(|lease| lease.drone == drone);
         let own: Vec<_> = leases.iter().filter(own).map(|id| (*id, EndCause::None)).collect();
-        self.give_up(&own, false, now, effects);
+        self.give_up(&own, false, LeaseEnd::Returned, now, effects);
         self.fill(drone, now, effects);
     }
 
@@ -26,13 +27,14 @@ impl Core {
         &mut self,
         leases: &[(LeaseId, EndCause)],
         withdraw: bool,
+        end: LeaseEnd,
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
         let mut tasks = BTreeSet::new();
         let mut dead = Vec::new();
         for (id, fault) in leases {
-            let Some(lease) = self.remove_lease(*id, effects) else { continue };
+            let Some(lease) = self.remove_lease(*id, end, effects) else { continue };
             if withdraw {
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: *id, end: lease.next });
             }
@@ -115,8 +117,9 @@ impl Core {
     }
 
     /// Removes a lease from wherever it is referred to; its range belongs to nobody then.
-    pub(super) fn remove_lease(&mut self, id: LeaseId, effects: &mut Vec<Effect>) -> Option<Lease> {
+    pub(super) fn remove_lease(&mut self, id: LeaseId, end: LeaseEnd, effects: &mut Vec<Effect>) -> Option<Lease> {
         let lease = self.leases.remove(id)?;
+        effects.push(Effect::Over { drone: lease.drone, lease: lease.summary(end) });
         if lease.is_recorded {
             effects.push(Effect::Unhold(id));
         }

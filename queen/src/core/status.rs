@@ -1,8 +1,11 @@
 //! What there is to know of work at one moment.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use wire::ids::TaskId;
+
+use super::time::Time;
 
 /// A task at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -49,6 +52,38 @@ pub struct LeaseStatus {
     pub task: TaskId,
     /// The index that its next output has to begin with.
     pub next: u64,
+}
+
+/// What there is to know of one lease, in some state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSummary<S> {
+    /// Of which task.
+    pub task: TaskId,
+    /// Which indices, but for those that others took over.
+    pub range: Range<u64>,
+    /// Behind the last index that was output.
+    pub reached: u64,
+    /// When it was given.
+    pub granted: Time,
+    /// Thread time of what was output.
+    pub spent: Duration,
+    /// Whether a thread has begun with it, as far as is known; or how it ended.
+    pub state: S,
+}
+
+/// How a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// All of it was output.
+    Done,
+    /// The Drone gave it back.
+    Returned,
+    /// The Drone could not compute it.
+    Failed,
+    /// It is not wanted any more, or given to another Drone.
+    Withdrawn,
+    /// The Drone was lost, silent, or did not know of it.
+    Expired,
 }
 
 /// Where a Drone stands.

@@ -18,6 +18,7 @@ use super::effect::Effect;
 use super::history::History;
 use super::lease::Lease;
 use super::scheduler::Core;
+use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
@@ -111,7 +112,7 @@ impl Core {
                 self.grant(task, thief, terms, now, effects);
             }
             Theft::Whole => {
-                let Some(lease) = self.remove_lease(id, effects) else { return };
+                let Some(lease) = self.remove_lease(id, LeaseEnd::Withdrawn, effects) else { return };
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
                 self.grant(task, thief, LeaseTerms { pool, range, history, twin: None }, now, effects);
             }

@@ -124,7 +124,7 @@ impl World {
                 Effect::Hold { lease, range, .. } => drop(self.recorded.insert(lease, range)),
                 Effect::Unhold(lease) => assert!(self.recorded.remove(&lease).is_some()),
                 Effect::Quarantined { drone, .. } => drop(self.quarantined.insert(drone)),
-                Effect::Forgotten(_) => {}
+                Effect::Forgotten(_) | Effect::Over { .. } => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
                 Effect::Credit { task, range } => {
                     assert!(came.as_ref().is_some_and(|came| came.start <= range.start && range.end <= came.end));

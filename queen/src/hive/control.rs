@@ -5,12 +5,12 @@ use std::ops::Range;
 use async_trait::async_trait;
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultsFound, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
 use web::model::{
-    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, Overview, Series, Step, TaskCounts, TaskHistory,
-    TaskState, TaskView, Throughput,
+    DroneHistory, DroneView, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
+    TaskCounts, TaskHistory, TaskState, TaskView, Throughput,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -250,6 +250,15 @@ impl Hive for SharedHive {
 
     async fn drone_history(&self, id: DroneId) -> Result<DroneHistory, HiveError> {
         Ok(self.inner.recorder.history().drone(id, self.now()))
+    }
+
+    async fn drone_leases(&self, id: DroneId) -> Result<Vec<LeaseView>, HiveError> {
+        let (state, now) = (self.serving()?, self.now());
+        state.fleet.called(id).map(|_| state.leases_of(id, now)).ok_or(HiveError::NoDrone(id))
+    }
+
+    async fn stream(&self, query: StreamQuery) -> Result<StreamView, HiveError> {
+        self.stream_page(&query).await
     }
 
     async fn task_history(&self, id: TaskId) -> Result<TaskHistory, HiveError> {

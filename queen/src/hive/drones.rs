@@ -36,6 +36,7 @@ impl State {
         }
         let (drone, threads, address) = (newcomer.name.clone(), newcomer.ability.threads, newcomer.address.clone());
         let (link, visit, was_here) = self.fleet.seat(id, newcomer, ends, now);
+        self.activities.connect(id, threads, now.elapsed);
         self.outgoing.push(visit);
         let is_back = was_here || !is_new;
         self.log_drone(id, if is_back { "return" } else { "connect" }, came_with(threads, &address), now);
@@ -77,6 +78,7 @@ impl State {
         }
         self.fleet.heard(drone, false, now);
         self.fleet.was_busy(drone, busy_ns, now);
+        self.note_beat(drone, busy_ns, now);
         if self.disk.fault.is_some() || self.fleet.has_unstored(drone) {
             // A Drone that may not send more results, because those before are not stored yet, has to stop computing.
             self.handle(Event::Excuse { drone, was_heard: true }, now);

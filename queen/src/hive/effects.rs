@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use web::model::TaskState;
+use web::model::{Gap, TaskState};
 use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
@@ -48,6 +48,7 @@ impl State {
                 Effect::Hold { task, .. } if self.audits.of(task).is_some() => {}
                 Effect::Hold { lease, drone, task, range } => self.outgoing.hold(lease, drone, task, range),
                 Effect::Unhold(lease) => self.outgoing.unhold(lease),
+                Effect::Over { drone, lease } => self.note_end(drone, lease, now),
                 Effect::Started(task) => self.change_task(task, |record| record.start(now)),
                 Effect::Credit { .. } | Effect::Claim { .. } => take(self, effect),
                 Effect::Advanced(task) => self.feed.task(task),
@@ -125,6 +126,7 @@ impl State {
             }
         });
         self.outgoing.defer(departed.visit);
+        self.activities.part(id, if is_awaited { Gap::Away } else { Gap::Gone }, now.elapsed);
         self.feed.drone(id);
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use web::model::{DroneCounts, DroneView};
+use web::model::{DroneCounts, DroneState, DroneView};
 use wire::ids::{DroneId, Instance};
 
 use super::drone_record::{DroneRecord, Ends, Seat};
@@ -285,6 +285,17 @@ impl Fleet {
     /// What a Drone is called.
     pub(super) fn name_of(&self, id: DroneId) -> String {
         self.records.get(&id).map_or_else(|| format!("drone {id}"), |record| record.newcomer.name.clone())
+    }
+
+    /// What a Drone is called, and where it connects from.
+    pub(super) fn called(&self, id: DroneId) -> Option<(&str, &str)> {
+        let newcomer = &self.presences.get(&id)?.newcomer;
+        Some((&newcomer.name, &newcomer.address))
+    }
+
+    /// Where a Drone stands, for users; `standing` is what the core says of it.
+    pub(super) fn state(&self, id: DroneId, standing: Option<Standing>) -> Option<DroneState> {
+        Some(self.presences.get(&id)?.state(standing, self.is_quarantined(id)))
     }
 
     /// A Drone as users are told; `status` is what the core knows of it.

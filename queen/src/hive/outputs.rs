@@ -24,6 +24,7 @@ impl State {
         let (lease, spent, range) = (arrival.lease, arrival.spent, arrival.piece.range.clone());
         let is_next = |lease: &LeaseStatus| lease.next == range.start;
         let Some(LeaseStatus { task, .. }) = self.core.lease(drone, lease).filter(is_next) else { return };
+        self.note_output(drone, task, spent, now);
         if self.audits.of(task).is_some() {
             return self.output_of_audit(drone, task, &arrival, now);
         }

@@ -12,6 +12,7 @@ use web::hive::HiveError;
 use web::model::{Change as News, Overview};
 use wire::ids::{Epoch, Instance, TaskId};
 
+use super::activity::Activities;
 use super::audit::Audits;
 use super::cache::Cache;
 use super::claims::Claims;
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) tasks: Tasks,
     /// Who is connected, who was, and what is sent to whom.
     pub(super) fleet: Fleet,
+    /// What Drones did lately.
+    pub(super) activities: Activities,
     /// Results that somebody computes again, to find out whether they are right.
     pub(super) audits: Audits,
     /// Results that have to be computed twice, and were computed once.
@@ -104,6 +107,7 @@ impl State {
             core: Core::new(timeouts),
             tasks: Tasks::new(base, Arc::clone(&budget)),
             fleet: Fleet::default(),
+            activities: Activities::default(),
             audits: Audits::default(),
             claims: Claims::new(Arc::clone(&budget), own_checks),
             reworks: 0,

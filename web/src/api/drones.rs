@@ -10,8 +10,8 @@ use super::json::Json;
 use crate::deeds::Control;
 use crate::error::Problem;
 use crate::fleet::DroneFilter;
-use crate::hive::Hive;
-use crate::model::{DroneList, DroneView};
+use crate::hive::{Hive, StreamQuery};
+use crate::model::{DroneList, DroneState, DroneView, LeaseList, StreamView, Window};
 use crate::request::id::Id;
 use crate::request::query::Query;
 
@@ -20,6 +20,28 @@ pub(crate) async fn list(State(hive): State<Arc<dyn Hive>>, mut query: Query) ->
     let filter = DroneFilter::take(&mut query)?;
     query.end()?;
     Ok(Json(DroneList { drones: filter.select(hive.drones().await?) }))
+}
+
+/// `GET /drones/stream`
+pub(crate) async fn stream(State(hive): State<Arc<dyn Hive>>, mut query: Query) -> Result<Json<StreamView>, Problem> {
+    let wanted = stream_query(&mut query)?;
+    query.end()?;
+    Ok(Json(hive.stream(wanted).await?))
+}
+
+/// Takes which page of the task stream is wanted.
+pub(crate) fn stream_query(query: &mut Query) -> Result<StreamQuery, Problem> {
+    Ok(StreamQuery {
+        window: query.one_of("window", &Window::ALL, Window::name)?.unwrap_or_default(),
+        state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
+        name: query.text("name")?,
+        page: query.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1),
+    })
+}
+
+/// `GET /drones/{id}/leases`
+pub(crate) async fn leases(State(hive): State<Arc<dyn Hive>>, Id(id): Id) -> Result<Json<LeaseList>, Problem> {
+    Ok(Json(LeaseList { leases: hive.drone_leases(DroneId(id)).await? }))
 }
 
 /// `GET /drones/{id}`

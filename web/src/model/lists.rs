@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::drone::DroneView;
+use super::leases::LeaseView;
 use super::task::TaskView;
 use crate::access::{LogEntry, SecretView, TokenView};
 
@@ -27,6 +28,14 @@ pub struct TaskList {
 pub struct DroneList {
     /// Those that are connected, and those that were lately.
     pub drones: Vec<DroneView>,
+}
+
+/// What `GET /drones/{id}/leases` answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LeaseList {
+    /// Those that the Drone has, the most urgent first, and then those that ended in the last minute, the last one
+    /// first; at most 64 of each.
+    pub leases: Vec<LeaseView>,
 }
 
 /// A page of `GET /log`.

@@ -16,6 +16,7 @@ use wire::ids::DroneId;
 use super::address::address_with;
 use super::chart::Line;
 use super::filters;
+use super::leases::Timeline;
 use super::viewer::Viewer;
 use crate::assets;
 use crate::config::Config;
@@ -23,7 +24,7 @@ use crate::deeds::Control;
 use crate::error::Problem;
 use crate::fleet::{DroneFilter, DroneKey, DroneSort};
 use crate::hive::Hive;
-use crate::model::{DroneHistory, DroneState, DroneView};
+use crate::model::{DroneHistory, DroneState, DroneView, LeaseView, Timestamp};
 use crate::request::id::Id;
 use crate::request::query::Query;
 
@@ -181,6 +182,8 @@ pub(super) struct OnePage {
     drone: DroneView,
     rate: Option<Line>,
     utilisation: Option<Line>,
+    leases: Vec<LeaseView>,
+    timeline: Option<Timeline>,
 }
 
 pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
@@ -188,7 +191,9 @@ pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id
     let DroneHistory { step_seconds, from, rate, utilisation } = hive.drone_history(drone.id).await?;
     let rate = Line::of(&rate, step_seconds, from, None);
     let utilisation = Line::of(&utilisation, step_seconds, from, Some(1.0));
-    Ok(OnePage { viewer, drone, rate, utilisation })
+    let leases = hive.drone_leases(drone.id).await?;
+    let timeline = Timeline::of(&leases, Timestamp::now());
+    Ok(OnePage { viewer, drone, rate, utilisation, leases, timeline })
 }
 
 pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use askama::{Result, Values};
 use jiff::Timestamp as Moment;
+use wire::ids::TaskId;
 use wire::text::is_hidden;
 
 use crate::model::{TaskView, Timestamp};
@@ -102,6 +103,33 @@ pub(super) fn field(at: &Option<Timestamp>, _: &dyn Values) -> Result<String> {
 #[askama::filter_fn]
 pub(super) fn visible(text: &str, _: &dyn Values) -> Result<String> {
     Ok(text.chars().map(|c| stand(c).unwrap_or_else(|| c.to_string())).collect())
+}
+
+/// `53 %`, of a part of one that need not be known exactly.
+#[askama::filter_fn]
+pub(super) fn roughly(share: &f64, _: &dyn Values) -> Result<String> {
+    Ok(rough(*share))
+}
+
+/// The class of a task in drawings.
+#[askama::filter_fn]
+pub(super) fn colour(task: &TaskId, _: &dyn Values) -> Result<String> {
+    Ok(class_of(*task))
+}
+
+/// Of ten colours that of a task: neighbours have different ones.
+pub(super) fn class_of(task: TaskId) -> String {
+    format!("task-{}", task.0 % 10)
+}
+
+/// `53 %`, of a part of one.
+pub(super) fn rough(share: f64) -> String {
+    if share < 0.01 { "under 1 %".into() } else { format!("{:.0} %", share * 100.0) }
+}
+
+/// `22:05:09`, in UTC.
+pub(super) fn clock(at: Timestamp) -> String {
+    Moment::from_millisecond(at.0).map_or_else(|_| at.to_string(), |at| at.strftime("%H:%M:%S").to_string())
 }
 
 fn group(digits: &str) -> String {

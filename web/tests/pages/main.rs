@@ -6,6 +6,7 @@ mod administration;
 mod control;
 mod history;
 mod search;
+mod stream;
 mod tasks;
 
 #[path = "../support/mod.rs"]

@@ -20,6 +20,7 @@ mod results;
 mod search;
 mod search_results;
 mod serve;
+mod stream;
 mod submit;
 mod tasks;
 mod tls;

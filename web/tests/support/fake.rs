@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultBatch, Results, ResultsFound, SearchProgress, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
-    Upload,
+    ResultBatch, Results, ResultsFound, SearchProgress, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage,
+    TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
 use web::model::{
     BlamedOn, Change, Data, DroneCounts, DroneHistory, DroneState, DroneView, Event, EventId, FailureGroup,
-    HistoryView, Kernels, LeaseCounts, Overview, SearchView, Series, Step, TaskCounts, TaskHistory, TaskState,
-    TaskView, Throughput, Timestamp, VerifiedCounts,
+    HistoryView, Kernels, LeaseCounts, LeaseView, Overview, SearchView, Series, Step, StreamView, TaskCounts,
+    TaskHistory, TaskState, TaskView, Throughput, Timestamp, VerifiedCounts,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -67,6 +67,10 @@ pub struct Inner {
     pub drone_history: DroneHistory,
     pub task_history: TaskHistory,
     pub throughput: Throughput,
+    pub stream: StreamView,
+    pub leases: Vec<LeaseView>,
+    /// The last page of the stream that was asked for.
+    pub stream_query: Option<StreamQuery>,
 }
 
 pub struct Task {
@@ -110,6 +114,17 @@ pub fn fake(queue: usize) -> Arc<Fake> {
         drone_history: DroneHistory { step_seconds: 10, from: CREATED, rate: Vec::new(), utilisation: Vec::new() },
         task_history: TaskHistory::default(),
         throughput: Throughput { step_seconds: 10, from: CREATED, drones: Vec::new(), others: 0, rest: Vec::new() },
+        stream: StreamView {
+            step_seconds: 1,
+            columns: 60,
+            from: CREATED,
+            drones: Vec::new(),
+            tasks: Vec::new(),
+            other_tasks: 0,
+            next_page: None,
+        },
+        leases: Vec::new(),
+        stream_query: None,
     };
     Arc::new(Fake { inner: Arc::new(Mutex::new(inner)), sender: broadcast::channel(queue).0, changed: Arc::default() })
 }
@@ -616,6 +631,18 @@ impl Hive for Fake {
 
     async fn drone_history(&self, _id: DroneId) -> Result<DroneHistory, HiveError> {
         Ok(self.inner().drone_history.clone())
+    }
+
+    async fn drone_leases(&self, id: DroneId) -> Result<Vec<LeaseView>, HiveError> {
+        let leases = self.inner().leases.clone();
+        self.with_drone(id, |_| Ok(leases))
+    }
+
+    async fn stream(&self, query: StreamQuery) -> Result<StreamView, HiveError> {
+        self.fails()?;
+        let mut inner = self.inner();
+        inner.stream_query = Some(query);
+        Ok(inner.stream.clone())
     }
 
     async fn task_history(&self, _id: TaskId) -> Result<TaskHistory, HiveError> {

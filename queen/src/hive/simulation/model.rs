@@ -363,6 +363,7 @@ impl Model {
             Effect::Ended { task, outcome, done } => self.ends(ctx, *task, outcome, done),
             Effect::Hold { .. }
             | Effect::Unhold(_)
+            | Effect::Over { .. }
             | Effect::Started(_)
             | Effect::Advanced(_)
             | Effect::Forgotten(_) => {}

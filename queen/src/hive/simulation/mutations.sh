@@ -79,7 +79,7 @@ mutation "leaves a twin when the other is done" $core/output.rs \
     'match lease.range.is_empty() {' 'match false {'
 mutation "leaves leases to whom it distrusts" $core/fleet.rs \
     'let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
-        self.give_up(&leases, true, now, effects);' 'drop(held);'
+        self.give_up(&leases, true, LeaseEnd::Withdrawn, now, effects);' 'drop(held);'
 mutation "leases what is paused" $core/tasks.rs \
     '(!task.is_paused).then(entry)' 'Some(entry())'
 mutation "adopts what others have" $core/fleet.rs \

@@ -6,12 +6,13 @@ use serde_json::json;
 use super::examples;
 use super::operation::{Operation, reference};
 use crate::fleet::DroneSort;
+use crate::model::Window;
 
 pub(super) const TAG: &str = "drones";
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![list(), show(), history(), drain(), disconnect(), resume()]
+    vec![list(), stream(), show(), history(), leases(), drain(), disconnect(), resume()]
 }
 
 fn of_a_drone(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -34,6 +35,29 @@ fn list() -> Operation {
 
 fn sorts() -> Vec<&'static str> {
     DroneSort::all().into_iter().map(DroneSort::name).collect()
+}
+
+fn stream() -> Operation {
+    let windows = Window::ALL.map(Window::name);
+    let page = json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX, "default": 1 });
+    Operation::new(TAG, (Method::GET, "/drones/stream"), "getStream", "Shows of which tasks Drones computed when")
+        .about(
+            "60 columns of 1, 5 or 15 seconds for each Drone that is here, or left within that time: the task of which \
+             most was computed, how busy the Drone was, and why it was not busier. It is known for 15 minutes, and from \
+             the Queen's start on.",
+        )
+        .query("window", "How far back", json!({ "type": "string", "enum": windows, "default": "1m" }))
+        .query("state", "Only Drones that are in this state now", reference("DroneState"))
+        .query("name", "Only Drones whose name or address begins so, whatever the case", json!({ "type": "string" }))
+        .query("page", "Which page, of 50 Drones each", page)
+        .invalid_query()
+        .answers_json(200, "The columns of each Drone of the page", reference("Stream"), examples::stream())
+}
+
+fn leases() -> Operation {
+    of_a_drone(Method::GET, "/drones/{id}/leases", "listLeases", "Lists what a Drone was given lately")
+        .about("The leases that it has, and those that ended in the last minute; at most 64 of each.")
+        .answers_json(200, "Its leases", reference("LeaseList"), json!({ "leases": [examples::lease()] }))
 }
 
 fn show() -> Operation {

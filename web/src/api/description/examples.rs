@@ -6,8 +6,9 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::kinds::digest::{CSV_HEADER, Encoding, KIND, Row};
 use crate::model::{
-    CoverageList, Data, DroneCounts, DroneHistory, DroneState, DroneView, HistoryView, Kernels, LeaseCounts, Overview,
-    Shift, Span, TaskCounts, TaskHistory, TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify,
+    CoverageList, Data, DroneCounts, DroneHistory, DroneState, DroneView, Gap, HistoryView, Kernels, LeaseCounts,
+    LeaseState, LeaseView, Overview, STREAM_COLUMNS, Shift, Span, StreamDrone, StreamRun, StreamTask, StreamView,
+    TaskCounts, TaskHistory, TaskState, TaskView, Timestamp, Verdict, VerifiedCounts, Verify, Window,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -162,6 +163,41 @@ pub(super) fn drone() -> Value {
         connections: 1,
         connected_at: NOON,
         last_seen_at: LATER,
+    })
+}
+
+/// What Drones did in a minute.
+pub(super) fn stream() -> Value {
+    let run = |columns, task: Option<u64>, busy, gap| StreamRun { columns, task: task.map(TaskId), busy, gap };
+    let runs = vec![
+        run(20, None, None, None),
+        run(30, Some(7), Some(1.0), None),
+        run(1, Some(7), Some(0.4), Some(Gap::Paused)),
+        run(9, None, Some(0.0), Some(Gap::Paused)),
+    ];
+    let window = Window::Minute;
+    json!(StreamView {
+        step_seconds: window.step_seconds(),
+        columns: STREAM_COLUMNS as u32,
+        from: NOON,
+        drones: vec![StreamDrone { id: DroneId(3), name: "attic".to_owned(), state: DroneState::Idle, runs }],
+        tasks: vec![StreamTask { id: TaskId(7), name: Some("bees".to_owned()), share: 1.0 }],
+        other_tasks: 0,
+        next_page: None,
+    })
+}
+
+/// A lease that ended.
+pub(super) fn lease() -> Value {
+    json!(LeaseView {
+        task: TaskId(7),
+        from: 0,
+        to: 1_000_000,
+        reached: 1_000_000,
+        state: LeaseState::Done,
+        given_at: NOON,
+        ended_at: Some(LATER),
+        busy_seconds: 0.2,
     })
 }
 

@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, LogList, Overview,
-    SecretList, Series, TaskHistory, TaskList, TokenList,
+    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, LeaseList, LogList,
+    Overview, SecretList, Series, StreamView, TaskHistory, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -66,6 +66,8 @@ fn views() -> Map<String, Value> {
     view::<TaskList>(&mut found);
     view::<FailureList>(&mut found);
     view::<DroneList>(&mut found);
+    view::<StreamView>(&mut found);
+    view::<LeaseList>(&mut found);
     view::<TokenList>(&mut found);
     view::<SecretList>(&mut found);
     view::<LogList>(&mut found);

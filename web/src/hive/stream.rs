@@ -1,0 +1,22 @@
+//! Which Drones a page of the task stream tells of.
+
+use crate::model::{DroneState, Window};
+
+/// A page of the task stream, as it is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StreamQuery {
+    /// How far back.
+    pub window: Window,
+    /// Only Drones in this state.
+    pub state: Option<DroneState>,
+    /// Only Drones that are [called so](is_called).
+    pub name: Option<String>,
+    /// Which page, from 1.
+    pub page: u64,
+}
+
+/// Whether the name or the address of a Drone begins as is `wanted`, whatever the case of its letters.
+pub fn is_called(wanted: &str, name: &str, address: &str) -> bool {
+    let wanted = wanted.to_lowercase();
+    [name, address].into_iter().any(|text| text.to_lowercase().starts_with(&wanted))
+}
