@@ -21,6 +21,7 @@
 //! All of these change one state, [`scheduler::Core`]; of that [`tasks`], [`leases`] and
 //! [`roster`] each keep their part and the indexes of it.
 
+mod coverage;
 mod credit;
 mod deadlines;
 mod detach;
@@ -66,7 +67,7 @@ pub use intervals::RangeSet;
 pub use ledger::Ledger;
 pub use release::MAX_DEATHS;
 pub use scheduler::Core;
-pub use status::{DroneStatus, Idle, LeaseCounts, LeaseStatus, Standing, Status, Totals, Waiting};
+pub use status::{DroneStatus, Idle, LeaseCounts, LeaseStatus, Part, Standing, Status, Totals, Waiting};
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use wire::work::Class;

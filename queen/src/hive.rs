@@ -22,6 +22,7 @@ mod cache;
 mod claims;
 mod commits;
 mod control;
+mod coverage;
 mod detach;
 mod drones;
 mod effects;

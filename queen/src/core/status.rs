@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wire::ids::TaskId;
+use wire::ids::{DroneId, TaskId};
 
 /// A task at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -49,6 +49,29 @@ pub struct LeaseStatus {
     pub task: TaskId,
     /// The index that its next output has to begin with.
     pub next: u64,
+}
+
+/// What has become of indices of a task that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// They are to be computed.
+    Pending {
+        /// How often they were tried in vain.
+        attempts: u32,
+    },
+    /// They are leased.
+    Leased {
+        /// To this Drone.
+        drone: DroneId,
+        /// By so many leases.
+        leases: u32,
+        /// How often they were tried, these leases among it.
+        attempts: u32,
+    },
+    /// A Drone has computed them, and the Queen is to compute them again.
+    WithQueen,
+    /// They are done.
+    Done,
 }
 
 /// Where a Drone stands.

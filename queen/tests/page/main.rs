@@ -8,6 +8,7 @@ mod access;
 mod operator;
 #[path = "../support/mod.rs"]
 mod support;
+mod task;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

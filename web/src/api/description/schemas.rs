@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneList, Estimate, FailureList, Health, HistoryView, LogList, Overview, SecretList,
-    Series, TaskList, TokenList,
+    BulkView, CoverageList, DroneList, Estimate, FailureList, Health, HistoryView, Honeycomb, LogList, Overview,
+    SecretList, Series, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -74,6 +74,7 @@ fn views() -> Map<String, Value> {
     view::<Health>(&mut found);
     view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);
+    view::<Honeycomb>(&mut found);
     view::<Estimate>(&mut found);
     view::<FindingView>(&mut found);
     let written = |(name, schema): (String, RefOr<Schema>)| {
