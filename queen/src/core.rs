@@ -21,6 +21,7 @@
 //! All of these change one state, [`scheduler::Core`]; of that [`tasks`], [`leases`] and
 //! [`roster`] each keep their part and the indexes of it.
 
+mod coverage;
 mod credit;
 mod deadlines;
 mod detach;
@@ -67,7 +68,7 @@ pub use ledger::Ledger;
 pub use release::MAX_DEATHS;
 pub use scheduler::Core;
 pub use status::{
-    DroneStatus, Idle, LeaseCounts, LeaseEnd, LeaseStatus, LeaseSummary, Standing, Status, Totals, Waiting,
+    DroneStatus, Idle, LeaseCounts, LeaseEnd, LeaseStatus, LeaseSummary, Part, Standing, Status, Totals, Waiting,
 };
 pub use time::Time;
 pub use timeouts::Timeouts;

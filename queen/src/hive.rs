@@ -23,6 +23,7 @@ mod cache;
 mod claims;
 mod commits;
 mod control;
+mod coverage;
 mod detach;
 mod drone_record;
 mod drones;

@@ -28,7 +28,7 @@ use crate::model::{
     DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
     TaskCounts, TaskHistory, TaskView, Throughput, Verify,
 };
-pub use crate::model::{Estimate, SearchProgress, Span, Verdict};
+pub use crate::model::{Estimate, SearchProgress, Span, SpanState, Verdict};
 
 /// A task as it is asked for, apart from its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,7 +290,7 @@ pub struct NotFound {
     pub count: u64,
 }
 
-/// What was searched of a search, and by whom, from some candidate on.
+/// What has become of a task's parts, and by whom, from some index on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coverage {
     /// The task at this moment.
@@ -363,8 +363,7 @@ pub trait Hive: Send + Sync + 'static {
     /// task that was given none is a [`HiveError::Conflict`].
     async fn not_found(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError>;
 
-    /// What was searched of a search from candidate `from` on, in at most `limit` spans. A task that is no search is a
-    /// [`HiveError::Conflict`]; there are no spans from the end on.
+    /// What has become of a task from index `from` on, in at most `limit` spans; there are none from the end on.
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError>;
 
     /// What a task with such inputs would take of the Drones that are there; a search has none. Any other task

@@ -22,6 +22,7 @@ pub mod error;
 mod fleet;
 mod guard;
 pub mod hive;
+mod honeycomb;
 pub mod kinds;
 mod label;
 pub mod limits;

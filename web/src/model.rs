@@ -17,7 +17,7 @@ mod task;
 mod tests;
 
 pub use self::bulk::{BulkAction, BulkState, BulkView};
-pub use self::coverage::{CoverageList, Span, Verdict};
+pub use self::coverage::{CELLS_MAX, Cell, CellDrone, CoverageList, Honeycomb, Span, SpanState, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
 pub use self::event::{Change, Event, EventId};
 pub use self::failures::{BlamedOn, FailureGroup, FailureList};

@@ -10,6 +10,7 @@ mod drones;
 mod failures;
 mod filters;
 mod form;
+mod honeycomb;
 mod leases;
 mod log;
 mod login;

@@ -81,6 +81,12 @@ impl History {
         self.failed.push((drone, now));
     }
 
+    /// How often the range was tried in vain, as far as that still says something of it.
+    pub(super) fn attempts(&self) -> u32 {
+        let count = self.failed.len() + usize::from(self.losses) + self.deaths.len();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Whether a Drone was lost while it computed the range.
     pub(super) fn has_losses(&self) -> bool {
         self.losses > 0

@@ -289,13 +289,13 @@ impl Fleet {
 
     /// What a Drone is called, and where it connects from.
     pub(super) fn called(&self, id: DroneId) -> Option<(&str, &str)> {
-        let newcomer = &self.presences.get(&id)?.newcomer;
+        let newcomer = &self.records.get(&id)?.newcomer;
         Some((&newcomer.name, &newcomer.address))
     }
 
     /// Where a Drone stands, for users; `standing` is what the core says of it.
     pub(super) fn state(&self, id: DroneId, standing: Option<Standing>) -> Option<DroneState> {
-        Some(self.presences.get(&id)?.state(standing, self.is_quarantined(id)))
+        Some(self.records.get(&id)?.state(standing, self.is_quarantined(id)))
     }
 
     /// A Drone as users are told; `status` is what the core knows of it.

@@ -7,6 +7,7 @@ mod list;
 mod live;
 mod log;
 mod search;
+mod span;
 
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub struct Failures {
     pub last: TaskId,
 }
 pub use self::live::{Live, Suspects};
-pub use self::search::Span;
+pub use self::span::Span;
 use super::bulk::Bulk;
 use super::error::StoreError;
 use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
@@ -214,6 +215,11 @@ impl Reader {
     /// What has been searched from candidate `from` on, in order, at most `limit` spans.
     pub fn searched(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
         self.query(|connection| search::searched(connection, id, from, limit))
+    }
+
+    /// Which results there are from index `from` on, in order, at most `limit` spans.
+    pub fn computed(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
+        self.query(|connection| span::computed(connection, id, from, limit))
     }
 
     /// What has been searched of a range, with the marks; what lies beyond the range is with it.

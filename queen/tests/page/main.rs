@@ -9,6 +9,7 @@ mod keyboard;
 mod operator;
 #[path = "../support/mod.rs"]
 mod support;
+mod task;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

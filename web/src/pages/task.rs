@@ -20,7 +20,7 @@ use crate::api::submit;
 use crate::assets;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Verdict};
+use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Span, SpanState};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::Stop;
 use crate::model::{BytesView, SearchView, SoughtView, SpaceView, TaskState, TaskView, Timestamp, Verify};
@@ -50,8 +50,8 @@ pub(super) struct Page {
     ready: u64,
     /// Not all that there will ever be, or without those that left a batch.
     is_partial: bool,
-    /// What was searched, of a search.
-    covered: Option<Covered>,
+    /// What has become of its parts.
+    covered: Covered,
     /// What its states were when, and its rate.
     course: Course,
     /// That which changes it.
@@ -88,6 +88,20 @@ impl Page {
     /// Whether it was given digests to search for.
     fn has_targets(&self) -> bool {
         self.task.search.as_ref().is_some_and(|search| matches!(search.sought, SoughtView::Targets { .. }))
+    }
+
+    /// What one of its items is.
+    fn unit(&self) -> &'static str {
+        match () {
+            () if self.task.first_task.is_some() => "task",
+            () if self.task.search.is_some() => "candidate",
+            () => "string",
+        }
+    }
+
+    /// Whether a part of a search was searched, so that its marks say something.
+    fn is_searched_part(&self, part: &Span) -> bool {
+        part.state.is_done() || part.state == SpanState::Suspect
     }
 
     /// Whether all candidates of a search were searched.
@@ -154,10 +168,7 @@ impl Page {
         let lacks_drones = is_open && viewer.sees_all() && hive.overview().await?.drones == 0;
         let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.results()).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
-        let covered = match task.search {
-            Some(_) => Some(Covered::of(hive, &task, from).await?),
-            None => None,
-        };
+        let covered = Covered::of(hive, &task, from).await?;
         let course = Course::of(&task, &hive.task_history(task.id).await?, Timestamp::now());
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),

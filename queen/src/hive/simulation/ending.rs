@@ -149,7 +149,7 @@ fn check_stored(queen: &Queen, task: TaskId, kept: &Kept) {
         for span in &spans {
             let ours = || kept.results.range(&span.range).map(|entry| (entry.by, entry.trust));
             assert_eq!(ours().count() as u64, span.range.end - span.range.start);
-            assert!(ours().all(|of| of == (span.drone, span.trust)), "{span:?} of task {task}");
+            assert!(ours().all(|of| (Some(of.0), of.1) == (span.drone, span.trust)), "{span:?} of task {task}");
         }
         let searched: u64 = spans.iter().map(|span| span.range.end - span.range.start).sum();
         assert_eq!(searched, kept.results.len(), "what is searched of task {task}");

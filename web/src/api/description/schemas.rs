@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, LeaseList, LogList,
-    Overview, SecretList, Series, StreamView, TaskHistory, TaskList, TokenList,
+    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, Honeycomb, LeaseList,
+    LogList, Overview, SecretList, Series, StreamView, TaskHistory, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -78,6 +78,7 @@ fn views() -> Map<String, Value> {
     view::<Health>(&mut found);
     view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);
+    view::<Honeycomb>(&mut found);
     view::<Estimate>(&mut found);
     view::<FindingView>(&mut found);
     let written = |(name, schema): (String, RefOr<Schema>)| {

@@ -63,7 +63,7 @@ pub enum Command {
     Submit(Box<Submit>),
     /// Search candidates for those whose digests are sought, and wait for findings if asked to
     Search(Box<Search>),
-    /// Show what was searched of a search, and by whom
+    /// Show what has become of each part of a task, and by whom
     Coverage(Coverage),
     /// Print a task's results, in the order of its inputs
     Results(Results),

@@ -106,7 +106,7 @@ proptest! {
             let mut found: Vec<Option<(u64, Trust)>> = vec![None; TOTAL as usize];
             for row in &rows {
                 assert_eq!(row.marks, row.range.end - row.range.start);
-                row.range.clone().for_each(|index| found[index as usize] = Some((row.drone.0, row.trust)));
+                row.range.clone().for_each(|index| found[index as usize] = Some((row.drone.unwrap().0, row.trust)));
             }
             assert_eq!(found, model);
             let rest = store.reader.searched(task, 11, 100).unwrap();

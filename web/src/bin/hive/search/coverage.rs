@@ -1,4 +1,4 @@
-//! `hive coverage`: what was searched, and by whom.
+//! `hive coverage`: what has become of each part of a task, and by whom.
 
 use std::io::{self, Read as _, Write as _};
 
