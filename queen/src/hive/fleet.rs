@@ -37,6 +37,8 @@ pub(super) struct Fleet {
     is_dismissed: bool,
     /// Drones whose figures have changed since watchers were told of them.
     changed: BTreeSet<DroneId>,
+    /// Those of which watchers were told last that they compute: their figures fall without any event.
+    computing: BTreeSet<DroneId>,
     /// The number of the Drone of which watchers were told last.
     last_published: u64,
 }
@@ -345,10 +347,17 @@ impl Fleet {
         self.changed.insert(id);
     }
 
-    /// The figures of all connected Drones have changed: rates fall without any event.
-    pub(super) fn touch_all(&mut self) {
-        let connected: Vec<_> = self.connected().collect();
-        self.changed.extend(connected);
+    /// The figures have changed of all of which watchers were told that they compute.
+    pub(super) fn touch_computing(&mut self) {
+        self.changed.extend(&self.computing);
+    }
+
+    /// Watchers are told of a Drone; `None` if it is forgotten.
+    pub(super) fn publish(&mut self, id: DroneId, view: Option<&DroneView>) {
+        match view.is_some_and(|view| view.rate > 0.0 || view.utilisation.is_some_and(|share| share > 0.0)) {
+            true => self.computing.insert(id),
+            false => self.computing.remove(&id),
+        };
     }
 
     /// These Drones need not be told of again, since watchers are told of them now.

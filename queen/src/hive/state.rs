@@ -201,7 +201,9 @@ impl State {
         self.fleet.untouch(&news.drones);
         let changed = self.fleet.take_changed();
         for id in news.drones.into_iter().chain(changed) {
-            if let Some(view) = self.drone(id, now) {
+            let view = self.drone(id, now);
+            self.fleet.publish(id, view.as_ref());
+            if let Some(view) = view {
                 self.feed.publish(News::Drone(view));
             }
         }
@@ -211,7 +213,7 @@ impl State {
         let is_moving = overview.rate > 0.0;
         if self.feed.publish_overview(overview) || is_moving {
             // Rates fall without any event, the last time to zero.
-            self.fleet.touch_all();
+            self.fleet.touch_computing();
         }
         is_moving || self.has_news()
     }

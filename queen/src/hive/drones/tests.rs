@@ -56,6 +56,7 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
     let (mut shown, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
         state.feed.removed(TaskId(turn), None);
+        (1..=DRONES).for_each(|drone| state.fleet.touch(DroneId(drone)));
         assert!(state.tell(overview.clone(), Now::after(Duration::from_millis(100) * turn as u32)));
         while let Ok(event) = events.try_recv() {
             match &event.change {
@@ -69,6 +70,33 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
         }
     }
     assert_eq!((removed, shown.len() as u64), (100, DRONES));
+}
+
+#[tokio::test]
+async fn watchers_hear_of_no_drone_that_only_waits() {
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    let mut events = state.feed.subscribe(None, Time::ZERO).events;
+    (0..10).for_each(|number| seat(&mut state, number));
+    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
+    let mut told = |state: &mut State, second| {
+        assert!(state.tell(overview.clone(), Now::after(Duration::from_secs(second))));
+        let mut drones = BTreeSet::new();
+        while let Ok(event) = events.try_recv() {
+            if let News::Drone(drone) = &event.change {
+                drones.insert(drone.id.0);
+            }
+        }
+        drones
+    };
+    assert_eq!(told(&mut state, 1).len(), 10);
+    assert_eq!(told(&mut state, 2), BTreeSet::new());
+    for second in 3..5 {
+        state.fleet.was_busy(DroneId(7), (second - 2) * 1_000_000_000, Now::after(Duration::from_secs(second)));
+    }
+    state.fleet.touch(DroneId(7));
+    // Its figures fall without anything that it says.
+    assert_eq!([5, 6, 7].map(|second| told(&mut state, second)), [[7].into(), [7].into(), [7].into()]);
 }
 
 #[tokio::test]
