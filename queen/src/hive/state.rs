@@ -4,6 +4,9 @@
 //! nothing: what has to be written is taken from it ([`State::take_changes`]) and comes back when it is
 //! on disk ([`State::committed`]); what takes time is asked for ([`State::take_requests`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
