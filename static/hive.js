@@ -2,7 +2,9 @@
 // is read again and merged in.
 "use strict";
 
-const REFRESH_MS = 400; // between two readings of a page
+// Between two readings of a page: the first time, and the most as long as there is something new each time.
+const REFRESH_MS = 250;
+const REFRESH_MAX_MS = 1000;
 const RETRY_MS = 3000; // until a refused event stream is tried again
 
 const $ = (id) => document.getElementById(id);
@@ -89,9 +91,11 @@ async function refresh() {
   isDirty = true;
   if (isReading || isHeld || document.hidden) return;
   isReading = true;
+  let wait = REFRESH_MS;
   while (isDirty && !isHeld && !document.hidden) {
     isDirty = false;
-    let pause = REFRESH_MS;
+    let pause = wait;
+    wait = Math.min(2 * wait, REFRESH_MAX_MS);
     try {
       const response = await fetch(location.href, { headers: { accept: "text/html", "hive-refresh": "1" }, cache: "no-store" });
       if (response.redirected) {

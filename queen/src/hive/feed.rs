@@ -167,7 +167,7 @@ impl Feed {
             return;
         }
         self.seq += 1;
-        let event = Arc::new(Event { id: self.at(), change });
+        let event = Arc::new(Event::new(self.at(), change));
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }

@@ -135,6 +135,5 @@ impl Teller {
 }
 
 fn sent(event: &Arc<Event>) -> Sent {
-    let data = serde_json::to_string(&event.change).unwrap_or_default();
-    Sent::default().event(event.change.name()).id(event.id.to_string()).data(data)
+    Sent::default().event(event.change.name()).id(event.id.to_string()).data(event.data())
 }

@@ -165,7 +165,7 @@ impl Fake {
     pub fn publish(&self, change: Change) {
         let mut inner = self.inner();
         let id = EventId { epoch: Epoch(3), seq: inner.events.len() as u64 + 1 };
-        let event = Arc::new(Event { id, change });
+        let event = Arc::new(Event::new(id, change));
         inner.events.push(event.clone());
         let _ = self.sender.send(event);
     }
