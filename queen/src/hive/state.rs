@@ -69,7 +69,7 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// How many items of long tasks were done when the console told of them last.
     pub(super) paces: BTreeMap<TaskId, u64>,
-    /// How long tasks of one item took that ended lately.
+    /// How long words took that ended lately: tasks with one input.
     pub(super) words: Timed,
     /// What is to be done outside the lock.
     pub(super) requests: Vec<Request>,
