@@ -21,9 +21,9 @@ pub struct ChunkBuf<'a> {
     kind: &'a dyn Kind,
     inputs: SharedBlob,
     candidates: SharedBlob,
-    /// The number of its first input within its segment.
+    /// The number of its first item within its segment.
     first: u64,
-    /// How many inputs it has.
+    /// How many items it has.
     items: u64,
 }
 

@@ -4,6 +4,9 @@
 //! nothing: what has to be written is taken from it ([`State::take_changes`]) and comes back when it is
 //! on disk ([`State::committed`]); what takes time is asked for ([`State::take_requests`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,7 +72,7 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// How many items of long tasks were done when the console told of them last.
     pub(super) paces: BTreeMap<TaskId, u64>,
-    /// How long tasks of one item took that ended lately.
+    /// How long words took that ended lately: tasks with one input.
     pub(super) words: Timed,
     /// What is to be done outside the lock.
     pub(super) requests: Vec<Request>,

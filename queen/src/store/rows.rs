@@ -159,9 +159,9 @@ impl Rows {
         let hash: Option<SecretHash> = row.get(20)?;
         let owner = row.get::<_, Option<u64>>(22)?.map(TokenId);
         let owner_name = row.get_ref(23)?.as_str_or_null()?.unwrap_or_default();
-        // One that cannot be read is no reason to lose its task.
+        // An address that cannot be read is left out: the task is worth more than that.
         let address = row.get_ref(24)?.as_str_or_null()?.and_then(|address| address.parse().ok());
-        // One that is missing is found out when it is needed.
+        // A row without the length of its secret is damaged, which is found out when the secret is read.
         let bytes = row.get::<_, Option<u32>>(21)?.unwrap_or_default();
         let secret = hash.map(|hash| SecretRef { hash, bytes });
         let fits = |terms: &Terms| {

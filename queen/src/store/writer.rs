@@ -84,7 +84,7 @@ pub struct Inheritance {
     pub live: u64,
     /// How many have ended, and have results that are to be computed again.
     pub suspect: u64,
-    /// Those that have.
+    /// How many tasks have ended, by how they did.
     pub ended: TaskCounts,
     /// Bytes on disk.
     pub used: u64,

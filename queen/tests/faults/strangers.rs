@@ -9,10 +9,9 @@ use wire::message::ToQueen;
 use wire::preface::{Preface, Role};
 use wire::proof::MAC_BYTES;
 
-use super::support::Hive;
 use super::support::protection::{Entry, Shield, connect, connect_with};
 use super::support::scripted::{Scripted, greet, hello};
-use super::{Queen, lines};
+use super::{Queen, config, lines, start_queen};
 
 /// All that is answered to these bytes.
 async fn answer(queen: Queen, said: &[u8]) -> String {
@@ -46,8 +45,7 @@ async fn a_stranger_is_told_in_its_own_tongue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_answered_where_there_is_none() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let hello = [&[0x16, 3, 1, 2, 0][..], &[0; 300]].concat();
     let line = answer(queen, &hello).await;
     assert!(line.contains("has no TLS") && line.contains("queen init") && line.contains("--join"), "{line}");
@@ -70,8 +68,7 @@ async fn who_is_not_let_in_keeps_no_drone_away() {
     let shield = Shield::new();
     let file = shield.admit("attic");
     let protection = Some(shield.protection());
-    let hive = Hive::start_with(queen::Config { open_files: 64, protection, ..super::config(None) }).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(queen::Config { open_files: 64, protection, ..super::config(None) }).await;
     let entry = Entry::new(queen.drones, &file);
     // Some say nothing, some begin with TLS, some with a hello, and none goes on.
     let (mut sockets, mut greetings) = (Vec::new(), Vec::new());

@@ -169,11 +169,11 @@ struct Rows {
     first_task: Option<TaskId>,
     /// What stands before all rows.
     header: &'static [u8],
-    state: Part,
+    stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Stage {
     Header,
     Rows,
     Over,
@@ -188,8 +188,17 @@ impl Rows {
         results: Box<dyn Results>,
     ) -> Self {
         let cursor = Cursor::at(range.start);
-        let mut rows =
-            Self { format, batch: first, results, range, cursor, is_complete, first_task, header, state: Part::Header };
+        let mut rows = Self {
+            format,
+            batch: first,
+            results,
+            range,
+            cursor,
+            is_complete,
+            first_task,
+            header,
+            stage: Stage::Header,
+        };
         rows.pause();
         rows
     }
@@ -197,7 +206,7 @@ impl Rows {
     /// The next piece of the body, as long as its reader `may` have it. An error is its last word: the connection breaks off, so
     /// that what was sent does not look complete.
     async fn next(&mut self, may: impl FnOnce() -> bool) -> Option<Result<Bytes, Problem>> {
-        if self.state == Part::Over {
+        if self.stage == Stage::Over {
             return None;
         }
         let piece = match may() {
@@ -205,7 +214,7 @@ impl Rows {
             false => Err(Problem::unauthorized()),
         };
         if piece.is_err() {
-            self.state = Part::Over;
+            self.stage = Stage::Over;
         }
         piece.transpose()
     }
@@ -213,9 +222,9 @@ impl Rows {
     async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
         let mut out = Vec::with_capacity(PIECE + digest::OVER);
         out.resize(MARGIN, 0);
-        if self.state == Part::Header {
+        if self.stage == Stage::Header {
             out.extend_from_slice(self.header);
-            self.state = Part::Rows;
+            self.stage = Stage::Rows;
         }
         while out.len() < PIECE {
             if self.batch.is_none() {
@@ -245,7 +254,7 @@ impl Rows {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
-        self.state = Part::Over;
+        self.stage = Stage::Over;
         if self.cursor.index != self.range.end {
             let detail = format!("results end at {} instead of {}", self.cursor.index, self.range.end);
             return Err(HiveError::Internal(detail).into());

@@ -135,12 +135,12 @@ pub(super) async fn page(
 ) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
     let from = query.number("from", 0..=u64::MAX)?.unwrap_or_default();
-    Page::of(&*hive, viewer, TaskId(id), Part { offset, from }, None).await
+    Page::of(&*hive, viewer, TaskId(id), Offsets { offset, from }, None).await
 }
 
 /// Which parts of long tables are shown.
 #[derive(Debug, Clone, Copy, Default)]
-struct Part {
+struct Offsets {
     /// The first result.
     offset: u64,
     /// The first candidate of what was searched.
@@ -152,7 +152,7 @@ impl Page {
         hive: &dyn Hive,
         viewer: Viewer,
         id: TaskId,
-        Part { offset, from }: Part,
+        Offsets { offset, from }: Offsets,
         refused: Option<Refused<'_>>,
     ) -> Result<Self, Problem> {
         let found = own::results(hive, viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
@@ -299,7 +299,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
-    match Page::of(hive, viewer, id, Part::default(), Some(refused)).await {
+    match Page::of(hive, viewer, id, Offsets::default(), Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }

@@ -30,9 +30,9 @@ const LAST_ATTEMPTS: u32 = 8;
 #[derive(Default)]
 pub(super) struct Pending {
     batch: Batch,
-    /// Attempts that failed since the last that did not.
+    /// How many attempts failed since one succeeded.
     failed: u32,
-    /// Those since the Queen stops.
+    /// How many of them failed since the Queen was told to stop.
     failed_stopping: u32,
     /// The writer's ballast is whole.
     has_ballast: bool,

@@ -11,7 +11,7 @@ use web::model::{Change, DroneView, Overview, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use self::brief::Brief;
-use self::events::{Event, Events};
+use self::events::{Events, SseEvent};
 use crate::arguments::{Output, Watch};
 use crate::connection::{Backoff, Connection, Request, RequestError};
 use crate::failure::Failure;
@@ -87,7 +87,7 @@ impl Watcher<'_> {
                 }
                 return Ok(None);
             }
-            events.take(&piece[..read]);
+            events.push(&piece[..read]);
             while let Some(event) = events.next() {
                 backoff.reset();
                 let Some(change) = read_change(&event)? else { continue };
@@ -123,7 +123,7 @@ impl Watcher<'_> {
         Ok(task.state.has_ended().then_some(wait::Ended { task, answer }))
     }
 
-    fn tell(&mut self, event: &Event, change: &Change) -> Result<(), Failure> {
+    fn tell(&mut self, event: &SseEvent, change: &Change) -> Result<(), Failure> {
         // As text, the task itself is describe when its batch has changed.
         let is_watched = |id: &TaskId| Some(*id) == self.id || self.output == Output::Json && Some(*id) == self.batch;
         let is_its = match change {
@@ -149,7 +149,7 @@ impl Watcher<'_> {
 }
 
 /// What an event says; `None` if it is one of a newer Queen.
-fn read_change(event: &Event) -> Result<Option<Change>, Failure> {
+fn read_change(event: &SseEvent) -> Result<Option<Change>, Failure> {
     Change::read(&event.name, &event.data).map_err(|error| {
         let name = &event.name;
         Failure::Unreachable(format!("an event {name:?} is not what a Queen of this version says: {error}"))
