@@ -2,10 +2,12 @@
 
 mod access;
 mod address;
+mod again;
 mod bulk;
 mod chart;
 mod course;
 mod coverage;
+mod curl;
 mod drones;
 mod failures;
 mod filters;
@@ -13,6 +15,7 @@ mod form;
 mod honeycomb;
 mod log;
 mod login;
+mod lookup;
 mod measured;
 mod overview;
 mod search;

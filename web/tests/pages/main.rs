@@ -7,6 +7,7 @@ mod control;
 mod coverage;
 mod history;
 mod search;
+mod task;
 mod tasks;
 
 #[path = "../support/mod.rs"]
