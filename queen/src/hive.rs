@@ -46,6 +46,7 @@ mod making;
 mod memory;
 mod not_found;
 mod on_disk;
+mod original;
 mod outgoing;
 mod outputs;
 mod overview;

@@ -23,6 +23,7 @@ pub use self::stream::{StreamQuery, is_called};
 use crate::access::Owner;
 use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
+use crate::kinds::search::Search;
 use crate::metrics::Measures;
 use crate::model::{
     DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
@@ -302,6 +303,16 @@ pub struct Coverage {
     pub next: Option<u64>,
 }
 
+/// What was asked for with a task, but for keys and salts.
+pub struct Original {
+    /// The task at this moment.
+    pub task: TaskView,
+    /// Of a search: what it is, with the digests that were given if these are few. `None` if it takes a lot of memory.
+    pub search: Option<Box<Search>>,
+    /// Its inputs as they were given, if they are few; a search has none.
+    pub inputs: Option<SharedBlob>,
+}
+
 /// Events from some point on.
 pub struct Subscription {
     /// Whether the asked-for event is not known (any more), so that the subscriber has to read
@@ -365,6 +376,9 @@ pub trait Hive: Send + Sync + 'static {
 
     /// What has become of a task from index `from` on, in at most `limit` spans; there are none from the end on.
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError>;
+
+    /// What was asked for with a task, with inputs, or digests that are sought, of at most `most` bytes.
+    async fn original(&self, id: TaskId, most: usize) -> Result<Original, HiveError>;
 
     /// What a task with such inputs would take of the Drones that are there; a search has none. Any other task
     /// without inputs is [`HiveError::Empty`].

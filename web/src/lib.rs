@@ -26,6 +26,7 @@ mod honeycomb;
 pub mod kinds;
 mod label;
 pub mod limits;
+mod lookup;
 mod map;
 pub mod metrics;
 pub mod model;

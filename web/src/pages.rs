@@ -2,10 +2,12 @@
 
 mod access;
 mod address;
+mod again;
 mod bulk;
 mod chart;
 mod course;
 mod coverage;
+mod curl;
 mod drones;
 mod failures;
 mod filters;
@@ -14,6 +16,7 @@ mod honeycomb;
 mod leases;
 mod log;
 mod login;
+mod lookup;
 mod measured;
 mod overview;
 mod search;

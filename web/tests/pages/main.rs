@@ -8,6 +8,7 @@ mod coverage;
 mod history;
 mod search;
 mod stream;
+mod task;
 mod tasks;
 
 #[path = "../support/mod.rs"]

@@ -189,3 +189,15 @@ async fn coverage_is_shown_in_pages_or_as_a_whole() {
     *old.version_mut() = axum::http::Version::HTTP_10;
     send(&router, old).await.problem(505);
 }
+
+#[tokio::test]
+async fn a_candidate_is_looked_up_among_findings() {
+    let (_, router) = some().await;
+    let text = |answer: Answer| answer.text().to_owned();
+    let path = |query: &str| format!("/tasks/1/results?{query}&format=text&partial=1");
+    assert_eq!(text(get(&router, &path("input=abc")).await), format!("{}:abc\n", sha256("abc")));
+    let expected = format!("{}:$HEX[ff]\n", sha256([0xff]));
+    assert_eq!(text(get(&router, &path("input=%24HEX%5Bff%5D")).await), expected);
+    assert_eq!(text(get(&router, &path(&format!("digest={}", sha256([0xff])))).await), expected);
+    assert_eq!(text(get(&router, &path("input=nothing")).await), "");
+}

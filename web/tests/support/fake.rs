@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultBatch, Results, ResultsFound, SearchProgress, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage,
-    TaskQuery, Upload,
+    Original, ResultBatch, Results, ResultsFound, SearchProgress, StreamQuery, Submitted, Subscription, TaskFilter,
+    TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -486,6 +486,18 @@ impl Hive for Fake {
         let drone = self.inner().drone.clone();
         let (spans, next) = covered(&task, &drone, from, limit);
         Ok(Coverage { task, spans, next })
+    }
+
+    async fn original(&self, id: TaskId, most: usize) -> Result<Original, HiveError> {
+        self.with(id, |task| {
+            let search = match &task.new.specification {
+                Specification::Search(search) => Some(Box::new(search.clone())),
+                Specification::Digest(_) => None,
+            };
+            let is_few = task.inputs.iter().map(Vec::len).sum::<usize>() <= most && search.is_none();
+            let inputs = is_few.then(|| task.inputs.iter().collect::<BlobBuf>().freeze());
+            Ok(Original { task: task.view.clone(), search, inputs })
+        })
     }
 
     async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError> {

@@ -215,6 +215,13 @@ fn results() -> Operation {
              search is done and has searched all candidates: a search that has found enough has not",
             flag(),
         )
+        .query("input", "Only results of this input, as it was given, or of this candidate of a search", json!({ "type": "string" }))
+        .query(
+            "digest",
+            "Only results with this digest. At most 100 results of what is looked for are sent, and it is looked for \
+             five seconds: `next_offset` says where that ended",
+            json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
+        )
         .query("download", "1: browsers save it as a file", flag())
         .answers_with(200, "The results that there are", json!({
             "application/x-ndjson": {

@@ -1,5 +1,6 @@
 //! `hive results`: rows as they come, whole and each once, however often the connection breaks.
 
+mod lookup;
 mod rows;
 
 use std::io::{self, Read as _};
@@ -33,6 +34,9 @@ pub struct Wanted {
 /// If they are not there, refused, or cannot be written.
 pub fn run(connection: &Connection, results: &Results, output: Output) -> Result<(), Failure> {
     let id = tasks::resolve(connection, results.id)?;
+    if let Some(sought) = lookup::Sought::of(results) {
+        return lookup::run(connection, id, results, &sought, output);
+    }
     let ended = match results.wait {
         true => Some(wait::until_ended(connection, id, results.progress, output)?),
         false => None,
