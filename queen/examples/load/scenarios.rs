@@ -216,7 +216,7 @@ impl Comparison<'_> {
         idle::allow_connections(count)?;
         let hive = self.build.start(0, false).await?;
         let (memory, alone) = watch(&hive.queen).await?;
-        let fleet = idle::connect(hive.drone_addr, count).await?;
+        let fleet = idle::connect(hive.drone_addr, count, idle::Says::Nothing).await?;
         tokio::time::sleep(SETTLE).await;
         let (more, with) = watch(&hive.queen).await?;
         hive.until_drones(count).await?;
