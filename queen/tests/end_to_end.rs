@@ -145,6 +145,58 @@ async fn a_word_overtakes_a_long_task() {
     hive.stop().await;
 }
 
+/// The runs of a Drone in the task stream.
+async fn runs(hive: &Hive, name: &str, window: &str) -> Vec<Value> {
+    let stream = hive.get(&format!("/drones/stream?window={window}&name={name}")).await.json();
+    stream["drones"][0]["runs"].as_array().cloned().unwrap_or_default()
+}
+
+/// Waits until a window of a Drone's task stream has a run like that.
+async fn until_run(hive: &Hive, name: &str, window: &str, is_it: impl Fn(&Value) -> bool) {
+    loop {
+        let runs = runs(hive, name, window).await;
+        if runs.iter().any(&is_it) {
+            let columns: u64 = runs.iter().map(|run| run["columns"].as_u64().unwrap()).sum();
+            return assert_eq!(columns, 60, "{runs:?}");
+        }
+        support::look_again().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_stream_tells_what_drones_did_and_why_they_did_not() {
+    let hive = Hive::start().await;
+    let worker = hive.worker("maja");
+    until_run(&hive, "maja", "1m", |run| run["gap"] == "no_work").await;
+    let task = hive.submit_endless("&name=endless").await;
+    for window in ["1m", "5m", "15m"] {
+        until_run(&hive, "maja", window, |run| run["task"] == task && run["busy"].as_f64() > Some(0.0)).await;
+    }
+    let stream = hive.get("/drones/stream").await.json();
+    assert_eq!((&stream["tasks"][0]["id"], &stream["tasks"][0]["name"]), (&json!(task), &json!("endless")));
+    let lease = |leases: &Value, state: &str| {
+        leases["leases"].as_array().unwrap().iter().find(|lease| lease["state"] == state).cloned()
+    };
+    let leases = hive.get("/drones/1/leases").await.json();
+    assert_eq!(lease(&leases, "running").or(lease(&leases, "waiting")).unwrap()["task"], task, "{leases}");
+    hive.send("POST", &format!("/tasks/{task}/pause"), &[], "").await;
+    until_run(&hive, "maja", "1m", |run| run["gap"] == "paused" && run["busy"] == 0.0).await;
+    let leases = hive.get("/drones/1/leases").await.json();
+    assert_eq!(lease(&leases, "withdrawn").unwrap()["task"], task, "{leases}");
+    let page = hive.get("/admin/stream").await.text();
+    for part in [&format!("class=\"task-{}\"", task % 10), "class=\"gap paused\"", "tasks paused", "<bdi>endless</bdi>"]
+    {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(hive.get("/admin/drones/1").await.text().contains("Leases of the last minute"));
+    hive.cancel(task).await;
+    worker.leave().await;
+    until_run(&hive, "maja", "1m", |run| run["gap"] == "gone").await;
+    let stream = hive.get("/drones/stream").await.json();
+    assert_eq!(stream["tasks"][0]["name"], "endless", "the name of a task that has ended is read from the disk");
+    hive.stop().await;
+}
+
 /// More than what is stored of a Drone, in bytes.
 const DRONE: u64 = 8 << 10;
 

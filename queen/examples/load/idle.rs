@@ -24,18 +24,29 @@ const RATE: u64 = 10_000_000;
 /// What a Queen asks for.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// What Drones say of their threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// That they compute nothing.
+    Nothing,
+    /// That they computed for another part of each second than of the one before.
+    AnotherPart,
+}
+
 /// A connected Drone.
 struct Idle {
+    number: u64,
+    says: Says,
     reader: FrameReader<OwnedReadHalf>,
     writer: FrameWriter<OwnedWriteHalf>,
     heartbeat: Duration,
 }
 
 /// Connects so many Drones, which stay until this is dropped.
-pub async fn connect(queen: SocketAddr, count: u64) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+pub async fn connect(queen: SocketAddr, count: u64, says: Says) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
     let mut fleet = JoinSet::new();
     for number in 1..=count {
-        let drone = Idle::connect(queen, &format!("idle-{number}")).await?;
+        let drone = Idle::connect(queen, number, says).await?;
         fleet.spawn(drone.wait());
     }
     Ok(fleet)
@@ -72,7 +83,8 @@ pub fn allow_connections(count: u64) -> anyhow::Result<()> {
 }
 
 impl Idle {
-    async fn connect(queen: SocketAddr, name: &str) -> anyhow::Result<Self> {
+    async fn connect(queen: SocketAddr, number: u64, says: Says) -> anyhow::Result<Self> {
+        let name = &*format!("idle-{number}");
         let mut socket = TcpStream::connect(queen).await?;
         socket.set_nodelay(true)?;
         socket.write_all(&Preface::ours(Role::Drone).encode()).await?;
@@ -91,17 +103,23 @@ impl Idle {
         let FromQueen::Welcome { heartbeat_ms, .. } = decode(&answer)? else { bail!("a Drone is not welcome") };
         writer.push(&ToQueen::Offer { leases: vec![].into(), material: vec![].into() }, MAX_TO_DRONE)?;
         writer.flush().await?;
-        Ok(Self { reader, writer, heartbeat: Duration::from_millis(heartbeat_ms.into()) })
+        Ok(Self { number, says, reader, writer, heartbeat: Duration::from_millis(heartbeat_ms.into()) })
     }
 
     /// Sends heartbeats, and hears whatever is said.
     async fn wait(mut self) -> anyhow::Result<()> {
         let mut beats = interval(self.heartbeat);
+        let mut busy_ns = 0;
         loop {
             tokio::select! {
                 heard = self.reader.next(MAX_TO_DRONE) => drop(heard?.context("the Queen closed the connection")?),
                 _ = beats.tick() => {
-                    let beat = ToQueen::Heartbeat { progress: vec![].into(), compressions: 0, busy_ns: 0 };
+                    if self.says == Says::AnotherPart {
+                        // In steps of a tenth, and no two neighbours of a step alike.
+                        self.number = self.number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        busy_ns += (self.number >> 32) % 11 * 100_000_000;
+                    }
+                    let beat = ToQueen::Heartbeat { progress: vec![].into(), compressions: busy_ns, busy_ns };
                     self.writer.push(&beat, MAX_TO_DRONE)?;
                     self.writer.flush().await?;
                 }

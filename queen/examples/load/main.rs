@@ -18,6 +18,7 @@ mod bare;
 mod bulk;
 mod client;
 mod compare;
+mod fleet;
 mod hive;
 mod idle;
 mod latency;
@@ -67,6 +68,8 @@ enum Load {
     Bulk(bulk::Bulk),
     /// Starts Hives, and measures them beside programs that do the same without one
     Compare(compare::Compare),
+    /// Connects Drones that compute nothing, for who looks at pages
+    Fleet(fleet::Fleet),
     /// Answers like a Queen of one task, doing nothing else
     #[command(hide = true)]
     Bare,
@@ -127,6 +130,7 @@ async fn run(load: Load, api: &Api) -> anyhow::Result<Value> {
         Load::Many(load) => load.run(api).await,
         Load::Bulk(load) => load.run(api).await,
         Load::Compare(compare) => compare.run().await,
+        Load::Fleet(fleet) => fleet.run().await,
         Load::Bare => bare::serve().await.map(|()| Value::Null),
     }
 }

@@ -29,14 +29,16 @@ const TURNS: u64 = 10;
 const SETTLE: Duration = Duration::from_millis(1500);
 
 /// Pages that are read one after the other.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "/admin",
     "/admin/tasks",
     "/admin/tasks?state=done&sort=-ended",
     "/admin/tasks/1",
     "/admin/drones",
     "/admin/drones?sort=-rate",
+    "/admin/stream?window=15m",
     "/admin/log",
+    "/admin/drones/1",
 ];
 
 /// Tasks that are lines of their own in lists.
@@ -244,7 +246,7 @@ impl Comparison<'_> {
         idle::allow_connections(count)?;
         let hive = self.build.start(0, false).await?;
         let (memory, alone) = watch(&hive.queen, WATCH).await?;
-        let fleet = idle::connect(hive.drone_addr, count).await?;
+        let fleet = idle::connect(hive.drone_addr, count, idle::Says::Nothing).await?;
         tokio::time::sleep(SETTLE).await;
         let (more, with) = watch(&hive.queen, WATCH).await?;
         hive.until_drones(count).await?;
@@ -273,7 +275,7 @@ impl Comparison<'_> {
         let hive = self.build.start(drones, false).await?;
         bulk::run(&hive.api, bulk::MANY_TASKS, &Expected::of(page_tasks, page_tasks)).await?;
         PAGE_WORDS.put_on(&hive.api).await?;
-        let fleet = idle::connect(hive.drone_addr, page_drones).await?;
+        let fleet = idle::connect(hive.drone_addr, page_drones, idle::Says::AnotherPart).await?;
         tokio::time::sleep(SETTLE).await;
         for path in PAGES {
             let (times, length) = pages::read(&hive.api, path, READINGS).await?;

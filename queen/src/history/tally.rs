@@ -99,6 +99,8 @@ impl Tally {
         let task = most.or(begun).or(self.before);
         let gap = match gap {
             Some(Gap::NoWork) if self.was_withdrawn => Some(Gap::Withdrawn),
+            // It has work and is at it; what the rest of its time goes into is not known.
+            Some(Gap::Starting | Gap::Disk) if part > 0.0 => None,
             gap => gap,
         };
         self.stream.tell(Cell::busy(task, part, gap), second + 1);

@@ -235,6 +235,9 @@ async fn check_pages(width: u32, scheme: &str) {
         "/admin/drones/1",
         "/admin/drones?sort=-rate&name=a-drone",
         "/admin/drones?name=nobody",
+        "/admin/stream",
+        "/admin/stream?window=15m&name=a-drone",
+        "/admin/stream?name=nobody",
         "/admin/tasks/99",
         "/admin/access",
         "/admin/log",
@@ -244,6 +247,9 @@ async fn check_pages(width: u32, scheme: &str) {
     }
     hive.send("POST", "/tasks/2/pause", &[], "").await;
     visit("/admin/tasks/2").await;
+    client.goto(&format!("http://{address}/admin/stream")).await.unwrap();
+    until(client, "#legend", "tasks paused").await;
+    check_page(client, width, scheme).await;
     hive.send("POST", "/tasks/2/cancel", &[], "").await;
     for path in [
         "/admin/tasks/2",

@@ -58,7 +58,7 @@ async fn windows_and_pages_are_links() {
     let answer = get(&router, "/admin/stream?window=15m").await;
     let links = [
         "rel=\"next\" href=\"/admin/stream?window=15m&#38;page=2\"",
-        "<a href=\"/admin/stream\">minute</a>",
+        "<a href=\"/admin/stream\">1 minute</a>",
         "aria-current=\"page\">15 minutes</a>",
         "<input type=\"hidden\" name=\"window\" value=\"15m\">",
         "nothing is known yet",
