@@ -128,17 +128,6 @@ async function refresh() {
   isReading = false;
 }
 
-function isShown(name, data) {
-  const { live = "", task, first, last, drone } = $("main").dataset;
-  if (!live.split(" ").includes(name)) return false;
-  const change = JSON.parse(data);
-  if (name === "drone") return drone === undefined || String(change.id) === drone;
-  if (name === "overview" || task === undefined) return true;
-  // The task, the batch that it is in, or one of its own tasks.
-  const id = change.task ?? change.id;
-  return task.split(" ").includes(String(id)) || (first !== undefined && id >= Number(first) && id <= Number(last));
-}
-
 // ---- The event stream; none while the page cannot be seen ----
 
 let events = null;
@@ -156,10 +145,10 @@ function listen() {
   clearTimeout(retry);
   events?.close();
   events = null;
-  const isLive = "live" in $("main").dataset;
-  $("hold").hidden = !isLive;
-  if (document.hidden || isHeld || !isLive) return;
-  events = new EventSource("/events");
+  const { live } = $("main").dataset;
+  $("hold").hidden = !live;
+  if (document.hidden || isHeld || !live) return;
+  events = new EventSource(`/events?event=${live}`);
   events.onopen = () => {
     show("live", "Live");
     refresh();
@@ -171,10 +160,7 @@ function listen() {
     refresh();
     retry = setTimeout(listen, RETRY_MS);
   };
-  events.addEventListener("reset", refresh);
-  for (const name of ["task", "task-removed", "result-changed", "finding", "drone", "overview"]) {
-    events.addEventListener(name, ({ data }) => isShown(name, data) && refresh());
-  }
+  for (const name of ["reset", ...live.split(",")]) events.addEventListener(name, refresh);
 }
 
 function hold(is) {

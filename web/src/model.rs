@@ -19,7 +19,7 @@ mod tests;
 pub use self::bulk::{BulkAction, BulkState, BulkView};
 pub use self::coverage::{CELLS_MAX, Cell, CellDrone, CoverageList, Honeycomb, Span, SpanState, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
-pub use self::event::{Change, Event, EventId};
+pub use self::event::{About, Change, Event, EventId};
 pub use self::failures::{BlamedOn, FailureGroup, FailureList};
 pub use self::history::{DroneHistory, HistoryView, Series, Shift, Step, TaskHistory, Throughput, ThroughputOf};
 pub use self::leases::{LEASES_SHOWN, LeaseState, LeaseView};

@@ -57,7 +57,7 @@ impl Open {
                     changed.notify_one();
                     Ok(())
                 };
-                events.download("/events", "accept: text/event-stream\r\n", told).await
+                events.download("/events?event=overview", "accept: text/event-stream\r\n", told).await
             });
             let (mut client, reads) = (Client::connect(&api).await?, Arc::clone(&reads));
             pages.spawn(async move {

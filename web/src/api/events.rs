@@ -19,9 +19,10 @@ use crate::entrance::{Changes, Entrance};
 use crate::error::Problem;
 use crate::hive::{Hive, Subscription};
 use crate::limits::Turn;
-use crate::model::{Event, EventId};
+use crate::model::{About, Change, Event, EventId};
 use crate::own::is_told;
 use crate::places::Activity;
+use crate::request::query::Query;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often it is asked whether somebody may still watch.
@@ -41,7 +42,10 @@ pub(crate) async fn events(
     State(entrance): State<Arc<Entrance>>,
     client: Client,
     headers: HeaderMap,
+    mut query: Query,
 ) -> Result<Response, Problem> {
+    let about = query.some_of("event", &About::ALL, About::name)?.unwrap_or_else(|| About::ALL.to_vec());
+    query.end()?;
     let turn = client.allowance.stream()?;
     let last = headers.get("last-event-id").map(|id| id.to_str().ok().and_then(|id| id.parse::<EventId>().ok()));
     let mut subscription = hive.subscribe(last.flatten());
@@ -51,7 +55,7 @@ pub(crate) async fn events(
     let pending = VecDeque::from([greeting]);
     client.place.set(Activity::Watching);
     let (changes, due) = (entrance.changes(), interval_at(Instant::now() + LOOK, LOOK));
-    let teller = Teller { hive, config, entrance, client, changes, due, subscription, pending, _turn: turn };
+    let teller = Teller { hive, config, entrance, client, about, changes, due, subscription, pending, _turn: turn };
     let stream = futures_util::stream::unfold(teller, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok::<_, Infallible>(event), teller))
@@ -74,6 +78,8 @@ struct Teller {
     config: Arc<Config>,
     entrance: Arc<Entrance>,
     client: Client,
+    /// What is told of, besides resets.
+    about: Vec<About>,
     /// After what it is to be asked whether the client may still watch, and when in any case.
     changes: Changes,
     due: Interval,
@@ -95,8 +101,7 @@ impl Teller {
         }
         if !self.subscription.backlog.is_empty() {
             let backlog = std::mem::take(&mut self.subscription.backlog);
-            self.pending =
-                backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
+            self.pending = backlog.iter().filter(|event| self.tells(&event.change)).map(sent).collect();
         }
         if let Some(sent) = self.pending.pop_front() {
             return Some(sent);
@@ -118,7 +123,7 @@ impl Teller {
                 () = self.config.shutdown.cancelled() => return None,
             };
             match event {
-                Ok(event) if is_told(&self.client.caller, &event.change) => return Some(sent(&event)),
+                Ok(event) if self.tells(&event.change) => return Some(sent(&event)),
                 Ok(_) => {}
                 Err(RecvError::Closed) => return None,
                 Err(RecvError::Lagged(_)) => {
@@ -127,6 +132,12 @@ impl Teller {
                 }
             }
         }
+    }
+
+    /// Whether a change is told here: it was asked for, and the client may know of it.
+    fn tells(&self, change: &Change) -> bool {
+        let is_wanted = change.about().is_none_or(|about| self.about.contains(&about));
+        is_wanted && is_told(&self.client.caller, change)
     }
 
     fn reset(&self) -> Sent {

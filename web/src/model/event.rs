@@ -37,6 +37,9 @@ impl FromStr for EventId {
     }
 }
 
+/// The SSE event name of what is about everything.
+const RESET: &str = "reset";
+
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -108,6 +111,41 @@ pub enum Change {
     Reset {},
 }
 
+/// What an event tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// A task that is new or has moved.
+    Task,
+    /// A task that is gone.
+    TaskRemoved,
+    /// Results that are others than they were.
+    ResultChanged,
+    /// What a search found.
+    Finding,
+    /// A Drone.
+    Drone,
+    /// The whole.
+    Overview,
+}
+
+impl About {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Task, Self::TaskRemoved, Self::ResultChanged, Self::Finding, Self::Drone, Self::Overview];
+
+    /// The SSE event name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::TaskRemoved => "task-removed",
+            Self::ResultChanged => "result-changed",
+            Self::Finding => "finding",
+            Self::Drone => "drone",
+            Self::Overview => "overview",
+        }
+    }
+}
+
 impl Change {
     /// What an SSE event tells that has this name and this data; `None` if no event has the name.
     ///
@@ -147,21 +185,26 @@ impl Change {
                 Self::Finding { task, finding, owner: None }
             }
             "overview" => Self::Overview(serde_json::from_str(data)?),
-            "reset" => Self::Reset {},
+            RESET => Self::Reset {},
             _ => return Ok(None),
         }))
     }
 
+    /// What it is about; `None` for a reset, which is about everything.
+    pub fn about(&self) -> Option<About> {
+        Some(match self {
+            Self::Task(_) => About::Task,
+            Self::TaskRemoved { .. } => About::TaskRemoved,
+            Self::Drone(_) => About::Drone,
+            Self::ResultChanged { .. } => About::ResultChanged,
+            Self::Finding { .. } => About::Finding,
+            Self::Overview(_) => About::Overview,
+            Self::Reset {} => return None,
+        })
+    }
+
     /// The SSE event name.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Task(_) => "task",
-            Self::TaskRemoved { .. } => "task-removed",
-            Self::Drone(_) => "drone",
-            Self::ResultChanged { .. } => "result-changed",
-            Self::Finding { .. } => "finding",
-            Self::Overview(_) => "overview",
-            Self::Reset {} => "reset",
-        }
+        self.about().map_or(RESET, About::name)
     }
 }

@@ -76,6 +76,12 @@ impl Viewer {
         self.caller.controls(task.owner_id)
     }
 
+    /// Events after which a page is read again, as `GET /events` takes them. Whatever changes, who sees all is told of
+    /// the whole soon afterwards, at most twice a second.
+    pub(super) fn watched(&self) -> &'static str {
+        if self.sees_all() { "overview" } else { "task,task-removed,result-changed,finding" }
+    }
+
     /// Whose tasks they see.
     pub(super) fn caller(&self) -> &Caller {
         &self.caller

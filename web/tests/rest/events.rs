@@ -18,9 +18,13 @@ struct Reader {
 
 impl Reader {
     async fn open(router: &Site, last: Option<&str>) -> Self {
+        Self::open_at(router, "/events", last).await
+    }
+
+    async fn open_at(router: &Site, path: &str, last: Option<&str>) -> Self {
         let last = last.map(|last| ("last-event-id", last));
         let headers: Vec<_> = last.into_iter().chain([("accept-encoding", "gzip")]).collect();
-        let request = request("GET", "/events", &headers, Body::empty());
+        let request = request("GET", path, &headers, Body::empty());
         let response = router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -150,4 +154,23 @@ async fn a_quiet_stream_is_kept_alive() {
     let mut reader = Reader::open(&router, None).await;
     reader.next().await;
     assert!(reader.next().await.unwrap()[0].starts_with(':'));
+}
+
+#[tokio::test]
+async fn only_what_is_asked_for_is_told() {
+    let (fake, router) = world();
+    let mut reader = Reader::open_at(&router, "/events?event=finding,task-removed", None).await;
+    reader.next().await.unwrap();
+    fake.publish(Change::Overview(overview()));
+    fake.publish(Change::Drone(drone()));
+    fake.publish(removed(7));
+    assert!(reader.next().await.unwrap().contains(&"event: task-removed".to_owned()));
+    fake.publish(Change::Overview(overview()));
+    fake.publish(Change::Reset {});
+    assert!(reader.next().await.unwrap().contains(&"event: reset".to_owned()));
+    let problem = get(&router, "/events?event=overview,weather").await.problem(422);
+    assert!(
+        problem["detail"].as_str().unwrap().starts_with("there is no event `weather`; there are: task, "),
+        "{problem}"
+    );
 }

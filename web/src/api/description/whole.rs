@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::examples;
 use super::operation::{Operation, reference};
-use crate::model::{Series, Step};
+use crate::model::{About, Series, Step};
 
 pub(super) const TAG: &str = "whole";
 
@@ -62,6 +62,15 @@ fn events() -> Operation {
              that has `submit` and not `read` is told of its own tasks alone, and of no Drone and no overview.\n\nThe `schema` is of one event; `x-events` says \
              what its data is, by its name.",
         )
+        .takes(json!({
+            "name": "event",
+            "in": "query",
+            "description": "Only these, with commas between them; `reset` in any case",
+            "schema": { "type": "array", "items": { "type": "string", "enum": About::ALL.map(About::name) } },
+            "explode": false,
+            "allowEmptyValue": true,
+        }))
+        .invalid_query()
         .header(
             "Last-Event-ID",
             "The id of the last event that came, as `epoch-number`; what is not known (any more) is answered with \
