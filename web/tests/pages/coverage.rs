@@ -67,6 +67,7 @@ async fn a_task_of_many_parts_is_not_large() {
     });
     fake.inner().spans = spans.collect();
     contains(page(&get(&router, "/admin/tasks/1").await), &["suspect", "and 1,3"]);
+    // With its style and scripts, which a browser keeps, it is below 60 KiB.
     let bytes = sent(&router).await;
-    assert!(bytes < 60 << 10, "{bytes} bytes");
+    assert!(bytes < 48 << 10, "{bytes} bytes");
 }
