@@ -14,7 +14,13 @@ function cellsOf(honeycomb) {
     return [CELL.width * (cell % wide) + (CELL.width / 2) * (row % 2), CELL.height * row];
   };
   const edge = (cell) => (BigInt(total) * BigInt(cell)) / BigInt(count);
-  const run = (cell) => [...honeycomb.querySelectorAll(".comb path")].findLast(({ dataset }) => Number(dataset.first) <= cell);
+  // Cells that are alike are one path, which begins with the upper corner of its first cell.
+  const firstOf = (path) => {
+    const [, x, y] = path.getAttribute("d").match(/^M(\d+) (\d+)/);
+    const row = Math.floor(y / CELL.height);
+    return wide * row + (x - (CELL.width / 2) * (1 + (row % 2))) / CELL.width;
+  };
+  const run = (cell) => [...honeycomb.querySelectorAll(".comb path")].findLast((path) => firstOf(path) <= cell);
   const words = (cell) => {
     const [first, last] = [edge(cell), edge(cell + 1) - 1n];
     const which = first === last ? `${unit} ${numbers.format(first)}` : `${unit}s ${numbers.format(first)} to ${numbers.format(last)}`;

@@ -4,7 +4,7 @@ use std::fs;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use web::model::{TaskState, TaskView, Verify};
+use web::model::{CoverageList, TaskState, TaskView, Verify};
 
 use super::{Hive, lines, numbers, piped, sums};
 
@@ -25,6 +25,13 @@ fn words_files_and_pipes_are_hashed() {
     let mut redirected = hive.client(&["submit", "-", "--wait"]);
     let output = redirected.stdin(fs::File::open(path).unwrap()).output().unwrap();
     assert!(output.stdout == expected.as_bytes());
+    let coverage: CoverageList = hive.json(&["coverage", "last", "--output", "json"]);
+    let ends: Vec<_> = coverage.spans.iter().map(|span| span.to).collect();
+    assert!(
+        coverage.spans.iter().map(|span| span.from).eq([0].into_iter().chain(ends.iter().copied()).take(ends.len()))
+    );
+    assert_eq!((ends.last(), coverage.next), (Some(&50_000), None));
+    assert!(coverage.spans.iter().all(|span| span.state.is_done() && span.verdict.is_none()));
     assert_eq!(hive.done(&["results", "last", "--input", "00000007"]), sums(["00000007"]));
     let sum = sums(["00049999"]);
     let digest = sum.split(' ').next().unwrap();

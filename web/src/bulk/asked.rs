@@ -82,6 +82,10 @@ impl Asked {
         // Its field is there whatever is to be done.
         let priority = value("priority").filter(|_| action == Some(BulkAction::Priority));
         let priority = priority.map(|(_, priority)| read_priority(&typed(priority))).transpose()?;
+        // So is this one; an empty one leaves deadlines as they are.
+        let deadline = value("deadline_seconds").filter(|_| action == Some(BulkAction::Retry));
+        let deadline =
+            deadline.map(|(name, text)| renewed_deadline([(name.clone(), text.as_str().into())])).transpose()?;
         let tasks = match value("all") {
             Some(_) => {
                 let fields = list::FILTERS.into_iter().filter_map(|name| value(name).cloned());
@@ -104,7 +108,7 @@ impl Asked {
                 Which::Ids(read_ids(&ids.into())?)
             }
         };
-        Self::new(action, priority, tasks)
+        Ok(Self { deadline_seconds: deadline.flatten(), ..Self::new(action, priority, tasks)? })
     }
 
     fn new(action: Option<BulkAction>, priority: Option<i8>, tasks: Which) -> Result<Self, Problem> {
@@ -245,6 +249,11 @@ mod tests {
         assert_eq!(words, "state pending or running or paused, name x");
         assert_eq!(form("action=delete&all=1&sort=ended&state=done").unwrap().words(), "state done");
         assert_eq!(form("action=priority&id=4&priority=-9").unwrap().priority, -9);
+        let deadline = |text: &str| form(text).unwrap().deadline_seconds;
+        assert_eq!(deadline("action=retry&id=4&deadline_seconds=60"), Some(Some(60)));
+        assert_eq!(deadline("action=retry&id=4&deadline_seconds="), None);
+        assert_eq!(deadline("action=pause&id=4&deadline_seconds=60"), None);
+        assert!(form("action=retry&id=4&deadline_seconds=soon").is_err());
         assert!(form("action=delete&name=x").is_err());
     }
 

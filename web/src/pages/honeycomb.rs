@@ -34,12 +34,10 @@ pub(super) struct Picture {
 /// Cells that follow each other and of which there is the same to say.
 #[derive(Debug)]
 pub(super) struct Run {
-    /// The number of the first cell.
-    pub(super) first: usize,
     pub(super) kind: Kind,
     /// What there is to say of each.
     pub(super) words: String,
-    /// Their outline.
+    /// Their outline, which begins with the uppermost corner of the first one.
     pub(super) path: String,
 }
 
@@ -127,7 +125,7 @@ impl Picture {
             let (column, row) = (at as u64 % columns, at as u64 / columns);
             let is_alike = runs.last().is_some_and(|run| run.kind == kind && run.words == words);
             if !is_alike {
-                runs.push(Run { first: at, kind, words, path: String::new() });
+                runs.push(Run { kind, words, path: String::new() });
             }
             let Some(run) = runs.last_mut() else { continue };
             // Writes into memory cannot fail.
@@ -199,15 +197,10 @@ mod tests {
         cells[7].done = 5;
         let picture = Picture::new("wide", &Honeycomb { total: 100, cells }, 2.5, 100);
         assert_eq!((picture.columns, picture.size()), (5, (55, 21)));
-        let runs: Vec<_> = picture.runs.iter().map(|run| (run.first, run.kind.name(), &*run.words)).collect();
+        let runs: Vec<_> = picture.runs.iter().map(|run| (run.kind.name(), &*run.words)).collect();
         assert_eq!(
             runs,
-            [
-                (0, "done", "done"),
-                (6, "waiting", "waiting"),
-                (7, "partly", "waiting, 50 % done"),
-                (8, "waiting", "waiting"),
-            ]
+            [("done", "done"), ("waiting", "waiting"), ("partly", "waiting, 50 % done"), ("waiting", "waiting"),]
         );
         assert!(picture.runs[0].path.starts_with("M5 0.6l4.6 2.7v5.4l-4.6 2.7-4.6-2.7v-5.4zm10 0l"));
         assert!(picture.runs[0].path.contains("zM10 9.6l"), "the second row begins half a cell further");

@@ -18,7 +18,7 @@ use crate::assets;
 use crate::bulk::Bulk;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Hive, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
+use crate::hive::{DEADLINE_MAX, Hive, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
 use crate::kinds::KINDS;
 use crate::kinds::digest::ALGORITHMS;
 use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskView};
@@ -176,6 +176,11 @@ impl Page {
         actions.filter(|action| self.concerns(*action)).collect()
     }
 
+    fn has_retries(&self) -> bool {
+        self.concerns(BulkAction::Retry)
+    }
+
+    /// Whether tasks may be shown whose priority can be changed.
     fn has_priorities(&self) -> bool {
         self.concerns(BulkAction::Priority)
     }

@@ -209,3 +209,15 @@ async fn failures_are_grouped_by_their_reason() {
     let expected = json!({ "reason": "its <deadline> passed", "blamed_on": "task", "count": 1, "last": 1 });
     assert_eq!(failures["failures"], json!([expected]));
 }
+
+#[tokio::test]
+async fn many_are_begun_again_with_another_deadline() {
+    let (_, router) = six().await;
+    contains(page(&get(&router, "/admin/tasks").await), &["Retry with deadline"]);
+    let answer = many(&router, "action=retry&id=5&id=6&deadline_seconds=3600").await;
+    assert_eq!(answer.status, 303);
+    assert!(get(&router, "/tasks/5").await.json()["deadline_at"].is_string());
+    let asked = many(&router, "action=retry&all=1&deadline_seconds=60").await;
+    contains(html(&asked), &["New deadline", "60 s from then on", "name=\"deadline_seconds\" value=\"60\""]);
+    assert_eq!(many(&router, "action=retry&id=5&deadline_seconds=soon").await.status, 422);
+}

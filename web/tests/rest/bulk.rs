@@ -206,3 +206,19 @@ async fn what_makes_no_sense_is_refused() {
     post(&router, "/tasks/bulk", JSON, "{").await.problem(400);
     bulk(&router, "?colour=red", json!({"action": "pause", "ids": [1]})).await.problem(422);
 }
+
+#[tokio::test]
+async fn many_are_begun_again_with_another_deadline() {
+    let (fake, router) = six().await;
+    let asked = json!({ "action": "retry", "ids": [5, 6], "deadline_seconds": 3600 });
+    assert_eq!(numbers(&bulk(&router, "", asked).await), [2, 2, 0]);
+    for id in [5, 6] {
+        assert!(get(&router, &format!("/tasks/{id}")).await.json()["deadline_at"].is_string());
+    }
+    fake.set_state(5, TaskState::Failed);
+    let none = json!({ "action": "retry", "ids": [5], "deadline_seconds": null });
+    assert_eq!(numbers(&bulk(&router, "", none).await), [1, 1, 0]);
+    assert_eq!(get(&router, "/tasks/5").await.json()["deadline_at"], Value::Null);
+    let wrong = json!({ "action": "pause", "ids": [1], "deadline_seconds": 60 });
+    assert_eq!(bulk(&router, "", wrong).await.problem(422)["path"], "deadline_seconds");
+}
