@@ -54,7 +54,8 @@ impl Stream {
         tell(&mut self.levels, cell, usize::try_from(seconds).unwrap_or(usize::MAX));
     }
 
-    /// All columns of a window that ends with second `end`, which is told, or the one before is the last that is.
+    /// All columns of a window, the oldest first: the last one has the second before `end`. All seconds before that are
+    /// told, and perhaps one more.
     pub fn read(&self, window: Window, end: u64) -> Vec<StreamRun> {
         let step = u64::from(window.step_seconds());
         let Some(level) = self.levels.get(window as usize) else { return Vec::new() };
