@@ -110,6 +110,8 @@ alert_rules() {
 
 step "format" cargo fmt --all --check
 step "clippy" cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+# Whether the mutations that the simulation has to notice are still of code that is there.
+step "mutations apply" queen/src/hive/simulation/mutations.sh --check
 # As most build it: without the client, which is a feature.
 step "without the client" cargo check --workspace --locked
 # As for a CPU for which there are no kernels but the portable one.

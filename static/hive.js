@@ -2,7 +2,9 @@
 // is read again and merged in.
 "use strict";
 
-const REFRESH_MS = 400; // between two readings of a page
+// Between two readings of a page: the first time, and the most as long as there is something new each time.
+const REFRESH_MS = 250;
+const REFRESH_MAX_MS = 1000;
 const RETRY_MS = 3000; // until a refused event stream is tried again
 
 const $ = (id) => document.getElementById(id);
@@ -87,13 +89,15 @@ let isReading = false;
 
 async function refresh() {
   isDirty = true;
-  if (isReading || document.hidden) return;
+  if (isReading || isHeld || document.hidden) return;
   isReading = true;
-  while (isDirty && !document.hidden) {
+  let wait = REFRESH_MS;
+  while (isDirty && !isHeld && !document.hidden) {
     isDirty = false;
-    let pause = REFRESH_MS;
+    let pause = wait;
+    wait = Math.min(2 * wait, REFRESH_MAX_MS);
     try {
-      const response = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+      const response = await fetch(location.href, { headers: { accept: "text/html", "hive-refresh": "1" }, cache: "no-store" });
       if (response.redirected) {
         // To the login: the session has ended.
         location.reload();
@@ -101,6 +105,7 @@ async function refresh() {
       }
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const main = page.getElementById("main");
+      if (isHeld) break;
       if (response.status === 503) {
         // It passes; what is shown, and what was typed, stays meanwhile.
         show("lost", "Waiting for the Queen…");
@@ -138,6 +143,7 @@ function isShown(name, data) {
 
 let events = null;
 let retry = 0;
+let isHeld = false; // by the reader, who wants to look at it as it is
 
 function show(state, text) {
   const live = $("live");
@@ -150,7 +156,9 @@ function listen() {
   clearTimeout(retry);
   events?.close();
   events = null;
-  if (document.hidden || !("live" in $("main").dataset)) return;
+  const isLive = "live" in $("main").dataset;
+  $("hold").hidden = !isLive;
+  if (document.hidden || isHeld || !isLive) return;
   events = new EventSource("/events");
   events.onopen = () => {
     show("live", "Live");
@@ -169,6 +177,14 @@ function listen() {
   }
 }
 
+function hold(is) {
+  isHeld = is;
+  $("hold").textContent = is ? "Go on" : "Pause";
+  show(is ? "held" : "lost", is ? "Paused" : "Reconnecting…");
+  listen();
+}
+
+$("hold").addEventListener("click", () => hold(!isHeld));
 document.addEventListener("visibilitychange", listen);
 addEventListener("pagehide", () => events?.close());
 addEventListener("pageshow", (event) => event.persisted && listen());

@@ -1,6 +1,6 @@
 //! What the Drone tells its operator about its work.
 //!
-//! A single word is told from its arrival to its digest. Of a bulk task or a search there is one line at
+//! A single word is story from its arrival to its digest. Of a bulk task or a search there is one line at
 //! its first chunk, one every few seconds, and a summary when nothing of it is left here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +30,8 @@ pub(crate) fn tell_kernels(kernels: &Kernels) {
         [(kernel, _)] => story!("⚙️", "Computing with {kernel}"),
         several => {
             let each = |(kernel, classes): &(&str, Vec<&str>)| format!("{} with {kernel}", classes.join(", "));
-            let told: Vec<_> = several.iter().map(each).collect();
-            story!("⚙️", "Computing {}", told.join("; "));
+            let each: Vec<_> = several.iter().map(each).collect();
+            story!("⚙️", "Computing {}", each.join("; "));
         }
     }
 }
@@ -56,7 +56,7 @@ const SUMMARY_DELAY: Duration = Duration::from_millis(500);
 
 /// Tells the story of the work, over all connections.
 pub(crate) struct Narrator {
-    /// Whether words and digests are told, too.
+    /// Whether words and digests are story, too.
     show_words: bool,
     words: BTreeSet<Ticket>,
     tasks: BTreeMap<TaskId, TaskStory>,
@@ -99,13 +99,13 @@ impl Narrator {
     /// Sums up the tasks of which nothing has been left for a while.
     pub(crate) fn tick(&mut self, now: Instant) {
         let is_over =
-            |_: &TaskId, told: &mut TaskStory| told.idle_since.is_some_and(|since| now - since >= SUMMARY_DELAY);
-        self.tasks.extract_if(.., is_over).for_each(|(task, told)| told.sum_up(task, now));
+            |_: &TaskId, story: &mut TaskStory| story.idle_since.is_some_and(|since| now - since >= SUMMARY_DELAY);
+        self.tasks.extract_if(.., is_over).for_each(|(task, story)| story.sum_up(task, now));
     }
 
     /// Sums up everything: there will be no more.
     pub(crate) fn finish(&mut self, now: Instant) {
-        std::mem::take(&mut self.tasks).into_iter().for_each(|(task, told)| told.sum_up(task, now));
+        std::mem::take(&mut self.tasks).into_iter().for_each(|(task, story)| story.sum_up(task, now));
     }
 
     fn received(&mut self, note: &Note, ticket: Ticket, now: Instant) {
@@ -118,15 +118,15 @@ impl Narrator {
             self.words.insert(ticket);
             return;
         }
-        let told = self.tasks.entry(note.task).or_insert_with(|| {
-            let told = TaskStory::new(note.kind == Kind::SEARCH, now);
-            let (items, task, from) = (told.counted(note.to - note.from), note.task, count(note.from));
-            story!("🚨", "Received work: {items} to {} (task {task}, from index {from} on)", told.verb());
+        let story = self.tasks.entry(note.task).or_insert_with(|| {
+            let story = TaskStory::new(note.kind == Kind::SEARCH, now);
+            let (items, task, from) = (story.counted(note.to - note.from), note.task, count(note.from));
+            story!("🚨", "Received work: {items} to {} (task {task}, from index {from} on)", story.verb());
             story!("⏳", "Crunching numbers …");
-            told
+            story
         });
-        told.held += 1;
-        told.idle_since = None;
+        story.held += 1;
+        story.idle_since = None;
     }
 
     fn computed(&mut self, part: &Part, now: Instant) {
@@ -137,12 +137,12 @@ impl Narrator {
                 }
                 _ => story!("✅", "Work done! The word is hashed"),
             }
-        } else if let Some(told) = self.tasks.get_mut(&part.task) {
-            told.items += part.output.items();
-            told.spent_ns += part.spent_ns;
-            if now - told.progress_at >= PROGRESS_INTERVAL {
-                told.progress_at = now;
-                let (task, items, rate, verb) = (part.task, told.counted(told.items), told.rate(now), told.verb());
+        } else if let Some(story) = self.tasks.get_mut(&part.task) {
+            story.items += part.output.items();
+            story.spent_ns += part.spent_ns;
+            if now - story.progress_at >= PROGRESS_INTERVAL {
+                story.progress_at = now;
+                let (task, items, rate, verb) = (part.task, story.counted(story.items), story.rate(now), story.verb());
                 story!("📈", "Task {task}: {items} {verb}ed here so far, {rate} a second");
             }
         }
@@ -155,9 +155,9 @@ impl Narrator {
                 End::HandedBack => story!("↩️", "Handed a word back"),
                 End::Withdrawn => story!("🚫", "The Queen no longer wants a word hashed"),
             }
-        } else if let Some(told) = self.tasks.get_mut(&task) {
-            told.held -= 1;
-            told.idle_since = (told.held == 0).then_some(now);
+        } else if let Some(story) = self.tasks.get_mut(&task) {
+            story.held -= 1;
+            story.idle_since = (story.held == 0).then_some(now);
         }
     }
 }

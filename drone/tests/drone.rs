@@ -69,18 +69,18 @@ async fn heartbeat(queen: &mut Queen, wanted: impl Fn(&[(u64, u64)]) -> bool) {
 
 /// Hears the Drone give `queued` back, finish lease 1, which is of stretched words, and leave.
 async fn leaves(mut queen: Queen, drone: TestDrone, queued: &[u64]) {
-    let (mut told, mut digests) = (Vec::new(), Vec::new());
+    let (mut messages, mut digests) = (Vec::new(), Vec::new());
     while let Some(heard) = queen.hear_work().await {
         match heard {
             Heard::Output { lease: 1, digests: part, .. } => digests.extend(part),
-            other => told.push(other),
+            other => messages.push(other),
         }
-        if told.len() == 2 {
+        if messages.len() == 2 {
             // Enough: the running lease need not last for minutes.
             queen.say(&ToDrone::Shrink { lease: LeaseId(1), epoch: EPOCH, end: 2 }).await;
         }
     }
-    assert_eq!(told, [Heard::Leaving, Heard::HandBack(queued.to_vec())]);
+    assert_eq!(messages, [Heard::Leaving, Heard::HandBack(queued.to_vec())]);
     let right = words(digests.len() / 32);
     assert!(right.len() >= 2);
     assert!(stretched(&right) == digests);

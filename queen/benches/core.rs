@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use queen::core::{Ability, Class, Core, Effect, Event, Progress, RangeSet, Segment, Speed, TaskWork, Time, Timeouts};
+use queen::core::{
+    Ability, Class, Core, Effect, Event, LeaseProgress, RangeSet, Segment, Speed, TaskWork, Time, Timeouts,
+};
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 const CLASS: Class = Class::SHORT;
@@ -172,7 +174,8 @@ impl World {
     /// A Drone says that it computes what it holds.
     fn heartbeat(&mut self, drone: DroneId) {
         let held = &self.held[drone.0 as usize - 1];
-        let progress = held.iter().map(|(lease, range)| Progress { lease: *lease, reached: range.start, begun: false });
+        let progress =
+            held.iter().map(|(lease, range)| LeaseProgress { lease: *lease, reached: range.start, begun: false });
         self.computed += 1;
         self.handle(Event::Heartbeat { drone, progress: progress.collect(), computed: self.computed });
     }

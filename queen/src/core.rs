@@ -21,6 +21,7 @@
 //! All of these change one state, [`scheduler::Core`]; of that [`tasks`], [`leases`] and
 //! [`roster`] each keep their part and the indexes of it.
 
+mod coverage;
 mod credit;
 mod deadlines;
 mod detach;
@@ -60,21 +61,21 @@ mod timeouts;
 mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
-pub use event::{Event, Progress};
+pub use event::{Event, LeaseProgress};
 pub use failure::MAX_ATTEMPTS;
 pub use intervals::RangeSet;
 pub use ledger::Ledger;
 pub use release::MAX_DEATHS;
 pub use scheduler::Core;
 pub use status::{
-    DroneStatus, Idle, LeaseCounts, LeaseEnd, LeaseStatus, LeaseSummary, Standing, Status, Totals, Waiting,
+    DroneStatus, Idle, LeaseCounts, LeaseEnd, LeaseStatus, LeaseSummary, Part, Standing, Status, Totals, Waiting,
 };
 pub use time::Time;
 pub use timeouts::Timeouts;
 pub use wire::work::Class;
 pub use work::{Ability, Segment, Speed, TaskWork};
 
-use history::Fault;
+use history::EndCause;
 use output::{Output, Validity};
 
 impl Core {
@@ -104,7 +105,7 @@ impl Core {
             }
             Event::Second { task, range, agrees } => self.second(task, &range, agrees, now, effects),
             Event::Failed { drone, lease, reason } => self.failed(drone, lease, &reason, now, effects),
-            Event::Spoil { task, reason } => {
+            Event::InputsUnavailable { task, reason } => {
                 self.end_task(task, Outcome::Failed(Blame::Inputs { reason }), now, effects);
             }
             Event::Excuse { drone, was_heard } => self.excuse(drone, was_heard, now),
@@ -113,7 +114,7 @@ impl Core {
             Event::Quarantine { drone } => self.quarantine(drone, now, effects),
             Event::Pardon { drone } => self.pardon(drone, now, effects),
             Event::Disconnected { drone } => self.disconnected(drone, now, effects),
-            Event::Gone { drone } => self.gone(drone, Fault::None, now, effects),
+            Event::Gone { drone } => self.gone(drone, EndCause::None, now, effects),
             Event::Tick => self.tick(now, effects),
         }
     }

@@ -13,7 +13,7 @@ mod loading;
 mod log_limit;
 mod preface;
 mod sending;
-mod shelf;
+mod sent_material;
 mod step;
 mod text;
 mod timeouts;

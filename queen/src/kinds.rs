@@ -16,14 +16,14 @@ use crate::work::inputs::Inputs;
 use crate::work::job::Job;
 use crate::work::terms::Terms;
 
-/// The bytes to hash of one chunk, ready to be sent.
-pub struct Part<'a> {
+/// What one chunk is made of; the message that carries it [borrows](Self::message) that.
+pub struct ChunkBuf<'a> {
     kind: &'a dyn Kind,
     inputs: SharedBlob,
     candidates: SharedBlob,
-    /// The number of its first input within its segment.
+    /// The number of its first item within its segment.
     first: u64,
-    /// How many inputs it has.
+    /// How many items it has.
     items: u64,
 }
 
@@ -60,13 +60,13 @@ impl Job {
 
     /// How the inputs of `range` travel, which lies in one segment. They are as they were given; of a search, what is
     /// sought stands in their place.
-    pub fn part(&self, inputs: SharedBlob, range: &Range<u64>) -> Part<'_> {
+    pub fn chunk_buf(&self, inputs: SharedBlob, range: &Range<u64>) -> ChunkBuf<'_> {
         let kind = self.kind();
         let (segment, start) = match &self.inputs {
             Inputs::Small(_) => (0, 0),
             Inputs::Large(large) => (large.segment_of(range.start), large.around(range.start).start),
         };
-        Part {
+        ChunkBuf {
             kind,
             inputs: kind.decoded(inputs),
             candidates: kind.candidates(segment),
@@ -76,9 +76,9 @@ impl Job {
     }
 }
 
-impl Part<'_> {
+impl ChunkBuf<'_> {
     /// The message that carries it.
-    pub fn chunk(&self) -> Chunk<'_> {
+    pub fn message(&self) -> Chunk<'_> {
         let (inputs, candidates) = (self.inputs.as_blob(), self.candidates.as_blob());
         self.kind.chunk(Content { inputs, candidates, first: self.first, items: self.items })
     }

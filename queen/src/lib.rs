@@ -18,6 +18,7 @@ pub mod drones;
 pub mod history;
 pub mod hive;
 pub mod kinds;
+mod lru;
 pub mod store;
 pub mod work;
 
@@ -37,7 +38,7 @@ use crate::access::{Authority, Certificates, certificates};
 use crate::administration::Socket;
 pub use crate::config::{Config, Listeners};
 use crate::drones::Protection;
-use crate::hive::{Lost, MAX_DRONES, Settings, SharedHive};
+use crate::hive::{MAX_DRONES, PersistError, Settings, SharedHive};
 use crate::store::{Store, StoreError};
 
 /// Why a Queen does not serve, or not any longer.
@@ -51,7 +52,7 @@ pub enum Error {
     Store(StoreError),
     /// Something could not be written at last.
     #[error(transparent)]
-    Lost(#[from] Lost),
+    Persist(#[from] PersistError),
     /// Others could use the Hive.
     #[error(transparent)]
     Unprotected(#[from] Unprotected),
@@ -140,13 +141,13 @@ pub async fn run(mut config: Config, listeners: Listeners, shutdown: Cancellatio
         data.directory = path.to_owned();
     }
     let is_closed = store.access.has_secret();
-    let (hive, keeper) = SharedHive::over(settings, store)?;
+    let (hive, driver) = SharedHive::over(settings, store)?;
     if let Some(tls) = ports.certificates.drones().filter(|_| is_closed) {
         config.protection = Some(Protection { tls, secrets: hive.join_secrets() });
     }
     let mut result = Ok(());
-    keeper
-        .keep(&hive, async {
+    driver
+        .run(&hive, async {
             result = serve(hive.clone(), config, ports, listeners, shutdown).await;
             hive.end_history().await;
         })
@@ -271,12 +272,12 @@ async fn serve(
         let working = drones::serve(drones, drone_port, hive.clone(), port, shutdown.clone());
         tokio::select! {
             () = working => {}
-            () = hive.keep_time() => {}
-            () = hive.keep_in_bounds() => {}
-            () = hive.keep_trail() => {}
+            () = hive.run_timer() => {}
+            () = hive.run_retention() => {}
+            () = hive.run_trail() => {}
             () = hive.tell_pace() => {}
-            () = hive.keep_tokens() => {}
-            () = hive.keep_history() => {}
+            () = hive.run_token_upkeep() => {}
+            () = hive.run_history() => {}
         }
         Ok(())
     };

@@ -8,10 +8,10 @@ pub mod results;
 pub mod search;
 pub mod terms;
 
-pub use ending::{Ending, Found, Tally};
+pub use ending::{Ending, SearchCounts, Tally};
 pub use inputs::{Extent, Inputs, Large, SMALL};
 pub use job::{Job, TASKS_END, member_id};
 pub use material::Material;
 pub use results::{Piece, ResultMap, Results, Trust, join};
 pub use search::{Finding, Marks, Searched};
-pub use terms::{Apart, LongSecret, Room, SecretHash, Terms, hash_of, is_long};
+pub use terms::{LongSecret, Room, SecretHash, SecretRef, Terms, hash_of, is_long};

@@ -277,15 +277,15 @@ fn in_files(filled: &Filled) -> Vec<Damage<'static>> {
     let (large, cancelled) = (filled.large, filled.cancelled);
     let name = bulk(&filled.path(), large).0.file_name().unwrap().to_str().unwrap().to_owned();
     let task = format!("task {large}: ");
-    let told = |what: &str| vec![task.clone(), name.clone(), what.to_owned()];
+    let lines = |what: &str| vec![task.clone(), name.clone(), what.to_owned()];
     let at = move |path: &Path| bulk(path, large);
     let shorten = move |path: &Path, length: u64| open(&at(path).0).set_len(length).unwrap();
     vec![
-        ("an input", Box::new(move |path| flip(&at(path).0, 30_000)), told("their checksum is wrong")),
-        ("a result", Box::new(move |path| flip(&at(path).0, at(path).1 + 70)), told("their checksum is wrong")),
-        ("no last result", Box::new(move |path| shorten(path, at(path).1 + 4999 * 32)), told("ends at byte")),
-        ("half the inputs", Box::new(move |path| shorten(path, at(path).1 / 2)), told("inputs from")),
-        ("no file", Box::new(move |path| fs::remove_file(at(path).0).unwrap()), told("cannot be read")),
+        ("an input", Box::new(move |path| flip(&at(path).0, 30_000)), lines("their checksum is wrong")),
+        ("a result", Box::new(move |path| flip(&at(path).0, at(path).1 + 70)), lines("their checksum is wrong")),
+        ("no last result", Box::new(move |path| shorten(path, at(path).1 + 4999 * 32)), lines("ends at byte")),
+        ("half the inputs", Box::new(move |path| shorten(path, at(path).1 / 2)), lines("inputs from")),
+        ("no file", Box::new(move |path| fs::remove_file(at(path).0).unwrap()), lines("cannot be read")),
         (
             "a digest with the checksum of what is there",
             Box::new(move |path| {
@@ -324,9 +324,9 @@ fn in_files(filled: &Filled) -> Vec<Damage<'static>> {
 fn in_records(filled: &Filled) -> Vec<Damage<'static>> {
     let Filled { small, large, cancelled, .. } = *filled;
     let statement = |statement: String| -> Box<dyn Fn(&Path)> { Box::new(move |path| sql(path, &statement)) };
-    let small_one = |what: &str, set: String, told: &'static str| -> Damage<'static> {
+    let small_one = |what: &str, set: String, said: &'static str| -> Damage<'static> {
         let damage = statement(format!("UPDATE {what} WHERE {set}"));
-        ("a row", damage, vec![format!("task {small}: "), told.into()])
+        ("a row", damage, vec![format!("task {small}: "), said.into()])
     };
     vec![
         small_one("results SET past = past - 1", format!("task = {small} AND first = 0"), "they have"),
@@ -423,14 +423,14 @@ fn in_records(filled: &Filled) -> Vec<Damage<'static>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_damage_is_found() {
     let filled = Filled::new().await;
-    for (what, damage, told) in in_files(&filled).into_iter().chain(in_records(&filled)) {
+    for (what, damage, lines) in in_files(&filled).into_iter().chain(in_records(&filled)) {
         let copy = filled.copy();
         damage(copy.path());
         let before = contents(copy.path());
         let (code, said, error) = queen("check", copy.path(), &[]);
-        assert_eq!(code, Some(1), "{what}, {told:?}: {said}{error}");
+        assert_eq!(code, Some(1), "{what}, {lines:?}: {said}{error}");
         assert!(last_line(&said).starts_with("DAMAGED: ") && error.is_empty(), "{what}: {said}{error}");
-        assert!(told.iter().all(|told| said.contains(told)), "{what}: {told:?} is not in {said}");
+        assert!(lines.iter().all(|line| said.contains(line)), "{what}: {lines:?} is not in {said}");
         assert!(contents(copy.path()) == before, "{what}: something was changed");
     }
 }

@@ -19,8 +19,9 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, ResultBatch,
-    Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, Original,
+    ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
+    Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -173,6 +174,10 @@ impl Hive for Ready {
     async fn not_found(&self, _: TaskId, _: Range<u64>) -> Result<NotFound, HiveError> {
         nothing()
     }
+    async fn original(&self, _: TaskId, _: usize) -> Result<Original, HiveError> {
+        nothing()
+    }
+
     async fn coverage(&self, _: TaskId, _: u64, _: usize) -> Result<Coverage, HiveError> {
         nothing()
     }

@@ -51,17 +51,17 @@ impl Budget {
     }
 
     /// Takes bytes for what is there in any case, over the limit if need be.
-    pub fn take(&self, bytes: u64) {
+    pub fn charge(&self, bytes: u64) {
         self.used.fetch_add(bytes, Relaxed);
     }
 
     /// Takes bytes for what is there in any case, until that is dropped.
     pub fn hold(self: &Arc<Self>, bytes: u64) -> Reservation {
-        self.take(bytes);
+        self.charge(bytes);
         Reservation { budget: Arc::clone(self), bytes }
     }
 
-    /// Gives back what was [taken](Self::take), or what a [kept](Reservation::keep) reservation took.
+    /// Gives back what was [charged](Self::charge), or what a [committed](Reservation::commit) reservation took.
     pub fn free(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Relaxed);
         self.freed.notify_one();
@@ -105,13 +105,13 @@ impl Reservation {
 
     /// Takes exactly `bytes` from now on, which are there in any case, over the limit if need be.
     pub fn set(&mut self, bytes: u64) {
-        self.budget.take(bytes);
+        self.budget.charge(bytes);
         self.budget.free(std::mem::replace(&mut self.bytes, bytes));
     }
 
     /// Makes it last beyond this value: exactly `bytes` of it, until [`Budget::free`].
-    pub fn keep(mut self, bytes: u64) {
-        self.budget.take(bytes);
+    pub fn commit(mut self, bytes: u64) {
+        self.budget.charge(bytes);
         self.budget.free(std::mem::take(&mut self.bytes));
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         drop(first);
         second.grow(5).unwrap();
         assert_eq!(budget.used(), 5);
-        second.keep(4);
+        second.commit(4);
         assert_eq!(budget.used(), 4);
         budget.free(4);
         assert_eq!(budget.used(), 0);

@@ -19,7 +19,7 @@ pub(crate) use self::body::BodyError;
 use crate::hive::HiveError;
 
 /// When to send again what lost its place on the way.
-const DISPLACED_RETRY: Duration = Duration::from_secs(1);
+const DISPLACED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How who asks can say who they are (RFC 6750, 3).
 pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"hive\"");
@@ -127,7 +127,7 @@ impl Problem {
             BodyError::NoGzip => Self::malformed(detail),
             BodyError::LongHead { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail),
             BodyError::Stopped | BodyError::Crawls => Self::new(StatusCode::REQUEST_TIMEOUT, detail),
-            BodyError::Displaced => Self::unavailable(detail, DISPLACED_RETRY),
+            BodyError::Displaced => Self::unavailable(detail, DISPLACED_RETRY_AFTER),
             BodyError::Unknown => Self::unauthorized(),
         }
     }

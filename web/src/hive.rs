@@ -23,12 +23,13 @@ pub use self::stream::{StreamQuery, is_called};
 use crate::access::Owner;
 use crate::kinds::Specification;
 pub use crate::kinds::search::Finding;
+use crate::kinds::search::Search;
 use crate::metrics::Measures;
 use crate::model::{
     DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
     TaskCounts, TaskHistory, TaskView, Throughput, Verify,
 };
-pub use crate::model::{Estimate, Progress, Span, Verdict};
+pub use crate::model::{Estimate, SearchProgress, Span, SpanState, Verdict};
 
 /// A task as it is asked for, apart from its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub struct By {
 /// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
-    /// Who.
+    /// The user that did it.
     pub by: By,
     /// What was done.
     pub action: Action,
@@ -290,7 +291,7 @@ pub struct NotFound {
     pub count: u64,
 }
 
-/// What was searched of a search, and by whom, from some candidate on.
+/// What has become of a task's parts, and by whom, from some index on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Coverage {
     /// The task at this moment.
@@ -300,6 +301,16 @@ pub struct Coverage {
     pub spans: Vec<Span>,
     /// Where what follows begins.
     pub next: Option<u64>,
+}
+
+/// What was asked for with a task, but for keys and salts.
+pub struct Original {
+    /// The task at this moment.
+    pub task: TaskView,
+    /// Of a search: what it is, with the digests that were given if these are few. `None` if it takes a lot of memory.
+    pub search: Option<Box<Search>>,
+    /// Its inputs as they were given, if they are few; a search has none.
+    pub inputs: Option<SharedBlob>,
 }
 
 /// Events from some point on.
@@ -363,9 +374,11 @@ pub trait Hive: Send + Sync + 'static {
     /// task that was given none is a [`HiveError::Conflict`].
     async fn not_found(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError>;
 
-    /// What was searched of a search from candidate `from` on, in at most `limit` spans. A task that is no search is a
-    /// [`HiveError::Conflict`]; there are no spans from the end on.
+    /// What has become of a task from index `from` on, in at most `limit` spans; there are none from the end on.
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError>;
+
+    /// What was asked for with a task, with inputs, or digests that are sought, of at most `most` bytes.
+    async fn original(&self, id: TaskId, most: usize) -> Result<Original, HiveError>;
 
     /// What a task with such inputs would take of the Drones that are there; a search has none. Any other task
     /// without inputs is [`HiveError::Empty`].

@@ -32,7 +32,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 const AHEAD_MAX: Duration = Duration::from_secs(1);
 
 /// When to ask again for something of which there are so many at a time.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What may be asked for with one token, or from one address without one. Nobody meets the defaults by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,7 @@ pub(crate) struct Turn(#[expect(dead_code, reason = "it is held, and dropped")] 
 impl Turn {
     fn of(turns: &Arc<Semaphore>, what: impl FnOnce() -> String) -> Result<Self, Problem> {
         let turn = Arc::clone(turns).try_acquire_owned();
-        turn.map(|turn| Self(Some(turn))).map_err(|_| too_many(what(), RETRY))
+        turn.map(|turn| Self(Some(turn))).map_err(|_| too_many(what(), RETRY_AFTER))
     }
 }
 

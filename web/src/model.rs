@@ -17,7 +17,7 @@ mod task;
 mod tests;
 
 pub use self::bulk::{BulkAction, BulkState, BulkView};
-pub use self::coverage::{CoverageList, Span, Verdict};
+pub use self::coverage::{CELLS_MAX, Cell, CellDrone, CoverageList, Honeycomb, Span, SpanState, Verdict};
 pub use self::drone::{DroneState, DroneView, Kernels};
 pub use self::event::{Change, Event, EventId};
 pub use self::failures::{BlamedOn, FailureGroup, FailureList};
@@ -27,7 +27,7 @@ pub(crate) use self::lists::PAGE_DEFAULT;
 pub use self::lists::{DroneList, Health, LeaseList, LogList, PAGE_MAX, SecretList, TaskList, TokenList};
 pub use self::overview::{Data, DroneCounts, LeaseCounts, Overview, TaskCounts, VerifiedCounts};
 pub use self::search::{
-    BytesView, CounterView, Estimate, IntervalView, MarksView, Progress, SearchView, SoughtView, SpaceView,
+    BytesView, CounterView, Estimate, IntervalView, MarksView, SearchProgress, SearchView, SoughtView, SpaceView,
 };
 pub use self::stream::{
     Doing, Gap, STREAM_COLUMNS, STREAM_PAGE, STREAM_TASKS, StreamDrone, StreamRun, StreamTask, StreamView, Window,

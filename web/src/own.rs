@@ -11,7 +11,7 @@ use crate::access::{Caller, TokenId};
 use crate::app::App;
 use crate::client::Client;
 use crate::error::Problem;
-use crate::hive::{Coverage, Hive, HiveError, NotFound, ResultsFound};
+use crate::hive::{Coverage, Hive, HiveError, NotFound, Original, ResultsFound};
 use crate::model::{Change, TaskView};
 use crate::request::id::Id;
 
@@ -51,6 +51,11 @@ pub(crate) async fn coverage(
     reached(caller, id, hive.coverage(id, from, limit).await, |found| &found.task)
 }
 
+/// What was asked for with it, likewise.
+pub(crate) async fn original(hive: &dyn Hive, caller: &Caller, id: TaskId, most: usize) -> Result<Original, HiveError> {
+    reached(caller, id, hive.original(id, most).await, |found| &found.task)
+}
+
 fn reached<T>(
     caller: &Caller,
     id: TaskId,
@@ -70,7 +75,7 @@ fn reached<T>(
 pub(crate) struct Changeable(TaskId);
 
 impl Changeable {
-    /// Which one.
+    /// The task's id.
     pub(crate) fn id(self) -> TaskId {
         self.0
     }

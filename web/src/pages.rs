@@ -2,17 +2,21 @@
 
 mod access;
 mod address;
+mod again;
 mod bulk;
 mod chart;
 mod course;
 mod coverage;
+mod curl;
 mod drones;
 mod failures;
 mod filters;
 mod form;
+mod honeycomb;
 mod leases;
 mod log;
 mod login;
+mod lookup;
 mod measured;
 mod overview;
 mod search;

@@ -17,7 +17,7 @@ const SMALL: usize = 64 << 10;
 const SHORT_PART: usize = 4;
 
 /// When to send a body again that there was no room for.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Room for bodies. Clones are the same room.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl Share {
         if bytes <= SMALL && grow(&mut self.small, &self.room.small, bytes - common - small) {
             return Ok(());
         }
-        Err(Problem::unavailable("the bodies that are on their way in take all the room; try again soon", RETRY))
+        Err(Problem::unavailable("the bodies that are on their way in take all the room; try again soon", RETRY_AFTER))
     }
 }
 

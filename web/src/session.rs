@@ -38,7 +38,7 @@ pub(crate) struct Session {
     pub(crate) token: TokenId,
     /// Where it was begun.
     pub(crate) address: Option<IpAddr>,
-    /// When.
+    /// The moment at which it was begun.
     pub(crate) begun: Instant,
     /// When the last request came in it.
     pub(crate) used: Instant,

@@ -33,6 +33,7 @@ use crate::error::Problem;
 use crate::limits::Limiter;
 use crate::metrics::{Answered, RouteMetrics};
 use crate::places::{Place, Port};
+use crate::renderings::{Reading, Renderings};
 use crate::request_id::{REQUEST_ID, RequestIds};
 use crate::{guard, proxies};
 
@@ -47,6 +48,7 @@ pub struct Site {
     limiter: Limiter,
     request_ids: Arc<RequestIds>,
     compressor: Compressor,
+    renderings: Renderings,
     /// What is measured of answers that are of no route.
     elsewhere: RouteMetrics,
     /// Over which requests come.
@@ -57,7 +59,8 @@ impl Site {
     pub(crate) fn new(router: Router, app: App, elsewhere: RouteMetrics) -> Self {
         let (limiter, request_ids) = (Limiter::new(app.config.limits), Arc::new(RequestIds::new()));
         let compressor = Compressor::new(app.config.compressing);
-        Self { router, app, limiter, request_ids, compressor, elsewhere, connection: Connection::default() }
+        let (renderings, connection) = (Renderings::default(), Connection::default());
+        Self { router, app, limiter, request_ids, compressor, renderings, elsewhere, connection }
     }
 
     /// For a connection that comes from there and has this place.
@@ -101,7 +104,7 @@ impl Site {
         let client = Client::at(&self.app.config, &self.connection, request_id.clone(), request.headers());
         let mut asker = guard::Asker::of(&request, &client);
         let response = match self.admit(client, &mut asker, request) {
-            Ok(request) => AssertUnwindSafe(route(self.router, self.compressor, request))
+            Ok(request) => AssertUnwindSafe(read(self.renderings, self.router, self.compressor, request))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|cause| guard::panicked(&request_id, &*cause)),
@@ -139,6 +142,13 @@ impl Site {
         }
         request.extensions_mut().insert(client);
         Ok(request)
+    }
+}
+
+async fn read(renderings: Renderings, router: Router, compressor: Compressor, request: Request) -> Response {
+    match Reading::of(&request) {
+        Some(reading) => renderings.answer(reading, route(router, compressor, request)).await,
+        None => route(router, compressor, request).await,
     }
 }
 

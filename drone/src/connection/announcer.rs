@@ -47,7 +47,7 @@ impl<'a> Announcer<'a> {
         let rest = Leftover(session);
         if outage.is_lasting() {
             let reason = outage.to_string();
-            if !matches!(&self.state, State::Stuck(told) if *told == reason) {
+            if !matches!(&self.state, State::Stuck(last) if *last == reason) {
                 tracing::warn!("No work from {queen}: {reason}. Trying again every few seconds{rest}");
                 self.state = State::Stuck(reason);
             }

@@ -20,7 +20,7 @@ const WRITE_BYTES: usize = 4 << 10;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pause before a stream that does not block is written to again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+const WOULD_BLOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Lines that were dropped since this process began.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -138,7 +138,7 @@ fn write_all(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(RETRY_INTERVAL),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(WOULD_BLOCK_RETRY_INTERVAL),
             Err(error) => return Err(error),
         }
     }

@@ -9,13 +9,13 @@ const MAX_FEW: usize = 4;
 
 /// A test that every mark passes, and few others do.
 pub(super) struct Probe {
-    pub(super) place: Place,
+    pub(super) place: TestedWord,
     pub(super) test: Test,
 }
 
 /// Where the word is that is tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum TestedWord {
     /// The variable `a` after 57 rounds of the last compression (FIPS 180-4, 6.2.2, step 3).
     Inner,
     /// The first word of the digest.
@@ -52,8 +52,8 @@ impl Probe {
         match *sieve {
             Sieve::Targets { word, bits, values } => {
                 let place = match word {
-                    Word::Inner => Place::Inner,
-                    Word::Outer => Place::Last,
+                    Word::Inner => TestedWord::Inner,
+                    Word::Outer => TestedWord::Last,
                 };
                 let compared = u32::from(bits).min(u32::BITS);
                 let mask = low_bits(compared as u8) as u32;
@@ -68,12 +68,12 @@ impl Probe {
                 Self { place, test }
             }
             Sieve::Interval { marks: (first, last), .. } if first > last => {
-                Self { place: Place::First, test: Test::Few { mask: 0, words: Vec::new() } }
+                Self { place: TestedWord::First, test: Test::Few { mask: 0, words: Vec::new() } }
             }
             Sieve::Interval { order, marks: (first, last), .. } => {
                 let (place, is_swapped) = match order {
-                    DigestOrder::Big => (Place::First, false),
-                    DigestOrder::Little => (Place::Last, true),
+                    DigestOrder::Big => (TestedWord::First, false),
+                    DigestOrder::Little => (TestedWord::Last, true),
                 };
                 let [first, last] = [first, last].map(|top| (top >> 32) as u32);
                 Self { place, test: Test::Range { is_swapped, first, span: last - first } }
@@ -85,9 +85,9 @@ impl Probe {
     pub(super) fn passes(&self, digest: &Digest, chain: &Chain) -> bool {
         let [first @ .., _, _, _, _] = digest.first_chunk::<8>().copied().unwrap_or_default();
         let word = match self.place {
-            Place::Inner => Word::Inner.value(digest, chain) as u32,
-            Place::Last => Word::Outer.value(digest, chain) as u32,
-            Place::First => u32::from_be_bytes(first),
+            TestedWord::Inner => Word::Inner.value(digest, chain) as u32,
+            TestedWord::Last => Word::Outer.value(digest, chain) as u32,
+            TestedWord::First => u32::from_be_bytes(first),
         };
         self.test.passes(word)
     }

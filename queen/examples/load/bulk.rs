@@ -15,7 +15,7 @@ const LINES: u64 = 8192;
 
 /// How strings are submitted.
 pub const ONE_TASK: &str = "name=load";
-const MANY_TASKS: &str = "name=load&each=task";
+pub const MANY_TASKS: &str = "name=load&each=task";
 
 #[derive(Args)]
 pub struct Bulk {
@@ -115,7 +115,7 @@ pub async fn run(api: &Api, options: &str, expected: &Expected) -> anyhow::Resul
     let computed = begun.elapsed().as_secs_f64();
     let drones = client.json("GET", "/drones", "").await?;
     let (begun, mut check) = (Instant::now(), Check::new(expected));
-    client.download(&format!("{path}/results?format=text"), |piece| check.take(piece)).await?;
+    client.download(&format!("{path}/results?format=text"), "", |piece| check.take(piece)).await?;
     let check = check.finish()?.as_secs_f64();
     Ok(Taken { upload, computed, download: begun.elapsed().as_secs_f64(), check, drones })
 }

@@ -76,13 +76,14 @@ impl Client {
         }
     }
 
-    /// Gets a long body; `take` sees its pieces.
+    /// Gets a long body; `headers` are whole lines, `take` sees its pieces.
     pub async fn download(
         &mut self,
         path: &str,
+        headers: &str,
         mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let head = self.head("GET", path, "", 0);
+        let head = self.head("GET", path, headers, 0);
         self.send(head.as_bytes()).await?;
         let Head { status, length } = self.read_head().await?;
         ensure!(status == 200, "GET {path}: {status}");

@@ -49,6 +49,15 @@ pub struct Compare {
     /// Drones that only wait
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     pub idle_drones: u64,
+    /// Tasks that have ended, while pages are read
+    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub page_tasks: u64,
+    /// Drones that only wait meanwhile
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub page_drones: u64,
+    /// Pages that are open at once
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub open_pages: u64,
     /// Run `bulk` and `singles` in Hives that `queen init` has set up as well, with TLS, secret and token
     #[arg(long, conflicts_with = "ephemeral")]
     pub tls: bool,
@@ -72,6 +81,8 @@ pub enum Scenario {
     Loaded,
     /// Drones that only wait
     Idle,
+    /// Pages of a browser, with many tasks and Drones
+    Pages,
 }
 
 impl Compare {

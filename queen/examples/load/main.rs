@@ -23,6 +23,7 @@ mod hive;
 mod idle;
 mod latency;
 mod machine;
+mod pages;
 mod report;
 mod scenarios;
 mod singles;

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::api::Api;
+use super::client::Client;
 use super::compare::{Compare, Scenario};
 use super::hive::{Build, Cpu, Process};
 use super::report::{Report, Target, Times};
 use super::singles::{Singles, Words};
 use super::strings::Expected;
-use super::{bare, bulk, idle, latency, machine, singles};
+use super::{bare, bulk, idle, latency, machine, pages, singles};
 
 /// Words that are not counted, before those that are: so many that the log is full, and written from its start
 /// again. Until then each sync has a longer file to write down, which no Queen has who has run for a minute.
@@ -26,6 +27,34 @@ const TURNS: u64 = 10;
 
 /// Until Drones that have just connected only wait.
 const SETTLE: Duration = Duration::from_millis(1500);
+
+/// Pages that are read one after the other.
+const PAGES: [&str; 9] = [
+    "/admin",
+    "/admin/tasks",
+    "/admin/tasks?state=done&sort=-ended",
+    "/admin/tasks/1",
+    "/admin/drones",
+    "/admin/drones?sort=-rate",
+    "/admin/stream?window=15m",
+    "/admin/log",
+    "/admin/drones/1",
+];
+
+/// Tasks that are lines of their own in lists.
+const PAGE_WORDS: Singles = Singles { count: 1000, connections: 1, wait: true };
+
+/// Those that are open, in turn.
+const OPEN: [&str; 4] = ["/admin", "/admin/tasks", "/admin", "/admin/drones"];
+
+/// How often each is read.
+const READINGS: u64 = 50;
+
+/// How long the Queen is watched with open pages, and without.
+const OPEN_WATCH: Duration = Duration::from_secs(10);
+
+/// Passwords of a task that is computed meanwhile, of a hundred thousand iterations each: more than there is time for.
+const ENDLESS: u64 = 100_000;
 
 /// How long the Queen is watched with idle Drones, and without.
 const WATCH: Duration = Duration::from_secs(2);
@@ -48,6 +77,7 @@ impl Comparison<'_> {
             Scenario::Latency => self.latency().await,
             Scenario::Loaded => self.loaded().await,
             Scenario::Idle => self.idle().await,
+            Scenario::Pages => self.pages().await,
         }?;
         let ([all_now, own_now], seconds) = (machine::all_and_own()?, begun.elapsed().as_secs_f64());
         // The noise of this round.
@@ -215,16 +245,16 @@ impl Comparison<'_> {
         let count = self.size.idle_drones;
         idle::allow_connections(count)?;
         let hive = self.build.start(0, false).await?;
-        let (memory, alone) = watch(&hive.queen).await?;
+        let (memory, alone) = watch(&hive.queen, WATCH).await?;
         let fleet = idle::connect(hive.drone_addr, count, idle::Says::Nothing).await?;
         tokio::time::sleep(SETTLE).await;
-        let (more, with) = watch(&hive.queen).await?;
+        let (more, with) = watch(&hive.queen, WATCH).await?;
         hive.until_drones(count).await?;
         drop((hive, fleet));
         let (server, [_, echo]) = bare_server()?;
         let fleet = idle::echo(echo, count).await?;
         tokio::time::sleep(SETTLE).await;
-        let (_, bare) = watch(&server).await?;
+        let (_, bare) = watch(&server, WATCH).await?;
         drop((server, fleet));
 
         let (report, a_drone) = (&mut self.report, |cpu: f64| cpu / count as f64 * 1e6);
@@ -237,12 +267,44 @@ impl Comparison<'_> {
         report.add("Queen / bare echo", "", (with - alone) / bare);
         Ok(())
     }
+
+    async fn pages(&mut self) -> anyhow::Result<()> {
+        self.report.begin("pages");
+        let Compare { page_tasks, page_drones, open_pages, drones, .. } = *self.size;
+        idle::allow_connections(page_drones + 2 * open_pages)?;
+        let hive = self.build.start(drones, false).await?;
+        bulk::run(&hive.api, bulk::MANY_TASKS, &Expected::of(page_tasks, page_tasks)).await?;
+        PAGE_WORDS.put_on(&hive.api).await?;
+        let fleet = idle::connect(hive.drone_addr, page_drones, idle::Says::AnotherPart).await?;
+        tokio::time::sleep(SETTLE).await;
+        for path in PAGES {
+            let (times, length) = pages::read(&hive.api, path, READINGS).await?;
+            self.report.aim(format!("GET {path}, median"), "ms", times.at(0.5), Target::AtMost(5.0));
+            self.report.aim(format!("GET {path}, sent"), "KiB", length as f64 / 1024.0, Target::AtMost(60.0));
+        }
+        let options = "algorithm=pbkdf2-hmac-sha256&iterations=100000";
+        let task = bulk::submit(&mut Client::connect(&hive.api).await?, options, ENDLESS).await?;
+        let (_, without) = watch(&hive.queen, OPEN_WATCH).await?;
+        let open = pages::Open::pages(&hive.api, &OPEN, open_pages).await?;
+        tokio::time::sleep(SETTLE).await;
+        let before = open.reads();
+        let (_, with) = watch(&hive.queen, OPEN_WATCH).await?;
+        let reads = (open.reads() - before) as f64 / OPEN_WATCH.as_secs_f64();
+        Client::connect(&hive.api).await?.json("POST", &format!("{task}/cancel"), "").await?;
+        drop((hive, fleet));
+
+        let report = &mut self.report;
+        report.add("the Queen's CPU without open pages", "ms/s", without * 1000.0);
+        report.add(format!("readings of {open_pages} open pages"), "/s", reads);
+        report.aim("what they take of her CPU", "ms/s", (with - without) * 1000.0, Target::AtMost(50.0));
+        Ok(())
+    }
 }
 
 /// The memory of a process in KiB, and its CPU time in a second.
-async fn watch(process: &Process) -> anyhow::Result<(f64, f64)> {
+async fn watch(process: &Process, time: Duration) -> anyhow::Result<(f64, f64)> {
     let (before, begun) = (machine::cpu_of_threads(process.id())?, Instant::now());
-    tokio::time::sleep(WATCH).await;
+    tokio::time::sleep(time).await;
     let cpu = (machine::cpu_of_threads(process.id())? - before) / begun.elapsed().as_secs_f64();
     Ok((machine::resident(process.id())? as f64 / 1024.0, cpu))
 }

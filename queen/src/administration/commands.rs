@@ -20,8 +20,8 @@ use crate::store::{self, Location, Store, StoreError};
 /// How often it is tried again where a Queen starts or stops, who has the directory and cannot be asked.
 const ATTEMPTS: u32 = 10;
 
-/// How long it is waited before it is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// How long it is waited before a directory is opened again that was open elsewhere.
+const OPEN_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The memory limit of a Queen who only makes tokens and secrets, in bytes.
 const MEMORY_LIMIT: u64 = 64 << 20;
@@ -52,7 +52,7 @@ pub async fn init(Init { directory, host, join_file }: &Init) -> anyhow::Result<
         bail!(again("already"));
     }
     let home = store.path().unwrap_or(directory).to_owned();
-    let (text, token) = alone(store, async |hive| hive.set_up(host).await).await??;
+    let (text, token) = with_store(store, async |hive| hive.set_up(host).await).await??;
     // Both are tried, since there is no second time.
     let (said, written) = (say(&token), file.write(&text));
     said.and(written).with_context(|| again("now, though not all of what was made could be handed over"))?;
@@ -177,15 +177,15 @@ async fn ask(directory: &Path, request: Request) -> anyhow::Result<Reply> {
             return Ok(reply);
         }
         match Location::new(directory.to_owned()).open() {
-            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(RETRY_INTERVAL).await,
-            opened => return alone(opened?, async |hive| answer(hive, request, false).await).await,
+            Err(StoreError::Locked { .. }) if attempt < ATTEMPTS => tokio::time::sleep(OPEN_RETRY_INTERVAL).await,
+            opened => return with_store(opened?, async |hive| answer(hive, request, false).await).await,
         }
     }
     Err(anyhow!("the Queen does not listen at {}", store::socket(&home).display()))
 }
 
 /// Changes who may do what in a directory that no Queen has open, and nothing else in it.
-async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
+async fn with_store<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> anyhow::Result<T> {
     let settings = Settings {
         memory_limit: MEMORY_LIMIT,
         drone_addr: String::new(),
@@ -196,9 +196,9 @@ async fn alone<T>(store: Store, work: impl AsyncFnOnce(&SharedHive) -> T) -> any
         clock: Arc::new(System::start()),
         show_words: false,
     };
-    let (hive, keeper) = SharedHive::over(settings, store)?;
+    let (hive, driver) = SharedHive::over(settings, store)?;
     hive.leave_tasks();
     let mut done = None;
-    keeper.keep(&hive, async { done = Some(work(&hive).await) }).await?;
+    driver.run(&hive, async { done = Some(work(&hive).await) }).await?;
     done.context("the writer has ended before it began")
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use wire::ids::{LeaseId, TaskId};
 
-/// Which part of the credit a lease takes.
+/// Which of the two parts of a Drone's credit a lease is counted against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum CreditPool {
     /// For whatever is next.
     Ahead,
     /// For short chunks of tasks of which the Drone holds nothing yet.
@@ -17,7 +17,7 @@ pub(super) enum Place {
 /// What a lease takes of its Drone's credit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Charge {
-    pub(super) place: Place,
+    pub(super) pool: CreditPool,
     pub(super) priority: i8,
     pub(super) rank: u64,
     pub(super) time_ns: u64,
@@ -26,9 +26,9 @@ pub(super) struct Charge {
     pub(super) material: u64,
 }
 
-/// How much of a place is taken.
+/// How much of a pool is taken.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Held {
+pub(super) struct PoolUsage {
     pub(super) leases: u64,
     pub(super) time_ns: u64,
 }
@@ -38,8 +38,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Level {
     pub(super) priority: i8,
-    pub(super) ahead: Held,
-    pub(super) reserve: Held,
+    pub(super) ahead: PoolUsage,
+    pub(super) reserve: PoolUsage,
     /// The leases by rank.
     pub(super) ranks: VecDeque<(u64, LeaseId)>,
     /// How many leases of each task, by task.
@@ -48,14 +48,14 @@ pub(super) struct Level {
 
 impl Level {
     pub(super) fn new(priority: i8) -> Self {
-        let (ahead, reserve) = (Held::default(), Held::default());
+        let (ahead, reserve) = (PoolUsage::default(), PoolUsage::default());
         Self { priority, ahead, reserve, ranks: VecDeque::new(), tasks: VecDeque::new() }
     }
 
-    pub(super) fn held(&mut self, place: Place) -> &mut Held {
-        match place {
-            Place::Ahead => &mut self.ahead,
-            Place::Reserve => &mut self.reserve,
+    pub(super) fn usage_mut(&mut self, pool: CreditPool) -> &mut PoolUsage {
+        match pool {
+            CreditPool::Ahead => &mut self.ahead,
+            CreditPool::Reserve => &mut self.reserve,
         }
     }
 
@@ -65,7 +65,7 @@ impl Level {
     }
 }
 
-impl Held {
+impl PoolUsage {
     pub(super) fn add(&mut self, other: Self) {
         self.leases += other.leases;
         self.time_ns += other.time_ns;

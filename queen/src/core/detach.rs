@@ -30,7 +30,7 @@ impl Core {
                 drones.extend(self.withdraw(*lease, effects));
             }
         }
-        if self.take(id, index) {
+        if self.take_item(id, index) {
             self.skip(id, index..index + 1, now, effects);
             self.place_task(id, now, effects);
         }
@@ -100,7 +100,7 @@ impl Core {
     }
 
     /// Takes an item that is pending, or with the Queen, from wherever it is; whether it was there.
-    fn take(&mut self, id: TaskId, index: u64) -> bool {
+    fn take_item(&mut self, id: TaskId, index: u64) -> bool {
         let item = index..index + 1;
         let take = |task: &mut Task| task.take_within(&item).or_else(|| task.take_from_queen(&item));
         if self.tasks.change(id, take).flatten().is_some() {

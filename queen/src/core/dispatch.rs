@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::credit::Place;
+use super::credit::CreditPool;
 use super::effect::{Effect, Grant};
 use super::history::History;
 use super::lease::Lease;
 use super::scheduler::Core;
-use super::sizing::{self, Fleet};
+use super::sizing::{self, Capacity};
 use super::task::Task;
 use super::time::Time;
 
@@ -30,8 +30,8 @@ enum Pick {
 }
 
 /// What a new lease is to be.
-pub(super) struct Terms {
-    pub(super) place: Place,
+pub(super) struct LeaseTerms {
+    pub(super) pool: CreditPool,
     pub(super) range: Range<u64>,
     pub(super) history: Option<Box<History>>,
     pub(super) twin: Option<LeaseId>,
@@ -41,8 +41,8 @@ impl Core {
     /// Places chunks of one task on the Drones with most room, until none has any.
     pub(super) fn place_task(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         self.isolate(now, effects);
-        while let Some((drone, place, pick)) = self.drone_for(id, now) {
-            self.place(id, drone, place, pick, now, effects);
+        while let Some((drone, pool, pick)) = self.drone_for(id, now) {
+            self.place(id, drone, pool, pick, now, effects);
         }
     }
 
@@ -51,24 +51,24 @@ impl Core {
     pub(super) fn fill(&mut self, id: DroneId, now: Time, effects: &mut Vec<Effect>) {
         self.isolate(now, effects);
         self.lease_isolated(id, now, effects);
-        while let Some((task, place, pick)) = self.task_for(id, now) {
-            self.place(task, id, place, pick, now, effects);
+        while let Some((task, pool, pick)) = self.task_for(id, now) {
+            self.place(task, id, pool, pick, now, effects);
         }
         self.steal(id, now, effects);
     }
 
-    fn drone_for(&self, id: TaskId, now: Time) -> Option<(DroneId, Place, Pick)> {
+    fn drone_for(&self, id: TaskId, now: Time) -> Option<(DroneId, CreditPool, Pick)> {
         let task = self.tasks.get(id).filter(|task| task.has_pending() && !task.is_paused)?;
         let mut reserves = 0;
         for drone_id in self.drones.with_room(task.priority).take(LOOK) {
             let drone = self.drones.get(drone_id)?;
-            let place = drone.opening(task.priority)?;
-            if drone.suits(place, id, task)
+            let pool = drone.opening(task.priority)?;
+            if drone.suits(pool, id, task)
                 && let Some(pick) = self.pick(task, drone_id, now)
             {
-                return Some((drone_id, place, pick));
+                return Some((drone_id, pool, pick));
             }
-            reserves += usize::from(place == Place::Reserve);
+            reserves += usize::from(pool == CreditPool::Reserve);
             if reserves >= LOOK_RESERVE {
                 break;
             }
@@ -76,15 +76,15 @@ impl Core {
         None
     }
 
-    fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, Place, Pick)> {
+    fn task_for(&self, id: DroneId, now: Time) -> Option<(TaskId, CreditPool, Pick)> {
         let drone = self.drones.get(id)?;
         for (priority, ready) in self.tasks.queue().levels() {
-            // Where there is none, there is none for what is less urgent.
-            let place = drone.opening(priority)?;
-            let look = if place == Place::Reserve { LOOK_RESERVE } else { LOOK };
+            // Without room for this priority, there is none for less urgent work either.
+            let pool = drone.opening(priority)?;
+            let look = if pool == CreditPool::Reserve { LOOK_RESERVE } else { LOOK };
             let found = ready.take(look).find_map(|task_id| {
-                let task = self.tasks.get(task_id).filter(|task| drone.suits(place, task_id, task))?;
-                Some((task_id, place, self.pick(task, id, now)?))
+                let task = self.tasks.get(task_id).filter(|task| drone.suits(pool, task_id, task))?;
+                Some((task_id, pool, self.pick(task, id, now)?))
             });
             if found.is_some() {
                 return found;
@@ -98,7 +98,7 @@ impl Core {
         let suits = |(range, history): (Range<u64>, &History)| {
             (!history.must_be_isolated() && self.may_try(task, history, drone, now)).then_some(Pick::Retry(range.start))
         };
-        // Little is to wait for being computed a second time.
+        // Ranges that were computed once are computed a second time before much more is computed once.
         let is_behind = || task.is_twice && task.open_ends() >= LOOK;
         let fresh = || task.next_run().filter(|_| !is_behind()).map(|_| Pick::Fresh);
         task.retries().take(LOOK).find_map(suits).or_else(fresh)
@@ -121,18 +121,26 @@ impl Core {
         self.drones.iter().filter(|(_, drone)| drone.is_usable() && drone.is_able(task)).map(|(id, _)| id)
     }
 
-    fn place(&mut self, id: TaskId, drone: DroneId, place: Place, pick: Pick, now: Time, effects: &mut Vec<Effect>) {
+    fn place(
+        &mut self,
+        id: TaskId,
+        drone: DroneId,
+        pool: CreditPool,
+        pick: Pick,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
         let drones = &self.drones;
         let take = |task: &mut Task| match pick {
             Pick::Retry(start) => task.take_retry(start).map(|(range, history)| (range, Some(history))),
             Pick::Fresh => {
-                let fleet = Fleet { threads: drones.threads(), speed: drones.speed(task.class) };
-                let chunk = sizing::chunk(task, drones.get(drone)?, place, fleet)?;
+                let capacity = Capacity { threads: drones.threads(), speed: drones.speed(task.class) };
+                let chunk = sizing::chunk(task, drones.get(drone)?, pool, capacity)?;
                 Some((task.take_first(chunk.end - chunk.start)?, None))
             }
         };
         let Some((range, history)) = self.tasks.change(id, take).flatten() else { return };
-        self.grant(id, drone, Terms { place, range, history, twin: None }, now, effects);
+        self.grant(id, drone, LeaseTerms { pool, range, history, twin: None }, now, effects);
     }
 
     /// Leases a range, which the caller has taken from wherever it was, and has it sent.
@@ -140,7 +148,7 @@ impl Core {
         &mut self,
         task_id: TaskId,
         drone_id: DroneId,
-        terms: Terms,
+        terms: LeaseTerms,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<LeaseId> {
@@ -158,18 +166,18 @@ impl Core {
         &mut self,
         task_id: TaskId,
         drone_id: DroneId,
-        terms: Terms,
+        terms: LeaseTerms,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Option<(LeaseId, u64)> {
         let drone = self.drones.get(drone_id)?;
-        let Terms { place, range, history, twin } = terms;
+        let LeaseTerms { pool, range, history, twin } = terms;
         let id = self.leases.next_id();
         let lease = |task: &mut Task| {
             if twin.is_none() {
                 task.pass = task.pass.saturating_add(task.cost(&range));
             }
-            let mut charge = drone.charge(task, &range, place, task.pass);
+            let mut charge = drone.charge(task, &range, pool, task.pass);
             charge.rank = drone.rank(task_id, &charge);
             let (at, is_first) = task.lease(id);
             (charge, at, is_first)
@@ -179,7 +187,7 @@ impl Core {
             effects.push(Effect::Started(task_id));
         }
         let load = self.drones.change(drone_id, |drone| {
-            drone.take(id, task_id, &charge);
+            drone.add_lease(id, task_id, &charge);
             drone.load()
         })?;
         self.unrecorded.push_back((now, id));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use wire::ids::{LeaseId, TaskId};
 use wire::work::{Class, Kind};
 
-use super::credit::{Charge, Held, Level, Place};
+use super::credit::{Charge, CreditPool, Level, PoolUsage};
 use super::meter::Meter;
 use super::status::Standing;
 use super::task::Task;
@@ -36,7 +36,7 @@ const BYTES: u64 = 16 << 20;
 const BYTES_MAX: u64 = 128 << 20;
 /// Bytes that short chunks may take beyond that.
 const BYTES_RESERVE: u64 = 16 << 20;
-/// Leases in each of the two places.
+/// Leases in each of the two pools.
 const LEASES: u64 = 1024;
 /// Leases altogether, well within what a Drone accepts.
 const LEASES_MAX: usize = 3072;
@@ -246,12 +246,12 @@ impl Drone {
         u128::from(cost) * u128::from(full) / u128::from(items.max(1))
     }
 
-    /// Where work of this priority may be placed. A Drone with room has some for whatever is more urgent.
-    pub(super) fn opening(&self, priority: i8) -> Option<Place> {
+    /// The pool that has room for work of this priority. A Drone with room has some for whatever is more urgent.
+    pub(super) fn opening(&self, priority: i8) -> Option<CreditPool> {
         if !self.is_usable() || self.is_isolated() || self.held() >= LEASES_MAX {
             return None;
         }
-        let (mut ahead, mut reserve, mut is_ahead_of_it) = (Held::default(), Held::default(), false);
+        let (mut ahead, mut reserve, mut is_ahead_of_it) = (PoolUsage::default(), PoolUsage::default(), false);
         for level in self.levels.iter().rev().take_while(|level| level.priority >= priority) {
             ahead.add(level.ahead);
             reserve.add(level.reserve);
@@ -261,7 +261,7 @@ impl Drone {
         let in_time = ahead.leases < threads || ahead.time_ns < threads * AHEAD.as_nanos() as u64;
         let bytes = BYTES_MAX.min(BYTES + threads * BYTES_PER_THREAD);
         if in_time && ahead.leases < LEASES && self.bytes < bytes {
-            return Some(Place::Ahead);
+            return Some(CreditPool::Ahead);
         }
         // More urgent work would be computed before it anyway.
         if is_ahead_of_it {
@@ -269,11 +269,11 @@ impl Drone {
         }
         let in_time = reserve.time_ns < threads * RESERVE.as_nanos() as u64;
         let has_reserve = in_time && reserve.leases < LEASES && self.bytes < bytes + BYTES_RESERVE;
-        has_reserve.then_some(Place::Reserve)
+        has_reserve.then_some(CreditPool::Reserve)
     }
 
     /// From which priority on there is an opening, and what there is at that one.
-    pub(super) fn room_from(&self) -> Option<(i8, Place)> {
+    pub(super) fn room_from(&self) -> Option<(i8, CreditPool)> {
         // Between priorities of which something is held, nothing differs.
         let edges = self.levels.iter().flat_map(|level| [level.priority, level.priority.saturating_add(1)]);
         let opening = |priority| Some((priority, self.opening(priority)?));
@@ -281,18 +281,18 @@ impl Drone {
     }
 
     /// Whether a task may have this opening.
-    pub(super) fn suits(&self, place: Place, id: TaskId, task: &Task) -> bool {
+    pub(super) fn suits(&self, pool: CreditPool, id: TaskId, task: &Task) -> bool {
         let is_short = || {
             let run = task.next_run().or_else(|| Some(task.retries().next()?.0));
             run.is_some_and(|run| self.time_of(task, &(run.start..run.start + 1)) <= RESERVE_CHUNK.as_nanos() as u64)
         };
-        self.has_room_for(task) && (place == Place::Ahead || !self.has(id) && is_short())
+        self.has_room_for(task) && (pool == CreditPool::Ahead || !self.has(id) && is_short())
     }
 
     /// What `range` of `task` takes of the credit.
-    pub(super) fn charge(&self, task: &Task, range: &Range<u64>, place: Place, rank: u64) -> Charge {
+    pub(super) fn charge(&self, task: &Task, range: &Range<u64>, pool: CreditPool, rank: u64) -> Charge {
         let (time_ns, bytes, material) = (self.time_of(task, range), task.bytes(range), task.material.into());
-        Charge { place, priority: task.priority, rank, time_ns, bytes, material }
+        Charge { pool, priority: task.priority, rank, time_ns, bytes, material }
     }
 
     /// The rank that a chunk has here. A short one of a task of which the Drone holds nothing goes
@@ -313,7 +313,7 @@ impl Drone {
         LEASE_OVERHEAD_NS + u64::try_from(ns).unwrap_or(u64::MAX).min(TIME_MAX)
     }
 
-    pub(super) fn take(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+    pub(super) fn add_lease(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         if !self.has(task) {
             self.material += charge.material;
         }
@@ -328,13 +328,13 @@ impl Drone {
             Ok(at) => level.tasks[at].1 += 1,
             Err(at) => level.tasks.insert(at, (task, 1)),
         }
-        let held = level.held(charge.place);
-        held.leases += 1;
-        held.time_ns += charge.time_ns;
+        let usage = level.usage_mut(charge.pool);
+        usage.leases += 1;
+        usage.time_ns += charge.time_ns;
         self.bytes += charge.bytes;
     }
 
-    pub(super) fn discharge(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
+    pub(super) fn remove_lease(&mut self, lease: LeaseId, task: TaskId, charge: &Charge) {
         self.isolation.take_if(|isolation| *isolation == Isolation::Running(lease));
         self.bytes -= charge.bytes;
         let Some(level) = self.levels.iter_mut().find(|level| level.priority == charge.priority) else { return };
@@ -347,9 +347,9 @@ impl Drone {
                 level.tasks.remove(at);
             }
         }
-        let held = level.held(charge.place);
-        held.leases -= 1;
-        held.time_ns -= charge.time_ns;
+        let usage = level.usage_mut(charge.pool);
+        usage.leases -= 1;
+        usage.time_ns -= charge.time_ns;
         if level.ranks.is_empty() {
             self.levels.retain(|level| level.priority != charge.priority);
         }
@@ -361,8 +361,8 @@ impl Drone {
     pub(super) fn replace_charge(&mut self, old: &Charge, new: &Charge) {
         self.bytes = self.bytes - old.bytes + new.bytes;
         if let Some(level) = self.levels.iter_mut().find(|level| level.priority == old.priority) {
-            let held = level.held(old.place);
-            held.time_ns = held.time_ns - old.time_ns + new.time_ns;
+            let usage = level.usage_mut(old.pool);
+            usage.time_ns = usage.time_ns - old.time_ns + new.time_ns;
         }
     }
 
@@ -418,6 +418,6 @@ impl Drone {
         }
         assert!(self.levels.is_sorted_by(|one, next| one.priority < next.priority));
         let all = || self.levels.iter().flat_map(|level| [level.ahead, level.reserve]);
-        (all().map(|held| held.leases).sum(), all().map(|held| held.time_ns).sum(), self.bytes, self.material)
+        (all().map(|usage| usage.leases).sum(), all().map(|usage| usage.time_ns).sum(), self.bytes, self.material)
     }
 }

@@ -14,29 +14,29 @@ pub enum Effect {
     Lease(Grant),
     /// Tell the Drone that this lease now ends at `end`.
     Withdraw {
-        /// Whom to tell.
+        /// The Drone that has the lease.
         drone: DroneId,
-        /// Which lease.
+        /// The lease that is cut or ended.
         lease: LeaseId,
-        /// Its new end.
+        /// Its new end: the Drone computes nothing from this index on.
         end: u64,
     },
     /// The answer to a Drone's offers, to be sent before any lease.
     Adopted {
-        /// To whom.
+        /// The Drone that made the offers.
         drone: DroneId,
         /// For each offer, its lease from now on and the part of the range that is wanted.
         leases: Vec<Option<(LeaseId, Range<u64>)>>,
     },
     /// Record that a Drone has this range, in case the Queen ends before it is done.
     Hold {
-        /// Under which lease; what was recorded of it before is outdated.
+        /// The lease under which it has it; what was recorded of it before is outdated.
         lease: LeaseId,
-        /// Which Drone.
+        /// The Drone that has it.
         drone: DroneId,
-        /// Which task.
+        /// The task that the range is of.
         task: TaskId,
-        /// Which indices.
+        /// The indices that the Drone has.
         range: Range<u64>,
     },
     /// The lease that was to be recorded is over.
@@ -53,35 +53,35 @@ pub enum Effect {
     /// Results that the event brought count: they are to be stored. This comes before all that follows
     /// from it.
     Credit {
-        /// Of which task.
+        /// The task whose results they are.
         task: TaskId,
-        /// Which indices.
+        /// Their indices.
         range: Range<u64>,
     },
     /// Results that the event brought are a claim: they count when somebody has computed the same. This comes
     /// before all that follows from it.
     Claim {
-        /// Of which task.
+        /// The task whose results they are.
         task: TaskId,
-        /// Which indices.
+        /// Their indices.
         range: Range<u64>,
-        /// Who computes them again is the Queen, since no other Drone can.
+        /// The Queen computes them again, since no other Drone can.
         by_queen: bool,
     },
     /// More of the task is done.
     Advanced(TaskId),
     /// An item of a batch cannot be computed; it counts as done.
     FailedItem {
-        /// Of which task.
+        /// The batch that the item is in.
         task: TaskId,
-        /// Which one.
+        /// The item's index.
         index: u64,
-        /// Why.
+        /// What it failed of.
         blame: Blame,
     },
     /// The task is over; the core has forgotten it.
     Ended {
-        /// Which one.
+        /// The task that is over.
         task: TaskId,
         /// How it ended.
         outcome: Outcome,
@@ -90,16 +90,16 @@ pub enum Effect {
     },
     /// A Drone is not trusted with work any more.
     Quarantined {
-        /// Which one.
+        /// The Drone that is distrusted.
         drone: DroneId,
-        /// Why.
+        /// What it did.
         why: Distrust,
     },
     /// Close the Drone's connection. What it held is given to others.
     Disconnect {
-        /// Which one.
+        /// The Drone to be disconnected.
         drone: DroneId,
-        /// Why, for its operator.
+        /// What it did, for its operator.
         reason: &'static str,
     },
     /// The Drone did not come back in time; the core has forgotten it.
@@ -109,13 +109,13 @@ pub enum Effect {
 /// A lease as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// To whom.
+    /// The Drone that gets it.
     pub drone: DroneId,
     /// Its number.
     pub lease: LeaseId,
-    /// Of which task.
+    /// The task that it is of.
     pub task: TaskId,
-    /// Which indices.
+    /// The indices to be computed.
     pub range: Range<u64>,
     /// More urgent is larger.
     pub priority: i8,
@@ -157,14 +157,14 @@ pub enum Blame {
     Deaths {
         /// In the order of their deaths.
         drones: Vec<DroneId>,
-        /// Which indices.
+        /// The indices that they computed.
         range: Range<u64>,
     },
     /// Its deadline passed.
     Deadline,
     /// Its inputs cannot be had.
     Inputs {
-        /// Why, for people.
+        /// What is damaged, for people.
         reason: String,
     },
 }

@@ -20,57 +20,57 @@ pub enum Event {
     },
     /// A user stops a task.
     Cancel {
-        /// Which one; an unknown one is ignored.
+        /// The task; one that is unknown is ignored.
         task: TaskId,
     },
     /// A user wants nothing of a task to be computed for now.
     Pause {
-        /// Which one.
+        /// The task; one that is paused already stays so.
         task: TaskId,
     },
     /// A user wants a paused task to be computed again.
     Resume {
-        /// Which one.
+        /// The task; one that is not paused is left as it is.
         task: TaskId,
     },
     /// A user changes what is more urgent.
     SetPriority {
-        /// Which task.
+        /// The task.
         task: TaskId,
         /// Its new priority.
         priority: i8,
     },
     /// A user changes when a task fails if it has not ended.
     SetDeadline {
-        /// Which task; an unknown one is ignored.
+        /// The task; one that is unknown is ignored.
         task: TaskId,
-        /// When; never if `None`.
+        /// When it fails; never if `None`.
         deadline: Option<Time>,
     },
     /// Results that were there are wanted again.
     Revoke {
-        /// Of which task.
+        /// The task whose results they are.
         task: TaskId,
-        /// Which indices; those that are not done are ignored.
+        /// Their indices; those that are not done are ignored.
         range: Range<u64>,
     },
     /// Nothing of a task is wanted any more from an index on: it is done when all before that is.
     Finish {
-        /// Which task; an unknown one is ignored.
+        /// The task; one that is unknown is ignored.
         task: TaskId,
         /// The first index that is not wanted.
         from: u64,
     },
     /// An item of a task is not to be computed any more, and counts as done.
     Detach {
-        /// Of which task.
+        /// The task that it leaves.
         task: TaskId,
-        /// Which one; one that is done stays so.
+        /// The item's index; an item that is done stays so.
         index: u64,
     },
     /// A Drone held these ranges when the Queen before ended, and may come back with them.
     Inherit {
-        /// Who; it is not connected.
+        /// The Drone, which is not connected.
         drone: DroneId,
         /// Tasks and ranges of them.
         held: Vec<(TaskId, Range<u64>)>,
@@ -89,35 +89,35 @@ pub enum Event {
     },
     /// A Drone says that it lives, and how far it is.
     Heartbeat {
-        /// Who.
+        /// The Drone that sent it.
         drone: DroneId,
         /// The leases that it holds; they are renewed.
-        progress: Vec<Progress>,
+        progress: Vec<LeaseProgress>,
         /// A number that grows while its threads compute anything.
         computed: u64,
     },
     /// Results of a part of a lease came. What is wanted of them is
     /// [credited](super::effect::Effect::Credit); parts come in index order, so of one that begins elsewhere nothing is.
     Output {
-        /// By whom.
+        /// The Drone that computed them.
         drone: DroneId,
-        /// Of which lease.
+        /// The lease that they are of; one of another Drone is ignored.
         lease: LeaseId,
-        /// Which indices.
+        /// Their indices.
         range: Range<u64>,
-        /// Thread time that it took.
+        /// Time of one thread that they took.
         spent: Duration,
     },
     /// Results of a part of a lease came that count for nothing until somebody has computed the same. What is
     /// wanted of them is [claimed](super::effect::Effect::Claim): pending again for another Drone, or with the Queen.
     Claim {
-        /// By whom.
+        /// The Drone that computed them.
         drone: DroneId,
-        /// Of which lease.
+        /// The lease that they are of; one of another Drone is ignored.
         lease: LeaseId,
-        /// Which indices.
+        /// Their indices.
         range: Range<u64>,
-        /// Thread time that it took.
+        /// Time of one thread that they took.
         spent: Duration,
         /// What is claimed is kept, so that the Queen can compare; she computes it if no other Drone can, and they
         /// wait for [`Second`](Self::Second). If it is not kept, it is as if nothing had come.
@@ -126,66 +126,66 @@ pub enum Event {
     /// The Queen has computed again what a Drone claimed; those of the range that wait for that are credited, or
     /// pending if the two differ.
     Second {
-        /// Of which task.
+        /// The task whose results they are.
         task: TaskId,
-        /// Which indices.
+        /// Their indices.
         range: Range<u64>,
         /// Whether the two are the same.
         agrees: bool,
     },
     /// A Drone cannot compute the rest of a lease.
     Failed {
-        /// Who.
+        /// The Drone that says so.
         drone: DroneId,
-        /// Which lease.
+        /// The lease; one of another Drone is ignored.
         lease: LeaseId,
-        /// Why, for people.
+        /// What went wrong, for people.
         reason: String,
     },
-    /// What a task needs to be computed cannot be had.
-    Spoil {
-        /// Which task.
+    /// What a task needs to be computed, its inputs or its material, is damaged on disk.
+    InputsUnavailable {
+        /// The task, which fails.
         task: TaskId,
-        /// Why, for people.
+        /// What is damaged, for people.
         reason: String,
     },
     /// The shell has kept a Drone waiting for a while: that it was silent or idle does not count.
     Excuse {
-        /// Whom.
+        /// The Drone that was kept waiting.
         drone: DroneId,
         /// Its heartbeats were: a lease that they leave out is lost to it all the same.
         was_heard: bool,
     },
     /// A Drone gives leases back.
     HandBack {
-        /// Who.
+        /// The Drone that gives them back.
         drone: DroneId,
-        /// Which ones.
+        /// The leases; those of other Drones are ignored.
         leases: Vec<LeaseId>,
     },
     /// A Drone takes no more work.
     Leaving {
-        /// Who.
+        /// The Drone that takes no more.
         drone: DroneId,
     },
     /// A Drone is not trusted with work any more, and what it holds goes to others.
     Quarantine {
-        /// Who.
+        /// The Drone that is distrusted.
         drone: DroneId,
     },
     /// A Drone is trusted again.
     Pardon {
-        /// Who.
+        /// The Drone that was in quarantine.
         drone: DroneId,
     },
     /// A Drone's connection broke; it may come back.
     Disconnected {
-        /// Who.
+        /// The Drone whose connection it was.
         drone: DroneId,
     },
     /// A Drone has left for good.
     Gone {
-        /// Who.
+        /// The Drone that has left.
         drone: DroneId,
     },
     /// Time has passed.
@@ -194,8 +194,8 @@ pub enum Event {
 
 /// How far a lease is, as its Drone says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Which lease.
+pub struct LeaseProgress {
+    /// The lease.
     pub lease: LeaseId,
     /// Indices below this one are computed.
     pub reached: u64,

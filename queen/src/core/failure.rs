@@ -3,7 +3,7 @@
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Distrust, Effect, Outcome};
-use super::history::Fault;
+use super::history::EndCause;
 use super::scheduler::Core;
 use super::status::LeaseEnd;
 use super::task::Task;
@@ -45,7 +45,7 @@ impl Core {
                 self.end_task(task, Outcome::Failed(blame), now, effects);
             }
         } else {
-            self.give_up(&[(id, Fault::Failure)], false, LeaseEnd::Failed, now, effects);
+            self.give_up(&[(id, EndCause::Failure)], false, LeaseEnd::Failed, now, effects);
             let failures = self.drones.change(drone_id, |drone| drone.fail(task, item, now)).flatten();
             if let Some(tasks) = failures {
                 effects.push(Effect::Quarantined { drone: drone_id, why: Distrust::Failures(tasks.clone()) });

@@ -29,7 +29,7 @@ impl Core {
         drones.into_iter().for_each(|drone| self.fill(drone, now, effects));
     }
 
-    /// Takes what a lease has from `from` on; who has room for something else then.
+    /// Takes from a lease what it has from index `from` on. Returns its Drone, which has room for something else then.
     fn cut_lease(&mut self, id: LeaseId, from: u64, now: Time, effects: &mut Vec<Effect>) -> Option<DroneId> {
         let lease = self.leases.get(id).filter(|lease| lease.range.end > from)?;
         let (task, drone, range, twin) = (lease.task, lease.drone, lease.range.clone(), lease.twin);

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::credit::Place;
-use super::dispatch::Terms;
+use super::credit::CreditPool;
+use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::{Distrust, Effect};
-use super::event::Progress;
-use super::history::{Fault, History};
+use super::event::LeaseProgress;
+use super::history::{EndCause, History};
 use super::lease;
 use super::scheduler::Core;
 use super::status::LeaseEnd;
@@ -68,7 +68,7 @@ impl Core {
         let leases: Vec<_> = leases.collect();
         self.lease_counts.adopted += leases.iter().flatten().count() as u64;
         effects.push(Effect::Adopted { drone: id, leases });
-        let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, Fault::None));
+        let lost = lease::in_order(held.into_values()).into_iter().map(|lease| (lease, EndCause::None));
         let lost: Vec<_> = lost.collect();
         self.expire(&lost, false, now, effects);
         self.fill(id, now, effects);
@@ -129,7 +129,7 @@ impl Core {
             self.put_back(task_id, range, history);
             return None;
         }
-        let terms = Terms { place: Place::Ahead, range: range.clone(), history, twin: None };
+        let terms = LeaseTerms { pool: CreditPool::Ahead, range: range.clone(), history, twin: None };
         let (lease, _) = self.lease_out(task_id, drone, terms, now, effects)?;
         if must_be_isolated {
             self.stop_emptying(drone);
@@ -153,9 +153,9 @@ impl Core {
         self.drones.change(id, |drone| drone.away_until = Some(until));
         for (task_id, range) in held {
             let Some(range) = self.tasks.change(task_id, |task| task.take_within(&range)).flatten() else { continue };
-            let terms = Terms { place: Place::Ahead, range, history: None, twin: None };
+            let terms = LeaseTerms { pool: CreditPool::Ahead, range, history: None, twin: None };
             if let Some((lease, _)) = self.lease_out(task_id, id, terms, now, effects) {
-                self.keep(lease, until, now);
+                self.keep_until(lease, until, now);
                 self.record(lease, effects);
             }
         }
@@ -167,7 +167,7 @@ impl Core {
     pub(super) fn heartbeat(
         &mut self,
         id: DroneId,
-        progress: &[Progress],
+        progress: &[LeaseProgress],
         computed: u64,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -176,7 +176,7 @@ impl Core {
             return;
         }
         let (mut newest, mut is_taking) = (None, false);
-        for Progress { lease: lease_id, reached, begun } in progress {
+        for LeaseProgress { lease: lease_id, reached, begun } in progress {
             if self.leases.get(*lease_id).is_none_or(|lease| lease.drone != id) {
                 continue;
             }
@@ -201,13 +201,14 @@ impl Core {
             return;
         }
         let silence = self.timeouts.silence;
-        // Small ones overtake large ones, but not by that long: one that was passed over has got lost.
+        // Small leases overtake large ones on the way, but not by the whole silence timeout: a lease that heartbeats still
+        // leave out then got lost.
         let is_lost = |id: &LeaseId| {
             let named =
                 self.leases.get(*id).and_then(|lease| lease.named.or((newest > Some(*id)).then_some(lease.granted)));
             named.is_some_and(|named| named + silence < now)
         };
-        let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, Fault::None)).collect();
+        let mut lost: Vec<_> = self.drones[id].leases().filter(is_lost).map(|id| (id, EndCause::None)).collect();
         lost.sort_unstable_by_key(|(id, _)| *id);
         self.expire(&lost, true, now, effects);
         self.fill(id, now, effects);
@@ -246,7 +247,7 @@ impl Core {
         effects.push(Effect::Disconnect { drone: id, reason: "it sends heartbeats, but takes in or computes nothing" });
         // It is known again when it comes back soon.
         let grace = self.timeouts.grace;
-        self.let_go(id, Fault::None, now, effects);
+        self.let_go(id, EndCause::None, now, effects);
         self.drones.change(id, |drone| drone.away_until = Some(now + grace));
     }
 
@@ -272,7 +273,7 @@ impl Core {
         }
         self.stop_emptying(id);
         let held = lease::in_order(self.drones[id].leases());
-        let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
+        let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
         self.give_up(&leases, true, LeaseEnd::Withdrawn, now, effects);
     }
 
@@ -287,20 +288,20 @@ impl Core {
         let Some(drone) = self.drones.get(id).filter(|drone| drone.away_until.is_none()) else { return };
         let begun = self.begun(drone);
         let rest = lease::in_order(drone.leases()).into_iter().filter(|lease| !begun.contains(lease));
-        let rest: Vec<_> = rest.map(|lease| (lease, Fault::None)).collect();
+        let rest: Vec<_> = rest.map(|lease| (lease, EndCause::None)).collect();
         if drone.leaving || drone.quarantined {
-            return self.gone(id, Fault::Loss, now, effects);
+            return self.gone(id, EndCause::Loss, now, effects);
         }
         for lease in &begun {
             let granted = self.leases.get(*lease).map_or(now, |lease| lease.granted);
             let hold = (HOLD_FACTOR * now.saturating_sub(granted)).max(HOLD_MIN).min(self.timeouts.grace);
-            self.keep(*lease, now + hold, now);
+            self.keep_until(*lease, now + hold, now);
         }
         self.stop_emptying(id);
         self.drones.change(id, |drone| drone.away_until = Some(now));
         self.expire(&rest, false, now, effects);
         self.await_return(id, now, effects);
-        // Whoever is idle does not wait for it.
+        // Idle Drones may compute a twin of what the Drone that is away holds.
         let idle: Vec<_> = self.drones.empty().collect();
         idle.into_iter().for_each(|id| self.steal(id, now, effects));
     }
@@ -313,7 +314,7 @@ impl Core {
     }
 
     /// Keeps a lease for a Drone that is away.
-    fn keep(&mut self, id: LeaseId, until: Time, now: Time) {
+    fn keep_until(&mut self, id: LeaseId, until: Time, now: Time) {
         self.leases.change(id, |lease| (lease.kept_until, lease.finish) = (until, now + FAR));
     }
 
@@ -322,7 +323,7 @@ impl Core {
         let Some(drone) = self.drones.get(id) else { return };
         let is_over = |lease: &LeaseId| self.leases.get(*lease).is_some_and(|lease| lease.kept_until <= now);
         let over = lease::in_order(drone.leases()).into_iter().filter(is_over);
-        let over: Vec<_> = over.map(|lease| (lease, Fault::Loss)).collect();
+        let over: Vec<_> = over.map(|lease| (lease, EndCause::Loss)).collect();
         self.expire(&over, false, now, effects);
         let kept = self.drones.get(id).into_iter().flat_map(Drone::leases);
         let next = kept.filter_map(|lease| self.leases.get(lease)).map(|lease| lease.kept_until).min();
@@ -336,24 +337,24 @@ impl Core {
     }
 
     /// A Drone has left, or its time is up.
-    pub(super) fn gone(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+    pub(super) fn gone(&mut self, id: DroneId, fault: EndCause, now: Time, effects: &mut Vec<Effect>) {
         self.let_go(id, fault, now, effects);
         self.forget(id);
     }
 
     /// Gives everything that a Drone holds to others.
-    fn let_go(&mut self, id: DroneId, fault: Fault, now: Time, effects: &mut Vec<Effect>) {
+    fn let_go(&mut self, id: DroneId, fault: EndCause, now: Time, effects: &mut Vec<Effect>) {
         self.stop_emptying(id);
         let Some(drone) = self.drones.get(id) else { return };
         let begun = self.begun(drone);
-        let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { Fault::None });
+        let blamed = |lease: LeaseId| (lease, if begun.contains(&lease) { fault } else { EndCause::None });
         let leases: Vec<_> = lease::in_order(drone.leases()).into_iter().map(blamed).collect();
         self.drones.change(id, |drone| drone.leaving = true);
         self.expire(&leases, false, now, effects);
     }
 
     /// Takes leases back that their Drone does not compute any more, without having given them back.
-    fn expire(&mut self, leases: &[(LeaseId, Fault)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
+    fn expire(&mut self, leases: &[(LeaseId, EndCause)], withdraw: bool, now: Time, effects: &mut Vec<Effect>) {
         self.lease_counts.expired += leases.len() as u64;
         self.give_up(leases, withdraw, LeaseEnd::Expired, now, effects);
     }
@@ -369,7 +370,7 @@ impl Core {
                 Some(_) => self.await_return(id, now, effects),
                 None => {
                     effects.push(Effect::Disconnect { drone: id, reason: "nothing was heard of it for too long" });
-                    self.gone(id, Fault::Loss, now, effects);
+                    self.gone(id, EndCause::Loss, now, effects);
                     effects.push(Effect::Forgotten(id));
                 }
             }

@@ -24,9 +24,9 @@ pub(super) struct History {
     pub(super) deaths: Vec<DroneId>,
 }
 
-/// Why a lease ends before its range is done.
+/// Why a lease ends before its range is done, which says whom to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum EndCause {
     /// Neither its range nor its Drone is to blame.
     None,
     /// The Drone was lost while it computed it.
@@ -79,6 +79,12 @@ impl History {
     pub(super) fn add_failure(&mut self, drone: DroneId, now: Time) {
         self.avoided = None;
         self.failed.push((drone, now));
+    }
+
+    /// How often the range was tried in vain, as far as that still says something of it.
+    pub(super) fn attempts(&self) -> u32 {
+        let count = self.failed.len() + usize::from(self.losses) + self.deaths.len();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Whether a Drone was lost while it computed the range.

@@ -17,6 +17,11 @@ impl RangeSet {
         self.ranges.iter().map(|(start, end)| *start..*end)
     }
 
+    /// The ranges from `index` on, in order; of one that begins before, it is the rest.
+    pub fn iter_from(&self, index: u64) -> impl Iterator<Item = Range<u64>> {
+        ranges_from(&self.ranges, index, |end| *end)
+    }
+
     /// The first range.
     pub fn first(&self) -> Option<Range<u64>> {
         self.ranges.first_key_value().map(|(start, end)| *start..*end)
@@ -99,6 +104,17 @@ impl RangeSet {
     }
 }
 
+/// Ranges that are kept by their first indices, from `index` on; of one that begins before, it is the rest.
+pub(super) fn ranges_from<T>(
+    ranges: &BTreeMap<u64, T>,
+    index: u64,
+    end_of: impl Fn(&T) -> u64,
+) -> impl Iterator<Item = Range<u64>> {
+    let before = ranges.range(..index).next_back();
+    let all = before.into_iter().chain(ranges.range(index..));
+    all.map(move |(start, end)| index.max(*start)..end_of(end)).filter(|range| !range.is_empty())
+}
+
 impl From<Range<u64>> for RangeSet {
     fn from(range: Range<u64>) -> Self {
         let mut set = Self::default();
@@ -134,6 +150,8 @@ mod tests {
                     }
                 }
                 assert!(set.iter().flatten().eq(model.iter().copied()));
+                let rest = set.iter_from(u64::from(start)).flatten();
+                assert!(rest.eq(model.range(u64::from(start)..).copied()));
                 assert!(set.iter().zip(set.iter().skip(1)).all(|(range, next)| range.end < next.start));
                 let range = u64::from(start)..u64::from(start) + u64::from(length % 16);
                 assert_eq!(set.contains_all(&range), range.clone().all(|index| model.contains(&index)));

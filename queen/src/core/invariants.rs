@@ -38,6 +38,13 @@ impl Core {
                     "pending, leased, with the Queen and done partition task {id}"
                 );
             }
+            let (mut told, mut from) = (RangeSet::default(), 0);
+            while from < task.total() {
+                let parts = self.parts(id, from, 3).unwrap();
+                from = if parts.len() < 3 { task.total() } else { parts[2].0.end };
+                parts.into_iter().for_each(|(range, _)| told.insert(range));
+            }
+            assert_eq!(told, all, "parts of task {id}");
             assert!(!task.is_done(), "a done task is forgotten");
             assert!(task.leases().all(|lease| self.leases.get(lease).unwrap().task == id));
             assert!(!task.is_paused || !task.has_leases(), "nothing of a paused task is leased");

@@ -7,8 +7,8 @@
 
 use wire::ids::{DroneId, LeaseId, TaskId};
 
-use super::credit::Place;
-use super::dispatch::Terms;
+use super::credit::CreditPool;
+use super::dispatch::LeaseTerms;
 use super::drone::{Drone, Isolation};
 use super::effect::Effect;
 use super::scheduler::Core;
@@ -55,7 +55,7 @@ impl Core {
         self.end_isolation(key);
         let taken = self.tasks.change(key.0, |task| task.take_retry(key.1)).flatten();
         let Some((range, history)) = taken else { return };
-        let terms = Terms { place: Place::Ahead, range, history: Some(history), twin: None };
+        let terms = LeaseTerms { pool: CreditPool::Ahead, range, history: Some(history), twin: None };
         if let Some(lease) = self.grant(key.0, id, terms, now, effects) {
             self.runs_isolated(id, lease);
         }

@@ -70,19 +70,19 @@ impl<T, K: Id> Ledger<T, K> {
 
     /// What is kept of it.
     pub fn get(&self, id: K) -> Option<&T> {
-        let (page, slot) = place(id);
+        let (page, slot) = slot_of(id);
         self.pages.get(&page)?.slots[slot].as_deref()
     }
 
     /// What is kept of it, to be changed.
     pub fn get_mut(&mut self, id: K) -> Option<&mut T> {
-        let (page, slot) = place(id);
+        let (page, slot) = slot_of(id);
         self.pages.get_mut(&page)?.slots[slot].as_deref_mut()
     }
 
     /// Keeps `value`, instead of what was kept before.
     pub fn insert(&mut self, id: K, value: T) {
-        let (page, slot) = place(id);
+        let (page, slot) = slot_of(id);
         let empty = || Page { slots: Box::new(std::array::from_fn(|_| None)), used: 0 };
         let page = self.pages.entry(page).or_insert_with(empty);
         if page.slots[slot].replace(Box::new(value)).is_none() {
@@ -93,7 +93,7 @@ impl<T, K: Id> Ledger<T, K> {
 
     /// Forgets it.
     pub fn remove(&mut self, id: K) -> Option<T> {
-        let (number, slot) = place(id);
+        let (number, slot) = slot_of(id);
         let page = self.pages.get_mut(&number)?;
         let value = page.slots[slot].take()?;
         page.used -= 1;
@@ -131,7 +131,7 @@ impl<T> Page<T> {
     }
 }
 
-fn place(id: impl Id) -> (u64, usize) {
+fn slot_of(id: impl Id) -> (u64, usize) {
     (id.number() / SLOTS, (id.number() % SLOTS) as usize)
 }
 

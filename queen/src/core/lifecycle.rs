@@ -6,7 +6,7 @@ use std::ops::Range;
 use wire::ids::TaskId;
 
 use super::effect::{Effect, Outcome};
-use super::history::Fault;
+use super::history::EndCause;
 use super::lease;
 use super::scheduler::Core;
 use super::status::LeaseEnd;
@@ -30,7 +30,7 @@ impl Core {
 
     pub(super) fn pause(&mut self, id: TaskId, now: Time, effects: &mut Vec<Effect>) {
         let Some(task) = self.tasks.get(id).filter(|task| !task.is_paused) else { return };
-        let leases: Vec<_> = lease::in_order(task.leases()).into_iter().map(|lease| (lease, Fault::None)).collect();
+        let leases: Vec<_> = lease::in_order(task.leases()).into_iter().map(|lease| (lease, EndCause::None)).collect();
         let mut drones: BTreeSet<_> =
             leases.iter().filter_map(|(lease, _)| Some(self.leases.get(*lease)?.drone)).collect();
         self.tasks.change(id, |task| task.is_paused = true);

@@ -85,11 +85,11 @@ impl Core {
             false => {}
         }
         if let Some(claimed) = wanted.filter(|_| is_pending) {
-            // It was computed, so what went wrong with it before says nothing any more.
+            // A history of failures says nothing any more once a Drone has computed the range.
             self.put_back(task_id, claimed, Some(Box::new(History::avoiding(drone_id))));
         }
         if is_twice {
-            // Others may have waited for this one.
+            // Its claimed range is pending for another Drone now.
             self.place_task(task_id, now, effects);
         }
         self.fill(drone_id, now, effects);

@@ -12,7 +12,7 @@ use super::status::{DroneStatus, LeaseStatus, LeaseSummary, Standing, Status, To
 use super::time::Time;
 
 /// Of so many tasks at most it is said that a Drone computes them.
-const TASKS_TOLD: usize = 8;
+const MAX_TASKS: usize = 8;
 
 impl Core {
     /// A lease that this Drone holds.
@@ -52,7 +52,7 @@ impl Core {
     pub fn drone(&self, id: DroneId, now: Time) -> Option<DroneStatus> {
         let drone = self.drones.get(id)?;
         let (rate, cost_rate) = drone.rates(now);
-        let tasks: Vec<_> = drone.tasks().take(TASKS_TOLD).collect();
+        let tasks: Vec<_> = drone.tasks().take(MAX_TASKS).collect();
         let first = tasks.first().and_then(|task| self.tasks.get(*task));
         let benchmark = first.and_then(|task| drone.benchmark(task.class));
         Some(DroneStatus { standing: drone.standing(), idle: self.idle(id), rate, cost_rate, tasks, benchmark })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Blame, Effect, Outcome};
-use super::history::{Fault, MAX_LOSSES};
+use super::history::{EndCause, MAX_LOSSES};
 use super::lease::Lease;
 use super::scheduler::Core;
 use super::status::LeaseEnd;
@@ -17,7 +17,7 @@ pub const MAX_DEATHS: usize = 3;
 impl Core {
     pub(super) fn hand_back(&mut self, drone: DroneId, leases: &[LeaseId], now: Time, effects: &mut Vec<Effect>) {
         let own = |id: &&LeaseId| self.leases.get(**id).is_some_and(|lease| lease.drone == drone);
-        let own: Vec<_> = leases.iter().filter(own).map(|id| (*id, Fault::None)).collect();
+        let own: Vec<_> = leases.iter().filter(own).map(|id| (*id, EndCause::None)).collect();
         self.give_up(&own, false, LeaseEnd::Returned, now, effects);
         self.fill(drone, now, effects);
     }
@@ -25,7 +25,7 @@ impl Core {
     /// Ends these leases; what is not done of them is pending again, and placed where there is room.
     pub(super) fn give_up(
         &mut self,
-        leases: &[(LeaseId, Fault)],
+        leases: &[(LeaseId, EndCause)],
         withdraw: bool,
         end: LeaseEnd,
         now: Time,
@@ -64,17 +64,17 @@ impl Core {
 
     /// What is left of a lease belongs to nobody again, but is remembered with what went wrong.
     /// Returns what its task fails of, if it was one death too many.
-    fn release(&mut self, lease: Lease, fault: Fault, now: Time) -> Option<(TaskId, Blame)> {
+    fn release(&mut self, lease: Lease, fault: EndCause, now: Time) -> Option<(TaskId, Blame)> {
         let Lease { task: id, drone, range, history, .. } = lease;
         let task = self.tasks.get(id)?;
         let history = match fault {
-            Fault::None => history,
-            Fault::Failure => {
+            EndCause::None => history,
+            EndCause::Failure => {
                 let mut history = history.unwrap_or_default();
                 history.add_failure(drone, now);
                 Some(history)
             }
-            Fault::Loss => {
+            EndCause::Loss => {
                 let mut history = history.unwrap_or_default();
                 if history.must_be_isolated() {
                     if !history.deaths.contains(&drone) {
@@ -91,7 +91,7 @@ impl Core {
             }
         };
         match history {
-            Some(history) if fault != Fault::None => self.put_back_in_parts(id, range, history),
+            Some(history) if fault != EndCause::None => self.put_back_in_parts(id, range, history),
             history => self.put_back(id, range, history),
         }
         None
@@ -100,11 +100,11 @@ impl Core {
     /// A lease goes on whose twin came to nothing: what went wrong with that one counts for the range. The Drone
     /// that goes on computes other work beside it, so that losses of twins do not isolate it: that is left to the
     /// loss of this one.
-    fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: Fault, now: Time) {
+    fn blame_twin(&mut self, id: LeaseId, drone: DroneId, fault: EndCause, now: Time) {
         self.leases.change(id, |lease| match fault {
-            Fault::None => {}
-            Fault::Failure => lease.history.get_or_insert_default().add_failure(drone, now),
-            Fault::Loss => {
+            EndCause::None => {}
+            EndCause::Failure => lease.history.get_or_insert_default().add_failure(drone, now),
+            EndCause::Loss => {
                 let history = lease.history.get_or_insert_default();
                 history.losses = history.losses.max(MAX_LOSSES - 1);
             }
@@ -126,7 +126,7 @@ impl Core {
         if let Some(moved) = self.tasks.change(lease.task, |task| task.end_lease(lease.at)).flatten() {
             self.leases.change(moved, |moved| moved.at = lease.at);
         }
-        self.drones.change(lease.drone, |drone| drone.discharge(id, lease.task, &lease.charge));
+        self.drones.change(lease.drone, |drone| drone.remove_lease(id, lease.task, &lease.charge));
         Some(lease)
     }
 
@@ -147,7 +147,7 @@ impl Core {
         let Some(lease) = self.leases.get(id) else { return };
         let (Some(task), Some(drone)) = (self.tasks.get(lease.task), self.drones.get(lease.drone)) else { return };
         let old = lease.charge;
-        let new = drone.charge(task, &lease.rest(), old.place, old.rank).at(old.priority);
+        let new = drone.charge(task, &lease.rest(), old.pool, old.rank).at(old.priority);
         let finish = if lease.begun { now + new.time() } else { lease.finish };
         let drone = lease.drone;
         self.drones.change(drone, |drone| drone.replace_charge(&old, &new));

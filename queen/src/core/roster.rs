@@ -10,7 +10,7 @@ use std::time::Duration;
 use wire::ids::{DroneId, TaskId};
 use wire::work::Class;
 
-use super::credit::Place;
+use super::credit::CreditPool;
 use super::drone::Drone;
 use super::ledger::Ledger;
 use super::time::Time;
@@ -32,8 +32,8 @@ pub(super) struct Roster {
     speeds: BTreeMap<Class, u128>,
 }
 
-/// For which priorities and above a Drone has room, in which place, and how much of its capacity is taken.
-type Room = (i8, Place, u64);
+/// For which priorities and above a Drone has room, in which pool, and how much of its capacity is taken.
+type Room = (i8, CreditPool, u64);
 
 #[derive(Debug)]
 struct Entry {
@@ -106,7 +106,7 @@ impl Roster {
 
     /// Drones with room for work of this priority, least busy first; those with nothing but a reserve come last.
     pub(super) fn with_room(&self, priority: i8) -> impl Iterator<Item = DroneId> {
-        self.by_room.range(..=((priority, Place::Reserve, u64::MAX), DroneId(u64::MAX))).map(|(_, id)| *id)
+        self.by_room.range(..=((priority, CreditPool::Reserve, u64::MAX), DroneId(u64::MAX))).map(|(_, id)| *id)
     }
 
     /// Drones that hold nothing and could.
@@ -230,7 +230,7 @@ impl Index<DroneId> for Roster {
 impl Listed {
     fn of(drone: &Drone, timeouts: &Timeouts) -> Self {
         Self {
-            room: drone.room_from().map(|(priority, place)| (priority, place, drone.load())),
+            room: drone.room_from().map(|(priority, pool)| (priority, pool, drone.load())),
             deadline: Some(drone.deadline(timeouts)),
             is_isolated: drone.is_isolated(),
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use wire::ids::TaskId;
+use wire::ids::{DroneId, TaskId};
 
 use super::time::Time;
 
@@ -48,7 +48,7 @@ pub enum Waiting {
 /// A lease that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// Of which task.
+    /// The task that it is of.
     pub task: TaskId,
     /// The index that its next output has to begin with.
     pub next: u64,
@@ -84,6 +84,29 @@ pub enum LeaseEnd {
     Withdrawn,
     /// The Drone was lost, silent, or did not know of it.
     Expired,
+}
+
+/// What has become of indices of a task that follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// They are to be computed.
+    Pending {
+        /// How often they were tried in vain.
+        attempts: u32,
+    },
+    /// They are leased.
+    Leased {
+        /// To this Drone.
+        drone: DroneId,
+        /// By so many leases.
+        leases: u32,
+        /// How often they were tried, these leases among it.
+        attempts: u32,
+    },
+    /// A Drone has computed them, and the Queen is to compute them again.
+    WithQueen,
+    /// They are done.
+    Done,
 }
 
 /// Where a Drone stands.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use wire::ids::{DroneId, LeaseId};
 
-use super::credit::Place;
-use super::dispatch::Terms;
+use super::credit::CreditPool;
+use super::dispatch::LeaseTerms;
 use super::drone::Drone;
 use super::effect::Effect;
 use super::history::History;
@@ -71,7 +71,8 @@ impl Core {
         let (thief, task) = (self.drones.get(thief_id)?, self.tasks.get(lease.task)?);
         let victim = self.drones.get(lease.drone)?;
         let is_isolated = lease.history.as_deref().is_some_and(History::must_be_isolated);
-        // Until its Drone is back, it may be the range that ends Drones: then it must not end this one meanwhile.
+        // A range at which a Drone was lost before, and whose Drone is away again, may be what ends Drones: it is not given
+        // to a third one before it is known whether the second one comes back.
         let may_end_drones = lease.history.as_deref().is_some_and(History::has_losses) && victim.away_until.is_some();
         let may = |history: &History| self.may_try(task, history, thief_id, now);
         let suits = thief.has_room_for(task) && !task.is_paused;
@@ -103,20 +104,20 @@ impl Core {
         let Some(lease) = self.leases.get(id) else { return };
         let (task, range) = (lease.task, lease.range.clone());
         let history = lease.history.clone();
-        let place = Place::Ahead;
+        let pool = CreditPool::Ahead;
         match theft {
             Theft::Tail(start) => {
                 self.shorten(id, start, now, effects);
-                let terms = Terms { place, range: start..range.end, history, twin: None };
+                let terms = LeaseTerms { pool, range: start..range.end, history, twin: None };
                 self.grant(task, thief, terms, now, effects);
             }
             Theft::Whole => {
                 let Some(lease) = self.remove_lease(id, LeaseEnd::Withdrawn, effects) else { return };
                 effects.push(Effect::Withdraw { drone: lease.drone, lease: id, end: lease.next });
-                self.grant(task, thief, Terms { place, range, history, twin: None }, now, effects);
+                self.grant(task, thief, LeaseTerms { pool, range, history, twin: None }, now, effects);
             }
             Theft::Twin => {
-                let twin = self.grant(task, thief, Terms { place, range, history, twin: Some(id) }, now, effects);
+                let twin = self.grant(task, thief, LeaseTerms { pool, range, history, twin: Some(id) }, now, effects);
                 self.leases.change(id, |lease| lease.twin = twin);
             }
         }

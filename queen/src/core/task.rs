@@ -8,9 +8,9 @@ use wire::ids::LeaseId;
 use wire::work::Class;
 
 use super::history::History;
-use super::intervals::RangeSet;
+use super::intervals::{RangeSet, ranges_from};
 use super::meter::Meter;
-use super::status::Status;
+use super::status::{Part, Status};
 use super::time::Time;
 use super::work::{Segment, TaskWork};
 
@@ -308,6 +308,20 @@ impl Task {
     pub(super) fn take_retry(&mut self, start: u64) -> Option<(Range<u64>, Box<History>)> {
         let (end, history) = self.execution().retries.remove(&start)?;
         Some((start..end, history))
+    }
+
+    /// What nobody holds of it from an index on, at most `limit` ranges of each sort.
+    pub(super) fn parts_from(&self, from: u64, limit: usize) -> Vec<(Range<u64>, Part)> {
+        let Some(execution) = &self.execution else { return vec![(from..self.total(), Part::Pending { attempts: 0 })] };
+        let pending = execution.pending.iter_from(from).map(|range| (range, Part::Pending { attempts: 0 }));
+        let done = execution.done.iter_from(from).map(|range| (range, Part::Done));
+        let with_queen = ranges_from(&execution.with_queen, from, |end| *end).map(|range| (range, Part::WithQueen));
+        let retried = execution.retries.range(..from).next_back().into_iter().chain(execution.retries.range(from..));
+        let retried = retried
+            .map(|(start, (end, history))| (from.max(*start)..*end, Part::Pending { attempts: history.attempts() }));
+        let retried = retried.filter(|(range, _)| !range.is_empty());
+        let parts = pending.take(limit).chain(done.take(limit)).chain(with_queen.take(limit));
+        parts.chain(retried.take(limit)).collect()
     }
 
     /// Takes pending indices of `range` that follow each other.

@@ -202,7 +202,7 @@ impl World {
     fn heartbeat_of(&mut self, drone: DroneId, forget: usize) -> Vec<Grant> {
         let own = self.held.values().filter(|grant| grant.drone == drone).skip(forget);
         let progress =
-            own.map(|grant| Progress { lease: grant.lease, reached: grant.range.start, begun: false }).collect();
+            own.map(|grant| LeaseProgress { lease: grant.lease, reached: grant.range.start, begun: false }).collect();
         self.computed += 1;
         self.handle(Event::Heartbeat { drone, progress, computed: self.computed })
     }

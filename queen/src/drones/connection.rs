@@ -21,11 +21,11 @@ use super::disconnect::Disconnect;
 use super::frames::{Reader, read_rest};
 use super::handshake;
 use super::sending::send;
-use super::shelf::Shelf;
+use super::sent_material::SentMaterial;
 use super::text::printable;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
-use crate::core::Progress;
-use crate::hive::{Joined, Link, Parting, SharedHive};
+use crate::core::LeaseProgress;
+use crate::hive::{Departure, Joined, Link, SharedHive};
 
 /// Serves one connection until it ends.
 pub(super) async fn serve(
@@ -47,20 +47,21 @@ pub(super) async fn serve(
         place.admit();
     }
     let Joined { link, outbox, stored, closed, keeps } = joined;
-    let (answers, (breach, reasons), (shelf, shelves)) = (mpsc::channel(4), oneshot::channel(), oneshot::channel());
-    let sending = send(writer, outbox, (stored, answers.1, reasons), shelves, link, (hive, place));
+    let (answers, (breach, reasons), (material_sender, material)) =
+        (mpsc::channel(4), oneshot::channel(), oneshot::channel());
+    let sending = send(writer, outbox, (stored, answers.1, reasons), material, link, (hive, place));
     tokio::pin!(sending);
     let (result, is_sending) = tokio::select! {
-        ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, shelf) => (cut_off(ended), true),
-        ended = &mut sending => (ended.map(|()| Parting::Left), false),
+        ended = receive(&mut reader, (link, keeps), (hive, place), answers.0, material_sender) => (cut_off(ended), true),
+        ended = &mut sending => (ended.map(|()| Departure::Left), false),
         () = closed.cancelled() => {
             // What there is to say may be a goodbye.
             let _ = timeout(FAREWELL_TIMEOUT, &mut sending).await;
-            (Ok(Parting::Lost), false)
+            (Ok(Departure::Lost), false)
         }
         () = place.lost() => (Err(Disconnect::Displaced), true),
     };
-    hive.gone(link, *result.as_ref().unwrap_or(&Parting::Lost)).await;
+    hive.gone(link, *result.as_ref().unwrap_or(&Departure::Lost)).await;
     if let Err(disconnect) = &result
         && is_sending
         && let Some(reason) = disconnect.reason()
@@ -74,10 +75,10 @@ pub(super) async fn serve(
 
 /// A Drone that was killed ends its connection without the farewell that TLS wants, or in the middle of a frame. It is
 /// lost, which is told as that.
-fn cut_off(ended: Result<Parting, Disconnect>) -> Result<Parting, Disconnect> {
+fn cut_off(ended: Result<Departure, Disconnect>) -> Result<Departure, Disconnect> {
     match ended {
         Err(Disconnect::Connection(ConnectionError::Io(error))) if error.kind() == ErrorKind::UnexpectedEof => {
-            Ok(Parting::Lost)
+            Ok(Departure::Lost)
         }
         ended => ended,
     }
@@ -109,9 +110,9 @@ async fn receive(
     (link, keeps): (Link, u64),
     (hive, place): (&SharedHive, &Place),
     answers: mpsc::Sender<()>,
-    shelf: oneshot::Sender<Shelf>,
-) -> Result<Parting, Disconnect> {
-    let mut parting = Parting::Lost;
+    material_sender: oneshot::Sender<SentMaterial>,
+) -> Result<Departure, Disconnect> {
+    let mut departure = Departure::Lost;
     let ours = |leases: Vec<(LeaseId, Epoch)>| {
         leases.into_iter().filter(|(_, epoch)| *epoch == hive.epoch()).map(|(lease, _)| lease).collect()
     };
@@ -120,10 +121,10 @@ async fn receive(
         let _ = answers.try_send(());
     };
     let offer = timeout(HANDSHAKE_TIMEOUT, hear(reader, link, hive, alive)).await.map_err(|_| Disconnect::Slow)??;
-    let Some(offer) = offer else { return Ok(parting) };
+    let Some(offer) = offer else { return Ok(departure) };
     let ToQueen::Offer { leases, material } = frame::decode(&offer.body)? else { return Err(Disconnect::NoOffer) };
     // Whoever sends may have ended already.
-    let _ = shelf.send(Shelf::new(keeps, &material.0)?);
+    let _ = material_sender.send(SentMaterial::new(keeps, &material.0)?);
     hive.offer(link, leases.0, alive).await?;
     drop(offer);
     let report = |has_leases| place.set(if has_leases { Activity::Working } else { Activity::Idle });
@@ -145,16 +146,17 @@ async fn receive(
             ToQueen::HandBack { leases } => hive.hand_back(link, ours(leases.0)),
             ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == hive.epoch());
-                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                let progress =
+                    ours.map(|p| LeaseProgress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 hive.heartbeat(link, progress, compressions, busy_ns);
                 hive.tell_load(link, report);
                 alive();
             }
             ToQueen::Leaving => {
-                parting = Parting::Left;
+                departure = Departure::Left;
                 hive.leaving(link);
             }
         }
     }
-    Ok(parting)
+    Ok(departure)
 }

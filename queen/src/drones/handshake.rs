@@ -18,7 +18,7 @@ use super::disconnect::Disconnect;
 use super::frames::{Reader, Writer, hear, read_rest};
 use super::hello;
 use super::timeouts::{FAREWELL_TIMEOUT, HANDSHAKE_TIMEOUT};
-use crate::hive::{Joined, Parting, SharedHive};
+use crate::hive::{Departure, Joined, SharedHive};
 
 /// How long the handshake may take where there is no place, only to hear who it is.
 const SPARE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -124,7 +124,7 @@ async fn welcome(
     match said {
         Ok(()) => Ok(joined),
         Err(error) => {
-            hive.gone(joined.link, Parting::Lost).await;
+            hive.gone(joined.link, Departure::Lost).await;
             Err(error)
         }
     }

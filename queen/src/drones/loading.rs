@@ -16,12 +16,12 @@ const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A message, and what it takes along if it is a lease.
 pub(super) enum Loaded {
-    Lease(Grant, Job, Luggage),
+    Lease(Grant, Job, LeasePayload),
     Other(Outbound),
 }
 
 /// What a lease takes along.
-pub(super) struct Luggage {
+pub(super) struct LeasePayload {
     /// The inputs; of a search what is to be known of it.
     pub(super) inputs: SharedBlob,
     pub(super) material: Option<Material>,
@@ -36,8 +36,8 @@ pub(super) async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) 
             loaded.push(Loaded::Other(message));
             continue;
         };
-        match luggage(&grant, &job, &hive).await {
-            Ok(luggage) => loaded.push(Loaded::Lease(grant, job, luggage)),
+        match payload(&grant, &job, &hive).await {
+            Ok(payload) => loaded.push(Loaded::Lease(grant, job, payload)),
             Err(error) => {
                 tracing::error!(task = %grant.task, %error, "inputs cannot be read");
                 if error.is_damage() {
@@ -56,12 +56,12 @@ pub(super) async fn load(messages: Vec<Outbound>, link: Link, hive: SharedHive) 
     loaded
 }
 
-async fn luggage(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<Luggage, StoreError> {
+async fn payload(grant: &Grant, job: &Job, hive: &SharedHive) -> Result<LeasePayload, StoreError> {
     if job.inputs.are_implied() {
         let inputs = hive.prepared(job).await?;
         let material = search::material(&inputs);
-        return Ok(Luggage { inputs, material });
+        return Ok(LeasePayload { inputs, material });
     }
     let material = hive.long_secret(job).await?;
-    Ok(Luggage { inputs: hive.inputs(&job.inputs, &grant.range).await?, material })
+    Ok(LeasePayload { inputs: hive.inputs(&job.inputs, &grant.range).await?, material })
 }

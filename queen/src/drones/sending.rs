@@ -15,26 +15,26 @@ use wire::message::{Lease, ToDrone};
 use super::backlog::Backlog;
 use super::disconnect::Disconnect;
 use super::frames::Writer;
-use super::loading::{Luggage, load};
-use super::shelf::Shelf;
+use super::loading::{LeasePayload, load};
+use super::sent_material::SentMaterial;
 use super::step::{self, Step, steps};
 use super::timeouts::FAREWELL_TIMEOUT;
 use crate::core::Grant;
 use crate::hive::{Link, Outbound, SharedHive};
-use crate::kinds::Part;
+use crate::kinds::ChunkBuf;
 use crate::work::Job;
 
 /// A frame of leases is closed when it holds so many bytes of inputs.
 const FRAME_BYTES: usize = 256 << 10;
 
 /// Sends what there is for the Drone, until a goodbye is sent, or until there is a breach to be told. The inputs of
-/// large tasks may have to be read from the disk, and material takes its time, while leases of small ones go on. `shelf`
+/// large tasks may have to be read from the disk, and material takes its time, while leases of small ones go on. `material`
 /// is there before the first lease is.
 pub(super) async fn send(
     mut writer: Writer,
     mut outbox: mpsc::Receiver<Outbound>,
     (mut stored, mut answers, mut breach): (watch::Receiver<u64>, mpsc::Receiver<()>, oneshot::Receiver<String>),
-    mut shelf: oneshot::Receiver<Shelf>,
+    mut material: oneshot::Receiver<SentMaterial>,
     link: Link,
     (hive, place): (&SharedHive, &Place),
 ) -> Result<(), Disconnect> {
@@ -57,12 +57,12 @@ pub(super) async fn send(
             biased;
             Ok(reason) = &mut breach => {
                 writer.push(&ToDrone::Goodbye { reason: &reason }, MAX_TO_DRONE)?;
-                return Ok(part(&mut writer).await?);
+                return Ok(finish(&mut writer).await?);
             }
             Some(rest) = async { Some(loading.as_mut()?.await) } => {
-                known = known.or_else(|| shelf.try_recv().ok());
+                known = known.or_else(|| material.try_recv().ok());
                 let rest = rest.map_err(std::io::Error::other)?;
-                (ready, loading) = (steps(rest, known.as_mut().unwrap_or(&mut Shelf::default())), None);
+                (ready, loading) = (steps(rest, known.as_mut().unwrap_or(&mut SentMaterial::default())), None);
             }
             () = std::future::ready(()), if has_small || !ready.is_empty() => {}
             message = outbox.recv(), if listens => match message {
@@ -90,9 +90,9 @@ pub(super) async fn send(
         }
         // Small tasks have their inputs in memory, and no material, so that this waits for no disk.
         let small = load(backlog.next_small(), link, hive.clone()).await;
-        write(&mut writer, steps(small, &mut Shelf::default()).make_contiguous(), hive).await?;
+        write(&mut writer, steps(small, &mut SentMaterial::default()).make_contiguous(), hive).await?;
         if write_next(&mut writer, &mut ready, &mut backlog, hive).await? {
-            return match timeout(FAREWELL_TIMEOUT, part(&mut writer)).await {
+            return match timeout(FAREWELL_TIMEOUT, finish(&mut writer)).await {
                 Ok(ended) => Ok(ended?),
                 Err(_) => Ok(()),
             };
@@ -125,7 +125,7 @@ fn hear(message: Outbound, backlog: &mut Backlog, place: &Place) {
 }
 
 /// Sends the last that there is to say.
-async fn part(writer: &mut Writer) -> std::io::Result<()> {
+async fn finish(writer: &mut Writer) -> std::io::Result<()> {
     writer.flush().await?;
     writer.shutdown().await
 }
@@ -135,14 +135,14 @@ async fn write(writer: &mut Writer, round: &[Step], hive: &SharedHive) -> Result
     let mut leases = Vec::new();
     let mut bytes = 0;
     for step in round {
-        if let Step::Lease(grant, job, Luggage { inputs, material }) = step {
-            let part = job.part(inputs.clone(), &grant.range);
-            if bytes + part.bytes() > FRAME_BYTES {
+        if let Step::Lease(grant, job, LeasePayload { inputs, material }) = step {
+            let chunk = job.chunk_buf(inputs.clone(), &grant.range);
+            if bytes + chunk.bytes() > FRAME_BYTES {
                 send_leases(writer, &mut leases, hive).await?;
                 bytes = 0;
             }
-            bytes += part.bytes();
-            leases.push(Pending { grant, job, part, material: material.as_ref().map(|material| material.id) });
+            bytes += chunk.bytes();
+            leases.push(Pending { grant, job, chunk, material: material.as_ref().map(|material| material.id) });
             continue;
         }
         send_leases(writer, &mut leases, hive).await?;
@@ -177,7 +177,7 @@ fn say(writer: &mut Writer, message: &Outbound, hive: &SharedHive) -> Result<(),
 struct Pending<'a> {
     grant: &'a Grant,
     job: &'a Job,
-    part: Part<'a>,
+    chunk: ChunkBuf<'a>,
     material: Option<MaterialId>,
 }
 
@@ -193,7 +193,7 @@ impl Pending<'_> {
             from: self.grant.range.start,
             to: self.grant.range.end,
             material: self.material,
-            chunk: self.part.chunk(),
+            chunk: self.chunk.message(),
         }
     }
 }

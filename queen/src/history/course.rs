@@ -80,7 +80,7 @@ impl Course {
 /// What is measured of a task at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TaskSample {
-    /// Which one.
+    /// The task's id.
     pub id: TaskId,
     /// Where it stands.
     pub state: TaskState,

@@ -23,10 +23,13 @@ enum Fold {
 impl Fold {
     fn of(series: Series) -> Self {
         match series {
-            Series::SlowestSubmission | Series::SlowestWord => Self::Largest,
+            Series::SlowestSubmission | Series::SlowestWord | Series::Done => Self::Largest,
             Series::Rate
             | Series::Compressions
             | Series::Queued
+            | Series::TimeLeft
+            | Series::Memory
+            | Series::Disk
             | Series::Idle
             | Series::Busy
             | Series::Leaving

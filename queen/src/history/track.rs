@@ -29,7 +29,7 @@ pub struct Track {
 /// What is measured of a Drone at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DroneSample {
-    /// Which one.
+    /// The Drone's id.
     pub id: DroneId,
     /// As it calls itself.
     pub name: String,

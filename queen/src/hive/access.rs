@@ -24,7 +24,7 @@ use crate::store::{AccessChange, Ack, Change, publish_authority};
 const WRITTEN: Duration = Duration::from_secs(60);
 
 /// How soon to look again whether the disk takes a change that it refused.
-const RETRIED: Duration = Duration::from_millis(100);
+const DISK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What the first secret and the first token are called.
 const FIRST_SECRET: &str = "drones";
@@ -64,7 +64,7 @@ impl SharedHive {
         let scopes = Scopes::from_iter([Scope::Admin]);
         let admin = NewToken { name: FIRST_TOKEN.into(), scopes, expires_seconds: None };
         let (token, text) = made.token(&making, admin, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         for (action, target) in
             [(Action::CreateSecret, format!("secret {}", secret.name)), (Action::CreateToken, token.label())]
         {
@@ -92,7 +92,7 @@ impl SharedHive {
         expired.iter().for_each(|id| made.write(AccessChange::RevokeToken(*id)));
         made.authority(&making, now)?;
         let (view, text) = made.token(&making, new, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         expired.into_iter().for_each(|id| drop(grants.remove_token(id)));
         Ok((view, text))
     }
@@ -110,7 +110,7 @@ impl SharedHive {
             return Err(HiveError::Conflict(format!("there are {MAX_SECRETS} secrets already: revoke some")));
         }
         let made_secret = made.secret(&making, name, now)?;
-        self.keep(&mut making, made).await?;
+        self.persist(&mut making, made).await?;
         Ok(made_secret)
     }
 
@@ -152,7 +152,7 @@ impl SharedHive {
     }
 
     /// Writes when tokens were used, and tells of those that have expired, until the future is dropped.
-    pub async fn keep_tokens(&self) {
+    pub async fn run_token_upkeep(&self) {
         loop {
             self.pass(WRITTEN).await;
             self.inner.grants.tell_expired(self.now().at);
@@ -170,7 +170,7 @@ impl SharedHive {
 
     /// Writes what was made; when it is on disk it is valid. What the disk does not take now it may take later,
     /// when nobody has it: then it is revoked.
-    async fn keep(&self, making: &mut Making, made: Made) -> Result<(), HiveError> {
+    async fn persist(&self, making: &mut Making, made: Made) -> Result<(), HiveError> {
         self.admit_change()?;
         let slot = self.prompt_slot().await?;
         made.enter(making);
@@ -185,7 +185,7 @@ impl SharedHive {
             tokio::spawn(async move {
                 if hive.settle(None).await.is_ok() {
                     for change in ended {
-                        // A Queen who stops leaves it to be seen, and revoked, by people.
+                        // If the Queen stops before that, it is in the list of tokens, and people can revoke it.
                         let _ = hive.write_revocation(change).await;
                     }
                 }
@@ -220,7 +220,7 @@ impl SharedHive {
             if let Some(ack) = ack.take() {
                 match ack.await {
                     Ok(Ok(())) => return Ok(()),
-                    Ok(Err(_)) => tokio::time::sleep(RETRIED).await,
+                    Ok(Err(_)) => tokio::time::sleep(DISK_RETRY_INTERVAL).await,
                     Err(_) => return Err(stopping()),
                 }
             }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use web::hive::HiveError;
 
-use super::refusal::{RETRY, behind, stopping};
+use super::refusal::{RETRY_AFTER, behind, stopping};
 use super::shared::{Limit, SharedHive};
 use super::state::State;
 use crate::store::{Ack, Slot, StoreError};
 
 /// How long a request waits for room in the journal.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SLOT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl SharedHive {
     /// Whether a new task can be written at present.
@@ -67,13 +67,13 @@ impl SharedHive {
              uploads{}): wait until some have ended, delete finished ones, or start the Queen with a larger --max-data",
             if removes { "" } else { ", finished tasks" }
         );
-        Err(HiveError::Unavailable { reason, retry_after: RETRY })
+        Err(HiveError::Unavailable { reason, retry_after: RETRY_AFTER })
     }
 
     /// What to answer when the disk did not take an upload, of which nobody has been told yet.
     pub(super) fn not_written(&self, error: &StoreError) -> HiveError {
         tracing::warn!(%error, "an upload could not be written");
-        HiveError::Unavailable { reason: error.refusal(), retry_after: RETRY }
+        HiveError::Unavailable { reason: error.refusal(), retry_after: RETRY_AFTER }
     }
 
     /// Room in the journal for who is not to wait long for it, and not at all for a disk that takes
@@ -81,7 +81,7 @@ impl SharedHive {
     pub(super) async fn prompt_slot(&self) -> Result<Slot, HiveError> {
         let impatience = async {
             self.admit_change()?;
-            sleep(PATIENCE).await;
+            sleep(SLOT_TIMEOUT).await;
             self.admit_change()?;
             Err(behind())
         };
@@ -94,7 +94,7 @@ impl SharedHive {
 
     /// Room in the journal for what makes room on the disk, which there is on a full disk as well.
     pub(super) async fn relief_slot(&self) -> Result<Slot, HiveError> {
-        let slot = timeout(PATIENCE, self.inner.disk.journal.relief_slot()).await.map_err(|_| behind())?;
+        let slot = timeout(SLOT_TIMEOUT, self.inner.disk.journal.relief_slot()).await.map_err(|_| behind())?;
         slot.map_err(|_| stopping())
     }
 
@@ -103,7 +103,7 @@ impl SharedHive {
         let Some(ack) = ack else { return Ok(()) };
         match ack.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(reason)) => Err(HiveError::Unavailable { reason, retry_after: RETRY }),
+            Ok(Err(reason)) => Err(HiveError::Unavailable { reason, retry_after: RETRY_AFTER }),
             Err(_) => Err(stopping()),
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct Arrival {
     /// How many of them were computed a second time.
     pub(super) looked_at: u64,
     /// The suspect results that are replaced.
-    pub(super) old: Vec<Piece>,
+    pub(super) replaced: Vec<Piece>,
     /// The result that is worth computing again, but too expensive for it before acceptance.
     pub(super) expensive: Option<Expensive>,
     /// They are marks of a search.
@@ -75,12 +75,12 @@ pub(super) struct WrongResult {
     pub(super) drone: DroneId,
     pub(super) task: TaskId,
     pub(super) index: u64,
-    pub(super) fault: Fault,
+    pub(super) kind: WrongKind,
 }
 
 /// What is wrong with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum WrongKind {
     /// It is another one than what was asked for.
     Result,
     /// It says that a candidate is a mark, which it is not.
@@ -105,14 +105,14 @@ impl ClaimRoom {
 impl Arrival {
     /// Results that nobody has looked at.
     pub(super) fn new(lease: LeaseId, piece: Piece, spent: Duration) -> Self {
-        let (trust, old) = (Trust::Sampled, Vec::new());
+        let (trust, replaced) = (Trust::Sampled, Vec::new());
         Self {
             lease,
             piece,
             spent,
             trust,
             looked_at: 0,
-            old,
+            replaced,
             expensive: None,
             is_search: false,
             sighting: None,
@@ -125,7 +125,7 @@ impl Arrival {
         let piece = self.piece.within(range);
         let (all, items) = (u128::from(self.piece.items()), u128::from(piece.items()));
         let spent = Duration::from_nanos((self.spent.as_nanos() * items / all.max(1)) as u64);
-        let (old, room) = (self.old.clone(), self.room.clone());
-        Self { piece, spent, old, room, expensive: None, sighting: None, ..*self }
+        let (replaced, room) = (self.replaced.clone(), self.room.clone());
+        Self { piece, spent, replaced, room, expensive: None, sighting: None, ..*self }
     }
 }

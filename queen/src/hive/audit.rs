@@ -274,13 +274,13 @@ impl Audits {
 
 /// Compares what a Drone has told of candidates with what another one tells of a part of them.
 pub(super) fn compare_marks(by: DroneId, first: &BTreeSet<u64>, second: &Searched) -> Compared {
-    let told: BTreeSet<u64> = second.indices().collect();
+    let second_marks: BTreeSet<u64> = second.indices().collect();
     // All that is told was looked at, and is a mark.
-    if let Some(missed) = told.iter().find(|mark| !first.contains(*mark)) {
+    if let Some(missed) = second_marks.iter().find(|mark| !first.contains(*mark)) {
         return Compared::Missed(by, *missed);
     }
     let Range { start, end } = second.range;
-    match first.range(start..end).find(|mark| !told.contains(*mark)) {
+    match first.range(start..end).find(|mark| !second_marks.contains(*mark)) {
         Some(missed) => Compared::Missed(second.drone, *missed),
         None => Compared::Same([by, second.drone]),
     }
@@ -302,11 +302,11 @@ mod tests {
     #[test]
     fn a_mark_that_one_does_not_tell_is_the_proof() {
         let [first, second] = [1, 2].map(DroneId);
-        let compare = |told: &[u64], again: &[u64]| {
+        let compare = |reported: &[u64], again: &[u64]| {
             let marks = Marks::of(again.iter().map(|mark| mark - 100));
             let (range, trust, at) = (100..200, Trust::Sampled, Timestamp(0));
             let second = Searched { range, marks, drone: second, trust, spent_ns: 1, at };
-            compare_marks(first, &told.iter().copied().collect(), &second)
+            compare_marks(first, &reported.iter().copied().collect(), &second)
         };
         assert!(matches!(compare(&[7, 110, 250], &[110]), Compared::Same(drones) if drones == [first, second]));
         assert!(matches!(compare(&[110], &[110, 150]), Compared::Missed(DroneId(1), 150)));

@@ -1,16 +1,15 @@
 //! Input segments of large tasks, and long keys and salts, that are about to be used, or were lately, within a
 //! limit.
 
-use std::collections::{BTreeMap, HashMap};
-
 use wire::blob::SharedBlob;
 use wire::ids::TaskId;
 
+use crate::lru::LruMap;
 use crate::work::SecretHash;
 
 /// What is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(super) enum CacheKey {
     /// A segment of a bulk file: the file's number and the segment's.
     Segment(u64, usize),
     /// A key or salt, as one string.
@@ -23,24 +22,17 @@ pub(super) enum Key {
 /// ever more memory.
 const AHEAD: u64 = 128 << 20;
 
+/// Strings by what they are, of which those that were used longest ago go first.
 pub(super) struct Cache {
     limit: u64,
     used: u64,
-    uses: u64,
-    segments: HashMap<Key, Cached>,
-    /// By when they were used last.
-    order: BTreeMap<u64, Key>,
-}
-
-struct Cached {
-    inputs: SharedBlob,
-    used_at: u64,
+    blobs: LruMap<CacheKey, SharedBlob>,
 }
 
 impl Cache {
     /// An empty cache, for at most `limit` bytes.
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, uses: 0, segments: HashMap::new(), order: BTreeMap::new() }
+        Self { limit, used: 0, blobs: LruMap::default() }
     }
 
     /// Bytes held.
@@ -53,53 +45,39 @@ impl Cache {
         self.used + bytes <= self.limit.min(AHEAD)
     }
 
-    pub(super) fn get(&mut self, key: Key) -> Option<SharedBlob> {
-        let cached = self.segments.get_mut(&key)?;
-        self.uses += 1;
-        self.order.remove(&cached.used_at);
-        cached.used_at = self.uses;
-        self.order.insert(self.uses, key);
-        Some(cached.inputs.clone())
+    pub(super) fn get(&mut self, key: CacheKey) -> Option<SharedBlob> {
+        self.blobs.get(key).cloned()
     }
 
-    /// Keeps a segment; returns what had to go for it, to be dropped where that may take time.
-    pub(super) fn insert(&mut self, key: Key, inputs: SharedBlob) -> Vec<SharedBlob> {
-        self.uses += 1;
-        self.used += size(&inputs);
-        self.order.insert(self.uses, key);
-        let before = self.segments.insert(key, Cached { inputs, used_at: self.uses });
-        let mut gone = Vec::new();
-        if let Some(before) = before {
-            self.order.remove(&before.used_at);
-            self.used -= size(&before.inputs);
-            gone.push(before.inputs);
-        }
+    /// Keeps a blob; returns what had to go for it, to be dropped where that may take time.
+    pub(super) fn insert(&mut self, key: CacheKey, blob: SharedBlob) -> Vec<SharedBlob> {
+        self.used += size(&blob);
+        let mut gone: Vec<_> = self.blobs.insert(key, blob).into_iter().collect();
+        self.used -= gone.iter().map(size).sum::<u64>();
         while self.used > self.limit
-            && let Some((_, key)) = self.order.pop_first()
-            && let Some(oldest) = self.segments.remove(&key)
+            && let Some((_, oldest)) = self.blobs.pop_oldest()
         {
-            self.used -= size(&oldest.inputs);
-            gone.push(oldest.inputs);
+            self.used -= size(&oldest);
+            gone.push(oldest);
         }
         gone
     }
 
-    /// Forgets a segment that is no longer needed.
-    pub(super) fn remove(&mut self, key: Key) -> Option<SharedBlob> {
-        let cached = self.segments.remove(&key)?;
-        self.order.remove(&cached.used_at);
-        self.used -= size(&cached.inputs);
-        Some(cached.inputs)
+    /// Forgets a blob that is no longer needed.
+    pub(super) fn remove(&mut self, key: CacheKey) -> Option<SharedBlob> {
+        let blob = self.blobs.remove(key)?;
+        self.used -= size(&blob);
+        Some(blob)
     }
 
     /// Forgets the segments of a file that is no longer needed.
     pub(super) fn forget(&mut self, file: u64, segments: usize) -> Vec<SharedBlob> {
-        (0..segments).filter_map(|segment| self.remove(Key::Segment(file, segment))).collect()
+        (0..segments).filter_map(|segment| self.remove(CacheKey::Segment(file, segment))).collect()
     }
 }
 
-fn size(inputs: &SharedBlob) -> u64 {
-    inputs.as_blob().layout_len() as u64
+fn size(blob: &SharedBlob) -> u64 {
+    blob.as_blob().layout_len() as u64
 }
 
 #[cfg(test)]
@@ -111,7 +89,7 @@ mod tests {
     #[test]
     fn what_was_used_longest_ago_goes_first() {
         let segment = || [[b'x'; 92]].iter().collect::<BlobBuf>().freeze();
-        let key = Key::Segment;
+        let key = CacheKey::Segment;
         let mut cache = Cache::new(300);
         assert!(cache.insert(key(1, 0), segment()).is_empty() && cache.insert(key(1, 1), segment()).is_empty());
         assert!(cache.has_room(100) && !cache.has_room(101));
@@ -123,6 +101,6 @@ mod tests {
         assert!(cache.remove(key(2, 0)).is_some() && cache.remove(key(2, 0)).is_none());
         assert_eq!(cache.forget(2, 2).len(), 1);
         assert_eq!(cache.used(), 100);
-        assert_eq!((cache.order.len(), cache.segments.len()), (1, 1));
+        assert_eq!(cache.blobs.len(), 1);
     }
 }

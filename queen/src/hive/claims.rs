@@ -51,7 +51,7 @@ pub(super) struct Claim {
 
 /// What is known of results when they come.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ClaimVerdict {
     /// Nobody else gave any.
     New,
     /// This other Drone gave the same.
@@ -114,22 +114,22 @@ impl Claims {
     }
 
     /// What is known of the first of these results, and for how many in a row it is the same.
-    pub(super) fn judge(&self, task: TaskId, drone: DroneId, given: &Piece) -> (Verdict, u64) {
+    pub(super) fn judge(&self, task: TaskId, drone: DroneId, given: &Piece) -> (ClaimVerdict, u64) {
         let (range, items) = (&given.range, given.items());
         let Some(claim) = self.around(task, range.start) else {
             let claims = self.by_task.get(&task);
             let next = claims.and_then(|claims| claims.range(range.start..range.end).next());
-            return (Verdict::New, next.map_or(items, |(next, _)| next - range.start));
+            return (ClaimVerdict::New, next.map_or(items, |(next, _)| next - range.start));
         };
         let theirs = claim.piece.within(range);
-        let agreed = if claim.drone == drone { Verdict::New } else { Verdict::Agreed(claim.drone) };
+        let agreed = if claim.drone == drone { ClaimVerdict::New } else { ClaimVerdict::Agreed(claim.drone) };
         if given.bytes.starts_with(&theirs.bytes) {
             return (agreed, theirs.items());
         }
         let mut same = theirs.iter().zip(given.iter()).map(|(theirs, ours)| theirs == ours);
         let is_same = same.next().unwrap_or_default();
         let count = 1 + same.take_while(|same| *same == is_same).count() as u64;
-        let verdict = if is_same { agreed } else { Verdict::Differs(claim.drone, theirs.first()) };
+        let verdict = if is_same { agreed } else { ClaimVerdict::Differs(claim.drone, theirs.first()) };
         (verdict, count)
     }
 

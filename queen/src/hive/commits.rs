@@ -2,13 +2,13 @@
 
 use wire::ids::TaskId;
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::record::Record;
 use super::request::Request;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::Event;
-use crate::store::{Change, Fate, Receipt, Removed, Submission};
+use crate::store::{Change, MemberOutcome, Receipt, Removed, Submission};
 use crate::work::{Ending, Tally, member_id};
 
 impl State {
@@ -16,7 +16,7 @@ impl State {
     pub(super) fn committed(&mut self, change: &Change) {
         match change {
             Change::Submit(submission) => {
-                // What is stored is looked up there.
+                // From here on the key is found in the store.
                 if let Some(identity) = &submission.identity {
                     self.keys.release(&identity.key);
                 }
@@ -45,14 +45,14 @@ impl State {
                 }
             }
             Change::Searched { task, searched, .. } => {
-                self.tasks.change(*task, |record| record.hunt_mut().stored(searched));
+                self.tasks.change(*task, |record| record.search_state_mut().stored(searched));
             }
             Change::End(id, ending) => self.settle(*id, ending),
             Change::Remove(id) => self.tasks.has_left_disk(*id),
-            Change::Detach { batch, index, fate } => {
+            Change::Detach { batch, index, outcome } => {
                 let id = member_id(*batch, *index);
                 self.tasks.has_left_disk(id);
-                if matches!(fate, Fate::Failed(_)) {
+                if matches!(outcome, MemberOutcome::Failed(_)) {
                     self.change_task(*batch, |record| record.members_mut().has_failed(*index));
                     self.tasks.waiters.wake(id..TaskId(id.0 + 1));
                 }
@@ -98,8 +98,8 @@ impl State {
     fn settle(&mut self, id: TaskId, ending: &Ending) {
         self.change_task(id, |record| record.settle(ending));
         let members = self.tasks.get(id).map_or(0, |record| record.terms.members(record.inputs.total()));
-        // A search that found enough leaves what came into doubt before as it was.
-        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.expects_old()) {
+        // A search that ends early, because enough was found, may leave suspect parts that were not searched again yet.
+        if self.tasks.get(id).is_some_and(|record| record.inputs.are_implied() && record.replaces_suspects()) {
             self.requests.push(Request::Rework);
         }
         self.tasks.waiters.wake(id..TaskId(id.0 + members + 1));
@@ -119,7 +119,7 @@ impl State {
     /// Takes a task out of memory.
     pub(super) fn forget(&mut self, id: TaskId) -> Option<Record> {
         let record = self.tasks.forget(id)?;
-        drop(self.cache.remove(Key::Prepared(id)));
+        drop(self.cache.remove(CacheKey::Prepared(id)));
         if let Some((large, file)) = record.inputs.in_file() {
             // Shared with whoever reads them still; freeing the whole cache takes some milliseconds.
             drop(self.cache.forget(file, large.segments.len()));

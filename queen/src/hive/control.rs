@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
 use web::model::{
@@ -132,6 +132,10 @@ impl Hive for SharedHive {
 
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
         self.coverage_of(id, from, limit).await
+    }
+
+    async fn original(&self, id: TaskId, most: usize) -> Result<Original, HiveError> {
+        self.original_of(id, most).await
     }
 
     async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError> {

@@ -26,20 +26,20 @@ use super::submit::Ready;
 use super::views::member_of_stored;
 use crate::clock::Now;
 use crate::core::{Event, RangeSet};
-use crate::store::{Ack, Change, Detached, Fate, Slot, Stored, StoredMember, Submission};
+use crate::store::{Ack, Change, Detached, MemberOutcome, Slot, Stored, StoredMember, Submission};
 use crate::work::{Inputs, Job, Tally, Terms, member_id};
 
 impl State {
     /// A task of a batch in memory leaves it.
-    fn leave_batch(&mut self, batch: TaskId, index: u64, fate: Fate, now: Now) {
-        let own = match &fate {
-            Fate::Own(new) => {
+    fn leave_batch(&mut self, batch: TaskId, index: u64, outcome: MemberOutcome, now: Now) {
+        let own = match &outcome {
+            MemberOutcome::Own(new) => {
                 let terms = self.tasks.share_counted(&new.terms);
                 Some(Record::new(terms, new.inputs.clone(), new.created))
             }
-            Fate::Failed(_) | Fate::Forgotten { .. } => None,
+            MemberOutcome::Failed(_) | MemberOutcome::Forgotten { .. } => None,
         };
-        self.note_detached(batch, index, fate);
+        self.note_detached(batch, index, outcome);
         if let Some(mut own) = own {
             let id = member_id(batch, index);
             if self.tasks.get(batch).is_some_and(Record::is_paused) {
@@ -52,13 +52,13 @@ impl State {
     }
 
     /// Notes that a task leaves its batch; the core knows of it, or is told apart from this.
-    pub(super) fn note_detached(&mut self, batch: TaskId, index: u64, fate: Fate) {
-        let error = if let Fate::Failed(error) = &fate { Some(error.clone()) } else { None };
+    pub(super) fn note_detached(&mut self, batch: TaskId, index: u64, outcome: MemberOutcome) {
+        let error = if let MemberOutcome::Failed(error) = &outcome { Some(error.clone()) } else { None };
         let has_failed = error.is_some();
         if self.tasks.change(batch, |record| record.members_mut().detach(index, error)).is_none() {
             return;
         }
-        self.outgoing.push(Change::Detach { batch, index, fate });
+        self.outgoing.push(Change::Detach { batch, index, outcome });
         self.feed.task(batch);
         if !has_failed {
             // Who waits for it is told of its failure when that is on disk.
@@ -84,9 +84,9 @@ impl SharedHive {
             if state.member_view(id, true, now).is_some_and(|view| !view.state.has_ended())
                 && let Some(created) = state.tasks.get(batch).map(|record| record.created)
             {
-                let inputs = ready.keep();
-                let fate = own(id, &job, inputs, Times { created, now: now.on }, None);
-                state.leave_batch(batch, index, fate, now);
+                let inputs = ready.hand_over();
+                let outcome = own(id, &job, inputs, Times { created, now: now.on }, None);
+                state.leave_batch(batch, index, outcome, now);
             }
         });
         self.durable(ack).await
@@ -112,12 +112,12 @@ impl SharedHive {
                 let Some(record) = state.tasks.get(batch).filter(|_| is_there) else { return Ok(false) };
                 let times = Times { created: record.created, now: now.on };
                 check_deadline(id, &job.terms, times, deadline_seconds)?;
-                let fate = own(id, &job, ready.keep(), times, deadline_seconds);
-                state.leave_batch(batch, index, fate, now);
+                let outcome = own(id, &job, ready.hand_over(), times, deadline_seconds);
+                state.leave_batch(batch, index, outcome, now);
                 Ok(true)
             });
             let has_left = has_left?;
-            // If not, its batch has ended meanwhile, and is in the store.
+            // Otherwise its batch has ended meanwhile, and the task is looked up in the store.
             if has_left {
                 return self.durable(ack).await.map(|()| has_left);
             }
@@ -158,8 +158,8 @@ impl SharedHive {
             }
             let times = Times { created: batch.created, now: now.on };
             check_deadline(id, &job.terms, times, deadline_seconds)?;
-            let fate = own(id, job, ready.keep(), times, deadline_seconds);
-            state.take_from_disk(id, batch, *index, fate, now);
+            let outcome = own(id, job, ready.hand_over(), times, deadline_seconds);
+            state.take_from_disk(id, batch, *index, outcome, now);
             Ok(())
         });
         left.map(|()| ack)
@@ -191,8 +191,8 @@ impl SharedHive {
                 return Err(computed_again(id));
             }
             match state.tasks.get(batch) {
-                Some(_) => state.leave_batch(batch, index, Fate::Forgotten { on_disk: false }, now),
-                None => state.leave_stored(batch, index, Fate::Forgotten { on_disk: true }),
+                Some(_) => state.leave_batch(batch, index, MemberOutcome::Forgotten { on_disk: false }, now),
+                None => state.leave_stored(batch, index, MemberOutcome::Forgotten { on_disk: true }),
             }
             Ok(())
         });
@@ -245,28 +245,28 @@ impl SharedHive {
 
 impl State {
     /// A task goes on alone whose batch is on disk only.
-    fn take_from_disk(&mut self, id: TaskId, batch: &Stored, index: u64, fate: Fate, now: Now) {
-        let Fate::Own(new) = &fate else { return };
+    fn take_from_disk(&mut self, id: TaskId, batch: &Stored, index: u64, outcome: MemberOutcome, now: Now) {
+        let MemberOutcome::Own(new) = &outcome else { return };
         let own = Record::new(self.tasks.share_counted(&new.terms), new.inputs.clone(), new.created);
         let state = batch.ending.as_ref().map_or(TaskState::Failed, |ending| ending.state);
-        // One that failed alone failed before the batch ended.
+        // A task that failed in a batch which is done failed by itself, before the batch ended.
         let state = if state == TaskState::Done { TaskState::Failed } else { state };
         self.tasks.recount(Tally::one(state), Tally::default());
-        self.leave_stored(batch.id, index, fate);
+        self.leave_stored(batch.id, index, outcome);
         self.enter(id, own, RangeSet::default(), now);
     }
 
     /// A task leaves a batch that is on disk only.
-    fn leave_stored(&mut self, batch: TaskId, index: u64, fate: Fate) {
+    fn leave_stored(&mut self, batch: TaskId, index: u64, outcome: MemberOutcome) {
         self.tasks.leaves_disk(member_id(batch, index));
-        self.outgoing.push(Change::Detach { batch, index, fate });
+        self.outgoing.push(Change::Detach { batch, index, outcome });
     }
 }
 
 /// The task that one of a batch becomes.
-fn own(id: TaskId, job: &Job, inputs: Inputs, times: Times, deadline_seconds: Option<Option<u32>>) -> Fate {
+fn own(id: TaskId, job: &Job, inputs: Inputs, times: Times, deadline_seconds: Option<Option<u32>>) -> MemberOutcome {
     let mut terms = job.terms.of_member();
     renew(&mut terms, times, deadline_seconds);
     let terms = Arc::new(terms);
-    Fate::Own(Box::new(Submission { id, terms, inputs, created: times.created, identity: None, secret: None }))
+    MemberOutcome::Own(Box::new(Submission { id, terms, inputs, created: times.created, identity: None, secret: None }))
 }

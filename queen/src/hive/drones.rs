@@ -9,14 +9,14 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Offered;
 
 use super::arrival::Arrival;
-use super::presence::Ends;
-use super::seat::{Link, Newcomer, Outbound, Parting};
+use super::drone_record::Ends;
+use super::seat::{Departure, Link, Newcomer, Outbound};
 use super::settings::MAX_DRONES;
 use super::state::State;
 use super::story::Story;
 use crate::access::JoinSecrets;
 use crate::clock::Now;
-use crate::core::{Event, Progress};
+use crate::core::{Event, LeaseProgress};
 use crate::store::{Change, Receipt};
 
 impl State {
@@ -31,7 +31,7 @@ impl State {
             self.outgoing.push(Change::Drone { id, instance, name });
         }
         if self.fleet.is_seated(id) {
-            self.fleet.vacate(id, Parting::Lost);
+            self.fleet.vacate(id, Departure::Lost);
             self.handle(Event::Disconnected { drone: id }, now);
         }
         let (drone, threads, address) = (newcomer.name.clone(), newcomer.ability.threads, newcomer.address.clone());
@@ -59,12 +59,19 @@ impl State {
     fn offered(&self, offer: &Offered) -> (TaskId, Range<u64>) {
         let record = self.tasks.get(offer.task);
         let is_same = record.is_some_and(|record| record.terms.instance(offer.task) == offer.instance);
-        // No task has the id 0, so that the core lets go of what is offered.
+        // No task has the id 0: the core declines an offer of it.
         (if is_same { offer.task } else { TaskId(0) }, offer.from..offer.to)
     }
 
     /// A Drone lives and holds these leases.
-    pub(super) fn heartbeat(&mut self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64, now: Now) {
+    pub(super) fn heartbeat(
+        &mut self,
+        link: Link,
+        progress: Vec<LeaseProgress>,
+        computed: u64,
+        busy_ns: u64,
+        now: Now,
+    ) {
         let drone = link.drone;
         if !self.fleet.is_current(link) {
             return;
@@ -73,7 +80,7 @@ impl State {
         self.fleet.was_busy(drone, busy_ns, now);
         self.note_beat(drone, busy_ns, now);
         if self.disk.fault.is_some() || self.fleet.has_unstored(drone) {
-            // As long as its results are not stored, it may have to stop computing.
+            // A Drone that may not send more results, because those before are not stored yet, has to stop computing.
             self.handle(Event::Excuse { drone, was_heard: true }, now);
         }
         self.handle(Event::Heartbeat { drone, progress, computed }, now);
@@ -103,7 +110,7 @@ impl State {
     /// The inputs that a Drone needs for a lease cannot be read.
     pub(super) fn unreadable(&mut self, link: Link, lease: LeaseId, reason: String, now: Now) {
         if let Some(lease) = self.core.lease(link.drone, lease) {
-            self.handle(Event::Spoil { task: lease.task, reason }, now);
+            self.handle(Event::InputsUnavailable { task: lease.task, reason }, now);
         }
     }
 
@@ -123,7 +130,7 @@ impl State {
     }
 
     /// A Drone's connection has ended. Of one that broke the core says what follows.
-    pub(super) fn unseat(&mut self, link: Link, parting: Parting, now: Now) {
+    pub(super) fn unseat(&mut self, link: Link, departure: Departure, now: Now) {
         if self.fleet.is_dismissed() {
             return self.fleet.close(link);
         }
@@ -131,13 +138,13 @@ impl State {
             return;
         }
         let drone = link.drone;
-        let had_joined = self.fleet.vacate(drone, parting);
-        match parting {
+        let had_joined = self.fleet.vacate(drone, departure);
+        match departure {
             _ if !had_joined && self.core.standing(drone).is_none() => {}
-            Parting::Left | Parting::Revoked | Parting::Disconnected => self.handle(Event::Gone { drone }, now),
-            Parting::Lost => self.handle(Event::Disconnected { drone }, now),
+            Departure::Left | Departure::Revoked | Departure::Disconnected => self.handle(Event::Gone { drone }, now),
+            Departure::Lost => self.handle(Event::Disconnected { drone }, now),
         }
-        self.part(drone, now);
+        self.depart(drone, now);
     }
 
     /// Cuts off all Drones that came with a secret that is not among the `valid` ones.
@@ -146,27 +153,27 @@ impl State {
             return;
         }
         for drone in self.fleet.with_revoked(valid) {
-            self.cut_off(drone, "its secret was revoked", Parting::Revoked, now);
+            self.cut_off(drone, "its secret was revoked", Departure::Revoked, now);
         }
     }
 
     /// A user cuts a Drone off, which may come back; whether it was there, or away.
     pub(super) fn disconnect(&mut self, drone: DroneId, now: Now) -> bool {
-        self.cut_off(drone, "an operator disconnected it", Parting::Disconnected, now)
+        self.cut_off(drone, "an operator disconnected it", Departure::Disconnected, now)
     }
 
     /// Ends a Drone's connection, if it has one, and gives what it holds to others; whether there was anything to end.
-    fn cut_off(&mut self, drone: DroneId, reason: &'static str, parting: Parting, now: Now) -> bool {
+    fn cut_off(&mut self, drone: DroneId, reason: &'static str, departure: Departure, now: Now) -> bool {
         let is_known = self.core.standing(drone).is_some();
         if !is_known && !self.fleet.is_seated(drone) {
             return false;
         }
         self.fleet.send(drone, Outbound::Goodbye(reason));
-        self.fleet.vacate(drone, parting);
+        self.fleet.vacate(drone, departure);
         if is_known {
             self.handle(Event::Gone { drone }, now);
         }
-        self.part(drone, now);
+        self.depart(drone, now);
         true
     }
 

@@ -7,15 +7,15 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 use wire::message::Adoption;
 
 use super::explain;
-use super::record::Ended;
-use super::seat::{Outbound, Parting};
+use super::run_state::TaskOutcome;
+use super::seat::{Departure, Outbound};
 use super::state::State;
 use super::story::{EndOfTask, Story, label};
 use super::trail::QUARANTINE;
 use crate::clock::Now;
 use crate::core::{Distrust, Effect, Event, Grant, Outcome, RangeSet};
 use crate::crash;
-use crate::store::{Change, Fate};
+use crate::store::{Change, MemberOutcome};
 use crate::work::Job;
 
 impl State {
@@ -33,11 +33,11 @@ impl State {
         };
         let mut effects = std::mem::take(&mut self.effects);
         #[cfg(test)]
-        let told = self.transcript.is_some().then(|| event.clone());
+        let recorded = self.transcript.is_some().then(|| event.clone());
         self.core.handle(event, now.elapsed, &mut effects);
         #[cfg(test)]
-        if let Some((transcript, told)) = self.transcript.as_mut().zip(told) {
-            transcript.push((told, effects.clone()));
+        if let Some((transcript, recorded)) = self.transcript.as_mut().zip(recorded) {
+            transcript.push((recorded, effects.clone()));
         }
         for effect in effects.drain(..) {
             match effect {
@@ -60,11 +60,11 @@ impl State {
                 Effect::Quarantined { drone, why } => self.distrusted(drone, &why, now),
                 Effect::Disconnect { drone, reason } => {
                     self.fleet.send(drone, Outbound::Goodbye(reason));
-                    self.fleet.vacate(drone, Parting::Lost);
-                    self.part(drone, now);
+                    self.fleet.vacate(drone, Departure::Lost);
+                    self.depart(drone, now);
                 }
-                // Of a Drone that is not waited for this was told when it went.
-                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.part(drone, now),
+                // The departure of a Drone that is not waited for was told when its connection ended.
+                Effect::Forgotten(drone) if self.fleet.is_awaited(drone) => self.depart(drone, now),
                 Effect::Forgotten(_) => {}
             }
         }
@@ -104,24 +104,28 @@ impl State {
     }
 
     /// Tells that a Drone is gone, or away.
-    pub(super) fn part(&mut self, id: DroneId, now: Now) {
+    pub(super) fn depart(&mut self, id: DroneId, now: Now) {
         let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
-        let Some(parted) = self.fleet.part(id, is_awaited) else { return };
-        let (drone, connected) = (parted.name, parted.connected);
-        let (action, how) = match (is_awaited, parted.parting) {
+        let Some(departed) = self.fleet.depart(id, is_awaited) else { return };
+        let (drone, connected) = (departed.name, departed.connected);
+        let (action, how) = match (is_awaited, departed.departure) {
             (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
-            (false, Parting::Left) => ("leave", "its work was done or given back"),
-            (false, Parting::Revoked) => ("expel", "its secret was revoked"),
-            (false, Parting::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
-            (false, Parting::Lost) if parted.was_awaited => ("lose", "it did not come back; others take over its work"),
-            (false, Parting::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
+            (false, Departure::Left) => ("leave", "its work was done or given back"),
+            (false, Departure::Revoked) => ("expel", "its secret was revoked"),
+            (false, Departure::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
+            (false, Departure::Lost) if departed.was_awaited => {
+                ("lose", "it did not come back; others take over its work")
+            }
+            (false, Departure::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
         };
         self.log_drone(id, action, how.to_owned(), now);
         self.stories.push(match is_awaited {
             true => Story::Away { drone, connected },
-            false => Story::Parted { drone, parting: parted.parting, was_awaited: parted.was_awaited, connected },
+            false => {
+                Story::Departed { drone, departure: departed.departure, was_awaited: departed.was_awaited, connected }
+            }
         });
-        self.outgoing.defer(parted.visit);
+        self.outgoing.defer(departed.visit);
         self.activities.part(id, if is_awaited { Gap::Away } else { Gap::Gone }, now.elapsed);
         self.feed.drone(id);
     }
@@ -145,18 +149,18 @@ impl State {
     /// A task of a batch cannot be computed.
     fn member_failed(&mut self, batch: TaskId, index: u64, error: String) {
         let is_there = self.tasks.get(batch).is_some_and(|record| !record.is_rework());
-        // What was there before stays, and stays suspect.
+        // In a rework the result from before stays, and stays suspect.
         if is_there {
-            self.note_detached(batch, index, Fate::Failed(error.into()));
+            self.note_detached(batch, index, MemberOutcome::Failed(error.into()));
         }
     }
 
     /// Ends a task of which nothing more is computed; `by`: the Drone that gave its last result, or failed.
     fn end(&mut self, id: TaskId, outcome: Outcome, done: &RangeSet, by: Option<DroneId>, now: Now) {
         let outcome = match outcome {
-            Outcome::Failed(blame) => Ended::Failed(explain::blame(blame, |drone| self.fleet.name_of(drone))),
-            Outcome::Done => Ended::Done,
-            Outcome::Cancelled => Ended::Cancelled,
+            Outcome::Failed(blame) => TaskOutcome::Failed(explain::blame(blame, |drone| self.fleet.name_of(drone))),
+            Outcome::Done => TaskOutcome::Done,
+            Outcome::Cancelled => TaskOutcome::Cancelled,
         };
         self.audits.end(id);
         self.claims.forget(id);
@@ -190,9 +194,9 @@ impl State {
     }
 
     /// What was suspect of a task that had ended is computed again, or is given up.
-    fn end_rework(&mut self, id: TaskId, outcome: &Ended, now: Now) {
+    fn end_rework(&mut self, id: TaskId, outcome: &TaskOutcome, now: Now) {
         match outcome {
-            Ended::Done => {
+            TaskOutcome::Done => {
                 let Some(corrected) = self.tasks.change(id, |record| record.clear()).flatten() else { return };
                 self.reworks -= 1;
                 self.log_task(id, "clear", format!("computed again what was suspect: {corrected} were wrong"), now);
@@ -200,7 +204,7 @@ impl State {
                 self.outgoing.push(Change::Cleared { task: id, corrected });
                 self.feed.task(id);
             }
-            // It stays suspect, and is tried again when the Queen starts anew.
+            // The results stay suspect on disk, and are computed again after the next start of a Queen.
             _ => {
                 self.tasks.change(id, |record| record.clear());
                 self.reworks -= 1;

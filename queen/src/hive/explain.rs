@@ -124,7 +124,7 @@ mod tests {
     fn what_others_tasks_are_called_is_told_to_who_may_know() {
         let behind = |label: Option<&str>| waiting(Waiting::Behind(TaskId(7)), |_| label.map(str::to_owned));
         assert!(behind(Some("task 7 (payroll)")).contains("task 7 (payroll)"));
-        let told = behind(None);
-        assert!(told.contains("another token") && !told.contains('7'), "{told}");
+        let reason = behind(None);
+        assert!(reason.contains("another token") && !reason.contains('7'), "{reason}");
     }
 }

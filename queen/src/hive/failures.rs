@@ -10,7 +10,7 @@ use super::refusal::unreadable;
 use super::shared::SharedHive;
 use crate::store::Failures;
 
-/// So many groups are told at most.
+/// So many groups are shown at most.
 const GROUPS: usize = 100;
 
 impl SharedHive {
@@ -59,12 +59,12 @@ mod tests {
             failed("3 attempts to compute it failed (willy, maja), the last one: out of memory", 3, 7),
             failed("its deadline passed before all of it was computed", 4, 8),
         ]);
-        let told: Vec<_> =
+        let shown: Vec<_> =
             groups.iter().map(|group| (&*group.reason, group.blamed_on, group.count, group.last.0)).collect();
         let expected = [
             ("3 attempts to compute it failed", BlamedOn::Task, 5, 9),
             ("its deadline passed before all of it was computed", BlamedOn::Deadline, 4, 8),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(shown, expected);
     }
 }

@@ -103,7 +103,7 @@ impl Feed {
         }
     }
 
-    /// Whether anybody will be told of this one change. Behind an overflow nobody is.
+    /// Whether this change is published by itself. After an overflow watchers read everything anew instead.
     fn collects(&mut self) -> bool {
         self.note() && !self.overflow
     }
@@ -128,7 +128,7 @@ impl Feed {
         self.overflow || !(self.tasks.is_empty() && self.removed.is_empty() && self.drones.is_empty())
     }
 
-    pub(super) fn take(&mut self, now: Time) -> News {
+    pub(super) fn drain(&mut self, now: Time) -> News {
         let had_watchers = std::mem::replace(&mut self.has_watchers, self.sender.receiver_count() > 0);
         if had_watchers || self.has_watchers {
             self.watched_at = Some(now);
@@ -167,7 +167,7 @@ impl Feed {
             return;
         }
         self.seq += 1;
-        let event = Arc::new(Event { id: self.at(), change });
+        let event = Arc::new(Event::new(self.at(), change));
         if self.kept.len() == KEPT {
             self.kept.pop_front();
         }
@@ -236,7 +236,7 @@ mod tests {
     fn too_many_changes_are_told_as_one() {
         let mut feed = watched();
         (0..=MAX_CHANGES as u64).for_each(|id| feed.task(TaskId(id)));
-        let news = feed.take(Time::ZERO);
+        let news = feed.drain(Time::ZERO);
         assert!(news.overflow && news.tasks.is_empty());
         assert!(!feed.has_news());
     }
@@ -251,12 +251,12 @@ mod tests {
         feed.task(TaskId(1));
         assert!(feed.has_news());
         // Nobody has looked for long, but who watched may have gone a moment ago.
-        feed.take(ABSENCE * 2);
-        feed.take(ABSENCE * 5 / 2);
+        feed.drain(ABSENCE * 2);
+        feed.drain(ABSENCE * 5 / 2);
         feed.task(TaskId(1));
         assert!(feed.has_news() && !resets(&mut feed, before, ABSENCE * 5 / 2));
-        feed.take(ABSENCE * 3);
-        feed.take(ABSENCE * 4);
+        feed.drain(ABSENCE * 3);
+        feed.drain(ABSENCE * 4);
         feed.task(TaskId(1));
         feed.publish(Change::Reset {});
         assert!(!feed.has_news() && feed.kept.is_empty());

@@ -1,18 +1,17 @@
-//! Reading what searches have found, and how far they have come.
+//! Reading what searches have found.
 
 use std::ops::Range;
 
 use async_trait::async_trait;
-use web::hive::{Coverage, Finding as FindingView, HiveError, ResultBatch, Results, Span, Verdict};
+use web::hive::{Finding as FindingView, HiveError, ResultBatch, Results};
 use web::model::TaskView;
 use wire::blob::SharedBlob;
 use wire::ids::TaskId;
 
 use super::refusal::{no_search, unreadable};
 use super::shared::SharedHive;
-use crate::kinds::search::{Looker, share};
-use crate::store;
-use crate::work::{Finding, Inputs, Job, Trust};
+use crate::kinds::search::Looker;
+use crate::work::{Finding, Inputs, Job};
 
 /// Findings of one batch.
 const BATCH: usize = 2048;
@@ -36,8 +35,12 @@ impl FindingReader {
     /// The next findings in the order of their candidates.
     pub(super) async fn page(&mut self, limit: usize) -> Result<Vec<Finding>, HiveError> {
         let (task, after) = (self.job.task, self.after);
-        let in_memory =
-            self.hive.lock().tasks.get(task).and_then(|record| record.hunt().map(|hunt| hunt.findings(after, limit)));
+        let in_memory = self
+            .hive
+            .lock()
+            .tasks
+            .get(task)
+            .and_then(|record| record.search_state().map(|search_state| search_state.findings(after, limit)));
         let page = match in_memory {
             Some(page) => page,
             None => self.hive.read(move |reader| reader.findings(task, after, limit)).await.map_err(unreadable)?,
@@ -93,7 +96,7 @@ pub(super) fn shown(job: &Job, findings: &[Finding]) -> Vec<FindingView> {
 }
 
 impl SharedHive {
-    /// A search: the task at this moment, and what it is to find, but for digests that are kept apart.
+    /// A search: the task at this moment, and what it is to find, without digests that are a long secret.
     ///
     /// # Errors
     /// If it is nowhere, cannot be read, or is no search.
@@ -108,75 +111,5 @@ impl SharedHive {
             None => self.read(move |reader| reader.job(id)).await.map_err(unreadable)?,
         };
         Ok((task, job.ok_or(HiveError::TaskGone(id))?))
-    }
-
-    /// What was searched of a search from candidate `from` on.
-    pub(super) async fn coverage_of(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
-        let (task, job) = self.search(id).await?;
-        let Some(search) = job.kind().search() else { return Err(no_search(id, task.name.as_deref())) };
-        let share = share(search);
-        // Each may have a gap before it.
-        let rows = self.read(move |reader| reader.searched(id, from, limit)).await.map_err(unreadable)?;
-        let is_last = rows.len() < limit;
-        let gap = if task.state.has_ended() { Verdict::NotSearched } else { Verdict::Open };
-        let (mut spans, mut at) = (Vec::new(), from.min(task.total));
-        let names: Vec<_> = {
-            let state = self.lock();
-            rows.iter().map(|row| state.fleet.name_of(row.drone)).collect()
-        };
-        for (row, name) in rows.iter().zip(names) {
-            if row.range.start > at {
-                spans.push(open(at..row.range.start, gap, share));
-            }
-            let span = Span { drone_name: Some(name), ..searched(row, share) };
-            at = span.to;
-            spans.push(span);
-        }
-        if is_last && at < task.total {
-            spans.push(open(at..task.total, gap, share));
-            at = task.total;
-        }
-        if spans.len() > limit {
-            spans.truncate(limit);
-            at = spans.last().map_or(from, |span| span.to);
-        }
-        Ok(Coverage { next: (at < task.total).then_some(at), task, spans })
-    }
-}
-
-/// Candidates that nobody has searched.
-fn open(range: Range<u64>, verdict: Verdict, share: f64) -> Span {
-    let expected = (range.end - range.start) as f64 * share;
-    Span {
-        from: range.start,
-        to: range.end,
-        drone: None,
-        drone_name: None,
-        marks: 0,
-        expected,
-        verdict,
-        rate: None,
-        at: None,
-    }
-}
-
-/// A row as users see it.
-fn searched(row: &store::Span, share: f64) -> Span {
-    let items = (row.range.end - row.range.start) as f64;
-    let verdict = match row.trust {
-        Trust::Sampled => Verdict::Searched,
-        Trust::Checked => Verdict::SearchedAgain,
-        Trust::Suspect => Verdict::Doubtful,
-    };
-    Span {
-        from: row.range.start,
-        to: row.range.end,
-        drone: Some(row.drone),
-        drone_name: None,
-        marks: row.marks,
-        expected: items * share,
-        verdict,
-        rate: (row.spent_ns > 0).then(|| items * 1e9 / row.spent_ns as f64),
-        at: Some(row.at),
     }
 }

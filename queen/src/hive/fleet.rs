@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use web::model::{DroneCounts, DroneState, DroneView};
 use wire::ids::{DroneId, Instance};
 
-use super::presence::{Ends, Presence, Seat};
+use super::drone_record::{DroneRecord, Ends, Seat};
 use super::registry::Registry;
-use super::seat::{Link, Newcomer, Outbound, Parting};
+use super::seat::{Departure, Link, Newcomer, Outbound};
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Ability, DroneStatus, Standing};
@@ -21,12 +21,12 @@ const DEPARTED: usize = 200;
 
 /// Drones of whose figures watchers are told at a time. With more, they take turns, so that what
 /// else there is to tell has room.
-const TOLD: usize = 50;
+const DRONES_AT_ONCE: usize = 50;
 
 /// All Drones that are connected, or were lately.
 #[derive(Default)]
 pub(super) struct Fleet {
-    presences: BTreeMap<DroneId, Presence>,
+    records: BTreeMap<DroneId, DroneRecord>,
     /// Which process has which id, and who is in quarantine.
     registry: Registry,
     /// Drones that have gone, the last one last.
@@ -37,8 +37,10 @@ pub(super) struct Fleet {
     is_dismissed: bool,
     /// Drones whose figures have changed since watchers were told of them.
     changed: BTreeSet<DroneId>,
+    /// Those of which watchers were told last that they compute: their figures fall without any event.
+    computing: BTreeSet<DroneId>,
     /// The number of the Drone of which watchers were told last.
-    last_told: u64,
+    last_published: u64,
 }
 
 /// All Drones at a glance.
@@ -53,9 +55,9 @@ pub(super) struct FleetCounts {
 }
 
 /// A Drone that has gone, or is away.
-pub(super) struct Parted {
+pub(super) struct Departed {
     pub(super) name: String,
-    pub(super) parting: Parting,
+    pub(super) departure: Departure,
     /// It was away until now.
     pub(super) was_awaited: bool,
     /// How many are connected still.
@@ -76,7 +78,7 @@ impl Fleet {
         let mut visitors: Vec<_> = known.iter().filter_map(|drone| Some((drone, drone.visit.as_ref()?))).collect();
         visitors.sort_by_key(|(drone, visit)| (visit.last_seen_at, drone.id));
         for (drone, visit) in visitors.split_off(visitors.len().saturating_sub(DEPARTED)) {
-            self.presences.insert(drone.id, Presence::remembered(drone, visit));
+            self.records.insert(drone.id, DroneRecord::remembered(drone, visit));
             self.departed.push_back(drone.id);
         }
         self.registry.take_over(known);
@@ -94,55 +96,55 @@ impl Fleet {
         self.last_link += 1;
         let number = self.last_link;
         let seat = Seat { number, ends, received: 0, has_joined: false };
-        let presence = match self.presences.remove(&id) {
+        let record = match self.records.remove(&id) {
             Some(before) => before.back(newcomer, seat, now),
-            None => Presence::new(newcomer, seat, 0, now),
+            None => DroneRecord::new(newcomer, seat, 0, now),
         };
-        let (visit, is_back) = (presence.visit(id), presence.connections > 1);
-        self.presences.insert(id, presence);
+        let (visit, is_back) = (record.visit(id), record.connections > 1);
+        self.records.insert(id, record);
         (Link { drone: id, number }, visit, is_back)
     }
 
     /// A Drone has said what it holds; says what it can do, and whether it is trusted.
     pub(super) fn join(&mut self, id: DroneId) -> Option<(Ability, bool)> {
-        let presence = self.presences.get_mut(&id)?;
-        if let Some(seat) = &mut presence.seat {
+        let record = self.records.get_mut(&id)?;
+        if let Some(seat) = &mut record.seat {
             seat.has_joined = true;
         }
-        Some((presence.newcomer.ability.clone(), self.registry.quarantined(id).is_none()))
+        Some((record.newcomer.ability.clone(), self.registry.quarantined(id).is_none()))
     }
 
     /// Ends a Drone's connection; returns whether it had said on it what it holds.
-    pub(super) fn vacate(&mut self, id: DroneId, parting: Parting) -> bool {
-        let Some(presence) = self.presences.get_mut(&id) else { return false };
-        presence.parting = parting;
-        let Some(seat) = presence.seat.take() else { return false };
+    pub(super) fn vacate(&mut self, id: DroneId, departure: Departure) -> bool {
+        let Some(record) = self.records.get_mut(&id) else { return false };
+        record.departure = departure;
+        let Some(seat) = record.seat.take() else { return false };
         seat.ends.closed.cancel();
         seat.has_joined
     }
 
     /// A Drone is gone, or away if it `is_awaited`; forgets the oldest of those that are gone.
-    pub(super) fn part(&mut self, id: DroneId, is_awaited: bool) -> Option<Parted> {
+    pub(super) fn depart(&mut self, id: DroneId, is_awaited: bool) -> Option<Departed> {
         let connected = self.connected().count() as u64;
-        let presence = self.presences.get_mut(&id)?;
-        let was_awaited = std::mem::replace(&mut presence.is_awaited, is_awaited);
-        let (name, parting) = (presence.newcomer.name.clone(), presence.parting);
-        let parted = Parted { name, parting, was_awaited, connected, visit: presence.visit(id) };
+        let record = self.records.get_mut(&id)?;
+        let was_awaited = std::mem::replace(&mut record.is_awaited, is_awaited);
+        let (name, departure) = (record.newcomer.name.clone(), record.departure);
+        let departed = Departed { name, departure, was_awaited, connected, visit: record.visit(id) };
         if !is_awaited && !self.departed.contains(&id) {
             self.departed.push_back(id);
             if self.departed.len() > DEPARTED
                 && let Some(oldest) = self.departed.pop_front()
             {
-                self.presences.remove(&oldest);
+                self.records.remove(&oldest);
             }
         }
-        Some(parted)
+        Some(departed)
     }
 
     /// The Queen stops: says goodbye to all. What Drones hold they offer to the next one, who is to know of it.
     pub(super) fn dismiss(&mut self, reason: &'static str) {
         self.is_dismissed = true;
-        self.presences.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
+        self.records.keys().for_each(|drone| self.send(*drone, Outbound::Goodbye(reason)));
     }
 
     /// Whether the Queen stops.
@@ -153,7 +155,7 @@ impl Fleet {
     /// The Queen stops, and a connection with her.
     pub(super) fn close(&mut self, link: Link) {
         if self.is_current(link) {
-            self.vacate(link.drone, Parting::Left);
+            self.vacate(link.drone, Departure::Left);
         }
     }
 
@@ -181,13 +183,13 @@ impl Fleet {
 
     /// Whether a Drone's connection broke, and the console says that it is waited for.
     pub(super) fn is_awaited(&self, id: DroneId) -> bool {
-        self.presences.get(&id).is_some_and(|presence| presence.is_awaited)
+        self.records.get(&id).is_some_and(|record| record.is_awaited)
     }
 
     /// A Drone said something; `is_news` if it is worth telling to watchers.
     pub(super) fn heard(&mut self, id: DroneId, is_news: bool, now: Now) {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.heard(now);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.heard(now);
             if is_news {
                 self.changed.insert(id);
             }
@@ -196,14 +198,14 @@ impl Fleet {
 
     /// A Drone says for how long its threads have computed so far, in nanoseconds.
     pub(super) fn was_busy(&mut self, id: DroneId, busy_ns: u64, now: Now) {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.was_busy(busy_ns, now);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.was_busy(busy_ns, now);
         }
     }
 
     /// So many outputs have come of a Drone's connection.
     pub(super) fn received(&mut self, id: DroneId, outputs: u64) {
-        if let Some(seat) = self.presences.get_mut(&id).and_then(|presence| presence.seat.as_mut()) {
+        if let Some(seat) = self.records.get_mut(&id).and_then(|record| record.seat.as_mut()) {
             seat.received = outputs;
         }
     }
@@ -223,36 +225,36 @@ impl Fleet {
 
     /// So many items count that a Drone has computed.
     pub(super) fn count_items(&mut self, id: DroneId, items: u64) {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.items_done += items;
+        if let Some(record) = self.records.get_mut(&id) {
+            record.items_done += items;
         }
     }
 
     /// Results of a Drone were computed a second time, and it was right.
     pub(super) fn was_right(&mut self, id: DroneId) {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.checked += 1;
+        if let Some(record) = self.records.get_mut(&id) {
+            record.checked += 1;
         }
     }
 
     /// A Drone gave a wrong result; returns whether that is the first one since it was pardoned.
     pub(super) fn was_wrong(&mut self, id: DroneId) -> bool {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.wrong += 1;
+        if let Some(record) = self.records.get_mut(&id) {
+            record.wrong += 1;
         }
         self.registry.convict(id)
     }
 
     /// A Drone could not compute a lease.
     pub(super) fn has_failed(&mut self, id: DroneId) {
-        if let Some(presence) = self.presences.get_mut(&id) {
-            presence.failures += 1;
+        if let Some(record) = self.records.get_mut(&id) {
+            record.failures += 1;
         }
     }
 
     /// How often a Drone was right so far.
     pub(super) fn trust_in(&self, id: DroneId) -> u64 {
-        self.presences.get(&id).map_or(0, |presence| presence.checked)
+        self.records.get(&id).map_or(0, |record| record.checked)
     }
 
     /// Gives a Drone no more work.
@@ -272,52 +274,52 @@ impl Fleet {
 
     /// Drones that came with a secret that is not valid any more.
     pub(super) fn with_revoked(&self, valid: &JoinSecrets) -> Vec<DroneId> {
-        let is_revoked = |presence: &Presence| presence.newcomer.secret.is_some_and(|secret| !valid.has(secret));
-        self.presences.iter().filter(|(_, presence)| is_revoked(presence)).map(|(id, _)| *id).collect()
+        let is_revoked = |record: &DroneRecord| record.newcomer.secret.is_some_and(|secret| !valid.has(secret));
+        self.records.iter().filter(|(_, record)| is_revoked(record)).map(|(id, _)| *id).collect()
     }
 
     /// How many connected Drones came with the secret that has this number.
     pub(super) fn with_secret(&self, secret: u64) -> u64 {
-        let came_with = |presence: &&Presence| presence.seat.is_some() && presence.newcomer.secret == Some(secret);
-        self.presences.values().filter(came_with).count() as u64
+        let came_with = |record: &&DroneRecord| record.seat.is_some() && record.newcomer.secret == Some(secret);
+        self.records.values().filter(came_with).count() as u64
     }
 
     /// What a Drone is called.
     pub(super) fn name_of(&self, id: DroneId) -> String {
-        self.presences.get(&id).map_or_else(|| format!("drone {id}"), |presence| presence.newcomer.name.clone())
+        self.records.get(&id).map_or_else(|| format!("drone {id}"), |record| record.newcomer.name.clone())
     }
 
     /// What a Drone is called, and where it connects from.
     pub(super) fn called(&self, id: DroneId) -> Option<(&str, &str)> {
-        let newcomer = &self.presences.get(&id)?.newcomer;
+        let newcomer = &self.records.get(&id)?.newcomer;
         Some((&newcomer.name, &newcomer.address))
     }
 
     /// Where a Drone stands, for users; `standing` is what the core says of it.
     pub(super) fn state(&self, id: DroneId, standing: Option<Standing>) -> Option<DroneState> {
-        Some(self.presences.get(&id)?.state(standing, self.is_quarantined(id)))
+        Some(self.records.get(&id)?.state(standing, self.is_quarantined(id)))
     }
 
     /// A Drone as users are told; `status` is what the core knows of it.
     pub(super) fn view(&self, id: DroneId, status: Option<DroneStatus>) -> Option<DroneView> {
-        Some(self.presences.get(&id)?.view(id, status, self.registry.quarantined(id)))
+        Some(self.records.get(&id)?.view(id, status, self.registry.quarantined(id)))
     }
 
     /// What a Drone is called, and the part of its threads' time in which they computed lately.
     pub(super) fn busyness(&self, id: DroneId) -> Option<(&str, Option<f64>)> {
-        let presence = self.presences.get(&id)?;
-        Some((&presence.newcomer.name, presence.utilisation()))
+        let record = self.records.get(&id)?;
+        Some((&record.newcomer.name, record.utilisation()))
     }
 
     /// Those that are connected or waited for, then those that went lately, the last one first.
     pub(super) fn all(&self) -> impl Iterator<Item = DroneId> {
-        let here = self.presences.keys().filter(|id| !self.departed.contains(id));
+        let here = self.records.keys().filter(|id| !self.departed.contains(id));
         here.chain(self.departed.iter().rev()).copied()
     }
 
     /// Connected Drones.
     pub(super) fn connected(&self) -> impl DoubleEndedIterator<Item = DroneId> {
-        self.presences.iter().filter(|(_, presence)| presence.seat.is_some()).map(|(id, _)| *id)
+        self.records.iter().filter(|(_, record)| record.seat.is_some()).map(|(id, _)| *id)
     }
 
     /// Whether there are Drones besides this one that may be given work.
@@ -328,12 +330,12 @@ impl Fleet {
     /// How many there are, and where they stand; `standing` is what the core says of each.
     pub(super) fn counts(&self, standing: impl Fn(DroneId) -> Option<Standing>) -> FleetCounts {
         let mut counts = FleetCounts::default();
-        for (id, presence) in &self.presences {
+        for (id, record) in &self.records {
             let is_quarantined = self.is_quarantined(*id);
-            counts.states.count(presence.state(standing(*id), is_quarantined));
-            if presence.seat.is_some() {
+            counts.states.count(record.state(standing(*id), is_quarantined));
+            if record.seat.is_some() {
                 counts.connected += 1;
-                counts.threads += u64::from(presence.newcomer.ability.threads);
+                counts.threads += u64::from(record.newcomer.ability.threads);
                 counts.quarantined += u64::from(is_quarantined);
             }
         }
@@ -345,15 +347,22 @@ impl Fleet {
         self.changed.insert(id);
     }
 
-    /// The figures of all connected Drones have changed: rates fall without any event.
-    pub(super) fn touch_all(&mut self) {
-        let connected: Vec<_> = self.connected().collect();
-        self.changed.extend(connected);
+    /// The figures have changed of all of which watchers were told that they compute.
+    pub(super) fn touch_computing(&mut self) {
+        self.changed.extend(&self.computing);
+    }
+
+    /// Watchers are told of a Drone; `None` if it is forgotten.
+    pub(super) fn publish(&mut self, id: DroneId, view: Option<&DroneView>) {
+        match view.is_some_and(|view| view.rate > 0.0 || view.utilisation.is_some_and(|share| share > 0.0)) {
+            true => self.computing.insert(id),
+            false => self.computing.remove(&id),
+        };
     }
 
     /// These Drones need not be told of again, since watchers are told of them now.
-    pub(super) fn untouch(&mut self, told: &BTreeSet<DroneId>) {
-        self.changed.retain(|id| !told.contains(id));
+    pub(super) fn untouch(&mut self, published: &BTreeSet<DroneId>) {
+        self.changed.retain(|id| !published.contains(id));
     }
 
     /// Whether there are figures that watchers were not told of.
@@ -363,16 +372,17 @@ impl Fleet {
 
     /// Those of whose figures watchers are told now; the others are behind the last of them.
     pub(super) fn take_changed(&mut self) -> Vec<DroneId> {
-        let next = DroneId(self.last_told + 1);
-        let turn: Vec<_> = self.changed.range(next..).chain(self.changed.range(..next)).take(TOLD).copied().collect();
+        let next = DroneId(self.last_published + 1);
+        let turn: Vec<_> =
+            self.changed.range(next..).chain(self.changed.range(..next)).take(DRONES_AT_ONCE).copied().collect();
         for id in &turn {
             self.changed.remove(id);
         }
-        self.last_told = turn.last().map_or(self.last_told, |last| last.0);
+        self.last_published = turn.last().map_or(self.last_published, |last| last.0);
         turn
     }
 
     fn seat_of(&self, id: DroneId) -> Option<&Seat> {
-        self.presences.get(&id)?.seat.as_ref()
+        self.records.get(&id)?.seat.as_ref()
     }
 }

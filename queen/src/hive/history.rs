@@ -27,7 +27,7 @@ pub(super) struct Measured {
 
 impl SharedHive {
     /// Measures each second, and writes it down each minute, until the future is dropped.
-    pub async fn keep_history(&self) {
+    pub async fn run_history(&self) {
         let mut has_failed = false;
         let mut due = self.inner.clock.elapsed() + WRITTEN;
         loop {
@@ -72,7 +72,12 @@ impl SharedHive {
         let (measured, now) = {
             let mut state = self.lock();
             let now = self.now();
-            (state.measure(submissions, &unfinished, now), now)
+            let mut measured = state.measure(submissions, &unfinished, now);
+            measured.sample.set(Series::Memory, self.memory_used(&state) as f64);
+            if self.inner.disk.directory.is_some() {
+                measured.sample.set(Series::Disk, state.disk.used as f64);
+            }
+            (measured, now)
         };
         let mut history = recorder.history();
         history.push(now.on, &measured.sample);
@@ -85,7 +90,7 @@ impl State {
     /// What there is to measure now. `unfinished`: tasks that ran before, and perhaps do not at present.
     pub(super) fn measure(&mut self, mut submissions: Timed, unfinished: &[TaskId], now: Now) -> Measured {
         let totals = self.core.totals(now.elapsed);
-        let (_, audits) = self.audits.counts();
+        let (audited, audits) = self.audits.counts();
         let DroneCounts { idle, busy, leaving, quarantined, away } =
             self.fleet.counts(|drone| self.core.standing(drone)).states;
         let (submission, slowest_submission) = submissions.take();
@@ -94,6 +99,10 @@ impl State {
         sample.set(Series::Rate, totals.rate);
         sample.set(Series::Compressions, totals.cost_rate);
         sample.set(Series::Queued, totals.items_queued.saturating_sub(audits) as f64);
+        sample.set(Series::Done, totals.items_done.saturating_sub(audited) as f64);
+        if let Some(left) = totals.eta {
+            sample.set(Series::TimeLeft, left.as_secs_f64());
+        }
         for (series, drones) in [
             (Series::Idle, idle),
             (Series::Busy, busy),

@@ -12,22 +12,22 @@ use wire::ids::TaskId;
 /// Ids of tasks, by state and priority, and of those that have an owner by owner as well.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    all: BTreeMap<Key, BTreeSet<TaskId>>,
-    by_owner: BTreeMap<(TokenId, Key), BTreeSet<TaskId>>,
+    all: BTreeMap<IndexKey, BTreeSet<TaskId>>,
+    by_owner: BTreeMap<(TokenId, IndexKey), BTreeSet<TaskId>>,
 }
 
 /// What tasks have in common that stand together: their state and their priority.
-pub(super) type Key = (TaskState, i8);
+pub(super) type IndexKey = (TaskState, i8);
 
 impl Index {
-    pub(super) fn insert(&mut self, id: TaskId, owner: Option<TokenId>, key: Key) {
+    pub(super) fn insert(&mut self, id: TaskId, owner: Option<TokenId>, key: IndexKey) {
         self.all.entry(key).or_default().insert(id);
         if let Some(owner) = owner {
             self.by_owner.entry((owner, key)).or_default().insert(id);
         }
     }
 
-    pub(super) fn remove(&mut self, id: TaskId, owner: Option<TokenId>, key: Key) {
+    pub(super) fn remove(&mut self, id: TaskId, owner: Option<TokenId>, key: IndexKey) {
         remove(&mut self.all, key, id);
         if let Some(owner) = owner {
             remove(&mut self.by_owner, (owner, key), id);
@@ -49,7 +49,7 @@ impl Index {
         after: Option<Position>,
     ) -> Walk<'_> {
         let mut walk = Walk { order, heads: BinaryHeap::new() };
-        let mut add = |(state, priority): &Key, ids| {
+        let mut add = |(state, priority): &IndexKey, ids| {
             if is_wanted(*state) {
                 walk.begin(*priority, ids, after);
             }

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-type Key = [u8; 32];
+type IdempotencyKey = [u8; 32];
 
 /// At most as many as there are requests under way, and commits.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     claims: u64,
-    in_use: HashMap<Key, Use>,
+    in_use: HashMap<IdempotencyKey, Use>,
 }
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ enum Use {
 
 impl Keys {
     /// Claims a key, which is the caller's then, by this number; `None` if it is in use.
-    pub(super) fn claim(&mut self, key: Key) -> Option<u64> {
+    pub(super) fn claim(&mut self, key: IdempotencyKey) -> Option<u64> {
         if self.in_use.contains_key(&key) {
             return None;
         }
@@ -31,19 +31,19 @@ impl Keys {
     }
 
     /// The request that claimed it is over; if it created a task, the key stays used.
-    pub(super) fn drop_claim(&mut self, key: &Key, number: u64) {
+    pub(super) fn drop_claim(&mut self, key: &IdempotencyKey, number: u64) {
         if matches!(self.in_use.get(key), Some(Use::Claimed(claim)) if *claim == number) {
             self.in_use.remove(key);
         }
     }
 
     /// Notes that the request with this key created a task.
-    pub(super) fn used(&mut self, key: Key) {
+    pub(super) fn used(&mut self, key: IdempotencyKey) {
         self.in_use.insert(key, Use::Used);
     }
 
     /// Forgets a key whose task is in the store, or was refused.
-    pub(super) fn release(&mut self, key: &Key) {
+    pub(super) fn release(&mut self, key: &IdempotencyKey) {
         self.in_use.remove(key);
     }
 }

@@ -15,11 +15,11 @@ use wire::material::{MAX_KEPT, MaterialId};
 use wire::message::{MAX_PART, Offered, Output};
 
 use super::arrival::{Arrival, Expected};
-use super::presence::Ends;
-use super::seat::{Joined, Link, Newcomer, Parting};
+use super::drone_record::Ends;
+use super::seat::{Departure, Joined, Link, Newcomer};
 use super::shared::SharedHive;
 use crate::access::JoinSecrets;
-use crate::core::{Event, Progress};
+use crate::core::{Event, LeaseProgress};
 use crate::kinds::Rejected;
 use crate::store::{Closed, Receipt, Slot};
 use crate::work::Piece;
@@ -157,7 +157,7 @@ impl SharedHive {
                 return Err(Breach::Twice { lease: *lease, epoch: *epoch });
             }
         }
-        // Whoever holds nothing has nothing to wait for.
+        // A Drone without offers needs no answer that depends on what is on disk.
         if !offers.is_empty() {
             let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
             let mut before = slot.enter(Vec::new(), None);
@@ -165,7 +165,7 @@ impl SharedHive {
                 match self.within(EXCUSE, &mut before).await {
                     Some(Ok(Ok(()))) => break,
                     Some(Err(_)) => return Ok(()),
-                    // A disk that does not take it says so at once.
+                    // While the disk takes no writes, the journal refuses at once instead of waiting.
                     Some(Ok(Err(_))) => {
                         self.pass(EXCUSE).await;
                         let Ok(slot) = self.patient_slot(link, 0, &waiting).await else { return Ok(()) };
@@ -182,7 +182,7 @@ impl SharedHive {
     }
 
     /// A Drone lives and holds these leases.
-    pub fn heartbeat(&self, link: Link, progress: Vec<Progress>, computed: u64, busy_ns: u64) {
+    pub fn heartbeat(&self, link: Link, progress: Vec<LeaseProgress>, computed: u64, busy_ns: u64) {
         self.change(|state, now| state.heartbeat(link, progress, computed, busy_ns, now));
     }
 
@@ -223,7 +223,7 @@ impl SharedHive {
             let examining = self.examine(link.drone, expected, arrival);
             match self.patiently(link, &waiting, examining).await {
                 Ok(result) => results.push(result),
-                // The Drone is not heard any more. What came before in this frame is dropped with it.
+                // The Drone is in quarantine now. Results that came before in this frame are dropped as well.
                 Err(wrong) => {
                     self.convict(wrong).await;
                     return Ok(());
@@ -260,10 +260,10 @@ impl SharedHive {
     }
 
     /// A Drone's connection has ended.
-    pub async fn gone(&self, link: Link, parting: Parting) {
-        // A task may fail of it. Without a slot nothing is kept any more: the Queen stops.
+    pub async fn gone(&self, link: Link, departure: Departure) {
+        // A task may fail of it, which has to be written. There is no slot once the Queen stops.
         match self.slot(0).await {
-            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, parting, now))),
+            Ok(slot) => drop(self.change_durably(slot, |state, now| state.unseat(link, departure, now))),
             Err(Closed) => self.lock().fleet.close(link),
         }
     }

@@ -17,16 +17,16 @@ const WALK: usize = 10_000;
 /// Tasks in memory that are counted under the lock at a time.
 const COUNTED: usize = 2000;
 
-/// A part of a list, of tasks that are in memory or of those that are on disk.
+/// A page of a list, of tasks that are in memory or of those that are on disk.
 #[derive(Default)]
-struct Part {
+struct PartialPage {
     /// Sorted.
     tasks: Vec<(Position, TaskView)>,
     /// Behind which place it may go on; `None` if there is nothing more.
     next: Option<Position>,
 }
 
-impl Part {
+impl PartialPage {
     /// Two parts of the same list as one, of at most `limit` tasks.
     fn merge(self, other: Self, order: Order, limit: usize) -> TaskPage {
         let ends = [self.next, other.next].into_iter().flatten();
@@ -60,9 +60,9 @@ fn traits(record: &Record) -> Traits<'_> {
 
 impl State {
     /// A part of a list, of tasks that have not ended, with one task more than asked for if there is one.
-    fn list(&self, query: &TaskQuery, now: Now) -> Part {
+    fn list(&self, query: &TaskQuery, now: Now) -> PartialPage {
         let TaskQuery { filter, order, after, limit } = query;
-        let mut part = Part::default();
+        let mut part = PartialPage::default();
         let mut seen = 0;
         for place in self.places(filter, *order, *after, now) {
             if part.tasks.len() > *limit || seen == WALK {
@@ -149,10 +149,11 @@ impl SharedHive {
         let in_memory = self.serving()?.list(&query, self.now());
         let stored = match order.by {
             SortBy::Id | SortBy::Ended => self.read(move |reader| reader.list(&query)).await.map_err(unreadable)?,
-            SortBy::Progress | SortBy::Priority => return Ok(Part::default().merge(in_memory, order, limit)),
+            SortBy::Progress | SortBy::Priority => return Ok(PartialPage::default().merge(in_memory, order, limit)),
         };
         let views = stored.tasks.iter().map(stored_view);
-        let stored = Part { tasks: views.map(|view| (order.position(&view), view)).collect(), next: stored.next };
+        let stored =
+            PartialPage { tasks: views.map(|view| (order.position(&view), view)).collect(), next: stored.next };
         Ok(stored.merge(in_memory, order, limit))
     }
 

@@ -11,7 +11,7 @@ use super::refusal::unreadable;
 use super::shared::SharedHive;
 use super::state::State;
 use super::story::Story;
-use super::trail::Happening;
+use super::trail::LogEvent;
 use crate::clock::Now;
 
 /// How often it is looked whether what was counted becomes a line.
@@ -31,7 +31,7 @@ impl SharedHive {
     }
 
     /// Writes the log, as soon as there are lines, until the future is dropped.
-    pub async fn keep_trail(&self) {
+    pub async fn run_trail(&self) {
         loop {
             // What is counted becomes lines after a while, with nobody doing anything.
             let _ = self.within(CLOSED, self.inner.logged.notified()).await;
@@ -69,20 +69,20 @@ impl State {
     /// Keeps in the log what became of a Drone.
     pub(super) fn log_drone(&mut self, id: DroneId, action: &'static str, outcome: String, now: Now) {
         let target = label("drone", id, Some(&self.fleet.name_of(id)));
-        self.log(Happening { kind: LogKind::Drone, action, target, outcome }, now);
+        self.log(LogEvent { kind: LogKind::Drone, action, target, outcome }, now);
     }
 
     /// Keeps in the log what became of a task.
     pub(super) fn log_task(&mut self, id: TaskId, action: &'static str, outcome: String, now: Now) {
-        self.log(Happening { kind: LogKind::Task, action, target: self.tasks.label(id), outcome }, now);
+        self.log(LogEvent { kind: LogKind::Task, action, target: self.tasks.label(id), outcome }, now);
     }
 
     /// Keeps in the log what became of the Queen.
     pub(super) fn log_queen(&mut self, action: &'static str, outcome: String, now: Now) {
-        self.log(Happening { kind: LogKind::Queen, action, target: "queen".to_owned(), outcome }, now);
+        self.log(LogEvent { kind: LogKind::Queen, action, target: "queen".to_owned(), outcome }, now);
     }
 
-    fn log(&mut self, happening: Happening, now: Now) {
-        self.outgoing.trail.happened(happening, now.at, now.elapsed);
+    fn log(&mut self, event: LogEvent, now: Now) {
+        self.outgoing.trail.happened(event, now.at, now.elapsed);
     }
 }

@@ -8,7 +8,7 @@ use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
 use super::findings::FindingReader;
-use super::record::Computed;
+use super::record_views::Completion;
 use super::refusal::unreadable;
 use super::results::ResultReader;
 use super::shared::SharedHive;
@@ -19,7 +19,7 @@ use crate::store::{Stored, StoredMember};
 use crate::work::{Job, Piece};
 
 /// What there is of a task that is not in memory for itself.
-enum Elsewhere {
+enum TaskLocation {
     /// It is in a batch that is in memory.
     InBatch(Box<TaskView>, Member),
     /// It is on disk.
@@ -36,7 +36,7 @@ pub(super) struct Member {
     pub(super) job: Job,
 }
 
-impl Elsewhere {
+impl TaskLocation {
     fn view(self, id: TaskId) -> TaskView {
         match self {
             Self::InBatch(view, _) => *view,
@@ -64,7 +64,7 @@ impl State {
 
     /// Where it is told what has come of a task, once it is computed or has ended otherwise; `None` if that was
     /// before, or it is not in memory.
-    pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Computed>> {
+    pub(super) fn wait_for_results(&mut self, id: TaskId) -> Option<oneshot::Receiver<Completion>> {
         self.tasks.get(id).filter(|record| !record.is_over())?;
         Some(self.tasks.waiters.for_results(id))
     }
@@ -75,11 +75,11 @@ impl SharedHive {
     ///
     /// # Errors
     /// If it is nowhere, or cannot be read.
-    async fn locate(&self, id: TaskId) -> Result<Elsewhere, HiveError> {
+    async fn locate(&self, id: TaskId) -> Result<TaskLocation, HiveError> {
         let missing = {
             let state = self.lock();
             if let Some((view, member)) = state.member_view(id, true, self.now()).zip(state.member(id)) {
-                return Ok(Elsewhere::InBatch(Box::new(view), member));
+                return Ok(TaskLocation::InBatch(Box::new(view), member));
             }
             state.tasks.missing(id)
         };
@@ -87,8 +87,8 @@ impl SharedHive {
             return Err(missing);
         }
         let found = self.read(move |reader| match reader.task(id)? {
-            Some(stored) => Ok(Some(Elsewhere::Stored(stored))),
-            None => Ok(reader.member(id)?.filter(StoredMember::is_inside).map(Elsewhere::InStoredBatch)),
+            Some(stored) => Ok(Some(TaskLocation::Stored(stored))),
+            None => Ok(reader.member(id)?.filter(StoredMember::is_inside).map(TaskLocation::InStoredBatch)),
         });
         found.await.map_err(unreadable)?.ok_or(missing)
     }
@@ -118,10 +118,10 @@ impl SharedHive {
     pub(super) async fn awaited(
         &self,
         id: TaskId,
-        waiting: oneshot::Receiver<Computed>,
+        waiting: oneshot::Receiver<Completion>,
     ) -> Result<ResultsFound, HiveError> {
         // An error means that the task is gone, which who waits is told now.
-        let Ok(Computed { task, job, prefix, kept }) = waiting.await else {
+        let Ok(Completion { task, job, prefix, kept }) = waiting.await else {
             return self.results_of(id, 0..u64::MAX).await;
         };
         self.found(task, job, 0..prefix, kept).await
@@ -142,16 +142,16 @@ impl SharedHive {
         let (task, prefix, job) = match in_memory {
             Some(found) => found,
             None => match self.locate(id).await? {
-                Elsewhere::InBatch(view, Member { index, job, .. }) => {
+                TaskLocation::InBatch(view, Member { index, job, .. }) => {
                     return Ok(self.found_in(*view, job, index, &range));
                 }
-                Elsewhere::InStoredBatch(member) => {
+                TaskLocation::InStoredBatch(member) => {
                     let batch = member.batch.id;
                     let job = self.read(move |reader| reader.job(batch)).await.map_err(unreadable)?;
                     let (view, job) = (member_of_stored(id, &member), job.ok_or(HiveError::TaskGone(id))?);
                     return Ok(self.found_in(view, job, member.index, &range));
                 }
-                Elsewhere::Stored(stored) => {
+                TaskLocation::Stored(stored) => {
                     let view = stored_view(&stored);
                     let whole = (view.search.is_some() || view.done == view.total).then(|| view.results());
                     let found = self.read(move |reader| {

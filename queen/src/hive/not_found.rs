@@ -19,11 +19,11 @@ const BATCH: usize = 2048;
 
 /// Digests by their number, a bit for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Lacking {
+struct DigestSet {
     bits: Vec<u64>,
 }
 
-impl Lacking {
+impl DigestSet {
     /// The first so many.
     fn all(count: usize) -> Self {
         let mut bits = vec![u64::MAX; count.div_ceil(64)];
@@ -52,7 +52,7 @@ impl Lacking {
 struct NotFoundReader {
     hive: SharedHive,
     job: Job,
-    lacking: Lacking,
+    missing: DigestSet,
     /// Which of those that lack are still to be read, by their number among them.
     rest: Range<u64>,
 }
@@ -62,28 +62,28 @@ impl SharedHive {
     pub(super) async fn not_found_of(&self, id: TaskId, range: Range<u64>) -> Result<NotFound, HiveError> {
         // The task comes first: of one that is done nothing is found later.
         let (task, job) = self.search(id).await?;
-        let lacking = self.lacking(&job).await?;
-        let lacking = lacking.ok_or_else(|| no_targets(id, task.name.as_deref()))?;
-        let count = lacking.count();
+        let missing = self.missing(&job).await?;
+        let missing = missing.ok_or_else(|| no_targets(id, task.name.as_deref()))?;
+        let count = missing.count();
         let end = range.end.min(count);
         let range = range.start.min(end)..end;
-        let results = Box::new(NotFoundReader { hive: self.clone(), job, lacking, rest: range.clone() });
+        let results = Box::new(NotFoundReader { hive: self.clone(), job, missing, rest: range.clone() });
         Ok(NotFound { results: ResultsFound { task, range, is_whole: true, results }, count })
     }
 
     /// Which digests lack; `None` if none were given.
-    async fn lacking(&self, job: &Job) -> Result<Option<Lacking>, HiveError> {
+    async fn missing(&self, job: &Job) -> Result<Option<DigestSet>, HiveError> {
         let _room = self.room_for_digests(job).await;
         let Some(digests) = self.digests_sought(job).await? else { return Ok(None) };
-        let mut lacking = Lacking::all(digests.len());
+        let mut missing = DigestSet::all(digests.len());
         let mut findings = FindingReader::new(self, job.clone(), 0..u64::MAX);
         loop {
             let page = findings.page(BATCH).await?;
             if page.is_empty() {
-                return Ok(Some(lacking));
+                return Ok(Some(missing));
             }
             for found in page.iter().filter_map(|finding| digests.binary_search(&finding.digest).ok()) {
-                lacking.remove(found);
+                missing.remove(found);
             }
         }
     }
@@ -117,7 +117,7 @@ impl Results for NotFoundReader {
         }
         let first = self.rest.start;
         let most = usize::try_from(self.rest.end - first).unwrap_or(BATCH).min(BATCH);
-        let numbers = self.lacking.iter().skip(usize::try_from(first).unwrap_or(usize::MAX)).take(most);
+        let numbers = self.missing.iter().skip(usize::try_from(first).unwrap_or(usize::MAX)).take(most);
         let _room = self.hive.room_for_digests(&self.job).await;
         let all = self.hive.digests_sought(&self.job).await?.unwrap_or_default();
         let digests: Vec<Digest> = numbers.filter_map(|number| all.get(number).copied()).collect();
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn what_lacks_is_counted_and_listed() {
         for count in [0, 1, 63, 64, 65, 200] {
-            let mut lacking = Lacking::all(count);
-            assert_eq!((lacking.count(), lacking.iter().count()), (count as u64, count));
-            (0..count).step_by(3).for_each(|number| lacking.remove(number));
+            let mut missing = DigestSet::all(count);
+            assert_eq!((missing.count(), missing.iter().count()), (count as u64, count));
+            (0..count).step_by(3).for_each(|number| missing.remove(number));
             let rest: Vec<usize> = (0..count).filter(|number| !number.is_multiple_of(3)).collect();
-            assert_eq!(lacking.iter().collect::<Vec<_>>(), rest);
-            assert_eq!(lacking.count(), rest.len() as u64);
+            assert_eq!(missing.iter().collect::<Vec<_>>(), rest);
+            assert_eq!(missing.count(), rest.len() as u64);
         }
     }
 }

@@ -49,13 +49,13 @@ impl OnDisk {
     /// Notes that so many bytes are stored, by a new count.
     pub(super) fn count(&mut self, used: u64) {
         (self.used, self.come) = (used, 0);
-        self.take();
+        self.reserve_all();
     }
 
     /// Notes that a new task of so many bytes is on its way to the store.
     pub(super) fn comes(&mut self, bytes: u64) {
         self.coming += bytes;
-        self.take();
+        self.reserve_all();
     }
 
     /// Notes that the new task is stored.
@@ -67,10 +67,10 @@ impl OnDisk {
     /// Notes that the new task was refused, and will never be stored.
     pub(super) fn is_refused(&mut self, bytes: u64) {
         self.coming -= bytes;
-        self.take();
+        self.reserve_all();
     }
 
-    fn take(&mut self) {
+    fn reserve_all(&mut self) {
         self.taken.set(self.used + self.coming + self.come);
     }
 

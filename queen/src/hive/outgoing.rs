@@ -48,12 +48,12 @@ impl Outgoing {
     }
 
     /// All that has to be written now; `deferred`: what need not be as well.
-    pub(super) fn take(&mut self, deferred: bool) -> Vec<Change> {
+    pub(super) fn drain(&mut self, deferred: bool) -> Vec<Change> {
         let mut changes = std::mem::take(&mut self.changes);
         if deferred {
             changes.splice(0..0, self.deferred.drain(..));
             changes.extend(std::mem::take(&mut self.leases).into_values());
-            changes.extend(self.trail.take().into_iter().map(|entry| Change::Log(Box::new(entry))));
+            changes.extend(self.trail.drain().into_iter().map(|entry| Change::Log(Box::new(entry))));
         }
         changes
     }

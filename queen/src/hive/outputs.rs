@@ -8,7 +8,7 @@ use wire::ids::{DroneId, TaskId};
 
 use super::arrival::Arrival;
 use super::audit::Recheck;
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::state::State;
 use crate::clock::Now;
 use crate::core::{Effect, Event, LeaseStatus, RangeSet};
@@ -16,7 +16,7 @@ use crate::store::Change;
 use crate::work::{Piece, Results};
 
 /// Changed ranges that are told one by one of one part of results; more are told as one.
-const TOLD: usize = 64;
+const MAX_RANGE_EVENTS: usize = 64;
 
 impl State {
     /// Results came of a Drone and were looked at: what the core credits of them is stored.
@@ -92,18 +92,18 @@ impl State {
     ) -> Option<Recheck> {
         let results = Results { piece: arrival.piece.within(wanted), drone: Some(drone), trust: arrival.trust };
         let items = results.piece.items();
-        let (replaces, is_rework, old) = self.tasks.change(task, |record| {
-            let (replaces, is_rework) = (record.expects_old(), record.is_rework());
-            let mut old = if is_rework { record.old_outputs(wanted) } else { Vec::new() };
-            old.extend(arrival.old.iter().cloned());
+        let (replaces, is_rework, replaced) = self.tasks.change(task, |record| {
+            let (replaces, is_rework) = (record.replaces_suspects(), record.is_rework());
+            let mut replaced = if is_rework { record.suspect_pieces(wanted) } else { Vec::new() };
+            replaced.extend(arrival.replaced.iter().cloned());
             record.outputs_mut().insert(results.clone());
             if let Some(result) = arrival.expensive {
                 record.save_up(result.cost * items);
             }
-            (replaces, is_rework, old)
+            (replaces, is_rework, replaced)
         })?;
         if is_rework {
-            self.correct(task, &results.piece, &old);
+            self.correct(task, &results.piece, &replaced);
         }
         let record = self.tasks.get(task)?;
         let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
@@ -119,14 +119,14 @@ impl State {
         if let Some((large, file)) = self.tasks.get(task).and_then(|record| record.inputs.in_file())
             && self.core.is_done(task, &large.around(index))
         {
-            drop(self.cache.remove(Key::Segment(file, large.segment_of(index))));
+            drop(self.cache.remove(CacheKey::Segment(file, large.segment_of(index))));
         }
     }
 
     /// Counts and tells what of new results differs from what was there.
-    fn correct(&mut self, id: TaskId, new: &Piece, old: &[Piece]) {
+    fn correct(&mut self, id: TaskId, new: &Piece, replaced: &[Piece]) {
         let mut changed = RangeSet::default();
-        for (index, before) in old.iter().flat_map(Piece::iter) {
+        for (index, before) in replaced.iter().flat_map(Piece::iter) {
             if new.get(index).is_some_and(|now| now != before) {
                 changed.insert(index..index + 1);
             }
@@ -136,7 +136,7 @@ impl State {
         let owner = self.tasks.get(id).and_then(|record| record.terms.owner_id());
         let ranges: Vec<_> = changed.iter().collect();
         let all = ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end);
-        let ranges = if ranges.len() > TOLD { all.into_iter().collect() } else { ranges };
+        let ranges = if ranges.len() > MAX_RANGE_EVENTS { all.into_iter().collect() } else { ranges };
         for range in ranges {
             self.feed.publish(News::ResultChanged { task: id, from: range.start, to: range.end, drone, owner });
         }

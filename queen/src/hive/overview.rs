@@ -40,7 +40,8 @@ impl SharedHive {
         }
     }
 
-    fn memory_used(&self, state: &State) -> u64 {
+    /// In bytes: what is counted against the limit.
+    pub(super) fn memory_used(&self, state: &State) -> u64 {
         self.inner.memory.used() + state.cache.used() + self.inner.disk.journal.used()
     }
 

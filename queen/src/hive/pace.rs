@@ -15,7 +15,7 @@ use crate::clock::Now;
 const LONG: Duration = Duration::from_secs(10);
 
 /// Tasks that are told of at a time: those that came first.
-const TOLD: usize = 5;
+const MAX_TASKS: usize = 5;
 
 /// The most running tasks that are looked at to find them.
 const LOOK: usize = 1024;
@@ -37,10 +37,10 @@ impl State {
     /// Tells of running tasks that began at `before` or earlier, and have moved since they were told of.
     fn tell_pace(&mut self, before: Timestamp, now: Now) {
         let is_long = |id: &TaskId| self.tasks.get(*id).and_then(Record::started_at).is_some_and(|at| at <= before);
-        let long: Vec<_> = self.tasks.oldest(TaskState::Running).take(LOOK).filter(is_long).take(TOLD).collect();
+        let long: Vec<_> = self.tasks.oldest(TaskState::Running).take(LOOK).filter(is_long).take(MAX_TASKS).collect();
         let long: Vec<_> = long.into_iter().filter_map(|id| self.view(id, now)).collect();
-        let told = long.iter().map(|view| (view.id, view.done)).collect();
-        let before = std::mem::replace(&mut self.paces, told);
+        let done = long.iter().map(|view| (view.id, view.done)).collect();
+        let before = std::mem::replace(&mut self.paces, done);
         for view in long {
             if before.get(&view.id) != Some(&view.done) {
                 let label = label(view.id, view.name.as_deref());
@@ -61,13 +61,13 @@ mod tests {
 
     #[tokio::test]
     async fn long_tasks_are_told_of_when_they_have_moved() {
-        let (hive, keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
-        keeper.keep(&hive, async { tell_some(&hive).await }).await.unwrap();
+        let (hive, driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+        driver.run(&hive, async { tell_some(&hive).await }).await.unwrap();
     }
 
     async fn tell_some(hive: &SharedHive) {
         hive.begin_epoch().await;
-        for _ in 0..TOLD + 2 {
+        for _ in 0..MAX_TASKS + 2 {
             let specification =
                 Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
             let new = NewTask {
@@ -85,19 +85,20 @@ mod tests {
         let mut state = hive.lock();
         let (always, never) = (Timestamp(i64::MAX), Timestamp(0));
         // None of them has begun.
-        assert_eq!(told(&mut state, always), [0; 0]);
-        (1..=TOLD as u64 + 2).for_each(|id| state.change_task(TaskId(id), |record| record.start(Now::after(LONG))));
-        assert_eq!(told(&mut state, never), [0; 0]);
-        assert_eq!(told(&mut state, always), [1, 2, 3, 4, 5]);
+        assert_eq!(moved(&mut state, always), [0; 0]);
+        (1..=MAX_TASKS as u64 + 2)
+            .for_each(|id| state.change_task(TaskId(id), |record| record.start(Now::after(LONG))));
+        assert_eq!(moved(&mut state, never), [0; 0]);
+        assert_eq!(moved(&mut state, always), [1, 2, 3, 4, 5]);
         // Nothing more of them is done, so that nothing is told.
-        assert_eq!(told(&mut state, always), [0; 0]);
+        assert_eq!(moved(&mut state, always), [0; 0]);
         state.pause(TaskId(2), true, Now::after(LONG));
         // Nothing is written here.
         state.take_changes(true);
-        assert_eq!(told(&mut state, always), [6]);
+        assert_eq!(moved(&mut state, always), [6]);
     }
 
-    fn told(state: &mut State, before: Timestamp) -> Vec<u64> {
+    fn moved(state: &mut State, before: Timestamp) -> Vec<u64> {
         state.tell_pace(before, Now::after(LONG));
         let stories = state.take_stories().into_iter();
         let moved = stories.filter_map(|story| match story {

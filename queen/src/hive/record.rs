@@ -1,114 +1,52 @@
 //! What is in memory of one task besides its scheduling.
 //!
-//! Tasks that wait are many, so a record is small; what comes with computing is apart.
+//! Tasks that wait are many, so a record is small; what comes with computing is in a `RunState` of its own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use web::model::{TaskState, TaskView, Timestamp};
+use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, TaskId};
 
 use super::batch::Members;
-use super::hunt::Hunt;
-use super::views::{finish, set_progress, view};
+use super::run_state::{EndState, Rework, RunState, SHARE_DIVISOR, TaskOutcome};
+use super::search_state::SearchState;
 use crate::clock::{HiveTime, Moment, Now};
-use crate::core::{RangeSet, Status, TaskWork, Time};
+use crate::core::{RangeSet, TaskWork, Time};
 use crate::store::Live;
-use crate::work::{Ending, Found, Inputs, Job, Piece, ResultMap, Tally, Terms};
+use crate::work::{Ending, Inputs, Job, Piece, ResultMap, SearchCounts, Tally, Terms};
 
 /// What a task takes of memory besides its inputs and results, in bytes, as measured.
 pub(super) const TASK: u64 = 216;
 
+/// A task in memory: what was asked for, and what has come of it.
 pub(super) struct Record {
     pub(super) terms: Arc<Terms>,
     pub(super) inputs: Inputs,
     pub(super) created: Moment,
-    progress: Option<Box<Progress>>,
-}
-
-/// What there is of a task that was begun, or has ended.
-#[derive(Default)]
-struct Progress {
-    started_at: Option<Timestamp>,
-    /// Items that were done when it came into memory: before a restart, or before it was begun again.
-    taken_over: u64,
-    outputs: ResultMap,
-    end: Option<End>,
-    is_paused: bool,
-    /// There are suspect results, on disk or here, which new ones replace.
-    expects_old: bool,
-    /// It has ended, and is computed again in part.
-    rework: Option<Rework>,
-    /// Results that changed when they were computed again.
-    corrected: u64,
-    /// Compressions that may be spent on looking at its results, times [`SHARE_DIVISOR`].
-    saved: u64,
-    /// Which of a batch's tasks are where.
-    members: Option<Box<Members>>,
-    /// What is known of a search.
-    hunt: Option<Box<Hunt>>,
-}
-
-/// One part in so many of what a task costs may be spent on looking at its results.
-const SHARE_DIVISOR: u64 = 50;
-
-/// What has come of a task, for who need not look it up then.
-pub(super) struct Computed {
-    pub(super) task: TaskView,
-    pub(super) job: Job,
-    /// Where the results end that can be read without a gap.
-    pub(super) prefix: u64,
-    /// The results themselves, if they are few.
-    pub(super) kept: Option<Vec<Piece>>,
-}
-
-/// A task that had ended and is computed again in part.
-#[derive(Debug)]
-pub(super) struct Rework {
-    /// Whose results are computed again.
-    pub(super) drone: DroneId,
-    /// How many of them were wrong.
-    pub(super) corrected: u64,
-}
-
-/// How a task ends.
-pub(super) enum Ended {
-    Done,
-    Cancelled,
-    /// The reason, for people.
-    Failed(String),
-}
-
-/// How a task has ended, and whether that is stored.
-struct End {
-    ending: Ending,
-    /// Where its results end that can be read without a gap.
-    prefix: u64,
-    /// The end is in the store.
-    is_settled: bool,
+    run: Option<Box<RunState>>,
 }
 
 impl Record {
     pub(super) fn new(terms: Arc<Terms>, inputs: Inputs, created: Moment) -> Self {
-        Self { terms, inputs, created, progress: None }
+        Self { terms, inputs, created, run: None }
     }
 
     /// The record of a task from the store; one that had ended is as if it had not.
     pub(super) fn revived(live: Live) -> Self {
-        let Live { task, inputs, done, suspect, results, old, findings, marks, detached } = live;
+        let Live { task, inputs, done, suspect, results, suspect_results, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
         if !done.is_empty() {
-            record.progress().taken_over = done.len();
+            record.run_mut().taken_over = done.len();
         }
-        for results in results.into_iter().chain(old) {
+        for results in results.into_iter().chain(suspect_results) {
             record.outputs_mut().insert(results);
         }
         if !suspect.is_empty() {
-            record.expect_old();
+            record.replace_suspects();
         }
         if record.inputs.are_implied() {
-            *record.hunt_mut() = Hunt::revived(findings, marks);
+            *record.search_state_mut() = SearchState::revived(findings, marks);
         }
         if record.terms.batch {
             *record.members_mut() = Members::revived(done, suspect, detached);
@@ -130,35 +68,35 @@ impl Record {
     pub(super) fn weight(&self) -> u64 {
         weight(&self.inputs, self.terms.kind().width())
             + self.members().map_or(0, Members::weight)
-            + self.hunt().map_or(0, Hunt::weight)
+            + self.search_state().map_or(0, SearchState::weight)
     }
 
     /// Which of a batch's tasks are where; `None` if nothing is known of them yet.
     pub(super) fn members(&self) -> Option<&Members> {
-        self.progress.as_ref()?.members.as_deref()
+        self.run.as_ref()?.members.as_deref()
     }
 
     pub(super) fn members_mut(&mut self) -> &mut Members {
-        self.progress().members.get_or_insert_default()
+        self.run_mut().members.get_or_insert_default()
     }
 
     /// What is known of a search; `None` if nothing has come of it yet.
-    pub(super) fn hunt(&self) -> Option<&Hunt> {
-        self.progress.as_ref()?.hunt.as_deref()
+    pub(super) fn search_state(&self) -> Option<&SearchState> {
+        self.run.as_ref()?.search_state.as_deref()
     }
 
-    pub(super) fn hunt_mut(&mut self) -> &mut Hunt {
-        self.progress().hunt.get_or_insert_default()
+    pub(super) fn search_state_mut(&mut self) -> &mut SearchState {
+        self.run_mut().search_state.get_or_insert_default()
     }
 
     /// What has come of a search.
-    pub(super) fn found(&self) -> Found {
-        self.hunt().map(Hunt::found).unwrap_or_default()
+    pub(super) fn found(&self) -> SearchCounts {
+        self.search_state().map(SearchState::found).unwrap_or_default()
     }
 
     /// The first candidate of a search that is not wanted any more, if there is one.
     pub(super) fn wanted_until(&self) -> Option<u64> {
-        self.hunt()?.wanted_until(self.terms.kind().search()?)
+        self.search_state()?.wanted_until(self.terms.kind().search()?)
     }
 
     /// How many tasks it stands for.
@@ -173,10 +111,10 @@ impl Record {
 
     /// Its state as users are told: a task has ended when that is settled.
     pub(super) fn state(&self) -> TaskState {
-        let Some(progress) = &self.progress else { return TaskState::Pending };
-        match (&progress.end, progress.started_at) {
-            (Some(End { ending, is_settled: true, .. }), _) => ending.state,
-            _ if progress.is_paused => TaskState::Paused,
+        let Some(run) = &self.run else { return TaskState::Pending };
+        match (&run.end, run.started_at) {
+            (Some(EndState { ending, is_settled: true, .. }), _) => ending.state,
+            _ if run.is_paused => TaskState::Paused,
             (_, Some(_)) => TaskState::Running,
             (_, None) => TaskState::Pending,
         }
@@ -189,25 +127,25 @@ impl Record {
 
     /// When a Drone was first given a part of it.
     pub(super) fn started_at(&self) -> Option<Timestamp> {
-        self.progress.as_ref()?.started_at
+        self.run.as_ref()?.started_at
     }
 
     /// Items that were done when it came into memory, before it was [started](Self::start) there.
     pub(super) fn taken_over(&self) -> u64 {
-        self.progress.as_ref().map_or(0, |progress| progress.taken_over)
+        self.run.as_ref().map_or(0, |run| run.taken_over)
     }
 
     /// A Drone is given a part of it.
     pub(super) fn start(&mut self, now: Now) {
-        self.progress().started_at.get_or_insert(now.at);
+        self.run_mut().started_at.get_or_insert(now.at);
     }
 
     pub(super) fn outputs(&self) -> Option<&ResultMap> {
-        self.progress.as_ref().map(|progress| &progress.outputs)
+        self.run.as_ref().map(|run| &run.outputs)
     }
 
     pub(super) fn outputs_mut(&mut self) -> &mut ResultMap {
-        &mut self.progress().outputs
+        &mut self.run_mut().outputs
     }
 
     /// Whether the result of an index is in memory.
@@ -215,31 +153,32 @@ impl Record {
         self.outputs().is_some_and(|outputs| !outputs.pieces(&(index..index + 1), 1).0.is_empty())
     }
 
-    /// Ends it; what is to be written of that.
-    pub(super) fn end_with(&mut self, outcome: Ended, done: &RangeSet, finished: Moment) -> Ending {
+    /// Ends it. Returns what is to be written of that.
+    pub(super) fn end_with(&mut self, outcome: TaskOutcome, done: &RangeSet, finished: Moment) -> Ending {
         let (state, error) = match outcome {
-            Ended::Done => (TaskState::Done, self.members().and_then(Members::failure)),
-            Ended::Cancelled => (TaskState::Cancelled, None),
-            Ended::Failed(reason) => (TaskState::Failed, Some(reason.into())),
+            TaskOutcome::Done => (TaskState::Done, self.members().and_then(Members::failure)),
+            TaskOutcome::Cancelled => (TaskState::Cancelled, None),
+            TaskOutcome::Failed(reason) => (TaskState::Failed, Some(reason.into())),
         };
         let found = self.found();
-        let progress = self.progress();
-        let started_at = progress.started_at;
+        let run = self.run_mut();
+        let started_at = run.started_at;
         let ending = Ending { state, started_at, finished, done: done.len(), found, error };
-        progress.end = Some(End { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
+        run.end = Some(EndState { ending: ending.clone(), prefix: done.prefix(), is_settled: false });
         ending
     }
 
-    /// Makes a cancellation of its end, which cannot be written; what is to be written then.
+    /// Turns its end, which the disk refuses, into a cancellation. Returns what is to be written instead.
     pub(super) fn give_up(&mut self) -> Option<Ending> {
-        let end = self.progress.as_mut()?.end.as_mut()?;
+        let end = self.run.as_mut()?.end.as_mut()?;
         end.ending = Ending { state: TaskState::Cancelled, error: None, ..end.ending.clone() };
         Some(end.ending.clone())
     }
 
-    /// Settles its end: this one, which may differ from the one that was noted.
+    /// Notes that its end is on disk: `ending`, which is another than the one that was noted if the task was cancelled
+    /// while that could not be written.
     pub(super) fn settle(&mut self, ending: &Ending) {
-        if let Some(end) = &mut self.progress().end {
+        if let Some(end) = &mut self.run_mut().end {
             end.ending = ending.clone();
             end.is_settled = true;
         }
@@ -273,69 +212,75 @@ impl Record {
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.is_paused)
+        self.run.as_ref().is_some_and(|run| run.is_paused)
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
-        self.progress().is_paused = paused;
+        self.run_mut().is_paused = paused;
     }
 
     /// Whether new results replace suspect ones.
-    pub(super) fn expects_old(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.expects_old)
+    pub(super) fn replaces_suspects(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.replaces_suspects)
     }
 
-    pub(super) fn expect_old(&mut self) {
-        self.progress().expects_old = true;
+    pub(super) fn replace_suspects(&mut self) {
+        self.run_mut().replaces_suspects = true;
     }
 
     /// Whether it has ended and is computed again in part.
     pub(super) fn is_rework(&self) -> bool {
-        self.progress.as_ref().is_some_and(|progress| progress.rework.is_some())
+        self.run.as_ref().is_some_and(|run| run.rework.is_some())
     }
 
     /// So many of its results that are computed again were wrong; says whose they were.
     pub(super) fn correct(&mut self, results: u64) -> Option<DroneId> {
-        let rework = self.progress.as_mut()?.rework.as_mut()?;
+        let rework = self.run.as_mut()?.rework.as_mut()?;
         rework.corrected += results;
         Some(rework.drone)
+    }
+
+    /// How many of its results have changed when they were computed again.
+    pub(super) fn corrected(&self) -> u64 {
+        let under_way = |run: &RunState| run.rework.as_ref().map_or(0, |rework| rework.corrected);
+        self.run.as_ref().map_or(0, |run| run.corrected + under_way(run))
     }
 
     /// Has a task computed again in part that had ended so; `corrected`: how many results changed before.
     pub(super) fn rework(&mut self, ending: Ending, rework: Rework, corrected: u64) {
         let prefix = ending.done;
-        let progress = self.progress();
-        progress.started_at = ending.started_at;
-        progress.end = Some(End { ending, prefix, is_settled: true });
-        progress.corrected = corrected;
+        let run = self.run_mut();
+        run.started_at = ending.started_at;
+        run.end = Some(EndState { ending, prefix, is_settled: true });
+        run.corrected = corrected;
         self.rework_again(rework);
     }
 
     /// Has it computed again in part.
     pub(super) fn rework_again(&mut self, rework: Rework) {
-        let progress = self.progress();
-        (progress.rework, progress.expects_old) = (Some(rework), true);
+        let run = self.run_mut();
+        (run.rework, run.replaces_suspects) = (Some(rework), true);
     }
 
     /// Ends computing it again; says how many results have changed.
     pub(super) fn clear(&mut self) -> Option<u64> {
-        let progress = self.progress();
-        let corrected = progress.rework.take()?.corrected;
-        progress.corrected += corrected;
+        let run = self.run_mut();
+        let corrected = run.rework.take()?.corrected;
+        run.corrected += corrected;
         Some(corrected)
     }
 
     /// Calls the results of a Drone suspect that nobody computed a second time.
     pub(super) fn suspect(&mut self, drone: DroneId) {
-        if let Some(progress) = &mut self.progress {
-            progress.outputs.suspect(drone);
+        if let Some(run) = &mut self.run {
+            run.outputs.suspect(drone);
         }
     }
 
     /// Results in memory that are not suspect.
     pub(super) fn trusted(&self) -> RangeSet {
-        if let Some(hunt) = self.hunt() {
-            return hunt.coming();
+        if let Some(search_state) = self.search_state() {
+            return search_state.coming();
         }
         let all = 0..self.inputs.total();
         let pieces = self.outputs().map(|outputs| outputs.pieces(&all, usize::MAX).0);
@@ -348,82 +293,29 @@ impl Record {
 
     /// The indices of suspect results in memory.
     pub(super) fn suspects(&self) -> RangeSet {
-        ranges(self.old_outputs(&(0..self.inputs.total())))
+        ranges(self.suspect_pieces(&(0..self.inputs.total())))
     }
 
     /// The suspect results in memory of a range.
-    pub(super) fn old_outputs(&self, range: &Range<u64>) -> Vec<Piece> {
-        self.outputs().map(|outputs| outputs.old(range)).unwrap_or_default()
+    pub(super) fn suspect_pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        self.outputs().map(|outputs| outputs.suspect_pieces(range)).unwrap_or_default()
     }
 
-    /// Results that cost so much came.
+    /// Allows part of what these results cost, in compressions, to be spent on looking at some of them.
     pub(super) fn save_up(&mut self, cost: u64) {
-        let progress = self.progress();
-        progress.saved = progress.saved.saturating_add(cost);
+        let run = self.run_mut();
+        run.saved = run.saved.saturating_add(cost);
     }
 
-    /// Spends so much on looking at a result, if it may.
+    /// Spends so many compressions on looking at a result, if results that came before allow it. Returns whether they
+    /// do.
     pub(super) fn spend(&mut self, cost: u64) -> bool {
-        let progress = self.progress();
-        let may = progress.saved >= cost.saturating_mul(SHARE_DIVISOR);
+        let run = self.run_mut();
+        let may = run.saved >= cost.saturating_mul(SHARE_DIVISOR);
         if may {
-            progress.saved -= cost * SHARE_DIVISOR;
+            run.saved -= cost * SHARE_DIVISOR;
         }
         may
-    }
-
-    /// Where it stands, by the core while the core knows it.
-    pub(super) fn status(&self, running: Option<Status>) -> Status {
-        let ended = || self.end().map(|end| Status { done: end.ending.done, prefix: end.prefix, ..Status::default() });
-        match self.is_rework() {
-            // What was there before can be read.
-            true => ended().unwrap_or_default(),
-            false => running.or_else(ended).unwrap_or_default(),
-        }
-    }
-
-    /// The task as users see it.
-    pub(super) fn view(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = view(id, &self.terms, self.inputs.total(), self.created);
-        let status = self.status(running);
-        view.state = self.state();
-        view.started_at = self.started_at();
-        (view.done, view.rate) = (status.done, status.rate);
-        view.eta_seconds = status.eta.map(|eta| eta.as_secs_f64());
-        if let Some(End { ending, is_settled: true, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        let doubtful =
-            if self.is_rework() { view.total - running.map_or(view.total, |running| running.done) } else { 0 };
-        set_progress(&mut view, &self.terms, self.found(), doubtful);
-        view.suspect = self.is_rework();
-        view.corrected = self.progress.as_ref().map_or(0, |progress| progress.corrected)
-            + self.progress.as_ref().and_then(|progress| progress.rework.as_ref()).map_or(0, |rework| rework.corrected);
-        view
-    }
-
-    /// The task as users see it, ended already if only the store has yet to take its end.
-    pub(super) fn view_ahead(&self, id: TaskId, running: Option<Status>) -> TaskView {
-        let mut view = self.view(id, running);
-        if let Some(End { ending, .. }) = self.end() {
-            finish(&mut view, ending);
-        }
-        view
-    }
-
-    /// What has come of it, now that it is over.
-    pub(super) fn computed(&self, id: TaskId) -> Computed {
-        let task = self.view_ahead(id, None);
-        let prefix = if task.search.is_some() { task.results() } else { self.status(None).prefix };
-        let is_small = matches!(self.inputs, Inputs::Small(_));
-        let kept = self.outputs().filter(|_| is_small).map(|outputs| outputs.pieces(&(0..prefix), usize::MAX).0);
-        Computed { task, job: self.job(id), prefix, kept }
-    }
-
-    /// The digest of a task of one word.
-    pub(super) fn only_digest(&self) -> Option<Bytes> {
-        let (pieces, _) = self.outputs().filter(|_| self.inputs.total() == 1)?.pieces(&(0..1), 1);
-        pieces.into_iter().next().map(|piece| piece.bytes)
     }
 
     /// How it has ended, settled or not.
@@ -431,12 +323,12 @@ impl Record {
         self.end().map(|end| &end.ending)
     }
 
-    fn end(&self) -> Option<&End> {
-        self.progress.as_ref()?.end.as_ref()
+    pub(super) fn end(&self) -> Option<&EndState> {
+        self.run.as_ref()?.end.as_ref()
     }
 
-    fn progress(&mut self) -> &mut Progress {
-        self.progress.get_or_insert_default()
+    fn run_mut(&mut self) -> &mut RunState {
+        self.run.get_or_insert_default()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::clock::HiveTime;
 use crate::history::{History, Timed};
 use crate::store::{StoreError, WholeFile};
 
-/// Apart from the state, whose lock is never waited for with one of these.
+/// Not a part of the state, whose lock is never waited for with one of these.
 pub(super) struct Recorder {
     history: Mutex<History>,
     /// How long submissions took lately.

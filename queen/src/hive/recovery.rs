@@ -30,7 +30,7 @@ use crate::store::{
 const TAKEN_AT_ONCE: usize = 1024;
 
 /// How often it is looked whether the disk is back.
-const RETRIED: Duration = Duration::from_millis(100);
+const DISK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads from the disk at once; more wait.
 const READS: usize = 32;
@@ -38,16 +38,16 @@ const READS: usize = 32;
 /// How long the last lines of the audit trail are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The store in the hands of a Hive: it writes to it until it is closed.
-pub struct Keeper {
+/// What writes a Hive's changes to its store; it has to [run](Self::run) for any of them to be committed.
+pub struct StoreDriver {
     writer: Writer,
     consumer: Consumer,
     directory: Option<Directory>,
 }
 
-/// Something that was to be written is not.
+/// Why not all that was to be written is on disk when the Queen ends.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
+pub enum PersistError {
     /// The disk did not take it.
     #[error("what was computed last could not be written, and will be computed again")]
     Store(#[from] StoreError),
@@ -76,7 +76,7 @@ impl SharedHive {
     /// # Errors
     /// If there is no memory, or the system has no randomness to give.
     #[cfg(test)]
-    pub fn ephemeral(settings: Settings) -> anyhow::Result<(Self, Keeper)> {
+    pub fn ephemeral(settings: Settings) -> anyhow::Result<(Self, StoreDriver)> {
         Ok(Self::over(settings, Store::in_memory()?)?)
     }
 
@@ -88,7 +88,7 @@ impl SharedHive {
     ///
     /// # Errors
     /// If the system has no randomness to give.
-    pub fn over(settings: Settings, store: Store) -> Result<(Self, Keeper), getrandom::Error> {
+    pub fn over(settings: Settings, store: Store) -> Result<(Self, StoreDriver), getrandom::Error> {
         let Store { inheritance, access, writer, reader, history, directory, free } = store;
         let bulk = Arc::clone(reader.bulk());
         let memory = Memory::share_out(settings.memory_limit);
@@ -114,7 +114,7 @@ impl SharedHive {
         let clock = HiveClock::resume(Arc::clone(&settings.clock), inheritance.written);
         let hive = Self::build(settings, memory, inheritance.epoch, clock, disk, access, history)?;
         hive.lock().inherit(&inheritance);
-        Ok((hive, Keeper { writer, consumer, directory }))
+        Ok((hive, StoreDriver { writer, consumer, directory }))
     }
 
     /// Takes over the tasks that have not ended, and removes what no task owns; or leaves that to the
@@ -134,15 +134,15 @@ impl SharedHive {
             // Those that have ended and are suspect are taken up later.
             batch.extend(live.task.ending.is_none().then_some(live));
             if batch.len() == TAKEN_AT_ONCE {
-                self.take(&mut batch);
+                self.take_over_tasks(&mut batch);
             }
             if stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         if stop.is_cancelled() {
             return Ok(());
         }
-        self.take(&mut batch);
-        self.take_drones(disk)?;
+        self.take_over_tasks(&mut batch);
+        self.take_over_drones(disk)?;
         self.sweep()?;
         let (taken, _) = self.lock().recovering.unwrap_or_default();
         let seconds = begun.elapsed();
@@ -173,19 +173,19 @@ impl SharedHive {
         // It is tried again; what comes behind it in the journal waits for it.
         while self.lock().disk.fault.is_some() {
             self.inner.disk.journal.tidy().await;
-            tokio::time::sleep(RETRIED).await;
+            tokio::time::sleep(DISK_RETRY_INTERVAL).await;
         }
     }
 
-    fn take(&self, batch: &mut Vec<Live>) {
+    fn take_over_tasks(&self, batch: &mut Vec<Live>) {
         self.change(|state, now| batch.drain(..).for_each(|live| state.take_over(live, now)));
     }
 
     /// Takes over which Drones there were, and what they were computing.
-    fn take_drones(&self, disk: &Disk) -> Result<(), StoreError> {
+    fn take_over_drones(&self, disk: &Disk) -> Result<(), StoreError> {
         let (known, leases) = (disk.reader.drones()?, disk.reader.leases()?);
         let secrets = Arc::clone(&self.join_secrets().borrow());
-        self.change(|state, now| state.take_drones(known, leases, &secrets, now));
+        self.change(|state, now| state.take_over_drones(known, leases, &secrets, now));
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl State {
         if is_paused {
             record.pause(true);
         }
-        self.budget.take(record.weight());
+        self.budget.charge(record.weight());
         self.enter(id, record, done, now);
         if let Some((taken, _)) = &mut self.recovering {
             *taken += 1;
@@ -232,7 +232,13 @@ impl State {
 
     /// Takes over which Drones there were, and what they were computing; of those who are in quarantine, or came with a
     /// secret that is not among the `valid` ones any more, others compute it.
-    pub(super) fn take_drones(&mut self, known: Vec<KnownDrone>, leases: Vec<Leased>, valid: &JoinSecrets, now: Now) {
+    pub(super) fn take_over_drones(
+        &mut self,
+        known: Vec<KnownDrone>,
+        leases: Vec<Leased>,
+        valid: &JoinSecrets,
+        now: Now,
+    ) {
         let mut held: BTreeMap<DroneId, Vec<(TaskId, Range<u64>)>> = BTreeMap::new();
         for Leased { task, drone, range, .. } in leases {
             held.entry(drone).or_default().push((task, range));
@@ -296,29 +302,30 @@ impl Follower for SharedHive {
     }
 }
 
-impl Keeper {
+impl StoreDriver {
     /// Writes what the Hive has to write, while `serving` runs; then writes the rest, and
     /// leaves the directory in order.
     ///
     /// # Errors
     /// If something could not be written, or the writer ends before.
-    pub async fn keep(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), Lost> {
+    pub async fn run(self, hive: &SharedHive, serving: impl Future<Output = ()>) -> Result<(), PersistError> {
         let Self { writer, consumer, directory } = self;
         let follower = Box::new(hive.clone());
-        let mut writing = consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| Lost::Writer)?;
+        let mut writing =
+            consumer.spawn(writer, hive.inner.clock.clone(), follower).map_err(|_| PersistError::Writer)?;
         tokio::select! {
             () = serving => {}
-            () = writing.ended() => return Err(Lost::Writer),
+            () = writing.ended() => return Err(PersistError::Writer),
         }
         hive.change(|state, now| state.log_queen("stop", "she was told to".to_owned(), now));
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         hive.inner.disk.journal.stop();
-        let result = writing.join().await.map_err(|_| Lost::Writer)?;
+        let result = writing.join().await.map_err(|_| PersistError::Writer)?;
         drop(directory);
         result.map_err(|source| match hive.lock().revoking.names() {
-            names if names.is_empty() => Lost::Store(source),
-            names => Lost::Revocations { what: names.join(", "), source },
+            names if names.is_empty() => PersistError::Store(source),
+            names => PersistError::Revocations { what: names.join(", "), source },
         })
     }
 }

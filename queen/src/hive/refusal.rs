@@ -10,8 +10,8 @@ use wire::ids::TaskId;
 use super::story::{label, unfinished};
 use crate::store::StoreError;
 
-/// When to try again that was refused for want of room.
-pub(super) const RETRY: Duration = Duration::from_secs(10);
+/// When a client should ask again that was refused for want of room (`Retry-After`, RFC 9110, 10.2.3).
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(10);
 
 /// How soon a client should ask again while tasks are being taken over.
 const SOON: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub(super) fn recovering(taken: u64, all: u64) -> HiveError {
 }
 
 pub(super) fn behind() -> HiveError {
-    HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY }
+    HiveError::Unavailable { reason: "the disk is behind with writing".into(), retry_after: RETRY_AFTER }
 }
 
 /// Why a task is not removed.
@@ -57,7 +57,7 @@ pub(super) fn full(over: OverBudget) -> HiveError {
         "{over}; wait until queued tasks are done, delete finished ones if nothing is kept on disk, \
          or start the Queen with a larger --memory-limit"
     );
-    HiveError::Unavailable { reason, retry_after: RETRY }
+    HiveError::Unavailable { reason, retry_after: RETRY_AFTER }
 }
 
 pub(super) fn broken() -> HiveError {
@@ -66,7 +66,7 @@ pub(super) fn broken() -> HiveError {
 
 /// The Queen takes nothing more.
 pub(super) fn stopping() -> HiveError {
-    HiveError::Unavailable { reason: "the Queen is stopping".into(), retry_after: RETRY }
+    HiveError::Unavailable { reason: "the Queen is stopping".into(), retry_after: RETRY_AFTER }
 }
 
 pub(super) fn not_retried(id: TaskId, name: Option<&str>, state: TaskState) -> HiveError {
@@ -96,5 +96,5 @@ pub(super) fn too_many(unfinished: usize, most: usize) -> HiveError {
         "this token has {unfinished} tasks that have not ended, and may have {most}: wait until some have, \
          submit several inputs in one request, or start the Queen with a larger --max-queued-tasks"
     );
-    HiveError::TooMany { reason, retry_after: RETRY }
+    HiveError::TooMany { reason, retry_after: RETRY_AFTER }
 }

@@ -11,11 +11,11 @@ use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::TaskId;
 use wire::material::MaterialId;
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::refusal::{missing, unreadable};
 use super::shared::SharedHive;
 use crate::store::{Reader, StoreError};
-use crate::work::{Apart, Inputs, Job, Large, LongSecret, Material, Piece, SecretHash, join};
+use crate::work::{Inputs, Job, Large, LongSecret, Material, Piece, SecretHash, SecretRef, join};
 
 /// Pieces that are collected under the lock at a time.
 const PIECES: usize = 1024;
@@ -35,14 +35,14 @@ impl SharedHive {
     async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
         // What is implied is read by nobody.
         let Some(file) = large.file else { return Ok(SharedBlob::default()) };
-        if let Some(segment) = self.lock().cache.get(Key::Segment(file, number)) {
+        if let Some(segment) = self.lock().cache.get(CacheKey::Segment(file, number)) {
             return Ok(segment);
         }
         let extent = large.segments[number];
         let segment = self.read(move |reader| reader.bulk().segment(file, &extent)).await?;
         if keeps {
             // What goes is freed after the lock is released.
-            let gone = self.lock().cache.insert(Key::Segment(file, number), segment.clone());
+            let gone = self.lock().cache.insert(CacheKey::Segment(file, number), segment.clone());
             drop(gone);
         }
         Ok(segment)
@@ -59,12 +59,12 @@ impl SharedHive {
         })
     }
 
-    /// The key or salt of a job, if it is kept apart.
+    /// The key or salt of a job, if that is a [`LongSecret`].
     ///
     /// # Errors
     /// If it cannot be read from the disk.
     pub async fn long_secret(&self, job: &Job) -> Result<Option<Material>, StoreError> {
-        let Some(Apart { hash, .. }) = job.terms.secret else { return Ok(None) };
+        let Some(SecretRef { hash, .. }) = job.terms.secret else { return Ok(None) };
         let bytes = match self.coming_secret(&hash) {
             Some(secret) => Bytes::copy_from_slice(&secret.bytes),
             None => self.stored_secret(hash).await?.string(0).unwrap_or_default(),
@@ -78,7 +78,7 @@ impl SharedHive {
 
     /// A key or salt as one string.
     async fn stored_secret(&self, hash: SecretHash) -> Result<SharedBlob, StoreError> {
-        let key = Key::Secret(hash);
+        let key = CacheKey::Secret(hash);
         if let Some(secret) = self.lock().cache.get(key) {
             return Ok(secret);
         }
@@ -180,9 +180,9 @@ impl Results for ResultReader {
             Ok(batch) => Ok(batch),
             // What is not there is no fault if it was removed while it was being read.
             Err(_) if self.hive.is_gone(task).await => Err(HiveError::TaskGone(task)),
-            Err(Trouble::Store(error)) => Err(unreadable(error)),
-            Err(Trouble::Hive(error)) => Err(error),
-            Err(Trouble::Missing(index)) => Err(missing(task, index)),
+            Err(ReadError::Store(error)) => Err(unreadable(error)),
+            Err(ReadError::Hive(error)) => Err(error),
+            Err(ReadError::Missing(index)) => Err(missing(task, index)),
         }
     }
 
@@ -197,14 +197,14 @@ impl Results for ResultReader {
 }
 
 /// Why results are not read.
-enum Trouble {
+enum ReadError {
     Store(StoreError),
     Hive(HiveError),
     /// The result of this index is not there.
     Missing(u64),
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for ReadError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
@@ -236,14 +236,14 @@ impl ResultReader {
     }
 
     /// The job whose results are read: from memory, or from its record.
-    async fn job(&mut self) -> Result<Job, Trouble> {
+    async fn job(&mut self) -> Result<Job, ReadError> {
         let (task, found) = (self.task, self.job.take());
         let found = found.or_else(|| Some(self.hive.lock().tasks.get(task)?.job(task)));
         match found {
             Some(job) => Ok(job),
             None => {
                 let stored = self.hive.read(move |reader| reader.job(task)).await?;
-                stored.ok_or(Trouble::Hive(HiveError::TaskGone(task)))
+                stored.ok_or(ReadError::Hive(HiveError::TaskGone(task)))
             }
         }
     }
@@ -264,7 +264,7 @@ impl ResultReader {
         self.room = Some((segment, readers.wait_for(bytes).await));
     }
 
-    async fn read(&mut self) -> Result<Option<ResultBatch>, Trouble> {
+    async fn read(&mut self) -> Result<Option<ResultBatch>, ReadError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -276,11 +276,11 @@ impl ResultReader {
         batch
     }
 
-    async fn batch(&mut self, job: &Job, first: u64) -> Result<Option<ResultBatch>, Trouble> {
+    async fn batch(&mut self, job: &Job, first: u64) -> Result<Option<ResultBatch>, ReadError> {
         let width = job.kind().width();
         let most = DIGESTS / width as u64;
         let mut end = self.rest.end.min(job.inputs.segment_end(first)).min(first + most);
-        let detached = self.hive.detached(job, first..end, PIECES).await.map_err(Trouble::Hive)?;
+        let detached = self.hive.detached(job, first..end, PIECES).await.map_err(ReadError::Hive)?;
         let run = (first..).zip(&detached).take_while(|(index, (detached, _))| index == detached).count();
         if run > 0 {
             (self.rest.start, self.kept) = (first + run as u64, None);
@@ -296,7 +296,7 @@ impl ResultReader {
         };
         let Piece { range, bytes: digests } = join(pieces, &range, width);
         if range.is_empty() {
-            return Err(Trouble::Missing(first));
+            return Err(ReadError::Missing(first));
         }
         self.rest.start = range.end;
         let inputs = self.inputs(job, &range).await?;

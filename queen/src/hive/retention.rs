@@ -16,7 +16,7 @@ const AT_ONCE: usize = 256;
 
 impl SharedHive {
     /// Removes what has to go, now and then, until the future is dropped.
-    pub async fn keep_in_bounds(&self) {
+    pub async fn run_retention(&self) {
         loop {
             if let Err(error) = self.remove_what_is_over().await {
                 tracing::warn!(%error, "finished tasks could not be removed");
@@ -69,7 +69,7 @@ impl SharedHive {
         let Ok(slot) = self.relief_slot().await else { return Ok(0) };
         // Large tasks' bytes are freed after the lock is released.
         let (records, ack) = self.change_durably(slot, |state, now| {
-            // A disk that takes nothing is not asked for the same again and again.
+            // Those whose removal waits for the disk already are not removed once more.
             oldest.retain(|(id, _)| !state.tasks.is_leaving(*id));
             oldest.into_iter().filter_map(|(id, _)| state.remove_ended(id, now)).collect::<Vec<_>>()
         });

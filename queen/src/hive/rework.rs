@@ -10,8 +10,9 @@ use web::model::{TaskState, TaskView};
 use wire::ids::{DroneId, TaskId};
 
 use super::amend::{Times, amended, check_deadline, renew};
-use super::record::{Record, Rework};
+use super::record::Record;
 use super::refusal::{full, not_retried, stopping, unreadable};
+use super::run_state::Rework;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
@@ -122,7 +123,7 @@ impl State {
     /// were computed again already, and are on their way to the disk, are in memory.
     fn revoke(&mut self, id: TaskId, ranges: &RangeSet, now: Now) -> bool {
         let trusted = self.tasks.change(id, |record| {
-            record.expect_old();
+            record.replace_suspects();
             record.trusted()
         });
         let Some(trusted) = trusted else { return false };
@@ -140,7 +141,7 @@ impl State {
     fn recount_marks(&mut self, id: TaskId, marks: u64) {
         self.tasks.change(id, |record| {
             if record.inputs.are_implied() {
-                record.hunt_mut().recount(marks);
+                record.search_state_mut().recount(marks);
             }
         });
     }
@@ -157,7 +158,7 @@ impl State {
         let (id, done, corrected) = (live.task.id, live.suspect.gaps(live.task.total), live.task.corrected);
         let mut record = Record::revived(live);
         record.terms = self.tasks.share_counted(&record.terms);
-        self.budget.take(record.weight());
+        self.budget.charge(record.weight());
         record.rework(ending, Rework { drone, corrected: 0 }, corrected);
         // It was counted on disk.
         self.tasks.recount(record.tally(), Tally::default());
@@ -189,7 +190,7 @@ impl State {
         record.terms = self.tasks.share_counted(&record.terms);
         let mut memory = self.budget.reserve();
         memory.grow(record.weight()).map_err(full)?;
-        memory.keep(record.weight());
+        memory.commit(record.weight());
         if let Some(ending) = ending {
             self.tasks.recount(Tally { state: ending.state, ..record.tally() }, Tally::default());
         }

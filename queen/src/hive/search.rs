@@ -12,13 +12,13 @@ use web::model::Timestamp;
 use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
-use super::arrival::{Arrival, Fault, Sighting, WrongResult};
+use super::arrival::{Arrival, Sighting, WrongKind, WrongResult};
 use super::audit::{Compared, SecondSearch, compare_marks};
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::evidence::gap_is_suspect;
 use super::findings::shown;
-use super::hunt::Doubt;
 use super::request::Request;
+use super::search_state::Suspicion;
 use super::shared::SharedHive;
 use super::state::State;
 use super::story::Story;
@@ -44,7 +44,7 @@ const AT_ONCE: u64 = 1024;
 const READ_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Findings of one part that are told one by one; who watches more reads them anew.
-const TOLD: usize = 64;
+const MAX_FINDING_EVENTS: usize = 64;
 
 /// More targets than this are prepared on a thread that may take long.
 const TARGETS_AT_ONCE: u64 = 1024;
@@ -55,7 +55,7 @@ impl SharedHive {
     /// # Errors
     /// If its targets cannot be read from the disk.
     pub async fn prepared(&self, job: &Job) -> Result<SharedBlob, StoreError> {
-        let key = Key::Prepared(job.task);
+        let key = CacheKey::Prepared(job.task);
         if let Some(known) = self.lock().cache.get(key) {
             return Ok(known);
         }
@@ -71,7 +71,8 @@ impl SharedHive {
         Ok(made)
     }
 
-    /// The same for who has nothing else to do meanwhile; `None` if it is not to be had, so that the task is over.
+    /// Like [`prepared`](Self::prepared), but tries again while the disk cannot be read. `None` if the targets are
+    /// damaged: the task has failed then.
     async fn prepared_in_time(&self, job: &Job) -> Option<SharedBlob> {
         loop {
             match self.prepared(job).await {
@@ -80,7 +81,9 @@ impl SharedHive {
                     tracing::error!(task = %job.task, %error, "what is sought cannot be read");
                     let (task, reason) = (job.task, error.to_string());
                     let slot = self.slot(0).await.ok()?;
-                    self.change_durably(slot, |state, now| state.handle(Event::Spoil { task, reason }, now));
+                    self.change_durably(slot, |state, now| {
+                        state.handle(Event::InputsUnavailable { task, reason }, now)
+                    });
                     return None;
                 }
                 Err(error) => tracing::warn!(task = %job.task, %error, "what is sought cannot be read at present"),
@@ -128,7 +131,7 @@ impl SharedHive {
         let marks = self.marks_of(&second).await;
         self.lock().audits.end_own_search();
         let Some(marks) = marks else { return };
-        // What is revoked of who was wrong has to be written.
+        // A Drone may be convicted by it, which has to be written.
         let Ok(slot) = self.slot(0).await else { return };
         self.change_and_tell(Some(slot), None, |state, now| state.searched_again(&second, &marks, now));
     }
@@ -136,7 +139,7 @@ impl SharedHive {
     /// Compares what was searched with what others have searched of the same.
     pub(super) async fn look_up_marks(&self, task: TaskId, second: Searched) {
         let range = second.range.clone();
-        // What is revoked of who was wrong has to be written.
+        // A Drone may be convicted by it, which has to be written.
         if let Ok(slot) = self.slot(0).await {
             let hive = self.clone();
             // What was searched before is in the store by then.
@@ -210,14 +213,14 @@ pub(super) fn judge(
         // Where all are marks, one that is not told was not computed.
         Ok((_, share)) if share >= 1.0 && marks.count() < range.end - range.start => {
             let missed = (0..).zip(marks.iter()).find(|(at, mark)| at != mark).map_or(marks.count(), |(at, _)| at);
-            Err(WrongResult { drone, task, index: range.start + missed, fault: Fault::Missed })
+            Err(WrongResult { drone, task, index: range.start + missed, kind: WrongKind::Missed })
         }
         Ok((findings, share)) => {
             arrival.looked_at = marks.count();
             arrival.sighting = Some(Sighting { marks, findings, share, chance });
             Ok(arrival)
         }
-        Err(index) => Err(WrongResult { drone, task, index, fault: Fault::Mark }),
+        Err(index) => Err(WrongResult { drone, task, index, kind: WrongKind::Mark }),
     }
 }
 
@@ -234,7 +237,7 @@ impl State {
         let sighting = arrival.sighting.as_ref()?;
         let searched = arrival.searched(drone, now.at)?.within(wanted);
         let items = searched.range.end - searched.range.start;
-        // What is not wanted, since another Drone was first, is found all the same.
+        // A finding counts also where it is not credited, since another Drone was first there.
         let findings = &sighting.findings;
         let job = self.tasks.get(task)?.job(task);
         let search = job.kind().search()?;
@@ -244,17 +247,17 @@ impl State {
         };
         let (expected, seen) = ((items - sought) as f64 * sighting.share, searched.marks.count() - sought);
         let most = search.max_findings;
-        let (new, doubt) = self.tasks.change(task, |record| {
-            let hunt = record.hunt_mut();
-            let doubt = hunt.note(&searched, expected, seen);
-            let new: Vec<_> = findings.iter().filter(|finding| hunt.find(**finding, most)).copied().collect();
-            (new, doubt)
+        let (new, suspicion) = self.tasks.change(task, |record| {
+            let search_state = record.search_state_mut();
+            let suspicion = search_state.note(&searched, expected, seen);
+            let new: Vec<_> = findings.iter().filter(|finding| search_state.find(**finding, most)).copied().collect();
+            (new, suspicion)
         })?;
         let has_gap = gap_is_suspect(searched.marks.iter(), items, sighting.share);
         self.tell_findings(task, &job, &new);
-        let is_looked_at = doubt != Doubt::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
+        let is_looked_at = suspicion != Suspicion::None || has_gap || sighting.chance.is_multiple_of(ONE_PART_IN);
         let second = is_looked_at.then(|| second_search(&job, &searched, sighting));
-        if doubt == Doubt::New || has_gap {
+        if suspicion == Suspicion::New || has_gap {
             tracing::info!(%task, %drone, expected, seen, "marks are missing, by chance or not: a part is searched again");
         }
         self.outgoing.push(Change::Searched { task, searched: Box::new(searched), findings: new });
@@ -267,8 +270,8 @@ impl State {
             return;
         }
         let found = self.tasks.get(task).map_or(0, |record| record.found().findings);
-        self.stories.push(Story::Found { task: self.tasks.label(task), new: new.len() as u64, found });
-        match new.len() > TOLD {
+        self.stories.push(Story::SearchCounts { task: self.tasks.label(task), new: new.len() as u64, found });
+        match new.len() > MAX_FINDING_EVENTS {
             true => self.feed.reset(),
             false => {
                 for finding in shown(job, new) {
@@ -291,7 +294,7 @@ impl State {
     /// Has another Drone search candidates again; the Queen a few of them, if there is none.
     pub(super) fn search_again(&mut self, second: SecondSearch, now: Now) {
         let (task, drone) = (second.job.task, second.first.drone);
-        // Who cannot do it would leave it to the Drone itself.
+        // Only Drones that are able count: else the core would give the audit back to the Drone that is to be audited.
         let has_others = self.core.has_other_for(task, drone).unwrap_or_else(|| self.fleet.has_others(drone));
         if !has_others {
             if self.audits.begin_own_search() {
@@ -307,10 +310,10 @@ impl State {
     /// The Queen has searched candidates again, among which these are marks.
     pub(super) fn searched_again(&mut self, second: &SecondSearch, marks: &[u64], now: Now) {
         let (task, first) = (second.job.task, &second.first);
-        let told: BTreeSet<u64> = first.indices().collect();
-        match marks.iter().find(|mark| !told.contains(*mark)) {
+        let first_marks: BTreeSet<u64> = first.indices().collect();
+        match marks.iter().find(|mark| !first_marks.contains(*mark)) {
             Some(missed) => {
-                let wrong = WrongResult { drone: first.drone, task, index: *missed, fault: Fault::Missed };
+                let wrong = WrongResult { drone: first.drone, task, index: *missed, kind: WrongKind::Missed };
                 self.convict(wrong, now);
             }
             None => {
@@ -321,9 +324,9 @@ impl State {
         }
     }
 
-    /// Has what a Drone has searched and what nobody wanted of it compared with what others have searched there: of two
-    /// who have the same lease, one is first. Each comparison waits for the disk, so that what says next to nothing,
-    /// since no mark is to be expected in it, is not compared.
+    /// Has those marks of a Drone compared that were not credited, because a twin of its lease was first there, with
+    /// the marks that were. A comparison waits for the disk; where less than a mark is expected, it would say nothing,
+    /// and is not made.
     pub(super) fn compare_rest(
         &mut self,
         task: TaskId,
@@ -349,12 +352,12 @@ impl State {
             let same = second.within(&part.range);
             match compare_marks(first.drone, &part.indices().collect(), &same) {
                 Compared::Missed(drone, index) => {
-                    self.convict(WrongResult { drone, task, index, fault: Fault::Missed }, now);
+                    self.convict(WrongResult { drone, task, index, kind: WrongKind::Missed }, now);
                     if drone == second.drone {
                         return;
                     }
                 }
-                // Two who tell hardly any marks agree easily.
+                // Agreement on hardly any marks proves nothing.
                 Compared::Same(drones) if same.marks.count() as f64 >= SECOND_MARKS => {
                     self.trust(&drones, same.marks.count());
                     self.agrees(task, first.drone);
@@ -367,7 +370,7 @@ impl State {
 
     /// A part of what a Drone has searched was searched again, and the same came of it.
     fn agrees(&mut self, task: TaskId, drone: DroneId) {
-        self.tasks.change(task, |record| record.hunt_mut().agrees(drone));
+        self.tasks.change(task, |record| record.search_state_mut().agrees(drone));
     }
 
     /// Candidates of an audit were searched a second time; who is wrong, if that is known now.
@@ -381,7 +384,7 @@ impl State {
                 self.outgoing.push(Change::Confirmed { task, range: second.range.clone(), drone: first });
                 None
             }
-            Compared::Missed(drone, index) => Some(WrongResult { drone, task, index, fault: Fault::Missed }),
+            Compared::Missed(drone, index) => Some(WrongResult { drone, task, index, kind: WrongKind::Missed }),
             Compared::Differs(_) | Compared::Nothing => None,
         }
     }

@@ -72,7 +72,7 @@ pub enum Outbound {
 
 /// How a Drone's connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parting {
+pub enum Departure {
     /// It had said that it would leave, or the Queen stops.
     Left,
     /// It broke.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::work::{Apart, LongSecret, SecretHash};
+use crate::work::{LongSecret, SecretHash, SecretRef};
 
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
@@ -28,22 +28,22 @@ impl Secrets {
     }
 
     /// What it would take more on disk.
-    pub(super) fn new_bytes(&self, secret: Option<Apart>) -> u64 {
-        let is_new = |secret: &Apart| self.known.get(&secret.hash).is_none_or(|known| known.tasks == 0);
+    pub(super) fn new_bytes(&self, secret: Option<SecretRef>) -> u64 {
+        let is_new = |secret: &SecretRef| self.known.get(&secret.hash).is_none_or(|known| known.tasks == 0);
         secret.filter(is_new).map_or(0, |secret| u64::from(secret.bytes))
     }
 
     /// One more task has it.
-    pub(super) fn take(&mut self, secret: Option<Apart>) {
+    pub(super) fn add_task(&mut self, secret: Option<SecretRef>) {
         self.bytes += self.new_bytes(secret);
-        if let Some(Apart { hash, .. }) = secret {
+        if let Some(SecretRef { hash, .. }) = secret {
             self.known.entry(hash).or_default().tasks += 1;
         }
     }
 
     /// One task fewer has it.
-    pub(super) fn release(&mut self, secret: Option<Apart>) {
-        let Some(Apart { hash, bytes }) = secret else { return };
+    pub(super) fn remove_task(&mut self, secret: Option<SecretRef>) {
+        let Some(SecretRef { hash, bytes }) = secret else { return };
         let Some(known) = self.known.get_mut(&hash) else { return };
         known.tasks -= 1;
         if known.tasks == 0 {
@@ -92,21 +92,21 @@ mod tests {
     #[test]
     fn identical_ones_count_once_and_stay_until_they_are_on_disk() {
         let secret = || LongSecret { hash: [1; 32], bytes: vec![7; 2000], room: Default::default() };
-        let apart = Some(Apart { hash: [1; 32], bytes: 2000 });
+        let secret_ref = Some(SecretRef { hash: [1; 32], bytes: 2000 });
         let mut secrets = Secrets::default();
         let (first, second) = (secrets.comes(secret()), secrets.comes(secret()));
         assert!(Arc::ptr_eq(&first, &second));
-        assert_eq!(secrets.new_bytes(apart), 2000);
-        secrets.take(apart);
-        secrets.take(apart);
-        assert_eq!((secrets.bytes(), secrets.new_bytes(apart)), (2000, 0));
+        assert_eq!(secrets.new_bytes(secret_ref), 2000);
+        secrets.add_task(secret_ref);
+        secrets.add_task(secret_ref);
+        assert_eq!((secrets.bytes(), secrets.new_bytes(secret_ref)), (2000, 0));
         secrets.has_come([1; 32]);
         assert!(secrets.coming(&[1; 32]).is_some());
         secrets.has_come([1; 32]);
         assert!(secrets.coming(&[1; 32]).is_none());
-        secrets.release(apart);
+        secrets.remove_task(secret_ref);
         assert_eq!(secrets.bytes(), 2000);
-        secrets.release(apart);
+        secrets.remove_task(secret_ref);
         assert_eq!((secrets.bytes(), secrets.known.len()), (0, 0));
     }
 }

@@ -16,7 +16,7 @@ use super::making::Making;
 use super::memory::Memory;
 use super::recorder::Recorder;
 use super::settings::Settings;
-use super::state::{Beginnings, State};
+use super::state::{State, StateConfig};
 use crate::access::Grants;
 use crate::clock::{HiveClock, Now};
 use crate::core::{Event, Timeouts};
@@ -115,7 +115,7 @@ impl SharedHive {
     ) -> Result<Self, getrandom::Error> {
         let Settings { drone_addr, keep_finished, max_queued, timeouts, show_words, .. } = settings;
         let is_closed = access.has_token();
-        let state = State::new(Beginnings {
+        let state = State::new(StateConfig {
             epoch,
             base: Instance::random()?,
             budget: Arc::clone(&memory.tasks),
@@ -178,7 +178,7 @@ impl SharedHive {
     }
 
     /// Keeps the core's deadlines, until the future is dropped.
-    pub async fn keep_time(&self) {
+    pub async fn run_timer(&self) {
         loop {
             let moved = self.inner.deadline_moved.notified();
             let deadline = self.lock().set_timer();

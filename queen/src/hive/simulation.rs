@@ -10,7 +10,6 @@ mod connection;
 mod context;
 mod drone;
 mod ending;
-mod hunts;
 mod journal;
 mod model;
 mod net;
@@ -20,6 +19,7 @@ mod queen;
 mod quest;
 mod random;
 mod requests;
+mod searches;
 mod work;
 mod world;
 

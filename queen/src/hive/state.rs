@@ -4,6 +4,9 @@
 //! nothing: what has to be written is taken from it ([`State::take_changes`]) and comes back when it is
 //! on disk ([`State::committed`]); what takes time is asked for ([`State::take_requests`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,7 +72,7 @@ pub(super) struct State {
     pub(super) stories: Vec<Story>,
     /// How many items of long tasks were done when the console told of them last.
     pub(super) paces: BTreeMap<TaskId, u64>,
-    /// How long tasks of one item took that ended lately.
+    /// How long words took that ended lately: tasks with one input.
     pub(super) words: Timed,
     /// What is to be done outside the lock.
     pub(super) requests: Vec<Request>,
@@ -83,7 +86,7 @@ pub(super) struct State {
 }
 
 /// What a state begins with.
-pub(super) struct Beginnings {
+pub(super) struct StateConfig {
     pub(super) epoch: Epoch,
     /// Random: the tasks of this Queen are named by it.
     pub(super) base: Instance,
@@ -101,8 +104,8 @@ pub(super) struct Beginnings {
 
 impl State {
     /// A state without tasks and Drones.
-    pub(super) fn new(beginnings: Beginnings) -> Self {
-        let Beginnings { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = beginnings;
+    pub(super) fn new(config: StateConfig) -> Self {
+        let StateConfig { epoch, base, budget, cache, own_checks, space, keeps_trail, timeouts } = config;
         Self {
             core: Core::new(timeouts),
             tasks: Tasks::new(base, Arc::clone(&budget)),
@@ -161,7 +164,7 @@ impl State {
     /// be waited for as well.
     pub(super) fn take_changes(&mut self, deferred: bool) -> Vec<Change> {
         // What is taken over is on disk already, and nothing comes before the epoch.
-        self.outgoing.take(deferred && self.recovering.is_none())
+        self.outgoing.drain(deferred && self.recovering.is_none())
     }
 
     /// Whether there are lines for the console.
@@ -186,7 +189,7 @@ impl State {
 
     /// Publishes what changed; returns whether there will be more without a further event.
     pub(super) fn tell(&mut self, overview: Overview, now: Now) -> bool {
-        let news = self.feed.take(now.elapsed);
+        let news = self.feed.drain(now.elapsed);
         if news.overflow {
             self.feed.publish(News::Reset {});
         }
@@ -201,7 +204,9 @@ impl State {
         self.fleet.untouch(&news.drones);
         let changed = self.fleet.take_changed();
         for id in news.drones.into_iter().chain(changed) {
-            if let Some(view) = self.drone(id, now) {
+            let view = self.drone(id, now);
+            self.fleet.publish(id, view.as_ref());
+            if let Some(view) = view {
                 self.feed.publish(News::Drone(view));
             }
         }
@@ -211,7 +216,7 @@ impl State {
         let is_moving = overview.rate > 0.0;
         if self.feed.publish_overview(overview) || is_moving {
             // Rates fall without any event, the last time to zero.
-            self.fleet.touch_all();
+            self.fleet.touch_computing();
         }
         is_moving || self.has_news()
     }

@@ -7,7 +7,7 @@ use web::hive::{Action, Amendment, By, Deed};
 use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
-use super::seat::Parting;
+use super::seat::Departure;
 use crate::work::Job;
 
 /// A line for the console.
@@ -15,23 +15,24 @@ pub(super) enum Story {
     Joined { drone: String, threads: u16, is_back: bool },
     Adopted { drone: String, taken: usize, offered: usize },
     Away { drone: String, connected: u64 },
-    Parted { drone: String, parting: Parting, was_awaited: bool, connected: u64 },
+    Departed { drone: String, departure: Departure, was_awaited: bool, connected: u64 },
     Quarantined { drone: String, reason: String },
     Cleared { task: String, corrected: u64 },
     Sent { task: String, drone: String, job: Job },
-    Found { task: String, new: u64, found: u64 },
+    SearchCounts { task: String, new: u64, found: u64 },
     Ended { task: String, record: EndOfTask },
     Moved { task: Box<TaskView>, label: String },
     Did(Deed),
     Logged(Box<LogEntry>),
 }
 
+/// What the console is told of the end of a task.
 pub(super) struct EndOfTask {
     pub(super) state: TaskState,
     pub(super) error: Option<Box<str>>,
     pub(super) digest: Option<Bytes>,
     pub(super) done: u64,
-    /// How much of that was done in `seconds`: not what was before a restart, or before it was begun again.
+    /// How much of that was done in `seconds`: what was done before a restart, or before a retry, is not counted.
     pub(super) new: u64,
     /// How much a search has found.
     pub(super) found: Option<u64>,
@@ -61,24 +62,24 @@ impl Story {
                     "The connection to {drone} broke; what it computes is kept for it for a while ({connected} connected)"
                 );
             }
-            Self::Parted { drone, parting: Parting::Left, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Left, connected, .. } => {
                 story!("👋", "{drone} left ({connected} connected)");
             }
-            Self::Parted { drone, parting: Parting::Revoked, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Revoked, connected, .. } => {
                 story!("🔒", "{drone} was cut off: its secret was revoked ({connected} connected)");
             }
-            Self::Parted { drone, parting: Parting::Disconnected, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Disconnected, connected, .. } => {
                 story!("🔌", "{drone} was disconnected; others take over its work ({connected} connected)");
             }
-            Self::Parted { drone, was_awaited: true, connected, .. } => {
+            Self::Departed { drone, was_awaited: true, connected, .. } => {
                 story!("💔", "{drone} did not come back; others take over its work ({connected} connected)");
             }
-            Self::Parted { drone, connected, .. } => {
+            Self::Departed { drone, connected, .. } => {
                 story!("💔", "{drone} was lost; others take over its work ({connected} connected)");
             }
-            Self::Found { task, new, found } => {
+            Self::SearchCounts { task, new, found } => {
                 let (new, found) = (drone::console::count(*new), drone::console::count(*found));
-                story!("🎯", "Found {new} more of what is sought, {found} so far [{task}]");
+                story!("🎯", "SearchCounts {new} more of what is sought, {found} so far [{task}]");
             }
             Self::Quarantined { drone, reason } => {
                 story!("🚫", "{drone} gets no more work: {reason}");

@@ -11,10 +11,10 @@ use web::model::TaskView;
 use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{Instance, TaskId};
 
-use super::cache::Key;
+use super::cache::CacheKey;
 use super::on_disk::STORED_KEY;
 use super::record::{Record, TASK, weight};
-use super::refusal::{RETRY, broken, full, too_many};
+use super::refusal::{RETRY_AFTER, broken, full, too_many};
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
@@ -44,7 +44,7 @@ struct Writing {
     segments: usize,
 }
 
-/// Inputs that are where they stay. Dropped before they are [kept](Self::keep), they leave nothing.
+/// Inputs that are where they stay. Dropped before they are [handed over](Self::hand_over), they leave nothing.
 pub(super) struct Ready {
     inputs: Inputs,
     /// Bytes of one result.
@@ -58,14 +58,14 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Gives the inputs to a task: from here on they stay.
-    pub(super) fn keep(&mut self) -> Inputs {
+    pub(super) fn hand_over(&mut self) -> Inputs {
         if let Some(memory) = self.memory.take() {
-            memory.keep(weight(&self.inputs, self.width));
+            memory.commit(weight(&self.inputs, self.width));
         }
         if let Some(writing) = &mut self.writing {
             writing.segments = 0;
             if let Some(file) = writing.file.take() {
-                file.keep();
+                file.persist();
             }
         }
         self.inputs.clone()
@@ -130,7 +130,7 @@ impl Incoming {
         let (file, crc) = appended.map_err(|error| self.hive.not_written(&error))?;
         extent.crc = crc;
         self.writing.file = Some(file);
-        self.hive.keep_if_room(Key::Segment(self.writing.number, self.writing.segments), inputs);
+        self.hive.keep_if_room(CacheKey::Segment(self.writing.number, self.writing.segments), inputs);
         self.writing.segments += 1;
         self.extents.push(extent);
         Ok(())
@@ -230,10 +230,10 @@ impl SharedHive {
     ) -> Result<T, HiveError> {
         let Creation { new, mut ready, identity } = creation;
         let NewTask { mut specification, name, priority, deadline_seconds, batch, verify, owner, address } = new;
-        let secret = self.set_apart(&mut specification)?;
+        let secret = self.extract_secret(&mut specification)?;
         let mut terms = Terms {
             specification,
-            secret: secret.as_ref().map(LongSecret::apart),
+            secret: secret.as_ref().map(LongSecret::reference),
             name: name.map(Into::into),
             priority,
             deadline: deadline_seconds,
@@ -258,7 +258,7 @@ impl SharedHive {
                 + key;
             self.admit_task(state, bytes)?;
             state.admit_owner(terms.owner_id(), self.inner.max_queued)?;
-            let inputs = ready.keep();
+            let inputs = ready.hand_over();
             let id = state.submit(New { terms, inputs, identity, secret }, now);
             Ok(found(state, id, now))
         });
@@ -267,8 +267,8 @@ impl SharedHive {
         Ok(found)
     }
 
-    /// Takes a long key or salt out.
-    fn set_apart(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
+    /// Takes a key or salt that is too long to be kept with its task out of a specification.
+    fn extract_secret(&self, specification: &mut Specification) -> Result<Option<LongSecret>, HiveError> {
         if !is_long(specification.secret()) {
             return Ok(None);
         }
@@ -278,9 +278,9 @@ impl SharedHive {
         Ok(Some(LongSecret { hash: hash_of(&bytes), bytes, room: room.into() }))
     }
 
-    /// Keeps a segment that was just written, for the Drones that are about to need it; what
-    /// they need first must not be pushed out by what comes later.
-    fn keep_if_room(&self, key: Key, inputs: SharedBlob) {
+    /// Caches a segment that was just written, for the Drones that are about to need it, if there is room: earlier
+    /// segments, which are needed first, must not be pushed out by later ones.
+    fn keep_if_room(&self, key: CacheKey, inputs: SharedBlob) {
         let mut state = self.lock();
         if state.cache.has_room(inputs.as_blob().layout_len() as u64) {
             state.cache.insert(key, inputs);
@@ -293,7 +293,7 @@ pub(super) struct New {
     pub(super) terms: Terms,
     pub(super) inputs: Inputs,
     pub(super) identity: Option<Identity>,
-    /// The key or salt that is kept apart.
+    /// Its key or salt, if that is too long to be kept with it.
     pub(super) secret: Option<LongSecret>,
 }
 
@@ -301,7 +301,7 @@ impl State {
     /// Creates a task, for whose memory the budget has been asked already.
     pub(super) fn submit(&mut self, new: New, now: Now) -> TaskId {
         let New { terms, inputs, identity, secret } = new;
-        let id = self.tasks.take_ids(terms.members(inputs.total()));
+        let id = self.tasks.allocate_ids(terms.members(inputs.total()));
         let (terms, created) = (self.tasks.share(terms), now.moment());
         let secret = secret.map(|secret| self.tasks.secrets.comes(secret));
         if let Some(identity) = &identity {
@@ -338,7 +338,7 @@ impl State {
     /// If the disk does not take writes.
     pub(super) fn admit(&self) -> Result<(), HiveError> {
         match &self.disk.fault {
-            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY }),
+            Some(fault) => Err(HiveError::Unavailable { reason: fault.clone(), retry_after: RETRY_AFTER }),
             None => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use web::hive::{HiveError, Order, Position};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::{Instance, TaskId};
 
-use super::index::{Index, Key, Walk};
+use super::index::{Index, IndexKey, Walk};
 use super::record::Record;
 use super::secrets::Secrets;
 use super::story;
@@ -52,7 +52,7 @@ pub(super) struct Tasks {
 struct Weights {
     tally: Tally,
     /// Where it stands in the index.
-    key: Key,
+    key: IndexKey,
     /// Bytes on disk.
     on_disk: u64,
     /// Bytes of memory.
@@ -60,7 +60,7 @@ struct Weights {
 }
 
 /// Where a task stands in the index.
-fn key(record: &Record) -> Key {
+fn key(record: &Record) -> IndexKey {
     (record.state(), record.terms.priority)
 }
 
@@ -95,7 +95,7 @@ impl Tasks {
     }
 
     /// An id that no task ever had, with so many behind it.
-    pub(super) fn take_ids(&mut self, members: u64) -> TaskId {
+    pub(super) fn allocate_ids(&mut self, members: u64) -> TaskId {
         let id = TaskId(self.next_id);
         self.next_id += 1 + members;
         id
@@ -148,7 +148,7 @@ impl Tasks {
         }
         self.recount(Tally::default(), record.tally());
         self.unfinished_bytes += record.on_disk();
-        self.secrets.take(record.terms.secret);
+        self.secrets.add_task(record.terms.secret);
         self.records.insert(id, record);
     }
 
@@ -158,7 +158,7 @@ impl Tasks {
         self.index.remove(id, record.terms.owner_id(), key(&record));
         self.batches.remove(&id);
         self.unfinished_bytes -= record.on_disk();
-        self.secrets.release(record.terms.secret);
+        self.secrets.remove_task(record.terms.secret);
         self.recount(record.tally(), Tally::default());
         self.budget.free(record.weight());
         self.waiters.wake(id..TaskId(id.0 + record.terms.members(record.inputs.total()) + 1));
@@ -168,7 +168,7 @@ impl Tasks {
     /// Nothing more of a task is computed: tells who waits for that.
     pub(super) fn tell_results(&mut self, id: TaskId) {
         if let Some(record) = self.records.get(id) {
-            self.waiters.tell_results(id, || record.computed(id));
+            self.waiters.tell_results(id, || record.completion(id));
         }
     }
 
@@ -186,7 +186,7 @@ impl Tasks {
             self.recount(before.tally, after.tally);
             self.unfinished_bytes = self.unfinished_bytes - before.on_disk + after.on_disk;
             match after.in_memory.checked_sub(before.in_memory) {
-                Some(more) => self.budget.take(more),
+                Some(more) => self.budget.charge(more),
                 None => self.budget.free(before.in_memory - after.in_memory),
             }
         }

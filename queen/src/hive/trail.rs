@@ -35,7 +35,7 @@ const WAITING: usize = 4096;
 const TEXT: usize = 256;
 
 /// Something that nobody did, but that the operator may want to know later.
-pub(super) struct Happening {
+pub(super) struct LogEvent {
     /// One of [`LogKind::HAPPENINGS`].
     pub(super) kind: LogKind,
     /// What happened, in a word.
@@ -99,23 +99,23 @@ impl Trail {
             action: name(&deed.action),
             target: (entry.kind != LogKind::Guess).then(|| entry.target.clone()),
         };
-        self.keep(alike, entry, now)
+        self.add(alike, entry, now)
     }
 
     /// Something happened by itself.
-    pub(super) fn happened(&mut self, happening: Happening, at: Timestamp, now: Time) {
-        let Happening { kind, action, target, outcome } = happening;
+    pub(super) fn happened(&mut self, event: LogEvent, at: Timestamp, now: Time) {
+        let LogEvent { kind, action, target, outcome } = event;
         let (target, outcome) = (cut(&target), cut(&outcome));
         let about = if kind == LogKind::Task { outcome.clone() } else { target.clone() };
         let alike = Alike { action, target: Some(about), ..Alike::default() };
         let action = action.to_owned();
         let entry =
             LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count: 1 };
-        self.keep(alike, entry, now);
+        self.add(alike, entry, now);
     }
 
     /// Keeps a line, if it is not only counted; which one it is then.
-    fn keep(&mut self, alike: Alike, entry: LogEntry, now: Time) -> Option<LogEntry> {
+    fn add(&mut self, alike: Alike, entry: LogEntry, now: Time) -> Option<LogEntry> {
         let is_own = self.by_kind.entry(entry.kind).or_default().has_own(alike, &entry, now);
         is_own.then(|| self.push(entry.clone()))?;
         Some(entry)
@@ -151,7 +151,7 @@ impl Trail {
     }
 
     /// What is to be written.
-    pub(super) fn take(&mut self) -> Vec<LogEntry> {
+    pub(super) fn drain(&mut self) -> Vec<LogEntry> {
         let mut lines = std::mem::take(&mut self.waiting);
         let last = lines.last().map(|line| line.at);
         for (kind, tally) in &mut self.by_kind {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn lines(trail: &mut Trail) -> Vec<(LogKind, Option<String>, u64)> {
-        trail.take().into_iter().map(|line| (line.kind, line.address, line.count)).collect()
+        trail.drain().into_iter().map(|line| (line.kind, line.address, line.count)).collect()
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let own = (0..100).filter(|_| trail.record(&done("task 7"), Timestamp(7), Time::ZERO).is_some()).count();
         assert_eq!(own as u64, OWN);
         assert!(trail.record(&done("task 8"), Timestamp(7), Time::ZERO).is_some());
-        assert_eq!(trail.take().len() as u64, OWN + 1);
+        assert_eq!(trail.drain().len() as u64, OWN + 1);
         let counted = trail.close(true, Time::ZERO);
         assert_eq!(counted.iter().map(|line| (&*line.target, line.count)).collect::<Vec<_>>(), [("task 7", 100 - OWN)]);
         for number in 0..2 * COUNTED {
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn what_happens_to_many_tasks_alike_is_counted() {
         let mut trail = Trail::new(true);
-        let failed = |number: u64, why: &str| Happening {
+        let failed = |number: u64, why: &str| LogEvent {
             kind: LogKind::Task,
             action: "fail",
             target: format!("task {number}"),
@@ -334,9 +334,9 @@ mod tests {
         };
         (0..1000).for_each(|number| trail.happened(failed(number, "its deadline passed"), Timestamp(7), Time::ZERO));
         trail.happened(failed(1000, "no Drone can compute it"), Timestamp(7), Time::ZERO);
-        assert_eq!(trail.take().len() as u64, OWN + 1);
+        assert_eq!(trail.drain().len() as u64, OWN + 1);
         trail.close(true, Time::ZERO);
-        let counted: Vec<_> = trail.take().into_iter().map(|line| (line.target, line.outcome, line.count)).collect();
+        let counted: Vec<_> = trail.drain().into_iter().map(|line| (line.target, line.outcome, line.count)).collect();
         assert_eq!(counted, [(SEVERAL.to_owned(), "its deadline passed".to_owned(), 1000 - OWN)]);
     }
 
@@ -360,10 +360,10 @@ mod tests {
             trail.record(&done(&format!("task {number}")), Timestamp(7), Time::ZERO);
         }
         assert!(trail.record(&refused("192.0.2.1", "no such token"), Timestamp(7), Time::ZERO).is_some());
-        let mut lines = trail.take();
+        let mut lines = trail.drain();
         assert_eq!(lines.remove(WAITING).kind, LogKind::Guess, "it has room of its own");
         assert_eq!((lines.len(), lines[0].kind, &*lines[0].outcome), (WAITING + 1, LogKind::Control, "done"));
         assert_eq!(lines.last().map(|line| (&*line.action, line.count)), Some(("lose", 5)));
-        assert!(trail.take().is_empty());
+        assert!(trail.drain().is_empty());
     }
 }

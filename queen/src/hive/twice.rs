@@ -6,9 +6,9 @@ use std::sync::Arc;
 use wire::blob::SharedBlob;
 use wire::ids::{DroneId, TaskId};
 
-use super::arrival::{Arrival, Fault, WrongResult};
+use super::arrival::{Arrival, WrongKind, WrongResult};
 use super::audit::Recheck;
-use super::claims::{Claim, OwnCheck, Verdict};
+use super::claims::{Claim, ClaimVerdict, OwnCheck};
 use super::request::Request;
 use super::shared::SharedHive;
 use super::state::State;
@@ -47,7 +47,7 @@ impl SharedHive {
                 (arrival.trust, arrival.looked_at) = (Trust::Checked, end - arrival.piece.range.start);
                 Ok(())
             }
-            Some(index) => Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
+            Some(index) => Err(WrongResult { drone, task: job.task, index, kind: WrongKind::Result }),
             // Unreadable inputs say nothing about the Drone.
             None => Ok(()),
         }
@@ -109,11 +109,11 @@ impl State {
             }
             let (verdict, items) = match nth < PARTS {
                 true => self.claims.judge(task, drone, &arrival.piece.within(&rest)),
-                false => (Verdict::New, rest.end - rest.start),
+                false => (ClaimVerdict::New, rest.end - rest.start),
             };
             let mut part = arrival.part(&(rest.start..rest.start + items));
             rest.start += items;
-            if let Verdict::Agreed(_) = verdict {
+            if let ClaimVerdict::Agreed(_) = verdict {
                 part.trust = Trust::Checked;
             }
             let (range, spent) = (part.piece.range.clone(), part.spent);
@@ -125,10 +125,10 @@ impl State {
                     Event::Claim { drone, lease, range, spent, is_kept: part.room.is_some() }
                 }
             };
-            // What was done with the part before may have taken this one from its Drone: then nothing is taken.
+            // The part before may have ended this lease, for example by failing its task: then the core ignores this one.
             self.handle_results(event, now, |state, effect| {
                 state.trust(&[drone], std::mem::take(&mut looked_at));
-                if let Verdict::Differs(other, digest) = &verdict
+                if let ClaimVerdict::Differs(other, digest) = &verdict
                     && !std::mem::replace(&mut is_disputed, true)
                 {
                     let given = vec![(*other, digest.clone()), (drone, part.piece.first())];
@@ -136,7 +136,7 @@ impl State {
                 }
                 match effect {
                     Effect::Credit { range, .. } => {
-                        if let Verdict::Agreed(other) = verdict {
+                        if let ClaimVerdict::Agreed(other) = verdict {
                             state.agree(other, drone, range.end - range.start);
                         }
                         state.claims.remove(task, &range);
@@ -182,7 +182,7 @@ impl State {
         let (task, range) = (job.task, part.piece.range.clone());
         self.settle_claim(task, drone, part, right.unwrap_or(range.start), now);
         if let Some(index) = right.filter(|right| *right < range.end) {
-            self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+            self.convict(WrongResult { drone, task, index, kind: WrongKind::Result }, now);
         }
     }
 

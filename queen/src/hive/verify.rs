@@ -16,7 +16,7 @@ use wire::ids::{DroneId, Epoch, LeaseId, TaskId};
 use wire::message::Output;
 
 use self::sampling::{Chance, choose, random, sample_of};
-use super::arrival::{Arrival, Expected, Expensive, Fault, WrongResult};
+use super::arrival::{Arrival, Expected, Expensive, WrongKind, WrongResult};
 use super::audit::{Compared, Recheck};
 use super::request::Request;
 use super::seat::Link;
@@ -55,7 +55,7 @@ impl SharedHive {
             return Ok(arrival);
         }
         if is_rework {
-            arrival.old = self.old_results(&job, &arrival.piece.range).await;
+            arrival.replaced = self.suspect_results(&job, &arrival.piece.range).await;
         }
         if !is_within_segment(&job, &arrival.piece.range) {
             // No lease has such a range, so that the core will not credit it.
@@ -74,14 +74,14 @@ impl SharedHive {
     }
 
     /// The suspect results that are to be replaced, as far as they are not in memory.
-    async fn old_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
+    async fn suspect_results(&self, job: &Job, range: &Range<u64>) -> Vec<Piece> {
         if job.inputs.in_file().is_none() {
             return Vec::new();
         }
         let (task, range, width) = (job.task, range.clone(), job.kind().width());
-        let read = self.read(move |reader| reader.old_results(task, &range, width)).await;
+        let read = self.read(move |reader| reader.suspect_results(task, &range, width)).await;
         read.unwrap_or_else(|error| {
-            tracing::warn!(%task, %error, "old results cannot be compared");
+            tracing::warn!(%task, %error, "suspect results cannot be compared");
             Vec::new()
         })
     }
@@ -111,7 +111,7 @@ impl SharedHive {
     async fn recheck(&self, recheck: Recheck) {
         let right = self.reference(&recheck.job, recheck.result.index).await;
         let is_right = |given: &Bytes| right.as_deref().is_none_or(|right| given == right);
-        // What is revoked of who was wrong has to be written.
+        // Convicting a Drone has to be written.
         let slot = match recheck.given.iter().all(|(_, given)| is_right(given)) {
             true => None,
             false => match self.slot(0).await {
@@ -175,7 +175,7 @@ pub(super) fn compute_some(
         let index = range.start + offset;
         match kind.reference(input) {
             Some(right) if arrival.piece.get(index) == Some(&right[..]) => arrival.looked_at += 1,
-            Some(_) => return Err(WrongResult { drone, task: job.task, index, fault: Fault::Result }),
+            Some(_) => return Err(WrongResult { drone, task: job.task, index, kind: WrongKind::Result }),
             // Inputs were checked when they came; this one has suffered on the disk.
             None => {}
         }
@@ -239,7 +239,7 @@ impl State {
                 true => self.trust(&[*drone], 1),
                 false => {
                     let (drone, task, index) = (*drone, job.task, result.index);
-                    self.convict(WrongResult { drone, task, index, fault: Fault::Result }, now);
+                    self.convict(WrongResult { drone, task, index, kind: WrongKind::Result }, now);
                 }
             }
         }
@@ -278,16 +278,16 @@ impl State {
     /// A Drone gave a wrong result. With the first one that is known of it, all that nobody computed a second time
     /// becomes suspect.
     pub(super) fn convict(&mut self, wrong: WrongResult, now: Now) {
-        let WrongResult { drone, task, index, fault } = wrong;
+        let WrongResult { drone, task, index, kind } = wrong;
         self.audits.verified.wrong += 1;
         if !self.fleet.was_wrong(drone) {
             return;
         }
         let task = self.tasks.label(task);
-        let reason = match fault {
-            Fault::Result => format!("it gave a wrong result for item {index} of {task}"),
-            Fault::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
-            Fault::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
+        let reason = match kind {
+            WrongKind::Result => format!("it gave a wrong result for item {index} of {task}"),
+            WrongKind::Mark => format!("it said that candidate {index} of {task} is a mark, which it is not"),
+            WrongKind::Missed => format!("it did not tell that candidate {index} of {task} is a mark, which it is"),
         };
         self.quarantined(drone, reason, now);
         self.outgoing.push(Change::Suspect { drone });

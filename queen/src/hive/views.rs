@@ -1,13 +1,13 @@
 //! How tasks look to users, by what is known of them in memory or on disk.
 
-use web::model::{Progress, SearchView, TaskState, TaskView, Timestamp};
+use web::model::{SearchProgress, SearchView, TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use crate::clock::Moment;
 use crate::kinds::Summary;
 use crate::kinds::search::share;
 use crate::store::{Stored, StoredMember};
-use crate::work::{Ending, Found, Terms};
+use crate::work::{Ending, SearchCounts, Terms};
 
 pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> TaskView {
     let Summary { kind, algorithm, encoding, iterations } = terms.kind().summary();
@@ -17,7 +17,7 @@ pub(super) fn view(id: TaskId, terms: &Terms, total: u64, created: Moment) -> Ta
         first_task: terms.batch.then_some(TaskId(id.0 + 1)),
         kind: kind.into(),
         algorithm: algorithm.into(),
-        search: terms.kind().search().map(|search| Box::new(SearchView::new(search, Progress::default()))),
+        search: terms.kind().search().map(|search| Box::new(SearchView::new(search, SearchProgress::default()))),
         encoding,
         iterations,
         name: terms.name.as_deref().map(Into::into),
@@ -52,10 +52,10 @@ pub(super) fn finish(view: &mut TaskView, ending: &Ending) {
 }
 
 /// Says how far a search is, of which so many candidates are in doubt.
-pub(super) fn set_progress(view: &mut TaskView, terms: &Terms, found: Found, doubtful: u64) {
+pub(super) fn set_progress(view: &mut TaskView, terms: &Terms, found: SearchCounts, doubtful: u64) {
     if let Some((shown, search)) = view.search.as_mut().zip(terms.kind().search()) {
         let expected = view.done as f64 * share(search);
-        shown.set(search, Progress { found: found.findings, marks: found.marks, expected, doubtful });
+        shown.set(search, SearchProgress { found: found.findings, marks: found.marks, expected, doubtful });
     }
 }
 
@@ -92,7 +92,7 @@ pub(super) fn failed(id: TaskId, batch: &Stored, error: &str) -> TaskView {
     let error = Some(error.into());
     finish(
         &mut view,
-        &Ending { state: TaskState::Failed, started_at, finished, done: 0, found: Found::default(), error },
+        &Ending { state: TaskState::Failed, started_at, finished, done: 0, found: SearchCounts::default(), error },
     );
     view.finished_at = batch.ending.as_ref().map(|ending| ending.finished.at);
     as_member(view, id, batch.id)

@@ -6,7 +6,7 @@ use std::ops::Range;
 use tokio::sync::oneshot;
 use wire::ids::TaskId;
 
-use super::record::Computed;
+use super::record_views::Completion;
 
 /// Who waits for which task.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Waiters {
 /// Who waits for a task's end. One that is dropped without an answer finds out by asking for the task anew.
 enum Waiter {
     /// Until all of it is computed, whether or not that is on disk.
-    ForResults(oneshot::Sender<Computed>),
+    ForResults(oneshot::Sender<Completion>),
     /// Until its end is on disk.
     ForEnd(oneshot::Sender<()>),
 }
@@ -26,24 +26,24 @@ impl Waiter {
     /// Whether who waited is gone.
     fn is_gone(&self) -> bool {
         match self {
-            Self::ForResults(told) => told.is_closed(),
-            Self::ForEnd(told) => told.is_closed(),
+            Self::ForResults(sender) => sender.is_closed(),
+            Self::ForEnd(sender) => sender.is_closed(),
         }
     }
 }
 
 impl Waiters {
-    /// Where it is told what has come of a task when it is computed, or has ended otherwise.
-    pub(super) fn for_results(&mut self, id: TaskId) -> oneshot::Receiver<Computed> {
-        let (told, waiting) = oneshot::channel();
-        self.add(id, Waiter::ForResults(told));
+    /// Where it is sender what has come of a task when it is computed, or has ended otherwise.
+    pub(super) fn for_results(&mut self, id: TaskId) -> oneshot::Receiver<Completion> {
+        let (sender, waiting) = oneshot::channel();
+        self.add(id, Waiter::ForResults(sender));
         waiting
     }
 
-    /// Where it is told that a task has ended and that is on disk.
+    /// Where it is sender that a task has ended and that is on disk.
     pub(super) fn for_end(&mut self, id: TaskId) -> oneshot::Receiver<()> {
-        let (told, waiting) = oneshot::channel();
-        self.add(id, Waiter::ForEnd(told));
+        let (sender, waiting) = oneshot::channel();
+        self.add(id, Waiter::ForEnd(sender));
         waiting
     }
 
@@ -54,12 +54,12 @@ impl Waiters {
     }
 
     /// Nothing more will be computed of a task.
-    pub(super) fn tell_results(&mut self, id: TaskId, computed: impl Fn() -> Computed) {
+    pub(super) fn tell_results(&mut self, id: TaskId, completion: impl Fn() -> Completion) {
         let Some(waiters) = self.by_task.get_mut(&id) else { return };
         for waiter in waiters.extract_if(.., |waiter| matches!(waiter, Waiter::ForResults(_))) {
-            if let Waiter::ForResults(told) = waiter {
+            if let Waiter::ForResults(sender) = waiter {
                 // Who waited may have gone.
-                let _ = told.send(computed());
+                let _ = sender.send(completion());
             }
         }
         if waiters.is_empty() {
@@ -72,8 +72,8 @@ impl Waiters {
         let waiting: Vec<_> = self.by_task.range(tasks).map(|(id, _)| *id).collect();
         for waiter in waiting.into_iter().filter_map(|id| self.by_task.remove(&id)).flatten() {
             // Who waited may have gone.
-            if let Waiter::ForEnd(told) = waiter {
-                let _ = told.send(());
+            if let Waiter::ForEnd(sender) = waiter {
+                let _ = sender.send(());
             }
         }
     }

@@ -92,9 +92,9 @@ pub struct Content<'a> {
     pub inputs: Blob<'a>,
     /// See [`Kind::candidates`].
     pub candidates: Blob<'a>,
-    /// The number of its first input within its segment.
+    /// The number of its first item within its segment.
     pub first: u64,
-    /// How many inputs it has.
+    /// How many items it has.
     pub items: u64,
 }
 

@@ -125,7 +125,7 @@ impl Kind for Search {
             items: part.items,
             prefix: &self.prefix,
             suffix: &self.suffix,
-            sieve: Prepared::read(part.inputs).told(self),
+            sieve: Prepared::read(part.inputs).lease_sieve(self),
         })
     }
 
@@ -233,7 +233,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// What a lease tells Drones: the sieve, without values that are material.
-    fn told(&self, search: &Search) -> Sieve<'a> {
+    fn lease_sieve(&self, search: &Search) -> Sieve<'a> {
         let values = if is_long(self.values.bytes().len()) { Values::known(&[]) } else { self.values };
         Self { values, ..*self }.sieve(search)
     }

@@ -13,7 +13,7 @@ use super::error::StoreError;
 /// Bytes that are written at once.
 const BLOCK: usize = 64 << 10;
 
-/// See the module.
+/// A file that takes the room which removals need on a full disk.
 #[derive(Debug)]
 pub(super) struct Ballast {
     path: PathBuf,

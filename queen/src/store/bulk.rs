@@ -241,7 +241,7 @@ impl NewFile {
     }
 
     /// A record will name it: it stays.
-    pub fn keep(mut self) {
+    pub fn persist(mut self) {
         self.is_kept = true;
     }
 }
@@ -276,7 +276,7 @@ mod tests {
         let extent = Extent { end: 2, offset, bytes, crc: crc32fast::hash(&layout), cost: 2 };
         new.seal().unwrap();
         let number = new.number();
-        new.keep();
+        new.persist();
         let large = Large { segments: [extent].into(), file: Some(number) };
         let file = bulk.open(number).unwrap();
         file.write_all_at(b"bb", result_offset(&large, 1, 2)).unwrap();

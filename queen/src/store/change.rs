@@ -54,9 +54,9 @@ pub enum Change {
     Confirmed {
         /// The task.
         task: TaskId,
-        /// Which ones.
+        /// The candidates' indices.
         range: Range<u64>,
-        /// Who searched them first.
+        /// The Drone that searched them first.
         drone: DroneId,
     },
     /// A task leaves its batch, where it counts as done.
@@ -66,7 +66,7 @@ pub enum Change {
         /// The task's index there.
         index: u64,
         /// What becomes of the task.
-        fate: Fate,
+        outcome: MemberOutcome,
     },
     /// A task that had not ended is over.
     End(TaskId, Box<Ending>),
@@ -148,7 +148,7 @@ pub enum Change {
 
 /// What becomes of a task that leaves its batch.
 #[derive(Debug)]
-pub enum Fate {
+pub enum MemberOutcome {
     /// The task goes its own way, as if it had been submitted so.
     Own(Box<Submission>),
     /// The task has failed, for this reason.

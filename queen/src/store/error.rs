@@ -11,9 +11,9 @@ pub enum StoreError {
     /// A file operation failed.
     #[error("{}: {error}", path.display())]
     Io {
-        /// On which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// How.
+        /// What the system says.
         error: io::Error,
     },
     /// SQLite refused.
@@ -21,13 +21,13 @@ pub enum StoreError {
     Database {
         /// The database.
         path: PathBuf,
-        /// How.
+        /// What SQLite says.
         error: rusqlite::Error,
     },
     /// Something is not as it was written.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {
-        /// Where.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         what: String,

@@ -7,6 +7,7 @@ mod list;
 mod live;
 mod log;
 mod search;
+mod span;
 
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use web::hive::{Identity, Position, TaskFilter, TaskQuery};
 use web::model::{TaskCounts, TaskState};
 use wire::ids::TaskId;
 
-pub use self::list::Ended;
+pub use self::list::StoredPage;
 
 /// Of so many failed tasks at most it is told why they failed.
 const FAILURES_MAX: i64 = 200_000;
@@ -29,7 +30,7 @@ const REASONS_MAX: i64 = 10_000;
 /// Tasks that failed for one reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failures {
-    /// Why.
+    /// The reason, for people.
     pub reason: String,
     /// How many.
     pub count: u64,
@@ -37,7 +38,7 @@ pub struct Failures {
     pub last: TaskId,
 }
 pub use self::live::{Live, Suspects};
-pub use self::search::Span;
+pub use self::span::Span;
 use super::bulk::Bulk;
 use super::error::StoreError;
 use super::rows::{COLUMN_COUNT, COLUMNS, KnownDrone, Leased, Rows, Stored, StoredMember, state_number};
@@ -113,7 +114,7 @@ impl Reader {
     }
 
     /// A part of the list of tasks that have ended.
-    pub fn list(&self, query: &TaskQuery) -> Result<Ended, StoreError> {
+    pub fn list(&self, query: &TaskQuery) -> Result<StoredPage, StoreError> {
         self.query(|connection| list::read(connection, query))
     }
 
@@ -216,6 +217,11 @@ impl Reader {
         self.query(|connection| search::searched(connection, id, from, limit))
     }
 
+    /// Which results there are from index `from` on, in order, at most `limit` spans.
+    pub fn computed(&self, id: TaskId, from: u64, limit: usize) -> Result<Vec<Span>, StoreError> {
+        self.query(|connection| span::computed(connection, id, from, limit))
+    }
+
     /// What has been searched of a range, with the marks; what lies beyond the range is with it.
     pub fn marks(&self, id: TaskId, range: &Range<u64>) -> Result<Vec<Searched>, StoreError> {
         self.query(|connection| search::marks(connection, id, range))
@@ -283,7 +289,7 @@ impl Reader {
 
     /// The suspect results in `range`, of `width` bytes each. In a file there may be those already
     /// that are to replace them, or a part of that.
-    pub fn old_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
+    pub fn suspect_results(&self, id: TaskId, range: &Range<u64>, width: usize) -> Result<Vec<Piece>, StoreError> {
         self.query(|connection| live::old_rows(connection, id, range))?.within(&self.bulk, range, width)
     }
 

@@ -14,10 +14,10 @@ use wire::ids::{DroneId, Instance, LeaseId, TaskId};
 use super::change::Visit;
 use super::migrations::{HAS_ACCESS, HAS_BATCHES, HAS_CLOCK, HAS_DRONES, HAS_SEARCHES, HAS_SECRETS};
 use crate::clock::{HiveTime, Moment};
-use crate::work::ending::{Ending, Found};
+use crate::work::ending::{Ending, SearchCounts};
 use crate::work::inputs::{Extent, Large};
 use crate::work::results::Trust;
-use crate::work::terms::{Apart, Room, SecretHash, Terms};
+use crate::work::terms::{Room, SecretHash, SecretRef, Terms};
 
 /// A task of a batch that has no row.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Rows {
                 started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
                 finished: Moment { at: Timestamp(row.get(7)?), on: HiveTime(row.get(18)?) },
                 done: row.get(4)?,
-                found: Found { findings: row.get(25)?, marks: row.get(26)? },
+                found: SearchCounts { findings: row.get(25)?, marks: row.get(26)? },
                 error: row.get(10)?,
             }),
         };
@@ -159,11 +159,11 @@ impl Rows {
         let hash: Option<SecretHash> = row.get(20)?;
         let owner = row.get::<_, Option<u64>>(22)?.map(TokenId);
         let owner_name = row.get_ref(23)?.as_str_or_null()?.unwrap_or_default();
-        // One that cannot be read is no reason to lose its task.
+        // An address that cannot be read is left out: the task is worth more than that.
         let address = row.get_ref(24)?.as_str_or_null()?.and_then(|address| address.parse().ok());
-        // One that is missing is found out when it is needed.
+        // A row without the length of its secret is damaged, which is found out when the secret is read.
         let bytes = row.get::<_, Option<u32>>(21)?.unwrap_or_default();
-        let secret = hash.map(|hash| Apart { hash, bytes });
+        let secret = hash.map(|hash| SecretRef { hash, bytes });
         let fits = |terms: &Terms| {
             terms.base == base
                 && terms.secret == secret

@@ -273,8 +273,8 @@ mod tests {
         let store = Location::new(folder.path().into()).open().unwrap();
         let terms = |id| store.reader.task(TaskId(id)).unwrap().unwrap().terms;
         assert_eq!((terms(1).secret, terms(1).specification.secret()), (None, &[0, 255][..]));
-        let apart = terms(2).secret.unwrap();
-        assert_eq!((apart.bytes, store.reader.secret(&apart.hash).unwrap()), (60_000, vec![0xab; 60_000]));
+        let reference = terms(2).secret.unwrap();
+        assert_eq!((reference.bytes, store.reader.secret(&reference.hash).unwrap()), (60_000, vec![0xab; 60_000]));
         assert_eq!((terms(3).secret, terms(3).specification.secret()), (None, &[][..]));
         drop(store);
         assert!(check());

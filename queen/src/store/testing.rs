@@ -12,7 +12,7 @@ use wire::ids::{DroneId, Instance, TaskId};
 
 use super::{Change, Location, Removed, Store, StoreError, Submission};
 use crate::clock::{HiveTime, Moment};
-use crate::work::{Ending, Extent, Found, Inputs, Large, Piece, Results, Terms, Trust};
+use crate::work::{Ending, Extent, Inputs, Large, Piece, Results, SearchCounts, Terms, Trust};
 
 /// Bytes of a SHA-256 digest.
 pub(crate) const DIGEST: usize = 32;
@@ -104,7 +104,7 @@ impl Store {
                 let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
                 let extent = Extent { end: total, offset: 0, bytes, crc, cost: total };
                 let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
-                file.keep();
+                file.persist();
                 task.large = Some(Arc::clone(&large));
                 Inputs::Large(large)
             }
@@ -133,7 +133,14 @@ impl Task {
         let started_at = Some(Timestamp(2));
         Change::End(
             self.id,
-            Box::new(Ending { state, started_at, finished: moment(3), done, found: Found::default(), error: None }),
+            Box::new(Ending {
+                state,
+                started_at,
+                finished: moment(3),
+                done,
+                found: SearchCounts::default(),
+                error: None,
+            }),
         )
     }
 }

@@ -19,7 +19,7 @@ const HEAD: usize = 28;
 /// The most bytes that are read.
 const MOST: u64 = 64 << 20;
 
-/// See the module.
+/// Two files of which the newer one that is whole counts.
 #[derive(Debug)]
 pub struct WholeFile {
     folder: PathBuf,

@@ -35,7 +35,7 @@ use crate::work::ending::Tally;
 const VACUUM_PAGES: i64 = 256;
 
 /// The clock is written down with each commit, and else after so long, in milliseconds.
-const TELL_CLOCK: i64 = 60_000;
+const CLOCK_WRITE_INTERVAL: i64 = 60_000;
 
 /// Lines of the log of each kind that are kept: so guessing tokens pushes out nothing but guesses.
 const LOGGED: [(LogKind, u64); LogKind::ALL.len()] = [
@@ -66,7 +66,7 @@ pub struct Writer {
     /// Something was committed.
     has_written: bool,
     /// When the clock was last written down.
-    told: Option<HiveTime>,
+    clock_written_at: Option<HiveTime>,
     /// The audit trail may have grown beyond its bounds.
     has_logged: bool,
 }
@@ -84,7 +84,7 @@ pub struct Inheritance {
     pub live: u64,
     /// How many have ended, and have results that are to be computed again.
     pub suspect: u64,
-    /// Those that have.
+    /// How many tasks have ended, by how they did.
     pub ended: TaskCounts,
     /// Bytes on disk.
     pub used: u64,
@@ -112,7 +112,16 @@ impl Writer {
         largest_file: u64,
         files: OpenFiles,
     ) -> Self {
-        Self { path, connection, ballast, largest_file, files, has_written: false, told: None, has_logged: true }
+        Self {
+            path,
+            connection,
+            ballast,
+            largest_file,
+            files,
+            has_written: false,
+            clock_written_at: None,
+            has_logged: true,
+        }
     }
 
     /// Looks whether what is committed would be found again by the next Queen.
@@ -132,7 +141,7 @@ impl Writer {
     pub fn commit(&mut self, changes: &[&Change], now: Moment) -> Result<Vec<Removed>, StoreError> {
         let removed = self.commit_records(changes, now).map_err(|error| self.refused(error))?;
         self.has_written = true;
-        self.told = Some(now.on);
+        self.clock_written_at = Some(now.on);
         self.has_logged |= changes.iter().any(|change| matches!(change, Change::Log(_)));
         crash::point("commit-after");
         if !removed.is_empty() {
@@ -180,12 +189,12 @@ impl Writer {
     /// # Errors
     /// If the database cannot be written or read.
     pub fn tidy(&mut self, now: Moment) -> Result<Tidied, StoreError> {
-        let told = *self.told.get_or_insert(now.on);
-        let is_late = now.on.0 - told.0 >= TELL_CLOCK;
+        let written_at = *self.clock_written_at.get_or_insert(now.on);
+        let is_late = now.on.0 - written_at.0 >= CLOCK_WRITE_INTERVAL;
         let has_logged = std::mem::take(&mut self.has_logged);
         let tidy = || {
             if is_late {
-                tell_clock(&self.connection, now)?;
+                write_clock(&self.connection, now)?;
             }
             let expired = "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE expires_at < ? LIMIT ?)";
             let expired = self.connection.execute(expired, params![now.on.0, EXPIRED_KEYS])? as u64;
@@ -204,7 +213,7 @@ impl Writer {
         let tidied = tidy().map_err(StoreError::database(&self.path))?;
         if is_late {
             self.has_written = true;
-            self.told = Some(now.on);
+            self.clock_written_at = Some(now.on);
         }
         Ok(tidied)
     }
@@ -215,8 +224,8 @@ impl Writer {
         if !self.has_written {
             return;
         }
-        let told = tell_clock(&self.connection, now);
-        if let Err(error) = told.and_then(|()| schema::checkpoint(&self.connection)) {
+        let written = write_clock(&self.connection, now);
+        if let Err(error) = written.and_then(|()| schema::checkpoint(&self.connection)) {
             // Nothing is lost: it is in the log.
             tracing::warn!(%error, "the log stays as it is, and the next start reads it");
         }
@@ -257,7 +266,7 @@ impl Writer {
 }
 
 /// Writes down what the clocks show.
-fn tell_clock(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
+fn write_clock(connection: &Connection, now: Moment) -> rusqlite::Result<()> {
     connection.execute("UPDATE hive SET clock = ?, wall = ?", params![now.on.0, now.at.0]).map(drop)
 }
 

@@ -6,7 +6,7 @@ use crate::clock::Moment;
 
 /// What has come of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct SearchCounts {
     /// Candidates whose digests are sought.
     pub findings: u64,
     /// Candidates that were reported.
@@ -25,7 +25,7 @@ pub struct Ending {
     /// Items that are done.
     pub done: u64,
     /// Findings of a search, and marks.
-    pub found: Found,
+    pub found: SearchCounts,
     /// Why it failed.
     pub error: Option<Box<str>>,
 }

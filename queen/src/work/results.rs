@@ -42,7 +42,7 @@ pub enum Trust {
 /// Results of one task, by index.
 #[derive(Debug, Default)]
 pub struct ResultMap {
-    held: Held,
+    entries: Entries,
 }
 
 /// The results of a piece without their first index, by which they are found.
@@ -57,7 +57,7 @@ struct Entry {
 
 /// Entries by their first index. Most tasks have one, for which a map would be large.
 #[derive(Debug)]
-enum Held {
+enum Entries {
     One(Option<(u64, Entry)>),
     Many(BTreeMap<u64, Entry>),
 }
@@ -104,7 +104,7 @@ impl ResultMap {
     pub fn insert(&mut self, results: Results) {
         let Results { piece, drone, trust } = results;
         self.remove_suspect(&piece.range);
-        self.held.insert(piece.range.start, Entry::new(piece, drone, trust));
+        self.entries.insert(piece.range.start, Entry::new(piece, drone, trust));
     }
 
     /// Forgets what there is yet of results that were inserted.
@@ -112,11 +112,11 @@ impl ResultMap {
         let whole = inserted.bytes.as_ptr_range();
         // What replaces some of them lies elsewhere in memory.
         let same = self
-            .held
+            .entries
             .range(inserted.range.start, inserted.range.end)
             .filter(|(_, entry)| whole.contains(&entry.bytes.as_ptr()));
         for first in same.map(|(first, _)| first).collect::<Vec<_>>() {
-            self.held.remove(first);
+            self.entries.remove(first);
         }
     }
 
@@ -125,7 +125,7 @@ impl ResultMap {
     pub fn pieces(&self, range: &Range<u64>, most: usize) -> (Vec<Piece>, u64) {
         let mut found = Vec::new();
         let mut end = range.start;
-        for (first, entry) in self.held.touching(range) {
+        for (first, entry) in self.entries.touching(range) {
             if found.len() == most {
                 return (found, end);
             }
@@ -142,7 +142,7 @@ impl ResultMap {
     pub fn suspect(&mut self, drone: DroneId) -> RangeSet {
         let mut suspect = RangeSet::default();
         let is_its = |entry: &Entry| entry.drone == Some(drone) && entry.trust == Trust::Sampled;
-        for (first, entry) in self.held.iter_mut().filter(|(_, entry)| is_its(entry)) {
+        for (first, entry) in self.entries.iter_mut().filter(|(_, entry)| is_its(entry)) {
             entry.trust = Trust::Suspect;
             suspect.insert(first..entry.end(first));
         }
@@ -150,8 +150,8 @@ impl ResultMap {
     }
 
     /// The suspect results in `range`.
-    pub fn old(&self, range: &Range<u64>) -> Vec<Piece> {
-        let suspect = self.held.touching(range).filter(|(_, entry)| entry.trust == Trust::Suspect);
+    pub fn suspect_pieces(&self, range: &Range<u64>) -> Vec<Piece> {
+        let suspect = self.entries.touching(range).filter(|(_, entry)| entry.trust == Trust::Suspect);
         let pieces = suspect.map(|(first, entry)| entry.piece(first).within(range));
         pieces.filter(|piece| !piece.range.is_empty()).collect()
     }
@@ -159,13 +159,13 @@ impl ResultMap {
     /// Removes suspect results in `range`; what pieces have beyond it stays.
     fn remove_suspect(&mut self, range: &Range<u64>) {
         let in_the_way = |first, entry: &Entry| entry.trust == Trust::Suspect && entry.end(first) > range.start;
-        let old = self.held.touching(range).filter(|(first, entry)| in_the_way(*first, entry));
+        let old = self.entries.touching(range).filter(|(first, entry)| in_the_way(*first, entry));
         for old in old.map(|(first, _)| first).collect::<Vec<_>>() {
-            let Some(entry) = self.held.remove(old) else { continue };
+            let Some(entry) = self.entries.remove(old) else { continue };
             for rest in [old..range.start, range.end..entry.end(old)] {
                 if !rest.is_empty() {
                     let piece = entry.piece(old).within(&rest);
-                    self.held.insert(rest.start, Entry::new(piece, entry.drone, entry.trust));
+                    self.entries.insert(rest.start, Entry::new(piece, entry.drone, entry.trust));
                 }
             }
         }
@@ -187,13 +187,13 @@ impl Entry {
     }
 }
 
-impl Default for Held {
+impl Default for Entries {
     fn default() -> Self {
         Self::One(None)
     }
 }
 
-impl Held {
+impl Entries {
     fn insert(&mut self, first: u64, entry: Entry) {
         match self {
             Self::One(one) => match one.take() {
@@ -327,7 +327,7 @@ mod tests {
         assert!(results.suspect(DroneId(1)).is_empty());
         let replacing = [piece(0, 2, &new), piece(3, 1, &new.slice(1..))];
         replacing.iter().for_each(|piece| results.insert(of(piece.clone(), 2)));
-        assert_eq!(results.old(&(0..5)), [piece(2, 1, &old.slice(2..3)), piece(4, 1, &old.slice(4..5))]);
+        assert_eq!(results.suspect_pieces(&(0..5)), [piece(2, 1, &old.slice(2..3)), piece(4, 1, &old.slice(4..5))]);
         // The old ones are on disk now.
         results.remove(&whole);
         assert_eq!(results.pieces(&(0..6), 9).0, replacing);
@@ -339,7 +339,7 @@ mod tests {
     fn checked_results_stay() {
         let mut results = ResultMap::default();
         results.insert(Results { trust: Trust::Checked, ..of(piece(0, 1, &Bytes::from_static(b"a")), 1) });
-        assert!(results.suspect(DroneId(1)).is_empty() && results.old(&(0..9)).is_empty());
+        assert!(results.suspect(DroneId(1)).is_empty() && results.suspect_pieces(&(0..9)).is_empty());
     }
 
     #[test]
@@ -347,6 +347,6 @@ mod tests {
         assert!(size_of::<ResultMap>() <= 64, "{} bytes", size_of::<ResultMap>());
         let mut results = ResultMap::default();
         results.insert(of(piece(0, 1, &Bytes::from_static(b"a")), 1));
-        assert!(matches!(results.held, Held::One(Some(_))));
+        assert!(matches!(results.entries, Entries::One(Some(_))));
     }
 }

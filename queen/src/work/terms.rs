@@ -13,10 +13,10 @@ use wire::material::MAX_INLINE;
 /// What was asked for, apart from the inputs. Tasks that differ in nothing of it share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    /// What to compute; without its key or salt if that is kept apart.
+    /// What to compute; without its key or salt if that is a [`LongSecret`].
     pub specification: Specification,
-    /// Where a long key or salt is that is kept apart.
-    pub secret: Option<Apart>,
+    /// What stands for its key or salt, if that is a [`LongSecret`].
+    pub secret: Option<SecretRef>,
     /// The task's name, for people.
     pub name: Option<Box<str>>,
     /// The task's priority; more urgent is larger.
@@ -40,9 +40,9 @@ pub struct Terms {
 /// SHA-256 of a key or salt.
 pub type SecretHash = [u8; 32];
 
-/// A key or salt that is kept apart.
+/// What stands in terms for a key or salt that is too long to be kept with its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Apart {
+pub struct SecretRef {
     /// Its SHA-256, by which it is found.
     pub hash: SecretHash,
     /// Its length, in bytes.
@@ -53,7 +53,7 @@ pub struct Apart {
 /// kept with its task stands in each of its leases.
 pub const SECRET: usize = MAX_INLINE;
 
-/// Whether a key or salt is kept apart.
+/// Whether a key or salt is too long to be kept with its task.
 pub fn is_long(secret: &[u8]) -> bool {
     secret.len() > SECRET
 }
@@ -63,7 +63,7 @@ pub fn hash_of(secret: &[u8]) -> SecretHash {
     Sha256::digest(secret).into()
 }
 
-/// A key or salt that is kept apart, on its way to the disk.
+/// A key or salt that is too long to be kept with its task, on its way to the disk.
 #[derive(Debug)]
 pub struct LongSecret {
     /// Its SHA-256, by which it is found.
@@ -75,9 +75,9 @@ pub struct LongSecret {
 }
 
 impl LongSecret {
-    /// How terms name it.
-    pub fn apart(&self) -> Apart {
-        Apart { hash: self.hash, bytes: self.bytes.len() as u32 }
+    /// What terms have in its place.
+    pub fn reference(&self) -> SecretRef {
+        SecretRef { hash: self.hash, bytes: self.bytes.len() as u32 }
     }
 }
 
@@ -139,7 +139,7 @@ impl Terms {
         self.name.as_ref().map_or(0, |name| name.len()) + self.owner.as_ref().map_or(0, |owner| owner.name.len())
     }
 
-    /// The same with the key or salt that is kept apart.
+    /// The same with its [`LongSecret`].
     pub fn whole(&self, secret: &[u8]) -> Self {
         let mut whole = Self { secret: None, ..self.clone() };
         whole.specification.set_secret(secret.to_vec());

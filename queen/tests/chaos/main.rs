@@ -39,7 +39,7 @@ const CLIENTS: usize = 3;
 const RESIDENT: u64 = (MEMORY_LIMIT + 192) << 20;
 
 /// Much longer than anything takes once all faults have healed.
-const PATIENCE: Duration = Duration::from_secs(1800);
+const HEAL_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// What the Drones computed together is computed again to be compared, by code that is many times slower than theirs:
 /// so many times as long as the faults last is enough.
@@ -84,7 +84,8 @@ async fn chaos(seed: u64, seconds: u64, folder: &Path) {
     let begun = Instant::now();
     let hive = Hive::start(folder).await;
     let book = Arc::new(Mutex::new(Book::default()));
-    let all = timeout(Duration::from_secs(COMPARING * seconds) + PATIENCE, drive(&hive, &book, seed, seconds)).await;
+    let all =
+        timeout(Duration::from_secs(COMPARING * seconds) + HEAL_TIMEOUT, drive(&hive, &book, seed, seconds)).await;
     let Ok(peak) = all else {
         diagnose(&hive, &book).await;
         panic!("it does not come to an end");

@@ -15,7 +15,7 @@ fn json_is_the_apis() {
     let mut events = std::io::BufRead::lines(std::io::BufReader::new(watched.0.stdout.take().unwrap()));
     // Before it watches, it may be told nothing.
     let drone = hive.drone("maja");
-    let mut told = |name: &str| loop {
+    let mut next = |name: &str| loop {
         let line = events.next().unwrap().unwrap();
         let event: serde_json::Value = serde_json::from_str(&line).unwrap();
         let read = Change::read(event["event"].as_str().unwrap(), &event["data"].to_string()).unwrap().unwrap();
@@ -23,10 +23,10 @@ fn json_is_the_apis() {
             return read;
         }
     };
-    assert!(matches!(told("overview"), Change::Overview(_)));
+    assert!(matches!(next("overview"), Change::Overview(_)));
     let task: TaskView = hive.json(&["submit", "--input", "honey", "--wait", "--output", "json"]);
     assert_eq!((task.id.0, task.state), (1, TaskState::Done));
-    assert!(matches!(told("task"), Change::Task(task) if task.id.0 == 1));
+    assert!(matches!(next("task"), Change::Task(task) if task.id.0 == 1));
     let drones: DroneList = hive.json(&["drones", "--output", "json"]);
     assert_eq!(drones.drones[0].name, "maja");
     assert_eq!(hive.json::<Overview>(&["stats", "-o", "json"]).drones, 1);

@@ -38,7 +38,7 @@ fn what_is_sought_is_found_and_what_was_searched_is_shown() {
     let mut end = 0;
     for span in &coverage.spans {
         assert_eq!(span.from, end);
-        assert!(matches!(span.verdict, Verdict::Searched | Verdict::SearchedAgain), "{span:?}");
+        assert!(matches!(span.verdict, Some(Verdict::Searched | Verdict::SearchedAgain)), "{span:?}");
         end = span.to;
     }
     assert_eq!(end, task.total);

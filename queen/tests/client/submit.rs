@@ -25,6 +25,13 @@ fn words_files_and_pipes_are_hashed() {
     let mut redirected = hive.client(&["submit", "-", "--wait"]);
     let output = redirected.stdin(fs::File::open(path).unwrap()).output().unwrap();
     assert!(output.stdout == expected.as_bytes());
+    assert_eq!(hive.done(&["results", "last", "--input", "00000007"]), sums(["00000007"]));
+    let sum = sums(["00049999"]);
+    let digest = sum.split(' ').next().unwrap();
+    let ndjson = hive.done(&["results", "last", "--digest", digest, "--format", "ndjson"]);
+    assert!(ndjson.starts_with("{\"index\":49999,\"input\":\"00049999\""), "{ndjson}");
+    let nothing = hive.client(&["results", "last", "--input", "nothing"]).output().unwrap();
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(5), 0));
     let csv = hive.done(&["results", "last", "--format", "csv", "--offset", "7", "--limit", "2"]);
     let rows: Vec<_> = csv.lines().map(|row| row.split(',').take(2).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(rows, ["index input", "7 00000007", "8 00000008"]);

@@ -22,20 +22,20 @@ const STEPS: u64 = 60;
 const LARGE: u64 = 1_500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum MemberState {
     /// It was computed, or will be.
     Computed,
     Cancelled,
     Gone,
 }
 
-use Fate::{Cancelled, Computed, Gone};
+use MemberState::{Cancelled, Computed, Gone};
 
 /// A batch, or a task of one, as its client knows it.
 #[derive(Debug)]
 struct Known {
     /// More than one where an answer is outstanding, or lost.
-    may_be: Vec<Fate>,
+    may_be: Vec<MemberState>,
     /// Shown as `done`, which means that it is on disk.
     is_done: bool,
     /// A task that is in its batch.
@@ -64,8 +64,8 @@ impl Known {
         Self { may_be: vec![Computed], is_done: false, is_inside: true }
     }
 
-    fn is(&self, fate: Fate) -> bool {
-        self.may_be == [fate]
+    fn is(&self, state: MemberState) -> bool {
+        self.may_be == [state]
     }
 
     fn is_open(&self) -> bool {
@@ -76,20 +76,20 @@ impl Known {
         self.is(Cancelled) || self.is(Computed) && self.is_done
     }
 
-    fn may_become(&mut self, fate: Fate) {
-        if !self.may_be.contains(&fate) {
-            self.may_be.push(fate);
+    fn may_become(&mut self, state: MemberState) {
+        if !self.may_be.contains(&state) {
+            self.may_be.push(state);
         }
     }
 
-    fn became(&mut self, fate: Fate) {
-        self.may_be = vec![fate];
+    fn became(&mut self, state: MemberState) {
+        self.may_be = vec![state];
     }
 
     /// The Queen shows it, or says that it is gone.
     fn shown(&mut self, answer: &Answer) {
         let text = answer.text();
-        let (fate, is_done) = match answer.status {
+        let (state, is_done) = match answer.status {
             410 => (Gone, self.is_done),
             200 => match answer.json()["state"].as_str().unwrap() {
                 "done" => (Computed, true),
@@ -99,8 +99,8 @@ impl Known {
             },
             _ => panic!("{text}"),
         };
-        assert!(self.may_be.contains(&fate) && is_done >= self.is_done, "{text} is {self:?}");
-        self.became(fate);
+        assert!(self.may_be.contains(&state) && is_done >= self.is_done, "{text} is {self:?}");
+        self.became(state);
         self.is_done = is_done;
     }
 }
@@ -116,8 +116,8 @@ impl Batch {
     }
 
     /// Those of its tasks that are changed with it.
-    fn inside(&mut self, fate: Fate) -> impl Iterator<Item = &mut Known> {
-        self.tasks.iter_mut().filter(move |task| task.is_inside && task.may_be.contains(&fate))
+    fn inside(&mut self, state: MemberState) -> impl Iterator<Item = &mut Known> {
+        self.tasks.iter_mut().filter(move |task| task.is_inside && task.may_be.contains(&state))
     }
 
     /// A view of one of its tasks, or that it is gone.

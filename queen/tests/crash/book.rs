@@ -12,7 +12,7 @@ use super::order::{Order, Rng};
 
 #[derive(Default)]
 pub struct Book {
-    orders: HashMap<u64, (Arc<Order>, Fate)>,
+    orders: HashMap<u64, (Arc<Order>, OrderOutcome)>,
     tasks: BTreeMap<u64, Known>,
     /// Tasks that were removed.
     gone: BTreeSet<u64>,
@@ -24,7 +24,7 @@ pub struct Book {
 
 /// What came of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum OrderOutcome {
     /// Its answer is outstanding, or lost.
     Open,
     /// It was refused, or removed at once: there must never be such a task.
@@ -86,7 +86,7 @@ impl Book {
     /// A new order, made by `make` from its number.
     pub fn ask(&mut self, make: impl FnOnce(u64) -> Order) -> Arc<Order> {
         let order = Arc::new(make(self.orders.len() as u64 + 1));
-        self.orders.insert(order.number, (Arc::clone(&order), Fate::Open));
+        self.orders.insert(order.number, (Arc::clone(&order), OrderOutcome::Open));
         order
     }
 
@@ -94,20 +94,20 @@ impl Book {
         self.newest
     }
 
-    pub fn fate(&self, order: u64) -> Fate {
+    pub fn outcome(&self, order: u64) -> OrderOutcome {
         self.orders[&order].1
     }
 
     /// The task was created, or found; `newest` was the largest id when it was asked for.
     pub fn acknowledged(&mut self, order: &Arc<Order>, id: u64, newest: u64) {
         self.tally.acknowledged += 1;
-        match self.fate(order.number) {
-            Fate::Task(known) => assert_eq!(known, id, "{order:?} was one task and is another"),
-            Fate::Open => {
+        match self.outcome(order.number) {
+            OrderOutcome::Task(known) => assert_eq!(known, id, "{order:?} was one task and is another"),
+            OrderOutcome::Open => {
                 assert!(id > newest, "{order:?} became task {id}, but there was task {newest} before");
                 self.enter(order, id);
             }
-            Fate::Never => panic!("{order:?} was refused and is task {id}"),
+            OrderOutcome::Never => panic!("{order:?} was refused and is task {id}"),
         }
     }
 
@@ -126,12 +126,12 @@ impl Book {
         let before = self.tasks.insert(id, known);
         assert!(before.is_none(), "task {id} is {order:?}, and was {before:?}");
         self.newest = self.newest.max(id);
-        self.orders.insert(order.number, (Arc::clone(order), Fate::Task(id)));
+        self.orders.insert(order.number, (Arc::clone(order), OrderOutcome::Task(id)));
     }
 
     pub fn never_again(&mut self, order: &Arc<Order>) {
-        assert_eq!(self.fate(order.number), Fate::Open, "{order:?}");
-        self.orders.insert(order.number, (Arc::clone(order), Fate::Never));
+        assert_eq!(self.outcome(order.number), OrderOutcome::Open, "{order:?}");
+        self.orders.insert(order.number, (Arc::clone(order), OrderOutcome::Never));
     }
 
     /// No answer came.
@@ -208,11 +208,11 @@ impl Book {
     /// Compares what a Queen with this plan left on disk, and takes note of it.
     pub fn reconcile(&mut self, disk: &Disk, plan: &Plan) {
         for (id, row) in &disk.tasks {
-            let (order, fate) = self.orders.get(&row.order).unwrap_or_else(|| panic!("nobody asked for task {id}"));
-            match fate {
-                Fate::Task(known) => assert_eq!(known, id, "{order:?} became two tasks"),
-                Fate::Never => panic!("task {id} was refused: {order:?}"),
-                Fate::Open => {
+            let (order, outcome) = self.orders.get(&row.order).unwrap_or_else(|| panic!("nobody asked for task {id}"));
+            match outcome {
+                OrderOutcome::Task(known) => assert_eq!(known, id, "{order:?} became two tasks"),
+                OrderOutcome::Never => panic!("task {id} was refused: {order:?}"),
+                OrderOutcome::Open => {
                     // What is on disk is as good as acknowledged.
                     let order = Arc::clone(order);
                     self.tally.lost_but_created += 1;

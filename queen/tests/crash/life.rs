@@ -44,7 +44,7 @@ pub enum Keep {
 }
 
 /// After so many requests she is killed even if her crash point was not reached.
-const PATIENCE: u64 = 1_500;
+const MAX_REQUESTS: u64 = 1_500;
 
 impl Plan {
     pub fn removes(&self) -> bool {
@@ -175,7 +175,7 @@ impl Life {
         }
         let answer = try_send(self.http, method, path, headers, body.into()).await?;
         let read = self.read.fetch_add(u64::from(is_armed), SeqCst) + 1;
-        let is_last = self.plan.kill == Kill::Read(read) || self.plan.kill != Kill::Never && read >= PATIENCE;
+        let is_last = self.plan.kill == Kill::Read(read) || self.plan.kill != Kill::Never && read >= MAX_REQUESTS;
         if is_armed && is_last {
             self.kill();
         }

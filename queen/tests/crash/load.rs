@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::book::{Book, Fate, Known, Tried, Unsure};
+use super::book::{Book, Known, OrderOutcome, Tried, Unsure};
 use super::crew::Crew;
 use super::disk::{DONE, Disk, LIVE};
 use super::life::{Keep, Life};
@@ -127,7 +127,7 @@ impl Client {
         let newest = self.book().newest();
         // In such a life it may be created, done and removed before anybody sees it.
         let may_be_gone = may_be_gone || self.hive.life.plan.removes() && self.hive.has_drones();
-        if self.book().fate(order.number) == Fate::Open {
+        if self.book().outcome(order.number) == OrderOutcome::Open {
             self.hive.life.add_items(order.total);
         }
         let wait = self.hive.has_drones() && order.shape != Shape::Lines && self.rng.one_in(3);
@@ -136,7 +136,7 @@ impl Client {
             return Err(Broken);
         };
         let mut book = self.book();
-        match (answer.status, book.fate(order.number)) {
+        match (answer.status, book.outcome(order.number)) {
             (200 | 201, _) => {
                 let view = answer.json();
                 let id = view["id"].as_u64().unwrap();
@@ -147,9 +147,9 @@ impl Client {
                 }
                 book.acknowledged(order, id, newest);
             }
-            (503, Fate::Open) if self.hive.life.plan.keep == Keep::Little => book.never_again(order),
-            (410, Fate::Task(id)) => book.told_gone(id, &self.hive.life.plan),
-            (410, Fate::Open) if may_be_gone => book.never_again(order),
+            (503, OrderOutcome::Open) if self.hive.life.plan.keep == Keep::Little => book.never_again(order),
+            (410, OrderOutcome::Task(id)) => book.told_gone(id, &self.hive.life.plan),
+            (410, OrderOutcome::Open) if may_be_gone => book.never_again(order),
             _ => panic!("{}: {order:?}", answer.text()),
         }
         Ok(())
@@ -300,7 +300,7 @@ impl Client {
     pub async fn begin_long(&mut self) -> Result<(), Broken> {
         let order = self.hive.book.lock().unwrap().ask(|number| Order::long(number, self.number, &mut self.rng));
         self.submit(&order, false).await?;
-        let Fate::Task(id) = self.book().fate(order.number) else { panic!("{order:?} is no task") };
+        let OrderOutcome::Task(id) = self.book().outcome(order.number) else { panic!("{order:?} is no task") };
         while self.hive.life.get(&format!("/tasks/{id}")).await?.json()["done"] == 0 {
             look_again().await;
         }

@@ -3,7 +3,7 @@
 //! `world` is the disk: it records every operation of SQLite and of bulk files in one order,
 //! fails them on demand, and gives back what would be there after losing power at any of them.
 //! `model` proves that it does. Here the Queen works on it, over real sockets, and after every
-//! loss of power all that a client was told must still be true.
+//! loss of power all that a client was acknowledged must still be true.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod model;
@@ -28,9 +28,9 @@ use support::Hive;
 use wire::ids::TaskId;
 use world::{Fault, World};
 
-/// What a client was told.
+/// What a client was acknowledged.
 #[derive(Debug, Clone)]
-enum Told {
+enum Acknowledged {
     /// A 2xx for a task of these inputs, asked for with this key.
     Created { id: u64, inputs: Vec<String>, key: Option<String> },
     /// `done`, by a `GET`.
@@ -46,7 +46,7 @@ struct Life {
     world: Arc<World>,
     location: Location,
     hive: Hive,
-    told: Vec<Told>,
+    acknowledged: Vec<Acknowledged>,
     keys: u64,
 }
 
@@ -57,13 +57,13 @@ impl Life {
         let directory = root.join("hive-data");
         let location = Location { directory, disk: world.disk(), vfs: Some(vfs.into()), ballast: 8 << 10 };
         let hive = Hive::start_with(queen::Config { data: Some(location.clone()), ..support::config() }).await;
-        Self { world, location, hive, told: Vec::new(), keys: 0 }
+        Self { world, location, hive, acknowledged: Vec::new(), keys: 0 }
     }
 
     /// From here on a loss of power must not undo it.
-    fn tell(&mut self, told: Told) {
-        self.world.mark(self.told.len() as u64);
-        self.told.push(told);
+    fn tell(&mut self, acknowledged: Acknowledged) {
+        self.world.mark(self.acknowledged.len() as u64);
+        self.acknowledged.push(acknowledged);
     }
 
     /// Submits strings; the id, if it was acknowledged.
@@ -80,27 +80,27 @@ impl Life {
             return None;
         }
         let id = answer.json()["id"].as_u64().unwrap();
-        self.tell(Told::Created { id, inputs, key });
+        self.tell(Acknowledged::Created { id, inputs, key });
         Some(id)
     }
 
     async fn until_done(&mut self, id: u64) {
         self.hive.until_done(id).await;
-        self.tell(Told::Done { id });
+        self.tell(Acknowledged::Done { id });
     }
 
     async fn remove(&mut self, id: u64) {
-        self.tell(Told::Leaving { id });
+        self.tell(Acknowledged::Leaving { id });
         let answer = self.hive.send("DELETE", &format!("/tasks/{id}"), &[], "").await;
         match answer.status {
-            204 => self.tell(Told::Removed { id }),
+            204 => self.tell(Acknowledged::Removed { id }),
             status => assert_eq!(status, 503, "{}", answer.text()),
         }
     }
 
-    async fn end(self) -> (Arc<World>, Vec<Told>) {
+    async fn end(self) -> (Arc<World>, Vec<Acknowledged>) {
         self.hive.stop().await;
-        (self.world, self.told)
+        (self.world, self.acknowledged)
     }
 }
 
@@ -112,9 +112,9 @@ fn strings(seed: u64, count: u64) -> Vec<String> {
 const FEW: u64 = 3;
 const MANY: u64 = 3000;
 
-/// Checks what is left in a directory against what was told before; a Queen could start on it.
-fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
-    if told.is_empty() && !directory.exists() {
+/// Checks what is left in a directory against what was acknowledged before; a Queen could start on it.
+fn check(directory: &Path, acknowledged: &[Acknowledged]) -> Result<(), String> {
+    if acknowledged.is_empty() && !directory.exists() {
         return Ok(());
     }
     let store = Location::new(directory.to_owned()).open().map_err(|error| error.to_string())?;
@@ -124,10 +124,14 @@ fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
         ControlFlow::Continue(())
     });
     reading.map_err(|error| error.to_string())?;
-    let leaving = |id: u64| told.iter().any(|told| matches!(told, Told::Leaving { id: other } if *other == id));
-    for told in told {
-        match told {
-            Told::Created { id, inputs, key } => {
+    let leaving = |id: u64| {
+        acknowledged
+            .iter()
+            .any(|acknowledged| matches!(acknowledged, Acknowledged::Leaving { id: other } if *other == id))
+    };
+    for acknowledged in acknowledged {
+        match acknowledged {
+            Acknowledged::Created { id, inputs, key } => {
                 if *id >= store.inheritance.next_task {
                     return Err(format!("the id of task {id} would be given again"));
                 }
@@ -146,13 +150,13 @@ fn check(directory: &Path, told: &[Told]) -> Result<(), String> {
                     check_task(&store.reader, *id, inputs)?;
                 }
             }
-            Told::Done { id } => {
+            Acknowledged::Done { id } => {
                 if live.contains_key(&TaskId(*id)) {
                     return Err(format!("task {id} was done and is not"));
                 }
             }
-            Told::Leaving { .. } => {}
-            Told::Removed { id } => {
+            Acknowledged::Leaving { .. } => {}
+            Acknowledged::Removed { id } => {
                 if store.reader.task(TaskId(*id)).map_err(|error| error.to_string())?.is_some() {
                     return Err(format!("task {id} was removed and is there"));
                 }
@@ -224,7 +228,7 @@ fn check_results(reader: &Reader, id: TaskId, range: std::ops::Range<u64>) -> Re
 }
 
 /// Loses power at `positions` places of the log, and checks what is left.
-fn lose_power(world: &World, told: &[Told], positions: usize, into: &Path) {
+fn lose_power(world: &World, acknowledged: &[Acknowledged], positions: usize, into: &Path) {
     let wanted = std::env::var("HIVE_POWER_LOSSES").ok().and_then(|text| text.parse().ok()).unwrap_or(positions);
     let end = world.position();
     let mut wrong = Vec::new();
@@ -232,8 +236,8 @@ fn lose_power(world: &World, told: &[Told], positions: usize, into: &Path) {
         let position = end * step / wanted;
         let left = into.join("left");
         world.lose_power(position, step as u64, &left).unwrap();
-        let known: Vec<Told> =
-            world.marks_before(position).into_iter().map(|mark| told[mark as usize].clone()).collect();
+        let known: Vec<Acknowledged> =
+            world.marks_before(position).into_iter().map(|mark| acknowledged[mark as usize].clone()).collect();
         if let Err(error) = check(&left.join("hive-data"), &known) {
             wrong.push(format!("at {position} of {end} (seed {step}): {error}\n{}", world.story(position, 12)));
         }
@@ -266,9 +270,9 @@ async fn no_loss_of_power_undoes_what_was_told() {
             life.remove(word).await;
         }
     }
-    let (world, told) = life.end().await;
+    let (world, acknowledged) = life.end().await;
     worker.leave().await;
-    lose_power(&world, &told, 700, scratch.path());
+    lose_power(&world, &acknowledged, 700, scratch.path());
 }
 
 /// One write or sync after the other fails, while tasks are submitted, computed and removed.
@@ -291,7 +295,7 @@ async fn faults(vfs: &str, faults: impl Iterator<Item = Fault>, losses: usize) -
             // All of it can be computed while nothing can be written; then it is not called done.
             let view = life.hive.until(running, |view| view["done"] == MANY).await;
             if view["state"] == "done" {
-                life.tell(Told::Done { id: running });
+                life.tell(Acknowledged::Done { id: running });
             }
         }
         life.world.heal();
@@ -304,10 +308,10 @@ async fn faults(vfs: &str, faults: impl Iterator<Item = Fault>, losses: usize) -
     }
     let fired = life.world.fired();
     let location = life.location.clone();
-    let (world, told) = life.end().await;
+    let (world, acknowledged) = life.end().await;
     worker.leave().await;
     drop(location);
-    lose_power(&world, &told, losses, scratch.path());
+    lose_power(&world, &acknowledged, losses, scratch.path());
     fired
 }
 
@@ -331,11 +335,11 @@ async fn who_stops_with_a_full_disk_says_what_is_not_written() {
     life.hive.until(task, |view| view["done"] == MANY).await;
     assert_eq!(life.submit(strings(2, FEW)).await, None);
     assert_eq!(life.hive.get("/readyz").await.status, 503);
-    let Life { world, hive, told, .. } = life;
+    let Life { world, hive, acknowledged, .. } = life;
     let error = hive.end().await.unwrap_err();
     assert!(error.to_string().contains("could not be written"), "{error}");
     worker.leave().await;
-    lose_power(&world, &told, 50, scratch.path());
+    lose_power(&world, &acknowledged, 50, scratch.path());
 }
 
 #[tokio::test(flavor = "multi_thread")]

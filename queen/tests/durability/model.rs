@@ -161,10 +161,10 @@ fn world_bulk(root: &Path) -> PathBuf {
 
 /// Opens what is left with plain SQLite, and says what is wrong with it.
 fn check(left: &Path, marks: &[u64]) -> Result<(), String> {
-    let told = |error: rusqlite::Error| error.to_string();
-    let connection = Connection::open(left.join("db")).map_err(told)?;
-    connection.pragma_update(None, "synchronous", "OFF").map_err(told)?;
-    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(told)?;
+    let text = |error: rusqlite::Error| error.to_string();
+    let connection = Connection::open(left.join("db")).map_err(text)?;
+    connection.pragma_update(None, "synchronous", "OFF").map_err(text)?;
+    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(text)?;
     if verdict != "ok" {
         return Err(verdict);
     }
@@ -172,7 +172,7 @@ fn check(left: &Path, marks: &[u64]) -> Result<(), String> {
     if there.is_err() && marks.is_empty() {
         return Ok(());
     }
-    let there = there.map_err(told)?;
+    let there = there.map_err(text)?;
     for n in marks.iter().filter(|mark| *mark % 2 == 0).map(|mark| mark / 2) {
         // The last one may be on its way out, and its removal not acknowledged yet.
         let removed = marks.contains(&(2 * n + 1));

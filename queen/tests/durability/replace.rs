@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use queen::clock::{HiveTime, Moment};
 use queen::store::{Change, Location, Store, StoreError, Submission, check};
-use queen::work::{Ending, Extent, Found, Inputs, Large, Piece, Results, Terms, Trust};
+use queen::work::{Ending, Extent, Inputs, Large, Piece, Results, SearchCounts, Terms, Trust};
 use sha2::{Digest as _, Sha256};
 use web::kinds::Specification;
 use web::kinds::digest::{Algorithm, Digest, Encoding};
@@ -37,7 +37,7 @@ fn submit(store: &mut Store) -> Arc<Large> {
     let (bytes, crc) = (layout.len() as u32, crc32fast::hash(&layout));
     let extent = Extent { end: INPUTS, offset: 0, bytes, crc, cost: INPUTS };
     let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
-    file.keep();
+    file.persist();
     let specification = Specification::Digest(Digest { algorithm: Algorithm::Sha256, encoding: Encoding::Utf8 });
     let terms = Terms {
         owner: None,
@@ -114,7 +114,8 @@ fn what_is_trusted_is_never_half_replaced() {
     };
     let truth = |first, past, drone, replaces| results(&large, first, right(first, past), drone, replaces);
     let (state, finished) = (TaskState::Done, moment(2));
-    let ending = Ending { state, started_at: None, finished, done: INPUTS, found: Found::default(), error: None };
+    let ending =
+        Ending { state, started_at: None, finished, done: INPUTS, found: SearchCounts::default(), error: None };
     let end = Change::End(TASK, Box::new(ending));
     let some = [lie(0, 100, 99, false), truth(100, 200, HONEST, false), lie(200, 300, 99, false)];
     // What is wrong is not trusted for a moment, since `check` would notice.

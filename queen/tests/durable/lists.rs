@@ -34,7 +34,7 @@ fn expected(tasks: &BTreeMap<u64, TaskView>, filter: &TaskFilter, order: Order) 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_memory_and_what_is_on_disk_is_one_list() {
     let folder = tempfile::tempdir().unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    let (hive, driver) = open(folder.path(), settings());
     let working = async {
         hive.begin_epoch().await;
         for id in 1..=24_u64 {
@@ -81,9 +81,9 @@ async fn what_is_in_memory_and_what_is_on_disk_is_one_list() {
             assert_eq!(hive.count(filter.clone()).await.unwrap(), counts, "{filter:?}");
         }
     };
-    keeper.keep(&hive, working).await.unwrap();
+    driver.run(&hive, working).await.unwrap();
     // With everything unfinished taken over from the disk.
-    let (hive, keeper) = open(folder.path(), settings());
+    let (hive, driver) = open(folder.path(), settings());
     let again = async {
         hive.begin_epoch().await;
         let filter = Arc::new(TaskFilter { name: Some("night-".to_owned()), ..TaskFilter::default() });
@@ -91,5 +91,5 @@ async fn what_is_in_memory_and_what_is_on_disk_is_one_list() {
         assert_eq!(urgent.first().map(|task| task.id), Some(TaskId(23)), "{urgent:?}");
         assert!(urgent.is_sorted_by_key(|task| -i32::from(task.priority)));
     };
-    keeper.keep(&hive, again).await.unwrap();
+    driver.run(&hive, again).await.unwrap();
 }

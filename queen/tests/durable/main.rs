@@ -398,7 +398,7 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
 
     // Without HTTP, so that the removal comes just when it is to.
     let store = Location::new(folder.path().to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::over(settings(), store).unwrap();
+    let (hive, driver) = SharedHive::over(settings(), store).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     let reading = async {
         hive.begin_epoch().await;
@@ -413,7 +413,7 @@ async fn results_that_are_removed_while_they_are_read_are_gone() {
             assert!(matches!(error, Some(HiveError::TaskGone(gone)) if gone == id), "{error:?}");
         }
     };
-    keeper.keep(&hive, reading).await.unwrap();
+    driver.run(&hive, reading).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -423,13 +423,13 @@ async fn who_is_told_to_stop_takes_over_no_more() {
     let task = first.submit_lines("", &lines(10)).await;
     first.stop().await;
     let store = Location::new(folder.path().to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::over(settings(), store).unwrap();
+    let (hive, driver) = SharedHive::over(settings(), store).unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
     hive.take_over(&stop).unwrap();
     let refused = hive.task(TaskId(task)).await.unwrap_err().to_string();
     assert!(refused.contains("taking over 1 unfinished task"), "{refused}");
-    keeper.keep(&hive, async {}).await.unwrap();
+    driver.run(&hive, async {}).await.unwrap();
     // It is there for the next one.
     let next = serving(folder.path(), Duration::MAX, None).await;
     assert_eq!(next.get(&format!("/tasks/{task}")).await.json()["state"], "pending");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use queen::hive::{Keeper, Settings, SharedHive};
+use queen::hive::{Settings, SharedHive, StoreDriver};
 use queen::store::Location;
 use tokio_util::sync::CancellationToken;
 use web::access::{LogFilter, LogKind, Owner, TokenId};
@@ -13,11 +13,11 @@ use web::model::Change;
 
 use super::settings;
 
-pub(super) fn open(data: &Path, settings: Settings) -> (SharedHive, Keeper) {
+pub(super) fn open(data: &Path, settings: Settings) -> (SharedHive, StoreDriver) {
     let store = Location::new(data.to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::over(settings, store).unwrap();
+    let (hive, driver) = SharedHive::over(settings, store).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
-    (hive, keeper)
+    (hive, driver)
 }
 
 pub(super) fn new(owner: Option<u64>) -> NewTask {
@@ -49,7 +49,7 @@ async fn tasks_of(hive: &SharedHive, owner: u64) -> Vec<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_are_their_owners_over_restarts() {
     let folder = tempfile::tempdir().unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    let (hive, driver) = open(folder.path(), settings());
     let first = async {
         hive.begin_epoch().await;
         for owner in [Some(1), Some(2), None, Some(1)] {
@@ -60,8 +60,8 @@ async fn tasks_are_their_owners_over_restarts() {
         // One of them is on disk alone.
         assert_eq!(tasks_of(&hive, 1).await, [4, 1]);
     };
-    keeper.keep(&hive, first).await.unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    driver.run(&hive, first).await.unwrap();
+    let (hive, driver) = open(folder.path(), settings());
     let second = async {
         hive.begin_epoch().await;
         assert_eq!((tasks_of(&hive, 1).await, tasks_of(&hive, 2).await), (vec![4, 1], vec![2]));
@@ -86,13 +86,13 @@ async fn tasks_are_their_owners_over_restarts() {
         assert_eq!(removed.await, (1, Some(TokenId(1))));
         telling.abort();
     };
-    keeper.keep(&hive, second).await.unwrap();
+    driver.run(&hive, second).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_may_have_so_many_unfinished_tasks() {
     let folder = tempfile::tempdir().unwrap();
-    let (hive, keeper) = open(folder.path(), Settings { max_queued: 2, ..settings() });
+    let (hive, driver) = open(folder.path(), Settings { max_queued: 2, ..settings() });
     let working = async {
         hive.begin_epoch().await;
         for id in 1..=2 {
@@ -105,7 +105,7 @@ async fn an_owner_may_have_so_many_unfinished_tasks() {
         hive.cancel(wire::ids::TaskId(1)).await.unwrap();
         assert_eq!(submit(&hive, Some(1)).await, Ok(5));
     };
-    keeper.keep(&hive, working).await.unwrap();
+    driver.run(&hive, working).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,12 +123,12 @@ async fn what_users_did_is_written() {
         let by = By { name, address: Some([192, 0, 2, 1].into()), request };
         Deed { by, action, target: "task 7 (bees)".into(), refused: refused.map(str::to_owned) }
     };
-    let (hive, keeper) = open(folder.path(), settings());
+    let (hive, driver) = open(folder.path(), settings());
     let first = async {
         hive.begin_epoch().await;
         let keeping = tokio::spawn({
             let hive = hive.clone();
-            async move { hive.keep_trail().await }
+            async move { hive.run_trail().await }
         });
         hive.tell(deed(Action::Cancel, None));
         while log(&hive).await.is_empty() {
@@ -139,30 +139,30 @@ async fn what_users_did_is_written() {
         (0..5).for_each(|_| hive.tell(deed(Action::Ask, Some("it lacks control"))));
         hive.tell(deed(Action::Remove, None));
     };
-    keeper.keep(&hive, first).await.unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    driver.run(&hive, first).await.unwrap();
+    let (hive, driver) = open(folder.path(), settings());
     let second = async {
         hive.begin_epoch().await;
         let expected = [("ask", 4), ("delete", 1), ("ask", 1), ("cancel", 1)];
         assert_eq!(log(&hive).await, expected.map(|(action, count)| (who.clone(), action.to_owned(), count)));
     };
-    keeper.keep(&hive, second).await.unwrap();
+    driver.run(&hive, second).await.unwrap();
 }
 
 #[tokio::test]
 async fn starts_and_stops_are_written() {
     let folder = tempfile::tempdir().unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    let (hive, driver) = open(folder.path(), settings());
     let first = async {
         hive.begin_epoch().await;
     };
-    keeper.keep(&hive, first).await.unwrap();
-    let (hive, keeper) = open(folder.path(), settings());
+    driver.run(&hive, first).await.unwrap();
+    let (hive, driver) = open(folder.path(), settings());
     let second = async {
         hive.begin_epoch().await;
         let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
         let lines: Vec<_> = page.entries.iter().map(|line| (line.kind, &*line.action, &*line.target)).collect();
         assert_eq!(lines, ["start", "stop", "start"].map(|action| (LogKind::Queen, action, "queen")));
     };
-    keeper.keep(&hive, second).await.unwrap();
+    driver.run(&hive, second).await.unwrap();
 }

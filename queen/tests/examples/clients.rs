@@ -125,12 +125,12 @@ fn client_py_prints_results_as_they_come() {
     assert!(code == Some(0) && parsed(&said) == rows(&words), "{error}");
     // Nobody knows when it has begun to watch.
     let is_told = |line: String| line.contains(r#""name": "wax""#) && line.contains(r#""state": "done""#);
-    let told = std::thread::spawn(move || events.any(is_told));
+    let noticing = std::thread::spawn(move || events.any(is_told));
     until(|| {
         hive.until_done(hive.submit("?name=wax", &words[..1]));
-        told.is_finished()
+        noticing.is_finished()
     });
-    assert!(told.join().unwrap());
+    assert!(noticing.join().unwrap());
     watching.kill().unwrap();
     watching.wait().unwrap();
     let (code, said, error) = run(hive.client("client.py").args(["--option", "encoding=hex"]), "00\nxx\n");

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::support::programs::{Program, output, start_drone};
-use super::{Hive, PATIENCE, example, numbers, sums, until};
+use super::{Hive, STEP_TIMEOUT, example, numbers, sums, until};
 
 /// An input that takes long on most machines, and its result, as OpenSSL computes it.
 const LONG: &str = "?algorithm=pbkdf2-hmac-sha256&iterations=5000000";
@@ -65,7 +65,7 @@ impl Wire {
 
     /// Waits until the Drone holds a lease.
     fn until_held(&self) {
-        self.shown.recv_timeout(PATIENCE).unwrap();
+        self.shown.recv_timeout(STEP_TIMEOUT).unwrap();
     }
 
     fn cut(&self) {

@@ -18,12 +18,12 @@ use support::programs::{Program, address, output, queen};
 use tempfile::TempDir;
 
 /// How long something may take on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(300);
+const STEP_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Looks until it is so, with pauses in which the others come forward.
 #[track_caller]
 fn until(mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + STEP_TIMEOUT;
     while !is_so() {
         assert!(Instant::now() < end, "it does not come to that");
         thread::sleep(Duration::from_millis(20));

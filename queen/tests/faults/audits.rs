@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::support::clock::Hands;
+use super::support::look_again;
 use super::support::scripted::Scripted;
-use super::support::{Hive, look_again};
-use super::{PBKDF2, Queen, lines};
+use super::{PBKDF2, lines, start_queen};
 
 /// After that the directory knows of a lease.
 const LATER: Duration = Duration::from_secs(1);
@@ -17,8 +17,7 @@ const LATER: Duration = Duration::from_secs(1);
 async fn the_lease_of_an_audit_is_not_remembered() {
     let (directory, clock) = (tempfile::tempdir().unwrap(), Hands::new());
     let config = queen::Config { clock: Arc::new(clock.clone()), ..super::config(Some(directory.path())) };
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     let mut first = Scripted::start(queen.drones, "first").await;
     let other = Scripted::start(queen.drones, "other").await;
     let audited = queen.submit(PBKDF2, &lines(1)).await;

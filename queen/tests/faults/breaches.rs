@@ -11,9 +11,8 @@ use wire::ids::{Epoch, Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::{MAX_PART, Offered, ToQueen};
 use wire::preface::{Preface, Role};
 
-use super::support::Hive;
 use super::support::scripted::{Lease, Scripted, hello};
-use super::{Queen, lines};
+use super::{Queen, config, lines, start_queen};
 
 /// The frames that a stranger sends behind its preface, and why it is refused.
 async fn refused(queen: Queen, frames: &[u8]) -> String {
@@ -39,8 +38,7 @@ fn framed(message: &FromDrone<'_>) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_handshake_is_refused_with_the_reason() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let hello = |name| framed(&hello(name, SeatSecret([1; 32])));
     let proof = framed(&FromDrone::Proof { secret: "", mac: [0; 32] });
     let number = |number: u8| vec![1, 0, 0, 0, number];
@@ -68,19 +66,19 @@ async fn a_broken_handshake_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breach_is_told_and_ends_nothing_but_its_connection() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
-    let told = async |frame: &[u8], reason: &str| {
+    let (hive, queen) = start_queen(config(None)).await;
+    let refused_with = async |frame: &[u8], reason: &str| {
         let mut drone = Scripted::start(queen.drones, "broken").await;
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
     let long = format!("a frame of {} bytes is longer than the {MAX_TO_QUEEN} allowed here", MAX_TO_QUEEN + 1);
-    told(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
-    told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
-    told(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
-    told(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
-    told(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
+    refused_with(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
+    refused_with(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77")
+        .await;
+    refused_with(&[3, 0, 0, 0, 1, 1, 252], "a frame holds no message: it ends too early").await;
+    refused_with(&[5, 0, 0, 0, 1, 1, 1, 1, 255], "a frame holds no message: a text is not UTF-8").await;
+    refused_with(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
 
     let mut drone = Scripted::start(queen.drones, "broken").await;
     drone.say(&ToQueen::Offer { leases: Vec::new().into(), material: Vec::new().into() }).await;
@@ -124,8 +122,7 @@ async fn told_of(queen: Queen, say: impl AsyncFnOnce(&mut Scripted, &Lease)) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parts_out_of_order_are_a_breach_and_not_receipted() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let task = queen.submit("", &lines(500)).await;
     let order = "come in index order, without gaps, and once";
     let reason = told_of(queen, async |drone, lease| drone.give_with(lease, 10..20, |_| false).await).await;
@@ -160,8 +157,7 @@ async fn parts_out_of_order_are_a_breach_and_not_receipted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_that_makes_no_sense_is_a_breach() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let mut drone = Scripted::start(queen.drones, "drone").await;
     queen.submit("", &lines(500)).await;
     let offered = drone.work().await.offered();

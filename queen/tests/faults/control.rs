@@ -4,16 +4,12 @@ use serde_json::{Value, json};
 
 use super::support::scripted::Scripted;
 use super::support::{Hive, look_again};
-use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
-
-/// One item takes more than what is given to a Drone beside what it has.
-const EXPENSIVE: &str = "algorithm=pbkdf2-hmac-sha256&iterations=20000";
+use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines, start_queen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_task_is_taken_from_its_drones_and_goes_on_where_it_was() {
     for (config, directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(500)).await;
         let lease = drone.work().await;
@@ -62,8 +58,7 @@ async fn a_paused_task_is_taken_from_its_drones_and_goes_on_where_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_missing_of_a_cancelled_task_is_computed_when_it_is_retried() {
     for (config, directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(500)).await;
         let lease = drone.work().await;
@@ -100,16 +95,14 @@ async fn only_what_is_missing_of_a_cancelled_task_is_computed_when_it_is_retried
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_of_a_task_outlive_the_queen() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let [first, second] = [queen.submit("?name=first", &lines(1)).await, queen.submit("?name=second", &lines(2)).await];
     let view = queen.amend(second, json!({ "priority": 9, "name": "urgent" })).await;
     assert_eq!((&view["priority"], &view["name"]), (&json!(9), &json!("urgent")));
     let view = queen.amend(first, json!({ "name": null })).await;
     assert_eq!((&view["priority"], &view["name"]), (&json!(0), &Value::Null));
     hive.stop().await;
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let view = queen.task(second).await;
     assert_eq!((&view["priority"], &view["name"]), (&json!(9), &json!("urgent")));
     assert_eq!(queen.task(first).await["name"], Value::Null);
@@ -124,8 +117,7 @@ async fn changes_of_a_task_outlive_the_queen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_fails_at_its_deadline_for_good() {
     for (config, directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "slow").await;
         let task = queen.submit("?deadline_seconds=1", &lines(500)).await;
         let lease = drone.work().await;
@@ -140,8 +132,7 @@ async fn a_task_fails_at_its_deadline_for_good() {
         drop(drone);
         hive.stop().await;
         let Some(directory) = directory else { continue };
-        let hive = Hive::start_with(super::config(Some(directory.path()))).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(super::config(Some(directory.path()))).await;
         assert_eq!(queen.task(task).await["state"], "failed");
         assert_eq!(queen.post(&format!("/tasks/{task}/retry")).await.status, 409);
         hive.stop().await;
@@ -152,8 +143,7 @@ async fn a_task_fails_at_its_deadline_for_good() {
 async fn what_failed_at_its_deadline_is_tried_again_with_another() {
     const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
     for (config, directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let task = queen.submit("?deadline_seconds=1", &lines(2)).await;
         let batch = queen.submit("?deadline_seconds=1&each=task", &lines(2)).await;
         let member = batch + 2;
@@ -192,63 +182,8 @@ async fn what_failed_at_its_deadline_is_tried_again_with_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_nothing_happens_is_told() {
-    let hive = Hive::start_with(config(None)).await;
-    let queen = Queen::from(&hive);
-    let task = queen.submit(&format!("?name=urgent&priority=5&{EXPENSIVE}"), &lines(100)).await;
-    let why = async |task| queen.task(task).await["waiting_because"].clone();
-    assert_eq!(why(task).await, "no drone is connected");
-    let mut drone = Scripted::start(queen.drones, "drone").await;
-    drone.work().await;
-    assert_eq!(why(task).await, Value::Null);
-    let behind = queen.submit(&format!("?{EXPENSIVE}"), &lines(100)).await;
-    assert_eq!(why(behind).await, "the drones are busy with task 1 (urgent), which has a higher priority");
-    let equal = queen.submit(&format!("?priority=5&{EXPENSIVE}"), &lines(100)).await;
-    assert_eq!(why(equal).await, "the drones are busy with other tasks of its priority; its turn comes");
-    for task in [task, behind, equal] {
-        queen.post(&format!("/tasks/{task}/pause")).await;
-    }
-    assert_eq!(why(behind).await, "it is paused");
-    assert_eq!(queen.drone(drone.id).await["idle_because"], "all tasks are paused");
-    for task in [task, behind, equal] {
-        queen.post(&format!("/tasks/{task}/cancel")).await;
-        assert_eq!(why(task).await, Value::Null);
-    }
-    let view = queen.drone(drone.id).await;
-    assert_eq!((&view["idle_because"], &view["state"]), (&json!("there is nothing to do"), &json!("idle")), "{view}");
-    drone.say(&wire::message::ToQueen::Leaving).await;
-    let view = queen.until_drone(drone.id, "leaving").await;
-    assert_eq!(view["idle_because"], "it is about to leave");
-    let task = queen.submit("", &lines(1)).await;
-    assert_eq!(why(task).await, "every connected drone is about to leave");
-    drop(drone);
-    queen.until("/stats", |view| view["drones"] == 0).await;
-    assert_eq!(why(task).await, "no drone is connected");
-    hive.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_is_made_less_urgent_lets_others_go_first() {
-    let hive = Hive::start_with(config(None)).await;
-    let queen = Queen::from(&hive);
-    let mut drone = Scripted::start(queen.drones, "drone").await;
-    let long = queen.submit(&format!("?priority=5&{EXPENSIVE}"), &lines(100)).await;
-    let lease = drone.work().await;
-    let other = queen.submit(&format!("?{EXPENSIVE}"), &lines(1)).await;
-    let why = queen.task(other).await["waiting_because"].clone();
-    assert_eq!(why, format!("the drones are busy with task {long}, which has a higher priority"));
-    queen.amend(long, json!({ "priority": -5 })).await;
-    assert_eq!(drone.shrink(lease.id).await, lease.from);
-    while drone.work().await.task.0 != other {}
-    assert_eq!(queen.task(other).await["waiting_because"], Value::Null);
-    drop(drone);
-    hive.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
-    let hive = Hive::start_with(config(None)).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let few = lines(200);
     let drained = hive.worker("drained");
     let endless = hive.submit_endless("").await;
@@ -277,8 +212,7 @@ async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let mut hung = Scripted::start(queen.drones, "hung").await;
     let task = queen.submit("", &lines(500)).await;
     hung.work().await;
@@ -291,7 +225,7 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
     let honest = Scripted::start(queen.drones, "honest").await.honest();
     queen.until_done(task).await;
     queen.check(task, &lines(500)).await;
-    let told = |log: &Value| {
+    let entries = |log: &Value| {
         let lines = log["entries"].as_array().unwrap().iter().rev();
         lines.map(|line| format!("{} {}", line["action"], line["target"]).replace('"', "")).collect::<Vec<_>>()
     };
@@ -302,7 +236,7 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
         "disconnect drone 1 (hung)",
         "connect drone 2 (honest)",
     ];
-    queen.until("/log", |log| told(log) == expected).await;
+    queen.until("/log", |log| entries(log) == expected).await;
     honest.vanish().await;
     hive.stop().await;
 }
@@ -310,8 +244,7 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn inputs_leave_memory_when_their_results_have_come() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let many = lines(60_000);
     let task = queen.submit("", &many).await;
     let mut drone = Scripted::start(queen.drones, "drone").await;

@@ -6,9 +6,9 @@ use queen::core::Timeouts;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::support::scripted::{Heard, Lease, Scripted};
-use super::support::{Hive, LONG};
-use super::{Queen, both, config, lines};
+use super::support::LONG;
+use super::support::scripted::{Heard, Scripted};
+use super::{both, config, lines, start_queen};
 
 /// What a Drone held that is gone is not kept for long.
 const BRIEF: Timeouts = Timeouts { silence: LONG, grace: Duration::from_millis(100), retry: Duration::ZERO };
@@ -27,8 +27,7 @@ fn failing(mut drone: Scripted) -> JoinHandle<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_fails_that_two_drones_cannot_compute() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drones = Vec::new();
         for name in ["one", "two", "three"] {
             let drone = Scripted::start(queen.drones, name).await;
@@ -56,8 +55,7 @@ async fn a_task_fails_that_two_drones_cannot_compute() {
 async fn a_drone_that_fails_everything_fails_no_task() {
     for (config, _directory) in both() {
         let timeouts = Timeouts { retry: LONG, ..config.timeouts };
-        let hive = Hive::start_with(queen::Config { timeouts, ..config }).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(queen::Config { timeouts, ..config }).await;
         let bad = Scripted::start(queen.drones, "bad").await;
         let (id, failing) = (bad.id, failing(bad));
         let mut tasks = Vec::new();
@@ -84,8 +82,7 @@ async fn a_drone_that_fails_everything_fails_no_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_of_a_batch_fails_alone() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let batch = queen.submit("?each=task", &lines(500)).await;
         let poison = 77;
         let mut drone = Scripted::start(queen.drones, "one").await;
@@ -129,50 +126,9 @@ async fn a_task_of_a_batch_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drone_is_quarantined_that_fails_where_another_does_not() {
-    for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
-        let mut broken = Scripted::start(queen.drones, "broken").await;
-        let mut leases = Vec::new();
-        for _ in 0..3 {
-            queen.submit("", &lines(3)).await;
-            leases.push(broken.work().await);
-        }
-        // An idle Drone may be given early what another one holds; it computes that only afterwards.
-        let mut honest = Scripted::start(queen.drones, "honest").await;
-        let mut kept = Vec::new();
-        for (before, lease) in leases.iter().enumerate() {
-            assert_eq!(queen.drone(broken.id).await["quarantined_because"], Value::Null, "after {before}");
-            broken.fail(lease, "out of order").await;
-            let mut done = std::pin::pin!(queen.until_done(lease.task.0));
-            loop {
-                for ours in kept.extract_if(.., |kept: &mut Lease| kept.task <= lease.task) {
-                    honest.give(&ours).await;
-                }
-                tokio::select! {
-                    _ = &mut done => break,
-                    ours = honest.work() => kept.push(ours),
-                }
-            }
-        }
-        let view = queen.until_drone(broken.id, "quarantined").await;
-        let reason = "it failed on several tasks: task 1, task 2, task 3";
-        assert_eq!((&view["quarantined_because"], &view["wrong"]), (&json!(reason), &json!(0)), "{view}");
-        for task in 1..=3 {
-            queen.check(task, &lines(3)).await;
-        }
-        assert_eq!(queen.drone(honest.id).await["items_done"], 9);
-        drop((honest, broken));
-        hive.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_task_fails_that_ends_drones() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(queen::Config { timeouts: BRIEF, ..config }).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(queen::Config { timeouts: BRIEF, ..config }).await;
         let task = queen.submit("", &lines(3)).await;
         let mut dead = Vec::new();
         let view = loop {
@@ -202,8 +158,7 @@ async fn a_task_fails_that_ends_drones() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_may_end_drones_waits_for_one_of_its_own() {
-    let hive = Hive::start_with(queen::Config { timeouts: BRIEF, ..config(None) }).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(queen::Config { timeouts: BRIEF, ..config(None) }).await;
     let task = queen.submit("?name=grim", &lines(3)).await;
     for number in 0..2 {
         let mut drone = Scripted::start(queen.drones, &format!("dying-{number}")).await;

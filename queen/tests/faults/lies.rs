@@ -11,13 +11,12 @@ use tokio::task::JoinHandle;
 
 use super::support::scripted::{Alone, Scripted};
 use super::support::{Hive, look_again};
-use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
+use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines, start_queen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_digest_of_a_word_is_refused() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut liar = Scripted::start(queen.drones, "liar").await;
         let task = queen.submit("?name=word", &lines(1)).await;
         let lease = liar.work().await;
@@ -53,8 +52,7 @@ async fn a_wrong_digest_of_a_word_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quarantine_outlives_the_queen() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let mut liar = Scripted::start(queen.drones, "liar").await;
     queen.submit("", &lines(1)).await;
     let lease = liar.work().await;
@@ -64,8 +62,7 @@ async fn a_quarantine_outlives_the_queen() {
     drop(liar);
     hive.stop().await;
 
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let liar = Scripted::connect(queen.drones, "liar", seat).await;
     assert_eq!(liar.id, id);
     let after = queen.drone(id).await;
@@ -117,7 +114,7 @@ impl Watcher {
     }
 
     /// All that was told; the Queen has stopped.
-    async fn told(self) -> Vec<Value> {
+    async fn events(self) -> Vec<Value> {
         self.reading.await.unwrap()
     }
 }
@@ -195,8 +192,7 @@ async fn corrected(queen: Queen, task: u64, last: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_liar_did_before_is_computed_again() {
     until_seen(async |config| {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let watcher = Watcher::start(queen).await;
         let Some((liar, lies_openly, task)) = trusted(queen).await else {
             hive.stop().await;
@@ -218,7 +214,7 @@ async fn what_a_liar_did_before_is_computed_again() {
         liar.vanish().await;
         honest.leave().await;
         hive.stop().await;
-        let changes = watcher.told().await;
+        let changes = watcher.events().await;
         assert_eq!(changes, [json!({ "task": task, "from": WHERE, "to": WHERE + 1, "drone": id })]);
         true
     })
@@ -228,8 +224,7 @@ async fn what_a_liar_did_before_is_computed_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_two_liars_did_before_is_computed_again() {
     until_seen(async |config| {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let lies_openly = Arc::new(AtomicBool::new(false));
         let mut liars = Vec::new();
         for name in ["liar", "other"] {
@@ -281,8 +276,7 @@ async fn what_two_liars_did_before_is_computed_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unfinished_tasks_of_a_liar_end_right() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut liar = Scripted::start(queen.drones, "liar").await;
         // So that few results are looked at.
         for _ in 0..SMALL {
@@ -335,15 +329,14 @@ async fn suspicion_outlives_a_queen_that_is_killed() {
     program.end();
     liar.vanish().await;
 
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     queen.until_task(task, |view| view["suspect"] == true).await;
     let watcher = Watcher::start(queen).await;
     let honest = hive.worker("honest");
     corrected(queen, task, last).await;
     honest.leave().await;
     hive.stop().await;
-    let changes = watcher.told().await;
+    let changes = watcher.events().await;
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!((&changes[0]["task"], &changes[0]["from"]), (&json!(task), &json!(WHERE)));
 
@@ -357,8 +350,7 @@ async fn suspicion_outlives_a_queen_that_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_lies_about_expensive_results_is_found_out_by_another_drone() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let liar = Scripted::start(queen.drones, "liar").await.alone(|_, _| true);
         let honest = Scripted::start(queen.drones, "honest").await.honest();
         let few = lines(20);

@@ -54,6 +54,13 @@ struct Queen {
     http: SocketAddr,
 }
 
+/// A Queen in this process, and her addresses.
+async fn start_queen(config: Config) -> (Hive, Queen) {
+    let hive = Hive::start_with(config).await;
+    let queen = Queen::from(&hive);
+    (hive, queen)
+}
+
 impl From<&Hive> for Queen {
     fn from(hive: &Hive) -> Self {
         Self { drones: hive.drones, http: hive.http }

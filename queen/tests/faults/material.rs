@@ -6,9 +6,8 @@ use wire::ids::SeatSecret;
 use wire::material::{KeptMaterial, MaterialId};
 use wire::message::ToQueen;
 
-use super::support::Hive;
 use super::support::scripted::{Heard, Kept, Lease, Scripted, hello, hello_of};
-use super::{Queen, both};
+use super::{Queen, both, config, start_queen};
 
 /// Targets of which the lowest numbers are in the space, too many for a lease.
 const TARGETS: u64 = 1_000;
@@ -50,8 +49,7 @@ async fn next(drone: &mut Scripted) -> (Vec<Heard>, Lease) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_comes_back_with_its_material_is_not_sent_it_again() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = search(queen).await;
         let (before, lease) = next(&mut drone).await;
@@ -77,8 +75,7 @@ async fn a_drone_that_comes_back_with_its_material_is_not_sent_it_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drone_that_comes_back_without_its_material_is_sent_it_again() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let mut drone = Scripted::start(queen.drones, "drone").await;
     let task = search(queen).await;
     let (_, lease) = next(&mut drone).await;
@@ -96,8 +93,7 @@ async fn a_drone_that_comes_back_without_its_material_is_sent_it_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_salt_is_sent_once_for_all_tasks_that_have_it() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         for turn in 0..3 {
             let (task, id) = salted(queen, "s", 2_000).await;
@@ -122,8 +118,7 @@ async fn a_long_salt_is_sent_once_for_all_tasks_that_have_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn material_makes_room_for_other_material() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let seat = SeatSecret::random().unwrap();
     let hello = hello_of("drone", seat, 5_000);
     let (mut drone, _) = Scripted::offer_all(queen.drones, &hello, &[], Kept::new()).await;
@@ -145,8 +140,7 @@ async fn material_makes_room_for_other_material() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_drone_keeps_waits_and_the_queen_says_why() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let hello = hello_of("small", SeatSecret::random().unwrap(), 1_999);
     let (small, _) = Scripted::offer_all(queen.drones, &hello, &[], Kept::new()).await;
     let small = small.honest();
@@ -167,8 +161,7 @@ async fn what_no_drone_keeps_waits_and_the_queen_says_why() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_of_material_that_makes_no_sense_is_a_breach() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let kept = |byte: u8, bytes| KeptMaterial { id: MaterialId([byte; 32]), bytes };
     let cases = [
         (vec![kept(1, 10), kept(1, 10)], "is offered twice"),

@@ -6,19 +6,17 @@ use wire::frame::{MAX_HANDSHAKE, decode};
 use wire::handshake::FromQueen;
 use wire::message::ToQueen;
 
-use super::Queen;
 use super::support::Hive;
 use super::support::protection::{Entry, Shield};
 use super::support::scripted::{Scripted, knock};
+use super::{Queen, start_queen};
 
 /// So many files may a Queen have open here, and so many places has each port then.
 const FILES: u64 = 64;
 const PLACES: usize = 14;
 
 async fn hive() -> (Hive, Queen) {
-    let hive = Hive::start_with(queen::Config { open_files: FILES, ..super::config(None) }).await;
-    let queen = Queen::from(&hive);
-    (hive, queen)
+    start_queen(queen::Config { open_files: FILES, ..super::config(None) }).await
 }
 
 /// Connections on which nothing is said.
@@ -81,8 +79,7 @@ async fn a_drone_that_has_proved_its_secret_keeps_its_place_from_who_has_not() {
     let shield = Shield::new();
     let file = shield.admit("attic");
     let protection = Some(shield.protection());
-    let hive = Hive::start_with(queen::Config { open_files: FILES, protection, ..super::config(None) }).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(queen::Config { open_files: FILES, protection, ..super::config(None) }).await;
     let mut idle = Scripted::start(Entry::new(queen.drones, &file), "idle").await;
     assert!(idle.beats(&[], 0).await);
     let mut silent = silent(queen, 2 * PLACES).await;

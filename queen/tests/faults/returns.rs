@@ -7,9 +7,8 @@ use serde_json::json;
 use wire::ids::{Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::Adoption;
 
-use super::support::Hive;
 use super::support::scripted::{Lease, Scripted};
-use super::{Queen, both, config, lines};
+use super::{Queen, both, config, lines, start_queen};
 
 /// Few enough for one lease.
 const FEW: usize = 500;
@@ -20,8 +19,7 @@ const OLD: Duration = Duration::from_millis(600);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_taken_back_though_another_drone_has_begun_with_it() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut first = Scripted::start(queen.drones, "first").await;
         let task = queen.submit("", &lines(FEW)).await;
         let lease = first.work().await;
@@ -57,8 +55,7 @@ async fn a_lease_is_taken_back_though_another_drone_has_begun_with_it() {
 
 /// A Drone of the Queen before comes back to the next one.
 async fn come_back(data: &Path, seat: SeatSecret, lease: &Lease) {
-    let hive = Hive::start_with(config(Some(data))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(data))).await;
     queen.task(lease.task.0).await;
     // It has nothing else to do, and computes the same.
     let mut other = Scripted::start(queen.drones, "other").await;
@@ -100,8 +97,7 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_was_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_taken_back_by_a_queen_after_one_that_stopped() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let mut drone = Scripted::start(queen.drones, "first").await;
     queen.submit("", &lines(FEW)).await;
     let lease = drone.work().await;
@@ -114,8 +110,7 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_wanted_is_not_taken_back() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(FEW)).await;
         let lease = drone.work().await;
@@ -149,8 +144,7 @@ async fn what_is_not_wanted_is_not_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_cover_what_is_wanted_and_what_is_not() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(FEW)).await;
         let lease = drone.work().await;
@@ -178,8 +172,7 @@ async fn receipts_cover_what_is_wanted_and_what_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_connection_is_not_heard_any_more() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut old = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("", &lines(FEW)).await;
         let lease = old.work().await;

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::support::look_again;
 use super::support::scripted::Scripted;
-use super::support::{Hive, look_again};
-use super::{Queen, both, config};
+use super::{Queen, both, config, start_queen};
 
 /// The digest of a number in decimal.
 fn target(number: u64) -> String {
@@ -63,8 +63,7 @@ async fn coverage(queen: Queen, task: u64) -> BTreeMap<String, u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sought_is_found_once() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let honest = Scripted::start(queen.drones, "honest").await.searching(|_, _, _| {});
         let task = submit(queen, &numbers(50_000, &[0, 17, 49_999], "all")).await;
         let view = queen.until_done(task).await;
@@ -81,8 +80,7 @@ async fn what_is_sought_is_found_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_drone_finds_what_the_queen_finds() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let drone = hive.worker("real");
     let task = submit(queen, &numbers(3_000_000, &[0, 1_234_567, 2_999_999], "never")).await;
     let view = queen.until_done(task).await;
@@ -95,8 +93,7 @@ async fn a_real_drone_finds_what_the_queen_finds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_over_when_enough_is_found() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let honest = Scripted::start(queen.drones, "honest").await.searching(|_, _, _| {});
     let first = submit(queen, &numbers(100_000, &[70_000, 3], "first")).await;
     let view = queen.until_done(first).await;
@@ -119,8 +116,7 @@ async fn it_is_over_when_enough_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_mark_is_a_lie() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let liar = Scripted::start(queen.drones, "liar").await.searching(|_, part, marks| {
         let false_mark = part.clone().find(|index| !marks.contains(index)).unwrap();
         marks.push(false_mark);
@@ -142,8 +138,7 @@ async fn a_false_mark_is_a_lie() {
 /// Who tells only some marks is found out, and what it says that it searched is searched again.
 async fn skipper(keeps: impl Fn(u64) -> bool + Send + Copy + 'static, has_company: bool, stop: &str) {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let liar = Scripted::start(queen.drones, "liar").await;
     let liar = liar.searching(move |_, _, marks| marks.retain(|mark| keeps(*mark)));
     let start = || async { Scripted::start(queen.drones, "honest").await.searching(|_, _, _| {}) };
@@ -197,8 +192,7 @@ async fn what_is_in_doubt_is_searched_again_though_enough_was_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_finds_much_is_not_suspect() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let drones = ["one", "other"].map(|name| Scripted::start(queen.drones, name));
     let mut honest = Vec::new();
     for drone in drones {
@@ -220,8 +214,7 @@ async fn who_finds_much_is_not_suspect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_found_than_was_asked_for() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let honest = Scripted::start(queen.drones, "honest").await.searching(|_, _, _| {});
     let sought: Vec<_> = (0..100).map(|n| n * 10).collect();
     let mut task = numbers(200_000, &sought, "never");
@@ -238,8 +231,7 @@ async fn no_more_is_found_than_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_outlives_the_queen() {
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let (total, sought) = (200_000, [3, 150_000]);
     let mut drone = Scripted::start(queen.drones, "first").await;
     let task = submit(queen, &numbers(total, &sought, "never")).await;
@@ -250,8 +242,7 @@ async fn a_search_outlives_the_queen() {
     drop(drone);
     hive.stop().await;
 
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     assert_eq!(queen.task(task).await["done"], half.end - half.start);
     let honest = Scripted::start(queen.drones, "second").await.searching(|_, _, _| {});
     let view = queen.until_done(task).await;
@@ -268,8 +259,7 @@ async fn a_search_outlives_the_queen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_can_be_held_and_taken_up_again() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let mut drone = Scripted::start(queen.drones, "drone").await;
     let task = submit(queen, &numbers(100_000, &[99_000], "never")).await;
     let lease = drone.work().await;

@@ -6,16 +6,14 @@ use wire::frame::decode;
 use wire::handshake::FromQueen;
 use wire::ids::SeatSecret;
 
-use super::support::Hive;
 use super::support::protection::{Entry, Shield};
 use super::support::scripted::{Scripted, greet, hello};
-use super::{Queen, both, lines};
+use super::{both, lines, start_queen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shown_of_a_drone_takes_no_seat() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut victim = Scripted::start(queen.drones, "victim").await;
         let view = queen.drone(victim.id).await;
         let digest = const_hex::encode(Sha256::digest(victim.seat.0));

@@ -17,7 +17,7 @@ use super::support::Hive;
 use super::support::clock::Hands;
 use super::support::protection::{Authority, Entry, Shield, connect};
 use super::support::scripted::{Scripted, greet, hello};
-use super::{Queen, both, lines};
+use super::{Queen, both, lines, start_queen};
 
 /// What everybody is told who cannot prove to know a secret.
 const UNKNOWN: &str = "the secret of its join file is not valid here: it was revoked, or the file is of another Hive; \
@@ -25,8 +25,7 @@ const UNKNOWN: &str = "the secret of its join file is not valid here: it was rev
 
 pub(super) async fn start(shield: &Shield) -> (Hive, Queen) {
     let config = queen::Config { protection: Some(shield.protection()), ..super::config(None) };
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     (hive, queen)
 }
 
@@ -78,8 +77,7 @@ async fn a_secret_that_is_revoked_ends_what_came_with_it_and_only_that() {
         let (attic, cellar) = (shield.admit("attic"), shield.admit("cellar"));
         // Time stands still, so that whoever is waited for would be for ever.
         let (protection, clock) = (Some(shield.protection()), Arc::new(Hands::new()));
-        let hive = Hive::start_with(queen::Config { protection, clock, ..config }).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(queen::Config { protection, clock, ..config }).await;
         let [attic, cellar] = [attic, cellar].map(|file| Entry::new(queen.drones, &file));
         let mut lost = Scripted::start(&attic, "lost").await;
         let mut away = Scripted::start(&attic, "away").await;

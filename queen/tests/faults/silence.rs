@@ -7,11 +7,11 @@ use std::time::Duration;
 use queen::core::Timeouts;
 use serde_json::json;
 
+use super::support::LONG;
 use super::support::clock::Hands;
 use super::support::gate::{Gate, Held};
 use super::support::scripted::{Heard, Scripted};
-use super::support::{Hive, LONG};
-use super::{PBKDF2, Queen, expected_pbkdf2, lines};
+use super::{PBKDF2, Queen, expected_pbkdf2, lines, start_queen};
 
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -30,8 +30,7 @@ fn config(data: Option<&Path>) -> (queen::Config, Hands) {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_nothing_is_given_up() {
     let (config, clock) = config(None);
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     let mut silent = Scripted::start(queen.drones, "silent").await;
     let task = queen.submit("", &lines(500)).await;
     silent.work().await;
@@ -68,8 +67,7 @@ async fn who_waits_for_the_disk_is_not_blamed() {
     let (directory, gate) = (tempfile::tempdir().unwrap(), Gate::default());
     let (mut config, clock) = config(Some(directory.path()));
     config.data.as_mut().unwrap().disk = Arc::new(gate.clone());
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     let task = queen.submit("", &lines(5_000)).await;
     gate.set(Held::Writes);
     let mut drone = Scripted::start(queen.drones, "drone").await;
@@ -103,8 +101,7 @@ async fn who_computes_nothing_is_disconnected_and_quarantined_at_last() {
 
 async fn takes_strikes(holds: bool) {
     let (config, clock) = config(None);
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     let task = queen.submit("", &lines(500)).await;
     let mut drone = Scripted::start(queen.drones, "idler").await;
     for _ in 0..2 {
@@ -127,8 +124,7 @@ async fn takes_strikes(holds: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_computes_for_long_keeps_its_lease() {
     let (config, clock) = config(None);
-    let hive = Hive::start_with(config).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config).await;
     let mut drone = Scripted::start(queen.drones, "slow").await;
     let task = queen.submit(PBKDF2, &lines(1)).await;
     let lease = drone.work().await;

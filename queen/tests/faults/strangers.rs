@@ -9,10 +9,9 @@ use wire::message::ToQueen;
 use wire::preface::{Preface, Role};
 use wire::proof::MAC_BYTES;
 
-use super::support::Hive;
 use super::support::protection::{Entry, Shield, connect, connect_with};
 use super::support::scripted::{Scripted, greet, hello};
-use super::{Queen, lines};
+use super::{Queen, config, lines, start_queen};
 
 /// All that is answered to these bytes.
 async fn answer(queen: Queen, said: &[u8]) -> String {
@@ -46,8 +45,7 @@ async fn a_stranger_is_told_in_its_own_tongue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_is_answered_where_there_is_none() {
-    let hive = Hive::start().await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(None)).await;
     let hello = [&[0x16, 3, 1, 2, 0][..], &[0; 300]].concat();
     let line = answer(queen, &hello).await;
     assert!(line.contains("has no TLS") && line.contains("queen init") && line.contains("--join"), "{line}");
@@ -70,8 +68,7 @@ async fn who_is_not_let_in_keeps_no_drone_away() {
     let shield = Shield::new();
     let file = shield.admit("attic");
     let protection = Some(shield.protection());
-    let hive = Hive::start_with(queen::Config { open_files: 64, protection, ..super::config(None) }).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(queen::Config { open_files: 64, protection, ..super::config(None) }).await;
     let entry = Entry::new(queen.drones, &file);
     // Some say nothing, some begin with TLS, some with a hello, and none goes on.
     let (mut sockets, mut greetings) = (Vec::new(), Vec::new());
@@ -140,15 +137,16 @@ async fn what_breaks_the_protocol_is_told_behind_the_proof() {
     let file = shield.admit("attic");
     let (hive, queen) = super::secrets::start(&shield).await;
     let entry = Entry::new(queen.drones, &file);
-    let told = async |frame: &[u8], reason: &str| {
+    let refused_with = async |frame: &[u8], reason: &str| {
         let mut drone = Scripted::start(&entry, "broken").await;
         drone.say_bytes(frame).await;
         assert_eq!(drone.closed().await.as_deref(), Some(reason));
     };
     let long = format!("a frame of {} bytes is longer than the {MAX_TO_QUEEN} allowed here", MAX_TO_QUEEN + 1);
-    told(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
-    told(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77").await;
-    told(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
+    refused_with(&(MAX_TO_QUEEN as u32 + 1).to_le_bytes(), &long).await;
+    refused_with(&[1, 0, 0, 0, 77], "a frame holds no message: no message, algorithm or option here has the number 77")
+        .await;
+    refused_with(&[2, 0, 0, 0, 4, 0], "1 bytes are left over behind the message of a frame").await;
     let honest = Scripted::start(&entry, "honest").await.honest();
     let task = queen.submit("", &lines(3)).await;
     queen.until_done(task).await;

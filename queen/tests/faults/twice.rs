@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::Hive;
 use super::support::scripted::{Alone, Lease, Scripted};
-use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines};
+use super::{PBKDF2, Queen, both, config, expected_pbkdf2, lines, start_queen};
 
 /// So many lines that most results are not looked at otherwise.
 const MANY: usize = 40_000;
@@ -50,8 +50,7 @@ async fn claimed(queen: Queen, query: &str) -> (u64, Scripted, Scripted, Lease) 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_result_is_computed_by_two_drones() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let [one, other] = two(queen).await;
         let task = queen.submit(&format!("{PBKDF2}&verify=all"), &lines(30)).await;
         queen.until_done(task).await;
@@ -72,8 +71,7 @@ async fn each_result_is_computed_by_two_drones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_lies_once_is_found_out() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut has_lied = false;
         let liar = Scripted::start(queen.drones, "liar").await.alone(move |lease, index| {
             let lies = !has_lied && lease.to - lease.from > 1000 && index == lease.from + 777;
@@ -101,8 +99,7 @@ async fn who_lies_once_is_found_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_two_agree_on_is_done_and_the_rest_is_computed_again() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let (task, mut one, mut other, again) = claimed(queen, "?verify=all").await;
         other.give_with(&again, again.range(), |index| index == WHERE).await;
         // Perhaps that one was among those that are looked at.
@@ -120,8 +117,7 @@ async fn what_two_agree_on_is_done_and_the_rest_is_computed_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_there_is_one_drone_the_queen_computes() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let mut drone = Scripted::start(queen.drones, "drone").await;
         let task = queen.submit("?verify=all", &lines(FEW)).await;
         let lease = drone.work().await;
@@ -148,8 +144,7 @@ async fn where_there_is_one_drone_the_queen_computes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_left_alone_is_checked_by_the_queen() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let (task, mut one, other, _) = claimed(queen, "?verify=all").await;
         other.leave().await;
         let lease = one.work().await;
@@ -166,8 +161,7 @@ async fn who_is_left_alone_is_checked_by_the_queen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_drone_gave_that_vanished_is_compared() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let (task, one, mut other, again) = claimed(queen, "?verify=all").await;
         one.leave().await;
         other.give_with(&again, 0..300, |_| false).await;
@@ -188,8 +182,7 @@ async fn what_was_computed_once_is_nothing_to_the_next_queen() {
     drop((one, other));
     hive.stop().await;
 
-    let hive = Hive::start_with(config(Some(directory.path()))).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(config(Some(directory.path()))).await;
     let view = queen.task(task).await;
     assert_eq!((&view["done"], &view["verify"]), (&json!(0), &json!("all")), "{view}");
     // What the Drones of the Queen before held is kept for them for long.
@@ -205,8 +198,7 @@ async fn what_was_computed_once_is_nothing_to_the_next_queen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_of_a_batch_are_computed_twice() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let (batch, one, mut other, again) = claimed(queen, "?each=task&verify=all").await;
         let member = batch + 1 + WHERE;
         let view = queen.task(member).await;
@@ -233,8 +225,7 @@ async fn tasks_of_a_batch_are_computed_twice() {
 async fn where_there_is_no_room_the_queen_computes_before_she_takes_more() {
     // In memory the records alone would take more.
     let directory = tempfile::tempdir().unwrap();
-    let hive = Hive::start_with(queen::Config { memory_limit: 64 << 10, ..config(Some(directory.path())) }).await;
-    let queen = Queen::from(&hive);
+    let (hive, queen) = start_queen(queen::Config { memory_limit: 64 << 10, ..config(Some(directory.path())) }).await;
     let mut one = Scripted::start(queen.drones, "one").await;
     let task = queen.submit("?verify=all", &lines(FEW)).await;
     let lease = one.work().await;
@@ -251,8 +242,7 @@ async fn where_there_is_no_room_the_queen_computes_before_she_takes_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_paused_and_cancelled_between_the_two() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let (task, one, mut other, again) = claimed(queen, "?verify=all").await;
         assert_eq!(queen.post(&format!("/tasks/{task}/pause")).await.status, 200);
         assert_eq!(other.shrink(again.id).await, 0);
@@ -277,8 +267,7 @@ async fn a_task_is_paused_and_cancelled_between_the_two() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queen_is_the_second_with_a_long_key_too() {
     for (config, _directory) in both() {
-        let hive = Hive::start_with(config).await;
-        let queen = Queen::from(&hive);
+        let (hive, queen) = start_queen(config).await;
         let honest = hive.worker("honest");
         // It lies apart from its task.
         let key = "k".repeat(3000);

@@ -5,9 +5,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod access;
+mod keyboard;
 mod operator;
 #[path = "../support/mod.rs"]
 mod support;
+mod task;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -17,7 +17,7 @@ use crate::request::query::Query;
 use crate::room::Room;
 
 /// When to ask again where something stopped early.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// `POST /tasks/bulk`
 pub(crate) async fn change(
@@ -37,7 +37,7 @@ pub(crate) async fn change(
     let view = bulk.begin(asked).await?;
     if let Some(error) = view.error {
         let s = if view.changed == 1 { "" } else { "s" };
-        return Err(Problem::unavailable(format!("after {} changed task{s}: {error}", view.changed), RETRY));
+        return Err(Problem::unavailable(format!("after {} changed task{s}: {error}", view.changed), RETRY_AFTER));
     }
     Ok(match view.id.filter(|_| view.state == BulkState::Running) {
         Some(id) => (StatusCode::ACCEPTED, [(LOCATION, format!("/tasks/bulk/{id}"))], Json(view)).into_response(),

@@ -1,4 +1,4 @@
-//! `/tasks/{id}/coverage`: what was searched, and by whom.
+//! `/tasks/{id}/coverage`: what has become of each part of a task, and by whom.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -16,8 +16,9 @@ use crate::client::Client;
 use crate::entrance::Entrance;
 use crate::error::Problem;
 use crate::hive::{Coverage, Hive, Span};
+use crate::honeycomb;
 use crate::kinds::digest::csv_field;
-use crate::model::{CoverageList, PAGE_MAX};
+use crate::model::{CELLS_MAX, CoverageList, PAGE_MAX};
 use crate::own;
 use crate::request::id::Id;
 use crate::request::query::Query;
@@ -31,6 +32,13 @@ pub(crate) async fn show(
     mut query: Query,
     version: Version,
 ) -> Result<Response, Problem> {
+    let cells = query.number("cells", 1..=CELLS_MAX)?;
+    if let Some(cells) = cells {
+        query.end()?;
+        let task = own::task(&*hive, &client.caller, TaskId(id)).await?;
+        let [honeycomb] = honeycomb::of(&*hive, &task, [cells], |_| ()).await?;
+        return Ok(Json(honeycomb).into_response());
+    }
     let format = query.one_of("format", &Format::ALL, Format::name)?.unwrap_or(Format::Json);
     let from = query.number("from", 0..=u64::MAX)?.unwrap_or_default();
     let limit = query.number("limit", 1..=PAGE_MAX)?;
@@ -61,7 +69,8 @@ struct Ledger {
 }
 
 impl Pages for Ledger {
-    const CSV_HEADER: &'static [u8] = b"from,to,drone,drone_name,marks,expected,verdict,rate,at\r\n";
+    const CSV_HEADER: &'static [u8] =
+        b"from,to,drone,drone_name,marks,expected,verdict,rate,at,state,leases,attempts\r\n";
 
     fn write(&mut self, format: Format, out: &mut Vec<u8>) -> Option<u64> {
         for span in &self.page.spans {
@@ -86,11 +95,12 @@ impl Pages for Ledger {
 
 // Writes into memory cannot fail.
 fn csv(out: &mut Vec<u8>, span: &Span) {
-    let Span { from, to, drone, drone_name, marks, expected, verdict, rate, at } = span;
+    let Span { from, to, state, leases, attempts, drone, drone_name, marks, expected, verdict, rate, at } = span;
     let known = |text: Option<String>| text.unwrap_or_default();
     let _ = write!(out, "{from},{to},{},", known(drone.map(|drone| drone.to_string())));
     csv_field(out, drone_name.as_deref().unwrap_or_default().as_bytes());
     let rate = known(rate.map(|rate| format!("{rate:.3}")));
     let at = known(at.map(|at| at.to_string()));
-    let _ = write!(out, ",{marks},{expected:.3},{},{rate},{at}\r\n", verdict.name());
+    let (verdict, state) = (verdict.map_or("", |verdict| verdict.name()), state.name());
+    let _ = write!(out, ",{marks},{expected:.3},{verdict},{rate},{at},{state},{leases},{attempts}\r\n");
 }

@@ -27,7 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often it is asked whether somebody may still watch.
 const LOOK: Duration = Duration::from_secs(60);
 
-const RETRY: Duration = Duration::from_secs(1);
+/// How long a client waits before it connects again (`retry` of the event stream).
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// By which nginx is told to pass on what comes as it comes, instead of keeping it until it has a buffer full.
 const UNBUFFERED: (HeaderName, HeaderValue) =
@@ -47,21 +48,21 @@ pub(crate) async fn events(
     // An id that cannot be read is one that is not known.
     subscription.reset |= last == Some(None);
     let greeting = greeting(&subscription);
-    let told = VecDeque::from([greeting]);
+    let pending = VecDeque::from([greeting]);
     client.place.set(Activity::Watching);
     let (changes, due) = (entrance.changes(), interval_at(Instant::now() + LOOK, LOOK));
-    let teller = Teller { hive, config, entrance, client, changes, due, subscription, told, _turn: turn };
+    let teller = Teller { hive, config, entrance, client, changes, due, subscription, pending, _turn: turn };
     let stream = futures_util::stream::unfold(teller, async |mut teller| {
         let event = teller.next().await?;
         Some((Ok::<_, Infallible>(event), teller))
     });
-    let told = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([UNBUFFERED], told).into_response())
+    let stream = Sse::new(stream.fuse()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok(([UNBUFFERED], stream).into_response())
 }
 
 /// Has no data, so that it is no event; it sets what the client would ask for after a loss.
 fn greeting(subscription: &Subscription) -> Sent {
-    let greeting = Sent::default().retry(RETRY);
+    let greeting = Sent::default().retry(RECONNECT_DELAY);
     match subscription.backlog.is_empty() {
         true => greeting.id(subscription.at.to_string()),
         false => greeting,
@@ -78,13 +79,13 @@ struct Teller {
     due: Interval,
     subscription: Subscription,
     /// What comes before the subscription's events.
-    told: VecDeque<Sent>,
+    pending: VecDeque<Sent>,
     _turn: Turn,
 }
 
 impl Teller {
     async fn next(&mut self) -> Option<Sent> {
-        if let Some(sent) = self.told.pop_front() {
+        if let Some(sent) = self.pending.pop_front() {
             return Some(sent);
         }
         if std::mem::take(&mut self.subscription.reset) {
@@ -94,9 +95,10 @@ impl Teller {
         }
         if !self.subscription.backlog.is_empty() {
             let backlog = std::mem::take(&mut self.subscription.backlog);
-            self.told = backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
+            self.pending =
+                backlog.iter().filter(|event| is_told(&self.client.caller, &event.change)).map(sent).collect();
         }
-        if let Some(sent) = self.told.pop_front() {
+        if let Some(sent) = self.pending.pop_front() {
             return Some(sent);
         }
         loop {
@@ -133,6 +135,5 @@ impl Teller {
 }
 
 fn sent(event: &Arc<Event>) -> Sent {
-    let data = serde_json::to_string(&event.change).unwrap_or_default();
-    Sent::default().event(event.change.name()).id(event.id.to_string()).data(data)
+    Sent::default().event(event.change.name()).id(event.id.to_string()).data(event.data())
 }

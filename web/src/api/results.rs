@@ -1,6 +1,7 @@
 //! `/tasks/{id}/results`, and the few results that a task's own view shows.
 
 mod format;
+mod lookup;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::entrance::Entrance;
 use crate::error::Problem;
 use crate::hive::{Hive, HiveError, NotFound, ResultBatch, Results, ResultsFound};
 use crate::kinds::digest::{self, Row};
+use crate::lookup::{Wanted, look_up};
 use crate::model::{TaskState, TaskView};
 use crate::own;
 use crate::request::id::Id;
@@ -54,6 +56,7 @@ pub(crate) async fn show(
     let is_partial = query.flag("partial")?;
     let is_not_found = query.flag("not_found")?;
     let is_download = query.flag("download")?;
+    let wanted = lookup::wanted(&mut query)?;
     query.end()?;
     let range = offset..offset.saturating_add(limit);
     let format = match asked_format {
@@ -67,6 +70,9 @@ pub(crate) async fn show(
         true => Asked::not_found(&*hive, &client.caller, TaskId(id), range).await?,
         false => Asked::results(&*hive, &client.caller, TaskId(id), range).await?,
     };
+    if let Some(wanted) = wanted {
+        return looked_up(found, (&wanted, is_not_found), format, is_final, is_partial).await;
+    }
     let ResultsFound { task, range, is_whole, mut results } = found;
     if format != Format::Ndjson && !is_whole && !is_partial {
         return Err(not_whole(&task, format));
@@ -102,6 +108,35 @@ pub(crate) async fn show(
             attachment(&format!("task-{id}{}.{}", if is_not_found { "-not-found" } else { "" }, format.extension())),
         );
     }
+    Ok(response)
+}
+
+/// What is found of what is wanted among results, which are not those that were `not_found`.
+async fn looked_up(
+    mut found: ResultsFound,
+    (wanted, is_not_found): (&Wanted, bool),
+    format: Format,
+    is_final: bool,
+    is_partial: bool,
+) -> Result<Response, Problem> {
+    if is_not_found {
+        let detail = "nothing is looked up among digests that were not found: leave out `not_found`";
+        return Err(Problem::invalid(detail).with("path", "not_found"));
+    }
+    let matches = look_up(&mut found, wanted).await?;
+    let is_complete = is_final && found.is_whole && matches.next >= found.task.results();
+    if format != Format::Ndjson && !is_complete && !is_partial {
+        let (id, name, next, all) = (found.task.id, format.name(), matches.next, found.task.results());
+        let detail = format!(
+            "of task {id} results up to {next} of {all} were looked at, and {name} cannot say so: add `partial=1`, or \
+             take `format=ndjson`"
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    let body = lookup::body(format, &found.task, &matches, is_complete)?;
+    let mut response = Body::from(body).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
@@ -169,11 +204,11 @@ struct Rows {
     first_task: Option<TaskId>,
     /// What stands before all rows.
     header: &'static [u8],
-    state: Part,
+    stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Stage {
     Header,
     Rows,
     Over,
@@ -188,8 +223,17 @@ impl Rows {
         results: Box<dyn Results>,
     ) -> Self {
         let cursor = Cursor::at(range.start);
-        let mut rows =
-            Self { format, batch: first, results, range, cursor, is_complete, first_task, header, state: Part::Header };
+        let mut rows = Self {
+            format,
+            batch: first,
+            results,
+            range,
+            cursor,
+            is_complete,
+            first_task,
+            header,
+            stage: Stage::Header,
+        };
         rows.pause();
         rows
     }
@@ -197,7 +241,7 @@ impl Rows {
     /// The next piece of the body, as long as its reader `may` have it. An error is its last word: the connection breaks off, so
     /// that what was sent does not look complete.
     async fn next(&mut self, may: impl FnOnce() -> bool) -> Option<Result<Bytes, Problem>> {
-        if self.state == Part::Over {
+        if self.stage == Stage::Over {
             return None;
         }
         let piece = match may() {
@@ -205,7 +249,7 @@ impl Rows {
             false => Err(Problem::unauthorized()),
         };
         if piece.is_err() {
-            self.state = Part::Over;
+            self.stage = Stage::Over;
         }
         piece.transpose()
     }
@@ -213,9 +257,9 @@ impl Rows {
     async fn piece(&mut self) -> Result<Option<Bytes>, Problem> {
         let mut out = Vec::with_capacity(PIECE + digest::OVER);
         out.resize(MARGIN, 0);
-        if self.state == Part::Header {
+        if self.stage == Stage::Header {
             out.extend_from_slice(self.header);
-            self.state = Part::Rows;
+            self.stage = Stage::Rows;
         }
         while out.len() < PIECE {
             if self.batch.is_none() {
@@ -245,7 +289,7 @@ impl Rows {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Problem> {
-        self.state = Part::Over;
+        self.stage = Stage::Over;
         if self.cursor.index != self.range.end {
             let detail = format!("results end at {} instead of {}", self.cursor.index, self.range.end);
             return Err(HiveError::Internal(detail).into());

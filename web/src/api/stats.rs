@@ -12,7 +12,7 @@ use crate::hive::Hive;
 use crate::model::{Data, Health, Overview};
 
 /// When to ask again whether the disk takes writes.
-const FAULT_RETRY: Duration = Duration::from_secs(5);
+const FAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// `GET /stats`
 pub(crate) async fn stats(State(hive): State<Arc<dyn Hive>>) -> Result<Json<Overview>, Problem> {
@@ -29,8 +29,8 @@ pub(crate) async fn readyz(State(hive): State<Arc<dyn Hive>>) -> Result<Json<Hea
     let overview = hive.overview().await?;
     let is_used_up = overview.data.as_ref().is_some_and(Data::is_used_up);
     match overview.fault() {
-        Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY)),
-        None if is_used_up => Err(Problem::unavailable("tasks take all that --max-data allows", FAULT_RETRY)),
+        Some(fault) => Err(Problem::unavailable(fault, FAULT_RETRY_AFTER)),
+        None if is_used_up => Err(Problem::unavailable("tasks take all that --max-data allows", FAULT_RETRY_AFTER)),
         None => {
             Ok(Json(Health { status: Cow::Borrowed("ready"), recovered: overview.data.map(|data| data.recovered) }))
         }

@@ -16,7 +16,7 @@ use crate::error::Problem;
 const SHORT: u64 = 32 << 10;
 
 /// When to ask again that was refused for want of memory.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Counts a long answer.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn counted(readers: &Arc<Budget>, answer: Response) -> Result<Respons
         false => {
             let detail = "other clients do not take their answers, and the memory for these is full; try again later, \
                           or ask for less (`limit`)";
-            Err(Problem::unavailable(detail, RETRY))
+            Err(Problem::unavailable(detail, RETRY_AFTER))
         }
     }
 }
@@ -46,12 +46,12 @@ struct Whole {
 }
 
 /// Bytes on their way to a client.
-struct Held {
+struct ReservedBytes {
     bytes: Bytes,
     _room: Reservation,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -68,7 +68,7 @@ impl HttpBody for Whole {
         let Self { body, room } = &mut *self;
         Pin::new(body).poll_frame(context).map_ok(|frame| {
             frame.map_data(|bytes| match room.take() {
-                Some(_room) => Bytes::from_owner(Held { bytes, _room }),
+                Some(_room) => Bytes::from_owner(ReservedBytes { bytes, _room }),
                 None => bytes,
             })
         })

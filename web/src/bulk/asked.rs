@@ -7,7 +7,7 @@ use crate::api::list;
 use crate::error::{Problem, shown};
 use crate::hive::{Order, TaskFilter};
 use crate::model::{BulkAction, TaskState};
-use crate::options::whole;
+use crate::options::{renewed_deadline, whole};
 use crate::request::query::Query;
 
 /// The most ids of one request.
@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     pub(crate) action: BulkAction,
     /// The new priority, if that is what is to be done.
     pub(crate) priority: i8,
+    /// The new deadline of those that are begun again, as [`renewed_deadline`] reads it.
+    pub(crate) deadline_seconds: Option<Option<u32>>,
     pub(crate) tasks: Which,
 }
 
@@ -37,18 +39,22 @@ pub(crate) enum Which {
 impl Asked {
     /// What an object of JSON asks for.
     pub(crate) fn of_json(members: Vec<(String, Value)>) -> Result<Self, Problem> {
-        let (mut action, mut priority, mut ids, mut filter) = (None, None, None, None);
+        let (mut action, mut priority, mut deadline, mut ids, mut filter) = (None, None, None, None, None);
         for (name, value) in members {
             let is_again = match name.as_str() {
                 "action" => action.replace(read_action(&value)?).is_some(),
                 "priority" => priority.replace(read_priority(&value)?).is_some(),
+                "deadline_seconds" => {
+                    let renewed = renewed_deadline([(name.clone(), value)])?;
+                    renewed.is_some_and(|renewed| deadline.replace(renewed).is_some())
+                }
                 "ids" => ids.replace(read_ids(&value)?).is_some(),
                 "filter" => filter.replace(read_filter(value)?).is_some(),
                 _ => {
                     let name = shown(&name);
                     return Err(fault(
                         &name,
-                        format!("there is no `{name}`; there are: action, ids, filter, priority"),
+                        format!("there is no `{name}`; there are: action, deadline_seconds, ids, filter, priority"),
                     ));
                 }
             };
@@ -61,7 +67,12 @@ impl Asked {
             (None, Some(filter)) => Which::Filter(filter),
             _ => return Err(fault("ids", "say which tasks: give either `ids` or `filter`".to_owned())),
         };
-        Self::new(action, priority, tasks)
+        let asked = Self::new(action, priority, tasks)?;
+        if deadline.is_some() && asked.action != BulkAction::Retry {
+            let name = asked.action.name();
+            return Err(fault("deadline_seconds", format!("`deadline_seconds` does not belong to {name}")));
+        }
+        Ok(Self { deadline_seconds: deadline, ..asked })
     }
 
     /// What the page's form asks for: `id`s, or with `all` what the fields of the filter say.
@@ -101,7 +112,7 @@ impl Asked {
         match (action == BulkAction::Priority, priority) {
             (true, None) => Err(fault("priority", "say which: give `priority`, -100 to 100".to_owned())),
             (false, Some(_)) => Err(fault("priority", format!("`priority` does not belong to {}", action.name()))),
-            (_, priority) => Ok(Self { action, priority: priority.unwrap_or_default(), tasks }),
+            (_, priority) => Ok(Self { action, priority: priority.unwrap_or_default(), deadline_seconds: None, tasks }),
         }
     }
 
@@ -207,14 +218,21 @@ mod tests {
     fn what_is_wanted_is_read() {
         let asked = read(json!({"action": "cancel", "ids": [5, 3, 5]})).unwrap();
         let tasks = Which::Ids(vec![TaskId(3), TaskId(5)]);
-        assert_eq!(asked, Asked { action: BulkAction::Cancel, priority: 0, tasks });
+        assert_eq!(asked, Asked { action: BulkAction::Cancel, priority: 0, deadline_seconds: None, tasks });
         assert_eq!(asked.words(), "#3 #5");
         let filter = json!({"state": "failed", "name": "night", "reason": null});
         let asked = read(json!({"action": "priority", "priority": -7, "filter": filter})).unwrap();
         let filter =
             TaskFilter { states: vec![TaskState::Failed], name: Some("night".to_owned()), ..TaskFilter::default() };
         assert_eq!(asked.words(), "state failed, name night");
-        assert_eq!(asked, Asked { action: BulkAction::Priority, priority: -7, tasks: Which::Filter(filter) });
+        assert_eq!(
+            asked,
+            Asked { action: BulkAction::Priority, priority: -7, deadline_seconds: None, tasks: Which::Filter(filter) }
+        );
+        let deadline = |body: Value| read(body).unwrap().deadline_seconds;
+        assert_eq!(deadline(json!({"action": "retry", "ids": [1], "deadline_seconds": 60})), Some(Some(60)));
+        assert_eq!(deadline(json!({"action": "retry", "ids": [1], "deadline_seconds": null})), Some(None));
+        assert_eq!(deadline(json!({"action": "retry", "ids": [1]})), None);
         let form = |text: &str| {
             let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap());
             Asked::of_form(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>())
@@ -250,10 +268,12 @@ mod tests {
             (json!({"action": "priority", "ids": [1]}), "priority", "say which"),
             (json!({"action": "priority", "priority": 101, "ids": [1]}), "priority", "-100 to 100"),
             (json!({"action": "pause", "priority": 1, "ids": [1]}), "priority", "does not belong"),
+            (json!({"action": "pause", "deadline_seconds": 1, "ids": [1]}), "deadline_seconds", "does not belong"),
+            (json!({"action": "retry", "deadline_seconds": 0, "ids": [1]}), "deadline_seconds", "1 to"),
             (json!({"action": "pause", "ids": [1], "colour": 1}), "colour", "there is no `colour`"),
         ] {
-            let (told, why) = read(body).unwrap_err();
-            assert!(told == path && why.contains(detail), "{told}: {why}");
+            let (at, why) = read(body).unwrap_err();
+            assert!(at == path && why.contains(detail), "{at}: {why}");
         }
     }
 }

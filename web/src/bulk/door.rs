@@ -20,7 +20,7 @@ use crate::hive::Hive;
 use crate::model::{BulkState, BulkView};
 
 /// What takes longer is answered before it is over.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Does to many tasks what a request asks for.
 pub(crate) struct Bulk {
@@ -57,7 +57,7 @@ impl Bulk {
         let mut report = sender.subscribe();
         tokio::spawn(self.run(asked).carry_out(sender));
         // An error means that it broke off, which is seen then.
-        let _ = timeout(PATIENCE, report.wait_for(|view| view.state != BulkState::Running)).await;
+        let _ = timeout(ANSWER_TIMEOUT, report.wait_for(|view| view.state != BulkState::Running)).await;
         let view = report.borrow().clone();
         match view.id {
             Some(id) => self.find(id),

@@ -20,7 +20,7 @@ const OWN_MAX: usize = 2;
 const KEPT: usize = 100;
 
 /// When to ask again while too many are under way.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is being done to many tasks, and what was lately.
 #[derive(Default)]
@@ -57,14 +57,14 @@ impl Jobs {
         let Inner { last, jobs } = &mut *inner;
         if jobs.values().filter(|job| job.is_running()).count() >= RUNNING_MAX {
             let detail = format!("{RUNNING_MAX} changes of many tasks are under way; ask again when one is over");
-            return Err(Problem::unavailable(detail, RETRY));
+            return Err(Problem::unavailable(detail, RETRY_AFTER));
         }
         let owner = caller.holder().map(|holder| holder.id);
         let own = jobs.values().filter(|job| job.owner == owner && job.is_running()).count();
         if own >= OWN_MAX && !caller.may(Scope::Control) {
             let detail =
                 format!("{OWN_MAX} changes of many tasks are under way with this token; ask again when one is over");
-            return Err(Problem::unavailable(detail, RETRY));
+            return Err(Problem::unavailable(detail, RETRY_AFTER));
         }
         while jobs.len() >= KEPT
             && let Some(oldest) = jobs.iter().find(|(_, job)| !job.is_running()).map(|(id, _)| *id)

@@ -193,7 +193,7 @@ impl Run {
             BulkAction::Pause => hive.pause(id).await.map(drop),
             BulkAction::Resume => hive.resume(id).await.map(drop),
             BulkAction::Cancel => hive.cancel(id).await.map(drop),
-            BulkAction::Retry => hive.retry(id, None).await.map(drop),
+            BulkAction::Retry => hive.retry(id, self.asked.deadline_seconds).await.map(drop),
             BulkAction::Delete => hive.remove(id).await,
             BulkAction::Priority => hive.amend(id, self.amendment()).await.map(drop),
         }

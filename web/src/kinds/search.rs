@@ -21,7 +21,7 @@ pub use self::marks::{mark_bits, marks_around};
 pub use self::mask::{CHARSETS, Charsets, MAX_MASKS, MaskError, MaskFault, Masker};
 pub(crate) use self::rows::{CSV_HEADER, NOT_FOUND_CSV_HEADER};
 pub use self::sought::{Bounds, MAX_TARGETS, Number, SoughtError, Targets, bits, hex, leading_zero_bits};
-pub use self::space::{FORMATS, Mask, Masks, Place, Set, Space, SpaceError, format_name};
+pub use self::space::{FORMATS, Mask, MaskPosition, Masks, Set, Space, SpaceError, format_name};
 
 /// The name of this kind.
 pub const KIND: &str = "search";

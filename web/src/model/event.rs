@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use wire::ids::{DroneId, Epoch, TaskId};
@@ -43,6 +44,20 @@ pub struct Event {
     pub id: EventId,
     /// What changed.
     pub change: Change,
+    /// The same as JSON, when somebody was told.
+    data: OnceLock<String>,
+}
+
+impl Event {
+    /// An event of this name.
+    pub fn new(id: EventId, change: Change) -> Self {
+        Self { id, change, data: OnceLock::new() }
+    }
+
+    /// What changed, as JSON; made once for all who are told.
+    pub fn data(&self) -> &str {
+        self.data.get_or_init(|| serde_json::to_string(&self.change).unwrap_or_default())
+    }
 }
 
 /// What changed; a thing is told at most some times a second, always with its newest view.

@@ -20,6 +20,14 @@ pub enum Series {
     Compressions,
     /// Items of tasks that have not ended and are not done.
     Queued,
+    /// When all that is queued will be done, in seconds from then on.
+    TimeLeft,
+    /// Items that were computed since the Queen started.
+    Done,
+    /// Memory that she counts, in bytes.
+    Memory,
+    /// Disk space that she uses, in bytes.
+    Disk,
     /// Drones in state `idle`.
     Idle,
     /// Drones in state `busy`.
@@ -42,13 +50,17 @@ pub enum Series {
 
 impl Series {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 16;
 
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Rate,
         Self::Compressions,
         Self::Queued,
+        Self::TimeLeft,
+        Self::Done,
+        Self::Memory,
+        Self::Disk,
         Self::Idle,
         Self::Busy,
         Self::Leaving,
@@ -66,6 +78,10 @@ impl Series {
             Self::Rate => "rate",
             Self::Compressions => "compressions_per_second",
             Self::Queued => "items_queued",
+            Self::TimeLeft => "eta_seconds",
+            Self::Done => "items_done",
+            Self::Memory => "memory_used",
+            Self::Disk => "disk_used",
             Self::Idle => "drones_idle",
             Self::Busy => "drones_busy",
             Self::Leaving => "drones_leaving",
@@ -136,8 +152,8 @@ pub struct HistoryView {
     pub series: BTreeMap<Cow<'static, str>, Vec<Option<f32>>>,
 }
 
-/// What was measured of a Drone lately.
-#[derive(Debug, Clone, PartialEq)]
+/// What was measured of a Drone lately: what `GET /drones/{id}/history` answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DroneHistory {
     /// How far apart the values are.
     pub step_seconds: u32,
@@ -149,10 +165,10 @@ pub struct DroneHistory {
     pub utilisation: Vec<Option<f32>>,
 }
 
-/// How a task went since it began to run, as far as it was seen.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// How a task went since it began to run, as far as it was seen: what `GET /tasks/{id}/history` answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskHistory {
-    /// How far apart the values are.
+    /// How far apart the values are; it grows with the time that the task runs.
     pub step_seconds: u32,
     /// Where the step of the first value begins; `None` if it was not seen.
     pub from: Option<Timestamp>,
@@ -163,7 +179,7 @@ pub struct TaskHistory {
 }
 
 /// A task's state became another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Shift {
     /// When, to within a step.
     pub at: Timestamp,

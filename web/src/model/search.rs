@@ -137,7 +137,7 @@ pub struct MarksView {
 
 /// How far a search is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Progress {
+pub struct SearchProgress {
     /// Findings so far.
     pub found: u64,
     /// Marks that were reported.
@@ -150,9 +150,9 @@ pub struct Progress {
 
 impl SearchView {
     /// What is seen of a search that is so far.
-    pub fn new(search: &Search, progress: Progress) -> Self {
+    pub fn new(search: &Search, progress: SearchProgress) -> Self {
         let Search { prefix, suffix, space, sought, stop, max_findings, mark_bits, algorithm: _ } = search;
-        let Progress { found, marks, expected, doubtful } = progress;
+        let SearchProgress { found, marks, expected, doubtful } = progress;
         let around = |bytes: &Vec<u8>| (!bytes.is_empty()).then(|| BytesView::of(bytes));
         Self {
             space: SpaceView::of(space),
@@ -169,8 +169,8 @@ impl SearchView {
     }
 
     /// Takes in how far it is now, of this search.
-    pub fn set(&mut self, search: &Search, progress: Progress) {
-        let Progress { found, marks, expected, doubtful } = progress;
+    pub fn set(&mut self, search: &Search, progress: SearchProgress) {
+        let SearchProgress { found, marks, expected, doubtful } = progress;
         (self.found, self.doubtful) = (found, doubtful);
         self.at_max_findings = is_at_max(search, found);
         (self.marks.seen, self.marks.expected) = (marks, expected);

@@ -63,8 +63,8 @@ pub(super) async fn change(
         return Ok(Page { viewer, asked, words, counted, fields, back: shown.address() }.into_response());
     }
     let view = bulk.begin(asked).await?;
-    let told: Vec<_> = view.id.iter().map(|id| ("bulk", id.to_string())).collect();
-    Ok(Redirect::to(&shown.address_with(&told)).into_response())
+    let reports: Vec<_> = view.id.iter().map(|id| ("bulk", id.to_string())).collect();
+    Ok(Redirect::to(&shown.address_with(&reports)).into_response())
 }
 
 /// The list that the form came from.

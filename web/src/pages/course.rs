@@ -9,7 +9,7 @@ const NAMED: usize = 12;
 /// What is shown of a task's course.
 pub(super) struct Course {
     /// From left to right, without gaps.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<StateSpan>,
     /// The first and the last ones.
     pub(super) shifts: Vec<Shift>,
     pub(super) rate: Option<Line>,
@@ -17,7 +17,7 @@ pub(super) struct Course {
 
 /// A state that lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct StateSpan {
     pub(super) state: TaskState,
     pub(super) x: u32,
     pub(super) width: u32,
@@ -52,14 +52,14 @@ impl Course {
     }
 }
 
-fn parts(shifts: &[Shift], to: Timestamp) -> Vec<Part> {
+fn parts(shifts: &[Shift], to: Timestamp) -> Vec<StateSpan> {
     let Some(first) = shifts.first() else { return Vec::new() };
     let whole = (to.0 - first.at.0).max(1) as f64;
     let x = |at: Timestamp| ((at.0 - first.at.0) as f64 / whole * f64::from(WIDTH)).clamp(0.0, WIDTH.into()) as u32;
     let ends = shifts.iter().skip(1).map(|shift| shift.at).chain([to]);
     let part = |(shift, end): (&Shift, Timestamp)| {
         let from = x(shift.at);
-        Part { state: shift.state, x: from, width: x(end).saturating_sub(from) }
+        StateSpan { state: shift.state, x: from, width: x(end).saturating_sub(from) }
     };
     shifts.iter().zip(ends).map(part).filter(|part| part.width > 0).collect()
 }
@@ -76,7 +76,7 @@ mod tests {
     fn parts_fill_the_time_from_submission_to_end() {
         use TaskState::{Done, Paused, Pending, Running};
         let shifts = [shift(0, Pending), shift(10, Running), shift(50, Paused), shift(80, Running), shift(100, Done)];
-        let part = |state, x, width| Part { state, x, width };
+        let part = |state, x, width| StateSpan { state, x, width };
         let shown = [part(Pending, 0, 60), part(Running, 60, 240), part(Paused, 300, 180), part(Running, 480, 120)];
         assert_eq!(parts(&shifts, Timestamp(100_000)), shown);
         assert_eq!(parts(&shifts[..1], Timestamp(0)), []);

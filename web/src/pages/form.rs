@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use axum::http::HeaderValue;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use wire::ids::TaskId;
 
+use super::again::{Again, FILLED_MAX};
+use crate::access::Caller;
 use crate::error::Problem;
+use crate::hive::Hive;
 use crate::model::TaskView;
+use crate::own;
 
 /// What stands in a form's fields, and why it was refused.
 #[derive(Debug, Default)]
@@ -74,6 +79,12 @@ impl Form {
     pub(super) fn is_refused(&self) -> bool {
         self.fault.is_some()
     }
+}
+
+/// The form that asks for the same as a task, and what could not be filled in.
+pub(super) async fn again(hive: &dyn Hive, caller: &Caller, id: TaskId) -> Result<(Form, Option<String>), Problem> {
+    let again = Again::of(&own::original(hive, caller, id, FILLED_MAX).await?);
+    Ok((Form::again(again.values()), again.missing()))
 }
 
 /// The page with the form that was refused.

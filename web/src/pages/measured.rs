@@ -12,6 +12,10 @@ const MINUTE: usize = 60;
 pub(super) struct Measured {
     pub(super) rate: Option<Line>,
     pub(super) queued: Option<Line>,
+    pub(super) time_left: Option<Line>,
+    pub(super) done: Option<Line>,
+    pub(super) memory: Option<Line>,
+    pub(super) disk: Option<Line>,
     pub(super) drones: Option<Line>,
     pub(super) word: Option<Line>,
     /// How long a task of one item took in the last minute, and a submission, in seconds.
@@ -28,6 +32,10 @@ impl Measured {
         Ok(Self {
             rate: line(values(&history, Series::Rate)),
             queued: line(values(&history, Series::Queued)),
+            time_left: line(values(&history, Series::TimeLeft)),
+            done: line(values(&history, Series::Done)),
+            memory: line(values(&history, Series::Memory)),
+            disk: line(values(&history, Series::Disk)),
             drones: line(&together(&connected.map(|series| values(&history, series)))),
             word: line(values(&history, Series::Word)),
             latency: (lately(values(&history, Series::Word)), lately(values(&history, Series::Submission))),

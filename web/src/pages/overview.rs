@@ -7,6 +7,7 @@ use askama_web::WebTemplate;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use wire::ids::TaskId;
 
 use super::drones::{Reach, StartDrone, reached_at};
 use super::filters;
@@ -21,6 +22,7 @@ use crate::error::Problem;
 use crate::hive::{Access, DEADLINE_MAX, Hive, TaskFilter, TaskQuery};
 use crate::kinds::digest::MAX_ITERATIONS;
 use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
+use crate::request::query::Query;
 
 /// Tasks and Drones that are shown here; the rest has its own pages.
 const SHOWN_MAX: usize = 8;
@@ -61,7 +63,7 @@ pub(super) struct Page {
     curl_file: String,
     form: Form,
     /// What has to be given again in the form.
-    missing: Option<&'static str>,
+    missing: Option<String>,
 }
 
 impl Page {
@@ -154,10 +156,15 @@ pub(super) async fn page(
     State(config): State<Arc<Config>>,
     viewer: Viewer,
     headers: HeaderMap,
+    mut query: Query,
 ) -> Result<Page, Problem> {
     let filter = LogFilter { limit: EVENTS, ..LogFilter::seen_by(viewer.caller()) };
     let events = if viewer.sees_all() { access.log(filter).await?.entries } else { Vec::new() };
-    with_form(&*hive, &config, viewer, &headers, events, Form::default(), None).await
+    let (form, missing) = match query.number("clone", 0..=u64::MAX)?.filter(|_| viewer.submits()) {
+        Some(id) => form::again(&*hive, viewer.caller(), TaskId(id)).await?,
+        None => (Form::default(), None),
+    };
+    with_form(&*hive, &config, viewer, &headers, events, form, missing).await
 }
 
 /// The page again, with what was typed into its form, and what is wrong with that.
@@ -169,7 +176,7 @@ pub(super) async fn refused(
     problem: Problem,
     typed: Typed,
 ) -> Result<Response, Problem> {
-    let missing = typed.missing();
+    let missing = typed.missing().map(str::to_owned);
     let form = Form::refused(&problem, typed.values(), &FIELDS);
     // What is wrong with the strings alone names no field.
     let form = if problem.status == StatusCode::UNPROCESSABLE_ENTITY { form.or_beside("text") } else { form };
@@ -186,7 +193,7 @@ async fn with_form(
     headers: &HeaderMap,
     events: Vec<LogEntry>,
     form: Form,
-    missing: Option<&'static str>,
+    missing: Option<String>,
 ) -> Result<Page, Problem> {
     let host = reached_at(headers).map_or_else(|| config.address.to_string(), |host| host.to_string());
     // From a file, since others see command lines.

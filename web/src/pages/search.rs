@@ -1,18 +1,23 @@
 //! The form that begins a search.
 
+use std::sync::Arc;
+
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use wire::ids::TaskId;
 
 use super::filters;
 use super::form::{self, Form};
 use super::viewer::Viewer;
 use crate::api::submit::{self, Outcome, Resources};
 use crate::assets;
-use crate::hive::{DEADLINE_MAX, Estimate};
+use crate::error::Problem;
+use crate::hive::{DEADLINE_MAX, Estimate, Hive};
 use crate::kinds::search::MAX_FINDINGS;
 use crate::options::CHARSETS;
+use crate::request::query::Query;
 
 /// Fields of what stands around candidates.
 const AROUND: [&str; 4] = ["prefix", "prefix_hex", "suffix", "suffix_hex"];
@@ -45,7 +50,7 @@ pub(super) struct Page {
     viewer: Viewer,
     form: Form,
     /// What has to be given again in the form.
-    missing: Option<&'static str>,
+    missing: Option<String>,
     /// What it would take, if that was asked for.
     estimate: Option<Estimate>,
 }
@@ -91,13 +96,15 @@ impl Page {
     }
 }
 
-pub(super) async fn page(viewer: Viewer) -> Page {
-    Page::new(viewer)
+pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut query: Query) -> Result<Page, Problem> {
+    let Some(id) = query.number("clone", 0..=u64::MAX)? else { return Ok(Page::new(viewer)) };
+    let (form, missing) = form::again(&*hive, viewer.caller(), TaskId(id)).await?;
+    Ok(Page { form, missing, ..Page::new(viewer) })
 }
 
 pub(super) async fn submit(State(resources): State<Resources>, viewer: Viewer, request: Request) -> Response {
     let (outcome, typed) = submit::page_form(&resources, request).await;
-    let missing = typed.missing();
+    let missing = typed.missing().map(str::to_owned);
     let estimated = match outcome {
         Ok(Outcome::Submitted(task)) => return Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response(),
         Ok(Outcome::Estimated(estimate)) => Ok(estimate),

@@ -16,6 +16,13 @@ pub(super) struct Row {
     pub(super) digest: String,
 }
 
+impl Row {
+    /// Whether it has a digest, and not the reason why there is none.
+    pub(super) fn has_digest(&self) -> bool {
+        self.digest.len() == 64 && self.digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
 /// The beginning of an input.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shown {

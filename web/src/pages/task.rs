@@ -10,17 +10,20 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use wire::ids::TaskId;
 
+use super::again::{Again, FILLED_MAX};
 use super::course::Course;
 use super::coverage::Covered;
+use super::curl::{Commands, Curl};
 use super::filters;
 use super::form::{self, Form};
+use super::lookup::LookUp;
 use super::shown::{Piece, Row, Shown};
 use super::viewer::Viewer;
 use crate::api::submit;
 use crate::assets;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Verdict};
+use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Span, SpanState};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::Stop;
 use crate::model::{BytesView, SearchView, SoughtView, SpaceView, TaskState, TaskView, Timestamp, Verify};
@@ -50,8 +53,14 @@ pub(super) struct Page {
     ready: u64,
     /// Not all that there will ever be, or without those that left a batch.
     is_partial: bool,
-    /// What was searched, of a search.
-    covered: Option<Covered>,
+    /// What has become of its parts.
+    covered: Covered,
+    /// What was looked up among its results.
+    look_up: Option<LookUp>,
+    /// What does the same from a terminal.
+    commands: Commands,
+    /// The commands show a token.
+    shows_token: bool,
     /// What its states were when, and its rate.
     course: Course,
     /// That which changes it.
@@ -61,6 +70,11 @@ pub(super) struct Page {
 impl Page {
     fn is_overdue(&self) -> bool {
         is_overdue(&self.task)
+    }
+
+    /// Whether the reader may begin it again.
+    fn may_retry(&self) -> bool {
+        self.task.state.has_ended() && self.task.state != TaskState::Done && self.viewer.changes(&self.task)
     }
 
     fn seconds(&self) -> Option<f64> {
@@ -90,6 +104,20 @@ impl Page {
         self.task.search.as_ref().is_some_and(|search| matches!(search.sought, SoughtView::Targets { .. }))
     }
 
+    /// What one of its items is.
+    fn unit(&self) -> &'static str {
+        match () {
+            () if self.task.first_task.is_some() => "task",
+            () if self.task.search.is_some() => "candidate",
+            () => "string",
+        }
+    }
+
+    /// Whether a part of a search was searched, so that its marks say something.
+    fn is_searched_part(&self, part: &Span) -> bool {
+        part.state.is_done() || part.state == SpanState::Suspect
+    }
+
     /// Whether all candidates of a search were searched.
     fn is_searched(&self) -> bool {
         self.task.state == TaskState::Done && self.task.done == self.task.total
@@ -116,29 +144,34 @@ impl Page {
 pub(super) async fn page(
     State(hive): State<Arc<dyn Hive>>,
     viewer: Viewer,
+    curl: Curl,
     Id(id): Id,
     mut query: Query,
 ) -> Result<Page, Problem> {
     let offset = query.number("offset", 0..=u64::MAX)?.unwrap_or_default();
     let from = query.number("from", 0..=u64::MAX)?.unwrap_or_default();
-    Page::of(&*hive, viewer, TaskId(id), Part { offset, from }, None).await
+    let find_from = query.number("find_from", 0..=u64::MAX)?.unwrap_or_default();
+    let find = query.text("find")?.map(|text| (text, find_from));
+    Page::of(&*hive, (viewer, curl), TaskId(id), Offsets { offset, from, find }, None).await
 }
 
 /// Which parts of long tables are shown.
-#[derive(Debug, Clone, Copy, Default)]
-struct Part {
+#[derive(Debug, Clone, Default)]
+struct Offsets {
     /// The first result.
     offset: u64,
     /// The first candidate of what was searched.
     from: u64,
+    /// What is looked up among the results, from this one on.
+    find: Option<(String, u64)>,
 }
 
 impl Page {
     async fn of(
         hive: &dyn Hive,
-        viewer: Viewer,
+        (viewer, curl): (Viewer, Curl),
         id: TaskId,
-        Part { offset, from }: Part,
+        Offsets { offset, from, find }: Offsets,
         refused: Option<Refused<'_>>,
     ) -> Result<Self, Problem> {
         let found = own::results(hive, viewer.caller(), id, offset..offset.saturating_add(PAGE)).await?;
@@ -154,10 +187,13 @@ impl Page {
         let lacks_drones = is_open && viewer.sees_all() && hive.overview().await?.drones == 0;
         let ResultsFound { range, is_whole, .. } = hive.results(task.id, 0..task.results()).await?;
         let is_partial = task.state != TaskState::Done || !is_whole;
-        let covered = match task.search {
-            Some(_) => Some(Covered::of(hive, &task, from).await?),
+        let look_up = match find {
+            Some((text, from)) => Some(LookUp::of(hive, &viewer, id, text, from).await?),
             None => None,
         };
+        let again = Again::of(&own::original(hive, viewer.caller(), id, FILLED_MAX).await?);
+        let commands = curl.of(&task, &again);
+        let covered = Covered::of(hive, &task, from).await?;
         let course = Course::of(&task, &hive.task_history(task.id).await?, Timestamp::now());
         let form = match refused {
             Some(Refused { problem, values }) => Form::refused(problem, values, fields_of(&task)),
@@ -172,6 +208,9 @@ impl Page {
             ready: range.end,
             is_partial,
             covered,
+            look_up,
+            commands,
+            shows_token: curl.shows_token(),
             course,
             task,
             form,
@@ -189,7 +228,7 @@ struct Refused<'a> {
 fn fields_of(task: &TaskView) -> &'static [&'static str] {
     match task.state.has_ended() {
         false => &["name", "priority", "deadline_seconds"],
-        true if is_overdue(task) => &["deadline_seconds"],
+        true if task.state != TaskState::Done => &["deadline_seconds"],
         true => &[],
     }
 }
@@ -256,39 +295,39 @@ pub(super) async fn retry(
     State(hive): State<Arc<dyn Hive>>,
     State(room): State<Room>,
     control: Control,
-    viewer: Viewer,
+    asker: (Viewer, Curl),
     task: Changeable,
     request: Request,
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&room, request).await?;
     let retried = async { Ok(control.retry(task, submit::renewal_of_form(&values)?).await?) };
-    answer(&*hive, viewer, task.id(), retried.await, values).await
+    answer(&*hive, asker, task.id(), retried.await, values).await
 }
 
 pub(super) async fn amend(
     State(hive): State<Arc<dyn Hive>>,
     State(room): State<Room>,
     control: Control,
-    viewer: Viewer,
+    asker: (Viewer, Curl),
     task: Changeable,
     request: Request,
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&room, request).await?;
     let amended = async { Ok(control.amend(task, submit::amendment_of_form(&values)?).await?) };
-    answer(&*hive, viewer, task.id(), amended.await, values).await
+    answer(&*hive, asker, task.id(), amended.await, values).await
 }
 
 /// Back to the page, or the page with what was typed into a form of it, and what is wrong with that.
 async fn answer(
     hive: &dyn Hive,
-    viewer: Viewer,
+    asker: (Viewer, Curl),
     id: TaskId,
     done: Result<TaskView, Problem>,
     values: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
     let Err(problem) = done else { return Ok(back(id).into_response()) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
-    match Page::of(hive, viewer, id, Part::default(), Some(refused)).await {
+    match Page::of(hive, asker, id, Offsets::default(), Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
         Err(_) => Err(problem),
     }

@@ -78,7 +78,7 @@ impl Shared {
             displaced.cancel();
         }
         let activity = AtomicU8::new(Activity::Idle as u8);
-        Some(Place(Some(Arc::new(Held { shared: Arc::clone(this), id, stays, activity, lost }))))
+        Some(Place(Some(Arc::new(HeldPlace { shared: Arc::clone(this), id, stays, activity, lost }))))
     }
 
     /// What is done under it leaves the places as they have to be wherever it ends.
@@ -89,10 +89,10 @@ impl Shared {
 
 /// A connection's place, until its last clone is dropped. The default is none: of what comes over no network.
 #[derive(Debug, Clone, Default)]
-pub struct Place(Option<Arc<Held>>);
+pub struct Place(Option<Arc<HeldPlace>>);
 
 #[derive(Debug)]
-struct Held {
+struct HeldPlace {
     shared: Arc<Shared>,
     id: PlaceId,
     /// It counts as at work all the time.
@@ -140,7 +140,7 @@ impl Place {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldPlace {
     fn drop(&mut self) {
         self.shared.lock().leave(self.id);
     }

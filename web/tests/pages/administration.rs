@@ -121,8 +121,8 @@ async fn sessions_are_ended_on_the_page() {
     assert_eq!(fill(&router, &own, "/admin/access/sessions/2/end", "").await.status, 303);
     assert_eq!(fill(&router, &own, "/admin/access/sessions/2/end", "").await.status, 404);
     assert_eq!(see(&router, &other, "/admin").await.status, 303, "a login is asked for");
-    let told = fake.inner().deeds.last().unwrap().clone();
-    assert_eq!((told.target.as_str(), told.by.name.as_deref()), ("session of token 2 (ci)", Some("root")));
+    let deed = fake.inner().deeds.last().unwrap().clone();
+    assert_eq!((deed.target.as_str(), deed.by.name.as_deref()), ("session of token 2 (ci)", Some("root")));
 }
 
 #[tokio::test]

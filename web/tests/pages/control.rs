@@ -29,8 +29,9 @@ async fn a_task_has_the_buttons_that_its_state_allows() {
         (TaskState::Running, &["pause", "cancel", "amend"]),
         (TaskState::Paused, &["resume", "cancel", "amend"]),
         (TaskState::Done, &["delete"]),
-        (TaskState::Failed, &["retry", "delete"]),
-        (TaskState::Cancelled, &["retry", "delete"]),
+        // The second one gives it another deadline.
+        (TaskState::Failed, &["retry", "delete", "retry"]),
+        (TaskState::Cancelled, &["retry", "delete", "retry"]),
     ] {
         fake.set_state(1, state);
         let answer = get(&router, "/admin/tasks/1").await;
@@ -239,7 +240,7 @@ async fn a_retry_asks_for_a_deadline_where_the_old_one_has_passed() {
     post_json(&router, json!({"input": "x"})).await;
     fake.set_state(1, TaskState::Failed);
     let answer = get(&router, "/admin/tasks/1").await;
-    assert!(page(&answer).contains("id=\"retry\"") && !page(&answer).contains("name=\"deadline_seconds\""));
+    contains(page(&answer), &["id=\"retry\"", "id=\"retry-deadline\"", "Retry with a new deadline"]);
     fake.set(1, |view| view.deadline_at = Some(Timestamp(1)));
     let answer = get(&router, "/admin/tasks/1").await;
     assert_eq!(page(&answer).matches("id=\"retry\"").count(), 1);

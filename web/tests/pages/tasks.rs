@@ -205,7 +205,7 @@ async fn failures_are_grouped_by_their_reason() {
             "<a href=\"/admin/tasks/1\">task 1</a>",
         ],
     );
-    let told = get(&router, "/tasks/failures").await.json();
+    let failures = get(&router, "/tasks/failures").await.json();
     let expected = json!({ "reason": "its <deadline> passed", "blamed_on": "task", "count": 1, "last": 1 });
-    assert_eq!(told["failures"], json!([expected]));
+    assert_eq!(failures["failures"], json!([expected]));
 }

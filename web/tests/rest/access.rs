@@ -49,20 +49,20 @@ async fn each_route_is_reached_with_what_it_needs_and_refused_without() {
             let request = if scopes.is_empty() { without_token(request) } else { request };
             let response = site.clone().oneshot(request).await.unwrap();
             let status = response.status().as_u16();
-            let told = format!("{} {path} with {scopes:?} is {status}", route.method);
+            let what = format!("{} {path} with {scopes:?} is {status}", route.method);
             match route.needs.are_met_by(&caller) {
                 // What it is given is no token.
-                true if path == "/login" => assert_ne!(status, 403, "{told}"),
-                true => assert!(status != 401 && (status != 403 || route.needs == Needs::ChangeTask), "{told}"),
+                true if path == "/login" => assert_ne!(status, 403, "{what}"),
+                true => assert!(status != 401 && (status != 403 || route.needs == Needs::ChangeTask), "{what}"),
                 false if scopes.is_empty() && is_page => {
-                    assert_eq!(status, 303, "{told}");
-                    assert!(response.headers()["location"].to_str().unwrap().starts_with("/login"), "{told}");
+                    assert_eq!(status, 303, "{what}");
+                    assert!(response.headers()["location"].to_str().unwrap().starts_with("/login"), "{what}");
                 }
                 false if scopes.is_empty() => {
-                    assert_eq!(status, 401, "{told}");
-                    assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"hive\"", "{told}");
+                    assert_eq!(status, 401, "{what}");
+                    assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"hive\"", "{what}");
                 }
-                false => assert_eq!(status, 403, "{told}"),
+                false => assert_eq!(status, 403, "{what}"),
             }
         }
     }

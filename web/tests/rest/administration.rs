@@ -45,10 +45,11 @@ async fn a_token_is_made_shown_once_and_revoked() {
     ask(&router, &admin, "DELETE", "/tokens/2", None).await.problem(404);
     ask(&router, &admin, "DELETE", "/tokens/x", None).await.problem(404);
     let deeds = fake.inner().deeds.clone();
-    let told: Vec<_> = deeds.iter().filter(|deed| deed.refused.is_none()).collect();
-    let told: Vec<_> = told.iter().map(|deed| (&deed.action, deed.target.as_str(), deed.by.name.as_deref())).collect();
+    let logged: Vec<_> = deeds.iter().filter(|deed| deed.refused.is_none()).collect();
+    let logged: Vec<_> =
+        logged.iter().map(|deed| (&deed.action, deed.target.as_str(), deed.by.name.as_deref())).collect();
     let by = Some("root");
-    assert_eq!(told, [(&Action::CreateToken, "token 2 (ci)", by), (&Action::RevokeToken, "token 2 (ci)", by)]);
+    assert_eq!(logged, [(&Action::CreateToken, "token 2 (ci)", by), (&Action::RevokeToken, "token 2 (ci)", by)]);
 }
 
 #[tokio::test]
@@ -124,9 +125,9 @@ async fn a_secret_is_made_and_its_join_file_shown_once() {
     delete("/secrets/lab").await.problem(404);
     assert!(access.kept().secrets.is_empty());
     let deeds = fake.inner().deeds.clone();
-    let told: Vec<_> = deeds.iter().map(|deed| (&deed.action, deed.target.as_str())).collect();
-    assert_eq!(told, [(&Action::CreateSecret, "secret lab"), (&Action::RevokeSecret, "secret lab")]);
-    assert!(deeds.iter().all(|deed| !format!("{deed:?}").contains("5555")), "nothing of it is told");
+    let logged: Vec<_> = deeds.iter().map(|deed| (&deed.action, deed.target.as_str())).collect();
+    assert_eq!(logged, [(&Action::CreateSecret, "secret lab"), (&Action::RevokeSecret, "secret lab")]);
+    assert!(deeds.iter().all(|deed| !format!("{deed:?}").contains("5555")), "nothing of it is logged");
 }
 
 #[tokio::test]
@@ -136,7 +137,7 @@ async fn nothing_is_made_where_it_cannot_be_kept() {
     let token = json!({"name": "a", "scopes": ["admin"]}).to_string();
     post(&router, "/tokens", "application/json", token.clone()).await.problem(409);
     post(&router, "/secrets", "application/json", json!({"name": "a"}).to_string()).await.problem(409);
-    assert!(fake.inner().deeds.is_empty(), "what was not done is not told");
+    assert!(fake.inner().deeds.is_empty(), "what was not done is not logged");
     let (_, access, router) = guarded_world();
     access.kept().error = Some(HiveError::Internal("the disk is full".to_owned()));
     for (path, body) in [("/tokens", token), ("/secrets", json!({"name": "a"}).to_string())] {
@@ -218,7 +219,7 @@ async fn the_log_is_filtered_and_paged() {
         let lines: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((lines.len(), &lines[count]), (count + 1, &json!({ "end": true, "count": count })));
     }
-    // Who may only read is told what happened, and not who did what.
+    // Who may only read is logged what happened, and not who did what.
     let reader = access.token("reader", "read");
     access.kept().log.push(entry(4, LogKind::Drone, None, "drone 3 (meadow)", 1));
     let seen = ask(&router, &reader, "GET", "/log", None).await.json();

@@ -297,13 +297,13 @@ async fn the_operator_is_told_who_did_what() {
             Some(Action::Drain | Action::Pardon | Action::Disconnect) => "drone 1 (<b>worker</b>)",
             _ => "task 1 (bees)",
         };
-        let told = action.map(|action| Deed {
+        let expected = action.map(|action| Deed {
             by: By { address: Some(peer.ip()), request: Some("one".into()), ..By::default() },
             action,
             target: target.to_owned(),
             refused: None,
         });
-        assert_eq!(fake.inner().deeds.pop(), told, "{method} {path}");
+        assert_eq!(fake.inner().deeds.pop(), expected, "{method} {path}");
         assert!(fake.inner().deeds.is_empty());
     }
 }

@@ -181,20 +181,20 @@ mod page {
 
     #[tokio::test]
     async fn its_requests_are_the_operations() {
-        let told: BTreeSet<_> = rows("# The REST API").iter().flat_map(|row| code(&row[0])).collect();
+        let documented: BTreeSet<_> = rows("# The REST API").iter().flat_map(|row| code(&row[0])).collect();
         let described = described().await;
         let operations = operations(&described).into_iter().map(|(method, path, _)| format!("{method} {path}"));
-        assert_eq!(told, operations.collect());
+        assert_eq!(documented, operations.collect());
     }
 
     #[tokio::test]
     async fn its_options_are_those_of_a_task() {
         let tables = [rows("## Creating a task"), rows("## A search")].concat();
-        let told: BTreeSet<_> = tables.iter().flat_map(|row| code(&row[0])).collect();
+        let documented: BTreeSet<_> = tables.iter().flat_map(|row| code(&row[0])).collect();
         let described = described().await;
         let members = described["components"]["schemas"]["NewTask"]["properties"].as_object().unwrap().keys().cloned();
         let options = members.filter(|name| !["input", "inputs"].contains(&name.as_str()));
-        assert_eq!(told, options.collect());
+        assert_eq!(documented, options.collect());
     }
 
     #[tokio::test]
@@ -204,15 +204,16 @@ mod page {
         let create = &described["paths"]["/tasks"]["post"]["requestBody"]["content"];
         let bodies = PAGE.split_once("| `Content-Type` | inputs |").unwrap().1;
         let bodies = bodies.lines().skip(2).take_while(|line| line.starts_with('|'));
-        let told = bodies.filter_map(|line| code(line.split(" | ").next().unwrap()).next()).collect::<BTreeSet<_>>();
-        assert_eq!(told, media_types(create));
+        let documented =
+            bodies.filter_map(|line| code(line.split(" | ").next().unwrap()).next()).collect::<BTreeSet<_>>();
+        assert_eq!(documented, media_types(create));
         let results = &described["paths"]["/tasks/{id}/results"]["get"]["responses"]["200"]["content"];
-        let told: BTreeSet<_> = rows("## Results").iter().flat_map(|row| code(&row[1])).collect();
-        assert_eq!(told, media_types(results));
+        let documented: BTreeSet<_> = rows("## Results").iter().flat_map(|row| code(&row[1])).collect();
+        assert_eq!(documented, media_types(results));
         let formats = &described["paths"]["/tasks/{id}/results"]["get"]["parameters"];
         let format = formats.as_array().unwrap().iter().find(|parameter| parameter["name"] == "format").unwrap();
-        let told: Vec<_> = rows("## Results").iter().filter_map(|row| code(&row[0]).next()).collect();
-        assert_eq!(serde_json::json!(told), format["schema"]["enum"]);
+        let documented: Vec<_> = rows("## Results").iter().filter_map(|row| code(&row[0]).next()).collect();
+        assert_eq!(serde_json::json!(documented), format["schema"]["enum"]);
     }
 
     #[tokio::test]
@@ -233,15 +234,15 @@ mod page {
     async fn its_members_are_those_of_the_views() {
         let described = described().await;
         for (section, view) in [("## A task", "Task"), ("## Drones", "Drone"), ("## The whole", "Data")] {
-            let told: BTreeSet<_> = rows(section).iter().flat_map(|row| code(&row[0])).collect();
+            let documented: BTreeSet<_> = rows(section).iter().flat_map(|row| code(&row[0])).collect();
             let members = described["components"]["schemas"][view]["properties"].as_object().unwrap();
-            assert_eq!(told, members.keys().cloned().collect(), "{view}");
+            assert_eq!(documented, members.keys().cloned().collect(), "{view}");
         }
     }
 
     #[tokio::test]
     async fn its_statuses_are_answered() {
-        let told: BTreeSet<_> = rows("## Errors")
+        let documented: BTreeSet<_> = rows("## Errors")
             .iter()
             .flat_map(|row| row[0].split(", ").map(str::to_owned).collect::<Vec<_>>())
             .collect();
@@ -253,6 +254,6 @@ mod page {
         // It is answered where there is no operation, so that none has it.
         errors.insert("405".to_owned());
         assert!(described["info"]["description"].as_str().unwrap().contains("405"));
-        assert_eq!(told, errors);
+        assert_eq!(documented, errors);
     }
 }

@@ -82,16 +82,16 @@ async fn changes_are_told_as_they_come() {
     fake.publish(Change::Overview(overview()));
     assert!(reader.next().await.unwrap().contains(&"event: overview".to_owned()));
     fake.publish(Change::ResultChanged { task: TaskId(7), from: 10, to: 20, drone: DroneId(3), owner: None });
-    let told = reader.next().await.unwrap();
-    assert!(told.contains(&"event: result-changed".to_owned()));
-    assert!(told.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
+    let event = reader.next().await.unwrap();
+    assert!(event.contains(&"event: result-changed".to_owned()));
+    assert!(event.contains(&r#"data: {"task":7,"from":10,"to":20,"drone":3}"#.to_owned()));
     for (plain, shown) in [(&b"honey"[..], r#""plain":"honey""#), (b"\xff", r#""plain_base64":"/w==""#)] {
         let finding = Finding { index: 10, plain: plain.to_vec(), digest: [0xab; 32] };
         fake.publish(Change::Finding { task: TaskId(7), finding, owner: None });
-        let told = reader.next().await.unwrap();
-        assert!(told.contains(&"event: finding".to_owned()));
+        let event = reader.next().await.unwrap();
+        assert!(event.contains(&"event: finding".to_owned()));
         let digest = "ab".repeat(32);
-        assert!(told.contains(&format!(r#"data: {{"task":7,"index":10,{shown},"digest":"{digest}"}}"#)), "{told:?}");
+        assert!(event.contains(&format!(r#"data: {{"task":7,"index":10,{shown},"digest":"{digest}"}}"#)), "{event:?}");
     }
 }
 

@@ -17,7 +17,7 @@ async fn series_and_step_are_chosen() {
     assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
     let all = get(&router, "/stats/history").await.json();
     assert_eq!(all["step_seconds"], 1);
-    assert_eq!(all["series"].as_object().unwrap().len(), 12);
+    assert_eq!(all["series"].as_object().unwrap().len(), 16);
 }
 
 #[tokio::test]
@@ -34,4 +34,22 @@ async fn what_is_not_known_is_refused_with_the_names() {
         assert!(problem["detail"].as_str().unwrap().starts_with(detail), "{problem}");
         assert_eq!(problem["path"], path);
     }
+}
+
+#[tokio::test]
+async fn of_one_drone_and_one_task() {
+    let (fake, router) = world();
+    fake.inner().drone_history.rate = vec![Some(2.5), None];
+    let drone = get(&router, "/drones/1/history").await;
+    let expected =
+        json!({ "step_seconds": 10, "from": "2023-11-14T22:13:20.000Z", "rate": [2.5, null], "utilisation": [] });
+    assert_eq!((drone.status.as_u16(), drone.json()), (200, expected));
+    get(&router, "/drones/99/history").await.problem(404);
+    post_json(&router, json!({ "input": "honey" })).await;
+    let task = get(&router, "/tasks/1/history").await;
+    assert_eq!(
+        (task.status.as_u16(), task.json()),
+        (200, json!({ "step_seconds": 0, "from": null, "rate": [], "shifts": [] }))
+    );
+    get(&router, "/tasks/99/history").await.problem(404);
 }

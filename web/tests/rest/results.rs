@@ -211,3 +211,30 @@ async fn nothing_is_written_for_head() {
     assert_eq!(head.header("content-type"), "text/csv; charset=utf-8; header=present");
     assert!(head.body.is_empty());
 }
+
+#[tokio::test]
+async fn an_input_or_a_digest_is_looked_up() {
+    let (fake, router) = world();
+    fake.inner().batch = 3;
+    post(&router, "/tasks", "text/plain", "a\nb\n\"c\nb\nd\ne e").await;
+    let found = async |query: &str| lines(&router, &format!("/tasks/1/results?{query}")).await;
+    let end = |count: u64, next: u64, complete: bool| json!({ "end": true, "count": count, "next_offset": next, "complete": complete });
+    assert_eq!(found("input=b").await, [row(1, "b"), row(3, "b"), end(2, 6, true)]);
+    assert_eq!(found("input=e%20e").await, [row(5, "e e"), end(1, 6, true)]);
+    assert_eq!(found(&format!("digest={}", sha256("\"c").to_uppercase())).await, [row(2, "\"c"), end(1, 6, true)]);
+    assert_eq!(found("input=x").await, [end(0, 6, true)]);
+    assert_eq!(found("input=b&offset=2&limit=1").await, [end(0, 3, false)]);
+    let text = get(&router, "/tasks/1/results?input=a&format=text").await;
+    assert_eq!(text.text(), format!("{}  a\n", sha256("a")));
+    let csv = get(&router, "/tasks/1/results?input=b&format=csv").await;
+    assert_eq!(csv.text().lines().count(), 3);
+    for wrong in ["digest=00", "input=a&digest=00", &format!("input=a&digest={}", sha256("a")), "input=a&not_found=1"] {
+        let answer = get(&router, &format!("/tasks/1/results?{wrong}")).await;
+        assert!([409, 422].contains(&answer.status.as_u16()), "{wrong}: {}", answer.status);
+    }
+    fake.set(1, |view| (view.state, view.done) = (TaskState::Running, 2));
+    assert_eq!(found("input=b").await, [row(1, "b"), end(1, 2, false)]);
+    let refused = get(&router, "/tasks/1/results?input=b&format=csv").await.problem(409);
+    assert!(refused["detail"].as_str().unwrap().contains("up to 2 of 6 were looked at"), "{refused}");
+    assert_eq!(get(&router, "/tasks/1/results?input=b&format=csv&partial=1").await.text().lines().count(), 2);
+}

@@ -124,6 +124,35 @@ async fn contains_link(router: &web::Site, link: &str) {
 }
 
 #[tokio::test]
+async fn every_task_is_covered_in_spans_and_cells() {
+    let (fake, router) = world();
+    post(&router, "/tasks", "text/plain", "a\nb\nc\nd\ne\nf\ng\nh").await;
+    fake.set(1, |view| (view.state, view.done) = (TaskState::Running, 4));
+    let spans = get(&router, "/tasks/1/coverage").await.json()["spans"].clone();
+    let told: Vec<_> = spans.as_array().unwrap().iter().map(|span| (&span["state"], &span["leases"])).collect();
+    let (none, one) = (json!(0), json!(1));
+    let states = ["verified", "done", "leased", "waiting"].map(Value::from);
+    assert_eq!(told, [(&states[0], &none), (&states[1], &none), (&states[2], &one), (&states[3], &none)]);
+    assert_eq!((&spans[2]["verdict"], &spans[2]["drone"], &spans[2]["attempts"]), (&Value::Null, &one, &one));
+    let whole = get(&router, "/tasks/1/coverage?cells=2000").await.json();
+    assert_eq!((&whole["total"], whole["cells"].as_array().unwrap().len()), (&8.into(), 8));
+    let coarse = get(&router, "/tasks/1/coverage?cells=3").await.json();
+    let drones = json!([{ "id": 1, "name": "<b>worker</b>" }]);
+    assert_eq!(
+        coarse["cells"],
+        json!([
+            { "from": 0, "to": 2, "state": "verified", "done": 2, "leases": 0, "attempts": 1, "drones": drones },
+            { "from": 2, "to": 5, "state": "leased", "done": 2, "leases": 1, "attempts": 1, "drones": drones },
+            { "from": 5, "to": 8, "state": "leased", "done": 0, "leases": 1, "attempts": 1, "drones": drones },
+        ])
+    );
+    for wrong in ["cells=0", "cells=2001", "cells=3&from=1", "cells=3&format=csv"] {
+        get(&router, &format!("/tasks/1/coverage?{wrong}")).await.problem(422);
+    }
+    get(&router, "/tasks/9/coverage?cells=3").await.problem(404);
+}
+
+#[tokio::test]
 async fn coverage_is_shown_in_pages_or_as_a_whole() {
     let (_, router) = some().await;
     let page = get(&router, "/tasks/1/coverage?limit=3").await.json();
@@ -148,16 +177,27 @@ async fn coverage_is_shown_in_pages_or_as_a_whole() {
     assert_eq!(lines[4], json!({ "end": true, "count": 4, "total": 259 }));
     let csv = get(&router, "/tasks/1/coverage?format=csv&download=1").await;
     assert!(csv.text().starts_with(
-        "from,to,drone,drone_name,marks,expected,verdict,rate,at\r\n\
-         0,65,1,<b>worker</b>,7,6.500,searched-again,1000000.000,2023-11-14T22:13:21.000Z\r\n"
+        "from,to,drone,drone_name,marks,expected,verdict,rate,at,state,leases,attempts\r\n\
+         0,65,1,<b>worker</b>,7,6.500,searched-again,1000000.000,2023-11-14T22:13:21.000Z,verified,0,1\r\n"
     ));
     assert_eq!(csv.text().lines().count(), 5);
     assert_eq!(csv.header("content-disposition"), "attachment; filename=\"task-1-coverage.csv\"");
     post_json(&router, json!({ "input": "x" })).await;
-    get(&router, "/tasks/2/coverage").await.problem(409);
     get(&router, "/tasks/1/coverage?format=text").await.problem(422);
     get(&router, "/tasks/9/coverage").await.problem(404);
     let mut old = request("GET", "/tasks/1/coverage?format=csv", &[], Body::empty());
     *old.version_mut() = axum::http::Version::HTTP_10;
     send(&router, old).await.problem(505);
+}
+
+#[tokio::test]
+async fn a_candidate_is_looked_up_among_findings() {
+    let (_, router) = some().await;
+    let text = |answer: Answer| answer.text().to_owned();
+    let path = |query: &str| format!("/tasks/1/results?{query}&format=text&partial=1");
+    assert_eq!(text(get(&router, &path("input=abc")).await), format!("{}:abc\n", sha256("abc")));
+    let expected = format!("{}:$HEX[ff]\n", sha256([0xff]));
+    assert_eq!(text(get(&router, &path("input=%24HEX%5Bff%5D")).await), expected);
+    assert_eq!(text(get(&router, &path(&format!("digest={}", sha256([0xff])))).await), expected);
+    assert_eq!(text(get(&router, &path("input=nothing")).await), "");
 }

@@ -83,8 +83,8 @@ async fn a_proxy_of_http_1_0_is_told_at_once() {
     let server = serve().await;
     // As nginx asks: nothing changes, and the stream begins all the same.
     let mut events = server.ask("GET /events HTTP/1.0\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
-    let told = read_to(&mut events, "retry: 1000").await;
-    assert!(told.starts_with("HTTP/1.0 200 ") && told.contains("\r\nx-accel-buffering: no\r\n"), "{told}");
+    let head = read_to(&mut events, "retry: 1000").await;
+    assert!(head.starts_with("HTTP/1.0 200 ") && head.contains("\r\nx-accel-buffering: no\r\n"), "{head}");
     server.stop().await;
 }
 

@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    Progress, ResultBatch, Results, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage,
-    TaskQuery, Upload,
+    Original, ResultBatch, Results, ResultsFound, SearchProgress, StreamQuery, Submitted, Subscription, TaskFilter,
+    TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -180,7 +180,7 @@ impl Fake {
     pub fn publish(&self, change: Change) {
         let mut inner = self.inner();
         let id = EventId { epoch: Epoch(3), seq: inner.events.len() as u64 + 1 };
-        let event = Arc::new(Event { id, change });
+        let event = Arc::new(Event::new(id, change));
         inner.events.push(event.clone());
         let _ = self.sender.send(event);
     }
@@ -205,7 +205,7 @@ impl Fake {
             Specification::Digest(digest) => (digest.algorithm.name(), Some(digest.encoding)),
             Specification::Search(search) => (search.algorithm.name(), None),
         };
-        let progress = Progress { found: findings.len() as u64, marks: 3, expected: 2.5, doubtful: 0 };
+        let progress = SearchProgress { found: findings.len() as u64, marks: 3, expected: 2.5, doubtful: 0 };
         let view = TaskView {
             id: TaskId(inner.tasks.len() as u64 + 1),
             batch: None,
@@ -483,12 +483,21 @@ impl Hive for Fake {
 
     async fn coverage(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
         let task = self.task(id).await?;
-        if task.search.is_none() {
-            return Err(HiveError::Conflict(format!("task {id} is no search")));
-        }
         let drone = self.inner().drone.clone();
         let (spans, next) = covered(&task, &drone, from, limit);
         Ok(Coverage { task, spans, next })
+    }
+
+    async fn original(&self, id: TaskId, most: usize) -> Result<Original, HiveError> {
+        self.with(id, |task| {
+            let search = match &task.new.specification {
+                Specification::Search(search) => Some(Box::new(search.clone())),
+                Specification::Digest(_) => None,
+            };
+            let is_few = task.inputs.iter().map(Vec::len).sum::<usize>() <= most && search.is_none();
+            let inputs = is_few.then(|| task.inputs.iter().collect::<BlobBuf>().freeze());
+            Ok(Original { task: task.view.clone(), search, inputs })
+        })
     }
 
     async fn estimate(&self, new: &NewTask, inputs: &[Amount]) -> Result<Estimate, HiveError> {

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
-use web::hive::{Finding, HiveError, ResultBatch, Results, Span, Verdict};
+use web::hive::{Finding, HiveError, ResultBatch, Results, Span, SpanState, Verdict};
 use web::kinds::Specification;
 use web::kinds::search::{Algorithm, Search, Sought, Stop};
-use web::model::{DroneView, TaskView};
+use web::model::{DroneView, TaskState, TaskView};
 
 /// The most candidates that the fake looks at.
 const SEARCHED: u64 = 1 << 17;
@@ -74,28 +74,40 @@ impl Results for FakeNotFound {
     }
 }
 
-/// A ledger of four spans, of which those are searched that lie before what is done; what of it begins at `from`, and
-/// where the rest does.
+/// Four spans, of which those are done that lie before what is done, and the next is leased while a task is computed;
+/// what of them begins at `from`, and where the rest does.
 pub fn covered(task: &TaskView, drone: &DroneView, from: u64, limit: usize) -> (Vec<Span>, Option<u64>) {
     let (step, end) = (task.total.div_ceil(4).max(1), task.total);
     let span = |at: u64| {
         let (from, to) = (from.max(at), (at + step).min(end));
-        let drone = (to <= task.done).then_some(drone);
+        let state = match () {
+            () if to <= task.done && at == 0 => SpanState::Verified,
+            () if to <= task.done => SpanState::Done,
+            () if task.state.has_ended() => SpanState::Missing,
+            () if task.state == TaskState::Running && at <= task.done => SpanState::Leased,
+            () => SpanState::Waiting,
+        };
+        let (is_done, is_search) = (state.is_done(), task.search.is_some());
+        let verdict = match state {
+            SpanState::Verified => Verdict::SearchedAgain,
+            SpanState::Done => Verdict::Searched,
+            SpanState::Missing => Verdict::NotSearched,
+            _ => Verdict::Open,
+        };
+        let drone = (is_done || state == SpanState::Leased).then_some(drone);
         Span {
             from,
             to,
+            state,
+            leases: u32::from(state == SpanState::Leased),
+            attempts: u32::from(drone.is_some()),
             drone: drone.map(|drone| drone.id),
             drone_name: drone.map(|drone| drone.name.clone()),
-            marks: 7,
-            expected: 6.5,
-            verdict: match drone {
-                Some(_) if at == 0 => Verdict::SearchedAgain,
-                Some(_) => Verdict::Searched,
-                None if task.state.has_ended() => Verdict::NotSearched,
-                None => Verdict::Open,
-            },
-            rate: drone.map(|drone| drone.rate),
-            at: drone.map(|drone| drone.last_seen_at),
+            marks: if is_search { 7 } else { 0 },
+            expected: if is_search { 6.5 } else { 0.0 },
+            verdict: is_search.then_some(verdict),
+            rate: drone.filter(|_| is_done).map(|drone| drone.rate),
+            at: drone.filter(|_| is_done).map(|drone| drone.last_seen_at),
         }
     };
     let starts = (0..4).map(|part| part * step).filter(|at| *at < end && (at + step).min(end) > from);

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::wide::{self, Vector, wide_kernel};
 use crate::kernel::lanes::{Digest, Feed, Lane, Message, Slots};
-use crate::kernel::probe::Place;
+use crate::kernel::probe::TestedWord;
 use crate::kernel::run::Run;
 use crate::kernel::sha256::{BLOCK, Chain, Midstate, block_at};
 use crate::kernel::table::Table;

@@ -249,7 +249,7 @@ macro_rules! wide_kernel {
 
         $(#[target_feature(enable = $feature)])+
         #[inline(never)]
-        fn again(digest: &[$vector; 8], place: Place) -> $vector {
+        fn again(digest: &[$vector; 8], place: TestedWord) -> $vector {
             // SAFETY: likewise.
             unsafe { wide::again::<$vector, $lanes>(digest, place) }
         }

@@ -67,7 +67,7 @@ async fn hold(hive: &SharedHive) -> mpsc::Sender<()> {
 }
 
 /// What comes of the steps, and what is counted then.
-async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
+async fn carry_out(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
     submit(hive).await;
     hive.cancel(BATCH).await.unwrap();
     let reader = &hive.inner.disk.reader;
@@ -89,7 +89,7 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
                 Ok(())
             }),
             Forget => hive.change_durably(slot, |state, _| {
-                state.leave_stored(BATCH, INDEX, Fate::Forgotten { on_disk: true });
+                state.leave_stored(BATCH, INDEX, MemberOutcome::Forgotten { on_disk: true });
                 Ok(())
             }),
             Retry => {
@@ -115,14 +115,14 @@ async fn take(hive: &SharedHive, steps: &[Step]) -> (Vec<bool>, TaskCounts) {
 /// and what the next Queen counts as ended.
 async fn run(folder: &Path, steps: &[Step]) -> (Vec<bool>, TaskCounts, TaskCounts) {
     let open = || Location::new(folder.to_owned()).open().unwrap();
-    let (hive, keeper) = SharedHive::over(Settings::default(), open()).unwrap();
+    let (hive, driver) = SharedHive::over(Settings::default(), open()).unwrap();
     hive.take_over(&CancellationToken::new()).unwrap();
     let mut taken = Default::default();
     let taking = async {
         hive.begin_epoch().await;
-        taken = take(&hive, steps).await;
+        taken = carry_out(&hive, steps).await;
     };
-    keeper.keep(&hive, taking).await.unwrap();
+    driver.run(&hive, taking).await.unwrap();
     drop(hive);
     (taken.0, taken.1, open().inheritance.ended)
 }

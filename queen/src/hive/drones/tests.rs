@@ -45,22 +45,23 @@ fn seat_with(state: &mut State, number: u64, secret: Option<u64>) {
 
 #[tokio::test]
 async fn watchers_hear_of_tasks_however_many_drones_compute() {
-    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
     let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..DRONES).for_each(|number| seat(&mut state, number));
     let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
-    // That all of them come at once is too much to be told one by one.
+    // That all of them come at once is too much to be shown one by one.
     state.tell(overview.clone(), Now::after(Time::ZERO));
     while events.try_recv().is_ok() {}
-    let (mut told, mut removed) = (BTreeSet::new(), 0);
+    let (mut shown, mut removed) = (BTreeSet::new(), 0);
     for turn in 1..=100 {
         state.feed.removed(TaskId(turn), None);
+        (1..=DRONES).for_each(|drone| state.fleet.touch(DroneId(drone)));
         assert!(state.tell(overview.clone(), Now::after(Duration::from_millis(100) * turn as u32)));
         while let Ok(event) = events.try_recv() {
             match &event.change {
                 News::Drone(drone) => {
-                    told.insert(drone.id);
+                    shown.insert(drone.id);
                 }
                 News::TaskRemoved { .. } => removed += 1,
                 News::Overview(_) => {}
@@ -68,12 +69,39 @@ async fn watchers_hear_of_tasks_however_many_drones_compute() {
             }
         }
     }
-    assert_eq!((removed, told.len() as u64), (100, DRONES));
+    assert_eq!((removed, shown.len() as u64), (100, DRONES));
+}
+
+#[tokio::test]
+async fn watchers_hear_of_no_drone_that_only_waits() {
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    let mut events = state.feed.subscribe(None, Time::ZERO).events;
+    (0..10).for_each(|number| seat(&mut state, number));
+    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
+    let mut told = |state: &mut State, second| {
+        assert!(state.tell(overview.clone(), Now::after(Duration::from_secs(second))));
+        let mut drones = BTreeSet::new();
+        while let Ok(event) = events.try_recv() {
+            if let News::Drone(drone) = &event.change {
+                drones.insert(drone.id.0);
+            }
+        }
+        drones
+    };
+    assert_eq!(told(&mut state, 1).len(), 10);
+    assert_eq!(told(&mut state, 2), BTreeSet::new());
+    for second in 3..5 {
+        state.fleet.was_busy(DroneId(7), (second - 2) * 1_000_000_000, Now::after(Duration::from_secs(second)));
+    }
+    state.fleet.touch(DroneId(7));
+    // Its figures fall without anything that it says.
+    assert_eq!([5, 6, 7].map(|second| told(&mut state, second)), [[7].into(), [7].into(), [7].into()]);
 }
 
 #[tokio::test]
 async fn the_latest_of_a_large_fleet_are_measured() {
-    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
     let (fleet, most) = (2 * DRONES, history::DRONES as u64);
     (0..fleet).for_each(|number| seat(&mut state, number));
@@ -89,7 +117,7 @@ async fn the_latest_of_a_large_fleet_are_measured() {
 
 #[tokio::test]
 async fn who_is_back_at_a_new_queen_is_counted_anew() {
-    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
     let mut state = hive.lock();
     let visit = Visit { items_done: 7, checked: 3, wrong: 1, connections: 4, secret: Some(5), ..Visit::default() };
     let known = [1, 2].map(|number| KnownDrone {
@@ -115,7 +143,7 @@ async fn who_is_back_at_a_new_queen_is_counted_anew() {
 
 #[tokio::test]
 async fn drones_are_counted_by_their_secret_and_go_with_it() {
-    let (hive, _keeper) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
     {
         let mut state = hive.lock();
         let secrets = [Some(1), Some(2), Some(1), Some(2), None];

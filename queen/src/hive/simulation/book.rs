@@ -10,8 +10,8 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::work::{Spec, Sum};
 use crate::core::RangeSet;
-use crate::store::{Change, Fate, Submission};
-use crate::work::{Found, Searched, Trust};
+use crate::store::{Change, MemberOutcome, Submission};
+use crate::work::{SearchCounts, Searched, Trust};
 
 /// One result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct Kept {
     /// Candidates that were found, and told.
     pub findings: BTreeSet<u64>,
     /// What was said of it when it ended.
-    pub found: Found,
+    pub found: SearchCounts,
     /// Tasks of a batch that failed alone.
     pub failed: BTreeSet<u64>,
 }
@@ -127,8 +127,8 @@ impl Book {
                     }
                 }
             }
-            Change::Detach { batch, index, fate } => {
-                assert!(matches!(fate, Fate::Failed(_)), "nobody takes a task out of its batch here");
+            Change::Detach { batch, index, outcome } => {
+                assert!(matches!(outcome, MemberOutcome::Failed(_)), "nobody takes a task out of its batch here");
                 let kept = self.task(*batch);
                 assert!(kept.results.get(*index).is_none(), "index {index} of {batch} cannot be computed");
                 assert!(kept.failed.insert(*index), "index {index} of {batch} fails once");
@@ -189,7 +189,7 @@ impl Book {
             ended: None,
             results: Results::new(total),
             findings: BTreeSet::new(),
-            found: Found::default(),
+            found: SearchCounts::default(),
             failed: BTreeSet::new(),
         };
         assert!(self.tasks.insert(*id, kept).is_none(), "task ids are not used twice");

@@ -12,7 +12,7 @@ use super::model::Model;
 use super::random::Random;
 use super::work::Spec;
 use crate::clock::Now;
-use crate::hive::record::Computed;
+use crate::hive::record_views::Completion;
 use crate::hive::state::State;
 use crate::work::member_id;
 
@@ -29,7 +29,7 @@ pub struct Clients {
     /// Who waits until a task has ended, or one of a batch.
     ends: Vec<(TaskId, Option<u64>, Receiver<()>)>,
     /// Who waits until all of a task is computed.
-    results: Vec<(TaskId, Receiver<Computed>)>,
+    results: Vec<(TaskId, Receiver<Completion>)>,
 }
 
 impl Clients {

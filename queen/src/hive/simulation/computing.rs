@@ -1,4 +1,4 @@
-//! What a thread of a simulated Drone computes, and how it lies about it.
+//! What a thread of a simulated Drone computes, and how that may be wrong.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use wire::sieve::{Marks, write_marks};
 use wire::work::{Chunk, Class};
 
 use super::context::{Context, Fault};
-use super::quest::Lie;
+use super::quest::WrongMarks;
 use super::work::Sum;
 
 /// Candidates take so much less time than strings.
@@ -21,12 +21,12 @@ pub const SEARCHES: u64 = 16;
 pub enum Illness {
     Slow,
     /// So many of a thousand chunks come out wrong; only one item of them if `subtly`.
-    Lying {
+    WrongResults {
         per_mille: u64,
         subtly: bool,
     },
-    /// It lies about what it searches.
-    Skipping(Lie),
+    /// It reports other marks than it has found.
+    WrongMarks(WrongMarks),
     /// Its threads stand still.
     DeafThreads,
     /// It does not take in work.
@@ -38,9 +38,9 @@ pub enum Illness {
 }
 
 impl Illness {
-    /// Whether what it says is not true.
-    pub fn is_lie(&self) -> bool {
-        matches!(self, Self::Lying { .. } | Self::Skipping(_))
+    /// Whether some of its results or marks are wrong.
+    pub fn gives_wrong(&self) -> bool {
+        matches!(self, Self::WrongResults { .. } | Self::WrongMarks(_))
     }
 }
 
@@ -107,18 +107,22 @@ impl Work {
                 ctx.fault(Fault::Failing);
                 return Report { ticket, outcome: Outcome::Failed { reason: "out of luck".to_owned() } };
             }
-            (Some(Illness::Lying { per_mille, subtly }), Output::Digests(digests)) if ctx.random.chance(per_mille) => {
-                ctx.fault(Fault::Lie);
+            (Some(Illness::WrongResults { per_mille, subtly }), Output::Digests(digests))
+                if ctx.random.chance(per_mille) =>
+            {
+                ctx.fault(Fault::WrongResult);
                 let mut wrong = digests.to_vec();
                 let only = ctx.random.index(wrong.len() / 32);
                 for (at, sum) in wrong.as_chunks_mut::<32>().0.iter_mut().enumerate() {
                     if !subtly || at == only {
-                        *sum = lie(sum, ctx.now);
+                        *sum = wrong_sum(sum, ctx.now);
                     }
                 }
                 *digests = wrong.into();
             }
-            (Some(Illness::Skipping(lie)), Output::Marks { marks, .. }) => *marks = told(ctx, lie, &range, marks),
+            (Some(Illness::WrongMarks(wrong)), Output::Marks { marks, .. }) => {
+                *marks = reported(ctx, wrong, &range, marks)
+            }
             _ => {}
         }
         let spent_ns = std::mem::take(&mut self.spent).as_nanos() as u64;
@@ -138,24 +142,24 @@ pub fn times(class: Class) -> u64 {
     if [Class::SEARCH, Class::SEARCH_SHA256D, Class::SEARCH_LONG].contains(&class) { SEARCHES } else { 1 }
 }
 
-/// The marks that a liar tells, instead of those that it has found in a range.
-fn told(ctx: &mut Context, lie: Lie, range: &Range<u64>, marks: &[u8]) -> Bytes {
+/// The marks that a Drone reports instead of those that it has found in a range.
+fn reported(ctx: &mut Context, wrong: WrongMarks, range: &Range<u64>, marks: &[u8]) -> Bytes {
     let items = range.end - range.start;
     let found: Vec<_> = Marks::parse(marks, items).unwrap().iter().map(|mark| range.start + mark).collect();
-    let told = lie.told(range, &found, &mut ctx.random);
-    if found.iter().any(|mark| told.binary_search(mark).is_err()) {
+    let reported = wrong.of(range, &found, &mut ctx.random);
+    if found.iter().any(|mark| reported.binary_search(mark).is_err()) {
         ctx.fault(Fault::MarkWithheld);
     }
-    if told.len() > found.len() {
+    if reported.len() > found.len() {
         ctx.fault(Fault::FalseMark);
     }
     let mut bytes = Vec::new();
-    write_marks(told.iter().map(|mark| mark - range.start), &mut bytes);
+    write_marks(reported.iter().map(|mark| mark - range.start), &mut bytes);
     bytes.into()
 }
 
-/// A wrong result, and not the one that another liar gives.
-fn lie(sum: &Sum, now: Duration) -> Sum {
+/// A wrong result, and not the one that another Drone gives.
+fn wrong_sum(sum: &Sum, now: Duration) -> Sum {
     let mut wrong = *sum;
     wrong.iter_mut().zip(now.as_nanos().to_le_bytes()).for_each(|(byte, other)| *byte ^= other);
     wrong[31] ^= 0x5A;

@@ -17,13 +17,13 @@ use super::drone::next_frame;
 use super::journal::Then;
 use super::net::{LinkId, Side};
 use super::queen::Queen;
-use crate::core::{Ability, Event, Progress, Speed};
+use crate::core::{Ability, Event, LeaseProgress, Speed};
 use crate::hive::arrival::{Arrival, Expected, WrongResult};
+use crate::hive::drone_record::Ends;
 use crate::hive::link::{arrive, check_outputs};
-use crate::hive::presence::Ends;
 use crate::hive::search::{judge, look};
 use crate::hive::verify::{compute_some, is_within_segment};
-use crate::hive::{Link, Newcomer, Outbound, Parting};
+use crate::hive::{Departure, Link, Newcomer, Outbound};
 use crate::store::Receipt;
 use crate::work::Marks;
 
@@ -47,7 +47,7 @@ pub struct Line {
     /// How many outputs came, how many of them are on the disk, and of how many its Drone was told that.
     received: u64,
     pub confirmed: u64,
-    told: u64,
+    acknowledged: u64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -72,7 +72,7 @@ impl Line {
             is_leaving: false,
             received: 0,
             confirmed: 0,
-            told: 0,
+            acknowledged: 0,
         }
     }
 }
@@ -110,7 +110,8 @@ impl Queen {
             }
             ToQueen::Heartbeat { progress, compressions, busy_ns } => {
                 let ours = progress.0.iter().filter(|progress| progress.epoch == epoch);
-                let progress = ours.map(|p| Progress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
+                let progress =
+                    ours.map(|p| LeaseProgress { lease: p.lease, reached: p.reached, begun: p.begun }).collect();
                 if self.state.fleet.is_current(link) {
                     self.model.book.hears(link.drone, ctx.now);
                 }
@@ -211,9 +212,9 @@ impl Queen {
         let (ChunkOutput::Marks(bytes), range) = (&output.output, output.from..output.to) else { return false };
         let quest = self.book.tasks[&expected.job.task].spec.quest().unwrap();
         let truth = quest.marks_in(&range);
-        let told = Marks::parse(bytes.to_vec().into(), range.end - range.start).unwrap();
-        let is_true = told.iter().all(|mark| truth.binary_search(&(range.start + mark)).is_ok());
-        !is_true || quest.is_all_marks() && told.count() < truth.len() as u64
+        let reported = Marks::parse(bytes.to_vec().into(), range.end - range.start).unwrap();
+        let is_true = reported.iter().all(|mark| truth.binary_search(&(range.start + mark)).is_ok());
+        !is_true || quest.is_all_marks() && reported.count() < truth.len() as u64
     }
 
     /// Looks at results before they are accepted.
@@ -236,7 +237,7 @@ impl Queen {
             return Ok(arrival);
         }
         if is_rework && job.inputs.in_file().is_some() {
-            arrival.old = self.reader.old_results(job.task, &range, job.kind().width()).unwrap();
+            arrival.replaced = self.reader.suspect_results(job.task, &range, job.kind().width()).unwrap();
         }
         assert!(is_within_segment(&job, &range), "a lease has such a range");
         if job.terms.is_twice() && !self.state.claims.are_of_others(job.task, drone, &range) {
@@ -252,8 +253,8 @@ impl Queen {
         for number in self.lines.keys().copied().collect::<Vec<_>>() {
             let mut messages = VecDeque::new();
             let Some(line) = self.lines.get_mut(&number) else { continue };
-            let told = *line.stored.borrow();
-            assert!(told <= line.confirmed, "{told} outputs are said to be stored, and {} are", line.confirmed);
+            let stored = *line.stored.borrow();
+            assert!(stored <= line.confirmed, "{stored} outputs are said to be stored, and {} are", line.confirmed);
             while let Some(message) = line.outbox.as_mut().and_then(|outbox| outbox.try_recv().ok()) {
                 messages.push_back(message);
             }
@@ -276,12 +277,12 @@ impl Queen {
                     {
                         leases.push((grant, job));
                     }
-                    let parts: Vec<_> = leases
+                    let chunks: Vec<_> = leases
                         .iter()
-                        .map(|(grant, job)| job.part(self.inputs(job, &grant.range), &grant.range))
+                        .map(|(grant, job)| job.chunk_buf(self.inputs(job, &grant.range), &grant.range))
                         .collect();
-                    let lease = |((grant, job), part): (&(_, _), _)| lease_of(self.epoch, grant, job, part);
-                    let leases: Vec<_> = leases.iter().zip(&parts).map(lease).collect();
+                    let lease = |((grant, job), chunk): (&(_, _), _)| lease_of(self.epoch, grant, job, chunk);
+                    let leases: Vec<_> = leases.iter().zip(&chunks).map(lease).collect();
                     self.say(ctx, number, &ToDrone::Work { leases: leases.into() });
                 }
                 Outbound::Shrink { lease, end } => {
@@ -305,8 +306,8 @@ impl Queen {
         for number in self.lines.keys().copied().collect::<Vec<_>>() {
             let Some(line) = self.lines.get_mut(&number) else { continue };
             let outputs = *line.stored.borrow();
-            if outputs > line.told {
-                line.told = outputs;
+            if outputs > line.acknowledged {
+                line.acknowledged = outputs;
                 self.say(ctx, number, &ToDrone::Stored { outputs });
             }
         }
@@ -316,18 +317,18 @@ impl Queen {
     fn drop_line(&mut self, ctx: &mut Context, number: LinkId) {
         let silently = ctx.random.chance(200);
         ctx.close(number, Side::Queen, silently);
-        self.part(ctx, number);
+        self.depart(ctx, number);
     }
 
     /// A connection is gone.
     pub fn gone(&mut self, ctx: &mut Context, number: LinkId) {
         ctx.close(number, Side::Queen, true);
-        self.part(ctx, number);
+        self.depart(ctx, number);
     }
 
-    fn part(&mut self, ctx: &mut Context, number: LinkId) {
+    fn depart(&mut self, ctx: &mut Context, number: LinkId) {
         let Some(Line { link: Some(link), is_leaving, .. }) = self.lines.remove(&number) else { return };
-        let parting = if is_leaving { Parting::Left } else { Parting::Lost };
+        let parting = if is_leaving { Departure::Left } else { Departure::Lost };
         self.durably(ctx, None, None, |state, now| state.unseat(link, parting, now));
     }
 
@@ -373,7 +374,7 @@ fn lease_of<'a>(
     epoch: wire::ids::Epoch,
     grant: &crate::core::Grant,
     job: &crate::work::Job,
-    part: &'a crate::kinds::Part<'_>,
+    chunk: &'a crate::kinds::ChunkBuf<'_>,
 ) -> Lease<'a> {
     Lease {
         id: grant.lease,
@@ -386,6 +387,6 @@ fn lease_of<'a>(
         to: grant.range.end,
         // What is sought is little here.
         material: None,
-        chunk: part.chunk(),
+        chunk: chunk.message(),
     }
 }

@@ -47,7 +47,7 @@ impl World {
                 }
             },
             Outcome::Cancelled => assert!(wish.cancelled),
-            Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.spoiled),
+            Outcome::Failed(Blame::Inputs { .. }) => assert!(wish.inputs_unavailable),
             Outcome::Failed(Blame::Deadline) => {
                 assert!(deadline.is_some_and(|seconds| u64::from(seconds) <= self.ctx.now.as_secs()));
             }
@@ -87,23 +87,23 @@ impl World {
         instances.any(|(instance, has_died)| *has_died && queen.book.drones.get(instance) == Some(&drone))
     }
 
-    /// Whether who gave this has lied, and was not caught with it.
+    /// Whether who gave this gave something wrong, and was not caught with it.
     fn is_uncaught(&self, queen: &Queen, entry: &Entry) -> bool {
         let history = &self.machines[machine_of(&self.machines, &queen.book, entry.by)].history;
         let is_caught = self.liars.contains(&entry.by) && queen.state.fleet.is_quarantined(entry.by);
-        history.iter().any(Illness::is_lie) && !is_caught && entry.trust != Trust::Checked
+        history.iter().any(Illness::gives_wrong) && !is_caught && entry.trust != Trust::Checked
     }
 
     /// Whether two who both do not search may have found the same: nothing.
     fn is_agreed_by_liars(&self, queen: &Queen, entry: &Entry) -> bool {
-        let skips = |machine: &Machine| machine.history.iter().any(|it| matches!(it, Illness::Skipping(_)));
+        let skips = |machine: &Machine| machine.history.iter().any(|it| matches!(it, Illness::WrongMarks(_)));
         let is_one = skips(&self.machines[machine_of(&self.machines, &queen.book, entry.by)]);
         is_one && entry.trust == Trust::Checked && self.machines.iter().filter(|machine| skips(machine)).count() > 1
     }
 
     fn check_results(&self, queen: &Queen, kept: &Kept) {
         for (index, entry) in kept.results.iter() {
-            // Who lies in one item of many is caught when it does so often enough.
+            // Who is wrong in one item of many is caught when it does so often enough.
             let is_right = entry.sum == kept.spec.sum(index);
             assert!(is_right || self.is_uncaught(queen, entry), "{index} of serial {} is wrong", kept.spec.serial);
         }
@@ -149,7 +149,7 @@ fn check_stored(queen: &Queen, task: TaskId, kept: &Kept) {
         for span in &spans {
             let ours = || kept.results.range(&span.range).map(|entry| (entry.by, entry.trust));
             assert_eq!(ours().count() as u64, span.range.end - span.range.start);
-            assert!(ours().all(|of| of == (span.drone, span.trust)), "{span:?} of task {task}");
+            assert!(ours().all(|of| (Some(of.0), of.1) == (span.drone, span.trust)), "{span:?} of task {task}");
         }
         let searched: u64 = spans.iter().map(|span| span.range.end - span.range.start).sum();
         assert_eq!(searched, kept.results.len(), "what is searched of task {task}");

@@ -213,7 +213,7 @@ impl Model {
             | Event::Detach { .. }
             | Event::Heartbeat { .. }
             | Event::Second { .. }
-            | Event::Spoil { .. }
+            | Event::InputsUnavailable { .. }
             | Event::Excuse { .. }
             | Event::Tick => {}
         }

@@ -2,21 +2,26 @@
 # Breaks the core, the state and the session in one way after the other, and shows that the simulation
 # notices each. Works on a copy of what is committed, in target/mutations; takes an hour, since the
 # tests are built for each.
-# With an argument, only the mutations whose names contain it.
+# With an argument, only the mutations whose names contain it. With --check alone it builds and breaks nothing, and says
+# for which mutations the code that they replace is no longer there; that takes a moment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../../.."
 
 root=$PWD
 copy=$root/target/mutations/tree
 only=${1:-}
-export CARGO_TARGET_DIR=$root/target/mutations/target RUST_BACKTRACE=0
-export HIVE_WORLDS=${HIVE_WORLDS:-300}
+checks=
+[[ $only == --check ]] && checks=yes only=
 
-git worktree prune
-[[ -d $copy ]] && git worktree remove --force "$copy"
-git worktree add --quiet --detach "$copy" HEAD
-trap 'git -C "$root" worktree remove --force "$copy"' EXIT
-cd "$copy"
+if [[ -z $checks ]]; then
+    export CARGO_TARGET_DIR=$root/target/mutations/target RUST_BACKTRACE=0
+    export HIVE_WORLDS=${HIVE_WORLDS:-300}
+    git worktree prune
+    [[ -d $copy ]] && git worktree remove --force "$copy"
+    git worktree add --quiet --detach "$copy" HEAD
+    trap 'git -C "$root" worktree remove --force "$copy"' EXIT
+    cd "$copy"
+fi
 
 # Is killed by the time limit if the mutation makes it run for ever.
 simulate() {
@@ -27,16 +32,21 @@ simulate() {
     (ulimit -v 4000000; timeout 180 cargo test --quiet --locked --all-features -p queen --lib simulation >"$copy/run.log" 2>&1)
 }
 
-missed=0 count=0
+missed=0 count=0 outdated=0
 
 # mutation NAME FILE OLD NEW: what if OLD were NEW?
 mutation() {
     local name=$1 file=$2 old=$3 new=$4 whole
     [[ $name == *"$only"* ]] || return 0
     whole=$(<"$file")
-    [[ $whole == *"$old"* ]] || { echo "$name: $file has no longer: $old" >&2; exit 2; }
-    printf '%s\n' "${whole/"$old"/"$new"}" >"$file"
+    if [[ $whole != *"$old"* ]]; then
+        echo "$name: $file has no longer: $old" >&2
+        [[ -n $checks ]] || exit 2
+        outdated=$((outdated + 1))
+    fi
     count=$((count + 1))
+    [[ -z $checks ]] || return 0
+    printf '%s\n' "${whole/"$old"/"$new"}" >"$file"
     if simulate; then
         missed=$((missed + 1))
         echo "MISSED  $name"
@@ -53,7 +63,7 @@ core=queen/src/core
 session=drone/src/session
 hive=queen/src/hive
 
-simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit 1; }
+[[ -n $checks ]] || simulate || { tail -n 20 "$copy/run.log" >&2; echo "it fails as it is" >&2; exit 1; }
 
 mutation "forgets a range when its Drone is lost" $core/detach.rs \
     'None => task.release(range),' 'None => drop(range),'
@@ -68,7 +78,7 @@ mutation "never untwins" $core/release.rs \
 mutation "leaves a twin when the other is done" $core/output.rs \
     'match lease.range.is_empty() {' 'match false {'
 mutation "leaves leases to whom it distrusts" $core/fleet.rs \
-    'let leases: Vec<_> = held.into_iter().map(|lease| (lease, Fault::None)).collect();
+    'let leases: Vec<_> = held.into_iter().map(|lease| (lease, EndCause::None)).collect();
         self.give_up(&leases, true, LeaseEnd::Withdrawn, now, effects);' 'drop(held);'
 mutation "leases what is paused" $core/tasks.rs \
     '(!task.is_paused).then(entry)' 'Some(entry())'
@@ -80,7 +90,7 @@ mutation "keeps leases that a Drone does not offer" $core/fleet.rs \
 mutation "waits for the silent for ever" $core/drone.rs \
     'self.last_heard + timeouts.silence)' 'self.last_heard + timeouts.silence * 100)'
 mutation "keeps leases of the lost for long" $core/fleet.rs \
-    'self.keep(*lease, now + hold, now);' 'self.keep(*lease, now + hold * 20, now);'
+    'self.keep_until(*lease, now + hold, now);' 'self.keep_until(*lease, now + hold * 20, now);'
 mutation "records leases that are over" $core/release.rs \
     'if lease.is_recorded {
             effects.push(Effect::Unhold(id));' \
@@ -95,7 +105,7 @@ mutation "blames who goes on for what its twin came to" $core/release.rs \
     'let other = self.leases.get(twin).map_or(lease.drone, |twin| twin.drone);
                     self.blame_twin(twin, other, *fault, now);'
 mutation "gives a range back to whom it failed on" $core/dispatch.rs \
-    '!history.must_be_isolated() && self.may_try(task.class, history, drone, now)' \
+    '!history.must_be_isolated() && self.may_try(task, history, drone, now)' \
     '!history.must_be_isolated()'
 mutation "does not take results for a sign of life" $core/output.rs \
     'self.hear(drone_id, now);' ''
@@ -108,7 +118,7 @@ mutation "steals without telling" $core/release.rs \
 mutation "gives no part of a lease to the idle" $core/steal.rs \
     'while self.drones.get(thief).is_some_and(Drone::has_idle_thread)' 'while false'
 mutation "leaves lanes empty" $core/sizing.rs \
-    '0 => items.max(fair_share(task, drone, fleet).min(lanes)).min(length),' '0 => items,'
+    '0 => items.max(fair_share(task, drone, capacity).min(lanes)).min(length),' '0 => items,'
 mutation "takes the least urgent first" $core/queue.rs \
     'self.levels.iter().rev()' 'self.levels.iter()'
 mutation "gives a Drone too much" $core/drone.rs \
@@ -133,7 +143,7 @@ mutation "hive: forgets who waits for an end" $hive/waiters.rs \
 mutation "hive: forgets who waits for a task of a batch" $hive/commits.rs \
     'self.tasks.waiters.wake(member_id(*task, range.start)..member_id(*task, range.end));' ''
 mutation "hive: forgets that a task of a batch failed" $hive/detach.rs \
-    'self.outgoing.push(Change::Detach { batch, index, fate });
+    'self.outgoing.push(Change::Detach { batch, index, outcome });
         self.feed.task(batch);
         if' 'self.feed.task(batch);
         if'
@@ -156,11 +166,11 @@ mutation "hive: forgets leases that are over" $hive/outgoing.rs \
     'self.leases.insert(lease, Change::Unlease(lease));' ''
 mutation "hive: takes what is no mark" $hive/search.rs \
     'if !looked.is_mark {' 'if false {'
-mutation "hive: does not suspect who tells no marks" $hive/hunt.rs \
-    'standing.is_suspect = standing.evidence.note(expected, seen);' 'standing.evidence.note(expected, seen);'
+mutation "hive: does not suspect who tells no marks" $hive/search_state.rs \
+    'reputation.is_suspect = reputation.evidence.note(expected, seen);' 'reputation.evidence.note(expected, seen);'
 mutation "hive: compares no marks of two who had the same" $hive/search.rs \
     'if expected >= COMPARED_MARKS && self.audits.begin_comparison() {' 'if false {'
-mutation "hive: finds a candidate twice" $hive/hunt.rs \
+mutation "hive: finds a candidate twice" $hive/search_state.rs \
     'self.findings.insert(finding.index, finding.digest).is_none()' 'self.findings.insert(finding.index, finding.digest).is_none() || true'
 mutation "hive: goes on when enough is found" $hive/search.rs \
     'if let Some(from) = record.wanted_until() {' 'if let Some(from) = record.wanted_until().filter(|_| false) {'
@@ -176,5 +186,9 @@ mutation "session: offers what is stored" $session/held.rs \
 mutation "session: goes by old names" $session/queen.rs \
     'let key = Key { lease: adoption.lease, epoch };' 'let key = Key { lease: held.key.lease, epoch };'
 
+if [[ -n $checks ]]; then
+    echo "$((count - outdated)) of $count mutations apply"
+    exit $((outdated > 0))
+fi
 echo "$((count - missed)) of $count mutations are caught"
 ((missed == 0))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::computing::Illness;
 use super::context::Happening;
-use super::quest::LIES;
+use super::quest::WRONG_MARKS;
 use super::random::Random;
 use super::world::World;
 
@@ -16,7 +16,7 @@ pub enum Action {
     SubmitPoison,
     SubmitImpossible,
     Cancel,
-    Spoil,
+    DamageInputs,
     Pause,
     Resume(u64),
     Priority,
@@ -49,14 +49,14 @@ impl World {
                 }
             }
         };
-        let (searches, tasks) = if self.hunts { (1000, 200) } else { (250, 1000) };
+        let (searches, tasks) = if self.is_searching { (1000, 200) } else { (250, 1000) };
         add(chance, tasks, 8, Action::Submit);
         add(chance, tasks * 4 / 5, 12, Action::Submit);
         add(chance, searches, searches / 100, Action::SubmitSearch);
         add(chance, 150, 1, Action::SubmitPoison);
         add(chance, 150, 1, Action::SubmitImpossible);
         add(chance, 300, 2, Action::Cancel);
-        add(chance, 50, 1, Action::Spoil);
+        add(chance, 50, 1, Action::DamageInputs);
         add(chance, 300, 3, Action::Pause);
         add(chance, 300, 3, Action::Priority);
         // The more of it the longer it lasts, as a rule; a quiet world is one as well.
@@ -72,9 +72,9 @@ impl World {
         let subtly = chance.chance(500);
         let per_mille = chance.pick(&[1000, 200, 50]);
         let liars = if self.verifies { 900 } else { 200 };
-        add(chance, liars * rough, 2, Action::Ill(Illness::Lying { per_mille, subtly }));
-        let lie = chance.pick(&LIES);
-        add(chance, rough * if self.hunts { 800 } else { 100 }, 2, Action::Ill(Illness::Skipping(lie)));
+        add(chance, liars * rough, 2, Action::Ill(Illness::WrongResults { per_mille, subtly }));
+        let wrong = chance.pick(&WRONG_MARKS);
+        add(chance, rough * if self.is_searching { 800 } else { 100 }, 2, Action::Ill(Illness::WrongMarks(wrong)));
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafThreads));
         add(chance, 120 * rough, 1, Action::Ill(Illness::DeafSession));
         let per_mille = chance.pick(&[1000, 300]);

@@ -23,10 +23,10 @@ use super::work::Spec;
 use crate::access::JoinSecrets;
 use crate::clock::Now;
 use crate::core::{Event, Timeouts};
-use crate::hive::cache::Key;
+use crate::hive::cache::CacheKey;
 use crate::hive::record::weight;
 use crate::hive::request::Request;
-use crate::hive::state::{Beginnings, State};
+use crate::hive::state::{State, StateConfig};
 use crate::hive::submit::New;
 use crate::kinds::search::prepare;
 use crate::store::{Bulk, Change, Reader, Receipt};
@@ -81,7 +81,7 @@ impl Queen {
         let inheritance = disk.open();
         let epoch = inheritance.epoch;
         ctx.tell(format_args!("a Queen starts: epoch {epoch}"));
-        let mut state = State::new(Beginnings {
+        let mut state = State::new(StateConfig {
             epoch,
             base: Instance(ctx.random.bytes()),
             budget: Budget::new(1 << 30),
@@ -151,7 +151,7 @@ impl Queen {
             let before = held.insert((lease.drone, lease.task, lease.range.start), lease.range.clone());
             assert!(before.is_none(), "{lease:?} is remembered once");
         }
-        self.change(ctx, |state, now| state.take_drones(drones, leases, &JoinSecrets::default(), now));
+        self.change(ctx, |state, now| state.take_over_drones(drones, leases, &JoinSecrets::default(), now));
     }
 
     pub fn now(&self, ctx: &Context) -> Now {
@@ -424,7 +424,7 @@ impl Queen {
     pub fn submit(&mut self, ctx: &mut Context, spec: &Rc<Spec>) -> TaskId {
         self.clients.specs.insert(spec.serial, Rc::clone(spec));
         let (terms, inputs) = (spec.terms(), inputs_of(spec, self.reader.bulk()));
-        self.state.budget.take(weight(&inputs, terms.kind().width()));
+        self.state.budget.charge(weight(&inputs, terms.kind().width()));
         let now = self.now(ctx);
         let task = self.state.submit(New { terms, inputs, identity: None, secret: None }, now);
         if let Some(poison) = spec.poison {
@@ -445,7 +445,7 @@ impl Queen {
             (Inputs::Small(_), None) => job.inputs.small().unwrap().slice(range.start as usize..range.end as usize),
             (Inputs::Large(large), None) => {
                 let (file, number) = (large.file.unwrap(), large.segment_of(range.start));
-                let key = Key::Segment(file, number);
+                let key = CacheKey::Segment(file, number);
                 let segment = self.state.cache.get(key).unwrap_or_else(|| {
                     let read = self.reader.bulk().segment(file, &large.segments[number]).unwrap();
                     self.state.cache.insert(key, read.clone());
@@ -488,6 +488,6 @@ fn inputs_of(spec: &Spec, bulk: &Arc<Bulk>) -> Inputs {
     }
     file.seal().unwrap();
     let large = Large { segments: segments.into(), file: Some(file.number()) };
-    file.keep();
+    file.persist();
     Inputs::Large(large.into())
 }

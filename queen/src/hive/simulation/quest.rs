@@ -23,9 +23,9 @@ pub struct Quest {
     pub hits: BTreeSet<u64>,
 }
 
-/// Candidates that a Drone leaves out, or how else it lies about marks.
+/// How the marks that a Drone reports differ from those that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
+pub enum WrongMarks {
     /// It searches nothing.
     All,
     /// It leaves out every other candidate, or one of ten, as it seems at random.
@@ -37,33 +37,42 @@ pub enum Lie {
     Tail,
     /// It drops a few marks of those that it has found.
     Few,
-    /// It tells of one that is none.
+    /// It reports one that is none.
     False,
 }
 
-pub const LIES: [Lie; 7] = [Lie::All, Lie::Half, Lie::Tenth, Lie::Lane, Lie::Tail, Lie::Few, Lie::False];
+/// All of them.
+pub const WRONG_MARKS: [WrongMarks; 7] = [
+    WrongMarks::All,
+    WrongMarks::Half,
+    WrongMarks::Tenth,
+    WrongMarks::Lane,
+    WrongMarks::Tail,
+    WrongMarks::Few,
+    WrongMarks::False,
+];
 
-impl Lie {
-    /// What is told instead of the `marks` of a range.
-    pub fn told(self, range: &Range<u64>, marks: &[u64], random: &mut Random) -> Vec<u64> {
+impl WrongMarks {
+    /// What is reported instead of the `marks` of a range.
+    pub fn of(self, range: &Range<u64>, marks: &[u64], random: &mut Random) -> Vec<u64> {
         // Which candidates are skipped follows from them alone.
         let mixed = |mark: u64| Random::new(mark).next();
         let tail = range.start + (range.end - range.start) * 3 / 4;
-        let mut told = marks.to_vec();
+        let mut reported = marks.to_vec();
         match self {
-            Self::All => told.clear(),
-            Self::Half => told.retain(|mark| mixed(*mark) % 2 == 0),
-            Self::Tenth => told.retain(|mark| mixed(*mark) % 10 != 0),
-            Self::Lane => told.retain(|mark| mark % 16 != 3),
-            Self::Tail => told.retain(|mark| *mark < tail),
-            Self::Few => told.retain(|_| !random.chance(50)),
+            Self::All => reported.clear(),
+            Self::Half => reported.retain(|mark| mixed(*mark) % 2 == 0),
+            Self::Tenth => reported.retain(|mark| mixed(*mark) % 10 != 0),
+            Self::Lane => reported.retain(|mark| mark % 16 != 3),
+            Self::Tail => reported.retain(|mark| *mark < tail),
+            Self::Few => reported.retain(|_| !random.chance(50)),
             Self::False => {
                 let none = range.clone().filter(|index| marks.binary_search(index).is_err()).nth(random.index(3));
-                told.extend(none);
-                told.sort_unstable();
+                reported.extend(none);
+                reported.sort_unstable();
             }
         }
-        told
+        reported
     }
 }
 

@@ -98,7 +98,7 @@ impl Queen {
 
     pub fn spoil(&mut self, ctx: &mut Context, task: TaskId) {
         let reason = "its inputs are gone".to_owned();
-        self.durably(ctx, None, None, |state, now| state.handle(Event::Spoil { task, reason }, now));
+        self.durably(ctx, None, None, |state, now| state.handle(Event::InputsUnavailable { task, reason }, now));
     }
 
     pub fn pause(&mut self, ctx: &mut Context, task: TaskId, is_paused: bool) {

@@ -24,7 +24,7 @@ pub struct Wish {
     pub spec: Rc<Spec>,
     pub acknowledged: bool,
     pub cancelled: bool,
-    pub spoiled: bool,
+    pub inputs_unavailable: bool,
 }
 
 pub struct World {
@@ -49,8 +49,8 @@ pub struct World {
     pub liars: BTreeSet<DroneId>,
     /// Some of its tasks have each item computed twice.
     pub verifies: bool,
-    /// There are many searches, and many who lie about them.
-    pub hunts: bool,
+    /// There are many searches, and many Drones whose marks are wrong.
+    pub is_searching: bool,
     /// Nobody comes any more.
     is_closing: bool,
     /// Who was distrusted at this Queen, with why the core did, if it did.
@@ -63,7 +63,7 @@ pub struct World {
 const VERIFIES: u64 = 4;
 
 /// In one of so many worlds there are mostly searches.
-const HUNTS: u64 = 4;
+const SEARCHING: u64 = 4;
 
 /// What a world was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl World {
             lost: BTreeSet::new(),
             liars: BTreeSet::new(),
             verifies: false,
-            hunts: false,
+            is_searching: false,
             is_closing: false,
             distrusted: Vec::new(),
             outcomes: BTreeMap::new(),
@@ -124,7 +124,7 @@ impl World {
             world.machines[machine].lanes = chance.pick(&[1, 1, 4, 16]);
         }
         world.verifies = seed % VERIFIES == 1;
-        world.hunts = seed % HUNTS == 2;
+        world.is_searching = seed % SEARCHING == 2;
         world.plan(&mut chance);
         world
     }
@@ -304,8 +304,8 @@ impl World {
                     }
                 }
                 None => {
-                    assert!(history.iter().any(Illness::is_lie), "Drone {drone} has told no lie: {history:?}");
-                    self.ctx.fault(Fault::LieCaught);
+                    assert!(history.iter().any(Illness::gives_wrong), "Drone {drone} gave nothing wrong: {history:?}");
+                    self.ctx.fault(Fault::WrongFound);
                     self.liars.insert(drone);
                 }
             }
@@ -315,7 +315,7 @@ impl World {
 
     pub fn submit(&mut self, spec: Spec) {
         let spec = Rc::new(spec);
-        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, spoiled: false };
+        let wish = Wish { spec: spec.clone(), acknowledged: false, cancelled: false, inputs_unavailable: false };
         self.wishes.insert(spec.serial, wish);
         self.disk.specs.insert(spec.serial, Rc::clone(&spec));
         if let Some(queen) = &mut self.queen {
@@ -455,11 +455,11 @@ impl World {
                     queen.cancel(ctx, task);
                 }
             }
-            Action::Spoil => {
+            Action::DamageInputs => {
                 if let Some(task) = task {
-                    ctx.fault(Fault::Spoil);
+                    ctx.fault(Fault::DamageInputs);
                     let serial = queen.book.tasks[&task].spec.serial;
-                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.spoiled = true);
+                    self.wishes.get_mut(&serial).into_iter().for_each(|wish| wish.inputs_unavailable = true);
                     queen.spoil(ctx, task);
                 }
             }

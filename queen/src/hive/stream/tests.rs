@@ -10,8 +10,8 @@ use wire::ids::Instance;
 
 use super::*;
 use crate::core::Ability;
-use crate::hive::presence::Ends;
-use crate::hive::seat::{Link, Newcomer, Parting};
+use crate::hive::drone_record::Ends;
+use crate::hive::seat::{Departure, Link, Newcomer};
 use crate::hive::settings::{MAX_DRONES, Settings};
 
 fn at(second: u64) -> Now {
@@ -66,8 +66,8 @@ async fn a_page_has_fifty_of_those_that_are_meant() {
         assert_eq!(page.drones.len(), if name.starts_with('d') { 10 } else { 1 }, "{name}");
     }
     // Those that left are behind the others, the last one first, for as long as the window is.
-    state.unseat(links[6], Parting::Left, at(5));
-    state.unseat(links[2], Parting::Left, at(6));
+    state.unseat(links[6], Departure::Left, at(5));
+    state.unseat(links[2], Departure::Left, at(6));
     state.take_changes(true);
     let left = StreamQuery { state: Some(DroneState::Left), ..query.clone() };
     assert_eq!(ids(&state.stream_page(&left, at(10))), [3, 7]);

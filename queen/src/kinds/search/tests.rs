@@ -126,7 +126,7 @@ fn many_targets_are_material() {
     let digests = |count: u32| -> Vec<String> {
         (0..count).map(|number| const_hex::encode(Sha256::digest(number.to_le_bytes()))).collect()
     };
-    let told = |count: u32, to| {
+    let sent = |count: u32, to| {
         let digests = digests(count);
         let digests: Vec<_> = digests.iter().map(String::as_str).collect();
         let counter = Space::Counter { from: 0, to, format: CounterFormat::Hex };
@@ -138,12 +138,12 @@ fn many_targets_are_material() {
         };
         (values.len(), material(&prepared), search.material(0), search.parameter_bytes())
     };
-    assert_eq!(told(128, 1 << 40), (128, None, 0, 70 + 1024));
-    let (inline, Some(material), bytes, parameters) = told(129, 1 << 40) else { panic!("they are long") };
+    assert_eq!(sent(128, 1 << 40), (128, None, 0, 70 + 1024));
+    let (inline, Some(material), bytes, parameters) = sent(129, 1 << 40) else { panic!("they are long") };
     assert_eq!((inline, bytes, parameters), (0, 129 * 8, 70));
     assert_eq!(material.id, MaterialId::of(&material.bytes));
     assert_eq!(Values::parse(&material.bytes).unwrap().len(), 129);
-    // Of few candidates few bits are told, so that several targets have the same value.
-    let (inline, none, ..) = told(129, 1 << 4);
+    // Of few candidates few bits are sent, so that several targets have the same value.
+    let (inline, none, ..) = sent(129, 1 << 4);
     assert!(none.is_none() && (1..=16).contains(&inline), "{inline}");
 }

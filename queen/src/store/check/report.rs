@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Findings that are told, and notes; of more there is a count.
+/// Findings that are last_progress, and notes; of more there is a count.
 const SHOWN: u64 = 100;
 
-/// How often a person is told how far it is.
+/// How often a person is last_progress how far it is.
 const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Tells findings as they come.
@@ -16,17 +16,17 @@ pub(super) struct Report<'out> {
     out: &'out mut dyn Write,
     findings: u64,
     notes: u64,
-    /// The first failure to write; it is told at the end.
+    /// The first failure to write; it is last_progress at the end.
     written: io::Result<()>,
     is_watched: bool,
-    told: Instant,
+    last_progress: Instant,
 }
 
 impl<'out> Report<'out> {
     /// With nothing found yet.
     pub(super) fn new(out: &'out mut dyn Write) -> Self {
-        let (is_watched, told) = (io::stderr().is_terminal(), Instant::now());
-        Self { out, findings: 0, notes: 0, written: Ok(()), is_watched, told }
+        let (is_watched, last_progress) = (io::stderr().is_terminal(), Instant::now());
+        Self { out, findings: 0, notes: 0, written: Ok(()), is_watched, last_progress }
     }
 
     /// Something is wrong.
@@ -47,9 +47,9 @@ impl<'out> Report<'out> {
 
     /// Says on a terminal how far it is, now and then.
     pub(super) fn progress(&mut self, what: impl FnOnce() -> String) {
-        if self.is_watched && self.told.elapsed() >= PROGRESS {
+        if self.is_watched && self.last_progress.elapsed() >= PROGRESS {
             eprintln!("{}", what());
-            self.told = Instant::now();
+            self.last_progress = Instant::now();
         }
     }
 

@@ -18,7 +18,7 @@ use crate::store::migrations::HAS_DRONES;
 use crate::store::rows::{COLUMN_COUNT, Stored, large, trust_of};
 use crate::work::inputs::Large;
 use crate::work::results::Trust;
-use crate::work::terms::{Apart, Terms};
+use crate::work::terms::{SecretRef, Terms};
 
 /// Bytes of results that are read at a time.
 const PIECE: u64 = 1 << 20;
@@ -307,7 +307,7 @@ impl Check<'_, '_> {
 
     /// What was asked for, with a long key or salt.
     pub(super) fn whole(&self, stored: &Stored) -> rusqlite::Result<Arc<Terms>> {
-        let Some(Apart { hash, .. }) = stored.terms.secret else { return Ok(Arc::clone(&stored.terms)) };
+        let Some(SecretRef { hash, .. }) = stored.terms.secret else { return Ok(Arc::clone(&stored.terms)) };
         let mut select = self.connection.prepare_cached("SELECT bytes FROM secrets WHERE hash = ?")?;
         let secret: Vec<u8> = select.query_row([hash], |row| row.get(0))?;
         Ok(Arc::new(stored.terms.whole(&secret)))

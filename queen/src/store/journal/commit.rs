@@ -8,7 +8,7 @@ use wire::ids::TaskId;
 
 use super::follower::Receipt;
 use crate::store::bulk::FileResults;
-use crate::store::change::{Change, Fate};
+use crate::store::change::{Change, MemberOutcome};
 
 /// Changes that are committed together.
 pub(super) struct Commit {
@@ -41,11 +41,11 @@ impl Commit {
         if tasks.is_empty() {
             return 0;
         }
-        let is_own = |change: &Change| matches!(change, Change::Detach { fate: Fate::Own(_), .. });
+        let is_own = |change: &Change| matches!(change, Change::Detach { outcome: MemberOutcome::Own(_), .. });
         let concerns = |change: &Change| change.task().is_some_and(|task| tasks.contains(&task));
         let forgotten = self.changes.extract_if(.., |change| concerns(change) && !is_own(change));
         let items = |change: Change| match change {
-            Change::Detach { fate: Fate::Failed(_), .. } => 1,
+            Change::Detach { outcome: MemberOutcome::Failed(_), .. } => 1,
             change => change.result_items(),
         };
         forgotten.map(items).sum()

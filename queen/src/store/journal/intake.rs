@@ -52,9 +52,9 @@ pub(super) struct Intake {
     rest: VecDeque<Entry>,
     /// Tasks of which nothing is to be written, while changes of theirs may still be in the queue.
     forgotten: HashSet<TaskId>,
-    /// Before all the rest.
+    /// The portion that is being written: what came behind it waits until it is committed.
     portion: Option<Portion>,
-    /// Entries of the batch before.
+    /// How many entries the batch before had.
     last_batch: usize,
     stopping: CancellationToken,
     /// For its clock, and for threads that write.
@@ -68,8 +68,8 @@ struct Portion {
     writing: JoinHandle<Result<(), StoreError>>,
 }
 
-/// What ends a wait.
-enum Event {
+/// What ends waiting for an entry.
+enum Wakeup {
     Entry(Option<Entry>),
     Written(Result<Result<(), StoreError>, JoinError>),
     Timeout,
@@ -82,7 +82,7 @@ pub(super) struct Batch {
     pub(super) commits: Vec<Commit>,
     /// Why results of them are not in their files.
     pub(super) failure: Option<StoreError>,
-    /// Then this is done, which is no commit.
+    /// What is to be done behind them, which is no commit itself.
     pub(super) then: Option<Errand>,
 }
 
@@ -129,7 +129,7 @@ impl Intake {
         written.chain(rest).map(|commit| commit.forget(tasks)).sum()
     }
 
-    /// So is what is still in the queue.
+    /// What is still in the queue of these tasks is in vain, too.
     pub(super) fn forget_queued(&mut self, tasks: HashSet<TaskId>) {
         self.forgotten.extend(tasks);
     }
@@ -154,7 +154,7 @@ impl Intake {
     pub(super) fn gather_all(&mut self, batch: &mut Batch) {
         self.drain();
         if let Some(portion) = self.portion.take() {
-            // What has become of it does not matter, since all is written anew.
+            // The result of writing the portion does not matter: all of it is written anew.
             let _ = self.runtime.block_on(portion.writing);
             batch.commits.extend(portion.commits);
         }
@@ -170,39 +170,39 @@ impl Intake {
         self.bulk.write_results(&commits.iter().flat_map(Commit::file_results).collect::<Vec<_>>())
     }
 
-    /// Whether there is anything to add to a batch, or never will be.
+    /// Whether waiting is over: there is something to add to a batch, or there will never be.
     fn has_next(&self) -> bool {
         let has_rest = !self.rest.is_empty() || self.is_stopping();
         !self.fresh.is_empty() || !self.entries.is_empty() || has_rest && self.portion.is_none()
     }
 
-    /// Waits for an entry, for the portion, or until then; false if that came first.
+    /// Waits for an entry, for the portion, or until this moment. Returns false if the moment came first.
     fn wait(&mut self, until: Option<Instant>, batch: &mut Batch) -> bool {
         let Self { entries, portion, runtime, .. } = self;
         let event = runtime.block_on(async {
             tokio::select! {
                 biased;
-                entry = entries.recv() => Event::Entry(entry),
-                Some(written) = async { Some((&mut portion.as_mut()?.writing).await) } => Event::Written(written),
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Event::Timeout,
+                entry = entries.recv() => Wakeup::Entry(entry),
+                Some(written) = async { Some((&mut portion.as_mut()?.writing).await) } => Wakeup::Written(written),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => Wakeup::Timeout,
             }
         });
         match event {
-            Event::Entry(entry) => entry.into_iter().for_each(|entry| self.sort(entry)),
-            Event::Written(written) => self.take_written(written, batch),
-            Event::Timeout => return false,
+            Wakeup::Entry(entry) => entry.into_iter().for_each(|entry| self.sort(entry)),
+            Wakeup::Written(written) => self.take_written(written, batch),
+            Wakeup::Timeout => return false,
         }
         true
     }
 
-    /// Adds the portion, of which this has become.
+    /// Adds the portion to a batch, with what has come of writing it.
     fn take_written(&mut self, written: Result<Result<(), StoreError>, JoinError>, batch: &mut Batch) {
         let broken = |error: JoinError| Err(StoreError::io(self.bulk.folder())(error.into()));
         batch.failure = written.unwrap_or_else(broken).err();
         batch.commits.extend(self.portion.take().into_iter().flat_map(|portion| portion.commits));
     }
 
-    /// Waits a little for somebody who waits.
+    /// Waits a moment for an entry that somebody waits for, so that one sync serves it and what there is.
     fn linger(&mut self, batch: &mut Batch) {
         let until = Instant::now() + LINGER;
         while batch.has_time() && batch.bytes() < LINGER_BYTES && !batch.commits.iter().any(Commit::is_awaited) {
@@ -213,7 +213,7 @@ impl Intake {
         }
     }
 
-    /// Waits for those who are about to come, where many do.
+    /// Waits for further entries where the batch before had many: they are about to come.
     fn gather_siblings(&mut self, batch: &mut Batch) {
         for _ in 0..if self.last_batch >= MANY { PAUSES } else { 0 } {
             let before = batch.commits.len();
@@ -278,7 +278,7 @@ impl Intake {
         let mut fits = |commit: &Commit| {
             count += 1;
             bytes += commit.bytes();
-            // One that is larger alone is not held up for ever.
+            // A commit that alone is larger than a portion may be is one by itself.
             count == 1 || count <= BATCH && bytes <= PORTION
         };
         while let Some(Entry::Commit(commit)) =

@@ -10,7 +10,7 @@ use super::commit::Commit;
 use super::committer::Committer;
 use super::entry::Errand;
 use super::intake::{Batch, Intake};
-use crate::store::change::{Change, Fate};
+use crate::store::change::{Change, MemberOutcome};
 use crate::store::error::StoreError;
 
 /// Bytes of results for which there may be room on a full disk, of one task and of those that are
@@ -20,8 +20,8 @@ const GROUP: usize = 256;
 
 /// How long to wait before another attempt when the disk does not take writes; twice as long each
 /// time, up to the longest.
-const RETRY_DELAY: Duration = Duration::from_millis(20);
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+const WRITE_RETRY_DELAY: Duration = Duration::from_millis(20);
+const MAX_WRITE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How often an attempt is repeated before a Queen who stops gives up.
 const LAST_ATTEMPTS: u32 = 8;
@@ -30,9 +30,9 @@ const LAST_ATTEMPTS: u32 = 8;
 #[derive(Default)]
 pub(super) struct Pending {
     batch: Batch,
-    /// Attempts that failed since the last that did not.
+    /// How many attempts failed since one succeeded.
     failed: u32,
-    /// Those since the Queen stops.
+    /// How many of them failed since the Queen was told to stop.
     failed_stopping: u32,
     /// The writer's ballast is whole.
     has_ballast: bool,
@@ -88,7 +88,7 @@ impl Pending {
         if self.failed_stopping >= LAST_ATTEMPTS {
             return Err(error);
         }
-        std::thread::sleep(RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(RETRY_DELAY_MAX));
+        std::thread::sleep(WRITE_RETRY_DELAY.saturating_mul(1 << self.failed.min(8)).min(MAX_WRITE_RETRY_DELAY));
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl Pending {
             match change {
                 Change::Submit(new) => drop(held.insert(new.id)),
                 Change::Reopen(task) => drop(held.insert(*task)),
-                Change::Detach { batch, fate: Fate::Own(new), .. } => held.extend([*batch, new.id]),
+                Change::Detach { batch, outcome: MemberOutcome::Own(new), .. } => held.extend([*batch, new.id]),
                 _ => {}
             }
         }
@@ -259,7 +259,7 @@ mod tests {
         let (id, inputs) = (TaskId(2), Inputs::Small(layout(1).into()));
         let (terms, created) = (terms().into(), moment(1));
         let own = Submission { id, terms, inputs, created, identity: None, secret: None };
-        let leaves = Change::Detach { batch: TaskId(1), index: 0, fate: Fate::Own(Box::new(own)) };
+        let leaves = Change::Detach { batch: TaskId(1), index: 0, outcome: MemberOutcome::Own(Box::new(own)) };
         let pending = pending(vec![
             vec![result(1), leaves],
             vec![result(2)],
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn who_failed_in_a_batch_was_counted_as_done() {
-        let failed = Change::Detach { batch: TaskId(1), index: 3, fate: Fate::Failed("it fails".into()) };
+        let failed = Change::Detach { batch: TaskId(1), index: 3, outcome: MemberOutcome::Failed("it fails".into()) };
         let mut pending = pending(vec![vec![result(1), failed, result(9)]]);
         let done: u64 = pending.batch.commits.iter_mut().map(|commit| commit.forget(&[TaskId(1)].into())).sum();
         assert_eq!((done, pending.batch.commits[0].changes.len()), (2, 1));

@@ -37,7 +37,7 @@ const ASTRAY: usize = 10_000;
 
 /// Tasks that have ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct StoredPage {
     /// In the order that was asked for.
     pub tasks: Vec<Stored>,
     /// Behind which place the list may go on; `None` if all of it was looked at.
@@ -45,12 +45,14 @@ pub struct Ended {
 }
 
 /// A part of the list of tasks that have ended, with one task more than asked for if there is one.
-pub(super) fn read(connection: &Connection, query: &TaskQuery) -> rusqlite::Result<Ended> {
+pub(super) fn read(connection: &Connection, query: &TaskQuery) -> rusqlite::Result<StoredPage> {
     read_within(connection, query, LISTED)
 }
 
-fn read_within(connection: &Connection, query: &TaskQuery, bounds: Bounds) -> rusqlite::Result<Ended> {
-    let Some(list) = List::of(connection, query, bounds)? else { return Ok(Ended { tasks: Vec::new(), next: None }) };
+fn read_within(connection: &Connection, query: &TaskQuery, bounds: Bounds) -> rusqlite::Result<StoredPage> {
+    let Some(list) = List::of(connection, query, bounds)? else {
+        return Ok(StoredPage { tasks: Vec::new(), next: None });
+    };
     let List { values, branches, end, .. } = &list;
     let wanted = query.limit + 1;
     let selects: Vec<_> = branches.iter().map(|branch| format!("SELECT {COLUMNS} FROM tasks {branch}")).collect();
@@ -64,7 +66,7 @@ fn read_within(connection: &Connection, query: &TaskQuery, bounds: Bounds) -> ru
         tasks.push(reader.read(row)?);
     }
     let last = tasks.last().filter(|_| tasks.len() == wanted).map(|task| place(query.order, task));
-    Ok(Ended { next: last.or(*end), tasks })
+    Ok(StoredPage { next: last.or(*end), tasks })
 }
 
 /// Counts tasks that have ended, by their states, of a part of the list by id; and behind which place it goes on.

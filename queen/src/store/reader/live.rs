@@ -31,7 +31,7 @@ pub struct Live {
     /// Results that are not in its file, of what is done.
     pub results: Vec<Results>,
     /// Results that are not in its file and are suspect.
-    pub old: Vec<Results>,
+    pub suspect_results: Vec<Results>,
     /// What was found, if it is a search, and how many marks are known.
     pub findings: Vec<Finding>,
     /// How many candidates are known to be marks, of what is done of a search.
@@ -214,7 +214,7 @@ fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Re
         done: RangeSet::default(),
         suspect: RangeSet::default(),
         results: Vec::new(),
-        old: Vec::new(),
+        suspect_results: Vec::new(),
         findings: Vec::new(),
         marks: 0,
         detached: BTreeMap::new(),
@@ -239,7 +239,7 @@ fn add_results(connection: &Connection, id: TaskId, live: &mut Live) -> rusqlite
         let number = row.get(4)?;
         let trust = trust_of(number).ok_or(FromSqlError::OutOfRange(number))?;
         let (done, results) = match trust {
-            Trust::Suspect => (&mut live.suspect, &mut live.old),
+            Trust::Suspect => (&mut live.suspect, &mut live.suspect_results),
             Trust::Sampled | Trust::Checked => (&mut live.done, &mut live.results),
         };
         if let Some(bytes) = row.get::<_, Option<Vec<u8>>>(2)? {

@@ -7,26 +7,9 @@ use rusqlite::{Connection, params};
 use web::model::Timestamp;
 use wire::ids::{DroneId, TaskId};
 
+use super::span::Span;
 use crate::store::rows::trust_of;
-use crate::work::results::Trust;
 use crate::work::search::{Finding, Marks, Searched};
-
-/// Candidates that one Drone has searched, without their marks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
-    /// Their indices.
-    pub range: Range<u64>,
-    /// Who searched them.
-    pub drone: DroneId,
-    /// How far that is trusted.
-    pub trust: Trust,
-    /// How many of them are marks.
-    pub marks: u64,
-    /// Time of one thread that it took, in nanoseconds.
-    pub spent_ns: u64,
-    /// When the last of it came.
-    pub at: Timestamp,
-}
 
 /// Findings behind `after`, in the order of their indices, at most `limit`.
 pub(super) fn findings(
@@ -55,11 +38,11 @@ pub(super) fn searched(connection: &Connection, id: TaskId, from: u64, limit: us
         let number = row.get(3)?;
         Ok(Span {
             range: row.get(0)?..row.get(1)?,
-            drone: DroneId(row.get(2)?),
+            drone: Some(DroneId(row.get(2)?)),
             trust: trust_of(number).ok_or(FromSqlError::OutOfRange(number))?,
             marks: row.get(4)?,
             spent_ns: row.get(5)?,
-            at: Timestamp(row.get(6)?),
+            at: Some(Timestamp(row.get(6)?)),
         })
     })?;
     let mut spans = rows.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -94,9 +77,10 @@ pub(super) fn marks(connection: &Connection, id: TaskId, range: &Range<u64>) -> 
 
 /// Leaves of a row with these marks what lies behind `from`.
 fn cut(span: &mut Span, from: u64, bytes: Vec<u8>) {
-    let Span { range, drone, trust, marks: _, spent_ns, at } = span.clone();
-    let end = range.end;
-    let marks = Marks::parse(bytes.into(), end - range.start).unwrap_or_default();
-    let rest = Searched { range, marks, drone, trust, spent_ns, at }.within(&(from..end));
-    (span.range, span.marks, span.spent_ns) = (rest.range, rest.marks.count(), rest.spent_ns);
+    let Range { start, end } = span.range;
+    let marks = Marks::parse(bytes.into(), end - start).unwrap_or_default();
+    let (part, whole) = (u128::from(end - from), u128::from(end - start).max(1));
+    span.marks = marks.within(&(from - start..end - start)).count();
+    span.spent_ns = (u128::from(span.spent_ns) * part / whole) as u64;
+    span.range.start = from;
 }

@@ -15,9 +15,9 @@ use super::leases::Leases;
 use super::search;
 use crate::clock::Moment;
 use crate::store::access;
-use crate::store::change::{Change, Fate, KEY_LIFE, Removed, Submission};
+use crate::store::change::{Change, KEY_LIFE, MemberOutcome, Removed, Submission};
 use crate::store::rows::{Asked, Extents, KNOWN_DRONES, in_row, log_kind_number, state_number, state_of, trust_number};
-use crate::work::ending::{Ending, Found, Tally};
+use crate::work::ending::{Ending, SearchCounts, Tally};
 use crate::work::inputs::Inputs;
 use crate::work::job::member_id;
 use crate::work::results::{Piece, Results, Trust};
@@ -74,7 +74,7 @@ impl<'a> Step<'a> {
             Change::Results { .. } => self.results(change),
             Change::Searched { task, searched, findings } => search::add(self.transaction, *task, searched, findings),
             Change::Confirmed { task, range, drone } => search::confirm(self.transaction, *task, range, *drone),
-            Change::Detach { batch, index, fate } => self.detach(*batch, *index, fate),
+            Change::Detach { batch, index, outcome } => self.detach(*batch, *index, outcome),
             Change::End(task, ending) => self.end(*task, ending),
             Change::Remove(task) => self.remove(*task),
             Change::Reopen(task) => self.reopen(*task),
@@ -266,7 +266,7 @@ impl<'a> Step<'a> {
                 return Ok(());
             }
         }
-        if *found != Found::default() {
+        if *found != SearchCounts::default() {
             // What was searched twice counts once.
             search::recount(self.transaction, task)?;
         }
@@ -280,25 +280,25 @@ impl<'a> Step<'a> {
     }
 
     /// A task leaves its batch, if that is there. In one that has ended already it counts as done.
-    fn detach(&mut self, batch: TaskId, index: u64, fate: &'a Fate) -> rusqlite::Result<()> {
+    fn detach(&mut self, batch: TaskId, index: u64, outcome: &'a MemberOutcome) -> rusqlite::Result<()> {
         let before = self.member(batch, index)?;
-        let error = if let Fate::Failed(error) = fate { Some(error) } else { None };
+        let error = if let MemberOutcome::Failed(error) = outcome { Some(error) } else { None };
         if let Some(Member { state, has_result, owner }) = before {
             let insert = "INSERT OR REPLACE INTO detached (batch, item, error) VALUES (?, ?, ?)";
             self.run(insert, params![batch.0, index, error])?;
             if !has_result {
                 self.run("UPDATE tasks SET done = done + 1 WHERE id = ? AND state <> 0", [batch.0])?;
             }
-            if let (Fate::Forgotten { on_disk: true }, Some(state)) = (fate, state) {
+            if let (MemberOutcome::Forgotten { on_disk: true }, Some(state)) = (outcome, state) {
                 let task = member_id(batch, index);
                 self.removed.push(Removed { task, tally: Tally::one(state), file: None, owner });
             }
         }
-        match fate {
-            Fate::Own(submission) => self.submit(submission),
+        match outcome {
+            MemberOutcome::Own(submission) => self.submit(submission),
             // It has gone its own way since it was looked for, and ended there.
-            Fate::Forgotten { on_disk: true } if before.is_none() => self.remove(member_id(batch, index)),
-            Fate::Failed(_) | Fate::Forgotten { .. } => Ok(()),
+            MemberOutcome::Forgotten { on_disk: true } if before.is_none() => self.remove(member_id(batch, index)),
+            MemberOutcome::Failed(_) | MemberOutcome::Forgotten { .. } => Ok(()),
         }
     }
 

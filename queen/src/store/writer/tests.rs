@@ -17,8 +17,8 @@ use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
 use crate::store::testing::{DIGEST, Task, moment, piece, right, terms};
-use crate::store::{Change, Fate, KNOWN_DRONES, Live, Location, Removed, Store, Submission, check};
-use crate::work::{Ending, Found, Piece, ResultMap, Results, Tally, Trust};
+use crate::store::{Change, KNOWN_DRONES, Live, Location, MemberOutcome, Removed, Store, Submission, check};
+use crate::work::{Ending, Piece, ResultMap, Results, SearchCounts, Tally, Trust};
 
 fn open() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -119,15 +119,15 @@ fn who_left_a_batch_unseen_is_forgotten_alone() {
     let (batch, mut submission) = store.submission(1, 3, false);
     submission.terms = crate::work::Terms { batch: true, ..terms() }.into();
     let (task, own) = store.submission(3, 1, false);
-    let leaves = |fate| Change::Detach { batch: TaskId(1), index: 1, fate };
+    let leaves = |outcome| Change::Detach { batch: TaskId(1), index: 1, outcome };
     store.write(&[Change::Submit(Box::new(submission)), batch.end(TaskState::Cancelled, 0)]);
-    store.write(&[leaves(Fate::Own(Box::new(own)))]);
+    store.write(&[leaves(MemberOutcome::Own(Box::new(own)))]);
     store.write(&[task.results(0, right(1, 2), 1), task.end(TaskState::Done, 1)]);
-    let removed = store.write(&[leaves(Fate::Forgotten { on_disk: true })]);
+    let removed = store.write(&[leaves(MemberOutcome::Forgotten { on_disk: true })]);
     assert_eq!(removed, [Removed { task: TaskId(3), tally: Tally::one(TaskState::Done), file: None, owner: None }]);
     assert!(store.reader.task(TaskId(3)).unwrap().is_none());
     // And only once.
-    assert!(store.write(&[leaves(Fate::Forgotten { on_disk: true })]).is_empty());
+    assert!(store.write(&[leaves(MemberOutcome::Forgotten { on_disk: true })]).is_empty());
     drop(store);
     assert!(is_sound(&folder).0);
 }
@@ -145,12 +145,12 @@ fn a_long_key_is_on_disk_once_and_goes_with_its_last_task() {
         store.write(&[Change::Submit(Box::new(submission)), task.end(TaskState::Cancelled, 0)]);
     };
     for id in [1, 2] {
-        let terms = Terms { specification: key(Vec::new()), secret: Some(secret.apart()), ..terms() };
+        let terms = Terms { specification: key(Vec::new()), secret: Some(secret.reference()), ..terms() };
         submit(&mut store, id, terms, Some(Arc::clone(&secret)));
     }
     submit(&mut store, 3, Terms { specification: key(vec![1, 0, 255]), ..terms() }, None);
     let found = |store: &Store, id| store.reader.task(TaskId(id)).unwrap().unwrap().terms;
-    assert_eq!((found(&store, 2).secret, found(&store, 2).specification.secret()), (Some(secret.apart()), &[][..]));
+    assert_eq!((found(&store, 2).secret, found(&store, 2).specification.secret()), (Some(secret.reference()), &[][..]));
     assert_eq!((found(&store, 3).secret, found(&store, 3).specification.secret()), (None, &[1, 0, 255][..]));
     store.write(&[Change::Remove(TaskId(1))]);
     assert_eq!(store.reader.secret(&secret.hash).unwrap(), bytes);
@@ -247,7 +247,7 @@ fn a_liar_makes_suspect_what_is_not_checked() {
     let live: Vec<_> = store.live().iter().map(|live| (live.task.id.0, live.task.suspect, live.done.len())).collect();
     assert_eq!(live, [(2, false, 0), (1, true, 1), (4, true, 0)]);
     assert_eq!(
-        store.reader.old_results(done.id, &(0..2), DIGEST).unwrap(),
+        store.reader.suspect_results(done.id, &(0..2), DIGEST).unwrap(),
         [piece(0, wrong.clone()), piece(1, right(1, 2))]
     );
     assert_eq!(store.reader.results(word.id, &(0..1)).unwrap(), [piece(0, wrong)]);
@@ -321,9 +321,12 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
     for task in tasks {
         let live = store.revive(task);
         assert_eq!((&live.done, &live.suspect), (&done, &suspect));
-        assert_eq!(flat(&store.reader.old_results(task.id, &(0..TOTAL), DIGEST).unwrap()), expected(Some(true)));
+        assert_eq!(flat(&store.reader.suspect_results(task.id, &(0..TOTAL), DIGEST).unwrap()), expected(Some(true)));
         let within = |all: Vec<(u64, u8)>| all.into_iter().filter(|(at, _)| (5..17).contains(at)).collect::<Vec<_>>();
-        assert_eq!(flat(&store.reader.old_results(task.id, &(5..17), DIGEST).unwrap()), within(expected(Some(true))));
+        assert_eq!(
+            flat(&store.reader.suspect_results(task.id, &(5..17), DIGEST).unwrap()),
+            within(expected(Some(true)))
+        );
         let found = store.suspects().into_iter().find(|(id, ..)| *id == task.id.0);
         assert_eq!(found.map(|(.., ranges)| ranges).unwrap_or_default(), suspect);
         let of = |all: &[Results]| flat(all.iter().map(|results| &results.piece));
@@ -334,8 +337,8 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
                 assert_eq!(read.bytes, vec![byte; DIGEST]);
             }
         } else {
-            assert_eq!((of(&live.results), of(&live.old)), (expected(Some(false)), expected(Some(true))));
-            for results in live.results.iter().chain(&live.old) {
+            assert_eq!((of(&live.results), of(&live.suspect_results)), (expected(Some(false)), expected(Some(true))));
+            for results in live.results.iter().chain(&live.suspect_results) {
                 let Some((_, drone, trust)) = model[results.piece.range.start as usize] else {
                     panic!("nothing is there")
                 };
@@ -344,7 +347,7 @@ fn compare(store: &Store, tasks: &[Task; 2], held: &ResultMap, model: &Model) {
         }
     }
     assert_eq!(flat(&held.pieces(&(0..TOTAL), 100).0), expected(None));
-    assert_eq!(flat(&held.old(&(0..TOTAL))), expected(Some(true)));
+    assert_eq!(flat(&held.suspect_pieces(&(0..TOTAL))), expected(Some(true)));
 }
 
 proptest! {
@@ -428,7 +431,7 @@ fn a_change_says_which_task_it_is_about() {
         started_at: None,
         finished: moment(1),
         done: 2,
-        found: Found::default(),
+        found: SearchCounts::default(),
         error: None,
     };
     assert_eq!(Change::End(task.id, Box::new(ending)).task(), Some(task.id));

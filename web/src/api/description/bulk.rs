@@ -4,6 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::operation::{Operation, reference};
+use crate::hive::DEADLINE_MAX;
 
 pub(super) const TAG: &str = "tasks";
 
@@ -50,6 +51,10 @@ pub(super) fn request() -> Value {
             "priority": {
                 "type": "integer", "minimum": -100, "maximum": 100,
                 "description": "The new priority, for that action alone",
+            },
+            "deadline_seconds": {
+                "type": ["integer", "null"], "minimum": 1, "maximum": DEADLINE_MAX,
+                "description": "The new deadline of tasks that are begun again, from now; null for none. For `retry` alone",
             },
             "ids": {
                 "type": "array",
@@ -113,7 +118,7 @@ pub(super) fn change() -> Operation {
             "Too many such changes are under way, or it stopped early, and `detail` says after how many tasks",
             "8 changes of many tasks are under way; ask again when one is over",
         )
-        .invalid_body("there is no `colour`; there are: action, ids, filter, priority")
+        .invalid_body("there is no `colour`; there are: action, deadline_seconds, ids, filter, priority")
 }
 
 pub(super) fn show() -> Operation {

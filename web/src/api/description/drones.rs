@@ -12,7 +12,7 @@ pub(super) const TAG: &str = "drones";
 
 /// All of this noun.
 pub(super) fn operations() -> Vec<Operation> {
-    vec![list(), stream(), show(), leases(), drain(), disconnect(), resume()]
+    vec![list(), stream(), show(), history(), leases(), drain(), disconnect(), resume()]
 }
 
 fn of_a_drone(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -66,6 +66,16 @@ fn show() -> Operation {
         "The Drone",
         reference("Drone"),
         examples::drone(),
+    )
+}
+
+fn history() -> Operation {
+    let summary = "Shows what was measured of a Drone lately";
+    of_a_drone(Method::GET, "/drones/{id}/history", "getDroneHistory", summary).answers_json(
+        200,
+        "Its rate, and how busy it was",
+        reference("DroneHistory"),
+        examples::drone_history(),
     )
 }
 

@@ -6,9 +6,10 @@ use wire::ids::{DroneId, Epoch, TaskId};
 use crate::access::{LogEntry, LogKind, Scope, SecretView, TokenId, TokenView};
 use crate::kinds::digest::{CSV_HEADER, Encoding, KIND, Row};
 use crate::model::{
-    CoverageList, Data, DroneCounts, DroneState, DroneView, Gap, HistoryView, Kernels, LeaseCounts, LeaseState,
-    LeaseView, Overview, STREAM_COLUMNS, Span, StreamDrone, StreamRun, StreamTask, StreamView, TaskCounts, TaskState,
-    TaskView, Timestamp, Verdict, VerifiedCounts, Verify, Window,
+    Cell, CellDrone, CoverageList, Data, DroneCounts, DroneHistory, DroneState, DroneView, Gap, HistoryView, Honeycomb,
+    Kernels, LeaseCounts, LeaseState, LeaseView, Overview, STREAM_COLUMNS, Shift, Span, SpanState, StreamDrone,
+    StreamRun, StreamTask, StreamView, TaskCounts, TaskHistory, TaskState, TaskView, Timestamp, Verdict,
+    VerifiedCounts, Verify, Window,
 };
 
 /// 2026-01-31T12:00:00Z.
@@ -110,11 +111,14 @@ pub(super) fn coverage() -> Value {
     let span = |from, to, drone: Option<u64>, verdict| Span {
         from,
         to,
+        state: if drone.is_some() { SpanState::Done } else { SpanState::Waiting },
+        leases: 0,
+        attempts: u32::from(drone.is_some()),
         drone: drone.map(DroneId),
         drone_name: drone.map(|_| "attic".to_owned()),
         marks: if drone.is_some() { 1021 } else { 0 },
         expected: if drone.is_some() { 1024.0 } else { 0.0 },
-        verdict,
+        verdict: Some(verdict),
         rate: drone.map(|_| 62_000_000.0),
         at: drone.map(|_| LATER),
     };
@@ -124,6 +128,18 @@ pub(super) fn coverage() -> Value {
         spans: vec![span(0, end, Some(3), Verdict::Searched), span(end, 2 * end, None, Verdict::Open)],
         next: None,
     })
+}
+
+/// A task in cells.
+pub(super) fn honeycomb() -> Value {
+    let end = 1 << 31;
+    let cell = |from, state, done, drones| Cell { from, to: from + end, state, done, leases: 0, attempts: 0, drones };
+    let drones = vec![CellDrone { id: DroneId(3), name: "attic".to_owned() }];
+    let cells = vec![
+        Cell { attempts: 1, ..cell(0, SpanState::Done, end, drones) },
+        cell(end, SpanState::Waiting, 0, Vec::new()),
+    ];
+    json!(Honeycomb { total: 2 * end, cells })
 }
 
 /// A Drone.
@@ -243,6 +259,18 @@ pub(super) fn overview() -> Value {
 pub(super) fn history() -> Value {
     let rate = ("rate".into(), vec![Some(124_000_000.0), None, Some(125_000_000.0)]);
     json!(HistoryView { step_seconds: 60, from: NOON, series: [rate].into() })
+}
+
+/// The same of a Drone.
+pub(super) fn drone_history() -> Value {
+    let (rate, utilisation) = (vec![Some(124_000_000.0), None], vec![Some(0.98), None]);
+    json!(DroneHistory { step_seconds: 10, from: NOON, rate, utilisation })
+}
+
+/// How a task went.
+pub(super) fn task_history() -> Value {
+    let shifts = vec![Shift { at: NOON, state: TaskState::Running }];
+    json!(TaskHistory { step_seconds: 1, from: Some(NOON), rate: vec![Some(124_000_000.0), None], shifts })
 }
 
 /// A token.

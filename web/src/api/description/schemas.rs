@@ -8,8 +8,8 @@ use super::operation::reference;
 use super::{access, bulk, options, whole};
 use crate::kinds::search::FindingView;
 use crate::model::{
-    BulkView, CoverageList, DroneList, Estimate, FailureList, Health, HistoryView, LeaseList, LogList, Overview,
-    SecretList, Series, StreamView, TaskList, TokenList,
+    BulkView, CoverageList, DroneHistory, DroneList, Estimate, FailureList, Health, HistoryView, Honeycomb, LeaseList,
+    LogList, Overview, SecretList, Series, StreamView, TaskHistory, TaskList, TokenList,
 };
 
 /// Members that are not there while there is nothing to say; all others of a view always are.
@@ -73,9 +73,12 @@ fn views() -> Map<String, Value> {
     view::<LogList>(&mut found);
     view::<Overview>(&mut found);
     view::<HistoryView>(&mut found);
+    view::<DroneHistory>(&mut found);
+    view::<TaskHistory>(&mut found);
     view::<Health>(&mut found);
     view::<BulkView>(&mut found);
     view::<CoverageList>(&mut found);
+    view::<Honeycomb>(&mut found);
     view::<Estimate>(&mut found);
     view::<FindingView>(&mut found);
     let written = |(name, schema): (String, RefOr<Schema>)| {
@@ -271,9 +274,9 @@ mod tests {
         let removed = Change::TaskRemoved { id: TaskId(7), owner: None };
         let changed = Change::ResultChanged { task: TaskId(7), from: 0, to: 9, drone: DroneId(3), owner: None };
         for (change, schema) in [(removed, task_removed()), (changed, result_changed())] {
-            let told = serde_json::to_value(change).unwrap();
+            let sent = serde_json::to_value(change).unwrap();
             let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-            assert_eq!(names(&told), names(&schema["properties"]));
+            assert_eq!(names(&sent), names(&schema["properties"]));
         }
     }
 

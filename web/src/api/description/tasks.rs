@@ -10,7 +10,7 @@ use crate::api::download::{ListFormat, no_end};
 use crate::api::prefer::WAIT_MAX;
 use crate::error::Problem;
 use crate::hive::{Order, SortBy};
-use crate::model::PAGE_MAX;
+use crate::model::{CELLS_MAX, PAGE_MAX};
 
 const TAG: &str = bulk::TAG;
 
@@ -25,6 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         show(),
         results(),
         coverage(),
+        history(),
         amend(),
         pause(),
         resume(),
@@ -214,6 +215,13 @@ fn results() -> Operation {
              search is done and has searched all candidates: a search that has found enough has not",
             flag(),
         )
+        .query("input", "Only results of this input, as it was given, or of this candidate of a search", json!({ "type": "string" }))
+        .query(
+            "digest",
+            "Only results with this digest. At most 100 results of what is looked for are sent, and it is looked for \
+             five seconds: `next_offset` says where that ended",
+            json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
+        )
         .query("download", "1: browsers save it as a file", flag())
         .answers_with(200, "The results that there are", json!({
             "application/x-ndjson": {
@@ -247,38 +255,74 @@ fn results() -> Operation {
         .refuses_with("CSV and text are not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
+fn history() -> Operation {
+    of_a_task(Method::GET, "/tasks/{id}/history", "getTaskHistory", "Shows how a task went since it began to run")
+        .about("As far as it was seen, once a second: nothing of a task that ran for less.")
+        .answers_json(200, "Its rate, and its states", reference("TaskHistory"), examples::task_history())
+}
+
 fn coverage() -> Operation {
     let lines = |about: &str| json!({ "type": "string", "description": about });
-    of_a_task(Method::GET, "/tasks/{id}/coverage", "getCoverage", "Shows what was searched of a search, and by whom")
-        .about(
-            "The ledger: spans of candidates, each with the Drone that searched it, the marks that it reported and how \
-             many were to be expected, and whether that proves it. They have neither a gap nor an overlap. As NDJSON \
-             and CSV all of it is sent, as JSON one page.",
-        )
-        .query("format", "How it is written; `json` if it is left out", json!({
+    of_a_task(
+        Method::GET,
+        "/tasks/{id}/coverage",
+        "getCoverage",
+        "Shows what has become of each part of a task, and by whom",
+    )
+    .about(
+        "Spans of the task's indices, each with its state and who computed it or has it. Of a search they are the \
+             ledger: with the marks that were reported, how many were to be expected, and whether that proves it. They \
+             have neither a gap nor an overlap. As NDJSON and CSV all of it is sent, as JSON one page. With `cells`, \
+             all of it comes at once in so many equal parts, and nothing else may be asked for.",
+    )
+    .query(
+        "format",
+        "How it is written; `json` if it is left out",
+        json!({
             "type": "string",
             "enum": ListFormat::names(),
-        }))
-        .query("from", "The first candidate", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 0 }))
-        .query("limit", "The most spans of a page", json!({
+        }),
+    )
+    .query(
+        "cells",
+        "The task in so many cells, fewer if it has fewer indices",
+        json!({
+            "type": "integer", "minimum": 1, "maximum": CELLS_MAX,
+        }),
+    )
+    .query("from", "The first index", json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX, "default": 0 }))
+    .query(
+        "limit",
+        "The most spans of a page",
+        json!({
             "type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_MAX,
-        }))
-        .query("download", "1: browsers save it as a file", json!({ "type": "boolean", "default": false }))
-        .answers_with(200, "What is known of the candidates", json!({
-            "application/json": { "schema": reference("CoverageList"), "example": examples::coverage() },
+        }),
+    )
+    .query("download", "1: browsers save it as a file", json!({ "type": "boolean", "default": false }))
+    .answers_with(
+        200,
+        "What is known of them",
+        json!({
+            "application/json": {
+                "schema": { "oneOf": [reference("CoverageList"), reference("Honeycomb")] },
+                "examples": {
+                    "spans": { "value": examples::coverage() },
+                    "cells": { "value": examples::honeycomb() },
+                },
+            },
             "application/x-ndjson": {
                 "schema": lines("A `Span` a line, and a last line `{\"end\":true,\"count\":…,\"total\":…}`, without \
                                  which it was cut off"),
             },
             "text/csv": {
                 "schema": lines("RFC 4180, with a header line: \
-                                 `from,to,drone,drone_name,marks,expected,verdict,rate,at`"),
+                                 `from,to,drone,drone_name,marks,expected,verdict,rate,at,state,leases,attempts`"),
             },
-        }))
-        .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", json!({ "type": "string" }))
-        .refuses(StatusCode::CONFLICT, "It is no search", "task 7 is no search: only searches have a coverage")
-        .invalid_query()
-        .refuses_with("CSV is not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
+        }),
+    )
+    .answer_header(200, "Content-Disposition", "With `download=1`: the name of the file", json!({ "type": "string" }))
+    .invalid_query()
+    .refuses_with("CSV is not sent over HTTP/1.0, where what broke off looks complete", no_end("csv"))
 }
 
 fn changes(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {

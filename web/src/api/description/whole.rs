@@ -26,7 +26,7 @@ fn history() -> Operation {
     Operation::new(TAG, (Method::GET, "/stats/history"), "getHistory", "Shows what was measured over time")
         .about(
             "Each second for 15 minutes, each minute for a day, each hour for 31 days; over restarts too. Minutes and \
-             hours are means, those of `_max` the largest.",
+             hours are means, those of `_max` and `items_done` the largest.",
         )
         .takes(json!({
             "name": "series",

@@ -19,7 +19,7 @@ use crate::options::{self, Options};
 /// `inputs`, an array, or `input`, one; `None` if there are none.
 pub(super) fn request(json: &[u8], options: &mut Options) -> Result<(Pieces, Option<&'static str>), Problem> {
     let mut request =
-        Request { options, pieces: Pieces::default(), given: None, place: Place::default(), refused: None };
+        Request { options, pieces: Pieces::default(), given: None, place: JsonPosition::default(), refused: None };
     let mut reader = reader(json);
     let read = reader.deserialize_map(&mut request).and_then(|()| reader.end());
     if let Err(error) = read {
@@ -44,7 +44,7 @@ where
 {
     let mut reader = reader(json);
     let read = reader.deserialize_map(Members(value)).and_then(|members| reader.end().map(|()| members));
-    read.map_err(|error| Place::default().fault(&error))
+    read.map_err(|error| JsonPosition::default().fault(&error))
 }
 
 /// Reads a body, which some programs begin with a byte order mark (RFC 8259, 8.1).
@@ -67,12 +67,12 @@ pub(super) fn line(pieces: &mut Pieces, line: &[u8]) -> Result<(), Problem> {
 
 /// Where in a request the reader is.
 #[derive(Debug, Default)]
-struct Place {
+struct JsonPosition {
     member: Option<String>,
     index: Option<usize>,
 }
 
-impl Place {
+impl JsonPosition {
     /// What is wrong there.
     fn fault(&self, error: &serde_json::Error) -> Problem {
         let (line, column) = (error.line(), error.column());
@@ -107,7 +107,7 @@ struct Request<'a> {
     pieces: Pieces,
     /// The member that had the inputs.
     given: Option<&'static str>,
-    place: Place,
+    place: JsonPosition,
     /// Why an option was refused: its problem says more than a reader's error can.
     refused: Option<Problem>,
 }
@@ -159,7 +159,7 @@ impl<'de> Visitor<'de> for &mut Request<'_> {
                     )));
                 }
             }
-            self.place = Place::default();
+            self.place = JsonPosition::default();
         }
         Ok(())
     }

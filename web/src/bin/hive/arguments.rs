@@ -63,7 +63,7 @@ pub enum Command {
     Submit(Box<Submit>),
     /// Search candidates for those whose digests are sought, and wait for findings if asked to
     Search(Box<Search>),
-    /// Show what was searched of a search, and by whom
+    /// Show what has become of each part of a task, and by whom
     Coverage(Coverage),
     /// Print a task's results, in the order of its inputs
     Results(Results),
@@ -120,6 +120,7 @@ Examples:
   hive results last --wait --format csv  wait for the task first
   hive results 7 --format ndjson         what is there by now, while the task runs
   hive results 7 --not-found > rest      digests that a search was given and has not found
+  hive results 7 --input honey           its index and digest, if it is among the results
 
 Text and CSV cannot say that they are incomplete, so that the results of a task that is not done
 are refused in these forms, unless --partial is said. A connection that breaks in the middle is
@@ -142,6 +143,12 @@ pub struct Results {
     /// Of a search, print the digests that it has not found instead
     #[arg(long)]
     pub not_found: bool,
+    /// Print only results of this input, or candidate, as it was given
+    #[arg(long, conflicts_with_all = ["not_found", "wait"])]
+    pub input: Option<String>,
+    /// Print only results with this digest, in hexadecimal
+    #[arg(long, conflicts_with_all = ["not_found", "wait", "input"])]
+    pub digest: Option<String>,
     /// Wait until the task has ended
     #[arg(long, conflicts_with = "partial")]
     pub wait: bool,

@@ -27,6 +27,9 @@ pub fn run(connection: &Connection, bulk: &Bulk, output: Output) -> Result<(), F
     if let Some(priority) = bulk.priority {
         members.insert("priority".to_owned(), priority.into());
     }
+    if let Some(deadline) = bulk.deadline {
+        members.insert("deadline_seconds".to_owned(), deadline.0.into());
+    }
     let dry = if bulk.dry_run { "?dry_run=1" } else { "" };
     let mut answer = connection.ask(&Request::post(format!("/tasks/bulk{dry}")).json(&Value::Object(members)))?;
     let view = loop {

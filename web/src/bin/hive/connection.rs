@@ -1,8 +1,8 @@
 //! Requests to the Queen, and sending them again.
 
+mod backoff;
 mod early;
 mod host;
-mod patience;
 mod trust;
 mod url;
 
@@ -16,9 +16,9 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Request as Sent, Response};
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, SendBody};
 
+pub use self::backoff::{Backoff, RequestError};
 pub use self::early::Early;
 use self::host::Hosts;
-pub use self::patience::{Patience, Trouble};
 pub use self::trust::given as certificates;
 pub use self::url::{DEFAULT as DEFAULT_URL, Url};
 use crate::failure::Failure;
@@ -74,7 +74,7 @@ pub struct Connection {
     authorization: Option<HeaderValue>,
     retries: Retries,
     early: Early,
-    /// What people are told.
+    /// What people are last_message.
     pub notes: Notes,
 }
 
@@ -214,9 +214,9 @@ impl Connection {
     }
 
     /// The tries of something, which may be a part of long work.
-    pub fn patience(&self, is_long: bool) -> Patience {
+    pub fn backoff(&self, is_long: bool) -> Backoff {
         let limit = if is_long { self.retries.long } else { self.retries.brief };
-        Patience::new(self.notes.clone(), limit)
+        Backoff::new(self.notes.clone(), limit)
     }
 
     /// Sends a request until it is answered with 2xx.
@@ -226,28 +226,28 @@ impl Connection {
 
     /// The same, with the number of tries whose answer was lost: she may have done what they asked for.
     pub fn ask_and_count(&self, request: &Request) -> Result<(Answer, u32), (Failure, u32)> {
-        let mut patience = self.patience(request.is_long);
+        let mut backoff = self.backoff(request.is_long);
         let mut lost = 0;
         loop {
             match self.try_ask(request) {
                 Ok(answer) => return Ok((answer, lost)),
-                Err(trouble) => {
+                Err(error) => {
                     // By these a proxy says that her answer did not reach it.
-                    lost += u32::from(matches!(trouble.status, None | Some(502 | 504)));
-                    patience.wait(trouble).map_err(|failure| (failure, lost))?;
+                    lost += u32::from(matches!(error.status, None | Some(502 | 504)));
+                    backoff.wait(error).map_err(|failure| (failure, lost))?;
                 }
             }
         }
     }
 
-    fn try_ask(&self, request: &Request) -> Result<Answer, Trouble> {
+    fn try_ask(&self, request: &Request) -> Result<Answer, RequestError> {
         let body = self.try_open(request)?;
         let text = body.into_with_config().limit(ANSWER_MAX).read_to_string();
-        Ok(Answer { text: text.map_err(|error| self.trouble(error))? })
+        Ok(Answer { text: text.map_err(|error| self.request_error(error))? })
     }
 
     /// Sends a request once; the body of an answer of 2xx.
-    pub fn try_open(&self, request: &Request) -> Result<Body, Trouble> {
+    pub fn try_open(&self, request: &Request) -> Result<Body, RequestError> {
         let sent = Sent::builder().method(&request.method).uri(format!("{}{}", self.target.url, request.path));
         let has_body = request.method == Method::POST || request.method == Method::PATCH;
         let body: &[u8] = &request.body;
@@ -265,7 +265,7 @@ impl Connection {
         headers: &HeaderMap,
         upload: &mut dyn Upload,
         went: &mut u64,
-    ) -> Result<Body, Trouble> {
+    ) -> Result<Body, RequestError> {
         let (length, is_repeatable) = (upload.length(), upload.is_repeatable());
         let mut reader =
             Reading { inner: upload.begin()?, early: self.early.clone(), left: length, went: 0, error: None };
@@ -283,7 +283,7 @@ impl Connection {
         }
         answer
             .and_then(|answer| self.look(answer))
-            .map_err(|trouble| Trouble { is_passing: trouble.is_passing && is_repeatable, ..trouble })
+            .map_err(|error| RequestError { is_transient: error.is_transient && is_repeatable, ..error })
     }
 
     fn run<B: ureq::AsSendBody>(
@@ -291,7 +291,7 @@ impl Connection {
         sent: Result<Sent<B>, ureq::http::Error>,
         headers: &HeaderMap,
         stalled: Duration,
-    ) -> Result<Response<Body>, Trouble> {
+    ) -> Result<Response<Body>, RequestError> {
         let mut sent = sent.map_err(|error| Failure::here("the request cannot be made", &error))?;
         sent.headers_mut().extend(headers.clone());
         if let Some(authorization) = &self.authorization {
@@ -301,34 +301,34 @@ impl Connection {
         if stalled != STALLED {
             sent = self.agent.configure_request(sent).timeout_per_read(Some(stalled)).build();
         }
-        self.agent.run(sent).map_err(|error| self.trouble(error))
+        self.agent.run(sent).map_err(|error| self.request_error(error))
     }
 
     /// What an answer says by its status.
-    fn look(&self, answer: Response<Body>) -> Result<Body, Trouble> {
+    fn look(&self, answer: Response<Body>) -> Result<Body, RequestError> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer.into_body());
         }
         let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let body = answer.into_body().into_with_config().limit(PROBLEM_MAX).read_to_vec().unwrap_or_default();
-        Err(Trouble {
+        Err(RequestError {
             failure: Failure::of_answer(status.as_u16(), &body, self.authorization.is_some()),
             status: Some(status.as_u16()),
-            is_passing: matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
+            is_transient: matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504),
             after: seconds.map(Duration::from_secs),
         })
     }
 
     /// What a connection that fails means.
-    pub fn trouble(&self, error: ureq::Error) -> Trouble {
+    pub fn request_error(&self, error: ureq::Error) -> RequestError {
         let url = &self.target.url;
         let tls = match &error {
             ureq::Error::Rustls(error) => Some(error),
             ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
             _ => None,
         };
-        let (why, is_passing) = match (&error, tls) {
+        let (why, is_transient) = match (&error, tls) {
             (_, Some(error)) => (of_tls(error), false),
             (ureq::Error::HostNotFound, _) => ("her host is not found any more".to_owned(), true),
             (ureq::Error::Other(error), _) => (error.to_string(), false),
@@ -340,7 +340,7 @@ impl Connection {
             (error, _) => (error.to_string(), false),
         };
         let failure = Failure::Unreachable(format!("cannot reach {url}: {why}"));
-        Trouble { failure, status: None, is_passing, after: None }
+        RequestError { failure, status: None, is_transient, after: None }
     }
 }
 

@@ -17,7 +17,7 @@ pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Outpu
     if !ids.is_empty() {
         let mut gap = "";
         return each::of(&connection.notes, ids, |id| {
-            told(&connection.ask(&Request::get(format!("/drones/{id}")))?, output, |drone| {
+            print_answer(&connection.ask(&Request::get(format!("/drones/{id}")))?, output, |drone| {
                 format!("{}{}", std::mem::replace(&mut gap, "\n"), details::drone(drone))
             })
         });
@@ -47,7 +47,7 @@ pub fn list(connection: &Connection, Drones { ids, all }: &Drones, output: Outpu
 /// The first one's.
 pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
     each::of(&connection.notes, ids, |id| {
-        told(&connection.ask(&Request::post(format!("/drones/{id}/drain")))?, output, |drone| {
+        print_answer(&connection.ask(&Request::post(format!("/drones/{id}/drain")))?, output, |drone| {
             let name = visible(&drone.name);
             format!("Drone {id} ({name}) finishes what it has, and leaves\n")
         })
@@ -60,7 +60,7 @@ pub fn drain(connection: &Connection, DroneIds { ids }: &DroneIds, output: Outpu
 /// The first one's.
 pub fn disconnect(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
     each::of(&connection.notes, ids, |id| {
-        told(&connection.ask(&Request::post(format!("/drones/{id}/disconnect")))?, output, |drone| {
+        print_answer(&connection.ask(&Request::post(format!("/drones/{id}/disconnect")))?, output, |drone| {
             format!("Drone {id} ({}) is disconnected; others take over what it had\n", visible(&drone.name))
         })
     })
@@ -72,13 +72,13 @@ pub fn disconnect(connection: &Connection, DroneIds { ids }: &DroneIds, output: 
 /// The first one's.
 pub fn pardon(connection: &Connection, DroneIds { ids }: &DroneIds, output: Output) -> Result<(), Failure> {
     each::of(&connection.notes, ids, |id| {
-        told(&connection.ask(&Request::post(format!("/drones/{id}/resume")))?, output, |drone| {
+        print_answer(&connection.ask(&Request::post(format!("/drones/{id}/resume")))?, output, |drone| {
             format!("Drone {id} ({}) is {}\n", visible(&drone.name), drone.state)
         })
     })
 }
 
-fn told(answer: &Answer, output: Output, text: impl FnOnce(&DroneView) -> String) -> Result<(), Failure> {
+fn print_answer(answer: &Answer, output: Output, text: impl FnOnce(&DroneView) -> String) -> Result<(), Failure> {
     match output {
         Output::Text => show::print(&text(&answer.read()?)),
         Output::Json => show::print(&answer.text),

@@ -1,5 +1,6 @@
 //! `hive results`: rows as they come, whole and each once, however often the connection breaks.
 
+mod lookup;
 mod rows;
 
 use std::io::{self, Read as _};
@@ -9,7 +10,7 @@ use wire::ids::TaskId;
 
 use self::rows::Rows;
 use crate::arguments::{Format, Output, Results};
-use crate::connection::{Connection, Request, Trouble};
+use crate::connection::{Connection, Request, RequestError};
 use crate::failure::Failure;
 use crate::{outcome, tasks, wait};
 
@@ -33,6 +34,9 @@ pub struct Wanted {
 /// If they are not there, refused, or cannot be written.
 pub fn run(connection: &Connection, results: &Results, output: Output) -> Result<(), Failure> {
     let id = tasks::resolve(connection, results.id)?;
+    if let Some(sought) = lookup::Sought::of(results) {
+        return lookup::run(connection, id, results, &sought, output);
+    }
     let ended = match results.wait {
         true => Some(wait::until_ended(connection, id, results.progress, output)?),
         false => None,
@@ -45,7 +49,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     let is_lacking = ended.as_ref().is_some_and(|ended| ended.task.error.is_some());
     let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
     let (offset, limit, not_found) = (results.offset, results.limit, results.not_found);
-    // What a search that is over has not found is told with how much of it was searched.
+    // What a search that is over has not found is last_message with how much of it was searched.
     let partial = results.partial || is_lacking || not_found && ended.is_some();
     print(connection, id, &Wanted { format, offset, limit, partial, not_found })?;
     if not_found {
@@ -65,7 +69,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
 pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(), Failure> {
     let mut output = io::stdout().lock();
     let mut rows = Rows::new(wanted.format, wanted.offset);
-    let mut patience = connection.patience(true);
+    let mut backoff = connection.backoff(true);
     // It cannot go on where rows do not say which they are and some may be left out, or be found meanwhile.
     let may_change = wanted.not_found && (wanted.partial || wanted.format == Format::Ndjson);
     let may_lack = may_change || wanted.partial && wanted.format == Format::Text && is_batch(connection, id)?;
@@ -74,15 +78,15 @@ pub fn print(connection: &Connection, id: TaskId, wanted: &Wanted) -> Result<(),
         match part(connection, id, wanted, &mut rows, &mut output) {
             Ok(()) => return Ok(()),
             Err(Stop::Output(error)) => return Err(Failure::of_output(&error)),
-            Err(Stop::Trouble(trouble)) => {
+            Err(Stop::RequestError(error)) => {
                 let has_begun = rows.next_index() > before;
                 if may_lack && rows.next_index() > wanted.offset {
-                    return Err(trouble.failure);
+                    return Err(error.failure);
                 }
                 if has_begun {
-                    patience.relax();
+                    backoff.reset();
                 }
-                patience.wait(trouble)?;
+                backoff.wait(error)?;
                 rows.go_on();
             }
         }
@@ -96,13 +100,13 @@ fn is_batch(connection: &Connection, id: TaskId) -> Result<bool, Failure> {
 
 /// Why it does not go on.
 enum Stop {
-    Trouble(Trouble),
+    RequestError(RequestError),
     Output(io::Error),
 }
 
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<RequestError> for Stop {
+    fn from(error: RequestError) -> Self {
+        Self::RequestError(error)
     }
 }
 
@@ -126,7 +130,7 @@ fn part(
     let mut body = connection.try_open(&Request::get(path).long())?.into_reader();
     let mut piece = vec![0; PIECE];
     loop {
-        let read = body.read(&mut piece).map_err(|error| connection.trouble(ureq::Error::from(error)))?;
+        let read = body.read(&mut piece).map_err(|error| connection.request_error(ureq::Error::from(error)))?;
         if read == 0 {
             break;
         }
@@ -135,6 +139,8 @@ fn part(
     output.flush().map_err(Stop::Output)?;
     match rows.is_whole() {
         true => Ok(()),
-        false => Err(Stop::Trouble(connection.trouble(io::Error::from(io::ErrorKind::UnexpectedEof).into()))),
+        false => {
+            Err(Stop::RequestError(connection.request_error(io::Error::from(io::ErrorKind::UnexpectedEof).into())))
+        }
     }
 }

@@ -12,7 +12,7 @@ use wire::ids::{Instance, TaskId};
 use self::inputs::Inputs;
 use self::secret::Secret;
 use crate::arguments::{Each, Format, Options, Output, Submit, VerifyOption};
-use crate::connection::{self, Answer, Connection, Trouble, Upload as _};
+use crate::connection::{self, Answer, Connection, RequestError, Upload as _};
 use crate::failure::Failure;
 use crate::outcome;
 use crate::results::{self, Wanted};
@@ -90,30 +90,30 @@ fn send(connection: &Connection, options: &Options, mut inputs: Inputs, secrets:
     let media_type = HeaderValue::from_str(inputs.media_type());
     headers.insert(CONTENT_TYPE, media_type.map_err(|error| Failure::here("the request cannot be made", &error))?);
     let path = format!("/tasks{}", query(options));
-    let mut patience = connection.patience(true);
+    let mut backoff = connection.backoff(true);
     let mut furthest = 0;
     loop {
         let mut went = 0;
         let sent = connection.try_upload(&path, &headers, &mut inputs, &mut went).and_then(|body| {
             let text = body.into_with_config().read_to_string();
-            text.map(|text| Answer { text }).map_err(|error| connection.trouble(error))
+            text.map(|text| Answer { text }).map_err(|error| connection.request_error(error))
         });
         match sent {
             Ok(answer) => return Ok(answer),
-            Err(trouble) if went > furthest => {
+            Err(error) if went > furthest => {
                 // It came further than any before.
                 furthest = went;
-                patience.relax();
-                patience.wait(under_way(trouble))?;
+                backoff.reset();
+                backoff.wait(under_way(error))?;
             }
-            Err(trouble) => patience.wait(under_way(trouble))?,
+            Err(error) => backoff.wait(under_way(error))?,
         }
     }
 }
 
 /// The first of two requests may not be over yet where its answer was lost; that passes.
-fn under_way(trouble: Trouble) -> Trouble {
-    Trouble { is_passing: trouble.is_passing || trouble.status == Some(409), ..trouble }
+fn under_way(error: RequestError) -> RequestError {
+    RequestError { is_transient: error.is_transient || error.status == Some(409), ..error }
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Failure> {

@@ -78,7 +78,7 @@ pub fn cancel(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Res
         let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/cancel")), |state| {
             state == TaskState::Cancelled
         })?;
-        told(&answer, output)
+        print_answer(&answer, output)
     })
 }
 
@@ -89,7 +89,7 @@ pub fn cancel(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Res
 pub fn pause(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
     for_each(connection, ids, |id| {
         let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/pause")), |_| false)?;
-        told(&answer, output)
+        print_answer(&answer, output)
     })
 }
 
@@ -100,7 +100,7 @@ pub fn pause(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Resu
 pub fn resume(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Result<(), Failure> {
     for_each(connection, ids, |id| {
         let answer = repeated(connection, id, &Request::post(format!("/tasks/{id}/resume")), |_| false)?;
-        told(&answer, output)
+        print_answer(&answer, output)
     })
 }
 
@@ -113,7 +113,7 @@ pub fn delete(connection: &Connection, Ids { ids }: &Ids, output: Output) -> Res
         let answer = deleted(connection, id)?;
         match output {
             Output::Text => show::print(&format!("Task {id} is removed\n")),
-            _ => told(&answer, output),
+            _ => print_answer(&answer, output),
         }
     })
 }
@@ -134,7 +134,7 @@ pub fn retry(connection: &Connection, Retry { ids, deadline }: &Retry, output: O
         }
         // It may even be done by then.
         let has_begun = |state| matches!(state, TaskState::Pending | TaskState::Running | TaskState::Done);
-        told(&repeated(connection, id, &request, has_begun)?, output)
+        print_answer(&repeated(connection, id, &request, has_begun)?, output)
     })
 }
 
@@ -155,7 +155,7 @@ pub fn change(connection: &Connection, Change { id, what }: &Change, output: Out
         members.insert("deadline_seconds".to_owned(), deadline.0.into());
     }
     let request = Request::patch(format!("/tasks/{id}")).json(&Value::Object(members));
-    told(&connection.ask(&request)?, output)
+    print_answer(&connection.ask(&request)?, output)
 }
 
 fn for_each(
@@ -186,7 +186,7 @@ fn repeated(
     }
 }
 
-fn told(answer: &Answer, output: Output) -> Result<(), Failure> {
+fn print_answer(answer: &Answer, output: Output) -> Result<(), Failure> {
     match output {
         Output::Text => show::print(&format!("{}\n", Line(&answer.read()?))),
         Output::Json => show::print(&answer.text),

@@ -11,9 +11,9 @@ use web::model::{Change, DroneView, Overview, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use self::brief::Brief;
-use self::events::{Event, Events};
+use self::events::{Events, SseEvent};
 use crate::arguments::{Output, Watch};
-use crate::connection::{Connection, Patience, Request, Trouble};
+use crate::connection::{Backoff, Connection, Request, RequestError};
 use crate::failure::Failure;
 use crate::show::{self, Line};
 use crate::text::{moment, number_of, per_second, plain, visible};
@@ -30,7 +30,7 @@ const STEADY: Duration = Duration::from_secs(5);
 pub fn run(connection: &Connection, watch: &Watch, output: Output) -> Result<(), Failure> {
     let id = watch.id.map(|id| tasks::resolve(connection, id)).transpose()?;
     let mut watcher = Watcher { connection, id, batch: None, output, brief: Brief::default() };
-    let mut patience = connection.patience(true);
+    let mut backoff = connection.backoff(true);
     let mut events = Events::default();
     loop {
         events.begin();
@@ -40,17 +40,17 @@ pub fn run(connection: &Connection, watch: &Watch, output: Output) -> Result<(),
         }
         let ended = connection
             .try_open(&request)
-            .and_then(|body| watcher.follow(body.into_reader(), &mut events, &mut patience).map_err(Trouble::from));
-        patience.pause_at_least(events.retry);
+            .and_then(|body| watcher.follow(body.into_reader(), &mut events, &mut backoff).map_err(RequestError::from));
+        backoff.pause_at_least(events.retry);
         match ended {
             Ok(Some(ended)) if ended.is_done() => return Ok(()),
             Ok(Some(ended)) => return Err(Failure::of_task(&ended.task)),
             // She stops, or the connection broke: she may be back in a moment.
             Ok(None) => {
                 let broken = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
-                patience.wait(connection.trouble(broken.into()))?;
+                backoff.wait(connection.request_error(broken.into()))?;
             }
-            Err(trouble) => patience.wait(trouble)?,
+            Err(error) => backoff.wait(error)?,
         }
     }
 }
@@ -71,7 +71,7 @@ impl Watcher<'_> {
         &mut self,
         mut body: impl std::io::Read,
         events: &mut Events,
-        patience: &mut Patience,
+        backoff: &mut Backoff,
     ) -> Result<Option<wait::Ended>, Failure> {
         let begun = Instant::now();
         let mut piece = [0; 16 << 10];
@@ -83,13 +83,13 @@ impl Watcher<'_> {
             let read = body.read(&mut piece).unwrap_or(0);
             if read == 0 {
                 if begun.elapsed() >= STEADY {
-                    patience.relax();
+                    backoff.reset();
                 }
                 return Ok(None);
             }
-            events.take(&piece[..read]);
+            events.push(&piece[..read]);
             while let Some(event) = events.next() {
-                patience.relax();
+                backoff.reset();
                 let Some(change) = read_change(&event)? else { continue };
                 self.tell(&event, &change)?;
                 if self.may_end_with(&change)
@@ -118,13 +118,13 @@ impl Watcher<'_> {
         let task: TaskView = answer.read()?;
         self.batch = task.batch;
         if self.output == Output::Text && self.brief.is_news(&Change::Task(task.clone())) {
-            show::print(&line(&told_task(&task)))?;
+            show::print(&line(&describe_task(&task)))?;
         }
         Ok(task.state.has_ended().then_some(wait::Ended { task, answer }))
     }
 
-    fn tell(&mut self, event: &Event, change: &Change) -> Result<(), Failure> {
-        // As text, the task itself is told when its batch has changed.
+    fn tell(&mut self, event: &SseEvent, change: &Change) -> Result<(), Failure> {
+        // As text, the task itself is describe when its batch has changed.
         let is_watched = |id: &TaskId| Some(*id) == self.id || self.output == Output::Json && Some(*id) == self.batch;
         let is_its = match change {
             Change::Reset {} => true,
@@ -142,14 +142,14 @@ impl Watcher<'_> {
                     (serde_json::Value::from(event.name.as_str()), serde_json::Value::from(event.id.clone()));
                 show::print(&format!("{{\"event\":{name},\"id\":{id},\"data\":{}}}\n", event.data))
             }
-            Output::Text if self.brief.is_news(change) => show::print(&line(&told(change))),
+            Output::Text if self.brief.is_news(change) => show::print(&line(&describe(change))),
             Output::Text => Ok(()),
         }
     }
 }
 
 /// What an event says; `None` if it is one of a newer Queen.
-fn read_change(event: &Event) -> Result<Option<Change>, Failure> {
+fn read_change(event: &SseEvent) -> Result<Option<Change>, Failure> {
     Change::read(&event.name, &event.data).map_err(|error| {
         let name = &event.name;
         Failure::Unreachable(format!("an event {name:?} is not what a Queen of this version says: {error}"))
@@ -162,12 +162,12 @@ fn line(text: &str) -> String {
     format!("{}  {text}\n", now.split(' ').next_back().unwrap_or_default())
 }
 
-/// A change in a line.
-fn told(change: &Change) -> String {
+/// A change in words, in one line.
+fn describe(change: &Change) -> String {
     match change {
-        Change::Task(task) => told_task(task),
+        Change::Task(task) => describe_task(task),
         Change::TaskRemoved { id, .. } => format!("task {id} is removed"),
-        Change::Drone(drone) => told_drone(drone),
+        Change::Drone(drone) => describe_drone(drone),
         Change::ResultChanged { task, from, to, drone, .. } => {
             let last = to.saturating_sub(1);
             format!("task {task}: results {from} to {last} changed, since Drone {drone} had given wrong ones")
@@ -188,7 +188,7 @@ fn found(finding: &Finding) -> String {
     format!("{} (number {index}), whose digest is {}", self::plain(plain), const_hex::encode(digest))
 }
 
-fn told_task(task: &TaskView) -> String {
+fn describe_task(task: &TaskView) -> String {
     let because = task.waiting_because.as_deref().map(|reason| format!(", because {}", visible(reason)));
     let error = task.error.as_deref().map(|error| format!(", {}", visible(error)));
     let rate = (task.rate > 0.0 && !task.state.has_ended()).then(|| {
@@ -199,7 +199,7 @@ fn told_task(task: &TaskView) -> String {
     format!("{line}{}", because.or(error).or(rate).unwrap_or_default())
 }
 
-fn told_drone(drone: &DroneView) -> String {
+fn describe_drone(drone: &DroneView) -> String {
     let DroneView { id, name, state, rate, .. } = drone;
     let because = drone.quarantined_because.as_deref().map(|reason| format!(", because {}", visible(reason)));
     let rate = if *rate > 0.0 { format!(", {}", per_second(*rate)) } else { String::new() };

@@ -1,104 +1,22 @@
 //! Masks as people write them, in hashcat's notation (<https://hashcat.net/wiki/doku.php?id=mask_attack>).
 
+mod charset;
+mod error;
+mod limits;
+mod line;
+
 use std::collections::HashMap;
 
 use wire::space::MAX_CANDIDATE;
 
+pub use self::charset::Charsets;
+use self::charset::{Custom, Symbol, custom, defined, symbols};
+pub use self::error::{MaskError, MaskFault};
+pub use self::limits::{CHARSETS, MAX_MASKS};
+use self::limits::{MAX_POSITIONS, MAX_SETS, MAX_TEXT};
+use self::line::{fields, line};
 use super::bytes::Bytes;
 use super::space::{Mask, Set};
-
-/// How many custom charsets a mask can have.
-pub const CHARSETS: usize = 8;
-
-/// The most masks of a search.
-pub const MAX_MASKS: usize = 100_000;
-
-/// The most positions of all masks of a search together.
-pub const MAX_POSITIONS: usize = 1 << 20;
-
-/// The most different sets of a search.
-pub const MAX_SETS: usize = 1 << 14;
-
-/// The longest custom charset, as it is written, in bytes.
-pub const MAX_CHARSET: usize = 1023;
-
-/// The most bytes of the texts of all masks together.
-const MAX_TEXT: usize = 16 << 20;
-
-/// What is wrong with a mask, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
-pub struct MaskError {
-    /// What is wrong, and what to do.
-    pub what: MaskFault,
-    /// In which custom charset, from 1; in the mask itself if `None`.
-    pub charset: Option<usize>,
-    /// At which character, from 1; none where all of it is wrong.
-    pub character: Option<usize>,
-}
-
-/// What is wrong with a mask.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MaskFault {
-    /// It has no position.
-    #[error("the mask is empty: it needs at least one character")]
-    Empty,
-    /// Nothing stands behind a question mark.
-    #[error("nothing stands behind the last `?`; a question mark itself is written `??`")]
-    LoneMark,
-    /// There is no such charset.
-    #[error(
-        "there is no charset `?{0}`; there are ?l ?u ?d ?h ?H ?s ?a ?b, ?1 to ?8, and ?? for a question mark itself"
-    )]
-    NoCharset(char),
-    /// A custom charset is used that nobody defined.
-    #[error("custom charset {0} is used, but not defined")]
-    Undefined(usize),
-    /// A custom charset uses one that comes after it.
-    #[error("custom charset {0} does not come before this one; a custom charset may use those of lower number")]
-    NotBefore(usize),
-    /// It has too many positions.
-    #[error("the mask is longer than {MAX_CANDIDATE} bytes")]
-    TooLong,
-    /// It cannot be so short.
-    #[error("a mask of {length} characters has no candidates of {least}: `min_length` is 1 to {length}")]
-    MinLength {
-        /// How long the mask is.
-        length: usize,
-        /// What was asked for.
-        least: usize,
-    },
-    /// A line of an `.hcmask` file has too many fields.
-    #[error(
-        "there are {0} commas, and at most {CHARSETS} charsets stand before a mask; write `\\,` for a comma itself"
-    )]
-    Fields(usize),
-    /// There are too many masks, or too long ones.
-    #[error(
-        "these are more masks than one search can have: {MAX_MASKS}, of {MAX_POSITIONS} characters and {MAX_TEXT} bytes \
-         of text in all"
-    )]
-    TooMany,
-    /// There are too many different charsets.
-    #[error("these are more different charsets than one search can have: {MAX_SETS}")]
-    TooManySets,
-    /// A custom charset is too long.
-    #[error("a custom charset is longer than {MAX_CHARSET} bytes; charsets of others, such as ?l, make it shorter")]
-    LongCharset,
-}
-
-impl MaskFault {
-    fn at(self, character: usize) -> MaskError {
-        MaskError { what: self, charset: None, character: Some(character) }
-    }
-
-    fn whole(self) -> MaskError {
-        MaskError { what: self, charset: None, character: None }
-    }
-}
-
-/// The custom charsets of a mask, as they are written; those that are not defined are empty.
-pub type Charsets = [String; CHARSETS];
 
 /// Reads masks.
 #[derive(Debug)]
@@ -113,9 +31,6 @@ pub struct Masker {
     /// Of the texts of all masks.
     text: usize,
 }
-
-/// What custom charsets stand for; those that are not defined are empty.
-type Custom = [Bytes; CHARSETS];
 
 /// A mask, position by position.
 struct Positions {
@@ -241,118 +156,9 @@ impl Masker {
     }
 }
 
-/// What custom charsets stand for.
-fn custom(charsets: &Charsets) -> Result<Custom, MaskError> {
-    let mut custom = Custom::default();
-    for (at, charset) in charsets.iter().enumerate() {
-        let in_charset = |error: MaskError| MaskError { charset: Some(at + 1), ..error };
-        if charset.len() > MAX_CHARSET {
-            return Err(in_charset(MaskFault::LongCharset.whole()));
-        }
-        for (character, symbol) in symbols(charset) {
-            let in_charset = |fault: MaskFault| in_charset(fault.at(character));
-            let bytes = match symbol.map_err(in_charset)? {
-                Symbol::Literal(text) => {
-                    text.bytes().for_each(|byte| custom[at].insert(byte));
-                    continue;
-                }
-                Symbol::Set(bytes) => bytes,
-                Symbol::Custom(number) if number > at => return Err(in_charset(MaskFault::NotBefore(number))),
-                Symbol::Custom(number) => defined(&custom, number).map_err(in_charset)?,
-            };
-            custom[at] = custom[at].and(bytes);
-        }
-    }
-    Ok(custom)
-}
-
-/// What a custom charset stands for, from 1.
-fn defined(custom: &Custom, number: usize) -> Result<Bytes, MaskFault> {
-    let bytes = custom.get(number - 1).copied().unwrap_or_default();
-    if bytes.is_empty() { Err(MaskFault::Undefined(number)) } else { Ok(bytes) }
-}
-
-/// What stands at one place of a mask or of a charset.
-enum Symbol<'a> {
-    /// A character that stands for itself.
-    Literal(&'a str),
-    /// Any of these bytes.
-    Set(Bytes),
-    /// A custom charset, from 1.
-    Custom(usize),
-}
-
-/// The symbols of a mask or a charset, and at which character each begins, from 1.
-fn symbols(text: &str) -> impl Iterator<Item = (usize, Result<Symbol<'_>, MaskFault>)> {
-    let mut characters = text.char_indices().zip(1..);
-    std::iter::from_fn(move || {
-        let ((start, character), at) = characters.next()?;
-        let symbol = match character {
-            '?' => characters.next().map_or(Err(MaskFault::LoneMark), |((_, name), _)| named(name)),
-            other => Ok(Symbol::Literal(&text[start..start + other.len_utf8()])),
-        };
-        Some((at, symbol))
-    })
-}
-
-/// What stands for `?` and this character.
-fn named(name: char) -> Result<Symbol<'static>, MaskFault> {
-    let (lower, upper) = (Bytes::range(b'a'..=b'z'), Bytes::range(b'A'..=b'Z'));
-    let (digits, printable) = (Bytes::range(b'0'..=b'9'), Bytes::range(b' '..=b'~'));
-    Ok(Symbol::Set(match name {
-        'l' => lower,
-        'u' => upper,
-        'd' => digits,
-        'h' => digits.and(Bytes::range(b'a'..=b'f')),
-        'H' => digits.and(Bytes::range(b'A'..=b'F')),
-        's' => printable.without(lower.and(upper).and(digits)),
-        'a' => printable,
-        'b' => Bytes::range(0..=0xff),
-        '?' => Bytes::range(b'?'..=b'?'),
-        '1'..='8' => return Ok(Symbol::Custom(name as usize - '0' as usize)),
-        other => return Err(MaskFault::NoCharset(other)),
-    }))
-}
-
-/// The fields of a line of an `.hcmask` file; there is at least one.
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        let character = match character {
-            ',' => {
-                fields.push(String::new());
-                continue;
-            }
-            '\\' => characters.next(),
-            other => Some(other),
-        };
-        if let Some(field) = fields.last_mut() {
-            field.extend(character);
-        }
-    }
-    fields
-}
-
-/// A mask and the charsets that it needs as a line of an `.hcmask` file.
-fn line(mask: &str, charsets: &[String]) -> String {
-    let mut line = String::new();
-    for (at, field) in charsets.iter().map(String::as_str).chain([mask]).enumerate() {
-        if at > 0 {
-            line.push(',');
-        }
-        for character in field.chars() {
-            if matches!(character, ',' | '\\') || line.is_empty() && character == '#' {
-                line.push('\\');
-            }
-            line.push(character);
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
+    use super::limits::MAX_CHARSET;
     use super::*;
 
     fn charsets(given: &[&str]) -> Charsets {

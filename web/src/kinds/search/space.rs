@@ -112,7 +112,7 @@ pub struct Masks {
 
 /// Where a candidate is in a union of masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct MaskPosition {
     /// In which mask, from 0.
     pub mask: usize,
     /// The index of that mask's first candidate.
@@ -174,11 +174,11 @@ impl Masks {
     }
 
     /// Where the candidate of this index is; `None` behind the last one. It takes the logarithm of the number of masks.
-    pub fn place(&self, index: u64) -> Option<Place> {
+    pub fn place(&self, index: u64) -> Option<MaskPosition> {
         let mask = self.ends.partition_point(|end| *end <= index);
         let end = *self.ends.get(mask)?;
         let first = mask.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some(Place { mask, first, end })
+        Some(MaskPosition { mask, first, end })
     }
 }
 

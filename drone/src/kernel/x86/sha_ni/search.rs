@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::load::digest_block;
 use super::rounds::{Block, Pair, compress, pair, rounds, unpair, words};
-use crate::kernel::probe::Place;
+use crate::kernel::probe::TestedWord;
 use crate::kernel::run::Run;
 use crate::kernel::sha256::{K, Midstate};
 
@@ -106,7 +106,7 @@ unsafe fn tested<const N: usize>(
     // SAFETY: the caller's features.
     unsafe {
         rounds_56(&mut states, &mut blocks, same);
-        if run.probe.place == Place::Inner && !run.is_twice {
+        if run.probe.place == TestedWord::Inner && !run.is_twice {
             return inner(&states, &blocks);
         }
         rounds::<14, N>(&mut states, &mut blocks);
@@ -142,7 +142,7 @@ unsafe fn inner<const N: usize>(states: &[Pair; N], blocks: &[Block; N]) -> [u32
 
 /// The words that are tested of the digests of digests.
 #[inline(always)]
-unsafe fn again<const N: usize>(digests: &[Pair; N], place: Place) -> [u32; N] {
+unsafe fn again<const N: usize>(digests: &[Pair; N], place: TestedWord) -> [u32; N] {
     // SAFETY: the caller's features.
     unsafe {
         let mut states = [pair(&Midstate::START.state); N];
@@ -150,7 +150,7 @@ unsafe fn again<const N: usize>(digests: &[Pair; N], place: Place) -> [u32; N] {
         for (block, digest) in blocks.iter_mut().zip(digests) {
             *block = digest_block(words(*digest), 0);
         }
-        if place != Place::Inner {
+        if place != TestedWord::Inner {
             compress(&mut states, blocks);
             return of_digests(&states, place);
         }
@@ -161,12 +161,12 @@ unsafe fn again<const N: usize>(digests: &[Pair; N], place: Place) -> [u32; N] {
 
 /// The words of digests that are tested.
 #[inline(always)]
-unsafe fn of_digests<const N: usize>(digests: &[Pair; N], place: Place) -> [u32; N] {
+unsafe fn of_digests<const N: usize>(digests: &[Pair; N], place: TestedWord) -> [u32; N] {
     let mut tested = [0; N];
     for (tested, digest) in tested.iter_mut().zip(digests) {
         // SAFETY: the caller's features.
         let words = unsafe { unpair(*digest) };
-        *tested = if place == Place::First { words[0] } else { words[7] };
+        *tested = if place == TestedWord::First { words[0] } else { words[7] };
     }
     tested
 }

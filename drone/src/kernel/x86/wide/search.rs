@@ -6,7 +6,7 @@ use std::hint::black_box;
 use super::common::{Common, Differs};
 use super::vector::Vector;
 use crate::kernel::filter::Filter;
-use crate::kernel::probe::{Place, Probe, Test};
+use crate::kernel::probe::{Probe, Test, TestedWord};
 use crate::kernel::run::{PADDING_WORDS, Run};
 use crate::kernel::sha256::{Midstate, State};
 
@@ -17,7 +17,7 @@ pub(in super::super) const ALL: u16 = u16::MAX;
 pub(in super::super) const DIGEST: u16 = 0xff;
 
 /// Hashes digests again, and returns the word of each that is tested.
-type Again<V> = unsafe fn(&[V; 8], Place) -> V;
+type Again<V> = unsafe fn(&[V; 8], TestedWord) -> V;
 
 /// Writes the word of each candidate that is tested behind `tested`, and perhaps some more. Of the block's words those
 /// differ whose bits are set in `WORDS`, or some of them.
@@ -106,7 +106,7 @@ unsafe fn words<V: Vector<N>, const N: usize, const WORDS: u16>(
 
 /// See [`Again`].
 #[inline(always)]
-pub(in super::super) unsafe fn again<V: Vector<N>, const N: usize>(digest: &[V; 8], place: Place) -> V {
+pub(in super::super) unsafe fn again<V: Vector<N>, const N: usize>(digest: &[V; 8], place: TestedWord) -> V {
     let mut block = [0; 16];
     (block[8], block[15]) = (0x8000_0000, u8::MAX as u32 + 1);
     let start = &Midstate::START.state;
@@ -261,7 +261,7 @@ unsafe fn word<V: Vector<N>, const N: usize, const WORDS: u16>(
     common: &Common,
     words: [V; 16],
     start: &State,
-    place: Place,
+    place: TestedWord,
     again: Option<Again<V>>,
 ) -> V {
     // SAFETY: the caller's features.
@@ -269,11 +269,11 @@ unsafe fn word<V: Vector<N>, const N: usize, const WORDS: u16>(
         let mut rounds = Rounds::new::<N, WORDS>(common, words);
         rounds!(rounds, common, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28);
         rounds!(rounds, common, 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56);
-        if place == Place::Inner && again.is_none() {
+        if place == TestedWord::Inner && again.is_none() {
             return rounds.state[A_AFTER_57];
         }
         rounds!(rounds, common, 57 58 59 60);
-        if place == Place::Last && again.is_none() {
+        if place == TestedWord::Last && again.is_none() {
             // What is `e` now is `h` after three rounds more.
             return rounds.state[E_AFTER_61].add(V::splat(start[7]));
         }

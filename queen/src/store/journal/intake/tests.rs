@@ -76,7 +76,7 @@ fn new_tasks_overtake_results_on_their_way_into_files_and_nothing_else_does() {
     let file = bulk.begin().unwrap();
     let extent = Extent { end: 2, offset: 0, bytes: 0, crc: 0, cost: 2 };
     let large = Arc::new(Large { segments: [extent].into(), file: Some(file.number()) });
-    file.keep();
+    file.persist();
     let results = |first: u64| {
         let results = Results { piece: piece(first, right(first, first + 1)), drone: None, trust: Trust::Sampled };
         Change::Results { task: TaskId(1), results, large: Some(Arc::clone(&large)), replaces: false }

@@ -10,7 +10,7 @@ use web::model::Timestamp;
 use super::*;
 use crate::store::testing::{database, moment, terms};
 use crate::store::{Change, Location, Store};
-use crate::work::{Ending, Found, Terms};
+use crate::work::{Ending, SearchCounts, Terms};
 
 const TASKS: u64 = 240;
 
@@ -47,7 +47,7 @@ fn of(id: u64) -> (Terms, i64, Option<Ending>) {
         started_at: None,
         finished: moment((mixed(id, 5) % 50) as i64),
         done: 0,
-        found: Found::default(),
+        found: SearchCounts::default(),
         error: (state == TaskState::Failed).then(|| format!("item {} is too long", mixed(id, 6) % 3).into()),
     });
     (terms, created, ending)

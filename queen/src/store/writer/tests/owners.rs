@@ -50,7 +50,7 @@ fn who_is_forgotten_in_a_batch_is_its_owners() {
     let (_folder, mut store) = open();
     submit(&mut store, 1, 3, Some(7), true);
     store.write(&[Task { id: TaskId(1), large: None }.end(TaskState::Cancelled, 0)]);
-    let forgotten = Change::Detach { batch: TaskId(1), index: 1, fate: Fate::Forgotten { on_disk: true } };
+    let forgotten = Change::Detach { batch: TaskId(1), index: 1, outcome: MemberOutcome::Forgotten { on_disk: true } };
     assert_eq!(store.write(&[forgotten]).first().map(|removed| removed.owner), Some(Some(TokenId(7))));
 }
 

@@ -106,7 +106,7 @@ proptest! {
             let mut found: Vec<Option<(u64, Trust)>> = vec![None; TOTAL as usize];
             for row in &rows {
                 assert_eq!(row.marks, row.range.end - row.range.start);
-                row.range.clone().for_each(|index| found[index as usize] = Some((row.drone.0, row.trust)));
+                row.range.clone().for_each(|index| found[index as usize] = Some((row.drone.unwrap().0, row.trust)));
             }
             assert_eq!(found, model);
             let rest = store.reader.searched(task, 11, 100).unwrap();
@@ -153,7 +153,7 @@ fn what_is_wrong_with_a_search_is_found_out() {
         started_at: None,
         finished: moment(9),
         done: TOTAL,
-        found: Found { findings: 1, marks: TOTAL },
+        found: SearchCounts { findings: 1, marks: TOTAL },
         error: None,
     };
     store.write(&[Change::End(task, Box::new(done))]);

@@ -218,13 +218,13 @@ impl FromStr for Counter {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  hive coverage last                        who searched what, in a table
+  hive coverage last                        who computed what, in a table
   hive coverage 7 --format csv > proof.csv  all of it, to be kept
   hive coverage 7 --from 1000000 --limit 20")]
 pub struct Coverage {
-    /// Which search
+    /// Which task
     pub id: TaskRef,
-    /// Begin with this candidate, counted from 0
+    /// Begin with this index, counted from 0
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<{ u64::MAX }>)]
     pub from: u64,
     /// Show at most so many spans
@@ -235,7 +235,7 @@ pub struct Coverage {
     pub format: Option<CoverageFormat>,
 }
 
-/// How all of a search's coverage is written.
+/// How all of a task's coverage is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CoverageFormat {
     /// RFC 4180, with a line of names first.

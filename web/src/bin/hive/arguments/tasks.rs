@@ -5,7 +5,7 @@ use web::hive::Order;
 use web::kinds::KINDS;
 use web::model::{BulkAction, TaskState};
 
-use super::values::{self, Moment};
+use super::values::{self, Deadline, Moment};
 
 /// Which tasks: those of which all is true that is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -82,6 +82,7 @@ Examples:
   hive bulk delete --state failed --until 2026-01-31
   hive bulk priority --priority 10 --owner ci
   hive bulk retry --all                           everything that failed or was cancelled
+  hive bulk retry --reason 'its deadline' --deadline 2h
 
 What an action does not concern, such as cancelling what has ended, is skipped.")]
 pub struct Bulk {
@@ -96,6 +97,9 @@ pub struct Bulk {
     /// The new priority, -100 to 100
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i8).range(-100..=100))]
     pub priority: Option<i8>,
+    /// When those that are begun again are to be done from now on, such as 90s, 2h or 1d; `none` for never
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<Deadline>,
     /// Only say how many tasks it would be
     #[arg(long)]
     pub dry_run: bool,

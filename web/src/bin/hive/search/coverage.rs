@@ -1,4 +1,4 @@
-//! `hive coverage`: what was searched, and by whom.
+//! `hive coverage`: what has become of each part of a task, and by whom.
 
 use std::io::{self, Read as _, Write as _};
 
@@ -50,12 +50,12 @@ pub fn run(connection: &Connection, coverage: &Coverage, output: Output) -> Resu
 /// Copies all of it from the Queen to standard output.
 fn copy(connection: &Connection, id: TaskId, from: u64, format: CoverageFormat) -> Result<(), Failure> {
     let path = format!("/tasks/{id}/coverage?format={}&from={from}", format.name());
-    let broken = |trouble: crate::connection::Trouble| trouble.failure;
+    let broken = |error: crate::connection::RequestError| error.failure;
     let mut body = connection.try_open(&Request::get(path)).map_err(broken)?.into_reader();
     let mut output = io::stdout().lock();
     let (mut piece, mut end) = (vec![0; PIECE], Vec::new());
     loop {
-        let read = body.read(&mut piece).map_err(|error| broken(connection.trouble(ureq::Error::from(error))))?;
+        let read = body.read(&mut piece).map_err(|error| broken(connection.request_error(ureq::Error::from(error))))?;
         if read == 0 {
             break;
         }

@@ -139,6 +139,7 @@ impl Table<Span> {
             &[
                 ("FROM", Right),
                 ("TO", Right),
+                ("STATE", Left),
                 ("VERDICT", Left),
                 ("MARKS", Right),
                 ("EXPECTED", Right),
@@ -148,11 +149,12 @@ impl Table<Span> {
             ],
             |part| {
                 let name = part.drone_name.as_deref().map(visible).unwrap_or_default();
-                let has_marks = part.marks > 0 || part.drone.is_some();
+                let has_marks = part.verdict.is_some() && (part.marks > 0 || part.drone.is_some());
                 vec![
                     part.from.to_string(),
                     part.to.to_string(),
-                    part.verdict.name().to_owned(),
+                    part.state.name().to_owned(),
+                    part.verdict.map(|verdict| verdict.name().to_owned()).unwrap_or_default(),
                     if has_marks { count(part.marks).to_string() } else { String::new() },
                     if has_marks { format!("{:.1}", part.expected) } else { String::new() },
                     part.rate.map(per_second).unwrap_or_default(),

@@ -75,7 +75,7 @@ impl Shown {
     }
 
     pub fn update(&mut self, task: &TaskView) {
-        let text = told(task);
+        let text = describe(task);
         match &mut self.how {
             How::Nothing => {}
             How::Bar(bar) => {
@@ -112,7 +112,7 @@ fn bar(template: &str) -> ProgressBar {
 }
 
 /// How fast, and until when; or why not.
-fn told(task: &TaskView) -> String {
+fn describe(task: &TaskView) -> String {
     let TaskView { state, waiting_because, rate, eta_seconds, .. } = task;
     if let Some(reason) = waiting_because {
         return format!(", {state} because {}", visible(reason));

@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn a_state_is_told_once() {
         let mut brief = Brief::default();
-        let told = ["pending", "running", "running", "done"].map(|state| brief.is_news(&task(state)));
-        assert_eq!(told, [true, true, false, true]);
+        let is_news = ["pending", "running", "running", "done"].map(|state| brief.is_news(&task(state)));
+        assert_eq!(is_news, [true, true, false, true]);
         assert!(brief.is_news(&Change::TaskRemoved { id: TaskId(7), owner: None }));
         assert!(brief.is_news(&task("done")), "it was forgotten");
     }

@@ -7,15 +7,15 @@ const LONGEST: usize = 16 << 20;
 
 /// An event that has come as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct SseEvent {
     pub name: String,
     pub id: Option<String>,
     pub data: String,
 }
 
 /// How long it is waited before coming back, unless the stream says so; and the longest that it may say.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(60);
 
 /// What came so far.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Events {
 impl Default for Events {
     fn default() -> Self {
         let (pending, name, data) = (Vec::new(), String::new(), String::new());
-        Self { pending, name, data, id: None, last_id: None, retry: RETRY }
+        Self { pending, name, data, id: None, last_id: None, retry: RECONNECT_DELAY }
     }
 }
 
@@ -44,7 +44,7 @@ impl Events {
         *self = Self { last_id: self.last_id.take(), retry: self.retry, ..Self::default() };
     }
 
-    pub fn take(&mut self, piece: &[u8]) {
+    pub fn push(&mut self, piece: &[u8]) {
         if self.pending.len() + self.data.len() > LONGEST {
             self.pending.clear();
             self.data.clear();
@@ -53,7 +53,7 @@ impl Events {
     }
 
     /// The next one that is there.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next(&mut self) -> Option<SseEvent> {
         let mut done = 0;
         let mut event = None;
         while let Some(end) = memchr::memchr(b'\n', &self.pending[done..]) {
@@ -68,12 +68,12 @@ impl Events {
         event
     }
 
-    fn line(&mut self, line: &str) -> Option<Event> {
+    fn line(&mut self, line: &str) -> Option<SseEvent> {
         if line.is_empty() {
             // The greeting has an id and no data.
             self.last_id = self.id.take().or_else(|| self.last_id.take());
             let (name, data) = (std::mem::take(&mut self.name), std::mem::take(&mut self.data));
-            return (!data.is_empty()).then(|| Event { name, id: self.last_id.clone(), data });
+            return (!data.is_empty()).then(|| SseEvent { name, id: self.last_id.clone(), data });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -82,7 +82,7 @@ impl Events {
             "id" => self.id = Some(value.to_owned()),
             "retry" => {
                 let span = value.parse().map(Duration::from_millis);
-                self.retry = span.map_or(self.retry, |span| span.min(RETRY_MAX));
+                self.retry = span.map_or(self.retry, |span| span.min(MAX_RECONNECT_DELAY));
             }
             "data" => {
                 if !self.data.is_empty() {
@@ -109,10 +109,11 @@ mod tests {
             let mut events = Events::default();
             let mut seen = Vec::new();
             for piece in stream.as_bytes().chunks(size) {
-                events.take(piece);
+                events.push(piece);
                 seen.extend(std::iter::from_fn(|| events.next()));
             }
-            let event = |name: &str, data: &str| Event { name: name.into(), id: Some("4-2".into()), data: data.into() };
+            let event =
+                |name: &str, data: &str| SseEvent { name: name.into(), id: Some("4-2".into()), data: data.into() };
             assert_eq!(seen, [event("task-removed", "{\"id\":7}"), event("reset", "{}")]);
             assert_eq!(events.last_id.as_deref(), Some("4-2"));
             assert_eq!(events.retry, Duration::from_secs(3));
@@ -121,20 +122,20 @@ mod tests {
 
     #[test]
     fn no_event_is_lost_wherever_a_stream_breaks() {
-        let told: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
+        let sent: Vec<_> = (1..4).map(|at| format!("event: overview\nid: 4-{at}\ndata: {at}\n\n")).collect();
         // As the Queen does: what came behind an id, or the greeting alone if nothing did.
         let stream = |last: Option<&str>| {
             let last = last.map_or(0, |id| id.strip_prefix("4-").unwrap().parse::<usize>().unwrap());
-            let id = if last == told.len() { "id: 4-3\n" } else { "" };
-            format!("retry: 1000\n{id}\n{}", told[last..].concat())
+            let id = if last == sent.len() { "id: 4-3\n" } else { "" };
+            format!("retry: 1000\n{id}\n{}", sent[last..].concat())
         };
         for cut in 0..stream(None).len() {
             let mut events = Events::default();
-            events.take(&stream(None).as_bytes()[..cut]);
+            events.push(&stream(None).as_bytes()[..cut]);
             let mut seen: Vec<_> = std::iter::from_fn(|| events.next()).collect();
             events.begin();
             let rest = stream(events.last_id.as_deref());
-            events.take(rest.as_bytes());
+            events.push(rest.as_bytes());
             seen.extend(std::iter::from_fn(|| events.next()));
             let seen: Vec<_> = seen.into_iter().map(|event| event.data).collect();
             assert_eq!(seen, ["1", "2", "3"], "cut at {cut}");
@@ -144,9 +145,9 @@ mod tests {
     #[test]
     fn a_greeting_without_data_is_where_to_go_on() {
         let mut events = Events::default();
-        events.take(b"retry: 1000\nid: 4-9\n");
+        events.push(b"retry: 1000\nid: 4-9\n");
         assert_eq!((events.next(), events.last_id.as_deref()), (None, None));
-        events.take(b"\n");
+        events.push(b"\n");
         assert_eq!((events.next(), events.last_id.as_deref()), (None, Some("4-9")));
     }
 }

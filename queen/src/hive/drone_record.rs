@@ -10,7 +10,7 @@ use web::model::{DroneState, DroneView, Timestamp};
 use wire::ids::DroneId;
 
 use super::explain;
-use super::seat::{Newcomer, Outbound, Parting};
+use super::seat::{Departure, Newcomer, Outbound};
 use crate::clock::Now;
 use crate::core::{Ability, DroneStatus, Standing, Time};
 use crate::store::{Change, KnownDrone, Visit};
@@ -22,7 +22,7 @@ const PROGRAM: &str = "hive-drone ";
 const BEATS: usize = 6;
 
 /// A Drone that is connected, or was.
-pub(super) struct Presence {
+pub(super) struct DroneRecord {
     pub(super) newcomer: Newcomer,
     pub(super) seat: Option<Seat>,
     pub(super) connections: u64,
@@ -38,7 +38,7 @@ pub(super) struct Presence {
     /// Leases that it could not compute.
     pub(super) failures: u64,
     /// How its last connection ended.
-    pub(super) parting: Parting,
+    pub(super) departure: Departure,
     /// Its connection broke, what it holds is kept for it, and the console says so.
     pub(super) is_awaited: bool,
     /// It has not been here since the Queen started: its counts are of the Queen before.
@@ -65,7 +65,7 @@ pub(super) struct Ends {
     pub(super) stored: watch::Sender<u64>,
 }
 
-impl Presence {
+impl DroneRecord {
     /// A process that was here before the Queen started.
     pub(super) fn remembered(drone: &KnownDrone, visit: &Visit) -> Self {
         let newcomer = Newcomer {
@@ -88,7 +88,7 @@ impl Presence {
             checked: visit.checked,
             wrong: visit.wrong,
             failures: 0,
-            parting: if visit.has_left { Parting::Left } else { Parting::Lost },
+            departure: if visit.has_left { Departure::Left } else { Departure::Lost },
             is_awaited: false,
             is_remembered: true,
         }
@@ -107,7 +107,7 @@ impl Presence {
             checked: 0,
             wrong: 0,
             failures: 0,
-            parting: Parting::Lost,
+            departure: Departure::Lost,
             is_awaited: false,
             is_remembered: false,
         }
@@ -154,7 +154,7 @@ impl Presence {
             connections: self.connections,
             connected_at: self.connected_at.0,
             last_seen_at: self.last_seen_at.0,
-            has_left: self.seat.is_none() && matches!(self.parting, Parting::Left),
+            has_left: self.seat.is_none() && matches!(self.departure, Departure::Left),
             secret: self.newcomer.secret,
         };
         Change::Visit { drone, visit: Box::new(visit) }
@@ -164,9 +164,9 @@ impl Presence {
     pub(super) fn state(&self, standing: Option<Standing>, is_quarantined: bool) -> DroneState {
         match (&self.seat, standing) {
             (None, Some(standing)) if standing.away => DroneState::Away,
-            (None, _) => match self.parting {
-                Parting::Left => DroneState::Left,
-                Parting::Lost | Parting::Revoked | Parting::Disconnected => DroneState::Lost,
+            (None, _) => match self.departure {
+                Departure::Left => DroneState::Left,
+                Departure::Lost | Departure::Revoked | Departure::Disconnected => DroneState::Lost,
             },
             (Some(_), Some(standing)) if standing.leaving => DroneState::Leaving,
             (Some(_), _) if is_quarantined => DroneState::Quarantined,

@@ -8,39 +8,39 @@ use wire::sieve::Digest;
 
 use super::evidence::Evidence;
 use crate::core::RangeSet;
-use crate::work::{Finding, Found, Searched};
+use crate::work::{Finding, SearchCounts, Searched};
 
 /// What a finding takes of memory, in bytes, as measured: its entries in two trees.
 const FINDING: u64 = 128;
 
 /// A search under way.
 #[derive(Default)]
-pub(super) struct Hunt {
+pub(super) struct SearchState {
     /// What was found, by index.
     findings: BTreeMap<u64, Digest>,
     /// Which digests were found, each of which may have several candidates.
     digests: BTreeSet<Digest>,
-    /// Candidates that were reported as marks, of what is on disk and not in doubt.
+    /// Candidates that were reported as marks, of what is on disk and not suspect.
     marks: u64,
     /// What was searched and is not on disk yet, with its marks, by first index.
     coming: BTreeMap<u64, (u64, u64)>,
     /// What each Drone's marks say of it.
-    evidence: BTreeMap<DroneId, Standing>,
+    evidence: BTreeMap<DroneId, Reputation>,
 }
 
 /// How well a Drone searches, as far as is known.
 #[derive(Default)]
-struct Standing {
+struct Reputation {
     evidence: Evidence,
     is_suspect: bool,
-    /// Parts of it that were searched again since it is suspect, and of which the same came.
+    /// How many of the parts that it searched were searched again since it is suspect, and agreed.
     agreed: u8,
 }
 
-/// What a part says of the Drone that searched it.
+/// Whether the marks of a part make the Drone suspect that searched it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
-    /// Nothing.
+pub(super) enum Suspicion {
+    /// They do not.
     None,
     /// It is suspect now.
     New,
@@ -48,18 +48,18 @@ pub(super) enum Doubt {
     Old,
 }
 
-/// A Drone is as good as new when so many parts of it were searched again: what it told before was chance, or such
-/// candidates as no test foresees.
+/// The evidence against a Drone is dropped when so many parts of what it searched were searched again and agreed: its
+/// missing marks were chance, or the candidates are such that the test does not fit them.
 const ENOUGH: u8 = 4;
 
-impl Hunt {
+impl SearchState {
     /// A search that a Queen before has begun.
     pub(super) fn revived(findings: Vec<Finding>, marks: u64) -> Self {
-        let mut hunt = Self { marks, ..Self::default() };
+        let mut search_state = Self { marks, ..Self::default() };
         for finding in findings {
-            hunt.find(finding, u64::MAX);
+            search_state.find(finding, u64::MAX);
         }
-        hunt
+        search_state
     }
 
     /// Adds a finding, unless there are `most`; whether it is new.
@@ -73,24 +73,24 @@ impl Hunt {
 
     /// A Drone has searched a part: it told `seen` of `expected` marks that prove anything. Those that are sought do
     /// not, since their number is not known beforehand.
-    pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Doubt {
+    pub(super) fn note(&mut self, part: &Searched, expected: f64, seen: u64) -> Suspicion {
         self.coming.insert(part.range.start, (part.range.end, part.marks.count()));
-        let standing = self.evidence.entry(part.drone).or_default();
-        let was_suspect = standing.is_suspect;
-        standing.is_suspect = standing.evidence.note(expected, seen);
-        match (was_suspect, standing.is_suspect) {
-            (_, false) => Doubt::None,
-            (false, true) => Doubt::New,
-            (true, true) => Doubt::Old,
+        let reputation = self.evidence.entry(part.drone).or_default();
+        let was_suspect = reputation.is_suspect;
+        reputation.is_suspect = reputation.evidence.note(expected, seen);
+        match (was_suspect, reputation.is_suspect) {
+            (_, false) => Suspicion::None,
+            (false, true) => Suspicion::New,
+            (true, true) => Suspicion::Old,
         }
     }
 
-    /// A part that a Drone has searched was searched again, and the same came of it.
+    /// Notes that a part that this Drone has searched was searched again, with the same marks.
     pub(super) fn agrees(&mut self, drone: DroneId) {
-        if let Some(standing) = self.evidence.get_mut(&drone).filter(|standing| standing.is_suspect) {
-            standing.agreed += 1;
-            if standing.agreed >= ENOUGH {
-                *standing = Standing::default();
+        if let Some(reputation) = self.evidence.get_mut(&drone).filter(|reputation| reputation.is_suspect) {
+            reputation.agreed += 1;
+            if reputation.agreed >= ENOUGH {
+                *reputation = Reputation::default();
             }
         }
     }
@@ -109,15 +109,15 @@ impl Hunt {
         coming
     }
 
-    /// So many marks are on disk and not in doubt: others have come into doubt.
+    /// So many marks are on disk and not suspect: others have become so.
     pub(super) fn recount(&mut self, marks: u64) {
         self.marks = marks;
     }
 
     /// What has come of it.
-    pub(super) fn found(&self) -> Found {
+    pub(super) fn found(&self) -> SearchCounts {
         let coming: u64 = self.coming.values().map(|(_, marks)| marks).sum();
-        Found { findings: self.findings.len() as u64, marks: self.marks + coming }
+        SearchCounts { findings: self.findings.len() as u64, marks: self.marks + coming }
     }
 
     /// Findings behind `after`, in the order of their indices, at most `limit`.
@@ -143,6 +143,6 @@ impl Hunt {
 
     /// Bytes of memory that it takes.
     pub(super) fn weight(&self) -> u64 {
-        self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Standing)>()) as u64
+        self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Reputation)>()) as u64
     }
 }

@@ -1,63 +1,50 @@
 //! What material one Drone has, so that none is sent twice, and what it is to forget to make room for more.
 
-use std::collections::BTreeMap;
-
 use wire::material::{KeptMaterial, MAX_KEPT, MaterialId};
 
 use crate::hive::Breach;
+use crate::lru::LruMap;
 
 /// The material of one Drone. What was named longest ago goes first; leases that named it go on with it.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct SentMaterial {
     /// How much the Drone keeps, in bytes.
     limit: u64,
     used: u64,
-    uses: u64,
-    kept: BTreeMap<MaterialId, Kept>,
-    /// By when it was named last.
-    order: BTreeMap<u64, MaterialId>,
+    /// Bytes of each.
+    kept: LruMap<MaterialId, u64>,
 }
 
-#[derive(Debug)]
-struct Kept {
-    bytes: u64,
-    used_at: u64,
-}
-
-impl Shelf {
+impl SentMaterial {
     /// Of a Drone that keeps `limit` bytes, and has this from connections before.
     ///
     /// # Errors
     /// If it cannot have that.
     pub(super) fn new(limit: u64, offered: &[KeptMaterial]) -> Result<Self, Breach> {
-        let mut shelf = Self { limit, ..Self::default() };
+        let mut sent_material = Self { limit, ..Self::default() };
         for KeptMaterial { id, bytes } in offered {
-            if shelf.kept.contains_key(id) {
+            if sent_material.kept.contains(*id) {
                 return Err(Breach::MaterialTwice(*id));
             }
-            if !shelf.has_room(*bytes) {
+            if !sent_material.has_room(*bytes) {
                 return Err(Breach::TooMuchMaterial);
             }
-            shelf.put(*id, *bytes);
+            sent_material.put(*id, *bytes);
         }
-        Ok(shelf)
+        Ok(sent_material)
     }
 
     /// A lease is about to name material of so many bytes. If the Drone does not have it, what it is to forget before
     /// that is sent.
     pub(super) fn name(&mut self, id: MaterialId, bytes: u64) -> Option<Vec<MaterialId>> {
-        if let Some(kept) = self.kept.get_mut(&id) {
-            self.uses += 1;
-            self.order.remove(&kept.used_at);
-            kept.used_at = self.uses;
-            self.order.insert(self.uses, id);
+        if self.kept.get(id).is_some() {
             return None;
         }
         let mut gone = Vec::new();
         while !self.has_room(bytes)
-            && let Some((_, oldest)) = self.order.pop_first()
+            && let Some((oldest, freed)) = self.kept.pop_oldest()
         {
-            self.used -= self.kept.remove(&oldest).map_or(0, |kept| kept.bytes);
+            self.used -= freed;
             gone.push(oldest);
         }
         self.put(id, bytes);
@@ -69,10 +56,8 @@ impl Shelf {
     }
 
     fn put(&mut self, id: MaterialId, bytes: u64) {
-        self.uses += 1;
         self.used = self.used.saturating_add(bytes);
-        self.kept.insert(id, Kept { bytes, used_at: self.uses });
-        self.order.insert(self.uses, id);
+        self.kept.insert(id, bytes);
     }
 }
 
@@ -90,32 +75,32 @@ mod tests {
 
     #[test]
     fn what_was_named_longest_ago_makes_room() {
-        let mut shelf = Shelf::new(100, &[offered(1, 40)]).unwrap();
-        assert_eq!(shelf.name(id(1), 40), None, "it has that");
-        assert_eq!(shelf.name(id(2), 30), Some(vec![]));
-        assert_eq!(shelf.name(id(3), 30), Some(vec![]));
-        assert_eq!(shelf.name(id(1), 40), None);
-        assert_eq!(shelf.name(id(4), 50), Some(vec![id(2), id(3)]));
-        assert_eq!(shelf.name(id(2), 10), Some(vec![]));
-        assert_eq!(shelf.name(id(5), 100), Some(vec![id(1), id(4), id(2)]));
-        assert_eq!((shelf.used, shelf.kept.len(), shelf.order.len()), (100, 1, 1));
+        let mut sent_material = SentMaterial::new(100, &[offered(1, 40)]).unwrap();
+        assert_eq!(sent_material.name(id(1), 40), None, "it has that");
+        assert_eq!(sent_material.name(id(2), 30), Some(vec![]));
+        assert_eq!(sent_material.name(id(3), 30), Some(vec![]));
+        assert_eq!(sent_material.name(id(1), 40), None);
+        assert_eq!(sent_material.name(id(4), 50), Some(vec![id(2), id(3)]));
+        assert_eq!(sent_material.name(id(2), 10), Some(vec![]));
+        assert_eq!(sent_material.name(id(5), 100), Some(vec![id(1), id(4), id(2)]));
+        assert_eq!((sent_material.used, sent_material.kept.len()), (100, 1));
     }
 
     #[test]
     fn there_are_no_more_than_an_offer_lists() {
-        let mut shelf = Shelf::new(u64::MAX, &[]).unwrap();
+        let mut sent_material = SentMaterial::new(u64::MAX, &[]).unwrap();
         let name = |number: usize| {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&number.to_le_bytes());
             MaterialId(id)
         };
-        assert!((0..MAX_KEPT).all(|number| shelf.name(name(number), 1) == Some(vec![])));
-        assert_eq!(shelf.name(name(MAX_KEPT), 1), Some(vec![name(0)]));
+        assert!((0..MAX_KEPT).all(|number| sent_material.name(name(number), 1) == Some(vec![])));
+        assert_eq!(sent_material.name(name(MAX_KEPT), 1), Some(vec![name(0)]));
     }
 
     #[test]
     fn nobody_offers_more_than_it_keeps_or_the_same_twice() {
-        let new = |offered: &[KeptMaterial]| Shelf::new(100, offered).map(drop);
+        let new = |offered: &[KeptMaterial]| SentMaterial::new(100, offered).map(drop);
         assert_eq!(new(&[offered(1, 60), offered(2, 40)]), Ok(()));
         assert_eq!(new(&[offered(1, 60), offered(2, 41)]), Err(Breach::TooMuchMaterial));
         assert_eq!(new(&[offered(1, 1), offered(2, u64::MAX)]), Err(Breach::TooMuchMaterial));

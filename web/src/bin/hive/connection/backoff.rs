@@ -16,26 +16,26 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Why a try came to nothing.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct RequestError {
     /// What it is if nothing helps.
     pub failure: Failure,
     /// What the answer was, if there was one.
     pub status: Option<u16>,
     /// Whether trying again may help.
-    pub is_passing: bool,
+    pub is_transient: bool,
     /// Before when it does not.
     pub after: Option<Duration>,
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for RequestError {
     fn from(failure: Failure) -> Self {
-        Self { failure, status: None, is_passing: false, after: None }
+        Self { failure, status: None, is_transient: false, after: None }
     }
 }
 
-/// The tries of one thing.
+/// When one thing is tried again, with exponential backoff, and for how long.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     notes: Notes,
     /// How long nothing may come of it.
     limit: Duration,
@@ -43,19 +43,19 @@ pub struct Patience {
     least: Duration,
     since: Option<Instant>,
     tries: u32,
-    /// What was said of it last.
-    told: String,
+    /// What the user was told last.
+    last_message: String,
 }
 
-impl Patience {
+impl Backoff {
     pub fn new(notes: Notes, limit: Duration) -> Self {
-        Self { notes, limit, least: Duration::ZERO, since: None, tries: 0, told: String::new() }
+        Self { notes, limit, least: Duration::ZERO, since: None, tries: 0, last_message: String::new() }
     }
 
     /// Something came of it: what goes wrong next has all the time again.
-    pub fn relax(&mut self) {
+    pub fn reset(&mut self) {
         (self.since, self.tries) = (None, 0);
-        self.told.clear();
+        self.last_message.clear();
     }
 
     /// No pause is shorter from now on.
@@ -67,20 +67,20 @@ impl Patience {
     ///
     /// # Errors
     /// What is wrong, if trying again does not help, or not in time.
-    pub fn wait(&mut self, trouble: Trouble) -> Result<(), Failure> {
-        let Trouble { failure, is_passing, after, .. } = trouble;
+    pub fn wait(&mut self, error: RequestError) -> Result<(), Failure> {
+        let RequestError { failure, is_transient, after, .. } = error;
         let since = *self.since.get_or_insert_with(Instant::now);
         let left = self.limit.saturating_sub(since.elapsed());
         let grown = PAUSE.saturating_mul(1 << self.tries.min(16)).min(PAUSE_MAX);
         let pause = after.unwrap_or_else(|| spread(grown).max(self.least));
-        if !is_passing || left.is_zero() || after.is_some_and(|after| after > left) {
+        if !is_transient || left.is_zero() || after.is_some_and(|after| after > left) {
             return Err(failure);
         }
         let text = failure.to_string();
         // A moment's absence is not worth a word.
-        if self.tries >= 3 && text != self.told {
+        if self.tries >= 3 && text != self.last_message {
             self.notes.note(&format!("{text}\nTrying again for {}", span(left.as_secs_f64())));
-            self.told = text;
+            self.last_message = text;
         }
         self.tries += 1;
         thread::sleep(pause.min(left));
@@ -100,17 +100,17 @@ fn spread(pause: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    fn trouble(is_passing: bool, after: Option<u64>) -> Trouble {
+    fn request_error(is_transient: bool, after: Option<u64>) -> RequestError {
         let failure = Failure::Unreachable("she is away".to_owned());
-        Trouble { failure, status: None, is_passing, after: after.map(Duration::from_secs) }
+        RequestError { failure, status: None, is_transient, after: after.map(Duration::from_secs) }
     }
 
     #[test]
     fn what_does_not_pass_is_not_tried_again() {
-        let mut patience = Patience::new(Notes::default(), Duration::from_secs(60));
-        assert!(patience.wait(trouble(false, None)).is_err());
-        assert!(patience.wait(trouble(true, Some(61))).is_err(), "that is too late");
-        assert!(patience.wait(trouble(true, Some(0))).is_ok());
-        assert!(Patience::new(Notes::default(), Duration::ZERO).wait(trouble(true, None)).is_err());
+        let mut backoff = Backoff::new(Notes::default(), Duration::from_secs(60));
+        assert!(backoff.wait(request_error(false, None)).is_err());
+        assert!(backoff.wait(request_error(true, Some(61))).is_err(), "that is too late");
+        assert!(backoff.wait(request_error(true, Some(0))).is_ok());
+        assert!(Backoff::new(Notes::default(), Duration::ZERO).wait(request_error(true, None)).is_err());
     }
 }

@@ -7,7 +7,7 @@ use web::model::TaskState;
 use wire::ids::TaskId;
 
 use super::computing::Illness;
-use super::quest::{Lie, Quest};
+use super::quest::{Quest, WrongMarks};
 use super::work::{Method, Spec};
 use super::world::{World, machine_of};
 use crate::core::Timeouts;
@@ -25,13 +25,13 @@ const PART: u64 = 600;
 const TASK: TaskId = TaskId(1);
 
 /// An honest Drone and one that lies from the start search for something that is not there.
-fn world(seed: u64, lie: Option<Lie>) -> World {
+fn world(seed: u64, wrong: Option<WrongMarks>) -> World {
     let mut world = World::new(seed, false, Timeouts::default());
     for _ in 0..2 {
         world.add_machine(1, RATE, RATE, Duration::from_millis(1));
     }
-    if let Some(lie) = lie {
-        let illness = Illness::Skipping(lie);
+    if let Some(wrong) = wrong {
+        let illness = Illness::WrongMarks(wrong);
         world.machines[1].history.push(illness);
         world.machines[1].illness = Some((illness, Duration::MAX));
     }
@@ -58,14 +58,14 @@ fn world(seed: u64, lie: Option<Lie>) -> World {
 #[test]
 fn who_leaves_out_much_is_caught_within_what_is_promised() {
     // How many marks it takes on average until there is suspicion, in parts of this size (see `evidence`).
-    for (lie, promised) in [(Lie::All, PART), (Lie::Half, 2 * PART), (Lie::Tail, 1500)] {
+    for (wrong, promised) in [(WrongMarks::All, PART), (WrongMarks::Half, 2 * PART), (WrongMarks::Tail, 1500)] {
         for seed in 0..3 {
-            let world = world(seed, Some(lie));
+            let world = world(seed, Some(wrong));
             let queen = world.queen.as_ref().unwrap();
-            let drone = *world.liars.first().unwrap_or_else(|| panic!("{lie:?} is not found out"));
+            let drone = *world.liars.first().unwrap_or_else(|| panic!("{wrong:?} is not found out"));
             assert_eq!(machine_of(&world.machines, &queen.book, drone), 1);
             let owed = queen.searched_marks(TASK, drone);
-            assert!(owed <= 2 * promised + 2 * PART, "{lie:?} is found out after {owed} marks");
+            assert!(owed <= 2 * promised + 2 * PART, "{wrong:?} is found out after {owed} marks");
             let kept = &queen.book.tasks[&TASK];
             let of_liar = kept.results.values().filter(|entry| entry.by == drone && entry.trust != Trust::Checked);
             assert_eq!((kept.results.len(), of_liar.count()), (CANDIDATES, 0), "all of it is searched by others");

@@ -1,0 +1,104 @@
+//! A day's work with the keyboard alone.
+
+use fantoccini::Client;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::key::Key;
+use serde_json::{Value, json};
+
+use super::support::{Hive, look_again};
+use super::{DIGEST, WORD, browser, text, until};
+
+async fn perform(client: &Client, actions: impl IntoIterator<Item = KeyAction>) {
+    let keys = actions.into_iter().fold(KeyActions::new("keyboard".to_owned()), KeyActions::then);
+    client.perform_actions(keys).await.unwrap();
+}
+
+/// Presses keys, one after the other.
+async fn press(client: &Client, keys: &str) {
+    let each = keys.chars().flat_map(|value| [KeyAction::Down { value }, KeyAction::Up { value }]);
+    perform(client, each).await;
+}
+
+async fn tell(client: &Client, script: &str) -> Value {
+    client.execute(script, vec![]).await.unwrap()
+}
+
+/// Goes on from control to control until the one with this text has the focus, and presses it.
+async fn reach(client: &Client, label: &str) {
+    while tell(client, "return document.activeElement.textContent.trim()").await != label {
+        press(client, &char::from(Key::Tab).to_string()).await;
+    }
+    press(client, &char::from(Key::Enter).to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_alone_does_a_days_work() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let worker = hive.worker("maja");
+    hive.until_drones(1).await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/admin/drones", hive.http)).await.unwrap();
+    until(client, "#live", "Live").await;
+
+    // Submit: from another page to the form.
+    press(client, "n").await;
+    until(client, "title", "Overview").await;
+    while tell(client, "return document.activeElement.id").await != "text" {
+        look_again().await;
+    }
+    press(client, WORD).await;
+    let (control, enter) = (char::from(Key::Control), char::from(Key::Enter));
+    let both = [KeyAction::Down { value: control }, KeyAction::Down { value: enter }];
+    perform(client, both.into_iter().chain([enter, control].map(|value| KeyAction::Up { value }))).await;
+
+    // Watch.
+    until(client, "h1", "Task 1").await;
+    until(client, "main", DIGEST).await;
+
+    // Find, and retry.
+    let task = hive.submit_endless("&name=nectar").await;
+    hive.cancel(task).await;
+    press(client, "gt").await;
+    until(client, "title", "Tasks").await;
+    until(client, "#live", "Live").await;
+    press(client, "jjkx").await;
+    until(client, "#picked", "1 selected").await;
+    press(client, "/").await;
+    press(client, &format!("nect{}", char::from(Key::Enter))).await;
+    until(client, "#find", "Clear").await;
+    press(client, &format!("j{enter}")).await;
+    until(client, "h1", "nectar").await;
+    reach(client, "Retry").await;
+    until(client, "#state", "running").await;
+    hive.cancel(task).await;
+
+    // Hold the page, and go on.
+    press(client, "p").await;
+    until(client, "#live", "Paused").await;
+    press(client, "p").await;
+    until(client, "#live", "Live").await;
+
+    // Drain.
+    press(client, "gd").await;
+    until(client, "h1", "Drones").await;
+    press(client, &format!("j{enter}")).await;
+    until(client, "h1", "maja").await;
+    reach(client, "Drain").await;
+    reach(client, "Drain it").await;
+    while hive.drone("maja").await["state"] != "left" {
+        look_again().await;
+    }
+
+    // Help, and no keys any more for who wants none.
+    press(client, "?").await;
+    until(client, "dialog[open]", "next or previous row").await;
+    tell(client, "document.getElementById('keys-on').click()").await;
+    press(client, &char::from(Key::Escape).to_string()).await;
+    press(client, "gtgo").await;
+    assert!(text(client, "h1").await.contains("maja"));
+    assert_eq!(tell(client, "return localStorage.getItem('keys')").await, json!("off"));
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}

@@ -1,0 +1,223 @@
+//! What was asked for with a task, as fields of a form that asks for the same again, or as a command.
+
+use std::collections::BTreeMap;
+
+use wire::sieve::DigestOrder;
+
+use crate::hive::Original;
+use crate::kinds::digest::Encoding;
+use crate::kinds::search::{MAX_FINDINGS, Search, Sought, Space, Stop, format_name};
+use crate::model::{TaskView, Verify};
+
+/// The most bytes of inputs, digests or masks that are filled in.
+pub(super) const FILLED_MAX: usize = 64 << 10;
+
+/// The same as what was asked for with a task.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Fields of a form that differ from what they are at first, in their order.
+    pub(super) fields: Vec<(&'static str, String)>,
+    /// What could not be filled in.
+    pub(super) lacks: Vec<Lack>,
+}
+
+/// What a form that asks for the same again lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// The key, which is secret.
+    Key,
+    /// The salt, which is secret.
+    Salt,
+    /// The inputs, which are too many, or no lines of text.
+    Inputs,
+    /// The digests that are sought, which are too many.
+    Targets,
+    /// The masks, which are too many.
+    Masks,
+    /// That each input is a task of its own, for which the form has no field.
+    Batch,
+}
+
+impl Lack {
+    /// It as a sentence.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Key => "Give the key again: it is not shown.",
+            Self::Salt => "Give the salt again: it is not shown.",
+            Self::Inputs => "Give the strings again, as a file: they are too many, or no lines of text.",
+            Self::Targets => "Give the digests again, as a file: they are too many.",
+            Self::Masks => "Give the masks again, as a file: they are too many.",
+            Self::Batch => "It was a batch. Here it becomes one task of all its strings.",
+        }
+    }
+}
+
+impl Again {
+    pub(super) fn of(original: &Original) -> Self {
+        let mut again = Self::default();
+        match &original.search {
+            Some(search) => again.add_search(search),
+            None if original.task.search.is_some() => again.lacks.extend([Lack::Masks, Lack::Targets]),
+            None => again.add_digest(original),
+        }
+        again.add_rest(&original.task);
+        again
+    }
+
+    /// The fields' values.
+    pub(super) fn values(&self) -> BTreeMap<String, String> {
+        self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    /// What could not be filled in, as sentences.
+    pub(super) fn missing(&self) -> Option<String> {
+        let sentences: Vec<_> = self.lacks.iter().map(|lack| lack.text()).collect();
+        (!sentences.is_empty()).then(|| sentences.join(" "))
+    }
+
+    pub(super) fn lacks(&self, lack: Lack) -> bool {
+        self.lacks.contains(&lack)
+    }
+
+    fn add(&mut self, name: &'static str, value: impl Into<String>) {
+        self.fields.push((name, value.into()));
+    }
+
+    fn add_rest(&mut self, task: &TaskView) {
+        if let Some(name) = &task.name {
+            self.add("name", name.as_str());
+        }
+        if task.priority != 0 {
+            self.add("priority", task.priority.to_string());
+        }
+        if let Some(deadline) = task.deadline_at {
+            let seconds = (deadline.0 - task.created_at.0) / 1000;
+            self.add("deadline_seconds", seconds.max(1).to_string());
+        }
+    }
+
+    fn add_digest(&mut self, Original { task, inputs, .. }: &Original) {
+        self.add("algorithm", task.algorithm.as_ref());
+        match task.algorithm.as_ref() {
+            "hmac-sha256" => self.lacks.push(Lack::Key),
+            "pbkdf2-hmac-sha256" => self.lacks.push(Lack::Salt),
+            _ => {}
+        }
+        if let Some(iterations) = task.iterations {
+            self.add("iterations", iterations.to_string());
+        }
+        match task.encoding {
+            None | Some(Encoding::Utf8) => {}
+            Some(Encoding::Hex) => self.add("encoding", "hex"),
+            Some(Encoding::Base64) => self.add("encoding", "base64"),
+        }
+        if task.verify == Verify::All {
+            self.add("verify", "all");
+        }
+        if task.first_task.is_some() {
+            self.lacks.push(Lack::Batch);
+        }
+        let lines = inputs.as_ref().and_then(|inputs| lines_of(inputs.as_blob().iter()));
+        match lines {
+            Some(lines) => self.add("text", lines),
+            None => self.lacks.push(Lack::Inputs),
+        }
+    }
+
+    fn add_search(&mut self, search: &Search) {
+        self.add_space(&search.space);
+        self.add_around(("prefix", "prefix_hex"), &search.prefix);
+        self.add_around(("suffix", "suffix_hex"), &search.suffix);
+        self.add_sought(&search.sought);
+        self.add("algorithm", search.algorithm.name());
+        let is_default = match search.sought {
+            Sought::Targets { .. } => search.stop == Stop::All,
+            Sought::Interval { .. } => search.stop == Stop::First,
+        };
+        match search.stop {
+            _ if is_default => {}
+            Stop::First => self.add("stop", "first"),
+            Stop::Lowest => self.add("stop", "lowest"),
+            Stop::All => self.add("stop", "all"),
+            Stop::Never => self.add("stop", "never"),
+        }
+        if search.max_findings != MAX_FINDINGS {
+            self.add("max_findings", search.max_findings.to_string());
+        }
+    }
+
+    fn add_space(&mut self, space: &Space) {
+        match space {
+            Space::Masks(masks) => {
+                // Each is a line of an .hcmask file, in which charsets of its own and backslashes may stand.
+                let lines = masks.iter().map(|mask| mask.text.as_bytes());
+                let is_plain = |lines: &str| masks.iter().len() == 1 && !lines.contains([',', '\\']);
+                match lines_of(lines) {
+                    Some(lines) if is_plain(&lines) => self.add("mask", lines.trim_end_matches('\n')),
+                    Some(lines) => self.add("masks", lines),
+                    None => self.lacks.push(Lack::Masks),
+                }
+            }
+            Space::Counter { from, to, format } => {
+                self.add("counter_from", from.to_string());
+                self.add("counter_to", to.to_string());
+                self.add("counter_format", format_name(*format));
+            }
+        }
+    }
+
+    fn add_around(&mut self, (text, hex): (&'static str, &'static str), bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            _ if bytes.is_empty() => {}
+            Ok(plain) if !plain.contains(char::is_control) => self.add(text, plain),
+            _ => self.add(hex, const_hex::encode(bytes)),
+        }
+    }
+
+    fn add_sought(&mut self, sought: &Sought) {
+        match sought {
+            Sought::Targets { digests, .. } => {
+                let lines = digests.as_chunks::<32>().0.iter().map(const_hex::encode);
+                let lines: Vec<_> = lines.collect();
+                match lines_of(lines.iter().map(String::as_bytes)).filter(|_| !lines.is_empty()) {
+                    Some(lines) => self.add("targets", lines),
+                    None => self.lacks.push(Lack::Targets),
+                }
+            }
+            Sought::Interval { order, from, to } => {
+                match zeros(from, to) {
+                    Some(bits) => self.add("leading_zero_bits", bits.to_string()),
+                    None => {
+                        self.add("digest_at_most", const_hex::encode(to));
+                        self.add("digest_at_least", const_hex::encode(from));
+                    }
+                }
+                if *order == DigestOrder::Little {
+                    self.add("digest_order", "little");
+                }
+            }
+        }
+    }
+}
+
+/// With how many zero bits all numbers between these begin, if that is all that they have in common.
+fn zeros(from: &[u8; 32], to: &[u8; 32]) -> Option<u32> {
+    let bits: u32 = to.iter().take_while(|byte| **byte == 0).count() as u32 * 8
+        + to.iter().find(|byte| **byte != 0).map_or(0, |byte| byte.leading_zeros());
+    let ones: u32 = to.iter().map(|byte| byte.count_ones()).sum();
+    (*from == [0; 32] && bits + ones == 256).then_some(bits)
+}
+
+/// Lines that a form gives as they are, if they are no longer than what is filled in.
+fn lines_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    let mut text = String::new();
+    for line in lines {
+        let line = std::str::from_utf8(line).ok().filter(|line| !line.contains(['\n', '\r', '\0']))?;
+        text.push_str(line);
+        text.push('\n');
+        if text.len() > FILLED_MAX {
+            return None;
+        }
+    }
+    Some(text)
+}
