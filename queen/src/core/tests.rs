@@ -1,6 +1,7 @@
 //! The core by itself: what it must do in plain cases, and that nothing is lost in random ones.
 
 mod batches;
+mod ends;
 mod failures;
 mod finish;
 mod fleet;
@@ -59,6 +60,8 @@ struct World {
     drones: u64,
     /// What Drones hold, as they know it.
     held: BTreeMap<LeaseId, Grant>,
+    /// Leases that ended, and how.
+    over: Vec<(DroneId, LeaseSummary<LeaseEnd>)>,
     /// What was credited of each task.
     credited: BTreeMap<TaskId, RangeSet>,
     ended: BTreeMap<TaskId, Outcome>,
@@ -86,6 +89,7 @@ impl World {
             tasks: 0,
             drones: 0,
             held: BTreeMap::new(),
+            over: Vec::new(),
             credited: BTreeMap::new(),
             ended: BTreeMap::new(),
             failed: Vec::new(),
@@ -124,7 +128,8 @@ impl World {
                 Effect::Hold { lease, range, .. } => drop(self.recorded.insert(lease, range)),
                 Effect::Unhold(lease) => assert!(self.recorded.remove(&lease).is_some()),
                 Effect::Quarantined { drone, .. } => drop(self.quarantined.insert(drone)),
-                Effect::Forgotten(_) | Effect::Over { .. } => {}
+                Effect::Over { drone, lease } => self.over.push((drone, lease)),
+                Effect::Forgotten(_) => {}
                 Effect::Started(task) => assert!(self.started.insert(task)),
                 Effect::Credit { task, range } => {
                     assert!(came.as_ref().is_some_and(|came| came.start <= range.start && range.end <= came.end));

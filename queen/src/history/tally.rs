@@ -80,8 +80,8 @@ impl Tally {
         self.was_withdrawn = true;
     }
 
-    /// Its threads have computed for so many nanoseconds by now. `begun`: the task that they are at, as far as is known;
-    /// `gap`: why it has nothing to do, or would have if it did nothing.
+    /// Its threads have computed for so many nanoseconds by now, counted from its start. `begun`: the task that they are
+    /// at, as far as is known; `gap`: why they do nothing, if they do nothing.
     pub fn beat(&mut self, busy_ns: u64, begun: Option<TaskId>, gap: Option<Gap>, now: Duration) {
         let second = now.as_secs();
         let Some((since, before)) = self.said else {
@@ -121,8 +121,7 @@ impl Tally {
         self.parted.filter(|(why, _)| *why == Gap::Gone).map(|(_, since)| since)
     }
 
-    /// All columns of a window that ends with the last second that is over, and in which that begins, counted from time
-    /// zero in the length of the columns.
+    /// All columns of a window, of which the last one has the last second that is over.
     pub fn read(&self, window: Window, now: Duration) -> Vec<StreamRun> {
         let mut stream = self.stream.clone();
         stream.tell(self.meanwhile(), now.as_secs());

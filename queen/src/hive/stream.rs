@@ -1,5 +1,8 @@
 //! The task stream: what Drones say of their work becomes columns, and a page of them is read.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use web::hive::{HiveError, StreamQuery, is_called};
@@ -58,7 +61,7 @@ impl State {
         self.audits.of(task).map_or(task, |job| job.task)
     }
 
-    /// Why a Drone's threads have nothing to do, or would have if they did nothing.
+    /// Why a Drone's threads do nothing, if they do nothing.
     fn gap(&self, drone: DroneId) -> Option<Gap> {
         Some(match self.core.idle(drone) {
             Some(Idle::NothingToDo | Idle::NothingLeft) => Gap::NoWork,

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
     Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    Original, ResultBatch, Results, ResultsFound, SearchProgress, Span, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Original, ResultBatch, Results, ResultsFound, SearchProgress, Span, StreamQuery, Submitted, Subscription,
+    TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
