@@ -106,7 +106,7 @@ async fn a_task_tells_of_its_deadline_and_of_wrong_results() {
     assert!(!page(&answer).contains("Suspect") && !page(&answer).contains("Corrected"));
     fake.set(1, |view| (view.suspect, view.corrected) = (true, 1200));
     let answer = get(&router, "/admin/tasks/1").await;
-    contains(page(&answer), &["id=\"suspect\"", "1,200 results", &sha256("x"), "result-changed"]);
+    contains(page(&answer), &["id=\"suspect\"", "1,200 results", &sha256("x"), "data-live=\"overview\""]);
     contains(page(&get(&router, "/admin/tasks").await), &["<small class=\"wrong\">suspect</small>"]);
 }
 

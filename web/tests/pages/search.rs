@@ -135,7 +135,7 @@ async fn a_search_that_goes_on_shows_what_there_is() {
     let text = get(&router, "/admin/tasks/1").await;
     contains(
         page(&text),
-        &["They appear here as soon as they are found", "finding overview", "&#60;/script&#62;", "open"],
+        &["They appear here as soon as they are found", "data-live=\"overview\"", "&#60;/script&#62;", "open"],
     );
     contains(page(&text), &["3<small>2.5 expected", "500 of 1,000", "Candidates tried"]);
     let rest = get(&router, "/admin/tasks/1?from=600").await;
