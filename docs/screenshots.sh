@@ -18,17 +18,33 @@ seq 1 400000 | curl -sf --data-binary @- -H 'content-type: text/plain' -H 'hive-
     "$page/tasks?name=legacy+passwords&algorithm=pbkdf2-hmac-sha256&iterations=20000" >"$work/task"
 seq 1 3000000 | sed 's/$/@users.example/' | curl -sf --data-binary @- -H 'content-type: text/plain' \
     "$page/tasks?name=pseudonyms&priority=-5" >>"$work/task"
-# The throughput is drawn from half a minute on.
-sleep 45
+# Some that failed, and one that was cancelled.
+for name in first second third; do
+    curl -sf -d '{"input":"late","algorithm":"pbkdf2-hmac-sha256","salt":"s","iterations":100000000,"deadline_seconds":1,"name":"'"$name"'"}' \
+        -H 'content-type: application/json' "$page/tasks" >>"$work/task"
+done
+curl -sf -d '{"input":"too much","priority":-9,"name":"a mistake"}' "$page/tasks" | grep -o '"id":[0-9]*' | cut -d: -f2 |
+    xargs -I ID curl -sf -X POST "$page/tasks/ID/cancel" >>"$work/task"
+# The throughput is drawn from half a minute on, and the stream is full after a minute.
+sleep 60
 
-shot() { # FILE WIDTH HEIGHT DARK PATH
+shot() { # FILE WIDTH HEIGHT PATH SETTING...
+    local file=$1 size=$2,$3 path=$4
+    shift 4
     chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync \
-        --disable-background-networking --disable-component-update --hide-scrollbars \
-        --user-data-dir="$work/$1" --window-size="$2,$3" \
-        --blink-settings=preferredColorScheme="$4" --screenshot="$PWD/docs/images/$1.png" "$page$5" 2>/dev/null
+        --disable-background-networking --disable-component-update --hide-scrollbars --timeout=6000 \
+        --user-data-dir="$work/$file" --window-size="$size" \
+        --blink-settings="$(IFS=,; echo "$*")" --screenshot="$PWD/docs/images/$file.png" "$page$path" 2>/dev/null
 }
+light=preferredColorScheme=1 dark=preferredColorScheme=0
 mkdir -p docs/images
-shot admin 1280 1180 1 /admin
-shot dark 1280 1180 0 /admin
-shot narrow 400 1800 1 /admin
-shot task 1280 1180 1 /admin/tasks/2
+shot admin 1280 1180 /admin "$light"
+shot dark 1280 1180 /admin "$dark"
+shot narrow 400 1800 /admin "$light"
+shot plain 1280 1180 /admin "$light" scriptEnabled=false
+shot task 1280 1400 /admin/tasks/2 "$light"
+shot stream 1280 760 /admin/stream "$light"
+shot tasks 1280 1000 /admin/tasks "$light"
+shot drones 1280 760 /admin/drones "$light"
+shot failures 1280 600 /admin/failures "$light"
+shot search 1280 1180 /admin/search "$light"

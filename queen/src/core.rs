@@ -62,7 +62,7 @@ mod work;
 
 pub use effect::{Blame, Distrust, Effect, Grant, Outcome};
 pub use event::{Event, LeaseProgress};
-pub use failure::MAX_ATTEMPTS;
+pub use failure::ATTEMPTS_OF_ONLY_DRONE;
 pub use intervals::RangeSet;
 pub use ledger::Ledger;
 pub use release::MAX_DEATHS;

@@ -9,9 +9,9 @@ use super::status::LeaseEnd;
 use super::task::Task;
 use super::time::Time;
 
-/// A range fails its task after so many attempts of one Drone, where there is no other that could
-/// try. Otherwise two Drones have to fail on it: one alone may be what is wrong.
-pub const MAX_ATTEMPTS: usize = 3;
+/// A range fails its task when two Drones have failed on it, since one alone may be what is wrong. Where there is no
+/// other that could try, it does after so many attempts of the only one.
+pub const ATTEMPTS_OF_ONLY_DRONE: usize = 3;
 
 impl Core {
     pub(super) fn failed(
@@ -32,7 +32,7 @@ impl Core {
         let item = if is_batch { range.clone() } else { 0..u64::MAX };
         let drones: Vec<_> = tried.iter().map(|(drone, _)| *drone).chain([drone_id]).collect();
         let is_confirmed = drones.iter().any(|other| *other != drone_id);
-        if lease.twin.is_none() && may_be_blamed && (is_confirmed || drones.len() >= MAX_ATTEMPTS) {
+        if lease.twin.is_none() && may_be_blamed && (is_confirmed || drones.len() >= ATTEMPTS_OF_ONLY_DRONE) {
             if is_confirmed {
                 // The range is to blame, not who tried it.
                 self.drones.forgive(task, &item);

@@ -144,7 +144,7 @@ impl Hive for SharedHive {
 
     async fn cancel(&self, id: TaskId) -> Result<TaskView, HiveError> {
         self.detach(id).await?;
-        // Even a full disk takes that, from its ballast.
+        // Even a full disk takes that, from its ballast; of a task in a batch it does not take that it leaves that first.
         let slot = match self.admit_change() {
             Ok(()) => self.prompt_slot().await?,
             Err(_) => self.relief_slot().await?,

@@ -27,6 +27,11 @@ impl Outgoing {
         Self { changes, deferred, leases, trail: Trail::new(keeps_trail) }
     }
 
+    /// Whether nothing has to be written with the next commit.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     /// Writes a change with the next commit.
     pub(super) fn push(&mut self, change: Change) {
         self.changes.push(change);

@@ -329,3 +329,49 @@ impl StoreDriver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::core::RangeSet;
+    use crate::hive::settings::Settings;
+    use crate::store::testing::{layout, moment, terms};
+    use crate::store::{Change, Stored};
+    use crate::work::Inputs;
+
+    /// A batch of one task, which has left it, as a Queen leaves it who dies before she has written that it is over.
+    #[tokio::test]
+    async fn what_is_over_when_it_is_taken_over_ends_with_the_epoch() {
+        let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+        hive.lock().recovering = Some((0, 1));
+        let task = Stored {
+            id: TaskId(1),
+            terms: Arc::new(crate::work::Terms { batch: true, ..terms() }),
+            created: moment(0),
+            total: 1,
+            ending: None,
+            paused: false,
+            suspect: false,
+            corrected: 0,
+        };
+        let mut live = Live {
+            task,
+            inputs: Inputs::Small(layout(1).into()),
+            done: RangeSet::default(),
+            suspect: RangeSet::default(),
+            results: Vec::new(),
+            suspect_results: Vec::new(),
+            findings: Vec::new(),
+            marks: 0,
+            detached: BTreeMap::new(),
+        };
+        live.detach(0, None);
+        hive.take_over_tasks(&mut vec![live]);
+        let mut state = hive.lock();
+        state.begin(hive.inner.epoch);
+        let changes = state.take_changes(true);
+        assert!(matches!(changes[..], [Change::End(TaskId(1), _), Change::Epoch(_)]), "{changes:?}");
+    }
+}

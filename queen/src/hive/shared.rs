@@ -276,11 +276,14 @@ impl SharedHive {
             let mut state = self.lock();
             let had_lines = state.outgoing.trail.has_lines();
             let result = change(&mut state, self.now());
-            let changes = state.take_changes(slot.as_ref().is_some_and(|slot| !slot.is_for_relief()));
             let ack = match slot {
-                Some(slot) if !changes.is_empty() || receipt.is_some() => Some(slot.enter(changes, receipt)),
-                _ => {
-                    debug_assert!(changes.is_empty(), "{changes:?} have no slot");
+                Some(slot) => {
+                    let changes = state.take_changes(!slot.is_for_relief());
+                    (!changes.is_empty() || receipt.is_some()).then(|| slot.enter(changes, receipt))
+                }
+                // What has to be written waits for whoever has a slot next: at the start for the epoch.
+                None => {
+                    debug_assert!(state.recovering.is_some() || state.outgoing.is_empty(), "a change has no slot");
                     None
                 }
             };

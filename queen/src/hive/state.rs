@@ -163,7 +163,7 @@ impl State {
     /// What has to be written of what was done since this was asked last; `deferred`: what need not
     /// be waited for as well.
     pub(super) fn take_changes(&mut self, deferred: bool) -> Vec<Change> {
-        // What is taken over is on disk already, and nothing comes before the epoch.
+        // Of what is taken over all is on disk already, but that it is over, if that was not written before.
         self.outgoing.drain(deferred && self.recovering.is_none())
     }
 

@@ -37,10 +37,10 @@ fn a_task_fails_after_three_attempts_of_the_only_drone_that_are_apart() {
     let mut world = World::new();
     let (drone, _) = world.join(1);
     let (task, _) = world.submit(0, &[1]);
-    for attempt in 1..=MAX_ATTEMPTS {
+    for attempt in 1..=ATTEMPTS_OF_ONLY_DRONE {
         let grants = world.fail(world.only().lease);
         assert_eq!(grants, [], "not at once after attempt {attempt}");
-        if attempt == MAX_ATTEMPTS {
+        if attempt == ATTEMPTS_OF_ONLY_DRONE {
             break;
         }
         assert_eq!(world.core.waiting(task), Some(Waiting::Again));
@@ -50,7 +50,7 @@ fn a_task_fails_after_three_attempts_of_the_only_drone_that_are_apart() {
             world.heartbeat(drone);
         }
     }
-    let blame = Blame::Failures { drones: vec![drone; MAX_ATTEMPTS], reason: "smoke".into() };
+    let blame = Blame::Failures { drones: vec![drone; ATTEMPTS_OF_ONLY_DRONE], reason: "smoke".into() };
     assert_eq!(world.ended[&task], Outcome::Failed(blame));
     assert!(world.quarantined.is_empty());
 }

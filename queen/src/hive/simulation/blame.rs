@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::core::{Blame, MAX_ATTEMPTS, Outcome};
+use crate::core::{ATTEMPTS_OF_ONLY_DRONE, Blame, Outcome};
 use wire::ids::{DroneId, TaskId};
 
 /// A Drone that says something is taken to live for so much less than the silence that ends it: the core moves its
@@ -76,7 +76,7 @@ impl Book {
             assert!(blamed <= seen, "Drone {drone} failed {seen} times on task {task}: {drones:?}");
         }
         let different: BTreeSet<_> = drones.iter().collect();
-        assert!(different.len() > 1 || drones.len() >= MAX_ATTEMPTS, "{drones:?} failed on task {task}");
+        assert!(different.len() > 1 || drones.len() >= ATTEMPTS_OF_ONLY_DRONE, "{drones:?} failed on task {task}");
     }
 
     /// A Drone came, sent results or a heartbeat.

@@ -89,8 +89,8 @@ impl Fingerprint {
         specification.fields(|field| self.field(field));
         self.field(&[u8::from(name.is_some())]);
         self.field(name.as_deref().unwrap_or_default().as_bytes());
-        // A deadline makes this field longer, and so do a batch and the other ways to verify, so that
-        // none is taken for an input or for another, and requests without are hashed as ever.
+        // What a request has of these makes the field longer, by another power of two each (a batch by 1, verifying all
+        // by 2, a deadline by 4; the next is 8): none is taken for another, and requests without are hashed as ever.
         let mut urgency = priority.to_le_bytes().to_vec();
         urgency.extend(deadline_seconds.iter().flat_map(|seconds| seconds.to_le_bytes()));
         urgency.extend(batch.then_some(1));
