@@ -98,7 +98,7 @@ impl DroneFilter {
     pub(crate) fn take(query: &mut Query) -> Result<Self, Problem> {
         Ok(Self {
             state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
-            name: query.text("name")?,
+            name: query.text("name")?.map(|name| name.to_lowercase()),
             sort: query.one_of("sort", &DroneSort::all(), DroneSort::name)?,
         })
     }

@@ -6,11 +6,14 @@ use crate::model::{Cell, CellDrone, Honeycomb, TaskView};
 /// Spans that are read at once.
 const READ: usize = 4096;
 
+/// Spans that are read at most: a task of more is shown as far as that.
+const MOST: usize = 16 * READ;
+
 /// Drones that a cell names.
 const DRONES: usize = 4;
 
 /// A task in honeycombs of at most so many cells each, fewer if it has fewer indices; `visit` sees each of its spans.
-/// It takes as long as there are spans and cells.
+/// Of one with more than [`MOST`] spans, cells behind those lack.
 pub(crate) async fn of<const N: usize>(
     hive: &dyn Hive,
     task: &TaskView,
@@ -18,16 +21,21 @@ pub(crate) async fn of<const N: usize>(
     mut visit: impl FnMut(&Span),
 ) -> Result<[Honeycomb; N], HiveError> {
     let mut combs = counts.map(|count| Comb::new(task.total, count));
-    let mut from = Some(0);
+    let (mut from, mut left) = (Some(0), MOST);
     while let Some(at) = from {
         let Coverage { spans, next, .. } = hive.coverage(task.id, at, READ).await?;
         for span in &spans {
             visit(span);
             combs.iter_mut().for_each(|comb| comb.add(span));
         }
+        left = left.saturating_sub(spans.len());
         from = next.filter(|next| *next > at);
+        if left == 0 {
+            break;
+        }
     }
-    Ok(combs.map(Comb::into_honeycomb))
+    let until = from.unwrap_or(task.total);
+    Ok(combs.map(|comb| comb.into_honeycomb(until)))
 }
 
 /// A honeycomb in the making.
@@ -73,7 +81,8 @@ impl Comb {
         }
     }
 
-    fn into_honeycomb(self) -> Honeycomb {
+    /// Of what was added, which is all before `until`.
+    fn into_honeycomb(self, until: u64) -> Honeycomb {
         let cell = |(at, sum): (usize, &Sum)| Cell {
             from: self.edge(at),
             to: self.edge(at + 1),
@@ -83,7 +92,8 @@ impl Comb {
             attempts: sum.attempts,
             drones: sum.drones.clone(),
         };
-        Honeycomb { total: self.total, cells: self.cells.iter().enumerate().map(cell).collect() }
+        let cells = self.cells.iter().enumerate().map(cell).take_while(|cell| cell.to <= until).collect();
+        Honeycomb { total: self.total, cells }
     }
 }
 
@@ -133,7 +143,7 @@ mod tests {
     fn honeycomb(total: u64, count: u64, spans: &[Span]) -> Vec<Cell> {
         let mut comb = Comb::new(total, count);
         spans.iter().for_each(|span| comb.add(span));
-        comb.into_honeycomb().cells
+        comb.into_honeycomb(total).cells
     }
 
     #[test]
@@ -173,6 +183,14 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert_eq!(cells[2].drones, [CellDrone { id: DroneId(3), name: "drone 3".into() }]);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_has_no_cell() {
+        let mut comb = Comb::new(100, 10);
+        comb.add(&span(0, 25, SpanState::Done, None));
+        let cells = comb.into_honeycomb(25).cells;
+        assert_eq!((cells.len(), cells[1].to), (2, 20));
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, HOST};
-use axum::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{self, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::time::{Instant, sleep_until};
 
-use crate::access::TokenId;
+use crate::access::{Caller, TokenId};
 use crate::client::Client;
 use crate::error::Problem;
 
@@ -27,17 +27,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Pages that are known at once; beyond them each reader has a rendering to itself.
 const PAGES_MAX: usize = 1024;
 
+/// The longest address, name of a host, and codings of a reading that is shared, in bytes: it is copied.
+const READING_MAX: usize = 2 << 10;
+
 /// What makes two readings the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Reading {
-    uri: Uri,
-    /// Pages say under which address they were reached.
-    host: Option<HeaderValue>,
+    /// The address with its query; then the host, since pages say under which they were reached; then the codings in
+    /// which it may be answered. Each ends with a line feed, which none of them has.
+    text: Vec<u8>,
     is_secure: bool,
     /// The token; `None` where none is needed.
     token: Option<TokenId>,
-    /// Codings in which it may be answered.
-    accepted: Vec<HeaderValue>,
     has_session: bool,
 }
 
@@ -52,14 +53,16 @@ impl Reading {
             return None;
         }
         let Client { caller, session, is_secure, .. } = Client::of(request.extensions())?;
-        Some(Self {
-            uri: request.uri().clone(),
-            host: headers.get(HOST).cloned(),
-            is_secure: *is_secure,
-            token: caller.holder().map(|holder| holder.id),
-            accepted: headers.get_all(ACCEPT_ENCODING).iter().cloned().collect(),
-            has_session: session.is_some(),
-        })
+        if *caller == Caller::Unknown {
+            return None;
+        }
+        let address = request.uri().path_and_query().map_or(&b""[..], |address| address.as_str().as_bytes());
+        let values = headers.get(HOST).into_iter().chain(headers.get_all(ACCEPT_ENCODING)).map(HeaderValue::as_bytes);
+        let text: Vec<u8> =
+            [address].into_iter().chain(values).flat_map(|part| [part, b"\n"]).flatten().copied().collect();
+        let token = caller.holder().map(|holder| holder.id);
+        let reading = Self { text, is_secure: *is_secure, token, has_session: session.is_some() };
+        Some(reading).filter(|reading| reading.text.len() <= READING_MAX)
     }
 }
 
@@ -105,7 +108,7 @@ impl Renderings {
     {
         let now = Instant::now();
         let mut pages = self.pages();
-        if pages.len() >= PAGES_MAX {
+        if !pages.contains_key(&reading) {
             pages.retain(|_, page| !page.is_idle(now));
         }
         let begun = pages.get(&reading);
@@ -156,8 +159,12 @@ mod tests {
 
     use super::*;
 
-    fn reading(uri: &'static str) -> Reading {
-        let request = Request::get(uri).header(REFRESH, "1").extension(Client::default()).body(Body::empty());
+    fn anyone() -> Client {
+        Client { caller: Caller::Anyone, ..Client::default() }
+    }
+
+    fn reading(uri: &str) -> Reading {
+        let request = Request::get(uri).header(REFRESH, "1").extension(anyone()).body(Body::empty());
         Reading::of(&request.unwrap()).unwrap()
     }
 
@@ -200,8 +207,7 @@ mod tests {
     async fn pages_are_bounded() {
         let renderings = Renderings::default();
         let read = |page: usize| {
-            let mut reading = reading("/admin");
-            reading.uri = format!("/admin/{page}").parse().unwrap();
+            let reading = reading(&format!("/admin/{page}"));
             renderings.join(reading, async { "1".into_response() }).ok()
         };
         let held: Vec<_> = (0..PAGES_MAX).map(|page| read(page).unwrap()).collect();
@@ -214,13 +220,16 @@ mod tests {
 
     #[test]
     fn only_a_page_that_is_read_again_is_shared() {
-        let of = |request: http::request::Builder| {
-            let request = request.extension(Client::default()).body(Body::empty()).unwrap();
+        let of_client = |request: http::request::Builder, client: Client| {
+            let request = request.extension(client).body(Body::empty()).unwrap();
             Reading::of(&request).is_some()
         };
+        let of = |request| of_client(request, anyone());
         assert!(of(Request::get("/admin").header(REFRESH, "1")));
         assert!(!of(Request::get("/admin")));
         assert!(!of(Request::get("/tasks").header(REFRESH, "1")));
         assert!(!of(Request::post("/admin").header(REFRESH, "1")));
+        assert!(!of(Request::get(format!("/admin?find={}", "a".repeat(READING_MAX))).header(REFRESH, "1")));
+        assert!(!of_client(Request::get("/admin").header(REFRESH, "1"), Client::default()), "who showed nothing");
     }
 }

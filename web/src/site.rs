@@ -145,9 +145,15 @@ impl Site {
     }
 }
 
-async fn read(renderings: Renderings, router: Router, compressor: Compressor, request: Request) -> Response {
+async fn read(renderings: Renderings, router: Router, compressor: Compressor, mut request: Request) -> Response {
     match Reading::of(&request) {
-        Some(reading) => renderings.answer(reading, route(router, compressor, request)).await,
+        Some(reading) => {
+            // Others may wait for it longer than its own connection lasts.
+            if let Some(client) = request.extensions_mut().get_mut::<Client>() {
+                client.place = Place::default();
+            }
+            renderings.answer(reading, route(router, compressor, request)).await
+        }
         None => route(router, compressor, request).await,
     }
 }

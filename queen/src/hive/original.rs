@@ -70,7 +70,7 @@ impl SharedHive {
             if part.is_empty() {
                 break;
             }
-            let found = self.inputs(inputs, &part).await.map_err(unreadable)?;
+            let found = self.inputs_once(inputs, &part).await.map_err(unreadable)?;
             bytes += found.as_blob().bytes().len();
             if bytes > most {
                 return Ok(None);

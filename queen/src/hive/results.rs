@@ -32,6 +32,16 @@ impl SharedHive {
         Ok(segment.slice(large.within_segment(range)))
     }
 
+    /// The same for a reader who comes once: nothing that Drones need makes room for it.
+    ///
+    /// # Errors
+    /// If they cannot be read from the disk.
+    pub async fn inputs_once(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        let Inputs::Large(large) = inputs else { return Ok(small(inputs, range)) };
+        let segment = self.segment(large, large.segment_of(range.start), false).await?;
+        Ok(segment.slice(large.within_segment(range)))
+    }
+
     async fn segment(&self, large: &Arc<Large>, number: usize, keeps: bool) -> Result<SharedBlob, StoreError> {
         // What is implied is read by nobody.
         let Some(file) = large.file else { return Ok(SharedBlob::default()) };

@@ -33,14 +33,14 @@ impl Waiter {
 }
 
 impl Waiters {
-    /// Where it is sender what has come of a task when it is computed, or has ended otherwise.
+    /// Where it is told what has come of a task when it is computed, or has ended otherwise.
     pub(super) fn for_results(&mut self, id: TaskId) -> oneshot::Receiver<Completion> {
         let (sender, waiting) = oneshot::channel();
         self.add(id, Waiter::ForResults(sender));
         waiting
     }
 
-    /// Where it is sender that a task has ended and that is on disk.
+    /// Where it is told that a task has ended and that is on disk.
     pub(super) fn for_end(&mut self, id: TaskId) -> oneshot::Receiver<()> {
         let (sender, waiting) = oneshot::channel();
         self.add(id, Waiter::ForEnd(sender));

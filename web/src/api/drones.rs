@@ -34,7 +34,7 @@ pub(crate) fn stream_query(query: &mut Query) -> Result<StreamQuery, Problem> {
     Ok(StreamQuery {
         window: query.one_of("window", &Window::ALL, Window::name)?.unwrap_or_default(),
         state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
-        name: query.text("name")?,
+        name: query.text("name")?.map(|name| name.to_lowercase()),
         page: query.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1),
     })
 }

@@ -9,14 +9,13 @@ pub struct StreamQuery {
     pub window: Window,
     /// Only Drones in this state.
     pub state: Option<DroneState>,
-    /// Only Drones that are [called so](is_called).
+    /// Only Drones that are [called so](is_called), in small letters.
     pub name: Option<String>,
     /// Which page, from 1.
     pub page: u64,
 }
 
-/// Whether the name or the address of a Drone begins as is `wanted`, whatever the case of its letters.
+/// Whether the name or the address of a Drone begins as is `wanted`, in small letters, whatever the case of its own.
 pub fn is_called(wanted: &str, name: &str, address: &str) -> bool {
-    let wanted = wanted.to_lowercase();
-    [name, address].into_iter().any(|text| text.to_lowercase().starts_with(&wanted))
+    [name, address].into_iter().any(|text| text.to_lowercase().starts_with(wanted))
 }

@@ -130,7 +130,7 @@ pub const CELLS_MAX: u64 = 2000;
 pub struct Honeycomb {
     /// How many indices the task has.
     pub total: u64,
-    /// In the order of the indices, without a gap.
+    /// In the order of the indices, without a gap. Of a task in more than 65,536 spans those behind them lack.
     pub cells: Vec<Cell>,
 }
 

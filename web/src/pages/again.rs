@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wire::sieve::DigestOrder;
 
-use crate::hive::Original;
+use crate::hive::{DEADLINE_MAX, Original};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::{MAX_FINDINGS, Search, Sought, Space, Stop, format_name};
 use crate::model::{TaskView, Verify};
@@ -92,7 +92,8 @@ impl Again {
         }
         if let Some(deadline) = task.deadline_at {
             let seconds = (deadline.0 - task.created_at.0) / 1000;
-            self.add("deadline_seconds", seconds.max(1).to_string());
+            // One that was renewed may be further away from the beginning than any may be.
+            self.add("deadline_seconds", seconds.clamp(1, DEADLINE_MAX.into()).to_string());
         }
     }
 
@@ -169,7 +170,7 @@ impl Again {
     fn add_around(&mut self, (text, hex): (&'static str, &'static str), bytes: &[u8]) {
         match std::str::from_utf8(bytes) {
             _ if bytes.is_empty() => {}
-            Ok(plain) if !plain.contains(char::is_control) => self.add(text, plain),
+            Ok(plain) if !plain.contains(is_hidden) => self.add(text, plain),
             _ => self.add(hex, const_hex::encode(bytes)),
         }
     }
@@ -208,11 +209,12 @@ fn zeros(from: &[u8; 32], to: &[u8; 32]) -> Option<u32> {
     (*from == [0; 32] && bits + ones == 256).then_some(bits)
 }
 
-/// Lines that a form gives as they are, if they are no longer than what is filled in.
+/// Lines that a form gives as they are, if they are no longer than what is filled in. Characters that control a terminal,
+/// or turn the direction of text, are not among them: who pastes a command has to see what it does.
 fn lines_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let mut text = String::new();
     for line in lines {
-        let line = std::str::from_utf8(line).ok().filter(|line| !line.contains(['\n', '\r', '\0']))?;
+        let line = std::str::from_utf8(line).ok().filter(|line| !line.contains(is_hidden))?;
         text.push_str(line);
         text.push('\n');
         if text.len() > FILLED_MAX {
@@ -220,4 +222,11 @@ fn lines_of<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
         }
     }
     Some(text)
+}
+
+/// Whether a character does something else than to be seen: it controls, or formats (Unicode, general category Cf, as
+/// far as it turns the direction of text or takes no room).
+fn is_hidden(char: char) -> bool {
+    char != '\t' && char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

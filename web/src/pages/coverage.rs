@@ -20,6 +20,8 @@ const TABLE: usize = 50;
 pub(super) struct Covered {
     /// The task as a honeycomb: on a large screen, and on a small one.
     pub(super) pictures: [Picture; 2],
+    /// How many indices are drawn, if that is not all.
+    pub(super) drawn: Option<u64>,
     /// Which kinds of cells there are.
     pub(super) legend: Vec<Kind>,
     /// The first few spans that are leased or suspect.
@@ -50,6 +52,8 @@ impl Covered {
             _ => {}
         };
         let [wide, narrow] = honeycomb::of(hive, task, [CELLS_MAX, CELLS_NARROW], list).await?;
+        let drawn = wide.cells.last().map_or(0, |cell| cell.to);
+        let drawn = Some(drawn).filter(|drawn| *drawn < task.total);
         let pictures = [Picture::wide(&wide), Picture::narrow(&narrow)];
         let has = |kind: &Kind| pictures.iter().any(|picture| picture.has(*kind));
         let legend = Kind::ALL.into_iter().filter(has).collect();
@@ -60,6 +64,6 @@ impl Covered {
             }
             None => None,
         };
-        Ok(Self { pictures, legend, listed, unlisted, ledger })
+        Ok(Self { pictures, drawn, legend, listed, unlisted, ledger })
     }
 }

@@ -68,8 +68,8 @@ impl Curl {
             add(&format!("--form-string {}", quoted(&format!("{name}={value}"))));
         }
         for (lack, option, need) in [
-            (Lack::Key, "--form-string \"key=$HIVE_KEY\"", "HIVE_KEY is its key, which is not shown."),
-            (Lack::Salt, "--form-string \"salt=$HIVE_SALT\"", "HIVE_SALT is its salt, which is not shown."),
+            (Lack::Key, "-F 'key=<key.secret'", "key.secret is a file with its key alone, which is not shown."),
+            (Lack::Salt, "-F 'salt=<salt.secret'", "salt.secret is a file with its salt alone, which is not shown."),
             (Lack::Batch, "--form-string each=task", ""),
         ] {
             if again.lacks(lack) {

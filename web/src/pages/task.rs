@@ -23,7 +23,7 @@ use crate::api::submit;
 use crate::assets;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, ResultBatch, Results, ResultsFound, Span, SpanState};
+use crate::hive::{DEADLINE_MAX, Hive, Original, ResultBatch, Results, ResultsFound, Span, SpanState};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::Stop;
 use crate::model::{BytesView, SearchView, SoughtView, SpaceView, TaskState, TaskView, Timestamp, Verify};
@@ -191,7 +191,11 @@ impl Page {
             Some((text, from)) => Some(LookUp::of(hive, &viewer, id, text, from).await?),
             None => None,
         };
-        let again = Again::of(&own::original(hive, viewer.caller(), id, FILLED_MAX).await?);
+        let again = match own::original(hive, viewer.caller(), id, FILLED_MAX).await {
+            Ok(original) => Again::of(&original),
+            // Its inputs cannot be read: somebody who wants the same again has to give them.
+            Err(_) => Again::of(&Original { task: task.clone(), search: None, inputs: None }),
+        };
         let commands = curl.of(&task, &again);
         let covered = Covered::of(hive, &task, from).await?;
         let course = Course::of(&task, &hive.task_history(task.id).await?, Timestamp::now());

@@ -66,8 +66,8 @@ async fn commands_submit_the_same_and_print_results() {
     let text = page(&answer);
     assert!(!text.contains("hush"), "a key is shown to nobody");
     let said = command(text, "curl-submit");
-    assert!(said.ends_with("--form-string \"key=$HIVE_KEY\" \\\n  -F file=@strings.txt"), "{said}");
-    contains(text, &["HIVE_KEY is its key, which is not shown.", "strings.txt has its strings"]);
+    assert!(said.ends_with("-F 'key=<key.secret' \\\n  -F file=@strings.txt"), "{said}");
+    contains(text, &["key.secret is a file with its key alone, which is not shown.", "strings.txt has its strings"]);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub struct Connection {
     authorization: Option<HeaderValue>,
     retries: Retries,
     early: Early,
-    /// What people are last_message.
+    /// What people are told.
     pub notes: Notes,
 }
 

@@ -49,7 +49,7 @@ pub fn run(connection: &Connection, results: &Results, output: Output) -> Result
     let is_lacking = ended.as_ref().is_some_and(|ended| ended.task.error.is_some());
     let format = results.format.unwrap_or(if output == Output::Json { Format::Ndjson } else { Format::Text });
     let (offset, limit, not_found) = (results.offset, results.limit, results.not_found);
-    // What a search that is over has not found is last_message with how much of it was searched.
+    // What a search that is over has not found is told with how much of it was searched.
     let partial = results.partial || is_lacking || not_found && ended.is_some();
     print(connection, id, &Wanted { format, offset, limit, partial, not_found })?;
     if not_found {

@@ -63,6 +63,12 @@ pub fn run(
             show::print(&answer.text)?;
         } else if end.count > 0 {
             let rows = connection.ask(&Request::get(sought.path(id, format, offset, Some(looked_at))).long())?;
+            // She looks for so long at most, and may have come less far than before.
+            let lines = rows.text.lines().count() as u64 - u64::from(format == Format::Csv && !rows.text.is_empty());
+            if lines < end.count {
+                let again = "she did not look at all of them in time: try again, or take --format ndjson";
+                return Err(Failure::Unreachable(again.to_owned()));
+            }
             // The line of names stands before the first part alone.
             let has_names = format == Format::Csv && count > end.count;
             let names = rows.text.find('\n').filter(|_| has_names).map_or(0, |at| at + 1);
