@@ -41,9 +41,12 @@ function about(seconds) {
 
 // ---- Merging a newly rendered page into this one ----
 
+// Of a form, `form.id` would be its field of that name.
+const idOf = (node) => node.getAttribute?.("id");
+
 function merge(old, fresh) {
   if (old.isEqualNode(fresh)) return;
-  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || idOf(old) !== idOf(fresh)) {
     old.replaceWith(document.importNode(fresh, true));
     return;
   }
@@ -63,10 +66,11 @@ function merge(old, fresh) {
 
 // Children with an id are found by it, so that a row stays the same when others come before it.
 function mergeChildren(old, fresh) {
-  const known = new Map([...old.children].filter((child) => child.id).map((child) => [child.id, child]));
+  const known = new Map([...old.children].filter(idOf).map((child) => [idOf(child), child]));
   let at = old.firstChild;
   for (const child of [...fresh.childNodes]) {
-    const twin = child.id ? known.get(child.id) : at && !at.id && at.nodeName === child.nodeName ? at : null;
+    const id = idOf(child);
+    const twin = id ? known.get(id) : at && !idOf(at) && at.nodeName === child.nodeName ? at : null;
     if (!twin) {
       old.insertBefore(document.importNode(child, true), at);
       continue;
@@ -154,7 +158,7 @@ function listen() {
     refresh();
   };
   events.onerror = () => {
-    show("lost", "Reconnecting…");
+    if ($("live").dataset.state !== "lost") show("lost", `Not reached since ${clock.format(new Date())}`);
     if (events?.readyState !== EventSource.CLOSED) return;
     // It may be refused because the session has ended, which the page tells.
     refresh();
@@ -165,7 +169,7 @@ function listen() {
 
 function hold(is) {
   isHeld = is;
-  $("hold").textContent = is ? "Go on" : "Pause";
+  $("hold").textContent = is ? "Resume updates" : "Pause updates";
   show(is ? "held" : "lost", is ? "Paused" : "Reconnecting…");
   listen();
 }

@@ -126,8 +126,9 @@ async function estimate({ sample, lines, isEnded }, signal) {
   data.append("file", new Blob([sample.subarray(0, end)], { type: "text/plain" }), "sample");
   const response = await fetch(form.dataset.api, {
     method: "POST", body: data, headers: { accept: "application/json" }, signal,
-  });
-  if (!response.ok) return "";
+  }).catch(() => null);
+  // That the Queen is not reached the page says elsewhere.
+  if (!response?.ok) return "";
   const { total, rate, seconds } = await response.json();
   if (seconds === null) return "no drone is here to compute them";
   return `${about((seconds * lines) / total)} with the drones that are here (${short.format(rate)}/s)`;

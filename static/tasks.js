@@ -13,6 +13,8 @@ function tellSelected() {
   page.indeterminate = count > 0 && count < boxes.length;
   page.disabled = all.checked;
   for (const box of boxes) box.disabled = all.checked;
+  // What it would be done to is nothing.
+  for (const button of document.querySelectorAll("#many .many button")) button.disabled = !all.checked && !count;
   document.getElementById("picked").textContent = all.checked || !count ? "" : `${selected.format(count)} selected`;
 }
 

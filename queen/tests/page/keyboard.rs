@@ -64,6 +64,12 @@ async fn the_keyboard_alone_does_a_days_work() {
     until(client, "#live", "Live").await;
     press(client, "jjkx").await;
     until(client, "#picked", "1 selected").await;
+    // What is selected stays while the page goes on.
+    hive.compute(json!({ "input": "honey" })).await;
+    until(client, "#tasks", "#3").await;
+    assert!(text(client, "#picked").await.contains("1 selected"));
+    let ticked = "return document.querySelectorAll('#many input[name=id]:checked').length";
+    assert_eq!(tell(client, ticked).await, json!(1));
     press(client, "/").await;
     press(client, &format!("nect{}", char::from(Key::Enter))).await;
     until(client, "#find", "Clear").await;

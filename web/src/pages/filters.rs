@@ -117,9 +117,22 @@ pub(super) fn colour(task: &TaskId, _: &dyn Values) -> Result<String> {
     Ok(class_of(*task))
 }
 
-/// Of ten colours that of a task: neighbours have different ones.
+/// How many colours there are for tasks.
+pub(super) const COLOURS: u64 = 10;
+
+/// Of these that of a task: neighbours have different ones.
+pub(super) fn colour_of(task: TaskId) -> u64 {
+    task.0 % COLOURS
+}
+
+/// The class of a task's colour.
+pub(super) fn class_of_colour(colour: u64) -> String {
+    format!("task-{colour}")
+}
+
+/// The class of a task.
 pub(super) fn class_of(task: TaskId) -> String {
-    format!("task-{}", task.0 % 10)
+    class_of_colour(colour_of(task))
 }
 
 /// `53 %`, of a part of one.

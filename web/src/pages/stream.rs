@@ -1,6 +1,6 @@
 //! The task stream: of which tasks Drones computed when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -15,7 +15,7 @@ use crate::api::drones::stream_query;
 use crate::assets;
 use crate::error::Problem;
 use crate::hive::{Hive, StreamQuery};
-use crate::model::{Doing, DroneState, Gap, StreamDrone, StreamRun, StreamView, Timestamp, Window};
+use crate::model::{Doing, DroneState, Gap, StreamDrone, StreamRun, StreamTask, StreamView, Timestamp, Window};
 use crate::request::query::Query;
 
 /// How high a row is in the units of its drawing; it is as wide as it has columns. Pages stretch it.
@@ -33,6 +33,7 @@ pub(super) struct Page {
     rows: Vec<Row>,
     /// Why some of these Drones did nothing.
     gaps: BTreeSet<Gap>,
+    colours: Colours,
     /// When the last column ends.
     to: Timestamp,
 }
@@ -97,6 +98,11 @@ impl Page {
         address(&StreamQuery { window: self.query.window, ..StreamQuery::default() })
     }
 
+    /// The class of a task.
+    fn colour(&self, task: &StreamTask) -> String {
+        self.colours.get(&task.id).copied().map_or_else(|| filters::class_of(task.id), filters::class_of_colour)
+    }
+
     fn is_narrow(&self) -> bool {
         self.query.state.is_some() || self.query.name.is_some()
     }
@@ -119,10 +125,26 @@ pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut 
     let drones = std::mem::take(&mut view.drones);
     let gaps = drones.iter().flat_map(|drone| &drone.runs).filter_map(|run| run.gap).collect();
     let (step, from) = (view.step_seconds, view.from);
-    let row = |drone: StreamDrone| Row { parts: parts(&drone.runs, step, from), words: words(&drone), drone };
+    let colours = colours(&view.tasks);
+    let row = |drone: StreamDrone| Row { parts: parts(&drone.runs, &colours, step, from), words: words(&drone), drone };
     let rows = drones.into_iter().map(row).collect();
     let to = column_at(view.columns, step, from);
-    Ok(Page { viewer, query, view, rows, gaps, to })
+    Ok(Page { viewer, query, view, rows, gaps, colours, to })
+}
+
+/// Colours by tasks.
+type Colours = BTreeMap<TaskId, u64>;
+
+/// A colour for each task that is named, of its own as long as there are any: that of its id, or the next one.
+fn colours(tasks: &[StreamTask]) -> Colours {
+    let mut colours = Colours::new();
+    for task in tasks {
+        let own = filters::colour_of(task.id);
+        let is_free = |colour: &u64| colours.values().all(|taken| taken != colour);
+        let colour = (own..own + filters::COLOURS).map(|colour| colour % filters::COLOURS).find(is_free);
+        colours.insert(task.id, colour.unwrap_or(own));
+    }
+    colours
 }
 
 /// When a column begins.
@@ -131,13 +153,21 @@ fn column_at(column: u32, step: u32, from: Timestamp) -> Timestamp {
 }
 
 /// How runs are drawn, from left to right; nothing of those of which nothing is known.
-fn parts(runs: &[StreamRun], step: u32, from: Timestamp) -> Vec<Part> {
+fn parts(runs: &[StreamRun], colours: &Colours, step: u32, from: Timestamp) -> Vec<Part> {
     let mut x = 0;
     let mut parts = Vec::new();
     for run in runs {
         if let Some(busy) = run.busy {
             let height = (busy * f64::from(HEIGHT)).round() as u32;
-            let bar = (height > 0).then(|| (run.task.map_or_else(|| "task-unknown".into(), filters::class_of), height));
+            let bar = (height > 0).then(|| {
+                (
+                    run.task
+                        .and_then(|task| colours.get(&task))
+                        .copied()
+                        .map_or_else(|| "task-unknown".into(), filters::class_of_colour),
+                    height,
+                )
+            });
             let gap = run.gap.filter(|_| bar.is_none());
             let ends = [x, x + run.columns].map(|column| filters::clock(column_at(column, step, from)));
             parts.push(Part { x, width: run.columns, bar, gap, title: title(run, busy, &ends) });
@@ -204,7 +234,7 @@ mod tests {
             run(1, None, Some(1.0), None),
             run(1, None, Some(0.0), None),
         ];
-        let parts = parts(&runs, 5, Timestamp(1_700_000_000_000));
+        let parts = parts(&runs, &[(TaskId(27), 7)].into(), 5, Timestamp(1_700_000_000_000));
         let drawn = |x, width, bar: Option<(&str, u32)>, gap, title: &str| Part {
             x,
             width,
@@ -222,6 +252,17 @@ mod tests {
                 drawn(7, 1, None, None, "22:13:55 to 22:14:00 UTC: not busy"),
             ]
         );
+    }
+
+    #[test]
+    fn tasks_that_are_named_have_colours_of_their_own() {
+        let task = |id| StreamTask { id: TaskId(id), name: None, share: 0.1 };
+        let of = |ids: &[u64]| colours(&ids.iter().copied().map(task).collect::<Vec<_>>());
+        let found = of(&[28, 8, 18, 9]);
+        assert_eq!([28, 8, 18, 9].map(|id| found[&TaskId(id)]), [8, 9, 0, 1]);
+        let all: BTreeSet<_> = of(&(0..10).map(|id| id * 10).collect::<Vec<_>>()).into_values().collect();
+        assert_eq!(all.len() as u64, filters::COLOURS);
+        assert_eq!(of(&(0..11).collect::<Vec<_>>())[&TaskId(10)], 0);
     }
 
     #[test]

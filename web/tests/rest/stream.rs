@@ -12,7 +12,7 @@ async fn a_page_of_the_stream_is_asked_for() {
     let (fake, router) = world();
     let usual = StreamQuery { window: Window::Minute, state: None, name: None, page: 1 };
     let narrow =
-        StreamQuery { window: Window::QuarterHour, state: Some(DroneState::Away), name: Some("At".into()), page: 3 };
+        StreamQuery { window: Window::QuarterHour, state: Some(DroneState::Away), name: Some("at".into()), page: 3 };
     for (query, expected) in [
         ("", usual.clone()),
         ("?window=&state=&name=&page=", usual.clone()),
