@@ -20,10 +20,10 @@ seq 1 3000000 | sed 's/$/@users.example/' | curl -sf --data-binary @- -H 'conten
     "$page/tasks?name=pseudonyms&priority=-5" >>"$work/task"
 # Some that failed, and one that was cancelled.
 for name in first second third; do
-    curl -sf -d '{"input":"late","algorithm":"pbkdf2-hmac-sha256","salt":"s","iterations":100000000,"deadline_seconds":1,"name":"'"$name"'"}' \
+    curl -sf -d '{"input":"late","algorithm":"pbkdf2-hmac-sha256","salt":"s","iterations":10000000,"deadline_seconds":1,"name":"'"$name"'"}' \
         -H 'content-type: application/json' "$page/tasks" >>"$work/task"
 done
-curl -sf -d '{"input":"too much","priority":-9,"name":"a mistake"}' "$page/tasks" | grep -o '"id":[0-9]*' | cut -d: -f2 |
+curl -sf -d '{"input":"too much","priority":-9,"name":"a mistake"}' -H 'content-type: application/json' "$page/tasks" | grep -o '"id":[0-9]*' | cut -d: -f2 |
     xargs -I ID curl -sf -X POST "$page/tasks/ID/cancel" >>"$work/task"
 # The throughput is drawn from half a minute on, and the stream is full after a minute.
 sleep 60
@@ -41,8 +41,7 @@ mkdir -p docs/images
 shot admin 1280 1180 /admin "$light"
 shot dark 1280 1180 /admin "$dark"
 shot narrow 400 1800 /admin "$light"
-shot plain 1280 1180 /admin "$light" scriptEnabled=false
-shot task 1280 1400 /admin/tasks/2 "$light"
+shot task 1280 1400 /admin/tasks/3 "$light"
 shot stream 1280 760 /admin/stream "$light"
 shot tasks 1280 1000 /admin/tasks "$light"
 shot drones 1280 760 /admin/drones "$light"
