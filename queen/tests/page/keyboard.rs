@@ -19,8 +19,20 @@ async fn press(client: &Client, keys: &str) {
     perform(client, each).await;
 }
 
+/// Presses a key until it was heard, which one is not while a page is left for another one.
+async fn press_until(client: &Client, key: &str, script: &str) {
+    loop {
+        press(client, key).await;
+        if client.execute(script, vec![]).await.is_ok_and(|is_so| is_so == json!(true)) {
+            return;
+        }
+        look_again().await;
+    }
+}
+
+/// What a script says; nothing while a page is left for another one.
 async fn tell(client: &Client, script: &str) -> Value {
-    client.execute(script, vec![]).await.unwrap()
+    client.execute(script, vec![]).await.unwrap_or_default()
 }
 
 /// Goes on from control to control until the one with this text has the focus, and presses it.
@@ -73,6 +85,7 @@ async fn the_keyboard_alone_does_a_days_work() {
     press(client, "/").await;
     press(client, &format!("nect{}", char::from(Key::Enter))).await;
     until(client, "#find", "Clear").await;
+    until(client, "#live", "Live").await;
     press(client, &format!("j{enter}")).await;
     until(client, "h1", "nectar").await;
     reach(client, "Retry").await;
@@ -80,14 +93,14 @@ async fn the_keyboard_alone_does_a_days_work() {
     hive.cancel(task).await;
 
     // Hold the page, and go on.
-    press(client, "p").await;
-    until(client, "#live", "Paused").await;
+    press_until(client, "p", "return document.getElementById('live').textContent === 'Paused'").await;
     press(client, "p").await;
     until(client, "#live", "Live").await;
 
     // Drain.
     press(client, "gd").await;
     until(client, "h1", "Drones").await;
+    until(client, "#live", "Live").await;
     press(client, &format!("j{enter}")).await;
     until(client, "h1", "maja").await;
     reach(client, "Drain").await;
@@ -97,8 +110,7 @@ async fn the_keyboard_alone_does_a_days_work() {
     }
 
     // Help, and no keys any more for who wants none.
-    press(client, "?").await;
-    until(client, "dialog[open]", "next or previous row").await;
+    press_until(client, "?", "return document.querySelector('dialog[open] .keys') !== null").await;
     tell(client, "document.getElementById('keys-on').click()").await;
     press(client, &char::from(Key::Escape).to_string()).await;
     press(client, "gtgo").await;
