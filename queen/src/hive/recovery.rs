@@ -332,10 +332,7 @@ impl StoreDriver {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::core::RangeSet;
     use crate::hive::settings::Settings;
     use crate::store::testing::{layout, moment, terms};
     use crate::store::{Change, Stored};
@@ -356,17 +353,7 @@ mod tests {
             suspect: false,
             corrected: 0,
         };
-        let mut live = Live {
-            task,
-            inputs: Inputs::Small(layout(1).into()),
-            done: RangeSet::default(),
-            suspect: RangeSet::default(),
-            results: Vec::new(),
-            suspect_results: Vec::new(),
-            findings: Vec::new(),
-            marks: 0,
-            detached: BTreeMap::new(),
-        };
+        let mut live = Live::new(task, Inputs::Small(layout(1).into()));
         live.detach(0, None);
         hive.take_over_tasks(&mut vec![live]);
         let mut state = hive.lock();

@@ -27,9 +27,7 @@ impl SharedHive {
     /// # Errors
     /// If they cannot be read from the disk.
     pub async fn inputs(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
-        let Inputs::Large(large) = inputs else { return Ok(small(inputs, range)) };
-        let segment = self.segment(large, large.segment_of(range.start), true).await?;
-        Ok(segment.slice(large.within_segment(range)))
+        self.read_inputs(inputs, range, true).await
     }
 
     /// The same for a reader who comes once: nothing that Drones need makes room for it.
@@ -37,8 +35,12 @@ impl SharedHive {
     /// # Errors
     /// If they cannot be read from the disk.
     pub async fn inputs_once(&self, inputs: &Inputs, range: &Range<u64>) -> Result<SharedBlob, StoreError> {
+        self.read_inputs(inputs, range, false).await
+    }
+
+    async fn read_inputs(&self, inputs: &Inputs, range: &Range<u64>, keeps: bool) -> Result<SharedBlob, StoreError> {
         let Inputs::Large(large) = inputs else { return Ok(small(inputs, range)) };
-        let segment = self.segment(large, large.segment_of(range.start), false).await?;
+        let segment = self.segment(large, large.segment_of(range.start), keeps).await?;
         Ok(segment.slice(large.within_segment(range)))
     }
 

@@ -100,7 +100,7 @@ impl Page {
 
     /// The class of a task.
     fn colour(&self, task: &StreamTask) -> String {
-        self.colours.get(&task.id).copied().map_or_else(|| filters::class_of(task.id), filters::class_of_colour)
+        class_of(&self.colours, Some(task.id))
     }
 
     fn is_narrow(&self) -> bool {
@@ -147,6 +147,12 @@ fn colours(tasks: &[StreamTask]) -> Colours {
     colours
 }
 
+/// The class of a task, if it is named.
+fn class_of(colours: &Colours, task: Option<TaskId>) -> String {
+    let colour = task.and_then(|task| colours.get(&task).copied());
+    colour.map_or_else(|| "task-unknown".into(), filters::class_of_colour)
+}
+
 /// When a column begins.
 fn column_at(column: u32, step: u32, from: Timestamp) -> Timestamp {
     Timestamp(from.0 + i64::from(column) * i64::from(step) * 1000)
@@ -159,15 +165,7 @@ fn parts(runs: &[StreamRun], colours: &Colours, step: u32, from: Timestamp) -> V
     for run in runs {
         if let Some(busy) = run.busy {
             let height = (busy * f64::from(HEIGHT)).round() as u32;
-            let bar = (height > 0).then(|| {
-                (
-                    run.task
-                        .and_then(|task| colours.get(&task))
-                        .copied()
-                        .map_or_else(|| "task-unknown".into(), filters::class_of_colour),
-                    height,
-                )
-            });
+            let bar = (height > 0).then(|| (class_of(colours, run.task), height));
             let gap = run.gap.filter(|_| bar.is_none());
             let ends = [x, x + run.columns].map(|column| filters::clock(column_at(column, step, from)));
             parts.push(Part { x, width: run.columns, bar, gap, title: title(run, busy, &ends) });

@@ -41,6 +41,21 @@ pub struct Live {
 }
 
 impl Live {
+    /// One of which nothing is done.
+    pub fn new(task: Stored, inputs: Inputs) -> Self {
+        Self {
+            task,
+            inputs,
+            done: RangeSet::default(),
+            suspect: RangeSet::default(),
+            results: Vec::new(),
+            suspect_results: Vec::new(),
+            findings: Vec::new(),
+            marks: 0,
+            detached: BTreeMap::new(),
+        }
+    }
+
     /// One of its tasks has left it; why, if it failed there.
     pub fn detach(&mut self, index: u64, error: Option<Box<str>>) {
         if !self.done.contains(index) && !self.suspect.contains(index) {
@@ -208,17 +223,7 @@ fn live(connection: &Connection, rows: &mut Rows, row: &Row<'_>) -> rusqlite::Re
     let id = task.id;
     // The one result of a single item comes together with its end.
     let has_results = task.total > 1 || task.ending.is_some() || task.terms.batch;
-    let mut live = Live {
-        task,
-        inputs,
-        done: RangeSet::default(),
-        suspect: RangeSet::default(),
-        results: Vec::new(),
-        suspect_results: Vec::new(),
-        findings: Vec::new(),
-        marks: 0,
-        detached: BTreeMap::new(),
-    };
+    let mut live = Live::new(task, inputs);
     if live.inputs.are_implied() {
         add_searched(connection, id, &mut live)?;
     } else if has_results {
