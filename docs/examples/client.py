@@ -28,6 +28,7 @@ from urllib.parse import urlencode, urlsplit
 
 PATIENCE = float(os.environ.get("HIVE_PATIENCE", 300))      # seconds for which a request is tried again
 SILENCE = 90        # seconds without a byte after which a connection is given up: longer than what it waits for
+BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLSyscallError, ssl.SSLZeroReturnError)      # unlike a certificate, these pass
 NOT_NOW = {408, 409, 429, 500, 502, 503, 504}      # 409: she is still busy with the same request, which broke off here
 
 
@@ -64,7 +65,7 @@ class Hive:
             connection = http.client.HTTPConnection(*self.address, timeout=SILENCE)
         try:
             connection.request(method, path, body, self.headers | headers)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, *BROKEN_OFF):
             if body is None:
                 raise       # else she may say why she takes no more of it
         answer = connection.getresponse()
@@ -147,7 +148,10 @@ class Patience:
 
     def bear(self, error):
         """Pauses before the next try, or raises the error if there should be none."""
-        passes = error.status in NOT_NOW if isinstance(error, Problem) else not isinstance(error, ssl.SSLError)
+        if isinstance(error, Problem):
+            passes = error.status in NOT_NOW
+        else:
+            passes = isinstance(error, BROKEN_OFF) or not isinstance(error, ssl.SSLError)
         if not passes or time.monotonic() > self.until:
             raise error
         time.sleep(getattr(error, "retry_after", 1))

@@ -40,12 +40,12 @@ if [[ -n ${HIVE_TOKEN_FILE:-} ]]; then
     curl+=(--header "@$folder/header")
 fi
 
-# A Queen who is away may come back; a certificate does not become right by waiting.
+# A Queen who is away may come back (35 is a handshake that breaks off, too); a certificate does not become right by waiting.
 status=0
 curl --silent --show-error --max-time 10 --output /dev/null "${ca[@]}" "$url/healthz" || status=$?
 case $status in
     0) ;;
-    35 | 51 | 58 | 59 | 60 | 77) fail 3 "the Queen at $url is not trusted: HIVE_CA names what knows her" ;;
+    51 | 58 | 59 | 60 | 77) fail 3 "the Queen at $url is not trusted: HIVE_CA names what knows her" ;;
     *) printf 'submit.sh: trying again for %s seconds\n' "$patience" >&2 ;;
 esac
 

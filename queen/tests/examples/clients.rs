@@ -1,6 +1,6 @@
 //! The clients of the API.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::process::{Child, Command, Stdio};
 
@@ -167,6 +167,30 @@ fn a_killed_queen_costs_them_nothing_but_time() {
     assert!(early.0 == Some(0) && parsed(&early.1) == rows(&words), "{}", early.2);
     assert_eq!(hive.get("/stats")["tasks"]["done"], 3);
     drop(drone);
+}
+
+#[test]
+fn a_handshake_that_breaks_off_is_tried_again() {
+    for client in ["client.py", "submit.sh"] {
+        let mut hive = Hive::start("127.0.0.111");
+        hive.kill_queen();
+        // As when she is killed while a client connects.
+        let breaking = TcpListener::bind(hive.http).unwrap();
+        let mut client = spawn(hive.client(client).arg("-"));
+        client.stdin.take().unwrap().write_all(b"honey").unwrap();
+        let both = std::thread::spawn(move || {
+            for mut connection in breaking.incoming().map(Result::unwrap).take(2) {
+                let _ = connection.read(&mut [0; 4096]);
+            }
+        });
+        until(|| both.is_finished() || client.try_wait().unwrap().is_some());
+        assert!(both.is_finished(), "{}", end(client).2);
+        hive.start_queen();
+        let drone = start_drone(&hive);
+        let (code, said, error) = end(client);
+        assert!(code == Some(0) && said.contains(&const_hex::encode(sha256(b"honey"))), "{error}");
+        drop(drone);
+    }
 }
 
 #[test]
