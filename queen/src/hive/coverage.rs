@@ -51,12 +51,17 @@ impl SharedHive {
     /// # Errors
     /// If it is nowhere, or cannot be read.
     pub(super) async fn coverage_of(&self, id: TaskId, from: u64, limit: usize) -> Result<Coverage, HiveError> {
-        let task = web::hive::Hive::task(self, id).await?;
+        let mut task = web::hive::Hive::task(self, id).await?;
         // A task of a batch is one index of that.
         let (whole, base) = task.batch.map_or((id, 0), |batch| (batch, id.0 - batch.0 - 1));
         let end = base + task.total;
         let from = base + from.min(task.total);
-        let (known, until) = self.known_of(&task, whole, from..end, limit).await?;
+        let (mut known, mut until) = self.known_of(&task, whole, from..end, limit).await?;
+        if known.parts.is_none() && !known.has_ended {
+            // It ended after its rows were read: what was computed since is on disk, where it is found now.
+            task = web::hive::Hive::task(self, id).await?;
+            (known, until) = self.known_of(&task, whole, from..end, limit).await?;
+        }
         let mut spans = known.spans(from..until);
         spans.truncate(limit);
         let until = spans.last().map_or(until, |span| span.to);
