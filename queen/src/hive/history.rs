@@ -6,13 +6,18 @@ use std::time::Duration;
 use web::model::{DroneCounts, Series, TaskState};
 use wire::ids::TaskId;
 
+use super::record::Record;
 use super::shared::SharedHive;
 use super::state::State;
 use crate::clock::Now;
 use crate::history::{DRONE_STEP, DRONES, DroneSample, Sample, TASKS, TaskSample, Timed};
+use crate::store::Change;
 
 /// How often it is written.
 const WRITTEN: Duration = Duration::from_secs(60);
+
+/// From then on it is worth being written when a task was started, in milliseconds.
+const LONG_MS: i64 = 1000;
 
 /// How long the last writing is waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -89,6 +94,7 @@ impl SharedHive {
 impl State {
     /// What there is to measure now. `unfinished`: tasks that ran before, and perhaps do not at present.
     pub(super) fn measure(&mut self, mut submissions: Timed, unfinished: &[TaskId], now: Now) -> Measured {
+        self.keep_starts(now);
         let totals = self.core.totals(now.elapsed);
         let (audited, audits) = self.audits.counts();
         let DroneCounts { idle, busy, leaving, quarantined, away } =
@@ -121,6 +127,19 @@ impl State {
             sample.set_mean(series, measured);
         }
         Measured { sample, tasks: self.measure_tasks(unfinished, now), drones: self.measure_drones(now) }
+    }
+
+    /// Has it written down when tasks were started that have run for a while, with what is written next. Those that are
+    /// done by then need it not, since their ends say it: a word costs nothing more.
+    fn keep_starts(&mut self, now: Now) {
+        let begun = |id: &TaskId| self.tasks.get(*id).and_then(Record::unkept_start);
+        let is_long = |id: &TaskId| begun(id).is_some_and(|at| at.0 + LONG_MS <= now.at.0);
+        let long: Vec<_> = self.tasks.oldest(TaskState::Running).take(TASKS).filter(is_long).collect();
+        for task in long {
+            if let Some(at) = self.tasks.change(task, Record::keep_start).flatten() {
+                self.outgoing.defer(Change::Start { task, at });
+            }
+        }
     }
 
     fn measure_tasks(&self, unfinished: &[TaskId], now: Now) -> Vec<TaskSample> {

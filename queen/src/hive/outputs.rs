@@ -92,7 +92,7 @@ impl State {
     ) -> Option<Recheck> {
         let results = Results { piece: arrival.piece.within(wanted), drone: Some(drone), trust: arrival.trust };
         let items = results.piece.items();
-        let (replaces, is_rework, replaced) = self.tasks.change(task, |record| {
+        let (replaces, is_rework, replaced, started) = self.tasks.change(task, |record| {
             let (replaces, is_rework) = (record.replaces_suspects(), record.is_rework());
             let mut replaced = if is_rework { record.suspect_pieces(wanted) } else { Vec::new() };
             replaced.extend(arrival.replaced.iter().cloned());
@@ -100,13 +100,18 @@ impl State {
             if let Some(result) = arrival.expensive {
                 record.save_up(result.cost * items);
             }
-            (replaces, is_rework, replaced)
+            // Where all of it comes at once its end follows, which says when it was started.
+            let is_part = items < record.inputs.total();
+            (replaces, is_rework, replaced, if is_part { record.keep_start() } else { None })
         })?;
         if is_rework {
             self.correct(task, &results.piece, &replaced);
         }
         let record = self.tasks.get(task)?;
         let large = record.inputs.in_file().map(|(large, _)| Arc::clone(large));
+        if let Some(at) = started {
+            self.outgoing.defer(Change::Start { task, at });
+        }
         let recheck =
             arrival.expensive.and_then(|_| Recheck::of(drone, record.job(task), arrival, self.fleet.trust_in(drone)));
         self.outgoing.push(Change::Results { task, results, large, replaces });

@@ -36,6 +36,10 @@ impl Record {
     pub(super) fn revived(live: Live) -> Self {
         let Live { task, inputs, done, suspect, results, suspect_results, findings, marks, detached } = live;
         let mut record = Self::new(task.terms, inputs, task.created);
+        if task.started_at.is_some() {
+            let run = record.run_mut();
+            (run.started_at, run.keeps_start) = (task.started_at, true);
+        }
         if !done.is_empty() {
             record.run_mut().taken_over = done.len();
         }
@@ -112,11 +116,11 @@ impl Record {
     /// Its state as users are told: a task has ended when that is settled.
     pub(super) fn state(&self) -> TaskState {
         let Some(run) = &self.run else { return TaskState::Pending };
-        match (&run.end, run.started_at) {
-            (Some(EndState { ending, is_settled: true, .. }), _) => ending.state,
+        match &run.end {
+            Some(EndState { ending, is_settled: true, .. }) => ending.state,
             _ if run.is_paused => TaskState::Paused,
-            (_, Some(_)) => TaskState::Running,
-            (_, None) => TaskState::Pending,
+            _ if run.is_begun => TaskState::Running,
+            _ => TaskState::Pending,
         }
     }
 
@@ -137,7 +141,21 @@ impl Record {
 
     /// A Drone is given a part of it.
     pub(super) fn start(&mut self, now: Now) {
-        self.run_mut().started_at.get_or_insert(now.at);
+        let run = self.run_mut();
+        run.is_begun = true;
+        run.started_at.get_or_insert(now.at);
+    }
+
+    /// When it was started, if the next Queen would not know that: it has not ended, and it was not written.
+    pub(super) fn unkept_start(&self) -> Option<Timestamp> {
+        self.run.as_ref().filter(|run| run.end.is_none() && !run.keeps_start)?.started_at
+    }
+
+    /// The same; it is about to be written.
+    pub(super) fn keep_start(&mut self) -> Option<Timestamp> {
+        let at = self.unkept_start()?;
+        self.run_mut().keeps_start = true;
+        Some(at)
     }
 
     pub(super) fn outputs(&self) -> Option<&ResultMap> {

@@ -348,6 +348,7 @@ mod tests {
             terms: Arc::new(crate::work::Terms { batch: true, ..terms() }),
             created: moment(0),
             total: 1,
+            started_at: None,
             ending: None,
             paused: false,
             suspect: false,

@@ -10,7 +10,12 @@ use crate::work::{Ending, ResultMap};
 /// What there is of a task that was begun, or has ended.
 #[derive(Default)]
 pub(super) struct RunState {
+    /// When a Drone was first given a part of it, perhaps by a Queen before.
     pub(super) started_at: Option<Timestamp>,
+    /// It is on disk, or on its way there, when it was started.
+    pub(super) keeps_start: bool,
+    /// A Drone was given a part of it by this Queen.
+    pub(super) is_begun: bool,
     /// Items that were done when it came into memory: before a restart, or before it was begun again.
     pub(super) taken_over: u64,
     pub(super) outputs: ResultMap,

@@ -104,6 +104,7 @@ fn stored_batch(batch: TaskId, record: &Record) -> Stored {
         terms: record.terms.clone(),
         created: record.created,
         total: record.inputs.total(),
+        started_at: record.started_at(),
         ending: record.ending().cloned(),
         paused: record.is_paused(),
         suspect: false,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use web::access::{LogEntry, TokenId};
 use web::hive::Identity;
-use web::model::Kernels;
+use web::model::{Kernels, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::access::AccessChange;
@@ -58,6 +58,13 @@ pub enum Change {
         range: Range<u64>,
         /// The Drone that searched them first.
         drone: DroneId,
+    },
+    /// A task that has not ended was begun: for those that take long, since each end says it as well.
+    Start {
+        /// The task.
+        task: TaskId,
+        /// When a Drone was first given a part of it.
+        at: Timestamp,
     },
     /// A task leaves its batch, where it counts as done.
     Detach {
@@ -237,6 +244,7 @@ impl Change {
             Self::Results { task, .. }
             | Self::Searched { task, .. }
             | Self::Confirmed { task, .. }
+            | Self::Start { task, .. }
             | Self::End(task, _)
             | Self::Remove(task)
             | Self::Reopen(task)

@@ -50,6 +50,8 @@ pub struct Stored {
     pub created: Moment,
     /// How many items it has.
     pub total: u64,
+    /// When a Drone was first given a part of it, as far as it is known.
+    pub started_at: Option<Timestamp>,
     /// How it ended, if it has.
     pub ending: Option<Ending>,
     /// Whether it waits until it is let go on; one that has ended does not.
@@ -132,11 +134,12 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn read(&mut self, row: &Row<'_>) -> rusqlite::Result<Stored> {
         let id = TaskId(row.get(0)?);
+        let started_at = row.get::<_, Option<i64>>(6)?.map(Timestamp);
         let ending = match state_of(row.get(1)?) {
             None => None,
             Some(state) => Some(Ending {
                 state,
-                started_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+                started_at,
                 finished: Moment { at: Timestamp(row.get(7)?), on: HiveTime(row.get(18)?) },
                 done: row.get(4)?,
                 found: SearchCounts { findings: row.get(25)?, marks: row.get(26)? },
@@ -146,7 +149,7 @@ impl Rows {
         let created = Moment { at: Timestamp(row.get(5)?), on: HiveTime(row.get(17)?) };
         let terms = self.terms(row, id)?;
         let (paused, suspect, corrected) = (row.get(13)?, row.get(14)?, row.get(15)?);
-        Ok(Stored { id, terms, created, total: row.get(3)?, ending, paused, suspect, corrected })
+        Ok(Stored { id, terms, created, total: row.get(3)?, started_at, ending, paused, suspect, corrected })
     }
 
     fn terms(&mut self, row: &Row<'_>, id: TaskId) -> rusqlite::Result<Arc<Terms>> {

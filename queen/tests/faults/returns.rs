@@ -95,6 +95,32 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_a_task_was_started_is_known_to_a_queen_after_one_that_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (program, queen) = Queen::start(directory.path());
+    let mut drone = Scripted::start(queen.drones, "first").await;
+    // A part of one is done, and the other one, of a single string, takes long.
+    let tasks = [queen.submit("", &lines(FEW)).await, queen.submit("", &lines(1)).await];
+    let leases = [drone.work().await, drone.work().await];
+    drone.give_with(&leases[0], 0..100, |_| false).await;
+    drone.stored(1).await;
+    queen.until_later(3 * OLD).await;
+    queen.amend(tasks[0], json!({ "name": "old" })).await;
+    let mut before = Vec::new();
+    for task in tasks {
+        let task = queen.task(task).await;
+        assert_eq!(task["state"], "running");
+        before.push(task["started_at"].clone());
+    }
+    program.signal("-KILL");
+    program.end();
+    let (_program, queen) = Queen::start(directory.path());
+    for (task, started_at) in tasks.into_iter().zip(before) {
+        assert_eq!(queen.task(task).await["started_at"], started_at);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_taken_back_by_a_queen_after_one_that_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let (hive, queen) = start_queen(config(Some(directory.path()))).await;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::rc::Rc;
 
-use web::model::TaskState;
+use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use super::work::{Spec, Sum};
@@ -75,6 +75,8 @@ impl Results {
 pub struct Kept {
     pub spec: Rc<Spec>,
     pub is_paused: bool,
+    /// When it was started, if that was said before its end.
+    pub started_at: Option<Timestamp>,
     pub priority: i8,
     pub ended: Option<TaskState>,
     pub results: Results,
@@ -136,6 +138,8 @@ impl Book {
             Change::End(task, ending) => {
                 let kept = self.task(*task);
                 assert_eq!(kept.ended.replace(ending.state), None, "task {task} ends once");
+                let is_same = kept.started_at.is_none_or(|at| ending.started_at == Some(at));
+                assert!(is_same, "task {task} was not started anew");
                 kept.found = ending.found;
                 let is_done = |entry: &&Entry| entry.trust != Trust::Suspect;
                 let failed = kept.failed.len() as u64;
@@ -143,6 +147,10 @@ impl Book {
                 // What was called suspect and was not taken up yet counts as done.
                 let (most, said) = (kept.results.len() + failed, ending.done);
                 assert!((done..=most).contains(&said), "{said} of task {task} are done, and {done} are stored");
+            }
+            Change::Start { task, at } => {
+                let before = self.task(*task).started_at.replace(*at);
+                assert_eq!(before, None, "each Queen knows when task {task} was started");
             }
             Change::Pause { task, paused } => self.task(*task).is_paused = *paused,
             Change::Amend { task, priority, .. } => self.task(*task).priority = *priority,
@@ -185,6 +193,7 @@ impl Book {
         let kept = Kept {
             spec,
             is_paused: false,
+            started_at: None,
             priority,
             ended: None,
             results: Results::new(total),

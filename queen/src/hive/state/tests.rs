@@ -175,3 +175,34 @@ fn a_drone_is_quarantined_that_fails_where_another_does_not() {
     assert_eq!(state.drone(honest.link.drone, NOW).unwrap().items_done, 9);
     assert!(tasks.into_iter().all(|task| state.tasks.get(task).unwrap().is_over()));
 }
+
+#[test]
+fn it_is_written_when_a_task_was_started_that_takes_long() {
+    let mut state = empty();
+    let mut drone = Peer::join(&mut state, 1);
+    let mut starts = |state: &mut State, second: u64| -> Vec<_> {
+        state.measure(Timed::default(), &[], Now::after(Duration::from_secs(second)));
+        let changes = state.take_changes(true).into_iter();
+        let starts = changes.filter_map(|change| match change {
+            Change::Start { task, at } => Some((task, at)),
+            _ => None,
+        });
+        starts.collect()
+    };
+    // One of which all comes at once is over before anybody asks.
+    let brief = submit(&mut state, terms(), 3);
+    let lease = drone.lease().unwrap();
+    drone.give(&mut state, &lease);
+    assert!(state.tasks.get(brief).unwrap().is_over());
+    assert_eq!(starts(&mut state, 2), []);
+    let begun = (submit(&mut state, expensive(None, 0), 2), NOW.at);
+    assert_eq!(starts(&mut state, 0), []);
+    assert_eq!(starts(&mut state, 1), [begun]);
+    assert_eq!(starts(&mut state, 2), [], "once is enough");
+    state.cancel(begun.0, NOW).unwrap();
+    // A part of this one is done, which is written with when it was started.
+    let parts = submit(&mut state, terms(), 1000);
+    let grant = std::iter::from_fn(|| drone.lease()).find(|lease| lease.task == parts).unwrap();
+    drone.give(&mut state, &Grant { range: 0..1, ..grant });
+    assert_eq!(starts(&mut state, 0), [(parts, NOW.at)]);
+}

@@ -74,6 +74,10 @@ impl<'a> Step<'a> {
             Change::Results { .. } => self.results(change),
             Change::Searched { task, searched, findings } => search::add(self.transaction, *task, searched, findings),
             Change::Confirmed { task, range, drone } => search::confirm(self.transaction, *task, range, *drone),
+            Change::Start { task, .. } if self.ended.contains_key(task) => Ok(()),
+            Change::Start { task, at } => {
+                self.run("UPDATE tasks SET started_at = ? WHERE id = ? AND state = 0", params![at.0, task.0])
+            }
             Change::Detach { batch, index, outcome } => self.detach(*batch, *index, outcome),
             Change::End(task, ending) => self.end(*task, ending),
             Change::Remove(task) => self.remove(*task),

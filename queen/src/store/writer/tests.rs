@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use web::kinds::Specification;
 use web::kinds::digest::Encoding::Utf8;
 use web::kinds::digest::{Algorithm, Digest};
-use web::model::TaskState;
+use web::model::{TaskState, Timestamp};
 use wire::ids::{DroneId, Epoch, Instance, LeaseId, TaskId};
 
 use crate::core::RangeSet;
@@ -188,8 +188,10 @@ fn a_task_is_amended_paused_and_reopened() {
     submission.terms = terms.into();
     store.write(&[Change::Submit(Box::new(submission))]);
     let amend = Change::Amend { task: task.id, priority: -5, name: Some("b".into()), deadline: Some(90) };
-    store.write(&[amend, Change::Pause { task: task.id, paused: true }, task.results(1, right(1, 2), 1)]);
+    let start = Change::Start { task: task.id, at: Timestamp(7) };
+    store.write(&[start, amend, Change::Pause { task: task.id, paused: true }, task.results(1, right(1, 2), 1)]);
     let live = store.revive(&task).task;
+    assert_eq!(live.started_at, Some(Timestamp(7)));
     assert_eq!((live.terms.priority, live.terms.name.as_deref(), live.terms.deadline), (-5, Some("b"), Some(90)));
     assert!(live.paused && store.live()[0].task.paused);
     // Who is not over cannot be reopened, and who is done neither.
@@ -415,6 +417,7 @@ fn a_change_says_which_task_it_is_about() {
         task.end(TaskState::Done, 2),
         Change::Remove(task.id),
         Change::Reopen(task.id),
+        Change::Start { task: task.id, at: Timestamp(7) },
         Change::Amend { task: task.id, priority: 0, name: None, deadline: None },
         Change::Pause { task: task.id, paused: true },
         Change::Cleared { task: task.id, corrected: 0 },

@@ -11,6 +11,7 @@ const INPUTS: u64 = 3;
 #[derive(Debug, Clone, Copy)]
 enum Turn {
     Submit,
+    Start,
     Result,
     End(TaskState),
     Pause,
@@ -38,7 +39,7 @@ fn after(stage: Stage, turn: Turn) -> Option<Stage> {
         (Turn::End(state), Stage::Live(done)) => Stage::Ended(state, done),
         (Turn::Reopen, Stage::Ended(TaskState::Failed | TaskState::Cancelled, done)) => Stage::Live(done),
         (Turn::Remove, Stage::Ended(..)) => Stage::Gone,
-        (Turn::Pause | Turn::Amend, Stage::Live(_)) | (Turn::Suspect, _) => stage,
+        (Turn::Start | Turn::Pause | Turn::Amend, Stage::Live(_)) | (Turn::Suspect, _) => stage,
         _ => return None,
     })
 }
@@ -49,6 +50,7 @@ fn change(store: &mut Store, id: u64, turn: Turn, stage: Stage) -> Change {
     let done = if let Stage::Live(done) = stage { done } else { 0 };
     match turn {
         Turn::Submit => Change::Submit(Box::new(submission)),
+        Turn::Start => Change::Start { task: task.id, at: Timestamp(2) },
         Turn::Result => task.results(done, right(done, done + 1), 1 + done % 2),
         Turn::End(state) => task.end(state, done),
         Turn::Pause => Change::Pause { task: task.id, paused: true },
@@ -74,7 +76,8 @@ fn rows(store: &Store) -> Vec<(&'static str, Vec<Value>)> {
 
 fn turns() -> impl Strategy<Value = Vec<(usize, Turn, bool)>> {
     let end = [TaskState::Done, TaskState::Failed, TaskState::Cancelled].map(Turn::End);
-    let others = [Turn::Submit, Turn::Result, Turn::Result, Turn::Result, Turn::Pause, Turn::Amend, Turn::Reopen];
+    let others =
+        [Turn::Submit, Turn::Start, Turn::Result, Turn::Result, Turn::Result, Turn::Pause, Turn::Amend, Turn::Reopen];
     let turn = prop::sample::select([&end[..], &others, &[Turn::Remove, Turn::Suspect]].concat());
     prop::collection::vec((0..TASKS, turn, prop::bool::weighted(0.1)), 1..60)
 }
