@@ -11,7 +11,7 @@ pub const FULL: u8 = 10;
 /// From so many tenths on nobody asks why it was not busier.
 const BUSY_ENOUGH: u8 = FULL - 1;
 
-/// What a Drone did in one column. The default is that nothing is known.
+/// What a Drone did in one column. The default is that nothing is known, for no reason that is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cell {
     /// The task of which most was computed. No task has the id 0.
@@ -23,6 +23,11 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Nothing is known, since no Queen was here who would.
+    pub fn before_start() -> Self {
+        Self { gap: Some(Gap::BeforeStart), ..Self::default() }
+    }
+
     /// It computed nothing.
     pub fn idle(gap: Option<Gap>) -> Self {
         Self { task: None, busy: Some(0), gap }

@@ -22,7 +22,7 @@ const LONGEST: u64 = 15;
 /// What one Drone did.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    /// The first second that is not told yet, counted from time zero.
+    /// The first second that is not told yet, counted from the Queen's start.
     next: u64,
     /// In the order of [`Window::ALL`].
     levels: [Level; Window::ALL.len()],
@@ -34,7 +34,7 @@ impl Stream {
         + Window::ALL.len() * (KEPT + 1).next_power_of_two() * size_of::<Run>()
         + (FACTORS[1] + FACTORS[2]).next_power_of_two() * 2 * size_of::<Cell>();
 
-    /// Nothing is known before this second.
+    /// Nothing is known before this second, counted from the Queen's start.
     pub fn new(second: u64) -> Self {
         let mut stream = Self { next: second - second % LONGEST, levels: FACTORS.map(Level::new) };
         // Columns begin at multiples of their length.
@@ -61,8 +61,11 @@ impl Stream {
         let Some(level) = self.levels.get(window as usize) else { return Vec::new() };
         let begun = self.begun(window).map(|cell| Run::new(cell, 1));
         // Those behind the end are not shown.
-        let mut surplus = self.next.div_ceil(step).saturating_sub(end.div_ceil(step));
-        let mut missing = STREAM_COLUMNS as u64;
+        let ended = end.div_ceil(step);
+        let mut surplus = self.next.div_ceil(step).saturating_sub(ended);
+        // The Queen's start is the beginning of a column.
+        let mut missing = ended.min(STREAM_COLUMNS as u64);
+        let before = STREAM_COLUMNS as u64 - missing;
         let mut shown: Vec<(Cell, u64)> = Vec::new();
         for run in level.runs.iter().copied().chain(begun).rev() {
             let columns = u64::from(run.columns);
@@ -72,6 +75,7 @@ impl Stream {
             add(&mut shown, run.cell(), kept);
         }
         add(&mut shown, Cell::default(), missing);
+        add(&mut shown, Cell::before_start(), before);
         shown.into_iter().rev().map(|(cell, columns)| cell.shown(columns as u32)).collect()
     }
 
@@ -219,9 +223,12 @@ mod tests {
         let read = |window| shown(&stream.read(window, 132));
         assert_eq!(read(Window::Minute), expected([("-", 28), ("7", 20), ("paused", 3), ("9", 9)]));
         // 120 to 125 is two seconds of task 9, and 130 to 135 is not over.
-        assert_eq!(read(Window::FiveMinutes), expected([("-", 53), ("7", 4), ("9", 1), ("9", 2)]));
-        assert_eq!(read(Window::QuarterHour), expected([("-", 57), ("7", 1), ("7", 1), ("9", 1)]));
-        let column = stream.read(Window::FiveMinutes, 132)[2];
+        assert_eq!(
+            read(Window::FiveMinutes),
+            expected([("before_start", 33), ("-", 20), ("7", 4), ("9", 1), ("9", 2)])
+        );
+        assert_eq!(read(Window::QuarterHour), expected([("before_start", 51), ("-", 6), ("7", 1), ("7", 1), ("9", 1)]));
+        let column = stream.read(Window::FiveMinutes, 132)[3];
         assert_eq!((column.busy, column.gap, column.columns), (Some(0.4), Some(Gap::Paused), 1));
     }
 
@@ -253,7 +260,10 @@ mod tests {
         stream.tell(busy(9), 301);
         assert_eq!(Window::ALL.map(|window| stream.read(window, 300)), before);
         assert_eq!(shown(&stream.read(Window::Minute, 301)), expected([("7", 59), ("9", 1)]));
-        assert_eq!(shown(&stream.read(Window::QuarterHour, 301)), expected([("-", 39), ("7", 20), ("9", 1)]));
+        assert_eq!(
+            shown(&stream.read(Window::QuarterHour, 301)),
+            expected([("before_start", 39), ("7", 20), ("9", 1)])
+        );
     }
 
     #[test]

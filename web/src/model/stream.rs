@@ -92,11 +92,13 @@ pub enum Gap {
     Away,
     /// It had left, or was lost.
     Gone,
+    /// It is not known what they did: that was before the Queen's start.
+    BeforeStart,
 }
 
 impl Gap {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoWork,
         Self::Paused,
         Self::Withdrawn,
@@ -107,6 +109,7 @@ impl Gap {
         Self::Quarantined,
         Self::Away,
         Self::Gone,
+        Self::BeforeStart,
     ];
 
     /// The name in views.
@@ -122,6 +125,7 @@ impl Gap {
             Self::Quarantined => "quarantined",
             Self::Away => "away",
             Self::Gone => "gone",
+            Self::BeforeStart => "before_start",
         }
     }
 
@@ -138,6 +142,7 @@ impl Gap {
             Self::Quarantined => "quarantined",
             Self::Away => "away",
             Self::Gone => "gone",
+            Self::BeforeStart => "unknown: before the Queen's start",
         }
     }
 }
@@ -148,7 +153,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Neighbouring columns of one Drone that are the same. Where nothing is known, all but `columns` is null.
+/// Neighbouring columns of one Drone that are the same. Where nothing is known, `task` and `busy` are null.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StreamRun {
     /// How many.
@@ -159,7 +164,8 @@ pub struct StreamRun {
     /// The part of its threads' time in which they computed, in tenths: 0 to 1.
     #[serde(serialize_with = "known_thousandths")]
     pub busy: Option<f64>,
-    /// Why they did not in the rest of it, if that is more than a tenth; `None` if there was no reason.
+    /// Why they did not in the rest of it, if that is more than a tenth, or why nothing is known; `None` if there was no
+    /// reason.
     pub gap: Option<Gap>,
 }
 
@@ -263,7 +269,8 @@ mod tests {
     fn shares_are_of_what_is_known() {
         let run = |columns, task: Option<u64>, busy, gap| StreamRun { columns, task: task.map(TaskId), busy, gap };
         let runs = vec![
-            run(40, None, None, None),
+            run(20, None, None, Some(Gap::BeforeStart)),
+            run(20, None, None, None),
             run(5, Some(7), Some(1.0), None),
             run(5, None, Some(0.0), Some(Gap::Paused)),
             run(10, Some(9), Some(0.5), Some(Gap::NoWork)),

@@ -1,6 +1,6 @@
 //! The task stream: of which tasks Drones computed when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -31,8 +31,8 @@ pub(super) struct Page {
     query: StreamQuery,
     view: StreamView,
     rows: Vec<Row>,
-    /// Why some of these Drones did nothing.
-    gaps: BTreeSet<Gap>,
+    /// Why some of these Drones did nothing, in words.
+    gaps: BTreeMap<Gap, String>,
     colours: Colours,
     /// When the last column ends.
     to: Timestamp,
@@ -123,12 +123,14 @@ pub(super) async fn page(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, mut 
     let query = stream_query(&mut query)?;
     let mut view = hive.stream(query.clone()).await?;
     let drones = std::mem::take(&mut view.drones);
-    let gaps = drones.iter().flat_map(|drone| &drone.runs).filter_map(|run| run.gap).collect();
-    let (step, from) = (view.step_seconds, view.from);
+    let started_at = hive.overview().await?.started_at;
+    let gaps = drones.iter().flat_map(|drone| &drone.runs).filter_map(|run| run.gap);
+    let gaps = gaps.map(|gap| (gap, gap_words(gap, started_at))).collect();
+    let times = Times { step: view.step_seconds, from: view.from, started_at };
     let colours = colours(&view.tasks);
-    let row = |drone: StreamDrone| Row { parts: parts(&drone.runs, &colours, step, from), words: words(&drone), drone };
+    let row = |drone: StreamDrone| Row { parts: parts(&drone.runs, &colours, times), words: words(&drone), drone };
     let rows = drones.into_iter().map(row).collect();
-    let to = column_at(view.columns, step, from);
+    let to = times.column(view.columns);
     Ok(Page { viewer, query, view, rows, gaps, colours, to })
 }
 
@@ -153,33 +155,56 @@ fn class_of(colours: &Colours, task: Option<TaskId>) -> String {
     colour.map_or_else(|| "task-unknown".into(), filters::class_of_colour)
 }
 
-/// When a column begins.
-fn column_at(column: u32, step: u32, from: Timestamp) -> Timestamp {
-    Timestamp(from.0 + i64::from(column) * i64::from(step) * 1000)
+/// When columns were.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// How long a column is, in seconds.
+    step: u32,
+    /// When the first one begins.
+    from: Timestamp,
+    /// When the Queen started.
+    started_at: Timestamp,
 }
 
-/// How runs are drawn, from left to right; nothing of those of which nothing is known.
-fn parts(runs: &[StreamRun], colours: &Colours, step: u32, from: Timestamp) -> Vec<Part> {
+impl Times {
+    /// When a column begins.
+    fn column(self, column: u32) -> Timestamp {
+        Timestamp(self.from.0 + i64::from(column) * i64::from(self.step) * 1000)
+    }
+}
+
+/// Why nothing was computed, for people.
+fn gap_words(gap: Gap, started_at: Timestamp) -> String {
+    match gap {
+        Gap::BeforeStart => format!("{gap} at {} UTC", filters::clock(started_at)),
+        _ => gap.to_string(),
+    }
+}
+
+/// How runs are drawn, from left to right; nothing of those of which nothing is known, and not why.
+fn parts(runs: &[StreamRun], colours: &Colours, times: Times) -> Vec<Part> {
     let mut x = 0;
     let mut parts = Vec::new();
     for run in runs {
-        if let Some(busy) = run.busy {
+        if run.busy.is_some() || run.gap.is_some() {
+            let busy = run.busy.unwrap_or_default();
             let height = (busy * f64::from(HEIGHT)).round() as u32;
             let bar = (height > 0).then(|| (class_of(colours, run.task), height));
             let gap = run.gap.filter(|_| bar.is_none());
-            let ends = [x, x + run.columns].map(|column| filters::clock(column_at(column, step, from)));
-            parts.push(Part { x, width: run.columns, bar, gap, title: title(run, busy, &ends) });
+            let ends = [x, x + run.columns].map(|column| filters::clock(times.column(column)));
+            parts.push(Part { x, width: run.columns, bar, gap, title: title(run, &ends, times.started_at) });
         }
         x += run.columns;
     }
     parts
 }
 
-fn title(run: &StreamRun, busy: f64, [begin, end]: &[String; 2]) -> String {
+fn title(run: &StreamRun, [begin, end]: &[String; 2], started_at: Timestamp) -> String {
+    let busy = run.busy.unwrap_or_default();
     let what = match (run.task, busy > 0.0) {
         (Some(task), _) => format!("task {task}, {:.0} % busy", busy * 100.0),
         (None, true) => format!("{:.0} % busy", busy * 100.0),
-        (None, false) => run.gap.map_or("not busy", Gap::words).to_owned(),
+        (None, false) => run.gap.map_or_else(|| "not busy".to_owned(), |gap| gap_words(gap, started_at)),
     };
     let gap = run.gap.filter(|_| busy > 0.0).map(|gap| format!(", otherwise {gap}")).unwrap_or_default();
     format!("{begin} to {end} UTC: {what}{gap}")
@@ -215,6 +240,8 @@ fn words(drone: &StreamDrone) -> Vec<Words> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use wire::ids::DroneId;
 
     use super::*;
@@ -226,13 +253,16 @@ mod tests {
     #[test]
     fn runs_are_drawn_where_they_were() {
         let runs = [
-            run(3, None, None, None),
+            run(2, None, None, Some(Gap::BeforeStart)),
+            run(1, None, None, None),
             run(2, Some(27), Some(0.4), Some(Gap::Paused)),
             run(1, None, Some(0.0), Some(Gap::Paused)),
             run(1, None, Some(1.0), None),
             run(1, None, Some(0.0), None),
         ];
-        let parts = parts(&runs, &[(TaskId(27), 7)].into(), 5, Timestamp(1_700_000_000_000));
+        let from = Timestamp(1_700_000_000_000);
+        let times = Times { step: 5, from, started_at: Timestamp(from.0 + 10_000) };
+        let parts = parts(&runs, &[(TaskId(27), 7)].into(), times);
         let drawn = |x, width, bar: Option<(&str, u32)>, gap, title: &str| Part {
             x,
             width,
@@ -240,10 +270,12 @@ mod tests {
             gap,
             title: title.to_owned(),
         };
+        let before = "22:13:20 to 22:13:30 UTC: unknown: before the Queen's start at 22:13:30 UTC";
         let paused = "22:13:35 to 22:13:45 UTC: task 27, 40 % busy, otherwise tasks paused";
         assert_eq!(
             parts,
             [
+                drawn(0, 2, None, Some(Gap::BeforeStart), before),
                 drawn(3, 2, Some(("task-7", 4)), None, paused),
                 drawn(5, 1, None, Some(Gap::Paused), "22:13:45 to 22:13:50 UTC: tasks paused"),
                 drawn(6, 1, Some(("task-unknown", 10)), None, "22:13:50 to 22:13:55 UTC: 100 % busy"),

@@ -14,7 +14,8 @@ fn run(columns: u32, task: Option<u64>, busy: Option<f64>, gap: Option<Gap>) -> 
 async fn the_stream_is_drawn_and_told() {
     let (fake, router) = world();
     let runs = vec![
-        run(30, None, None, None),
+        run(25, None, None, Some(Gap::BeforeStart)),
+        run(5, None, None, None),
         run(20, Some(27), Some(0.8), None),
         run(10, None, Some(0.0), Some(Gap::Paused)),
     ];
@@ -28,6 +29,8 @@ async fn the_stream_is_drawn_and_told() {
         "<rect class=\"task-7\" x=\"30\" y=\"2\" width=\"20\" height=\"8\"><title>22:13:50 to 22:14:10 UTC: task 27, 80 % busy</title></rect>",
         "<path class=\"gap paused\" d=\"M50 5h10\"/>",
         "<title>22:14:10 to 22:14:20 UTC: tasks paused</title>",
+        "<path class=\"gap before_start\" d=\"M0 5h25\"/>",
+        "<span>unknown: before the Queen&#39;s start at 22:13:20 UTC</span>",
         "&#60;attic&#62;",
         "task 27 <bdi>&#60;b&#62;ees</bdi>",
         "and 3 other tasks",

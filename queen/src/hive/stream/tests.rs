@@ -55,7 +55,10 @@ async fn a_page_has_fifty_of_those_that_are_meant() {
     assert_eq!((ids(&page), page.next_page), ((1..=50).collect(), Some(2)));
     assert_eq!((page.from, page.columns), (Timestamp(4_000 - 60_000), 60));
     let runs = &page.drones[0].runs;
-    assert_eq!(runs.iter().map(|run| (run.columns, run.gap)).collect::<Vec<_>>(), [(56, None), (4, Some(Gap::NoWork))]);
+    assert_eq!(
+        runs.iter().map(|run| (run.columns, run.gap)).collect::<Vec<_>>(),
+        [(56, Some(Gap::BeforeStart)), (4, Some(Gap::NoWork))]
+    );
     let last = StreamQuery { page: MAX_DRONES as u64 / 50 + 1, ..query.clone() };
     let page = state.stream_page(&last, at(4));
     assert_eq!((page.drones.len(), page.next_page), (MAX_DRONES % 50, None));
