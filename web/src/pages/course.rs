@@ -12,7 +12,10 @@ pub(super) struct Course {
     pub(super) parts: Vec<StateSpan>,
     /// The first and the last ones.
     pub(super) shifts: Vec<Shift>,
+    /// Of a task of which something was done while it was looked at: one of a single item has none.
     pub(super) rate: Option<Line>,
+    /// It ran for more than a moment.
+    has_lasted: bool,
 }
 
 /// A state that lasted.
@@ -38,17 +41,19 @@ impl Course {
             }
         }
         let to = task.finished_at.unwrap_or(now);
-        let rate = history.from.and_then(|from| Line::of(&history.rate, history.step_seconds, from, None));
+        let line = history.from.and_then(|from| Line::of(&history.rate, history.step_seconds, from, None));
+        let has_lasted = line.is_some();
+        let rate = line.filter(|line| line.highest > 0.0);
         let parts = parts(&shifts, to);
         if shifts.len() > NAMED {
             shifts.drain(NAMED / 2..shifts.len() - NAMED / 2);
         }
-        Self { parts, shifts, rate }
+        Self { parts, shifts, rate, has_lasted }
     }
 
     /// Whether more than a moment is to be seen.
     pub(super) fn is_worth_showing(&self) -> bool {
-        self.rate.is_some() || self.shifts.len() > 3
+        self.has_lasted || self.shifts.len() > 3
     }
 }
 
