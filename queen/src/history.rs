@@ -21,6 +21,7 @@ use self::course::{Course, Courses};
 pub use self::course::{TASKS, TaskSample};
 use self::file::Parts;
 pub use self::file::Unreadable;
+use self::ring::Ring;
 pub use self::rollup::Measured;
 use self::rollup::Rollup;
 pub use self::tally::Tally;
@@ -142,14 +143,15 @@ impl History {
 
     /// What was measured of a Drone; nothing if it was not here for too long.
     pub fn drone(&self, id: DroneId, now: Now) -> DroneHistory {
-        let Some(Track { rate, utilisation, .. }) = self.drones.get(id) else {
-            return DroneHistory { step_seconds: DRONE_STEP, from: now.at, rate: Vec::new(), utilisation: Vec::new() };
-        };
+        let track = self.drones.get(id);
+        let values = |of: fn(&Track) -> &Ring| track.map_or_else(Vec::new, |track| of(track).values().collect());
+        let first = track.and_then(|track| track.rate.first());
         DroneHistory {
             step_seconds: DRONE_STEP,
-            from: self.shown(rate.first().unwrap_or_default(), DRONE_STEP, now),
-            rate: rate.values().collect(),
-            utilisation: utilisation.values().collect(),
+            from: first.map_or(now.at, |first| self.shown(first, DRONE_STEP, now)),
+            rate: values(|track| &track.rate),
+            compressions_per_second: values(|track| &track.compressions),
+            utilisation: values(|track| &track.utilisation),
         }
     }
 
@@ -177,36 +179,37 @@ impl History {
         shifts
     }
 
-    /// What each of the busiest Drones did lately, and what all others did together.
+    /// What each of the busiest Drones did lately, and what all others did together, in compressions per second.
     pub fn throughput(&self, now: Now) -> Throughput {
         let step = i64::from(DRONE_STEP);
         // In the step that is not over, some were not looked at yet.
         let end = self.second(now.on).div_euclid(step);
-        let known =
-            self.rollups[Series::Rate as usize].first(Step::Second).map_or(end, |second| second.div_euclid(step));
+        let known = self.rollups[Series::Compressions as usize]
+            .first(Step::Second)
+            .map_or(end, |second| second.div_euclid(step));
         // Seconds are not kept for all of the step in which they begin.
         let steps = (end - THROUGHPUT / step + 1).max(known).min(end)..end;
-        let done = |track: &Track| steps.clone().filter_map(|at| track.rate.at(at)).map(f64::from).sum::<f64>();
+        let done = |track: &Track| steps.clone().filter_map(|at| track.compressions.at(at)).map(f64::from).sum::<f64>();
         let mut all: Vec<_> = self.drones.all().map(|(id, track)| (done(track), id, track)).collect();
         all.retain(|(done, ..)| *done > 0.0);
         all.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(&other.1)));
         let others = all.len().saturating_sub(BUSIEST) as u64;
         all.truncate(BUSIEST);
-        let shown = |at| all.iter().filter_map(|(.., track)| track.rate.at(at)).sum::<f32>();
+        let shown = |at| all.iter().filter_map(|(.., track)| track.compressions.at(at)).sum::<f32>();
         let rest = steps.clone().map(|at| self.whole(at).map(|whole| (whole - shown(at)).max(0.0))).collect();
         let drone = |(_, id, track): &(f64, DroneId, &Track)| ThroughputOf {
             id: *id,
             name: track.name.to_string(),
-            rate: steps.clone().map(|at| track.rate.at(at)).collect(),
+            compressions: steps.clone().map(|at| track.compressions.at(at)).collect(),
         };
         let drones = all.iter().map(drone).collect();
         Throughput { step_seconds: DRONE_STEP, from: self.shown(steps.start, DRONE_STEP, now), drones, others, rest }
     }
 
-    /// What all Drones did together in a step of Drones, in items per second.
+    /// What all Drones did together in a step of Drones, in compressions per second.
     fn whole(&self, at: i64) -> Option<f32> {
         let first = at * i64::from(DRONE_STEP);
-        let rollup = &self.rollups[Series::Rate as usize];
+        let rollup = &self.rollups[Series::Compressions as usize];
         let rates = (first..first + i64::from(DRONE_STEP)).filter_map(|second| rollup.at(Step::Second, second));
         let (count, sum) = rates.fold((0, 0.0), |(count, sum), rate| (count + 1, sum + rate));
         (count > 0).then(|| sum / count as f32)
@@ -237,7 +240,13 @@ mod tests {
     fn sample(rate: f64) -> Sample {
         let mut sample = Sample::default();
         sample.set(Series::Rate, rate);
+        sample.set(Series::Compressions, 2.0 * rate);
         sample
+    }
+
+    fn drone(id: u64, rate: f64) -> DroneSample {
+        let (id, name) = (DroneId(id), format!("meadow-{id:04}"));
+        DroneSample { id, name, rate, compressions: 2.0 * rate, utilisation: Some(1.0) }
     }
 
     #[test]
@@ -274,21 +283,20 @@ mod tests {
     #[test]
     fn the_busiest_drones_are_shown_and_the_rest_is_added_up() {
         let mut history = History::default();
-        let samples: Vec<_> = (1..=13)
-            .map(|id| DroneSample { id: DroneId(id), name: id.to_string(), rate: id as f64, utilisation: None })
-            .collect();
+        let samples: Vec<_> = (1..=13).map(|id| drone(id, id as f64)).collect();
         (0..1000).for_each(|second| history.push(at(second).on, &sample(91.0)));
         (0..100).for_each(|step| history.push_drones(at(step * 10).on, &samples));
         let shown = history.throughput(at(999));
         assert_eq!(shown.drones.iter().map(|drone| drone.id.0).collect::<Vec<_>>(), (4..=13).rev().collect::<Vec<_>>());
         assert_eq!((shown.others, shown.rest.len(), shown.from), (3, 89, Timestamp(100_000)));
-        assert!(shown.rest.iter().all(|rate| *rate == Some(6.0)));
-        assert_eq!(history.drone(DroneId(2), at(999)).rate.len(), 100);
+        assert!(shown.rest.iter().all(|rate| *rate == Some(12.0)), "in compressions");
+        let one = history.drone(DroneId(2), at(999));
+        assert_eq!((one.rate.len(), one.compressions_per_second[99]), (100, Some(4.0)));
         let mut new = History::default();
         (955..1000).for_each(|second| new.push(at(second).on, &sample(1.0)));
         assert_eq!(
             (new.throughput(at(999)).rest, new.throughput(at(999)).from),
-            (vec![Some(1.0); 4], Timestamp(950_000))
+            (vec![Some(2.0); 4], Timestamp(950_000))
         );
     }
 
@@ -311,8 +319,7 @@ mod tests {
         for second in 0..5000 {
             history.push(at(second).on, &sample(second as f64));
         }
-        let drone = DroneSample { id: DroneId(3), name: "meadow".into(), rate: 2.5, utilisation: None };
-        history.push_drones(at(4990).on, &[drone]);
+        history.push_drones(at(4990).on, &[drone(3, 2.5)]);
         history.push_tasks(at(4990).on, &[TaskSample { id: TaskId(7), state: TaskState::Running, rate: Some(1.5) }]);
         let bytes = history.encode();
         let mut again = History::resume(&bytes, at(5010).on).unwrap();
@@ -348,8 +355,8 @@ mod tests {
         }
         assert_eq!(History::resume(&[&bytes[..], b"x"].concat(), at(5).on).unwrap_err(), Unreadable::Damaged);
         let mut newer = bytes.clone();
-        newer[0] = 2;
-        assert_eq!(History::resume(&newer, at(5).on).unwrap_err(), Unreadable::Version(2));
+        newer[0] = 3;
+        assert_eq!(History::resume(&newer, at(5).on).unwrap_err(), Unreadable::Version(3));
         // Whatever else is wrong, nothing panics.
         for at_byte in 0..bytes.len() {
             for value in [0x00, 0x7f, 0x80, 0xff] {
@@ -369,9 +376,7 @@ mod tests {
     fn its_size_is_known_beforehand() {
         let mut history = History::default();
         assert!(history.bytes() < 256 << 10, "{}", history.bytes());
-        let drones: Vec<_> = (0..DRONES as u64)
-            .map(|id| DroneSample { id: DroneId(id), name: "meadow-4711".into(), rate: 1.0, utilisation: Some(1.0) })
-            .collect();
+        let drones: Vec<_> = (0..DRONES as u64).map(|id| drone(id, 1.0)).collect();
         let tasks: Vec<_> = (0..TASKS as u64)
             .map(|id| TaskSample { id: TaskId(id), state: TaskState::Running, rate: Some(1.0) })
             .collect();
@@ -381,5 +386,7 @@ mod tests {
             history.push_drones(at(second).on, &drones);
         }
         assert!(history.bytes() < 9 << 20, "{}", history.bytes());
+        // Two files of it take what docs/OPERATIONS.md says.
+        assert!(2 * history.encode().len() < 13 << 20, "{}", history.encode().len());
     }
 }

@@ -75,9 +75,9 @@ impl Core {
         Some(self.tasks.get(id)?.rate(now))
     }
 
-    /// Items per second of a Drone lately.
-    pub fn drone_rate(&self, id: DroneId, now: Time) -> Option<f64> {
-        Some(self.drones.get(id)?.rates(now).0)
+    /// Items and compressions per second of a Drone lately.
+    pub fn drone_rates(&self, id: DroneId, now: Time) -> Option<(f64, f64)> {
+        Some(self.drones.get(id)?.rates(now))
     }
 
     /// Where a Drone stands that is connected, or that is waited for.

@@ -3,7 +3,7 @@
 //! ```text
 //! version u32 | newest second i64
 //! series: name, then for each step a ring, and the open step: number i64, sum f64, weight f64
-//! Drones: id u64, name, ring of rates, ring of utilisations
+//! Drones: id u64, name, ring of rates, ring of utilisations, ring of compressions (from version 2 on)
 //! tasks:  id u64, first and last second i64, step u32, points: sum f64, count u32, state u8
 //! ring:   step behind the newest i64, values f32
 //! name:   UTF-8
@@ -17,8 +17,11 @@ use super::ring::Ring;
 use super::rollup::{Open, Rollup};
 use super::track::{DRONE_POINTS, DRONES, Track, Tracks};
 
-/// The version of this layout.
-const VERSION: u32 = 1;
+/// The version of this layout; older ones are read as well.
+const VERSION: u32 = 2;
+
+/// From this version on it is known how many compressions Drones computed.
+const HAS_COMPRESSIONS: u32 = 2;
 
 /// Stands for the newest second where there is none.
 const NO_SECOND: i64 = i64::MIN;
@@ -30,7 +33,7 @@ const NO_STATE: u8 = u8::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Another version of the layout.
-    #[error("it has version {0}, and this Queen reads version {VERSION}")]
+    #[error("it has version {0}, and this Queen reads versions up to {VERSION}")]
     Version(u32),
     /// They end early, or say what cannot be.
     #[error("it is damaged")]
@@ -72,6 +75,7 @@ pub(super) fn encode(
         name(&mut out, &track.name);
         ring(&mut out, &track.rate);
         ring(&mut out, &track.utilisation);
+        ring(&mut out, &track.compressions);
     }
     length(&mut out, tasks.all.len());
     for (id, course) in &tasks.all {
@@ -112,7 +116,7 @@ fn ring(out: &mut Vec<u8>, ring: &Ring) {
 pub(super) fn decode(bytes: &[u8]) -> Result<Parts, Unreadable> {
     let mut from = Source(bytes);
     let version = from.u32()?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(Unreadable::Version(version));
     }
     let newest = Some(from.i64()?).filter(|second| *second != NO_SECOND);
@@ -131,7 +135,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Parts, Unreadable> {
     let (mut drones, mut tasks) = (Tracks::default(), Courses::default());
     for _ in 0..from.count(DRONES)? {
         let (id, name) = (DroneId(from.u64()?), from.name()?);
-        let track = Track { name, rate: from.ring(DRONE_POINTS)?, utilisation: from.ring(DRONE_POINTS)? };
+        let (rate, utilisation) = (from.ring(DRONE_POINTS)?, from.ring(DRONE_POINTS)?);
+        let compressions = match version >= HAS_COMPRESSIONS {
+            true => from.ring(DRONE_POINTS)?,
+            // All of a Drone is shown at the same steps.
+            false => rate.without_values(),
+        };
+        let track = Track { name, rate, compressions, utilisation };
         drones.0.insert(id, track);
     }
     for _ in 0..from.count(TASKS)? {
@@ -211,5 +221,32 @@ impl<'a> Source<'a> {
             return Err(Unreadable::Damaged);
         }
         Ok(Point { sum, count, state: known })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_version_before_is_read() {
+        let mut rate = Ring::new(DRONE_POINTS);
+        (7..10).for_each(|step| rate.push(step, Some(step as f32)));
+        let mut old = Vec::new();
+        old.extend(1_u32.to_le_bytes());
+        old.extend(99_i64.to_le_bytes());
+        length(&mut old, 0);
+        length(&mut old, 1);
+        old.extend(3_u64.to_le_bytes());
+        name(&mut old, "meadow");
+        ring(&mut old, &rate);
+        ring(&mut old, &rate);
+        length(&mut old, 0);
+        let Parts { newest, drones, .. } = decode(&old).unwrap();
+        let track = drones.get(DroneId(3)).unwrap();
+        assert_eq!((newest, track.rate.at(9), track.utilisation.at(7)), (Some(99), Some(9.0), Some(7.0)));
+        // All of a Drone stands at the same steps.
+        assert_eq!(track.compressions.values().collect::<Vec<_>>(), [None; 3]);
+        assert_eq!((track.compressions.first(), track.compressions.end()), (Some(7), 10));
     }
 }

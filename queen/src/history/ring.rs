@@ -37,6 +37,13 @@ impl Ring {
         self.end = step.saturating_add(1);
     }
 
+    /// The same steps, at which nothing was measured.
+    pub fn without_values(&self) -> Self {
+        let mut values = VecDeque::with_capacity(self.most);
+        values.extend(repeat_n(MISSING, self.values.len()));
+        Self { values, ..*self }
+    }
+
     /// The value of a step, if there is one.
     pub fn at(&self, step: i64) -> Option<f32> {
         let behind = usize::try_from(self.end.checked_sub(step)?).ok()?;

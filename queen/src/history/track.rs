@@ -22,6 +22,8 @@ pub struct Track {
     pub name: Box<str>,
     /// Items per second.
     pub rate: Ring,
+    /// SHA-256 compressions per second.
+    pub compressions: Ring,
     /// The part of its threads' time in which they computed, 0 to 1.
     pub utilisation: Ring,
 }
@@ -35,6 +37,8 @@ pub struct DroneSample {
     pub name: String,
     /// Items per second.
     pub rate: f64,
+    /// SHA-256 compressions per second.
+    pub compressions: f64,
     /// The part of its threads' time in which they computed, 0 to 1, if that is known.
     pub utilisation: Option<f64>,
 }
@@ -49,6 +53,7 @@ impl Tracks {
         for sample in samples.iter().take(DRONES) {
             let track = self.0.entry(sample.id).or_insert_with(|| Track::new(&sample.name));
             track.rate.push(step, Some(sample.rate as f32));
+            track.compressions.push(step, Some(sample.compressions as f32));
             track.utilisation.push(step, sample.utilisation.map(|part| part as f32));
         }
         if let Some(surplus) = self.0.len().checked_sub(DRONES).filter(|surplus| *surplus > 0) {
@@ -72,7 +77,8 @@ impl Tracks {
 
     /// About what they take of memory, in bytes.
     pub fn bytes(&self) -> usize {
-        let of = |track: &Track| size_of::<(DroneId, Track)>() + track.rate.bytes() + track.utilisation.bytes();
+        let rings = |track: &Track| track.rate.bytes() + track.compressions.bytes() + track.utilisation.bytes();
+        let of = |track: &Track| size_of::<(DroneId, Track)>() + rings(track);
         self.0.values().map(|track| of(track) + track.name.len()).sum()
     }
 }
@@ -80,7 +86,7 @@ impl Tracks {
 impl Track {
     pub(super) fn new(name: &str) -> Self {
         let ring = || Ring::new(DRONE_POINTS);
-        Self { name: name.into(), rate: ring(), utilisation: ring() }
+        Self { name: name.into(), rate: ring(), compressions: ring(), utilisation: ring() }
     }
 }
 
@@ -89,7 +95,8 @@ mod tests {
     use super::*;
 
     fn sample(id: u64) -> DroneSample {
-        DroneSample { id: DroneId(id), name: format!("meadow-{id}"), rate: id as f64, utilisation: Some(0.5) }
+        let (name, rate) = (format!("meadow-{id}"), id as f64);
+        DroneSample { id: DroneId(id), name, rate, compressions: 2.0 * rate, utilisation: Some(0.5) }
     }
 
     #[test]
@@ -98,7 +105,7 @@ mod tests {
         let all: Vec<_> = (0..DRONES as u64).map(sample).collect();
         (0..200).for_each(|step| tracks.push(step, &all));
         let bytes = tracks.bytes();
-        assert!(bytes < 3 << 20, "{bytes}");
+        assert!(bytes < 4 << 20, "{bytes}");
         // Two that are new take the places of those that were seen longest ago.
         tracks.push(200, &all[1..]);
         tracks.push(201, &all[2..]);
@@ -107,6 +114,9 @@ mod tests {
         assert!([0, 1].iter().all(|id| tracks.get(DroneId(*id)).is_none()));
         assert!([2, 5000, 6000].iter().all(|id| tracks.get(DroneId(*id)).is_some()));
         let track = tracks.get(DroneId(7)).unwrap();
-        assert_eq!((track.rate.first(), track.rate.at(201), &*track.name), (Some(82), Some(7.0), "meadow-7"));
+        assert_eq!(
+            (track.rate.first(), track.rate.at(201), track.compressions.at(201)),
+            (Some(82), Some(7.0), Some(14.0))
+        );
     }
 }

@@ -158,9 +158,9 @@ impl State {
         let step = u64::from(DRONE_STEP);
         let turn = now.on.0.div_euclid(1000).unsigned_abs() % step;
         let look = |id| {
-            let rate = self.core.drone_rate(id, now.elapsed).unwrap_or_default();
+            let (rate, compressions) = self.core.drone_rates(id, now.elapsed).unwrap_or_default();
             let (name, utilisation) = self.fleet.busyness(id)?;
-            Some(DroneSample { id, name: name.to_owned(), rate, utilisation })
+            Some(DroneSample { id, name: name.to_owned(), rate, compressions, utilisation })
         };
         let latest = self.fleet.connected().rev().take(DRONES);
         latest.filter(|id| id.0 % step == turn).filter_map(look).collect()

@@ -161,6 +161,9 @@ pub struct DroneHistory {
     pub from: Timestamp,
     /// Items per second, oldest first; `None` where it was not here.
     pub rate: Vec<Option<f32>>,
+    /// SHA-256 compressions per second; `None` also where an older version did not measure it.
+    #[serde(default)]
+    pub compressions_per_second: Vec<Option<f32>>,
     /// The part of its threads' time in which they computed, 0 to 1.
     pub utilisation: Vec<Option<f32>>,
 }
@@ -187,7 +190,8 @@ pub struct Shift {
     pub state: TaskState,
 }
 
-/// What Drones did in the last quarter of an hour.
+/// What Drones did in the last quarter of an hour, in SHA-256 compressions per second: what one item takes depends on
+/// its kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Throughput {
     /// How far apart the values are.
@@ -198,7 +202,7 @@ pub struct Throughput {
     pub drones: Vec<ThroughputOf>,
     /// How many others are known that did something.
     pub others: u64,
-    /// What all but the busiest did together, in items per second; `None` where nothing was measured.
+    /// What all but the busiest did together; `None` where nothing was measured.
     pub rest: Vec<Option<f32>>,
 }
 
@@ -209,8 +213,8 @@ pub struct ThroughputOf {
     pub id: DroneId,
     /// As it calls itself.
     pub name: String,
-    /// Items per second, oldest first; `None` where it was not here.
-    pub rate: Vec<Option<f32>>,
+    /// Compressions per second, oldest first; `None` where it was not here.
+    pub compressions: Vec<Option<f32>>,
 }
 
 #[cfg(test)]

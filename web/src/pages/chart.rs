@@ -1,6 +1,10 @@
 //! Charts as paths of SVG. What they show is said in words beside them, so that nobody needs to see them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
+
+use wire::ids::DroneId;
 
 use crate::model::{Throughput, Timestamp};
 
@@ -57,7 +61,7 @@ impl Line {
     }
 }
 
-/// What several did, each above the others.
+/// What several did, each above the others, in SHA-256 compressions per second.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stack {
     /// From the bottom on.
@@ -74,19 +78,19 @@ pub(super) struct Stack {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layer {
     /// The Drone's id and name; `None` for all others together.
-    pub(super) drone: Option<(u64, String)>,
+    pub(super) drone: Option<(DroneId, String)>,
     pub(super) area: String,
     /// The mean over all of the time.
     pub(super) mean: f64,
-    /// The newest value.
-    pub(super) latest: f64,
+    /// What it does now.
+    pub(super) now: f64,
 }
 
 impl Stack {
-    /// Of what Drones did; `None` if they did nothing.
-    pub(super) fn of(throughput: &Throughput) -> Option<Self> {
+    /// Of what Drones did, and what each does `now`; `None` if they did nothing.
+    pub(super) fn of(throughput: &Throughput, now: &BTreeMap<DroneId, f64>) -> Option<Self> {
         let Throughput { step_seconds, from, drones, others, rest } = throughput;
-        let each = drones.iter().map(|drone| (Some((drone.id.0, drone.name.clone())), &drone.rate));
+        let each = drones.iter().map(|drone| (Some((drone.id, drone.name.clone())), &drone.compressions));
         // Without others, what is left is that rates are means of some seconds each.
         let each: Vec<_> = each.chain((*others > 0).then_some((None, rest))).collect();
         let length = each.iter().map(|(_, rate)| rate.len()).max().unwrap_or_default();
@@ -100,11 +104,18 @@ impl Stack {
         if highest <= 0.0 {
             return None;
         }
+        let known: Vec<_> = rest.iter().map(|rate| rate.map(f64::from)).collect();
+        let runs = runs(&known);
         let layers = each.into_iter().zip(tops.windows(2)).map(|((drone, rate), edges)| Layer {
-            drone,
-            area: between(&edges[0], &edges[1], highest),
+            area: runs.iter().map(|run| between(&edges[0], &edges[1], run.clone(), highest)).collect(),
             mean: sum(rate) / length as f64,
-            latest: rate.last().copied().flatten().map_or(0.0, f64::from),
+            now: match &drone {
+                Some((id, _)) => now.get(id).copied().unwrap_or_default(),
+                None => {
+                    now.iter().filter(|(id, _)| drones.iter().all(|drone| drone.id != **id)).map(|(_, now)| now).sum()
+                }
+            },
+            drone,
         });
         let to = Timestamp(from.0 + length as i64 * i64::from(*step_seconds) * 1000);
         Some(Self { layers: layers.collect(), highest, from: *from, to })
@@ -120,23 +131,23 @@ fn mean(values: &[Option<f32>]) -> Option<f64> {
     (count > 0).then(|| sum(values) / count as f64)
 }
 
-/// What lies between two edges.
-fn between(below: &[f64], above: &[f64], top: f64) -> String {
+/// What lies between two edges, where they are known.
+fn between(below: &[f64], above: &[f64], run: Range<usize>, top: f64) -> String {
     let mut area = String::new();
-    let point = |at: usize, value: f64| format!("{} {}", x(at, above.len()), y(value, top));
-    for (at, value) in above.iter().enumerate() {
-        let _ = write!(area, "{}{}", if at == 0 { 'M' } else { 'L' }, point(at, *value));
+    let point = |at: usize, edge: &[f64]| format!("{} {}", x(at, edge.len()), y(edge[at], top));
+    for at in run.clone() {
+        let _ = write!(area, "{}{}", if at == run.start { 'M' } else { 'L' }, point(at, above));
     }
-    for (at, value) in below.iter().enumerate().rev() {
-        let _ = write!(area, "L{}", point(at, *value));
+    for at in run.rev() {
+        let _ = write!(area, "L{}", point(at, below));
     }
     area.push('Z');
     area
 }
 
 /// Where there are values without a gap.
-fn runs(points: &[Option<f64>]) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+pub(super) fn runs<T>(points: &[Option<T>]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
     for at in (0..points.len()).filter(|at| points[*at].is_some()) {
         match runs.last_mut() {
             Some(run) if run.end == at => run.end += 1,
@@ -159,8 +170,6 @@ fn y(value: f64, top: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use wire::ids::DroneId;
-
     use super::*;
     use crate::model::ThroughputOf;
 
@@ -187,30 +196,38 @@ mod tests {
 
     #[test]
     fn layers_lie_on_each_other() {
-        let one =
-            |id, rate: [f32; 3]| ThroughputOf { id: DroneId(id), name: format!("{id}"), rate: rate.map(Some).into() };
+        let one = |id, rate: [f32; 3]| ThroughputOf {
+            id: DroneId(id),
+            name: format!("{id}"),
+            compressions: rate.map(Some).into(),
+        };
         let mut throughput = Throughput {
             step_seconds: 10,
             from: Timestamp(0),
             drones: vec![one(7, [2.0, 2.0, 2.0]), one(3, [0.0, 1.0, 2.0])],
             others: 4,
-            rest: vec![Some(0.0), None, Some(4.0)],
+            rest: vec![Some(0.0), Some(0.0), Some(4.0)],
         };
-        let stack = Stack::of(&throughput).unwrap();
-        let areas: Vec<_> = stack.layers.iter().map(|layer| (layer.area.as_str(), layer.mean, layer.latest)).collect();
+        let now = [(7, 5.0), (8, 1.5), (9, 0.5)].map(|(id, now)| (DroneId(id), now)).into();
+        let stack = Stack::of(&throughput, &now).unwrap();
+        let areas: Vec<_> = stack.layers.iter().map(|layer| (layer.area.as_str(), layer.mean, layer.now)).collect();
         assert_eq!(
             areas,
             [
-                ("M0 75L300 75L600 75L600 100L300 100L0 100Z", 2.0, 2.0),
-                ("M0 75L300 62.5L600 50L600 75L300 75L0 75Z", 1.0, 2.0),
-                ("M0 75L300 62.5L600 0L600 50L300 62.5L0 75Z", 4.0 / 3.0, 4.0),
+                ("M0 75L300 75L600 75L600 100L300 100L0 100Z", 2.0, 5.0),
+                ("M0 75L300 62.5L600 50L600 75L300 75L0 75Z", 1.0, 0.0),
+                ("M0 75L300 62.5L600 0L600 50L300 62.5L0 75Z", 4.0 / 3.0, 2.0),
             ]
         );
         assert_eq!((stack.highest, stack.to), (8.0, Timestamp(30_000)));
+        // Where nothing was measured nothing is drawn: that is not the same as nothing to do.
+        throughput.rest[1] = None;
+        let broken = Stack::of(&throughput, &now).unwrap();
+        assert_eq!(broken.layers[2].area, "M0 75L0 75ZM600 0L600 50Z");
         throughput.others = 0;
-        assert_eq!(Stack::of(&throughput).unwrap().layers.len(), 2, "what is nobody's is not shown");
+        assert_eq!(Stack::of(&throughput, &now).unwrap().layers.len(), 2, "what is nobody's is not shown");
         throughput.drones.clear();
         throughput.rest = vec![None; 3];
-        assert_eq!(Stack::of(&throughput), None);
+        assert_eq!(Stack::of(&throughput, &now), None);
     }
 }

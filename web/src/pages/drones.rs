@@ -43,6 +43,8 @@ pub(super) struct Page {
     has_known: bool,
     connected: usize,
     start: StartDrone,
+    /// When the Queen started: since then she counts what they do.
+    since: Timestamp,
 }
 
 /// Drones a page.
@@ -116,8 +118,10 @@ pub(super) async fn page(
     drones.drain(..drones.len().min((number as usize - 1) * PAGE));
     let has_next = drones.len() > PAGE;
     drones.truncate(PAGE);
-    let start = StartDrone::of(&hive.overview().await?.drone_addr, &headers, config.tls.is_some());
-    Ok(Page { viewer, counts, filter, number, has_next, drones, has_known, connected, start })
+    let overview = hive.overview().await?;
+    let start = StartDrone::of(&overview.drone_addr, &headers, config.tls.is_some());
+    let since = overview.started_at;
+    Ok(Page { viewer, counts, filter, number, has_next, drones, has_known, connected, start, since })
 }
 
 /// How to start a Drone.
@@ -180,7 +184,11 @@ pub(super) fn reached_at(headers: &HeaderMap) -> Option<Authority> {
 pub(super) struct OnePage {
     viewer: Viewer,
     drone: DroneView,
-    rate: Option<Line>,
+    /// When the Queen started: since then she counts what Drones do.
+    since: Timestamp,
+    /// It was not here since then, so that its counts are those of the Queen before.
+    is_remembered: bool,
+    compressions: Option<Line>,
     utilisation: Option<Line>,
     leases: Vec<LeaseView>,
     timeline: Option<Timeline>,
@@ -188,12 +196,15 @@ pub(super) struct OnePage {
 
 pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {
     let drone = hive.drone(DroneId(id)).await?;
-    let DroneHistory { step_seconds, from, rate, utilisation } = hive.drone_history(drone.id).await?;
-    let rate = Line::of(&rate, step_seconds, from, None);
+    let DroneHistory { step_seconds, from, compressions_per_second, utilisation, .. } =
+        hive.drone_history(drone.id).await?;
+    let compressions = Line::of(&compressions_per_second, step_seconds, from, None);
     let utilisation = Line::of(&utilisation, step_seconds, from, Some(1.0));
     let leases = hive.drone_leases(drone.id).await?;
     let timeline = Timeline::of(&leases, Timestamp::now());
-    Ok(OnePage { viewer, drone, rate, utilisation, leases, timeline })
+    let since = hive.overview().await?.started_at;
+    let is_remembered = drone.last_seen_at < since;
+    Ok(OnePage { viewer, drone, since, is_remembered, compressions, utilisation, leases, timeline })
 }
 
 pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {

@@ -94,6 +94,8 @@ impl Whole {
         let overview = hive.overview().await?;
         let mut drones = hive.drones().await?;
         let has_known_drones = !drones.is_empty();
+        // The chart's legend says of each what the table says.
+        let now = drones.iter().map(|drone| (drone.id, drone.compressions_per_second)).collect();
         drones.retain(|drone| drone.state.is_connected());
         drones.truncate(SHOWN_MAX);
         Ok(Self {
@@ -104,7 +106,7 @@ impl Whole {
                 is_high(if data.removes_early { data.unfinished } else { data.used.max(data.unfinished) }, data.limit)
             }),
             drones,
-            measured: Measured::of(hive).await?,
+            measured: Measured::of(hive, &now).await?,
             events,
             start: StartDrone::of(&overview.drone_addr, headers, config.tls.is_some()),
             overview,

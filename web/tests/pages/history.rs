@@ -12,9 +12,12 @@ const NOON: Timestamp = Timestamp(1_700_000_000_000);
 async fn the_overview_draws_the_last_quarter_of_an_hour() {
     let (fake, router) = world();
     let text = get(&router, "/admin").await;
-    contains(page(&text), &["aria-label=\"Rate in the last 15 minutes: at most 2.0 k\"", "one string"]);
+    contains(
+        page(&text),
+        &["aria-label=\"SHA-256 compressions per second in the last 15 minutes: at most 2.0 k\"", "one string"],
+    );
     assert!(!text.text().contains("id=\"throughput\""), "nobody did anything");
-    let one = |id, name: &str| ThroughputOf { id: DroneId(id), name: name.into(), rate: vec![Some(500.0); 90] };
+    let one = |id, name: &str| ThroughputOf { id: DroneId(id), name: name.into(), compressions: vec![Some(500.0); 90] };
     fake.inner().throughput = Throughput {
         step_seconds: 10,
         from: NOON,
@@ -23,7 +26,14 @@ async fn the_overview_draws_the_last_quarter_of_an_hour() {
         rest: vec![Some(1000.0); 90],
     };
     let text = get(&router, "/admin").await;
-    let list = ["&#60;meadow&#62;", "href=\"/admin/drones/9\"", "all others", "on average 1.0 k/s", "at most 2.0 k/s"];
+    let list = [
+        "&#60;meadow&#62;",
+        "href=\"/admin/drones/9\"",
+        "all others",
+        "0/s now, 500/s on average",
+        "2.0 M/s now, 1.0 k/s on average",
+        "compressions, at most 2.0 k/s",
+    ];
     contains(page(&text), &list);
     assert_eq!(text.text().matches("class=\"layer-rest\"").count(), 2, "the chart and its legend");
 }
@@ -32,8 +42,10 @@ async fn the_overview_draws_the_last_quarter_of_an_hour() {
 async fn a_drone_has_its_history() {
     let (fake, router) = world();
     assert!(!get(&router, "/admin/drones/1").await.text().contains("id=\"history\""));
-    let (rate, utilisation) = (vec![Some(1.0), Some(3e6)], vec![Some(0.5), Some(0.75)]);
-    fake.inner().drone_history = DroneHistory { step_seconds: 10, from: NOON, rate, utilisation };
+    let (rate, utilisation) = (vec![Some(1.0), Some(2.0)], vec![Some(0.5), Some(0.75)]);
+    let compressions_per_second = vec![Some(1.0), Some(3e6)];
+    fake.inner().drone_history =
+        DroneHistory { step_seconds: 10, from: NOON, rate, compressions_per_second, utilisation };
     contains(page(&get(&router, "/admin/drones/1").await), &["at most 3.0 M/s", "of 100 %, at most 75.0 %", "L600 25"]);
 }
 
@@ -63,4 +75,9 @@ async fn a_task_has_its_course() {
         "at most 7.0/s",
     ];
     contains(page(&answer), &parts);
+    // Of a single string nothing is done until all of it is.
+    fake.inner().task_history.rate = vec![Some(0.0); 9];
+    let answer = get(&router, "/admin/tasks/1").await;
+    contains(page(&answer), &parts[..3]);
+    assert!(!answer.text().contains("at most 0/s"));
 }

@@ -21,7 +21,7 @@ use support::*;
 use web::hive::HiveError;
 use web::kinds::Specification;
 use web::kinds::digest::Algorithm;
-use web::model::{Data, TaskState, Verify};
+use web::model::{Data, TaskState, Timestamp, Verify};
 
 const WORD: &str = "super_secret_password_123";
 const DIGEST: &str = "292e6640d6f984141f5e3685047fa5a7116be7aae035d0f299f95ee5af61ea3d";
@@ -87,7 +87,16 @@ async fn the_overview_shows_what_there_is_and_what_to_do() {
     assert_eq!(answer.header("cache-control"), "no-cache");
     contains(
         page(&answer),
-        &["The Hive is ready", "1.0 M/s", "12,345", "&#60;b&#62;worker", "of 1.0 GiB", "4 threads"],
+        &[
+            "The Hive is ready",
+            "2.0 M/s",
+            "for 1.0 M items/s",
+            "12,345",
+            "since the Queen’s start at",
+            "&#60;b&#62;worker",
+            "of 1.0 GiB",
+            "4 threads",
+        ],
     );
     contains(page(&answer), &["Nothing was submitted yet", "curl http://127.0.0.1:8081/tasks -d"]);
     post_json(&router, json!({"inputs": ["a", "b"], "name": "<script>alert(1)</script>"})).await;
@@ -301,18 +310,36 @@ async fn a_task_is_cancelled_and_deleted() {
 
 #[tokio::test]
 async fn drones_are_shown() {
-    let (_, router) = world();
+    let (fake, router) = world();
     let answer = get(&router, "/admin/drones").await;
     contains(
         page(&answer),
-        &["&#60;b&#62;worker", "busy", "127.0.0.1:50000", "cargo run --release -p drone -- --queen 127.0.0.1:8080"],
+        &[
+            "&#60;b&#62;worker",
+            "busy",
+            "127.0.0.1:50000",
+            "cargo run --release -p drone -- --queen 127.0.0.1:8080",
+            "1.0 M items/s",
+            "What they did is counted since the Queen’s start at",
+        ],
     );
     let answer = get(&router, "/admin/drones/1").await;
     contains(
         page(&answer),
-        &["Drone 1", "&#60;b&#62;worker", "drone 0.1.0", "2.0 M/s", "short, sha256d, hmac", "sha-ni"],
+        &[
+            "Drone 1",
+            "&#60;b&#62;worker",
+            "drone 0.1.0",
+            "2.0 M/s",
+            "short, sha256d, hmac",
+            "sha-ni",
+            "What it did is counted since",
+        ],
     );
     assert!(!answer.text().contains("<b>"));
+    // It left before this Queen started.
+    fake.inner().drone.last_seen_at = Timestamp(1_600_000_000_000);
+    contains(page(&get(&router, "/admin/drones/1").await), &["as the Queen before wrote it down last"]);
 }
 
 #[tokio::test]

@@ -40,9 +40,13 @@ async fn what_is_not_known_is_refused_with_the_names() {
 async fn of_one_drone_and_one_task() {
     let (fake, router) = world();
     fake.inner().drone_history.rate = vec![Some(2.5), None];
+    fake.inner().drone_history.compressions_per_second = vec![Some(5.0), None];
     let drone = get(&router, "/drones/1/history").await;
-    let expected =
-        json!({ "step_seconds": 10, "from": "2023-11-14T22:13:20.000Z", "rate": [2.5, null], "utilisation": [] });
+    let from = "2023-11-14T22:13:20.000Z";
+    let expected = json!({
+        "step_seconds": 10, "from": from, "rate": [2.5, null], "compressions_per_second": [5.0, null],
+        "utilisation": []
+    });
     assert_eq!((drone.status.as_u16(), drone.json()), (200, expected));
     get(&router, "/drones/99/history").await.problem(404);
     post_json(&router, json!({ "input": "honey" })).await;

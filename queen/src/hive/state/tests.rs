@@ -180,7 +180,7 @@ fn a_drone_is_quarantined_that_fails_where_another_does_not() {
 fn it_is_written_when_a_task_was_started_that_takes_long() {
     let mut state = empty();
     let mut drone = Peer::join(&mut state, 1);
-    let mut starts = |state: &mut State, second: u64| -> Vec<_> {
+    let starts = |state: &mut State, second: u64| -> Vec<_> {
         state.measure(Timed::default(), &[], Now::after(Duration::from_secs(second)));
         let changes = state.take_changes(true).into_iter();
         let starts = changes.filter_map(|change| match change {

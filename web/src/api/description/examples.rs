@@ -264,7 +264,8 @@ pub(super) fn history() -> Value {
 /// The same of a Drone.
 pub(super) fn drone_history() -> Value {
     let (rate, utilisation) = (vec![Some(124_000_000.0), None], vec![Some(0.98), None]);
-    json!(DroneHistory { step_seconds: 10, from: NOON, rate, utilisation })
+    let compressions_per_second = rate.clone();
+    json!(DroneHistory { step_seconds: 10, from: NOON, rate, compressions_per_second, utilisation })
 }
 
 /// How a task went.
