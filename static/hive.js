@@ -10,6 +10,17 @@ const RETRY_MS = 3000; // until a refused event stream is tried again
 const $ = (id) => document.getElementById(id);
 document.documentElement.classList.add("js");
 
+// A browser may keep nothing for a page, which then does without.
+function stored(storage, name, value) {
+  try {
+    const kept = window[storage].getItem(name);
+    if (value !== undefined) window[storage].setItem(name, value);
+    return kept;
+  } catch {
+    return null;
+  }
+}
+
 // ---- Times: UTC as they come, then the reader's own; UTC stays where the pointer rests ----
 
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
@@ -113,6 +124,8 @@ async function refresh() {
       if (response.status === 503) {
         // It passes; what is shown, and what was typed, stays meanwhile.
         show("lost", "Waiting for the Queen…");
+        const why = page.getElementById("problem-detail")?.textContent;
+        tellAway(`The Queen does not answer at present${why ? `: ${why}` : ""}. This page shows what was before, and goes on by itself.`);
         pause = Number(response.headers.get("retry-after")) * 1000 || RETRY_MS;
         isDirty = true;
       } else if (main) {
@@ -122,6 +135,7 @@ async function refresh() {
         // What is moved within the page loses it.
         if (focused.isConnected && focused !== document.activeElement) focused.focus({ preventScroll: true });
         document.title = page.title;
+        tellStart();
         if (events?.readyState === EventSource.OPEN) show("live", "Live");
       }
     } catch {
@@ -143,7 +157,37 @@ function show(state, text) {
   if (live.dataset.state === state) return;
   live.dataset.state = state;
   live.textContent = text;
+  if (state !== "lost") tellAway("");
 }
+
+// ---- The Queen: that she is away, and that she was started anew while somebody looked ----
+
+let lostAt = null;
+
+function tellAway(text) {
+  if (!text) lostAt = null;
+  $("away").hidden = !text;
+  $("away-text").textContent = text;
+}
+
+// For as long as this tab is open, or until it is dismissed.
+function tellStart() {
+  const { started } = $("main").dataset;
+  if (!started) return;
+  const known = stored("sessionStorage", "started");
+  if (known && known !== started) stored("sessionStorage", "anew", started);
+  stored("sessionStorage", "started", started);
+  const anew = stored("sessionStorage", "anew");
+  $("anew").hidden = !anew;
+  if (!anew) return;
+  $("anew-at").dateTime = anew;
+  localise($("anew"));
+}
+
+$("anew-close").addEventListener("click", () => {
+  stored("sessionStorage", "anew", "");
+  $("anew").hidden = true;
+});
 
 function listen() {
   clearTimeout(retry);
@@ -158,7 +202,10 @@ function listen() {
     refresh();
   };
   events.onerror = () => {
-    if ($("live").dataset.state !== "lost") show("lost", `Not reached since ${clock.format(new Date())}`);
+    show("lost", "Not reached");
+    // One that breaks is mostly there again at the first attempt.
+    if (lostAt) tellAway(`The Queen cannot be reached since ${clock.format(lostAt)}; this page shows what was then, and goes on by itself when she is back.`);
+    else lostAt = new Date();
     if (events?.readyState !== EventSource.CLOSED) return;
     // It may be refused because the session has ended, which the page tells.
     refresh();
@@ -210,4 +257,5 @@ document.addEventListener("click", async ({ target }) => {
 });
 
 localise(document);
+tellStart();
 listen();

@@ -9,17 +9,6 @@ const ELSEWHERE = { "/": "/admin/tasks", n: "/admin" };
 let first = -Infinity; // the time of the first key of two
 let row = -1; // of the list, the one that was reached last
 
-// A browser may keep nothing for a page; then keys act, and a key that leads elsewhere does only that.
-function stored(storage, name, value) {
-  try {
-    const kept = window[storage].getItem(name);
-    if (value !== undefined) window[storage].setItem(name, value);
-    return kept;
-  } catch {
-    return null;
-  }
-}
-
 const keysOff = () => stored("localStorage", "keys") === "off";
 const isTyped = (target) => target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
 const rows = () => [...document.querySelectorAll("#main tbody tr")].filter((each) => each.querySelector("th a[href], td a[href]"));

@@ -193,6 +193,9 @@ impl Hive for Ready {
     async fn resume(&self, _: TaskId) -> Result<TaskView, HiveError> {
         nothing()
     }
+    fn started_at(&self) -> Timestamp {
+        Timestamp(0)
+    }
     fn tell(&self, _: Deed) {}
 
     async fn retry(&self, _: TaskId, _: Option<Option<u32>>) -> Result<TaskView, HiveError> {

@@ -19,6 +19,8 @@ use crate::places::Place;
 use crate::proxies::{self, Start};
 use crate::request_id::RequestId;
 use crate::session::SessionId;
+use crate::told::Told;
+
 /// The connection that a request comes over; the default is none, of what comes over no network.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Connection {
@@ -45,6 +47,8 @@ pub(crate) struct Client {
     pub(crate) allowance: Allowance,
     /// How the request is called.
     pub(crate) request: RequestId,
+    /// What the page that they ask for is to tell them.
+    pub(crate) told: Option<Told>,
 }
 
 impl Client {
@@ -52,7 +56,8 @@ impl Client {
     pub(crate) fn at(config: &Config, connection: &Connection, request: RequestId, headers: &HeaderMap) -> Self {
         let peer = connection.peer.map(|peer| peer.ip());
         let Start { address, is_secure } = proxies::start(&config.trusted_proxies, peer, config.tls.is_some(), headers);
-        Self { address, is_secure, place: connection.place.clone(), request, ..Self::default() }
+        let told = Told::read(headers, is_secure);
+        Self { address, is_secure, place: connection.place.clone(), request, told, ..Self::default() }
     }
 
     /// With what they show: a token, or the cookie of a session that was begun with one.

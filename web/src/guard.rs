@@ -12,17 +12,19 @@ use axum::extract::Request;
 use axum::http;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN,
-    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::app::App;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Problem, shown};
 use crate::pages::{self, Viewer};
 use crate::request_id::RequestId;
+use crate::told::Told;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -130,8 +132,11 @@ fn is_ours(host: &Authority, config: &Config) -> bool {
     }
 }
 
-/// Gives every answer the headers that keep a browser from doing too much with it.
-pub(crate) fn headers(asker: &Asker, headers: &mut HeaderMap) {
+/// Gives every answer the headers that keep a browser from doing too much with it, and those by which a page tells what
+/// was done, once.
+pub(crate) fn headers(asker: &Asker, response: &mut Response) {
+    let told = response.extensions_mut().remove::<Told>();
+    let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Under `no-referrer` a browser would send `Origin: null` with our own forms.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -142,7 +147,13 @@ pub(crate) fn headers(asker: &Asker, headers: &mut HeaderMap) {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(PINNED));
     }
     // What needed a token is not to be seen by whoever goes back in the browser after it was logged out.
-    let may_keep = asker.is_page && asker.viewer.is_anyone();
+    let is_told = asker.has_told && is_html(headers);
+    let may_keep = asker.is_page && asker.viewer.is_anyone() && !is_told;
+    match told {
+        Some(told) => _ = headers.append(SET_COOKIE, told.given(asker.is_secure)),
+        None if is_told => _ = headers.append(SET_COOKIE, Told::taken(asker.is_secure)),
+        None => {}
+    }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(if may_keep { "no-cache" } else { "no-store" }));
 }
 
@@ -152,6 +163,10 @@ pub(crate) struct Asker {
     /// For a page, and not by a program.
     is_page: bool,
     is_read: bool,
+    /// Over TLS.
+    is_secure: bool,
+    /// For a page that tells what was done, if it is one.
+    has_told: bool,
     /// Over TLS, by a name that is to be asked over it from now on.
     is_pinned: bool,
     /// Which page.
@@ -173,6 +188,8 @@ impl Asker {
         Self {
             is_page,
             is_read: request.method() == Method::GET,
+            is_secure: client.is_secure,
+            has_told: is_page && client.told.is_some(),
             is_pinned: client.is_secure && !is_localhost(),
             uri: is_page.then(|| request.uri().clone()),
             viewer: Viewer::default(),
@@ -180,9 +197,9 @@ impl Asker {
     }
 
     /// It is known now who it is.
-    pub(crate) fn is_known(&mut self, client: &Client, config: &Config) {
+    pub(crate) fn is_known(&mut self, client: &Client, app: &App) {
         if self.is_page {
-            self.viewer = Viewer::of(client, config);
+            self.viewer = Viewer::of(client, app);
         }
     }
 }
@@ -195,9 +212,8 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let is_html = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     // A form that came back says what is wrong.
-    if is_page && is_html {
+    if is_page && is_html(response.headers()) {
         return response;
     }
     if is_page && status == StatusCode::UNAUTHORIZED {
@@ -226,6 +242,10 @@ pub(crate) async fn problems(asker: &Asker, request: &RequestId, response: Respo
     response.headers_mut().extend(parts.headers);
     *response.extensions_mut() = parts.extensions;
     response
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 async fn detail(status: StatusCode, headers: &HeaderMap, body: Body) -> String {

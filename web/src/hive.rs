@@ -27,7 +27,7 @@ use crate::kinds::search::Search;
 use crate::metrics::Measures;
 use crate::model::{
     DroneHistory, DroneView, Event, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
-    TaskCounts, TaskHistory, TaskView, Throughput, Verify,
+    TaskCounts, TaskHistory, TaskView, Throughput, Timestamp, Verify,
 };
 pub use crate::model::{Estimate, SearchProgress, Span, SpanState, Verdict};
 
@@ -447,6 +447,9 @@ pub trait Hive: Send + Sync + 'static {
 
     /// What there is to measure, the whole at a glance among it.
     async fn measures(&self) -> Result<Measures, HiveError>;
+
+    /// When this Queen started.
+    fn started_at(&self) -> Timestamp;
 
     /// Tells the operator what a user did, and writes it into the audit trail.
     fn tell(&self, deed: Deed);

@@ -16,6 +16,7 @@ mod bulk;
 mod client;
 mod compress;
 mod config;
+mod cookie;
 mod deeds;
 mod entrance;
 pub mod error;
@@ -45,6 +46,7 @@ pub mod serve;
 mod session;
 mod site;
 mod timestamp;
+mod told;
 
 use std::sync::Arc;
 

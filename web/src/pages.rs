@@ -8,6 +8,7 @@ mod chart;
 mod course;
 mod coverage;
 mod curl;
+mod done;
 mod drones;
 mod failures;
 mod filters;

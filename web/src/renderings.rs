@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, HOST};
-use axum::http::{self, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{self, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -17,9 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::access::{Caller, TokenId};
 use crate::client::Client;
 use crate::error::Problem;
-
-/// The script of a page sends it when it reads the page again; its value says nothing.
-const REFRESH: HeaderName = HeaderName::from_static("hive-refresh");
+use crate::request::REFRESH;
 
 /// Between the beginnings of two renderings of the same page.
 const PAUSE: Duration = Duration::from_millis(250);

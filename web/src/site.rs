@@ -112,7 +112,7 @@ impl Site {
         };
         let response = whole::counted(&self.app.config.readers, response).unwrap_or_else(Problem::into_response);
         let mut response = guard::problems(&asker, &request_id, response).await;
-        guard::headers(&asker, response.headers_mut());
+        guard::headers(&asker, &mut response);
         response.headers_mut().extend(request_id.header().map(|id| (REQUEST_ID, id)));
         let answered = response.extensions_mut().remove::<Answered>();
         let route = answered.as_ref().map_or(&self.elsewhere, |Answered(route)| route);
@@ -135,7 +135,7 @@ impl Site {
         }
         guard::admit(config, client.is_secure, &request)?;
         let client = client.known(entrance, &self.limiter, &**hive, &request)?;
-        asker.is_known(&client, config);
+        asker.is_known(&client, &self.app);
         if !guard::is_probe(&request) {
             client.allowance.request(!request.body().is_end_stream())?;
             request = lasting(entrance, &client, metered(request, &client.allowance));

@@ -10,7 +10,7 @@ use web::hive::{
 use web::metrics::Measures;
 use web::model::{
     DroneHistory, DroneView, EventId, FailureGroup, HistoryView, LeaseView, Overview, Series, Step, StreamView,
-    TaskCounts, TaskHistory, TaskState, TaskView, Throughput,
+    TaskCounts, TaskHistory, TaskState, TaskView, Throughput, Timestamp,
 };
 use wire::blob::BlobBuf;
 use wire::ids::{DroneId, TaskId};
@@ -282,6 +282,10 @@ impl Hive for SharedHive {
         let Disk { directory, journal, .. } = &self.inner.disk;
         let journal = directory.as_ref().map(|_| journal.measures());
         Ok(Measures { overview, recovering, journal, dropped_log_lines: drone::console::dropped_lines() })
+    }
+
+    fn started_at(&self) -> Timestamp {
+        self.inner.started_at
     }
 
     fn tell(&self, deed: Deed) {

@@ -9,6 +9,7 @@ use drone::story;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use web::access::{LogFilter, LogKind};
 use web::budget::Budget;
 use wire::ids::{DroneId, TaskId};
 
@@ -34,6 +35,14 @@ const DISK_RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Reads from the disk at once; more wait.
 const READS: usize = 32;
+
+/// What the log calls a Queen's start and her end.
+const START: &str = "start";
+const STOP: &str = "stop";
+
+/// Lines about the Queen that are looked at for how the one before ended: between her start and her end there may be some
+/// about her disk.
+const LINES: usize = 100;
 
 /// How long the last lines of the audit trail are waited for.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -157,10 +166,11 @@ impl SharedHive {
     /// Begins the epoch, from where on the Hive serves; returns when that is on disk, and never while
     /// the disk takes no writes. Before that no Drone is given work, since its leases carry the epoch.
     pub async fn begin_epoch(&self) {
+        let before = self.how_the_one_before_ended().await;
         let Ok(slot) = self.slot(0).await else { return };
         let ((), ack) = self.change_durably(slot, |state, now| {
             let (taken, _) = state.disk.recovered;
-            state.log_queen("start", format!("with {}", unfinished(taken)), now);
+            state.log_queen(START, format!("with {}{before}", unfinished(taken)), now);
             state.begin(self.inner.epoch);
         });
         if self.lock().disk.has_suspects {
@@ -174,6 +184,20 @@ impl SharedHive {
         while self.lock().disk.fault.is_some() {
             self.inner.disk.journal.tidy().await;
             tokio::time::sleep(DISK_RETRY_INTERVAL).await;
+        }
+    }
+
+    /// How the Queen before ended, as far as the log says, in words for what follows it; nothing if there was none, or
+    /// what she wrote is not kept any more.
+    async fn how_the_one_before_ended(&self) -> &'static str {
+        let filter = LogFilter { kinds: vec![LogKind::Queen], limit: LINES, ..LogFilter::default() };
+        // A log that cannot be read says nothing.
+        let lines = self.read(move |reader| reader.log(&filter)).await.unwrap_or_default();
+        let last = lines.iter().map(|(_, line)| &*line.action).find(|action| [START, STOP].contains(action));
+        match last {
+            Some(STOP) => "; the Queen before stopped in order",
+            Some(_) => "; no stop of the Queen before is written: she was killed, or could not write it",
+            None => "",
         }
     }
 
@@ -317,7 +341,7 @@ impl StoreDriver {
             () = serving => {}
             () = writing.ended() => return Err(PersistError::Writer),
         }
-        hive.change(|state, now| state.log_queen("stop", "she was told to".to_owned(), now));
+        hive.change(|state, now| state.log_queen(STOP, "she was told to".to_owned(), now));
         // A disk that takes nothing is not waited for.
         let _ = hive.within(FAREWELL, hive.write_trail(true)).await;
         hive.inner.disk.journal.stop();

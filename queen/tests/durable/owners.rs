@@ -150,8 +150,8 @@ async fn what_users_did_is_written() {
 }
 
 #[tokio::test]
-async fn starts_and_stops_are_written() {
-    let folder = tempfile::tempdir().unwrap();
+async fn starts_and_stops_are_written_and_a_stop_that_is_not() {
+    let (folder, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (hive, driver) = open(folder.path(), settings());
     let first = async {
         hive.begin_epoch().await;
@@ -163,6 +163,25 @@ async fn starts_and_stops_are_written() {
         let page = hive.log(LogFilter { limit: 10, ..LogFilter::default() }).await.unwrap();
         let lines: Vec<_> = page.entries.iter().map(|line| (line.kind, &*line.action, &*line.target)).collect();
         assert_eq!(lines, ["start", "stop", "start"].map(|action| (LogKind::Queen, action, "queen")));
+        let starts = [0, 2].map(|at| &*page.entries[at].outcome);
+        assert_eq!(starts, ["with 0 unfinished tasks; the Queen before stopped in order", "with 0 unfinished tasks"]);
+        // As she would leave it if she were killed now.
+        for file in
+            std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|file| file.is_file())
+        {
+            std::fs::copy(&file, killed.path().join(file.file_name().unwrap())).unwrap();
+        }
     };
     driver.run(&hive, second).await.unwrap();
+    let (hive, driver) = open(killed.path(), settings());
+    let third = async {
+        hive.begin_epoch().await;
+        let page = hive.log(LogFilter { limit: 1, ..LogFilter::default() }).await.unwrap();
+        assert!(
+            page.entries[0]
+                .outcome
+                .ends_with("no stop of the Queen before is written: she was killed, or could not write it")
+        );
+    };
+    driver.run(&hive, third).await.unwrap();
 }

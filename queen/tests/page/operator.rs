@@ -5,8 +5,8 @@ use std::io::Write as _;
 use fantoccini::Locator;
 use serde_json::json;
 
-use super::support::Hive;
-use super::{browser, until};
+use super::support::{Hive, config};
+use super::{browser, check_page, until};
 
 /// Three lines, compressed with gzip.
 const PACKED: &[u8] =
@@ -64,5 +64,53 @@ async fn a_drone_is_found_and_disconnected() {
         worker.leave().await;
     }
     browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_told_until_another_page_comes() {
+    let Some(browser) = browser(360, "dark").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    let task = hive.submit_lines("", &["honey".to_owned()]).await;
+    client.goto(&format!("http://{}/admin/tasks/{task}", hive.http)).await.unwrap();
+    client.find(Locator::Css("#pause button")).await.unwrap().click().await.unwrap();
+    until(client, "#told", "Task 1 was paused.").await;
+    until(client, "#live", "Live").await;
+    check_page(client, 360, "dark").await;
+    // The page reads itself again, and tells it still.
+    hive.send("POST", &format!("/tasks/{task}/resume"), &[], "").await;
+    until(client, "#state", "pending").await;
+    until(client, "#told", "Task 1 was paused.").await;
+    client.refresh().await.unwrap();
+    until(client, "#state", "pending").await;
+    let told = client.execute("return document.getElementById('told')", vec![]).await.unwrap();
+    assert_eq!(told, json!(null), "it was told once");
+    client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_that_the_queen_is_away_and_was_started_anew() {
+    let Some(browser) = browser(360, "light").await else { return };
+    let hive = Hive::start().await;
+    let (client, http) = (&browser.client, hive.http);
+    client.goto(&format!("http://{http}/admin")).await.unwrap();
+    until(client, "#live", "Live").await;
+    hive.stop().await;
+    until(client, "#away:not([hidden])", "The Queen cannot be reached since").await;
+    check_page(client, 360, "light").await;
+    let hive = Hive::start_at(config(), http).await;
+    until(client, "#anew:not([hidden])", "The Queen was started anew at").await;
+    until(client, "#live", "Live").await;
+    until(client, "#away[hidden]", "").await;
+    check_page(client, 360, "light").await;
+    client.goto(&format!("http://{http}/admin/tasks")).await.unwrap();
+    until(client, "#anew:not([hidden])", "started anew at").await;
+    client.find(Locator::Id("anew-close")).await.unwrap().click().await.unwrap();
+    client.goto(&format!("http://{http}/admin")).await.unwrap();
+    until(client, "#live", "Live").await;
+    until(client, "#anew[hidden]", "").await;
+    client.clone().close().await.unwrap();
     hive.stop().await;
 }

@@ -94,8 +94,13 @@ impl Hive {
 
     /// A Queen who takes new tasks already.
     pub async fn start_with(config: Config) -> Self {
-        let bind = || TcpListener::bind("127.0.0.1:0");
-        let listeners = Listeners { drones: bind().await.unwrap(), http: bind().await.unwrap() };
+        Self::start_at(config, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// The same, who is asked at this address.
+    pub async fn start_at(config: Config, http: SocketAddr) -> Self {
+        let (drones, http) = (TcpListener::bind("127.0.0.1:0").await, TcpListener::bind(http).await);
+        let listeners = Listeners { drones: drones.unwrap(), http: http.unwrap() };
         let (drones, http) = (listeners.drones.local_addr().unwrap(), listeners.http.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let running = queen::run(config, listeners, shutdown.clone());

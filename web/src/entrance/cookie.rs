@@ -1,57 +1,36 @@
 //! The cookie in which a browser keeps its session (RFC 6265).
 
-use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::cookie::Cookie;
 use crate::session::SessionSecret;
 
-/// Under TLS; by this prefix browsers take it over TLS alone, from this host alone.
-const SECURE: &str = "__Host-hive";
-
-/// Without TLS, where browsers take none with that prefix.
-const PLAIN: &str = "hive-session";
-
-/// The most cookies of a request that are looked at: others on this host may have set many.
-const COOKIES_MAX: usize = 64;
+const SESSION: Cookie = Cookie { secure: "__Host-hive", plain: "hive-session" };
 
 /// What a request's cookie is, if it is one. `is_secure`: the browser came over TLS.
 pub(crate) fn read(headers: &HeaderMap, is_secure: bool) -> Option<SessionSecret> {
-    let name = name(is_secure);
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut cookies = values.flat_map(|value| value.split(';')).take(COOKIES_MAX);
-    let text = cookies.find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))?;
-    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+    URL_SAFE_NO_PAD.decode(SESSION.read(headers, is_secure)?).ok()?.try_into().ok()
 }
 
 /// What gives a browser the cookie of its session.
 pub(crate) fn given(secret: &SessionSecret, is_secure: bool) -> HeaderValue {
-    set(&URL_SAFE_NO_PAD.encode(secret), "", is_secure)
+    SESSION.given(&URL_SAFE_NO_PAD.encode(secret), None, is_secure)
 }
 
 /// What takes it away.
 pub(crate) fn taken(is_secure: bool) -> HeaderValue {
-    set("", "; Max-Age=0", is_secure)
-}
-
-fn set(value: &str, more: &str, is_secure: bool) -> HeaderValue {
-    let (name, secure) = (name(is_secure), if is_secure { "; Secure" } else { "" });
-    let mut cookie = HeaderValue::try_from(format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}"))
-        .unwrap_or(HeaderValue::from_static(""));
-    cookie.set_sensitive(true);
-    cookie
-}
-
-fn name(is_secure: bool) -> &'static str {
-    if is_secure { SECURE } else { PLAIN }
+    SESSION.taken(is_secure)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::COOKIE;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cookie::COOKIES_MAX;
 
     fn headers(cookies: &[&str]) -> HeaderMap {
         cookies.iter().map(|cookie| (COOKIE, HeaderValue::from_str(cookie).unwrap())).collect()

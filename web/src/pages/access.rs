@@ -10,11 +10,12 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::done::done;
 use super::drones::StartDrone;
 use super::filters;
 use super::form::{self, Form};
@@ -31,6 +32,7 @@ use crate::hive::{Access, Hive};
 use crate::request::id::Id;
 use crate::room::Room;
 use crate::session::{Session, SessionId};
+use crate::told::Did;
 
 /// For how long a token may be valid, in seconds, and how that is said; the first one is what the form begins with.
 const EXPIRIES: [(&str, &str); 5] = [
@@ -112,7 +114,7 @@ impl FromRequestParts<App> for Viewed {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let client = Client::from_request_parts(parts, app).await?;
-        let viewer = Viewer::of(&client, &app.config);
+        let viewer = Viewer::of(&client, app);
         Ok(Self { access: Arc::clone(&app.access), entrance: Arc::clone(&app.entrance), viewer, client })
     }
 }
@@ -207,9 +209,9 @@ pub(super) async fn create_token(
     }
 }
 
-pub(super) async fn revoke_token(administration: Administration, Id(id): Id) -> Result<Redirect, Problem> {
+pub(super) async fn revoke_token(administration: Administration, Id(id): Id) -> Result<Response, Problem> {
     administration.revoke_token(TokenId(id)).await?;
-    Ok(back())
+    Ok(back(Did::RevokeToken, id))
 }
 
 /// The page with the join file that was made, which is offered once.
@@ -271,20 +273,20 @@ pub(super) async fn create_secret(
 pub(super) async fn revoke_secret(
     administration: Administration,
     Path(name): Path<String>,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     administration.revoke_secret(&name).await?;
-    Ok(back())
+    Ok(back(Did::RevokeSecret, 0))
 }
 
 pub(super) async fn end_session(
     administration: Administration,
     State(entrance): State<Arc<Entrance>>,
     Id(id): Id,
-) -> Result<Redirect, Problem> {
+) -> Result<Response, Problem> {
     let session = entrance.sessions().into_iter().find(|session| session.id == SessionId(id));
     let session = session.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no session {id}")))?;
     administration.end_session(&session);
-    Ok(back())
+    Ok(back(Did::EndSession, id))
 }
 
 /// A page that nobody keeps, since it is not to be seen again.
@@ -298,6 +300,6 @@ fn refused(problem: &Problem, values: Vec<(String, String)>, fields: &[&str]) ->
     if problem.status == StatusCode::CONFLICT { form.or_beside("name") } else { form }
 }
 
-fn back() -> Redirect {
-    Redirect::to("/admin/access")
+fn back(did: Did, to: u64) -> Response {
+    done(did, to, "/admin/access")
 }

@@ -10,11 +10,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
-use axum::response::Redirect;
+use axum::response::Response;
 use wire::ids::DroneId;
 
 use super::address::address_with;
 use super::chart::Line;
+use super::done::done;
 use super::filters;
 use super::leases::Timeline;
 use super::viewer::Viewer;
@@ -27,6 +28,7 @@ use crate::hive::Hive;
 use crate::model::{DroneHistory, DroneState, DroneView, LeaseView, Timestamp};
 use crate::request::id::Id;
 use crate::request::query::Query;
+use crate::told::Did;
 
 #[derive(Template, WebTemplate)]
 #[template(path = "drones.html")]
@@ -207,23 +209,23 @@ pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id
     Ok(OnePage { viewer, drone, since, is_remembered, compressions, utilisation, leases, timeline })
 }
 
-pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+pub(super) async fn drain(control: Control, Id(id): Id) -> Result<Response, Problem> {
     control.drain(DroneId(id)).await?;
-    Ok(back(id))
+    Ok(back(Did::Drain, id))
 }
 
-pub(super) async fn disconnect(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+pub(super) async fn disconnect(control: Control, Id(id): Id) -> Result<Response, Problem> {
     control.disconnect(DroneId(id)).await?;
-    Ok(back(id))
+    Ok(back(Did::Disconnect, id))
 }
 
-pub(super) async fn resume(control: Control, Id(id): Id) -> Result<Redirect, Problem> {
+pub(super) async fn resume(control: Control, Id(id): Id) -> Result<Response, Problem> {
     control.pardon(DroneId(id)).await?;
-    Ok(back(id))
+    Ok(back(Did::Trust, id))
 }
 
-fn back(id: u64) -> Redirect {
-    Redirect::to(&format!("/admin/drones/{id}"))
+fn back(did: Did, id: u64) -> Response {
+    done(did, id, &format!("/admin/drones/{id}"))
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Response};
 use wire::ids::TaskId;
 
+use super::done::done;
 use super::filters;
 use super::form::{self, Form};
 use super::viewer::Viewer;
@@ -18,6 +19,7 @@ use crate::hive::{DEADLINE_MAX, Estimate, Hive};
 use crate::kinds::search::MAX_FINDINGS;
 use crate::options::CHARSETS;
 use crate::request::query::Query;
+use crate::told::Did;
 
 /// Fields of what stands around candidates.
 const AROUND: [&str; 4] = ["prefix", "prefix_hex", "suffix", "suffix_hex"];
@@ -106,7 +108,7 @@ pub(super) async fn submit(State(resources): State<Resources>, viewer: Viewer, r
     let (outcome, typed) = submit::page_form(&resources, request).await;
     let missing = typed.missing().map(str::to_owned);
     let estimated = match outcome {
-        Ok(Outcome::Submitted(task)) => return Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response(),
+        Ok(Outcome::Submitted(task)) => return done(Did::Submit, task.id().0, &format!("/admin/tasks/{}", task.id())),
         Ok(Outcome::Estimated(estimate)) => Ok(estimate),
         Err(problem) => Err(problem),
     };

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use askama::Template;
 use askama_web::WebTemplate;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use wire::ids::TaskId;
 
 use super::again::{Again, FILLED_MAX};
 use super::course::Course;
 use super::coverage::Covered;
 use super::curl::{Commands, Curl};
+use super::done::done;
 use super::filters;
 use super::form::{self, Form};
 use super::lookup::LookUp;
@@ -31,6 +32,7 @@ use crate::own::{self, Changeable};
 use crate::request::id::Id;
 use crate::request::query::Query;
 use crate::room::Room;
+use crate::told::Did;
 
 /// Results a page.
 const PAGE: u64 = 100;
@@ -280,19 +282,19 @@ async fn rows(mut results: Box<dyn Results>) -> Result<Vec<Row>, Problem> {
     Ok(rows)
 }
 
-pub(super) async fn pause(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+pub(super) async fn pause(control: Control, task: Changeable) -> Result<Response, Problem> {
     control.pause(task).await?;
-    Ok(back(task.id()))
+    Ok(back(Did::Pause, task.id()))
 }
 
-pub(super) async fn resume(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+pub(super) async fn resume(control: Control, task: Changeable) -> Result<Response, Problem> {
     control.resume(task).await?;
-    Ok(back(task.id()))
+    Ok(back(Did::Resume, task.id()))
 }
 
-pub(super) async fn cancel(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+pub(super) async fn cancel(control: Control, task: Changeable) -> Result<Response, Problem> {
     control.cancel(task).await?;
-    Ok(back(task.id()))
+    Ok(back(Did::Cancel, task.id()))
 }
 
 pub(super) async fn retry(
@@ -305,7 +307,7 @@ pub(super) async fn retry(
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&room, request).await?;
     let retried = async { Ok(control.retry(task, submit::renewal_of_form(&values)?).await?) };
-    answer(&*hive, asker, task.id(), retried.await, values).await
+    answer(&*hive, asker, (Did::Retry, task.id()), retried.await, values).await
 }
 
 pub(super) async fn amend(
@@ -318,18 +320,18 @@ pub(super) async fn amend(
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&room, request).await?;
     let amended = async { Ok(control.amend(task, submit::amendment_of_form(&values)?).await?) };
-    answer(&*hive, asker, task.id(), amended.await, values).await
+    answer(&*hive, asker, (Did::Change, task.id()), amended.await, values).await
 }
 
 /// Back to the page, or the page with what was typed into a form of it, and what is wrong with that.
 async fn answer(
     hive: &dyn Hive,
     asker: (Viewer, Curl),
-    id: TaskId,
+    (did, id): (Did, TaskId),
     done: Result<TaskView, Problem>,
     values: Vec<(String, String)>,
 ) -> Result<Response, Problem> {
-    let Err(problem) = done else { return Ok(back(id).into_response()) };
+    let Err(problem) = done else { return Ok(back(did, id)) };
     let refused = Refused { problem: &problem, values: values.into_iter().collect() };
     match Page::of(hive, asker, id, Offsets::default(), Some(refused)).await {
         Ok(page) => Ok(form::answer(&problem, page)),
@@ -337,11 +339,11 @@ async fn answer(
     }
 }
 
-fn back(id: TaskId) -> Redirect {
-    Redirect::to(&format!("/admin/tasks/{id}"))
+fn back(did: Did, id: TaskId) -> Response {
+    done(did, id.0, &format!("/admin/tasks/{id}"))
 }
 
-pub(super) async fn delete(control: Control, task: Changeable) -> Result<Redirect, Problem> {
+pub(super) async fn delete(control: Control, task: Changeable) -> Result<Response, Problem> {
     control.remove(task).await?;
-    Ok(Redirect::to("/admin/tasks"))
+    Ok(done(Did::Delete, task.id().0, "/admin/tasks"))
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use percent_encoding::utf8_percent_encode;
 use wire::ids::TaskId;
 
+use super::done::done;
 use super::viewer::Viewer;
 use super::{filters, overview};
 use crate::api::submit::{self, Outcome, Resources};
@@ -25,6 +26,7 @@ use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskV
 use crate::own;
 use crate::request::form::VALUE;
 use crate::request::query::Query;
+use crate::told::Did;
 
 /// Tasks a page.
 const PAGE: usize = 50;
@@ -252,7 +254,7 @@ pub(super) async fn submit(
     let (outcome, typed) = submit::page_form(&resources, request).await;
     let problem = match outcome {
         Ok(Outcome::Submitted(task)) => {
-            return Ok(Redirect::to(&format!("/admin/tasks/{}", task.id())).into_response());
+            return Ok(done(Did::Submit, task.id().0, &format!("/admin/tasks/{}", task.id())));
         }
         Ok(Outcome::Estimated(_)) => Problem::invalid("this form submits; what a search would take is told by another"),
         Err(problem) => problem,

@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use crate::access::{Caller, Scope};
 use crate::app::App;
 use crate::client::Client;
-use crate::config::Config;
-use crate::model::TaskView;
+use crate::model::{TaskView, Timestamp};
+use crate::told::Told;
 
 /// Who reads a page. The default may see and do nothing.
 #[derive(Debug, Clone, Default)]
@@ -21,14 +21,19 @@ pub(crate) struct Viewer {
     is_secure: bool,
     /// What is served is not protected, although others reach it.
     pub(super) insecure: bool,
+    /// What they did by the form that led here.
+    told: Option<Told>,
+    /// When the Queen started, unless it is not known who they are.
+    pub(super) started_at: Option<Timestamp>,
 }
 
 impl Viewer {
     /// Who sends a request.
-    pub(crate) fn of(client: &Client, config: &Config) -> Self {
-        let Client { caller, session, is_secure, .. } = client;
-        let (has_session, insecure) = (session.is_some(), config.insecure);
-        Self { caller: caller.clone(), has_session, is_secure: *is_secure, insecure }
+    pub(crate) fn of(client: &Client, app: &App) -> Self {
+        let Client { caller, session, is_secure, told, .. } = client;
+        let (has_session, insecure) = (session.is_some(), app.config.insecure);
+        let started_at = (*caller != Caller::Unknown).then(|| app.hive.started_at());
+        Self { caller: caller.clone(), has_session, is_secure: *is_secure, insecure, told: *told, started_at }
     }
 
     /// Needs no token: what they see is no secret.
@@ -39,6 +44,11 @@ impl Viewer {
     /// As which addresses begin for them.
     pub(super) fn scheme(&self) -> &'static str {
         if self.is_secure { "https" } else { "http" }
+    }
+
+    /// What they did by the form that led here, as a sentence.
+    pub(super) fn told(&self) -> Option<String> {
+        self.told.map(Told::words)
     }
 
     /// What their token is called.
@@ -92,6 +102,6 @@ impl FromRequestParts<App> for Viewer {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        Ok(Client::of(&parts.extensions).map(|client| Self::of(client, &app.config)).unwrap_or_default())
+        Ok(Client::of(&parts.extensions).map(|client| Self::of(client, app)).unwrap_or_default())
     }
 }

@@ -1,6 +1,7 @@
 //! Buttons, and what the pages say of what goes on.
 
 use serde_json::json;
+use web::Site;
 use web::hive::HiveError;
 use web::model::{DroneState, TaskState, Timestamp};
 
@@ -60,6 +61,45 @@ async fn a_task_is_paused_resumed_and_tried_again() {
     act("cancel").await;
     assert_sent(&act("retry").await, "/admin/tasks/1");
     assert_eq!(get(&router, "/tasks/1").await.json()["state"], "running");
+}
+
+/// What a page says was done, of which a browser has this cookie.
+async fn told(router: &Site, path: &str, cookie: &str) -> (Option<String>, Answer) {
+    let answer = get_with(router, path, &[("cookie", cookie)]).await;
+    let told = html(&answer).split("id=\"told\"").nth(1).and_then(|rest| rest.split("<span>").nth(1));
+    (told.map(|rest| rest.split("</span>").next().unwrap().to_owned()), answer)
+}
+
+#[tokio::test]
+async fn what_was_done_is_told_once_on_the_page_that_follows() {
+    let (fake, router) = world();
+    fake.inner().computed = Some(0);
+    let typed = super::form(&[("algorithm", "sha256"), ("text", "x")], None);
+    let answer = post(&router, "/admin/tasks", "multipart/form-data; boundary=X", typed).await;
+    let cookie = |answer: &Answer| answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_eq!((answer.header("location"), &*cookie(&answer)), ("/admin/tasks/1", "hive-told=submit.1"));
+    for (path, expected) in [
+        ("/admin/tasks/1/pause", "Task 1 was paused."),
+        ("/admin/tasks/1/resume", "Task 1 was resumed."),
+        ("/admin/tasks/1/cancel", "Task 1 was cancelled."),
+        ("/admin/tasks/1/retry", "Task 1 was begun again."),
+        ("/admin/drones/1/drain", "Drone 1 was asked to finish what it has, and to leave."),
+    ] {
+        let answer = post(&router, path, FORM, "").await;
+        assert_eq!(answer.status, 303, "{path}");
+        let (words, shown) = told(&router, answer.header("location"), &cookie(&answer)).await;
+        assert_eq!(words.as_deref(), Some(expected));
+        assert_eq!(shown.header("set-cookie"), "hive-told=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+        assert_eq!(shown.header("cache-control"), "no-store");
+    }
+    let (words, shown) = told(&router, "/admin", "other=1").await;
+    assert_eq!((words, shown.header("set-cookie")), (None, ""));
+    // A way that leads on takes it along.
+    let on = get_with(&router, "/admin/tasks?find=1", &[("cookie", "hive-told=pause.1")]).await;
+    assert_eq!((on.status.as_u16(), on.header("set-cookie")), (303, ""));
+    // What is refused was not done, and whatever else stands in the cookie is no text of ours.
+    assert_eq!(post(&router, "/admin/tasks/9/pause", FORM, "").await.header("set-cookie"), "");
+    assert_eq!(told(&router, "/admin", "hive-told=<b>evil</b>.1").await.0, None);
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn what_is_selected_is_changed() {
     let answer = many(&router, "action=pause&id=1&id=2&id=4&name=bee-&sort=-id").await;
     let back = "/admin/tasks?name=bee-&sort=-id&bulk=1";
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, back));
-    contains(page(&get(&router, back).await), &["2 tasks were paused. 1 stayed as it was: task 4 is done"]);
+    contains(page(&get(&router, back).await), &["2 of 3 tasks were paused. 1 stayed as it was: task 4 is done"]);
     assert_eq!(fake.inner().tasks[0].as_ref().unwrap().view.state, TaskState::Paused);
     let answer = many(&router, "action=priority&priority=50&id=1").await;
     assert_eq!(answer.header("location"), "/admin/tasks?bulk=2");
@@ -153,7 +153,7 @@ async fn what_cannot_be_undone_or_seen_is_confirmed() {
     assert_eq!(answer.header("location"), "/admin/tasks?name=bee&bulk=2");
     contains(
         page(&get(&router, answer.header("location")).await),
-        &["2 tasks were begun again. 3 stayed as they were"],
+        &["2 of 5 tasks were begun again. 3 stayed as they were"],
     );
     contains(page(&many(&router, "action=delete&id=1").await), &["There is nothing to delete"]);
 }

@@ -685,6 +685,10 @@ impl Hive for Fake {
         Ok(Measures { overview: self.overview().await?, recovering: false, journal, dropped_log_lines: 3 })
     }
 
+    fn started_at(&self) -> Timestamp {
+        Timestamp(0)
+    }
+
     fn tell(&self, deed: Deed) {
         self.inner().deeds.push(deed);
     }
