@@ -19,9 +19,9 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amendment, Amount, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound, Original,
-    ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
-    Upload,
+    Amended, Amendment, Amount, By, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
+    Original, ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage,
+    TaskQuery, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -201,7 +201,7 @@ impl Hive for Ready {
     async fn retry(&self, _: TaskId, _: Option<Option<u32>>) -> Result<TaskView, HiveError> {
         nothing()
     }
-    async fn amend(&self, _: TaskId, _: Amendment) -> Result<TaskView, HiveError> {
+    async fn amend(&self, _: TaskId, _: Amendment) -> Result<Amended, HiveError> {
         nothing()
     }
     async fn remove(&self, _: TaskId) -> Result<(), HiveError> {
@@ -216,7 +216,7 @@ impl Hive for Ready {
     async fn drain(&self, _: DroneId) -> Result<DroneView, HiveError> {
         nothing()
     }
-    async fn disconnect(&self, _: DroneId) -> Result<DroneView, HiveError> {
+    async fn disconnect(&self, _: DroneId, _: By) -> Result<DroneView, HiveError> {
         nothing()
     }
     async fn pardon(&self, _: DroneId) -> Result<DroneView, HiveError> {

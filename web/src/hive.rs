@@ -1,6 +1,7 @@
 //! What the control plane needs of a Queen.
 
 mod access;
+mod amendment;
 mod error;
 mod list;
 mod stream;
@@ -17,6 +18,7 @@ use wire::blob::{BlobBuf, SharedBlob};
 use wire::ids::{DroneId, TaskId};
 
 pub use self::access::{Access, Open};
+pub use self::amendment::{Amended, Amendment};
 pub use self::error::HiveError;
 pub use self::list::{Order, OrderError, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
 pub use self::stream::{StreamQuery, is_called};
@@ -76,17 +78,6 @@ pub type Computed = Pin<Box<dyn Future<Output = Result<ResultsFound, HiveError>>
 /// The longest time that a task may be given, in seconds: a year.
 pub const DEADLINE_MAX: u32 = 31_536_000;
 
-/// What is to change of a task; what is `None` stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Amendment {
-    /// More urgent is larger; -100..=100.
-    pub priority: Option<i8>,
-    /// For people; an inner `None` takes the name away.
-    pub name: Option<Option<String>>,
-    /// It fails when it is not done so many seconds from now; an inner `None` takes the deadline away.
-    pub deadline_seconds: Option<Option<u32>>,
-}
-
 /// Who did something.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct By {
@@ -129,8 +120,8 @@ pub enum Action {
     Cancel,
     /// To a task: [`Hive::retry`].
     Retry,
-    /// To a task: [`Hive::amend`].
-    Amend(Amendment),
+    /// To a task: [`Hive::amend`]. From what to what, in words: `priority -5 → 7`.
+    Amend(String),
     /// To a task: [`Hive::remove`].
     Remove,
     /// To a Drone: [`Hive::drain`].
@@ -402,7 +393,7 @@ pub trait Hive: Send + Sync + 'static {
 
     /// Changes a task that has not ended; one that has is a [`HiveError::Conflict`]. The caller
     /// has checked the values.
-    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError>;
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<Amended, HiveError>;
 
     /// Forgets a task that has ended.
     async fn remove(&self, id: TaskId) -> Result<(), HiveError>;
@@ -418,8 +409,9 @@ pub trait Hive: Send + Sync + 'static {
     async fn drain(&self, id: DroneId) -> Result<DroneView, HiveError>;
 
     /// Ends a Drone's connection, and gives what it holds to others at once; one that is away loses what is kept for it.
-    /// It may connect again. One that is neither there nor away is a [`HiveError::Conflict`].
-    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError>;
+    /// It may connect again. One that is neither there nor away is a [`HiveError::Conflict`]. Tells who did it, as
+    /// [`tell`](Self::tell) does, before what follows from it.
+    async fn disconnect(&self, id: DroneId, by: By) -> Result<DroneView, HiveError>;
 
     /// Lifts a Drone's quarantine. One that is in none stays as it is.
     async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError>;

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity,
+    NewTask, NotFound, Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
+    Upload,
 };
 use web::metrics::Measures;
 use web::model::{
@@ -181,8 +182,14 @@ impl Hive for SharedHive {
         }
     }
 
-    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
-        self.change_live(id, |state, now| state.amend(id, amendment, now)).await
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<Amended, HiveError> {
+        let mut before = None;
+        let change = |state: &mut State, now| {
+            before = state.view(id, now);
+            state.amend(id, amendment, now);
+        };
+        let task = self.change_live(id, change).await?;
+        Ok(Amended { before: before.unwrap_or_else(|| task.clone()), task })
     }
 
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
@@ -224,11 +231,16 @@ impl Hive for SharedHive {
         })
     }
 
-    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError> {
+    async fn disconnect(&self, id: DroneId, by: By) -> Result<DroneView, HiveError> {
         drop(self.serving()?);
         self.change(|state, now| {
-            let was_there = state.disconnect(id, now);
-            connected(state.drone(id, now).ok_or(HiveError::NoDrone(id))?, was_there)
+            let drone = state.drone(id, now).ok_or(HiveError::NoDrone(id))?;
+            let drone = connected(drone, state.may_be_cut_off(id))?;
+            // The log tells it before what follows from it.
+            let target = web::label("drone", id, Some(&drone.name));
+            state.log_deed(Deed::done(by, Action::Disconnect, target), now);
+            state.disconnect(id, now);
+            Ok(state.drone(id, now).unwrap_or(drone))
         })
     }
 

@@ -157,24 +157,28 @@ impl State {
         }
     }
 
-    /// A user cuts a Drone off, which may come back; whether it was there, or away.
-    pub(super) fn disconnect(&mut self, drone: DroneId, now: Now) -> bool {
-        self.cut_off(drone, "an operator disconnected it", Departure::Disconnected, now)
+    /// A user cuts a Drone off that is there, or away; it may come back.
+    pub(super) fn disconnect(&mut self, drone: DroneId, now: Now) {
+        self.cut_off(drone, "an operator disconnected it", Departure::Disconnected, now);
     }
 
-    /// Ends a Drone's connection, if it has one, and gives what it holds to others; whether there was anything to end.
-    fn cut_off(&mut self, drone: DroneId, reason: &'static str, departure: Departure, now: Now) -> bool {
-        let is_known = self.core.standing(drone).is_some();
-        if !is_known && !self.fleet.is_seated(drone) {
-            return false;
+    /// Whether a Drone has a connection to be ended, or something that is kept for it.
+    pub(super) fn may_be_cut_off(&self, drone: DroneId) -> bool {
+        self.core.standing(drone).is_some() || self.fleet.is_seated(drone)
+    }
+
+    /// Ends a Drone's connection, if it has one, and gives what it holds to others.
+    fn cut_off(&mut self, drone: DroneId, reason: &'static str, departure: Departure, now: Now) {
+        if !self.may_be_cut_off(drone) {
+            return;
         }
+        let is_known = self.core.standing(drone).is_some();
         self.fleet.send(drone, Outbound::Goodbye(reason));
         self.fleet.vacate(drone, departure);
         if is_known {
             self.handle(Event::Gone { drone }, now);
         }
         self.depart(drone, now);
-        true
     }
 
     /// A user wants a Drone to leave; whether it is there.

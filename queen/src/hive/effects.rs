@@ -112,7 +112,7 @@ impl State {
             (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
             (false, Departure::Left) => ("leave", "its work was done or given back"),
             (false, Departure::Revoked) => ("expel", "its secret was revoked"),
-            (false, Departure::Disconnected) => ("expel", "an operator disconnected it; others take over its work"),
+            (false, Departure::Disconnected) => ("leave", "an operator disconnected it; others take over its work"),
             (false, Departure::Lost) if departed.was_awaited => {
                 ("lose", "it did not come back; others take over its work")
             }

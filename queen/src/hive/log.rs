@@ -20,14 +20,7 @@ const CLOSED: Duration = Duration::from_secs(60);
 impl SharedHive {
     /// A user did something, or wanted to: the operator is told, and it goes into the audit trail.
     pub(super) fn log_deed(&self, deed: Deed) {
-        self.change(|state, now| {
-            let line = state.outgoing.trail.record(&deed, now.at, now.elapsed);
-            // The console need not tell each of many that were refused.
-            if deed.refused.is_none() || line.is_some() {
-                state.stories.push(Story::Did(deed));
-            }
-            state.stories.extend(line.map(|line| Story::Logged(Box::new(line))));
-        });
+        self.change(|state, now| state.log_deed(deed, now));
     }
 
     /// Writes the log, as soon as there are lines, until the future is dropped.
@@ -66,6 +59,16 @@ impl SharedHive {
 }
 
 impl State {
+    /// Tells the operator what a user did, or wanted to, and keeps it in the audit trail.
+    pub(super) fn log_deed(&mut self, deed: Deed, now: Now) {
+        let line = self.outgoing.trail.record(&deed, now.at, now.elapsed);
+        // The console need not tell each of many that were refused.
+        if deed.refused.is_none() || line.is_some() {
+            self.stories.push(Story::Did(deed));
+        }
+        self.stories.extend(line.map(|line| Story::Logged(Box::new(line))));
+    }
+
     /// Keeps in the log what became of a Drone.
     pub(super) fn log_drone(&mut self, id: DroneId, action: &'static str, outcome: String, now: Now) {
         let target = label("drone", id, Some(&self.fleet.name_of(id)));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use drone::story;
 use web::access::LogEntry;
-use web::hive::{Action, Amendment, By, Deed};
+use web::hive::{Action, By, Deed};
 use web::model::{TaskState, TaskView};
 use wire::ids::TaskId;
 
@@ -155,7 +155,8 @@ fn did(Deed { by, action, target, refused }: &Deed) {
         Action::Resume => story!("👉", "Resumed by {by} [{target}]"),
         Action::Cancel => story!("🛑", "Cancelled by {by} [{target}]"),
         Action::Retry => story!("🔁", "Begun again by {by} [{target}]"),
-        Action::Amend(amendment) => story!("📝", "Changed by {by}: {} [{target}]", changes(amendment)),
+        Action::Amend(changes) if changes.is_empty() => story!("📝", "Changed by {by}: it was so already [{target}]"),
+        Action::Amend(changes) => story!("📝", "Changed by {by}: {changes} [{target}]"),
         Action::Remove => story!("🧹", "Removed by {by} [{target}]"),
         Action::Drain => story!("🚪", "Asked to leave by {by} [{target}]"),
         Action::Disconnect => story!("🔌", "Disconnected by {by} [{target}]"),
@@ -169,23 +170,13 @@ fn did(Deed { by, action, target, refused }: &Deed) {
 }
 
 /// A line of the audit trail, for who collects logs.
-fn logged(LogEntry { who, address, action, target, outcome, request_id, .. }: &LogEntry) {
+fn logged(LogEntry { who, address, action, target, outcome, changes, request_id, .. }: &LogEntry) {
     let request = request_id.as_deref().unwrap_or("-");
     let (who, address) = (who.as_deref().unwrap_or("-"), address.as_deref().unwrap_or("-"));
-    tracing::info!(target: "audit", who, address, action, target, outcome, request, "{action} {target}: {outcome}");
-}
-
-fn changes(Amendment { priority, name, deadline_seconds }: &Amendment) -> String {
-    let priority = priority.map(|priority| format!("priority {priority}"));
-    let name = name.as_ref().map(|name| match name {
-        Some(name) => format!("name {name}"),
-        None => "no name".to_owned(),
-    });
-    let deadline = deadline_seconds.map(|deadline| match deadline {
-        Some(seconds) => format!("deadline in {}", drone::console::span(f64::from(seconds))),
-        None => "no deadline".to_owned(),
-    });
-    priority.into_iter().chain(name).chain(deadline).collect::<Vec<_>>().join(", ")
+    let changes = changes.as_deref().unwrap_or("-");
+    tracing::info!(
+        target: "audit", who, address, action, target, outcome, changes, request, "{action} {target}: {outcome}"
+    );
 }
 
 /// A task that is done, and took less than this, in seconds, has no line in the log: there may be thousands a second.

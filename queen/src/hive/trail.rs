@@ -34,6 +34,9 @@ const WAITING: usize = 4096;
 /// The longest text of a line, in bytes: the rest is not kept.
 const TEXT: usize = 256;
 
+/// The longest text of what was changed, in bytes: a task's name before and after it, and more.
+const CHANGES: usize = 2048;
+
 /// Something that nobody did, but that the operator may want to know later.
 pub(super) struct LogEvent {
     /// One of [`LogKind::HAPPENINGS`].
@@ -109,8 +112,18 @@ impl Trail {
         let about = if kind == LogKind::Task { outcome.clone() } else { target.clone() };
         let alike = Alike { action, target: Some(about), ..Alike::default() };
         let action = action.to_owned();
-        let entry =
-            LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count: 1 };
+        let entry = LogEntry {
+            at,
+            kind,
+            who: None,
+            address: None,
+            action,
+            target,
+            outcome,
+            changes: None,
+            request_id: None,
+            count: 1,
+        };
         self.add(alike, entry, now);
     }
 
@@ -199,7 +212,7 @@ impl Tally {
 fn lost_lines(at: Timestamp, kind: LogKind, count: u64) -> LogEntry {
     let outcome = "these lines could not be kept while the disk took no writes".to_owned();
     let (action, target) = ("lose".to_owned(), "log".to_owned());
-    LogEntry { at, kind, who: None, address: None, action, target, outcome, request_id: None, count }
+    LogEntry { at, kind, who: None, address: None, action, target, outcome, changes: None, request_id: None, count }
 }
 
 /// What is written of a deed.
@@ -223,6 +236,10 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
         action: name(action).to_owned(),
         target: cut(target),
         outcome: cut(refused.as_deref().unwrap_or("done")),
+        changes: match action {
+            Action::Amend(changes) if !changes.is_empty() => Some(cut_to(changes, CHANGES)),
+            _ => None,
+        },
         request_id: by.request.as_deref().map(str::to_owned),
         count: 1,
     }
@@ -230,7 +247,11 @@ fn entry(deed: &Deed, at: Timestamp) -> LogEntry {
 
 /// As much of a text as is kept.
 fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT)].to_owned()
+    cut_to(text, TEXT)
+}
+
+fn cut_to(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 fn name(action: &Action) -> &'static str {

@@ -10,7 +10,7 @@ use super::error::StoreError;
 pub const APPLICATION_ID: i32 = 0x4849_5645;
 
 /// What each version of the schema adds to the one before. Never changed, only added to.
-pub const MIGRATIONS: [&str; 11] = [
+pub const MIGRATIONS: [&str; 12] = [
     "
     -- One row: what must not be derived from tasks, since tasks go.
     CREATE TABLE hive (
@@ -256,6 +256,10 @@ pub const MIGRATIONS: [&str; 11] = [
     CREATE INDEX tasks_by_creation ON tasks (created_at, id);
     CREATE INDEX tasks_by_reason ON tasks (error, id, state) WHERE error IS NOT NULL;
     CREATE INDEX tasks_by_ending ON tasks (state, finished_at, id) WHERE finished_at IS NOT NULL;
+    ",
+    "
+    -- What was changed, from what to what; null of what changes no value, and of older lines.
+    ALTER TABLE log ADD COLUMN changes TEXT;
     ",
 ];
 

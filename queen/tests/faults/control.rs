@@ -106,6 +106,11 @@ async fn changes_of_a_task_outlive_the_queen() {
     let view = queen.task(second).await;
     assert_eq!((&view["priority"], &view["name"]), (&json!(9), &json!("urgent")));
     assert_eq!(queen.task(first).await["name"], Value::Null);
+    let changes = |log: &Value| {
+        let lines = log["entries"].as_array().unwrap().iter().filter(|line| line["action"] == "change");
+        lines.map(|line| line["changes"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(changes(&queen.get("/log").await), ["name “first” → none", "priority 0 → 9, name “second” → “urgent”"]);
     let honest = Scripted::start(queen.drones, "honest").await.honest();
     queen.until_done(first).await;
     queen.until_done(second).await;
@@ -232,8 +237,8 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
     let expected = [
         "start queen",
         "connect drone 1 (hung)",
-        "expel drone 1 (hung)",
         "disconnect drone 1 (hung)",
+        "leave drone 1 (hung)",
         "connect drone 2 (honest)",
     ];
     queen.until("/log", |log| entries(log) == expected).await;

@@ -82,6 +82,9 @@ pub struct LogEntry {
     pub target: String,
     /// What came of it: `done`, or why not; of what happened by itself, how or why.
     pub outcome: String,
+    /// What was changed, from what to what, such as `priority -5 → 7`; `None` of what changes no value.
+    #[serde(default)]
+    pub changes: Option<String>,
     /// How the request was called that did it; `None` if it was none of HTTP.
     pub request_id: Option<String>,
     /// How many that were alike, within ten minutes.

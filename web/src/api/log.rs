@@ -61,7 +61,7 @@ struct Lines {
 }
 
 impl Pages for Lines {
-    const CSV_HEADER: &'static [u8] = b"at,kind,who,address,action,target,outcome,request_id,count\r\n";
+    const CSV_HEADER: &'static [u8] = b"at,kind,who,address,action,target,outcome,request_id,count,changes\r\n";
 
     fn write(&mut self, format: ListFormat, out: &mut Vec<u8>) -> Option<u64> {
         for entry in &self.page.entries {
@@ -89,14 +89,16 @@ impl Pages for Lines {
 
 // Writes into memory cannot fail.
 fn csv(out: &mut Vec<u8>, entry: &LogEntry) {
-    let LogEntry { at, kind, who, address, action, target, outcome, request_id, count } = entry;
+    let LogEntry { at, kind, who, address, action, target, outcome, changes, request_id, count } = entry;
     let _ = write!(out, "{at},{}", kind.name());
     let known = |text: &Option<String>| text.clone().unwrap_or_default();
     for text in [&known(who), &known(address), action, target, outcome, &known(request_id)] {
         out.push(b',');
         csv_field(out, text.as_bytes());
     }
-    let _ = write!(out, ",{count}\r\n");
+    let _ = write!(out, ",{count},");
+    csv_field(out, known(changes).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Takes which lines are wanted, of those that the caller may see.

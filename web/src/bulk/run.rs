@@ -210,7 +210,7 @@ impl Run {
             BulkAction::Cancel => Action::Cancel,
             BulkAction::Retry => Action::Retry,
             BulkAction::Delete => Action::Remove,
-            BulkAction::Priority => Action::Amend(self.amendment()),
+            BulkAction::Priority => Action::Amend(format!("priority {}", self.asked.priority)),
         }
     }
 

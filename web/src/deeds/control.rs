@@ -55,8 +55,8 @@ impl Control {
     }
 
     pub(crate) async fn amend(self, task: Changeable, amendment: Amendment) -> Result<TaskView, HiveError> {
-        let task = self.hive.amend(task.id(), amendment.clone()).await?;
-        Ok(self.did(Action::Amend(amendment), task))
+        let amended = self.hive.amend(task.id(), amendment).await?;
+        Ok(self.did(Action::Amend(amended.changes()), amended.task))
     }
 
     pub(crate) async fn remove(self, task: Changeable) -> Result<(), HiveError> {
@@ -72,9 +72,7 @@ impl Control {
     }
 
     pub(crate) async fn disconnect(self, id: DroneId) -> Result<DroneView, HiveError> {
-        let drone = self.hive.disconnect(id).await?;
-        self.hive.tell(Deed::done(self.by, Action::Disconnect, label("drone", id, Some(&drone.name))));
-        Ok(drone)
+        self.hive.disconnect(id, self.by).await
     }
 
     pub(crate) async fn pardon(self, id: DroneId) -> Result<DroneView, HiveError> {

@@ -178,6 +178,7 @@ fn who_may_do_what_is_read() {
             action: "cancel".to_owned(),
             target: "task 7 (bees)".to_owned(),
             outcome: "done".to_owned(),
+            changes: (count > 2).then(|| "priority 0 → 7".to_owned()),
             request_id: (count > 1).then(|| "trace-7".to_owned()),
             count,
         };

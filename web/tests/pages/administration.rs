@@ -152,6 +152,7 @@ async fn the_log_is_shown_filtered_and_paged() {
         action: "cancel".to_owned(),
         target: format!("task {number}"),
         outcome: if number % 2 == 0 { "done".to_owned() } else { "this <token> is none".to_owned() },
+        changes: (number == 100).then(|| "name none → “<b>”".to_owned()),
         request_id: Some(format!("request-{number}")),
         count: if number == 101 { 1234 } else { 1 },
     };
@@ -166,6 +167,7 @@ async fn the_log_is_shown_filtered_and_paged() {
             "href=\"/admin/log?cursor=2\"",
             "1,234 times",
             "request request-101",
+            "cancel<small><bdi>name none → “&#60;b&#62;”</bdi></small>",
         ],
     );
     contains(text, &["this &#60;token&#62; is none", "without a token", "&#60;b&#62; &#38; co", "192.0.2.7"]);

@@ -155,6 +155,7 @@ fn entry(number: i64, kind: LogKind, who: Option<&str>, target: &str, count: u64
         action: "cancel".to_owned(),
         target: target.to_owned(),
         outcome: "done".to_owned(),
+        changes: (number == 2).then(|| "priority 0 → 7, name none → “a, b”".to_owned()),
         request_id: None,
         count,
     }
@@ -171,7 +172,7 @@ async fn the_log_is_filtered_and_paged() {
     ];
     let first = json!({
         "at": "2023-11-14T22:16:20.000Z", "kind": "refusal", "who": "ci", "address": "192.0.2.7", "action": "cancel",
-        "target": "/drones/1/drain", "outcome": "done", "request_id": null, "count": 12,
+        "target": "/drones/1/drain", "outcome": "done", "changes": null, "request_id": null, "count": 12,
     });
     let all = get(&router, "/log").await.json();
     assert_eq!((&all["entries"][0], &all["next_cursor"]), (&first, &Value::Null));
@@ -210,9 +211,9 @@ async fn the_log_is_filtered_and_paged() {
     }
     let text = get(&router, "/log?format=csv&kind=control&download=1").await;
     assert_eq!(text.header("content-disposition"), "attachment; filename=\"log.csv\"");
-    let expected = "at,kind,who,address,action,target,outcome,request_id,count\r\n\
-                    2023-11-14T22:15:20.000Z,control,ci,192.0.2.7,cancel,task 77,done,,1\r\n\
-                    2023-11-14T22:14:20.000Z,control,root,192.0.2.7,cancel,task 7 (bees),done,,1\r\n";
+    let expected = "at,kind,who,address,action,target,outcome,request_id,count,changes\r\n\
+                    2023-11-14T22:15:20.000Z,control,ci,192.0.2.7,cancel,task 77,done,,1,\"priority 0 → 7, name none → “a, b”\"\r\n\
+                    2023-11-14T22:14:20.000Z,control,root,192.0.2.7,cancel,task 7 (bees),done,,1,\r\n";
     assert_eq!(text.text(), expected);
     for (query, count) in [("", 4), ("&limit=1", 1)] {
         let lines = get(&router, &format!("/log?format=ndjson{query}")).await;

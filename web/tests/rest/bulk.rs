@@ -3,7 +3,7 @@
 use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
-use web::hive::{Action, Amendment, HiveError};
+use web::hive::{Action, HiveError};
 use web::model::TaskState;
 
 use crate::support::*;
@@ -77,8 +77,7 @@ async fn priorities_are_given() {
     let answer = bulk(&router, "", json!({"action": "priority", "priority": -7, "filter": {"state": "running"}})).await;
     assert_eq!(numbers(&answer), [1, 1, 0]);
     assert_eq!(get(&router, "/tasks/2").await.json()["priority"], -7);
-    let amendment = Amendment { priority: Some(-7), ..Amendment::default() };
-    assert_eq!(fake.inner().deeds[0].action, Action::Amend(amendment));
+    assert_eq!(fake.inner().deeds[0].action, Action::Amend("priority -7".to_owned()));
     bulk(&router, "", json!({"action": "priority", "ids": [1]})).await.problem(422);
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use serde_json::{Value, json};
 use web::Site;
-use web::hive::{Action, Amendment, By, Deed, HiveError};
+use web::hive::{Action, By, Deed, HiveError};
 use web::model::{DroneState, TaskState, Timestamp};
 
 use crate::support::*;
@@ -274,12 +274,11 @@ async fn the_operator_is_told_who_did_what() {
     post_json(&router, json!({"input": "x", "name": "bees"})).await;
     let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
     let site = router.for_connection(peer, web::places::Place::default());
-    let amendment = Amendment { priority: Some(7), ..Amendment::default() };
     for (method, path, action) in [
         ("POST", "/tasks/1/pause", Some(Action::Pause)),
         ("POST", "/tasks/1/resume", Some(Action::Resume)),
         ("POST", "/tasks/1/retry", None),
-        ("PATCH", "/tasks/1", Some(Action::Amend(amendment))),
+        ("PATCH", "/tasks/1", Some(Action::Amend("priority 0 → 7".to_owned()))),
         ("POST", "/tasks/1/cancel", Some(Action::Cancel)),
         ("POST", "/tasks/1/retry", Some(Action::Retry)),
         ("POST", "/admin/tasks/1/pause", Some(Action::Pause)),

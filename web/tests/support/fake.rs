@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Amendment, Amount, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError, Identity, NewTask, NotFound,
-    Original, ResultBatch, Results, ResultsFound, SearchProgress, Span, StreamQuery, Submitted, Subscription,
-    TaskFilter, TaskPage, TaskQuery, Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError,
+    Identity, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound, SearchProgress, Span, StreamQuery,
+    Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -576,14 +576,16 @@ impl Hive for Fake {
         })
     }
 
-    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<TaskView, HiveError> {
-        self.with_open(id, |view| {
+    async fn amend(&self, id: TaskId, amendment: Amendment) -> Result<Amended, HiveError> {
+        let before = self.task(id).await?;
+        let task = self.with_open(id, |view| {
             view.priority = amendment.priority.unwrap_or(view.priority);
             if let Some(name) = amendment.name {
                 view.name = name;
             }
             renew(view, amendment.deadline_seconds);
-        })
+        })?;
+        Ok(Amended { before, task })
     }
 
     async fn remove(&self, id: TaskId) -> Result<(), HiveError> {
@@ -614,14 +616,16 @@ impl Hive for Fake {
         })
     }
 
-    async fn disconnect(&self, id: DroneId) -> Result<DroneView, HiveError> {
-        self.with_drone(id, |drone| match drone.state.is_connected() {
+    async fn disconnect(&self, id: DroneId, by: By) -> Result<DroneView, HiveError> {
+        let drone = self.with_drone(id, |drone| match drone.state.is_connected() {
             true => {
                 drone.state = DroneState::Lost;
                 Ok(drone.clone())
             }
             false => Err(HiveError::Conflict(format!("drone {id} is not connected"))),
-        })
+        })?;
+        self.tell(Deed::done(by, Action::Disconnect, web::label("drone", id, Some(&drone.name))));
+        Ok(drone)
     }
 
     async fn pardon(&self, id: DroneId) -> Result<DroneView, HiveError> {

@@ -37,7 +37,7 @@ pub(super) fn read(connection: &Connection, filter: &LogFilter) -> rusqlite::Res
     }
     values.push(Box::new(i64::try_from(*limit).unwrap_or(i64::MAX)));
     let select = format!(
-        "SELECT id, at, kind, who, address, action, target, outcome, count, request FROM log WHERE {} ORDER BY id DESC LIMIT ?",
+        "SELECT id, at, kind, who, address, action, target, outcome, count, request, changes FROM log WHERE {} ORDER BY id DESC LIMIT ?",
         conditions.join(" AND ")
     );
     let mut select = connection.prepare_cached(&select)?;
@@ -58,6 +58,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<(u64, LogEntry)> {
         outcome: row.get(7)?,
         count: row.get(8)?,
         request_id: row.get(9)?,
+        changes: row.get(10)?,
     };
     Ok((row.get(0)?, entry))
 }

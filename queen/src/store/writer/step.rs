@@ -383,12 +383,12 @@ impl<'a> Step<'a> {
     }
 
     fn log(&mut self, entry: &LogEntry) -> rusqlite::Result<()> {
-        let LogEntry { at, kind, who, address, action, target, outcome, count, request_id } = entry;
-        let insert = "INSERT INTO log (at, kind, who, address, action, target, outcome, count, request) \
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let LogEntry { at, kind, who, address, action, target, outcome, changes, count, request_id } = entry;
+        let insert = "INSERT INTO log (at, kind, who, address, action, target, outcome, count, request, changes) \
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         self.run(
             insert,
-            params![at.0, log_kind_number(*kind), who, address, action, target, outcome, count, request_id],
+            params![at.0, log_kind_number(*kind), who, address, action, target, outcome, count, request_id, changes],
         )
     }
 

@@ -132,7 +132,7 @@ fn log() -> Operation {
                 },
                 "text/csv": {
                     "schema": lines("RFC 4180, with a header line: \
-                                     `at,kind,who,address,action,target,outcome,request_id,count`"),
+                                     `at,kind,who,address,action,target,outcome,request_id,count,changes`"),
                 },
             }),
         )

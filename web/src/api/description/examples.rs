@@ -312,9 +312,10 @@ pub(super) fn log_entry() -> Value {
         kind: LogKind::Control,
         who: Some("ci".to_owned()),
         address: Some("192.0.2.9".to_owned()),
-        action: "cancel".to_owned(),
+        action: "change".to_owned(),
         target: "task 7 (bees)".to_owned(),
         outcome: "done".to_owned(),
+        changes: Some("priority -5 → 7".to_owned()),
         request_id: Some("0d5c3a8e6f1b2794000000000000002a".to_owned()),
         count: 1,
     })

@@ -57,8 +57,8 @@ fn who_is_forgotten_in_a_batch_is_its_owners() {
 fn line(at: i64, kind: LogKind, who: Option<&str>, target: &str) -> Change {
     let (who, address) = (who.map(str::to_owned), Some("192.0.2.1".to_owned()));
     let (target, action, outcome) = (target.to_owned(), "cancel".to_owned(), "done".to_owned());
-    let (at, request_id) = (Timestamp(at), Some(format!("request-{at}")));
-    Change::Log(Box::new(LogEntry { at, kind, who, address, action, target, outcome, request_id, count: 1 }))
+    let (at, request_id, changes) = (Timestamp(at), Some(format!("request-{at}")), Some(format!("priority 0 → {at}")));
+    Change::Log(Box::new(LogEntry { at, kind, who, address, action, target, outcome, changes, request_id, count: 1 }))
 }
 
 #[test]
@@ -85,6 +85,7 @@ fn the_trail_is_filtered_and_paged() {
     assert_eq!(found(LogFilter { since: Some(Timestamp(2)), until: Some(Timestamp(4)), ..all.clone() }), [3, 2]);
     let (number, first) = store.reader.log(&all).unwrap().remove(0);
     assert_eq!((first.who.as_deref(), &*first.outcome), (Some("ci"), "done"));
+    assert_eq!(first.changes.as_deref(), Some("priority 0 → 5"));
     assert_eq!(found(LogFilter { before: Some(number), ..all }), [4, 3, 2, 1]);
 }
 

@@ -125,7 +125,10 @@ impl Table<LogEntry> {
                     visible(&entry.action).into_owned(),
                     if entry.count == 1 { String::new() } else { count(entry.count).to_string() },
                     visible(&entry.target).into_owned(),
-                    visible(&entry.outcome).into_owned(),
+                    match &entry.changes {
+                        Some(changes) => format!("{}: {}", visible(&entry.outcome), visible(changes)),
+                        None => visible(&entry.outcome).into_owned(),
+                    },
                 ]
             },
         )
