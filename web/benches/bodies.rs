@@ -19,9 +19,9 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amended, Amendment, Amount, By, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, NewTask, NotFound,
-    Original, ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage,
-    TaskQuery, Upload,
+    Amended, Amendment, Amount, By, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, LineCounts, NewTask,
+    NotFound, Original, ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter,
+    TaskPage, TaskQuery, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -155,6 +155,12 @@ impl Hive for Ready {
         nothing()
     }
     async fn count(&self, _: TaskFilter) -> Result<TaskCounts, HiveError> {
+        nothing()
+    }
+    async fn lines(&self, _: TaskFilter) -> Result<LineCounts, HiveError> {
+        nothing()
+    }
+    async fn failed_since(&self, _: Timestamp) -> Result<web::hive::Counted, HiveError> {
         nothing()
     }
     async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {

@@ -2,6 +2,8 @@
 
 mod access;
 mod amendment;
+mod counted;
+mod deed;
 mod error;
 mod list;
 mod stream;
@@ -19,6 +21,8 @@ use wire::ids::{DroneId, TaskId};
 
 pub use self::access::{Access, Open};
 pub use self::amendment::{Amended, Amendment};
+pub use self::counted::{COUNT_MAX, Counted, LineCounts};
+pub use self::deed::{Action, By, Deed};
 pub use self::error::HiveError;
 pub use self::list::{Order, OrderError, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
 pub use self::stream::{StreamQuery, is_called};
@@ -77,76 +81,6 @@ pub type Computed = Pin<Box<dyn Future<Output = Result<ResultsFound, HiveError>>
 
 /// The longest time that a task may be given, in seconds: a year.
 pub const DEADLINE_MAX: u32 = 31_536_000;
-
-/// Who did something.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct By {
-    /// The name of the token.
-    pub name: Option<Arc<str>>,
-    /// The address that the request came from, if that is known.
-    pub address: Option<IpAddr>,
-    /// How the request is called; `None` if it was none of HTTP.
-    pub request: Option<Arc<str>>,
-}
-
-/// Something that a user did to what is there, or wanted to do, for the operator and the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deed {
-    /// The user that did it.
-    pub by: By,
-    /// What was done.
-    pub action: Action,
-    /// To what, in words: `task 7 (bees)`.
-    pub target: String,
-    /// Why it was not done, if it was not.
-    pub refused: Option<String>,
-}
-
-impl Deed {
-    /// Something that was done.
-    pub fn done(by: By, action: Action, target: String) -> Self {
-        Self { by, action, target, refused: None }
-    }
-}
-
-/// What a user did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// To a task: [`Hive::pause`].
-    Pause,
-    /// To a task: [`Hive::resume`].
-    Resume,
-    /// To a task: [`Hive::cancel`].
-    Cancel,
-    /// To a task: [`Hive::retry`].
-    Retry,
-    /// To a task: [`Hive::amend`]. From what to what, in words: `priority -5 → 7`.
-    Amend(String),
-    /// To a task: [`Hive::remove`].
-    Remove,
-    /// To a Drone: [`Hive::drain`].
-    Drain,
-    /// To a Drone: [`Hive::disconnect`].
-    Disconnect,
-    /// To a Drone: [`Hive::pardon`].
-    Pardon,
-    /// A token was made: [`Access::create_token`].
-    CreateToken,
-    /// A token was revoked: [`Access::revoke_token`].
-    RevokeToken,
-    /// A secret was made: [`Access::create_secret`].
-    CreateSecret,
-    /// A secret was revoked: [`Access::revoke_secret`].
-    RevokeSecret,
-    /// A session was begun with a token, or was to be.
-    LogIn,
-    /// A session was ended.
-    LogOut,
-    /// A Drone wanted to be let in.
-    Join,
-    /// A request for which a scope lacks, or that shows a token that is none.
-    Ask,
-}
 
 /// A client's name for a request that creates a task, and what the task it asks for is
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -346,6 +280,12 @@ pub trait Hive: Send + Sync + 'static {
 
     /// How many tasks are meant by a filter, by their states; a batch is one.
     async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError>;
+
+    /// How many lines a list has, as far as that is told without looking at many tasks.
+    async fn lines(&self, filter: TaskFilter) -> Result<LineCounts, HiveError>;
+
+    /// How many tasks failed at this moment or later; a batch is one.
+    async fn failed_since(&self, since: Timestamp) -> Result<Counted, HiveError>;
 
     /// Why tasks failed, the most frequent reason first.
     async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError>;

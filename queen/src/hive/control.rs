@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Action, Amended, Amendment, Amount, By, Claim, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity,
-    NewTask, NotFound, Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery,
-    Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, Estimate, Hive, HiveError,
+    Identity, LineCounts, NewTask, NotFound, Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter,
+    TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
 use web::model::{
@@ -100,6 +100,14 @@ impl Hive for SharedHive {
 
     async fn count(&self, filter: TaskFilter) -> Result<TaskCounts, HiveError> {
         self.count_tasks(filter).await
+    }
+
+    async fn lines(&self, filter: TaskFilter) -> Result<LineCounts, HiveError> {
+        self.count_lines(filter).await
+    }
+
+    async fn failed_since(&self, since: Timestamp) -> Result<Counted, HiveError> {
+        self.count_failed(since).await
     }
 
     async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {

@@ -65,6 +65,18 @@ impl Index {
         walk
     }
 
+    /// How many tasks of an owner, or of all, there are in this state; a batch is one.
+    pub(super) fn count(&self, owner: Option<TokenId>, state: TaskState) -> usize {
+        let keys = (state, i8::MIN)..=(state, i8::MAX);
+        match owner {
+            None => self.all.range(keys).map(|(_, ids)| ids.len()).sum(),
+            Some(owner) => {
+                let keys = (owner, *keys.start())..=(owner, *keys.end());
+                self.by_owner.range(keys).map(|(_, ids)| ids.len()).sum()
+            }
+        }
+    }
+
     /// How many tasks of an owner have not ended; a batch is one.
     pub(super) fn unfinished_of(&self, owner: TokenId) -> usize {
         let first = (owner, (TaskState::ALL[0], i8::MIN));
@@ -191,6 +203,9 @@ mod tests {
         assert_eq!(newest(&index, Some(TaskState::Pending), Some(1), None), [3]);
         assert_eq!(newest(&index, None, Some(3), None), [0; 0]);
         assert_eq!((index.unfinished_of(TokenId(1)), index.unfinished_of(TokenId(2))), (2, 1));
+        let count = |owner: Option<u64>, state| index.count(owner.map(TokenId), state);
+        assert_eq!((count(None, TaskState::Running), count(None, TaskState::Paused)), (2, 0));
+        assert_eq!((count(Some(1), TaskState::Pending), count(Some(2), TaskState::Running)), (1, 0));
         index.remove(TaskId(3), Some(TokenId(1)), (TaskState::Pending, 0));
         index.insert(TaskId(3), Some(TokenId(1)), (TaskState::Done, 0));
         assert_eq!(index.unfinished_of(TokenId(1)), 1);

@@ -1,7 +1,9 @@
 //! Lists of tasks: what has not ended is found in memory, what has on disk.
 
-use web::hive::{HiveError, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
-use web::model::{TaskCounts, TaskState, TaskView};
+use web::hive::{
+    Counted, HiveError, LineCounts, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress,
+};
+use web::model::{TaskCounts, TaskState, TaskView, Timestamp};
 use wire::ids::TaskId;
 
 use super::record::Record;
@@ -141,7 +143,49 @@ impl State {
     }
 }
 
+impl State {
+    /// How many lines a list has of tasks that have not ended: of states alone they are known, else they are counted.
+    fn lines(&self, filter: &TaskFilter) -> LineCounts {
+        let mut lines = LineCounts::default();
+        let is_wanted = |state: TaskState| !state.has_ended() && filter.has_state(state);
+        if filter.is_plain() {
+            for state in TaskState::ALL.into_iter().filter(|state| is_wanted(*state)) {
+                lines.add(state, Counted::up_to_max(self.tasks.lines(filter.token, state)));
+            }
+            return lines;
+        }
+        let (counts, next) = self.count(filter, None);
+        for state in TaskState::ALL {
+            lines.add(state, Counted::up_to_max(counts.of(state)));
+        }
+        if next.is_some() {
+            lines.cut(is_wanted);
+        }
+        lines
+    }
+}
+
 impl SharedHive {
+    /// How many lines a list has.
+    pub(super) async fn count_lines(&self, filter: TaskFilter) -> Result<LineCounts, HiveError> {
+        let mut lines = match filter.reason {
+            // No task that has not ended has a reason for which it failed.
+            Some(_) => LineCounts::default(),
+            None => self.serving()?.lines(&filter),
+        };
+        let stored = self.read(move |reader| reader.lines(&filter)).await.map_err(unreadable)?;
+        for state in TaskState::ALL {
+            lines.add(state, stored.of(|one| one == state));
+        }
+        Ok(lines)
+    }
+
+    /// How many tasks failed since then, as far as that is on disk.
+    pub(super) async fn count_failed(&self, since: Timestamp) -> Result<Counted, HiveError> {
+        self.serving().map(drop)?;
+        self.read(move |reader| reader.failed_since(since)).await.map_err(unreadable)
+    }
+
     /// A part of a list of tasks.
     pub(super) async fn list(&self, query: TaskQuery) -> Result<TaskPage, HiveError> {
         let (order, limit) = (query.order, query.limit);

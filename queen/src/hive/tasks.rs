@@ -239,6 +239,11 @@ impl Tasks {
         self.index.walk(order, owner, is_wanted, after)
     }
 
+    /// How many tasks of an owner, or of all, there are in this state; a batch is one.
+    pub(super) fn lines(&self, owner: Option<TokenId>, state: TaskState) -> u64 {
+        self.index.count(owner, state) as u64
+    }
+
     /// How many tasks of an owner have not ended; a batch is one.
     pub(super) fn unfinished_of(&self, owner: TokenId) -> usize {
         self.index.unfinished_of(owner)

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use web::access::{LogEntry, LogFilter};
-use web::hive::{Identity, Position, TaskFilter, TaskQuery};
-use web::model::{TaskCounts, TaskState};
+use web::hive::{Counted, Identity, LineCounts, Position, TaskFilter, TaskQuery};
+use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::TaskId;
 
 pub use self::list::StoredPage;
@@ -126,6 +126,19 @@ impl Reader {
         after: Option<Position>,
     ) -> Result<(TaskCounts, Option<Position>), StoreError> {
         self.query(|connection| list::count(connection, filter, after))
+    }
+
+    /// How many lines the list of tasks that have ended has.
+    pub fn lines(&self, filter: &TaskFilter) -> Result<LineCounts, StoreError> {
+        self.query(|connection| list::lines(connection, filter))
+    }
+
+    /// How many tasks failed at this moment or later.
+    pub fn failed_since(&self, since: Timestamp) -> Result<Counted, StoreError> {
+        self.query(|connection| {
+            let failed = state_number(TaskState::Failed);
+            list::count_up_to_max(connection, "tasks_by_ending", "state = ? AND finished_at >= ?", &[failed, since.0])
+        })
     }
 
     /// Why tasks failed, each reason with how many there are of it, as far as [`FAILURES_MAX`] tasks and

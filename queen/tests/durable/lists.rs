@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use queen::hive::SharedHive;
-use web::hive::{Hive as _, Order, SortBy, TaskFilter, TaskQuery};
+use web::hive::{Counted, Hive as _, Order, SortBy, TaskFilter, TaskQuery};
 use web::model::{TaskCounts, TaskState, TaskView};
 use wire::ids::TaskId;
 
@@ -79,6 +79,11 @@ async fn what_is_in_memory_and_what_is_on_disk_is_one_list() {
             let mut counts = TaskCounts::default();
             tasks.values().filter(|task| filter.lets(task)).for_each(|task| counts.add(task.state, 1));
             assert_eq!(hive.count(filter.clone()).await.unwrap(), counts, "{filter:?}");
+            let lines = hive.lines(filter.clone()).await.unwrap();
+            for state in TaskState::ALL {
+                let counted = Counted { count: counts.of(state), is_cut: false };
+                assert_eq!(lines.of(|one| one == state), counted, "{filter:?} {state}");
+            }
         }
     };
     driver.run(&hive, working).await.unwrap();

@@ -1,5 +1,6 @@
 //! How numbers, times and strings of strangers are written on a page.
 
+use std::borrow::Borrow;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -8,12 +9,20 @@ use jiff::Timestamp as Moment;
 use wire::ids::TaskId;
 use wire::text::is_hidden;
 
+use crate::hive::Counted;
 use crate::model::{TaskView, Timestamp};
 
 /// `1,000,000`, of a whole number.
 #[askama::filter_fn]
 pub(super) fn grouped(number: impl Display, _: &dyn Values) -> Result<String> {
     Ok(group(&number.to_string()))
+}
+
+/// `10,000+`, of what is counted as far as that is quick.
+#[askama::filter_fn]
+pub(super) fn counted(counted: impl Borrow<Counted>, _: &dyn Values) -> Result<String> {
+    let Counted { count, is_cut } = *counted.borrow();
+    Ok(group(&count.to_string()) + if is_cut { "+" } else { "" })
 }
 
 /// `1.2 M/s`

@@ -19,9 +19,9 @@ use crate::api::submit::Typed;
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Access, DEADLINE_MAX, Hive, TaskFilter, TaskQuery};
+use crate::hive::{Access, Counted, DEADLINE_MAX, Hive, TaskFilter, TaskQuery};
 use crate::kinds::digest::MAX_ITERATIONS;
-use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView};
+use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
 use crate::request::query::Query;
 
 /// Tasks and Drones that are shown here; the rest has its own pages.
@@ -47,6 +47,9 @@ const FIELDS: [&str; 13] = [
     "file",
 ];
 
+/// What failed so long ago, in milliseconds, is told of at once: a day.
+const LATELY: i64 = 24 * 60 * 60 * 1000;
+
 /// From this part of a limit on, the page warns.
 const HIGH: f64 = 0.9;
 
@@ -57,6 +60,8 @@ pub(super) struct Page {
     /// For who sees everything.
     whole: Option<Whole>,
     tasks: Vec<TaskView>,
+    /// Tasks that are pending, of those that they see.
+    waiting: Counted,
     max_iterations: u32,
     deadline_max: u32,
     curl_one: String,
@@ -70,6 +75,16 @@ impl Page {
     /// Strings that are to be computed, as far as that is shown.
     fn queued(&self) -> u64 {
         self.whole.as_ref().map_or(0, |whole| whole.overview.items_queued)
+    }
+
+    /// Whether tasks wait, or failed lately.
+    fn has_news(&self) -> bool {
+        self.waiting.count > 0 || self.whole.as_ref().is_some_and(|whole| whole.failed.count > 0)
+    }
+
+    /// For how long the oldest pending task has waited, in seconds.
+    fn oldest_waits(&self) -> Option<f64> {
+        self.whole.as_ref()?.overview.oldest_pending_seconds
     }
 }
 
@@ -85,6 +100,8 @@ struct Whole {
     has_known_drones: bool,
     start: StartDrone,
     measured: Measured,
+    /// Tasks that failed lately.
+    failed: Counted,
     /// The latest lines of the log, as far as they see it.
     events: Vec<LogEntry>,
 }
@@ -107,6 +124,7 @@ impl Whole {
             }),
             drones,
             measured: Measured::of(hive, &now).await?,
+            failed: hive.failed_since(Timestamp(Timestamp::now().0 - LATELY)).await?,
             events,
             start: StartDrone::of(&overview.drone_addr, headers, config.tls.is_some()),
             overview,
@@ -204,6 +222,7 @@ async fn with_form(
     Ok(Page {
         whole: if viewer.sees_all() { Some(Whole::of(hive, config, headers, events).await?) } else { None },
         tasks: newest(hive, viewer.caller().only_own()).await?,
+        waiting: waiting(hive, viewer.caller().only_own()).await?,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,
         curl_one: format!("{curl} -d '{{\"input\":\"hello\"}}'"),
@@ -216,6 +235,12 @@ async fn with_form(
 
 fn is_high(used: u64, limit: u64) -> bool {
     used as f64 > limit as f64 * HIGH
+}
+
+/// How many tasks are pending.
+async fn waiting(hive: &dyn Hive, owner: Option<TokenId>) -> Result<Counted, Problem> {
+    let filter = TaskFilter { states: vec![TaskState::Pending], token: owner, ..TaskFilter::default() };
+    Ok(hive.lines(filter).await?.of(|state| state == TaskState::Pending))
 }
 
 /// What runs, then what came last: a long task stays in sight.
@@ -237,7 +262,7 @@ mod tests {
     use wire::ids::Epoch;
 
     use super::*;
-    use crate::model::{DroneCounts, LeaseCounts, Timestamp, VerifiedCounts};
+    use crate::model::{DroneCounts, LeaseCounts, VerifiedCounts};
 
     #[test]
     fn health_is_told_by_drones_and_work() {

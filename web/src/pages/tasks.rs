@@ -19,10 +19,10 @@ use crate::assets;
 use crate::bulk::Bulk;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{DEADLINE_MAX, Hive, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
+use crate::hive::{Counted, DEADLINE_MAX, Hive, LineCounts, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
 use crate::kinds::KINDS;
 use crate::kinds::digest::ALGORITHMS;
-use crate::model::{BulkAction, BulkState, BulkView, TaskCounts, TaskState, TaskView};
+use crate::model::{BulkAction, BulkState, BulkView, TaskState, TaskView};
 use crate::own;
 use crate::request::form::VALUE;
 use crate::request::query::Query;
@@ -98,8 +98,8 @@ struct Head {
 #[template(path = "tasks.html")]
 pub(super) struct Page {
     viewer: Viewer,
-    /// Of everybody's tasks, for who sees these and asks for all.
-    counts: Option<TaskCounts>,
+    /// How many lines the list has in each state.
+    lines: LineCounts,
     shown: Shown,
     is_first: bool,
     tasks: Vec<TaskView>,
@@ -109,15 +109,10 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn has_batches(&self) -> bool {
-        self.counts.is_some() && self.tasks.iter().any(|task| task.first_task.is_some())
-    }
-
-    /// How many there are in this state, or in any.
-    fn count(&self, state: Option<TaskState>) -> Option<u64> {
-        let counts = self.counts.as_ref()?;
-        let states = TaskState::ALL.into_iter().filter(|one| state.is_none_or(|state| state == *one));
-        Some(states.map(|one| counts.of(one)).sum())
+    /// How many lines there are in the list with this state, or any.
+    fn count(&self, state: Option<TaskState>) -> Counted {
+        let order = self.shown.with_state(state).order;
+        self.lines.of(|one| state.is_none_or(|state| state == one) && order.by.has_state(one))
     }
 
     /// Whether more than the state is asked for.
@@ -237,11 +232,10 @@ pub(super) async fn page(
     // What is not known any more is nothing to be told.
     let bulk = query.number("bulk", 1..=u64::MAX)?.and_then(|id| bulk.find(id).ok());
     let asked = TaskFilter { token: viewer.caller().only_own(), ..filter.clone() };
+    let lines = hive.lines(TaskFilter { states: Vec::new(), ..asked.clone() }).await?;
     let TaskPage { tasks, next } = hive.tasks(TaskQuery { filter: asked, order, after, limit: PAGE }).await?;
-    let is_all = viewer.sees_all() && filter.is_plain();
-    let counts = if is_all { Some(hive.overview().await?.tasks) } else { None };
     let shown = Shown { filter, order };
-    Ok(Page { viewer, counts, shown, is_first: after.is_none(), tasks, next, bulk }.into_response())
+    Ok(Page { viewer, lines, shown, is_first: after.is_none(), tasks, next, bulk }.into_response())
 }
 
 pub(super) async fn submit(

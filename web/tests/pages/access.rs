@@ -229,7 +229,10 @@ async fn pages_offer_what_their_reader_may_do() {
                 page(&overview),
                 &["id=\"glance\"", "id=\"submit-form\"", "/admin/tasks/1\"", "href=\"/admin/drones\""],
             ),
-            offers(page(&list), &["Submit strings", "class=\"count\"", "/admin/tasks/1\"", "/admin/tasks/2\""]),
+            offers(
+                page(&list),
+                &["Submit strings", ">All <span class=\"count\">2</span>", "/admin/tasks/1\"", "/admin/tasks/2\""],
+            ),
             tasks.map(|task| {
                 (task.status.as_u16(), task.text().contains("id=\"cancel\""), task.text().contains("id=\"amend\""))
             }),

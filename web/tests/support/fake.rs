@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Action, Amended, Amendment, Amount, By, Claim, Claimed, Coverage, Deed, Estimate, Finding, Hive, HiveError,
-    Identity, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound, SearchProgress, Span, StreamQuery,
-    Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, Estimate, Finding, Hive,
+    HiveError, Identity, LineCounts, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound, SearchProgress,
+    Span, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -438,6 +438,20 @@ impl Hive for Fake {
         let views = inner.tasks.iter().flatten().map(|task| &task.view);
         views.filter(|view| filter.lets(view)).for_each(|view| counts.add(view.state, 1));
         Ok(counts)
+    }
+
+    async fn lines(&self, filter: TaskFilter) -> Result<LineCounts, HiveError> {
+        let counts = self.count(filter).await?;
+        let mut lines = LineCounts::default();
+        TaskState::ALL.into_iter().for_each(|state| lines.add(state, Counted::up_to_max(counts.of(state))));
+        Ok(lines)
+    }
+
+    async fn failed_since(&self, since: Timestamp) -> Result<Counted, HiveError> {
+        self.fails()?;
+        let inner = self.inner();
+        let failed = |view: &&TaskView| view.state == TaskState::Failed && view.finished_at >= Some(since);
+        Ok(Counted::up_to_max(inner.tasks.iter().flatten().map(|task| &task.view).filter(failed).count() as u64))
     }
 
     async fn failures(&self) -> Result<Vec<FailureGroup>, HiveError> {

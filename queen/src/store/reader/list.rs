@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Statement};
-use web::hive::{Order, Position, SortBy, TaskFilter, TaskQuery};
+use web::access::TokenId;
+use web::hive::{COUNT_MAX, Counted, LineCounts, Order, Position, SortBy, TaskFilter, TaskQuery};
 use web::model::{TaskCounts, TaskState, Timestamp};
 use wire::ids::TaskId;
 
@@ -99,6 +100,49 @@ fn count_within(
         }
     }
     Ok((counts, list.end))
+}
+
+/// How many lines the list has of tasks that have ended. Of states alone there is an index for each of them; else as
+/// many tasks are looked at as for one part of what is counted.
+pub(super) fn lines(connection: &Connection, filter: &TaskFilter) -> rusqlite::Result<LineCounts> {
+    let mut lines = LineCounts::default();
+    let is_wanted = |state: TaskState| state.has_ended() && filter.has_state(state);
+    if filter.is_plain() {
+        for state in TaskState::ALL.into_iter().filter(|state| is_wanted(*state)) {
+            let number = state_number(state);
+            let counted = match filter.token {
+                None => count_up_to_max(connection, "tasks_by_state", "state = ?", &[number]),
+                Some(TokenId(owner)) => {
+                    let owner = i64::try_from(owner).unwrap_or(i64::MAX);
+                    count_up_to_max(connection, "tasks_by_owner", "owner = ? AND state = ?", &[owner, number])
+                }
+            };
+            lines.add(state, counted?);
+        }
+        return Ok(lines);
+    }
+    let (counts, next) = count(connection, filter, None)?;
+    for state in TaskState::ALL {
+        lines.add(state, Counted::up_to_max(counts.of(state)));
+    }
+    if next.is_some() {
+        lines.cut(is_wanted);
+    }
+    Ok(lines)
+}
+
+/// How many tasks an index has for which this is true; none is looked at itself.
+pub(super) fn count_up_to_max(
+    connection: &Connection,
+    index: &str,
+    condition: &str,
+    values: &[i64],
+) -> rusqlite::Result<Counted> {
+    let wanted = COUNT_MAX + 1;
+    let select =
+        format!("SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY {index} WHERE {condition} LIMIT {wanted})");
+    let mut select = connection.prepare_cached(&select)?;
+    select.query_row(rusqlite::params_from_iter(values), |row| row.get(0)).map(Counted::up_to_max)
 }
 
 fn place(order: Order, task: &Stored) -> Position {

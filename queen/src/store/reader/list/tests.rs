@@ -167,6 +167,17 @@ fn tasks_are_counted_by_their_states() {
             }
             assert_eq!(found, expected_counts, "{filter:?} {bounds:?}");
         }
+        let found = lines(&connection, &filter).unwrap();
+        for state in TaskState::ALL {
+            let counted = Counted { count: expected_counts.of(state), is_cut: false };
+            assert_eq!(found.of(|one| one == state), counted, "{filter:?} {state}");
+        }
+    }
+    let failed = expected(&TaskFilter { states: vec![TaskState::Failed], ..TaskFilter::default() }, Order::default());
+    let ended_at = |id: TaskId| of(id.0).2.unwrap().finished.at;
+    for since in [0, 25, 90].map(Timestamp) {
+        let count = failed.iter().filter(|(place, _)| ended_at(place.id) >= since).count() as u64;
+        assert_eq!(store.reader.failed_since(since).unwrap(), Counted { count, is_cut: false });
     }
 }
 
