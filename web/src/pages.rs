@@ -20,6 +20,7 @@ mod login;
 mod lookup;
 mod measured;
 mod overview;
+mod reasons;
 mod search;
 mod shown;
 mod stream;

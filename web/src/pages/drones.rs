@@ -18,6 +18,7 @@ use super::chart::Line;
 use super::done::done;
 use super::filters;
 use super::leases::Timeline;
+use super::reasons::Reasons;
 use super::viewer::Viewer;
 use crate::assets;
 use crate::config::Config;
@@ -41,6 +42,8 @@ pub(super) struct Page {
     number: u64,
     has_next: bool,
     drones: Vec<DroneView>,
+    /// Why several of them are idle.
+    reasons: Reasons,
     /// Some Drone is here, or was.
     has_known: bool,
     connected: usize,
@@ -123,7 +126,8 @@ pub(super) async fn page(
     let overview = hive.overview().await?;
     let start = StartDrone::of(&overview.drone_addr, &headers, config.tls.is_some());
     let since = overview.started_at;
-    Ok(Page { viewer, counts, filter, number, has_next, drones, has_known, connected, start, since })
+    let reasons = Reasons::of(drones.iter().map(|drone| drone.idle_because.as_deref()));
+    Ok(Page { viewer, counts, filter, number, has_next, drones, reasons, has_known, connected, start, since })
 }
 
 /// How to start a Drone.

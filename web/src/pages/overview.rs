@@ -13,6 +13,7 @@ use super::drones::{Reach, StartDrone, reached_at};
 use super::filters;
 use super::form::{self, Form};
 use super::measured::Measured;
+use super::reasons::Reasons;
 use super::viewer::Viewer;
 use crate::access::{LogEntry, LogFilter, LogKind, TokenId};
 use crate::api::submit::Typed;
@@ -60,6 +61,8 @@ pub(super) struct Page {
     /// For who sees everything.
     whole: Option<Whole>,
     tasks: Vec<TaskView>,
+    /// Why several of these wait.
+    reasons: Reasons,
     /// Tasks that are pending, of those that they see.
     waiting: Counted,
     max_iterations: u32,
@@ -219,9 +222,11 @@ async fn with_form(
     // From a file, since others see command lines.
     let token = if viewer.is_anyone() { "" } else { " -H @header" };
     let curl = format!("curl {}://{host}/tasks{token}", viewer.scheme());
+    let tasks = newest(hive, viewer.caller().only_own()).await?;
     Ok(Page {
+        reasons: Reasons::of(tasks.iter().map(|task| task.waiting_because.as_deref())),
+        tasks,
         whole: if viewer.sees_all() { Some(Whole::of(hive, config, headers, events).await?) } else { None },
-        tasks: newest(hive, viewer.caller().only_own()).await?,
         waiting: waiting(hive, viewer.caller().only_own()).await?,
         max_iterations: MAX_ITERATIONS,
         deadline_max: DEADLINE_MAX,

@@ -234,7 +234,7 @@ struct Refused<'a> {
 fn fields_of(task: &TaskView) -> &'static [&'static str] {
     match task.state.has_ended() {
         false => &["name", "priority", "deadline_seconds"],
-        true if task.state != TaskState::Done => &["deadline_seconds"],
+        true if task.state != TaskState::Done && task.deadline_at.is_some() => &["deadline_seconds"],
         true => &[],
     }
 }

@@ -11,6 +11,7 @@ use percent_encoding::utf8_percent_encode;
 use wire::ids::TaskId;
 
 use super::done::done;
+use super::reasons::Reasons;
 use super::viewer::Viewer;
 use super::{filters, overview};
 use crate::api::submit::{self, Outcome, Resources};
@@ -103,6 +104,8 @@ pub(super) struct Page {
     shown: Shown,
     is_first: bool,
     tasks: Vec<TaskView>,
+    /// Why several of them wait.
+    reasons: Reasons,
     next: Option<Position>,
     /// What is done to many of them, or was just now.
     bulk: Option<BulkView>,
@@ -235,7 +238,8 @@ pub(super) async fn page(
     let lines = hive.lines(TaskFilter { states: Vec::new(), ..asked.clone() }).await?;
     let TaskPage { tasks, next } = hive.tasks(TaskQuery { filter: asked, order, after, limit: PAGE }).await?;
     let shown = Shown { filter, order };
-    Ok(Page { viewer, lines, shown, is_first: after.is_none(), tasks, next, bulk }.into_response())
+    let reasons = Reasons::of(tasks.iter().map(|task| task.waiting_because.as_deref()));
+    Ok(Page { viewer, lines, shown, is_first: after.is_none(), tasks, reasons, next, bulk }.into_response())
 }
 
 pub(super) async fn submit(

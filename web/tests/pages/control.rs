@@ -30,9 +30,8 @@ async fn a_task_has_the_buttons_that_its_state_allows() {
         (TaskState::Running, &["pause", "cancel", "amend"]),
         (TaskState::Paused, &["resume", "cancel", "amend"]),
         (TaskState::Done, &["delete"]),
-        // The second one gives it another deadline.
-        (TaskState::Failed, &["retry", "delete", "retry"]),
-        (TaskState::Cancelled, &["retry", "delete", "retry"]),
+        (TaskState::Failed, &["retry", "delete"]),
+        (TaskState::Cancelled, &["retry", "delete"]),
     ] {
         fake.set_state(1, state);
         let answer = get(&router, "/admin/tasks/1").await;
@@ -280,10 +279,11 @@ async fn a_retry_asks_for_a_deadline_where_the_old_one_has_passed() {
     post_json(&router, json!({"input": "x"})).await;
     fake.set_state(1, TaskState::Failed);
     let answer = get(&router, "/admin/tasks/1").await;
-    contains(page(&answer), &["id=\"retry\"", "id=\"retry-deadline\"", "Retry with a new deadline"]);
+    assert_eq!(page(&answer).matches(">Retry</button>").count(), 1);
+    assert!(!page(&answer).contains("name=\"deadline_seconds\""), "it has none that could be kept");
     fake.set(1, |view| view.deadline_at = Some(Timestamp(1)));
     let answer = get(&router, "/admin/tasks/1").await;
-    assert_eq!(page(&answer).matches("id=\"retry\"").count(), 1);
+    assert_eq!(page(&answer).matches(">Retry</button>").count(), 1);
     contains(page(&answer), &["Its deadline has passed", "name=\"deadline_seconds\""]);
     let retry = async |body: &str| post(&router, "/admin/tasks/1/retry", FORM, body.to_owned()).await;
     let answer = retry("deadline_seconds=soon").await;
@@ -291,9 +291,14 @@ async fn a_retry_asks_for_a_deadline_where_the_old_one_has_passed() {
     contains(html(&answer), &["id=\"deadline_seconds-error\"", "value=\"soon\"", "autofocus"]);
     assert_sent(&retry("deadline_seconds=3600").await, "/admin/tasks/1");
     assert!(get(&router, "/tasks/1").await.json()["deadline_at"].as_str() > Some("2026"));
-    // An empty field means none here, and no change where a task is changed.
     fake.set_state(1, TaskState::Failed);
+    let answer = get(&router, "/admin/tasks/1").await;
+    assert_eq!(page(&answer).matches(">Retry</button>").count(), 1);
+    contains(page(&answer), &["placeholder=\"as it is\"", "type=\"checkbox\" name=\"no_deadline\""]);
     assert_sent(&retry("deadline_seconds=").await, "/admin/tasks/1");
+    assert!(get(&router, "/tasks/1").await.json()["deadline_at"].as_str() > Some("2026"), "it stays as it is");
+    fake.set_state(1, TaskState::Failed);
+    assert_sent(&retry("deadline_seconds=&no_deadline=1").await, "/admin/tasks/1");
     assert_eq!(get(&router, "/tasks/1").await.json()["deadline_at"], json!(null));
     let amend = async |body: &str| {
         assert_sent(&post(&router, "/admin/tasks/1/amend", FORM, body.to_owned()).await, "/admin/tasks/1");

@@ -152,7 +152,7 @@ async fn a_search_is_cloned() {
 async fn a_retry_may_have_another_deadline() {
     let (fake, router) = world();
     fake.inner().computed = Some(0);
-    post_json(&router, json!({ "input": "x" })).await;
+    post_json(&router, json!({ "input": "x", "deadline_seconds": 60 })).await;
     fake.set_state(1, TaskState::Cancelled);
     let answer = post(&router, "/admin/tasks/1/retry", FORM, "deadline_seconds=soon").await;
     assert_eq!(answer.status, 422);

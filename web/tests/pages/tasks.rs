@@ -110,6 +110,61 @@ async fn columns_sort_the_list() {
     );
 }
 
+/// What the tabs say, by their words.
+fn tabs(answer: &Answer) -> Vec<String> {
+    let tabs = page(answer).split("</nav>").find(|nav| nav.contains("Tasks by state")).unwrap().split("<li>").skip(1);
+    let count = |tab: &str| tab.split("<span class=\"count\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    tabs.map(count).collect()
+}
+
+#[tokio::test]
+async fn each_tab_says_how_many_lines_it_has() {
+    let (fake, router) = six().await;
+    // A batch is one line.
+    post(&router, "/tasks?each=task&name=wax", "text/plain", "a\nb\nc").await;
+    fake.set_state(7, TaskState::Pending);
+    assert_eq!(tabs(&get(&router, "/admin/tasks").await), ["7", "2", "1", "1", "1", "1", "1"]);
+    let found = get(&router, "/admin/tasks?name=bee-&state=done").await;
+    assert_eq!(
+        (tabs(&found), listed(&found)),
+        (["6", "1", "1", "1", "1", "1", "1"].map(str::to_owned).into(), vec![4])
+    );
+    assert_eq!(tabs(&get(&router, "/admin/tasks?name=wax").await), ["1", "1", "0", "0", "0", "0", "0"]);
+    // Sorted so, those that have ended are in their own tabs alone.
+    assert_eq!(tabs(&get(&router, "/admin/tasks?sort=priority").await), ["4", "2", "1", "1", "1", "1", "1"]);
+}
+
+#[tokio::test]
+async fn what_several_wait_for_is_said_once() {
+    let (fake, router) = six().await;
+    for (id, reason) in [(1, "no <drone>"), (2, "no <drone>"), (3, "it is paused")] {
+        fake.set(id, |view| view.waiting_because = Some(reason.to_owned()));
+    }
+    for path in ["/admin", "/admin/tasks"] {
+        let answer = get(&router, path).await;
+        assert_eq!(page(&answer).matches("no &#60;drone&#62;").count(), 1, "{path}");
+        contains(page(&answer), &["2 of these tasks wait because no &#60;drone&#62;.", "waiting because it is paused"]);
+    }
+    fake.set(4, |view| (view.state, view.waiting_because) = (TaskState::Paused, Some("it is paused".to_owned())));
+    let answer = get(&router, "/admin/tasks").await;
+    contains(page(&answer), &["(1) 2 of these tasks wait because it is paused.", "waiting (1)", "waiting (2)"]);
+}
+
+#[tokio::test]
+async fn the_overview_says_what_waits_and_what_failed_lately() {
+    let (fake, router) = six().await;
+    let answer = get(&router, "/admin").await;
+    contains(page(&answer), &["<a href=\"/admin/tasks?state=pending\">1 task waits</a>"]);
+    assert!(!page(&answer).contains("in the last day"), "that which failed did so long ago");
+    fake.set(5, |view| view.finished_at = Some(Timestamp::now()));
+    fake.set_state(6, TaskState::Pending);
+    let answer = get(&router, "/admin").await;
+    contains(
+        page(&answer),
+        &["state=pending\">2 tasks wait</a>", "<a href=\"/admin/failures\">1 task failed</a> in the last day"],
+    );
+}
+
 #[tokio::test]
 async fn what_is_selected_is_changed() {
     let (fake, router) = six().await;

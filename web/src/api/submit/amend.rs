@@ -41,9 +41,11 @@ pub(crate) async fn renewal(room: &Room, request: Request) -> Result<Option<Opti
     renewed_deadline(json::members(body)?)
 }
 
-/// The new deadline that the page's form asks for; an empty field means none.
+/// The new deadline that the page's form asks for; an empty field leaves it as it is, unless the box takes it away.
 pub(crate) fn renewal_of_form(values: &[(String, String)]) -> Result<Option<Option<u32>>, Problem> {
-    renewed_deadline(values.iter().map(value))
+    let (boxes, fields): (Vec<_>, Vec<_>) = values.iter().partition(|(name, _)| name == "no_deadline");
+    let said = fields.into_iter().filter(|(name, text)| name != "deadline_seconds" || !text.is_empty());
+    Ok(renewed_deadline(said.map(value))?.or((!boxes.is_empty()).then_some(None)))
 }
 
 /// The changes that the page's form asks for; an empty field means the default, but for the
