@@ -65,9 +65,9 @@ impl Wanted {
         Ok(Self { inputs: Vec::new(), digest: Some(digest) })
     }
 
-    /// A text that may be either.
+    /// A text that may be either: an input as it was given, or a digest with space around it.
     pub(crate) fn either(text: &str) -> Self {
-        Self { digest: digest_of(text), ..Self::input(text) }
+        Self { digest: digest_of(text.trim()), ..Self::input(text) }
     }
 
     fn is(&self, input: &[u8], digest: &[u8; 32]) -> bool {
@@ -161,7 +161,9 @@ mod tests {
         assert_eq!(found(&Wanted::input("A")), [0; 0]);
         assert_eq!(found(&Wanted::digest(&"03".repeat(32)).unwrap()), [10]);
         assert_eq!(found(&Wanted::either(&"02".repeat(32))), [8]);
+        assert_eq!(found(&Wanted::either(&format!(" {}\n", "02".repeat(32)))), [8]);
         assert_eq!(found(&Wanted::either("ccc")), [10]);
+        assert_eq!(found(&Wanted::either("ccc ")), [0; 0]);
         for wrong in ["", "03", &"0x".repeat(32), &format!("0x{}", "03".repeat(31)), &"é".repeat(32)] {
             assert_eq!(Wanted::digest(wrong).unwrap_err().members["path"], "digest", "{wrong}");
         }

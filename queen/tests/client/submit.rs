@@ -13,6 +13,9 @@ fn words_files_and_pipes_are_hashed() {
     let hive = Hive::on("127.0.0.1");
     let _drone = hive.drone("maja");
     assert_eq!(hive.done(&["submit", "--wait", "--input", "honey", "", "b c"]), sums(["honey", "", "b c"]));
+    assert_eq!(hive.done(&["results", "last", "--input", ""]), sums([""]));
+    let refused = hive.client(&["results", "last", "--digest", ""]).output().unwrap();
+    assert!(!refused.status.success() && refused.stdout.is_empty());
     let inputs = numbers(50_000);
     let expected = sums(inputs.iter().map(String::as_str));
     let path = hive.path("inputs");

@@ -33,7 +33,7 @@ impl LookUp {
     ) -> Result<Self, Problem> {
         let mut found = own::results(hive, viewer.caller(), id, from..u64::MAX).await?;
         let (ready, from) = (found.range.end, found.range.start);
-        let Matches { rows, next } = look_up(&mut found, &Wanted::either(text.trim())).await?;
+        let Matches { rows, next } = look_up(&mut found, &Wanted::either(&text)).await?;
         let rows = rows.into_iter().map(|row| Row {
             index: row.index,
             input: Shown::of(&row.input),

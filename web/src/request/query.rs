@@ -1,7 +1,7 @@
 //! Query strings of requests that read.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
 
@@ -19,6 +19,8 @@ use crate::model::Timestamp;
 #[derive(Debug, Default)]
 pub(crate) struct Query {
     given: BTreeMap<String, Vec<String>>,
+    /// Names whose value is empty.
+    empty: BTreeSet<String>,
     /// What was asked for so far.
     known: Vec<&'static str>,
 }
@@ -34,13 +36,19 @@ impl<S: Sync> FromRequestParts<S> for Query {
 impl Query {
     fn of(query: &str) -> Self {
         let mut given = BTreeMap::<_, Vec<_>>::new();
+        let mut empty = BTreeSet::new();
         let text = |bytes: Cow<'_, [u8]>| String::from_utf8_lossy(&bytes).into_owned();
-        let has_default = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| value.is_empty());
-        let pairs = query.split('&').filter(|pair| !has_default(pair));
-        for (name, value) in pairs.flat_map(|pair| form::pairs(pair.as_bytes())) {
-            given.entry(text(name)).or_default().push(text(value));
+        for pair in query.split('&') {
+            // A name alone says something of a flag.
+            let is_empty = pair.ends_with('=') && pair.matches('=').count() == 1;
+            for (name, value) in form::pairs(pair.as_bytes()) {
+                match is_empty {
+                    true => drop(empty.insert(text(name))),
+                    false => given.entry(text(name)).or_default().push(text(value)),
+                }
+            }
         }
-        Self { given, known: Vec::new() }
+        Self { given, empty, known: Vec::new() }
     }
 
     /// The same of named values that stand elsewhere.
@@ -49,7 +57,7 @@ impl Query {
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             given.entry(name).or_default().push(value);
         }
-        Self { given, known: Vec::new() }
+        Self { given, ..Self::default() }
     }
 
     /// Takes a text.
@@ -60,6 +68,12 @@ impl Query {
             0 | 1 => Ok(values.pop().filter(|value| !value.is_empty())),
             _ => Err(fault(name, format!("`{name}` is given twice"))),
         }
+    }
+
+    /// Takes a text that may be empty.
+    pub(crate) fn any_text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
+        let is_given = self.given.contains_key(name) || self.empty.contains(name);
+        Ok(self.text(name)?.or_else(|| is_given.then(String::new)))
     }
 
     /// Takes a whole number.
@@ -155,9 +169,12 @@ mod tests {
 
     #[test]
     fn values_are_taken_by_their_names() {
-        let mut query = Query::of("offset=7&empty=&partial&format=csv&download=0&absent=&twice=1&twice=2&more=%2e");
+        let mut query =
+            Query::of("offset=7&empty=&partial&format=csv&download=0&absent=&twice=1&twice=2&more=%2e&sort=id");
         assert_eq!(query.number("offset", 0..=u64::MAX).unwrap(), Some(7));
         assert_eq!(query.text("empty").unwrap(), None);
+        assert_eq!(query.any_text("empty").unwrap().as_deref(), Some(""));
+        assert_eq!((query.any_text("sort").unwrap().as_deref(), query.any_text("none").unwrap()), (Some("id"), None));
         assert_eq!((query.flag("partial").unwrap(), query.flag("download").unwrap()), (true, false));
         assert!(!query.flag("absent").unwrap());
         assert_eq!(query.one_of("format", &["text", "csv"], |name| name).unwrap(), Some("csv"));

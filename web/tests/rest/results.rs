@@ -217,18 +217,26 @@ async fn an_input_or_a_digest_is_looked_up() {
     let (fake, router) = world();
     fake.inner().batch = 3;
     post(&router, "/tasks", "text/plain", "a\nb\n\"c\nb\nd\ne e").await;
+    post(&router, "/tasks", "text/plain", "a\n\nb ").await;
     let found = async |query: &str| lines(&router, &format!("/tasks/1/results?{query}")).await;
     let end = |count: u64, next: u64, complete: bool| json!({ "end": true, "count": count, "next_offset": next, "complete": complete });
     assert_eq!(found("input=b").await, [row(1, "b"), row(3, "b"), end(2, 6, true)]);
     assert_eq!(found("input=e%20e").await, [row(5, "e e"), end(1, 6, true)]);
     assert_eq!(found(&format!("digest={}", sha256("\"c").to_uppercase())).await, [row(2, "\"c"), end(1, 6, true)]);
     assert_eq!(found("input=x").await, [end(0, 6, true)]);
+    assert_eq!(found("input=").await, [end(0, 6, true)]);
     assert_eq!(found("input=b&offset=2&limit=1").await, [end(0, 3, false)]);
+    let second = async |query: &str| lines(&router, &format!("/tasks/2/results?{query}")).await;
+    assert_eq!(second("input=").await, [row(1, ""), end(1, 3, true)]);
+    assert_eq!(second("input=b%20").await, [row(2, "b "), end(1, 3, true)]);
+    assert_eq!(second("input=b").await, [end(0, 3, true)]);
     let text = get(&router, "/tasks/1/results?input=a&format=text").await;
     assert_eq!(text.text(), format!("{}  a\n", sha256("a")));
     let csv = get(&router, "/tasks/1/results?input=b&format=csv").await;
     assert_eq!(csv.text().lines().count(), 3);
-    for wrong in ["digest=00", "input=a&digest=00", &format!("input=a&digest={}", sha256("a")), "input=a&not_found=1"] {
+    for wrong in
+        ["digest=", "digest=00", "input=a&digest=00", &format!("input=a&digest={}", sha256("a")), "input=a&not_found=1"]
+    {
         let answer = get(&router, &format!("/tasks/1/results?{wrong}")).await;
         assert!([409, 422].contains(&answer.status.as_u16()), "{wrong}: {}", answer.status);
     }

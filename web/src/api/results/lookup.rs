@@ -10,7 +10,8 @@ use crate::request::query::Query;
 
 /// What is looked for, if anything is.
 pub(super) fn wanted(query: &mut Query) -> Result<Option<Wanted>, Problem> {
-    let (input, digest) = (query.text("input")?, query.text("digest")?);
+    // An empty input is one, too, and not all of them.
+    let (input, digest) = (query.any_text("input")?, query.any_text("digest")?);
     match (input, digest) {
         (None, None) => Ok(None),
         (Some(input), None) => Ok(Some(Wanted::input(&input))),
