@@ -130,6 +130,8 @@ async function refresh() {
         isDirty = true;
       } else if (main) {
         localise(main);
+        // What is there for browsers without scripts was parsed, too.
+        for (const none of main.querySelectorAll("noscript")) none.replaceChildren();
         const focused = document.activeElement;
         merge($("main"), main);
         // What is moved within the page loses it.
@@ -225,6 +227,37 @@ $("hold").addEventListener("click", () => hold(!isHeld));
 document.addEventListener("visibilitychange", listen);
 addEventListener("pagehide", () => events?.close());
 addEventListener("pageshow", (event) => event.persisted && listen());
+
+// ---- What is wrong with a field of a form, beside it ----
+
+// What the API says of options, which the form has under other names.
+function spoken(form, detail) {
+  return detail.replace(/`(\w+)`/g, (all, name) => form.querySelector(`[name="${name}"][data-words]`)?.dataset.words ?? all);
+}
+
+function mend(field) {
+  const hint = $(`${field.name}-hint`);
+  field.removeAttribute("aria-invalid");
+  if (hint) field.setAttribute("aria-describedby", hint.id);
+  else field.removeAttribute("aria-describedby");
+  $(`${field.name}-error`)?.remove();
+}
+
+function blame(field, text) {
+  mend(field);
+  const fault = document.createElement("p");
+  fault.id = `${field.name}-error`;
+  fault.className = "fault";
+  fault.textContent = text;
+  field.after(fault);
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", `${fault.id} ${field.getAttribute("aria-describedby") ?? ""}`.trim());
+  field.closest("details")?.setAttribute("open", "");
+  field.focus();
+}
+
+// What is being mended is no longer called wrong.
+document.addEventListener("input", ({ target }) => target.hasAttribute("aria-invalid") && mend(target));
 
 // ---- Asking before something cannot be undone ----
 

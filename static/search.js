@@ -52,21 +52,13 @@ function ask() {
         method: "POST", body: data, headers: { accept: "application/json" }, signal: asked.signal,
       });
       const answer = await response.json();
-      tell(!response.ok, response.ok ? told(answer) : answer.detail);
+      tell(!response.ok, response.ok ? told(answer) : spoken(search, answer.detail));
     } catch (error) {
       if (error.name !== "AbortError") tell(false, "");
     }
   }, PAUSE_MS);
 }
 
-// What is being mended is no longer called wrong.
-function mend({ target }) {
-  if (!target.hasAttribute("aria-invalid")) return;
-  target.removeAttribute("aria-invalid");
-  document.getElementById(`${target.name}-error`)?.remove();
-}
-
-search.addEventListener("input", mend);
 search.addEventListener("input", ask);
 search.addEventListener("change", choose);
 document.getElementById("dry-run").hidden = true;

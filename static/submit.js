@@ -23,16 +23,12 @@ function chooseAlgorithm() {
 }
 
 function fail({ title, detail, path, line }) {
-  const error = $("submit-error");
-  const text = detail || title || "The task could not be submitted.";
-  error.textContent = line && !text.includes(`line ${line}`) ? `Line ${line}: ${text}` : text;
-  error.hidden = false;
+  const said = spoken(form, detail || title || "The task could not be submitted.");
+  const text = line && !said.includes(`line ${line}`) ? `Line ${line}: ${said}` : said;
   const field = path && form.elements[path];
-  if (!field) return;
-  field.setAttribute("aria-invalid", "true");
-  field.setAttribute("aria-errormessage", "submit-error");
-  field.closest("details")?.setAttribute("open", "");
-  field.focus();
+  if (field) return blame(field, text);
+  $("submit-error").textContent = text;
+  $("submit-error").hidden = false;
 }
 
 function uploading(is) {
@@ -44,7 +40,7 @@ function uploading(is) {
 function submitForm(event) {
   event.preventDefault();
   $("submit-error").hidden = true;
-  for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  form.querySelectorAll("[aria-invalid]").forEach(mend);
   if (!form.elements.text.value && !form.elements.file.files.length) {
     fail({ detail: "Type at least one string, or choose a file.", path: "text" });
     return;

@@ -27,6 +27,7 @@ mod stream;
 mod task;
 mod tasks;
 mod viewer;
+mod words;
 
 use askama::Template;
 use askama_web::WebTemplate;

@@ -39,6 +39,32 @@ async fn what_a_file_has_in_it_is_told_before_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_is_told_beside_its_field_until_it_is_mended() {
+    let Some(browser) = browser(360, "dark").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
+    until(client, "#live", "Live").await;
+    let field = async |id: &str| client.find(Locator::Id(id)).await.unwrap();
+    field("algorithm").await.select_by_value("pbkdf2-hmac-sha256").await.unwrap();
+    field("iterations").await.send_keys("1").await.unwrap();
+    field("text").await.send_keys("honey").await.unwrap();
+    field("submit-button").await.click().await.unwrap();
+    until(client, "#salt-error", "this algorithm needs the salt, or the salt in hexadecimal").await;
+    let told = "return [document.activeElement.id, document.activeElement.getAttribute('aria-describedby'), \
+                document.getElementById('submit-error').hidden]";
+    assert_eq!(client.execute(told, vec![]).await.unwrap(), json!(["salt", "salt-error", true]));
+    check_page(client, 360, "dark").await;
+    field("salt").await.send_keys("s").await.unwrap();
+    let left = "return document.querySelectorAll('.fault, [aria-invalid]').length";
+    assert_eq!(client.execute(left, vec![]).await.unwrap(), json!(0));
+    field("submit-button").await.click().await.unwrap();
+    until(client, "h1", "Task 1").await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drone_is_found_and_disconnected() {
     let Some(browser) = browser(1280, "light").await else { return };
     let hive = Hive::start().await;

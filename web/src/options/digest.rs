@@ -30,10 +30,11 @@ pub(super) fn specification(options: &mut Options) -> Result<Digest, Problem> {
 }
 
 fn secret(options: &mut Options, name: &'static str, name_hex: &'static str) -> Result<Vec<u8>, Problem> {
+    let given = if options.has(name_hex) { name_hex } else { name };
     let bytes = options.bytes(name, &[(name_hex, Encoding::Hex)])?;
     let bytes = bytes.ok_or_else(|| fault(name, format!("this algorithm needs `{name}`, or `{name_hex}`")))?;
     if bytes.len() > MAX_KEY {
-        return Err(fault(name, format!("`{name}` is longer than {MAX_KEY} bytes")));
+        return Err(fault(given, format!("`{given}` is longer than {MAX_KEY} bytes")));
     }
     Ok(bytes)
 }

@@ -10,8 +10,8 @@ use super::names::CHARSETS;
 use crate::error::{Problem, shown};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::{
-    self, Algorithm, Bounds, Charsets, FORMATS, MAX_AROUND, MAX_FINDINGS, MaskError, Masker, Masks, Search, Sought,
-    SoughtError, Space, SpaceError, Stop, Targets, format_name, mark_bits,
+    self, Algorithm, Bounds, Charsets, FORMATS, MAX_AROUND, MAX_FINDINGS, MaskError, MaskFault, Masker, Masks, Search,
+    Sought, SoughtError, Space, SpaceError, Stop, Targets, format_name, mark_bits,
 };
 
 /// Takes what belongs to a search.
@@ -53,9 +53,11 @@ fn around(
     hex: &'static str,
     base64: &'static str,
 ) -> Result<Vec<u8>, Problem> {
+    let given = [hex, base64].into_iter().find(|other| options.has(other)).unwrap_or(name);
+    let given = options.place(given);
     let bytes = options.bytes(name, &[(hex, Encoding::Hex), (base64, Encoding::Base64)])?.unwrap_or_default();
     if bytes.len() > MAX_AROUND {
-        return Err(fault(name, format!("`{name}` is longer than {MAX_AROUND} bytes")));
+        return Err(fault(given, format!("`{given}` is longer than {MAX_AROUND} bytes")));
     }
     Ok(bytes)
 }
@@ -70,10 +72,9 @@ fn space(options: &mut Options, masks: &[MaskLine]) -> Result<Space, Problem> {
         [_] if is_counter => self::counter(options),
         [_] if is_list => union(options, masks),
         [_] => one_mask(options),
-        [] => Err(fault(
-            options.space(),
-            format!("a search needs candidates: `{mask}`, several as `{list}`, or a counter with `{counter}`"),
-        )),
+        [] => {
+            Err(fault(options.space(), format!("a search needs candidates: give `{mask}`, `{list}`, or `{counter}`")))
+        }
         [one, other, ..] => {
             Err(fault(other, format!("`{one}` and `{other}` are two ways to say which candidates there are; use one")))
         }
@@ -96,7 +97,10 @@ fn one_mask(options: &mut Options) -> Result<Space, Problem> {
     let (place, mut masker) = (options.place("mask"), masker(options)?);
     let mask = options.text("mask")?.unwrap_or_default();
     let min_length = options.number("min_length", 1..=256)?.map(|length| length as usize);
-    masker.add(&mask, min_length).map_err(|error| mask_fault(place, &error))?;
+    masker.add(&mask, min_length).map_err(|error| match error.what {
+        MaskFault::MinLength { .. } => mask_fault(options.place("min_length"), &error),
+        _ => mask_fault(place, &error),
+    })?;
     match Masks::new(masker.finish()) {
         Ok(masks) => Ok(Space::Masks(masks)),
         Err(SpaceError::TooLarge { .. }) => Err(fault(place, format!("`{place}`: {}", too_large("candidates")))),
@@ -144,7 +148,9 @@ fn counter(options: &mut Options) -> Result<Space, Problem> {
     let place = options.place("counter_to");
     let from = options.number("counter_from", 0..=u64::MAX)?.unwrap_or(0);
     let to = options.number("counter_to", 1..=u64::MAX)?;
-    let to = to.ok_or_else(|| fault(place, format!("a counter needs an end: `{place}` is behind the last number")))?;
+    let to = to.ok_or_else(|| {
+        fault(place, format!("a counter needs an end: give `{place}`, which is behind the last number"))
+    })?;
     let format = match options.text("counter_format")? {
         None => CounterFormat::Decimal,
         Some(text) => FORMATS.into_iter().find(|format| format_name(*format) == text).ok_or_else(|| {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use wire::ids::TaskId;
 use wire::sieve::DigestOrder;
 
+use super::filters::span;
 use crate::hive::{DEADLINE_MAX, Original};
 use crate::kinds::digest::Encoding;
 use crate::kinds::search::{MAX_FINDINGS, Search, Sought, Space, Stop, format_name};
@@ -11,6 +13,8 @@ use crate::model::{TaskView, Verify};
 
 /// The most bytes of inputs, digests or masks that are filled in.
 pub(super) const FILLED_MAX: usize = 64 << 10;
+
+const DEADLINE: &str = "deadline_seconds";
 
 /// The same as what was asked for with a task.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,6 +79,13 @@ impl Again {
         (!sentences.is_empty()).then(|| sentences.join(" "))
     }
 
+    /// What its deadline is, as a sentence, if it has one: as long as the task `id` was given from its beginning, however
+    /// often that was changed.
+    pub(super) fn deadline(&self, id: TaskId) -> Option<String> {
+        let (_, seconds) = self.fields.iter().find(|(name, _)| *name == DEADLINE)?;
+        Some(format!("Task {id} was given {} in all.", span(seconds.parse().ok()?)))
+    }
+
     pub(super) fn lacks(&self, lack: Lack) -> bool {
         self.lacks.contains(&lack)
     }
@@ -93,7 +104,7 @@ impl Again {
         if let Some(deadline) = task.deadline_at {
             let seconds = (deadline.0 - task.created_at.0) / 1000;
             // One that was renewed may be further away from the beginning than any may be.
-            self.add("deadline_seconds", seconds.clamp(1, DEADLINE_MAX.into()).to_string());
+            self.add(DEADLINE, seconds.clamp(1, DEADLINE_MAX.into()).to_string());
         }
     }
 

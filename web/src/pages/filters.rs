@@ -188,7 +188,7 @@ fn scaled(number: f64) -> String {
 }
 
 /// The two largest units; what is shorter than a second in milliseconds.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     const UNITS: [(u64, &str); 5] = [(31_536_000, "y"), (86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
     let Ok(exact) = Duration::try_from_secs_f64(seconds) else {
         return "unknown".to_owned();

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use wire::ids::TaskId;
 
 use super::again::{Again, FILLED_MAX};
+use super::words;
 use crate::access::Caller;
 use crate::error::Problem;
 use crate::hive::Hive;
@@ -19,12 +20,15 @@ use crate::own;
 pub(super) struct Form {
     values: BTreeMap<String, String>,
     fault: Option<Fault>,
+    /// Where its deadline comes from, if it is another task's.
+    deadline: Option<String>,
 }
 
 #[derive(Debug)]
 struct Fault {
     /// Of which field; the form as a whole if `None`.
     field: Option<String>,
+    /// In the words of the form.
     detail: String,
 }
 
@@ -32,19 +36,19 @@ impl Form {
     /// That of a task, as it is.
     pub(super) fn of(task: &TaskView) -> Self {
         let values = [("name", task.name.clone().unwrap_or_default()), ("priority", task.priority.to_string())];
-        Self { values: values.map(|(name, value)| (name.to_owned(), value)).into(), fault: None }
+        Self::again(values.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
     /// One that is shown again, though nothing is wrong with it.
     pub(super) fn again(values: BTreeMap<String, String>) -> Self {
-        Self { values, fault: None }
+        Self { values, ..Self::default() }
     }
 
     /// One that was refused. `fields`: those that it has.
     pub(super) fn refused(problem: &Problem, values: BTreeMap<String, String>, fields: &[&str]) -> Self {
         let path = problem.members.get("path").and_then(|path| path.as_str());
         let field = path.filter(|path| fields.contains(path)).map(str::to_owned);
-        Self { values, fault: Some(Fault { field, detail: problem.detail.clone() }) }
+        Self { fault: Some(Fault { field, detail: words::spoken(&problem.detail) }), ..Self::again(values) }
     }
 
     /// What is wrong belongs beside this field, if to none in particular.
@@ -71,6 +75,16 @@ impl Form {
         Some(&fault.detail)
     }
 
+    /// What a field is called where something is said of it.
+    pub(super) fn words(&self, name: &str) -> Option<&'static str> {
+        words::of(name)
+    }
+
+    /// Where its deadline comes from, as a sentence, if it is another task's.
+    pub(super) fn deadline(&self) -> Option<&str> {
+        self.deadline.as_deref()
+    }
+
     /// What is wrong with no field in particular.
     pub(super) fn general(&self) -> Option<&str> {
         Some(&self.fault.as_ref().filter(|fault| fault.field.is_none())?.detail)
@@ -84,7 +98,7 @@ impl Form {
 /// The form that asks for the same as a task, and what could not be filled in.
 pub(super) async fn again(hive: &dyn Hive, caller: &Caller, id: TaskId) -> Result<(Form, Option<String>), Problem> {
     let again = Again::of(&own::original(hive, caller, id, FILLED_MAX).await?);
-    Ok((Form::again(again.values()), again.missing()))
+    Ok((Form { deadline: again.deadline(id), ..Form::again(again.values()) }, again.missing()))
 }
 
 /// The page with the form that was refused.

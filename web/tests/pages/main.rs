@@ -192,7 +192,7 @@ async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
     let answer = submit(&router, form(&[&typed[..], &[("text", "\r\n00\r\n<b>")]].concat(), None)).await;
     assert_eq!(answer.status, 422);
     let text = html(&answer);
-    contains(text, &["aria-describedby=\"text-error\"", "`text`, line 3: ", "not a hexadecimal digit"]);
+    contains(text, &["aria-describedby=\"text-error\"", "the strings, line 3: ", "not a hexadecimal digit"]);
     contains(text, &["value=\"hmac-sha256\" selected", "value=\"&#34;&#60;k&#62;&#34;\"", "value=\"bees\""]);
     contains(text, &["<details open>", "value=\"hex\" selected", "autofocus>\n\r\n00\r\n&#60;b&#62;</textarea>"]);
     assert!(!text.contains(" data-live=") && text.contains("href=\"/admin#submit\">Reload"));
@@ -206,13 +206,44 @@ async fn a_form_that_is_wrong_comes_back_as_it_was_typed() {
 
     let answer = submit(&router, form(&[("algorithm", "sha256"), ("text", "")], None)).await;
     assert_eq!(answer.status, 422);
-    contains(html(&answer), &["id=\"text-error\"", "task has no inputs"]);
+    contains(html(&answer), &["id=\"text-error\"", "there is nothing to hash: give the strings, or the file"]);
     assert!(!html(&answer).contains("Choose the file again"));
     for (content_type, body) in [("text/plain", "x".to_owned()), ("multipart/form-data; boundary=X", "--X".to_owned())]
     {
         let answer = post(&router, "/admin/tasks", content_type, body).await;
         assert!(answer.status.is_client_error());
         contains(html(&answer), &["id=\"submit-error\" class=\"notice bad\" role=\"alert\">"]);
+    }
+    assert_eq!(fake.tasks(), 0);
+}
+
+#[tokio::test]
+async fn what_is_wrong_stands_beside_its_field_in_the_forms_words() {
+    let (fake, router) = world();
+    let hmac = ("algorithm", "hmac-sha256");
+    let pbkdf2 = [("algorithm", "pbkdf2-hmac-sha256"), ("iterations", "1")];
+    let long = "x".repeat(201);
+    for (fields, field, words) in [
+        (&[hmac][..], "key", "this algorithm needs the key, or the key in hexadecimal"),
+        (&[hmac, ("key_hex", "abc")], "key_hex", "the key in hexadecimal: hexadecimal has two digits a byte"),
+        (&[hmac, ("key", "a"), ("key_hex", "ab")], "key", "the key and the key in hexadecimal are two ways"),
+        (&[pbkdf2[0], pbkdf2[1]], "salt", "this algorithm needs the salt, or the salt in hexadecimal"),
+        (&[pbkdf2[0], pbkdf2[1], ("salt_hex", "xy")], "salt_hex", "the salt in hexadecimal: character 1"),
+        (&[pbkdf2[0], ("salt", "s")], "iterations", "needs the number of iterations"),
+        (&[pbkdf2[0], ("salt", "s"), ("iterations", "x")], "iterations", "the number of iterations is a whole number"),
+        (&[("name", &long)], "name", "a name has at most 200 characters"),
+        (&[("priority", "x")], "priority", "the priority is a whole number from -100 to 100"),
+        (&[("deadline_seconds", "0")], "deadline_seconds", "the deadline in seconds is a whole number from 1"),
+        (&[("encoding", "hex")], "text", "the strings, line 1: "),
+    ] {
+        let answer = submit(&router, form(&[fields, &[("text", "one")]].concat(), None)).await;
+        assert_eq!(answer.status, 422, "{field}");
+        let text = html(&answer);
+        let fault = text.split(&format!("<p id=\"{field}-error\" class=\"fault\">")).nth(1);
+        let fault = fault.unwrap_or_else(|| panic!("{field}: {text}")).split("</p>").next().unwrap();
+        assert!(fault.contains(words) && !fault.contains('`'), "{field}: {fault}");
+        contains(text, &[&format!("aria-describedby=\"{field}-error"), ">\none</textarea>"]);
+        assert_eq!(text.matches("aria-invalid").count(), 1, "{field}");
     }
     assert_eq!(fake.tasks(), 0);
 }

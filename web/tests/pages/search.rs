@@ -105,14 +105,40 @@ async fn what_it_would_take_is_told_before() {
 async fn faults_stand_beside_their_fields() {
     let (fake, router) = world();
     let empty = get(&router, "/admin/search").await;
+    let (zeros, long) = (("leading_zero_bits", "1"), "ab".repeat(70_000));
     for (fields, field, words) in [
         (&[("mask", "?l?"), ("targets", HASHCAT)][..], "mask", "character 3"),
         (&[("mask", "?1"), ("charset1", "?l?"), ("targets", HASHCAT)], "charset1", "nothing stands behind"),
         (&[("mask", "?l"), ("targets", "abc")], "targets", "line 1"),
         (&[("masks", "?l\n?"), ("leading_zero_bits", "1")], "masks", "line 2"),
         (&[("counter_from", "9"), ("counter_to", "5"), ("leading_zero_bits", "1")], "counter_to", "not behind"),
-        (&[("targets", HASHCAT)], "mask", "needs candidates"),
-        (&[("mask", "?l")], "targets", "something that is sought"),
+        (&[("targets", HASHCAT)], "mask", "needs candidates: give the mask, the masks, or the end of the numbers"),
+        (&[("mask", "?l")], "targets", "sought: the digests, the number of leading zero bits"),
+        (&[("mask", "?l"), ("min_length", "2"), zeros], "min_length", "the shortest length is 1 to 1"),
+        (&[("mask", "?l"), ("min_length", "x"), zeros], "min_length", "the shortest length is a whole number"),
+        (&[("counter_from", "1"), zeros], "counter_to", "give the end of the numbers"),
+        (&[("counter_to", "-5"), zeros], "counter_to", "the end of the numbers is a whole number"),
+        (&[("counter_from", "x"), ("counter_to", "5"), zeros], "counter_from", "the first number is a whole number"),
+        (&[("mask", "?l"), ("leading_zero_bits", "257")], "leading_zero_bits", "the number of leading zero bits is"),
+        (&[("mask", "?l"), ("digest_prefix", "xy")], "digest_prefix", "the beginning in hexadecimal: character 1"),
+        (&[("mask", "?l"), ("digest_prefix_bits", "2")], "digest_prefix_bits", "the beginning in bits: bits are"),
+        (&[("mask", "?l"), ("digest_at_most", "x")], "digest_at_most", "the highest digest: "),
+        (
+            &[("mask", "?l"), ("digest_at_most", "0"), ("digest_at_least", "1")],
+            "digest_at_least",
+            "the lowest digest is above",
+        ),
+        (&[("mask", "?l"), zeros, ("targets", HASHCAT)], "leading_zero_bits", "the digests and the number of leading"),
+        (&[("mask", "?l"), zeros, ("prefix_hex", "abc")], "prefix_hex", "the text before it in hexadecimal: "),
+        (&[("mask", "?l"), zeros, ("suffix", &long)], "suffix", "the text behind it is longer than"),
+        (
+            &[("mask", "?l"), zeros, ("suffix_hex", &long)],
+            "suffix_hex",
+            "the text behind it in hexadecimal is longer than",
+        ),
+        (&[("mask", "?l"), zeros, ("priority", "101")], "priority", "the priority is a whole number"),
+        (&[("mask", "?l"), zeros, ("deadline_seconds", "-1")], "deadline_seconds", "the deadline in seconds is"),
+        (&[("mask", "?l"), zeros, ("max_findings", "0")], "max_findings", "the limit of findings is a whole number"),
     ] {
         let answer = send(&router, filled(page(&empty), fields, None, None)).await;
         assert_eq!(answer.status, 422);

@@ -35,6 +35,7 @@ async fn an_input_or_a_digest_is_found() {
     assert!(!text.contains("data-live"), "it is not looked up again and again");
     contains(page(&find(&format!("%20{}", sha256("7"))).await), &["id=\"digest-7\"", "2 of 300 results match."]);
     contains(page(&find("nothing").await), &["None of 300 results matches."]);
+    contains(page(&find("149%20").await), &["value=\"149 \"", "None of 300 results matches."]);
     contains(page(&find("149&find_from=150").await), &["1 of 150 results, from number 150 on, matches."]);
     fake.set(1, |view| (view.state, view.done) = (TaskState::Running, 100));
     contains(page(&find("149").await), &["None of 100 results matches. What is still to come was not looked at."]);
@@ -89,6 +90,7 @@ async fn a_task_is_cloned() {
             "value=\"&#60;bees&#62;\"",
             "value=\"9\"",
             "value=\"60\"",
+            "Task 1 was given 1 min in all.",
             "\n00\nff\n\n</textarea>",
             "Give the salt again: it is not shown.",
         ],

@@ -288,7 +288,7 @@ async fn what_makes_no_sense_is_refused_with_its_place() {
             "space.charsets[8]",
             "at most 8",
         ),
-        (json!({ "space": { "mask": "ab", "min_length": 3 } }), "space.mask", "`min_length` is 1 to 2"),
+        (json!({ "space": { "mask": "ab", "min_length": 3 } }), "space.min_length", "`min_length` is 1 to 2"),
         (json!({ "space": { "mask": "?a?a?a?a?a?a?a?a?a?a" } }), "space.mask", "more than 2^63 candidates"),
         (json!({ "space": { "masks": ["a", "?x"] } }), "space.masks[1]", "character 1: there is no charset `?x`"),
         (json!({ "space": { "masks": ["a", ""] } }), "space.masks[1]", "the mask is empty"),

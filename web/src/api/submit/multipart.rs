@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
+use axum::http::StatusCode;
 use hyper::body::Frame;
 
 use super::asker::Asker;
@@ -144,8 +145,16 @@ async fn fields(
         let gunzip = is_packed.then(|| Gunzip::with_left(unpacked, resources.max_body));
         lines(&mut intake, Lines::new(written), gunzip.map(|gunzip| (gunzip, &mut unpacked)), inputs, typed)
             .await
-            .map_err(|problem| if problem.members.contains_key("line") { in_field(&name, problem) } else { problem })?;
+            .map_err(|problem| match () {
+                () if problem.members.contains_key("line") => in_field(&name, problem),
+                // It is not compressed as it should be.
+                () if is_packed && problem.status == StatusCode::BAD_REQUEST => problem.with("path", name),
+                () => problem,
+            })?;
         field = form.next().await?;
+    }
+    if intake.has_inputs() && intake.pieces.is_empty() {
+        return Err(Problem::invalid("there is nothing to hash: give `text`, or `file`").with("path", "text"));
     }
     intake.finish().await
 }
