@@ -7,6 +7,7 @@
 mod access;
 mod keyboard;
 mod operator;
+mod scriptless;
 #[path = "../support/mod.rs"]
 mod support;
 mod task;
@@ -56,6 +57,11 @@ fn driver() -> Option<(Child, u16)> {
 
 /// `None` where no browser is asked for.
 async fn browser(width: u32, scheme: &str) -> Option<Browser> {
+    browser_with(width, scheme, json!({})).await
+}
+
+/// One with these preferences.
+async fn browser_with(width: u32, scheme: &str, preferences: Value) -> Option<Browser> {
     if std::env::var_os("HIVE_BROWSER").is_none() {
         eprintln!("skipped: HIVE_BROWSER is not set");
         return None;
@@ -76,7 +82,7 @@ async fn browser(width: u32, scheme: &str) -> Option<Browser> {
         format!("--user-data-dir={}", profile.path().display()),
         format!("--blink-settings=preferredColorScheme={}", u8::from(scheme == "light")),
     ];
-    let options = json!({ "args": args, "mobileEmulation": { "deviceMetrics": { "width": width, "height": 1200, "pixelRatio": 1.0 } } });
+    let options = json!({ "args": args, "prefs": preferences, "mobileEmulation": { "deviceMetrics": { "width": width, "height": 1200, "pixelRatio": 1.0 } } });
     let capabilities = [("goog:chromeOptions".to_owned(), options)].into_iter().collect();
     let client = ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)
@@ -200,6 +206,12 @@ async fn check_page(client: &Client, width: u32, scheme: &str) {
     let run = "const done = arguments[arguments.length - 1]; axe.run().then(found => done(found.violations), error => done(String(error)))";
     let violations = client.execute_async(run, vec![]).await.unwrap();
     assert_eq!(violations, json!([]), "{path} at {width} in {scheme}");
+    check_width(client, width).await;
+}
+
+/// Nothing is wider than the screen.
+async fn check_width(client: &Client, width: u32) {
+    let path = client.current_url().await.unwrap();
     let wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     let wide = client.execute(wide, vec![]).await.unwrap();
     assert_eq!(wide, json!(0), "{path} is wider than {width}");
