@@ -1,5 +1,5 @@
 // A honeycomb tells what its cells are without this where the pointer rests. With it a line below tells it of the cell
-// that is pointed at, tapped or moved to with the arrow keys.
+// that is pointed at, tapped or moved to with the arrow keys: with Shift, from one that is leased or suspect to the next.
 "use strict";
 
 const CELL = { width: 10, height: 9, middle: [5, 6] }; // as the picture is drawn
@@ -21,6 +21,7 @@ function cellsOf(honeycomb) {
     return wide * row + (x - (CELL.width / 2) * (1 + (row % 2))) / CELL.width;
   };
   const run = (cell) => [...honeycomb.querySelectorAll(".comb path")].findLast((path) => firstOf(path) <= cell);
+  const open = () => [...honeycomb.querySelectorAll(".comb :is(.leased, .suspect)")].map(firstOf);
   const words = (cell) => {
     const [first, last] = [edge(cell), edge(cell + 1) - 1n];
     const which = first === last ? `${unit} ${numbers.format(first)}` : `${unit}s ${numbers.format(first)} to ${numbers.format(last)}`;
@@ -42,7 +43,7 @@ function cellsOf(honeycomb) {
     }
     return found;
   };
-  return { count, wide, place, words, at };
+  return { count, wide, place, words, open, at };
 }
 
 let told = null; // which cell of which picture the line tells of
@@ -65,7 +66,7 @@ function tellCell(honeycomb, cell) {
 function moveCell(event) {
   const honeycomb = event.target.closest?.(".honeycomb");
   if (!honeycomb || event.ctrlKey || event.altKey || event.metaKey) return;
-  const { count, wide } = cellsOf(honeycomb);
+  const { count, wide, open } = cellsOf(honeycomb);
   const cell = Number(event.target.getAttribute("aria-valuenow")) - 1;
   const steps = {
     ArrowRight: 1, ArrowLeft: -1, ArrowDown: wide, ArrowUp: -wide,
@@ -73,7 +74,9 @@ function moveCell(event) {
   };
   if (!(event.key in steps)) return;
   event.preventDefault();
-  tellCell(honeycomb, Math.min(Math.max(cell + steps[event.key], 0), count - 1));
+  const next = (is) => (steps[event.key] < 0 ? open().findLast((first) => first < is) : open().find((first) => first > is));
+  const to = event.shiftKey ? next(cell) ?? cell : cell + steps[event.key];
+  tellCell(honeycomb, Math.min(Math.max(to, 0), count - 1));
 }
 
 function pointAtCell(event) {

@@ -90,6 +90,17 @@ async fn the_keyboard_alone_does_a_days_work() {
     until(client, "h1", "nectar").await;
     reach(client, "Retry").await;
     until(client, "#state", "running").await;
+
+    // Who has which part of it.
+    until(client, "#leased", "maja").await;
+    while tell(client, "return document.activeElement.matches('.cursor')").await != json!(true) {
+        press(client, &char::from(Key::Tab).to_string()).await;
+    }
+    let (shift, right) = (char::from(Key::Shift), char::from(Key::Right));
+    while !text(client, "#honeycomb-cell").await.contains("leased: maja") {
+        let keys = [KeyAction::Down { value: shift }, KeyAction::Down { value: right }];
+        perform(client, keys.into_iter().chain([right, shift].map(|value| KeyAction::Up { value }))).await;
+    }
     hive.cancel(task).await;
 
     // Hold the page, and go on.
