@@ -16,7 +16,7 @@ use wire::ids::{LeaseId, TaskId};
 use wire::work::{Class, Kind};
 
 use super::credit::{Charge, CreditPool, Level, PoolUsage};
-use super::meter::Meter;
+use super::meter::{Meter, Spent};
 use super::status::Standing;
 use super::task::Task;
 use super::time::Time;
@@ -96,6 +96,8 @@ pub(super) struct Drone {
     /// What it is kept free of other work for.
     pub(super) isolation: Option<Isolation>,
     meter: Meter,
+    /// How long its threads computed, together, what came since its connection began, and when that was.
+    counted: (Duration, Time),
 }
 
 impl Drone {
@@ -119,6 +121,7 @@ impl Drone {
             failures: Vec::new(),
             isolation: None,
             meter: Meter::new(now),
+            counted: (Duration::ZERO, now),
         }
     }
 
@@ -128,6 +131,7 @@ impl Drone {
         (self.kinds, self.speeds, self.keeps) = (ability.kinds, ability.speeds, ability.material);
         (self.leaving, self.quarantined, self.away_until) = (false, !trusted, None);
         (self.last_heard, self.last_taken, self.computed.1) = (now, now, now);
+        self.counted = (Duration::ZERO, now);
     }
 
     /// When its silence, or its absence, has lasted long enough.
@@ -367,10 +371,10 @@ impl Drone {
     }
 
     /// Learns from what came back.
-    pub(super) fn credit(&mut self, class: Class, items: u64, cost: u64, spent: Duration, now: Time) {
+    pub(super) fn credit(&mut self, class: Class, items: u64, cost: u64, spent: Spent, now: Time) {
         self.strikes = 0;
         self.meter.add(items, cost, spent, now);
-        let spent_ns = spent.as_nanos();
+        let spent_ns = spent.all.as_nanos();
         // Less is mostly the clock's own granularity.
         if spent_ns < 10_000 {
             return;
@@ -396,6 +400,16 @@ impl Drone {
     /// Compressions per second of all threads when it measured itself; `None` if it said nothing of that class.
     pub(super) fn benchmark(&self, class: Class) -> Option<u64> {
         Some(self.speeds.get(&class)?.rate.min(RATE_MAX) * u64::from(self.threads))
+    }
+
+    /// Notes that one of its threads computed for so long: lately, as far as all of them had so much time since its
+    /// connection began.
+    pub(super) fn count_time(&mut self, spent: Duration, now: Time) -> Spent {
+        let (counted, since) = &mut self.counted;
+        let most = now.saturating_sub(*since).saturating_mul(self.threads.into()).saturating_sub(*counted);
+        let lately = spent.min(most);
+        *counted += lately;
+        Spent { all: spent, lately }
     }
 
     /// Items and cost per second lately.

@@ -7,6 +7,7 @@ use wire::ids::{DroneId, LeaseId, TaskId};
 
 use super::effect::{Effect, Outcome};
 use super::history::History;
+use super::meter::Spent;
 use super::scheduler::Core;
 use super::status::LeaseEnd;
 use super::task::Task;
@@ -41,6 +42,7 @@ impl Core {
         let (task_id, twin, wanted) = (lease.task, lease.twin, lease.wanted(&range));
         let Some(task) = self.tasks.get(task_id) else { return };
         let (class, computed, is_twice) = (task.class, task.cost(&range), task.is_twice);
+        let spent = self.drones.count_time(drone_id, spent, now);
         let mut is_pending = false;
         if let Some(wanted) = wanted.clone() {
             let cost = task.cost(&wanted);
@@ -67,7 +69,7 @@ impl Core {
         let is_over = self.leases.change(id, |lease| {
             lease.range.start = wanted.as_ref().map_or(lease.range.start, |wanted| wanted.end);
             lease.next = range.end.min(lease.range.end);
-            lease.spent += spent;
+            lease.spent += spent.all;
             (lease.reached, lease.begun) = (lease.reached.max(lease.next), true);
             lease.range.is_empty() || lease.rest().is_empty()
         });
@@ -110,7 +112,7 @@ impl Core {
                 continue;
             }
             // What it cost was counted when it was claimed.
-            self.credit(id, own, (0, Duration::ZERO), now, effects);
+            self.credit(id, own, (0, Spent::default()), now, effects);
             match self.tasks.get(id).is_some_and(Task::is_done) {
                 true => self.end_task(id, Outcome::Done, now, effects),
                 false => effects.push(Effect::Advanced(id)),
@@ -124,7 +126,7 @@ impl Core {
         &mut self,
         id: TaskId,
         range: Range<u64>,
-        (cost, spent): (u64, Duration),
+        (cost, spent): (u64, Spent),
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
@@ -141,7 +143,7 @@ impl Core {
         self.able(task).any(|id| id != lease.drone && !has_failed(id))
     }
 
-    fn count_done(&mut self, items: u64, cost: u64, spent: Duration, now: Time) {
+    fn count_done(&mut self, items: u64, cost: u64, spent: Spent, now: Time) {
         self.items_done += items;
         self.cost_done += cost;
         self.meter.add(items, cost, spent, now);

@@ -13,6 +13,7 @@ use wire::work::Class;
 use super::credit::CreditPool;
 use super::drone::Drone;
 use super::ledger::Ledger;
+use super::meter::Spent;
 use super::time::Time;
 use super::timeouts::Timeouts;
 use super::work::Ability;
@@ -169,8 +170,14 @@ impl Roster {
         (self.speeds, self.threads) = (speeds, threads);
     }
 
+    /// Notes that a thread of a Drone computed for so long.
+    pub(super) fn count_time(&mut self, id: DroneId, spent: Duration, now: Time) -> Spent {
+        let entry = self.drones.get_mut(id);
+        entry.map_or(Spent { all: spent, lately: spent }, |entry| entry.drone.count_time(spent, now))
+    }
+
     /// Learns from what came back.
-    pub(super) fn credit(&mut self, id: DroneId, class: Class, (items, cost): (u64, u64), spent: Duration, now: Time) {
+    pub(super) fn credit(&mut self, id: DroneId, class: Class, (items, cost): (u64, u64), spent: Spent, now: Time) {
         let Some(Entry { drone, .. }) = self.drones.get_mut(id) else { return };
         let before = drone.speed(class);
         drone.credit(class, items, cost, spent, now);

@@ -9,7 +9,7 @@ use wire::work::Class;
 
 use super::history::History;
 use super::intervals::{RangeSet, ranges_from};
-use super::meter::Meter;
+use super::meter::{Meter, Spent};
 use super::status::{Part, Status};
 use super::time::Time;
 use super::work::{Segment, TaskWork};
@@ -236,8 +236,8 @@ impl Task {
         leases.get(at).copied()
     }
 
-    /// Makes what belongs to nobody done, which has taken so much time of one thread.
-    pub(super) fn credit(&mut self, range: Range<u64>, spent: Duration, now: Time) {
+    /// Makes what belongs to nobody done, which has taken so much time.
+    pub(super) fn credit(&mut self, range: Range<u64>, spent: Spent, now: Time) {
         let (items, cost) = (range.end - range.start, self.cost(&range));
         self.skip(range);
         if !self.is_done() {

@@ -70,3 +70,18 @@ fn a_drone_that_was_not_listened_to_is_not_silent() {
     world.heartbeat_of(drone, 1);
     assert!(world.held.contains_key(&grants[0].lease));
 }
+
+#[test]
+fn what_was_computed_before_it_connected_says_nothing_about_its_rate() {
+    let mut world = World::new();
+    world.submit(0, &[10_000]);
+    let (drone, grants) = world.join(2);
+    let Grant { lease, range, .. } = grants[0].clone();
+    world.now += Duration::from_secs(1);
+    let range = range.start..range.start + 100;
+    world.held.get_mut(&lease).unwrap().range.start = range.end;
+    world.handle(Event::Output { drone, lease, range, spent: Duration::from_secs(10) });
+    // Its two threads had two of these ten seconds.
+    assert_eq!(world.core.drones[drone].rates(world.now).0, 20.0);
+    assert_eq!(world.core.totals(world.now).items_done, 100, "it counts for all else");
+}
