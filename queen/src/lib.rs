@@ -87,12 +87,18 @@ impl From<StoreError> for Error {
 /// enough for the longest that is read as a whole, beside what is kept for small ones.
 const ROOM: std::ops::RangeInclusive<u64> = 72 << 20..=256 << 20;
 
-/// The most sockets of each port, however many files may be open: so that there are as many places as there may be
-/// Drones.
-const SOCKETS_MAX: usize = MAX_DRONES + 2 * SPARE_MAX;
-
-/// And the least, with which she answers at all.
+/// The least sockets of each port, with which she answers at all.
 const SOCKETS_MIN: usize = 4;
+
+/// The most sockets for HTTP, however many files may be open.
+const HTTP_SOCKETS: usize = 4096 + 2 * SPARE_MAX;
+
+/// As many Drones have a place whatever memory there is.
+const DRONES_MIN: usize = 4096;
+
+/// So much of the memory limit, in bytes, is asked for each place beyond those: four times what a Drone's connection
+/// takes with TLS, since that is not counted in the limit.
+const DRONE_SHARE: u64 = 256 << 10;
 
 /// So many files are left for the disk and all else, or a quarter of all if that is more: an idle Queen has some 20 open.
 const REST_MIN: u64 = 32;
@@ -230,8 +236,8 @@ async fn serve(
     let socket = config.data.as_ref().and_then(|location| listen_to_commands(&location.directory));
     let Listeners { drones, http } = listeners;
     let (drone_addr, http_addr) = (drones.local_addr()?, http.local_addr()?);
-    let sockets = sockets(config.open_files);
-    let drone_port = Arc::new(Port::new(sockets));
+    let sockets = Sockets::new(config.open_files, config.memory_limit);
+    let drone_port = Arc::new(Port::new(sockets.drones));
     let web = web::Config {
         address: http_addr,
         max_body: config.max_body,
@@ -240,7 +246,7 @@ async fn serve(
         trusted_proxies: config.exposure.trusted_proxies.clone(),
         insecure: are_open,
         tls: certificates.http(),
-        port: Arc::new(Port::new(sockets.min(affordable(hive.memory().connections(), http_has_tls)))),
+        port: Arc::new(Port::new(sockets.http.min(affordable(hive.memory().connections(), http_has_tls)))),
         drone_port: Arc::clone(&drone_port),
         compressing: compressing(),
         memory: Arc::clone(hive.memory().connections()),
@@ -310,17 +316,28 @@ async fn publish(directory: PathBuf, authority: Authority) {
     }
 }
 
-/// The most sockets of each port, of so many files that may be open in all.
-fn sockets(open_files: u64) -> usize {
-    let rest = (open_files / 4).max(REST_MIN);
-    let sockets = open_files.saturating_sub(rest) / 2;
-    usize::try_from(sockets).map_or(SOCKETS_MAX, |sockets| sockets.clamp(SOCKETS_MIN, SOCKETS_MAX))
+/// The most sockets of each port.
+struct Sockets {
+    drones: usize,
+    http: usize,
+}
+
+impl Sockets {
+    /// Of so many files that may be open in all, and so many bytes of memory.
+    fn new(open_files: u64, memory_limit: u64) -> Self {
+        let rest = (open_files / 4).max(REST_MIN);
+        let sockets = usize::try_from(open_files.saturating_sub(rest)).unwrap_or(usize::MAX);
+        let http = (sockets / 2).clamp(SOCKETS_MIN, HTTP_SOCKETS);
+        let affordable = usize::try_from(memory_limit / DRONE_SHARE).unwrap_or(MAX_DRONES);
+        let most = affordable.clamp(DRONES_MIN, MAX_DRONES) + 2 * SPARE_MAX;
+        Self { drones: sockets.saturating_sub(http).clamp(SOCKETS_MIN, most), http }
+    }
 }
 
 /// The most HTTP connections for which there is memory.
 fn affordable(memory: &Budget, has_tls: bool) -> usize {
     let each = web::serve::CONNECTION + if has_tls { web::serve::TLS } else { 0 };
-    usize::try_from(memory.limit() / each).unwrap_or(SOCKETS_MAX)
+    usize::try_from(memory.limit() / each).unwrap_or(HTTP_SOCKETS)
 }
 
 /// The most answers that are compressed at once: each takes a core, and one is left for everybody else.
@@ -344,7 +361,18 @@ mod tests {
 
     #[test]
     fn both_ports_leave_files_for_the_rest() {
-        assert_eq!([0, 32, 64, 1024].map(sockets), [4, 4, 16, 384]);
-        assert_eq!([1 << 20, u64::MAX].map(sockets), [SOCKETS_MAX; 2]);
+        let each = |open_files| Sockets::new(open_files, u64::MAX);
+        assert_eq!([0, 32, 64, 1024].map(each).map(|of| (of.drones, of.http)), [(4, 4), (4, 4), (16, 16), (384, 384)]);
+        for open_files in [1 << 20, u64::MAX] {
+            let of = each(open_files);
+            assert_eq!((of.drones, of.http), (MAX_DRONES + 2 * SPARE_MAX, HTTP_SOCKETS));
+        }
+        assert_eq!(each(16_384).drones, 8_064, "HTTP leaves to Drones what it does not need");
+    }
+
+    #[test]
+    fn places_of_drones_are_a_part_of_the_memory() {
+        let places = |memory_limit| Sockets::new(u64::MAX, memory_limit).drones - 2 * SPARE_MAX;
+        assert_eq!([0, 1 << 30, 2 << 30, 1 << 40].map(places), [DRONES_MIN, DRONES_MIN, 8192, MAX_DRONES]);
     }
 }

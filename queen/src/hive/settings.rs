@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::core::Timeouts;
 
 /// Drones that may be connected at once.
-pub const MAX_DRONES: usize = 4096;
+pub const MAX_DRONES: usize = 10_240;
 
 /// Tasks of one token that may not have ended, unless something else is said.
 pub const MAX_QUEUED: usize = 100_000;
