@@ -90,7 +90,9 @@ impl Stack {
     /// Of what Drones did, and what each does `now`; `None` if they did nothing.
     pub(super) fn of(throughput: &Throughput, now: &BTreeMap<DroneId, f64>) -> Option<Self> {
         let Throughput { step_seconds, from, drones, others, rest } = throughput;
-        let each = drones.iter().map(|drone| (Some((drone.id, drone.name.clone())), &drone.compressions));
+        // By their numbers, so that each keeps its place and colour whoever is the busiest at present.
+        let by_number: BTreeMap<_, _> = drones.iter().map(|drone| (drone.id, drone)).collect();
+        let each = by_number.values().map(|drone| (Some((drone.id, drone.name.clone())), &drone.compressions));
         // Without others, what is left is that rates are means of some seconds each.
         let each: Vec<_> = each.chain((*others > 0).then_some((None, rest))).collect();
         let length = each.iter().map(|(_, rate)| rate.len()).max().unwrap_or_default();
@@ -214,8 +216,8 @@ mod tests {
         assert_eq!(
             areas,
             [
-                ("M0 75L300 75L600 75L600 100L300 100L0 100Z", 2.0, 5.0),
-                ("M0 75L300 62.5L600 50L600 75L300 75L0 75Z", 1.0, 0.0),
+                ("M0 100L300 87.5L600 75L600 100L300 100L0 100Z", 1.0, 0.0),
+                ("M0 75L300 62.5L600 50L600 75L300 87.5L0 100Z", 2.0, 5.0),
                 ("M0 75L300 62.5L600 0L600 50L300 62.5L0 75Z", 4.0 / 3.0, 2.0),
             ]
         );
