@@ -18,9 +18,9 @@ seq 1 400000 | curl -sf --data-binary @- -H 'content-type: text/plain' -H 'hive-
     "$page/tasks?name=legacy+passwords&algorithm=pbkdf2-hmac-sha256&iterations=20000" >"$work/task"
 seq 1 3000000 | sed 's/$/@users.example/' | curl -sf --data-binary @- -H 'content-type: text/plain' \
     "$page/tasks?name=pseudonyms&priority=-5" >>"$work/task"
-# Some that failed, and one that was cancelled.
+# Some that fail, since what is more urgent leaves them no time, and one that was cancelled.
 for name in first second third; do
-    curl -sf -d '{"input":"late","algorithm":"pbkdf2-hmac-sha256","salt":"s","iterations":10000000,"deadline_seconds":1,"name":"'"$name"'"}' \
+    curl -sf -d '{"input":"late","algorithm":"pbkdf2-hmac-sha256","salt":"s","iterations":10000000,"deadline_seconds":1,"priority":-9,"name":"'"$name"'"}' \
         -H 'content-type: application/json' "$page/tasks" >>"$work/task"
 done
 curl -sf -d '{"input":"too much","priority":-9,"name":"a mistake"}' -H 'content-type: application/json' "$page/tasks" | grep -o '"id":[0-9]*' | cut -d: -f2 |
