@@ -185,7 +185,8 @@ const LONG: f64 = 10.0;
 impl EndOfTask {
     /// What the log keeps of it, if anything: what happened, and how. Who cancelled it stands in the audit trail.
     pub(super) fn of_note(&self) -> Option<(&'static str, String)> {
-        let (done, span) = (drone::console::count(self.done), drone::console::span(self.seconds));
+        // The page shows whole seconds that are over, too.
+        let (done, span) = (drone::console::count(self.done), drone::console::span(self.seconds.floor()));
         match (self.state, self.found) {
             (TaskState::Failed, _) => Some(("fail", self.error.as_deref().unwrap_or("no reason given").to_owned())),
             (TaskState::Done, _) if self.seconds < LONG => None,
@@ -245,12 +246,20 @@ pub(super) fn unfinished(count: u64) -> String {
 mod tests {
     use super::*;
 
+    fn done(done: u64, new: u64, seconds: f64) -> EndOfTask {
+        let (state, error, digest, found, drone) = (TaskState::Done, None, None, None, None);
+        EndOfTask { state, error, digest, done, new, found, seconds, drone }
+    }
+
+    #[test]
+    fn the_log_has_what_took_long_by_whole_seconds() {
+        assert_eq!(done(3000, 3000, 9.99).of_note(), None);
+        assert_eq!(done(3000, 3000, 65.9).of_note(), Some(("end", "3,000 digests in 1 min 5 s".to_owned())));
+    }
+
     #[test]
     fn a_rate_is_of_what_was_done_in_its_time() {
-        let took = |done, new| {
-            let (state, error, digest, found, drone) = (TaskState::Done, None, None, None, None);
-            EndOfTask { state, error, digest, done, new, found, seconds: 2.0, drone }.took("after")
-        };
+        let took = |all, new| done(all, new, 2.0).took("after");
         assert_eq!(took(3000, 3000), " after 2.00 s, 1,500 a second");
         assert_eq!(took(3000, 1000), ", the last 1,000 after 2.00 s, 500 a second");
         assert_eq!(took(3000, 0), "", "all of it was done before");
