@@ -20,8 +20,10 @@ pub struct Tally {
     said: Option<(Duration, u64)>,
     /// Thread time of results that came since.
     computed: Vec<(TaskId, Duration)>,
-    /// Of which task most was computed before.
+    /// The task that it was at when it said so.
     before: Option<TaskId>,
+    /// The task of which it held leases that have ended since; `Some(None)` if they were of several.
+    ended: Option<Option<TaskId>>,
     /// Something that it held was taken back since.
     was_withdrawn: bool,
     /// Why it is not connected, and since which second.
@@ -41,6 +43,7 @@ impl Tally {
             said: None,
             computed: Vec::new(),
             before: None,
+            ended: None,
             was_withdrawn: false,
             parted: None,
         }
@@ -75,9 +78,10 @@ impl Tally {
         }
     }
 
-    /// Something that it held was taken back.
-    pub fn withdraw(&mut self) {
-        self.was_withdrawn = true;
+    /// A lease that it held of a task has ended, perhaps because it was taken back.
+    pub fn end_lease(&mut self, task: TaskId, was_withdrawn: bool) {
+        self.ended = Some(self.ended.map_or(Some(task), |ended| ended.filter(|other| *other == task)));
+        self.was_withdrawn |= was_withdrawn;
     }
 
     /// Its threads have computed for so many nanoseconds by now, counted from its start. `begun`: the task that they are
@@ -96,7 +100,8 @@ impl Tally {
         let results: Duration = self.computed.iter().map(|(_, spent)| *spent).sum();
         let part = if passed > 0.0 { said.max(results).as_secs_f64() / passed } else { 0.0 };
         let most = self.computed.iter().max_by_key(|(_, spent)| *spent).map(|(task, _)| *task);
-        let task = most.or(begun).or(self.before);
+        // What it has no lease of, and gives no result of, is what was taken back from it.
+        let task = most.or(begun).or(self.ended.unwrap_or(self.before));
         let gap = match gap {
             Some(Gap::NoWork) if self.was_withdrawn => Some(Gap::Withdrawn),
             // It has work and is at it; what the rest of its time goes into is not known.
@@ -104,7 +109,7 @@ impl Tally {
             gap => gap,
         };
         self.stream.tell(Cell::busy(task, part, gap), second + 1);
-        (self.said, self.before, self.was_withdrawn) = (Some((now, busy_ns)), task, false);
+        (self.said, self.before, self.ended, self.was_withdrawn) = (Some((now, busy_ns)), task, None, false);
         self.computed.clear();
     }
 
@@ -222,11 +227,32 @@ mod tests {
     fn what_was_taken_back_is_told_once() {
         let mut tally = Tally::new(1, at(0));
         tally.beat(0, None, None, at(500));
-        tally.withdraw();
+        tally.end_lease(TaskId(7), true);
         tally.beat(0, None, Some(Gap::NoWork), at(1_500));
         tally.beat(0, None, Some(Gap::NoWork), at(2_500));
         let gaps: Vec<_> = shown(&tally, 3_000).into_iter().map(|(_, _, gap, columns)| (gap, columns)).collect();
         assert_eq!(gaps, [(Some(Gap::Withdrawn), 2), (Some(Gap::NoWork), 1)]);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_of_a_task_before() {
+        let mut tally = Tally::new(1, at(0));
+        tally.beat(0, Some(TaskId(12)), None, at(500));
+        tally.compute(TaskId(12), at(1_000), at(1_400));
+        tally.end_lease(TaskId(12), false);
+        tally.beat(SECOND_NS, None, Some(Gap::NoWork), at(1_500));
+        tally.beat(SECOND_NS, None, Some(Gap::NoWork), at(2_500));
+        // It is given task 8, and begins; that is taken back, and a second is over before it hears that.
+        tally.end_lease(TaskId(8), true);
+        tally.beat(SECOND_NS * 3 / 2, None, Some(Gap::Paused), at(3_500));
+        tally.beat(SECOND_NS * 2, None, Some(Gap::Paused), at(4_500));
+        tally.beat(SECOND_NS * 2, None, Some(Gap::Paused), at(5_500));
+        // Of which of two it was is not known.
+        tally.end_lease(TaskId(8), true);
+        tally.end_lease(TaskId(10), true);
+        tally.beat(SECOND_NS * 5 / 2, None, Some(Gap::Paused), at(6_500));
+        let tasks: Vec<_> = shown(&tally, 7_000).into_iter().map(|(task, busy, ..)| (task, busy)).collect();
+        assert_eq!(tasks, [(Some(12), 1.0), (None, 0.0), (Some(8), 0.5), (None, 0.0), (None, 0.5)]);
     }
 
     #[test]

@@ -67,9 +67,7 @@ impl Activities {
     /// A lease of a Drone has ended.
     pub(super) fn end_lease(&mut self, id: DroneId, lease: LeaseSummary<LeaseEnd>, now: Time) {
         self.change(id, |activity| {
-            if lease.state == LeaseEnd::Withdrawn {
-                activity.tally.withdraw();
-            }
+            activity.tally.end_lease(lease.task, lease.state == LeaseEnd::Withdrawn);
             if activity.ended.len() == LEASES_SHOWN {
                 activity.ended.pop_front();
             }
