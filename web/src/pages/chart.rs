@@ -80,7 +80,7 @@ pub(super) struct Layer {
     /// The Drone's id and name; `None` for all others together.
     pub(super) drone: Option<(DroneId, String)>,
     pub(super) area: String,
-    /// The mean over all of the time.
+    /// The mean over all of the time of which something is known, so that all layers add up to the mean of the chart.
     pub(super) mean: f64,
     /// What it does now.
     pub(super) now: f64,
@@ -106,11 +106,12 @@ impl Stack {
         if highest <= 0.0 {
             return None;
         }
-        let known: Vec<_> = rest.iter().map(|rate| rate.map(f64::from)).collect();
-        let runs = runs(&known);
+        let runs = runs(rest);
+        let known = runs.iter().map(ExactSizeIterator::len).sum::<usize>().max(1) as f64;
+        let of_known = |rate: &[Option<f32>]| runs.iter().filter_map(|run| rate.get(run.clone())).map(sum).sum::<f64>();
         let layers = each.into_iter().zip(tops.windows(2)).map(|((drone, rate), edges)| Layer {
             area: runs.iter().map(|run| between(&edges[0], &edges[1], run.clone(), highest)).collect(),
-            mean: sum(rate) / length as f64,
+            mean: of_known(rate) / known,
             now: match &drone {
                 Some((id, _)) => now.get(id).copied().unwrap_or_default(),
                 None => {
@@ -226,6 +227,11 @@ mod tests {
         throughput.rest[1] = None;
         let broken = Stack::of(&throughput, &now).unwrap();
         assert_eq!(broken.layers[2].area, "M0 75L0 75ZM600 0L600 50Z");
+        let means = |stack: Stack| stack.layers.iter().map(|layer| layer.mean).collect::<Vec<_>>();
+        assert_eq!(means(broken), [1.0, 2.0, 2.0], "nor is it in the means");
+        // One that was not here computed nothing in that time.
+        throughput.drones[0].compressions[0] = None;
+        assert_eq!(means(Stack::of(&throughput, &now).unwrap()), [1.0, 1.0, 2.0]);
         throughput.others = 0;
         assert_eq!(Stack::of(&throughput, &now).unwrap().layers.len(), 2, "what is nobody's is not shown");
         throughput.drones.clear();
