@@ -134,7 +134,7 @@ impl Asked {
     /// Which tasks, in a few words behind their number.
     pub(crate) fn words(&self) -> String {
         match &self.tasks {
-            Which::Ids(ids) => ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(" "),
+            Which::Ids(ids) => listed(ids),
             Which::Filter(filter) => {
                 let values = list::values(filter).into_iter().map(|(name, value)| match name {
                     "state" => (name, filter.states.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")),
@@ -145,6 +145,11 @@ impl Asked {
             }
         }
     }
+}
+
+/// These tasks in a few words.
+pub(super) fn listed(ids: &[TaskId]) -> String {
+    ids.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(" ")
 }
 
 fn read_action(value: &Value) -> Result<BulkAction, Problem> {

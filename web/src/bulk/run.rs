@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 use wire::ids::TaskId;
 
-use super::asked::{Asked, Which};
+use super::asked::{Asked, Which, listed};
 use crate::access::Scope;
 use crate::client::Client;
 use crate::entrance::Entrance;
@@ -55,9 +55,15 @@ impl Run {
 
     /// Does it, and tells how far it is, and the operator when it is over.
     pub(super) async fn carry_out(self, report: watch::Sender<BulkView>) {
-        let result = match &self.asked.tasks {
-            Which::Filter(filter) => self.of_filter(&self.reached(filter), &report).await,
-            Which::Ids(ids) => self.of_ids(ids, &report).await,
+        let (result, words) = match &self.asked.tasks {
+            Which::Filter(filter) => (self.of_filter(&self.reached(filter), &report).await, self.asked.words()),
+            Which::Ids(ids) => {
+                let mut changed = Vec::new();
+                let result = self.of_ids(ids, &mut changed, &report).await;
+                // As they were asked for, and not as they were done.
+                changed.sort_unstable();
+                (result, listed(&changed))
+            }
         };
         report.send_modify(|view| {
             view.state = if result.is_ok() { BulkState::Done } else { BulkState::Stopped };
@@ -70,7 +76,6 @@ impl Run {
         });
         let BulkView { changed, error, .. } = report.borrow().clone();
         let s = if changed == 1 { "" } else { "s" };
-        let words = self.asked.words();
         // What was changed before it stopped was done.
         let end = error.map(|error| format!(", then it stopped: {error}")).unwrap_or_default();
         if changed > 0 {
@@ -123,13 +128,18 @@ impl Run {
             // By id, so that each comes once whatever becomes of it.
             let query = TaskQuery { filter: filter.clone(), after, limit: PORTION, ..TaskQuery::default() };
             let page = self.hive.tasks(query).await.map_err(|error| error.to_string())?;
-            self.change(page.tasks.into_iter().map(|task| task.id), report).await?;
+            self.change(page.tasks.into_iter().map(|task| task.id), &mut Vec::new(), report).await?;
             let Some(next) = page.next else { return Ok(()) };
             after = Some(next);
         }
     }
 
-    async fn of_ids(&self, ids: &[TaskId], report: &watch::Sender<BulkView>) -> Result<(), String> {
+    async fn of_ids(
+        &self,
+        ids: &[TaskId],
+        changed: &mut Vec<TaskId>,
+        report: &watch::Sender<BulkView>,
+    ) -> Result<(), String> {
         report.send_modify(|view| view.matched = ids.len() as u64);
         for some in ids.chunks(PORTION) {
             self.check()?;
@@ -142,7 +152,7 @@ impl Run {
                     Err(error) => report.send_modify(|view| view.skip(1, || error.to_string())),
                 }
             }
-            self.change(wanted, report).await?;
+            self.change(wanted, changed, report).await?;
         }
         Ok(())
     }
@@ -163,20 +173,24 @@ impl Run {
         }
     }
 
-    /// Changes these tasks.
+    /// Changes these tasks, and tells which were `changed`.
     async fn change(
         &self,
         ids: impl IntoIterator<Item = TaskId>,
+        changed: &mut Vec<TaskId>,
         report: &watch::Sender<BulkView>,
     ) -> Result<(), String> {
         let is_stopped = AtomicBool::new(false);
         let wanted = stream::iter(ids).take_while(|_| future::ready(!is_stopped.load(Relaxed)));
-        let mut changes = wanted.map(|id| self.change_one(id)).buffer_unordered(AT_ONCE);
+        let mut changes = wanted.map(|id| async move { (id, self.change_one(id).await) }).buffer_unordered(AT_ONCE);
         let mut stopped = Ok(());
         // What was begun is waited for, since it may be on its way to the disk.
-        while let Some(changed) = changes.next().await {
-            match changed {
-                Ok(()) => report.send_modify(|view| view.changed += 1),
+        while let Some((id, result)) = changes.next().await {
+            match result {
+                Ok(()) => {
+                    changed.push(id);
+                    report.send_modify(|view| view.changed += 1);
+                }
                 Err(error @ HiveError::Unavailable { .. }) => {
                     is_stopped.store(true, Relaxed);
                     stopped = stopped.and(Err(error.to_string()));

@@ -39,12 +39,12 @@ fn states(fake: &Fake) -> Vec<String> {
 
 #[tokio::test]
 async fn each_action_changes_what_it_can() {
-    for (action, changed, expected) in [
-        ("pause", 2, ["paused", "paused", "paused", "done", "failed", "cancelled"]),
-        ("resume", 1, ["pending", "running", "running", "done", "failed", "cancelled"]),
-        ("cancel", 3, ["cancelled", "cancelled", "cancelled", "done", "failed", "cancelled"]),
-        ("retry", 2, ["pending", "running", "paused", "done", "running", "running"]),
-        ("delete", 3, ["pending", "running", "paused", "gone", "gone", "gone"]),
+    for (action, changed, ids, expected) in [
+        ("pause", 2, "#1 #2", ["paused", "paused", "paused", "done", "failed", "cancelled"]),
+        ("resume", 1, "#3", ["pending", "running", "running", "done", "failed", "cancelled"]),
+        ("cancel", 3, "#1 #2 #3", ["cancelled", "cancelled", "cancelled", "done", "failed", "cancelled"]),
+        ("retry", 2, "#5 #6", ["pending", "running", "paused", "done", "running", "running"]),
+        ("delete", 3, "#4 #5 #6", ["pending", "running", "paused", "gone", "gone", "gone"]),
     ] {
         for by_ids in [false, true] {
             let (fake, router) = six().await;
@@ -64,7 +64,7 @@ async fn each_action_changes_what_it_can() {
             assert_eq!(states(&fake), expected, "{action} {by_ids}");
             let deeds = fake.inner().deeds.clone();
             assert_eq!(deeds.len(), 1, "the operator is told once");
-            let words = if by_ids { "#1 #2 #3 #4 #5 #6" } else { "name bee-" };
+            let words = if by_ids { ids } else { "name bee-" };
             let s = if changed == 1 { "" } else { "s" };
             assert_eq!(deeds[0].target, format!("{changed} task{s} ({words})"));
         }
