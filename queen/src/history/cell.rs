@@ -5,18 +5,22 @@ use std::num::NonZeroU64;
 use web::model::{Gap, StreamRun};
 use wire::ids::TaskId;
 
-/// How busy a Drone is whose threads compute all the time: it is told in tenths.
-pub const FULL: u8 = 10;
+/// How busy a Drone is whose threads compute all the time, in hundredths. It is told in tenths, so that neighbours are
+/// equal more often; what is no tenth in hundredths, so that many of little are not much.
+pub const FULL: u8 = 100;
 
-/// From so many tenths on nobody asks why it was not busier.
-const BUSY_ENOUGH: u8 = FULL - 1;
+/// A tenth of it.
+const TENTH: u8 = FULL / 10;
+
+/// From then on nobody asks why it was not busier.
+const BUSY_ENOUGH: u8 = FULL - TENTH;
 
 /// What a Drone did in one column. The default is that nothing is known, for no reason that is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cell {
     /// The task of which most was computed. No task has the id 0.
     task: Option<NonZeroU64>,
-    /// How busy it was, in tenths.
+    /// How busy it was, in hundredths.
     busy: Option<u8>,
     /// Why it was not busier.
     gap: Option<Gap>,
@@ -35,10 +39,14 @@ impl Cell {
 
     /// It computed for this `part` of its threads' time, 0 to 1, most of it `task`; where it is known of which.
     pub fn busy(task: Option<TaskId>, part: f64, gap: Option<Gap>) -> Self {
-        // What is little is still something.
-        let tenths = (part.clamp(0.0, 1.0) * f64::from(FULL)).round().max(if part > 0.0 { 1.0 } else { 0.0 }) as u8;
-        let task = task.and_then(|task| NonZeroU64::new(task.0)).filter(|_| tenths > 0);
-        Self { task, busy: Some(tenths), gap: gap.filter(|_| tenths < BUSY_ENOUGH) }
+        let busy = match (part.clamp(0.0, 1.0) * f64::from(FULL)).round() as u8 {
+            // What is little is still something.
+            0 => u8::from(part > 0.0),
+            little if little < TENTH / 2 => little,
+            more => (more + TENTH / 2) / TENTH * TENTH,
+        };
+        let task = task.and_then(|task| NonZeroU64::new(task.0)).filter(|_| busy > 0);
+        Self { task, busy: Some(busy), gap: gap.filter(|_| busy < BUSY_ENOUGH) }
     }
 
     /// The task of which most was computed.
@@ -62,7 +70,7 @@ impl Cell {
 
     /// So many neighbours of this kind, as they are shown.
     pub fn shown(self, columns: u32) -> StreamRun {
-        let busy = self.busy.map(|tenths| f64::from(tenths) / f64::from(FULL));
+        let busy = self.busy.map(|busy| f64::from(busy) / f64::from(FULL));
         StreamRun { columns, task: self.task(), busy, gap: self.gap }
     }
 }
@@ -145,9 +153,16 @@ mod tests {
 
     #[test]
     fn what_is_little_is_something() {
-        assert_eq!(Cell::busy(Some(TaskId(7)), 0.001, None), busy(7, 1));
+        let little = |part| Cell::busy(Some(TaskId(7)), part, Some(Gap::NoWork)).shown(1).busy;
+        let parts = [0.0, 1e-9, 0.014, 0.044, 0.046, 0.14, 0.15, 0.96].map(little);
+        assert_eq!(parts, [0.0, 0.01, 0.01, 0.04, 0.1, 0.1, 0.2, 1.0].map(Some));
         assert_eq!(Cell::busy(Some(TaskId(7)), 0.0, Some(Gap::Disk)), idle(Gap::Disk));
         assert_eq!(Cell::busy(Some(TaskId(7)), 7.5, Some(Gap::Disk)), busy(7, 10));
-        assert_eq!(Cell::fold(&[busy(7, 1), idle(Gap::Disk), idle(Gap::Disk)]).shown(3).busy, Some(0.1));
+        // A moment does not take over the column that it is in.
+        let moment = Cell::busy(Some(TaskId(7)), 0.001, None);
+        let five = Cell::fold(&[moment, idle(Gap::Disk), idle(Gap::Disk), idle(Gap::Disk), idle(Gap::Disk)]);
+        let fifteen = Cell::fold(&[five, idle(Gap::Disk), idle(Gap::Disk)]);
+        assert_eq!(fifteen, Cell::busy(Some(TaskId(7)), 0.01, Some(Gap::Disk)));
+        assert_eq!(Cell::fold(&[busy(7, 1), idle(Gap::Disk), idle(Gap::Disk)]).shown(3).busy, Some(0.03));
     }
 }

@@ -161,7 +161,8 @@ pub struct StreamRun {
     /// The task of which most was computed; `None` if nothing was, or it is not known of which.
     #[schema(value_type = Option<u64>)]
     pub task: Option<TaskId>,
-    /// The part of its threads' time in which they computed, in tenths: 0 to 1.
+    /// The part of its threads' time in which they computed, 0 to 1: in tenths, and what is no
+    /// tenth in hundredths, of which it is at least one if there was something.
     #[serde(serialize_with = "known_thousandths")]
     pub busy: Option<f64>,
     /// Why they did not in the rest of it, if that is more than a tenth, or why nothing is known; `None` if there was no

@@ -188,7 +188,8 @@ fn parts(runs: &[StreamRun], colours: &Colours, times: Times) -> Vec<Part> {
     for run in runs {
         if run.busy.is_some() || run.gap.is_some() {
             let busy = run.busy.unwrap_or_default();
-            let height = (busy * f64::from(HEIGHT)).round() as u32;
+            // What is little is seen as well.
+            let height = ((busy * f64::from(HEIGHT)).round() as u32).max(u32::from(busy > 0.0));
             let bar = (height > 0).then(|| (class_of(colours, run.task), height));
             let gap = run.gap.filter(|_| bar.is_none());
             let ends = [x, x + run.columns].map(|column| filters::clock(times.column(column)));
@@ -259,6 +260,7 @@ mod tests {
             run(1, None, Some(0.0), Some(Gap::Paused)),
             run(1, None, Some(1.0), None),
             run(1, None, Some(0.0), None),
+            run(1, Some(27), Some(0.01), None),
         ];
         let from = Timestamp(1_700_000_000_000);
         let times = Times { step: 5, from, started_at: Timestamp(from.0 + 10_000) };
@@ -280,6 +282,7 @@ mod tests {
                 drawn(5, 1, None, Some(Gap::Paused), "22:13:45 to 22:13:50 UTC: tasks paused"),
                 drawn(6, 1, Some(("task-unknown", 10)), None, "22:13:50 to 22:13:55 UTC: 100 % busy"),
                 drawn(7, 1, None, None, "22:13:55 to 22:14:00 UTC: not busy"),
+                drawn(8, 1, Some(("task-7", 1)), None, "22:14:00 to 22:14:05 UTC: task 27, 1 % busy"),
             ]
         );
     }
