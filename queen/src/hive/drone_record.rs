@@ -39,6 +39,10 @@ pub(super) struct DroneRecord {
     pub(super) failures: u64,
     /// How its last connection ended.
     pub(super) departure: Departure,
+    /// Why it is gone, if it is and that is known.
+    pub(super) left_because: Option<String>,
+    /// A user wanted the process to leave, which it does for good.
+    pub(super) is_drained: bool,
     /// Its connection broke, what it holds is kept for it, and the console says so.
     pub(super) is_awaited: bool,
     /// It has not been here since the Queen started: its counts are of the Queen before.
@@ -89,6 +93,8 @@ impl DroneRecord {
             wrong: visit.wrong,
             failures: 0,
             departure: if visit.has_left { Departure::Left } else { Departure::Lost },
+            left_because: visit.left_because.clone(),
+            is_drained: false,
             is_awaited: false,
             is_remembered: true,
         }
@@ -108,6 +114,8 @@ impl DroneRecord {
             wrong: 0,
             failures: 0,
             departure: Departure::Lost,
+            left_because: None,
+            is_drained: false,
             is_awaited: false,
             is_remembered: false,
         }
@@ -125,6 +133,7 @@ impl DroneRecord {
             connections,
             connected_at: now.at,
             last_seen_at: now.at,
+            left_because: None,
             is_awaited: false,
             ..self
         }
@@ -154,7 +163,8 @@ impl DroneRecord {
             connections: self.connections,
             connected_at: self.connected_at.0,
             last_seen_at: self.last_seen_at.0,
-            has_left: self.seat.is_none() && matches!(self.departure, Departure::Left),
+            has_left: self.seat.is_none() && matches!(self.departure, Departure::Left | Departure::Drained),
+            left_because: self.left_because.clone(),
             secret: self.newcomer.secret,
         };
         Change::Visit { drone, visit: Box::new(visit) }
@@ -165,7 +175,7 @@ impl DroneRecord {
         match (&self.seat, standing) {
             (None, Some(standing)) if standing.away => DroneState::Away,
             (None, _) => match self.departure {
-                Departure::Left => DroneState::Left,
+                Departure::Left | Departure::Drained => DroneState::Left,
                 Departure::Lost | Departure::Revoked | Departure::Disconnected => DroneState::Lost,
             },
             (Some(_), Some(standing)) if standing.leaving => DroneState::Leaving,
@@ -194,6 +204,7 @@ impl DroneRecord {
             outdated: self.is_outdated(),
             idle_because: idle.map(|idle| explain::idle(idle).into()),
             quarantined_because: quarantined.map(Into::into),
+            left_because: self.left_because.clone(),
             rate: status.as_ref().map_or(0.0, |status| status.rate),
             compressions_per_second: status.as_ref().map_or(0.0, |status| status.cost_rate),
             utilisation: self.seat.as_ref().and_then(|_| self.utilisation()),

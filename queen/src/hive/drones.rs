@@ -141,7 +141,9 @@ impl State {
         let had_joined = self.fleet.vacate(drone, departure);
         match departure {
             _ if !had_joined && self.core.standing(drone).is_none() => {}
-            Departure::Left | Departure::Revoked | Departure::Disconnected => self.handle(Event::Gone { drone }, now),
+            Departure::Left | Departure::Drained | Departure::Revoked | Departure::Disconnected => {
+                self.handle(Event::Gone { drone }, now)
+            }
             Departure::Lost => self.handle(Event::Disconnected { drone }, now),
         }
         self.depart(drone, now);
@@ -185,7 +187,7 @@ impl State {
     pub(super) fn drain(&mut self, drone: DroneId, now: Now) -> bool {
         let is_there = self.fleet.is_seated(drone);
         if is_there {
-            self.fleet.send(drone, Outbound::Drain);
+            self.fleet.drain(drone);
             self.feed.drone(drone);
             self.handle(Event::Leaving { drone }, now);
         }

@@ -108,15 +108,9 @@ impl State {
         let is_awaited = self.core.standing(id).is_some_and(|standing| standing.away && standing.leases > 0);
         let Some(departed) = self.fleet.depart(id, is_awaited) else { return };
         let (drone, connected) = (departed.name, departed.connected);
-        let (action, how) = match (is_awaited, departed.departure) {
-            (true, _) => ("away", "its connection broke; what it computes is kept for it for a while"),
-            (false, Departure::Left) => ("leave", "its work was done or given back"),
-            (false, Departure::Revoked) => ("expel", "its secret was revoked"),
-            (false, Departure::Disconnected) => ("leave", "an operator disconnected it; others take over its work"),
-            (false, Departure::Lost) if departed.was_awaited => {
-                ("lose", "it did not come back; others take over its work")
-            }
-            (false, Departure::Lost) => ("lose", "its connection broke, or it fell silent; others take over its work"),
+        let (action, how) = match is_awaited {
+            true => ("away", "its connection broke; what it computes is kept for it for a while"),
+            false => explain::departure(departed.departure, departed.was_awaited),
         };
         self.log_drone(id, action, how.to_owned(), now);
         self.stories.push(match is_awaited {

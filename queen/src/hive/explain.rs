@@ -3,6 +3,7 @@
 use web::model::BlamedOn;
 use wire::ids::{DroneId, TaskId};
 
+use super::seat::Departure;
 use crate::core::{Blame, Distrust, Idle, MAX_DEATHS, Waiting};
 
 /// Why nothing of a task is computed. `label`: what a task is called that is before it, or nothing if its owner must
@@ -41,6 +42,19 @@ pub(super) fn idle(why: Idle) -> &'static str {
         Idle::AllPaused => "all tasks are paused",
         Idle::NothingLeft => "all that can be computed is with other drones",
         Idle::NothingToDo => "there is nothing to do",
+    }
+}
+
+/// How a Drone went that is not waited for, or not any more: what that is called in the log, and why. `was_awaited`: it
+/// was away until then.
+pub(super) fn departure(how: Departure, was_awaited: bool) -> (&'static str, &'static str) {
+    match how {
+        Departure::Left => ("leave", "its program was stopped; its work was done or given back"),
+        Departure::Drained => ("leave", "an operator drained it; its work was done or given back"),
+        Departure::Revoked => ("expel", "its secret was revoked"),
+        Departure::Disconnected => ("leave", "an operator disconnected it; others take over its work"),
+        Departure::Lost if was_awaited => ("lose", "it did not come back; others take over its work"),
+        Departure::Lost => ("lose", "its connection broke, or it fell silent; others take over its work"),
     }
 }
 

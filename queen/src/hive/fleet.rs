@@ -9,6 +9,7 @@ use web::model::{DroneCounts, DroneState, DroneView};
 use wire::ids::{DroneId, Instance};
 
 use super::drone_record::{DroneRecord, Ends, Seat};
+use super::explain;
 use super::registry::Registry;
 use super::seat::{Departure, Link, Newcomer, Outbound};
 use crate::access::JoinSecrets;
@@ -117,7 +118,10 @@ impl Fleet {
     /// Ends a Drone's connection; returns whether it had said on it what it holds.
     pub(super) fn vacate(&mut self, id: DroneId, departure: Departure) -> bool {
         let Some(record) = self.records.get_mut(&id) else { return false };
-        record.departure = departure;
+        record.departure = match departure {
+            Departure::Left if record.is_drained => Departure::Drained,
+            other => other,
+        };
         let Some(seat) = record.seat.take() else { return false };
         seat.ends.closed.cancel();
         seat.has_joined
@@ -129,6 +133,7 @@ impl Fleet {
         let record = self.records.get_mut(&id)?;
         let was_awaited = std::mem::replace(&mut record.is_awaited, is_awaited);
         let (name, departure) = (record.newcomer.name.clone(), record.departure);
+        record.left_because = (!is_awaited).then(|| explain::departure(departure, was_awaited).1.to_owned());
         let departed = Departed { name, departure, was_awaited, connected, visit: record.visit(id) };
         if !is_awaited && !self.departed.contains(&id) {
             self.departed.push_back(id);
@@ -139,6 +144,14 @@ impl Fleet {
             }
         }
         Some(departed)
+    }
+
+    /// A user wants a Drone to leave.
+    pub(super) fn drain(&mut self, id: DroneId) {
+        self.send(id, Outbound::Drain);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.is_drained = true;
+        }
     }
 
     /// The Queen stops: says goodbye to all. What Drones hold they offer to the next one, who is to know of it.

@@ -75,6 +75,8 @@ pub enum Outbound {
 pub enum Departure {
     /// It had said that it would leave, or the Queen stops.
     Left,
+    /// It left as well, since a user wanted it to.
+    Drained,
     /// It broke.
     Lost,
     /// The Drone's secret was revoked.

@@ -62,7 +62,7 @@ impl Story {
                     "The connection to {drone} broke; what it computes is kept for it for a while ({connected} connected)"
                 );
             }
-            Self::Departed { drone, departure: Departure::Left, connected, .. } => {
+            Self::Departed { drone, departure: Departure::Left | Departure::Drained, connected, .. } => {
                 story!("👋", "{drone} left ({connected} connected)");
             }
             Self::Departed { drone, departure: Departure::Revoked, connected, .. } => {

@@ -211,6 +211,8 @@ pub struct Visit {
     pub last_seen_at: i64,
     /// Whether it said goodbye.
     pub has_left: bool,
+    /// Why it is gone, if it is and that is known.
+    pub left_because: Option<String>,
     /// The number of the secret that it came with, if it needed one.
     pub secret: Option<u64>,
 }

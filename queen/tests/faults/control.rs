@@ -202,6 +202,7 @@ async fn a_drone_that_is_asked_to_leave_finishes_what_it_has_begun() {
     drained.end().await;
     let view = queen.until("/drones/1", |view| view["state"] == "left").await;
     assert_eq!((&view["leases"], &view["connections"]), (&json!(0), &json!(1)), "{view}");
+    assert_eq!(view["left_because"], "an operator drained it; its work was done or given back");
     let again = queen.post("/drones/1/drain").await;
     assert_eq!(again.status, 409);
     assert!(again.text().contains("drone 1 (drained) is not connected: it is left"), "{}", again.text());

@@ -83,6 +83,9 @@ pub struct DroneView {
     pub idle_because: Option<String>,
     /// Why it is not trusted with work, while it is in quarantine.
     pub quarantined_because: Option<String>,
+    /// Why it is gone, if it left or was lost, and a Queen saw that.
+    #[serde(default)]
+    pub left_because: Option<String>,
     /// Compute threads.
     pub threads: u16,
     /// What computes each class of work.

@@ -74,6 +74,7 @@ fn drone(state: DroneState) -> DroneView {
         state,
         idle_because: None,
         quarantined_because: Some("it gave a wrong result".to_owned()),
+        left_because: None,
         threads: 8,
         kernels: Kernels { short: Some("avx2".to_owned()), ..Kernels::default() },
         leases: 3,

@@ -249,6 +249,10 @@ async fn drones_that_have_gone_are_not_forgotten() {
     let answer = get(&router, "/admin").await;
     contains(page(&answer), &["No drone is connected</h1>", "have gone</a>", ">All drones</a>"]);
     assert!(!page(&answer).contains("No drones yet"));
+    fake.inner().drone.left_because = Some("an operator <drained> it".to_owned());
+    contains(page(&get(&router, "/admin/drones/1").await), &["Left because an operator &#60;drained&#62; it."]);
+    fake.inner().drone.state = DroneState::Lost;
+    contains(page(&get(&router, "/admin/drones/1").await), &["Lost because an operator &#60;drained&#62; it."]);
 }
 
 #[tokio::test]

@@ -231,7 +231,7 @@ async fn a_drone_has_the_promised_members() {
     let expected = json!({
         "id": 1, "instance": "00112233445566778899aabbccddeeff", "name": "<b>worker</b>",
         "address": "127.0.0.1:50000", "software": "drone 0.1.0", "state": "busy", "idle_because": null,
-        "quarantined_because": null, "threads": 4,
+        "quarantined_because": null, "left_because": null, "threads": 4,
         "kernels": {"short": "avx512", "long": "sha-ni", "sha256d": "avx512", "hmac": "avx512", "pbkdf2": null,
                     "search": "avx512", "search_sha256d": "avx512", "search_long": null},
         "leases": 4, "rate": 1e6, "compressions_per_second": 2e6,

@@ -743,6 +743,7 @@ pub fn drone() -> DroneView {
         state: DroneState::Busy,
         idle_because: None,
         quarantined_because: None,
+        left_because: None,
         threads: 4,
         leases: 4,
         tasks: vec![TaskId(7)],

@@ -102,6 +102,34 @@ fn why(state: &State, task: TaskId) -> Option<String> {
 }
 
 #[test]
+fn it_is_said_why_a_drone_is_gone() {
+    let mut state = empty();
+    let drones: Vec<_> = (1..=4).map(|number| Peer::join(&mut state, number).link).collect();
+    let because = |state: &State, nth: usize| state.drone(drones[nth].drone, NOW).unwrap().left_because;
+    assert!(state.drain(drones[0].drone, NOW));
+    assert_eq!(because(&state, 0), None, "it is here still");
+    drones[..2].iter().for_each(|drone| {
+        state.leaving(*drone, NOW);
+        state.unseat(*drone, Departure::Left, NOW);
+    });
+    state.disconnect(drones[2].drone, NOW);
+    state.unseat(drones[3], Departure::Lost, NOW);
+    let expected = [
+        "an operator drained it; its work was done or given back",
+        "its program was stopped; its work was done or given back",
+        "an operator disconnected it; others take over its work",
+        "its connection broke, or it fell silent; others take over its work",
+    ];
+    for (nth, why) in expected.into_iter().enumerate() {
+        assert_eq!(because(&state, nth).as_deref(), Some(why));
+    }
+    let states = [DroneState::Left, DroneState::Left, DroneState::Lost, DroneState::Lost];
+    assert_eq!(drones.iter().map(|link| state.drone(link.drone, NOW).unwrap().state).collect::<Vec<_>>(), states);
+    Peer::join(&mut state, 4);
+    assert_eq!(because(&state, 3), None, "it came back");
+}
+
+#[test]
 fn it_is_said_why_nothing_of_a_task_is_computed() {
     let mut state = empty();
     let task = submit(&mut state, expensive(Some("urgent"), 5), 100);

@@ -154,6 +154,7 @@ pub(super) fn drone() -> Value {
         state: DroneState::Busy,
         idle_because: None,
         quarantined_because: None,
+        left_because: None,
         threads: 8,
         kernels: Kernels {
             short: kernel("avx512"),

@@ -115,7 +115,8 @@ pub fn drone(drone: &DroneView) -> String {
     lines.put("drone", drone.id);
     lines.put("name", visible(&drone.name));
     lines.put("state", drone.state);
-    lines.put_known("because", drone.quarantined_because.as_deref().or(drone.idle_because.as_deref()).map(visible));
+    let because = drone.quarantined_because.as_ref().or(drone.idle_because.as_ref()).or(drone.left_because.as_ref());
+    lines.put_known("because", because.map(|because| visible(because)));
     lines.put("threads", drone.threads);
     lines.put_known("busy", drone.utilisation.map(|part| format!("{:.0} %", 100.0 * part)));
     lines
