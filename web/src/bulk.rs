@@ -5,5 +5,5 @@ mod door;
 pub(crate) mod jobs;
 mod run;
 
-pub(crate) use self::asked::Asked;
+pub(crate) use self::asked::{Asked, RENEW};
 pub(crate) use self::door::Bulk;

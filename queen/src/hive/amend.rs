@@ -133,7 +133,7 @@ pub(super) fn check_deadline(
     match has_passed && deadline_seconds.is_none() {
         true => Err(HiveError::Conflict(format!(
             "the deadline of {} has passed, so it would fail again: give it a new one with `deadline_seconds`, \
-             or none with null",
+             or none with `null`",
             label(id, terms.name.as_deref())
         ))),
         false => Ok(()),

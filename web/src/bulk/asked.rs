@@ -13,6 +13,9 @@ use crate::request::query::Query;
 /// The most ids of one request.
 const IDS_MAX: usize = 1000;
 
+/// The action of the page's form that retries with the deadline in its field, or with none if that is empty.
+pub(crate) const RENEW: &str = "renew";
+
 /// The most urgent priority, and minus the least urgent.
 const PRIORITY_MAX: i64 = 100;
 
@@ -75,17 +78,21 @@ impl Asked {
         Ok(Self { deadline_seconds: deadline, ..asked })
     }
 
-    /// What the page's form asks for: `id`s, or with `all` what the fields of the filter say.
+    /// What the page's form asks for: `id`s, or with `all` what the fields of the filter say. Its action may be
+    /// [`RENEW`] as well.
     pub(crate) fn of_form(values: &[(String, String)]) -> Result<Self, Problem> {
         let value = |name: &str| values.iter().find(|(one, text)| one == name && !text.is_empty());
-        let action = value("action").map(|(_, action)| read_action(&action.as_str().into())).transpose()?;
+        let renews = value("action").is_some_and(|(_, action)| action == RENEW);
+        let action = value("action").filter(|_| !renews).map(|(_, action)| read_action(&action.as_str().into()));
+        let action = if renews { Some(BulkAction::Retry) } else { action.transpose()? };
         // Its field is there whatever is to be done.
         let priority = value("priority").filter(|_| action == Some(BulkAction::Priority));
         let priority = priority.map(|(_, priority)| read_priority(&typed(priority))).transpose()?;
-        // So is this one; an empty one leaves deadlines as they are.
-        let deadline = value("deadline_seconds").filter(|_| action == Some(BulkAction::Retry));
+        // So is this one.
+        let deadline = value("deadline_seconds").filter(|_| renews);
         let deadline =
             deadline.map(|(name, text)| renewed_deadline([(name.clone(), text.as_str().into())])).transpose()?;
+        let deadline = deadline.flatten().or(renews.then_some(None));
         let tasks = match value("all") {
             Some(_) => {
                 let fields = list::FILTERS.into_iter().filter_map(|name| value(name).cloned());
@@ -108,7 +115,7 @@ impl Asked {
                 Which::Ids(read_ids(&ids.into())?)
             }
         };
-        Ok(Self { deadline_seconds: deadline.flatten(), ..Self::new(action, priority, tasks)? })
+        Ok(Self { deadline_seconds: deadline, ..Self::new(action, priority, tasks)? })
     }
 
     fn new(action: Option<BulkAction>, priority: Option<i8>, tasks: Which) -> Result<Self, Problem> {
@@ -255,10 +262,12 @@ mod tests {
         assert_eq!(form("action=delete&all=1&sort=ended&state=done").unwrap().words(), "state done");
         assert_eq!(form("action=priority&id=4&priority=-9").unwrap().priority, -9);
         let deadline = |text: &str| form(text).unwrap().deadline_seconds;
-        assert_eq!(deadline("action=retry&id=4&deadline_seconds=60"), Some(Some(60)));
-        assert_eq!(deadline("action=retry&id=4&deadline_seconds="), None);
+        assert_eq!(deadline("action=renew&id=4&deadline_seconds=60"), Some(Some(60)));
+        assert_eq!(deadline("action=renew&id=4&deadline_seconds="), Some(None));
+        assert_eq!(deadline("action=retry&id=4&deadline_seconds=60"), None);
         assert_eq!(deadline("action=pause&id=4&deadline_seconds=60"), None);
-        assert!(form("action=retry&id=4&deadline_seconds=soon").is_err());
+        assert_eq!(form("action=renew&id=4").unwrap().action, BulkAction::Retry);
+        assert!(form("action=renew&id=4&deadline_seconds=soon").is_err());
         assert!(form("action=delete&name=x").is_err());
     }
 

@@ -13,6 +13,7 @@ use crate::api::{list, submit};
 use crate::assets;
 use crate::bulk::{Asked, Bulk};
 use crate::error::Problem;
+use crate::hive::DEADLINE_MAX;
 use crate::model::{BulkAction, BulkView};
 use crate::request::query::Query;
 use crate::room::Room;
@@ -25,13 +26,18 @@ struct Page {
     /// Which tasks are meant.
     words: String,
     counted: BulkView,
-    /// What the form said, to be sent again.
+    /// What the form said, to be sent again: all but the deadline, which the question has a field for.
     fields: Vec<(String, String)>,
     /// The list that it came from.
     back: String,
 }
 
 impl Page {
+    /// What the field for a new deadline has, if there is one.
+    fn deadline(&self) -> Option<Option<u32>> {
+        self.asked.deadline_seconds.filter(|_| self.counted.changed > 0)
+    }
+
     /// What is to be done, as a question would begin.
     fn verb(&self) -> &'static str {
         match self.asked.action {
@@ -58,7 +64,8 @@ pub(super) async fn change(
     let is_confirmed = values.iter().any(|(name, _)| name == "confirmed");
     if asked.is_to_be_confirmed() && !is_confirmed {
         let counted = bulk.count(asked.clone()).await?;
-        let fields = values.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let is_again = |(name, value): &(String, String)| !value.is_empty() && name != "deadline_seconds";
+        let fields = values.into_iter().filter(is_again).collect();
         let words = asked.words();
         return Ok(Page { viewer, asked, words, counted, fields, back: shown.address() }.into_response());
     }

@@ -10,6 +10,7 @@ use super::address::address_with;
 use super::filters;
 use super::viewer::Viewer;
 use crate::assets;
+use crate::bulk::RENEW;
 use crate::error::Problem;
 use crate::hive::Hive;
 use crate::model::{FailureGroup, TaskState};

@@ -9,6 +9,7 @@ use jiff::Timestamp as Moment;
 use wire::ids::TaskId;
 use wire::text::is_hidden;
 
+use super::words;
 use crate::hive::Counted;
 use crate::model::{TaskView, Timestamp};
 
@@ -111,13 +112,24 @@ pub(super) fn field(at: &Option<Timestamp>, _: &dyn Values) -> Result<String> {
 /// Text of a stranger on one line, every character visible.
 #[askama::filter_fn]
 pub(super) fn visible(text: &str, _: &dyn Values) -> Result<String> {
-    Ok(text.chars().map(|c| stand(c).unwrap_or_else(|| c.to_string())).collect())
+    Ok(shown(text))
+}
+
+/// What is wrong, in words of the page, shown like [`visible`] text.
+#[askama::filter_fn]
+pub(super) fn spoken(detail: &str, _: &dyn Values) -> Result<String> {
+    Ok(shown(&words::spoken(detail)))
 }
 
 /// `53 %`, of a part of one that need not be known exactly.
 #[askama::filter_fn]
 pub(super) fn roughly(share: &f64, _: &dyn Values) -> Result<String> {
     Ok(rough(*share))
+}
+
+/// Text with every character visible.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| stand(c).unwrap_or_else(|| c.to_string())).collect()
 }
 
 /// The class of a task in drawings.

@@ -17,7 +17,7 @@ use super::{filters, overview};
 use crate::api::submit::{self, Outcome, Resources};
 use crate::api::{cursor, list};
 use crate::assets;
-use crate::bulk::Bulk;
+use crate::bulk::{Bulk, RENEW};
 use crate::config::Config;
 use crate::error::Problem;
 use crate::hive::{Counted, DEADLINE_MAX, Hive, LineCounts, Order, Position, SortBy, TaskFilter, TaskPage, TaskQuery};
@@ -200,6 +200,11 @@ impl Page {
             SortBy::Ended => Some("Sorted by their end, these are the tasks that have ended."),
             SortBy::Progress | SortBy::Priority => Some("Sorted so, these are the tasks that have not ended."),
         }
+    }
+
+    /// What is done to many of them, or was, is told as something that went wrong.
+    fn is_bad(bulk: &BulkView) -> bool {
+        bulk.state == BulkState::Stopped || bulk.state == BulkState::Done && bulk.changed == 0
     }
 
     /// What has become of tasks to which something was done.

@@ -44,7 +44,9 @@ pub(super) fn of(name: &str) -> Option<&'static str> {
 pub(super) fn spoken(detail: &str) -> String {
     let options = WORDS.iter().map(|(name, words)| (*name, (*words).to_owned()));
     let charsets = (1..).zip(CHARSETS).map(|(number, name)| (name, format!("your charset ?{number}")));
-    options.chain(charsets).fold(detail.to_owned(), |text, (name, words)| text.replace(&format!("`{name}`"), &words))
+    // A field that is left empty is the page's null.
+    let detail = detail.replace(" with `null`", "");
+    options.chain(charsets).fold(detail, |text, (name, words)| text.replace(&format!("`{name}`"), &words))
 }
 
 #[cfg(test)]
@@ -56,6 +58,10 @@ mod tests {
         assert_eq!(
             spoken("this algorithm needs `salt`, or `salt_hex`"),
             "this algorithm needs the salt, or the salt in hexadecimal"
+        );
+        assert_eq!(
+            spoken("give it a new one with `deadline_seconds`, or none with `null`"),
+            "give it a new one with the deadline in seconds, or none"
         );
         assert_eq!(spoken("`charset2`, character 1: `?` and `\\,`"), "your charset ?2, character 1: `?` and `\\,`");
         assert_eq!((of("text"), of("kind")), (Some("the strings"), None));

@@ -256,7 +256,7 @@ async fn failures_are_grouped_by_their_reason() {
         &[
             "href=\"/admin/tasks?state=failed&#38;reason=its%20%3Cdeadline%3E%20passed\"",
             "<bdi>its &#60;deadline&#62; passed</bdi>",
-            "name=\"action\" value=\"retry\"",
+            "name=\"action\" value=\"renew\"",
             "<a href=\"/admin/tasks/1\">task 1</a>",
         ],
     );
@@ -267,12 +267,38 @@ async fn failures_are_grouped_by_their_reason() {
 
 #[tokio::test]
 async fn many_are_begun_again_with_another_deadline() {
-    let (_, router) = six().await;
+    let (fake, router) = six().await;
     contains(page(&get(&router, "/admin/tasks").await), &["Retry with deadline"]);
-    let answer = many(&router, "action=retry&id=5&id=6&deadline_seconds=3600").await;
+    let deadline = async || get(&router, "/tasks/5").await.json()["deadline_at"].clone();
+    let answer = many(&router, "action=renew&id=5&id=6&deadline_seconds=3600").await;
     assert_eq!(answer.status, 303);
-    assert!(get(&router, "/tasks/5").await.json()["deadline_at"].is_string());
-    let asked = many(&router, "action=retry&all=1&deadline_seconds=60").await;
-    contains(html(&asked), &["New deadline", "60 s from then on", "name=\"deadline_seconds\" value=\"60\""]);
-    assert_eq!(many(&router, "action=retry&id=5&deadline_seconds=soon").await.status, 422);
+    assert!(deadline().await.is_string());
+    // Where it is asked first, the question has the field.
+    let asked = many(&router, "action=renew&all=1&deadline_seconds=60").await;
+    contains(page(&asked), &["none if empty", "value=\"60\"", "name=\"action\" value=\"renew\""]);
+    assert_eq!(page(&asked).matches("name=\"deadline_seconds\"").count(), 1);
+    fake.set_state(5, TaskState::Failed);
+    fake.set_state(5, TaskState::Failed);
+    many(&router, "action=retry&id=5&deadline_seconds=60").await;
+    assert!(deadline().await.is_string(), "a retry alone leaves it");
+    many(&router, "action=renew&all=1&deadline_seconds=&confirmed=1").await;
+    assert!(deadline().await.is_null(), "an empty field means none");
+    assert_eq!(many(&router, "action=renew&id=5&deadline_seconds=soon").await.status, 422);
+}
+
+#[tokio::test]
+async fn that_nothing_was_changed_is_a_warning_in_words_of_the_page() {
+    let (fake, router) = six().await;
+    let why = "its deadline has passed: give it a new one with `deadline_seconds`, or none with `null`";
+    fake.inner().error = Some(HiveError::Conflict(why.to_owned()));
+    let answer = many(&router, "action=retry&id=5&id=6").await;
+    fake.inner().error = None;
+    let answer = get(&router, answer.header("location")).await;
+    contains(
+        page(&answer),
+        &[
+            "id=\"bulk-notice\" class=\"notice bad\"",
+            "2 stayed as they were: its deadline has passed: give it a new one with the deadline in seconds, or none.",
+        ],
+    );
 }
