@@ -79,8 +79,8 @@ impl Asked {
     }
 
     /// What the page's form asks for: `id`s, or with `all` what the fields of the filter say. Its action may be
-    /// [`RENEW`] as well.
-    pub(crate) fn of_form(values: &[(String, String)]) -> Result<Self, Problem> {
+    /// [`RENEW`] as well. `None` if no task is ticked.
+    pub(crate) fn of_form(values: &[(String, String)]) -> Result<Option<Self>, Problem> {
         let value = |name: &str| values.iter().find(|(one, text)| one == name && !text.is_empty());
         let renews = value("action").is_some_and(|(_, action)| action == RENEW);
         let action = value("action").filter(|_| !renews).map(|(_, action)| read_action(&action.as_str().into()));
@@ -110,12 +110,12 @@ impl Asked {
                 let ids = values.iter().filter(|(name, _)| name == "id").map(|(_, id)| typed(id));
                 let ids: Vec<_> = ids.collect();
                 if ids.is_empty() {
-                    return Err(fault("id", "no task is selected: go back, and tick some".to_owned()));
+                    return Ok(None);
                 }
                 Which::Ids(read_ids(&ids.into())?)
             }
         };
-        Ok(Self { deadline_seconds: deadline, ..Self::new(action, priority, tasks)? })
+        Ok(Some(Self { deadline_seconds: deadline, ..Self::new(action, priority, tasks)? }))
     }
 
     fn new(action: Option<BulkAction>, priority: Option<i8>, tasks: Which) -> Result<Self, Problem> {
@@ -251,7 +251,8 @@ mod tests {
         assert_eq!(deadline(json!({"action": "retry", "ids": [1]})), None);
         let form = |text: &str| {
             let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap());
-            Asked::of_form(&pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>())
+            let values: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Asked::of_form(&values).map(Option::unwrap)
         };
         assert_eq!(form("action=pause&id=4&id=2&priority=9&name=x").unwrap().words(), "#2 #4");
         assert_eq!(form("action=delete&all=1&id=4&name=x&state=").unwrap().words(), "name x");
@@ -268,7 +269,8 @@ mod tests {
         assert_eq!(deadline("action=pause&id=4&deadline_seconds=60"), None);
         assert_eq!(form("action=renew&id=4").unwrap().action, BulkAction::Retry);
         assert!(form("action=renew&id=4&deadline_seconds=soon").is_err());
-        assert!(form("action=delete&name=x").is_err());
+        let nothing = [("action", "delete"), ("name", "x")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(Asked::of_form(&nothing).unwrap(), None);
     }
 
     #[test]

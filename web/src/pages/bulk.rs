@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::filters;
-use super::tasks::Shown;
+use super::tasks::{Shown, UNTICKED};
 use super::viewer::Viewer;
 use crate::api::{list, submit};
 use crate::assets;
@@ -60,7 +60,9 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let values = submit::form_values(&room, request).await?;
     let shown = shown(&values)?;
-    let asked = Asked::of_form(&values)?;
+    let Some(asked) = Asked::of_form(&values)? else {
+        return Ok(Redirect::to(&shown.address_with(&[(UNTICKED, "1".to_owned())])).into_response());
+    };
     let is_confirmed = values.iter().any(|(name, _)| name == "confirmed");
     if asked.is_to_be_confirmed() && !is_confirmed {
         let counted = bulk.count(asked.clone()).await?;

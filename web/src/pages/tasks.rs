@@ -29,6 +29,9 @@ use crate::request::form::VALUE;
 use crate::request::query::Query;
 use crate::told::Did;
 
+/// What stands in the address of a list from which something was to be done to many, of which none was ticked.
+pub(super) const UNTICKED: &str = "unticked";
+
 /// Tasks a page.
 const PAGE: usize = 50;
 
@@ -109,6 +112,8 @@ pub(super) struct Page {
     next: Option<Position>,
     /// What is done to many of them, or was just now.
     bulk: Option<BulkView>,
+    /// Something was to be done, and nothing was ticked.
+    is_unticked: bool,
 }
 
 impl Page {
@@ -239,12 +244,14 @@ pub(super) async fn page(
     let (order, after) = list::order(&mut query, &filter)?;
     // What is not known any more is nothing to be told.
     let bulk = query.number("bulk", 1..=u64::MAX)?.and_then(|id| bulk.find(id).ok());
+    let is_unticked = query.flag(UNTICKED)?;
     let asked = TaskFilter { token: viewer.caller().only_own(), ..filter.clone() };
     let lines = hive.lines(TaskFilter { states: Vec::new(), ..asked.clone() }).await?;
     let TaskPage { tasks, next } = hive.tasks(TaskQuery { filter: asked, order, after, limit: PAGE }).await?;
     let shown = Shown { filter, order };
     let reasons = Reasons::of(tasks.iter().map(|task| task.waiting_because.as_deref()));
-    Ok(Page { viewer, lines, shown, is_first: after.is_none(), tasks, reasons, next, bulk }.into_response())
+    Ok(Page { viewer, lines, shown, is_first: after.is_none(), tasks, reasons, next, bulk, is_unticked }
+        .into_response())
 }
 
 pub(super) async fn submit(

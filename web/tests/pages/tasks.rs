@@ -176,7 +176,12 @@ async fn what_is_selected_is_changed() {
     let answer = many(&router, "action=priority&priority=50&id=1").await;
     assert_eq!(answer.header("location"), "/admin/tasks?bulk=2");
     assert_eq!(fake.inner().tasks[0].as_ref().unwrap().view.priority, 50);
-    contains(html(&many(&router, "action=pause").await), &["no task is selected"]);
+    let answer = many(&router, "action=pause&name=bee-&state=done").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, "/admin/tasks?state=done&name=bee-&unticked=1")
+    );
+    contains(page(&get(&router, answer.header("location")).await), &["Nothing was ticked.", "Select task 4"]);
     contains(html(&many(&router, "action=priority&id=1").await), &["priority"]);
     // What is not known any more is nothing to be told.
     assert!(!page(&get(&router, "/admin/tasks?bulk=77").await).contains("bulk-notice"));
@@ -273,14 +278,14 @@ async fn many_are_begun_again_with_another_deadline() {
     let answer = many(&router, "action=renew&id=5&id=6&deadline_seconds=3600").await;
     assert_eq!(answer.status, 303);
     assert!(deadline().await.is_string());
+    fake.set_state(5, TaskState::Failed);
     // Where it is asked first, the question has the field.
     let asked = many(&router, "action=renew&all=1&deadline_seconds=60").await;
     contains(page(&asked), &["none if empty", "value=\"60\"", "name=\"action\" value=\"renew\""]);
     assert_eq!(page(&asked).matches("name=\"deadline_seconds\"").count(), 1);
-    fake.set_state(5, TaskState::Failed);
-    fake.set_state(5, TaskState::Failed);
     many(&router, "action=retry&id=5&deadline_seconds=60").await;
     assert!(deadline().await.is_string(), "a retry alone leaves it");
+    fake.set_state(5, TaskState::Failed);
     many(&router, "action=renew&all=1&deadline_seconds=&confirmed=1").await;
     assert!(deadline().await.is_null(), "an empty field means none");
     assert_eq!(many(&router, "action=renew&id=5&deadline_seconds=soon").await.status, 422);
