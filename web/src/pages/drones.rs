@@ -88,6 +88,11 @@ impl Page {
         }
     }
 
+    /// Whether one is shown that was not here since the Queen started.
+    fn has_remembered(&self) -> bool {
+        self.drones.iter().any(|drone| drone.last_seen_at < self.since)
+    }
+
     fn at(&self, number: u64) -> String {
         address(&self.filter, number)
     }

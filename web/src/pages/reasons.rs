@@ -1,11 +1,40 @@
 //! Why lines of a list wait: what several of them have in common is said once, above the list.
 
+/// How reasons begin that speak of one, and how they do of several. What follows may be a name.
+const OF_SEVERAL: [(&str, &str); 7] = [
+    ("it is ", "they are "),
+    ("it cannot ", "they cannot "),
+    ("its connection broke", "their connections broke"),
+    ("what it looks for, or its key or salt, ", "what they look for, or their key or salt, "),
+    (
+        "two drones were lost while they computed a part of it, so it ",
+        "two drones were lost while they computed a part of each, so each ",
+    ),
+    (
+        "the only drone that can compute it failed, and tries it ",
+        "the only drone that can compute them failed, and tries them ",
+    ),
+    (
+        "the drones are busy with other tasks of its priority; its ",
+        "the drones are busy with other tasks of their priority; their ",
+    ),
+];
+
 /// A reason that several lines have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
     pub(super) text: String,
     /// How many lines of the page have it.
     pub(super) count: usize,
+}
+
+impl Reason {
+    /// It as it is said of several.
+    pub(super) fn of_several(&self) -> String {
+        let text = self.text.as_str();
+        let said = OF_SEVERAL.iter().find_map(|(one, several)| Some(format!("{several}{}", text.strip_prefix(one)?)));
+        said.unwrap_or_else(|| text.to_owned())
+    }
 }
 
 /// The reasons of a page that several lines have, in the order in which they come.
@@ -52,6 +81,9 @@ mod tests {
         assert_eq!(one.shared, [Reason { text: "a".to_owned(), count: 2 }]);
         assert_eq!((one.has("a"), one.has("b"), one.number("a")), (true, false, None));
         let two = of(&[Some("a"), Some("b"), Some("b"), Some("a")]);
+        let several = |text: &str| Reason { text: text.to_owned(), count: 2 }.of_several();
+        assert_eq!(several("it is paused"), "they are paused");
+        assert_eq!(several("no drone is called it is"), "no drone is called it is");
         assert_eq!((two.number("a"), two.number("b"), two.number("c")), (Some(1), Some(2), None));
     }
 }

@@ -94,7 +94,7 @@ async fn a_drone_shows_its_leases() {
     let parts = [
         "<rect class=\"task-8 running\"",
         "<rect class=\"task-7 expired\"",
-        "1 more wait for a thread",
+        "1 more waits for a thread",
         "3 leases as a table",
         "1,000 to 2,999<small>done before 2,000</small>",
         "class=\"wrong\">expired</td>",

@@ -147,7 +147,7 @@ async fn what_several_wait_for_is_said_once() {
     }
     fake.set(4, |view| (view.state, view.waiting_because) = (TaskState::Paused, Some("it is paused".to_owned())));
     let answer = get(&router, "/admin/tasks").await;
-    contains(page(&answer), &["(1) 2 of these tasks wait because it is paused.", "waiting (1)", "waiting (2)"]);
+    contains(page(&answer), &["(1) 2 of these tasks wait because they are paused.", "waiting (1)", "waiting (2)"]);
 }
 
 #[tokio::test]
