@@ -36,7 +36,31 @@ impl Line {
     /// Of values that are so many seconds apart; `None` if there are not two of them. The top of the chart is `full`, or
     /// the largest value.
     pub(super) fn of(values: &[Option<f32>], step_seconds: u32, from: Timestamp, full: Option<f64>) -> Option<Self> {
-        let together = values.len().div_ceil(POINTS).max(1);
+        Self::placed(values, step_seconds, from, full, x)
+    }
+
+    /// The same in a chart of a longer time: each value stands in the middle of its step.
+    pub(super) fn within(
+        time: Range<Timestamp>,
+        values: &[Option<f32>],
+        step_seconds: u32,
+        from: Timestamp,
+    ) -> Option<Self> {
+        let step = i64::from(step_seconds) * 1000 * together(values) as i64;
+        let middle = |at: usize| Timestamp(from.0 + at as i64 * step + step / 2);
+        let line = Self::placed(values, step_seconds, from, None, |at, _| place(middle(at), &time))?;
+        Some(Self { from: time.start, to: time.end, ..line })
+    }
+
+    /// `x`: where the value at this place of so many stands.
+    fn placed(
+        values: &[Option<f32>],
+        step_seconds: u32,
+        from: Timestamp,
+        full: Option<f64>,
+        x: impl Fn(usize, usize) -> u32,
+    ) -> Option<Self> {
+        let together = together(values);
         let points: Vec<_> = values.chunks(together).map(mean).collect();
         if points.iter().flatten().count() < 2 {
             return None;
@@ -160,6 +184,17 @@ pub(super) fn runs<T>(points: &[Option<T>]) -> Vec<Range<usize>> {
     runs
 }
 
+/// How many values become one point.
+fn together(values: &[Option<f32>]) -> usize {
+    values.len().div_ceil(POINTS).max(1)
+}
+
+/// Where a moment stands in a chart of this time, from the left.
+pub(super) fn place(at: Timestamp, time: &Range<Timestamp>) -> u32 {
+    let whole = (time.end.0 - time.start.0).max(1) as f64;
+    ((at.0 - time.start.0) as f64 / whole * f64::from(WIDTH)).clamp(0.0, WIDTH.into()) as u32
+}
+
 /// Where the value at this place of so many stands, from the left.
 fn x(at: usize, count: usize) -> u32 {
     (at as f64 / (count.max(2) - 1) as f64 * f64::from(WIDTH)).round() as u32
@@ -186,6 +221,14 @@ mod tests {
         assert_eq!(Line::of(&values, 10, Timestamp(0), Some(8.0)).unwrap().line[..6], *"M0 87.");
         assert_eq!(Line::of(&[None, Some(1.0)], 1, Timestamp(0), None), None);
         assert_eq!(Line::of(&[], 1, Timestamp(0), None), None);
+    }
+
+    #[test]
+    fn a_line_is_where_its_time_is() {
+        let time = Timestamp(0)..Timestamp(60_000);
+        let line = Line::within(time.clone(), &[Some(2.0), Some(4.0), None, Some(1.0)], 10, Timestamp(5_000)).unwrap();
+        assert_eq!(line.line, "M100 50L200 0h1M400 75h1");
+        assert_eq!(line.from..line.to, time);
     }
 
     #[test]

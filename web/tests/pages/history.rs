@@ -73,11 +73,20 @@ async fn a_task_has_its_course() {
         r#"<rect class="running" x="60" y="0" width="240" height="10"/>"#,
         r#"<rect class="paused" x="300" y="0" width="300" height="10"/>"#,
         "at most 7.0/s",
+        // Its rate has the time of its states.
+        r#"d="M90 28.6h1M210 0L270 0h1"/>"#,
     ];
     contains(page(&answer), &parts);
+    assert!(!page(&answer).contains("Not known"));
+    // The Queen was away at first.
+    fake.inner().task_history.from = Some(Timestamp(NOON.0 + 7000));
+    fake.inner().task_history.shifts.clear();
+    let answer = get(&router, "/admin/tasks/1").await;
+    let gap = r#"<rect class="unknown" x="60" y="0" width="360" height="100"/>"#;
+    contains(page(&answer), &[gap, "Not known for 6 s of that"]);
     // Of a single string nothing is done until all of it is.
     fake.inner().task_history.rate = vec![Some(0.0); 9];
     let answer = get(&router, "/admin/tasks/1").await;
-    contains(page(&answer), &parts[..3]);
+    contains(page(&answer), &["id=\"course\""]);
     assert!(!answer.text().contains("at most 0/s"));
 }
