@@ -290,3 +290,27 @@ async fn pages_are_accessible_in_dark() {
 async fn pages_fit_a_phone() {
     check_pages(360, "light").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_a_row_stands_in_line() {
+    let Some(browser) = browser(1280, "light").await else { return };
+    let hive = Hive::start().await;
+    let client = &browser.client;
+    let visit = async |path: &str| client.goto(&format!("http://{}{path}", hive.http)).await.unwrap();
+    let tops = "const tops = (part) => new Set([...document.querySelectorAll(`.field ${part}`)]
+        .map((one) => Math.round(one.getBoundingClientRect().top))).size;
+        return [tops('label'), tops(':is(input, select)')]";
+    for (path, rows) in [("/admin/log?target=drone+1", 1), ("/admin/tasks?owner=x", 2)] {
+        visit(path).await;
+        assert_eq!(client.execute(tops, vec![]).await.unwrap(), json!([rows, rows]), "{path}");
+    }
+    let worker = hive.worker(&"a-drone-with-quite-a-long-name-".repeat(2));
+    visit("/admin").await;
+    until(client, "#events", "a-drone-with").await;
+    let columns = "return [...document.querySelectorAll('.events li')].every((event) =>
+        event.querySelector('time').getBoundingClientRect().right < event.querySelector('span').getBoundingClientRect().left)";
+    assert_eq!(client.execute(columns, vec![]).await.unwrap(), json!(true));
+    worker.leave().await;
+    browser.client.clone().close().await.unwrap();
+    hive.stop().await;
+}

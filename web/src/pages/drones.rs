@@ -26,7 +26,7 @@ use crate::deeds::Control;
 use crate::error::Problem;
 use crate::fleet::{DroneFilter, DroneKey, DroneSort};
 use crate::hive::Hive;
-use crate::model::{DroneHistory, DroneState, DroneView, LeaseView, Timestamp};
+use crate::model::{DroneHistory, DroneState, DroneView, LEASES_SHOWN, LeaseView, Timestamp};
 use crate::request::id::Id;
 use crate::request::query::Query;
 use crate::told::Did;
@@ -203,6 +203,13 @@ pub(super) struct OnePage {
     utilisation: Option<Line>,
     leases: Vec<LeaseView>,
     timeline: Option<Timeline>,
+}
+
+impl OnePage {
+    /// Whether more leases ended in the last minute than are shown, as far as is known.
+    fn has_more_leases(&self) -> bool {
+        self.leases.iter().filter(|lease| lease.ended_at.is_some()).count() >= LEASES_SHOWN
+    }
 }
 
 pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id): Id) -> Result<OnePage, Problem> {

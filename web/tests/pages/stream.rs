@@ -1,6 +1,8 @@
 //! The task stream, and a Drone's leases: what is drawn, and the words that say the same.
 
-use web::model::{DroneState, Gap, LeaseState, LeaseView, StreamDrone, StreamRun, StreamTask, Timestamp, Window};
+use web::model::{
+    DroneState, Gap, LEASES_SHOWN, LeaseState, LeaseView, StreamDrone, StreamRun, StreamTask, Timestamp, Window,
+};
 use wire::ids::{DroneId, TaskId};
 
 use crate::support::*;
@@ -101,4 +103,8 @@ async fn a_drone_shows_its_leases() {
         "250.0 ms",
     ];
     contains(page(&answer), &parts);
+    contains(page(&answer), &["Leases of the last minute"]);
+    // As many are remembered; there may have been more.
+    fake.inner().leases.extend((1..LEASES_SHOWN).map(|_| lease(27, Some(500), LeaseState::Done)));
+    contains(page(&get(&router, "/admin/drones/1").await), &["The last 66 leases"]);
 }
