@@ -121,6 +121,10 @@ async fn find_and_change_many(client: &Client, hive: &Hive) {
     choose(client, "find-sort", "id").await;
     press(client, "#find button").await;
     until(client, "#tasks", "nectar").await;
+    // Nothing was ticked: the list stays as it was asked for.
+    press(client, "button[value=pause]").await;
+    until(client, "#unticked", "Nothing was ticked.").await;
+    assert!(!text(client, "#tasks").await.contains("pollen"));
     // Selected ones.
     tick(client, "#task-3 [name=id]").await;
     tick(client, "#task-4 [name=id]").await;
