@@ -146,18 +146,16 @@ impl State {
 impl State {
     /// How many lines a list has of tasks that have not ended: of states alone they are known, else they are counted.
     fn lines(&self, filter: &TaskFilter) -> LineCounts {
-        let mut lines = LineCounts::default();
         let is_wanted = |state: TaskState| !state.has_ended() && filter.has_state(state);
         if filter.is_plain() {
+            let mut lines = LineCounts::default();
             for state in TaskState::ALL.into_iter().filter(|state| is_wanted(*state)) {
                 lines.add(state, Counted::up_to_max(self.tasks.lines(filter.token, state)));
             }
             return lines;
         }
         let (counts, next) = self.count(filter, None);
-        for state in TaskState::ALL {
-            lines.add(state, Counted::up_to_max(counts.of(state)));
-        }
+        let mut lines = LineCounts::from(counts);
         if next.is_some() {
             lines.cut(is_wanted);
         }
@@ -173,10 +171,7 @@ impl SharedHive {
             Some(_) => LineCounts::default(),
             None => self.serving()?.lines(&filter),
         };
-        let stored = self.read(move |reader| reader.lines(&filter)).await.map_err(unreadable)?;
-        for state in TaskState::ALL {
-            lines.add(state, stored.of(|one| one == state));
-        }
+        lines += self.read(move |reader| reader.lines(&filter)).await.map_err(unreadable)?;
         Ok(lines)
     }
 

@@ -130,24 +130,24 @@ async fn find_and_change_many(client: &Client, hive: &Hive) {
     tick(client, "#task-4 [name=id]").await;
     press(client, "button[value=pause]").await;
     until(client, "#bulk-notice", "2 tasks were paused").await;
-    // All that match, on every page: it is asked first.
-    tick(client, "#pick-all").await;
-    press(client, "button[value=resume]").await;
-    until(client, "h1", "Resume 2 tasks?").await;
-    press(client, "#bulk form button").await;
-    until(client, "#bulk-notice", "2 tasks were resumed").await;
+    change_all(client, "resume", ["Resume 2 tasks?", "2 tasks were resumed"]).await;
     tick(client, "#task-4 [name=id]").await;
     fill(client, "many-priority", "9").await;
     press(client, "button[value=priority]").await;
     until(client, "#bulk-notice", "1 task was given the new priority").await;
     until(client, "#task-4", "9").await;
-    tick(client, "#pick-all").await;
-    press(client, "button[value=cancel]").await;
-    until(client, "h1", "Cancel 2 tasks?").await;
-    press(client, "#bulk form button").await;
-    until(client, "#bulk-notice", "2 tasks were cancelled").await;
+    change_all(client, "cancel", ["Cancel 2 tasks?", "2 tasks were cancelled"]).await;
     press(client, "nav.filter [href*='state=cancelled']").await;
     until(client, "#task-4", "cancelled").await;
+}
+
+/// Changes all tasks that match, on every page: it is asked first.
+async fn change_all(client: &Client, action: &str, [question, told]: [&str; 2]) {
+    tick(client, "#pick-all").await;
+    press(client, &format!("button[value={action}]")).await;
+    until(client, "h1", question).await;
+    press(client, "#bulk form button").await;
+    until(client, "#bulk-notice", told).await;
 }
 
 async fn retry_and_clone(client: &Client) {

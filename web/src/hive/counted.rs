@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use crate::model::TaskState;
+use crate::model::{TaskCounts, TaskState};
 
 /// So many are counted at most: nobody waits until a million are.
 pub const COUNT_MAX: u64 = 10_000;
@@ -53,6 +53,19 @@ impl LineCounts {
         let wanted = TaskState::ALL.into_iter().filter(|state| is_one(*state));
         wanted.for_each(|state| sum += self.0[state as usize]);
         sum
+    }
+}
+
+impl From<TaskCounts> for LineCounts {
+    /// Of tasks that were looked at, each of which is a line.
+    fn from(counts: TaskCounts) -> Self {
+        Self(TaskState::ALL.map(|state| Counted::up_to_max(counts.of(state))))
+    }
+}
+
+impl AddAssign for LineCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum += more);
     }
 }
 

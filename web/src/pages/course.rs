@@ -85,12 +85,16 @@ impl Course {
 fn parts(shifts: &[Shift], to: Timestamp) -> Vec<StateSpan> {
     let Some(first) = shifts.first() else { return Vec::new() };
     let time = first.at..to;
-    let ends = shifts.iter().skip(1).map(|shift| shift.at).chain([to]);
     let part = |(shift, end): (&Shift, Timestamp)| {
         let from = place(shift.at, &time);
         StateSpan { state: shift.state, x: from, width: place(end, &time).saturating_sub(from) }
     };
-    shifts.iter().zip(ends).map(part).filter(|part| part.width > 0).collect()
+    with_ends(shifts, to).map(part).filter(|part| part.width > 0).collect()
+}
+
+/// Each state with when it ended; the last one at `to`.
+fn with_ends(shifts: &[Shift], to: Timestamp) -> impl Iterator<Item = (&Shift, Timestamp)> {
+    shifts.iter().zip(shifts.iter().skip(1).map(|shift| shift.at).chain([to]))
 }
 
 /// When a task ran of which nothing was measured then, but for what is lost where measuring begins and ends.
@@ -104,9 +108,8 @@ fn unknown(
     let step = i64::from(step_seconds) * 1000;
     let at = |place: usize| Timestamp(from.0 + place as i64 * step);
     let known: Vec<_> = runs(values).into_iter().map(|run| at(run.start)..at(run.end)).collect();
-    let ends = shifts.iter().skip(1).map(|shift| shift.at).chain([to]);
     let mut gaps = Vec::new();
-    for (shift, end) in shifts.iter().zip(ends).filter(|(shift, _)| shift.state == TaskState::Running) {
+    for (shift, end) in with_ends(shifts, to).filter(|(shift, _)| shift.state == TaskState::Running) {
         let mut begin = shift.at;
         let within = known.iter().filter(|known| known.end > shift.at && known.start < end).cloned();
         for known in within.chain([end..end]) {

@@ -220,7 +220,7 @@ pub(super) async fn one(State(hive): State<Arc<dyn Hive>>, viewer: Viewer, Id(id
     let utilisation = Line::of(&utilisation, step_seconds, from, Some(1.0));
     let leases = hive.drone_leases(drone.id).await?;
     let timeline = Timeline::of(&leases, Timestamp::now());
-    let since = hive.overview().await?.started_at;
+    let since = hive.started_at();
     let is_remembered = drone.last_seen_at < since;
     Ok(OnePage { viewer, drone, since, is_remembered, compressions, utilisation, leases, timeline })
 }

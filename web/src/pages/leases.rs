@@ -1,7 +1,7 @@
 //! What a Drone was given lately, as a drawing: a bar for each lease that it computed, beside and above each other as it
 //! did.
 
-use super::chart::WIDTH;
+use super::chart::{WIDTH, place};
 use super::filters;
 use crate::model::{LeaseState, LeaseView, Timestamp};
 
@@ -46,9 +46,8 @@ impl Timeline {
         let mut spans: Vec<_> = leases.iter().filter_map(|lease| Some((lease, computed(lease, now)?))).collect();
         spans.sort_by_key(|(_, (begin, _))| *begin);
         let (_, (first, _)) = spans.first()?;
-        let (from, to) = ((*first).max(now.0 - BACK_MS), now.0);
-        let whole = (to - from).max(1) as f64;
-        let x = |at: i64| ((at - from) as f64 / whole * f64::from(WIDTH)).clamp(0.0, WIDTH.into()) as u32;
+        let (from, to) = (Timestamp((*first).max(now.0 - BACK_MS)), now);
+        let x = |at: i64| place(Timestamp(at), &(from..to));
         // Where each lane ends.
         let mut lanes: Vec<i64> = Vec::new();
         let mut bars = Vec::new();
@@ -68,7 +67,7 @@ impl Timeline {
             });
         }
         let waiting = leases.iter().filter(|lease| lease.state == LeaseState::Waiting).count();
-        Some(Self { bars, lanes: lanes.len(), waiting, from: Timestamp(from), to: Timestamp(to) })
+        Some(Self { bars, lanes: lanes.len(), waiting, from, to })
     }
 
     /// How high it is in its own units, and on the page.

@@ -313,6 +313,9 @@ fn renew(view: &mut TaskView, deadline_seconds: Option<Option<u32>>) {
 /// When every task is created.
 const CREATED: Timestamp = Timestamp(1_700_000_000_000);
 
+/// When the Queen started.
+const STARTED_AT: Timestamp = CREATED;
+
 fn strings(blob: &BlobBuf) -> Vec<Vec<u8>> {
     blob.as_blob().iter().map(<[u8]>::to_vec).collect()
 }
@@ -704,7 +707,7 @@ impl Hive for Fake {
     }
 
     fn started_at(&self) -> Timestamp {
-        Timestamp(0)
+        STARTED_AT
     }
 
     fn tell(&self, deed: Deed) {
@@ -766,7 +769,7 @@ pub fn overview() -> Overview {
     Overview {
         version: "0.1.0".into(),
         epoch: Epoch(3),
-        started_at: Timestamp(1_700_000_000_000),
+        started_at: STARTED_AT,
         uptime_seconds: 1.5,
         tasks: TaskCounts::default(),
         drones: 1,

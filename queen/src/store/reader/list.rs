@@ -105,9 +105,9 @@ fn count_within(
 /// How many lines the list has of tasks that have ended. Of states alone there is an index for each of them; else as
 /// many tasks are looked at as for one part of what is counted.
 pub(super) fn lines(connection: &Connection, filter: &TaskFilter) -> rusqlite::Result<LineCounts> {
-    let mut lines = LineCounts::default();
     let is_wanted = |state: TaskState| state.has_ended() && filter.has_state(state);
     if filter.is_plain() {
+        let mut lines = LineCounts::default();
         for state in TaskState::ALL.into_iter().filter(|state| is_wanted(*state)) {
             let number = state_number(state);
             let counted = match filter.token {
@@ -122,9 +122,7 @@ pub(super) fn lines(connection: &Connection, filter: &TaskFilter) -> rusqlite::R
         return Ok(lines);
     }
     let (counts, next) = count(connection, filter, None)?;
-    for state in TaskState::ALL {
-        lines.add(state, Counted::up_to_max(counts.of(state)));
-    }
+    let mut lines = LineCounts::from(counts);
     if next.is_some() {
         lines.cut(is_wanted);
     }
