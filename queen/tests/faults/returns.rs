@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use web::model::Timestamp;
 use wire::ids::{Instance, LeaseId, SeatSecret, TaskId};
 use wire::message::Adoption;
 
@@ -94,6 +95,17 @@ async fn a_lease_is_taken_back_by_a_queen_after_one_that_was_killed() {
     come_back(directory.path(), drone.seat, &lease).await;
 }
 
+/// Waits until the Queen has looked at a task that was started then, and found that it takes long.
+async fn until_long(queen: Queen, started_at: &Value) {
+    let time = |value: &Value| serde_json::from_value::<Timestamp>(value.clone()).unwrap().0;
+    let looked_at = |view: &Value| {
+        let latest = view["series"]["items_queued"].as_array().unwrap().iter().rposition(|value| !value.is_null());
+        latest.map(|step| time(&view["from"]) + 1000 * step as i64)
+    };
+    let long = time(started_at) + 2000;
+    queen.until("/stats/history?series=items_queued", |view| looked_at(view) >= Some(long)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_task_was_started_is_known_to_a_queen_after_one_that_was_killed() {
     let directory = tempfile::tempdir().unwrap();
@@ -104,14 +116,15 @@ async fn when_a_task_was_started_is_known_to_a_queen_after_one_that_was_killed()
     let leases = [drone.work().await, drone.work().await];
     drone.give_with(&leases[0], 0..100, |_| false).await;
     drone.stored(1).await;
-    queen.until_later(3 * OLD).await;
-    queen.amend(tasks[0], json!({ "name": "old" })).await;
     let mut before = Vec::new();
     for task in tasks {
         let task = queen.task(task).await;
         assert_eq!(task["state"], "running");
         before.push(task["started_at"].clone());
     }
+    until_long(queen, &before[1]).await;
+    // All that came before is on disk then.
+    queen.amend(tasks[0], json!({ "name": "old" })).await;
     program.signal("-KILL");
     program.end();
     let (_program, queen) = Queen::start(directory.path());

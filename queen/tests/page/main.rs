@@ -14,6 +14,7 @@ mod task;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -54,6 +55,9 @@ fn driver() -> Option<(Child, u16)> {
     }
     Some((driver, port?))
 }
+
+/// After that it is told what is waited for, and what is there: a test that hangs is ended by its runner, without a word.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `None` where no browser is asked for.
 async fn browser(width: u32, scheme: &str) -> Option<Browser> {
@@ -102,7 +106,14 @@ async fn text(client: &Client, selector: &str) -> String {
 }
 
 async fn until(client: &Client, selector: &str, contains: &str) {
+    let mut told = Instant::now();
     while !text(client, selector).await.contains(contains) {
+        if told.elapsed() > PATIENCE {
+            told = Instant::now();
+            let url = client.current_url().await;
+            let shown = client.execute("return document.body.innerText", vec![]).await;
+            eprintln!("{selector} is waited for to contain {contains:?}; {url:?} shows {shown:#?}");
+        }
         support::look_again().await;
     }
 }

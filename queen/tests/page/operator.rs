@@ -20,8 +20,11 @@ async fn what_a_file_has_in_it_is_told_before_it_is_sent() {
     hive.until_drones(1).await;
     let client = &browser.client;
     client.goto(&format!("http://{}/admin", hive.http)).await.unwrap();
+    let button = async || client.find(Locator::Id("submit-button")).await.unwrap().rectangle().await.unwrap();
+    let stood = button().await;
     client.find(Locator::Id("text")).await.unwrap().send_keys("honey\nwax").await.unwrap();
     until(client, "#preview-text", "2 strings, less than a second").await;
+    assert_eq!(button().await, stood, "what appears by itself moves it not");
     client.find(Locator::Id("text")).await.unwrap().clear().await.unwrap();
     let mut file = tempfile::Builder::new().suffix(".gz").tempfile().unwrap();
     file.write_all(PACKED).unwrap();
