@@ -25,6 +25,7 @@ mod commits;
 mod control;
 mod coverage;
 mod detach;
+mod drone_list;
 mod drone_record;
 mod drones;
 mod effects;

@@ -1,6 +1,7 @@
 //! What bodies cost on their way through the control plane, without sockets and without a Queen: lines that become
 //! the blobs of a task, and results that become lines. Beside each is what it cannot be faster than.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -19,9 +20,9 @@ use tower::ServiceExt as _;
 use web::budget::Budget;
 use web::hive::Open;
 use web::hive::{
-    Amended, Amendment, Amount, By, Claimed, Coverage, Deed, Estimate, Hive, HiveError, Identity, LineCounts, NewTask,
-    NotFound, Original, ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery, Submitted, Subscription, TaskFilter,
-    TaskPage, TaskQuery, Upload,
+    Amended, Amendment, Amount, By, Claimed, Coverage, Deed, DronePage, DroneQuery, Estimate, Hive, HiveError,
+    Identity, LineCounts, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound, SEGMENT, StreamQuery,
+    Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::kinds::digest::Encoding;
 use web::metrics::Measures;
@@ -213,7 +214,10 @@ impl Hive for Ready {
     async fn remove(&self, _: TaskId) -> Result<(), HiveError> {
         nothing()
     }
-    async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
+    async fn drone_rates(&self) -> Result<BTreeMap<DroneId, f64>, HiveError> {
+        nothing()
+    }
+    async fn drones(&self, _: DroneQuery) -> Result<DronePage, HiveError> {
         nothing()
     }
     async fn drone(&self, _: DroneId) -> Result<DroneView, HiveError> {

@@ -5,9 +5,11 @@ mod amendment;
 mod counted;
 mod deed;
 mod error;
+mod fleet;
 mod list;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::pin::Pin;
@@ -24,6 +26,7 @@ pub use self::amendment::{Amended, Amendment};
 pub use self::counted::{COUNT_MAX, Counted, LineCounts};
 pub use self::deed::{Action, By, Deed};
 pub use self::error::HiveError;
+pub use self::fleet::{DroneKey, DronePage, DroneQuery, DroneSort};
 pub use self::list::{Order, OrderError, Position, SortBy, TaskFilter, TaskPage, TaskQuery, Traits, progress};
 pub use self::stream::{StreamQuery, is_called};
 use crate::access::Owner;
@@ -338,8 +341,11 @@ pub trait Hive: Send + Sync + 'static {
     /// Forgets a task that has ended.
     async fn remove(&self, id: TaskId) -> Result<(), HiveError>;
 
-    /// All Drones: those that are connected or away, then those that left lately.
-    async fn drones(&self) -> Result<Vec<DroneView>, HiveError>;
+    /// Drones that are connected, away, or left lately.
+    async fn drones(&self, query: DroneQuery) -> Result<DronePage, HiveError>;
+
+    /// Compressions per second lately of each Drone that is connected or away.
+    async fn drone_rates(&self) -> Result<BTreeMap<DroneId, f64>, HiveError>;
 
     /// One Drone.
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError>;

@@ -20,7 +20,6 @@ mod cookie;
 mod deeds;
 mod entrance;
 pub mod error;
-mod fleet;
 mod guard;
 pub mod hive;
 mod honeycomb;

@@ -1,12 +1,13 @@
 //! The Hive as the control plane sees it.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use async_trait::async_trait;
 use web::hive::{
-    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, Estimate, Hive, HiveError,
-    Identity, LineCounts, NewTask, NotFound, Original, ResultsFound, StreamQuery, Submitted, Subscription, TaskFilter,
-    TaskPage, TaskQuery, Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, DronePage, DroneQuery, Estimate,
+    Hive, HiveError, Identity, LineCounts, NewTask, NotFound, Original, ResultsFound, StreamQuery, Submitted,
+    Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
 };
 use web::metrics::Measures;
 use web::model::{
@@ -223,8 +224,12 @@ impl Hive for SharedHive {
         }
     }
 
-    async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
-        Ok(self.serving()?.drones(self.now()))
+    async fn drones(&self, query: DroneQuery) -> Result<DronePage, HiveError> {
+        Ok(self.serving()?.drone_page(&query, self.now()))
+    }
+
+    async fn drone_rates(&self) -> Result<BTreeMap<DroneId, f64>, HiveError> {
+        Ok(self.serving()?.drone_rates(self.now()))
     }
 
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {
@@ -278,7 +283,7 @@ impl Hive for SharedHive {
 
     async fn drone_leases(&self, id: DroneId) -> Result<Vec<LeaseView>, HiveError> {
         let (state, now) = (self.serving()?, self.now());
-        state.fleet.called(id).map(|_| state.leases_of(id, now)).ok_or(HiveError::NoDrone(id))
+        if state.fleet.is_known(id) { Ok(state.leases_of(id, now)) } else { Err(HiveError::NoDrone(id)) }
     }
 
     async fn stream(&self, query: StreamQuery) -> Result<StreamView, HiveError> {

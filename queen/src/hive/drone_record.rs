@@ -207,7 +207,7 @@ impl DroneRecord {
             left_because: self.left_because.clone(),
             rate: status.as_ref().map_or(0.0, |status| status.rate),
             compressions_per_second: status.as_ref().map_or(0.0, |status| status.cost_rate),
-            utilisation: self.seat.as_ref().and_then(|_| self.utilisation()),
+            utilisation: self.shown_utilisation(),
             items_done: self.items_done,
             checked: self.checked,
             wrong: self.wrong,
@@ -216,6 +216,16 @@ impl DroneRecord {
             last_seen_at: self.last_seen_at,
             tasks: status.map_or_else(Vec::new, |status| status.tasks),
         }
+    }
+
+    /// When it was last heard.
+    pub(super) fn last_seen_at(&self) -> Timestamp {
+        self.last_seen_at
+    }
+
+    /// The part of its threads' time in which they compute, while it is connected.
+    pub(super) fn shown_utilisation(&self) -> Option<f64> {
+        self.seat.as_ref().and_then(|_| self.utilisation())
     }
 
     /// Whether it is the program of another version than the Queen, as far as it says so.

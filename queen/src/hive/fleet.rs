@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use web::hive::{DroneKey, is_called};
 use web::model::{DroneCounts, DroneState, DroneView};
 use wire::ids::{DroneId, Instance};
 
@@ -65,6 +66,19 @@ pub(super) struct Departed {
     pub(super) connected: u64,
     /// What is to be remembered of it.
     pub(super) visit: Change,
+}
+
+/// What a Drone is sorted by: the first of these in which two differ decides.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SortKey<'a> {
+    text: &'a str,
+    number: u64,
+    second: u64,
+}
+
+/// The bits of a number that is not negative, which are ordered as such numbers are.
+fn rank(number: f64) -> u64 {
+    number.max(0.0).to_bits()
 }
 
 impl Fleet {
@@ -302,10 +316,15 @@ impl Fleet {
         self.records.get(&id).map_or_else(|| format!("drone {id}"), |record| record.newcomer.name.clone())
     }
 
-    /// What a Drone is called, and where it connects from.
-    pub(super) fn called(&self, id: DroneId) -> Option<(&str, &str)> {
-        let newcomer = &self.records.get(&id)?.newcomer;
-        Some((&newcomer.name, &newcomer.address))
+    /// Whether a Drone is connected, or was lately.
+    pub(super) fn is_known(&self, id: DroneId) -> bool {
+        self.records.contains_key(&id)
+    }
+
+    /// Whether a Drone's name or address begins so, in small letters; all do so where nothing is `wanted`.
+    pub(super) fn is_called_so(&self, id: DroneId, wanted: Option<&str>) -> bool {
+        let newcomer = self.records.get(&id).map(|record| &record.newcomer);
+        wanted.is_none_or(|wanted| newcomer.is_some_and(|drone| is_called(wanted, &drone.name, &drone.address)))
     }
 
     /// Where a Drone stands, for users; `standing` is what the core says of it.
@@ -326,7 +345,8 @@ impl Fleet {
 
     /// Those that are connected or waited for, then those that went lately, the last one first.
     pub(super) fn all(&self) -> impl Iterator<Item = DroneId> {
-        let here = self.records.keys().filter(|id| !self.departed.contains(id));
+        let departed: BTreeSet<_> = self.departed.iter().copied().collect();
+        let here = self.records.keys().filter(move |id| !departed.contains(id));
         here.chain(self.departed.iter().rev()).copied()
     }
 
@@ -338,6 +358,22 @@ impl Fleet {
     /// Whether there are Drones besides this one that may be given work.
     pub(super) fn has_others(&self, id: DroneId) -> bool {
         self.connected().any(|other| other != id && !self.is_quarantined(other))
+    }
+
+    /// By what Drones are sorted. What is known of a Drone's work is the core's to say.
+    pub(super) fn sort_key(&self, id: DroneId, by: DroneKey, cost_rate: impl Fn() -> f64) -> Option<SortKey<'_>> {
+        let record = self.records.get(&id)?;
+        let number = |number| SortKey { text: "", number, second: 0 };
+        Some(match by {
+            DroneKey::Id => number(id.0),
+            DroneKey::Name => SortKey { text: &record.newcomer.name, number: 0, second: 0 },
+            DroneKey::Threads => number(record.newcomer.ability.threads.into()),
+            DroneKey::Rate => number(rank(cost_rate())),
+            DroneKey::Utilisation => number(rank(record.shown_utilisation().unwrap_or_default())),
+            DroneKey::ItemsDone => number(record.items_done),
+            DroneKey::Wrong => SortKey { text: "", number: record.wrong, second: record.failures },
+            DroneKey::LastSeen => number(record.last_seen_at().0.max(0).unsigned_abs()),
+        })
     }
 
     /// How many there are, and where they stand; `standing` is what the core says of each.
@@ -397,5 +433,17 @@ impl Fleet {
 
     fn seat_of(&self, id: DroneId) -> Option<&Seat> {
         self.records.get(&id)?.seat.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_ranked_by_how_high_they_are() {
+        let rates = [-1.0, 0.0, f64::MIN_POSITIVE, 0.5, 1.0, 1.5, 2.0, 1e6, 1e12, f64::INFINITY];
+        assert!(rates.map(rank).is_sorted());
+        assert!(rates[1..].iter().map(|rate| rank(*rate)).is_sorted_by(|one, next| one < next));
     }
 }

@@ -90,11 +90,6 @@ impl State {
         }
         self.fleet.view(id, status)
     }
-
-    /// Those that are connected or waited for, then those that went lately, the last one first.
-    pub(super) fn drones(&self, now: Now) -> Vec<DroneView> {
-        self.fleet.all().filter_map(|id| self.drone(id, now)).collect()
-    }
 }
 
 /// A batch that is in memory as its row would say it.

@@ -5,7 +5,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use web::hive::{HiveError, StreamQuery, is_called};
+use web::hive::{HiveError, StreamQuery};
 use web::model::{
     Doing, Gap, LEASES_SHOWN, LeaseState, LeaseView, STREAM_COLUMNS, STREAM_PAGE, STREAM_TASKS, StreamDrone,
     StreamTask, StreamView, Timestamp,
@@ -101,13 +101,12 @@ impl State {
 
     /// Whether a Drone is among those that are asked for.
     fn is_meant(&self, id: DroneId, query: &StreamQuery) -> bool {
-        let is_called_so = |wanted: &str| self.fleet.called(id).is_some_and(|(name, at)| is_called(wanted, name, at));
-        query.name.as_deref().is_none_or(is_called_so)
-            && query.state.is_none_or(|state| self.fleet.state(id, self.core.standing(id)) == Some(state))
+        self.fleet.is_called_so(id, query.name.as_deref())
+            && query.state.is_none_or(|state| self.drone_state(id) == Some(state))
     }
 
     fn stream_of(&self, id: DroneId, query: &StreamQuery, now: Now) -> Option<StreamDrone> {
-        let state = self.fleet.state(id, self.core.standing(id))?;
+        let state = self.drone_state(id)?;
         let runs = self.activities.read(id, query.window, now.elapsed);
         Some(StreamDrone { id, name: self.fleet.name_of(id), state, runs })
     }

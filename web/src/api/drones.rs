@@ -9,17 +9,26 @@ use wire::ids::DroneId;
 use super::json::Json;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::fleet::DroneFilter;
-use crate::hive::{Hive, StreamQuery};
+use crate::hive::{DroneQuery, DroneSort, Hive, StreamQuery};
 use crate::model::{DroneList, DroneState, DroneView, LeaseList, StreamView, Window};
 use crate::request::id::Id;
 use crate::request::query::Query;
 
 /// `GET /drones`
 pub(crate) async fn list(State(hive): State<Arc<dyn Hive>>, mut query: Query) -> Result<Json<DroneList>, Problem> {
-    let filter = DroneFilter::take(&mut query)?;
+    let wanted = drone_query(&mut query)?;
     query.end()?;
-    Ok(Json(DroneList { drones: filter.select(hive.drones().await?) }))
+    Ok(Json(DroneList { drones: hive.drones(wanted).await?.drones }))
+}
+
+/// Takes which Drones are wanted.
+pub(crate) fn drone_query(query: &mut Query) -> Result<DroneQuery, Problem> {
+    Ok(DroneQuery {
+        state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
+        name: query.text("name")?.map(|name| name.to_lowercase()),
+        sort: query.one_of("sort", &DroneSort::all(), DroneSort::name)?,
+        ..DroneQuery::default()
+    })
 }
 
 /// `GET /drones/stream`

@@ -17,5 +17,9 @@ pub struct StreamQuery {
 
 /// Whether the name or the address of a Drone begins as is `wanted`, in small letters, whatever the case of its own.
 pub fn is_called(wanted: &str, name: &str, address: &str) -> bool {
-    [name, address].into_iter().any(|text| text.to_lowercase().starts_with(wanted))
+    let begins_so = |text: &str| {
+        let mut letters = text.chars().flat_map(char::to_lowercase);
+        wanted.chars().all(|letter| letters.next() == Some(letter))
+    };
+    begins_so(name) || begins_so(address)
 }

@@ -10,7 +10,7 @@ use super::rounded::{known_thousandths, thousandths};
 use crate::timestamp::Timestamp;
 
 /// Where a Drone stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DroneState {
     /// Connected, without work.

@@ -20,12 +20,12 @@ use super::filters;
 use super::leases::Timeline;
 use super::reasons::Reasons;
 use super::viewer::Viewer;
+use crate::api::drones::drone_query;
 use crate::assets;
 use crate::config::Config;
 use crate::deeds::Control;
 use crate::error::Problem;
-use crate::fleet::{DroneFilter, DroneKey, DroneSort};
-use crate::hive::Hive;
+use crate::hive::{DroneKey, DronePage, DroneQuery, DroneSort, Hive};
 use crate::model::{DroneHistory, DroneState, DroneView, LEASES_SHOWN, LeaseView, Timestamp};
 use crate::request::id::Id;
 use crate::request::query::Query;
@@ -36,8 +36,8 @@ use crate::told::Did;
 pub(super) struct Page {
     viewer: Viewer,
     /// How many there are in each state, of those that are called as was asked for.
-    counts: BTreeMap<&'static str, u64>,
-    filter: DroneFilter,
+    counts: BTreeMap<DroneState, u64>,
+    query: DroneQuery,
     /// Which page this is, from 1, and whether there is another one.
     number: u64,
     has_next: bool,
@@ -46,7 +46,7 @@ pub(super) struct Page {
     reasons: Reasons,
     /// Some Drone is here, or was.
     has_known: bool,
-    connected: usize,
+    connected: u64,
     start: StartDrone,
     /// When the Queen started: since then she counts what they do.
     since: Timestamp,
@@ -58,25 +58,25 @@ const PAGE: usize = 50;
 impl Page {
     fn count(&self, state: Option<DroneState>) -> u64 {
         match state {
-            Some(state) => self.counts.get(state.name()).copied().unwrap_or_default(),
+            Some(state) => self.counts.get(&state).copied().unwrap_or_default(),
             None => self.counts.values().sum(),
         }
     }
 
     /// The address of those in another state.
     fn with_state(&self, state: Option<DroneState>) -> String {
-        address(&DroneFilter { state, ..self.filter.clone() }, 1)
+        address(&DroneQuery { state, ..self.query.clone() }, 1)
     }
 
     /// The address of the same by another order: the largest first, and the other way round if it is so already.
     fn sorted(&self, by: DroneKey) -> String {
-        let is_descending = self.filter.sort != Some(DroneSort { by, is_descending: true });
-        address(&DroneFilter { sort: Some(DroneSort { by, is_descending }), ..self.filter.clone() }, 1)
+        let is_descending = self.query.sort != Some(DroneSort { by, is_descending: true });
+        address(&DroneQuery { sort: Some(DroneSort { by, is_descending }), ..self.query.clone() }, 1)
     }
 
     /// How the table is sorted by a column, as `aria-sort` says it.
     fn order(&self, by: DroneKey) -> &'static str {
-        match self.filter.sort {
+        match self.query.sort {
             Some(sort) if sort.by == by => {
                 if sort.is_descending {
                     "descending"
@@ -94,15 +94,15 @@ impl Page {
     }
 
     fn at(&self, number: u64) -> String {
-        address(&self.filter, number)
+        address(&self.query, number)
     }
 }
 
-fn address(filter: &DroneFilter, number: u64) -> String {
+fn address(query: &DroneQuery, number: u64) -> String {
     let values = [
-        ("state", filter.state.map(|state| state.name().to_owned())),
-        ("name", filter.name.clone()),
-        ("sort", filter.sort.map(|sort| sort.name().to_owned())),
+        ("state", query.state.map(|state| state.name().to_owned())),
+        ("name", query.name.clone()),
+        ("sort", query.sort.map(|sort| sort.name().to_owned())),
         ("page", (number > 1).then(|| number.to_string())),
     ];
     address_with("/admin/drones", values)
@@ -115,24 +115,15 @@ pub(super) async fn page(
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Page, Problem> {
-    let filter = DroneFilter::take(&mut query)?;
+    let wanted = drone_query(&mut query)?;
     let number = query.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1);
-    let all = hive.drones().await?;
-    let connected = all.iter().filter(|drone| drone.state.is_connected()).count();
-    let has_known = !all.is_empty();
-    let mut counts = BTreeMap::new();
-    for drone in all.iter().filter(|drone| filter.is_called_so(drone)) {
-        *counts.entry(drone.state.name()).or_default() += 1;
-    }
-    let mut drones = filter.select(all);
-    drones.drain(..drones.len().min((number as usize - 1) * PAGE));
-    let has_next = drones.len() > PAGE;
-    drones.truncate(PAGE);
+    let query = DroneQuery { skip: (number as usize - 1) * PAGE, limit: PAGE, ..wanted };
+    let DronePage { drones, has_more: has_next, counts, has_known } = hive.drones(query.clone()).await?;
     let overview = hive.overview().await?;
     let start = StartDrone::of(&overview.drone_addr, &headers, config.tls.is_some());
-    let since = overview.started_at;
+    let (since, connected) = (overview.started_at, overview.drones);
     let reasons = Reasons::of(drones.iter().map(|drone| drone.idle_because.as_deref()));
-    Ok(Page { viewer, counts, filter, number, has_next, drones, reasons, has_known, connected, start, since })
+    Ok(Page { viewer, counts, query, number, has_next, drones, reasons, has_known, connected, start, since })
 }
 
 /// How to start a Drone.

@@ -20,7 +20,7 @@ use crate::api::submit::Typed;
 use crate::assets;
 use crate::config::Config;
 use crate::error::Problem;
-use crate::hive::{Access, Counted, DEADLINE_MAX, Hive, TaskFilter, TaskQuery};
+use crate::hive::{Access, Counted, DEADLINE_MAX, DronePage, DroneQuery, Hive, TaskFilter, TaskQuery};
 use crate::kinds::digest::MAX_ITERATIONS;
 use crate::model::{DroneView, Overview, TaskCounts, TaskState, TaskView, Timestamp};
 use crate::request::query::Query;
@@ -112,12 +112,11 @@ struct Whole {
 impl Whole {
     async fn of(hive: &dyn Hive, config: &Config, headers: &HeaderMap, events: Vec<LogEntry>) -> Result<Self, Problem> {
         let overview = hive.overview().await?;
-        let mut drones = hive.drones().await?;
-        let has_known_drones = !drones.is_empty();
+        let mut now = hive.drone_rates().await?;
+        let shown = DroneQuery { is_connected: true, limit: SHOWN_MAX, ..DroneQuery::default() };
+        let DronePage { drones, has_known: has_known_drones, .. } = hive.drones(shown).await?;
         // The chart's legend says of each what the table says.
-        let now = drones.iter().map(|drone| (drone.id, drone.compressions_per_second)).collect();
-        drones.retain(|drone| drone.state.is_connected());
-        drones.truncate(SHOWN_MAX);
+        now.extend(drones.iter().map(|drone| (drone.id, drone.compressions_per_second)));
         Ok(Self {
             health: Health::of(&overview, has_known_drones),
             has_known_drones,

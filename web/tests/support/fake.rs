@@ -1,6 +1,6 @@
 //! A Hive without Drones, which hashes and searches at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, broadcast};
 use web::hive::{
-    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, Estimate, Finding, Hive,
-    HiveError, Identity, LineCounts, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound, SearchProgress,
-    Span, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload,
+    Action, Amended, Amendment, Amount, By, Claim, Claimed, Counted, Coverage, Deed, DronePage, DroneQuery, Estimate,
+    Finding, Hive, HiveError, Identity, LineCounts, NewTask, NotFound, Original, ResultBatch, Results, ResultsFound,
+    SearchProgress, Span, StreamQuery, Submitted, Subscription, TaskFilter, TaskPage, TaskQuery, Upload, is_called,
 };
 use web::kinds::Specification;
 use web::metrics::{Histogram, JournalMeasures, Measures};
@@ -614,9 +614,22 @@ impl Hive for Fake {
         Ok(())
     }
 
-    async fn drones(&self) -> Result<Vec<DroneView>, HiveError> {
+    async fn drones(&self, query: DroneQuery) -> Result<DronePage, HiveError> {
         self.fails()?;
-        Ok(vec![self.inner().drone.clone()])
+        let drone = self.inner().drone.clone();
+        let is_called_so = query.name.as_deref().is_none_or(|name| is_called(name, &drone.name, &drone.address));
+        let is_meant = is_called_so && query.state.is_none_or(|state| state == drone.state) && query.skip == 0;
+        Ok(DronePage {
+            has_more: false,
+            counts: is_called_so.then_some((drone.state, 1)).into_iter().collect(),
+            has_known: true,
+            drones: is_meant.then_some(drone).into_iter().collect(),
+        })
+    }
+
+    async fn drone_rates(&self) -> Result<BTreeMap<DroneId, f64>, HiveError> {
+        let drone = self.inner().drone.clone();
+        Ok([(drone.id, drone.compressions_per_second)].into())
     }
 
     async fn drone(&self, id: DroneId) -> Result<DroneView, HiveError> {

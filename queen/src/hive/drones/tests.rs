@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use web::hive::{DroneKey, DroneQuery, DroneSort};
 use web::model::{Change as News, DroneState, Overview, Timestamp};
 use wire::ids::Instance;
 
@@ -154,7 +155,52 @@ async fn drones_are_counted_by_their_secret_and_go_with_it() {
     let valid = JoinSecret { id: 2, key: [0; 32], created_at: Timestamp::now() };
     hive.expel(&JoinSecrets { by_name: [("second".into(), valid)].into() });
     assert_eq!(connected(), [0, 2, 0]);
-    let states: Vec<_> = hive.lock().drones(Now::after(Time::ZERO)).into_iter().map(|drone| drone.state).collect();
+    let states: Vec<_> = hive
+        .lock()
+        .drone_page(&DroneQuery::default(), Now::after(Time::ZERO))
+        .drones
+        .into_iter()
+        .map(|drone| drone.state)
+        .collect();
     assert_eq!(states.iter().filter(|state| **state == DroneState::Lost).count(), 2, "{states:?}");
     assert_eq!(hive.lock().fleet.connected().count(), 3, "who needed no secret stays");
+}
+
+#[tokio::test]
+async fn a_part_of_the_list_of_drones_is_told() {
+    let (hive, _driver) = SharedHive::ephemeral(Settings::default()).unwrap();
+    let mut state = hive.lock();
+    (1..=12).for_each(|number| seat(&mut state, number));
+    for gone in [3, 5] {
+        let link = Link { drone: DroneId(gone), number: gone };
+        state.unseat(link, Departure::Left, Now::after(Time::ZERO));
+    }
+    state.fleet.count_items(DroneId(5), 70);
+    state.fleet.count_items(DroneId(2), 9);
+    state.fleet.was_wrong(DroneId(7));
+    state.fleet.has_failed(DroneId(8));
+    let page = |query: &DroneQuery| {
+        let page = state.drone_page(query, Now::after(Time::ZERO));
+        (page.drones.iter().map(|drone| drone.id.0).collect::<Vec<_>>(), page.has_more)
+    };
+    let all = DroneQuery::default();
+    assert_eq!(page(&all), (vec![1, 2, 4, 6, 7, 8, 9, 10, 11, 12, 5, 3], false));
+    let part = DroneQuery { skip: 2, limit: 3, ..all.clone() };
+    assert_eq!(page(&part), (vec![4, 6, 7], true));
+    assert_eq!(page(&DroneQuery { skip: 9, ..part.clone() }), (vec![12, 5, 3], false));
+    assert_eq!(page(&DroneQuery { is_connected: true, skip: 9, ..part.clone() }), (vec![12], false));
+    assert_eq!(page(&DroneQuery { skip: 99, ..part }), (vec![], false));
+    let called = DroneQuery { name: Some("drone-1".into()), ..all.clone() };
+    assert_eq!(page(&called), (vec![1, 10, 11, 12], false));
+    assert_eq!(page(&DroneQuery { state: Some(DroneState::Left), ..all.clone() }), (vec![5, 3], false));
+    let sorted = |by, is_descending| {
+        page(&DroneQuery { sort: Some(DroneSort { by, is_descending }), limit: 3, ..all.clone() }).0
+    };
+    assert_eq!(sorted(DroneKey::Name, false), [1, 10, 11]);
+    assert_eq!(sorted(DroneKey::Id, true), [12, 11, 10]);
+    assert_eq!(sorted(DroneKey::ItemsDone, true), [5, 2, 1]);
+    assert_eq!(sorted(DroneKey::Wrong, true), [7, 8, 1]);
+    assert_eq!(sorted(DroneKey::Threads, true), [1, 2, 4], "those that are equal stay as they are");
+    let narrow = state.drone_page(&DroneQuery { name: Some("drone-3".into()), ..all }, Now::after(Time::ZERO));
+    assert!(narrow.has_known && narrow.counts == [(DroneState::Left, 1)].into());
 }

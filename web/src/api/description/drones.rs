@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::examples;
 use super::operation::{Operation, reference};
-use crate::fleet::DroneSort;
+use crate::hive::DroneSort;
 use crate::model::Window;
 
 pub(super) const TAG: &str = "drones";
