@@ -297,7 +297,8 @@ mod tests {
     use web::model::Timestamp;
 
     use super::*;
-    use crate::work::{Marks, Trust};
+    use crate::store::testing::terms;
+    use crate::work::{Inputs, Marks, Trust};
 
     #[test]
     fn a_mark_that_one_does_not_tell_is_the_proof() {
@@ -311,5 +312,21 @@ mod tests {
         assert!(matches!(compare(&[7, 110, 250], &[110]), Compared::Same(drones) if drones == [first, second]));
         assert!(matches!(compare(&[110], &[110, 150]), Compared::Missed(DroneId(1), 150)));
         assert!(matches!(compare(&[110, 150], &[110]), Compared::Missed(DroneId(2), 150)));
+    }
+
+    #[test]
+    fn candidates_that_are_searched_a_second_time_are_counted() {
+        let searched = |drone, range| {
+            let (marks, trust, at) = (Marks::default(), Trust::Sampled, Timestamp(0));
+            Searched { range, marks, drone: DroneId(drone), trust, spent_ns: 1, at }
+        };
+        let job = Job { task: TaskId(1), terms: terms().into(), inputs: Inputs::Small([].into()) };
+        let mut audits = Audits::default();
+        let (id, _) = audits.begin_search(SecondSearch { job, first: searched(1, 100..200), cost: 100 }).unwrap();
+        assert_eq!(audits.counts(), (0, 100));
+        audits.compare_search(id, &searched(2, 100..140));
+        assert_eq!(audits.counts(), (40, 60));
+        audits.compare_search(id, &searched(2, 140..200));
+        assert_eq!(audits.counts(), (100, 0));
     }
 }

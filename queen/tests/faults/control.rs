@@ -242,7 +242,9 @@ async fn a_drone_that_hangs_is_disconnected_and_the_log_says_so() {
         "leave drone 1 (hung)",
         "connect drone 2 (honest)",
     ];
-    queen.until("/log", |log| entries(log) == expected).await;
+    let log = queen.until("/log", |log| entries(log) == expected).await;
+    let came = log["entries"][3]["outcome"].as_str().unwrap();
+    assert!(came.starts_with("1 compute thread, from 127.0.0.1:"), "{came}");
     honest.vanish().await;
     hive.stop().await;
 }

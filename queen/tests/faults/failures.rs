@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use queen::core::Timeouts;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -42,6 +43,8 @@ async fn a_task_fails_that_two_drones_cannot_compute() {
             assert!(error.ends_with("), the last one: it makes no sense"), "{error}");
             assert_eq!(drones.iter().filter(|(name, ..)| error.contains(name)).count(), 2, "{error}");
         }
+        let overview = queen.ask("GET", "/admin", "", Bytes::new()).await.text();
+        assert!(overview.contains("4 tasks failed</a> in the last day"), "{overview}");
         for (_, id, running) in drones {
             let view = queen.drone(id).await;
             assert_eq!((&view["state"], &view["quarantined_because"]), (&json!("idle"), &Value::Null), "{view}");

@@ -85,3 +85,20 @@ fn what_was_computed_before_it_connected_says_nothing_about_its_rate() {
     assert_eq!(world.core.drones[drone].rates(world.now).0, 20.0);
     assert_eq!(world.core.totals(world.now).items_done, 100, "it counts for all else");
 }
+
+#[test]
+fn a_range_that_nobody_has_goes_to_whom_brings_it() {
+    let mut world = World::new();
+    let (wanted, _) = world.submit(0, &[1000]);
+    let (paused, _) = world.submit(0, &[1000]);
+    world.handle(Event::Pause { task: paused });
+    let offers = vec![(wanted, 400..500), (paused, 400..500), (TaskId(99), 0..1)];
+    let event = Event::Join { drone: DroneId(9), ability: able(1), trusted: true, offers };
+    let mut effects = Vec::new();
+    world.core.handle(event, world.now, &mut effects);
+    let adopted = effects.iter().find_map(|effect| match effect {
+        Effect::Adopted { leases, .. } => Some(leases.iter().map(|lease| Some(lease.as_ref()?.1.clone())).collect()),
+        _ => None,
+    });
+    assert_eq!(adopted, Some(vec![Some(400..500), None, None]));
+}

@@ -127,3 +127,17 @@ fn empty_lanes_say_little_about_the_rate() {
     world.output_after(&grants[0], 1, Duration::from_millis(20));
     assert!(rate(&world, drone) > RATE, "one item alone at five times the rate");
 }
+
+#[test]
+fn a_faster_one_takes_as_much_of_a_lease_as_makes_both_end_together() {
+    let mut world = World::new();
+    world.join_as(able(1));
+    let (_, grants) = world.submit_work(items(200, MODERATE));
+    assert_eq!(sizes(&grants), [100; 2]);
+    world.output_after(&grants[0], 100, Duration::from_millis(100));
+    world.output_after(&grants[1], 10, Duration::from_millis(10));
+    let three_times = BTreeMap::from([(CLASS, Speed { rate: 3 * RATE, lanes: 1 })]);
+    let (_, stolen) = world.join_as(Ability { speeds: three_times, ..able(1) });
+    let [tail] = &stolen[..] else { panic!("{stolen:?}") };
+    assert_eq!(tail.range, 133..200, "three quarters of what is left");
+}

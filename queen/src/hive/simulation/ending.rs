@@ -18,6 +18,7 @@ impl World {
     /// Everything ended as it must.
     pub fn check_end(&self) {
         let queen = self.queen.as_ref().expect("there is a Queen");
+        assert_eq!(queen.state.reworks, 0, "nothing is computed again any more");
         for wish in self.wishes.values().filter(|wish| wish.acknowledged) {
             let is_it = |(_, kept): &(&TaskId, &Kept)| kept.spec.serial == wish.spec.serial;
             let (task, kept) = self.disk.book.tasks.iter().find(is_it).expect("what was acknowledged is there");

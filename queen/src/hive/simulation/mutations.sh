@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Breaks the core, the state and the session in one way after the other, and shows that the simulation
-# notices each. Works on a copy of what is committed, in target/mutations; takes an hour, since the
-# tests are built for each.
+# notices each, or else a test of the code beside it. Works on a copy of what is committed, in
+# target/mutations; takes an hour, since the tests are built for each.
 # With an argument, only the mutations whose names contain it. With --check alone it builds and breaks nothing, and says
 # for which mutations the code that they replace is no longer there; that takes a moment.
 set -euo pipefail
@@ -15,7 +15,7 @@ checks=
 
 if [[ -z $checks ]]; then
     export CARGO_TARGET_DIR=$root/target/mutations/target RUST_BACKTRACE=0
-    export HIVE_WORLDS=${HIVE_WORLDS:-300}
+    export HIVE_WORLDS=${HIVE_WORLDS:-600}
     git worktree prune
     [[ -d $copy ]] && git worktree remove --force "$copy"
     git worktree add --quiet --detach "$copy" HEAD
@@ -29,7 +29,12 @@ simulate() {
         cat "$copy/build.log" >&2
         exit 2
     }
-    (ulimit -v 4000000; timeout 180 cargo test --quiet --locked --all-features -p queen --lib simulation >"$copy/run.log" 2>&1)
+    tests simulation
+}
+
+# tests FILTER...: the tests of the Queen's library that it leaves.
+tests() {
+    (ulimit -v 4000000; timeout 180 cargo test --quiet --locked --all-features -p queen --lib -- "$@" >"$copy/run.log" 2>&1)
 }
 
 missed=0 count=0 outdated=0
@@ -47,14 +52,18 @@ mutation() {
     count=$((count + 1))
     [[ -z $checks ]] || return 0
     printf '%s\n' "${whole/"$old"/"$new"}" >"$file"
+    local by="" what
     if simulate; then
+        by=" beside the code"
+        tests --skip simulation && by=nothing
+    fi
+    if [[ $by == nothing ]]; then
         missed=$((missed + 1))
         echo "MISSED  $name"
     else
         # What was noticed stands behind the line that says where.
-        local what
         what=$(grep -A1 -m1 'panicked at' "$copy/run.log" | tail -n1 | cut -c1-90 || true)
-        echo "caught  $name: ${what:-it runs for ever}"
+        echo "caught$by  $name: ${what:-it runs for ever}"
     fi
     git checkout --quiet -- "$file"
 }
