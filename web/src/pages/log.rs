@@ -13,7 +13,7 @@ use crate::access::{LogEntry, LogFilter, LogKind};
 use crate::api::log;
 use crate::assets;
 use crate::error::Problem;
-use crate::hive::Access;
+use crate::hive::{Access, Hive};
 use crate::model::Timestamp;
 use crate::request::query::Query;
 
@@ -27,6 +27,8 @@ pub(super) struct Page {
     entries: Vec<LogEntry>,
     filter: LogFilter,
     next: Option<u64>,
+    /// The Queen keeps anything at all.
+    is_kept: bool,
 }
 
 /// Where on the page something leads that a line is about: `drone 3 (meadow)`, or `task 7` of those that are there.
@@ -109,11 +111,13 @@ fn address(filter: &LogFilter) -> String {
 
 pub(super) async fn page(
     State(access): State<Arc<dyn Access>>,
+    State(hive): State<Arc<dyn Hive>>,
     viewer: Viewer,
     mut query: Query,
 ) -> Result<Page, Problem> {
     let before = query.number("cursor", 0..=u64::MAX)?;
     let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query, viewer.caller())? };
     let page = access.log(filter.clone()).await?;
-    Ok(Page { viewer, entries: page.entries, filter, next: page.next })
+    let is_kept = hive.overview().await?.data.is_some();
+    Ok(Page { viewer, entries: page.entries, filter, next: page.next, is_kept })
 }

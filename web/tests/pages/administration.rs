@@ -142,7 +142,9 @@ async fn access_and_log_are_offered_to_who_may_see_them() {
 
 #[tokio::test]
 async fn the_log_is_shown_filtered_and_paged() {
-    let (_, access, router) = guarded_world();
+    let (fake, access, router) = guarded_world();
+    contains(page(&get(&router, "/admin/log").await), &["<code>--ephemeral</code>: she keeps nothing"]);
+    fake.inner().data = Some(data());
     contains(page(&get(&router, "/admin/log").await), &["Nothing yet."]);
     let entry = |number: i64| LogEntry {
         at: Timestamp(1_700_000_000_000 + number * 1000),
