@@ -216,6 +216,8 @@ async fn a_task_can_be_removed_when_it_has_ended() {
     let worker = hive.worker("thekla");
     hive.until_done(task).await;
     assert_eq!(hive.send("POST", &format!("{path}/cancel"), &[], "").await.status, 409);
+    let form = hive.get(&format!("/admin?clone={task}")).await.text();
+    assert!(form.contains(&format!(">\n{}\n</textarea>", lines(3).join("\n"))), "{form}");
     // What is stored is counted now and then.
     while used().await <= before {
         support::look_again().await;

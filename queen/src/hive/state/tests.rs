@@ -234,3 +234,13 @@ fn it_is_written_when_a_task_was_started_that_takes_long() {
     drone.give(&mut state, &Grant { range: 0..1, ..grant });
     assert_eq!(starts(&mut state, 0), [(parts, NOW.at)]);
 }
+
+#[test]
+fn what_tasks_take_on_disk_is_counted_for_each() {
+    let mut state = empty();
+    submit(&mut state, terms(), 1000);
+    let one = state.tasks.unfinished_bytes();
+    assert!(one >= 32 * 1000, "results of 32 bytes, beside what else is kept of it: {one}");
+    submit(&mut state, terms(), 1000);
+    assert_eq!(state.tasks.unfinished_bytes(), 2 * one);
+}

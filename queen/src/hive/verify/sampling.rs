@@ -99,4 +99,11 @@ mod tests {
             assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|index| *index < items));
         }
     }
+
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let mut chance = Chance::new(1_234_567);
+        let numbers = [(); 3].map(|()| chance.next());
+        assert_eq!(numbers, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
 }
