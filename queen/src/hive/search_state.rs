@@ -146,3 +146,17 @@ impl SearchState {
         self.findings.len() as u64 * FINDING + (self.evidence.len() * size_of::<(DroneId, Reputation)>()) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_before_is_counted_on() {
+        let finding = |index| Finding { index, digest: [index as u8; 32] };
+        let mut search_state = SearchState::revived(vec![finding(3), finding(9)], 7);
+        assert!(search_state.find(finding(5), u64::MAX) && !search_state.find(finding(9), u64::MAX));
+        let SearchCounts { findings, marks } = search_state.found();
+        assert_eq!((findings, marks), (3, 7));
+    }
+}

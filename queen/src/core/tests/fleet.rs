@@ -102,3 +102,15 @@ fn a_range_that_nobody_has_goes_to_whom_brings_it() {
     });
     assert_eq!(adopted, Some(vec![Some(400..500), None, None]));
 }
+
+#[test]
+fn whether_another_one_can_be_given_some_of_a_task_is_known() {
+    let mut world = World::new();
+    let (task, _) = world.submit(0, &[1000]);
+    let (one, _) = world.join(1);
+    assert_eq!(world.core.has_other_for(task, one), Some(false));
+    let (other, _) = world.join(1);
+    assert_eq!(world.core.has_other_for(task, one), Some(true));
+    assert_eq!(world.core.has_other_for(task, other), Some(true));
+    assert_eq!(world.core.has_other_for(TaskId(99), one), None);
+}

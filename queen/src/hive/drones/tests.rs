@@ -79,9 +79,10 @@ async fn watchers_hear_of_no_drone_that_only_waits() {
     let mut state = hive.lock();
     let mut events = state.feed.subscribe(None, Time::ZERO).events;
     (0..10).for_each(|number| seat(&mut state, number));
-    let overview = Overview { rate: 1.0, ..hive.overview_of(&state, Now::after(Time::ZERO)) };
-    let mut told = |state: &mut State, second| {
-        assert!(state.tell(overview.clone(), Now::after(Duration::from_secs(second))));
+    let overview = hive.overview_of(&state, Now::after(Time::ZERO));
+    let mut told_of = |state: &mut State, second, rate| {
+        let has_more = state.tell(Overview { rate, ..overview.clone() }, Now::after(Duration::from_secs(second)));
+        assert!(has_more || rate == 0.0);
         let mut drones = BTreeSet::new();
         while let Ok(event) = events.try_recv() {
             if let News::Drone(drone) = &event.change {
@@ -90,14 +91,17 @@ async fn watchers_hear_of_no_drone_that_only_waits() {
         }
         drones
     };
-    assert_eq!(told(&mut state, 1).len(), 10);
-    assert_eq!(told(&mut state, 2), BTreeSet::new());
+    assert_eq!(told_of(&mut state, 1, 1.0).len(), 10);
+    assert_eq!(told_of(&mut state, 2, 1.0), BTreeSet::new());
     for second in 3..5 {
         state.fleet.was_busy(DroneId(7), (second - 2) * 1_000_000_000, Now::after(Duration::from_secs(second)));
     }
     state.fleet.touch(DroneId(7));
     // Its figures fall without anything that it says.
-    assert_eq!([5, 6, 7].map(|second| told(&mut state, second)), [[7].into(), [7].into(), [7].into()]);
+    assert_eq!([5, 6, 7].map(|second| told_of(&mut state, second, 1.0)), [[7].into(), [7].into(), [7].into()]);
+    // They are at zero after the last time that all moved, and no more is told then.
+    let still = [8, 9, 10].map(|second| told_of(&mut state, second, 0.0));
+    assert_eq!(still, [[7].into(), [7].into(), BTreeSet::new()]);
 }
 
 #[tokio::test]
