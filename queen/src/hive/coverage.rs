@@ -315,4 +315,13 @@ mod tests {
         let expected = [Verdict::Searched, Verdict::NotSearched, Verdict::NotSearched, Verdict::Doubtful];
         assert_eq!(verdicts[..4], expected, "10..20, 20..21, 21..30, 30..40");
     }
+
+    #[test]
+    fn what_is_not_searched_yet_is_told_from_what_never_is() {
+        let known = |has_ended| Known { rows: Vec::new(), parts: None, has_ended, end: 10, share: Some(0.5) };
+        let verdict = |has_ended, state| known(has_ended).unknown(0..10, state).verdict;
+        assert_eq!(verdict(false, SpanState::Waiting), Some(Verdict::Open));
+        assert_eq!(verdict(false, SpanState::Missing), Some(Verdict::NotSearched));
+        assert_eq!(verdict(true, SpanState::Waiting), Some(Verdict::NotSearched));
+    }
 }
