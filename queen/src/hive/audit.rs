@@ -300,13 +300,18 @@ mod tests {
     use crate::store::testing::terms;
     use crate::work::{Inputs, Marks, Trust};
 
+    /// Without a mark.
+    fn searched(drone: DroneId, range: Range<u64>) -> Searched {
+        let (marks, trust, at) = (Marks::default(), Trust::Sampled, Timestamp(0));
+        Searched { range, marks, drone, trust, spent_ns: 1, at }
+    }
+
     #[test]
     fn a_mark_that_one_does_not_tell_is_the_proof() {
         let [first, second] = [1, 2].map(DroneId);
         let compare = |reported: &[u64], again: &[u64]| {
-            let marks = Marks::of(again.iter().map(|mark| mark - 100));
-            let (range, trust, at) = (100..200, Trust::Sampled, Timestamp(0));
-            let second = Searched { range, marks, drone: second, trust, spent_ns: 1, at };
+            let second =
+                Searched { marks: Marks::of(again.iter().map(|mark| mark - 100)), ..searched(second, 100..200) };
             compare_marks(first, &reported.iter().copied().collect(), &second)
         };
         assert!(matches!(compare(&[7, 110, 250], &[110]), Compared::Same(drones) if drones == [first, second]));
@@ -316,17 +321,14 @@ mod tests {
 
     #[test]
     fn candidates_that_are_searched_a_second_time_are_counted() {
-        let searched = |drone, range| {
-            let (marks, trust, at) = (Marks::default(), Trust::Sampled, Timestamp(0));
-            Searched { range, marks, drone: DroneId(drone), trust, spent_ns: 1, at }
-        };
+        let [first, second] = [1, 2].map(DroneId);
         let job = Job { task: TaskId(1), terms: terms().into(), inputs: Inputs::Small([].into()) };
         let mut audits = Audits::default();
-        let (id, _) = audits.begin_search(SecondSearch { job, first: searched(1, 100..200), cost: 100 }).unwrap();
+        let (id, _) = audits.begin_search(SecondSearch { job, first: searched(first, 100..200), cost: 100 }).unwrap();
         assert_eq!(audits.counts(), (0, 100));
-        audits.compare_search(id, &searched(2, 100..140));
+        audits.compare_search(id, &searched(second, 100..140));
         assert_eq!(audits.counts(), (40, 60));
-        audits.compare_search(id, &searched(2, 140..200));
+        audits.compare_search(id, &searched(second, 140..200));
         assert_eq!(audits.counts(), (100, 0));
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use web::hive::DroneKey;
 use web::model::{DroneState, DroneView, Timestamp};
 use wire::ids::DroneId;
 
@@ -67,6 +68,19 @@ pub(super) struct Ends {
     pub(super) closed: CancellationToken,
     /// How many of its outputs are on disk.
     pub(super) stored: watch::Sender<u64>,
+}
+
+/// What a Drone is sorted by: the first of these in which two differ decides.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SortKey<'a> {
+    text: &'a str,
+    number: u64,
+    second: u64,
+}
+
+/// The bits of a number that is not negative, which are ordered as such numbers are.
+fn rank(number: f64) -> u64 {
+    number.max(0.0).to_bits()
 }
 
 impl DroneRecord {
@@ -218,13 +232,23 @@ impl DroneRecord {
         }
     }
 
-    /// When it was last heard.
-    pub(super) fn last_seen_at(&self) -> Timestamp {
-        self.last_seen_at
+    /// By what it is sorted; `cost_rate` is what the core says that it computes.
+    pub(super) fn sort_key(&self, id: DroneId, by: DroneKey, cost_rate: impl FnOnce() -> f64) -> SortKey<'_> {
+        let number = |number| SortKey { text: "", number, second: 0 };
+        match by {
+            DroneKey::Id => number(id.0),
+            DroneKey::Name => SortKey { text: &self.newcomer.name, number: 0, second: 0 },
+            DroneKey::Threads => number(self.newcomer.ability.threads.into()),
+            DroneKey::Rate => number(rank(cost_rate())),
+            DroneKey::Utilisation => number(rank(self.shown_utilisation().unwrap_or_default())),
+            DroneKey::ItemsDone => number(self.items_done),
+            DroneKey::Wrong => SortKey { text: "", number: self.wrong, second: self.failures },
+            DroneKey::LastSeen => number(self.last_seen_at.0.max(0).unsigned_abs()),
+        }
     }
 
     /// The part of its threads' time in which they compute, while it is connected.
-    pub(super) fn shown_utilisation(&self) -> Option<f64> {
+    fn shown_utilisation(&self) -> Option<f64> {
         self.seat.as_ref().and_then(|_| self.utilisation())
     }
 
@@ -239,5 +263,17 @@ impl DroneRecord {
         let passed = newest.0.saturating_sub(oldest.0).as_secs_f64() * f64::from(self.newcomer.ability.threads);
         let busy = newest.1.saturating_sub(oldest.1) as f64 / 1e9;
         (passed > 0.0).then(|| (busy / passed).min(1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_ranked_by_how_high_they_are() {
+        let rates = [-1.0, 0.0, f64::MIN_POSITIVE, 0.5, 1.0, 1.5, 2.0, 1e6, 1e12, f64::INFINITY];
+        assert!(rates.map(rank).is_sorted());
+        assert!(rates[1..].iter().map(|rate| rank(*rate)).is_sorted_by(|one, next| one < next));
     }
 }

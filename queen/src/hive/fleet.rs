@@ -9,7 +9,7 @@ use web::hive::{DroneKey, is_called};
 use web::model::{DroneCounts, DroneState, DroneView};
 use wire::ids::{DroneId, Instance};
 
-use super::drone_record::{DroneRecord, Ends, Seat};
+use super::drone_record::{DroneRecord, Ends, Seat, SortKey};
 use super::explain;
 use super::registry::Registry;
 use super::seat::{Departure, Link, Newcomer, Outbound};
@@ -66,19 +66,6 @@ pub(super) struct Departed {
     pub(super) connected: u64,
     /// What is to be remembered of it.
     pub(super) visit: Change,
-}
-
-/// What a Drone is sorted by: the first of these in which two differ decides.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SortKey<'a> {
-    text: &'a str,
-    number: u64,
-    second: u64,
-}
-
-/// The bits of a number that is not negative, which are ordered as such numbers are.
-fn rank(number: f64) -> u64 {
-    number.max(0.0).to_bits()
 }
 
 impl Fleet {
@@ -360,20 +347,9 @@ impl Fleet {
         self.connected().any(|other| other != id && !self.is_quarantined(other))
     }
 
-    /// By what Drones are sorted. What is known of a Drone's work is the core's to say.
-    pub(super) fn sort_key(&self, id: DroneId, by: DroneKey, cost_rate: impl Fn() -> f64) -> Option<SortKey<'_>> {
-        let record = self.records.get(&id)?;
-        let number = |number| SortKey { text: "", number, second: 0 };
-        Some(match by {
-            DroneKey::Id => number(id.0),
-            DroneKey::Name => SortKey { text: &record.newcomer.name, number: 0, second: 0 },
-            DroneKey::Threads => number(record.newcomer.ability.threads.into()),
-            DroneKey::Rate => number(rank(cost_rate())),
-            DroneKey::Utilisation => number(rank(record.shown_utilisation().unwrap_or_default())),
-            DroneKey::ItemsDone => number(record.items_done),
-            DroneKey::Wrong => SortKey { text: "", number: record.wrong, second: record.failures },
-            DroneKey::LastSeen => number(record.last_seen_at().0.max(0).unsigned_abs()),
-        })
+    /// By what a Drone is sorted; `cost_rate` is what the core says that it computes.
+    pub(super) fn sort_key(&self, id: DroneId, by: DroneKey, cost_rate: impl FnOnce() -> f64) -> Option<SortKey<'_>> {
+        Some(self.records.get(&id)?.sort_key(id, by, cost_rate))
     }
 
     /// How many there are, and where they stand; `standing` is what the core says of each.
@@ -433,17 +409,5 @@ impl Fleet {
 
     fn seat_of(&self, id: DroneId) -> Option<&Seat> {
         self.records.get(&id)?.seat.as_ref()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_are_ranked_by_how_high_they_are() {
-        let rates = [-1.0, 0.0, f64::MIN_POSITIVE, 0.5, 1.0, 1.5, 2.0, 1e6, 1e12, f64::INFINITY];
-        assert!(rates.map(rank).is_sorted());
-        assert!(rates[1..].iter().map(|rate| rank(*rate)).is_sorted_by(|one, next| one < next));
     }
 }

@@ -56,7 +56,8 @@ fn driver() -> Option<(Child, u16)> {
     Some((driver, port?))
 }
 
-/// After that it is told what is waited for, and what is there: a test that hangs is ended by its runner, without a word.
+/// How long something is waited for before it is told what that is, and what the page shows: the runner ends a test that
+/// hangs without a word.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `None` where no browser is asked for.

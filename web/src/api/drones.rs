@@ -24,11 +24,21 @@ pub(crate) async fn list(State(hive): State<Arc<dyn Hive>>, mut query: Query) ->
 /// Takes which Drones are wanted.
 pub(crate) fn drone_query(query: &mut Query) -> Result<DroneQuery, Problem> {
     Ok(DroneQuery {
-        state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
-        name: query.text("name")?.map(|name| name.to_lowercase()),
+        state: state(query)?,
+        name: name(query)?,
         sort: query.one_of("sort", &DroneSort::all(), DroneSort::name)?,
         ..DroneQuery::default()
     })
+}
+
+/// The state of the Drones that are wanted.
+fn state(query: &mut Query) -> Result<Option<DroneState>, Problem> {
+    query.one_of("state", &DroneState::ALL, DroneState::name)
+}
+
+/// How names or addresses of the Drones begin that are wanted, in small letters.
+fn name(query: &mut Query) -> Result<Option<String>, Problem> {
+    Ok(query.text("name")?.map(|name| name.to_lowercase()))
 }
 
 /// `GET /drones/stream`
@@ -42,8 +52,8 @@ pub(crate) async fn stream(State(hive): State<Arc<dyn Hive>>, mut query: Query) 
 pub(crate) fn stream_query(query: &mut Query) -> Result<StreamQuery, Problem> {
     Ok(StreamQuery {
         window: query.one_of("window", &Window::ALL, Window::name)?.unwrap_or_default(),
-        state: query.one_of("state", &DroneState::ALL, DroneState::name)?,
-        name: query.text("name")?.map(|name| name.to_lowercase()),
+        state: state(query)?,
+        name: name(query)?,
         page: query.number("page", 1..=u64::from(u32::MAX))?.unwrap_or(1),
     })
 }

@@ -30,7 +30,7 @@ impl Default for DroneQuery {
 }
 
 /// A part of the list of Drones.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DronePage {
     /// In the order that was asked for.
     pub drones: Vec<DroneView>,

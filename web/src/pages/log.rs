@@ -27,7 +27,7 @@ pub(super) struct Page {
     entries: Vec<LogEntry>,
     filter: LogFilter,
     next: Option<u64>,
-    /// The Queen keeps anything at all.
+    /// The Queen keeps a log.
     is_kept: bool,
 }
 
@@ -118,6 +118,7 @@ pub(super) async fn page(
     let before = query.number("cursor", 0..=u64::MAX)?;
     let filter = LogFilter { before, limit: PAGE, ..log::filter(&mut query, viewer.caller())? };
     let page = access.log(filter.clone()).await?;
-    let is_kept = hive.overview().await?.data.is_some();
+    // Where there are lines, one is kept.
+    let is_kept = !page.entries.is_empty() || hive.overview().await?.data.is_some();
     Ok(Page { viewer, entries: page.entries, filter, next: page.next, is_kept })
 }

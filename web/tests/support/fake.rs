@@ -618,12 +618,13 @@ impl Hive for Fake {
         self.fails()?;
         let drone = self.inner().drone.clone();
         let is_called_so = query.name.as_deref().is_none_or(|name| is_called(name, &drone.name, &drone.address));
-        let is_meant = is_called_so && query.state.is_none_or(|state| state == drone.state) && query.skip == 0;
+        let is_there = drone.state.is_connected() || !query.is_connected;
+        let is_meant = is_called_so && is_there && query.state.is_none_or(|state| state == drone.state);
         Ok(DronePage {
             has_more: false,
             counts: is_called_so.then_some((drone.state, 1)).into_iter().collect(),
             has_known: true,
-            drones: is_meant.then_some(drone).into_iter().collect(),
+            drones: is_meant.then_some(drone).into_iter().skip(query.skip).collect(),
         })
     }
 
